@@ -1,0 +1,98 @@
+//! Why an order refuses a command. Nothing happened when one of these is answered.
+
+use crate::money::{Cents, MoneyError};
+use crate::quantity::LineNumber;
+use crate::text::Sku;
+
+/// A refusal. The text is meant for the client; the variant is what programs go by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// There is no such order.
+    #[error("no such order")]
+    NotFound,
+    /// The client's id was used before, with other content.
+    #[error("{kind} is already taken by a request with other content")]
+    IdReused {
+        /// Which of the ids.
+        kind: IdKind,
+    },
+    /// The order's state forbids it.
+    #[error("{reason}")]
+    InvalidTransition {
+        /// What stands in the way, as a sentence without its full stop.
+        reason: &'static str,
+    },
+    /// More money than is due and not covered.
+    #[error("{requested} is more than the {available} that is due and not covered yet")]
+    AmountExceedsDue {
+        /// What was asked for.
+        requested: Cents,
+        /// What would be allowed.
+        available: Cents,
+    },
+    /// More units than there are.
+    #[error("{requested} units are more than the {available} that are available")]
+    QuantityExceedsAvailable {
+        /// What was asked for.
+        requested: u64,
+        /// What would be allowed.
+        available: u64,
+    },
+    /// Something that the order does not have.
+    #[error("the order has no {0}")]
+    UnknownReference(Reference),
+    /// An amount of nothing where something is to be paid.
+    #[error("an amount of 0 is only allowed for an order whose total is 0")]
+    ZeroAmount,
+    /// Lines and adjustments do not add up to a valid total.
+    #[error("{0}")]
+    InvalidTotal(&'static str),
+}
+
+impl From<MoneyError> for OrderError {
+    fn from(_: MoneyError) -> Self {
+        Self::InvalidTotal("lines and adjustments must add up to at most 9007199254740991 minor units")
+    }
+}
+
+/// The ids that a client gives to make a command safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdKind {
+    /// The order's own.
+    Order,
+    /// A `payment_id`.
+    Payment,
+    /// A `reservation_id`.
+    Reservation,
+    /// A `tracking_number`.
+    TrackingNumber,
+}
+
+impl std::fmt::Display for IdKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Order => f.write_str("the order_id"),
+            Self::Payment => f.write_str("the payment_id"),
+            Self::Reservation => f.write_str("the reservation_id"),
+            Self::TrackingNumber => f.write_str("the tracking_number"),
+        }
+    }
+}
+
+/// What a command named that the order does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// A line number.
+    Line(LineNumber),
+    /// A SKU.
+    Sku(Sku),
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Sku(sku) => write!(f, "line with SKU {sku}"),
+        }
+    }
+}

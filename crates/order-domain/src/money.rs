@@ -1,0 +1,142 @@
+//! Money: whole minor units (cents), never a fraction, never wrapped.
+
+use std::fmt;
+
+use crate::text::Label;
+
+/// The largest amount, and the largest sum of amounts: 2^53 − 1, the largest whole number that every JSON reader
+/// can hold exactly.
+pub const MAX_CENTS: i64 = (1 << 53) - 1;
+
+/// An amount in minor units of the order's currency, between −[`MAX_CENTS`] and [`MAX_CENTS`].
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cents(i64);
+
+/// An amount or a sum that is beyond [`MAX_CENTS`] either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("amounts and their sums must be at most {MAX_CENTS} minor units")]
+pub struct MoneyError;
+
+impl Cents {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Checks the range.
+    ///
+    /// # Errors
+    /// [`MoneyError`] when it is out of range.
+    pub const fn new(cents: i64) -> Result<Self, MoneyError> {
+        if cents >= -MAX_CENTS && cents <= MAX_CENTS { Ok(Self(cents)) } else { Err(MoneyError) }
+    }
+
+    /// The number of minor units.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The sum, if it is in range.
+    ///
+    /// # Errors
+    /// [`MoneyError`] when it is out of range.
+    pub const fn checked_add(self, other: Self) -> Result<Self, MoneyError> {
+        // Two values of at most 2^53 cannot overflow 64 bits.
+        Self::new(self.0 + other.0)
+    }
+
+    /// The price of so many units.
+    ///
+    /// # Errors
+    /// [`MoneyError`] when it is out of range.
+    pub const fn checked_times(self, units: u64) -> Result<Self, MoneyError> {
+        let product = self.0 as i128 * units as i128;
+        if product >= -(MAX_CENTS as i128) && product <= MAX_CENTS as i128 {
+            Ok(Self(product as i64))
+        } else {
+            Err(MoneyError)
+        }
+    }
+
+    /// The sum, held at the end of the range. Only for folding events, whose sums were checked when they were decided.
+    pub(crate) const fn saturating_add(self, other: Self) -> Self {
+        let sum = self.0 + other.0;
+        if sum > MAX_CENTS {
+            Self(MAX_CENTS)
+        } else if sum < -MAX_CENTS {
+            Self(-MAX_CENTS)
+        } else {
+            Self(sum)
+        }
+    }
+
+    /// What is left of `self` after `other`, at least nothing.
+    pub const fn minus_or_zero(self, other: Self) -> Self {
+        if self.0 > other.0 { Self(self.0 - other.0).clamped() } else { Self::ZERO }
+    }
+
+    const fn clamped(self) -> Self {
+        if self.0 > MAX_CENTS { Self(MAX_CENTS) } else { self }
+    }
+}
+
+impl fmt::Display for Cents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Cents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}¢", self.0)
+    }
+}
+
+/// What is added to the lines' prices, or taken off them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adjustment {
+    /// What it is for.
+    pub kind: AdjustmentKind,
+    /// Its name on the bill.
+    pub label: Label,
+    /// Minor units; a discount is 0 or less, everything else 0 or more.
+    pub amount: Cents,
+}
+
+/// The kinds of [`Adjustment`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdjustmentKind {
+    /// The carriage.
+    Shipping,
+    /// A tax on the order.
+    Tax,
+    /// A reduction.
+    Discount,
+    /// Any other charge.
+    Fee,
+}
+
+impl AdjustmentKind {
+    /// Whether an amount has the sign that this kind asks for.
+    pub const fn allows(self, amount: Cents) -> bool {
+        match self {
+            Self::Shipping | Self::Tax | Self::Fee => amount.get() >= 0,
+            Self::Discount => amount.get() <= 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_products_are_checked_at_the_limit() {
+        let max = Cents::new(MAX_CENTS).unwrap();
+        assert_eq!(max.checked_add(Cents::ZERO), Ok(max));
+        assert_eq!(max.checked_add(Cents(1)), Err(MoneyError));
+        assert_eq!(max.checked_times(1), Ok(max));
+        assert_eq!(max.checked_times(u64::MAX), Err(MoneyError));
+        assert_eq!(Cents::new(MAX_CENTS + 1), Err(MoneyError));
+        assert_eq!(Cents::new(i64::MIN), Err(MoneyError));
+        assert_eq!(max.saturating_add(max), max);
+    }
+}

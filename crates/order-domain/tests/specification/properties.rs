@@ -1,0 +1,112 @@
+//! What no sequence of commands may break.
+
+use crate::harness::*;
+use order_domain::*;
+use proptest::prelude::*;
+
+/// Ids come from small sets, so that repetitions and reuse happen often.
+fn any_command() -> impl Strategy<Value = OrderCommand> {
+    let id = |prefix: &'static str| (0..4_u8).prop_map(move |n| format!("{prefix}-{n}"));
+    let units = prop_oneof![
+        (1..5_u64, 1..4_u64).prop_map(|(line, quantity)| of_line(line, quantity)),
+        ((0..4_u8), 1..4_u64).prop_map(|(sku, quantity)| of_sku(&format!("sku-{sku}"), quantity)),
+    ];
+    prop_oneof![
+        1 => any_placement().prop_map(OrderCommand::from),
+        3 => (id("p"), proptest::option::of(0..4000_i64)).prop_map(|(id, amount)| pay(&id, amount).into()),
+        3 => id("r").prop_map(|id| reserve(&id).into()),
+        3 => id("t").prop_map(|id| ship(&id).into()),
+        3 => (id("t"), prop::collection::vec(units, 1..4)).prop_map(|(id, units)| ship_units(&id, units).into()),
+    ]
+}
+
+fn any_placement() -> impl Strategy<Value = PlaceOrder> {
+    let any_line = ((0..3_u8), 1..5_u64, 0..1000_i64);
+    (prop::collection::vec(any_line, 1..4), -800..800_i64).prop_map(|(lines, amount)| {
+        let kind = if amount < 0 { AdjustmentKind::Discount } else { AdjustmentKind::Fee };
+        let lines: Vec<_> =
+            lines.iter().map(|(sku, n, price)| line(&format!("sku-{sku}"), *n, *price)).collect();
+        PlaceOrder { adjustments: Some(vec![adjustment(kind, amount)]), ..place_lines(lines) }
+    })
+}
+
+fn check_ledgers(order: &Order) {
+    for (index, line) in order.lines().iter().enumerate() {
+        let units = line.ledger;
+        assert!(units.cancelled + units.shipped <= units.ordered, "{units:?}");
+        assert!(units.delivered <= units.shipped && units.returned <= units.shipped, "{units:?}");
+        assert!(units.reserved <= units.open(), "{units:?}");
+        let held =
+            order.reservations().iter().flat_map(|r| &r.held).filter(|(line, _)| line.index() == index);
+        assert_eq!(held.map(|(_, n)| n).sum::<u32>(), units.reserved, "reservations hold what the line says");
+        let sent = order.shipments().iter().flat_map(|s| &s.units).filter(|u| u.line.index() == index);
+        assert_eq!(sent.map(|u| u.quantity).sum::<u32>(), units.shipped, "parcels hold what the line says");
+    }
+    for payment in order.payments() {
+        let money = payment.ledger;
+        assert!(money.refunded <= money.captured, "{money:?}");
+        assert!(money.captured.get() + money.voided.get() <= money.authorized.get(), "{money:?}");
+    }
+    assert!(order.money().covered() <= order.due(), "no payment beyond what is due");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn ledgers_hold_and_repetitions_change_nothing(
+        first in any_placement(),
+        commands in prop::collection::vec(any_command(), 0..40),
+    ) {
+        let mut order = None;
+        for command in std::iter::once(first.into()).chain(commands) {
+            let Ok(events) = decide(order.as_ref(), &command, NOW) else { continue };
+            order = events.iter().fold(order, evolve);
+            if let Some(order) = &order {
+                check_ledgers(order);
+                prop_assert_eq!(decide(Some(order), &command, NOW), Ok(vec![]), "{:?} again", command);
+            }
+        }
+    }
+
+    #[test]
+    fn every_order_can_be_brought_to_its_end(
+        first in any_placement(),
+        commands in prop::collection::vec(any_command(), 0..20),
+    ) {
+        let run = |order: Option<Order>, command: &OrderCommand| match decide(order.as_ref(), command, NOW) {
+            Ok(events) => events.iter().fold(order, evolve),
+            Err(_) => order,
+        };
+        let mut order = std::iter::once(first.into()).chain(commands).fold(None, |order, c| run(order, &c));
+        for last in [pay("p-end", None).into(), reserve("r-end").into(), ship("t-end").into()] {
+            order = run(order, &last);
+        }
+        if let Some(order) = order {
+            prop_assert_eq!(order.status(), Status::Shipped);
+        }
+    }
+
+    #[test]
+    fn an_action_is_allowed_exactly_when_its_command_is_accepted(
+        first in any_placement(),
+        commands in prop::collection::vec(any_command(), 0..20),
+    ) {
+        let mut order = None;
+        for command in std::iter::once(first.into()).chain(commands) {
+            if let Ok(events) = decide(order.as_ref(), &command, NOW) {
+                order = events.iter().fold(order, evolve);
+            }
+            let Some(order) = &order else { continue };
+            let attempts: [(Action, OrderCommand); 3] = [
+                (Action::Payment, pay("p-new", None).into()),
+                (Action::Reserve, reserve("r-new").into()),
+                (Action::Ship, ship("t-new").into()),
+            ];
+            for (action, command) in attempts {
+                let accepted = decide(Some(order), &command, NOW).is_ok();
+                prop_assert_eq!(order.allowed_actions().contains(&action), accepted, "{:?}", action);
+            }
+        }
+    }
+}
