@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Use cases of the order service, and the ports that they need.
+//!
+//! The way of a command: [`OrderService::execute`] takes the order's lock in this process, gets its state from a
+//! bounded cache or by replaying its stream, lets [`order_domain::decide`] answer, and appends the events through the
+//! [`EventStore`] port, expecting the version it decided on. What readers want comes back through the same service.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`service`] | the use cases |
+//! | [`ports`] | what the use cases need from outside: event store, event bus, clock, ids |
+//! | [`codec`] | stored JSON ⇄ domain event, and where upcasts go |
+//! | [`projection`] | the order view as a pure fold |
+//! | [`subscription`] | following the log: catch up, then live |
+
+pub mod codec;
+mod event;
+mod order_cache;
+mod order_locks;
+pub mod ports;
+pub mod projection;
+pub mod rfc3339;
+pub mod service;
+pub mod subscription;
+mod system;
+
+pub use event::{EventContext, NewEvent, Position, RecordedEvent, Version};
+pub use ports::clock::Clock;
+pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
+pub use ports::event_store::{Append, AppendError, EventStore, ListedOrder, PageLimit, StoreError};
+pub use ports::ids::IdSource;
+pub use projection::{OrderSummary, VersionedOrder};
+pub use service::{
+    CommandError, CommandMeta, CommandOutcome, IfMatch, OrderFacts, OrderService, QueryError, ServiceLimits,
+};
+pub use subscription::Subscription;
+pub use system::{SystemClock, UuidV7Ids};

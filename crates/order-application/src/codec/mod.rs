@@ -1,0 +1,126 @@
+//! Stored JSON ⇄ domain event.
+//!
+//! The stored form belongs to this module alone: domain types do not serialise, and the HTTP layer hands the stored
+//! text through as it is. Each event type has a file with its shape, and a golden file under `goldens/` that every later
+//! release must still read.
+//!
+//! # When an event's shape changes
+//!
+//! A field that is new and may be missing: give it `#[serde(default)]`, and add a golden file. Anything else is a
+//! new type (`order.placed.v2`): [`encode`] writes the new one; [`decode`] keeps an arm for the old one that
+//! upcasts, that is, reads the old shape and fills in what it did not say. Stored events and golden files are never edited.
+
+mod inventory_reserved;
+mod order_placed;
+mod order_shipped;
+mod payment_authorized;
+
+use std::borrow::Cow;
+
+use order_domain::OrderEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use order_domain::Timestamp;
+
+use crate::event::RecordedEvent;
+use crate::projection::{VersionedOrder, apply};
+
+const ORDER_PLACED_V1: &str = "order.placed.v1";
+const PAYMENT_AUTHORIZED_V1: &str = "order.payment_authorized.v1";
+const INVENTORY_RESERVED_V1: &str = "order.inventory_reserved.v1";
+const ORDER_SHIPPED_V1: &str = "order.shipped.v1";
+
+/// Every type that this release writes.
+pub const EVENT_TYPES: [&str; 4] =
+    [ORDER_PLACED_V1, PAYMENT_AUTHORIZED_V1, INVENTORY_RESERVED_V1, ORDER_SHIPPED_V1];
+
+/// The type of an event, and its data as JSON text.
+pub fn encode(event: &OrderEvent) -> (&'static str, Box<str>) {
+    match event {
+        OrderEvent::OrderPlaced(e) => (ORDER_PLACED_V1, json(&order_placed::encode(e))),
+        OrderEvent::PaymentAuthorized(e) => (PAYMENT_AUTHORIZED_V1, json(&payment_authorized::encode(e))),
+        OrderEvent::InventoryReserved(e) => (INVENTORY_RESERVED_V1, json(&inventory_reserved::encode(e))),
+        OrderEvent::OrderShipped(e) => (ORDER_SHIPPED_V1, json(&order_shipped::encode(e))),
+    }
+}
+
+/// The event of that type with that data.
+///
+/// # Errors
+/// [`CodecError`] when the type is unknown, or the data is not of its shape.
+pub fn decode(event_type: &str, data: &str) -> Result<OrderEvent, CodecError> {
+    match event_type {
+        ORDER_PLACED_V1 => order_placed::decode(shape(data)?).map(OrderEvent::OrderPlaced),
+        PAYMENT_AUTHORIZED_V1 => payment_authorized::decode(shape(data)?).map(OrderEvent::PaymentAuthorized),
+        INVENTORY_RESERVED_V1 => inventory_reserved::decode(shape(data)?).map(OrderEvent::InventoryReserved),
+        ORDER_SHIPPED_V1 => order_shipped::decode(shape(data)?).map(OrderEvent::OrderShipped),
+        unknown => Err(CodecError::UnknownType(unknown.to_owned())),
+    }
+}
+
+/// An event type as stores keep it: one of [`EVENT_TYPES`] without an allocation, any other as it stands.
+pub fn intern_type(event_type: &str) -> Cow<'static, str> {
+    match EVENT_TYPES.into_iter().find(|known| *known == event_type) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(event_type.to_owned()),
+    }
+}
+
+/// Applies the next recorded event of a stream to the order so far.
+///
+/// # Errors
+/// [`CodecError`] when it cannot be decoded, is not the next version, or does not begin the order.
+pub fn replay(order: Option<VersionedOrder>, event: &RecordedEvent) -> Result<VersionedOrder, CodecError> {
+    let expected = order.as_ref().map_or(0, |order| order.version.0) + 1;
+    if event.version.0 != expected {
+        return Err(CodecError::Invalid(format!("version {} where {expected} should be", event.version)));
+    }
+    let decoded = decode(&event.event_type, &event.data)?;
+    if order.is_some() && matches!(decoded, OrderEvent::OrderPlaced(_)) {
+        return Err(CodecError::Invalid("an order is placed twice".to_owned()));
+    }
+    apply(order, &decoded, event.time)
+        .ok_or_else(|| CodecError::Invalid(format!("an order begins with {}", event.event_type)))
+}
+
+/// Why stored data is not an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// A type that this release does not know; perhaps a later one wrote it.
+    #[error("unknown event type {0:?}")]
+    UnknownType(String),
+    /// JSON of another shape.
+    #[error("event data of another shape: {0}")]
+    Shape(String),
+    /// A value that the domain does not allow.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+fn json(shape: &impl Serialize) -> Box<str> {
+    match serde_json::to_string(shape) {
+        Ok(text) => text.into_boxed_str(),
+        Err(e) => unreachable!("invariant: stored shapes hold only strings, numbers and lists: {e}"),
+    }
+}
+
+fn shape<T: DeserializeOwned>(data: &str) -> Result<T, CodecError> {
+    serde_json::from_str(data).map_err(|e| CodecError::Shape(e.to_string()))
+}
+
+/// Turns a refused value into a codec error that names its field.
+fn invalid<E: std::fmt::Display>(field: &'static str) -> impl Fn(E) -> CodecError {
+    move |error| CodecError::Invalid(format!("{field}: {error}"))
+}
+
+fn missing(field: &'static str) -> CodecError {
+    CodecError::Invalid(format!("{field} is out of range"))
+}
+
+fn time(field: &'static str, text: &str) -> Result<Timestamp, CodecError> {
+    crate::rfc3339::parse(text).ok_or_else(|| CodecError::Invalid(format!("{field} is not a time")))
+}
+
+#[cfg(test)]
+mod tests;

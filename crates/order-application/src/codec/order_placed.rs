@@ -1,0 +1,155 @@
+//! `order.placed.v1`
+
+use std::borrow::Cow;
+
+use order_domain::{
+    Adjustment, AdjustmentKind, Cents, Currency, CustomerId, Label, Metadata, OrderLine, OrderPlaced,
+    Quantity, Sku,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{CodecError, invalid, missing};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Shape<'a> {
+    customer_id: Cow<'a, str>,
+    currency: Cow<'a, str>,
+    total_cents: i64,
+    lines: Vec<Line<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    adjustments: Vec<AdjustmentShape<'a>>,
+    #[serde(default, skip_serializing_if = "Pairs::is_empty")]
+    metadata: Pairs<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line<'a> {
+    line: u16,
+    sku: Cow<'a, str>,
+    quantity: u32,
+    unit_price_cents: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AdjustmentShape<'a> {
+    kind: Kind,
+    label: Cow<'a, str>,
+    amount_cents: i64,
+}
+
+/// A JSON object whose keys keep the order that the client gave them in.
+#[derive(Default)]
+struct Pairs<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Shipping,
+    Tax,
+    Discount,
+    Fee,
+}
+
+pub(super) fn encode(event: &OrderPlaced) -> Shape<'_> {
+    Shape {
+        customer_id: Cow::Borrowed(event.customer_id.as_str()),
+        currency: Cow::Borrowed(event.currency.code()),
+        total_cents: event.total.get(),
+        lines: (1..).zip(&event.lines).map(|(number, line)| encode_line(number, line)).collect(),
+        adjustments: event.adjustments.iter().map(encode_adjustment).collect(),
+        metadata: Pairs(event.metadata.iter().map(|(k, v)| (Cow::Borrowed(k), Cow::Borrowed(v))).collect()),
+    }
+}
+
+pub(super) fn decode(shape: Shape<'_>) -> Result<OrderPlaced, CodecError> {
+    Ok(OrderPlaced {
+        customer_id: CustomerId::new(shape.customer_id).map_err(invalid("customer_id"))?,
+        currency: Currency::from_code(&shape.currency).ok_or_else(|| missing("currency"))?,
+        total: Cents::new(shape.total_cents).map_err(invalid("total_cents"))?,
+        lines: (1..).zip(shape.lines).map(decode_line).collect::<Result<_, _>>()?,
+        adjustments: shape.adjustments.into_iter().map(decode_adjustment).collect::<Result<_, _>>()?,
+        metadata: Metadata::new(shape.metadata.0).map_err(|(_, e)| invalid("metadata")(e))?,
+    })
+}
+
+fn encode_line(number: u16, line: &OrderLine) -> Line<'_> {
+    Line {
+        line: number,
+        sku: Cow::Borrowed(line.sku.as_str()),
+        quantity: line.quantity.get(),
+        unit_price_cents: line.unit_price.get(),
+    }
+}
+
+fn decode_line((number, line): (u16, Line<'_>)) -> Result<OrderLine, CodecError> {
+    if line.line != number {
+        return Err(missing("line"));
+    }
+    Ok(OrderLine {
+        sku: Sku::new(line.sku).map_err(invalid("sku"))?,
+        quantity: Quantity::new(line.quantity.into()).ok_or_else(|| missing("quantity"))?,
+        unit_price: Cents::new(line.unit_price_cents).map_err(invalid("unit_price_cents"))?,
+    })
+}
+
+fn encode_adjustment(adjustment: &Adjustment) -> AdjustmentShape<'_> {
+    AdjustmentShape {
+        kind: match adjustment.kind {
+            AdjustmentKind::Shipping => Kind::Shipping,
+            AdjustmentKind::Tax => Kind::Tax,
+            AdjustmentKind::Discount => Kind::Discount,
+            AdjustmentKind::Fee => Kind::Fee,
+        },
+        label: Cow::Borrowed(adjustment.label.as_str()),
+        amount_cents: adjustment.amount.get(),
+    }
+}
+
+fn decode_adjustment(adjustment: AdjustmentShape<'_>) -> Result<Adjustment, CodecError> {
+    Ok(Adjustment {
+        kind: match adjustment.kind {
+            Kind::Shipping => AdjustmentKind::Shipping,
+            Kind::Tax => AdjustmentKind::Tax,
+            Kind::Discount => AdjustmentKind::Discount,
+            Kind::Fee => AdjustmentKind::Fee,
+        },
+        label: Label::new(adjustment.label).map_err(invalid("label"))?,
+        amount: Cents::new(adjustment.amount_cents).map_err(invalid("amount_cents"))?,
+    })
+}
+
+impl Pairs<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Pairs<'_> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+
+        impl<'de> serde::de::Visitor<'de> for PairsVisitor {
+            type Value = Pairs<'static>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, String>()? {
+                    pairs.push((Cow::Owned(key), Cow::Owned(value)));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}

@@ -1,0 +1,58 @@
+//! Orders that were worked on lately, so that their next command need not replay them.
+
+use std::sync::Arc;
+
+use order_domain::OrderId;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::projection::VersionedOrder;
+
+/// A cache of whole orders, bounded in bytes. What is in it may be old: other instances write too.
+pub(crate) struct OrderCache {
+    orders: Cache<OrderId, Arc<VersionedOrder>, WeighBytes>,
+}
+
+impl OrderCache {
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let expected_orders = (max_bytes / TYPICAL_ORDER_BYTES) as usize;
+        Self { orders: Cache::with_weighter(expected_orders.max(1), max_bytes, WeighBytes) }
+    }
+
+    pub(crate) fn get(&self, order_id: &OrderId) -> Option<Arc<VersionedOrder>> {
+        self.orders.get(order_id)
+    }
+
+    pub(crate) fn put(&self, order_id: OrderId, order: Arc<VersionedOrder>) {
+        self.orders.insert(order_id, order);
+    }
+
+    pub(crate) fn forget(&self, order_id: &OrderId) {
+        self.orders.remove(order_id);
+    }
+}
+
+/// An order of one line, with the cache's own bookkeeping.
+const TYPICAL_ORDER_BYTES: u64 = 1024;
+
+#[derive(Clone)]
+struct WeighBytes;
+
+impl Weighter<OrderId, Arc<VersionedOrder>> for WeighBytes {
+    /// About what the order takes on the heap: lists by their entries, and for each text its allocation.
+    fn weight(&self, _: &OrderId, versioned: &Arc<VersionedOrder>) -> u64 {
+        let order = &versioned.order;
+        let shipped: usize = order.shipments().iter().map(|shipment| shipment.units.len()).sum();
+        let held: usize = order.reservations().iter().map(|reservation| reservation.held.len()).sum();
+        let entries = order.payments().len() + order.reservations().len() + order.shipments().len();
+        let metadata: usize = order.metadata().iter().map(|(key, value)| key.len() + value.len() + 64).sum();
+        let bytes = 640
+            + 120 * order.lines().len()
+            + 120 * order.adjustments().len()
+            + 160 * entries
+            + 40 * shipped
+            + 8 * held
+            + metadata;
+        bytes as u64
+    }
+}

@@ -1,0 +1,145 @@
+//! Where events are kept, with the views that are derived from them.
+//!
+//! Every store goes through one contract suite (`order-store/tests/contract`), which proves each MUST below.
+
+use async_trait::async_trait;
+use order_domain::OrderId;
+
+use crate::event::{EventContext, NewEvent, Position, RecordedEvent, Version};
+use crate::projection::OrderSummary;
+
+/// The log of all orders, the stream of each, and the order view.
+///
+/// * What [`append`](Self::append) acknowledged MUST be durable (as durable as the store claims to be) and MUST be
+///   seen by every read that begins later, in the log, in the stream and in the view alike.
+/// * Positions MUST be gap-free and strictly increasing in commit order: who has seen position n has seen everything
+///   up to n.
+/// * A store MUST hand commits to the [`EventBus`](crate::EventBus) it was given, in commit order.
+/// * Bytes that changed since they were written MUST be answered as [`StoreError::Corrupt`], never as data.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Appends all events of `append` to its order's stream, or none.
+    ///
+    /// Two appends that expect the same version of an order MUST NOT both succeed. A refused append MUST NOT affect
+    /// others that the store commits together with it. Dropping the returned future MUST NOT leave a part of the
+    /// append.
+    ///
+    /// # Errors
+    /// [`AppendError::Conflict`] when the stream is not at the expected version; otherwise see [`StoreError`].
+    async fn append(&self, append: Append) -> Result<Position, AppendError>;
+
+    /// A page of an order's events with versions above `after`, ascending. Empty for an unknown order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn read_stream(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// A page of the log with positions above `after`, ascending. Empty at the head.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError>;
+
+    /// The version that an order has now; [`Version::NONE`] for an unknown one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError>;
+
+    /// The view of an order.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError>;
+
+    /// Views in placement order, of orders that were placed after position `after`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError>;
+
+    /// Whether commands and queries can be served now.
+    ///
+    /// # Errors
+    /// The [`StoreError`] that a command would get.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Events that one command adds to one order.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The stream.
+    pub order_id: OrderId,
+    /// The version that the command was decided on.
+    pub expected_version: Version,
+    /// What happened, at least one event.
+    pub events: Vec<NewEvent>,
+    /// Where the command came from.
+    pub context: EventContext,
+    /// The order's view after the last of the events.
+    pub summary: OrderSummary,
+}
+
+/// An order in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedOrder {
+    /// Where its first event is in the log: the key of placement order.
+    pub placed_position: Position,
+    /// Its view.
+    pub summary: OrderSummary,
+}
+
+/// How much one page may hold. A page has at least one event if there is one, however large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of event data, about.
+    pub bytes: usize,
+}
+
+impl PageLimit {
+    /// So many events, within the usual bytes.
+    pub const fn events(events: usize) -> Self {
+        Self { events, bytes: 4 * 1024 * 1024 }
+    }
+}
+
+/// Why an append did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The order is at another version than expected: load, decide again.
+    #[error("the order is at version {current}")]
+    Conflict {
+        /// The version that it is at.
+        current: Version,
+    },
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a store could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Its queues are full. Nothing happened; try again later.
+    #[error("the store has more work than it can take")]
+    Overloaded,
+    /// It cannot be reached or has stopped. Nothing happened.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Whether the append happened could not be learnt. The same command may be sent again.
+    #[error("whether the command took effect is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// There is no space left to write to. Nothing happened.
+    #[error("no space left for the store")]
+    StorageFull,
+    /// What was read is not what was written.
+    #[error("corrupt data: {0}")]
+    Corrupt(String),
+}

@@ -1,0 +1,180 @@
+//! The use cases: one way in for commands, and the queries.
+
+mod command;
+mod query;
+
+use std::sync::Arc;
+
+use order_domain::{Action, OrderError, OrderId, Status};
+use tokio_util::task::TaskTracker;
+
+use crate::event::Version;
+use crate::order_cache::OrderCache;
+use crate::order_locks::OrderLocks;
+use crate::ports::clock::Clock;
+use crate::ports::event_bus::EventBus;
+use crate::ports::event_store::{EventStore, StoreError};
+use crate::ports::ids::IdSource;
+use crate::projection::VersionedOrder;
+
+pub use query::QueryError;
+
+/// Everything that can be asked of orders. Cheap to clone; all clones are one service.
+#[derive(Clone)]
+pub struct OrderService {
+    shared: Arc<Shared>,
+    /// Commands that are under way, with or without a client that still waits.
+    running: TaskTracker,
+}
+
+struct Shared {
+    store: Arc<dyn EventStore>,
+    bus: Arc<dyn EventBus>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    locks: OrderLocks,
+    cache: OrderCache,
+    limits: ServiceLimits,
+}
+
+/// Bounds of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceLimits {
+    /// Most bytes, about, of orders that are kept in memory for their next command.
+    pub order_cache_bytes: u64,
+    /// Most events of one order.
+    pub order_events: u64,
+    /// Most bytes of one event's data.
+    pub event_bytes: usize,
+    /// How often a command is decided anew because the order moved on, before the client is told.
+    pub decisions: u32,
+}
+
+impl Default for ServiceLimits {
+    fn default() -> Self {
+        Self {
+            order_cache_bytes: 32 * 1024 * 1024,
+            order_events: 10_000,
+            event_bytes: 512 * 1024,
+            decisions: 16,
+        }
+    }
+}
+
+/// What comes with a command besides itself.
+#[derive(Debug, Clone, Default)]
+pub struct CommandMeta {
+    /// Ties together what one request set off; made if left out.
+    pub correlation_id: Option<Arc<str>>,
+    /// Who asks.
+    pub actor: Option<Arc<str>>,
+    /// The versions on which the command may act; left out: any.
+    pub if_match: Option<IfMatch>,
+}
+
+/// A precondition on the order's version, as in HTTP's `If-Match`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// The order exists.
+    Exists,
+    /// The order is at one of these versions.
+    OneOf(Vec<Version>),
+}
+
+impl IfMatch {
+    fn allows(&self, version: Version) -> bool {
+        match self {
+            Self::Exists => version != Version::NONE,
+            Self::OneOf(versions) => version != Version::NONE && versions.contains(&version),
+        }
+    }
+}
+
+/// An accepted command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutcome {
+    /// The order, whose id the service may have made.
+    pub order_id: OrderId,
+    /// Its version now.
+    pub version: Version,
+    /// Whether anything was appended; not so when what was asked for had been done already.
+    pub appended: bool,
+}
+
+/// A command that was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The order refuses it.
+    #[error("{error}")]
+    Refused {
+        /// Why.
+        error: OrderError,
+        /// What the order is, where there is one.
+        facts: Option<OrderFacts>,
+    },
+    /// The order is at another version than the command asked for.
+    #[error("the order is not at the version that the request names")]
+    VersionMismatch(Option<OrderFacts>),
+    /// Others changed the order each time the command was decided.
+    #[error("other requests keep changing the order")]
+    ConcurrentModification(Option<OrderFacts>),
+    /// The order has as many events as an order may have.
+    #[error("the order has as many events as an order may have")]
+    OrderFull(Option<OrderFacts>),
+    /// What the command says is too much for one event.
+    #[error("the request makes an event of {bytes} bytes, and {max_bytes} are allowed")]
+    EventTooLarge {
+        /// The event's data.
+        bytes: usize,
+        /// What is allowed.
+        max_bytes: usize,
+    },
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A bug.
+    #[error("the command's task ended early")]
+    Internal,
+}
+
+/// What a refused client may want to know of the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// Its status.
+    pub status: Status,
+    /// Its version.
+    pub version: Version,
+    /// What may be done next.
+    pub allowed_actions: Vec<Action>,
+}
+
+impl OrderFacts {
+    fn of(order: Option<&VersionedOrder>) -> Option<Self> {
+        order.map(|versioned| Self {
+            status: versioned.order.status(),
+            version: versioned.version,
+            allowed_actions: versioned.order.allowed_actions(),
+        })
+    }
+}
+
+impl OrderService {
+    /// Puts a service together.
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        bus: Arc<dyn EventBus>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        limits: ServiceLimits,
+    ) -> Self {
+        let cache = OrderCache::new(limits.order_cache_bytes);
+        let shared = Shared { store, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
+        Self { shared: Arc::new(shared), running: TaskTracker::new() }
+    }
+
+    /// Waits until every command that has begun is done. New ones are still taken: the caller has closed the door first.
+    pub async fn drain(&self) {
+        self.running.close();
+        self.running.wait().await;
+    }
+}

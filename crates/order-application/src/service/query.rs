@@ -1,0 +1,173 @@
+//! What readers ask. Every answer is at least as new as the last command that was acknowledged before the question.
+
+use std::sync::Arc;
+
+use order_domain::OrderId;
+
+use super::{OrderService, Shared};
+use crate::codec;
+use crate::event::{Position, RecordedEvent, Version};
+use crate::ports::event_store::{ListedOrder, PageLimit, StoreError};
+use crate::projection::{OrderSummary, VersionedOrder};
+use crate::subscription::Subscription;
+
+/// Events that are read at a time while an order is replayed or the log is searched.
+const REPLAY_PAGE: PageLimit = PageLimit::events(500);
+
+/// A question that could not be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// There is no such order.
+    #[error("no such order")]
+    OrderNotFound,
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OrderService {
+    /// The order's row.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn summary(&self, order_id: &OrderId) -> Result<OrderSummary, QueryError> {
+        self.shared.store.summary(order_id).await?.ok_or(QueryError::OrderNotFound)
+    }
+
+    /// The whole order.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
+        let shared = &self.shared;
+        if let Some(order) = shared.cache.get(order_id)
+            && shared.store.version(order_id).await? == order.version
+        {
+            return Ok(order);
+        }
+        shared.load(order_id).await?.ok_or(QueryError::OrderNotFound)
+    }
+
+    /// Orders in placement order, after the one that was placed at `after`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        self.shared.store.list(after, limit).await
+    }
+
+    /// A page of the order's events after a version; of the given types only, if any are given.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn history(
+        &self,
+        order_id: &OrderId,
+        mut after: Version,
+        types: &[String],
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, QueryError> {
+        let mut wanted = Wanted::new(types, limit);
+        while let Some(page_limit) = wanted.next_page() {
+            let page = self.shared.store.read_stream(order_id, after, page_limit).await?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            wanted.take(page);
+        }
+        if wanted.events.is_empty() && self.shared.store.version(order_id).await? == Version::NONE {
+            return Err(QueryError::OrderNotFound);
+        }
+        Ok(wanted.events)
+    }
+
+    /// A page of the log after a position; of the given types only, if any are given.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn log(
+        &self,
+        mut after: Position,
+        types: &[String],
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let mut wanted = Wanted::new(types, limit);
+        while let Some(page_limit) = wanted.next_page() {
+            let page = self.shared.store.read_log(after, page_limit).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            wanted.take(page);
+        }
+        Ok(wanted.events)
+    }
+
+    /// Follows the log from after a position.
+    pub fn subscribe(&self, after: Position) -> Subscription {
+        Subscription::new(Arc::clone(&self.shared.store), &*self.shared.bus, after)
+    }
+
+    /// Whether commands and queries can be served now.
+    ///
+    /// # Errors
+    /// The [`StoreError`] that a command would get.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.shared.store.check().await
+    }
+}
+
+/// Collects the events of a page that are of the wanted types.
+struct Wanted<'a> {
+    types: &'a [String],
+    limit: PageLimit,
+    events: Vec<RecordedEvent>,
+    bytes: usize,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(types: &'a [String], limit: PageLimit) -> Self {
+        Self { types, limit, events: Vec::new(), bytes: 0 }
+    }
+
+    /// What to read next, if anything.
+    fn next_page(&self) -> Option<PageLimit> {
+        let missing = self.limit.events.saturating_sub(self.events.len());
+        if missing == 0 || self.bytes >= self.limit.bytes {
+            return None;
+        }
+        let events = if self.types.is_empty() { missing } else { REPLAY_PAGE.events };
+        Some(PageLimit { events, bytes: self.limit.bytes - self.bytes })
+    }
+
+    fn take(&mut self, page: Vec<RecordedEvent>) {
+        for event in page {
+            let wanted = self.types.is_empty() || self.types.iter().any(|t| *t == event.event_type);
+            if wanted && self.events.len() < self.limit.events {
+                self.bytes += event.data.len();
+                self.events.push(event);
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Replays an order from the store.
+    pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
+        let mut order: Option<VersionedOrder> = None;
+        loop {
+            let after = order.as_ref().map_or(Version::NONE, |order| order.version);
+            let page = self.store.read_stream(order_id, after, REPLAY_PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for event in &page {
+                order = Some(codec::replay(order, event).map_err(|error| {
+                    StoreError::Corrupt(format!("event at position {}: {error}", event.position))
+                })?);
+            }
+        }
+        let order = order.map(Arc::new);
+        if let Some(order) = &order {
+            self.cache.put(order_id.clone(), Arc::clone(order));
+        }
+        Ok(order)
+    }
+}

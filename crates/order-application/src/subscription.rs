@@ -1,0 +1,75 @@
+//! Following the log from any position: catch up by reading, then live from the bus, and back to reading whenever
+//! this subscriber was too slow. Nothing is skipped and nothing comes twice, since positions have no gaps.
+
+use std::sync::Arc;
+
+use crate::event::{Position, RecordedEvent};
+use crate::ports::event_bus::{BusReceiver, EventBus, Missed};
+use crate::ports::event_store::{EventStore, PageLimit, StoreError};
+
+/// Events of one read. It bounds what a subscriber holds; more only helps the store.
+const CATCH_UP_PAGE: PageLimit = PageLimit { events: 500, bytes: 1024 * 1024 };
+
+/// A reader of the whole log, in order.
+pub struct Subscription {
+    store: Arc<dyn EventStore>,
+    bus: Box<dyn BusReceiver>,
+    position: Position,
+    /// Whether the log has been read up to where the bus goes on.
+    live: bool,
+}
+
+impl Subscription {
+    /// Follows the log from after `position`.
+    pub fn new(store: Arc<dyn EventStore>, bus: &dyn EventBus, position: Position) -> Self {
+        // Listening begins before the first read: what is committed in between is heard of.
+        Self { store, bus: bus.subscribe(), position, live: false }
+    }
+
+    /// The position of the last event that was handed out.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The next events, at least one; waits for them. `None` when the bus has closed and the log is read to its end.
+    /// Cancelling the wait loses nothing.
+    ///
+    /// # Errors
+    /// A [`StoreError`] of the read; the next call tries again from the same position.
+    pub async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, StoreError> {
+        loop {
+            if !self.live {
+                let page = self.store.read_log(self.position, CATCH_UP_PAGE).await?;
+                if let Some(last) = page.last() {
+                    self.position = last.position;
+                    return Ok(Some(page));
+                }
+                self.live = true;
+            }
+            match self.bus.next().await {
+                Ok(committed) if committed.last_position <= self.position => {}
+                Ok(committed) => match self.continuing(&committed.events) {
+                    Some(events) => {
+                        self.position = committed.last_position;
+                        return Ok(Some(events));
+                    }
+                    None => self.live = false,
+                },
+                Err(Missed::Lagged) => self.live = false,
+                Err(Missed::Closed) => {
+                    let rest = self.store.read_log(self.position, CATCH_UP_PAGE).await?;
+                    let Some(last) = rest.last() else { return Ok(None) };
+                    self.position = last.position;
+                    return Ok(Some(rest));
+                }
+            }
+        }
+    }
+
+    /// The announced events that come right after this subscription's position; `None` if there is a gap.
+    fn continuing(&self, events: &[RecordedEvent]) -> Option<Vec<RecordedEvent>> {
+        let next = self.position.plus(1);
+        let from = events.iter().position(|event| event.position == next)?;
+        Some(events[from..].to_vec())
+    }
+}
