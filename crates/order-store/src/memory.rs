@@ -1,0 +1,155 @@
+//! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use async_trait::async_trait;
+use order_application::{
+    Append, AppendError, Committed, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position,
+    RecordedEvent, StoreError, Version,
+};
+use order_domain::OrderId;
+
+/// A store that forgets everything when it is dropped.
+pub struct MemoryStore {
+    bus: Arc<dyn EventBus>,
+    tables: RwLock<Tables>,
+}
+
+#[derive(Default)]
+struct Tables {
+    /// The event at position n is at index n − 1.
+    log: Vec<RecordedEvent>,
+    streams: HashMap<OrderId, Stream>,
+    /// The orders by the position of their first event, ascending.
+    placed: Vec<(Position, OrderId)>,
+}
+
+struct Stream {
+    summary: OrderSummary,
+    /// The position of version n is at index n − 1.
+    positions: Vec<Position>,
+}
+
+impl MemoryStore {
+    /// An empty store that announces its commits on `bus`.
+    pub fn new(bus: Arc<dyn EventBus>) -> Self {
+        Self { bus, tables: RwLock::default() }
+    }
+
+    /// A panic while the tables are held is a bug in an insertion; reading on is still better than stopping.
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        let mut tables = self.write();
+        let current = tables.version(&append.order_id);
+        if current != append.expected_version {
+            return Err(AppendError::Conflict { current });
+        }
+        let first = tables.append(append);
+        let last_position = Position(tables.log.len() as u64);
+        // Announced under the lock, so that announcements keep commit order.
+        if self.bus.has_subscribers() {
+            let events = tables.log[first..].into();
+            self.bus.publish(Committed { last_position, events });
+        }
+        Ok(last_position)
+    }
+
+    async fn read_stream(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let tables = self.read();
+        let Some(stream) = tables.streams.get(order_id) else { return Ok(Vec::new()) };
+        let positions = stream.positions.iter().skip(after.0 as usize);
+        Ok(page(positions.map(|position| &tables.log[position.0 as usize - 1]), limit))
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        Ok(page(self.read().log.iter().skip(after.0 as usize), limit))
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        Ok(self.read().version(order_id))
+    }
+
+    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        Ok(self.read().streams.get(order_id).map(|stream| stream.summary.clone()))
+    }
+
+    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        let tables = self.read();
+        let from = tables.placed.partition_point(|(placed, _)| *placed <= after);
+        let listed = |(placed_position, order_id): &(Position, OrderId)| ListedOrder {
+            placed_position: *placed_position,
+            summary: tables.streams[order_id].summary.clone(),
+        };
+        Ok(tables.placed[from..].iter().take(limit).map(listed).collect())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Tables {
+    fn version(&self, order_id: &OrderId) -> Version {
+        self.streams.get(order_id).map_or(Version::NONE, |stream| stream.summary.version)
+    }
+
+    /// Adds the events and answers with the index of the first.
+    fn append(&mut self, append: Append) -> usize {
+        let first = self.log.len();
+        for (version, event) in (append.expected_version.0 + 1..).zip(append.events) {
+            self.log.push(RecordedEvent {
+                position: Position(self.log.len() as u64 + 1),
+                order_id: append.order_id.clone(),
+                version: Version(version),
+                id: event.id,
+                event_type: event.event_type,
+                time: event.time,
+                data: event.data,
+                context: append.context.clone(),
+            });
+        }
+        let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);
+        match self.streams.get_mut(&append.order_id) {
+            Some(stream) => {
+                stream.positions.extend(positions);
+                stream.summary = append.summary;
+            }
+            None => {
+                self.placed.push((Position(first as u64 + 1), append.order_id.clone()));
+                let stream = Stream { summary: append.summary, positions: positions.collect() };
+                self.streams.insert(append.order_id, stream);
+            }
+        }
+        first
+    }
+}
+
+/// Takes events until the page is full.
+fn page<'a>(events: impl Iterator<Item = &'a RecordedEvent>, limit: PageLimit) -> Vec<RecordedEvent> {
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    for event in events.take(limit.events) {
+        bytes += event.data.len();
+        if bytes > limit.bytes && !page.is_empty() {
+            break;
+        }
+        page.push(event.clone());
+    }
+    page
+}
