@@ -1,0 +1,172 @@
+//! What every scenario works with: the options, the limit's server, scratch space, and the alternation of the two.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tempfile::TempDir;
+
+use crate::load::{Group, Load, Span};
+use crate::prepared::Prepared;
+use crate::report::Figures;
+use crate::server::Server;
+use crate::work::Work;
+
+/// Driven before each measured span: connections are new, and after a pause caches and clocks are cold.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How to measure.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Options {
+    /// How often limit and service take turns; the figures are medians over the rounds
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+
+    /// The measured length of each turn
+    #[arg(long, default_value_t = 5.0, value_name = "SECONDS")]
+    pub(crate) seconds: f64,
+
+    /// Keep-alive connections, each with one request on its way
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: usize,
+
+    /// How many orders the large store holds
+    #[arg(long, default_value_t = 3_000_000)]
+    pub(crate) orders: u64,
+
+    /// How many orders the store holds that is read from
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) read_orders: u64,
+
+    /// The service's binary [default: order-service beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) service: Option<PathBuf>,
+
+    /// Where scratch data goes, on the disk to be measured [default: this program's target directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Keep the loaded stores here and use them again in later runs
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep_store: Option<PathBuf>,
+}
+
+/// One run of the program.
+pub(crate) struct Bench {
+    pub(crate) options: Options,
+    pub(crate) echo: Server,
+    service: PathBuf,
+    prepared: Prepared,
+    scratch: TempDir,
+    names_given: Cell<u32>,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Turn {
+    Limit,
+    Service,
+}
+
+/// The figures of both, round by round.
+pub(crate) struct Pair<T> {
+    pub(crate) limit: Vec<T>,
+    pub(crate) service: Vec<T>,
+}
+
+impl Bench {
+    /// Makes the scratch directory and starts the echo server.
+    pub(crate) fn new(options: Options) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let beside = program.parent().context("this program stands in a directory")?;
+        let service = options.service.clone().unwrap_or_else(|| beside.join("order-service"));
+        let dir = options.dir.as_deref().or(beside.parent()).unwrap_or(beside);
+        let scratch = tempfile::Builder::new()
+            .prefix("order-bench-")
+            .tempdir_in(dir)
+            .with_context(|| format!("make a scratch directory in {}", dir.display()))?;
+        let prepared =
+            Prepared::new(options.keep_store.clone().unwrap_or_else(|| scratch.path().join("prepared")));
+        let echo = Server::start_echo(scratch.path().join("echo.log"))?;
+        Ok(Self { options, echo, service, prepared, scratch, names_given: Cell::new(0) })
+    }
+
+    /// Starts the service on its durable default store in this directory.
+    pub(crate) fn start_service(&self, data_dir: &Path) -> Result<Server> {
+        let data_dir = data_dir.to_str().context("the scratch directory's name is UTF-8")?;
+        Server::start_service(
+            &self.service,
+            &["--data-dir", data_dir],
+            self.scratch.path().join("service.log"),
+        )
+    }
+
+    /// Starts the service on the memory store.
+    pub(crate) fn start_service_in_memory(&self) -> Result<Server> {
+        Server::start_service(&self.service, &["--store", "memory:"], self.scratch.path().join("service.log"))
+    }
+
+    /// A new empty directory on the disk under measurement.
+    pub(crate) fn new_dir(&self) -> Result<PathBuf> {
+        let number = self.names_given.replace(self.names_given.get() + 1);
+        let dir = self.scratch.path().join(format!("data-{number}"));
+        std::fs::create_dir(&dir)?;
+        Ok(dir)
+    }
+
+    /// A directory with a fresh copy of a store that holds this many random orders, loaded on first use.
+    pub(crate) fn prepared_dir(&self, orders: u64) -> Result<PathBuf> {
+        let dir = self.new_dir()?;
+        self.prepared.copy_to(&dir, orders, self)?;
+        Ok(dir)
+    }
+
+    /// The largest resident memory (bytes) of the service while it was loaded with this many orders.
+    pub(crate) fn peak_bytes_while_loading(&self, orders: u64) -> Result<u64> {
+        self.prepared.peak_bytes(orders, self)
+    }
+
+    /// Lets limit and service take turns; who begins changes from round to round, so that a drift of the machine
+    /// favours neither.
+    pub(crate) fn alternate<T>(&self, mut take: impl FnMut(Turn) -> Result<T>) -> Result<Pair<T>> {
+        let mut pair = Pair { limit: Vec::new(), service: Vec::new() };
+        for round in 0..self.options.rounds {
+            let turns =
+                if round % 2 == 0 { [Turn::Limit, Turn::Service] } else { [Turn::Service, Turn::Limit] };
+            for turn in turns {
+                let figures = take(turn)?;
+                match turn {
+                    Turn::Limit => pair.limit.push(figures),
+                    Turn::Service => pair.service.push(figures),
+                }
+            }
+        }
+        Ok(pair)
+    }
+
+    /// Drives a server with one kind of work on all connections and measures.
+    pub(crate) fn measure(&self, server: &Server, work: &mut dyn Work) -> Result<Figures> {
+        let figures =
+            self.measure_groups(server, vec![Group { connections: self.options.connections, work }])?;
+        figures.into_iter().next().context("one group, one measurement")
+    }
+
+    /// Drives a server with several groups of connections at once; the figures of each.
+    pub(crate) fn measure_groups(&self, server: &Server, groups: Vec<Group<'_>>) -> Result<Vec<Figures>> {
+        let mut load = Load::connect(server.address(), groups)?;
+        let measurements = load.run(self.span(), server.process())?;
+        load.drain()?;
+        // What the server put off is part of what the requests cost.
+        server.process().settle()?;
+        let cpu = server.process().cpu()?;
+        Ok(measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect())
+    }
+
+    /// Warm-up and measured time of one turn.
+    pub(crate) fn span(&self) -> Span {
+        let measured = Duration::from_secs_f64(self.options.seconds);
+        Span { warm_up: WARM_UP.min(measured), measured }
+    }
+}

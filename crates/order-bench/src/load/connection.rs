@@ -1,0 +1,143 @@
+//! One keep-alive connection with at most one request on its way.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::response::{Head, parse_head};
+
+/// Holds every answer of the base workflow whole; grows for longer ones.
+const RECEIVE_BUFFER_BYTES: usize = 16 * 1024;
+/// No answer that a benchmark asks for is longer.
+const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// What the socket did not take at once: only long requests leave anything here.
+    unsent: Vec<u8>,
+    received: Vec<u8>,
+    received_bytes: usize,
+    head: Option<Head>,
+    sent_at: Instant,
+    awaits_answer: bool,
+}
+
+impl Connection {
+    /// Connects (waiting for it, the server is on this machine) and registers for edge-triggered readiness.
+    pub(crate) fn open(address: SocketAddr, registry: &Registry, token: Token) -> Result<Self> {
+        let stream =
+            std::net::TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut stream = TcpStream::from_std(stream);
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self {
+            stream,
+            unsent: Vec::new(),
+            received: vec![0; RECEIVE_BUFFER_BYTES],
+            received_bytes: 0,
+            head: None,
+            sent_at: Instant::now(),
+            awaits_answer: false,
+        })
+    }
+
+    /// When the request was handed over, that is, when its latency began.
+    pub(crate) fn sent_at(&self) -> Instant {
+        self.sent_at
+    }
+
+    /// Sends a request; what the socket does not take now is kept for [`flush`](Self::flush).
+    pub(crate) fn send(&mut self, request: &[u8], now: Instant) -> Result<()> {
+        debug_assert!(!self.awaits_answer, "one request at a time");
+        self.sent_at = now;
+        self.awaits_answer = true;
+        let sent = write_some(&mut self.stream, request)?;
+        self.unsent.extend_from_slice(&request[sent..]);
+        Ok(())
+    }
+
+    /// Goes on sending after the socket has become writable again.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        if !self.unsent.is_empty() {
+            let sent = write_some(&mut self.stream, &self.unsent)?;
+            self.unsent.drain(..sent);
+        }
+        Ok(())
+    }
+
+    /// Reads what has arrived; `true` once the answer is complete.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is anything but 2xx (with its text), not HTTP, or the server closed the connection.
+    pub(crate) fn receive(&mut self) -> Result<bool> {
+        loop {
+            let free = &mut self.received[self.received_bytes..];
+            let free_bytes = free.len();
+            let read_bytes = match self.stream.read(free) {
+                Ok(0) => bail!("the server closed the connection"),
+                Ok(read_bytes) => read_bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("read an answer"),
+            };
+            self.received_bytes += read_bytes;
+            if self.answer_is_complete()? {
+                return Ok(true);
+            }
+            // A read that leaves room has emptied the socket: the next bytes raise a new event (epoll(7)), and the
+            // call that would only learn "nothing yet" is saved.
+            if read_bytes < free_bytes {
+                return Ok(false);
+            }
+            let longer = self.received.len() * 2;
+            if longer > ANSWER_LIMIT_BYTES {
+                bail!("an answer of more than {ANSWER_LIMIT_BYTES} bytes");
+            }
+            self.received.resize(longer, 0);
+        }
+    }
+
+    fn answer_is_complete(&mut self) -> Result<bool> {
+        if !self.awaits_answer {
+            bail!("the server sent bytes that nothing asked for");
+        }
+        let arrived = &self.received[..self.received_bytes];
+        if self.head.is_none() {
+            self.head = parse_head(arrived)?;
+        }
+        let Some(head) = self.head else { return Ok(false) };
+        if arrived.len() < head.answer_bytes() {
+            return Ok(false);
+        }
+        if !head.is_success() {
+            bail!("answered with {}: {}", head.status, String::from_utf8_lossy(&arrived[head.head_bytes..]));
+        }
+        if arrived.len() > head.answer_bytes() {
+            bail!("the server sent more than Content-Length says");
+        }
+        self.head = None;
+        self.received_bytes = 0;
+        self.awaits_answer = false;
+        Ok(true)
+    }
+}
+
+/// Writes until everything is taken or the socket is full; how much was taken.
+fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.write(&bytes[sent..]) {
+            Ok(taken) => sent += taken,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).context("send a request"),
+        }
+    }
+    Ok(sent)
+}

@@ -1,0 +1,207 @@
+//! Results, and how they are shown.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::bench::Pair;
+use crate::load::Measurement;
+
+/// What one server did in one turn.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) requests_per_s: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) p999_ms: f64,
+    pub(crate) max_ms: f64,
+    /// CPU time of the server's process for each request, what it did afterwards included.
+    pub(crate) server_cpu_us_per_request: f64,
+    /// How many cores the load generator took for itself.
+    pub(crate) loadgen_cores: f64,
+}
+
+impl Figures {
+    /// `server_cpu_after`: the server's CPU time once it had settled.
+    pub(crate) fn new(measurement: &Measurement, server_cpu_after: Duration) -> Self {
+        let latency = &measurement.latency;
+        let quantile_ms = |share| latency.quantile(share).as_secs_f64() * 1e3;
+        let elapsed_s = measurement.elapsed.as_secs_f64();
+        let server_cpu = server_cpu_after.saturating_sub(measurement.server_cpu_at_begin);
+        Self {
+            requests_per_s: latency.count() as f64 / elapsed_s,
+            p50_ms: quantile_ms(0.5),
+            p99_ms: quantile_ms(0.99),
+            p999_ms: quantile_ms(0.999),
+            max_ms: latency.max().as_secs_f64() * 1e3,
+            server_cpu_us_per_request: server_cpu.as_secs_f64() * 1e6 / latency.count().max(1) as f64,
+            loadgen_cores: measurement.loadgen_cpu.as_secs_f64() / elapsed_s,
+        }
+    }
+
+    /// Each figure's median over the rounds by itself.
+    pub(crate) fn median(rounds: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));
+        Self {
+            requests_per_s: of(|round| round.requests_per_s),
+            p50_ms: of(|round| round.p50_ms),
+            p99_ms: of(|round| round.p99_ms),
+            p999_ms: of(|round| round.p999_ms),
+            max_ms: of(|round| round.max_ms),
+            server_cpu_us_per_request: of(|round| round.server_cpu_us_per_request),
+            loadgen_cores: of(|round| round.loadgen_cores),
+        }
+    }
+}
+
+/// The middle one; of an even number, the mean of the two in the middle. Zero of none.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        len => (values[(len - 1) / 2] + values[len / 2]) / 2.0,
+    }
+}
+
+/// One server or group of connections in a scenario, round by round.
+#[derive(Serialize)]
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
+    pub(crate) median: Figures,
+    pub(crate) rounds: Vec<Figures>,
+}
+
+impl Side {
+    pub(crate) fn new(name: &'static str, rounds: Vec<Figures>) -> Self {
+        Self { name, median: Figures::median(&rounds), rounds }
+    }
+
+    /// The two of an alternation.
+    pub(crate) fn of_pair(pair: Pair<Figures>) -> Vec<Self> {
+        vec![Self::new("echo", pair.limit), Self::new("service", pair.service)]
+    }
+}
+
+/// Which side of the target is good.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    AtLeast,
+    AtMost,
+}
+
+/// One figure held against its target.
+#[derive(Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) what: String,
+    pub(crate) value: f64,
+    pub(crate) unit: &'static str,
+    pub(crate) bound: Bound,
+    pub(crate) target: f64,
+    pub(crate) met: bool,
+}
+
+impl Verdict {
+    /// Requests a second as a share of the limit's: the median of the rounds' ratios, since the two turns of one round
+    /// saw the same machine.
+    pub(crate) fn ratio(what: &str, pair: &Pair<Figures>, target: f64) -> Self {
+        let rounds = pair.service.iter().zip(&pair.limit);
+        let ratio = median(rounds.map(|(service, limit)| service.requests_per_s / limit.requests_per_s));
+        Self::new(what, ratio, "×", Bound::AtLeast, target)
+    }
+
+    pub(crate) fn at_most(what: &str, value: f64, unit: &'static str, target: f64) -> Self {
+        Self::new(what, value, unit, Bound::AtMost, target)
+    }
+
+    fn new(what: &str, value: f64, unit: &'static str, bound: Bound, target: f64) -> Self {
+        let met = match bound {
+            Bound::AtLeast => value >= target,
+            Bound::AtMost => value <= target,
+        };
+        Self { what: what.to_owned(), value, unit, bound, target, met }
+    }
+
+    /// `≥ 0.55 ×`
+    pub(crate) fn target_text(&self) -> String {
+        let sign = match self.bound {
+            Bound::AtLeast => '≥',
+            Bound::AtMost => '≤',
+        };
+        format!("{sign} {} {}", self.target, self.unit)
+    }
+
+    /// `0.61 ×`
+    pub(crate) fn value_text(&self) -> String {
+        let digits = if self.value.abs() < 10.0 { 2 } else { 1 };
+        format!("{:.digits$} {}", self.value, self.unit)
+    }
+
+    pub(crate) fn met_text(&self) -> &'static str {
+        if self.met { "met" } else { "MISSED" }
+    }
+}
+
+/// What a scenario found.
+#[derive(Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) scenario: &'static str,
+    pub(crate) about: String,
+    pub(crate) sides: Vec<Side>,
+    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Shows an outcome to a person.
+pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n{}: {}", outcome.scenario, outcome.about)?;
+    if !outcome.sides.is_empty() {
+        writeln!(
+            out,
+            "  {:<10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>14} {:>14}",
+            "", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs/req", "loadgen cores"
+        )?;
+    }
+    for Side { name, median, .. } in &outcome.sides {
+        writeln!(
+            out,
+            "  {name:<10} {:>10.0} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14.2} {:>14.2}",
+            median.requests_per_s,
+            median.p50_ms,
+            median.p99_ms,
+            median.p999_ms,
+            median.max_ms,
+            median.server_cpu_us_per_request,
+            median.loadgen_cores
+        )?;
+    }
+    for note in &outcome.notes {
+        writeln!(out, "  {note}")?;
+    }
+    for verdict in &outcome.verdicts {
+        let (value, target, met) = (verdict.value_text(), verdict.target_text(), verdict.met_text());
+        writeln!(out, "  {}: {value}, target {target}: {met}", verdict.what)?;
+    }
+    out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_or_between_the_two_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median([]), 0.0);
+    }
+
+    #[test]
+    fn a_target_is_met_at_its_bound() {
+        assert!(Verdict::at_most("p99", 30.0, "ms", 30.0).met);
+        assert!(!Verdict::at_most("p99", 30.1, "ms", 30.0).met);
+    }
+}

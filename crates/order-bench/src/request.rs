@@ -1,0 +1,100 @@
+//! Ready-made requests: the bytes are laid out once, and only the order id changes from one to the next.
+
+use std::ops::Range;
+
+use crate::order_ids::OrderIds;
+
+/// A request's bytes with one place where the order id goes.
+pub(crate) struct Request {
+    bytes: Vec<u8>,
+    id: Range<usize>,
+}
+
+/// Where the id goes while a request is laid out; cannot occur in one.
+const ID: &str = "\u{1}";
+
+impl Request {
+    /// `POST /orders` with this many lines of 15.00 each.
+    pub(crate) fn place(ids: OrderIds, lines: usize) -> Self {
+        let items: Vec<String> = (1..=lines)
+            .map(|line| format!(r#"{{"SKU":"sku-{line}","Quantity":2,"UnitPriceCents":1500}}"#))
+            .collect();
+        let body = format!(r#"{{"order_id":"{ID}","customer_id":"cust-123","items":[{}]}}"#, items.join(","));
+        Self::post(ids, "/orders", &body)
+    }
+
+    /// Authorises the payment of an order of one line.
+    pub(crate) fn payment(ids: OrderIds) -> Self {
+        Self::post(ids, &format!("/orders/{ID}/payment"), r#"{"payment_id":"pay-001","amount_cents":3000}"#)
+    }
+
+    /// Reserves the whole order.
+    pub(crate) fn reserve(ids: OrderIds) -> Self {
+        Self::post(ids, &format!("/orders/{ID}/reserve"), r#"{"reservation_id":"res-001"}"#)
+    }
+
+    /// Ships the whole order.
+    pub(crate) fn ship(ids: OrderIds) -> Self {
+        Self::post(ids, &format!("/orders/{ID}/ship"), r#"{"tracking_number":"1Z999","carrier":"UPS"}"#)
+    }
+
+    /// `GET /orders/{id}`.
+    pub(crate) fn get(ids: OrderIds) -> Self {
+        Self::laid_out(ids, &format!("GET /orders/{ID} HTTP/1.1\r\nhost: order-bench\r\n\r\n"))
+    }
+
+    /// The request for the order of this index.
+    pub(crate) fn for_order(&mut self, ids: OrderIds, index: u64) -> &[u8] {
+        ids.write(index, &mut self.bytes[self.id.clone()]);
+        &self.bytes
+    }
+
+    fn post(ids: OrderIds, path: &str, body: &str) -> Self {
+        let body_bytes = body.len() + body.matches(ID).count() * (ids.id_bytes() - ID.len());
+        Self::laid_out(
+            ids,
+            &format!(
+                "POST {path} HTTP/1.1\r\nhost: order-bench\r\ncontent-type: application/json\r\n\
+                 content-length: {body_bytes}\r\n\r\n{body}"
+            ),
+        )
+    }
+
+    fn laid_out(ids: OrderIds, request: &str) -> Self {
+        let at = request.find(ID).unwrap_or_else(|| unreachable!("every request above names the order once"));
+        let bytes = request.replacen(ID, &"0".repeat(ids.id_bytes()), 1).into_bytes();
+        Self { bytes, id: at..at + ids.id_bytes() }
+    }
+}
+
+/// `GET /orders?limit=100`.
+pub(crate) const LIST_100: &[u8] = b"GET /orders?limit=100 HTTP/1.1\r\nhost: order-bench\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placement_is_the_contracts_bytes_and_says_its_length() {
+        let ids = OrderIds::Sequence { run: 1 };
+        let mut request = Request::place(ids, 1);
+        let text = String::from_utf8(request.for_order(ids, 5).to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(
+            body,
+            r#"{"order_id":"ord-000001-000000000005","customer_id":"cust-123","items":[{"SKU":"sku-1","Quantity":2,"UnitPriceCents":1500}]}"#
+        );
+        assert!(head.starts_with("POST /orders HTTP/1.1\r\n"));
+        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+    }
+
+    #[test]
+    fn a_step_names_its_order_in_the_path() {
+        let ids = OrderIds::RandomV4 { seed: 3 };
+        let mut request = Request::ship(ids);
+        for index in [0, 1] {
+            let text = String::from_utf8(request.for_order(ids, index).to_vec()).unwrap();
+            assert!(text.starts_with(&format!("POST /orders/{}/ship HTTP/1.1\r\n", ids.id(index))), "{text}");
+        }
+    }
+}
