@@ -1,0 +1,83 @@
+//! What has to be installed, checked before an hour is spent on finding it out.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+/// A program that a command needs.
+pub(crate) struct Prerequisite {
+    /// Run to see whether it is there: it must exit with status 0.
+    probe: &'static [&'static str],
+    needed_for: &'static str,
+    install: &'static str,
+}
+
+/// What the tests need.
+pub(crate) const TEST_PREREQUISITES: &[Prerequisite] = &[
+    Prerequisite {
+        probe: &["cargo", "fmt", "--version"],
+        needed_for: "the formatting check",
+        install: "rustup component add rustfmt",
+    },
+    Prerequisite {
+        probe: &["cargo", "clippy", "--version"],
+        needed_for: "the lints",
+        install: "rustup component add clippy",
+    },
+    Prerequisite {
+        probe: &["cc", "--version"],
+        needed_for: "building SQLite and the allocator",
+        install: "a C compiler, Debian's `gcc` or `clang`",
+    },
+    Prerequisite {
+        probe: &["strace", "--version"],
+        needed_for: "the tests that count and fail system calls",
+        install: "Debian's `strace`",
+    },
+];
+
+/// Fails with everything that is missing, all at once.
+pub(crate) fn require(prerequisites: &[Prerequisite]) -> Result<()> {
+    let missing: Vec<String> = prerequisites
+        .iter()
+        .filter(|prerequisite| !is_there(prerequisite.probe))
+        .map(|Prerequisite { probe, needed_for, install }| {
+            format!("  `{}` fails; needed for {needed_for}: {install}", probe.join(" "))
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("missing prerequisites:\n{}", missing.join("\n"))
+}
+
+fn is_there(probe: &[&str]) -> bool {
+    let Some((program, arguments)) = probe.split_first() else { return true };
+    Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_missing_is_named_at_once() {
+        let absent = |name| Prerequisite { probe: name, needed_for: "this test", install: "nothing" };
+        let error =
+            require(&[absent(&["no-such-program-a"]), absent(&["no-such-program-b", "-v"])]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("`no-such-program-a` fails"), "{text}");
+        assert!(text.contains("`no-such-program-b -v` fails"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_fails_counts_as_missing() {
+        assert!(!is_there(&["cargo", "no-such-subcommand-here"]));
+        assert!(is_there(&["cargo", "--version"]));
+    }
+}
