@@ -1,0 +1,175 @@
+//! Opening files: the lock that keeps a second server off them, SQLite's settings, and what can go wrong.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use order_application::StoreError;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by another process; one server at a time may open a store", path.display())]
+    InUse {
+        /// The store's log.
+        path: PathBuf,
+    },
+    /// A later release wrote it.
+    #[error("{} was written by a newer version (schema {found}, and this one knows up to {known})", path.display())]
+    Newer {
+        /// The store's log.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The latest schema version that this release knows.
+        known: i64,
+    },
+    /// It is some other file.
+    #[error("{} is not an order store", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory or a file cannot be read or written.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite could not read or write a file.
+    #[error("cannot use {}: {source}", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// What is stored is not what was written.
+    #[error("{}: {what}", path.display())]
+    Corrupt {
+        /// The store's log.
+        path: PathBuf,
+        /// What is wrong, and where.
+        what: String,
+    },
+}
+
+impl OpenError {
+    pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotAStore { path: path.to_owned() },
+            _ => Self::Sqlite { path: path.to_owned(), source },
+        }
+    }
+
+    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(super) fn corrupt(path: &Path) -> impl Fn(StoreError) -> Self {
+        move |error| Self::Corrupt { path: path.to_owned(), what: error.to_string() }
+    }
+}
+
+/// An exclusive lock on a file beside the log, let go by the system when the process ends, however it ends.
+pub(super) struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Creates the directory if need be and takes the lock.
+    pub(super) fn take(log_path: &Path) -> Result<Self, OpenError> {
+        let directory = match log_path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        if !directory.is_dir() {
+            std::fs::create_dir_all(directory).map_err(OpenError::io(directory))?;
+            sync_directory(directory.parent());
+        }
+        let path = log_path.with_extension("lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(OpenError::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: log_path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+        }
+    }
+}
+
+/// Makes a new directory's name durable, where the system lets directories be synced.
+fn sync_directory(directory: Option<&Path>) {
+    if let Some(directory) = directory.filter(|directory| !directory.as_os_str().is_empty())
+        && let Ok(directory) = File::open(directory)
+    {
+        let _ = directory.sync_all();
+    }
+}
+
+/// How a connection uses its file.
+pub(super) struct Settings {
+    /// SQLite's `synchronous`: `FULL` where a commit is an acknowledgement, `NORMAL` where the file can be rebuilt.
+    pub(super) synchronous: &'static str,
+    /// Most memory of the connection's page cache.
+    pub(super) cache_kib: u32,
+}
+
+/// Opens a file for reading and writing, creating it if need be.
+pub(super) fn open_writer(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE, settings.cache_kib)?;
+    settings.apply(&connection)?;
+    Ok(connection)
+}
+
+/// Like [`open_writer`], but asks `check` first whether the file is ours: until then, nothing is written to it.
+pub(super) fn open_checked(
+    path: &Path,
+    settings: &Settings,
+    check: impl FnOnce(&Connection) -> Result<(), OpenError>,
+) -> Result<Connection, OpenError> {
+    let failed = OpenError::sqlite(path);
+    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE, settings.cache_kib).map_err(&failed)?;
+    check(&connection)?;
+    settings.apply(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+impl Settings {
+    fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+        // Checkpoints are made where they do not stand in a command's way.
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "synchronous", self.synchronous)
+    }
+}
+
+/// Opens a file that is there for reading.
+pub(super) fn open_reader(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let connection = open(path, OpenFlags::empty(), cache_kib)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, more: OpenFlags, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// A read's error, as readers see it.
+pub(super) fn read_error(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}

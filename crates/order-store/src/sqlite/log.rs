@@ -1,0 +1,161 @@
+//! The log file: every event in commit order. The truth.
+
+use std::path::{Path, PathBuf};
+
+use order_application::{NewEvent, Position};
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::connection::{OpenError, Settings, open_checked};
+use super::row;
+use order_application::EventContext;
+
+/// Marks the file as ours (`PRAGMA application_id`): "ORDL".
+const APPLICATION_ID: i64 = 0x4F52_444C;
+/// The schema that this release writes (`PRAGMA user_version`).
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE log (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    identity BLOB NOT NULL                 -- 16 random bytes; views of another log are told by it
+) STRICT;
+
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY,          -- 1, 2, … in commit order
+    version INTEGER NOT NULL,              -- 1, 2, … within the order
+    time INTEGER NOT NULL,                 -- microseconds since 1970
+    id BLOB NOT NULL,                      -- UUIDv7
+    order_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    data TEXT NOT NULL,                    -- JSON
+    correlation_id TEXT NOT NULL,
+    causation_id TEXT,
+    actor TEXT,
+    checksum INTEGER NOT NULL              -- XXH3 over all of the above
+) STRICT;
+";
+
+/// The writing end of the log file.
+pub(super) struct Log {
+    connection: Connection,
+    path: PathBuf,
+    identity: Uuid,
+    scratch: Vec<u8>,
+}
+
+impl Log {
+    /// Opens the file, creating it if it is not there.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = OpenError::sqlite(path);
+        let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
+        let mut connection = open_checked(path, &settings, |connection| check_schema(connection, path))?;
+        if is_empty(&connection).map_err(&failed)? {
+            create(&mut connection).map_err(&failed)?;
+        }
+        let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
+        let identity = Uuid::from_bytes(identity.map_err(failed)?);
+        Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new() })
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What tells this log from every other.
+    pub(super) fn identity(&self) -> Uuid {
+        self.identity
+    }
+
+    /// The last position.
+    pub(super) fn head(&self) -> Result<Position, OpenError> {
+        let head = self.connection.query_row("SELECT max(position) FROM events", (), |row| row.get(0));
+        Ok(Position(head.map(Option::unwrap_or_default).map_err(OpenError::sqlite(&self.path))?))
+    }
+
+    /// The id of the event at a position.
+    pub(super) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
+        let id =
+            self.connection
+                .query_row("SELECT id FROM events WHERE position = ?1", [position.0], |row| row.get(0));
+        Ok(id.optional().map_err(OpenError::sqlite(&self.path))?.map(Uuid::from_bytes))
+    }
+
+    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        Ok(())
+    }
+
+    /// Adds the events of one append, from `place` on.
+    pub(super) fn insert(
+        &mut self,
+        mut place: row::Place<'_>,
+        events: &[NewEvent],
+        context: &EventContext,
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(row::INSERT)?;
+        for event in events {
+            row::insert(&mut statement, &place, event, context, &mut self.scratch)?;
+            place.position = place.position.plus(1);
+            place.version = place.version.plus(1);
+        }
+        Ok(())
+    }
+
+    /// Makes everything since [`begin`](Self::begin) durable.
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("COMMIT")?.execute(())?;
+        Ok(())
+    }
+
+    /// Takes back everything since [`begin`](Self::begin), if that is still open.
+    pub(super) fn roll_back(&self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is left in the write-ahead log into the file, so that the next commit starts it from its beginning.
+    /// The checkpointer has done most of it, so this is short; a reader in the way leaves it for the next time.
+    pub(super) fn finish_checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+    }
+}
+
+/// Whether the file is a store that this release can read, or still nothing.
+fn check_schema(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = OpenError::sqlite(path);
+    if is_empty(connection).map_err(&failed)? {
+        return Ok(());
+    }
+    let pragma =
+        |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(OpenError::NotAStore { path: path.to_owned() });
+    }
+    match pragma("user_version")? {
+        found if found > SCHEMA_VERSION => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an identity is made once for a file, and no test asks for a given one"
+)]
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute("INSERT INTO log VALUES (1, ?1)", params![Uuid::new_v4().as_bytes()])?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}

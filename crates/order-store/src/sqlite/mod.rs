@@ -1,0 +1,254 @@
+//! The default store: SQLite, with the log first and disposable views behind it.
+//!
+//! * **The log** (`orders.db`) is the truth. The path to an acknowledgement only appends to it, in sequence, in one
+//!   thread, many appends to a transaction ([`writer`], [`log`]).
+//! * **The views** (`orders.views.db`) are derived from it: the index of orders and the rows of lists. They are written
+//!   behind the log in large sorted batches ([`view_writer`], [`views`]) and may be deleted at any time.
+//! * **The overlay** holds in memory what the views do not have yet ([`overlay`]). Reads look there first, so that no
+//!   answer is ever behind an acknowledged append.
+//!
+//! Why: an index over random ids, updated in the path to an acknowledgement, costs a page write for every order. Sorted
+//! batches share pages between orders, and nobody waits for them.
+
+mod catch_up;
+mod checkpointer;
+mod connection;
+mod log;
+mod overlay;
+mod queue;
+mod readers;
+mod row;
+mod view_writer;
+mod views;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use order_application::{
+    Append, AppendError, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent,
+    StoreError, Version,
+};
+use order_domain::OrderId;
+
+use catch_up::CaughtUp;
+use connection::DirectoryLock;
+use overlay::Overlay;
+use readers::Readers;
+
+pub use connection::OpenError;
+
+/// Bounds of the store. The defaults fit a process of 256 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqliteLimits {
+    /// Most appends that wait for the writer.
+    pub queued_appends: usize,
+    /// Most bytes of event data that wait for the writer.
+    pub queued_bytes: usize,
+    /// Changed orders in the overlay that start a write to the views.
+    pub view_batch_orders: usize,
+    /// Most changed orders in the overlay beyond those that are being written; then commands are shed.
+    pub overlay_orders: usize,
+    /// Pages in the log's write-ahead log that make the writer finish a checkpoint.
+    pub wal_pages: u64,
+}
+
+impl Default for SqliteLimits {
+    fn default() -> Self {
+        Self {
+            queued_appends: 8_192,
+            queued_bytes: 16 * 1024 * 1024,
+            view_batch_orders: 50_000,
+            overlay_orders: 150_000,
+            wal_pages: 8_192,
+        }
+    }
+}
+
+/// Orders in SQLite files.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    writer: writer::Writer,
+    view_writer: view_writer::ViewWriter,
+    checkpointer: checkpointer::Checkpointer,
+    /// Held to the end: it keeps other servers off the files.
+    _lock: DirectoryLock,
+}
+
+/// What the store's threads and its readers share.
+struct Shared {
+    limits: SqliteLimits,
+    overlay: Overlay,
+    readers: Readers,
+    /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.
+    head: AtomicU64,
+    health: Health,
+}
+
+impl Shared {
+    fn head(&self) -> Position {
+        Position(self.head.load(Ordering::Acquire))
+    }
+}
+
+/// Whether the store has stopped for good, and why.
+struct Health {
+    stopped: tokio::sync::watch::Sender<Option<String>>,
+}
+
+impl Health {
+    fn stop(&self, why: String) {
+        tracing::error!(reason = %why, "the store has stopped for good");
+        self.stopped.send_if_modified(|stopped| {
+            let first = stopped.is_none();
+            stopped.get_or_insert(why);
+            first
+        });
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        match &*self.stopped.borrow() {
+            Some(why) => Err(StoreError::Unavailable(why.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Opens the log at `path`, creating it if it is not there, and brings the views up to it.
+    ///
+    /// Blocks while the views catch up: at most a batch after a crash, the whole log when the views were deleted.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(path: &Path, bus: Arc<dyn EventBus>, limits: SqliteLimits) -> Result<Self, OpenError> {
+        let lock = DirectoryLock::take(path)?;
+        let log = log::Log::open(path)?;
+        let views_path = views_path(path);
+        let views = views::Views::open(&views_path, &log)?;
+        let caught_up = match catch_up::run(&log, views, &limits) {
+            // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
+            Err(OpenError::Corrupt { what, .. }) => {
+                tracing::warn!(path = %views_path.display(), what, "building the views anew");
+                catch_up::run(&log, views::Views::create_anew(&views_path, &log)?, &limits)?
+            }
+            other => other?,
+        };
+        let CaughtUp { head, views, overlay, readers } = caught_up;
+        let (stopped, _) = tokio::sync::watch::channel(None);
+        let shared = Arc::new(Shared {
+            limits,
+            overlay,
+            readers,
+            head: AtomicU64::new(head.0),
+            health: Health { stopped },
+        });
+
+        let view_writer = view_writer::ViewWriter::start(Arc::clone(&shared), views)?;
+        let checkpointer = checkpointer::Checkpointer::start(Arc::clone(&shared), path)?;
+        let writer = writer::Writer::start(
+            Arc::clone(&shared),
+            log,
+            bus,
+            view_writer.signal(),
+            checkpointer.signal(),
+        )?;
+        Ok(Self { shared, writer, view_writer, checkpointer, _lock: lock })
+    }
+
+    /// Waits until the store has stopped for good (a failed write or fsync), and says why.
+    pub async fn stopped(&self) -> String {
+        let mut stopped = self.shared.health.stopped.subscribe();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => unreachable!("invariant: the sender lives as long as the store"),
+        }
+    }
+
+    /// Finishes what is queued, writes the views and closes the files. Appends that come later are refused.
+    pub fn close(&self) {
+        self.writer.finish();
+        self.view_writer.finish();
+        self.checkpointer.finish();
+        self.shared.readers.close();
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// `orders.db` → `orders.views.db`
+fn views_path(log_path: &Path) -> PathBuf {
+    log_path.with_extension("views.db")
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.shared.health.check()?;
+        let outcome = self.writer.submit(append)?;
+        // The writer answers every append that it took, unless it died half-way.
+        outcome
+            .await
+            .unwrap_or_else(|_| Err(StoreError::OutcomeUnknown("the store's writer ended".to_owned()).into()))
+    }
+
+    async fn read_stream(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let positions =
+            self.shared.readers.stream_positions(&self.shared.overlay, order_id, after, limit.events)?;
+        if positions.len() <= MAX_INLINE_ROWS {
+            return self.shared.readers.events_at(order_id, &positions, limit.bytes);
+        }
+        let (shared, order_id) = (Arc::clone(&self.shared), order_id.clone());
+        blocking(move || shared.readers.events_at(&order_id, &positions, limit.bytes)).await
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        let head = self.shared.head();
+        if after >= head {
+            return Ok(Vec::new());
+        }
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.readers.log_page(after, head, limit)).await
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        let head = self.shared.readers.order_head(&self.shared.overlay, order_id)?;
+        Ok(head.map_or(Version::NONE, |head| head.version))
+    }
+
+    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.shared.readers.summary(&self.shared.overlay, order_id)
+    }
+
+    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.readers.list(&shared.overlay, after, limit)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.shared.health.check()
+    }
+}
+
+/// Rows that are read on the caller's thread. A look-up of a few pages that are most likely in memory is cheaper than
+/// handing it to another thread; a scan is not.
+const MAX_INLINE_ROWS: usize = 32;
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .unwrap_or_else(|e| Err(StoreError::Unavailable(format!("a read ended early: {e}"))))
+}

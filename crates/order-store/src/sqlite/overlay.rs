@@ -1,0 +1,226 @@
+//! What the views do not have yet.
+//!
+//! Changed orders gather in the *active* generation. When the view writer takes it, it becomes the *flushing* one, which
+//! readers still see, and goes only after the views' file has all of it. So whoever looks here first and into a fresh
+//! snapshot of the views after, misses nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use order_application::{OrderSummary, Position, Version};
+use order_domain::OrderId;
+use uuid::Uuid;
+
+/// An order's key in the views: the position of its first event, so keys ascend in placement order.
+pub(super) type OrderKey = u64;
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OrderHead {
+    pub(super) key: OrderKey,
+    pub(super) version: Version,
+}
+
+/// What changed of one order since the generation began.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) summary: OrderSummary,
+    /// Position of each new event but the order's first, whose position is the key.
+    pub(super) positions: Vec<(Version, Position)>,
+}
+
+/// Changed orders up to a position.
+#[derive(Default)]
+pub(super) struct Generation {
+    keys: HashMap<OrderId, OrderKey>,
+    changes: BTreeMap<OrderKey, Change>,
+    /// The last event in it.
+    pub(super) last: Option<(Position, Uuid)>,
+}
+
+/// Events of one order that follow on each other, in the log since just now.
+pub(super) struct Appended {
+    pub(super) key: OrderKey,
+    pub(super) first_position: Position,
+    pub(super) first_version: Version,
+    pub(super) last_event_id: Uuid,
+    /// The order's view after the last of them; its version is the last one's.
+    pub(super) summary: OrderSummary,
+}
+
+pub(super) struct Overlay {
+    generations: RwLock<Generations>,
+}
+
+#[derive(Default)]
+struct Generations {
+    active: Generation,
+    flushing: Option<Arc<Generation>>,
+    /// How many generations have gone to the views.
+    flushed: u64,
+}
+
+impl Overlay {
+    pub(super) fn new() -> Self {
+        Self { generations: RwLock::default() }
+    }
+
+    /// Adds what was just committed.
+    pub(super) fn add(&self, batch: impl IntoIterator<Item = Appended>) {
+        let mut generations = self.write();
+        for appended in batch {
+            generations.active.add(appended);
+        }
+    }
+
+    /// Where an order stands, if it changed lately.
+    pub(super) fn head(&self, order_id: &OrderId) -> Option<OrderHead> {
+        let generations = self.read();
+        let (key, change) = generations.newest(order_id)?;
+        Some(OrderHead { key, version: change.summary.version })
+    }
+
+    /// An order's view, if it changed lately.
+    pub(super) fn summary(&self, order_id: &OrderId) -> Option<OrderSummary> {
+        self.read().newest(order_id).map(|(_, change)| change.summary.clone())
+    }
+
+    /// Where an order stands and the positions of its recent events after the first, ascending, if it changed lately.
+    pub(super) fn stream(&self, order_id: &OrderId) -> Option<(OrderHead, Vec<(Version, Position)>)> {
+        let generations = self.read();
+        let (key, newest) = generations.newest(order_id)?;
+        let mut positions = Vec::new();
+        if let Some(flushing) = &generations.flushing
+            && let Some(change) = flushing.changes.get(&key)
+        {
+            positions.extend_from_slice(&change.positions);
+        }
+        if let Some(change) = generations.active.changes.get(&key) {
+            positions.extend_from_slice(&change.positions);
+        }
+        Some((OrderHead { key, version: newest.summary.version }, positions))
+    }
+
+    /// Replaces rows of a list by newer ones, and adds orders that come after them, up to `limit`.
+    ///
+    /// `rows` are a snapshot's rows with keys above `after`, ascending, and `complete` says that there are no more.
+    /// Answers with the number of generations flushed so far: unless it is what it was before the snapshot was taken, an
+    /// order may have slipped between snapshot and overlay.
+    pub(super) fn merge_list(
+        &self,
+        rows: &mut Vec<(OrderKey, OrderSummary)>,
+        after: OrderKey,
+        complete: bool,
+        limit: usize,
+    ) -> u64 {
+        let generations = self.read();
+        for (key, summary) in rows.iter_mut() {
+            if let Some(change) = generations.newest_by_key(*key) {
+                summary.clone_from(&change.summary);
+            }
+        }
+        if complete && rows.len() < limit {
+            // New orders have higher keys than every row, and the flushing generation's come before the active one's.
+            let mut last = rows.last().map_or(after, |(key, _)| *key);
+            let flushing = generations.flushing.as_deref();
+            for generation in flushing.into_iter().chain([&generations.active]) {
+                let from = (Bound::Excluded(last), Bound::Unbounded);
+                for (key, change) in generation.changes.range(from) {
+                    if rows.len() == limit {
+                        break;
+                    }
+                    let newest = generations.newest_by_key(*key).unwrap_or(change);
+                    rows.push((*key, newest.summary.clone()));
+                    last = *key;
+                }
+            }
+        }
+        generations.flushed
+    }
+
+    /// How many generations have gone to the views.
+    pub(super) fn flushed(&self) -> u64 {
+        self.read().flushed
+    }
+
+    /// Changed orders that nobody is writing to the views yet.
+    pub(super) fn active_orders(&self) -> usize {
+        self.read().active.changes.len()
+    }
+
+    /// Begins to flush the active generation: it is the caller's to write, and readers still see it. `None` when nothing
+    /// changed, or when the generation before is not done.
+    pub(super) fn begin_flush(&self) -> Option<Arc<Generation>> {
+        let mut generations = self.write();
+        if generations.flushing.is_some() || generations.active.changes.is_empty() {
+            return None;
+        }
+        let generation = Arc::new(std::mem::take(&mut generations.active));
+        generations.flushing = Some(Arc::clone(&generation));
+        Some(generation)
+    }
+
+    /// Lets the flushing generation go: the views have it.
+    pub(super) fn end_flush(&self) {
+        let mut generations = self.write();
+        let done = generations.flushing.take();
+        generations.flushed += 1;
+        // Freeing tens of thousands of entries takes a while: not under the lock.
+        drop(generations);
+        drop(done);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Generations> {
+        self.generations.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Generations> {
+        self.generations.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Generations {
+    fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
+        self.active.find(order_id).or_else(|| self.flushing.as_ref()?.find(order_id))
+    }
+
+    fn newest_by_key(&self, key: OrderKey) -> Option<&Change> {
+        self.active.changes.get(&key).or_else(|| self.flushing.as_ref()?.changes.get(&key))
+    }
+}
+
+impl Generation {
+    fn find(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
+        let key = *self.keys.get(order_id)?;
+        self.changes.get(&key).map(|change| (key, change))
+    }
+
+    fn add(&mut self, appended: Appended) {
+        let last_version = appended.summary.version;
+        let new = (appended.first_version.0..=last_version.0).map(|version| {
+            let position = appended.first_position.plus(version - appended.first_version.0);
+            (Version(version), position)
+        });
+        let events = last_version.0 - appended.first_version.0;
+        self.last = Some((appended.first_position.plus(events), appended.last_event_id));
+        // The first event's position is the key, and needs no entry.
+        let new = new.filter(|(version, _)| version.0 > 1);
+        match self.changes.get_mut(&appended.key) {
+            Some(change) => {
+                change.positions.extend(new);
+                change.summary = appended.summary;
+            }
+            None => {
+                self.keys.insert(appended.summary.order_id.clone(), appended.key);
+                let positions = new.collect();
+                self.changes.insert(appended.key, Change { summary: appended.summary, positions });
+            }
+        }
+    }
+
+    /// The changed orders in placement order.
+    pub(super) fn changes(&self) -> impl ExactSizeIterator<Item = (OrderKey, &Change)> {
+        self.changes.iter().map(|(key, change)| (*key, change))
+    }
+}

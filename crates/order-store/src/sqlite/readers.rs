@@ -1,0 +1,289 @@
+//! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version};
+use order_domain::OrderId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::connection::{open_reader, read_error};
+use super::overlay::{OrderHead, OrderKey, Overlay};
+use super::row;
+use super::views::{hash_order_id, read_summary, summary_columns};
+
+const HEAD_OF_ORDER: &str = "SELECT o.key, o.version FROM order_ids AS i JOIN orders AS o ON o.key = i.key \
+    WHERE i.hash = ?1 AND o.order_id = ?2";
+
+const SUMMARY: &str = concat!(
+    "SELECT ",
+    summary_columns!(),
+    " FROM order_ids AS i JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1 AND o.order_id = ?2"
+);
+
+const LIST: &str =
+    concat!("SELECT ", summary_columns!(), " FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2");
+
+const POSITIONS: &str = "SELECT version, position FROM order_events \
+    WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
+
+const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
+
+const LOG_PAGE: &str = concat!(
+    "SELECT ",
+    row::columns!(),
+    " FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
+);
+
+/// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
+/// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.
+const MAX_LIST_READS: usize = 16;
+
+/// Connections for reading both files.
+pub(super) struct Readers {
+    log: Pool,
+    views: Pool,
+    hash_seed: u64,
+}
+
+impl Readers {
+    pub(super) fn new(log_path: PathBuf, views_path: PathBuf, hash_seed: u64) -> Self {
+        let log = Pool::new(log_path, 1024);
+        Self { log, views: Pool::new(views_path, 4 * 1024), hash_seed }
+    }
+
+    /// Where an order stands now.
+    pub(super) fn order_head(
+        &self,
+        overlay: &Overlay,
+        order_id: &OrderId,
+    ) -> Result<Option<OrderHead>, StoreError> {
+        if let Some(head) = overlay.head(order_id) {
+            return Ok(Some(head));
+        }
+        self.head_in_views(order_id)
+    }
+
+    fn head_in_views(&self, order_id: &OrderId) -> Result<Option<OrderHead>, StoreError> {
+        let hash = hash_order_id(order_id, self.hash_seed);
+        self.views.with(|views| {
+            let head =
+                |row: &rusqlite::Row<'_>| Ok(OrderHead { key: row.get(0)?, version: Version(row.get(1)?) });
+            views.prepare_cached(HEAD_OF_ORDER)?.query_row(params![hash, order_id.as_str()], head).optional()
+        })
+    }
+
+    pub(super) fn summary(
+        &self,
+        overlay: &Overlay,
+        order_id: &OrderId,
+    ) -> Result<Option<OrderSummary>, StoreError> {
+        if let Some(summary) = overlay.summary(order_id) {
+            return Ok(Some(summary));
+        }
+        let hash = hash_order_id(order_id, self.hash_seed);
+        let row = self.views.with(|views| {
+            views
+                .prepare_cached(SUMMARY)?
+                .query_row(params![hash, order_id.as_str()], read_summary)
+                .optional()
+        })?;
+        Ok(row.map(|(_, summary)| summary))
+    }
+
+    pub(super) fn list(
+        &self,
+        overlay: &Overlay,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<ListedOrder>, StoreError> {
+        for _ in 0..MAX_LIST_READS {
+            let flushed_before = overlay.flushed();
+            let mut rows: Vec<(OrderKey, OrderSummary)> = self.views.with(|views| {
+                let mut statement = views.prepare_cached(LIST)?;
+                statement.query_map(params![after.0, limit], read_summary)?.collect()
+            })?;
+            let complete = rows.len() < limit;
+            if overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
+                let listed = |(key, summary)| ListedOrder { placed_position: Position(key), summary };
+                return Ok(rows.into_iter().map(listed).collect());
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+
+    /// The positions of an order's events with versions above `after`, ascending.
+    pub(super) fn stream_positions(
+        &self,
+        overlay: &Overlay,
+        order_id: &OrderId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<(Version, Position)>, StoreError> {
+        let (head, recent) = match overlay.stream(order_id) {
+            Some(stream) => stream,
+            None => match self.head_in_views(order_id)? {
+                Some(head) => (head, Vec::new()),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let mut positions = Vec::new();
+        if after == Version::NONE {
+            positions.push((Version(1), Position(head.key)));
+        }
+        let first_recent = recent.first().map_or(head.version.plus(1), |(version, _)| *version);
+        let next = after.0.max(1) + 1;
+        if next < first_recent.0 && next <= head.version.0 {
+            self.views.with(|views| {
+                let mut statement = views.prepare_cached(POSITIONS)?;
+                let mut rows = statement.query(params![head.key, next - 1, limit])?;
+                while let Some(row) = rows.next()? {
+                    let version = Version(row.get(0)?);
+                    if version >= first_recent {
+                        break;
+                    }
+                    positions.push((version, Position(row.get(1)?)));
+                }
+                Ok(())
+            })?;
+        }
+        positions.extend(recent.into_iter().filter(|(version, _)| *version > after));
+        positions.truncate(limit);
+        check_contiguous(order_id, after, head.version, limit, &positions)?;
+        Ok(positions)
+    }
+
+    /// The events at these positions, which must be the order's.
+    pub(super) fn events_at(
+        &self,
+        order_id: &OrderId,
+        positions: &[(Version, Position)],
+        max_bytes: usize,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut events = Vec::with_capacity(positions.len());
+        let mut bytes = 0;
+        let mut scratch = Vec::new();
+        self.log.with(|log| {
+            let mut statement = log.prepare_cached(EVENT)?;
+            for (version, position) in positions {
+                let event = statement.query_row([position.0], |row| Ok(row::read(row, &mut scratch)));
+                let event = match event.optional()? {
+                    Some(Ok(event)) if event.order_id == *order_id && event.version == *version => event,
+                    Some(Err(error)) => return Ok(Err(error)),
+                    Some(Ok(_)) | None => return Ok(Err(misplaced(order_id, *version, *position))),
+                };
+                bytes += event.data.len();
+                if bytes > max_bytes && !events.is_empty() {
+                    break;
+                }
+                events.push(event);
+            }
+            Ok(Ok(()))
+        })??;
+        Ok(events)
+    }
+
+    /// A page of the log after a position, up to `head`.
+    pub(super) fn log_page(
+        &self,
+        after: Position,
+        head: Position,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        let mut scratch = Vec::new();
+        self.log.with(|log| {
+            let mut statement = log.prepare_cached(LOG_PAGE)?;
+            let mut rows = statement.query(params![after.0, head.0, limit.events])?;
+            let mut expected = after;
+            while let Some(row) = rows.next()? {
+                let event = match row::read(row, &mut scratch) {
+                    Ok(event) => event,
+                    Err(error) => return Ok(Err(error)),
+                };
+                expected = expected.plus(1);
+                if event.position != expected {
+                    return Ok(Err(StoreError::Corrupt(format!("no event at position {expected}"))));
+                }
+                bytes += event.data.len();
+                if bytes > limit.bytes && !events.is_empty() {
+                    break;
+                }
+                events.push(event);
+            }
+            Ok(Ok(()))
+        })??;
+        Ok(events)
+    }
+
+    /// Closes the idle connections.
+    pub(super) fn close(&self) {
+        self.log.close();
+        self.views.close();
+    }
+}
+
+fn misplaced(order_id: &OrderId, version: Version, position: Position) -> StoreError {
+    StoreError::Corrupt(format!("version {version} of order {order_id} is not at position {position}"))
+}
+
+/// The index must name every version, or a replay would silently be of another history.
+fn check_contiguous(
+    order_id: &OrderId,
+    after: Version,
+    head: Version,
+    limit: usize,
+    positions: &[(Version, Position)],
+) -> Result<(), StoreError> {
+    let expected = head.0.saturating_sub(after.0).min(limit as u64) as usize;
+    let contiguous =
+        positions.iter().zip(after.0 + 1..).all(|((version, _), expected)| version.0 == expected);
+    // More than expected: the order moved on between two looks, which is as good.
+    if contiguous && positions.len() >= expected {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("the index of order {order_id} lacks versions after {after}")))
+}
+
+/// Idle connections to one file. There are as many as threads read at once, which the runtime bounds.
+struct Pool {
+    path: PathBuf,
+    cache_kib: u32,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// Connections that are kept for the next reader.
+const MAX_IDLE_CONNECTIONS: usize = 8;
+
+impl Pool {
+    fn new(path: PathBuf, cache_kib: u32) -> Self {
+        Self { path, cache_kib, idle: Mutex::default() }
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.path, self.cache_kib).map_err(|e| read_error(&e))?,
+        };
+        // A connection whose read failed is not kept.
+        let answer = read(&connection).map_err(|e| read_error(&e))?;
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE_CONNECTIONS {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+
+    fn close(&self) {
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,145 @@
+//! One event as a row of the log, and the checksum that guards it.
+
+use std::sync::Arc;
+
+use order_application::{EventContext, NewEvent, Position, RecordedEvent, StoreError, Version, codec};
+use order_domain::{OrderId, Timestamp};
+use rusqlite::{CachedStatement, Row, params};
+use twox_hash::XxHash3_64;
+use uuid::Uuid;
+
+pub(super) const INSERT: &str = "INSERT INTO events \
+    (position, version, time, id, order_id, type, data, correlation_id, causation_id, actor, checksum) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// The columns that [`read`] wants, in its order.
+macro_rules! columns {
+    () => {
+        "position, version, time, id, order_id, type, data, correlation_id, causation_id, actor, checksum"
+    };
+}
+pub(super) use columns;
+
+/// Where an event goes.
+pub(super) struct Place<'a> {
+    pub(super) position: Position,
+    pub(super) version: Version,
+    pub(super) order_id: &'a OrderId,
+}
+
+pub(super) fn insert(
+    statement: &mut CachedStatement<'_>,
+    place: &Place<'_>,
+    event: &NewEvent,
+    context: &EventContext,
+    scratch: &mut Vec<u8>,
+) -> rusqlite::Result<()> {
+    let checksum = Checked {
+        position: place.position,
+        version: place.version,
+        time: event.time,
+        id: event.id.as_bytes(),
+        texts: [
+            Some(place.order_id.as_str()),
+            Some(&event.event_type),
+            Some(&event.data),
+            Some(&context.correlation_id),
+            context.causation_id.as_deref(),
+            context.actor.as_deref(),
+        ],
+    }
+    .checksum(scratch);
+    statement.execute(params![
+        place.position.0,
+        place.version.0,
+        event.time.as_micros(),
+        event.id.as_bytes(),
+        place.order_id.as_str(),
+        event.event_type,
+        event.data,
+        context.correlation_id,
+        context.causation_id,
+        context.actor,
+        checksum,
+    ])?;
+    Ok(())
+}
+
+/// Reads a row and checks it.
+pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
+    let position = row.get(0).map_err(|e| corrupt(None, &e.to_string()))?;
+    let broken = |e: rusqlite::Error| corrupt(Some(position), &e.to_string());
+    let text = |index| row.get_ref(index).map_err(broken)?.as_str_or_null().map_err(|e| broken(e.into()));
+    let required = |index| text(index)?.ok_or_else(|| corrupt(Some(position), "a column is null"));
+
+    let id = row.get_ref(3).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
+    let id: &[u8; 16] = id.try_into().map_err(|_| corrupt(Some(position), "the event id is not 16 bytes"))?;
+    let checked = Checked {
+        position: Position(position),
+        version: Version(row.get(1).map_err(broken)?),
+        time: Timestamp::from_micros(row.get(2).map_err(broken)?),
+        id,
+        texts: [
+            Some(required(4)?),
+            Some(required(5)?),
+            Some(required(6)?),
+            Some(required(7)?),
+            text(8)?,
+            text(9)?,
+        ],
+    };
+    let stored: i64 = row.get(10).map_err(broken)?;
+    if checked.checksum(scratch) != stored {
+        return Err(corrupt(Some(position), "the checksum does not match"));
+    }
+    let [order_id, event_type, data, correlation_id, causation_id, actor] = checked.texts;
+    let order_id = OrderId::new(order_id.unwrap_or_default());
+    Ok(RecordedEvent {
+        position: checked.position,
+        order_id: order_id.map_err(|e| corrupt(Some(position), &format!("order id: {e}")))?,
+        version: checked.version,
+        id: Uuid::from_bytes(*id),
+        event_type: codec::intern_type(event_type.unwrap_or_default()),
+        time: checked.time,
+        data: data.unwrap_or_default().into(),
+        context: EventContext {
+            correlation_id: correlation_id.unwrap_or_default().into(),
+            causation_id: causation_id.map(Arc::from),
+            actor: actor.map(Arc::from),
+        },
+    })
+}
+
+fn corrupt(position: Option<u64>, what: &str) -> StoreError {
+    match position {
+        Some(position) => StoreError::Corrupt(format!("event at position {position}: {what}")),
+        None => StoreError::Corrupt(format!("an event: {what}")),
+    }
+}
+
+/// Everything that a row's checksum covers, which is everything but the checksum.
+struct Checked<'a> {
+    position: Position,
+    version: Version,
+    time: Timestamp,
+    id: &'a [u8; 16],
+    texts: [Option<&'a str>; 6],
+}
+
+impl Checked<'_> {
+    /// XXH3 (64 bits, seed 0) over all fields, little-endian; each text with its length before it, a missing one as
+    /// the largest length, so that no two rows run together to the same bytes.
+    fn checksum(&self, scratch: &mut Vec<u8>) -> i64 {
+        scratch.clear();
+        scratch.extend_from_slice(&self.position.0.to_le_bytes());
+        scratch.extend_from_slice(&self.version.0.to_le_bytes());
+        scratch.extend_from_slice(&self.time.as_micros().to_le_bytes());
+        scratch.extend_from_slice(self.id);
+        for text in self.texts {
+            let length = text.map_or(u64::MAX, |text| text.len() as u64);
+            scratch.extend_from_slice(&length.to_le_bytes());
+            scratch.extend_from_slice(text.unwrap_or_default().as_bytes());
+        }
+        XxHash3_64::oneshot(scratch).cast_signed()
+    }
+}

@@ -1,0 +1,132 @@
+//! The thread that writes the views behind the log.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::Shared;
+use super::connection::OpenError;
+use super::overlay::Generation;
+use super::views::{Views, ViewsError};
+use super::writer::is_full;
+
+/// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
+const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
+/// How long to wait for space on a full disk before trying again.
+const FULL_DISK_DELAY: Duration = Duration::from_secs(1);
+
+/// The view writer's thread.
+pub(super) struct ViewWriter {
+    signal: FlushSignal,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Wakes the view writer.
+#[derive(Clone)]
+pub(super) struct FlushSignal(Arc<SignalState>);
+
+struct SignalState {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Wanted {
+    flush: bool,
+    finish: bool,
+}
+
+impl FlushSignal {
+    /// Wakes the view writer when enough orders have changed for a batch.
+    pub(super) fn after_commit(&self, shared: &Shared) {
+        if shared.overlay.active_orders() >= shared.limits.view_batch_orders {
+            self.wanted().flush = true;
+            self.0.changed.notify_one();
+        }
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a batch, or for as long as changes may wait. `false` when it is time to finish.
+    fn wait(&self, at_most: Duration) -> bool {
+        let wanted = self.wanted();
+        let waited = self.0.changed.wait_timeout_while(wanted, at_most, |w| !w.flush && !w.finish);
+        let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        wanted.flush = false;
+        !wanted.finish
+    }
+}
+
+impl ViewWriter {
+    pub(super) fn start(shared: Arc<Shared>, views: Views) -> Result<Self, OpenError> {
+        let state = SignalState { wanted: Mutex::default(), changed: Condvar::new() };
+        let signal = FlushSignal(Arc::new(state));
+        let path = views.path().to_owned();
+        let thread = ViewWriterThread { shared, views, signal: signal.clone() };
+        let handle = std::thread::Builder::new().name("view-writer".to_owned()).spawn(move || thread.run());
+        let handle = handle.map_err(OpenError::io(&path))?;
+        Ok(Self { signal, thread: Mutex::new(Some(handle)) })
+    }
+
+    pub(super) fn signal(&self) -> FlushSignal {
+        self.signal.clone()
+    }
+
+    /// Writes everything, and ends.
+    pub(super) fn finish(&self) {
+        self.signal.wanted().finish = true;
+        self.signal.0.changed.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct ViewWriterThread {
+    shared: Arc<Shared>,
+    views: Views,
+    signal: FlushSignal,
+}
+
+impl ViewWriterThread {
+    fn run(mut self) {
+        while self.signal.wait(MAX_FLUSH_DELAY) {
+            if !self.flush() {
+                return;
+            }
+        }
+        self.flush();
+    }
+
+    /// Writes what has changed. `false` when that is over for good.
+    fn flush(&mut self) -> bool {
+        let Some(generation) = self.shared.overlay.begin_flush() else { return true };
+        loop {
+            match self.write(&generation) {
+                Ok(()) => break,
+                Err(ViewsError::Sqlite(error)) if is_full(&error) => {
+                    tracing::warn!("no space left to write the views; trying again");
+                    if !self.signal.wait(FULL_DISK_DELAY) {
+                        // The log has everything: the next start catches up.
+                        return false;
+                    }
+                }
+                Err(error) => {
+                    self.shared.health.stop(format!("writing the views: {error}"));
+                    return false;
+                }
+            }
+        }
+        self.shared.overlay.end_flush();
+        true
+    }
+
+    fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
+        self.views.write(generation)?;
+        self.views.checkpoint()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! What every store must do. A test file of a store says how to open one, and calls [`contract_suite!`].
+
+mod appends;
+mod following;
+mod reading;
+
+use std::sync::Arc;
+
+use order_application::{EventBus, EventStore};
+
+pub(crate) use appends::*;
+pub(crate) use following::*;
+pub(crate) use reading::*;
+
+/// How the suite opens a store.
+pub(crate) trait Fixture: Sized {
+    /// An empty store.
+    fn open(bus: Arc<dyn EventBus>) -> Self;
+    /// The store itself.
+    fn store(&self) -> Arc<dyn EventStore>;
+    /// The same store after its process has ended and begun again.
+    fn reopen(self, bus: Arc<dyn EventBus>) -> Self;
+}
+
+pub(crate) fn bus() -> Arc<order_bus::InProcessBus> {
+    Arc::new(order_bus::InProcessBus::new())
+}
+
+/// One `#[test]` for each rule of the contract.
+macro_rules! contract_suite {
+    ($fixture:ty) => {
+        crate::contract::contract_suite!($fixture:
+            an_append_is_seen_by_every_read_that_follows,
+            an_append_at_another_version_is_refused_and_leaves_nothing,
+            of_many_appends_at_one_version_one_succeeds,
+            a_refused_append_does_not_sink_its_neighbours,
+            appends_to_one_order_may_share_a_batch,
+            an_append_whose_caller_goes_away_is_whole_or_not_there,
+            positions_have_no_gap_however_many_write,
+            a_reader_that_follows_skips_nothing_and_sees_nothing_twice,
+            commits_are_announced_in_order,
+            a_slow_subscriber_loses_nothing,
+            pages_end_where_their_limits_say,
+            lists_are_in_placement_order_and_in_pages,
+            a_list_is_right_while_orders_are_added_and_changed,
+            ten_thousand_events_in_one_order,
+            awkward_ids_and_texts_are_kept_as_they_are,
+            everything_is_there_after_a_restart,
+        );
+    };
+    ($fixture:ty: $($rule:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                crate::contract::$rule::<$fixture>().await;
+            }
+        )*
+    };
+}
+pub(crate) use contract_suite;

@@ -1,0 +1,10 @@
+//! Every store through one contract suite, and what is particular to each.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::disallowed_methods, reason = "these tests ask for no particular ids")]
+
+mod contract;
+mod memory;
+mod order;
+mod sqlite;
+mod sqlite_files;

@@ -1,0 +1,81 @@
+//! Appends as the service makes them: real events, encoded by the real codec, with the view that they lead to.
+
+use std::borrow::Cow;
+
+use order_application::{
+    Append, EventContext, NewEvent, OrderSummary, Version, VersionedOrder, codec, projection,
+};
+use order_domain::*;
+use uuid::Uuid;
+
+/// One order's history in the making.
+#[derive(Clone)]
+pub(crate) struct TestOrder {
+    pub(crate) id: OrderId,
+    pub(crate) state: Option<VersionedOrder>,
+}
+
+impl TestOrder {
+    pub(crate) fn new(id: &str) -> Self {
+        Self { id: OrderId::new(id).unwrap(), state: None }
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.state.as_ref().map_or(Version::NONE, |state| state.version)
+    }
+
+    pub(crate) fn summary(&self) -> OrderSummary {
+        self.state.as_ref().expect("the order was placed").summary(&self.id)
+    }
+
+    /// The append that places it.
+    pub(crate) fn place(&mut self) -> Append {
+        self.place_for("cust-1")
+    }
+
+    pub(crate) fn place_for(&mut self, customer_id: &str) -> Append {
+        let line = OrderLine {
+            sku: Sku::new("sku-1").unwrap(),
+            quantity: Quantity::new(2).unwrap(),
+            unit_price: Cents::new(1500).unwrap(),
+        };
+        self.append(vec![OrderEvent::OrderPlaced(OrderPlaced {
+            customer_id: CustomerId::new(customer_id).unwrap(),
+            currency: Currency::USD,
+            lines: vec![line],
+            adjustments: vec![],
+            metadata: Metadata::default(),
+            total: Cents::new(3000).unwrap(),
+        })])
+    }
+
+    /// An append of so many payments of 1.
+    pub(crate) fn pay(&mut self, payments: u64) -> Append {
+        let from = self.version().0;
+        let payment = |n| {
+            OrderEvent::PaymentAuthorized(PaymentAuthorized {
+                payment_id: PaymentId::new(format!("pay-{}", from + n)).unwrap(),
+                amount: Cents::new(1).unwrap(),
+            })
+        };
+        self.append((0..payments).map(payment).collect())
+    }
+
+    fn append(&mut self, events: Vec<OrderEvent>) -> Append {
+        let expected_version = self.version();
+        let time = Timestamp::from_micros(1_767_225_600_000_000 + expected_version.0 as i64);
+        self.state =
+            events.iter().fold(self.state.take(), |state, event| projection::apply(state, event, time));
+        let encode = |event: &OrderEvent| {
+            let (event_type, data) = codec::encode(event);
+            NewEvent { id: Uuid::now_v7(), event_type: Cow::Borrowed(event_type), time, data }
+        };
+        Append {
+            order_id: self.id.clone(),
+            expected_version,
+            events: events.iter().map(encode).collect(),
+            context: EventContext { correlation_id: "corr-1".into(), causation_id: None, actor: None },
+            summary: self.summary(),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What is particular to SQLite's files: they may be deleted, foreign, locked, newer or broken.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use order_application::{EventStore, PageLimit, Position, StoreError, Version};
+use order_store::{OpenError, SqliteLimits, SqliteStore};
+use tempfile::TempDir;
+
+use crate::contract::bus;
+use crate::order::TestOrder;
+use crate::sqlite::SMALL_BATCHES;
+
+fn log_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("orders.db")
+}
+
+fn views_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("orders.views.db")
+}
+
+fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES)
+}
+
+/// A store of 30 paid orders, closed.
+async fn closed_store() -> (TempDir, Vec<TestOrder>) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).unwrap();
+    let mut orders: Vec<_> = (0..30).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
+    for order in &mut orders {
+        store.append(order.place()).await.unwrap();
+    }
+    for order in &mut orders {
+        store.append(order.pay(1)).await.unwrap();
+    }
+    (directory, orders)
+}
+
+async fn assert_views_are_right(store: &SqliteStore, orders: &[TestOrder]) {
+    for order in orders {
+        assert_eq!(store.summary(&order.id).await, Ok(Some(order.summary())));
+        let stream = store.read_stream(&order.id, Version::NONE, PageLimit::events(100)).await.unwrap();
+        assert_eq!(stream.len() as u64, order.version().0);
+    }
+    let list = store.list(Position::START, 1000).await.unwrap();
+    let summaries: Vec<_> = orders.iter().map(TestOrder::summary).collect();
+    assert_eq!(list.into_iter().map(|listed| listed.summary).collect::<Vec<_>>(), summaries);
+}
+
+fn sql(path: &Path, statement: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch(statement).unwrap();
+}
+
+#[tokio::test]
+async fn views_that_were_deleted_are_built_anew() {
+    let (directory, orders) = closed_store().await;
+    fs::remove_file(views_in(&directory)).unwrap();
+    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+}
+
+#[tokio::test]
+async fn views_that_are_no_database_are_built_anew() {
+    let (directory, orders) = closed_store().await;
+    fs::write(views_in(&directory), "no database at all, but long enough for a header".repeat(100)).unwrap();
+    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+}
+
+#[tokio::test]
+async fn views_of_another_log_are_built_anew() {
+    let (directory, orders) = closed_store().await;
+    let (other, _) = closed_store().await;
+    fs::copy(views_in(&other), views_in(&directory)).unwrap();
+    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+}
+
+#[tokio::test]
+async fn views_ahead_of_a_restored_log_are_built_anew() {
+    let (directory, mut orders) = closed_store().await;
+    let backup = fs::read(log_in(&directory)).unwrap();
+    let store = open(&directory).unwrap();
+    let before = orders.clone();
+    store.append(orders[0].pay(1)).await.unwrap();
+    drop(store);
+    fs::write(log_in(&directory), backup).unwrap();
+    let store = open(&directory).unwrap();
+    assert_views_are_right(&store, &before).await;
+    // And the log goes on from where it was restored to.
+    let mut order = before[1].clone();
+    assert_eq!(store.append(order.pay(1)).await, Ok(Position(61)));
+}
+
+#[tokio::test]
+async fn views_that_a_crash_left_behind_are_brought_up() {
+    let (directory, mut orders) = closed_store().await;
+    let behind = fs::read(views_in(&directory)).unwrap();
+    let store = open(&directory).unwrap();
+    for order in &mut orders[10..] {
+        store.append(order.pay(2)).await.unwrap();
+    }
+    drop(store);
+    fs::write(views_in(&directory), behind).unwrap();
+    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+}
+
+/// A crash between the transactions of one batch leaves rows ahead of the progress that is noted.
+#[tokio::test]
+async fn views_that_a_crash_left_half_written_are_completed() {
+    let (directory, mut orders) = closed_store().await;
+    let store = open(&directory).unwrap();
+    let mut new = TestOrder::new("new");
+    store.append(new.place()).await.unwrap();
+    for order in &mut orders {
+        store.append(order.pay(3)).await.unwrap();
+    }
+    drop(store);
+    let half = [
+        "DELETE FROM order_events WHERE position > 61",
+        "DELETE FROM orders WHERE order_id = 'new'",
+        "UPDATE progress SET position = 60, event_id = (SELECT id FROM log.events WHERE position = 60)",
+    ];
+    let attach = format!("ATTACH '{}' AS log;", log_in(&directory).display());
+    sql(&views_in(&directory), &format!("{attach}{}", half.join(";")));
+    orders.push(new);
+    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+}
+
+#[tokio::test]
+async fn an_index_that_contradicts_the_log_is_built_anew() {
+    let (directory, mut orders) = closed_store().await;
+    let behind = fs::read(views_in(&directory)).unwrap();
+    let store = open(&directory).unwrap();
+    store.append(orders[5].pay(1)).await.unwrap();
+    drop(store);
+    // The catch-up needs order 5's first two events, and the index has lost one.
+    fs::write(views_in(&directory), behind).unwrap();
+    sql(&views_in(&directory), "DELETE FROM order_events");
+    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused() {
+    let (directory, _) = closed_store().await;
+    let first = open(&directory).unwrap();
+    assert!(matches!(open(&directory), Err(OpenError::InUse { .. })));
+    drop(first);
+    assert!(open(&directory).is_ok());
+}
+
+#[tokio::test]
+async fn a_store_from_a_newer_version_is_refused_and_left_alone() {
+    let (directory, _) = closed_store().await;
+    sql(&log_in(&directory), "PRAGMA user_version = 99");
+    let before = fs::read(log_in(&directory)).unwrap();
+    let refused = open(&directory).err().expect("refused");
+    assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
+    assert!(fs::read(log_in(&directory)).unwrap() == before, "the file was written to");
+}
+
+#[tokio::test]
+async fn some_other_file_is_refused_and_left_alone() {
+    let text = "this is my thesis, and not an order store. ".repeat(100);
+    for make in [&(|path: &Path| fs::write(path, &text).unwrap()) as &dyn Fn(&Path), &|path: &Path| {
+        sql(path, "CREATE TABLE recipes (id INTEGER)")
+    }] {
+        let directory = tempfile::tempdir().unwrap();
+        make(&log_in(&directory));
+        let before = fs::read(log_in(&directory)).unwrap();
+        let refused = open(&directory).err().expect("refused");
+        assert!(matches!(refused, OpenError::NotAStore { .. }), "{refused}");
+        assert!(fs::read(log_in(&directory)).unwrap() == before, "the file was written to");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_a_directory_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let refused = SqliteStore::open(&directory.path().join("file/orders.db"), bus(), SMALL_BATCHES);
+    assert!(matches!(refused.err(), Some(OpenError::Io { .. })));
+}
+
+/// Every byte of a row is covered: whichever field changes, the read is an error and not an answer.
+#[tokio::test]
+async fn a_changed_row_is_an_error_and_not_an_answer() {
+    let changes = [
+        "data = replace(data, '1500', '1499')",
+        "time = time + 1",
+        "type = 'order.shipped.v1'",
+        "order_id = 'order-99'",
+        "version = 2",
+        "correlation_id = 'x'",
+        "actor = ''",
+        "causation_id = 'x'",
+        "id = zeroblob(16)",
+        "checksum = checksum + 1",
+    ];
+    for change in changes {
+        let (directory, orders) = closed_store().await;
+        sql(&log_in(&directory), &format!("UPDATE events SET {change} WHERE position = 4"));
+        let store = open(&directory).unwrap();
+        let log = store.read_log(Position::START, PageLimit::events(100)).await;
+        assert!(
+            matches!(&log, Err(StoreError::Corrupt(what)) if what.contains("position 4")),
+            "{change}: {log:?}"
+        );
+        let stream = store.read_stream(&orders[3].id, Version::NONE, PageLimit::events(100)).await;
+        assert!(matches!(stream, Err(StoreError::Corrupt(_))), "{change}: {stream:?}");
+        // Other orders are still served.
+        assert!(store.read_stream(&orders[4].id, Version::NONE, PageLimit::events(100)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_missing_row_is_an_error_and_not_an_answer() {
+    let (directory, orders) = closed_store().await;
+    sql(&log_in(&directory), "DELETE FROM events WHERE position = 34");
+    let store = open(&directory).unwrap();
+    let log = store.read_log(Position::START, PageLimit::events(100)).await;
+    assert_eq!(log, Err(StoreError::Corrupt("no event at position 34".into())));
+    let stream = store.read_stream(&orders[3].id, Version::NONE, PageLimit::events(100)).await;
+    assert!(matches!(stream, Err(StoreError::Corrupt(_))), "{stream:?}");
+}
+
+#[tokio::test]
+async fn a_full_queue_sheds_at_once_and_what_was_taken_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = SqliteLimits { queued_appends: 4, ..SMALL_BATCHES };
+    let store = Arc::new(SqliteStore::open(&log_in(&directory), bus(), limits).unwrap());
+    let tasks: Vec<_> = (0..500)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.append(TestOrder::new(&format!("order-{n}")).place()).await })
+        })
+        .collect();
+    let mut written = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(_) => written += 1,
+            Err(error) => assert_eq!(error, StoreError::Overloaded.into()),
+        }
+    }
+    assert!(written > 0 && written < 500, "{written}");
+    assert_eq!(store.list(Position::START, 1000).await.unwrap().len(), written);
+}
+
+#[test]
+fn the_bundled_sqlite_has_the_fix_for_the_wal_reset_bug() {
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
