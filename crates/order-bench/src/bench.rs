@@ -1,6 +1,5 @@
 //! What every scenario works with: the options, the limit's server, scratch space, and the alternation of the two.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
-    /// Keep the loaded stores here and use them again in later runs
+    /// Keep the loaded stores here and use them again in later runs; for another version of the service's files, remove it
     #[arg(long, value_name = "DIR")]
     pub(crate) keep_store: Option<PathBuf>,
 }
@@ -60,7 +59,6 @@ pub(crate) struct Bench {
     service: PathBuf,
     prepared: Prepared,
     scratch: TempDir,
-    names_given: Cell<u32>,
 }
 
 /// Whose turn it is.
@@ -90,7 +88,12 @@ impl Bench {
         let prepared =
             Prepared::new(options.keep_store.clone().unwrap_or_else(|| scratch.path().join("prepared")));
         let echo = Server::start_echo(scratch.path().join("echo.log"))?;
-        Ok(Self { options, echo, service, prepared, scratch, names_given: Cell::new(0) })
+        Ok(Self { options, echo, service, prepared, scratch })
+    }
+
+    /// The disk under measurement.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 
     /// Starts the service on its durable default store in this directory.
@@ -108,18 +111,15 @@ impl Bench {
         Server::start_service(&self.service, &["--store", "memory:"], self.scratch.path().join("service.log"))
     }
 
-    /// A new empty directory on the disk under measurement.
-    pub(crate) fn new_dir(&self) -> Result<PathBuf> {
-        let number = self.names_given.replace(self.names_given.get() + 1);
-        let dir = self.scratch.path().join(format!("data-{number}"));
-        std::fs::create_dir(&dir)?;
-        Ok(dir)
+    /// A new empty directory on the disk under measurement, gone when dropped.
+    pub(crate) fn new_dir(&self) -> Result<TempDir> {
+        tempfile::tempdir_in(self.scratch.path()).context("make a data directory")
     }
 
     /// A directory with a fresh copy of a store that holds this many random orders, loaded on first use.
-    pub(crate) fn prepared_dir(&self, orders: u64) -> Result<PathBuf> {
+    pub(crate) fn prepared_dir(&self, orders: u64) -> Result<TempDir> {
         let dir = self.new_dir()?;
-        self.prepared.copy_to(&dir, orders, self)?;
+        self.prepared.copy_to(dir.path(), orders, self)?;
         Ok(dir)
     }
 
@@ -148,20 +148,36 @@ impl Bench {
 
     /// Drives a server with one kind of work on all connections and measures.
     pub(crate) fn measure(&self, server: &Server, work: &mut dyn Work) -> Result<Figures> {
-        let figures =
-            self.measure_groups(server, vec![Group { connections: self.options.connections, work }])?;
-        figures.into_iter().next().context("one group, one measurement")
+        self.measure_on(self.options.connections, server, work)
+    }
+
+    /// Drives a server with one kind of work on this many connections and measures.
+    pub(crate) fn measure_on(
+        &self,
+        connections: usize,
+        server: &Server,
+        work: &mut dyn Work,
+    ) -> Result<Figures> {
+        let [figures] = self.measure_groups(server, [Group { connections, work }])?;
+        Ok(figures)
     }
 
     /// Drives a server with several groups of connections at once; the figures of each.
-    pub(crate) fn measure_groups(&self, server: &Server, groups: Vec<Group<'_>>) -> Result<Vec<Figures>> {
-        let mut load = Load::connect(server.address(), groups)?;
-        let measurements = load.run(self.span(), server.process())?;
+    pub(crate) fn measure_groups<const N: usize>(
+        &self,
+        server: &Server,
+        groups: [Group<'_>; N],
+    ) -> Result<[Figures; N]> {
+        let mut load = Load::connect(server.address(), groups.into())?;
+        let measurements = load.run(self.span(), Some(server.process()))?;
         load.drain()?;
         // What the server put off is part of what the requests cost.
         server.process().settle()?;
-        let cpu = server.process().cpu()?;
-        Ok(measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect())
+        // With several groups it cannot be told apart which one's requests the CPU time went to.
+        let cpu = (N == 1).then(|| server.process().cpu()).transpose()?;
+        let figures: Vec<Figures> =
+            measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect();
+        figures.try_into().ok().context("each group has its measurement")
     }
 
     /// Warm-up and measured time of one turn.

@@ -25,7 +25,7 @@ pub(crate) struct Drive {
     #[arg(long, default_value = "127.0.0.1:8080")]
     to: SocketAddr,
 
-    /// The server's process, for its CPU time [default: this process, which is then shown instead]
+    /// The server's process, to see its CPU time
     #[arg(long)]
     pid: Option<u32>,
 
@@ -77,26 +77,26 @@ pub(crate) fn run(drive: &Drive) -> Result<()> {
         WorkKind::GetRandom => Box::new(GetRandom::new(PREPARED_IDS, drive.orders)),
         WorkKind::List => Box::new(List),
     };
-    let server = ProcessId(drive.pid.unwrap_or_else(std::process::id));
+    let server = drive.pid.map(ProcessId);
     let group = Group { connections: drive.connections, work: work.as_mut() };
     let mut load = Load::connect(drive.to, vec![group])?;
     let span = Span { warm_up: Duration::from_secs(1), measured: Duration::from_secs_f64(drive.seconds) };
     let measurements = load.run(span, server)?;
-    let cpu = server.cpu()?;
+    let cpu = server.map(ProcessId::cpu).transpose()?;
     load.drain()?;
     for measurement in &measurements {
         let figures = Figures::new(measurement, cpu);
+        let per_request = figures.server_cpu_us_per_request.map(|us| format!(", server {us:.2} µs/request"));
         writeln!(
             std::io::stdout(),
-            "{:.0} requests/s, p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.2} ms, server {:.2} µs/request, \
-             load generator {:.2} cores",
+            "{:.0} requests/s, p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.2} ms, load generator {:.2} cores{}",
             figures.requests_per_s,
             figures.p50_ms,
             figures.p99_ms,
             figures.p999_ms,
             figures.max_ms,
-            figures.server_cpu_us_per_request,
-            figures.loadgen_cores
+            figures.loadgen_cores.unwrap_or_default(),
+            per_request.unwrap_or_default()
         )?;
     }
     Ok(())

@@ -6,15 +6,18 @@
 //! - [`scenario`]: what is measured, one function for each claim
 //! - [`load`]: the load generator
 //! - [`work`], [`request`], [`order_ids`]: what it asks for
-//! - [`echo_server`]: the limit
-//! - [`bench`], [`prepared`], [`server`], [`process`], [`interrupt`]: the surroundings of a scenario
-//! - [`report`]: what comes out
+//! - [`echo_server`], [`disk`]: the limits
+//! - [`bench`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
+//! - [`report`], [`machine`]: what comes out
 
 mod bench;
+mod disk;
 mod drive;
 mod echo_server;
+mod http;
 mod interrupt;
 mod load;
+mod machine;
 mod order_ids;
 mod prepared;
 mod process;
@@ -24,12 +27,16 @@ mod scenario;
 mod server;
 mod work;
 
+use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{Bench, Options};
+use crate::machine::Machine;
+use crate::report::Report;
 use crate::scenario::Scenario;
 
 /// The service's own allocator, so that the echo server differs from it by nothing that is not asked about.
@@ -46,6 +53,9 @@ struct Arguments {
 
     #[command(flatten)]
     options: Options,
+
+    #[command(flatten)]
+    output: Output,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -67,9 +77,34 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
-    let Arguments { scenarios, options, command } = Arguments::parse();
-    match command {
+/// Where the results go, besides standard output.
+#[derive(Args)]
+struct Output {
+    /// Write every round's figures here as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Write the tables for docs/BENCHMARKS.md here
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// The day to name in both
+    #[arg(long)]
+    date: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
         Some(Command::EchoServer) => echo_server::run(),
         Some(Command::Child { program, arguments }) => server::become_child(&program, &arguments),
         Some(Command::Drive(drive)) => {
@@ -78,17 +113,64 @@ fn main() -> Result<()> {
         }
         None => {
             interrupt::listen()?;
-            measure(&scenarios, options)
+            measure(&arguments.scenarios, arguments.options, &arguments.output)
         }
     }
 }
 
-fn measure(scenarios: &[Scenario], options: Options) -> Result<()> {
+/// Runs the scenarios one after the other; one that fails does not keep the others from running.
+fn measure(scenarios: &[Scenario], options: Options, output: &Output) -> Result<()> {
     let scenarios = if scenarios.is_empty() { Scenario::value_variants() } else { scenarios };
     let bench = Bench::new(options)?;
+    let mut report = Report {
+        date: output.date.clone(),
+        machine: Machine::of(bench.scratch()),
+        command: command_text(scenarios, &bench.options),
+        outcomes: Vec::new(),
+    };
+    let mut failures = Vec::new();
     for scenario in scenarios {
-        let outcome = scenario.run(&bench)?;
-        report::print(&outcome)?;
+        match scenario.run(&bench) {
+            Ok(outcome) => {
+                report::print(&outcome)?;
+                report.outcomes.push(outcome);
+                output.write(&report)?;
+            }
+            Err(error) => {
+                interrupt::check()?;
+                eprintln!("\n{}: FAILED: {error:#}", scenario.name());
+                failures.push(scenario.name());
+            }
+        }
+    }
+    if !failures.is_empty() {
+        bail!("could not measure {}", failures.join(", "));
     }
     Ok(())
+}
+
+impl Output {
+    /// Writes what there is so far.
+    fn write(&self, report: &Report) -> Result<()> {
+        if let Some(path) = &self.json {
+            let json = serde_json::to_vec_pretty(report)?;
+            fs::write(path, json).with_context(|| format!("write {}", path.display()))?;
+        }
+        if let Some(path) = &self.markdown {
+            fs::write(path, report::markdown(report)).with_context(|| format!("write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// What to type to measure the same elsewhere: without the paths of this machine.
+fn command_text(scenarios: &[Scenario], options: &Options) -> String {
+    let mut words = vec!["cargo xtask bench".to_owned()];
+    if scenarios != Scenario::value_variants() {
+        words.extend(scenarios.iter().map(|scenario| scenario.name()));
+    }
+    let Options { rounds, seconds, connections, orders, read_orders, .. } = options;
+    words.push(format!("--rounds {rounds} --seconds {seconds} --connections {connections}"));
+    words.push(format!("--orders {orders} --read-orders {read_orders}"));
+    words.join(" ")
 }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::interrupt;
@@ -62,7 +62,8 @@ impl Server {
         // From here on the child has its guard; the address is learnt under it.
         let mut server = Self { child, address: (Ipv4Addr::LOCALHOST, 0).into(), log };
         let port = stdout.context("standard output is piped").and_then(read_port);
-        server.address.set_port(port.with_context(|| server.log_tail())?);
+        let port = port.map_err(|error| anyhow!("{error:#}\n{}", server.log_tail()))?;
+        server.address.set_port(port);
         Ok(server)
     }
 

@@ -141,3 +141,115 @@ fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
     }
     Ok(sent)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream as Peer};
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+    /// A connection that has sent a request, and the server's end of it.
+    struct Pair {
+        poll: Poll,
+        connection: Connection,
+        server: Peer,
+    }
+
+    impl Pair {
+        fn asked(request: &[u8]) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let poll = Poll::new().unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut connection = Connection::open(address, poll.registry(), Token(0)).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            server.set_nodelay(true).unwrap();
+            connection.send(request, Instant::now()).unwrap();
+            Self { poll, connection, server }
+        }
+
+        /// Lets the server send, and the connection read until the answer is complete or all of this has arrived.
+        fn answer(&mut self, bytes: &[u8]) -> Result<bool> {
+            let before = self.connection.received_bytes;
+            self.server.write_all(bytes).unwrap();
+            loop {
+                self.await_event();
+                let complete = self.connection.receive()?;
+                if complete || self.connection.received_bytes == before + bytes.len() {
+                    return Ok(complete);
+                }
+            }
+        }
+
+        fn await_event(&mut self) {
+            let mut events = Events::with_capacity(8);
+            self.poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
+            assert!(!events.is_empty(), "the socket becomes ready");
+        }
+    }
+
+    #[test]
+    fn an_answer_split_at_any_byte_is_put_together() {
+        for split in 1..OK.len() {
+            let mut pair = Pair::asked(b"GET");
+            assert!(!pair.answer(&OK[..split]).unwrap(), "after {split} bytes");
+            assert!(pair.answer(&OK[split..]).unwrap(), "after the rest of {split}");
+        }
+    }
+
+    #[test]
+    fn the_next_answer_begins_anew() {
+        let mut pair = Pair::asked(b"GET");
+        assert!(pair.answer(OK).unwrap());
+        pair.connection.send(b"GET", Instant::now()).unwrap();
+        assert!(pair.answer(OK).unwrap());
+    }
+
+    #[test]
+    fn an_answer_longer_than_the_buffer_arrives_whole() {
+        let body = vec![b'x'; 5 * RECEIVE_BUFFER_BYTES];
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut pair = Pair::asked(b"GET");
+        assert!(!pair.answer(head.as_bytes()).unwrap());
+        assert!(pair.answer(&body).unwrap());
+    }
+
+    #[test]
+    fn a_refusal_is_an_error_with_its_text() {
+        let mut pair = Pair::asked(b"GET");
+        let refusal = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 10\r\n\r\noverloaded";
+        let error = pair.answer(refusal).unwrap_err().to_string();
+        assert_eq!(error, "answered with 503: overloaded");
+    }
+
+    #[test]
+    fn a_closed_connection_is_an_error() {
+        let mut pair = Pair::asked(b"GET");
+        pair.server.shutdown(std::net::Shutdown::Write).unwrap();
+        let error = loop {
+            pair.await_event();
+            if let Err(error) = pair.connection.receive() {
+                break error.to_string();
+            }
+        };
+        assert_eq!(error, "the server closed the connection");
+    }
+
+    #[test]
+    fn a_request_longer_than_the_sockets_buffers_is_sent_in_parts() {
+        let request = vec![b'x'; 32 * 1024 * 1024];
+        let mut pair = Pair::asked(&request);
+        assert!(!pair.connection.unsent.is_empty(), "longer than what the sockets hold");
+        let mut server = pair.server.try_clone().unwrap();
+        let reader = std::thread::spawn(move || server.read_exact(&mut vec![0; request.len()]));
+        while !pair.connection.unsent.is_empty() {
+            pair.await_event();
+            pair.connection.flush().unwrap();
+        }
+        reader.join().unwrap().unwrap();
+    }
+}

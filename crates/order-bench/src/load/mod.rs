@@ -42,8 +42,9 @@ pub(crate) struct Measurement {
     pub(crate) latency: Histogram,
     /// CPU time of the load generator's thread, all groups together.
     pub(crate) loadgen_cpu: Duration,
-    /// CPU time of the server's process at the beginning of the span: what it puts off is only spent after the end.
-    pub(crate) server_cpu_at_begin: Duration,
+    /// CPU time of the server's process at the beginning of the span, where the process is known; what it puts off is
+    /// only spent after the end.
+    pub(crate) server_cpu_at_begin: Option<Duration>,
 }
 
 /// How long to drive a server.
@@ -100,14 +101,14 @@ impl<'w> Load<'w> {
     /// # Errors
     ///
     /// On the first answer that is not 2xx, with its text, and whenever a connection breaks or stays silent.
-    pub(crate) fn run(&mut self, span: Span, server: ProcessId) -> Result<Vec<Measurement>> {
+    pub(crate) fn run(&mut self, span: Span, server: Option<ProcessId>) -> Result<Vec<Measurement>> {
         self.ask_on_every_connection()?;
         self.drive_until(Instant::now() + span.warm_up)?;
         self.latencies.iter_mut().for_each(Histogram::clear);
 
         let begin = Instant::now();
         let loadgen_cpu = process::thread_cpu();
-        let server_cpu_at_begin = server.cpu()?;
+        let server_cpu_at_begin = server.map(ProcessId::cpu).transpose()?;
         self.drive_until(begin + span.measured)?;
         let elapsed = begin.elapsed();
         let loadgen_cpu = process::thread_cpu() - loadgen_cpu;

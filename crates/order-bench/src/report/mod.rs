@@ -1,12 +1,18 @@
 //! Results, and how they are shown.
 
-use std::io::{self, Write};
+mod markdown;
+mod text;
+
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::bench::Pair;
-use crate::load::Measurement;
+use crate::load::{Histogram, Measurement};
+use crate::machine::Machine;
+
+pub(crate) use self::markdown::markdown;
+pub(crate) use self::text::print;
 
 /// What one server did in one turn.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -16,41 +22,56 @@ pub(crate) struct Figures {
     pub(crate) p99_ms: f64,
     pub(crate) p999_ms: f64,
     pub(crate) max_ms: f64,
-    /// CPU time of the server's process for each request, what it did afterwards included.
-    pub(crate) server_cpu_us_per_request: f64,
-    /// How many cores the load generator took for itself.
-    pub(crate) loadgen_cores: f64,
+    /// CPU time of the server's process for each request, what it did afterwards included; none where requests of
+    /// several kinds share it.
+    pub(crate) server_cpu_us_per_request: Option<f64>,
+    /// How many cores the load generator took for itself; none where there was none.
+    pub(crate) loadgen_cores: Option<f64>,
 }
 
 impl Figures {
-    /// `server_cpu_after`: the server's CPU time once it had settled.
-    pub(crate) fn new(measurement: &Measurement, server_cpu_after: Duration) -> Self {
-        let latency = &measurement.latency;
-        let quantile_ms = |share| latency.quantile(share).as_secs_f64() * 1e3;
-        let elapsed_s = measurement.elapsed.as_secs_f64();
-        let server_cpu = server_cpu_after.saturating_sub(measurement.server_cpu_at_begin);
+    /// `server_cpu_after`: the server's CPU time once it had settled, where it is known.
+    pub(crate) fn new(measurement: &Measurement, server_cpu_after: Option<Duration>) -> Self {
+        let Measurement { elapsed, latency, loadgen_cpu, server_cpu_at_begin } = measurement;
+        let server_cpu =
+            server_cpu_after.zip(*server_cpu_at_begin).map(|(after, begin)| after.saturating_sub(begin));
         Self {
-            requests_per_s: latency.count() as f64 / elapsed_s,
+            server_cpu_us_per_request: server_cpu
+                .map(|cpu| cpu.as_secs_f64() * 1e6 / latency.count().max(1) as f64),
+            loadgen_cores: Some(loadgen_cpu.as_secs_f64() / elapsed.as_secs_f64()),
+            ..Self::of_latencies(latency, *elapsed)
+        }
+    }
+
+    /// Of a loop that ran in this process.
+    pub(crate) fn of_latencies(latency: &Histogram, elapsed: Duration) -> Self {
+        let quantile_ms = |share| latency.quantile(share).as_secs_f64() * 1e3;
+        Self {
+            requests_per_s: latency.count() as f64 / elapsed.as_secs_f64(),
             p50_ms: quantile_ms(0.5),
             p99_ms: quantile_ms(0.99),
             p999_ms: quantile_ms(0.999),
             max_ms: latency.max().as_secs_f64() * 1e3,
-            server_cpu_us_per_request: server_cpu.as_secs_f64() * 1e6 / latency.count().max(1) as f64,
-            loadgen_cores: measurement.loadgen_cpu.as_secs_f64() / elapsed_s,
+            server_cpu_us_per_request: None,
+            loadgen_cores: None,
         }
     }
 
     /// Each figure's median over the rounds by itself.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));
+        let of_known = |figure: fn(&Self) -> Option<f64>| {
+            let known: Vec<f64> = rounds.iter().filter_map(figure).collect();
+            (!known.is_empty()).then(|| median(known))
+        };
         Self {
             requests_per_s: of(|round| round.requests_per_s),
             p50_ms: of(|round| round.p50_ms),
             p99_ms: of(|round| round.p99_ms),
             p999_ms: of(|round| round.p999_ms),
             max_ms: of(|round| round.max_ms),
-            server_cpu_us_per_request: of(|round| round.server_cpu_us_per_request),
-            loadgen_cores: of(|round| round.loadgen_cores),
+            server_cpu_us_per_request: of_known(|round| round.server_cpu_us_per_request),
+            loadgen_cores: of_known(|round| round.loadgen_cores),
         }
     }
 }
@@ -144,6 +165,17 @@ impl Verdict {
     }
 }
 
+/// Everything that one run of the program found.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    /// As given on the command line.
+    pub(crate) date: Option<String>,
+    pub(crate) machine: Machine,
+    /// What to type to measure the same again.
+    pub(crate) command: String,
+    pub(crate) outcomes: Vec<Outcome>,
+}
+
 /// What a scenario found.
 #[derive(Serialize)]
 pub(crate) struct Outcome {
@@ -152,40 +184,6 @@ pub(crate) struct Outcome {
     pub(crate) sides: Vec<Side>,
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) notes: Vec<String>,
-}
-
-/// Shows an outcome to a person.
-pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "\n{}: {}", outcome.scenario, outcome.about)?;
-    if !outcome.sides.is_empty() {
-        writeln!(
-            out,
-            "  {:<10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>14} {:>14}",
-            "", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs/req", "loadgen cores"
-        )?;
-    }
-    for Side { name, median, .. } in &outcome.sides {
-        writeln!(
-            out,
-            "  {name:<10} {:>10.0} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14.2} {:>14.2}",
-            median.requests_per_s,
-            median.p50_ms,
-            median.p99_ms,
-            median.p999_ms,
-            median.max_ms,
-            median.server_cpu_us_per_request,
-            median.loadgen_cores
-        )?;
-    }
-    for note in &outcome.notes {
-        writeln!(out, "  {note}")?;
-    }
-    for verdict in &outcome.verdicts {
-        let (value, target, met) = (verdict.value_text(), verdict.target_text(), verdict.met_text());
-        writeln!(out, "  {}: {value}, target {target}: {met}", verdict.what)?;
-    }
-    out.flush()
 }
 
 #[cfg(test)]

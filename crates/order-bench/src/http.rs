@@ -1,0 +1,34 @@
+//! Single requests, where speed does not matter.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::load::parse_head;
+
+const READ_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// Asks for a path on a new connection; the answer's status and body.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
+    stream.set_read_timeout(Some(READ_LIMIT))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: order-bench\r\n\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while answer.len() < ANSWER_LIMIT_BYTES {
+        if let Some(head) = parse_head(&answer)?
+            && answer.len() >= head.answer_bytes()
+        {
+            let body = &answer[head.head_bytes..head.answer_bytes()];
+            return Ok((head.status, String::from_utf8_lossy(body).into_owned()));
+        }
+        match stream.read(&mut buffer).context("read an answer")? {
+            0 => bail!("the server closed the connection"),
+            read_bytes => answer.extend_from_slice(&buffer[..read_bytes]),
+        }
+    }
+    bail!("an answer of more than {ANSWER_LIMIT_BYTES} bytes")
+}

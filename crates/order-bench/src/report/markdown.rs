@@ -1,0 +1,87 @@
+//! Results as the tables that `docs/BENCHMARKS.md` shows.
+
+use super::text::two_digits;
+use super::{Outcome, Report};
+
+/// The report as Markdown: where and how it was measured, the targets, the figures behind them.
+pub(crate) fn markdown(report: &Report) -> String {
+    let mut lines = Vec::new();
+    if let Some(date) = &report.date {
+        lines.push(format!("- Date: {date}"));
+    }
+    let machine = &report.machine;
+    lines.push(format!("- Machine: {} × {}, {:.0} GiB", machine.cores, machine.cpu, machine.memory_gib));
+    lines.push(format!("- Kernel: {}; data on {}", machine.kernel, machine.filesystem));
+    lines.push(format!("- Command: `{}`", report.command));
+
+    lines.push("\n| work | measured | result | target | |".into());
+    lines.push("|---|---|--:|--:|---|".into());
+    for Outcome { scenario, verdicts, .. } in &report.outcomes {
+        for verdict in verdicts {
+            let (value, target, met) = (verdict.value_text(), verdict.target_text(), verdict.met_text());
+            lines.push(format!("| {scenario} | {} | {value} | {target} | {met} |", verdict.what));
+        }
+    }
+
+    lines.push(
+        "\n| work | | requests/s | p50 ms | p99 ms | p99.9 ms | max ms | server CPU µs/request | load generator, cores |"
+            .into(),
+    );
+    lines.push("|---|---|--:|--:|--:|--:|--:|--:|--:|".into());
+    for Outcome { scenario, sides, .. } in &report.outcomes {
+        for side in sides {
+            let median = &side.median;
+            lines.push(format!(
+                "| {scenario} | {} | {:.0} | {:.3} | {:.3} | {:.3} | {:.2} | {} | {} |",
+                side.name,
+                median.requests_per_s,
+                median.p50_ms,
+                median.p99_ms,
+                median.p999_ms,
+                median.max_ms,
+                two_digits(median.server_cpu_us_per_request),
+                two_digits(median.loadgen_cores)
+            ));
+        }
+    }
+
+    lines.push(String::new());
+    for Outcome { scenario, about, notes, .. } in &report.outcomes {
+        let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+        lines.push(format!("- {scenario}: {about}{notes}"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Machine;
+    use crate::report::Verdict;
+
+    #[test]
+    fn every_verdict_is_a_row_with_its_target() {
+        let report = Report {
+            date: Some("2026-01-01".into()),
+            machine: Machine {
+                cpu: "CPU".into(),
+                cores: 2,
+                memory_gib: 8.0,
+                kernel: "6.1".into(),
+                filesystem: "ext4".into(),
+            },
+            command: "cargo xtask bench startup".into(),
+            outcomes: vec![Outcome {
+                scenario: "startup",
+                about: "starting".into(),
+                sides: Vec::new(),
+                verdicts: vec![Verdict::at_most("after SIGTERM", 0.4, "s", 1.0)],
+                notes: vec!["warm cache".into()],
+            }],
+        };
+        let markdown = markdown(&report);
+        assert!(markdown.contains("| startup | after SIGTERM | 0.40 s | ≤ 1 s | met |"), "{markdown}");
+        assert!(markdown.contains("- startup: starting; warm cache"), "{markdown}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Results for a person at a terminal.
+
+use std::io::{self, Write};
+
+use super::{Outcome, Side};
+
+/// Writes an outcome to standard output.
+pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n{}: {}", outcome.scenario, outcome.about)?;
+    if !outcome.sides.is_empty() {
+        writeln!(
+            out,
+            "  {:<10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>14} {:>14}",
+            "", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs/req", "loadgen cores"
+        )?;
+    }
+    for Side { name, median, .. } in &outcome.sides {
+        writeln!(
+            out,
+            "  {name:<10} {:>10.0} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14} {:>14}",
+            median.requests_per_s,
+            median.p50_ms,
+            median.p99_ms,
+            median.p999_ms,
+            median.max_ms,
+            two_digits(median.server_cpu_us_per_request),
+            two_digits(median.loadgen_cores)
+        )?;
+    }
+    for note in &outcome.notes {
+        writeln!(out, "  {note}")?;
+    }
+    for verdict in &outcome.verdicts {
+        let (value, target, met) = (verdict.value_text(), verdict.target_text(), verdict.met_text());
+        writeln!(out, "  {}: {value}, target {target}: {met}", verdict.what)?;
+    }
+    out.flush()
+}
+
+/// Two digits behind the point, or nothing for a figure that there is not.
+pub(super) fn two_digits(figure: Option<f64>) -> String {
+    figure.map(|figure| format!("{figure:.2}")).unwrap_or_default()
+}
