@@ -12,4 +12,4 @@ mod memory;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub use sqlite::{OpenError, SqliteLimits, SqliteStore};
+pub use sqlite::{OpenError, SqliteLimits, SqliteStore, VerifyReport, verify};

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use order_application::{NewEvent, Position};
+use order_application::{EventContext, NewEvent, Position, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::connection::{OpenError, Settings, open_checked};
+use super::connection::{OpenError, Settings, open_checked, read_error};
 use super::row;
-use order_application::EventContext;
 
 /// Marks the file as ours (`PRAGMA application_id`): "ORDL".
 const APPLICATION_ID: i64 = 0x4F52_444C;
@@ -35,6 +34,8 @@ CREATE TABLE events (
     checksum INTEGER NOT NULL              -- XXH3 over all of the above
 ) STRICT;
 ";
+
+const SCAN: &str = concat!("SELECT ", row::columns!(), " FROM events ORDER BY position");
 
 /// The writing end of the log file.
 pub(super) struct Log {
@@ -80,6 +81,43 @@ impl Log {
             self.connection
                 .query_row("SELECT id FROM events WHERE position = ?1", [position.0], |row| row.get(0));
         Ok(id.optional().map_err(OpenError::sqlite(&self.path))?.map(Uuid::from_bytes))
+    }
+
+    /// Goes through every row in log order.
+    pub(super) fn scan(
+        &self,
+        visit: &mut dyn FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), OpenError> {
+        let mut scan = || {
+            let mut statement = self.connection.prepare(SCAN)?;
+            let mut rows = statement.query(())?;
+            while let Some(row) = rows.next()? {
+                visit(row)?;
+            }
+            Ok(())
+        };
+        scan().map_err(|error| self.corrupt_or_failed(error))
+    }
+
+    /// What SQLite finds wrong with the file's pages.
+    pub(super) fn check_pages(&self) -> Result<Vec<String>, OpenError> {
+        let check = || {
+            let mut statement = self.connection.prepare("PRAGMA quick_check(20)")?;
+            statement.query_map((), |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
+        };
+        let mut faults = check().map_err(|error| self.corrupt_or_failed(error))?;
+        faults.retain(|fault| fault != "ok");
+        Ok(faults)
+    }
+
+    fn corrupt_or_failed(&self, error: rusqlite::Error) -> OpenError {
+        match read_error(&error) {
+            StoreError::Corrupt(what) => OpenError::Corrupt { path: self.path.clone(), what },
+            StoreError::Overloaded
+            | StoreError::Unavailable(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::StorageFull => OpenError::sqlite(&self.path)(error),
+        }
     }
 
     pub(super) fn begin(&self) -> rusqlite::Result<()> {

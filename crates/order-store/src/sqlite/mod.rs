@@ -18,6 +18,7 @@ mod overlay;
 mod queue;
 mod readers;
 mod row;
+mod verify;
 mod view_writer;
 mod views;
 mod writer;
@@ -39,6 +40,7 @@ use overlay::Overlay;
 use readers::Readers;
 
 pub use connection::OpenError;
+pub use verify::{VerifyReport, verify};
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,9 @@ pub(super) const INSERT: &str = "INSERT INTO events \
     (position, version, time, id, order_id, type, data, correlation_id, causation_id, actor, checksum) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
+/// The index of the order's id among the columns.
+pub(super) const ORDER_ID: usize = 4;
+
 /// The columns that [`read`] wants, in its order.
 macro_rules! columns {
     () => {

@@ -250,3 +250,98 @@ async fn a_full_queue_sheds_at_once_and_what_was_taken_is_written() {
 fn the_bundled_sqlite_has_the_fix_for_the_wal_reset_bug() {
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
 }
+
+fn faults(directory: &TempDir) -> Vec<String> {
+    order_store::verify(&log_in(directory), &mut |_, _| {}).unwrap().faults
+}
+
+#[tokio::test]
+async fn verify_finds_nothing_wrong_with_a_sound_store() {
+    let (directory, _) = closed_store().await;
+    let mut progress = Vec::new();
+    let report =
+        order_store::verify(&log_in(&directory), &mut |done, total| progress.push((done, total))).unwrap();
+    assert_eq!((report.events, report.orders, report.faults), (60, 30, vec![]));
+    // Without views they are built first, and are right.
+    fs::remove_file(views_in(&directory)).unwrap();
+    assert_eq!(faults(&directory), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn verify_names_what_is_wrong_in_the_log() {
+    let changes = [
+        (
+            "UPDATE events SET time = time + 1 WHERE position = 4",
+            "event at position 4: the checksum does not match",
+        ),
+        ("DELETE FROM events WHERE position = 34", "the log has no events at positions 34 to 34"),
+        (
+            "UPDATE events SET position = 99 WHERE position = 60",
+            "the log has no events at positions 60 to 98",
+        ),
+    ];
+    for (change, fault) in changes {
+        let (directory, _) = closed_store().await;
+        sql(&log_in(&directory), change);
+        let faults = faults(&directory);
+        assert!(faults.iter().any(|found| found.contains(fault)), "{change}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn verify_names_what_is_wrong_in_the_views() {
+    let changes = [
+        ("UPDATE orders SET status = 'shipped' WHERE order_id = 'order-3'", "order order-3: "),
+        ("UPDATE orders SET version = 1 WHERE order_id = 'order-3'", "order order-3: "),
+        ("DELETE FROM orders WHERE order_id = 'order-3'", "order order-3: corrupt data: it has no view"),
+        ("DELETE FROM order_ids WHERE key = 4", "order order-3: corrupt data: it has no view"),
+        ("UPDATE order_events SET position = 35 WHERE position = 34", "order order-3: "),
+        ("DELETE FROM order_events WHERE position = 34", "order order-3: "),
+        (
+            "INSERT INTO orders SELECT 1000, 'ghost', customer_id, status, 1, 1, 1, 1 FROM orders LIMIT 1",
+            "the views list 31 orders, and the log has 30",
+        ),
+    ];
+    for (change, fault) in changes {
+        let (directory, _) = closed_store().await;
+        sql(&views_in(&directory), change);
+        let faults = faults(&directory);
+        assert!(faults.iter().any(|found| found.contains(fault)), "{change}: {faults:?}");
+    }
+}
+
+/// Any byte of the file, one at a time: the check finds it, or the byte meant nothing.
+#[tokio::test]
+async fn verify_finds_flipped_bytes() {
+    let (directory, orders) = closed_store().await;
+    let sound = fs::read(log_in(&directory)).unwrap();
+    let all = PageLimit::events(100);
+    let log = open(&directory).unwrap().read_log(Position::START, all).await;
+    let (mut found, mut harmless) = (0, 0);
+    for offset in (100..sound.len()).step_by(97) {
+        let mut broken = sound.clone();
+        broken[offset] ^= 0x10;
+        fs::write(log_in(&directory), &broken).unwrap();
+        let report = order_store::verify(&log_in(&directory), &mut |_, _| {});
+        if report.is_ok_and(|report| report.is_sound() && report.events == 60) {
+            // Then it is read as it was: free space, or the like.
+            let store = open(&directory).unwrap();
+            assert_eq!(store.read_log(Position::START, all).await, log);
+            assert_views_are_right(&store, &orders).await;
+            harmless += 1;
+        } else {
+            found += 1;
+        }
+    }
+    assert!(found > 50, "{found} found, {harmless} harmless");
+}
+
+#[tokio::test]
+async fn verify_refuses_a_store_in_use_and_one_that_is_not_there() {
+    let (directory, _) = closed_store().await;
+    let _store = open(&directory).unwrap();
+    let in_use = order_store::verify(&log_in(&directory), &mut |_, _| {});
+    assert!(matches!(in_use, Err(OpenError::InUse { .. })));
+    let missing = order_store::verify(&directory.path().join("missing.db"), &mut |_, _| {});
+    assert!(matches!(missing, Err(OpenError::Io { .. })));
+}
