@@ -7,7 +7,7 @@
 //! - [`load`]: the load generator
 //! - [`work`], [`request`], [`order_ids`]: what it asks for
 //! - [`echo_server`], [`disk`]: the limits
-//! - [`bench`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
+//! - [`mod@bench`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
 //! - [`report`], [`machine`]: what comes out
 
 mod bench;
