@@ -1,1 +1,80 @@
-//! Placeholder.
+//! The HTTP face of the order service: routes, shapes, problem documents, OpenAPI.
+//!
+//! [`router`] gives everything but the listener: serving, header timeouts and connection limits are the binary's. The
+//! crate knows the use cases ([`OrderService`]) and the domain, and never a store or a bus.
+//!
+//! A request's way: [`edge`](mod@edge) (writes problems out) → a handler under [`routes`](mod@routes), one file per verb →
+//! [`body`](mod@body) and [`json`](mod@json) read it → the service → [`view`](mod@view) or
+//! [`cloud_event`](mod@cloud_event) write the answer. Whatever goes wrong is a [`refusal`](mod@refusal), which alone decides
+//! its status and code.
+
+mod body;
+mod cloud_event;
+mod command_request;
+mod config;
+mod cursor;
+mod edge;
+mod etag;
+mod json;
+mod openapi;
+mod path_id;
+mod problem;
+mod query;
+mod refusal;
+mod routes;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use order_application::OrderService;
+
+pub use config::ApiConfig;
+pub use openapi::openapi_json;
+
+use crate::edge::EdgeLayer;
+use crate::refusal::Refusal;
+
+/// What handlers share. One reference count to clone.
+#[derive(Clone)]
+struct Api(Arc<Shared>);
+
+struct Shared {
+    service: OrderService,
+    config: ApiConfig,
+    /// The events' source as a JSON string, quotes included.
+    event_source: String,
+}
+
+impl std::ops::Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Every route of the service.
+pub fn router(service: OrderService, config: ApiConfig) -> Router {
+    let mut event_source = String::new();
+    json::push_string(&mut event_source, &config.event_source);
+    let api = Api(Arc::new(Shared { service, config, event_source }));
+    let (documented, _) = routes::documented().split_for_parts();
+    documented
+        .merge(routes::undocumented())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(EdgeLayer)
+        .with_state(api)
+}
+
+async fn not_found(request: Request) -> Refusal {
+    body::drain_request(request).await;
+    Refusal::NotFound
+}
+
+async fn method_not_allowed(request: Request) -> Refusal {
+    body::drain_request(request).await;
+    Refusal::MethodNotAllowed
+}

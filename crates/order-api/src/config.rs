@@ -1,0 +1,37 @@
+use std::time::Duration;
+
+use order_domain::Currency;
+use tokio_util::sync::CancellationToken;
+
+/// What the API needs to know besides the service it speaks for.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// The currency of an order that names none.
+    pub default_currency: Currency,
+    /// The `source` of every event, a URI reference (CloudEvents 1.0).
+    pub event_source: String,
+    /// Longest request body.
+    pub max_body_bytes: usize,
+    /// How long a whole request body may take to arrive.
+    pub body_timeout: Duration,
+    /// How often a live feed sends a comment, so that proxies keep its connection.
+    pub feed_heartbeat: Duration,
+    /// Most bytes of one page of full views, about: a page that would be larger ends early, with a link to the next.
+    pub max_page_bytes: usize,
+    /// Cancelled when the service drains: from then on it is not ready, and live feeds end.
+    pub shutdown: CancellationToken,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            default_currency: Currency::USD,
+            event_source: "/order-service".to_owned(),
+            max_body_bytes: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            feed_heartbeat: Duration::from_secs(15),
+            max_page_bytes: 4 * 1024 * 1024,
+            shutdown: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{
+    ContentBuilder, Ref, RefOr, Response, ResponseBuilder, example::Example, example::ExampleBuilder,
+};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::problem::kind::{self, ProblemKind};
+
+/// A refusal (RFC 9457).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written by hand in `problem`")]
+pub(crate) struct Problem {
+    /// The path of a page that explains it.
+    #[schema(example = "/problems/invalid-transition")]
+    r#type: String,
+    /// The same words for every problem of this kind.
+    title: String,
+    /// The HTTP status.
+    status: i64,
+    /// What is the matter with this request, for people.
+    detail: String,
+    /// The path that was asked for.
+    instance: String,
+    /// The stable name that programs go by.
+    #[schema(example = "invalid-transition")]
+    code: String,
+    /// 409 and 412 about an order: what it is now.
+    order_status: Option<String>,
+    /// 409 and 412 about an order: its version now.
+    version: Option<i64>,
+    /// 409 and 412 about an order: what may be done next.
+    allowed_actions: Option<Vec<String>>,
+    /// `validation-failed`: every fault of the request.
+    errors: Option<Vec<Fault>>,
+    /// 5xx: the name under which the service's log tells more.
+    incident: Option<String>,
+}
+
+/// One fault of a request. One of `pointer`, `parameter` and `header` says where.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written by hand in `problem`")]
+pub(crate) struct Fault {
+    /// A JSON Pointer (RFC 6901) into the body.
+    #[schema(example = "/items/0/Quantity")]
+    pointer: Option<String>,
+    /// A query parameter.
+    parameter: Option<String>,
+    /// A header field.
+    header: Option<String>,
+    /// What is wrong.
+    detail: String,
+}
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident: $($kind:ident)+;)+) => {
+        $($(#[$doc])* pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                responses(&[$(&kind::$kind),+])
+            }
+        })+
+    };
+}
+
+refusals! {
+    /// Every way in which a placement can be refused.
+    PlaceRefusals:
+        MALFORMED_REQUEST REQUEST_TIMEOUT ID_REUSED CONCURRENT_MODIFICATION VERSION_MISMATCH BODY_TOO_LARGE
+        UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE OUTCOME_UNKNOWN STORAGE_FULL;
+    /// Every way in which a payment can be refused.
+    PaymentRefusals:
+        MALFORMED_REQUEST ORDER_NOT_FOUND REQUEST_TIMEOUT ID_REUSED INVALID_TRANSITION AMOUNT_EXCEEDS_DUE
+        CONCURRENT_MODIFICATION ORDER_FULL VERSION_MISMATCH BODY_TOO_LARGE UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED
+        INTERNAL OVERLOADED STORE_UNAVAILABLE OUTCOME_UNKNOWN STORAGE_FULL;
+    /// Every way in which a reservation can be refused.
+    ReserveRefusals:
+        MALFORMED_REQUEST ORDER_NOT_FOUND REQUEST_TIMEOUT ID_REUSED INVALID_TRANSITION CONCURRENT_MODIFICATION
+        ORDER_FULL VERSION_MISMATCH BODY_TOO_LARGE UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED INTERNAL OVERLOADED
+        STORE_UNAVAILABLE OUTCOME_UNKNOWN STORAGE_FULL;
+    /// Every way in which a parcel can be refused.
+    ShipRefusals:
+        MALFORMED_REQUEST ORDER_NOT_FOUND REQUEST_TIMEOUT ID_REUSED INVALID_TRANSITION QUANTITY_EXCEEDS_AVAILABLE
+        CONCURRENT_MODIFICATION ORDER_FULL VERSION_MISMATCH BODY_TOO_LARGE UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED
+        UNKNOWN_REFERENCE INTERNAL OVERLOADED STORE_UNAVAILABLE OUTCOME_UNKNOWN STORAGE_FULL;
+    /// Every way in which a question about many orders can fail.
+    ReadRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE;
+    /// Every way in which a question about one order can fail.
+    OrderReadRefusals: ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE;
+}
+
+/// One response for each status, with an example for each kind.
+fn responses(kinds: &[&ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<u16, Vec<&ProblemKind>> = BTreeMap::new();
+    for kind in kinds {
+        by_status.entry(kind.status.as_u16()).or_default().push(kind);
+    }
+    by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into())).collect()
+}
+
+fn response(kinds: &[&ProblemKind]) -> Response {
+    let lines: Vec<_> =
+        kinds.iter().map(|kind| format!("`{}`: {}. {}", kind.code, kind.title, kind.advice)).collect();
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(kinds.iter().map(|kind| (kind.code, example(kind))))
+        .build();
+    let mut response =
+        ResponseBuilder::new().description(lines.join("\n\n")).content("application/problem+json", content);
+    if kinds.iter().any(|kind| kind.retry_after_seconds.is_some()) {
+        let seconds = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
+        let header = HeaderBuilder::new()
+            .schema(Some(seconds))
+            .description(Some("Seconds to wait before the same request is sent again."));
+        response = response.header("Retry-After", header.build());
+    }
+    response.build()
+}
+
+fn example(kind: &ProblemKind) -> Example {
+    let mut problem = json!({
+        "type": format!("/problems/{}", kind.code),
+        "title": kind.title,
+        "status": kind.status.as_u16(),
+        "detail": "What is the matter with this request.",
+        "instance": "/orders/ord-001",
+        "code": kind.code,
+    });
+    if kind.status.as_u16() == 409 || kind.status.as_u16() == 412 {
+        problem["order_status"] = json!("payment_authorized");
+        problem["version"] = json!(2);
+        problem["allowed_actions"] = json!(["reserve"]);
+    }
+    if kind.code == kind::VALIDATION_FAILED.code {
+        problem["errors"] = json!([{"pointer": "/items/0/Quantity", "detail": "is required"}]);
+    }
+    if kind.status.is_server_error() {
+        problem["incident"] = json!("7c9e6679-7425-40de-944b-e07fc1f90ae7");
+    }
+    ExampleBuilder::new().summary(kind.title).value(Some(problem)).build()
+}

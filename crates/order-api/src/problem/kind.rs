@@ -1,0 +1,113 @@
+//! Every kind of problem, in one table: its code, its status, and what a client should know and do.
+
+use axum::http::StatusCode;
+
+/// A kind of refusal, as clients tell them apart.
+#[derive(Debug)]
+pub(crate) struct ProblemKind {
+    /// The stable name that programs go by; also the last segment of `type`.
+    pub(crate) code: &'static str,
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// The same words for every problem of this kind.
+    pub(crate) title: &'static str,
+    /// What it means and what to do, for the page that `type` leads to.
+    pub(crate) advice: &'static str,
+    /// When to try again, where trying again helps.
+    pub(crate) retry_after_seconds: Option<u16>,
+}
+
+macro_rules! kinds {
+    ($($name:ident $status:ident $code:literal $title:literal $(retry after $seconds:literal s)? $advice:literal)*) => {
+        $(pub(crate) static $name: ProblemKind = ProblemKind {
+            code: $code,
+            status: StatusCode::$status,
+            title: $title,
+            advice: $advice,
+            retry_after_seconds: [$(Some($seconds),)? None][0],
+        };)*
+
+        /// Every kind, by status.
+        pub(crate) static ALL: &[&ProblemKind] = &[$(&$name),*];
+    };
+}
+
+kinds! {
+    MALFORMED_REQUEST BAD_REQUEST "malformed-request" "The body is not JSON"
+        "The body could not be read as JSON: a syntax error, bytes that are not UTF-8, more than 127 levels of nesting, a number that no type holds, a key that stands twice in one object, or a body that ended early. The detail names line and column. Correct the request; nothing happened."
+
+    ORDER_NOT_FOUND NOT_FOUND "order-not-found" "No such order"
+        "No order has the id in the path, or the text there cannot be an id at all (ids are 1 to 128 of A-Z a-z 0-9 . _ ~ : -). Place the order first."
+
+    NOT_FOUND NOT_FOUND "not-found" "No such resource"
+        "The service has nothing at this path. All paths are listed on the page /docs and in /openapi.json."
+
+    METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method-not-allowed" "The method does not apply here"
+        "The path exists, but not with this method. The Allow header names those that do."
+
+    REQUEST_TIMEOUT REQUEST_TIMEOUT "request-timeout" "The request took too long to arrive"
+        "The body did not arrive in time. Nothing happened; send the request again, the whole body at once."
+
+    ID_REUSED CONFLICT "id-reused" "The id is taken by other content"
+        "The order, payment, reservation or parcel of this id was recorded with other content. Repeating a request with the same id is safe only with the same content; a new fact needs a new id. Nothing happened."
+
+    INVALID_TRANSITION CONFLICT "invalid-transition" "The order's state does not allow this"
+        "The order is not in a state in which this may be done. order_status, version and allowed_actions tell what it is and what may be done. Nothing happened."
+
+    AMOUNT_EXCEEDS_DUE CONFLICT "amount-exceeds-due" "The amount is more than what is due"
+        "Payments may be authorised up to what is due and not covered yet. Nothing happened; leave amount_cents out to authorise exactly that."
+
+    QUANTITY_EXCEEDS_AVAILABLE CONFLICT "quantity-exceeds-available" "More units than available"
+        "The request names more units than the order has reserved. Nothing happened; ask for fewer, or leave items out to take all of them."
+
+    CONCURRENT_MODIFICATION CONFLICT "concurrent-modification" "Other requests keep changing the order"
+        "The order changed each time this command was decided, and the service gave up. Nothing happened; send the request again."
+
+    ORDER_FULL CONFLICT "order-full" "The order's history is too long"
+        "An order holds at most 10,000 events. Nothing happened, and no further command will be taken for this order."
+
+    VERSION_MISMATCH PRECONDITION_FAILED "version-mismatch" "The order moved on"
+        "If-Match names a version that the order does not have now. Nothing happened; read the order, decide again, and send its current ETag."
+
+    BODY_TOO_LARGE PAYLOAD_TOO_LARGE "body-too-large" "The body is too large"
+        "Bodies hold at most 1 MiB, unless the service is configured otherwise. Nothing happened."
+
+    UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body must be application/json"
+        "Send the body as JSON, uncompressed, with the header Content-Type: application/json. Nothing happened."
+
+    VALIDATION_FAILED UNPROCESSABLE_ENTITY "validation-failed" "The request has faults"
+        "The request could be read, but not everything in it is allowed. errors lists every fault with its place: pointer is a JSON Pointer (RFC 6901) into the body, parameter a query parameter, header a header field. Nothing happened; correct them all."
+
+    UNKNOWN_REFERENCE UNPROCESSABLE_ENTITY "unknown-reference" "The order has no such part"
+        "The request names a line or a SKU that the order does not have. Nothing happened."
+
+    INTERNAL INTERNAL_SERVER_ERROR "internal" "The service failed"
+        "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe. incident is the name under which the service's log tells more; the cause is never shown."
+
+    OVERLOADED SERVICE_UNAVAILABLE "overloaded" "The service has more work than it can take" retry after 1 s
+        "The command was turned away before anything happened. Send it again after the seconds in Retry-After, and wait longer each time."
+
+    STORE_UNAVAILABLE SERVICE_UNAVAILABLE "store-unavailable" "The store cannot be reached" retry after 2 s
+        "The service cannot reach its store. Send the request again after the seconds in Retry-After; with the same ids that is always safe."
+
+    OUTCOME_UNKNOWN SERVICE_UNAVAILABLE "outcome-unknown" "Whether the command took effect is unknown" retry after 1 s
+        "The store went away while the command was being stored, and what became of it could not be learnt in time. Send the same request with the same ids: if it took effect, it is answered as it would have been; if not, it takes effect now."
+
+    STORAGE_FULL INSUFFICIENT_STORAGE "storage-full" "The store has no space left"
+        "Nothing happened. Reads go on; commands are taken again once the store has space."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_nothing_in_the_table_needs_escaping() {
+        for (index, kind) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|earlier| earlier.code != kind.code), "{}", kind.code);
+            for text in [kind.code, kind.title] {
+                assert!(!text.contains(['"', '\\', '<', '&']), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Query parameters: each one known, given once, and in its range, or all faults are told at once.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use crate::json::Faults;
+use crate::refusal::Refusal;
+
+/// The parameters of one request, until each has been asked for.
+pub(crate) struct Query<'q> {
+    pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
+    pub(crate) faults: Faults,
+}
+
+impl<'q> Query<'q> {
+    pub(crate) fn new(query: Option<&'q str>) -> Self {
+        let pairs = query.map(|query| form_urlencoded::parse(query.as_bytes()).collect());
+        Self { pairs: pairs.unwrap_or_default(), faults: Faults::default() }
+    }
+
+    /// A parameter that may be given once, read by `read`, which says what it must be where it is not.
+    pub(crate) fn one<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, Cow<'static, str>>,
+    ) -> Option<T> {
+        let mut values = self.all(name).into_iter();
+        let value = values.next()?;
+        if values.next().is_some() {
+            self.faults.parameter(name, "must be given once");
+        }
+        read(&value).map_err(|must| self.faults.parameter(name, must)).ok()
+    }
+
+    /// A whole number in a range.
+    pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.one(name, |text| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            let number = text.parse().ok().filter(|number| digits && range.contains(number));
+            let (least, most) = (range.start(), range.end());
+            number.ok_or_else(|| format!("must be a whole number from {least} to {most}").into())
+        })
+    }
+
+    /// Every value of a parameter that may be repeated.
+    pub(crate) fn all(&mut self, name: &str) -> Vec<Cow<'q, str>> {
+        self.pairs.extract_if(.., |(key, _)| key == name).map(|(_, value)| value).collect()
+    }
+
+    /// What nobody asked for is unknown. Call it last.
+    ///
+    /// # Errors
+    /// Every fault that was noted.
+    pub(crate) fn finish(mut self) -> Result<(), Refusal> {
+        self.refuse_rest();
+        if self.faults.is_empty() { Ok(()) } else { Err(Refusal::Invalid(self.faults)) }
+    }
+
+    /// As [`finish`](Self::finish), for a request whose body may have faults too.
+    pub(crate) fn into_faults(mut self) -> Faults {
+        self.refuse_rest();
+        self.faults
+    }
+
+    fn refuse_rest(&mut self) {
+        for (name, _) in &self.pairs {
+            self.faults.parameter(name, "is not a parameter of this resource");
+        }
+    }
+}

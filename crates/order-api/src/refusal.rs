@@ -1,0 +1,193 @@
+//! The one place that says which error is which answer.
+
+use std::any::Any;
+
+use axum::response::{IntoResponse, Response};
+use order_application::{CommandError, QueryError, StoreError};
+use order_domain::OrderError;
+use uuid::Uuid;
+
+use crate::json::{Faults, Pointer};
+use crate::problem::Problem;
+use crate::problem::kind::{self, ProblemKind};
+
+/// Why a request is not answered as it hoped.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The body is not JSON.
+    Malformed(serde_json::Error),
+    /// The connection broke off in the body.
+    BodyBroken,
+    /// The body is not announced as JSON, or is compressed.
+    UnsupportedMediaType,
+    /// The body is longer than allowed.
+    BodyTooLarge { max_bytes: usize },
+    /// The body did not come in time.
+    BodyTooSlow,
+    /// Everything that is wrong with a request that could be read.
+    Invalid(Faults),
+    /// No order can have the id in the path.
+    OrderNotFound,
+    /// There is nothing at this path.
+    NotFound,
+    /// There is, but not with this method.
+    MethodNotAllowed,
+    /// A command was not accepted.
+    Command(CommandError),
+    /// A question could not be answered.
+    Query(QueryError),
+    /// The code that answers panicked.
+    Panic(Box<dyn Any + Send>),
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(error) => {
+                Self::new(&kind::MALFORMED_REQUEST, format!("The body is not JSON: {error}."))
+            }
+            Refusal::BodyBroken => Self::new(&kind::MALFORMED_REQUEST, "The body ended early."),
+            Refusal::UnsupportedMediaType => {
+                let detail = "The body must be sent uncompressed with Content-Type: application/json.";
+                Self::new(&kind::UNSUPPORTED_MEDIA_TYPE, detail)
+            }
+            Refusal::BodyTooLarge { max_bytes } => {
+                Self::new(&kind::BODY_TOO_LARGE, format!("The body may have at most {max_bytes} bytes."))
+            }
+            Refusal::BodyTooSlow => Self::new(&kind::REQUEST_TIMEOUT, "The body did not arrive in time."),
+            Refusal::Invalid(faults) => invalid(faults),
+            Refusal::OrderNotFound => order_not_found(),
+            Refusal::NotFound => Self::new(&kind::NOT_FOUND, "There is nothing at this path."),
+            Refusal::MethodNotAllowed => Self::new(
+                &kind::METHOD_NOT_ALLOWED,
+                "This path does not answer this method; see the Allow header.",
+            ),
+            Refusal::Command(error) => command_problem(error),
+            Refusal::Query(QueryError::OrderNotFound) => order_not_found(),
+            Refusal::Query(QueryError::Store(error)) => store_problem(&error),
+            Refusal::Panic(payload) => {
+                hidden(&kind::INTERNAL, &format_args!("a handler panicked: {}", panic_text(&*payload)))
+            }
+        }
+    }
+}
+
+fn command_problem(error: CommandError) -> Problem {
+    let detail = sentence(&error.to_string());
+    match error {
+        CommandError::Refused { error, facts } => match error {
+            OrderError::NotFound => order_not_found(),
+            OrderError::IdReused { .. } => Problem::new(&kind::ID_REUSED, detail).with_facts(facts),
+            OrderError::InvalidTransition { .. } => {
+                Problem::new(&kind::INVALID_TRANSITION, detail).with_facts(facts)
+            }
+            OrderError::AmountExceedsDue { .. } => {
+                Problem::new(&kind::AMOUNT_EXCEEDS_DUE, detail).with_facts(facts)
+            }
+            OrderError::QuantityExceedsAvailable { .. } => {
+                Problem::new(&kind::QUANTITY_EXCEEDS_AVAILABLE, detail).with_facts(facts)
+            }
+            OrderError::UnknownReference(_) => Problem::new(&kind::UNKNOWN_REFERENCE, detail),
+            OrderError::ZeroAmount => invalid_at("amount_cents", error.to_string()),
+            OrderError::InvalidTotal(_) => invalid_at("items", error.to_string()),
+        },
+        CommandError::VersionMismatch(facts) => {
+            Problem::new(&kind::VERSION_MISMATCH, detail).with_facts(facts)
+        }
+        CommandError::ConcurrentModification(facts) => {
+            Problem::new(&kind::CONCURRENT_MODIFICATION, detail).with_facts(facts)
+        }
+        CommandError::OrderFull(facts) => Problem::new(&kind::ORDER_FULL, detail).with_facts(facts),
+        CommandError::EventTooLarge { .. } => {
+            let mut faults = Faults::default();
+            faults.at(Pointer::Root, error.to_string());
+            invalid(faults)
+        }
+        CommandError::Store(error) => store_problem(&error),
+        CommandError::Internal => hidden(&kind::INTERNAL, &error),
+    }
+}
+
+fn store_problem(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Overloaded => hidden(&kind::OVERLOADED, error),
+        StoreError::Unavailable(_) => hidden(&kind::STORE_UNAVAILABLE, error),
+        StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
+        StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
+        StoreError::Corrupt(_) => hidden(&kind::INTERNAL, error),
+    }
+}
+
+/// A 5xx tells the client what to do, and the log why.
+fn hidden(kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an incident's name is for the log; no decision depends on it"
+    )]
+    let incident = Uuid::new_v4();
+    tracing::error!(%incident, code = kind.code, %cause, "request failed");
+    Problem::new(kind, "The service's log tells more under the incident's name.").with_incident(incident)
+}
+
+fn order_not_found() -> Problem {
+    Problem::new(&kind::ORDER_NOT_FOUND, "No order has this id.")
+}
+
+fn invalid(faults: Faults) -> Problem {
+    let detail = match faults.as_slice().len() {
+        1 => "The request has one fault; see errors.".to_owned(),
+        count => format!("The request has {count} faults; see errors."),
+    };
+    Problem::new(&kind::VALIDATION_FAILED, detail).with_faults(faults)
+}
+
+fn invalid_at(member: &'static str, detail: String) -> Problem {
+    let mut faults = Faults::default();
+    faults.at(Pointer::Key(&Pointer::Root, member), detail);
+    invalid(faults)
+}
+
+/// Errors are phrased to stand within a sentence; a detail is one.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
+        None => String::new(),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+impl IntoResponse for Refusal {
+    /// A stand-in that carries the problem to [`crate::edge`], which knows the path that it is about.
+    fn into_response(self) -> Response {
+        crate::edge::carry(self.into())
+    }
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        Self::Command(error)
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Query(error.into())
+    }
+}
+
+impl From<serde_json::Error> for Refusal {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Malformed(error)
+    }
+}

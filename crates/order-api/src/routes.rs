@@ -1,0 +1,40 @@
+//! One file per verb: its handler, the shape of its request, its documentation.
+
+mod docs;
+mod get_order;
+mod health;
+mod list_orders;
+mod live_feed;
+mod log;
+mod order_events;
+mod payment;
+mod place;
+mod problems;
+mod ready;
+mod reserve;
+mod ship;
+
+use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+
+/// What clients build on; the OpenAPI document lists it in this order.
+pub(crate) fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(crate::openapi::frame())
+        .routes(routes!(place::place, list_orders::list_orders))
+        .routes(routes!(get_order::get_order))
+        .routes(routes!(payment::authorize_payment))
+        .routes(routes!(reserve::reserve_inventory))
+        .routes(routes!(ship::ship))
+        .routes(routes!(order_events::order_events))
+        .routes(routes!(log::log))
+        .routes(routes!(health::health))
+        .routes(routes!(ready::ready))
+}
+
+/// What people look at.
+pub(crate) fn undocumented() -> Router<Api> {
+    docs::router().merge(problems::router())
+}

@@ -1,0 +1,27 @@
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use utoipa::ToSchema;
+
+/// Is the process alive?
+///
+/// Answers as long as requests are served at all; for restarts by an orchestrator. Whether traffic should come is asked of
+/// `/ready`.
+#[utoipa::path(
+    get, path = "/health", tag = "Operations", operation_id = "health",
+    responses((status = 200, description = "It is.", body = Health)),
+)]
+pub(crate) async fn health() -> Response {
+    let mut response = Response::new(Body::from(r#"{"status":"ok"}"#));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A sign of life.
+#[derive(ToSchema)]
+#[schema(example = json!({"status": "ok"}))]
+#[expect(dead_code, reason = "documents what is written by hand above")]
+struct Health {
+    /// Always `ok`.
+    status: String,
+}

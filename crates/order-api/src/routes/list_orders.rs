@@ -1,0 +1,114 @@
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::Response;
+use order_application::{ListedOrder, OrderService, Position, QueryError};
+
+use crate::openapi::{OrderView, ReadRefusals, ViewParameter};
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::view::{View, write_basic, write_full};
+use crate::{Api, cursor};
+
+const DEFAULT_LIMIT: u64 = 100;
+const MAX_LIMIT: u64 = 1_000;
+/// Bytes of one order's basic view, about.
+const BASIC_BYTES: usize = 160;
+
+/// List orders
+///
+/// All orders in the order they were placed, in pages. The `Link` header leads to the next page and is absent on the last;
+/// follow it as it stands. Orders that are placed meanwhile come at the end: no page ever skips or repeats an order. A
+/// page of full views may have fewer orders than `limit` when they are large; only a missing `Link` means the end.
+#[utoipa::path(
+    get, path = "/orders", tag = "Reading", operation_id = "listOrders",
+    params(
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most orders of one page; 100 if left out."),
+        ("cursor" = Option<String>, Query, description = "Where the page begins: opaque, from the `Link` of the page before."),
+        ("view" = inline(Option<ViewParameter>), Query,
+            description = "How much is shown of each: `basic` (the default) or `full`."),
+    ),
+    responses(
+        (status = 200, description = "A page of orders, as a bare array.", body = Vec<OrderView>,
+            headers(("Link" = String,
+                description = "`</orders?…>; rel=\"next\"` (RFC 8288), relative; absent on the last page."))),
+        ReadRefusals,
+    ),
+)]
+pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Response, Refusal> {
+    let mut query = Query::new(uri.query());
+    let limit = query.number("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
+    let after = query.one("cursor", cursor::read).unwrap_or(Position::START);
+    let view = query.one("view", View::read).unwrap_or_default();
+    query.finish()?;
+
+    // One more than asked for, to know whether there is a next page.
+    let mut orders = api.service.list(after, limit as usize + 1).await?;
+    let mut next = None;
+    if orders.len() > limit as usize {
+        orders.truncate(limit as usize);
+        next = orders.last().map(|order| order.placed_position);
+    }
+    let body = match view {
+        View::Basic => basic_page(&orders),
+        View::Full => {
+            let (body, ended_at) = full_page(&api.service, &orders, api.config.max_page_bytes).await?;
+            next = ended_at.or(next);
+            body
+        }
+    };
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(next) = next {
+        headers.insert(header::LINK, link(limit, view, next));
+    }
+    Ok(response)
+}
+
+fn basic_page(orders: &[ListedOrder]) -> String {
+    let mut body = String::with_capacity(2 + orders.len() * BASIC_BYTES);
+    body.push('[');
+    for (index, order) in orders.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        write_basic(&mut body, &order.summary);
+    }
+    body.push(']');
+    body
+}
+
+/// Full views may be large, so the page ends early once it is; then also where.
+async fn full_page(
+    service: &OrderService,
+    orders: &[ListedOrder],
+    max_bytes: usize,
+) -> Result<(String, Option<Position>), QueryError> {
+    let mut body = String::from("[");
+    for (index, listed) in orders.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        let order_id = &listed.summary.order_id;
+        write_full(&mut body, order_id, &*service.order(order_id).await?);
+        if body.len() >= max_bytes && index + 1 < orders.len() {
+            body.push(']');
+            return Ok((body, Some(listed.placed_position)));
+        }
+    }
+    body.push(']');
+    Ok((body, None))
+}
+
+fn link(limit: u64, view: View, next: Position) -> HeaderValue {
+    let view = match view {
+        View::Basic => "",
+        View::Full => "&view=full",
+    };
+    let link = format!(r#"</orders?limit={limit}{view}&cursor={}>; rel="next""#, cursor::after(next));
+    match HeaderValue::from_maybe_shared(bytes::Bytes::from(link)) {
+        Ok(link) => link,
+        Err(e) => unreachable!("invariant: numbers and fixed words may stand in a header: {e}"),
+    }
+}

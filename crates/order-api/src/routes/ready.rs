@@ -1,0 +1,65 @@
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use order_application::StoreError;
+use utoipa::ToSchema;
+
+use crate::Api;
+
+/// Should traffic come here?
+///
+/// Ready when the store can be used and the service is not stopping. A stopping service says `not_ready` first, so that
+/// load balancers send no more, and finishes what is under way.
+#[utoipa::path(
+    get, path = "/ready", tag = "Operations", operation_id = "ready",
+    responses(
+        (status = 200, description = "Yes.", body = Readiness,
+            example = json!({"status": "ready", "checks": {"lifecycle": "serving", "store": "ok"}})),
+        (status = 503, description = "No, and `checks` tells why.", body = Readiness,
+            example = json!({"status": "not_ready", "checks": {"lifecycle": "draining", "store": "ok"}})),
+    ),
+)]
+pub(crate) async fn ready(State(api): State<Api>) -> Response {
+    let draining = api.config.shutdown.is_cancelled();
+    let checked = api.service.check().await;
+    if let Err(error) = &checked {
+        tracing::warn!(%error, "not ready");
+    }
+    let status = if checked.is_ok() && !draining { "ready" } else { "not_ready" };
+    let lifecycle = if draining { "draining" } else { "serving" };
+    let store = match checked {
+        Ok(()) => "ok",
+        Err(StoreError::Overloaded) => "overloaded",
+        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => "unavailable",
+        Err(StoreError::StorageFull) => "storage_full",
+        Err(StoreError::Corrupt(_)) => "corrupt",
+    };
+    let body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}"}}}}"#);
+    let mut response = Response::new(Body::from(body));
+    if status != "ready" {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Whether traffic should come, and each thing that it depends on.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written by hand above")]
+struct Readiness {
+    /// `ready` or `not_ready`.
+    status: String,
+    /// What was looked at.
+    checks: Checks,
+}
+
+/// What readiness depends on.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written by hand above")]
+struct Checks {
+    /// `serving` or `draining`.
+    lifecycle: String,
+    /// `ok`, `overloaded`, `unavailable`, `storage_full` or `corrupt`.
+    store: String,
+}

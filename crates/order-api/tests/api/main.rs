@@ -1,0 +1,19 @@
+//! The routes as clients see them: the real router on the memory store, with a clock and ids that repeat.
+
+mod docs;
+mod get_order;
+mod harness;
+mod health;
+mod hostile_bodies;
+mod list_orders;
+mod live_feed;
+mod log;
+mod order_events;
+mod payment;
+mod place;
+mod problems;
+mod refusals;
+mod reserve;
+mod ship;
+mod text_is_data;
+mod workflow;
