@@ -1,2 +1,32 @@
-//! Placeholder.
-fn main() {}
+//! The order service: one binary. This crate reads the environment, picks adapters and puts them together; what the
+//! service does is told by the crates that it puts together.
+
+mod cli;
+mod config;
+mod listen;
+mod logging;
+mod serve;
+mod server;
+mod store_url;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match cli::run(arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            // One line for each thing that is wrong, and no backtrace: these are for the person who started it.
+            for line in failure.lines() {
+                eprintln!("error: {line}");
+            }
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{ServeOptions, StoreOptions};
+use crate::{config, serve, verify};
+
+/// Takes e-commerce orders through their whole life, and forgets nothing.
+///
+/// Without a command it serves: HTTP on :8080 (this machine only), orders in ./data. Every option can also be given in
+/// the environment (named below) or in a file (--config); the command line goes before the environment, and that
+/// before the file.
+#[derive(Debug, Parser)]
+#[command(name = "order-service", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve orders over HTTP; this is also what happens when no command is given.
+    ///
+    /// Prints `order-service listening on :PORT` once requests are served. Ctrl+C or SIGTERM stops: what is in flight is
+    /// finished first.
+    Serve(ServeArguments),
+    /// Check a store from end to end: every event, every order's history, every view.
+    ///
+    /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. The server must not be running.
+    Verify(StoreArguments),
+}
+
+#[derive(Debug, Args)]
+struct ServeArguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    store: StoreOptions,
+    #[command(flatten)]
+    serve: ServeOptions,
+}
+
+#[derive(Debug, Args)]
+struct StoreArguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// A TOML file with any of these options, named as here with underscores: `data_dir = "data"`.
+    #[arg(long, value_name = "FILE", env = "ORDER_SERVICE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            let settings = config::resolve(arguments.store, arguments.serve, file)?;
+            serve::run(settings)
+        }
+        Command::Verify(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            verify::run(&config::resolve_store(arguments.store, file)?)
+        }
+    }
+}
+
+/// Why the program ends otherwise than it should.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked for cannot be: every fault, one to a line.
+    Usage(Vec<String>),
+    /// It went wrong.
+    Runtime(anyhow::Error),
+}
+
+impl Failure {
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Usage(faults) => faults.clone(),
+            Self::Runtime(error) => vec![format!("{error:#}")],
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Runtime(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Runtime(error)
+    }
+}

@@ -1,0 +1,190 @@
+//! Settings: from the command line, the environment and a file, checked all at once before anything starts.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use order_domain::Currency;
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Failure;
+use crate::listen::ListenAddress;
+use crate::logging::LogFormat;
+use crate::store_url::StoreUrl;
+
+/// Where orders are kept.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreOptions {
+    /// Keep orders under this directory [default: data].
+    #[arg(long, value_name = "DIR", env = "ORDER_SERVICE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Keep orders in this store instead: `sqlite:FILE`, or `memory:` (gone at exit).
+    #[arg(long, value_name = "URL", env = "ORDER_SERVICE_STORE")]
+    store: Option<String>,
+}
+
+/// How to serve.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServeOptions {
+    /// Where requests come in: `:8080` (this machine only), `0.0.0.0:8080` (every interface) [default: :8080].
+    #[arg(long, value_name = "ADDRESS", env = "ORDER_SERVICE_LISTEN")]
+    listen: Option<String>,
+    /// The currency of an order that names none, by its ISO 4217 code [default: USD].
+    #[arg(long, value_name = "CODE", env = "ORDER_SERVICE_CURRENCY")]
+    currency: Option<String>,
+    /// What events give as their source [default: /order-service].
+    #[arg(long, value_name = "URI", env = "ORDER_SERVICE_EVENT_SOURCE")]
+    event_source: Option<String>,
+    /// Most connections at once; more wait [default: 10000].
+    #[arg(long, value_name = "N", env = "ORDER_SERVICE_MAX_CONNECTIONS")]
+    max_connections: Option<u32>,
+    /// How long a request's head may take, and a connection may stay idle, in seconds [default: 60].
+    #[arg(long, value_name = "SECONDS", env = "ORDER_SERVICE_IDLE_TIMEOUT_SECONDS")]
+    idle_timeout_seconds: Option<u32>,
+    /// How long a request's body may take, in seconds [default: 30].
+    #[arg(long, value_name = "SECONDS", env = "ORDER_SERVICE_BODY_TIMEOUT_SECONDS")]
+    body_timeout_seconds: Option<u32>,
+    /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds [default: 25].
+    #[arg(long, value_name = "SECONDS", env = "ORDER_SERVICE_GRACE_SECONDS")]
+    grace_seconds: Option<u32>,
+    /// What is logged: a level, or a list such as `info,order_store=debug` [default: info].
+    #[arg(long, value_name = "FILTER", env = "ORDER_SERVICE_LOG")]
+    log: Option<String>,
+    /// How log lines look [default: auto].
+    #[arg(long, value_enum, env = "ORDER_SERVICE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// What `--config` names: the same options, under the same names.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct File {
+    #[serde(flatten)]
+    all: toml::Table,
+}
+
+impl File {
+    /// Reads the file, if one is named.
+    pub(crate) fn read(path: Option<&Path>) -> Result<Self, Failure> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let fault =
+            |error: &dyn std::fmt::Display| Failure::Usage(vec![format!("{}: {error}", path.display())]);
+        let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
+        let all: toml::Table = text.parse().map_err(|error| fault(&error))?;
+        Ok(Self { all })
+    }
+
+    /// Splits the options by whom they are for. Names that nobody knows are faults.
+    fn options(self, faults: &mut Vec<String>) -> (StoreOptions, ServeOptions) {
+        let (store, serve): (toml::Table, toml::Table) =
+            self.all.into_iter().partition(|(name, _)| matches!(name.as_str(), "data_dir" | "store"));
+        let store =
+            store.try_into().map_err(|error: toml::de::Error| faults.push(error.message().to_owned()));
+        let serve =
+            serve.try_into().map_err(|error: toml::de::Error| faults.push(error.message().to_owned()));
+        (store.unwrap_or_default(), serve.unwrap_or_default())
+    }
+}
+
+/// Everything that `serve` needs to know, valid.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) store: StoreUrl,
+    pub(crate) listen: ListenAddress,
+    pub(crate) currency: Currency,
+    pub(crate) event_source: String,
+    pub(crate) max_connections: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) log_filter: EnvFilter,
+    pub(crate) log_format: LogFormat,
+}
+
+/// Puts the sources together and names every fault at once.
+pub(crate) fn resolve(store: StoreOptions, serve: ServeOptions, file: File) -> Result<Settings, Failure> {
+    let mut faults = Vec::new();
+    let (file_store, file_serve) = file.options(&mut faults);
+    let store = store_url(store, file_store, &mut faults);
+
+    let mut seconds = |name: &str, given: Option<u32>, in_file: Option<u32>, default: u32| {
+        let seconds = given.or(in_file).unwrap_or(default);
+        if seconds == 0 {
+            faults.push(format!("{name} must be at least 1"));
+        }
+        Duration::from_secs(seconds.into())
+    };
+    let idle_timeout =
+        seconds("idle-timeout-seconds", serve.idle_timeout_seconds, file_serve.idle_timeout_seconds, 60);
+    let body_timeout =
+        seconds("body-timeout-seconds", serve.body_timeout_seconds, file_serve.body_timeout_seconds, 30);
+    let grace = seconds("grace-seconds", serve.grace_seconds, file_serve.grace_seconds, 25);
+
+    let max_connections = serve.max_connections.or(file_serve.max_connections).unwrap_or(10_000);
+    if max_connections == 0 {
+        faults.push("max-connections must be at least 1".to_owned());
+    }
+    let listen = match serve.listen.or(file_serve.listen) {
+        Some(text) => text.parse().unwrap_or_else(|fault| {
+            faults.push(format!("listen: {fault}"));
+            ListenAddress::DEFAULT
+        }),
+        None => ListenAddress::DEFAULT,
+    };
+    let currency = serve.currency.or(file_serve.currency).unwrap_or_else(|| "USD".to_owned());
+    let currency = Currency::from_code(&currency).unwrap_or_else(|| {
+        faults.push(format!("currency: {currency:?} is not an ISO 4217 code such as USD"));
+        Currency::USD
+    });
+    let event_source = serve.event_source.or(file_serve.event_source);
+    let event_source = event_source.unwrap_or_else(|| "/order-service".to_owned());
+    if event_source.is_empty() || event_source.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        faults.push("event-source must be a URI reference such as /order-service".to_owned());
+    }
+    let log = serve.log.or(file_serve.log).unwrap_or_else(|| "info".to_owned());
+    // A client that goes away is no news here.
+    let log_filter = EnvFilter::try_new(format!("hyper=error,{log}")).unwrap_or_else(|error| {
+        faults.push(format!("log: {error}"));
+        EnvFilter::default()
+    });
+    let settings = Settings {
+        store,
+        listen,
+        currency,
+        event_source,
+        max_connections: max_connections as usize,
+        idle_timeout,
+        body_timeout,
+        grace,
+        log_filter,
+        log_format: serve.log_format.or(file_serve.log_format).unwrap_or(LogFormat::Auto),
+    };
+    if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
+}
+
+/// The same for commands that only open a store.
+pub(crate) fn resolve_store(store: StoreOptions, file: File) -> Result<StoreUrl, Failure> {
+    let mut faults = Vec::new();
+    let (file_store, _) = file.options(&mut faults);
+    let store = store_url(store, file_store, &mut faults);
+    if faults.is_empty() { Ok(store) } else { Err(Failure::Usage(faults)) }
+}
+
+fn store_url(given: StoreOptions, in_file: StoreOptions, faults: &mut Vec<String>) -> StoreUrl {
+    // Naming a store takes the place of naming a directory in the file, and the other way round.
+    let options = if given.data_dir.is_some() || given.store.is_some() { given } else { in_file };
+    match (options.data_dir, options.store) {
+        (Some(_), Some(_)) => {
+            faults.push("data-dir and store both say where orders are kept: give one of them".to_owned());
+            StoreUrl::Memory
+        }
+        (Some(directory), None) => StoreUrl::in_directory(&directory),
+        (None, Some(url)) => url.parse().unwrap_or_else(|fault| {
+            faults.push(format!("store: {fault}"));
+            StoreUrl::Memory
+        }),
+        (None, None) => StoreUrl::in_directory(Path::new("data")),
+    }
+}

@@ -1,0 +1,80 @@
+//! `--listen`: where requests come in.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that the system queues up for us.
+const BACKLOG: u32 = 1024;
+
+/// An address to listen on. Without a host: this machine only, on IPv4 and, where present, IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListenAddress {
+    host: Option<IpAddr>,
+    port: u16,
+}
+
+impl ListenAddress {
+    /// `:8080`
+    pub(crate) const DEFAULT: Self = Self { host: None, port: 8080 };
+
+    /// Opens the sockets. Port 0 takes a free one, the same for both.
+    pub(crate) fn bind(self) -> Result<Vec<TcpListener>, String> {
+        let bind = |host, port| {
+            let address = SocketAddr::new(host, port);
+            bind(address).map_err(|error| (error.kind(), format!("cannot listen on {address}: {error}")))
+        };
+        if let Some(host) = self.host {
+            return Ok(vec![bind(host, self.port).map_err(|(_, message)| message)?]);
+        }
+        let v4 = bind(Ipv4Addr::LOCALHOST.into(), self.port).map_err(|(_, message)| message)?;
+        let port = v4.local_addr().map_err(|error| error.to_string())?.port();
+        match bind(Ipv6Addr::LOCALHOST.into(), port) {
+            Ok(v6) => Ok(vec![v4, v6]),
+            // A taken port is told when it was asked for; a machine without IPv6, or a free port that only IPv4 has, is fine.
+            Err((io::ErrorKind::AddrInUse, message)) if self.port != 0 => Err(message),
+            Err(_) => Ok(vec![v4]),
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the connections of the process before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl std::str::FromStr for ListenAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text:?} is not an address: use :8080, 0.0.0.0:8080 or [::1]:8080");
+        if let Some(port) = text.strip_prefix(':') {
+            return Ok(Self { host: None, port: port.parse().map_err(|_| wrong())? });
+        }
+        let text =
+            text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
+        let address: SocketAddr = text.parse().map_err(|_| wrong())?;
+        Ok(Self { host: Some(address.ip()), port: address.port() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let read = |text: &str| text.parse::<ListenAddress>().map(|a| (a.host, a.port));
+        assert_eq!(read(":8081"), Ok((None, 8081)));
+        assert_eq!(read("0.0.0.0:80"), Ok((Some(Ipv4Addr::UNSPECIFIED.into()), 80)));
+        assert_eq!(read("[::1]:80"), Ok((Some(Ipv6Addr::LOCALHOST.into()), 80)));
+        assert_eq!(read("localhost:80"), Ok((Some(Ipv4Addr::LOCALHOST.into()), 80)));
+        for wrong in ["", "8080", ":", ":99999", "example.com:80", "0.0.0.0"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

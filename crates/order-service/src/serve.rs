@@ -1,0 +1,164 @@
+//! `serve`: picks the adapters, puts the service together, and runs it until it is told to stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use order_api::ApiConfig;
+use order_application::{EventBus, EventStore, OrderService, ServiceLimits, SystemClock, UuidV7Ids};
+use order_bus::InProcessBus;
+use order_store::{MemoryStore, SqliteLimits, SqliteStore};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Failure;
+use crate::config::Settings;
+use crate::logging;
+use crate::server::{Limits, Server};
+use crate::store_url::StoreUrl;
+
+/// Threads that scan the store for readers; more would only wait for the same disk.
+const MAX_BLOCKING_THREADS: usize = 16;
+
+pub(crate) fn run(settings: Settings) -> Result<ExitCode, Failure> {
+    logging::start(settings.log_format, &settings.log_filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()
+        .context("cannot start the runtime")?;
+    Ok(runtime.block_on(serve(settings))?)
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+    // Signals count from the start: a stop that comes while the store opens is not lost.
+    let mut stop = StopSignal::listen()?;
+    let listeners = settings.listen.bind().map_err(anyhow::Error::msg)?;
+    let bus = Arc::new(InProcessBus::new());
+    let store = OpenStore::open(&settings.store, bus.clone())?;
+
+    let shutdown = CancellationToken::new();
+    let service = OrderService::new(
+        store.port(),
+        bus,
+        Arc::new(SystemClock),
+        Arc::new(UuidV7Ids),
+        ServiceLimits::default(),
+    );
+    let api = ApiConfig {
+        default_currency: settings.currency,
+        event_source: settings.event_source,
+        body_timeout: settings.body_timeout,
+        shutdown: shutdown.clone(),
+        ..ApiConfig::default()
+    };
+    let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
+    let server = Server::start(listeners, order_api::router(service.clone(), api), limits);
+    announce(server.port());
+    tracing::info!(store = %settings.store, "serving");
+
+    let code = tokio::select! {
+        signal = stop.received() => {
+            tracing::info!(signal, "stopping: finishing what is in flight");
+            ExitCode::SUCCESS
+        }
+        why = store.stopped() => {
+            tracing::error!(%why, "stopping: the store cannot go on");
+            ExitCode::FAILURE
+        }
+    };
+    shutdown.cancel();
+    let drained = tokio::time::timeout(settings.grace, async {
+        server.drain().await;
+        service.drain().await;
+    });
+    if drained.await.is_err() {
+        tracing::warn!("the grace time is over; what is still in flight is cut off");
+    }
+    store.close();
+    tracing::info!("stopped");
+    Ok(code)
+}
+
+/// The line that scripts wait for.
+#[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
+fn announce(port: u16) {
+    println!("order-service listening on :{port}");
+}
+
+/// A store, by what only its kind can do.
+enum OpenStore {
+    Memory(Arc<MemoryStore>),
+    Sqlite(Arc<SqliteStore>),
+}
+
+impl OpenStore {
+    fn open(url: &StoreUrl, bus: Arc<dyn EventBus>) -> anyhow::Result<Self> {
+        Ok(match url {
+            StoreUrl::Memory => Self::Memory(Arc::new(MemoryStore::new(bus))),
+            StoreUrl::Sqlite(path) => {
+                Self::Sqlite(Arc::new(SqliteStore::open(path, bus, SqliteLimits::default())?))
+            }
+        })
+    }
+
+    fn port(&self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => store.clone(),
+        }
+    }
+
+    /// Waits until the store has stopped for good, and says why.
+    async fn stopped(&self) -> String {
+        match self {
+            Self::Memory(_) => std::future::pending().await,
+            Self::Sqlite(store) => store.stopped().await,
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Sqlite(store) => store.close(),
+        }
+    }
+}
+
+/// Ctrl+C, or SIGTERM where there is such a thing.
+struct StopSignal {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    #[cfg(unix)]
+    fn listen() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl+C")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    #[cfg(unix)]
+    async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "Ctrl+C",
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn received(&mut self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        "Ctrl+C"
+    }
+}

@@ -1,0 +1,176 @@
+//! Serving connections: HTTP/1.1 and HTTP/2 with prior knowledge on one port, bounded in number and in time, and
+//! closed without cutting anybody off.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// Longest request head, in bytes; beyond it the answer is 431.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// How long a draining server still takes requests on open connections, telling each client to close. A client that is
+/// about to send one would otherwise find its connection reset.
+const LINGER: Duration = Duration::from_millis(500);
+/// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bounds of the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Most connections at once; more wait in the system's queue.
+    pub(crate) connections: usize,
+    /// How long a request's head may take, and a connection may be idle.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    port: u16,
+    stop_accepting: CancellationToken,
+    close: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Serves `router` on the listeners, from now on.
+    pub(crate) fn start(listeners: Vec<TcpListener>, router: Router, limits: Limits) -> Self {
+        let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(0, |address| address.port());
+        let server = Self {
+            port,
+            stop_accepting: CancellationToken::new(),
+            close: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.idle_timeout)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .pipeline_flush(true);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD_BYTES as u32)
+            .keep_alive_interval(limits.idle_timeout);
+        let acceptor = Arc::new(Acceptor {
+            builder,
+            router,
+            permits: Arc::new(Semaphore::new(limits.connections)),
+            stop_accepting: server.stop_accepting.clone(),
+            close: server.close.clone(),
+            connections: server.connections.clone(),
+        });
+        for listener in listeners {
+            server.connections.spawn(Arc::clone(&acceptor).accept(listener));
+        }
+        server
+    }
+
+    /// The port in use.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Takes no more connections, lets open ones finish their requests, and returns when all are closed.
+    pub(crate) async fn drain(&self) {
+        self.stop_accepting.cancel();
+        self.connections.close();
+        tokio::select! {
+            () = tokio::time::sleep(LINGER) => {}
+            () = self.connections.wait() => {}
+        }
+        self.close.cancel();
+        self.connections.wait().await;
+    }
+}
+
+struct Acceptor {
+    builder: auto::Builder<TokioExecutor>,
+    router: Router,
+    permits: Arc<Semaphore>,
+    stop_accepting: CancellationToken,
+    close: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Acceptor {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        while let Some(permit) =
+            self.stop_accepting.run_until_cancelled(self.permits.clone().acquire_owned()).await
+        {
+            let Some(accepted) = self.stop_accepting.run_until_cancelled(listener.accept()).await else {
+                break;
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let acceptor = Arc::clone(&self);
+                    self.connections.spawn(async move {
+                        acceptor.serve(stream).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        self.accept_queued(&listener).await;
+    }
+
+    /// Connections that the system has already taken would be reset when the listener closes.
+    async fn accept_queued(self: Arc<Self>, listener: &TcpListener) {
+        let next_queued = |cx: &mut Context<'_>| match listener.poll_accept(cx) {
+            Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+        };
+        while let Some(stream) = std::future::poll_fn(next_queued).await {
+            let acceptor = Arc::clone(&self);
+            self.connections.spawn(async move { acceptor.serve(stream).await });
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let acceptor = Arc::clone(&self);
+        let service = hyper::service::service_fn(move |request| Arc::clone(&acceptor).answer(request));
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = self.close.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            // Clients that hang up or talk nonsense are no fault of ours.
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let version = request.version();
+        let Ok(mut response) = self.router.clone().oneshot(request.map(Body::new)).await;
+        if self.stop_accepting.is_cancelled() && version <= Version::HTTP_11 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,41 @@
+//! `--store`: which store, and where.
+
+use std::path::PathBuf;
+
+/// A store by its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoreUrl {
+    /// `memory:`
+    Memory,
+    /// `sqlite:PATH`
+    Sqlite(PathBuf),
+}
+
+impl StoreUrl {
+    /// The store that a data directory means.
+    pub(crate) fn in_directory(directory: &std::path::Path) -> Self {
+        Self::Sqlite(directory.join("orders.db"))
+    }
+}
+
+impl std::str::FromStr for StoreUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        match url.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
+            Some(("sqlite", _)) => Err("sqlite: needs a file, such as sqlite:data/orders.db".to_owned()),
+            _ => Err("a store is memory: or sqlite:FILE".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
