@@ -23,7 +23,7 @@ use crate::Api;
 /// What clients build on; the OpenAPI document lists it in this order.
 pub(crate) fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(crate::openapi::frame())
-        .routes(routes!(place::place, list_orders::list_orders))
+        .routes(routes!(list_orders::list_orders, place::place))
         .routes(routes!(get_order::get_order))
         .routes(routes!(payment::authorize_payment))
         .routes(routes!(reserve::reserve_inventory))

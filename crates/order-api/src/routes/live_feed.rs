@@ -56,7 +56,6 @@ pub(super) fn last_event_id(headers: &HeaderMap, faults: &mut Faults) -> Option<
 /// the connection has taken the last: a slow client costs nothing more.
 pub(super) fn follow(api: Api, after: Position, filter: Filter) -> Response {
     let period = api.config.feed_heartbeat;
-    #[expect(clippy::disallowed_methods, reason = "a timer's beginning, not a time of day")]
     let mut heartbeat = interval_at(tokio::time::Instant::now() + period, period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let feed = Feed { subscription: api.service.subscribe(after), heartbeat, filter, api };

@@ -1,1 +1,66 @@
+use std::path::Path;
 
+use crate::harness::Harness;
+
+/// The committed document says what the code does. `UPDATE=1 cargo test -p order-api openapi` writes it anew.
+#[tokio::test]
+async fn the_committed_openapi_document_is_the_codes() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let current = order_api::openapi_json();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&committed, &current).unwrap();
+    }
+    let stale = std::fs::read_to_string(&committed).unwrap_or_default() != current;
+    assert!(
+        !stale,
+        "docs/openapi.json is stale: run `UPDATE=1 cargo test -p order-api openapi` and commit it"
+    );
+    let h = Harness::new();
+    h.get("/openapi.json").await.is(200, &current).has("content-type", "application/json");
+}
+
+#[tokio::test]
+async fn the_openapi_document_names_every_route_and_resolves_its_references() {
+    let document: serde_json::Value = serde_json::from_str(&order_api::openapi_json()).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        paths,
+        [
+            "/events",
+            "/health",
+            "/orders",
+            "/orders/{id}",
+            "/orders/{id}/events",
+            "/orders/{id}/payment",
+            "/orders/{id}/reserve",
+            "/orders/{id}/ship",
+            "/ready",
+        ]
+    );
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn the_docs_page_brings_its_own_scripts() {
+    let h = Harness::new();
+    h.get("/docs").await.has("location", "/docs/");
+    let page = h.get("/docs/").await;
+    assert_eq!(page.status, 200);
+    for script in [
+        "swagger-ui-bundle.js",
+        "swagger-ui-standalone-preset.js",
+        "swagger-initializer.js",
+        "swagger-ui.css",
+    ] {
+        assert!(page.text().contains(script), "{script}");
+        assert_eq!(h.get(&format!("/docs/{script}")).await.status, 200, "{script}");
+    }
+    assert!(!page.text().contains("//"), "nothing is fetched from elsewhere: {}", page.text());
+    let settings = h.get("/docs/swagger-initializer.js").await;
+    assert!(settings.text().contains(r#""url": "/openapi.json""#), "{}", settings.text());
+    assert!(settings.text().contains(r#""validatorUrl": "none""#), "{}", settings.text());
+}

@@ -1,1 +1,146 @@
+use std::time::Duration;
 
+use axum::body::{Body, BodyDataStream};
+use axum::http::Method;
+use futures_util::StreamExt;
+use order_api::ApiConfig;
+
+use crate::harness::Harness;
+
+/// A client that reads whole frames.
+struct Client {
+    stream: BodyDataStream,
+    buffer: String,
+}
+
+impl Client {
+    async fn connect(h: &Harness, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut all = vec![("accept", "text/event-stream")];
+        all.extend(headers);
+        let response = h.start(Method::GET, path, &all, Body::empty()).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { stream: response.into_body().into_data_stream(), buffer: String::new() }
+    }
+
+    /// The next frame, without its empty line; `None` at the end of the feed.
+    async fn frame(&mut self) -> Option<String> {
+        loop {
+            if let Some((frame, rest)) = self.buffer.split_once("\n\n") {
+                let frame = frame.to_owned();
+                self.buffer = rest.to_owned();
+                return Some(frame);
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.stream.next()).await;
+            let chunk = chunk.expect("a frame comes in time")?.expect("the feed does not break");
+            self.buffer.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    async fn ids(&mut self, count: usize) -> Vec<String> {
+        let mut ids = Vec::new();
+        while ids.len() < count {
+            let frame = self.frame().await.expect("the feed goes on");
+            ids.push(frame.lines().next().unwrap().strip_prefix("id: ").expect(&frame).to_owned());
+        }
+        ids
+    }
+}
+
+#[tokio::test]
+async fn a_feed_gives_what_was_and_then_what_comes() {
+    let h = Harness::with_order().await;
+    let mut client = Client::connect(&h, "/events", &[]).await;
+    let event = h.get("/events").await;
+    let event = event.text().strip_prefix('[').unwrap().strip_suffix(']').unwrap();
+    assert_eq!(client.frame().await.unwrap(), format!("id: 1\nevent: order.placed.v1\ndata: {event}"));
+    h.place("b").await;
+    h.place("c").await;
+    assert_eq!(client.ids(2).await, ["2", "3"]);
+}
+
+#[tokio::test]
+async fn a_feed_resumes_without_loss_or_repetition() {
+    let h = Harness::new();
+    for id in ["a", "b", "c", "d"] {
+        h.place(id).await;
+    }
+    assert_eq!(Client::connect(&h, "/events?after=2", &[]).await.ids(2).await, ["3", "4"]);
+    let mut resumed = Client::connect(&h, "/events?after=0", &[("last-event-id", "3")]).await;
+    assert_eq!(resumed.ids(1).await, ["4"]);
+    h.place("e").await;
+    assert_eq!(resumed.ids(1).await, ["5"]);
+    let mut unset = Client::connect(&h, "/events?after=4", &[("last-event-id", "")]).await;
+    assert_eq!(unset.ids(1).await, ["5"]);
+    for id in ["x", "-1", "1.0"] {
+        h.get_with("/events", &[("accept", "text/event-stream"), ("last-event-id", id)])
+            .await
+            .has_faults(&["Last-Event-ID"]);
+    }
+}
+
+#[tokio::test]
+async fn a_feed_is_filtered() {
+    let h = Harness::new();
+    h.place("a").await;
+    h.place("b").await;
+    let mut by_order = Client::connect(&h, "/events?order_id=b", &[]).await;
+    let mut by_type = Client::connect(&h, "/events?type=order.payment_authorized.v1", &[]).await;
+    h.post("/orders/a/payment", r#"{"payment_id":"p"}"#).await;
+    h.post("/orders/b/payment", r#"{"payment_id":"p"}"#).await;
+    assert_eq!(by_order.ids(2).await, ["2", "4"]);
+    assert_eq!(by_type.ids(2).await, ["3", "4"]);
+}
+
+#[tokio::test]
+async fn a_slow_reader_misses_nothing() {
+    let h = Harness::new();
+    let mut client = Client::connect(&h, "/events", &[]).await;
+    h.place("first").await;
+    assert_eq!(client.ids(1).await, ["1"]);
+    // More than the bus keeps for it.
+    for id in 0..600 {
+        h.place(&format!("o{id}")).await;
+    }
+    let expected: Vec<_> = (2..=601).map(|id| id.to_string()).collect();
+    assert_eq!(client.ids(600).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_comment_comes_every_fifteen_seconds_whatever_the_filter() {
+    let h = Harness::new();
+    let mut client = Client::connect(&h, "/events?order_id=nobody", &[]).await;
+    for _ in 0..3 {
+        let before = tokio::time::Instant::now();
+        h.place("somebody").await;
+        assert_eq!(client.frame().await.unwrap(), ":");
+        assert_eq!(before.elapsed().as_secs_f64().round(), 15.0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_comments_period_is_configured() {
+    let config = ApiConfig { feed_heartbeat: Duration::from_millis(1), ..ApiConfig::default() };
+    let h = Harness::with_config(config);
+    let before = tokio::time::Instant::now();
+    assert_eq!(Client::connect(&h, "/events", &[]).await.frame().await.unwrap(), ":");
+    assert!(before.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn feeds_end_when_the_service_stops() {
+    let h = Harness::with_order().await;
+    let mut client = Client::connect(&h, "/events", &[]).await;
+    assert_eq!(client.ids(1).await, ["1"]);
+    h.shutdown.cancel();
+    assert_eq!(client.frame().await, None);
+}
+
+#[tokio::test]
+async fn only_who_asks_for_a_feed_gets_one() {
+    let h = Harness::new();
+    for accept in ["*/*", "application/json", "text/*", "text/event-stream;q=0, application/json"] {
+        h.get_with("/events", &[("accept", accept)]).await.is(200, "[]");
+    }
+    Client::connect(&h, "/events", &[("accept", "application/json, Text/Event-Stream;q=0.5")]).await;
+}

@@ -1,5 +1,7 @@
 //! The routes as clients see them: the real router on the memory store, with a clock and ids that repeat.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 mod docs;
 mod get_order;
 mod harness;

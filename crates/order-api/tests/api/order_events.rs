@@ -1,1 +1,76 @@
+use crate::harness::Harness;
 
+async fn paid() -> Harness {
+    let h = Harness::new();
+    h.place("other").await;
+    h.post_with("/orders", &[("x-correlation-id", "checkout-42")], &crate::harness::order_body("ord-001"))
+        .await;
+    h.post("/orders/ord-001/payment", r#"{"payment_id":"p"}"#).await.is(202, r#"{"status":"accepted"}"#);
+    h
+}
+
+#[tokio::test]
+async fn an_event_is_a_cloud_event_byte_for_byte() {
+    let h = paid().await;
+    let placed = concat!(
+        r#"{"specversion":"1.0","id":"00000000-0000-7000-8000-000000000003","source":"/order-service","type":"order.placed.v1","#,
+        r#""subject":"ord-001","time":"2025-12-05T06:48:48.000000Z","datacontenttype":"application/json","position":"2","version":"1","#,
+        r#""correlationid":"checkout-42","data":{"customer_id":"cust-123","currency":"USD","total_cents":3000,"#,
+        r#""lines":[{"line":1,"sku":"sku-1","quantity":2,"unit_price_cents":1500}]}}"#,
+    );
+    h.get("/orders/ord-001/events?limit=1")
+        .await
+        .is(200, &format!("[{placed}]"))
+        .has("content-type", "application/cloudevents-batch+json");
+    h.get_with("/orders/ord-001/events?type=order.placed.v1", &[("accept", "application/json")])
+        .await
+        .is(200, &format!("[{placed}]"))
+        .has("content-type", "application/cloudevents-batch+json");
+}
+
+#[tokio::test]
+async fn pages_go_by_version() {
+    let h = paid().await;
+    let page = h.get("/orders/ord-001/events?after=1").await.json();
+    assert_eq!(page.as_array().unwrap().len(), 1);
+    assert_eq!((&page[0]["version"], &page[0]["position"]), (&"2".into(), &"3".into()));
+    h.get("/orders/ord-001/events?after=2").await.is(200, "[]");
+    h.get("/orders/ord-001/events?after=18446744073709551615").await.is(200, "[]");
+    h.get("/orders/ord-001/events?type=order.shipped.v1").await.is(200, "[]");
+    h.get("/orders/nobody/events").await.refuses(404, "order-not-found");
+}
+
+#[tokio::test]
+async fn parameters_are_known_single_and_in_range() {
+    let h = paid().await;
+    h.get("/orders/ord-001/events?after=-1&limit=1001&type=order.placed&order_id=x")
+        .await
+        .has_faults(&["after", "limit", "type", "order_id"]);
+}
+
+#[tokio::test]
+async fn a_correlation_id_is_taken_over_when_it_is_usable() {
+    let h = Harness::new();
+    let long = "x".repeat(129);
+    let longest = "x".repeat(128);
+    let made = "00000000-0000-7000-8000-";
+    for (index, (given, kept)) in [
+        ("a b", made),
+        ("", made),
+        ("ü", made),
+        (&*long, made),
+        (&*longest, &*longest),
+        ("a-1:/\"", "a-1:/\""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("o{index}");
+        let answer =
+            h.post_with("/orders", &[("x-correlation-id", given)], &crate::harness::order_body(&id)).await;
+        assert_eq!(answer.status, 201);
+        let events = h.get(&format!("/orders/{id}/events")).await.json();
+        let correlation_id = events[0]["correlationid"].as_str().unwrap();
+        assert!(correlation_id.starts_with(kept), "{given} became {correlation_id}");
+    }
+}

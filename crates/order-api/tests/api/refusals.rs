@@ -1,1 +1,190 @@
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::Method;
+use order_api::ApiConfig;
+use order_application::{
+    Append, AppendError, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent,
+    StoreError, Version,
+};
+use order_domain::OrderId;
+
+use crate::harness::{Harness, order_body};
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_problems_too() {
+    let h = Harness::with_order().await;
+    for path in ["/", "/order", "/orders/", "/orders/ord-001/", "/orders/ord-001/refund", "/docs2"] {
+        h.get(path).await.refuses(404, "not-found");
+        h.post(path, "{}").await.refuses(404, "not-found");
+    }
+    h.post("/orders//payment", r#"{"payment_id":"p"}"#).await.refuses(404, "order-not-found");
+    for (method, path, allow) in [
+        (Method::DELETE, "/orders/ord-001", "GET,HEAD"),
+        (Method::PUT, "/orders", "GET,HEAD,POST"),
+        (Method::GET, "/orders/ord-001/ship", "POST"),
+        (Method::POST, "/health", "GET,HEAD"),
+        (Method::PATCH, "/events", "GET,HEAD"),
+    ] {
+        let answer = h.send(method, path, &[], Body::from("x")).await.refuses(405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), Some(allow), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_is_a_get_without_its_body() {
+    let h = Harness::with_order().await;
+    let answer = h.send(Method::HEAD, "/orders/ord-001", &[], Body::empty()).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
+    assert_eq!(answer.header("etag"), Some("\"1\""));
+}
+
+#[tokio::test]
+async fn commands_take_no_parameters() {
+    let h = Harness::with_order().await;
+    for step in ["payment", "reserve", "ship"] {
+        let answer = h.post(&format!("/orders/ord-001/{step}?x=1&y=2"), r#"{"payment_id":1}"#).await;
+        let text = answer.refuses(422, "validation-failed").text().to_owned();
+        assert!(
+            text.contains(r#"{"parameter":"x","detail":"#) && text.contains(r#"{"parameter":"y","#),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_is_too_long_takes_no_more() {
+    let h = Harness::with_order().await;
+    for id in 1..20 {
+        let body = format!(r#"{{"payment_id":"p{id}","amount_cents":1}}"#);
+        h.post("/orders/ord-001/payment", &body).await.is(202, r#"{"status":"accepted"}"#);
+    }
+    let body = r#"{"payment_id":"p20","amount_cents":1}"#;
+    let refused = h.post("/orders/ord-001/payment", body).await.refuses(409, "order-full").json();
+    assert_eq!(refused["version"], 20);
+    // What was done is still answered as done.
+    h.post("/orders/ord-001/payment", r#"{"payment_id":"p1"}"#).await.is(202, r#"{"status":"accepted"}"#);
+}
+
+/// A store that fails as it is told, or whose code is wrong.
+struct FailingStore(Failure);
+
+#[derive(Clone)]
+enum Failure {
+    Error(StoreError),
+    AlwaysMovedOn,
+    Panic,
+}
+
+impl FailingStore {
+    fn fail<T>(&self) -> Result<T, StoreError> {
+        match &self.0 {
+            Failure::Error(error) => Err(error.clone()),
+            Failure::AlwaysMovedOn => Err(StoreError::Overloaded),
+            Failure::Panic => panic!("a bug with a secret in it"),
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for FailingStore {
+    async fn append(&self, _: Append) -> Result<Position, AppendError> {
+        match &self.0 {
+            Failure::AlwaysMovedOn => Err(AppendError::Conflict { current: Version(1) }),
+            Failure::Error(_) | Failure::Panic => Ok(self.fail()?),
+        }
+    }
+
+    async fn read_stream(
+        &self,
+        _: &OrderId,
+        _: Version,
+        _: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        match &self.0 {
+            Failure::AlwaysMovedOn => Ok(Vec::new()),
+            Failure::Error(_) | Failure::Panic => self.fail(),
+        }
+    }
+
+    async fn read_log(&self, _: Position, _: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.fail()
+    }
+
+    async fn version(&self, _: &OrderId) -> Result<Version, StoreError> {
+        self.fail()
+    }
+
+    async fn summary(&self, _: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.fail()
+    }
+
+    async fn list(&self, _: Position, _: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        self.fail()
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.fail()
+    }
+}
+
+fn failing(failure: Failure) -> Harness {
+    Harness::with_store(ApiConfig::default(), |_| Arc::new(FailingStore(failure)))
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_a_5xx_that_hides_why() {
+    let secret = || "secret cause".to_owned();
+    for (error, status, code, retry_after, check) in [
+        (StoreError::Overloaded, 503, "overloaded", Some("1"), "overloaded"),
+        (StoreError::Unavailable(secret()), 503, "store-unavailable", Some("2"), "unavailable"),
+        (StoreError::OutcomeUnknown(secret()), 503, "outcome-unknown", Some("1"), "unavailable"),
+        (StoreError::StorageFull, 507, "storage-full", None, "storage_full"),
+        (StoreError::Corrupt(secret()), 500, "internal", None, "corrupt"),
+    ] {
+        let h = failing(Failure::Error(error));
+        let answers = [
+            h.post("/orders", &order_body("o")).await,
+            h.post("/orders/o/payment", r#"{"payment_id":"p"}"#).await,
+            h.get("/orders").await,
+            h.get("/orders/o").await,
+            h.get("/orders/o?view=full").await,
+            h.get("/orders/o/events").await,
+            h.get("/events").await,
+            h.get("/events?order_id=o").await,
+        ];
+        for answer in answers {
+            let answer = answer.refuses(status, code);
+            assert_eq!(answer.header("retry-after"), retry_after);
+            assert!(!answer.text().contains("secret"), "{}", answer.text());
+            assert!(uuid::Uuid::parse_str(answer.json()["incident"].as_str().unwrap()).is_ok());
+        }
+        let ready =
+            format!(r#"{{"status":"not_ready","checks":{{"lifecycle":"serving","store":"{check}"}}}}"#);
+        h.get("/ready").await.is(503, &ready);
+        let feed = h.get_with("/events", &[("accept", "text/event-stream")]).await;
+        assert_eq!((feed.status.as_u16(), feed.text()), (200, ""), "a feed that fails ends");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_problem_and_the_next_request_is_served() {
+    let h = failing(Failure::Panic);
+    for answer in [
+        h.post("/orders", &order_body("o")).await,
+        h.get("/orders/o").await,
+        h.get("/orders").await,
+        h.get("/ready").await,
+    ] {
+        let answer = answer.refuses(500, "internal");
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+    }
+    h.get("/health").await.is(200, r#"{"status":"ok"}"#);
+}
+
+#[tokio::test]
+async fn a_command_that_others_always_overtake_is_given_up() {
+    let h = failing(Failure::AlwaysMovedOn);
+    h.post("/orders", &order_body("o")).await.refuses(409, "concurrent-modification");
+}

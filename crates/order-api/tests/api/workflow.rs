@@ -23,7 +23,11 @@ async fn the_fixed_workflow_is_answered_byte_for_byte() {
 
     let order = r#"{"OrderID":"ord-001","CustomerID":"cust-123","Status":"shipped","TotalCents":3000,"LastUpdated":1764917328}"#;
     h.get("/orders").await.is(200, &format!("[{order}]")).has("content-type", "application/json");
-    h.get("/orders/ord-001").await.is(200, order).has("content-type", "application/json").has("etag", "\"4\"");
+    h.get("/orders/ord-001")
+        .await
+        .is(200, order)
+        .has("content-type", "application/json")
+        .has("etag", "\"4\"");
 }
 
 #[tokio::test]
