@@ -3,9 +3,8 @@
 //! [`router`] gives everything but the listener: serving, header timeouts and connection limits are the binary's. The
 //! crate knows the use cases ([`OrderService`]) and the domain, and never a store or a bus.
 //!
-//! A request's way: [`edge`](mod@edge) (writes problems out) → a handler under [`routes`](mod@routes), one file per verb →
-//! [`body`](mod@body) and [`json`](mod@json) read it → the service → [`view`](mod@view) or
-//! [`cloud_event`](mod@cloud_event) write the answer. Whatever goes wrong is a [`refusal`](mod@refusal), which alone decides
+//! A request's way: `edge` (writes problems out) → a handler under `routes`, one file per verb → `body` and `json` read
+//! it → the service → `view` or `cloud_event` write the answer. Whatever goes wrong is a `refusal`, which alone decides
 //! its status and code.
 
 mod body;
