@@ -49,7 +49,14 @@ impl Server {
 
     fn start(program: &Path, arguments: &[&str], log: PathBuf) -> Result<Self> {
         let log_file = File::options().append(true).create(true).open(&log).context("open a server's log")?;
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        // The defaults are measured, whatever this shell sets up for the service.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ORDER_SERVICE_"))
+        {
+            command.env_remove(name);
+        }
+        let mut child = command
             .arg("child")
             .arg(program)
             .args(arguments)
