@@ -110,7 +110,7 @@ fn command_problem(error: CommandError) -> Problem {
 
 fn store_problem(error: &StoreError) -> Problem {
     match error {
-        StoreError::Overloaded => hidden(&kind::OVERLOADED, error),
+        StoreError::Overloaded => overloaded(),
         StoreError::Unavailable(_) => hidden(&kind::STORE_UNAVAILABLE, error),
         StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
         StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
@@ -126,7 +126,14 @@ fn hidden(kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem 
     )]
     let incident = Uuid::new_v4();
     tracing::error!(%incident, code = kind.code, %cause, "request failed");
-    Problem::new(kind, "The service's log tells more under the incident's name.").with_incident(incident)
+    Problem::new(kind, kind.advice).with_incident(incident)
+}
+
+/// The one 5xx without a cause to hide, and the one that comes in floods: a line in the log for each would make the
+/// overload worse.
+fn overloaded() -> Problem {
+    tracing::debug!("a request was turned away: overloaded");
+    Problem::new(&kind::OVERLOADED, kind::OVERLOADED.advice)
 }
 
 fn order_not_found() -> Problem {

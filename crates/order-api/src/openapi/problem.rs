@@ -36,7 +36,7 @@ pub(crate) struct Problem {
     allowed_actions: Option<Vec<String>>,
     /// `validation-failed`: every fault of the request.
     errors: Option<Vec<Fault>>,
-    /// 5xx: the name under which the service's log tells more.
+    /// 5xx but `overloaded`: the name under which the service's log tells more.
     incident: Option<String>,
 }
 
@@ -138,7 +138,7 @@ fn example(kind: &ProblemKind) -> Example {
     if kind.code == kind::VALIDATION_FAILED.code {
         problem["errors"] = json!([{"pointer": "/items/0/Quantity", "detail": "is required"}]);
     }
-    if kind.status.is_server_error() {
+    if kind.status.is_server_error() && kind.code != kind::OVERLOADED.code {
         problem["incident"] = json!("7c9e6679-7425-40de-944b-e07fc1f90ae7");
     }
     ExampleBuilder::new().summary(kind.title).value(Some(problem)).build()

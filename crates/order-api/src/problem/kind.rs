@@ -85,7 +85,7 @@ kinds! {
         "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe. incident is the name under which the service's log tells more; the cause is never shown."
 
     OVERLOADED SERVICE_UNAVAILABLE "overloaded" "The service has more work than it can take" retry after 1 s
-        "The command was turned away before anything happened. Send it again after the seconds in Retry-After, and wait longer each time."
+        "The request was turned away before anything happened. Send it again after the seconds in Retry-After, and wait longer each time."
 
     STORE_UNAVAILABLE SERVICE_UNAVAILABLE "store-unavailable" "The store cannot be reached" retry after 2 s
         "The service cannot reach its store. Send the request again after the seconds in Retry-After; with the same ids that is always safe."

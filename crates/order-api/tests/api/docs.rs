@@ -47,6 +47,7 @@ async fn the_openapi_document_names_every_route_and_resolves_its_references() {
 #[tokio::test]
 async fn the_docs_page_brings_its_own_scripts() {
     let h = Harness::new();
+    h.get("/docs/nothing.js").await.refuses(404, "not-found");
     h.get("/docs").await.has("location", "/docs/");
     let page = h.get("/docs/").await;
     assert_eq!(page.status, 200);

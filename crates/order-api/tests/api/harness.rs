@@ -22,6 +22,9 @@ use uuid::Uuid;
 /// 2025-12-05T06:48:48Z, the second that the contract's examples were written in.
 pub(crate) const START_SECONDS: i64 = 1_764_917_328;
 
+/// Most events of an order here: few, and still more than one page.
+pub(crate) const ORDER_EVENTS: u64 = 1_100;
+
 pub(crate) struct Harness {
     pub(crate) router: Router,
     pub(crate) store: Arc<dyn EventStore>,
@@ -64,7 +67,7 @@ impl Harness {
         let store = store(Arc::clone(&bus));
         let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000)));
         let ids = Arc::new(CountedIds(AtomicU64::new(0)));
-        let limits = ServiceLimits { order_events: 20, ..ServiceLimits::default() };
+        let limits = ServiceLimits { order_events: ORDER_EVENTS, ..ServiceLimits::default() };
         let service = OrderService::new(Arc::clone(&store), bus, Arc::clone(&clock) as _, ids, limits);
         let shutdown = config.shutdown.clone();
         Self { router: router(service, config), store, shutdown, clock }

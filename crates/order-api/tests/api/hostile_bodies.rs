@@ -99,6 +99,16 @@ async fn a_body_that_is_too_large_is_read_to_its_end_and_refused() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_before_it_sends_is_refused_before_it_sends() {
+    let h = Harness::new();
+    let asks = [("expect", "100-continue")];
+    let unread = stream::repeat_with(|| -> Result<Bytes, Infallible> { panic!("the body was asked for") });
+    h.send(Method::POST, "/orders", &asks, Body::from_stream(unread))
+        .await
+        .refuses(415, "unsupported-media-type");
+}
+
+#[tokio::test]
 async fn a_body_without_end_is_not_read_for_ever() {
     let h = Harness::new();
     let chunk = Bytes::from(vec![b' '; 1024 * 1024]);

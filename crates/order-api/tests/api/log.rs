@@ -54,6 +54,18 @@ async fn the_log_is_filtered_by_type_and_order() {
 }
 
 #[tokio::test]
+async fn one_orders_part_of_the_log_may_be_longer_than_a_page() {
+    let h = Harness::new();
+    h.place("a").await;
+    for id in 2..=1_050 {
+        let body = format!(r#"{{"payment_id":"p{id}","amount_cents":1}}"#);
+        h.post("/orders/a/payment", &body).await.is(202, r#"{"status":"accepted"}"#);
+    }
+    let rest: Vec<_> = (1_041..=1_050).collect();
+    assert_eq!(positions(&h.get("/events?order_id=a&after=1040").await), rest);
+}
+
+#[tokio::test]
 async fn parameters_are_known_single_and_in_range() {
     let h = Harness::new();
     h.get("/events?after=x&limit=0&type=x&order_id=a%2Fb&cursor=1")
