@@ -121,7 +121,8 @@ impl Health {
 impl SqliteStore {
     /// Opens the log at `path`, creating it if it is not there, and brings the views up to it.
     ///
-    /// Blocks while the views catch up: at most a batch after a crash, the whole log when the views were deleted.
+    /// Blocks while the views catch up: at most a batch after a crash, the whole log when the views were deleted. Must be
+    /// called on a tokio runtime, which then hands out the answers to appends.
     ///
     /// # Errors
     /// See [`OpenError`].

@@ -76,9 +76,16 @@ impl Overlay {
 
     /// Where an order stands, if it changed lately.
     pub(super) fn head(&self, order_id: &OrderId) -> Option<OrderHead> {
+        self.read().head(order_id)
+    }
+
+    /// The same for many, at one moment.
+    pub(super) fn heads<'a>(
+        &self,
+        order_ids: impl Iterator<Item = &'a OrderId>,
+    ) -> Vec<(&'a OrderId, Option<OrderHead>)> {
         let generations = self.read();
-        let (key, change) = generations.newest(order_id)?;
-        Some(OrderHead { key, version: change.summary.version })
+        order_ids.map(|order_id| (order_id, generations.head(order_id))).collect()
     }
 
     /// An order's view, if it changed lately.
@@ -181,6 +188,11 @@ impl Overlay {
 }
 
 impl Generations {
+    fn head(&self, order_id: &OrderId) -> Option<OrderHead> {
+        let (key, change) = self.newest(order_id)?;
+        Some(OrderHead { key, version: change.summary.version })
+    }
+
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
         self.active.find(order_id).or_else(|| self.flushing.as_ref()?.find(order_id))
     }

@@ -62,16 +62,17 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for appends and takes the next batch; `false` when the queue is closed and empty.
-    pub(super) fn take_batch(&self, batch: &mut Vec<Job>) -> bool {
+    /// Waits for appends and takes the next batch; `None` when the queue is closed and empty.
+    pub(super) fn take_batch(&self) -> Option<Vec<Job>> {
         let mut state = self.state();
         while state.jobs.is_empty() {
             if state.closed {
-                return false;
+                return None;
             }
             state.writer_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        let mut batch = Vec::with_capacity(state.jobs.len().min(MAX_BATCH_APPENDS));
         let mut taken = 0;
         while let Some(job) = state.jobs.pop_front() {
             let bytes = bytes(&job.append);
@@ -82,7 +83,7 @@ impl Queue {
                 break;
             }
         }
-        true
+        Some(batch)
     }
 
     /// Takes no more appends; those that are queued are still written.

@@ -65,11 +65,29 @@ impl Readers {
     }
 
     fn head_in_views(&self, order_id: &OrderId) -> Result<Option<OrderHead>, StoreError> {
-        let hash = hash_order_id(order_id, self.hash_seed);
+        self.views.with(|views| select_head(views, order_id, self.hash_seed))
+    }
+
+    /// Where each of these orders stands, in their order: one snapshot for all that are not in the overlay, since to begin
+    /// and end one costs more than a look-up.
+    pub(super) fn order_heads<'a>(
+        &self,
+        overlay: &Overlay,
+        order_ids: impl Iterator<Item = &'a OrderId>,
+    ) -> Result<Vec<Option<OrderHead>>, StoreError> {
+        let recent: Vec<_> = overlay.heads(order_ids);
+        if recent.iter().all(|(_, head)| head.is_some()) {
+            return Ok(recent.into_iter().map(|(_, head)| head).collect());
+        }
         self.views.with(|views| {
-            let head =
-                |row: &rusqlite::Row<'_>| Ok(OrderHead { key: row.get(0)?, version: Version(row.get(1)?) });
-            views.prepare_cached(HEAD_OF_ORDER)?.query_row(params![hash, order_id.as_str()], head).optional()
+            let head = |(order_id, recent): (&OrderId, Option<OrderHead>)| match recent {
+                Some(head) => Ok(Some(head)),
+                None => select_head(views, order_id, self.hash_seed),
+            };
+            views.prepare_cached("BEGIN")?.execute(())?;
+            let heads = recent.into_iter().map(head).collect::<rusqlite::Result<_>>()?;
+            views.prepare_cached("COMMIT")?.execute(())?;
+            Ok(heads)
         })
     }
 
@@ -225,6 +243,16 @@ impl Readers {
         self.log.close();
         self.views.close();
     }
+}
+
+fn select_head(
+    views: &Connection,
+    order_id: &OrderId,
+    hash_seed: u64,
+) -> rusqlite::Result<Option<OrderHead>> {
+    let hash = hash_order_id(order_id, hash_seed);
+    let head = |row: &rusqlite::Row<'_>| Ok(OrderHead { key: row.get(0)?, version: Version(row.get(1)?) });
+    views.prepare_cached(HEAD_OF_ORDER)?.query_row(params![hash, order_id.as_str()], head).optional()
 }
 
 fn misplaced(order_id: &OrderId, version: Version, position: Position) -> StoreError {

@@ -11,7 +11,7 @@ use order_application::{
 };
 use order_domain::OrderId;
 use rusqlite::ErrorCode;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use super::checkpointer::CheckpointSignal;
@@ -39,6 +39,8 @@ impl Writer {
     ) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
         let path = log.path().to_owned();
+        let (answers, batches) = mpsc::unbounded_channel();
+        tokio::spawn(hand_out(batches));
         let thread = WriterThread {
             head: shared.head(),
             shared: Arc::clone(&shared),
@@ -47,6 +49,7 @@ impl Writer {
             bus,
             flush,
             checkpoint,
+            answers,
         };
         let handle = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || thread.run());
         let handle = handle.map_err(OpenError::io(&path))?;
@@ -87,6 +90,8 @@ struct WriterThread {
     bus: Arc<dyn EventBus>,
     flush: FlushSignal,
     checkpoint: CheckpointSignal,
+    /// As long as the queue, at most: an append is in one or the other.
+    answers: mpsc::UnboundedSender<Vec<Answer>>,
     head: Position,
 }
 
@@ -97,18 +102,29 @@ struct Accepted {
     first_position: Position,
 }
 
-/// Answers that are sent once the batch is settled.
-type Refusals = Vec<(oneshot::Sender<Result<Position, AppendError>>, AppendError)>;
+/// Who waits for an append, and what became of it.
+type Answer = (oneshot::Sender<Result<Position, AppendError>>, Result<Position, AppendError>);
+
+/// Hands out the answers of a batch on the runtime's own threads: to wake sixty tasks from outside costs the writer sixty
+/// wake-ups, to wake this one costs one.
+async fn hand_out(mut batches: mpsc::UnboundedReceiver<Vec<Answer>>) {
+    while let Some(answers) = batches.recv().await {
+        for (done, outcome) in answers {
+            // Whoever gave up waiting does not hear it.
+            let _ = done.send(outcome);
+        }
+    }
+}
 
 impl WriterThread {
     fn run(mut self) {
-        let mut batch = Vec::new();
-        while self.queue.take_batch(&mut batch) {
-            if let Err(error) = self.shared.health.check() {
-                answer_all(batch.drain(..).map(|job| job.done), &error);
-                continue;
-            }
-            self.settle(batch.drain(..));
+        while let Some(batch) = self.queue.take_batch() {
+            let answers = match self.shared.health.check() {
+                Ok(()) => self.settle(batch),
+                Err(error) => batch.into_iter().map(|job| (job.done, Err(error.clone().into()))).collect(),
+            };
+            // It fails when the runtime has gone, and all who waited with it.
+            let _ = self.answers.send(answers);
             if self.checkpoint.must_finish()
                 && let Err(error) = self.log.finish_checkpoint()
                 && !is_full(&error)
@@ -118,49 +134,46 @@ impl WriterThread {
         }
     }
 
-    /// Commits the appends of a batch that can be, and answers all.
-    fn settle(&mut self, batch: impl Iterator<Item = Job>) {
-        let (accepted, refused) = self.check_versions(batch);
-        let committed = if accepted.is_empty() { Ok(()) } else { self.write(&accepted) };
-        match committed {
-            Ok(()) => {
-                self.acknowledge(accepted);
-                for (done, refusal) in refused {
-                    // Whoever gave up waiting does not hear it.
-                    let _ = done.send(Err(refusal));
-                }
-            }
+    /// Commits the appends of a batch that can be, and says what became of each.
+    fn settle(&mut self, batch: Vec<Job>) -> Vec<Answer> {
+        let (accepted, mut answers) = self.check_versions(batch);
+        if accepted.is_empty() {
+            return answers;
+        }
+        match self.write(&accepted) {
+            Ok(()) => self.show(accepted, &mut answers),
             Err(error) => {
                 let error = self.after_failed_commit(&error);
-                answer_all(accepted.into_iter().map(|a| a.job.done), &error);
-                // These were refused because of appends that have now failed as well, perhaps.
-                answer_all(refused.into_iter().map(|(done, _)| done), &error);
+                // Those that were refused may have been so because of appends that have now failed as well.
+                for (_, outcome) in &mut answers {
+                    *outcome = Err(error.clone().into());
+                }
+                answers.extend(accepted.into_iter().map(|a| (a.job.done, Err(error.clone().into()))));
             }
         }
+        answers
     }
 
-    fn check_versions(&self, batch: impl Iterator<Item = Job>) -> (Vec<Accepted>, Refusals) {
-        let mut accepted: Vec<Accepted> = Vec::new();
-        let mut refused = Refusals::new();
+    fn check_versions(&self, batch: Vec<Job>) -> (Vec<Accepted>, Vec<Answer>) {
+        let order_ids = batch.iter().map(|job| &job.append.order_id);
+        let heads = match self.shared.readers.order_heads(&self.shared.overlay, order_ids) {
+            Ok(heads) => heads,
+            Err(error) => {
+                let refused = batch.into_iter().map(|job| (job.done, Err(error.clone().into())));
+                return (Vec::new(), refused.collect());
+            }
+        };
+        let mut accepted: Vec<Accepted> = Vec::with_capacity(batch.len());
+        let mut refused = Vec::new();
         // Orders that this very batch changes.
-        let mut changed = HashMap::<OrderId, OrderHead>::new();
+        let mut changed = HashMap::<OrderId, OrderHead>::with_capacity(batch.len());
         let mut next = self.head.plus(1);
-        for job in batch {
+        for (job, head) in batch.into_iter().zip(heads) {
             let append = &job.append;
-            let head = match changed.get(&append.order_id) {
-                Some(head) => Ok(Some(*head)),
-                None => self.shared.readers.order_head(&self.shared.overlay, &append.order_id),
-            };
-            let head = match head {
-                Ok(head) => head,
-                Err(error) => {
-                    refused.push((job.done, error.into()));
-                    continue;
-                }
-            };
+            let head = changed.get(&append.order_id).copied().or(head);
             let current = head.map_or(Version::NONE, |head| head.version);
             if current != append.expected_version {
-                refused.push((job.done, AppendError::Conflict { current }));
+                refused.push((job.done, Err(AppendError::Conflict { current })));
                 continue;
             }
             let key = head.map_or(next.0, |head| head.key);
@@ -182,14 +195,10 @@ impl WriterThread {
         self.log.commit()
     }
 
-    /// Makes the commit visible to readers, then says so.
-    fn acknowledge(&mut self, accepted: Vec<Accepted>) {
-        if accepted.is_empty() {
-            return;
-        }
+    /// Makes a commit visible to readers. Only then may it be acknowledged.
+    fn show(&mut self, accepted: Vec<Accepted>, answers: &mut Vec<Answer>) {
         let mut bytes = 0;
         let mut committed = Vec::new();
-        let mut answers = Vec::with_capacity(accepted.len());
         let mut changes = Vec::with_capacity(accepted.len());
         let announce = self.bus.has_subscribers();
         for Accepted { job: Job { append, done }, key, first_position } in accepted {
@@ -207,16 +216,13 @@ impl WriterThread {
                 last_event_id,
                 summary: append.summary,
             });
-            answers.push((done, last_position));
+            answers.push((done, Ok(last_position)));
         }
         self.shared.overlay.add(changes);
         self.shared.head.store(self.head.0, Ordering::Release);
         // Asked again: whoever subscribed since would otherwise miss the news, though not the events.
         if announce || self.bus.has_subscribers() {
             self.bus.publish(Committed { last_position: self.head, events: committed.into() });
-        }
-        for (done, position) in answers {
-            let _ = done.send(Ok(position));
         }
         self.flush.after_commit(&self.shared);
         self.checkpoint.after_commit(bytes);
@@ -254,15 +260,6 @@ fn record(append: &Append, first_position: Position, committed: &mut Vec<Recorde
             data: event.data.clone(),
             context: append.context.clone(),
         });
-    }
-}
-
-fn answer_all(
-    waiting: impl Iterator<Item = oneshot::Sender<Result<Position, AppendError>>>,
-    error: &StoreError,
-) {
-    for done in waiting {
-        let _ = done.send(Err(error.clone().into()));
     }
 }
 
