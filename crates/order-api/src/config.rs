@@ -14,7 +14,7 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
     /// How long a whole request body may take to arrive.
     pub body_timeout: Duration,
-    /// How often a live feed sends a comment, so that proxies keep its connection.
+    /// How often a live feed sends a comment, so that proxies keep its connection; the first comes at once. Not zero.
     pub feed_heartbeat: Duration,
     /// Most bytes of one page of full views, about: a page that would be larger ends early, with a link to the next.
     pub max_page_bytes: usize,

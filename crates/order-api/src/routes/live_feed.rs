@@ -9,7 +9,7 @@ use axum::response::Response;
 use futures_util::stream;
 use order_application::{Position, RecordedEvent, Subscription};
 use order_domain::OrderId;
-use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::json::Faults;
 use crate::{Api, cloud_event};
@@ -55,8 +55,9 @@ pub(super) fn last_event_id(headers: &HeaderMap, faults: &mut Faults) -> Option<
 /// Starts a feed after a position. It holds at most one page of the log at a time, and asks for the next only when
 /// the connection has taken the last: a slow client costs nothing more.
 pub(super) fn follow(api: Api, after: Position, filter: Filter) -> Response {
-    let period = api.config.feed_heartbeat;
-    let mut heartbeat = interval_at(tokio::time::Instant::now() + period, period);
+    // The first beat is at once: the head of the answer travels with the first bytes of its body, and a client whose
+    // feed is quiet would not learn that it is connected.
+    let mut heartbeat = interval(api.config.feed_heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let feed = Feed { subscription: api.service.subscribe(after), heartbeat, filter, api };
     let chunks = stream::unfold(feed, |mut feed| async {

@@ -25,7 +25,7 @@ pub(super) const MAX_LIMIT: u64 = 1_000;
 /// **Live.** With `Accept: text/event-stream` the same comes as server-sent events: first what was, from `after`
 /// (the beginning, if left out), then what comes, as it is committed. `id:` is the position, `event:` the type,
 /// `data:` the whole event. After a break reconnect with `Last-Event-ID` (browsers do so by themselves); it wins over
-/// `after`, and nothing is lost or repeated. A comment every 15 s keeps the connection alive; `limit` has no meaning there.
+/// `after`, and nothing is lost or repeated. A comment at once and every 15 s keeps the connection alive; `limit` has no meaning there.
 /// When the service stops, the feed ends: reconnect.
 #[utoipa::path(
     get, path = "/events", tag = "Events", operation_id = "log",

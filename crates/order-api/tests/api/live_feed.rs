@@ -20,7 +20,10 @@ impl Client {
         let response = h.start(Method::GET, path, &all, Body::empty()).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { stream: response.into_body().into_data_stream(), buffer: String::new() }
+        let mut client = Self { stream: response.into_body().into_data_stream(), buffer: String::new() };
+        // At once, so that a quiet feed opens as well.
+        assert_eq!(client.frame().await.unwrap(), ":");
+        client
     }
 
     /// The next frame, without its empty line; `None` at the end of the feed.
