@@ -6,15 +6,17 @@ use std::fmt::Write;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use order_application::{Position, RecordedEvent, Subscription};
 use order_domain::OrderId;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::json::Faults;
 use crate::{Api, cloud_event};
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Says nothing, and keeps a connection alive.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
 /// Which events a feed sends.
 pub(super) struct Filter {
@@ -55,15 +57,14 @@ pub(super) fn last_event_id(headers: &HeaderMap, faults: &mut Faults) -> Option<
 /// Starts a feed after a position. It holds at most one page of the log at a time, and asks for the next only when
 /// the connection has taken the last: a slow client costs nothing more.
 pub(super) fn follow(api: Api, after: Position, filter: Filter) -> Response {
-    // The first beat is at once: the head of the answer travels with the first bytes of its body, and a client whose
-    // feed is quiet would not learn that it is connected.
-    let mut heartbeat = interval(api.config.feed_heartbeat);
+    let period = api.config.feed_heartbeat;
+    let mut heartbeat = interval_at(Instant::now() + period, period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let feed = Feed { subscription: api.service.subscribe(after), heartbeat, filter, api };
-    let chunks = stream::unfold(feed, |mut feed| async {
-        let chunk = feed.next_chunk().await?;
-        Some((Ok::<_, Infallible>(chunk), feed))
-    });
+    let chunks = stream::unfold(feed, |mut feed| async { Some((feed.next_chunk().await?, feed)) });
+    // The head of the answer travels with the first bytes of its body: without any, a client whose feed is quiet would
+    // not learn that it is connected.
+    let chunks = stream::iter([COMMENT]).chain(chunks).map(Ok::<_, Infallible>);
     let mut response = Response::new(Body::from_stream(chunks));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -86,7 +87,7 @@ impl Feed {
                 biased;
                 () = self.api.config.shutdown.cancelled() => return None,
                 // Before the events, so that a feed whose filter lets nothing through is kept alive as well.
-                _ = self.heartbeat.tick() => return Some(Bytes::from_static(b":\n\n")),
+                _ = self.heartbeat.tick() => return Some(COMMENT),
                 events = self.subscription.next() => events,
             };
             match events {
