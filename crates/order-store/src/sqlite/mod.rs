@@ -13,6 +13,7 @@
 mod catch_up;
 mod checkpointer;
 mod connection;
+mod known_orders;
 mod log;
 mod overlay;
 mod queue;
@@ -36,6 +37,7 @@ use order_domain::OrderId;
 
 use catch_up::CaughtUp;
 use connection::DirectoryLock;
+use known_orders::{Filling, KnownOrders};
 use overlay::Overlay;
 use readers::Readers;
 
@@ -75,6 +77,7 @@ pub struct SqliteStore {
     writer: writer::Writer,
     view_writer: view_writer::ViewWriter,
     checkpointer: checkpointer::Checkpointer,
+    filling: Filling,
     /// Held to the end: it keeps other servers off the files.
     _lock: DirectoryLock,
 }
@@ -83,6 +86,7 @@ pub struct SqliteStore {
 struct Shared {
     limits: SqliteLimits,
     overlay: Overlay,
+    known_orders: KnownOrders,
     readers: Readers,
     /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.
     head: AtomicU64,
@@ -140,10 +144,12 @@ impl SqliteStore {
             other => other?,
         };
         let CaughtUp { head, views, overlay, readers } = caught_up;
+        let known_orders = KnownOrders::new(views.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);
         let shared = Arc::new(Shared {
             limits,
             overlay,
+            known_orders,
             readers,
             head: AtomicU64::new(head.0),
             health: Health { stopped },
@@ -158,7 +164,8 @@ impl SqliteStore {
             view_writer.signal(),
             checkpointer.signal(),
         )?;
-        Ok(Self { shared, writer, view_writer, checkpointer, _lock: lock })
+        let filling = Filling::start(Arc::clone(&shared))?;
+        Ok(Self { shared, writer, view_writer, checkpointer, filling, _lock: lock })
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.
@@ -172,6 +179,7 @@ impl SqliteStore {
 
     /// Finishes what is queued, writes the views and closes the files. Appends that come later are refused.
     pub fn close(&self) {
+        self.filling.finish();
         self.writer.finish();
         self.view_writer.finish();
         self.checkpointer.finish();

@@ -83,9 +83,20 @@ impl Overlay {
     pub(super) fn heads<'a>(
         &self,
         order_ids: impl Iterator<Item = &'a OrderId>,
-    ) -> Vec<(&'a OrderId, Option<OrderHead>)> {
+        visit: &mut dyn FnMut(&'a OrderId, Option<OrderHead>),
+    ) {
         let generations = self.read();
-        order_ids.map(|order_id| (order_id, generations.head(order_id))).collect()
+        for order_id in order_ids {
+            visit(order_id, generations.head(order_id));
+        }
+    }
+
+    /// Every order that changed lately.
+    pub(super) fn for_each_order(&self, visit: &mut dyn FnMut(&OrderId)) {
+        let generations = self.read();
+        for generation in generations.flushing.as_deref().into_iter().chain([&generations.active]) {
+            generation.keys.keys().for_each(&mut *visit);
+        }
     }
 
     /// An order's view, if it changed lately.

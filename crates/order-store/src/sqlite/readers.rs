@@ -1,6 +1,6 @@
 //! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version};
@@ -8,6 +8,7 @@ use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::{open_reader, read_error};
+use super::known_orders::KnownOrders;
 use super::overlay::{OrderHead, OrderKey, Overlay};
 use super::row;
 use super::views::{hash_order_id, read_summary, summary_columns};
@@ -26,6 +27,9 @@ const LIST: &str =
 
 const POSITIONS: &str = "SELECT version, position FROM order_events \
     WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
+
+const INDEX_PAGE: &str =
+    "SELECT hash, key FROM order_ids WHERE (hash, key) > (?1, ?2) ORDER BY hash, key LIMIT ?3";
 
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
@@ -68,27 +72,34 @@ impl Readers {
         self.views.with(|views| select_head(views, order_id, self.hash_seed))
     }
 
-    /// Where each of these orders stands, in their order: one snapshot for all that are not in the overlay, since to begin
-    /// and end one costs more than a look-up.
+    /// Where each of these orders stands, in their order: one snapshot for all that are neither in the overlay nor surely
+    /// new, since to begin and end one costs more than a look-up.
     pub(super) fn order_heads<'a>(
         &self,
         overlay: &Overlay,
+        known: &KnownOrders,
         order_ids: impl Iterator<Item = &'a OrderId>,
     ) -> Result<Vec<Option<OrderHead>>, StoreError> {
-        let recent: Vec<_> = overlay.heads(order_ids);
-        if recent.iter().all(|(_, head)| head.is_some()) {
-            return Ok(recent.into_iter().map(|(_, head)| head).collect());
+        let mut heads = Vec::new();
+        let mut unsure = Vec::new();
+        overlay.heads(order_ids, &mut |order_id, head| {
+            if head.is_none() && !known.is_surely_new(order_id) {
+                unsure.push((heads.len(), order_id));
+            }
+            heads.push(head);
+        });
+        if unsure.is_empty() {
+            return Ok(heads);
         }
         self.views.with(|views| {
-            let head = |(order_id, recent): (&OrderId, Option<OrderHead>)| match recent {
-                Some(head) => Ok(Some(head)),
-                None => select_head(views, order_id, self.hash_seed),
-            };
             views.prepare_cached("BEGIN")?.execute(())?;
-            let heads = recent.into_iter().map(head).collect::<rusqlite::Result<_>>()?;
+            for (index, order_id) in unsure {
+                heads[index] = select_head(views, order_id, self.hash_seed)?;
+            }
             views.prepare_cached("COMMIT")?.execute(())?;
-            Ok(heads)
-        })
+            Ok(())
+        })?;
+        Ok(heads)
     }
 
     pub(super) fn summary(
@@ -236,6 +247,23 @@ impl Readers {
             Ok(Ok(()))
         })??;
         Ok(events)
+    }
+
+    /// Entries of the index of orders, as (hash, key), after one of them.
+    pub(super) fn index_page(
+        &self,
+        after: Option<(i64, OrderKey)>,
+        limit: usize,
+    ) -> Result<Vec<(i64, OrderKey)>, StoreError> {
+        let (hash, key) = after.unwrap_or((i64::MIN, 0));
+        self.views.with(|views| {
+            let mut statement = views.prepare_cached(INDEX_PAGE)?;
+            statement.query_map(params![hash, key, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
+    pub(super) fn views_path(&self) -> &Path {
+        &self.views.path
     }
 
     /// Closes the idle connections.

@@ -156,7 +156,8 @@ impl WriterThread {
 
     fn check_versions(&self, batch: Vec<Job>) -> (Vec<Accepted>, Vec<Answer>) {
         let order_ids = batch.iter().map(|job| &job.append.order_id);
-        let heads = match self.shared.readers.order_heads(&self.shared.overlay, order_ids) {
+        let Shared { overlay, known_orders, readers, .. } = &*self.shared;
+        let heads = match readers.order_heads(overlay, known_orders, order_ids) {
             Ok(heads) => heads,
             Err(error) => {
                 let refused = batch.into_iter().map(|job| (job.done, Err(error.clone().into())));
@@ -205,6 +206,9 @@ impl WriterThread {
             let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
             self.head = last_position;
             bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
+            if append.expected_version == Version::NONE {
+                self.shared.known_orders.add(&append.order_id);
+            }
             let last_event_id = append.events.last().map(|event| event.id).unwrap_or_default();
             if announce {
                 record(&append, first_position, &mut committed);

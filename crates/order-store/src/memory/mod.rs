@@ -1,5 +1,7 @@
 //! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
 
+mod segmented;
+
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -10,6 +12,8 @@ use order_application::{
 };
 use order_domain::OrderId;
 
+use segmented::Segmented;
+
 /// A store that forgets everything when it is dropped.
 pub struct MemoryStore {
     bus: Arc<dyn EventBus>,
@@ -18,14 +22,14 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Tables {
-    /// The event at position n is at index n − 1.
-    log: Vec<RecordedEvent>,
-    streams: HashMap<OrderId, Stream>,
-    /// The orders by the position of their first event, ascending.
-    placed: Vec<(Position, OrderId)>,
+    log: Segmented<RecordedEvent>,
+    /// Where each order is in `orders`.
+    index: HashMap<OrderId, usize>,
+    /// In placement order.
+    orders: Segmented<Order>,
 }
 
-struct Stream {
+struct Order {
     summary: OrderSummary,
     /// The position of version n is at index n − 1.
     positions: Vec<Position>,
@@ -59,7 +63,7 @@ impl EventStore for MemoryStore {
         let last_position = Position(tables.log.len() as u64);
         // Announced under the lock, so that announcements keep commit order.
         if self.bus.has_subscribers() {
-            let events = tables.log[first..].into();
+            let events = tables.log.iter_from(first).cloned().collect();
             self.bus.publish(Committed { last_position, events });
         }
         Ok(last_position)
@@ -72,13 +76,13 @@ impl EventStore for MemoryStore {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let tables = self.read();
-        let Some(stream) = tables.streams.get(order_id) else { return Ok(Vec::new()) };
-        let positions = stream.positions.iter().skip(after.0 as usize);
+        let Some(order) = tables.order(order_id) else { return Ok(Vec::new()) };
+        let positions = order.positions.iter().skip(after.0 as usize);
         Ok(page(positions.map(|position| &tables.log[position.0 as usize - 1]), limit))
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
-        Ok(page(self.read().log.iter().skip(after.0 as usize), limit))
+        Ok(page(self.read().log.iter_from(after.0 as usize), limit))
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
@@ -86,17 +90,17 @@ impl EventStore for MemoryStore {
     }
 
     async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        Ok(self.read().streams.get(order_id).map(|stream| stream.summary.clone()))
+        Ok(self.read().order(order_id).map(|order| order.summary.clone()))
     }
 
     async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
         let tables = self.read();
-        let from = tables.placed.partition_point(|(placed, _)| *placed <= after);
-        let listed = |(placed_position, order_id): &(Position, OrderId)| ListedOrder {
-            placed_position: *placed_position,
-            summary: tables.streams[order_id].summary.clone(),
+        let from = tables.orders.partition_point(|order| order.positions[0] <= after);
+        let listed = |order: &Order| ListedOrder {
+            placed_position: order.positions[0],
+            summary: order.summary.clone(),
         };
-        Ok(tables.placed[from..].iter().take(limit).map(listed).collect())
+        Ok(tables.orders.iter_from(from).take(limit).map(listed).collect())
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -105,16 +109,21 @@ impl EventStore for MemoryStore {
 }
 
 impl Tables {
+    fn order(&self, order_id: &OrderId) -> Option<&Order> {
+        self.index.get(order_id).map(|index| &self.orders[*index])
+    }
+
     fn version(&self, order_id: &OrderId) -> Version {
-        self.streams.get(order_id).map_or(Version::NONE, |stream| stream.summary.version)
+        self.order(order_id).map_or(Version::NONE, |order| order.summary.version)
     }
 
     /// Adds the events and answers with the index of the first.
     fn append(&mut self, append: Append) -> usize {
         let first = self.log.len();
         for (version, event) in (append.expected_version.0 + 1..).zip(append.events) {
+            let position = Position(self.log.len() as u64 + 1);
             self.log.push(RecordedEvent {
-                position: Position(self.log.len() as u64 + 1),
+                position,
                 order_id: append.order_id.clone(),
                 version: Version(version),
                 id: event.id,
@@ -125,15 +134,15 @@ impl Tables {
             });
         }
         let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);
-        match self.streams.get_mut(&append.order_id) {
-            Some(stream) => {
-                stream.positions.extend(positions);
-                stream.summary = append.summary;
+        match self.index.get(&append.order_id) {
+            Some(&index) => {
+                let order = &mut self.orders[index];
+                order.positions.extend(positions);
+                order.summary = append.summary;
             }
             None => {
-                self.placed.push((Position(first as u64 + 1), append.order_id.clone()));
-                let stream = Stream { summary: append.summary, positions: positions.collect() };
-                self.streams.insert(append.order_id, stream);
+                self.index.insert(append.order_id, self.orders.len());
+                self.orders.push(Order { summary: append.summary, positions: positions.collect() });
             }
         }
         first

@@ -1,0 +1,103 @@
+//! Tells orders that are surely new, so that placing one need not look for it in the views.
+//!
+//! A Bloom filter (Bloom 1970) over the order ids: it may take a new order for a known one, never the other way round. Its
+//! size is fixed. Up to about ten million orders it spares nearly every look-up; far beyond, it spares fewer, and nothing
+//! else changes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use fastbloom::AtomicBloomFilter;
+use order_domain::OrderId;
+
+use super::Shared;
+use super::connection::OpenError;
+use super::views::hash_order_id;
+
+/// 8 MiB.
+const FILTER_BITS: usize = 64 * 1024 * 1024;
+/// Bits of an order. Best at nine million orders; at three million, one in two thousand new ones is taken for known.
+const BITS_PER_ORDER: u32 = 5;
+/// Entries of the index that are read at a time.
+const PAGE_ENTRIES: usize = 20_000;
+
+pub(super) struct KnownOrders {
+    hash_seed: u64,
+    filter: AtomicBloomFilter,
+    /// Whether every order is in the filter. Until then it knows nothing.
+    complete: AtomicBool,
+}
+
+impl KnownOrders {
+    pub(super) fn new(hash_seed: u64) -> Self {
+        let filter = AtomicBloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
+        Self { hash_seed, filter, complete: AtomicBool::new(false) }
+    }
+
+    /// Whether no such order was ever placed. `false` says nothing.
+    pub(super) fn is_surely_new(&self, order_id: &OrderId) -> bool {
+        self.complete.load(Ordering::Acquire) && !self.filter.contains_hash(self.hash(order_id))
+    }
+
+    /// Adds an order. Must come before it is acknowledged.
+    pub(super) fn add(&self, order_id: &OrderId) {
+        self.filter.insert_hash(self.hash(order_id));
+    }
+
+    fn hash(&self, order_id: &OrderId) -> u64 {
+        hash_order_id(order_id, self.hash_seed).cast_unsigned()
+    }
+}
+
+/// The thread that fills the filter from the views while the store already serves.
+pub(super) struct Filling {
+    stop: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Filling {
+    pub(super) fn start(shared: Arc<Shared>) -> Result<Self, OpenError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let path = shared.readers.views_path().to_owned();
+        let stopped = Arc::clone(&stop);
+        let fill = move || fill(&shared, &stopped);
+        let thread = std::thread::Builder::new().name("known-orders".to_owned()).spawn(fill);
+        let thread = thread.map_err(OpenError::io(&path))?;
+        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn finish(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn fill(shared: &Shared, stop: &AtomicBool) {
+    let known = &shared.known_orders;
+    // First what the views do not have yet; what is placed from now on, the writer adds.
+    shared.overlay.for_each_order(&mut |order_id| known.add(order_id));
+    let mut after = None;
+    while !stop.load(Ordering::Relaxed) {
+        match shared.readers.index_page(after, PAGE_ENTRIES) {
+            Ok(page) => {
+                for (hash, _) in &page {
+                    known.filter.insert_hash(hash.cast_unsigned());
+                }
+                let Some(last) = page.last() else {
+                    known.complete.store(true, Ordering::Release);
+                    return;
+                };
+                after = Some(*last);
+            }
+            Err(error) => {
+                // Placing orders goes on, with a look-up for each.
+                tracing::warn!(%error, "cannot read the index of orders to speed up placing");
+                return;
+            }
+        }
+    }
+}
