@@ -1,6 +1,9 @@
 //! The only thread that appends to the log: it takes what has queued up, checks versions, and commits all of it with
 //! one fsync.
 
+#[cfg(feature = "planted-faults")]
+mod planted_faults;
+
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -140,6 +143,8 @@ impl WriterThread {
         if accepted.is_empty() {
             return answers;
         }
+        #[cfg(feature = "planted-faults")]
+        let accepted = self.plant_ack_before_commit(accepted);
         match self.write(&accepted) {
             Ok(()) => self.show(accepted, &mut answers),
             Err(error) => {
