@@ -10,7 +10,7 @@ use std::{env, iter};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::prerequisites::{TEST_PREREQUISITES, require};
+use crate::prerequisites::{FULL_TEST_PREREQUISITES, RUST_PREREQUISITES, require};
 
 /// Gates the tests that need more than Rust and a C compiler.
 const FULL_TESTS: &str = "order-service/full-tests";
@@ -25,9 +25,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run every test, after checking that everything they need is installed
+    /// Check formatting, lints and documentation, and run every test; says first what is not installed
     Test,
-    /// Run what needs nothing but Rust and a C compiler: formatting, lints, tests
+    /// The same without the tests that need more than Rust and a C compiler
     Check,
     /// Build the service and the benchmarks for release and measure; `cargo xtask bench --help` lists the options
     #[command(disable_help_flag = true)]
@@ -51,19 +51,30 @@ fn main() -> ExitCode {
 }
 
 fn test() -> Result<ExitCode> {
-    require(TEST_PREREQUISITES)?;
-    run_all([
-        cargo(&["fmt", "--all", "--check"]),
-        cargo(&["clippy", "--workspace", "--all-targets", "--features", FULL_TESTS, "--", "-D", "warnings"]),
-        cargo(&["test", "--workspace", "--features", FULL_TESTS]),
-    ])
+    require([RUST_PREREQUISITES, FULL_TEST_PREREQUISITES])?;
+    check_and_test(&["--features", FULL_TESTS])
 }
 
 fn check() -> Result<ExitCode> {
+    require([RUST_PREREQUISITES])?;
+    check_and_test(&[])
+}
+
+/// The quick checks first. All steps are given the same features: with others, everything would be built twice.
+fn check_and_test(features: &[&str]) -> Result<ExitCode> {
+    let workspace = |command: &[&'static str], rest: &[&'static str]| {
+        let mut cargo = cargo(command);
+        cargo.arg("--workspace").args(features).args(rest);
+        cargo
+    };
+    let mut doc = workspace(&["doc"], &["--no-deps", "--document-private-items"]);
+    // A link that leads nowhere is a fault like any other.
+    doc.env("RUSTDOCFLAGS", "-D warnings");
     run_all([
         cargo(&["fmt", "--all", "--check"]),
-        cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        cargo(&["test", "--workspace"]),
+        workspace(&["clippy"], &["--all-targets", "--", "-D", "warnings"]),
+        doc,
+        workspace(&["test"], &["--no-fail-fast"]),
     ])
 }
 

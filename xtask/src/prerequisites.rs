@@ -12,8 +12,8 @@ pub(crate) struct Prerequisite {
     install: &'static str,
 }
 
-/// What the tests need.
-pub(crate) const TEST_PREREQUISITES: &[Prerequisite] = &[
+/// What every check needs.
+pub(crate) const RUST_PREREQUISITES: &[Prerequisite] = &[
     Prerequisite {
         probe: &["cargo", "fmt", "--version"],
         needed_for: "the formatting check",
@@ -29,17 +29,20 @@ pub(crate) const TEST_PREREQUISITES: &[Prerequisite] = &[
         needed_for: "building SQLite and the allocator",
         install: "a C compiler, Debian's `gcc` or `clang`",
     },
-    Prerequisite {
-        probe: &["strace", "--version"],
-        needed_for: "the tests that count and fail system calls",
-        install: "Debian's `strace`",
-    },
 ];
 
+/// What the full tests need besides.
+pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[Prerequisite {
+    probe: &["strace", "--version"],
+    needed_for: "the tests that count and fail system calls",
+    install: "Debian's `strace`",
+}];
+
 /// Fails with everything that is missing, all at once.
-pub(crate) fn require(prerequisites: &[Prerequisite]) -> Result<()> {
-    let missing: Vec<String> = prerequisites
-        .iter()
+pub(crate) fn require<const N: usize>(lists: [&[Prerequisite]; N]) -> Result<()> {
+    let missing: Vec<String> = lists
+        .into_iter()
+        .flatten()
         .filter(|prerequisite| !is_there(prerequisite.probe))
         .map(|Prerequisite { probe, needed_for, install }| {
             format!("  `{}` fails; needed for {needed_for}: {install}", probe.join(" "))
@@ -68,8 +71,8 @@ mod tests {
     #[test]
     fn everything_missing_is_named_at_once() {
         let absent = |name| Prerequisite { probe: name, needed_for: "this test", install: "nothing" };
-        let error =
-            require(&[absent(&["no-such-program-a"]), absent(&["no-such-program-b", "-v"])]).unwrap_err();
+        let error = require([&[absent(&["no-such-program-a"])], &[absent(&["no-such-program-b", "-v"])]])
+            .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("`no-such-program-a` fails"), "{text}");
         assert!(text.contains("`no-such-program-b -v` fails"), "{text}");
