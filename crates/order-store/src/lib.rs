@@ -5,7 +5,7 @@
 //! | [`SqliteStore`] | one machine, durable: the default |
 //! | [`MemoryStore`] | tests and demos: gone at exit |
 //!
-//! Both go through one contract suite, `tests/contract`. To add a store: one folder here, one arm in the binary's wiring,
+//! Both go through one contract suite, `tests/stores/contract`. To add a store: one folder here, one arm in the binary's wiring,
 //! one line that calls the suite.
 
 mod memory;

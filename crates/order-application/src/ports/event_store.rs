@@ -1,6 +1,6 @@
 //! Where events are kept, with the views that are derived from them.
 //!
-//! Every store goes through one contract suite (`order-store/tests/contract`), which proves each MUST below.
+//! Every store goes through one contract suite (`order-store/tests/stores/contract`), which proves each MUST below.
 
 use async_trait::async_trait;
 use order_domain::OrderId;
