@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use order_domain::Currency;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Failure;
@@ -72,20 +73,32 @@ impl File {
         let fault =
             |error: &dyn std::fmt::Display| Failure::Usage(vec![format!("{}: {error}", path.display())]);
         let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
-        let all: toml::Table = text.parse().map_err(|error| fault(&error))?;
+        let all: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            fault(&format_args!("line {}: {}", before.matches('\n').count() + 1, error.message()))
+        })?;
         Ok(Self { all })
     }
 
-    /// Splits the options by whom they are for. Names that nobody knows are faults.
+    /// Splits the options by whom they are for. Names that nobody knows and values that cannot be are faults.
     fn options(self, faults: &mut Vec<String>) -> (StoreOptions, ServeOptions) {
         let (store, serve): (toml::Table, toml::Table) =
             self.all.into_iter().partition(|(name, _)| matches!(name.as_str(), "data_dir" | "store"));
-        let store =
-            store.try_into().map_err(|error: toml::de::Error| faults.push(error.message().to_owned()));
-        let serve =
-            serve.try_into().map_err(|error: toml::de::Error| faults.push(error.message().to_owned()));
-        (store.unwrap_or_default(), serve.unwrap_or_default())
+        (read_options(store, faults), read_options(serve, faults))
     }
+}
+
+/// Reads options one by one first, so that each fault is told, with the name of the option.
+fn read_options<T: Default + DeserializeOwned>(mut table: toml::Table, faults: &mut Vec<String>) -> T {
+    table.retain(|name, value| {
+        let alone = toml::Table::from_iter([(name.to_owned(), value.clone())]);
+        let read = alone.try_into::<T>();
+        read.map_err(|error| faults.push(format!("{name} in the file: {}", error.message()))).is_ok()
+    });
+    table.try_into().unwrap_or_else(|error: toml::de::Error| {
+        faults.push(error.message().to_owned());
+        T::default()
+    })
 }
 
 /// Everything that `serve` needs to know, valid.
