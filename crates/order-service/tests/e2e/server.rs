@@ -1,0 +1,219 @@
+//! The binary as a child process that never outlives its test.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
+
+use crate::http::{Answer, Client};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_order-service");
+/// Nothing that a test waits for takes this long, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at something that tells nobody when it changes.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Looks again and again, with a bound.
+#[track_caller]
+pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "gave up waiting until {what}");
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
+}
+
+/// The program, about to be started.
+pub(crate) struct Program {
+    command: Command,
+    log: NamedTempFile,
+}
+
+/// How a program ended that was not meant to serve.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: Vec<String>,
+    pub(crate) stderr: Vec<String>,
+}
+
+impl Program {
+    pub(crate) fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::started_by(&[], arguments)
+    }
+
+    /// Serves a data directory on a free port.
+    pub(crate) fn serving(directory: &Path) -> Self {
+        Self::serve().argument("--data-dir", directory)
+    }
+
+    /// Serves on a free port.
+    pub(crate) fn serve() -> Self {
+        Self::new(["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    /// The program with words before it, such as those of `strace`.
+    pub(crate) fn started_by<A: AsRef<OsStr>>(
+        prefix: &[&str],
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut words = prefix.iter().copied().chain([BINARY]);
+        let mut command = Command::new(words.next().unwrap_or(BINARY));
+        command.args(words).args(arguments);
+        // What is set where the tests run is no business of theirs.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+            command.env_remove(name);
+        }
+        Self { command, log: NamedTempFile::new().unwrap() }
+    }
+
+    pub(crate) fn argument(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.arg(name).arg(value);
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn in_directory(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Starts it and waits until it serves.
+    #[track_caller]
+    pub(crate) fn start(self) -> Server {
+        let mut server = self.spawn();
+        let line = server.stdout.recv_timeout(PATIENCE);
+        let Ok(line) = line else { panic!("it does not serve:\n{}", server.log()) };
+        let port = line.strip_prefix("order-service listening on :").and_then(|port| port.parse().ok());
+        server.port = port.unwrap_or_else(|| panic!("not the line that scripts wait for: {line:?}"));
+        server
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(crate) fn run(self) -> Ended {
+        let mut server = self.spawn();
+        let status = server.wait();
+        let lines = server.log().lines().map(str::to_owned).collect();
+        Ended { status: status.code(), stdout: server.stdout.iter().collect(), stderr: lines }
+    }
+
+    fn spawn(mut self) -> Server {
+        let errors = self.log.reopen().unwrap();
+        let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn().expect("the program can be started");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (line, stdout) = mpsc::channel();
+        // Ends with the child's standard output.
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|text| line.send(text)));
+        Server { child, port: 0, stdout, log: self.log }
+    }
+}
+
+fn is_ours(variable: &OsStr) -> bool {
+    variable.as_encoded_bytes().starts_with(b"ORDER_SERVICE_")
+}
+
+/// A server that is killed when dropped, panics included.
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    stdout: Receiver<String>,
+    log: NamedTempFile,
+}
+
+impl Server {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// For other threads, while this server is alive.
+    pub(crate) fn process(&self) -> Process {
+        Process(Pid::from_child(&self.child))
+    }
+
+    #[track_caller]
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.port).expect("the server takes connections")
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.connect().get(path).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        self.connect().post(path, body).unwrap()
+    }
+
+    /// Everything on standard error so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the server runs");
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        wait_until("the program has ended", || child.try_wait().unwrap())
+    }
+
+    /// `kill -9`
+    #[track_caller]
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.assert_no_panic();
+    }
+
+    /// SIGTERM, which must end it with exit status 0.
+    #[track_caller]
+    pub(crate) fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+        self.assert_no_panic();
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_no_panic(&self) {
+        let log = self.log();
+        assert!(!log.contains("panic"), "{log}");
+    }
+}
+
+/// A server's process. Its number is not given to another before its [`Server`] has waited for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Process(Pid);
+
+impl Process {
+    /// `kill -9`
+    pub(crate) fn kill(self) {
+        kill_process(self.0, Signal::KILL).expect("the process runs");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
