@@ -14,6 +14,7 @@ mod config;
 mod cursor;
 mod edge;
 mod etag;
+mod head;
 mod json;
 mod openapi;
 mod path_id;
@@ -30,6 +31,7 @@ use axum::extract::Request;
 use order_application::OrderService;
 
 pub use config::ApiConfig;
+pub use head::HeadFault;
 pub use openapi::openapi_json;
 
 use crate::edge::EdgeLayer;

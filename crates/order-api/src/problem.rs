@@ -49,7 +49,7 @@ impl Problem {
 
     /// The answer to a request for `path`.
     pub(crate) fn into_response(self, path: &str) -> Response {
-        let mut response = Response::new(Body::from(self.document(path)));
+        let mut response = Response::new(Body::from(self.document(Some(path))));
         *response.status_mut() = self.kind.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -59,7 +59,8 @@ impl Problem {
         response
     }
 
-    fn document(&self, path: &str) -> String {
+    /// The document; without a path where the request's head could not be read.
+    pub(crate) fn document(&self, path: Option<&str>) -> String {
         let kind = self.kind;
         let mut out = String::with_capacity(512);
         let status = kind.status.as_u16();
@@ -71,8 +72,10 @@ impl Problem {
             title = kind.title
         );
         push_string(&mut out, &self.detail);
-        out.push_str(",\"instance\":");
-        push_string(&mut out, path);
+        if let Some(path) = path {
+            out.push_str(",\"instance\":");
+            push_string(&mut out, path);
+        }
         let _ = write!(out, r#","code":"{}""#, kind.code);
         if let Some(facts) = &self.facts {
             write_facts(&mut out, facts);

@@ -3,6 +3,7 @@
 
 mod cli;
 mod config;
+mod connection;
 mod listen;
 mod logging;
 mod serve;

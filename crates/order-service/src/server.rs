@@ -1,8 +1,6 @@
-//! Serving connections: HTTP/1.1 and HTTP/2 with prior knowledge on one port, bounded in number and in time, and
-//! closed without cutting anybody off.
+//! Accepting connections, bounded in number, and closing them without cutting anybody off.
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,18 +9,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// Longest request head, in bytes; beyond it the answer is 431.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 256;
+use crate::connection;
+
 /// How long a draining server still takes requests on open connections, telling each client to close. A client that is
 /// about to send one would otherwise find its connection reset.
 const LINGER: Duration = Duration::from_millis(500);
@@ -56,22 +50,9 @@ impl Server {
             close: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.idle_timeout)
-            .max_buf_size(MAX_HEAD_BYTES)
-            .pipeline_flush(true);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEAD_BYTES as u32)
-            .keep_alive_interval(limits.idle_timeout);
         let acceptor = Arc::new(Acceptor {
-            builder,
             router,
+            idle_timeout: limits.idle_timeout,
             permits: Arc::new(Semaphore::new(limits.connections)),
             stop_accepting: server.stop_accepting.clone(),
             close: server.close.clone(),
@@ -102,8 +83,8 @@ impl Server {
 }
 
 struct Acceptor {
-    builder: auto::Builder<TokioExecutor>,
     router: Router,
+    idle_timeout: Duration,
     permits: Arc<Semaphore>,
     stop_accepting: CancellationToken,
     close: CancellationToken,
@@ -148,21 +129,9 @@ impl Acceptor {
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
         let acceptor = Arc::clone(&self);
         let service = hyper::service::service_fn(move |request| Arc::clone(&acceptor).answer(request));
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = self.close.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = outcome {
-            // Clients that hang up or talk nonsense are no fault of ours.
-            tracing::debug!(%error, "a connection ended early");
-        }
+        connection::serve(stream, service, self.idle_timeout, &self.close).await;
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {

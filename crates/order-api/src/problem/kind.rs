@@ -46,7 +46,7 @@ kinds! {
         "The path exists, but not with this method. The Allow header names those that do."
 
     REQUEST_TIMEOUT REQUEST_TIMEOUT "request-timeout" "The request took too long to arrive"
-        "The body did not arrive in time. Nothing happened; send the request again, the whole body at once."
+        "The head or the body did not arrive in time. Nothing happened; send the request again, all of it at once."
 
     ID_REUSED CONFLICT "id-reused" "The id is taken by other content"
         "The order, payment, reservation or parcel of this id was recorded with other content. Repeating a request with the same id is safe only with the same content; a new fact needs a new id. Nothing happened."
@@ -80,6 +80,9 @@ kinds! {
 
     UNKNOWN_REFERENCE UNPROCESSABLE_ENTITY "unknown-reference" "The order has no such part"
         "The request names a line or a SKU that the order does not have. Nothing happened."
+
+    HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large"
+        "The request line and the header fields are longer than the service takes. Nothing happened; the connection is closed."
 
     INTERNAL INTERNAL_SERVER_ERROR "internal" "The service failed"
         "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe. incident is the name under which the service's log tells more; the cause is never shown."

@@ -1,0 +1,209 @@
+//! One connection: HTTP/1.1, or HTTP/2 with prior knowledge, told apart by the first bytes.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use order_api::HeadFault;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// Longest request head, in bytes; beyond it the answer is 431.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 256;
+/// How long, and how much, is read on after a head was refused.
+const MAX_LINGER: Duration = Duration::from_secs(2);
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4), as far as no HTTP/1.1 request does.
+const HTTP2_PREFACE: &[u8] = b"PRI";
+
+/// Serves a connection until it ends, or until `close` fires and what is in flight is answered.
+pub(crate) async fn serve<S>(stream: TcpStream, service: S, idle_timeout: Duration, close: &CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: std::error::Error + Send + Sync,
+{
+    // Answers are written whole; waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut first = [0; HTTP2_PREFACE.len()];
+    let peeked = tokio::select! {
+        peeked = tokio::time::timeout(idle_timeout, peek(&stream, &mut first)) => peeked,
+        () = close.cancelled() => return,
+    };
+    let Ok(Ok(length)) = peeked else { return };
+    let outcome = if first[..length] == *HTTP2_PREFACE {
+        serve_http2(stream, service, idle_timeout, close).await
+    } else {
+        serve_http1(stream, service, idle_timeout, close).await
+    };
+    if let Err(error) = outcome {
+        // Clients that hang up or talk nonsense are no fault of ours.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Looks at the first bytes and leaves them there. Answers with fewer once they cannot be the preface.
+async fn peek(stream: &TcpStream, first: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let length = stream.peek(first).await?;
+        if length == first.len() || length == 0 || !HTTP2_PREFACE.starts_with(&first[..length]) {
+            return Ok(length);
+        }
+        // A part of the preface: there is no telling when the rest comes but to look again.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn serve_http1<S>(
+    stream: TcpStream,
+    service: S,
+    idle_timeout: Duration,
+    close: &CancellationToken,
+) -> hyper::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>>,
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(idle_timeout).max_header_size(MAX_HEAD_BYTES);
+    let io = ExplainRefusals { stream: TokioIo::new(stream), written: 0, answer: None };
+    let mut connection = builder.serve_connection(io, service);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = close.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    let Err(error) = outcome else { return Ok(()) };
+    let parts = connection.into_parts();
+    let mut stream = parts.io.stream.into_inner();
+    // An idle connection just closes; a request that was begun gets an answer.
+    if error.is_timeout() && !parts.read_buf.is_empty() {
+        let _ = stream.write_all(&HeadFault::TooSlow.answer()).await;
+    }
+    if error.is_timeout() || error.is_parse() {
+        let _ = tokio::time::timeout(MAX_LINGER, let_the_answer_arrive(stream)).await;
+    }
+    Err(error)
+}
+
+/// Reads on for a while after a refusal. To close at once, while the client is still sending, would reset the connection,
+/// and the client would never see the answer.
+async fn let_the_answer_arrive(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut sink = [0; 4096];
+    let mut read = 0;
+    while read < MAX_LINGER_BYTES {
+        match stream.read(&mut sink).await? {
+            0 => break,
+            length => read += length,
+        }
+    }
+    Ok(())
+}
+
+async fn serve_http2<S>(
+    stream: TcpStream,
+    service: S,
+    idle_timeout: Duration,
+    close: &CancellationToken,
+) -> hyper::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Body>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: std::error::Error + Send + Sync,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES as u32)
+        .keep_alive_interval(idle_timeout);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = close.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    }
+}
+
+/// Writes a problem document in the place of the bare 431 (or 414) with which hyper refuses a head that is too long.
+/// The service itself never answers with these, so the status line is enough to tell.
+struct ExplainRefusals {
+    stream: TokioIo<TcpStream>,
+    /// The answer that takes hyper's place, and how much of it is written.
+    answer: Option<Vec<u8>>,
+    written: usize,
+}
+
+impl ExplainRefusals {
+    fn is_bare_refusal(bytes: &[u8]) -> bool {
+        bytes.starts_with(b"HTTP/1.1 431 ") || bytes.starts_with(b"HTTP/1.1 414 ")
+    }
+
+    /// Writes the answer and then says that hyper's `length` bytes were.
+    fn poll_explain(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
+        let answer = self.answer.get_or_insert_with(|| HeadFault::TooLarge.answer());
+        while self.written < answer.len() {
+            let rest = &answer[self.written..];
+            self.written += ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl Read for ExplainRefusals {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl Write for ExplainRefusals {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if Self::is_bare_refusal(bytes) {
+            return self.poll_explain(cx, bytes.len());
+        }
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if slices.first().is_some_and(|first| Self::is_bare_refusal(first)) {
+            return self.poll_explain(cx, slices.iter().map(|slice| slice.len()).sum());
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+}
