@@ -1,5 +1,5 @@
 //! What somebody wants of an order. Every value in a command is valid by itself; whether the order allows it is for
-//! [`decide`](crate::decide) to say.
+//! [`decide`](crate::decide()) to say.
 //!
 //! A field that the client left out is `None`: it takes its default when the command is decided, and it matches
 //! whatever was recorded when the command is a retry.

@@ -4,7 +4,7 @@
 //! arguments. Three things make it up:
 //!
 //! * [`OrderCommand`]: what somebody wants, in values that are valid by themselves ([`Quantity`], [`Cents`], ids);
-//! * [`decide`]: holds a command against the order's ledgers and answers with [`OrderEvent`]s or an [`OrderError`];
+//! * [`decide()`]: holds a command against the order's ledgers and answers with [`OrderEvent`]s or an [`OrderError`];
 //! * [`evolve`]: applies one event to the ledgers. It never refuses: what happened, happened.
 //!
 //! ```
