@@ -24,8 +24,13 @@ const MAX_STREAMS: u32 = 256;
 /// How long, and how much, is read on after a head was refused.
 const MAX_LINGER: Duration = Duration::from_secs(2);
 const MAX_LINGER_BYTES: usize = 1024 * 1024;
-/// What every HTTP/2 connection begins with (RFC 9113, 3.4), as far as no HTTP/1.1 request does.
-const HTTP2_PREFACE: &[u8] = b"PRI";
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4). All of it is waited for here: once a connection is taken for
+/// HTTP/2, nothing bounds how long its preface takes.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Longest time between two looks at a preface that comes in pieces.
+const MAX_PEEK_PAUSE: Duration = Duration::from_millis(250);
+/// How long an idle HTTP/2 client may take to answer a ping, at most.
+const MAX_PING_WAIT: Duration = Duration::from_secs(20);
 
 /// Serves a connection until it ends, or until `close` fires and what is in flight is answered.
 pub(crate) async fn serve<S>(stream: TcpStream, service: S, idle_timeout: Duration, close: &CancellationToken)
@@ -55,13 +60,16 @@ where
 
 /// Looks at the first bytes and leaves them there. Answers with fewer once they cannot be the preface.
 async fn peek(stream: &TcpStream, first: &mut [u8]) -> io::Result<usize> {
+    let mut pause = Duration::from_millis(1);
     loop {
         let length = stream.peek(first).await?;
         if length == first.len() || length == 0 || !HTTP2_PREFACE.starts_with(&first[..length]) {
             return Ok(length);
         }
-        // A part of the preface: there is no telling when the rest comes but to look again.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // A part of the preface: there is no telling when the rest comes but to look again, ever more seldom, so that
+        // thousands of connections that hang here cost nothing.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_PEEK_PAUSE);
     }
 }
 
@@ -130,7 +138,8 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD_BYTES as u32)
-        .keep_alive_interval(idle_timeout);
+        .keep_alive_interval(idle_timeout)
+        .keep_alive_timeout(idle_timeout.min(MAX_PING_WAIT));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         outcome = connection.as_mut() => outcome,
