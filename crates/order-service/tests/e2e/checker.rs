@@ -54,7 +54,7 @@ fn streams_of_log(client: &mut Client, position: u64) -> Checked<(u64, HashMap<S
             return Ok((head, streams));
         }
         for event in events {
-            ensure(event["position"] == (head + 1).to_string(), || {
+            ensure(number(&event, "position") == Some(head + 1), || {
                 format!("position {} follows on {head}", event["position"])
             })?;
             head += 1;
@@ -67,7 +67,7 @@ fn streams_of_log(client: &mut Client, position: u64) -> Checked<(u64, HashMap<S
 fn fold(claim: &Claim, events: Vec<Value>) -> Checked<Folded> {
     for (index, event) in events.iter().enumerate() {
         let step = STEPS.get(index).ok_or_else(|| format!("{} has too many events", claim.order_id))?;
-        let whole = event["version"] == (index + 1).to_string()
+        let whole = number(event, "version") == Some(index as u64 + 1)
             && event["type"] == step.event_type
             && event["data"][step.id_field] == claim.own_id(index);
         ensure(whole, || format!("{} is not {} of {}", event, step.event_type, claim.order_id))?;
@@ -136,4 +136,9 @@ fn read(client: &mut Client, path: &str) -> Checked<Value> {
 
 fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// A decimal string, as CloudEvents have large integers.
+fn number(event: &Value, field: &str) -> Option<u64> {
+    event[field].as_str()?.parse().ok()
 }

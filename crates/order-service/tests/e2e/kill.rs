@@ -1,10 +1,11 @@
 //! `kill -9` under load: whatever was acknowledged is there after the restart.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::checker::{check, check_list, verify};
-use crate::load::under_watched_load;
+use crate::load::{Finish, under_watched_load};
 use crate::random::Random;
 use crate::server::{Program, wait_until};
 
@@ -50,16 +51,18 @@ fn kill_at_random_moments(
                 process.kill();
             }
         };
-        let (claims, _) = under_watched_load(server.port(), &format!("round-{round}"), &heard, |progress| {
-            if let Moment::After(time) = moment {
-                let started = Instant::now();
-                wait_until("the moment has come", || (started.elapsed() >= time).then_some(()));
-                process.kill();
-            }
-            server.wait();
-            acknowledged += progress.acknowledged();
-        });
+        let (claims, finishes) =
+            under_watched_load(server.port(), &format!("round-{round}"), &heard, |progress| {
+                if let Moment::After(time) = moment {
+                    let started = Instant::now();
+                    wait_until("the moment has come", || (started.elapsed() >= time).then_some(()));
+                    process.kill();
+                }
+                server.wait();
+                acknowledged += progress.acknowledged();
+            });
         server.assert_no_panic();
+        assert!(finishes.iter().all(was_cut_off), "{finishes:?}");
         let server = program().start();
         let breach = |breach| format!("round {round}, killed at {moment:?}: {breach}");
         let head = check(&server, position, &claims).map_err(breach)?;
@@ -76,13 +79,18 @@ fn kill_at_random_moments(
     Ok(acknowledged)
 }
 
+fn was_cut_off(finish: &Finish) -> bool {
+    let kinds = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    matches!(finish, Finish::Broken(error) if kinds.contains(&error.kind()))
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9_at_50_random_moments() {
     let directory = tempfile::tempdir().unwrap();
     let mut random = Random::seeded("kill -9", 3);
     let program = || Program::serving(directory.path());
     let acknowledged = kill_at_random_moments(directory.path(), ROUNDS, &mut random, program).unwrap();
-    println!("{acknowledged} acknowledged commands are there after {ROUNDS} kills");
+    eprintln!("{acknowledged} acknowledged commands are there after {ROUNDS} kills");
     assert!(acknowledged > 50 * ROUNDS as u64, "only {acknowledged} commands in all: hardly a load");
 }
 
@@ -95,6 +103,6 @@ fn an_acknowledgement_before_the_commit_is_found_out() {
     let program =
         || Program::serving(directory.path()).variable("ORDER_SERVICE_PLANTED_FAULT", "ack-before-commit");
     let breach = kill_at_random_moments(directory.path(), MAX_CONTROL_ROUNDS, &mut random, program);
-    println!("{breach:?}");
+    eprintln!("{breach:?}");
     assert!(breach.is_err(), "the checker did not notice");
 }

@@ -92,7 +92,8 @@ impl Progress {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Answers that there is no space, or none other than a 5xx.
+    /// Answers of the 5xx kind.
+    #[cfg(feature = "full-tests")]
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }

@@ -3,10 +3,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 
 mod checker;
+mod damage;
+mod drain;
+mod hang_up;
+mod hostile;
 mod http;
 mod kill;
+mod live_feed;
 mod load;
+mod logs;
 mod random;
 mod server;
+mod settings;
 mod start_up;
 mod workflow;

@@ -8,7 +8,7 @@ impl Random {
     pub(crate) fn seeded(test: &str, default: u64) -> Self {
         let given = std::env::var("E2E_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or(default);
-        println!("{test}: E2E_SEED={seed}");
+        eprintln!("{test}: E2E_SEED={seed}");
         Self(seed)
     }
 

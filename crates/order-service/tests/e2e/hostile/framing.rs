@@ -1,0 +1,108 @@
+//! Requests whose end can be read in two ways, and heads that are none.
+
+use super::{assert_problem, attack, server};
+
+const SMUGGLED: &str =
+    r#"{"order_id":"smuggled","customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
+
+fn smuggled_request() -> String {
+    crate::http::post("/orders", SMUGGLED)
+}
+
+/// A front server that reads the request one way and this one the other would take the rest for a request.
+#[test]
+fn what_hides_in_a_body_is_never_a_request() {
+    attack(server(), |server| {
+        let hidden = smuggled_request();
+        let chunked_end = format!("0\r\n\r\n{hidden}");
+        let length = chunked_end.len();
+        let shapes = [
+            format!("content-length: {length}\r\ntransfer-encoding: chunked\r\n\r\n{chunked_end}"),
+            format!("transfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n{chunked_end}"),
+            format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len()),
+            format!("content-length: {}\r\ncontent-length: 0\r\n\r\n{hidden}", hidden.len()),
+            format!("content-length: 0, {}\r\n\r\n{hidden}", hidden.len()),
+            format!("content-length: +{}\r\n\r\n{hidden}", hidden.len()),
+            format!("content-length: -1\r\n\r\n{hidden}"),
+            format!("content-length: 0x10\r\n\r\n{hidden}"),
+            format!("content-length: 99999999999999999999999\r\n\r\n{hidden}"),
+            format!("content-length : 0\r\n\r\n{hidden}"),
+            format!("transfer-encoding: identity\r\ncontent-length: 0\r\n\r\n{hidden}"),
+            format!("transfer-encoding: chunked, identity\r\n\r\n{chunked_end}"),
+            format!("transfer-encoding: xchunked\r\n\r\n{chunked_end}"),
+            format!("transfer-encoding\r\n: chunked\r\n\r\n{chunked_end}"),
+            format!("transfer-encoding: chunked\r\n\r\n-0\r\n\r\n{hidden}"),
+            format!("transfer-encoding: chunked\r\n\r\nffffffffffffffff1\r\n\r\n{hidden}"),
+        ];
+        for shape in shapes {
+            let mut client = server.connect();
+            let request =
+                format!("POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\n{shape}");
+            client.send(request.as_bytes()).unwrap();
+            let answer = client.answer().unwrap();
+            assert!((400..500).contains(&answer.status), "{request}\n{answer:?}");
+            // The connection is not used again: it ends, in order or with a reset.
+            match client.rest() {
+                Ok(rest) => assert_eq!(rest, b"", "{request}"),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{request}"),
+            }
+            assert_eq!(server.get("/orders/smuggled").status, 404, "{request}");
+        }
+    });
+}
+
+#[test]
+fn heads_that_are_none_are_refused() {
+    attack(server(), |server| {
+        for head in [
+            "GET / HTTP/1.1\r\nhost: e2e\r\nna me: value\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: e2e\r\n: value\r\n\r\n",
+            "GET / HTTP/1.1\r\nname: a\0b\r\n\r\n",
+            "GET /\0 HTTP/1.1\r\nhost: e2e\r\n\r\n",
+            "GET / HTTP/9.9\r\nhost: e2e\r\n\r\n",
+            "GET\r\n\r\n",
+            "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3} TLS on a plain port\r\n\r\n",
+        ] {
+            let mut client = server.connect();
+            client.send(head.as_bytes()).unwrap();
+            let answer = client.answer().unwrap();
+            assert_eq!(answer.status, 400, "{head:?}");
+        }
+    });
+}
+
+#[test]
+fn oversized_heads_are_refused() {
+    attack(server(), |server| {
+        let long = "x".repeat(200 * 1024);
+        for head in [
+            format!("GET / HTTP/1.1\r\nhost: e2e\r\nx-long: {long}\r\n\r\n"),
+            format!("GET / HTTP/1.1\r\nhost: e2e\r\n{}\r\n", "x-many: y\r\n".repeat(20_000)),
+            format!("GET /{long} HTTP/1.1\r\nhost: e2e\r\n\r\n"),
+        ] {
+            let mut client = server.connect();
+            // It may be refused before all of it is sent.
+            let _ = client.send(head.as_bytes());
+            assert_problem(&client.answer().unwrap(), 431, "headers-too-large");
+        }
+    });
+}
+
+#[test]
+fn requests_sent_ahead_are_answered_in_their_order() {
+    attack(server(), |server| {
+        let mut client = server.connect();
+        let orders = 0..100;
+        let placements = orders.clone().map(|number| {
+            let body = format!(
+                r#"{{"order_id":"o-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
+            );
+            crate::http::post("/orders", &body)
+        });
+        client.send(placements.collect::<String>().as_bytes()).unwrap();
+        for number in orders {
+            let answer = client.answer().unwrap();
+            assert_eq!((answer.status, answer.text()), (201, &*format!(r#"{{"order_id":"o-{number}"}}"#)));
+        }
+    });
+}

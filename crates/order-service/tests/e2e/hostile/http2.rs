@@ -1,0 +1,54 @@
+//! HTTP/2 with prior knowledge: many requests on one connection, and greetings that are followed by nonsense.
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Request, header};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use super::{attack, server};
+
+type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
+
+async fn place(mut sender: Sender, number: usize) -> (u16, Bytes) {
+    let body = format!(
+        r#"{{"order_id":"o-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
+    );
+    let request = Request::post("http://e2e/orders")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::from(body))
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
+}
+
+#[test]
+fn many_requests_on_one_http2_connection_are_answered() {
+    attack(server(), |server| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+            let (sender, connection) = handshake.await.unwrap();
+            tokio::spawn(connection);
+            let placing: Vec<_> =
+                (0..200).map(|number| tokio::spawn(place(sender.clone(), number))).collect();
+            for (number, placed) in placing.into_iter().enumerate() {
+                let (status, body) = placed.await.unwrap();
+                assert_eq!((status, &*body), (201, format!(r#"{{"order_id":"o-{number}"}}"#).as_bytes()));
+            }
+        });
+    });
+}
+
+#[test]
+fn a_greeting_that_is_followed_by_nonsense_ends_the_connection() {
+    attack(server(), |server| {
+        for nonsense in [&b"GET / HTTP/1.1\r\n\r\n GET / HTTP/1.1"[..], &[0xff; 64], &[0; 64]] {
+            let mut client = server.connect();
+            client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+            client.send(nonsense).unwrap();
+            // Frames, the last of which says goodbye; or a reset, since not all was read.
+            let _ = client.rest();
+        }
+    });
+}

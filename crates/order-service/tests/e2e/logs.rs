@@ -1,0 +1,78 @@
+//! Logs: JSON where nobody watches, and nothing in them that belongs to a customer.
+
+use rustix::process::Signal;
+
+use crate::http::post;
+use crate::server::{Program, Server, wait_until};
+
+/// What a client may give, in every field that takes text.
+const CANARY: &str = "canary-7f3a";
+
+/// Whatever a client might do, right or wrong.
+fn do_everything(server: &Server) {
+    let placement = format!(
+        r#"{{"order_id":"o","customer_id":"{CANARY}","items":[{{"SKU":"{CANARY}","Quantity":1,"UnitPriceCents":1}}],
+            "adjustments":[{{"kind":"tax","label":"{CANARY}","amount_cents":1}}],"metadata":{{"{CANARY}":"{CANARY}"}}}}"#
+    );
+    let commands = [
+        ("/orders", placement.clone()),
+        ("/orders/o/payment", format!(r#"{{"payment_id":"{CANARY}"}}"#)),
+        ("/orders/o/reserve", format!(r#"{{"reservation_id":"{CANARY}"}}"#)),
+        ("/orders/o/ship", format!(r#"{{"tracking_number":"{CANARY}","carrier":"{CANARY}"}}"#)),
+        // Refused, for every kind of reason.
+        ("/orders", placement.replace("Quantity\":1", "Quantity\":2")),
+        ("/orders", format!(r#"{{"customer_id":"{CANARY}\u0000","items":"{CANARY}"}}"#)),
+        ("/orders", format!(r#"{{"customer_id":"{CANARY}""#)),
+        ("/orders/o/payment", format!(r#"{{"payment_id":"{CANARY}-2","amount_cents":9}}"#)),
+        (&format!("/{CANARY}"), placement.clone()),
+        (&format!("/orders?customer_id={CANARY}"), placement.clone()),
+    ]
+    .map(|(path, body)| (path.to_owned(), body));
+    for (index, (path, body)) in commands.into_iter().enumerate() {
+        let answer = server.post(&path, &body);
+        assert_eq!(answer.status < 300, index < 4, "{path} {body}: {answer:?}");
+        // And once more by somebody who hangs up.
+        let half = post(&path, &body);
+        server.connect().send(&half.as_bytes()[..half.len() - 9]).unwrap();
+    }
+    for path in ["/orders", "/orders/o?view=full", "/events", &format!("/orders?status={CANARY}")] {
+        server.get(path);
+    }
+    let mut client = server.connect();
+    client.send(format!("{CANARY} {CANARY} {CANARY}\r\n\r\n").as_bytes()).unwrap();
+    let _ = client.rest();
+}
+
+#[test]
+fn logs_are_json_lines_and_hold_nothing_of_a_customers() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Program::serving(directory.path()).start();
+    do_everything(&server);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let log = server.log();
+    assert!(!log.contains(CANARY), "{log}");
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["message"] == "serving"), "{log}");
+    assert!(lines.iter().any(|line| line["message"] == "stopped"), "{log}");
+    for line in &lines {
+        assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn text_is_for_people_when_they_ask_for_it() {
+    let server = Program::serve().argument("--store", "memory:").argument("--log-format", "text").start();
+    wait_until("it logs", || (!server.log().is_empty()).then_some(()));
+    let log = server.log();
+    assert!(log.contains("INFO serving") && !log.contains('{') && !log.contains('\u{1b}'), "{log:?}");
+    server.stop();
+}
+
+#[test]
+fn a_filter_silences() {
+    let mut server = Program::serve().argument("--store", "memory:").argument("--log", "warn").start();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.log(), "");
+}

@@ -1,0 +1,94 @@
+//! Flag over environment over file, and a help that names everything.
+
+use std::fs;
+
+use crate::server::Program;
+
+/// The currency that an order gets which names none.
+fn currency(program: Program) -> String {
+    let server = program.start();
+    let placement =
+        r#"{"order_id":"o","customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
+    assert_eq!(server.post("/orders", placement).status, 201);
+    let order = server.get("/orders/o?view=full").json();
+    server.stop();
+    order["Currency"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order-service.toml");
+    fs::write(&file, "currency = 'EUR'\nstore = 'memory:'").unwrap();
+    let serve = || Program::serve().variable("ORDER_SERVICE_CONFIG", &file);
+
+    assert_eq!(currency(Program::serve().argument("--store", "memory:")), "USD");
+    assert_eq!(currency(serve()), "EUR");
+    assert_eq!(currency(serve().variable("ORDER_SERVICE_CURRENCY", "GBP")), "GBP");
+    let all = serve().variable("ORDER_SERVICE_CURRENCY", "GBP").argument("--currency", "JPY");
+    assert_eq!(currency(all), "JPY");
+    // The file can be named by a flag as well, which goes before the environment.
+    let other = directory.path().join("other.toml");
+    fs::write(&other, "currency = 'CHF'\nstore = 'memory:'").unwrap();
+    assert_eq!(currency(serve().argument("--config", &other)), "CHF");
+}
+
+#[test]
+fn a_directory_on_the_command_line_takes_the_place_of_a_store_in_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order-service.toml");
+    fs::write(&file, "store = 'memory:'").unwrap();
+    let data = directory.path().join("data");
+    Program::serving(&data).argument("--config", &file).start().stop();
+    assert!(data.join("orders.db").exists());
+}
+
+#[test]
+fn help_names_every_option_with_its_variable() {
+    let options = [
+        "config",
+        "data-dir",
+        "store",
+        "listen",
+        "currency",
+        "event-source",
+        "max-connections",
+        "idle-timeout-seconds",
+        "body-timeout-seconds",
+        "grace-seconds",
+        "log",
+        "log-format",
+    ];
+    for (arguments, options) in [
+        (vec!["--help"], &options[..]),
+        (vec!["serve", "--help"], &options[..]),
+        (vec!["verify", "--help"], &options[..3]),
+    ] {
+        let help = Program::new(&arguments).run();
+        assert_eq!((help.status, &help.stderr[..]), (Some(0), &[][..]));
+        let text = help.stdout.join("\n");
+        for option in options {
+            let variable = format!("ORDER_SERVICE_{}", option.to_uppercase().replace('-', "_"));
+            assert!(
+                text.contains(&format!("--{option} ")),
+                "{arguments:?} does not name --{option}:\n{text}"
+            );
+            assert!(
+                text.contains(&format!("{variable}=")),
+                "{arguments:?} does not name {variable}:\n{text}"
+            );
+        }
+    }
+    let help = Program::new(["--help"]).run().stdout.join("\n");
+    assert!(["serve", "verify"].iter().all(|command| help.contains(&format!("\n  {command} "))), "{help}");
+    // Nothing is said of options that this list does not know.
+    let named = help.matches("[env: ").count();
+    assert_eq!(named, options.len(), "{help}");
+}
+
+#[test]
+fn the_version_is_told() {
+    let ended = Program::new(["--version"]).run();
+    assert_eq!(ended.status, Some(0));
+    assert_eq!(ended.stdout, [concat!("order-service ", env!("CARGO_PKG_VERSION"))]);
+}
