@@ -104,7 +104,6 @@ fn command_problem(error: CommandError) -> Problem {
             invalid(faults)
         }
         CommandError::Store(error) => store_problem(&error),
-        CommandError::Internal => hidden(&kind::INTERNAL, &error),
     }
 }
 

@@ -52,7 +52,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         ..ApiConfig::default()
     };
     let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
-    let server = Server::start(listeners, order_api::router(service.clone(), api), limits);
+    let server = Server::start(listeners, order_api::router(service, api), limits);
     announce(server.port());
     tracing::info!(store = %settings.store, "serving");
 
@@ -67,13 +67,10 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     };
     shutdown.cancel();
-    let drained = tokio::time::timeout(settings.grace, async {
-        server.drain().await;
-        service.drain().await;
-    });
-    if drained.await.is_err() {
+    if tokio::time::timeout(settings.grace, server.drain()).await.is_err() {
         tracing::warn!("the grace time is over; what is still in flight is cut off");
     }
+    // What clients that hung up have left in the store's queue is written now.
     store.close();
     tracing::info!("stopped");
     Ok(code)

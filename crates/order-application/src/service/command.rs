@@ -15,7 +15,10 @@ use crate::projection::{VersionedOrder, apply};
 impl OrderService {
     /// Carries out a command. Without an id the command is a placement, and gets one.
     ///
-    /// It runs detached: a caller that goes away cancels nothing half-way, and [`drain`](Self::drain) waits for it.
+    /// A caller that goes away cancels nothing half-way: up to the append nothing has happened, and from then on the
+    /// append is the store's, whole. What this process has cached of the order may then be old, which the next command
+    /// notices.
+    ///
     /// When this returns `Ok`, the events are durable and every later read sees them.
     ///
     /// # Errors
@@ -26,9 +29,7 @@ impl OrderService {
         command: OrderCommand,
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
-        let shared = Arc::clone(&self.shared);
-        let task = self.running.spawn(async move { shared.execute(order_id, command, meta).await });
-        task.await.unwrap_or(Err(CommandError::Internal))
+        self.0.execute(order_id, command, meta).await
     }
 }
 

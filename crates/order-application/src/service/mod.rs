@@ -6,7 +6,6 @@ mod query;
 use std::sync::Arc;
 
 use order_domain::{Action, OrderError, OrderId, Status};
-use tokio_util::task::TaskTracker;
 
 use crate::event::Version;
 use crate::order_cache::OrderCache;
@@ -21,11 +20,7 @@ pub use query::QueryError;
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]
-pub struct OrderService {
-    shared: Arc<Shared>,
-    /// Commands that are under way, with or without a client that still waits.
-    running: TaskTracker,
-}
+pub struct OrderService(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn EventStore>,
@@ -132,9 +127,6 @@ pub enum CommandError {
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A bug.
-    #[error("the command's task ended early")]
-    Internal,
 }
 
 /// What a refused client may want to know of the order.
@@ -169,12 +161,6 @@ impl OrderService {
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
         let shared = Shared { store, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
-        Self { shared: Arc::new(shared), running: TaskTracker::new() }
-    }
-
-    /// Waits until every command that has begun is done. New ones are still taken: the caller has closed the door first.
-    pub async fn drain(&self) {
-        self.running.close();
-        self.running.wait().await;
+        Self(Arc::new(shared))
     }
 }

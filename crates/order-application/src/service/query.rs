@@ -31,7 +31,7 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn summary(&self, order_id: &OrderId) -> Result<OrderSummary, QueryError> {
-        self.shared.store.summary(order_id).await?.ok_or(QueryError::OrderNotFound)
+        self.0.store.summary(order_id).await?.ok_or(QueryError::OrderNotFound)
     }
 
     /// The whole order.
@@ -39,7 +39,7 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
-        let shared = &self.shared;
+        let shared = &self.0;
         if let Some(order) = shared.cache.get(order_id)
             && shared.store.version(order_id).await? == order.version
         {
@@ -53,7 +53,7 @@ impl OrderService {
     /// # Errors
     /// See [`StoreError`].
     pub async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        self.shared.store.list(after, limit).await
+        self.0.store.list(after, limit).await
     }
 
     /// A page of the order's events after a version; of the given types only, if any are given.
@@ -69,12 +69,12 @@ impl OrderService {
     ) -> Result<Vec<RecordedEvent>, QueryError> {
         let mut wanted = Wanted::new(types, limit);
         while let Some(page_limit) = wanted.next_page() {
-            let page = self.shared.store.read_stream(order_id, after, page_limit).await?;
+            let page = self.0.store.read_stream(order_id, after, page_limit).await?;
             let Some(last) = page.last() else { break };
             after = last.version;
             wanted.take(page);
         }
-        if wanted.events.is_empty() && self.shared.store.version(order_id).await? == Version::NONE {
+        if wanted.events.is_empty() && self.0.store.version(order_id).await? == Version::NONE {
             return Err(QueryError::OrderNotFound);
         }
         Ok(wanted.events)
@@ -92,7 +92,7 @@ impl OrderService {
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let mut wanted = Wanted::new(types, limit);
         while let Some(page_limit) = wanted.next_page() {
-            let page = self.shared.store.read_log(after, page_limit).await?;
+            let page = self.0.store.read_log(after, page_limit).await?;
             let Some(last) = page.last() else { break };
             after = last.position;
             wanted.take(page);
@@ -102,7 +102,7 @@ impl OrderService {
 
     /// Follows the log from after a position.
     pub fn subscribe(&self, after: Position) -> Subscription {
-        Subscription::new(Arc::clone(&self.shared.store), &*self.shared.bus, after)
+        Subscription::new(Arc::clone(&self.0.store), &*self.0.bus, after)
     }
 
     /// Whether commands and queries can be served now.
@@ -110,7 +110,7 @@ impl OrderService {
     /// # Errors
     /// The [`StoreError`] that a command would get.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.shared.store.check().await
+        self.0.store.check().await
     }
 }
 

@@ -148,7 +148,6 @@ async fn a_caller_that_goes_away_leaves_a_whole_command_or_none() {
         let outcome = execute(&service, &order_id, place()).await.unwrap();
         assert_eq!(outcome.version, Version(1));
     }
-    service.drain().await;
     let log = world.store.read_log(Position::START, PageLimit::events(1_000)).await.unwrap();
     assert_eq!(log.len(), 200);
 }

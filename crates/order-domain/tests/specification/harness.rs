@@ -3,68 +3,68 @@
 use order_domain::*;
 
 /// 2026-01-01T00:00:00Z.
-pub const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
-pub struct Given {
+pub(crate) struct Given {
     order: Option<Order>,
 }
 
-pub struct Outcome {
+pub(crate) struct Outcome {
     order: Option<Order>,
     result: Result<Vec<OrderEvent>, OrderError>,
 }
 
 /// The order's past.
-pub fn given(events: impl IntoIterator<Item = OrderEvent>) -> Given {
+pub(crate) fn given(events: impl IntoIterator<Item = OrderEvent>) -> Given {
     Given { order: events.into_iter().fold(None, |order, event| evolve(order, &event)) }
 }
 
 impl Given {
-    pub fn when(self, command: impl Into<OrderCommand>) -> Outcome {
+    pub(crate) fn when(self, command: impl Into<OrderCommand>) -> Outcome {
         let result = decide(self.order.as_ref(), &command.into(), NOW);
         Outcome { order: self.order, result }
     }
 
-    pub fn order(self) -> Order {
+    pub(crate) fn order(self) -> Order {
         self.order.expect("the given events begin an order")
     }
 }
 
 impl Outcome {
     #[track_caller]
-    pub fn then(self, expected: impl IntoIterator<Item = OrderEvent>) {
+    pub(crate) fn then(self, expected: impl IntoIterator<Item = OrderEvent>) {
         assert_eq!(self.result.expect("the command is accepted"), expected.into_iter().collect::<Vec<_>>());
     }
 
     /// Accepted as done already.
     #[track_caller]
-    pub fn then_nothing(self) {
+    pub(crate) fn then_nothing(self) {
         self.then([]);
     }
 
     #[track_caller]
-    pub fn then_refused(self, expected: OrderError) {
+    pub(crate) fn then_refused(self, expected: OrderError) {
         assert_eq!(self.result, Err(expected));
     }
 
     #[track_caller]
-    pub fn then_invalid_transition(self) {
+    pub(crate) fn then_invalid_transition(self) {
         assert!(matches!(self.result, Err(OrderError::InvalidTransition { .. })), "{:?}", self.result);
     }
 
     /// The events, applied.
     #[track_caller]
-    pub fn order(self) -> Order {
+    pub(crate) fn order(self) -> Order {
         let events = self.result.expect("the command is accepted");
         events.iter().fold(self.order, evolve).expect("an order")
     }
 }
 
-pub fn cents(cents: i64) -> Cents {
+pub(crate) fn cents(cents: i64) -> Cents {
     Cents::new(cents).unwrap()
 }
 
-pub fn line(sku: &str, quantity: u64, unit_price: i64) -> OrderLine {
+pub(crate) fn line(sku: &str, quantity: u64, unit_price: i64) -> OrderLine {
     OrderLine {
         sku: Sku::new(sku).unwrap(),
         quantity: Quantity::new(quantity).unwrap(),
@@ -72,16 +72,16 @@ pub fn line(sku: &str, quantity: u64, unit_price: i64) -> OrderLine {
     }
 }
 
-pub fn adjustment(kind: AdjustmentKind, amount: i64) -> Adjustment {
+pub(crate) fn adjustment(kind: AdjustmentKind, amount: i64) -> Adjustment {
     Adjustment { kind, label: Label::new("label").unwrap(), amount: cents(amount) }
 }
 
 /// A command of two `sku-1` at 15.00 and one `sku-2` at 20.00: 50.00 in all.
-pub fn place() -> PlaceOrder {
+pub(crate) fn place() -> PlaceOrder {
     place_lines([line("sku-1", 2, 1500), line("sku-2", 1, 2000)])
 }
 
-pub fn place_lines(lines: impl Into<Vec<OrderLine>>) -> PlaceOrder {
+pub(crate) fn place_lines(lines: impl Into<Vec<OrderLine>>) -> PlaceOrder {
     PlaceOrder {
         customer_id: CustomerId::new("cust-1").unwrap(),
         lines: lines.into(),
@@ -93,28 +93,28 @@ pub fn place_lines(lines: impl Into<Vec<OrderLine>>) -> PlaceOrder {
 }
 
 /// What [`place`] leads to.
-pub fn placed() -> OrderEvent {
+pub(crate) fn placed() -> OrderEvent {
     placed_by(place())
 }
 
-pub fn placed_by(command: PlaceOrder) -> OrderEvent {
+pub(crate) fn placed_by(command: PlaceOrder) -> OrderEvent {
     decide(None, &command.into(), NOW).expect("a valid placement").remove(0)
 }
 
-pub fn pay(payment_id: &str, amount: Option<i64>) -> AuthorizePayment {
+pub(crate) fn pay(payment_id: &str, amount: Option<i64>) -> AuthorizePayment {
     AuthorizePayment { payment_id: PaymentId::new(payment_id).unwrap(), amount: amount.map(cents) }
 }
 
-pub fn paid(payment_id: &str, amount: i64) -> OrderEvent {
+pub(crate) fn paid(payment_id: &str, amount: i64) -> OrderEvent {
     let (payment_id, amount) = (PaymentId::new(payment_id).unwrap(), cents(amount));
     OrderEvent::PaymentAuthorized(PaymentAuthorized { payment_id, amount })
 }
 
-pub fn reserve(reservation_id: &str) -> ReserveInventory {
+pub(crate) fn reserve(reservation_id: &str) -> ReserveInventory {
     ReserveInventory { reservation_id: ReservationId::new(reservation_id).unwrap(), expires_in_seconds: None }
 }
 
-pub fn reserved(reservation_id: &str, units: &[(u64, u32)]) -> OrderEvent {
+pub(crate) fn reserved(reservation_id: &str, units: &[(u64, u32)]) -> OrderEvent {
     OrderEvent::InventoryReserved(InventoryReserved {
         reservation_id: ReservationId::new(reservation_id).unwrap(),
         units: units.iter().map(|&(line, quantity)| ReservedUnits { line: number(line), quantity }).collect(),
@@ -123,7 +123,7 @@ pub fn reserved(reservation_id: &str, units: &[(u64, u32)]) -> OrderEvent {
 }
 
 /// Ships every reserved unit.
-pub fn ship(tracking_number: &str) -> ShipOrder {
+pub(crate) fn ship(tracking_number: &str) -> ShipOrder {
     ShipOrder {
         tracking_number: TrackingNumber::new(tracking_number).unwrap(),
         carrier: Carrier::new("UPS").unwrap(),
@@ -131,12 +131,12 @@ pub fn ship(tracking_number: &str) -> ShipOrder {
     }
 }
 
-pub fn ship_units(tracking_number: &str, units: impl Into<Vec<UnitRequest>>) -> ShipOrder {
+pub(crate) fn ship_units(tracking_number: &str, units: impl Into<Vec<UnitRequest>>) -> ShipOrder {
     ShipOrder { units: Some(units.into()), ..ship(tracking_number) }
 }
 
 /// Units as (line, reservation, quantity).
-pub fn shipped(tracking_number: &str, units: &[(u64, &str, u32)]) -> OrderEvent {
+pub(crate) fn shipped(tracking_number: &str, units: &[(u64, &str, u32)]) -> OrderEvent {
     let units = units.iter().map(|&(line, reservation_id, quantity)| ShippedUnits {
         line: number(line),
         reservation_id: ReservationId::new(reservation_id).unwrap(),
@@ -149,15 +149,15 @@ pub fn shipped(tracking_number: &str, units: &[(u64, &str, u32)]) -> OrderEvent 
     })
 }
 
-pub fn of_line(line: u64, quantity: u64) -> UnitRequest {
+pub(crate) fn of_line(line: u64, quantity: u64) -> UnitRequest {
     UnitRequest { selector: UnitSelector::Line(number(line)), quantity: Quantity::new(quantity).unwrap() }
 }
 
-pub fn of_sku(sku: &str, quantity: u64) -> UnitRequest {
+pub(crate) fn of_sku(sku: &str, quantity: u64) -> UnitRequest {
     let selector = UnitSelector::Sku(Sku::new(sku).unwrap());
     UnitRequest { selector, quantity: Quantity::new(quantity).unwrap() }
 }
 
-pub fn number(line: u64) -> LineNumber {
+pub(crate) fn number(line: u64) -> LineNumber {
     LineNumber::new(line).unwrap()
 }

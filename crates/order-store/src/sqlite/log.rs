@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use order_application::{EventContext, NewEvent, Position, StoreError};
+use order_application::{Append, Position, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
@@ -120,34 +120,29 @@ impl Log {
         }
     }
 
-    pub(super) fn begin(&self) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
-        Ok(())
-    }
-
-    /// Adds the events of one append, from `place` on.
-    pub(super) fn insert(
+    /// Adds appends, each at its place, and makes all of them durable, or none.
+    ///
+    /// # Errors
+    /// After one, [`roll_back`](Self::roll_back) is the next thing to do.
+    pub(super) fn write<'a>(
         &mut self,
-        mut place: row::Place<'_>,
-        events: &[NewEvent],
-        context: &EventContext,
+        appends: impl Iterator<Item = (row::Place<'a>, &'a Append)>,
     ) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare_cached(row::INSERT)?;
-        for event in events {
-            row::insert(&mut statement, &place, event, context, &mut self.scratch)?;
-            place.position = place.position.plus(1);
-            place.version = place.version.plus(1);
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        let mut insert = self.connection.prepare_cached(row::INSERT)?;
+        for (mut place, append) in appends {
+            for event in &append.events {
+                row::insert(&mut insert, &place, event, &append.context, &mut self.scratch)?;
+                place.position = place.position.plus(1);
+                place.version = place.version.plus(1);
+            }
         }
-        Ok(())
-    }
-
-    /// Makes everything since [`begin`](Self::begin) durable.
-    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+        drop(insert);
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         Ok(())
     }
 
-    /// Takes back everything since [`begin`](Self::begin), if that is still open.
+    /// Takes back what a failed [`write`](Self::write) has left open.
     pub(super) fn roll_back(&self) -> rusqlite::Result<()> {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;

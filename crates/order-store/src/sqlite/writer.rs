@@ -192,13 +192,10 @@ impl WriterThread {
     }
 
     fn write(&mut self, accepted: &[Accepted]) -> rusqlite::Result<()> {
-        self.log.begin()?;
-        for Accepted { job, first_position, .. } in accepted {
-            let Append { order_id, expected_version, events, context, .. } = &job.append;
-            let place = Place { position: *first_position, version: expected_version.plus(1), order_id };
-            self.log.insert(place, events, context)?;
-        }
-        self.log.commit()
+        self.log.write(accepted.iter().map(|Accepted { job, first_position, .. }| {
+            let Append { order_id, expected_version, .. } = &job.append;
+            (Place { position: *first_position, version: expected_version.plus(1), order_id }, &job.append)
+        }))
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
