@@ -5,6 +5,8 @@
 mod checker;
 mod damage;
 mod drain;
+#[cfg(feature = "full-tests")]
+mod faults;
 mod hang_up;
 mod hostile;
 mod http;

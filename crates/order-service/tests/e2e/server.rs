@@ -93,12 +93,16 @@ impl Program {
     /// Starts it and waits until it serves.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
+        self.try_start().unwrap_or_else(|log| panic!("it does not serve:\n{log}"))
+    }
+
+    /// The same, or the log of one that ends before it serves.
+    pub(crate) fn try_start(self) -> Result<Server, String> {
         let mut server = self.spawn();
-        let line = server.stdout.recv_timeout(PATIENCE);
-        let Ok(line) = line else { panic!("it does not serve:\n{}", server.log()) };
+        let line = server.stdout.recv_timeout(PATIENCE).map_err(|_| server.log())?;
         let port = line.strip_prefix("order-service listening on :").and_then(|port| port.parse().ok());
         server.port = port.unwrap_or_else(|| panic!("not the line that scripts wait for: {line:?}"));
-        server
+        Ok(server)
     }
 
     /// Runs it to its end.
@@ -203,6 +207,12 @@ impl Server {
 /// A server's process. Its number is not given to another before its [`Server`] has waited for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Process(Pid);
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_raw_nonzero().fmt(f)
+    }
+}
 
 impl Process {
     /// `kill -9`

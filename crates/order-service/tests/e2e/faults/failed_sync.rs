@@ -1,0 +1,46 @@
+//! A write or sync that fails is never an acknowledgement, nor is it tried again: the store stops for good, the process
+//! says why and ends.
+
+use super::with_fault;
+use crate::checker::{check, verify};
+use crate::load::under_load;
+use crate::server::Program;
+
+#[track_caller]
+fn assert_stops_for_good(fault: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    Program::serving(directory.path()).start().stop();
+    let mut server = with_fault(fault, directory.path()).start();
+    let (claims, _) = under_load(server.port(), "load", |progress| {
+        let status = server.wait();
+        assert_eq!(status.code(), Some(1), "{fault}: {}", server.log());
+        assert!(progress.acknowledged() > 0, "{fault}: it failed before there was anything to lose");
+        assert!(progress.refused() > 0, "{fault}: whoever waited was not answered");
+    });
+    let log = server.log();
+    assert!(log.contains("the store has stopped for good"), "{fault}: {log}");
+    assert!(log.contains("stopping: the store cannot go on"), "{fault}: {log}");
+    server.assert_no_panic();
+
+    // What was answered 5xx is there as a whole or not at all; the checker knows.
+    let server = Program::serving(directory.path()).start();
+    check(&server, 0, &claims).unwrap();
+    server.stop();
+    verify(directory.path()).unwrap();
+}
+
+#[test]
+fn a_sync_that_fails_stops_the_store() {
+    assert_stops_for_good("fdatasync:error=EIO:when=20+");
+}
+
+/// The next sync would succeed, and mean nothing: the system has forgotten what it could not write.
+#[test]
+fn a_sync_that_fails_once_stops_the_store() {
+    assert_stops_for_good("fdatasync:error=EIO:when=20");
+}
+
+#[test]
+fn a_write_that_fails_stops_the_store() {
+    assert_stops_for_good("pwrite64:error=EIO:when=50+");
+}

@@ -1,0 +1,141 @@
+//! A full disk refuses commands with a 507, goes on reading, and recovers by itself.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::checker::{check, check_list, verify};
+use crate::load::{Claim, under_load};
+use crate::server::{Program, Server, wait_until};
+
+/// Fills the disk under load by `fill`, looks at what the server does meanwhile, and makes space again.
+#[track_caller]
+fn assert_survives<F>(server: &Server, fill: impl FnOnce() -> F, make_space: impl FnOnce(F)) -> Vec<Claim> {
+    let (claims, _) = under_load(server.port(), "load", |progress| {
+        wait_until("there is a load", || (progress.acknowledged() > 200).then_some(()));
+        let full = fill();
+        wait_until("commands are refused", || (progress.refused() > 100).then_some(()));
+        let refused = server.post(
+            "/orders",
+            r#"{"order_id":"full","customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#,
+        );
+        assert_eq!((refused.status, refused.code().as_str()), (507, "storage-full"));
+        for path in [
+            "/health",
+            "/orders",
+            "/orders?limit=1000",
+            "/orders/load-0-0",
+            "/orders/load-0-0/events",
+            "/events",
+        ] {
+            assert_eq!(server.get(path).status, 200, "{path}");
+        }
+        make_space(full);
+        let before = progress.acknowledged();
+        wait_until("commands are taken again", || (progress.acknowledged() > before + 200).then_some(()));
+    });
+    assert_eq!(server.get("/orders/full").status, 404);
+    check(server, 0, &claims).unwrap();
+    check_list(server).unwrap();
+    server.assert_no_panic();
+    claims
+}
+
+/// `strace` while it is attached.
+struct Attached(Child);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Asked, not killed: it lets go of the server first.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn no_space_is_told_and_survived() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Program::serving(directory.path()).start();
+    let process = server.process().to_string();
+    let attach = || {
+        let arguments = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64"];
+        let mut strace = Command::new("strace");
+        strace.args(arguments).args(["-e", "inject=pwrite64:error=ENOSPC", "-p", &process]);
+        Attached(strace.stderr(Stdio::null()).spawn().unwrap())
+    };
+    let claims = assert_survives(&server, attach, drop);
+    server.kill();
+    let server = Program::serving(directory.path()).start();
+    check(&server, 0, &claims).unwrap();
+    server.stop();
+    verify(directory.path()).unwrap();
+}
+
+/// A small file system of the test's own, in a namespace of its own that ends with this.
+struct SmallDisk {
+    holder: Child,
+    directory: PathBuf,
+}
+
+const MOUNT: &str = r#"mount -t tmpfs -o size=16m small "$0" && echo mounted && exec cat"#;
+
+impl SmallDisk {
+    /// `None` where the system does not let its users mount anything.
+    fn mount(at: &Path) -> Option<Self> {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "sh", "-c", MOUNT]).arg(at);
+        unshare.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut disk = Self { holder: unshare.spawn().ok()?, directory: at.to_owned() };
+        let mut line = String::new();
+        BufReader::new(disk.holder.stdout.take()?).read_line(&mut line).ok()?;
+        (line == "mounted\n").then_some(disk)
+    }
+
+    /// A program that sees the disk.
+    fn program(&self, arguments: &[&str]) -> Program {
+        let holder = self.holder.id().to_string();
+        let enter = ["nsenter", "--target", &holder, "--user", "--mount", "--preserve-credentials"];
+        Program::started_by(&enter, arguments).argument("--data-dir", self.directory.join("data"))
+    }
+
+    /// A file on the disk, as it is seen from outside.
+    fn file(&self, name: &str) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
+        root.join(self.directory.strip_prefix("/").unwrap()).join(name)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+#[test]
+fn a_small_disk_that_fills_up_is_told_and_survived() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(directory.path()) else {
+        eprintln!("this system lets nobody mount: the test above stands for this one");
+        return;
+    };
+    let serve = || disk.program(&["serve", "--listen", "127.0.0.1:0"]).start();
+    let server = serve();
+    let filler = disk.file("filler");
+    let fill = || {
+        let mut file = File::create(&filler).unwrap();
+        // To the last byte.
+        let error = std::io::copy(&mut std::io::repeat(0), &mut file).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    };
+    let claims = assert_survives(&server, fill, |()| fs::remove_file(&filler).unwrap());
+    server.kill();
+    let server = serve();
+    check(&server, 0, &claims).unwrap();
+    server.stop();
+    let verified = disk.program(&["verify"]).run();
+    assert_eq!(verified.status, Some(0), "{verified:?}");
+}

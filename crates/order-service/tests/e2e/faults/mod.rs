@@ -1,0 +1,22 @@
+//! System calls that kill, fail, or find the disk full. `strace` plants them in the running binary; it counts calls in
+//! each thread by itself.
+
+mod failed_sync;
+mod full_disk;
+mod kill_at_system_call;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use crate::server::Program;
+
+/// Serves a data directory with a fault planted, such as `fdatasync:error=EIO:when=3+`.
+fn with_fault(fault: &str, directory: &Path) -> Program {
+    let calls = fault.split(':').next().unwrap_or(fault);
+    let (trace, inject) = (format!("trace={calls}"), format!("inject={fault}"));
+    // -D: strace stands aside, and the server is our own child, with its own exit status.
+    let prefix =
+        ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", "signal=none", "-e", &inject];
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir"].map(OsStr::new);
+    Program::started_by(&prefix, arguments.into_iter().chain([directory.as_os_str()]))
+}
