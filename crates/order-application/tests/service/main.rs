@@ -1,5 +1,5 @@
 //! The use cases against a real store. Two services on one store stand for two instances of the program.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod commands;
 mod instances;

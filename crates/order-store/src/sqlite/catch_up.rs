@@ -16,6 +16,8 @@ use super::views::{Views, ViewsError};
 
 /// Events that are read at a time.
 const PAGE: PageLimit = PageLimit::events(2_000);
+/// A longer way than a crash leaves is worth a line in the log.
+const EVENTS_WORTH_TELLING: u64 = 200_000;
 /// Lines of the orders that are kept to spare replays; then all are forgotten.
 const MAX_KEPT_LINES: usize = 200_000;
 
@@ -31,7 +33,7 @@ pub(super) struct CaughtUp {
 pub(super) fn run(log: &Log, views: Views, limits: &SqliteLimits) -> Result<CaughtUp, OpenError> {
     let head = log.head()?;
     let behind = head.0 - views.position().0;
-    if behind > limits.view_batch_orders as u64 {
+    if behind > EVENTS_WORTH_TELLING {
         tracing::info!(events = behind, "bringing the views up to the log");
     }
     let readers = Readers::new(log.path().to_owned(), views.path().to_owned(), views.hash_seed());
@@ -44,7 +46,7 @@ pub(super) fn run(log: &Log, views: Views, limits: &SqliteLimits) -> Result<Caug
             catch_up.add(event)?;
             position = event.position;
         }
-        if catch_up.overlay.active_orders() >= limits.view_batch_orders {
+        if catch_up.overlay.active_bytes() >= limits.view_batch_bytes {
             catch_up.flush()?;
         }
     }

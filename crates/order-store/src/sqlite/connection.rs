@@ -90,8 +90,7 @@ impl DirectoryLock {
             Some(_) | None => Path::new("."),
         };
         if !directory.is_dir() {
-            std::fs::create_dir_all(directory).map_err(OpenError::io(directory))?;
-            sync_directory(directory.parent());
+            create_durably(directory).map_err(OpenError::io(directory))?;
         }
         let path = log_path.with_extension("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -104,13 +103,27 @@ impl DirectoryLock {
     }
 }
 
-/// Makes a new directory's name durable, where the system lets directories be synced.
-fn sync_directory(directory: Option<&Path>) {
-    if let Some(directory) = directory.filter(|directory| !directory.as_os_str().is_empty())
-        && let Ok(directory) = File::open(directory)
-    {
-        let _ = directory.sync_all();
+/// Creates a directory and those above it that are missing, and makes their names durable, where the system lets
+/// directories be synced.
+fn create_durably(directory: &Path) -> io::Result<()> {
+    let parent = match directory.parent() {
+        None => return Ok(()),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    if !parent.is_dir() {
+        create_durably(parent)?;
     }
+    match std::fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !directory.is_dir() => {
+            return Err(error);
+        }
+        Ok(()) | Err(_) => {}
+    }
+    if let Ok(parent) = File::open(parent) {
+        let _ = parent.sync_all();
+    }
+    Ok(())
 }
 
 /// How a connection uses its file.
@@ -146,6 +159,8 @@ impl Settings {
         // Checkpoints are made where they do not stand in a command's way.
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // Only Apple's systems know it; their fsync alone leaves data in the drive's cache.
+        connection.pragma_update(None, "fullfsync", true)?;
         connection.pragma_update(None, "synchronous", self.synchronous)
     }
 }

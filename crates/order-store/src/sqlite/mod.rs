@@ -51,10 +51,11 @@ pub struct SqliteLimits {
     pub queued_appends: usize,
     /// Most bytes of event data that wait for the writer.
     pub queued_bytes: usize,
-    /// Changed orders in the overlay that start a write to the views.
-    pub view_batch_orders: usize,
-    /// Most changed orders in the overlay beyond those that are being written; then commands are shed.
-    pub overlay_orders: usize,
+    /// Bytes of changes in the overlay, about, that start a write to the views. The more orders are written together, the
+    /// more of them share a page of the index.
+    pub view_batch_bytes: usize,
+    /// Most bytes of changes in the overlay, about, beyond those that are being written; then commands are shed.
+    pub overlay_bytes: usize,
     /// Pages in the log's write-ahead log that make the writer finish a checkpoint.
     pub wal_pages: u64,
 }
@@ -64,8 +65,8 @@ impl Default for SqliteLimits {
         Self {
             queued_appends: 8_192,
             queued_bytes: 16 * 1024 * 1024,
-            view_batch_orders: 50_000,
-            overlay_orders: 150_000,
+            view_batch_bytes: 20 * 1024 * 1024,
+            overlay_bytes: 60 * 1024 * 1024,
             wal_pages: 8_192,
         }
     }

@@ -35,9 +35,16 @@ pub(super) struct Change {
 pub(super) struct Generation {
     keys: HashMap<OrderId, OrderKey>,
     changes: BTreeMap<OrderKey, Change>,
+    /// What it takes, about.
+    bytes: usize,
     /// The last event in it.
     pub(super) last: Option<(Position, Uuid)>,
 }
+
+/// What a changed order takes beside the texts of its view: entries of two maps and the heads of four allocations.
+const BYTES_PER_ORDER: usize = 320;
+/// What the position of one more event takes.
+const BYTES_PER_POSITION: usize = size_of::<(Version, Position)>();
 
 /// Events of one order that follow on each other, in the log since just now.
 pub(super) struct Appended {
@@ -162,9 +169,9 @@ impl Overlay {
         self.read().flushed
     }
 
-    /// Changed orders that nobody is writing to the views yet.
-    pub(super) fn active_orders(&self) -> usize {
-        self.read().active.changes.len()
+    /// What the changes take that nobody is writing to the views yet, in bytes, about.
+    pub(super) fn active_bytes(&self) -> usize {
+        self.read().active.bytes
     }
 
     /// Begins to flush the active generation: it is the caller's to write, and readers still see it. `None` when nothing
@@ -232,6 +239,7 @@ impl Generation {
             (Version(version), position)
         });
         let events = last_version.0 - appended.first_version.0;
+        self.bytes += (events as usize + 1) * BYTES_PER_POSITION;
         self.last = Some((appended.first_position.plus(events), appended.last_event_id));
         // The first event's position is the key, and needs no entry.
         let new = new.filter(|(version, _)| version.0 > 1);
@@ -242,6 +250,9 @@ impl Generation {
             }
             None => {
                 self.keys.insert(appended.summary.order_id.clone(), appended.key);
+                self.bytes += BYTES_PER_ORDER
+                    + appended.summary.order_id.as_str().len()
+                    + appended.summary.customer_id.as_str().len();
                 let positions = new.collect();
                 self.changes.insert(appended.key, Change { summary: appended.summary, positions });
             }

@@ -37,9 +37,9 @@ struct Wanted {
 }
 
 impl FlushSignal {
-    /// Wakes the view writer when enough orders have changed for a batch.
+    /// Wakes the view writer when enough has changed for a batch.
     pub(super) fn after_commit(&self, shared: &Shared) {
-        if shared.overlay.active_orders() >= shared.limits.view_batch_orders {
+        if shared.overlay.active_bytes() >= shared.limits.view_batch_bytes {
             self.wanted().flush = true;
             self.0.changed.notify_one();
         }

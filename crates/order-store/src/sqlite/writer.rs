@@ -67,7 +67,7 @@ impl Writer {
         &self,
         append: Append,
     ) -> Result<oneshot::Receiver<Result<Position, AppendError>>, StoreError> {
-        if self.shared.overlay.active_orders() >= self.shared.limits.overlay_orders {
+        if self.shared.overlay.active_bytes() >= self.shared.limits.overlay_bytes {
             return Err(StoreError::Overloaded);
         }
         let (done, outcome) = oneshot::channel();

@@ -11,8 +11,8 @@ use crate::contract::{Fixture, contract_suite};
 pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
     queued_appends: 8_192,
     queued_bytes: 16 * 1024 * 1024,
-    view_batch_orders: 7,
-    overlay_orders: 150_000,
+    view_batch_bytes: 2_500,
+    overlay_bytes: 60 * 1024 * 1024,
     wal_pages: 64,
 };
 
