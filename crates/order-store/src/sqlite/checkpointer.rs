@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::Shared;
 use super::connection::{OpenError, Settings, open_writer};
-use super::writer::is_full;
+use super::space::is_exhausted;
 
 /// Bytes, about, in the write-ahead log that are worth a copy.
 const BYTES_PER_COPY: usize = 8 * 1024 * 1024;
@@ -81,7 +81,8 @@ impl Checkpointer {
         let connection = open_writer(log_path, &settings).map_err(OpenError::sqlite(log_path))?;
         let signal = CheckpointSignal(Arc::default());
         let thread_signal = signal.clone();
-        let run = move || run(&shared, &connection, &thread_signal);
+        let path = log_path.to_owned();
+        let run = move || run(&shared, &connection, &path, &thread_signal);
         let handle = std::thread::Builder::new().name("checkpointer".to_owned()).spawn(run);
         let handle = handle.map_err(OpenError::io(log_path))?;
         Ok(Self { signal, thread: Mutex::new(Some(handle)) })
@@ -101,7 +102,7 @@ impl Checkpointer {
     }
 }
 
-fn run(shared: &Shared, connection: &Connection, signal: &CheckpointSignal) {
+fn run(shared: &Shared, connection: &Connection, log_path: &Path, signal: &CheckpointSignal) {
     while signal.wait() {
         // Answers with (busy, pages in the write-ahead log, pages copied).
         let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get::<_, i64>(1));
@@ -111,7 +112,9 @@ fn run(shared: &Shared, connection: &Connection, signal: &CheckpointSignal) {
             }
             Ok(_) => {}
             // Nothing is lost: the write-ahead log has it, and commits answer for the full disk.
-            Err(error) if is_full(&error) => tracing::warn!("no space left to copy the write-ahead log"),
+            Err(error) if is_exhausted(&error, log_path) => {
+                tracing::warn!("no space left to copy the write-ahead log")
+            }
             Err(error) => shared.health.stop(format!("checkpoint of the log: {error}")),
         }
     }

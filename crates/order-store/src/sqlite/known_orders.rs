@@ -82,7 +82,7 @@ fn fill(shared: &Shared, stop: &AtomicBool) {
     shared.overlay.for_each_order(&mut |order_id| known.add(order_id));
     let mut after = None;
     while !stop.load(Ordering::Relaxed) {
-        match shared.readers.index_page(after, PAGE_ENTRIES) {
+        match shared.readers.index_page(&shared.overlay, after, PAGE_ENTRIES) {
             Ok(page) => {
                 for (hash, _) in &page {
                     known.filter.insert_hash(hash.cast_unsigned());

@@ -22,6 +22,11 @@ pub(super) struct OrderHead {
     pub(super) version: Version,
 }
 
+/// Counts the generations that have gone to the views. Whoever does not find an order in the overlay finds it in a snapshot of the
+/// views that was taken after so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FlushCount(u64);
+
 /// What changed of one order since the generation began.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
@@ -60,17 +65,20 @@ pub(super) struct Overlay {
     generations: RwLock<Generations>,
 }
 
-#[derive(Default)]
 struct Generations {
     active: Generation,
     flushing: Option<Arc<Generation>>,
-    /// How many generations have gone to the views.
-    flushed: u64,
+    flushed: FlushCount,
 }
+
+/// Where an order stands, and where its recent events are.
+type RecentStream = (OrderHead, Vec<(Version, Position)>);
 
 impl Overlay {
     pub(super) fn new() -> Self {
-        Self { generations: RwLock::default() }
+        let generations =
+            Generations { active: Generation::default(), flushing: None, flushed: FlushCount(0) };
+        Self { generations: RwLock::new(generations) }
     }
 
     /// Adds what was just committed.
@@ -81,9 +89,10 @@ impl Overlay {
         }
     }
 
-    /// Where an order stands, if it changed lately.
-    pub(super) fn head(&self, order_id: &OrderId) -> Option<OrderHead> {
-        self.read().head(order_id)
+    /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
+    pub(super) fn head(&self, order_id: &OrderId) -> Result<OrderHead, FlushCount> {
+        let generations = self.read();
+        generations.head(order_id).ok_or(generations.flushed)
     }
 
     /// The same for many, at one moment.
@@ -91,11 +100,12 @@ impl Overlay {
         &self,
         order_ids: impl Iterator<Item = &'a OrderId>,
         visit: &mut dyn FnMut(&'a OrderId, Option<OrderHead>),
-    ) {
+    ) -> FlushCount {
         let generations = self.read();
         for order_id in order_ids {
             visit(order_id, generations.head(order_id));
         }
+        generations.flushed
     }
 
     /// Every order that changed lately.
@@ -107,14 +117,17 @@ impl Overlay {
     }
 
     /// An order's view, if it changed lately.
-    pub(super) fn summary(&self, order_id: &OrderId) -> Option<OrderSummary> {
-        self.read().newest(order_id).map(|(_, change)| change.summary.clone())
+    pub(super) fn summary(&self, order_id: &OrderId) -> Result<OrderSummary, FlushCount> {
+        let generations = self.read();
+        let newest = generations.newest(order_id);
+        newest.map(|(_, change)| change.summary.clone()).ok_or(generations.flushed)
     }
 
-    /// Where an order stands and the positions of its recent events after the first, ascending, if it changed lately.
-    pub(super) fn stream(&self, order_id: &OrderId) -> Option<(OrderHead, Vec<(Version, Position)>)> {
+    /// Where an order stands and the positions of its recent events after the first, ascending; none if it did not change
+    /// lately. The views know the rest, after so many flushes.
+    pub(super) fn stream(&self, order_id: &OrderId) -> (Option<RecentStream>, FlushCount) {
         let generations = self.read();
-        let (key, newest) = generations.newest(order_id)?;
+        let Some((key, newest)) = generations.newest(order_id) else { return (None, generations.flushed) };
         let mut positions = Vec::new();
         if let Some(flushing) = &generations.flushing
             && let Some(change) = flushing.changes.get(&key)
@@ -124,7 +137,8 @@ impl Overlay {
         if let Some(change) = generations.active.changes.get(&key) {
             positions.extend_from_slice(&change.positions);
         }
-        Some((OrderHead { key, version: newest.summary.version }, positions))
+        let head = OrderHead { key, version: newest.summary.version };
+        (Some((head, positions)), generations.flushed)
     }
 
     /// Replaces rows of a list by newer ones, and adds orders that come after them, up to `limit`.
@@ -138,7 +152,7 @@ impl Overlay {
         after: OrderKey,
         complete: bool,
         limit: usize,
-    ) -> u64 {
+    ) -> FlushCount {
         let generations = self.read();
         for (key, summary) in rows.iter_mut() {
             if let Some(change) = generations.newest_by_key(*key) {
@@ -165,7 +179,7 @@ impl Overlay {
     }
 
     /// How many generations have gone to the views.
-    pub(super) fn flushed(&self) -> u64 {
+    pub(super) fn flushed(&self) -> FlushCount {
         self.read().flushed
     }
 
@@ -188,13 +202,22 @@ impl Overlay {
     }
 
     /// Lets the flushing generation go: the views have it.
-    pub(super) fn end_flush(&self) {
+    pub(super) fn end_flush(&self) -> FlushCount {
         let mut generations = self.write();
         let done = generations.flushing.take();
-        generations.flushed += 1;
+        generations.flushed.0 += 1;
+        let flushed = generations.flushed;
         // Freeing tens of thousands of entries takes a while: not under the lock.
         drop(generations);
         drop(done);
+        flushed
+    }
+
+    /// Counts on without a flush, so that readers take new snapshots.
+    pub(super) fn renew_snapshots(&self) -> FlushCount {
+        let mut generations = self.write();
+        generations.flushed.0 += 1;
+        generations.flushed
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Generations> {

@@ -1,15 +1,14 @@
 //! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::connection::{open_reader, read_error};
 use super::known_orders::KnownOrders;
-use super::overlay::{OrderHead, OrderKey, Overlay};
+use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
+use super::pool::{Pool, Snapshots};
 use super::row;
 use super::views::{hash_order_id, read_summary, summary_columns};
 
@@ -46,14 +45,13 @@ const MAX_LIST_READS: usize = 16;
 /// Connections for reading both files.
 pub(super) struct Readers {
     log: Pool,
-    views: Pool,
+    views: Snapshots,
     hash_seed: u64,
 }
 
 impl Readers {
     pub(super) fn new(log_path: PathBuf, views_path: PathBuf, hash_seed: u64) -> Self {
-        let log = Pool::new(log_path, 1024);
-        Self { log, views: Pool::new(views_path, 4 * 1024), hash_seed }
+        Self { log: Pool::new(log_path, 1024), views: Snapshots::new(views_path), hash_seed }
     }
 
     /// Where an order stands now.
@@ -62,18 +60,21 @@ impl Readers {
         overlay: &Overlay,
         order_id: &OrderId,
     ) -> Result<Option<OrderHead>, StoreError> {
-        if let Some(head) = overlay.head(order_id) {
-            return Ok(Some(head));
+        match overlay.head(order_id) {
+            Ok(head) => Ok(Some(head)),
+            Err(flushed) => self.head_in_views(order_id, flushed),
         }
-        self.head_in_views(order_id)
     }
 
-    fn head_in_views(&self, order_id: &OrderId) -> Result<Option<OrderHead>, StoreError> {
-        self.views.with(|views| select_head(views, order_id, self.hash_seed))
+    fn head_in_views(
+        &self,
+        order_id: &OrderId,
+        flushed: FlushCount,
+    ) -> Result<Option<OrderHead>, StoreError> {
+        self.views.with(flushed, |views| select_head(views, order_id, self.hash_seed))
     }
 
-    /// Where each of these orders stands, in their order: one snapshot for all that are neither in the overlay nor surely
-    /// new, since to begin and end one costs more than a look-up.
+    /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up.
     pub(super) fn order_heads<'a>(
         &self,
         overlay: &Overlay,
@@ -82,7 +83,7 @@ impl Readers {
     ) -> Result<Vec<Option<OrderHead>>, StoreError> {
         let mut heads = Vec::new();
         let mut unsure = Vec::new();
-        overlay.heads(order_ids, &mut |order_id, head| {
+        let flushed = overlay.heads(order_ids, &mut |order_id, head| {
             if head.is_none() && !known.is_surely_new(order_id) {
                 unsure.push((heads.len(), order_id));
             }
@@ -91,12 +92,10 @@ impl Readers {
         if unsure.is_empty() {
             return Ok(heads);
         }
-        self.views.with(|views| {
-            views.prepare_cached("BEGIN")?.execute(())?;
+        self.views.with(flushed, |views| {
             for (index, order_id) in unsure {
                 heads[index] = select_head(views, order_id, self.hash_seed)?;
             }
-            views.prepare_cached("COMMIT")?.execute(())?;
             Ok(())
         })?;
         Ok(heads)
@@ -107,11 +106,12 @@ impl Readers {
         overlay: &Overlay,
         order_id: &OrderId,
     ) -> Result<Option<OrderSummary>, StoreError> {
-        if let Some(summary) = overlay.summary(order_id) {
-            return Ok(Some(summary));
-        }
+        let flushed = match overlay.summary(order_id) {
+            Ok(summary) => return Ok(Some(summary)),
+            Err(flushed) => flushed,
+        };
         let hash = hash_order_id(order_id, self.hash_seed);
-        let row = self.views.with(|views| {
+        let row = self.views.with(flushed, |views| {
             views
                 .prepare_cached(SUMMARY)?
                 .query_row(params![hash, order_id.as_str()], read_summary)
@@ -128,7 +128,7 @@ impl Readers {
     ) -> Result<Vec<ListedOrder>, StoreError> {
         for _ in 0..MAX_LIST_READS {
             let flushed_before = overlay.flushed();
-            let mut rows: Vec<(OrderKey, OrderSummary)> = self.views.with(|views| {
+            let mut rows: Vec<(OrderKey, OrderSummary)> = self.views.with(flushed_before, |views| {
                 let mut statement = views.prepare_cached(LIST)?;
                 statement.query_map(params![after.0, limit], read_summary)?.collect()
             })?;
@@ -149,9 +149,10 @@ impl Readers {
         after: Version,
         limit: usize,
     ) -> Result<Vec<(Version, Position)>, StoreError> {
-        let (head, recent) = match overlay.stream(order_id) {
+        let (recent, flushed) = overlay.stream(order_id);
+        let (head, recent) = match recent {
             Some(stream) => stream,
-            None => match self.head_in_views(order_id)? {
+            None => match self.head_in_views(order_id, flushed)? {
                 Some(head) => (head, Vec::new()),
                 None => return Ok(Vec::new()),
             },
@@ -163,7 +164,7 @@ impl Readers {
         let first_recent = recent.first().map_or(head.version.plus(1), |(version, _)| *version);
         let next = after.0.max(1) + 1;
         if next < first_recent.0 && next <= head.version.0 {
-            self.views.with(|views| {
+            self.views.with(flushed, |views| {
                 let mut statement = views.prepare_cached(POSITIONS)?;
                 let mut rows = statement.query(params![head.key, next - 1, limit])?;
                 while let Some(row) = rows.next()? {
@@ -252,18 +253,24 @@ impl Readers {
     /// Entries of the index of orders, as (hash, key), after one of them.
     pub(super) fn index_page(
         &self,
+        overlay: &Overlay,
         after: Option<(i64, OrderKey)>,
         limit: usize,
     ) -> Result<Vec<(i64, OrderKey)>, StoreError> {
         let (hash, key) = after.unwrap_or((i64::MIN, 0));
-        self.views.with(|views| {
+        self.views.with(overlay.flushed(), |views| {
             let mut statement = views.prepare_cached(INDEX_PAGE)?;
             statement.query_map(params![hash, key, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
         })
     }
 
+    /// Lets go of snapshots that are older than so many flushes, so that the views' write-ahead log can start anew.
+    pub(super) fn end_snapshots_before(&self, flushed: FlushCount) -> Result<(), StoreError> {
+        self.views.end_before(flushed)
+    }
+
     pub(super) fn views_path(&self) -> &Path {
-        &self.views.path
+        self.views.path()
     }
 
     /// Closes the idle connections.
@@ -303,43 +310,4 @@ fn check_contiguous(
         return Ok(());
     }
     Err(StoreError::Corrupt(format!("the index of order {order_id} lacks versions after {after}")))
-}
-
-/// Idle connections to one file. There are as many as threads read at once, which the runtime bounds.
-struct Pool {
-    path: PathBuf,
-    cache_kib: u32,
-    idle: Mutex<Vec<Connection>>,
-}
-
-/// Connections that are kept for the next reader.
-const MAX_IDLE_CONNECTIONS: usize = 8;
-
-impl Pool {
-    fn new(path: PathBuf, cache_kib: u32) -> Self {
-        Self { path, cache_kib, idle: Mutex::default() }
-    }
-
-    fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => open_reader(&self.path, self.cache_kib).map_err(|e| read_error(&e))?,
-        };
-        // A connection whose read failed is not kept.
-        let answer = read(&connection).map_err(|e| read_error(&e))?;
-        let mut idle = self.idle();
-        if idle.len() < MAX_IDLE_CONNECTIONS {
-            idle.push(connection);
-        }
-        Ok(answer)
-    }
-
-    fn close(&self) {
-        self.idle().clear();
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Shared;
 use super::connection::OpenError;
-use super::overlay::Generation;
+use super::overlay::FlushCount;
+use super::space::{index_cannot_grow, is_exhausted};
 use super::views::{Views, ViewsError};
-use super::writer::is_full;
 
 /// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
 const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
@@ -105,9 +105,11 @@ impl ViewWriterThread {
     fn flush(&mut self) -> bool {
         let Some(generation) = self.shared.overlay.begin_flush() else { return true };
         loop {
-            match self.write(&generation) {
+            match self.views.write(&generation) {
                 Ok(()) => break,
-                Err(ViewsError::Sqlite(error)) if is_full(&error) => {
+                Err(ViewsError::Sqlite(error))
+                    if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
+                {
                     tracing::warn!("no space left to write the views; trying again");
                     if !self.signal.wait(FULL_DISK_DELAY) {
                         // The log has everything: the next start catches up.
@@ -120,13 +122,27 @@ impl ViewWriterThread {
                 }
             }
         }
-        self.shared.overlay.end_flush();
+        let flushed = self.shared.overlay.end_flush();
+        if let Err(error) = self.checkpoint(flushed) {
+            self.shared.health.stop(format!("checkpoint of the views: {error}"));
+            return false;
+        }
         true
     }
 
-    fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
-        self.views.write(generation)?;
-        self.views.checkpoint()?;
-        Ok(())
+    /// Copies the write-ahead log into the file, so that the next generation starts it anew. A snapshot from before the flush
+    /// would keep it from being copied, and one from before the copy from being started anew.
+    fn checkpoint(&self, flushed: FlushCount) -> Result<(), String> {
+        let end_snapshots =
+            |before| self.shared.readers.end_snapshots_before(before).map_err(|e| e.to_string());
+        end_snapshots(flushed)?;
+        match self.views.checkpoint() {
+            Err(error) if is_exhausted(&error, self.views.path()) => {
+                tracing::warn!("no space left to copy the views' write-ahead log");
+            }
+            Err(error) => return Err(error.to_string()),
+            Ok(()) => {}
+        }
+        end_snapshots(self.shared.overlay.renew_snapshots())
     }
 }

@@ -13,7 +13,6 @@ use order_application::{
     Append, AppendError, Committed, EventBus, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
-use rusqlite::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
@@ -23,6 +22,7 @@ use super::log::Log;
 use super::overlay::{Appended, OrderHead};
 use super::queue::{Job, Queue};
 use super::row::Place;
+use super::space::{index_cannot_grow, is_exhausted};
 use super::view_writer::FlushSignal;
 
 /// The writer's thread, and the way to it.
@@ -130,7 +130,7 @@ impl WriterThread {
             let _ = self.answers.send(answers);
             if self.checkpoint.must_finish()
                 && let Err(error) = self.log.finish_checkpoint()
-                && !is_full(&error)
+                && !is_exhausted(&error, self.log.path())
             {
                 self.shared.health.stop(format!("checkpoint of the log: {error}"));
             }
@@ -241,8 +241,11 @@ impl WriterThread {
             self.shared.health.stop(why.clone());
             return StoreError::OutcomeUnknown(why);
         }
-        if is_full(error) || (is_io_error(error) && no_space_left(self.log.path())) {
+        if is_exhausted(error, self.log.path()) {
             return StoreError::StorageFull;
+        }
+        if index_cannot_grow(error) {
+            return StoreError::OutcomeUnknown("no space left for the write-ahead log's index".to_owned());
         }
         // After a failed write or fsync nobody knows what is on the disk. Trying again might succeed and be a lie.
         let why = format!("writing {}: {error}", self.log.path().display());
@@ -267,21 +270,4 @@ fn record(append: &Append, first_position: Position, committed: &mut Vec<Recorde
             context: append.context.clone(),
         });
     }
-}
-
-pub(super) fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-}
-
-fn is_io_error(error: &rusqlite::Error) -> bool {
-    let extended = error.sqlite_error().map(|error| error.extended_code);
-    extended == Some(rusqlite::ffi::SQLITE_IOERR_WRITE)
-}
-
-/// SQLite tells a full disk from other failed writes, but not an exhausted quota. A write of our own does.
-fn no_space_left(log_path: &std::path::Path) -> bool {
-    let probe = log_path.with_extension("probe");
-    let outcome = std::fs::write(&probe, [0; 8192]);
-    let _ = std::fs::remove_file(&probe);
-    matches!(outcome, Err(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
 }

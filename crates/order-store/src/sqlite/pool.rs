@@ -1,0 +1,144 @@
+//! Idle connections for readers. There are as many as threads read at once, which the runtime bounds.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use order_application::StoreError;
+use rusqlite::Connection;
+
+use super::connection::{open_reader, read_error};
+use super::overlay::FlushCount;
+
+/// Connections that are kept for the next reader.
+const MAX_IDLE: usize = 6;
+/// Page cache of one connection to the views: enough for the upper levels of their indexes at a hundred million orders.
+const VIEWS_CACHE_KIB: u32 = 10 * 1024;
+
+/// Connections to a file, each read in a transaction of its own.
+pub(super) struct Pool {
+    path: PathBuf,
+    cache_kib: u32,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Pool {
+    pub(super) fn new(path: PathBuf, cache_kib: u32) -> Self {
+        Self { path, cache_kib, idle: Mutex::default() }
+    }
+
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let idle = lock(&self.idle).pop();
+        let read = || {
+            let connection = idle.map_or_else(|| open_reader(&self.path, self.cache_kib), Ok)?;
+            let answer = read(&connection)?;
+            Ok((answer, connection))
+        };
+        // A connection whose read failed is not kept.
+        let (answer, connection) = read().map_err(|e: rusqlite::Error| read_error(&e))?;
+        keep(&mut lock(&self.idle), connection);
+        Ok(answer)
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.idle).clear();
+    }
+}
+
+/// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
+/// two locks on the file, which is a third of a look-up.
+pub(super) struct Snapshots {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    idle: Vec<Snapshot>,
+    /// Snapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
+    oldest: Option<FlushCount>,
+}
+
+struct Snapshot {
+    connection: Connection,
+    /// The flushes that had ended when its transaction began; `None`: it has none.
+    taken_after: Option<FlushCount>,
+}
+
+impl Snapshots {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, state: Mutex::new(State { idle: Vec::new(), oldest: None }) }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads from a snapshot that was taken after so many flushes, or more.
+    pub(super) fn with<T>(
+        &self,
+        flushed: FlushCount,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let idle = lock(&self.state).idle.pop();
+        let read = || {
+            let mut snapshot = match idle {
+                Some(snapshot) => snapshot,
+                None => Snapshot { connection: open_reader(&self.path, VIEWS_CACHE_KIB)?, taken_after: None },
+            };
+            if snapshot.taken_after.is_none_or(|taken_after| taken_after < flushed) {
+                snapshot.end()?;
+                // The transaction takes its snapshot at its first read, which is later than the count.
+                snapshot.connection.prepare_cached("BEGIN")?.execute(())?;
+                snapshot.taken_after = Some(flushed);
+            }
+            let answer = read(&snapshot.connection)?;
+            let mut state = lock(&self.state);
+            if snapshot.taken_after < state.oldest {
+                drop(state);
+                snapshot.end()?;
+                state = lock(&self.state);
+            }
+            keep(&mut state.idle, snapshot);
+            Ok(answer)
+        };
+        // A connection whose read failed is not kept.
+        read().map_err(|e: rusqlite::Error| read_error(&e))
+    }
+
+    /// Ends the idle snapshots that were taken before; those in use end when they come back.
+    pub(super) fn end_before(&self, flushed: FlushCount) -> Result<(), StoreError> {
+        let mut state = lock(&self.state);
+        state.oldest = Some(flushed);
+        for snapshot in &mut state.idle {
+            if snapshot.taken_after < Some(flushed) {
+                snapshot.end().map_err(|e| read_error(&e))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.state).idle.clear();
+    }
+}
+
+impl Snapshot {
+    fn end(&mut self) -> rusqlite::Result<()> {
+        if self.taken_after.take().is_some() {
+            self.connection.prepare_cached("COMMIT")?.execute(())?;
+        }
+        Ok(())
+    }
+}
+
+fn keep<T>(idle: &mut Vec<T>, connection: T) {
+    if idle.len() < MAX_IDLE {
+        idle.push(connection);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
