@@ -18,7 +18,10 @@ fn assert_stops_for_good(fault: &str) {
         assert!(progress.refused() > 0, "{fault}: whoever waited was not answered");
     });
     let log = server.log();
-    assert!(log.contains("the store has stopped for good"), "{fault}: {log}");
+    let why = format!("writing {}: ", directory.path().join("orders.db").display());
+    let stopped =
+        log.lines().find(|line| line.contains("the store has stopped for good")).unwrap_or_default();
+    assert!(stopped.contains(&why), "{fault}: {log}");
     assert!(log.contains("stopping: the store cannot go on"), "{fault}: {log}");
     server.assert_no_panic();
 
