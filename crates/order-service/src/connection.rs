@@ -85,6 +85,8 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(idle_timeout).max_header_size(MAX_HEAD_BYTES);
+    // Answers are small: to copy head and body together costs less than to have the kernel gather them.
+    builder.writev(false);
     let io = ExplainRefusals { stream: TokioIo::new(stream), written: 0, answer: None };
     let mut connection = builder.serve_connection(io, service);
     let outcome = tokio::select! {
@@ -199,20 +201,5 @@ impl Write for ExplainRefusals {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if slices.first().is_some_and(|first| Self::is_bare_refusal(first)) {
-            return self.poll_explain(cx, slices.iter().map(|slice| slice.len()).sum());
-        }
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }
