@@ -9,21 +9,27 @@ use rusqlite::Connection;
 use super::connection::{open_reader, read_error};
 use super::overlay::FlushCount;
 
-/// Connections that are kept for the next reader.
-const MAX_IDLE: usize = 6;
-/// Page cache of one connection to the views: enough for the upper levels of their indexes at a hundred million orders.
-const VIEWS_CACHE_KIB: u32 = 10 * 1024;
+/// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
+/// the rest decides how many look-ups need the system's cache.
+const VIEWS_CACHES_KIB: usize = 80 * 1024;
+/// Page cache of one connection to the log, whose pages hardly ever are read twice.
+const LOG_CACHE_KIB: u32 = 1024;
 
-/// Connections to a file, each read in a transaction of its own.
+/// Connections that are kept for the next reader: one for each thread that looks up, and some for scans.
+fn max_idle() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) + 2
+}
+
+/// Connections to the log, each read in a transaction of its own.
 pub(super) struct Pool {
     path: PathBuf,
-    cache_kib: u32,
     idle: Mutex<Vec<Connection>>,
+    max_idle: usize,
 }
 
 impl Pool {
-    pub(super) fn new(path: PathBuf, cache_kib: u32) -> Self {
-        Self { path, cache_kib, idle: Mutex::default() }
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::default(), max_idle: max_idle() }
     }
 
     pub(super) fn with<T>(
@@ -32,13 +38,13 @@ impl Pool {
     ) -> Result<T, StoreError> {
         let idle = lock(&self.idle).pop();
         let read = || {
-            let connection = idle.map_or_else(|| open_reader(&self.path, self.cache_kib), Ok)?;
+            let connection = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok)?;
             let answer = read(&connection)?;
             Ok((answer, connection))
         };
         // A connection whose read failed is not kept.
         let (answer, connection) = read().map_err(|e: rusqlite::Error| read_error(&e))?;
-        keep(&mut lock(&self.idle), connection);
+        keep(&mut lock(&self.idle), connection, self.max_idle);
         Ok(answer)
     }
 
@@ -52,6 +58,7 @@ impl Pool {
 pub(super) struct Snapshots {
     path: PathBuf,
     state: Mutex<State>,
+    max_idle: usize,
 }
 
 struct State {
@@ -68,11 +75,15 @@ struct Snapshot {
 
 impl Snapshots {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::new(State { idle: Vec::new(), oldest: None }) }
+        Self { path, state: Mutex::new(State { idle: Vec::new(), oldest: None }), max_idle: max_idle() }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn cache_kib(&self) -> u32 {
+        (VIEWS_CACHES_KIB / self.max_idle) as u32
     }
 
     /// Reads from a snapshot that was taken after so many flushes, or more.
@@ -85,7 +96,9 @@ impl Snapshots {
         let read = || {
             let mut snapshot = match idle {
                 Some(snapshot) => snapshot,
-                None => Snapshot { connection: open_reader(&self.path, VIEWS_CACHE_KIB)?, taken_after: None },
+                None => {
+                    Snapshot { connection: open_reader(&self.path, self.cache_kib())?, taken_after: None }
+                }
             };
             if snapshot.taken_after.is_none_or(|taken_after| taken_after < flushed) {
                 snapshot.end()?;
@@ -100,7 +113,7 @@ impl Snapshots {
                 snapshot.end()?;
                 state = lock(&self.state);
             }
-            keep(&mut state.idle, snapshot);
+            keep(&mut state.idle, snapshot, self.max_idle);
             Ok(answer)
         };
         // A connection whose read failed is not kept.
@@ -133,8 +146,8 @@ impl Snapshot {
     }
 }
 
-fn keep<T>(idle: &mut Vec<T>, connection: T) {
-    if idle.len() < MAX_IDLE {
+fn keep<T>(idle: &mut Vec<T>, connection: T, max_idle: usize) {
+    if idle.len() < max_idle {
         idle.push(connection);
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(log_path: PathBuf, views_path: PathBuf, hash_seed: u64) -> Self {
-        Self { log: Pool::new(log_path, 1024), views: Snapshots::new(views_path), hash_seed }
+        Self { log: Pool::new(log_path), views: Snapshots::new(views_path), hash_seed }
     }
 
     /// Where an order stands now.
