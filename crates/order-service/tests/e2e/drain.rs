@@ -16,25 +16,32 @@ const PLACEMENT: &str =
 fn assert_drains_under_load(signal: Signal) {
     let directory = tempfile::tempdir().unwrap();
     let mut server = Program::serving(directory.path()).argument("--grace-seconds", "20").start();
-    let mut probe = server.connect();
-    assert_eq!(probe.get("/ready").unwrap().status, 200);
+    let mut probes = [server.connect(), server.connect()];
+    for probe in &mut probes {
+        assert_eq!(probe.get("/ready").unwrap().status, 200);
+    }
 
     let (claims, finishes) = under_load(server.port(), "drain", |progress| {
         wait_until("there is a load", || (progress.acknowledged() > 200).then_some(()));
         server.signal(signal);
         let asked = Instant::now();
-        // On a connection that was there before: new ones are no longer taken.
-        let ready = wait_until("it is not ready", || {
-            let answer = probe.get("/ready").unwrap();
-            (answer.status == 503).then_some(answer)
+        // On connections that were there before: new ones are no longer taken. The signal may come between a question and
+        // its answer, which is then the first connection's last.
+        let [first, second] = &mut probes;
+        let last = wait_until("the connection is to be closed", || {
+            let answer = first.get("/ready").unwrap();
+            answer.closes().then_some(answer)
         });
+        let ready = if last.status == 200 { second.get("/ready").unwrap() } else { last };
+        assert_eq!(ready.status, 503);
         assert_eq!(ready.json()["status"], "not_ready");
         assert!(ready.closes(), "{ready:?}");
         assert_eq!(server.wait().code(), Some(0), "{}", server.log());
         assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
     });
-    // Every client was told, with an answer to its last request.
-    assert!(finishes.iter().all(|finish| matches!(finish, Finish::Told)), "{finishes:?}");
+    // Every client was told, with an answer to its last request, unless it just had none.
+    assert!(!finishes.iter().any(|finish| matches!(finish, Finish::Broken(_))), "{finishes:?}");
+    assert!(finishes.iter().any(|finish| matches!(finish, Finish::Told)), "{finishes:?}");
     assert!(claims.iter().all(|claim| claim.acknowledged == claim.attempted));
     server.assert_no_panic();
 

@@ -79,9 +79,14 @@ fn kill_at_random_moments(
     Ok(acknowledged)
 }
 
+/// Or was just not saying anything.
 fn was_cut_off(finish: &Finish) -> bool {
     let kinds = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
-    matches!(finish, Finish::Broken(error) if kinds.contains(&error.kind()))
+    match finish {
+        Finish::Broken(error) => kinds.contains(&error.kind()),
+        Finish::Stopped => true,
+        Finish::Told => false,
+    }
 }
 
 #[test]
