@@ -1,9 +1,10 @@
 //! Clients at work: each takes order after order through the base workflow and writes down what it was told.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::http::{Answer, Client};
+use crate::server::wait_until;
 
 const WRITERS: usize = 8;
 
@@ -85,6 +86,8 @@ pub(crate) struct Progress {
     acknowledged: AtomicU64,
     refused: AtomicU64,
     stop: AtomicBool,
+    pause: AtomicBool,
+    pausing: AtomicUsize,
 }
 
 impl Progress {
@@ -96,6 +99,25 @@ impl Progress {
     #[cfg(feature = "full-tests")]
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Does something while no client waits for an answer.
+    #[cfg(feature = "full-tests")]
+    pub(crate) fn in_a_pause(&self, act: impl FnOnce()) {
+        self.pause.store(true, Ordering::Relaxed);
+        wait_until("every client pauses", || (self.pausing.load(Ordering::Relaxed) == WRITERS).then_some(()));
+        act();
+        self.pause.store(false, Ordering::Relaxed);
+    }
+
+    fn stops(&self) -> bool {
+        if self.pause.load(Ordering::Relaxed) {
+            self.pausing.fetch_add(1, Ordering::Relaxed);
+            let over = || !self.pause.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
+            wait_until("the pause is over", || over().then_some(()));
+            self.pausing.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.stop.load(Ordering::Relaxed)
     }
 }
 
@@ -167,7 +189,7 @@ impl Writer<'_> {
     fn take(&mut self, claim: &mut Claim, step: usize) -> Result<(), Finish> {
         let (path, body) = claim.request(step);
         loop {
-            if self.progress.stop.load(Ordering::Relaxed) {
+            if self.progress.stops() {
                 return Err(Finish::Stopped);
             }
             let before = claim.attempted;
