@@ -10,9 +10,9 @@ use crate::random::Random;
 use crate::server::{Program, wait_until};
 
 const ROUNDS: usize = 50;
-/// A planted fault shows in about one round of twenty.
+/// A planted fault shows in about one round of five.
 #[cfg(feature = "full-tests")]
-const MAX_CONTROL_ROUNDS: usize = 500;
+const MAX_CONTROL_ROUNDS: usize = 200;
 
 /// When to kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
