@@ -17,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::head_timer::HeadTimer;
+
 /// Longest request head, in bytes; beyond it the answer is 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Requests at once on one HTTP/2 connection.
@@ -83,18 +85,25 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>>,
     S::Error: std::error::Error + Send + Sync + 'static,
 {
+    let head_timer = HeadTimer::default();
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(idle_timeout).max_header_size(MAX_HEAD_BYTES);
+    builder.timer(head_timer.clone()).header_read_timeout(idle_timeout).max_header_size(MAX_HEAD_BYTES);
     // Answers are small: to copy head and body together costs less than to have the kernel gather them.
     builder.writev(false);
     let io = ExplainRefusals { stream: TokioIo::new(stream), written: 0, answer: None };
     let mut connection = builder.serve_connection(io, service);
-    let outcome = tokio::select! {
-        outcome = &mut connection => outcome,
-        () = close.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            (&mut connection).await
+    let served = async {
+        tokio::select! {
+            outcome = &mut connection => outcome,
+            () = close.cancelled() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
         }
+    };
+    let outcome = tokio::select! {
+        outcome = served => outcome,
+        never = head_timer.wake_when_due(idle_timeout) => match never {},
     };
     let Err(error) = outcome else { return Ok(()) };
     let parts = connection.into_parts();
