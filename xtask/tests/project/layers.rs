@@ -18,7 +18,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("order-service", &["order-domain", "order-application", "order-store", "order-bus", "order-api"]),
     // Drives the built binary over sockets, as any client would.
     ("order-bench", &[]),
-    ("xtask", &[]),
+    // Real servers, for tests and for `cargo xtask servers`: nothing that is shipped knows of them.
+    ("test-servers", &[]),
+    ("xtask", &["test-servers"]),
 ];
 
 /// All that the domain may use from outside the workspace.
@@ -33,7 +35,7 @@ const OWNED: &[(&str, &[&str])] = &[
     // Reads the command line and the environment.
     ("clap", &["order-service", "order-bench", "xtask"]),
     // Erases what went wrong: only where nobody needs to tell errors apart any more.
-    ("anyhow", &["order-service", "order-bench", "xtask"]),
+    ("anyhow", &["order-service", "order-bench", "test-servers", "xtask"]),
 ];
 
 struct Crate {
@@ -66,6 +68,9 @@ fn each_wrong_dependency_is_found() {
         ("order-api", "order-store"),
         ("order-api", "order-bus"),
         ("order-bench", "order-service"),
+        ("order-store", "test-servers"),
+        ("order-service", "test-servers"),
+        ("order-bench", "test-servers"),
     ] {
         assert_eq!(planted(name, dependency, true, false).len(), 1, "{name} → {dependency}");
     }
@@ -73,6 +78,7 @@ fn each_wrong_dependency_is_found() {
         assert_eq!(planted(name, dependency, false, false).len(), 1, "{name} → {dependency}");
     }
     assert_eq!(planted("order-store", "order-bus", true, true), [""; 0], "tests may put layers together");
+    assert_eq!(planted("order-store", "test-servers", true, true), [""; 0], "tests may start servers");
     assert_eq!(planted("order-domain", "order-store", true, true).len(), 1, "but not the domain's");
     assert_eq!(planted("order-billing", "serde", false, false).len(), 1, "a new crate takes its place first");
 }

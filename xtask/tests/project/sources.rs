@@ -18,6 +18,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
 const READS_THE_ENVIRONMENT: &[&str] = &[
     "order-service/",
     "order-bench/",
+    "test-servers/",
     // Not in a release: see the feature `planted-faults`.
     "order-store/src/sqlite/writer/planted_faults.rs",
 ];

@@ -1,0 +1,35 @@
+//! Real servers for tests. Each is started by the test process, on this machine, without containers and without
+//! anything to prepare: the programs are found or fetched, the data directory is private, the port was free.
+//!
+//! ```no_run
+//! use test_servers::{PostgresOptions, PostgresServer};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! // A fresh database on the server that all tests of this process share:
+//! let url = PostgresServer::shared()?.create_database()?;
+//! // A server of one's own, to be killed:
+//! let mut server = PostgresServer::start(PostgresOptions::durable())?;
+//! server.kill_hard()?;
+//! server.start_again()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **A server ends with the test process**, and its directory with it, however that process ends: a supervisor waits
+//! for the end of a pipe that only the test process holds.
+//!
+//! **As root** servers are run as `postgres` or `nobody`, because most of them refuse to be root.
+//!
+//! To add another kind of server: a folder beside [`postgres`] that finds its programs, writes its configuration into
+//! the supervised directory, and says when the server is ready. What they have in common lies beside the folders.
+//!
+//! All calls block; in an asynchronous test that does no harm. Linux only: processes are looked up in `/proc`.
+
+mod port;
+pub mod postgres;
+mod process;
+mod supervised;
+mod user;
+mod wait;
+
+pub use postgres::{PgBouncer, PostgresOptions, PostgresServer, PostgresVersion, Replication};

@@ -1,0 +1,98 @@
+//! A data directory and its configuration.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::options::{Certificate, PostgresOptions};
+use super::programs::Programs;
+use crate::user::ServerUser;
+
+/// This crate's own ways in, before all others.
+const OWN_AUTHENTICATION: &str = "\
+host all         postgres 127.0.0.1/32 trust
+host replication postgres 127.0.0.1/32 trust
+";
+
+/// A data directory that no server runs on yet, in a private directory.
+pub(super) struct Cluster<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) programs: &'a Programs,
+    pub(super) user: ServerUser,
+}
+
+impl Cluster<'_> {
+    /// `initdb`, and what the options say.
+    pub(super) fn create(&self, options: &PostgresOptions) -> Result<()> {
+        let mut initdb = self.command("initdb");
+        initdb.arg("-D").arg(self.data());
+        // Not synced: the tests kill processes, they do not cut the power.
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        run(&mut initdb)?;
+        self.set(&options.settings)?;
+        if !options.authentication.is_empty() {
+            let lines = format!("{OWN_AUTHENTICATION}{}\n", options.authentication.join("\n"));
+            fs::write(self.data().join("pg_hba.conf"), lines).context("write pg_hba.conf")?;
+        }
+        options.certificate.as_ref().map_or(Ok(()), |certificate| self.offer_tls(certificate))
+    }
+
+    /// Copies another server's data, to follow it.
+    pub(super) fn copy_to_follow(&self, port: u16) -> Result<()> {
+        let mut backup = self.command("pg_basebackup");
+        backup.arg("-D").arg(self.data());
+        backup.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres"]);
+        run(backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]))
+    }
+
+    /// Adds lines to `postgresql.conf`; the last one for a name holds.
+    pub(super) fn set(&self, settings: &[(String, String)]) -> Result<()> {
+        let mut lines = String::new();
+        for (name, value) in settings {
+            writeln!(lines, "{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"))?;
+        }
+        let path = self.data().join("postgresql.conf");
+        let mut file = OpenOptions::new().append(true).open(path).context("open postgresql.conf")?;
+        file.write_all(lines.as_bytes()).context("write postgresql.conf")
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// The server reads a key only if nobody else can.
+    fn offer_tls(&self, Certificate { certificate, key }: &Certificate) -> Result<()> {
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.data().join(name);
+            fs::copy(from, &to).with_context(|| format!("copy {}", from.display()))?;
+            fs::set_permissions(&to, Permissions::from_mode(0o600))?;
+            self.user.own(&to)?;
+        }
+        let files = [("ssl", "on"), ("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")];
+        self.set(&files.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        self.user.command(self.programs.path(program), self.directory)
+    }
+}
+
+/// Runs a program to its end and returns what it printed.
+pub(super) fn output(command: &mut Command) -> Result<String> {
+    let program = command.get_program().display().to_string();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("run {program}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?}: {}", said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    output(command).map(drop)
+}
