@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ServeOptions, StoreOptions};
-use crate::{config, serve, verify};
+use crate::{config, migrate, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -33,6 +33,9 @@ enum Command {
     ///
     /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. The server must not be running.
     Verify(StoreArguments),
+    /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
+    /// who let it start with a user that may not.
+    Migrate(StoreArguments),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +73,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Verify(arguments) => {
             let file = config::File::read(arguments.config.config.as_deref())?;
             verify::run(&config::resolve_store(arguments.store, file)?)
+        }
+        Command::Migrate(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            migrate::run(&config::resolve_store(arguments.store, file)?)
         }
     }
 }

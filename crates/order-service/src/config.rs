@@ -21,9 +21,16 @@ pub(crate) struct StoreOptions {
     /// Keep orders under this directory [default: data].
     #[arg(long, value_name = "DIR", env = "ORDER_SERVICE_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Keep orders in this store instead: `sqlite:FILE`, or `memory:` (gone at exit).
-    #[arg(long, value_name = "URL", env = "ORDER_SERVICE_STORE")]
+    /// Keep orders in this store instead: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, or `memory:` (gone at exit).
+    #[arg(long, value_name = "URL", env = "ORDER_SERVICE_STORE", hide_env_values = true)]
     store: Option<String>,
+    /// Connections to PostgreSQL for reads; one more is for writing [default: 8].
+    #[arg(long, value_name = "N", env = "ORDER_SERVICE_POSTGRES_CONNECTIONS")]
+    postgres_connections: Option<u32>,
+    /// Serve from a PostgreSQL that acknowledges before it has synced (`fsync=off` and the like), and so loses orders
+    /// when it crashes.
+    #[arg(long, env = "ORDER_SERVICE_ALLOW_UNSAFE_DURABILITY", num_args = 0..=1, default_missing_value = "true")]
+    allow_unsafe_durability: Option<bool>,
 }
 
 /// How to serve.
@@ -59,6 +66,9 @@ pub(crate) struct ServeOptions {
     log_format: Option<LogFormat>,
 }
 
+/// The names of [`StoreOptions`]: every command that opens a store knows these, and passes over the others in a file.
+const STORE_OPTIONS: [&str; 4] = ["data_dir", "store", "postgres_connections", "allow_unsafe_durability"];
+
 /// What `--config` names: the same options, under the same names.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct File {
@@ -83,7 +93,7 @@ impl File {
     /// Splits the options by whom they are for. Names that nobody knows and values that cannot be are faults.
     fn options(self, faults: &mut Vec<String>) -> (StoreOptions, ServeOptions) {
         let (store, serve): (toml::Table, toml::Table) =
-            self.all.into_iter().partition(|(name, _)| matches!(name.as_str(), "data_dir" | "store"));
+            self.all.into_iter().partition(|(name, _)| STORE_OPTIONS.contains(&name.as_str()));
         (read_options(store, faults), read_options(serve, faults))
     }
 }
@@ -186,9 +196,11 @@ pub(crate) fn resolve_store(store: StoreOptions, file: File) -> Result<StoreUrl,
 }
 
 fn store_url(given: StoreOptions, in_file: StoreOptions, faults: &mut Vec<String>) -> StoreUrl {
+    let connections = given.postgres_connections.or(in_file.postgres_connections);
+    let allow_unsafe = given.allow_unsafe_durability.or(in_file.allow_unsafe_durability).unwrap_or_default();
     // Naming a store takes the place of naming a directory in the file, and the other way round.
     let options = if given.data_dir.is_some() || given.store.is_some() { given } else { in_file };
-    match (options.data_dir, options.store) {
+    let mut store = match (options.data_dir, options.store) {
         (Some(_), Some(_)) => {
             faults.push("data-dir and store both say where orders are kept: give one of them".to_owned());
             StoreUrl::Memory
@@ -199,5 +211,15 @@ fn store_url(given: StoreOptions, in_file: StoreOptions, faults: &mut Vec<String
             StoreUrl::Memory
         }),
         (None, None) => StoreUrl::in_directory(Path::new("data")),
+    };
+    if connections == Some(0) {
+        faults.push("postgres-connections must be at least 1".to_owned());
     }
+    if let StoreUrl::Postgres { options, .. } = &mut store {
+        options.allow_unsafe_durability = allow_unsafe;
+        if let Some(connections) = connections {
+            options.limits.read_connections = connections as usize;
+        }
+    }
+    store
 }

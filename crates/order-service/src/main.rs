@@ -7,6 +7,8 @@ mod connection;
 mod head_timer;
 mod listen;
 mod logging;
+mod migrate;
+mod open_store;
 mod serve;
 mod server;
 mod store_url;

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use order_api::ApiConfig;
-use order_application::{EventBus, EventStore, OrderService, ServiceLimits, SystemClock, UuidV7Ids};
+use order_application::{OrderService, ServiceLimits, SystemClock, UuidV7Ids};
 use order_bus::InProcessBus;
-use order_store::{MemoryStore, SqliteLimits, SqliteStore};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Failure;
 use crate::config::Settings;
 use crate::logging;
+use crate::open_store::OpenStore;
 use crate::server::{Limits, Server};
-use crate::store_url::StoreUrl;
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -34,7 +33,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut stop = StopSignal::listen()?;
     let listeners = settings.listen.bind().map_err(anyhow::Error::msg)?;
     let bus = Arc::new(InProcessBus::new());
-    let store = OpenStore::open(&settings.store, bus.clone())?;
+    let store = OpenStore::open(&settings.store, bus.clone()).await?;
 
     let shutdown = CancellationToken::new();
     let service = OrderService::new(
@@ -71,7 +70,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         tracing::warn!("the grace time is over; what is still in flight is cut off");
     }
     // What clients that hung up have left in the store's queue is written now.
-    store.close();
+    store.close().await;
     tracing::info!("stopped");
     Ok(code)
 }
@@ -80,45 +79,6 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 #[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
 fn announce(port: u16) {
     println!("order-service listening on :{port}");
-}
-
-/// A store, by what only its kind can do.
-enum OpenStore {
-    Memory(Arc<MemoryStore>),
-    Sqlite(Arc<SqliteStore>),
-}
-
-impl OpenStore {
-    fn open(url: &StoreUrl, bus: Arc<dyn EventBus>) -> anyhow::Result<Self> {
-        Ok(match url {
-            StoreUrl::Memory => Self::Memory(Arc::new(MemoryStore::new(bus))),
-            StoreUrl::Sqlite(path) => {
-                Self::Sqlite(Arc::new(SqliteStore::open(path, bus, SqliteLimits::default())?))
-            }
-        })
-    }
-
-    fn port(&self) -> Arc<dyn EventStore> {
-        match self {
-            Self::Memory(store) => store.clone(),
-            Self::Sqlite(store) => store.clone(),
-        }
-    }
-
-    /// Waits until the store has stopped for good, and says why.
-    async fn stopped(&self) -> String {
-        match self {
-            Self::Memory(_) => std::future::pending().await,
-            Self::Sqlite(store) => store.stopped().await,
-        }
-    }
-
-    fn close(&self) {
-        match self {
-            Self::Memory(_) => {}
-            Self::Sqlite(store) => store.close(),
-        }
-    }
 }
 
 /// Ctrl+C, or SIGTERM where there is such a thing.

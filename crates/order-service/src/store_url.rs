@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use order_store::PostgresOptions;
+
 /// A store by its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoreUrl {
@@ -9,6 +11,12 @@ pub(crate) enum StoreUrl {
     Memory,
     /// `sqlite:PATH`
     Sqlite(PathBuf),
+    /// `postgres://…`
+    Postgres {
+        /// With its password.
+        url: String,
+        options: PostgresOptions,
+    },
 }
 
 impl StoreUrl {
@@ -26,7 +34,11 @@ impl std::str::FromStr for StoreUrl {
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
             Some(("sqlite", _)) => Err("sqlite: needs a file, such as sqlite:data/orders.db".to_owned()),
-            _ => Err("a store is memory: or sqlite:FILE".to_owned()),
+            Some(("postgres" | "postgresql", _)) => {
+                order_store::check_postgres_url(url)?;
+                Ok(Self::Postgres { url: url.to_owned(), options: PostgresOptions::default() })
+            }
+            _ => Err("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE".to_owned()),
         }
     }
 }
@@ -36,6 +48,7 @@ impl std::fmt::Display for StoreUrl {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres { url, .. } => f.write_str(&order_store::without_password(url)),
         }
     }
 }

@@ -16,6 +16,9 @@ const FAULTS_FOUND: u8 = 3;
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     let path = match store {
         StoreUrl::Sqlite(path) => path,
+        StoreUrl::Postgres { .. } => {
+            return Err(Failure::Usage(vec!["verify does not know PostgreSQL yet".to_owned()]));
+        }
         StoreUrl::Memory => {
             return Err(Failure::Usage(vec![
                 "memory: is gone at exit, so there is nothing to check".to_owned(),

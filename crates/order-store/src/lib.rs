@@ -3,13 +3,20 @@
 //! | store | for |
 //! |---|---|
 //! | [`SqliteStore`] | one machine, durable: the default |
+//! | [`PostgresStore`] | many instances on one database |
 //! | [`MemoryStore`] | tests and demos: gone at exit |
 //!
-//! Both go through one contract suite, `tests/stores/contract`. To add a store: one folder here, one arm in the binary's wiring,
+//! All go through one contract suite, `tests/stores/contract`. To add a store: one folder here, one arm in the binary's wiring,
 //! one line that calls the suite.
 
+mod checksum;
 mod memory;
+mod postgres;
 mod sqlite;
 
 pub use memory::MemoryStore;
+pub use postgres::{
+    Lease, PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url,
+    without_password,
+};
 pub use sqlite::{OpenError, SqliteLimits, SqliteStore, VerifyReport, verify};

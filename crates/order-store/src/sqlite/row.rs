@@ -5,8 +5,9 @@ use std::sync::Arc;
 use order_application::{EventContext, NewEvent, Position, RecordedEvent, StoreError, Version, codec};
 use order_domain::{OrderId, Timestamp};
 use rusqlite::{CachedStatement, Row, params};
-use twox_hash::XxHash3_64;
 use uuid::Uuid;
+
+use crate::checksum::Checked;
 
 pub(super) const INSERT: &str = "INSERT INTO events \
     (position, version, time, id, order_id, type, data, correlation_id, causation_id, actor, checksum) \
@@ -38,7 +39,7 @@ pub(super) fn insert(
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
     let checksum = Checked {
-        position: place.position,
+        position: Some(place.position),
         version: place.version,
         time: event.time,
         id: event.id.as_bytes(),
@@ -78,7 +79,7 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
     let id = row.get_ref(3).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
     let id: &[u8; 16] = id.try_into().map_err(|_| corrupt(Some(position), "the event id is not 16 bytes"))?;
     let checked = Checked {
-        position: Position(position),
+        position: Some(Position(position)),
         version: Version(row.get(1).map_err(broken)?),
         time: Timestamp::from_micros(row.get(2).map_err(broken)?),
         id,
@@ -98,7 +99,7 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
     let [order_id, event_type, data, correlation_id, causation_id, actor] = checked.texts;
     let order_id = OrderId::new(order_id.unwrap_or_default());
     Ok(RecordedEvent {
-        position: checked.position,
+        position: Position(position),
         order_id: order_id.map_err(|e| corrupt(Some(position), &format!("order id: {e}")))?,
         version: checked.version,
         id: Uuid::from_bytes(*id),
@@ -117,32 +118,5 @@ fn corrupt(position: Option<u64>, what: &str) -> StoreError {
     match position {
         Some(position) => StoreError::Corrupt(format!("event at position {position}: {what}")),
         None => StoreError::Corrupt(format!("an event: {what}")),
-    }
-}
-
-/// Everything that a row's checksum covers, which is everything but the checksum.
-struct Checked<'a> {
-    position: Position,
-    version: Version,
-    time: Timestamp,
-    id: &'a [u8; 16],
-    texts: [Option<&'a str>; 6],
-}
-
-impl Checked<'_> {
-    /// XXH3 (64 bits, seed 0) over all fields, little-endian; each text with its length before it, a missing one as
-    /// the largest length, so that no two rows run together to the same bytes.
-    fn checksum(&self, scratch: &mut Vec<u8>) -> i64 {
-        scratch.clear();
-        scratch.extend_from_slice(&self.position.0.to_le_bytes());
-        scratch.extend_from_slice(&self.version.0.to_le_bytes());
-        scratch.extend_from_slice(&self.time.as_micros().to_le_bytes());
-        scratch.extend_from_slice(self.id);
-        for text in self.texts {
-            let length = text.map_or(u64::MAX, |text| text.len() as u64);
-            scratch.extend_from_slice(&length.to_le_bytes());
-            scratch.extend_from_slice(text.unwrap_or_default().as_bytes());
-        }
-        XxHash3_64::oneshot(scratch).cast_signed()
     }
 }

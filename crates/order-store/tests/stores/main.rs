@@ -6,5 +6,7 @@
 mod contract;
 mod memory;
 mod order;
+#[cfg(feature = "full-tests")]
+mod postgres;
 mod sqlite;
 mod sqlite_files;

@@ -1,0 +1,99 @@
+//! Tells the bus of this process what was committed, in log order, whoever committed it.
+//!
+//! What this instance commits is announced at once, unless another's commits come before it. Those are found by asking
+//! for the head of the log again and again, as long as anybody listens: a look at one index entry. (NOTIFY would take a
+//! lock of the whole database in each commit.)
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use order_application::{Committed, EventBus, PageLimit, Position, RecordedEvent, StoreError};
+use tokio::sync::Notify;
+
+use super::database::Database;
+use super::pages;
+
+/// How often the log is looked at for commits of other instances.
+const PERIOD: Duration = Duration::from_millis(40);
+/// Events that are announced with one look.
+const PAGE: PageLimit = PageLimit { events: 500, bytes: 64 * 1024 };
+
+pub(super) struct Announcer {
+    bus: Arc<dyn EventBus>,
+    /// Up to where the log has been announced, or would have been if anybody had listened.
+    announced: Mutex<Position>,
+    /// Something was committed here that cannot be announced before what others committed.
+    gap: Notify,
+}
+
+impl Announcer {
+    /// Goes on from `head`.
+    pub(super) fn new(bus: Arc<dyn EventBus>, head: Position) -> Self {
+        Self { bus, announced: Mutex::new(head), gap: Notify::new() }
+    }
+
+    /// Whether commits need to be told at all. Asked after a commit: whoever subscribes later reads the log first.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.bus.has_subscribers()
+    }
+
+    /// Takes a commit of this instance: where it begins and ends, and its events unless nobody listens.
+    pub(super) fn committed_here(&self, first: Position, last: Position, events: Vec<RecordedEvent>) {
+        let mut announced = self.announced();
+        if announced.plus(1) != first {
+            self.look();
+            return;
+        }
+        *announced = last;
+        // Asked again: whoever subscribed since would otherwise miss the news, though not the events.
+        if self.is_listened_to() {
+            self.bus.publish(Committed { last_position: last, events: events.into() });
+        }
+    }
+
+    /// Has the log looked at now.
+    pub(super) fn look(&self) {
+        self.gap.notify_one();
+    }
+
+    /// Announces what others commit, for as long as the store is open.
+    pub(super) async fn follow(self: Arc<Self>, database: Arc<Database>) {
+        loop {
+            let _ = tokio::time::timeout(PERIOD, self.gap.notified()).await;
+            if self.is_listened_to()
+                && let Err(error) = self.announce_new(&database).await
+            {
+                tracing::debug!(%error, "the log cannot be followed");
+            }
+        }
+    }
+
+    async fn announce_new(&self, database: &Database) -> Result<(), StoreError> {
+        loop {
+            let after = *self.announced();
+            let page = pages::log(database, after, PAGE).await?;
+            if page.len() == PAGE.events {
+                // More than is handed around, as when nobody had listened for long. Subscribers read the log.
+                let head = pages::head(database).await?;
+                self.publish_up_to(head, Vec::new());
+                return Ok(());
+            }
+            let Some(last) = page.last().map(|event| event.position) else { return Ok(()) };
+            self.publish_up_to(last, page);
+        }
+    }
+
+    fn publish_up_to(&self, last: Position, mut events: Vec<RecordedEvent>) {
+        let mut announced = self.announced();
+        // What this instance committed meanwhile has been announced already.
+        events.retain(|event| event.position > *announced);
+        if last > *announced {
+            *announced = last;
+            self.bus.publish(Committed { last_position: last, events: events.into() });
+        }
+    }
+
+    fn announced(&self) -> std::sync::MutexGuard<'_, Position> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

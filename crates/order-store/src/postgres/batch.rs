@@ -1,0 +1,136 @@
+//! A batch of appends as the arrays that `order_service.append` takes.
+
+use deadpool_postgres::Object;
+use order_application::{Append, AppendError, Position, Version};
+use tokio_postgres::Error;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::row::PgTime;
+use crate::checksum::Checked;
+
+const APPEND: &str = "SELECT first_positions, found_versions FROM order_service.append(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+
+/// What the database says of one append: where its first event is, or which version it found instead.
+pub(super) type Outcome = Result<Position, AppendError>;
+
+/// Adds a batch in one round trip and one transaction. No order may be in it twice.
+pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Vec<Outcome>, Error> {
+    let columns = Columns::of(appends);
+    // Complete only when the server is ready for the next statement, which is after the commit.
+    let row = connection
+        .query_typed_one(
+            APPEND,
+            &[
+                (&columns.order_ids, Type::TEXT_ARRAY),
+                (&columns.expected_versions, Type::INT8_ARRAY),
+                (&columns.event_counts, Type::INT8_ARRAY),
+                (&columns.first_event_ids, Type::UUID_ARRAY),
+                (&columns.customer_ids, Type::TEXT_ARRAY),
+                (&columns.statuses, Type::TEXT_ARRAY),
+                (&columns.totals, Type::INT8_ARRAY),
+                (&columns.placed_ats, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.updated_ats, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.event_appends, Type::INT4_ARRAY),
+                (&columns.event_offsets, Type::INT8_ARRAY),
+                (&columns.event_ids, Type::UUID_ARRAY),
+                (&columns.event_types, Type::TEXT_ARRAY),
+                (&columns.event_times, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.event_order_ids, Type::TEXT_ARRAY),
+                (&columns.event_versions, Type::INT8_ARRAY),
+                (&columns.event_data, Type::TEXT_ARRAY),
+                (&columns.event_correlation_ids, Type::TEXT_ARRAY),
+                (&columns.event_causation_ids, Type::TEXT_ARRAY),
+                (&columns.event_actors, Type::TEXT_ARRAY),
+                (&columns.event_checksums, Type::INT8_ARRAY),
+            ],
+        )
+        .await?;
+    let first_positions: Vec<Option<i64>> = row.try_get(0)?;
+    let found_versions: Vec<i64> = row.try_get(1)?;
+    let outcomes = first_positions.into_iter().zip(found_versions).map(|(position, found)| match position {
+        Some(position) => Ok(Position(position.cast_unsigned())),
+        None => Err(AppendError::Conflict { current: Version(found.cast_unsigned()) }),
+    });
+    Ok(outcomes.collect())
+}
+
+/// The parameters of `order_service.append`, under the names that they have there.
+#[derive(Default)]
+struct Columns<'a> {
+    order_ids: Vec<&'a str>,
+    expected_versions: Vec<i64>,
+    event_counts: Vec<i64>,
+    first_event_ids: Vec<Uuid>,
+    customer_ids: Vec<&'a str>,
+    statuses: Vec<&'a str>,
+    totals: Vec<i64>,
+    placed_ats: Vec<PgTime>,
+    updated_ats: Vec<PgTime>,
+    event_appends: Vec<i32>,
+    event_offsets: Vec<i64>,
+    event_ids: Vec<Uuid>,
+    event_types: Vec<&'a str>,
+    event_times: Vec<PgTime>,
+    event_order_ids: Vec<&'a str>,
+    event_versions: Vec<i64>,
+    event_data: Vec<&'a str>,
+    event_correlation_ids: Vec<&'a str>,
+    event_causation_ids: Vec<Option<&'a str>>,
+    event_actors: Vec<Option<&'a str>>,
+    event_checksums: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(appends: &[&'a Append]) -> Self {
+        let mut columns = Self::default();
+        let mut scratch = Vec::new();
+        for (append, number) in appends.iter().zip(1..) {
+            columns.add(append, number, &mut scratch);
+        }
+        columns
+    }
+
+    fn add(&mut self, append: &'a Append, number: i32, scratch: &mut Vec<u8>) {
+        let Append { order_id, expected_version, events, context, summary } = append;
+        self.order_ids.push(order_id.as_str());
+        self.expected_versions.push(expected_version.0.cast_signed());
+        self.event_counts.push(events.len() as i64);
+        self.first_event_ids.push(events.first().map(|event| event.id).unwrap_or_default());
+        self.customer_ids.push(summary.customer_id.as_str());
+        self.statuses.push(summary.status.as_str());
+        self.totals.push(summary.total.get());
+        self.placed_ats.push(PgTime(summary.placed_at));
+        self.updated_ats.push(PgTime(summary.updated_at));
+        for (event, offset) in events.iter().zip(0..) {
+            let version = expected_version.plus(offset + 1);
+            let checked = Checked {
+                position: None,
+                version,
+                time: event.time,
+                id: event.id.as_bytes(),
+                texts: [
+                    Some(order_id.as_str()),
+                    Some(&event.event_type),
+                    Some(&event.data),
+                    Some(&context.correlation_id),
+                    context.causation_id.as_deref(),
+                    context.actor.as_deref(),
+                ],
+            };
+            self.event_appends.push(number);
+            self.event_offsets.push(offset.cast_signed());
+            self.event_ids.push(event.id);
+            self.event_types.push(&event.event_type);
+            self.event_times.push(PgTime(event.time));
+            self.event_order_ids.push(order_id.as_str());
+            self.event_versions.push(version.0.cast_signed());
+            self.event_data.push(&event.data);
+            self.event_correlation_ids.push(&context.correlation_id);
+            self.event_causation_ids.push(context.causation_id.as_deref());
+            self.event_actors.push(context.actor.as_deref());
+            self.event_checksums.push(checked.checksum(scratch));
+        }
+    }
+}

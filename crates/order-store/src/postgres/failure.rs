@@ -1,0 +1,69 @@
+//! What an error of the database means for what was asked of it. Told by SQLSTATE, never by the words of a message.
+
+use order_application::StoreError;
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+use super::url::chain;
+
+/// What became of a statement that failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing happened, and it may go well the next time.
+    NothingHappened(String),
+    /// It may have happened: the connection ended, or nobody answered in time.
+    Unknown(String),
+    /// Nothing happened, and the next time will be no better.
+    Refused(StoreError),
+}
+
+impl Failure {
+    /// Reads an error that came for a statement that was sent.
+    pub(super) fn of(error: &Error) -> Self {
+        let why = chain(error);
+        let Some(state) = error.code() else {
+            // Without an answer of the server's there is no telling. (Or we could not encode what we wanted to send.)
+            return if error.is_closed() || is_io(error) {
+                Self::Unknown(why)
+            } else {
+                Self::Refused(StoreError::Unavailable(why))
+            };
+        };
+        match state.code() {
+            // The server or somebody at it ends the connection: perhaps after the commit, while it waited for a standby.
+            "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
+            "53100" => Self::Refused(StoreError::StorageFull),
+            "XX001" | "XX002" => Self::Refused(StoreError::Corrupt(why)),
+            _ if is_transient(state) => Self::NothingHappened(why),
+            _ => Self::Refused(StoreError::Unavailable(why)),
+        }
+    }
+
+    /// As an answer to a read, or to a command that was never sent.
+    pub(super) fn into_store_error(self) -> StoreError {
+        match self {
+            Self::NothingHappened(why) | Self::Unknown(why) => StoreError::Unavailable(why),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+fn is_io(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+}
+
+/// States that pass by themselves.
+fn is_transient(state: &SqlState) -> bool {
+    // Connection exception; insufficient resources; operator intervention; transaction rollback.
+    let classes = ["08", "53", "57", "40"];
+    let code = state.code();
+    classes.iter().any(|class| code.starts_with(class))
+        // A standby, or a primary that has just become one: the next connection finds the right server.
+        || *state == SqlState::READ_ONLY_SQL_TRANSACTION
+        || *state == SqlState::LOCK_NOT_AVAILABLE
+}
+
+/// Whether a unique index refused a row.
+pub(super) fn is_unique_violation(error: &Error) -> bool {
+    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+}

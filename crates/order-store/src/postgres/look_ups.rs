@@ -1,0 +1,87 @@
+//! Views of single orders. Look-ups that come at the same time share one round trip.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use order_application::{OrderSummary, StoreError};
+use order_domain::OrderId;
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::types::Type;
+
+use super::database::Database;
+use super::row::{order_columns, read_order};
+
+const LOOK_UP: &str = concat!("SELECT ", order_columns!(), " FROM order_service.look_up($1) AS o");
+
+/// Most orders of one round trip.
+const MAX_ORDERS: usize = 256;
+/// Most look-ups that wait; beyond that readers are shed.
+const MAX_WAITING: usize = 8_192;
+/// Round trips at once. While one is under way the next gathers.
+const WORKERS: usize = 2;
+
+type Answer = Result<Option<OrderSummary>, StoreError>;
+
+struct Question {
+    order_id: OrderId,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// The way to the look-ups' workers. They end when this is dropped.
+pub(super) struct LookUps {
+    questions: mpsc::Sender<Question>,
+}
+
+impl LookUps {
+    pub(super) fn start(database: &Arc<Database>) -> Self {
+        let (questions, waiting) = mpsc::channel(MAX_WAITING);
+        let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
+        for _ in 0..WORKERS {
+            tokio::spawn(work(Arc::clone(database), Arc::clone(&waiting)));
+        }
+        Self { questions }
+    }
+
+    /// The order's view, as it is at some moment after this was called.
+    pub(super) async fn summary(&self, order_id: &OrderId) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let question = Question { order_id: order_id.clone(), answer };
+        self.questions.try_send(question).map_err(|_| StoreError::Overloaded)?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".to_owned())))
+    }
+}
+
+async fn work(database: Arc<Database>, waiting: Arc<tokio::sync::Mutex<mpsc::Receiver<Question>>>) {
+    loop {
+        let mut questions = Vec::new();
+        if waiting.lock().await.recv_many(&mut questions, MAX_ORDERS).await == 0 {
+            return;
+        }
+        match look_up(&database, &questions).await {
+            Ok(found) => {
+                for Question { order_id, answer } in questions {
+                    let _ = answer.send(Ok(found.get(&order_id).cloned()));
+                }
+            }
+            Err(error) => {
+                for question in questions {
+                    let _ = question.answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+async fn look_up(
+    database: &Database,
+    questions: &[Question],
+) -> Result<HashMap<OrderId, OrderSummary>, StoreError> {
+    let order_ids: Vec<&str> = questions.iter().map(|question| question.order_id.as_str()).collect();
+    let rows = database.query(LOOK_UP, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let order = read_order(row)?;
+        found.insert(order.summary.order_id.clone(), order.summary);
+    }
+    Ok(found)
+}

@@ -1,0 +1,60 @@
+-- The log of all orders, and the view of each, in one schema of their own.
+
+-- One row: which log this is, and whether it may be served.
+CREATE TABLE order_service.log (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    identity uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- 'ready', or 'copying' while `order-service copy` fills the store.
+    state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'copying'))
+);
+INSERT INTO order_service.log DEFAULT VALUES;
+
+-- The truth. Rows are only ever added, in the order of their positions.
+CREATE TABLE order_service.events (
+    -- 1, 2, … in commit order, without gaps.
+    position bigint PRIMARY KEY,
+    -- The position of the order's first event. In the place of the order's id it keeps the index below small, and new
+    -- entries at its end.
+    order_key bigint NOT NULL,
+    -- The event's place in its order's stream: 1, 2, …
+    version bigint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    time timestamptz NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    -- JSON, kept as the bytes that were written.
+    data text NOT NULL,
+    correlation_id text NOT NULL,
+    causation_id text,
+    actor text,
+    -- XXH3 over all of the above but the position and the key.
+    checksum bigint NOT NULL,
+    UNIQUE (order_key, version)
+);
+
+-- Derived from the events, in the transactions that add them: the index of orders, and the rows of lists.
+CREATE TABLE order_service.orders (
+    -- The position of the order's first event: the order of placement.
+    key bigint PRIMARY KEY,
+    order_id text COLLATE "C" NOT NULL UNIQUE,
+    customer_id text NOT NULL,
+    status text NOT NULL,
+    total_cents bigint NOT NULL,
+    version bigint NOT NULL,
+    placed_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL
+) WITH (fillfactor = 90);
+
+-- For people: the events with their data as JSON that SQL can look into.
+--   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';
+CREATE VIEW order_service.event_log AS
+    SELECT position, order_id, version, type, time, data::json AS data, id, correlation_id, causation_id, actor
+    FROM order_service.events;
+
+-- Work that only one instance does at a time. An epoch is never given twice for a name.
+CREATE TABLE order_service.leases (
+    name text PRIMARY KEY,
+    holder text NOT NULL,
+    epoch bigint NOT NULL,
+    expires_at timestamptz NOT NULL
+);

@@ -1,0 +1,137 @@
+-- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
+--
+-- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
+-- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
+-- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
+-- waited.) No client is waited for while the lock is held.
+--
+-- An append whose order is not at the expected version is refused, and the others go on. If what is in its place is
+-- that very append, committed earlier by a connection that broke before it could answer, that is success.
+CREATE FUNCTION order_service.append(
+    -- One entry for each append; no order more than once.
+    order_ids text[],
+    expected_versions bigint[],
+    event_counts bigint[],
+    first_event_ids uuid[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
+    event_appends int[],
+    event_offsets bigint[],
+    event_ids uuid[],
+    event_types text[],
+    event_times timestamptz[],
+    event_order_ids text[],
+    event_versions bigint[],
+    event_data text[],
+    event_correlation_ids text[],
+    event_causation_ids text[],
+    event_actors text[],
+    event_checksums bigint[],
+    -- For each append: the position of its first event, or null for a conflict; and the version that was found.
+    OUT first_positions bigint[],
+    OUT found_versions bigint[]
+)
+LANGUAGE plpgsql
+-- Plans that were made while the tables were small must not be used when they are large: no scans, ever.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+-- Whoever holds the head for longer than this has come to grief; the caller tries again.
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    keys bigint[];
+    head bigint;
+    -- Positions of what this call adds.
+    added_positions bigint[];
+    -- Where an append of this call was committed already.
+    earlier bigint;
+    adds_orders boolean := false;
+    changes_orders boolean := false;
+    repeated boolean := false;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE 'order_service.append needs READ COMMITTED, not %', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+
+    PERFORM pg_advisory_xact_lock(1869767780);
+
+    SELECT array_agg(o.key ORDER BY a.n), array_agg(coalesce(o.version, 0) ORDER BY a.n)
+        INTO keys, found_versions
+        FROM unnest(order_ids) WITH ORDINALITY AS a(order_id, n)
+        LEFT JOIN order_service.orders o ON o.order_id = a.order_id;
+    SELECT e.position INTO head FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
+    head := coalesce(head, 0);
+
+    added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
+    first_positions := added_positions;
+    FOR n IN 1 .. cardinality(order_ids) LOOP
+        IF found_versions[n] = expected_versions[n] THEN
+            added_positions[n] := head + 1;
+            first_positions[n] := head + 1;
+            head := head + event_counts[n];
+            IF expected_versions[n] = 0 THEN adds_orders := true; ELSE changes_orders := true; END IF;
+        ELSIF found_versions[n] > expected_versions[n] THEN
+            SELECT e.position INTO earlier FROM order_service.events e
+                WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
+            first_positions[n] := earlier;
+            repeated := repeated OR earlier IS NOT NULL;
+        END IF;
+    END LOOP;
+
+    IF adds_orders THEN
+        INSERT INTO order_service.orders
+            (key, order_id, customer_id, status, total_cents, version, placed_at, updated_at)
+        SELECT a.position, a.order_id, a.customer_id, a.status, a.total, a.events, a.placed_at, a.updated_at
+            FROM unnest(added_positions, order_ids, expected_versions, event_counts, customer_ids, statuses, totals,
+                        placed_ats, updated_ats)
+                AS a(position, order_id, expected, events, customer_id, status, total, placed_at, updated_at)
+            WHERE a.position IS NOT NULL AND a.expected = 0;
+    END IF;
+    IF changes_orders THEN
+        UPDATE order_service.orders o
+            SET status = a.status, total_cents = a.total, version = a.expected + a.events, updated_at = a.updated_at
+            FROM unnest(keys, added_positions, expected_versions, event_counts, statuses, totals, updated_ats)
+                AS a(key, position, expected, events, status, total, updated_at)
+            WHERE o.key = a.key AND a.position IS NOT NULL;
+    END IF;
+    IF adds_orders OR changes_orders THEN
+        INSERT INTO order_service.events
+            (position, order_key, version, id, type, time, order_id, data, correlation_id, causation_id, actor, checksum)
+        SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
+               e.version, e.id, e.type, e.time, e.order_id, e.data, e.correlation_id, e.causation_id, e.actor, e.checksum
+            FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
+                        event_versions, event_data, event_correlation_ids, event_causation_ids, event_actors,
+                        event_checksums)
+                AS e(append, in_append, id, type, time, order_id, version, data, correlation_id, causation_id, actor,
+                     checksum)
+            WHERE added_positions[e.append] IS NOT NULL;
+    ELSIF repeated THEN
+        -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own that
+        -- writes something waits for the standby to have both.
+        PERFORM pg_current_xact_id();
+    END IF;
+END
+$$;
+
+-- The views of many orders at once. Orders that there are not are left out.
+CREATE FUNCTION order_service.look_up(order_ids text[]) RETURNS SETOF order_service.orders
+LANGUAGE plpgsql STABLE ROWS 64
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY SELECT o.* FROM unnest(order_ids) AS a(order_id)
+        JOIN order_service.orders o ON o.order_id = a.order_id;
+END
+$$;

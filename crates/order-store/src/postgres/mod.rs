@@ -1,0 +1,326 @@
+//! PostgreSQL: one database for any number of instances.
+//!
+//! * **One writer for each instance** ([`writer`]) takes what has queued up and commits it in one round trip, by one call
+//!   of `order_service.append` (`migrations/0002_append.sql`), which takes the head of the log, checks versions, and adds
+//!   events and views. It is the only place that adds to the log.
+//! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) are read from a
+//!   pool.
+//! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
+//! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
+//!   whether it was committed is resolved by appending it again.
+//! * **Leases** ([`lease`]) name the one instance that does what only one should do.
+
+mod announcer;
+mod batch;
+mod database;
+mod failure;
+mod lease;
+mod look_ups;
+mod pages;
+mod row;
+mod schema;
+mod tls;
+mod url;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use order_application::{
+    Append, AppendError, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent,
+    StoreError, Version,
+};
+use order_domain::OrderId;
+
+use announcer::Announcer;
+use database::Database;
+use look_ups::LookUps;
+use schema::SchemaVersion;
+use url::Target;
+
+pub use lease::Lease;
+pub use url::without_password;
+
+/// Bounds of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresLimits {
+    /// Most appends that wait for the writer.
+    pub queued_appends: usize,
+    /// Most bytes of event data that wait for the writer.
+    pub queued_bytes: usize,
+    /// Connections for reads; the writer has its own.
+    pub read_connections: usize,
+    /// How long a command or a read may take before it is answered that the database is not there.
+    pub deadline: Duration,
+}
+
+impl PostgresLimits {
+    /// What is used unless told otherwise.
+    pub const DEFAULT: Self = Self {
+        queued_appends: 8_192,
+        queued_bytes: 16 * 1024 * 1024,
+        read_connections: 8,
+        deadline: Duration::from_secs(5),
+    };
+}
+
+impl Default for PostgresLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How to open a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PostgresOptions {
+    /// Bounds of the store.
+    pub limits: PostgresLimits,
+    /// Also on a server that acknowledges before it has synced, and so loses orders when it crashes.
+    pub allow_unsafe_durability: bool,
+}
+
+/// Why a database cannot be used. Each is one line for whoever starts the service.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// The URL is not one.
+    #[error("{0}")]
+    Url(String),
+    /// No connection, or not with this user, password, database, certificate.
+    #[error("cannot connect to PostgreSQL: {0}")]
+    Connect(String),
+    /// The server refused a statement.
+    #[error("PostgreSQL refuses to {doing}: {why}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// What the server says.
+        why: String,
+    },
+    /// Too old.
+    #[error("this is PostgreSQL {found}; 15 or newer is needed")]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// The server's settings make it lose what it acknowledged.
+    #[error(
+        "the server is set to {setting}, and so loses acknowledged orders when it crashes; \
+         set it to on, or start with --allow-unsafe-durability"
+    )]
+    Unsafe {
+        /// The setting with its value.
+        setting: String,
+    },
+    /// Appends rely on statements that see what was committed before each of them.
+    #[error(
+        "default_transaction_isolation is {found:?}; the service needs \"read committed\" \
+         (ALTER ROLE … SET default_transaction_isolation = 'read committed')"
+    )]
+    Isolation {
+        /// What it is.
+        found: String,
+    },
+    /// A newer release has migrated the database.
+    #[error(
+        "the store has schema version {found}, and this release knows up to {known}; use a newer release"
+    )]
+    Newer {
+        /// What is there.
+        found: usize,
+        /// What this release knows.
+        known: usize,
+    },
+    /// `copy` has not finished.
+    #[error(
+        "the store is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
+    )]
+    Copying,
+}
+
+/// Orders in a PostgreSQL database.
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+    writer: writer::Writer,
+    look_ups: LookUps,
+    following: tokio::task::JoinHandle<()>,
+}
+
+/// What the store's tasks share.
+struct Shared {
+    /// For the writer alone: readers must not keep it waiting.
+    appends: Database,
+    reads: Arc<Database>,
+    announcer: Arc<Announcer>,
+}
+
+/// The writer sends one batch after the other.
+const APPEND_CONNECTIONS: usize = 1;
+
+impl PostgresStore {
+    /// Connects, checks the server, and migrates the database if it needs to be.
+    ///
+    /// # Errors
+    /// See [`PostgresError`].
+    pub async fn open(
+        url: &str,
+        bus: Arc<dyn EventBus>,
+        options: PostgresOptions,
+    ) -> Result<Self, PostgresError> {
+        let limits = options.limits;
+        let target = Target::parse(url).map_err(PostgresError::Url)?;
+        let pool =
+            |connections| Database::new(&target, connections, limits.deadline).map_err(PostgresError::Url);
+        let (appends, reads) = (pool(APPEND_CONNECTIONS)?, Arc::new(pool(limits.read_connections)?));
+        prepare(&appends, options).await?;
+
+        let head = pages::head(&reads).await.map_err(|error| PostgresError::Connect(error.to_string()))?;
+        let announcer = Arc::new(Announcer::new(bus, head));
+        let following = tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads)));
+        let look_ups = LookUps::start(&reads);
+        let shared = Arc::new(Shared { appends, reads, announcer });
+        let writer = writer::Writer::start(Arc::clone(&shared), limits);
+        Ok(Self { shared, writer, look_ups, following })
+    }
+
+    /// Brings the database's schema up to this release, and says how many migrations were run.
+    ///
+    /// # Errors
+    /// See [`PostgresError`].
+    pub async fn migrate(url: &str) -> Result<usize, PostgresError> {
+        let target = Target::parse(url).map_err(PostgresError::Url)?;
+        let database =
+            Database::new(&target, 1, PostgresLimits::default().deadline).map_err(PostgresError::Url)?;
+        let mut connection = connect(&database).await?;
+        bring_up(&mut connection).await
+    }
+
+    /// Answers what is queued and closes the connections. Appends that come later are refused.
+    pub async fn close(&self) {
+        self.writer.finish().await;
+        self.following.abort();
+        self.shared.appends.close();
+        self.shared.reads.close();
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
+/// Whether `url` is one that [`PostgresStore::open`] understands. Nothing is connected to.
+///
+/// # Errors
+/// What is wrong with it; never with its password.
+pub fn check_postgres_url(url: &str) -> Result<(), String> {
+    Target::parse(url).map(|_| ())
+}
+
+async fn connect(database: &Database) -> Result<deadpool_postgres::Object, PostgresError> {
+    database.connection().await.map_err(|error| {
+        PostgresError::Connect(match error {
+            StoreError::Unavailable(why) => why,
+            other @ (StoreError::Overloaded
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::StorageFull
+            | StoreError::Corrupt(_)) => other.to_string(),
+        })
+    })
+}
+
+/// Checks the server, then the schema.
+async fn prepare(database: &Database, options: PostgresOptions) -> Result<(), PostgresError> {
+    let mut connection = connect(database).await?;
+    check_server(&connection, options.allow_unsafe_durability).await?;
+    let migrations = bring_up(&mut connection).await?;
+    if migrations > 0 {
+        tracing::info!(migrations, schema = SchemaVersion::KNOWN.0, "migrated the database");
+    }
+    let state = "SELECT state FROM order_service.log";
+    let state = connection.query_typed_one(state, &[]).await.map_err(refused("be read"))?;
+    match state.try_get::<_, &str>(0).map_err(refused("be read"))? {
+        "copying" => Err(PostgresError::Copying),
+        _ => Ok(()),
+    }
+}
+
+async fn check_server(
+    connection: &deadpool_postgres::Object,
+    allow_unsafe: bool,
+) -> Result<(), PostgresError> {
+    let settings = "SELECT current_setting('server_version_num')::int, current_setting('server_version'), \
+                    current_setting('fsync'), current_setting('synchronous_commit'), \
+                    current_setting('full_page_writes'), current_setting('default_transaction_isolation')";
+    let row = connection.query_typed_one(settings, &[]).await.map_err(refused("show its settings"))?;
+    let text = |index| row.try_get::<_, String>(index).map_err(refused("show its settings"));
+    if row.try_get::<_, i32>(0).map_err(refused("show its settings"))? < 150_000 {
+        return Err(PostgresError::TooOld { found: text(1)? });
+    }
+    for (index, name) in [(2, "fsync"), (3, "synchronous_commit"), (4, "full_page_writes")] {
+        if text(index)? == "off" {
+            let setting = format!("{name}=off");
+            if !allow_unsafe {
+                return Err(PostgresError::Unsafe { setting });
+            }
+            tracing::warn!(setting, "the server loses acknowledged orders when it crashes");
+        }
+    }
+    match text(5)? {
+        found if found == "read committed" => Ok(()),
+        found => Err(PostgresError::Isolation { found }),
+    }
+}
+
+async fn bring_up(connection: &mut deadpool_postgres::Object) -> Result<usize, PostgresError> {
+    let known = SchemaVersion::KNOWN;
+    let found = schema::version(connection).await.map_err(refused("tell its schema"))?;
+    if found.0 > known.0 {
+        return Err(PostgresError::Newer { found: found.0, known: known.0 });
+    }
+    if found == known {
+        return Ok(0);
+    }
+    schema::migrate(connection).await.map_err(refused("migrate the schema"))
+}
+
+fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
+    move |error| PostgresError::Refused { doing, why: url::chain(&error) }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.writer.append(append).await
+    }
+
+    async fn read_stream(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        pages::stream(&self.shared.reads, order_id, after, limit).await
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        pages::log(&self.shared.reads, after, limit).await
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        Ok(self.look_ups.summary(order_id).await?.map_or(Version::NONE, |summary| summary.version))
+    }
+
+    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.look_ups.summary(order_id).await
+    }
+
+    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        pages::list(&self.shared.reads, after, limit).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        pages::head(&self.shared.reads).await.map(|_| ())
+    }
+}

@@ -1,0 +1,123 @@
+//! Rows of the tables, as values of the application.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use order_application::{
+    EventContext, ListedOrder, OrderSummary, Position, RecordedEvent, StoreError, Version, codec,
+};
+use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
+use tokio_postgres::Row;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
+
+use crate::checksum::Checked;
+
+/// The columns that [`read_event`] wants, of `order_service.events AS e`.
+macro_rules! event_columns {
+    () => {
+        "e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.correlation_id, e.causation_id, e.actor, \
+         e.checksum"
+    };
+}
+pub(super) use event_columns;
+
+/// The columns that [`read_order`] wants, of `order_service.orders AS o`.
+macro_rules! order_columns {
+    () => {
+        "o.key, o.order_id, o.customer_id, o.status, o.total_cents, o.version, o.placed_at, o.updated_at"
+    };
+}
+pub(super) use order_columns;
+
+/// Reads an event and checks it.
+pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
+    let position: i64 = row.try_get(0).map_err(|e| StoreError::Corrupt(format!("an event: {e}")))?;
+    let corrupt = |what: &str| StoreError::Corrupt(format!("event at position {position}: {what}"));
+    let broken = |e: tokio_postgres::Error| corrupt(&e.to_string());
+
+    let id: Uuid = row.try_get(3).map_err(broken)?;
+    let required = |index| row.try_get::<_, &str>(index).map(Some).map_err(broken);
+    let optional = |index| row.try_get::<_, Option<&str>>(index).map_err(broken);
+    let checked = Checked {
+        position: None,
+        version: Version(row.try_get::<_, i64>(1).map_err(broken)?.cast_unsigned()),
+        time: row.try_get::<_, PgTime>(2).map_err(broken)?.0,
+        id: id.as_bytes(),
+        texts: [required(4)?, required(5)?, required(6)?, required(7)?, optional(8)?, optional(9)?],
+    };
+    if checked.checksum(scratch) != row.try_get::<_, i64>(10).map_err(broken)? {
+        return Err(corrupt("the checksum does not match"));
+    }
+    let [order_id, event_type, data, correlation_id, causation_id, actor] = checked.texts;
+    Ok(RecordedEvent {
+        position: Position(position.cast_unsigned()),
+        order_id: OrderId::new(order_id.unwrap_or_default())
+            .map_err(|e| corrupt(&format!("order id: {e}")))?,
+        version: checked.version,
+        id,
+        event_type: codec::intern_type(event_type.unwrap_or_default()),
+        time: checked.time,
+        data: data.unwrap_or_default().into(),
+        context: EventContext {
+            correlation_id: correlation_id.unwrap_or_default().into(),
+            causation_id: causation_id.map(Arc::from),
+            actor: actor.map(Arc::from),
+        },
+    })
+}
+
+/// Reads an order's view.
+pub(super) fn read_order(row: &Row) -> Result<ListedOrder, StoreError> {
+    let read = || -> Result<ListedOrder, Box<dyn Error + Sync + Send>> {
+        let status: &str = row.try_get(3)?;
+        Ok(ListedOrder {
+            placed_position: Position(row.try_get::<_, i64>(0)?.cast_unsigned()),
+            summary: OrderSummary {
+                order_id: OrderId::new(row.try_get::<_, &str>(1)?)?,
+                customer_id: CustomerId::new(row.try_get::<_, &str>(2)?)?,
+                status: Status::from_name(status).ok_or("a status that no order has")?,
+                total: Cents::new(row.try_get(4)?)?,
+                version: Version(row.try_get::<_, i64>(5)?.cast_unsigned()),
+                placed_at: row.try_get::<_, PgTime>(6)?.0,
+                updated_at: row.try_get::<_, PgTime>(7)?.0,
+            },
+        })
+    };
+    read().map_err(|e| StoreError::Corrupt(format!("the view of an order: {e}")))
+}
+
+/// A point in time as PostgreSQL sends it: microseconds since 2000-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PgTime(pub(super) Timestamp);
+
+/// 2000-01-01 in microseconds since 1970-01-01.
+const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+impl<'a> FromSql<'a> for PgTime {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let micros = i64::from_be_bytes(raw.try_into()?);
+        let micros = micros.checked_add(PG_EPOCH_MICROS).ok_or("a time that no event has")?;
+        Ok(Self(Timestamp::from_micros(micros)))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+}
+
+impl ToSql for PgTime {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        let micros =
+            self.0.as_micros().checked_sub(PG_EPOCH_MICROS).ok_or("a time that PostgreSQL does not know")?;
+        out.extend_from_slice(&micros.to_be_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
