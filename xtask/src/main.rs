@@ -1,6 +1,7 @@
 //! The developer's commands, run as `cargo xtask <command>`.
 
 mod prerequisites;
+mod servers;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,10 +11,10 @@ use std::{env, iter};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::prerequisites::{FULL_TEST_PREREQUISITES, RUST_PREREQUISITES, require};
+use crate::prerequisites::{FULL_TEST_PREREQUISITES, RUST_PREREQUISITES, SERVER_PREREQUISITES, require};
 
 /// Gates the tests that need more than Rust and a C compiler.
-const FULL_TESTS: &str = "order-service/full-tests";
+const FULL_TESTS: &str = "order-service/full-tests,test-servers/full-tests";
 
 /// The developer's commands
 #[derive(Parser)]
@@ -36,6 +37,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Start the servers that the service can work with, say how, and remove them with all their data at Ctrl+C
+    Servers,
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Check => check(),
         Task::Bench { arguments } => bench(&arguments),
+        Task::Servers => require([SERVER_PREREQUISITES]).and_then(|()| servers::serve()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -51,7 +55,8 @@ fn main() -> ExitCode {
 }
 
 fn test() -> Result<ExitCode> {
-    require([RUST_PREREQUISITES, FULL_TEST_PREREQUISITES])?;
+    require([RUST_PREREQUISITES, FULL_TEST_PREREQUISITES, SERVER_PREREQUISITES])?;
+    servers::fetch()?;
     check_and_test(&["--features", FULL_TESTS])
 }
 

@@ -32,11 +32,38 @@ pub(crate) const RUST_PREREQUISITES: &[Prerequisite] = &[
 ];
 
 /// What the full tests need besides.
-pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[Prerequisite {
-    probe: &["strace", "--version"],
-    needed_for: "the tests that count and fail system calls",
-    install: "Debian's `strace`",
+pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[
+    Prerequisite {
+        probe: &["strace", "--version"],
+        needed_for: "the tests that count and fail system calls",
+        install: "Debian's `strace`",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", MAY_ATTACH],
+        needed_for: "the tests in which strace attaches to a server that runs already",
+        install: "`sysctl kernel.yama.ptrace_scope=0`, or be root",
+    },
+    Prerequisite {
+        probe: &["unshare", "--version"],
+        needed_for: "the test with a small disk",
+        install: "Debian's `util-linux`",
+    },
+    Prerequisite {
+        probe: &["nsenter", "--version"],
+        needed_for: "the test with a small disk",
+        install: "Debian's `util-linux`",
+    },
+];
+
+/// What real servers need; where they come from, `test_servers` knows.
+pub(crate) const SERVER_PREREQUISITES: &[Prerequisite] = &[Prerequisite {
+    probe: &["sh", "-c", "[ \"$(id -u)\" != 0 ] || setpriv --version"],
+    needed_for: "servers that refuse to run as root",
+    install: "Debian's `util-linux`",
 }];
+
+/// The file is not there if the kernel has no such restriction.
+const MAY_ATTACH: &str = "[ \"$(id -u)\" = 0 ] || ! grep --quiet --no-messages --invert-match 0 /proc/sys/kernel/yama/ptrace_scope";
 
 /// Fails with everything that is missing, all at once.
 pub(crate) fn require<const N: usize>(lists: [&[Prerequisite]; N]) -> Result<()> {

@@ -3,6 +3,9 @@
 # The end of standard input is the end of the test process, whatever ended that.
 directory=$1 signal=$2 server=
 shift 2
+# The test process's end is a hang-up as well, if the server is frozen then: the system has pity on stopped processes
+# that nobody is left to wake.
+trap '' HUP
 while read -r order; do
   case $order in
     start)
@@ -19,7 +22,8 @@ done
 # server's end while it waits for `sleep`.
 tries=0
 while [ -n "$server" ] && kill -s "$signal" "$server" 2>/dev/null; do
-  kill -s CONT "$server" 2>/dev/null
+  # What was frozen could not end. (The system may not list children: then the server kills them after a while.)
+  kill -s CONT "$server" $(cat "/proc/$server/task/$server/children" 2>/dev/null) 2>/dev/null
   tries=$((tries + 1))
   [ "$tries" -lt 400 ] || signal=KILL
   sleep 0.05

@@ -104,7 +104,10 @@ impl PostgresServer {
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         let value = value.replace('\'', "''");
         self.query(&format!("ALTER SYSTEM SET {name} = '{value}'"))?;
-        self.query("SELECT pg_reload_conf()").map(drop)
+        let loaded = || self.query("SELECT pg_conf_load_time()");
+        let before = loaded()?;
+        self.query("SELECT pg_reload_conf()")?;
+        wait_until("PostgreSQL has read its settings again", || Ok(loaded()? != before))
     }
 
     /// Shuts down in order: sessions are ended, everything is written (SIGINT, `pg_ctl stop -m fast`).
@@ -131,7 +134,9 @@ impl PostgresServer {
     ///
     /// When it does not run.
     pub fn kill_hard(&mut self) -> Result<()> {
-        self.supervised.kill()
+        self.supervised.kill()?;
+        self.remove_shared_memory();
+        Ok(())
     }
 
     /// Starts the server that was ended, with the same data, on the same port; returns when it takes connections.
@@ -230,6 +235,15 @@ impl PostgresServer {
         let lines: Vec<&str> = file.lines().map(str::trim).collect();
         let process = self.process().map(|process| process.to_string());
         lines.first().copied() == process.as_deref() && lines.get(7) == Some(&"ready")
+    }
+
+    /// A killed server leaves a few bytes of shared memory with the operating system until its next start, which may
+    /// never come. Line 7 has their key and id.
+    fn remove_shared_memory(&self) {
+        let Ok(file) = fs::read_to_string(self.directory().join("data/postmaster.pid")) else { return };
+        let Some(id) = file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) else { return };
+        // Without `ipcrm` they stay: no harm to any test.
+        let _ = Command::new("ipcrm").args(["-m", id]).output();
     }
 
     fn cluster(&self, user: ServerUser) -> Cluster<'_> {

@@ -83,18 +83,8 @@ impl Attached {
     }
 }
 
-/// Whether the system lets a program that has not started another trace it.
-fn may_attach() -> bool {
-    let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
-    rustix::process::geteuid().is_root() || ["", "0"].contains(&scope.trim())
-}
-
 #[track_caller]
 fn assert_survives_no_space(refusal: (u16, &str), fill: impl FnOnce(&Server, &Path) -> Attached) {
-    if !may_attach() {
-        eprintln!("this system lets nobody attach: the test with a small disk stands for this one");
-        return;
-    }
     let directory = tempfile::tempdir().unwrap();
     let server = Program::serving(directory.path()).start();
     let claims = assert_survives(&server, refusal, || fill(&server, directory.path()), drop);
@@ -169,8 +159,7 @@ impl Drop for SmallDisk {
 fn a_small_disk_that_fills_up_is_told_and_survived() {
     let directory = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(directory.path()) else {
-        assert!(may_attach(), "this system lets nobody mount or attach: nothing shows what a full disk does");
-        eprintln!("this system lets nobody mount: the test without space stands for this one");
+        eprintln!("this system lets nobody mount: the tests in which writes find no space stand for this one");
         return;
     };
     let serve = || disk.program(&["serve", "--listen", "127.0.0.1:0"]).start();

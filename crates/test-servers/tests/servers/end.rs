@@ -1,0 +1,85 @@
+//! Servers end with the process that started them.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use test_servers::{PostgresOptions, PostgresServer};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn servers_end_when_their_process_is_killed() {
+    assert_servers_end(&[], Signal::KILL);
+}
+
+#[test]
+fn servers_end_when_their_process_aborts() {
+    assert_servers_end(&[], Signal::ABORT);
+}
+
+/// At a terminal the signal goes to the whole process group.
+#[test]
+fn servers_end_when_their_process_is_interrupted() {
+    assert_servers_end(&[], Signal::INT);
+}
+
+#[test]
+fn servers_end_even_frozen() {
+    assert_servers_end(&["frozen"], Signal::KILL);
+}
+
+#[test]
+fn servers_end_in_a_panic() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let test = std::thread::spawn(move || {
+        let server = PostgresServer::start(PostgresOptions::quick()).unwrap();
+        sender.send((server.process().unwrap(), server.directory().to_owned())).unwrap();
+        panic!("for this test");
+    });
+    assert!(test.join().is_err());
+    let (process, directory) = receiver.recv().unwrap();
+    assert!(!is_there(process) && !directory.exists());
+}
+
+#[track_caller]
+fn assert_servers_end(arguments: &[&str], signal: Signal) {
+    let mut holder =
+        Command::new(env!("CARGO_BIN_EXE_hold")).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let servers = two_servers(&mut holder);
+    for (process, directory) in &servers {
+        assert!(is_there(*process) && directory.join("data/PG_VERSION").exists());
+    }
+    kill_process(Pid::from_child(&holder), signal).unwrap();
+    holder.wait().unwrap();
+    for (process, directory) in &servers {
+        assert_gone(*process, directory);
+    }
+}
+
+fn two_servers(holder: &mut Child) -> Vec<(u32, PathBuf)> {
+    let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    let server = |line: String| {
+        let (process, directory) = line.split_once(' ').unwrap();
+        (process.parse().unwrap(), directory.into())
+    };
+    let servers: Vec<_> = lines.take(2).map(|line| server(line.unwrap())).collect();
+    assert_eq!(servers.len(), 2);
+    servers
+}
+
+#[track_caller]
+fn assert_gone(process: u32, directory: &Path) {
+    let start = Instant::now();
+    while is_there(process) || directory.exists() {
+        assert!(start.elapsed() < PATIENCE, "{process} or {} is still there", directory.display());
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn is_there(process: u32) -> bool {
+    let process = Pid::from_raw(process.try_into().unwrap()).unwrap();
+    test_kill_process(process) != Err(rustix::io::Errno::SRCH)
+}
