@@ -1,4 +1,4 @@
-# Starts a server when told to, and ends it when whoever tells it has gone.
+# Runs what prepares a server, starts the server when told to, and ends it when whoever tells it has gone.
 #   $1: the server's directory; $2: the signal that ends it at once; then the server's command.
 # The end of standard input is the end of the test process, whatever ended that.
 directory=$1 signal=$2 server=
@@ -6,8 +6,14 @@ shift 2
 # The test process's end is a hang-up as well, if the server is frozen then: the system has pity on stopped processes
 # that nobody is left to wake.
 trap '' HUP
+# An answer that nobody hears any more must not end this. (Unlike '', the servers do not inherit it.)
+trap : PIPE
 while read -r order; do
   case $order in
+    # In the foreground: what prepares the server has come to its end before its directory is removed.
+    run*)
+      eval "${order#run}" </dev/null >"$directory/output" 2>&1
+      echo "$?" ;;
     start)
       "$@" </dev/null >>"$directory/log" 2>&1 &
       server=$!

@@ -1,8 +1,9 @@
 //! A server under a supervisor, which ends it and removes its directory when the test process ends.
 
-use std::ffi::OsString;
-use std::fs::File;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -76,13 +77,28 @@ impl Supervised {
         self.server.is_some_and(is_alive)
     }
 
+    /// Runs a program that prepares the server to its end.
+    pub(crate) fn run(&mut self, words: &[OsString]) -> Result<()> {
+        let mut order = b"run".to_vec();
+        for word in words {
+            order.push(b' ');
+            order.extend(quoted(word.as_bytes()));
+        }
+        let status = self.order(&order)?;
+        if status.trim() != "0" {
+            let output = fs::read(self.directory.join("output")).unwrap_or_default();
+            bail!("{}: {}", words.join(OsStr::new(" ")).display(), String::from_utf8_lossy(&output).trim());
+        }
+        Ok(())
+    }
+
     /// Starts the server; it need not be ready yet.
     pub(crate) fn start(&mut self) -> Result<()> {
         if self.is_running() {
             bail!("the server is running already");
         }
         self.reap()?;
-        let answer = self.order("start")?;
+        let answer = self.order(b"start")?;
         let process = answer.trim().parse().ok().and_then(Pid::from_raw);
         self.server = Some(process.with_context(|| format!("the supervisor answered {answer:?}"))?);
         Ok(())
@@ -133,15 +149,16 @@ impl Supervised {
     /// Waits for the server's end; only its parent, the supervisor, can.
     fn reap(&mut self) -> Result<()> {
         if self.server.is_some() {
-            self.order("reap")?;
+            self.order(b"reap")?;
             self.server = None;
         }
         Ok(())
     }
 
-    fn order(&mut self, order: &str) -> Result<String> {
+    /// An order is a line, and so is its answer.
+    fn order(&mut self, order: &[u8]) -> Result<String> {
         let orders = self.orders.as_mut().context("the supervisor is still told what to do")?;
-        writeln!(orders, "{order}").context("tell the supervisor")?;
+        orders.write_all(&[order, b"\n"].concat()).context("tell the supervisor")?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer).context("hear the supervisor")?;
         if answer.is_empty() {
@@ -151,11 +168,31 @@ impl Supervised {
     }
 }
 
+/// A word as the shell reads it.
+fn quoted(word: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = word.split(|&byte| byte == b'\'').collect();
+    [b"'", parts.join(&br"'\''"[..]).as_slice(), b"'"].concat()
+}
+
 impl Drop for Supervised {
     fn drop(&mut self) {
         // Nothing can be done about a failure here, and the supervisor gets along by itself.
         let _ = self.thaw();
         drop(self.orders.take());
         let _ = self.supervisor.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_reads_a_quoted_word_as_it_was() {
+        let word = r"it's $HOME
+; `no`  two";
+        let order = [b"printf %s ".to_vec(), quoted(word.as_bytes())].concat();
+        let output = Command::new("sh").arg("-c").arg(OsStr::from_bytes(&order)).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
     }
 }

@@ -48,15 +48,6 @@ impl ServerUser {
         words
     }
 
-    /// A command that runs `program` as this user, at home in `directory`.
-    pub(crate) fn command(self, program: impl AsRef<OsStr>, directory: &Path) -> Command {
-        let words = self.words(program);
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]);
-        settle(&mut command, directory);
-        command
-    }
-
     /// Makes a file or a directory (not what is in it) this user's.
     pub(crate) fn own(self, path: &Path) -> Result<()> {
         let Some(Ids { user, group }) = self.instead_of_root else { return Ok(()) };

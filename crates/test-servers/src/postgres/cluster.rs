@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use super::options::{Certificate, PostgresOptions};
 use super::programs::Programs;
+use crate::supervised::Supervised;
 use crate::user::ServerUser;
 
 /// This crate's own ways in, before all others.
@@ -21,19 +22,17 @@ host replication postgres 127.0.0.1/32 trust
 
 /// A data directory that no server runs on yet, in a private directory.
 pub(super) struct Cluster<'a> {
-    pub(super) directory: &'a Path,
+    pub(super) supervised: &'a mut Supervised,
     pub(super) programs: &'a Programs,
     pub(super) user: ServerUser,
 }
 
 impl Cluster<'_> {
     /// `initdb`, and what the options say.
-    pub(super) fn create(&self, options: &PostgresOptions) -> Result<()> {
-        let mut initdb = self.command("initdb");
-        initdb.arg("-D").arg(self.data());
+    pub(super) fn create(&mut self, options: &PostgresOptions) -> Result<()> {
         // Not synced: the tests kill processes, they do not cut the power.
-        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
-        run(&mut initdb)?;
+        let how = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+        self.run("initdb", &how)?;
         self.set(&options.settings)?;
         if !options.authentication.is_empty() {
             let lines = format!("{OWN_AUTHENTICATION}{}\n", options.authentication.join("\n"));
@@ -43,11 +42,11 @@ impl Cluster<'_> {
     }
 
     /// Copies another server's data, to follow it.
-    pub(super) fn copy_to_follow(&self, port: u16) -> Result<()> {
-        let mut backup = self.command("pg_basebackup");
-        backup.arg("-D").arg(self.data());
-        backup.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres"]);
-        run(backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]))
+    pub(super) fn copy_to_follow(&mut self, port: u16) -> Result<()> {
+        let port = port.to_string();
+        let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let how = ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"];
+        self.run("pg_basebackup", &[&from[..], &how].concat())
     }
 
     /// Adds lines to `postgresql.conf`; the last one for a name holds.
@@ -62,7 +61,7 @@ impl Cluster<'_> {
     }
 
     pub(super) fn data(&self) -> PathBuf {
-        self.directory.join("data")
+        self.supervised.directory().join("data")
     }
 
     /// The server reads a key only if nobody else can.
@@ -77,8 +76,12 @@ impl Cluster<'_> {
         self.set(&files.map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 
-    fn command(&self, program: &str) -> Command {
-        self.user.command(self.programs.path(program), self.directory)
+    /// Runs one of PostgreSQL's programs on the data directory.
+    fn run(&mut self, program: &str, arguments: &[&str]) -> Result<()> {
+        let mut words = self.user.words(self.programs.path(program));
+        words.extend(["-D".into(), self.data().into()]);
+        words.extend(arguments.iter().map(Into::into));
+        self.supervised.run(&words)
     }
 }
 
@@ -91,8 +94,4 @@ pub(super) fn output(command: &mut Command) -> Result<String> {
         bail!("{command:?}: {}", said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    output(command).map(drop)
 }

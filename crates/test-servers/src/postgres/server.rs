@@ -193,7 +193,10 @@ impl PostgresServer {
     }
 
     /// Starts a server on a data directory that `fill` makes.
-    pub(super) fn launch(programs: Programs, fill: impl FnOnce(&Cluster<'_>) -> Result<()>) -> Result<Self> {
+    pub(super) fn launch(
+        programs: Programs,
+        fill: impl FnOnce(&mut Cluster<'_>) -> Result<()>,
+    ) -> Result<Self> {
         let user = ServerUser::find()?;
         let directory = private_directory("postgres", user)?;
         let mut command = user.words(programs.path("postgres"));
@@ -201,7 +204,7 @@ impl PostgresServer {
         // Under supervision from now on, so that nothing is left behind if the rest fails.
         let supervised = Supervised::new(directory, "QUIT", command)?;
         let mut server = Self { supervised, programs, port: 0, databases: AtomicU32::new(0) };
-        fill(&server.cluster(user))?;
+        fill(&mut server.cluster(user))?;
         server.start_on_a_free_port(user)?;
         Ok(server)
     }
@@ -209,7 +212,8 @@ impl PostgresServer {
     fn start_on_a_free_port(&mut self, user: ServerUser) -> Result<()> {
         for _ in 0..MOST_PORTS {
             self.port = free_port()?;
-            self.cluster(user).set(&[("port".to_owned(), self.port.to_string())])?;
+            let port = self.port.to_string();
+            self.cluster(user).set(&[("port".to_owned(), port)])?;
             match self.start_again() {
                 Err(_) if self.log_tail().contains("Address already in use") && !self.is_running() => {}
                 done => return done,
@@ -246,7 +250,7 @@ impl PostgresServer {
         let _ = Command::new("ipcrm").args(["-m", id]).output();
     }
 
-    fn cluster(&self, user: ServerUser) -> Cluster<'_> {
-        Cluster { directory: self.supervised.directory(), programs: &self.programs, user }
+    fn cluster(&mut self, user: ServerUser) -> Cluster<'_> {
+        Cluster { supervised: &mut self.supervised, programs: &self.programs, user }
     }
 }

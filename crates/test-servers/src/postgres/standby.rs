@@ -27,7 +27,7 @@ impl PostgresServer {
         let standby = Self::launch(self.programs.clone(), |cluster| {
             cluster.copy_to_follow(self.port)?;
             // The first server knows its followers by this name.
-            cluster.set(&[("cluster_name".to_owned(), name_in(cluster.directory))])
+            cluster.set(&[("cluster_name".to_owned(), name_in(cluster.supervised.directory()))])
         })?;
         let name = name_in(standby.directory());
         let state =

