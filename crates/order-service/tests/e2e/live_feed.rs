@@ -9,13 +9,13 @@ use crate::load::under_load;
 use crate::server::{Program, wait_until};
 
 /// A reader of server-sent events that comes back with what it saw last, as browsers do.
-struct Feed {
+pub(crate) struct Feed {
     client: Client,
     text: String,
 }
 
 impl Feed {
-    fn open(port: u16, last_event_id: Option<u64>) -> io::Result<Self> {
+    pub(crate) fn open(port: u16, last_event_id: Option<u64>) -> io::Result<Self> {
         let mut client = Client::connect(port)?;
         let resume = last_event_id.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
         let request =
@@ -26,8 +26,14 @@ impl Feed {
         Ok(Self { client, text: String::new() })
     }
 
+    /// For ending it from another thread.
+    #[cfg(feature = "full-tests")]
+    pub(crate) fn writing_end(&self) -> std::net::TcpStream {
+        self.client.writing_end()
+    }
+
     /// The next event, whole, by its id and data; an error when the connection has ended.
-    fn next(&mut self) -> io::Result<(u64, Value)> {
+    pub(crate) fn next(&mut self) -> io::Result<(u64, Value)> {
         loop {
             while let Some((frame, rest)) = self.text.split_once("\n\n") {
                 let frame = frame.to_owned();

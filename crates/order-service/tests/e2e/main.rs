@@ -14,6 +14,8 @@ mod kill;
 mod live_feed;
 mod load;
 mod logs;
+#[cfg(feature = "full-tests")]
+mod postgres;
 mod random;
 mod server;
 mod settings;

@@ -12,6 +12,12 @@ impl Random {
         Self(seed)
     }
 
+    /// Chance of its own for somebody else, as repeatable.
+    #[cfg(feature = "full-tests")]
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

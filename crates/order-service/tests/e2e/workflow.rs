@@ -46,7 +46,7 @@ fn assert_view(client: &mut Client, status: &str) {
     assert_answer(&client.get("/orders").unwrap(), 200, &format!("[{view}]"));
 }
 
-fn run_through(server: &Server) {
+pub(crate) fn run_through(server: &Server) {
     let mut client = server.connect();
     assert_answer(&client.get("/health").unwrap(), 200, r#"{"status":"ok"}"#);
     assert_answer(&client.get("/orders").unwrap(), 200, "[]");

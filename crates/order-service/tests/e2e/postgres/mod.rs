@@ -1,0 +1,24 @@
+//! Several instances of the real binary on one real PostgreSQL, and what befalls them.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `clients.rs`, `followers.rs` | who works on the instances, and writes down what it sends and hears |
+//! | `history.rs` | what they wrote down |
+//! | `model.rs`, `log.rs` | an order as it should be, and the log followed by that |
+//! | `check.rs`, `views.rs`, `breach.rs` | the checkers, and what they find |
+//! | `scenario.rs` | a run from start to verdict |
+//! | `sql.rs` | the test's own way to the database |
+//!
+//! The other files are tests, one for each kind of fault.
+
+mod breach;
+mod calm;
+mod check;
+mod clients;
+mod followers;
+mod history;
+mod log;
+mod model;
+mod scenario;
+mod sql;
+mod views;
