@@ -31,7 +31,8 @@ enum Command {
     Serve(ServeArguments),
     /// Check a store from end to end: every event, every order's history, every view.
     ///
-    /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. The server must not be running.
+    /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. On SQLite the server must not be
+    /// running. On PostgreSQL servers may keep running: all is read as it was at one moment.
     Verify(StoreArguments),
     /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
     /// who let it start with a user that may not.

@@ -9,6 +9,7 @@ mod listen;
 mod logging;
 mod migrate;
 mod open_store;
+mod progress;
 mod serve;
 mod server;
 mod store_url;

@@ -1,23 +1,28 @@
 //! `verify`: checks a store from end to end.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
-use order_store::VerifyReport;
+use order_store::{PostgresStore, SqliteStore, VerifyReport};
 
 use crate::cli::Failure;
+use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 
 /// Exit status of a check that found faults.
 const FAULTS_FOUND: u8 = 3;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
-    let path = match store {
-        StoreUrl::Sqlite(path) => path,
-        StoreUrl::Postgres { .. } => {
-            return Err(Failure::Usage(vec!["verify does not know PostgreSQL yet".to_owned()]));
+    let bar = Progress::new();
+    let mut progress = |done, total| bar.show("checking", done, total);
+    let report = match store {
+        StoreUrl::Sqlite(path) => SqliteStore::verify(path, &mut progress).map_err(anyhow::Error::from)?,
+        StoreUrl::Postgres { url, .. } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let runtime = runtime.context("cannot start the runtime")?;
+            let report = runtime.block_on(PostgresStore::verify(url, &mut progress));
+            report.map_err(anyhow::Error::from)?
         }
         StoreUrl::Memory => {
             return Err(Failure::Usage(vec![
@@ -25,18 +30,13 @@ pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
             ]));
         }
     };
-    let bar = progress_bar();
-    let report = order_store::verify(path, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
-    let report = report.map_err(anyhow::Error::from)?;
+    bar.finish();
     tell(&report).context("cannot write to standard output")?;
-    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(FAULTS_FOUND) })
+    Ok(exit_code(&report))
 }
 
-fn tell(report: &VerifyReport) -> std::io::Result<()> {
+/// One line for each fault, and the verdict.
+pub(crate) fn tell(report: &VerifyReport) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     for fault in &report.faults {
         writeln!(out, "fault: {fault}")?;
@@ -48,11 +48,7 @@ fn tell(report: &VerifyReport) -> std::io::Result<()> {
     writeln!(out, "{verdict}: {} events of {} orders checked", report.events, report.orders)
 }
 
-/// Drawn on a terminal only.
-fn progress_bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("checking {wide_bar} {percent}% ({eta} left)");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+/// Tells scripts whether faults were found.
+pub(crate) fn exit_code(report: &VerifyReport) -> ExitCode {
+    if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(FAULTS_FOUND) }
 }

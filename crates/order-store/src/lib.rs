@@ -13,10 +13,12 @@ mod checksum;
 mod memory;
 mod postgres;
 mod sqlite;
+mod verify;
 
 pub use memory::MemoryStore;
 pub use postgres::{
     Lease, PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url,
     without_password,
 };
-pub use sqlite::{OpenError, SqliteLimits, SqliteStore, VerifyReport, verify};
+pub use sqlite::{OpenError, SqliteLimits, SqliteStore};
+pub use verify::VerifyReport;

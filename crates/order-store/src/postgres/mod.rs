@@ -19,8 +19,10 @@ mod look_ups;
 mod pages;
 mod row;
 mod schema;
+mod state;
 mod tls;
 mod url;
+mod verify;
 mod writer;
 
 use std::sync::Arc;
@@ -131,6 +133,19 @@ pub enum PostgresError {
         /// What this release knows.
         known: usize,
     },
+    /// An older release has made the schema, and whoever only reads does not change it.
+    #[error(
+        "the store has schema version {found}, and this release needs {known}; run `order-service migrate` first"
+    )]
+    Older {
+        /// What is there.
+        found: usize,
+        /// What this release knows.
+        known: usize,
+    },
+    /// Nobody has made a store there.
+    #[error("the database has no order store")]
+    NoStore,
     /// `copy` has not finished.
     #[error(
         "the store is the target of an unfinished copy; run the same copy again, it goes on where it stopped"

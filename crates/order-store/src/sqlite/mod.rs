@@ -44,7 +44,6 @@ use overlay::Overlay;
 use readers::Readers;
 
 pub use connection::OpenError;
-pub use verify::{VerifyReport, verify};
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

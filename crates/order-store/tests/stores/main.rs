@@ -8,5 +8,7 @@ mod memory;
 mod order;
 #[cfg(feature = "full-tests")]
 mod postgres;
+#[cfg(feature = "full-tests")]
+mod postgres_verify;
 mod sqlite;
 mod sqlite_files;

@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use crate::contract::{Fixture, contract_suite};
 
 /// On the server that the tests of this process share, which does not wait for its disk.
-const QUICK_SERVER: PostgresOptions =
+pub(crate) const QUICK_SERVER: PostgresOptions =
     PostgresOptions { limits: order_store::PostgresLimits::DEFAULT, allow_unsafe_durability: true };
 
 struct Postgres {

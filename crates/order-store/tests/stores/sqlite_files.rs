@@ -252,7 +252,7 @@ fn the_bundled_sqlite_has_the_fix_for_the_wal_reset_bug() {
 }
 
 fn faults(directory: &TempDir) -> Vec<String> {
-    order_store::verify(&log_in(directory), &mut |_, _| {}).unwrap().faults
+    SqliteStore::verify(&log_in(directory), &mut |_, _| {}).unwrap().faults
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn verify_finds_nothing_wrong_with_a_sound_store() {
     let (directory, _) = closed_store().await;
     let mut progress = Vec::new();
     let report =
-        order_store::verify(&log_in(&directory), &mut |done, total| progress.push((done, total))).unwrap();
+        SqliteStore::verify(&log_in(&directory), &mut |done, total| progress.push((done, total))).unwrap();
     assert_eq!((report.events, report.orders, report.faults), (60, 30, vec![]));
     // Without views they are built first, and are right.
     fs::remove_file(views_in(&directory)).unwrap();
@@ -322,7 +322,7 @@ async fn verify_finds_flipped_bytes() {
         let mut broken = sound.clone();
         broken[offset] ^= 0x10;
         fs::write(log_in(&directory), &broken).unwrap();
-        let report = order_store::verify(&log_in(&directory), &mut |_, _| {});
+        let report = SqliteStore::verify(&log_in(&directory), &mut |_, _| {});
         if report.is_ok_and(|report| report.is_sound() && report.events == 60) {
             // Then it is read as it was: free space, or the like.
             let store = open(&directory).unwrap();
@@ -340,9 +340,9 @@ async fn verify_finds_flipped_bytes() {
 async fn verify_refuses_a_store_in_use_and_one_that_is_not_there() {
     let (directory, _) = closed_store().await;
     let _store = open(&directory).unwrap();
-    let in_use = order_store::verify(&log_in(&directory), &mut |_, _| {});
+    let in_use = SqliteStore::verify(&log_in(&directory), &mut |_, _| {});
     assert!(matches!(in_use, Err(OpenError::InUse { .. })));
-    let missing = order_store::verify(&directory.path().join("missing.db"), &mut |_, _| {});
+    let missing = SqliteStore::verify(&directory.path().join("missing.db"), &mut |_, _| {});
     assert!(matches!(missing, Err(OpenError::Io { .. })));
 }
 

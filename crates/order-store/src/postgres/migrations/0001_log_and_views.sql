@@ -5,7 +5,9 @@ CREATE TABLE order_service.log (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     identity uuid NOT NULL DEFAULT gen_random_uuid(),
     -- 'ready', or 'copying' while `order-service copy` fills the store.
-    state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'copying'))
+    state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'copying')),
+    -- The log that this one was copied from, if it was.
+    copied_from uuid
 );
 INSERT INTO order_service.log DEFAULT VALUES;
 

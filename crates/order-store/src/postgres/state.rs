@@ -1,0 +1,41 @@
+//! What a database says of itself: its schema, which log it has, and whether that may be served.
+
+use deadpool_postgres::Object;
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+use super::schema::{self, SchemaVersion};
+use super::{PostgresError, refused};
+
+/// The row of `order_service.log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogState {
+    /// What tells this log from every other.
+    pub(super) identity: Uuid,
+    /// `copy` has not finished.
+    pub(super) copying: bool,
+    /// The log that this one is a copy of, or was when the copying ended.
+    pub(super) copied_from: Option<Uuid>,
+}
+
+/// The schema is neither older nor newer than this release.
+pub(super) async fn check_schema(connection: &Object) -> Result<(), PostgresError> {
+    let (found, known) =
+        (schema::version(connection).await.map_err(refused("tell its schema"))?.0, SchemaVersion::KNOWN.0);
+    match found {
+        0 => Err(PostgresError::NoStore),
+        found if found < known => Err(PostgresError::Older { found, known }),
+        found if found > known => Err(PostgresError::Newer { found, known }),
+        _ => Ok(()),
+    }
+}
+
+/// The row, of a database whose schema is right.
+pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresError> {
+    let row = "SELECT identity, state = 'copying', copied_from FROM order_service.log";
+    let row = connection.query_typed_one(row, &[]).await.map_err(refused("be read"))?;
+    let read = |row: Row| -> Result<LogState, Error> {
+        Ok(LogState { identity: row.try_get(0)?, copying: row.try_get(1)?, copied_from: row.try_get(2)? })
+    };
+    read(row).map_err(refused("be read"))
+}

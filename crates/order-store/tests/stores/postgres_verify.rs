@@ -1,0 +1,186 @@
+//! Damage that is planted in a database, and what `verify` says of it.
+
+use std::sync::Arc;
+
+use order_application::EventStore;
+use order_store::{PostgresError, PostgresStore, VerifyReport};
+use test_servers::PostgresServer;
+use tokio::sync::Notify;
+use tokio_postgres::NoTls;
+
+use crate::contract::bus;
+use crate::order::TestOrder;
+use crate::postgres::QUICK_SERVER;
+
+/// A database with 30 paid orders: placements at positions 1 to 30, payments at 31 to 60.
+async fn paid_orders() -> (String, Arc<PostgresStore>) {
+    let url = PostgresServer::shared().unwrap().create_database().unwrap();
+    let store = Arc::new(PostgresStore::open(&url, bus(), QUICK_SERVER).await.unwrap());
+    let mut orders: Vec<_> = (0..30).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
+    for order in &mut orders {
+        store.append(order.place()).await.unwrap();
+    }
+    for order in &mut orders {
+        store.append(order.pay(1)).await.unwrap();
+    }
+    (url, store)
+}
+
+/// Runs SQL as whoever damages a database would.
+pub(crate) async fn sql(url: &str, statement: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(statement).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+async fn verify(url: &str) -> VerifyReport {
+    PostgresStore::verify(url, &mut |_, _| {}).await.unwrap()
+}
+
+async fn assert_found(damage: &str, fault: &str) {
+    let (url, store) = paid_orders().await;
+    store.close().await;
+    sql(&url, damage).await;
+    let report = verify(&url).await;
+    assert!(report.faults.iter().any(|found| found.contains(fault)), "{:?}", report.faults);
+}
+
+#[tokio::test]
+async fn verify_finds_nothing_wrong_with_a_sound_database() {
+    let (url, _store) = paid_orders().await;
+    let report = verify(&url).await;
+    assert_eq!((report.events, report.orders, report.faults), (60, 30, vec![]));
+}
+
+#[tokio::test]
+async fn verify_finds_changed_data() {
+    let damage = "UPDATE order_service.events SET data = replace(data, '1500', '1499') WHERE position = 4";
+    assert_found(damage, "event at position 4: the checksum does not match").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_wrong_checksum() {
+    let damage = "UPDATE order_service.events SET checksum = checksum + 1 WHERE position = 34";
+    assert_found(damage, "event at position 34: the checksum does not match").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_deleted_event() {
+    let damage = "DELETE FROM order_service.events WHERE position = 34";
+    assert_found(damage, "the log has no events at positions 34 to 34").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_deleted_event_at_the_end_by_its_view() {
+    let damage = "DELETE FROM order_service.events WHERE position = 60";
+    assert_found(damage, "order order-29: its view is OrderSummary {").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_gap_between_positions() {
+    let damage = "UPDATE order_service.events SET position = 99 WHERE position = 60";
+    assert_found(damage, "the log has no events at positions 60 to 98").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_wrong_order_key() {
+    let damage = "UPDATE order_service.events SET order_key = 1000 WHERE position = 34";
+    assert_found(
+        damage,
+        "order order-3, event at position 34: its key is 1000, and the order begins at position 4",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_missing_view() {
+    let damage = "DELETE FROM order_service.orders WHERE order_id = 'order-3'";
+    assert_found(damage, "order order-3: it has no view").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_view_of_no_order() {
+    let damage = "INSERT INTO order_service.orders \
+                  SELECT 1000, 'ghost', customer_id, status, 1, 1, placed_at, updated_at \
+                  FROM order_service.orders LIMIT 1";
+    assert_found(damage, "order ghost: it has a view, and no events").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_view_under_another_key() {
+    let damage = "UPDATE order_service.orders SET key = 1000 WHERE order_id = 'order-3'";
+    assert_found(damage, "order order-3: its view has the key 1000, and it begins at position 4").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_wrong_status_in_a_view() {
+    let damage = "UPDATE order_service.orders SET status = 'shipped' WHERE order_id = 'order-3'";
+    assert_found(damage, "order order-3: its view is OrderSummary {").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_status_that_no_order_has() {
+    let damage = "UPDATE order_service.orders SET status = 'lost' WHERE order_id = 'order-3'";
+    assert_found(damage, "order order-3: corrupt data: the view of an order: a status that no order has")
+        .await;
+}
+
+#[tokio::test]
+async fn verify_tells_one_fault_once() {
+    let (url, store) = paid_orders().await;
+    store.close().await;
+    sql(&url, "UPDATE order_service.events SET actor = 'x' WHERE position = 4").await;
+    assert_eq!(verify(&url).await.faults, ["corrupt data: event at position 4: the checksum does not match"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_finds_nothing_wrong_while_orders_are_added_and_changed() {
+    let (url, store) = paid_orders().await;
+    let enough = Arc::new(Notify::new());
+    let writer = tokio::spawn({
+        let (store, enough) = (store.clone(), enough.clone());
+        async move {
+            let mut appends = 0;
+            for n in 0.. {
+                let mut order = TestOrder::new(&format!("new-{n}"));
+                for append in [order.place(), order.pay(2), order.pay(1)] {
+                    tokio::select! {
+                        appended = store.append(append) => drop(appended.unwrap()),
+                        () = enough.notified() => return appends,
+                    }
+                    appends += 1;
+                }
+            }
+            appends
+        }
+    });
+    for _ in 0..20 {
+        assert_eq!(verify(&url).await.faults, Vec::<String>::new());
+    }
+    enough.notify_one();
+    assert!(writer.await.unwrap() > 20, "nothing was written meanwhile");
+}
+
+#[tokio::test]
+async fn verify_of_another_schema_is_one_clear_line() {
+    let (url, store) = paid_orders().await;
+    store.close().await;
+    sql(&url, "INSERT INTO order_service.migrations VALUES (99)").await;
+    let newer = PostgresStore::verify(&url, &mut |_, _| {}).await;
+    assert!(matches!(newer, Err(PostgresError::Newer { found: 99, .. })), "{newer:?}");
+    sql(&url, "DELETE FROM order_service.migrations WHERE version > 1").await;
+    let older = PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap_err();
+    assert!(matches!(older, PostgresError::Older { found: 1, .. }), "{older:?}");
+    assert!(older.to_string().contains("run `order-service migrate` first"), "{older}");
+}
+
+#[tokio::test]
+async fn verify_makes_nothing_in_an_empty_database() {
+    let url = PostgresServer::shared().unwrap().create_database().unwrap();
+    for _ in 0..2 {
+        let nothing = PostgresStore::verify(&url, &mut |_, _| {}).await;
+        assert!(matches!(nothing, Err(PostgresError::NoStore)), "{nothing:?}");
+    }
+}
