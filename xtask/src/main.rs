@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 use crate::prerequisites::{FULL_TEST_PREREQUISITES, RUST_PREREQUISITES, SERVER_PREREQUISITES, require};
 
 /// Gates the tests that need more than Rust and a C compiler.
-const FULL_TESTS: &str = "order-service/full-tests,test-servers/full-tests";
+const FULL_TESTS: &str = "order-service/full-tests,order-store/full-tests,test-servers/full-tests";
 
 /// The developer's commands
 #[derive(Parser)]

@@ -26,7 +26,9 @@ mod system;
 pub use event::{EventContext, NewEvent, Position, RecordedEvent, Version};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
-pub use ports::event_store::{Append, AppendError, EventStore, ListedOrder, PageLimit, StoreError};
+pub use ports::event_store::{
+    Append, AppendError, DecideInTurn, EventStore, ListedOrder, PageLimit, StoreError,
+};
 pub use ports::ids::IdSource;
 pub use projection::{OrderSummary, VersionedOrder};
 pub use service::{

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
 use uuid::Uuid;
 
+use super::query::replay;
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
 use crate::codec;
-use crate::event::{EventContext, NewEvent, Version};
+use crate::event::{EventContext, NewEvent, RecordedEvent, Version};
 use crate::ports::event_store::{Append, AppendError, StoreError};
 use crate::projection::{VersionedOrder, apply};
 
@@ -71,33 +72,83 @@ impl Shared {
         let _turn = self.locks.lock(&order_id).await;
 
         let mut basis = self.likely_basis(&order_id, &command).await?;
-        for _ in 0..self.limits.decisions {
-            let now = self.time_after(basis.order());
-            let decision = decide(basis.order().map(|versioned| &versioned.order), &command, now);
-            match judge(decision, &basis, &meta) {
-                Judgement::Append(events) => {
-                    match self.append(&order_id, basis.order(), events, now, &meta).await {
-                        Err(NotAppended::Conflict) => {
-                            basis = Basis::Confirmed(self.load(&order_id).await?);
-                        }
-                        Err(NotAppended::Error(error)) => return Err(error),
-                        Ok(version) => return Ok(CommandOutcome { order_id, version, appended: true }),
+        for _ in 0..self.limits.hopeful_decisions {
+            match self.decide_on(&order_id, basis.order(), &command, &meta)? {
+                Judgement::Append(decided) => match self.store.append(decided.append).await {
+                    Ok(_) => return Ok(self.appended(order_id, decided.next)),
+                    Err(AppendError::Conflict { current }) => {
+                        basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
                     }
-                }
+                    Err(AppendError::Store(error)) => return Err(self.failed(&order_id, error)),
+                },
                 // An answer that appends nothing is only given on a version that the store has just confirmed.
-                Judgement::Answer(answer)
-                    if basis.is_confirmed() || self.store.version(&order_id).await? == basis.version() =>
-                {
-                    return answer.map(|()| CommandOutcome {
-                        version: basis.version(),
-                        order_id,
-                        appended: false,
-                    });
+                Judgement::Answer(answer) => {
+                    let version = basis.version();
+                    if basis.is_confirmed() {
+                        return nothing_appended(order_id, version, answer);
+                    }
+                    let current = self.store.version(&order_id).await?;
+                    if current == version {
+                        return nothing_appended(order_id, version, answer);
+                    }
+                    basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
                 }
-                Judgement::Answer(_) => basis = Basis::Confirmed(self.load(&order_id).await?),
             }
         }
-        Err(CommandError::ConcurrentModification(OrderFacts::of(basis.order())))
+        self.execute_in_turn(order_id, &command, &meta, basis).await
+    }
+
+    /// Decides while the store holds off everybody else: others keep changing the order.
+    async fn execute_in_turn(
+        &self,
+        order_id: OrderId,
+        command: &OrderCommand,
+        meta: &CommandMeta,
+        basis: Basis,
+    ) -> Result<CommandOutcome, CommandError> {
+        let known = basis.order().cloned();
+        let after = basis.version();
+        // What the last decision was.
+        let mut next = None;
+        let mut answer = None;
+        let mut decide = |news: Vec<RecordedEvent>| {
+            let order = replay(known.clone(), &news)?;
+            (next, answer) = (None, None);
+            match self.decide_on(&order_id, order.as_ref(), command, meta) {
+                Ok(Judgement::Append(decided)) => {
+                    next = Some(decided.next);
+                    return Ok(Some(decided.append));
+                }
+                Ok(Judgement::Answer(found)) => {
+                    let version = order.as_ref().map_or(Version::NONE, |order| order.version);
+                    answer = Some(nothing_appended(order_id.clone(), version, found));
+                }
+                Err(error) => answer = Some(Err(error)),
+            }
+            Ok(None)
+        };
+        let outcome = self.store.append_in_turn(&order_id, after, &mut decide).await;
+        match (outcome, next, answer) {
+            (Ok(Some(_)), Some(next), _) => Ok(self.appended(order_id, next)),
+            (Ok(_), _, Some(answer)) => answer,
+            (Err(AppendError::Store(error)), ..) => Err(self.failed(&order_id, error)),
+            (Err(AppendError::Conflict { .. }), ..) | (Ok(_), _, None) => {
+                self.cache.forget(&order_id);
+                Err(CommandError::ConcurrentModification(OrderFacts::of(basis.order())))
+            }
+        }
+    }
+
+    /// The order as it is now, given that others have moved it on to `current`, at least.
+    async fn catch_up(
+        &self,
+        order_id: &OrderId,
+        basis: &Basis,
+        current: Version,
+    ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
+        // A version that went back is another history, as after a restored backup: what is known of it counts for nothing.
+        let known = basis.order().filter(|order| order.version <= current);
+        self.load_after(order_id, known.cloned()).await
     }
 
     async fn likely_basis(&self, order_id: &OrderId, command: &OrderCommand) -> Result<Basis, StoreError> {
@@ -112,17 +163,23 @@ impl Shared {
         }
     }
 
-    async fn append(
+    /// Decides a command on an order, and makes everything ready that the decision needs.
+    fn decide_on(
         &self,
         order_id: &OrderId,
         order: Option<&VersionedOrder>,
-        events: Vec<OrderEvent>,
-        now: Timestamp,
+        command: &OrderCommand,
         meta: &CommandMeta,
-    ) -> Result<Version, NotAppended> {
+    ) -> Result<Judgement, CommandError> {
+        let now = self.time_after(order);
+        let decision = decide(order.map(|versioned| &versioned.order), command, now);
+        let events = match judge(decision, order, meta) {
+            Ok(events) => events,
+            Err(answer) => return Ok(Judgement::Answer(answer)),
+        };
         let expected_version = order.map_or(Version::NONE, |order| order.version);
         if expected_version.0 + events.len() as u64 > self.limits.order_events {
-            return Err(CommandError::OrderFull(OrderFacts::of(order)).into());
+            return Err(CommandError::OrderFull(OrderFacts::of(order)));
         }
         let next = events.iter().fold(order.cloned(), |order, event| apply(order, event, now));
         let Some(next) = next.map(Arc::new) else {
@@ -135,20 +192,19 @@ impl Shared {
             context: self.context(meta),
             summary: next.summary(order_id),
         };
-        match self.store.append(append).await {
-            Ok(_) => {
-                let version = next.version;
-                self.cache.put(order_id.clone(), next);
-                Ok(version)
-            }
-            Err(error) => {
-                self.cache.forget(order_id);
-                Err(match error {
-                    AppendError::Conflict { .. } => NotAppended::Conflict,
-                    AppendError::Store(error) => CommandError::Store(error).into(),
-                })
-            }
-        }
+        Ok(Judgement::Append(Decided { append, next }))
+    }
+
+    fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
+        let version = next.version;
+        self.cache.put(order_id.clone(), next);
+        CommandOutcome { order_id, version, appended: true }
+    }
+
+    /// After a failure nobody knows for certain where the order is.
+    fn failed(&self, order_id: &OrderId, error: StoreError) -> CommandError {
+        self.cache.forget(order_id);
+        CommandError::Store(error)
     }
 
     fn encode(&self, events: &[OrderEvent], time: Timestamp) -> Result<Vec<NewEvent>, CommandError> {
@@ -187,32 +243,43 @@ impl Shared {
     }
 }
 
+/// What becomes of a command.
 enum Judgement {
-    Append(Vec<OrderEvent>),
+    Append(Decided),
+    /// Nothing is appended: it has been done already, or is refused.
     Answer(Result<(), CommandError>),
 }
 
-/// Puts the questions in their order: is it done already, is the version right, does the state allow it.
-fn judge(decision: Result<Vec<OrderEvent>, OrderError>, basis: &Basis, meta: &CommandMeta) -> Judgement {
-    let facts = || OrderFacts::of(basis.order());
-    let refused = |error| Judgement::Answer(Err(CommandError::Refused { error, facts: facts() }));
-    let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.allows(basis.version()));
+/// Events ready to be appended, and the order that they lead to.
+struct Decided {
+    append: Append,
+    next: Arc<VersionedOrder>,
+}
+
+/// Puts the questions in their order: is it done already, is the version right, does the state allow it. `Err` is the
+/// answer of a command that appends nothing.
+fn judge(
+    decision: Result<Vec<OrderEvent>, OrderError>,
+    order: Option<&VersionedOrder>,
+    meta: &CommandMeta,
+) -> Result<Vec<OrderEvent>, Result<(), CommandError>> {
+    let facts = || OrderFacts::of(order);
+    let version = order.map_or(Version::NONE, |order| order.version);
+    let refused = |error| Err(Err(CommandError::Refused { error, facts: facts() }));
+    let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.allows(version));
     match decision {
-        Ok(events) if events.is_empty() => Judgement::Answer(Ok(())),
+        Ok(events) if events.is_empty() => Err(Ok(())),
         Err(error @ (OrderError::NotFound | OrderError::IdReused { .. })) => refused(error),
-        Ok(_) | Err(_) if mismatch => Judgement::Answer(Err(CommandError::VersionMismatch(facts()))),
-        Ok(events) => Judgement::Append(events),
+        Ok(_) | Err(_) if mismatch => Err(Err(CommandError::VersionMismatch(facts()))),
+        Ok(events) => Ok(events),
         Err(error) => refused(error),
     }
 }
 
-enum NotAppended {
-    Conflict,
-    Error(CommandError),
-}
-
-impl From<CommandError> for NotAppended {
-    fn from(error: CommandError) -> Self {
-        Self::Error(error)
-    }
+fn nothing_appended(
+    order_id: OrderId,
+    version: Version,
+    answer: Result<(), CommandError>,
+) -> Result<CommandOutcome, CommandError> {
+    answer.map(|()| CommandOutcome { order_id, version, appended: false })
 }

@@ -41,8 +41,9 @@ pub struct ServiceLimits {
     pub order_events: u64,
     /// Most bytes of one event's data.
     pub event_bytes: usize,
-    /// How often a command is decided anew because the order moved on, before the client is told.
-    pub decisions: u32,
+    /// How often a command is decided on what is known of its order, in the hope that nobody else changes it meanwhile.
+    /// After that it waits for its turn at the store.
+    pub hopeful_decisions: u32,
 }
 
 impl Default for ServiceLimits {
@@ -51,7 +52,7 @@ impl Default for ServiceLimits {
             order_cache_bytes: 32 * 1024 * 1024,
             order_events: 10_000,
             event_bytes: 512 * 1024,
-            decisions: 16,
+            hopeful_decisions: 2,
         }
     }
 }
@@ -110,7 +111,7 @@ pub enum CommandError {
     /// The order is at another version than the command asked for.
     #[error("the order is not at the version that the request names")]
     VersionMismatch(Option<OrderFacts>),
-    /// Others changed the order each time the command was decided.
+    /// Others changed the order each time the command was decided, its turn at the store included.
     #[error("other requests keep changing the order")]
     ConcurrentModification(Option<OrderFacts>),
     /// The order has as many events as an order may have.

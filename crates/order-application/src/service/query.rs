@@ -151,18 +151,22 @@ impl<'a> Wanted<'a> {
 impl Shared {
     /// Replays an order from the store.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
-        let mut order: Option<VersionedOrder> = None;
+        self.load_after(order_id, None).await
+    }
+
+    /// Replays what has happened to an order since `order`, or all of it.
+    pub(super) async fn load_after(
+        &self,
+        order_id: &OrderId,
+        mut order: Option<VersionedOrder>,
+    ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         loop {
             let after = order.as_ref().map_or(Version::NONE, |order| order.version);
             let page = self.store.read_stream(order_id, after, REPLAY_PAGE).await?;
             if page.is_empty() {
                 break;
             }
-            for event in &page {
-                order = Some(codec::replay(order, event).map_err(|error| {
-                    StoreError::Corrupt(format!("event at position {}: {error}", event.position))
-                })?);
-            }
+            order = replay(order, &page)?;
         }
         let order = order.map(Arc::new);
         if let Some(order) = &order {
@@ -170,4 +174,16 @@ impl Shared {
         }
         Ok(order)
     }
+}
+
+/// Applies further events to an order.
+pub(super) fn replay(
+    order: Option<VersionedOrder>,
+    events: &[RecordedEvent],
+) -> Result<Option<VersionedOrder>, StoreError> {
+    events.iter().try_fold(order, |order, event| {
+        let next = codec::replay(order, event);
+        next.map(Some)
+            .map_err(|error| StoreError::Corrupt(format!("event at position {}: {error}", event.position)))
+    })
 }

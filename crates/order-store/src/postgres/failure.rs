@@ -31,7 +31,7 @@ impl Failure {
         };
         match state.code() {
             // The server or somebody at it ends the connection: perhaps after the commit, while it waited for a standby.
-            "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
+            "25P03" | "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
             "53100" => Self::Refused(StoreError::StorageFull),
             "XX001" | "XX002" => Self::Refused(StoreError::Corrupt(why)),
             _ if is_transient(state) => Self::NothingHappened(why),

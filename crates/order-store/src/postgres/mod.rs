@@ -3,6 +3,7 @@
 //! * **One writer for each instance** ([`writer`]) takes what has queued up and commits it in one round trip, by one call
 //!   of `order_service.append` (`migrations/0002_append.sql`), which takes the head of the log, checks versions, and adds
 //!   events and views. It is the only place that adds to the log.
+//! * **Turns** ([`turn`]): an order that several instances want to change at once is changed by one after the other.
 //! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) are read from a
 //!   pool.
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
@@ -21,6 +22,7 @@ mod row;
 mod schema;
 mod state;
 mod tls;
+mod turn;
 mod url;
 mod verify;
 mod writer;
@@ -30,8 +32,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent,
-    StoreError, Version,
+    Append, AppendError, DecideInTurn, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position,
+    RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -155,6 +157,7 @@ pub enum PostgresError {
 
 /// Orders in a PostgreSQL database.
 pub struct PostgresStore {
+    limits: PostgresLimits,
     shared: Arc<Shared>,
     writer: writer::Writer,
     look_ups: LookUps,
@@ -165,12 +168,15 @@ pub struct PostgresStore {
 struct Shared {
     /// For the writer alone: readers must not keep it waiting.
     appends: Database,
+    turns: Database,
     reads: Arc<Database>,
     announcer: Arc<Announcer>,
 }
 
 /// The writer sends one batch after the other.
 const APPEND_CONNECTIONS: usize = 1;
+/// All turns need the same lock, so more connections would only wait; the second has its question ready meanwhile.
+const TURN_CONNECTIONS: usize = 2;
 
 impl PostgresStore {
     /// Connects, checks the server, and migrates the database if it needs to be.
@@ -186,16 +192,17 @@ impl PostgresStore {
         let target = Target::parse(url).map_err(PostgresError::Url)?;
         let pool =
             |connections| Database::new(&target, connections, limits.deadline).map_err(PostgresError::Url);
-        let (appends, reads) = (pool(APPEND_CONNECTIONS)?, Arc::new(pool(limits.read_connections)?));
+        let (appends, turns) = (pool(APPEND_CONNECTIONS)?, pool(TURN_CONNECTIONS)?);
+        let reads = Arc::new(pool(limits.read_connections)?);
         prepare(&appends, options).await?;
 
         let head = pages::head(&reads).await.map_err(|error| PostgresError::Connect(error.to_string()))?;
         let announcer = Arc::new(Announcer::new(bus, head));
         let following = tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads)));
         let look_ups = LookUps::start(&reads);
-        let shared = Arc::new(Shared { appends, reads, announcer });
+        let shared = Arc::new(Shared { appends, turns, reads, announcer });
         let writer = writer::Writer::start(Arc::clone(&shared), limits);
-        Ok(Self { shared, writer, look_ups, following })
+        Ok(Self { limits, shared, writer, look_ups, following })
     }
 
     /// Brings the database's schema up to this release, and says how many migrations were run.
@@ -215,6 +222,7 @@ impl PostgresStore {
         self.writer.finish().await;
         self.following.abort();
         self.shared.appends.close();
+        self.shared.turns.close();
         self.shared.reads.close();
     }
 }
@@ -308,6 +316,15 @@ fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresErr
 impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         self.writer.append(append).await
+    }
+
+    async fn append_in_turn(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        decide: &mut DecideInTurn<'_>,
+    ) -> Result<Option<Position>, AppendError> {
+        self.take_turn(order_id, after, decide).await
     }
 
     async fn read_stream(

@@ -9,10 +9,10 @@ use tokio_postgres::types::Type;
 use super::database::Database;
 use super::row::{event_columns, order_columns, read_event, read_order};
 
-/// Events of one page, whatever is asked for.
-const MAX_PAGE_EVENTS: usize = 10_000;
+/// Events of one page, whatever is asked for. An order has no more.
+pub(super) const MAX_PAGE_EVENTS: i64 = 10_000;
 
-const STREAM: &str = concat!(
+pub(super) const STREAM: &str = concat!(
     "SELECT ",
     event_columns!(),
     " FROM (",
@@ -95,12 +95,12 @@ pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
 }
 
 fn bounds(limit: PageLimit) -> (i64, i64) {
-    let events = i64::try_from(limit.events.min(MAX_PAGE_EVENTS)).unwrap_or(i64::MAX);
+    let events = i64::try_from(limit.events).unwrap_or(i64::MAX).min(MAX_PAGE_EVENTS);
     // At least one event, however large: the first has no bytes before it.
     (events, i64::try_from(limit.bytes).unwrap_or(i64::MAX).max(1))
 }
 
-fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
+pub(super) fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut scratch = Vec::new();
     rows.iter().map(|row| read_event(row, &mut scratch)).collect()
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use order_application::{Append, AppendError, Position, RecordedEvent, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -44,10 +45,19 @@ impl Writer {
 
     /// Hands an append over and waits for what becomes of it, until the deadline.
     pub(super) async fn append(&self, append: Append) -> Outcome {
-        let deadline = Instant::now() + self.limits.deadline;
+        self.append_until(append, Instant::now() + self.limits.deadline, false).await
+    }
+
+    /// The same for an append that has been sent before, elsewhere, and whose outcome is to be learnt.
+    pub(super) async fn append_again(&self, append: Append, deadline: Instant) -> Outcome {
+        self.append_until(append, deadline, true).await
+    }
+
+    async fn append_until(&self, append: Append, deadline: Instant, unknown: bool) -> Outcome {
         let begun = Arc::new(AtomicBool::new(false));
         let (done, mut outcome) = oneshot::channel();
-        self.submit(Job { append, deadline, begun: Arc::clone(&begun), done })?;
+        self.submit(Job { append, deadline, unknown, begun: Arc::clone(&begun), done })
+            .map_err(|error| if unknown { unknown_outcome(&error.to_string()) } else { error.into() })?;
         if let Ok(outcome) = timeout_at(deadline, &mut outcome).await {
             return outcome.unwrap_or_else(|_| Err(ended()));
         }
@@ -55,7 +65,7 @@ impl Writer {
         if begun.swap(true, Ordering::AcqRel) {
             return outcome.await.unwrap_or_else(|_| Err(ended()));
         }
-        Err(StoreError::Unavailable("the database did not answer in time".to_owned()).into())
+        Err(not_done(unknown, "the database did not answer in time"))
     }
 
     fn submit(&self, job: Job) -> Result<(), StoreError> {
@@ -100,6 +110,8 @@ fn bytes(append: &Append) -> usize {
 struct Job {
     append: Append,
     deadline: Instant,
+    /// Whether an earlier attempt may already have succeeded.
+    unknown: bool,
     /// Set by whoever decides first: the writer, which begins with it, or the caller, who has waited long enough.
     begun: Arc<AtomicBool>,
     done: oneshot::Sender<Outcome>,
@@ -125,7 +137,7 @@ impl WriterTask {
             let mut waiting = waiting.drain(..).peekable();
             while waiting.peek().is_some() {
                 let batch = self.next_batch(&mut waiting);
-                self.settle(batch, false).await;
+                self.settle(batch).await;
             }
         }
     }
@@ -150,42 +162,39 @@ impl WriterTask {
         batch
     }
 
-    /// Finds out what becomes of each append of a batch, and says so. `unknown` is whether an earlier attempt may
-    /// already have succeeded.
-    async fn settle(&self, mut batch: Vec<Job>, mut unknown: bool) {
+    /// Finds out what becomes of each append of a batch, and says so.
+    async fn settle(&self, mut batch: Vec<Job>) {
         let mut pause = Pause::new();
         while let Some(deadline) = batch.iter().map(|job| job.deadline).min() {
-            match self.attempt(&batch, deadline).await {
+            let (why, unknown) = match self.attempt(&batch, deadline).await {
                 Ok(outcomes) => return self.answer(batch, outcomes),
                 // Something in the batch is refused; the others need not suffer for it.
                 Err(Failure::Refused(_)) if batch.len() > 1 => {
                     for job in batch {
-                        Box::pin(self.settle(vec![job], unknown)).await;
+                        Box::pin(self.settle(vec![job])).await;
                     }
                     return;
                 }
                 Err(Failure::Refused(error)) => {
                     for job in batch {
-                        job.answer(Err(if unknown {
+                        let outcome = if job.unknown {
                             unknown_outcome(&error.to_string())
                         } else {
                             error.clone().into()
-                        }));
+                        };
+                        job.answer(Err(outcome));
                     }
                     return;
                 }
-                Err(Failure::NothingHappened(why)) => {
-                    tracing::debug!(why, "an append has to be tried again");
-                    pause.before(deadline).await;
-                    batch = give_up_late(batch, unknown, &why);
-                }
-                Err(Failure::Unknown(why)) => {
-                    tracing::debug!(why, "an append was cut off; it is tried again to learn its outcome");
-                    unknown = true;
-                    pause.before(deadline).await;
-                    batch = give_up_late(batch, unknown, &why);
-                }
+                Err(Failure::NothingHappened(why)) => (why, false),
+                Err(Failure::Unknown(why)) => (why, true),
+            };
+            tracing::debug!(why, unknown, "appends have to be sent again");
+            for job in &mut batch {
+                job.unknown |= unknown;
             }
+            pause.before(deadline).await;
+            batch = give_up_late(batch, &why);
         }
     }
 
@@ -238,17 +247,22 @@ impl WriterTask {
     }
 }
 
+/// What is too late to try again: less would not be answered in time.
+const TOO_LATE: Duration = Duration::from_millis(20);
+
 /// Answers those whose time is over.
-fn give_up_late(batch: Vec<Job>, unknown: bool, why: &str) -> Vec<Job> {
-    let now = Instant::now();
-    let soon = now + std::time::Duration::from_millis(20);
+fn give_up_late(batch: Vec<Job>, why: &str) -> Vec<Job> {
+    let soon = Instant::now() + TOO_LATE;
     let (late, in_time): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.deadline <= soon);
     for job in late {
-        let error =
-            if unknown { unknown_outcome(why) } else { StoreError::Unavailable(why.to_owned()).into() };
-        job.answer(Err(error));
+        let outcome = Err(not_done(job.unknown, why));
+        job.answer(outcome);
     }
     in_time
+}
+
+fn not_done(unknown: bool, why: &str) -> AppendError {
+    if unknown { unknown_outcome(why) } else { StoreError::Unavailable(why.to_owned()).into() }
 }
 
 fn unknown_outcome(why: &str) -> AppendError {

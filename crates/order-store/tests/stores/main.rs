@@ -9,6 +9,6 @@ mod order;
 #[cfg(feature = "full-tests")]
 mod postgres;
 #[cfg(feature = "full-tests")]
-mod postgres_verify;
+mod postgres_instances;
 mod sqlite;
 mod sqlite_files;

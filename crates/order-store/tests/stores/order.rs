@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use order_application::{
-    Append, EventContext, NewEvent, OrderSummary, Version, VersionedOrder, codec, projection,
+    Append, EventContext, NewEvent, OrderSummary, RecordedEvent, Version, VersionedOrder, codec, projection,
 };
 use order_domain::*;
 use uuid::Uuid;
@@ -59,6 +59,13 @@ impl TestOrder {
             })
         };
         self.append((0..payments).map(payment).collect())
+    }
+
+    /// Takes in what others have appended.
+    pub(crate) fn replay(&mut self, events: &[RecordedEvent]) {
+        for event in events {
+            self.state = Some(codec::replay(self.state.take(), event).unwrap());
+        }
     }
 
     fn append(&mut self, events: Vec<OrderEvent>) -> Append {

@@ -1,0 +1,138 @@
+//! Appends to an order that several instances want to change at once.
+//!
+//! Appends take the head of the log only for the moment of their commit, so an instance that is always a little later
+//! than another would find the order changed each time, for ever. Here the head is taken *before* the order is looked at:
+//! PostgreSQL hands it out first come, first served, so each gets its turn. The price is that other writers wait for
+//! two round trips more, which is why it is only done after the usual way has failed.
+
+use futures_util::future::{join, join3};
+use order_application::{Append, AppendError, DecideInTurn, Position, RecordedEvent, StoreError, Version};
+use order_domain::OrderId;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::types::Type;
+
+use super::PostgresStore;
+use super::batch::{self, Outcome};
+use super::database::{Parameter, Pause, abandon};
+use super::failure::Failure;
+use super::pages;
+
+/// The transaction ends by itself if this process is stopped in the middle of it: nobody may keep the head. There is no
+/// limit for statements: it would also end the wait for a synchronous standby, and call that a success.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL lock_timeout = '2s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '1s'";
+
+const TAKE_HEAD: &str = "SELECT pg_advisory_xact_lock(1869767780)";
+
+/// What became of a turn.
+enum Turn {
+    NothingToAppend,
+    Appended(Append, Outcome),
+    /// The append was sent, and no answer came.
+    Unknown(Append),
+}
+
+impl PostgresStore {
+    /// See [`EventStore::append_in_turn`](order_application::EventStore::append_in_turn).
+    pub(super) async fn take_turn(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        decide: &mut DecideInTurn<'_>,
+    ) -> Result<Option<Position>, AppendError> {
+        let deadline = Instant::now() + self.limits.deadline;
+        let mut pause = Pause::new();
+        loop {
+            let why = match self.one_turn(order_id, after, decide, deadline).await {
+                Ok(Turn::NothingToAppend) => return Ok(None),
+                Ok(Turn::Appended(append, outcome)) => {
+                    let first = outcome?;
+                    let last = Position(first.0 + append.events.len() as u64 - 1);
+                    self.shared.announcer.look();
+                    return Ok(Some(last));
+                }
+                // The usual way resolves what is unknown.
+                Ok(Turn::Unknown(append)) => {
+                    return self.writer.append_again(append, deadline).await.map(Some);
+                }
+                Err(Failure::Refused(error)) => return Err(error.into()),
+                Err(Failure::NothingHappened(why) | Failure::Unknown(why)) => why,
+            };
+            if !pause.before(deadline).await {
+                return Err(StoreError::Unavailable(why).into());
+            }
+        }
+    }
+
+    /// An error means that nothing was appended.
+    async fn one_turn(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        decide: &mut DecideInTurn<'_>,
+        deadline: Instant,
+    ) -> Result<Turn, Failure> {
+        let silent = || Failure::NothingHappened("the database does not answer".to_owned());
+        let connection =
+            match timeout_at(deadline, self.shared.turns.connection()).await.map_err(|_| silent())? {
+                Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),
+                other => other.map_err(Failure::Refused)?,
+            };
+
+        // All on its way at once; the order is read in a statement of its own, which sees what was committed before the
+        // head was ours.
+        let order_id = order_id.as_str();
+        let after = after.0.cast_signed();
+        let parameters: [Parameter<'_>; 4] = [
+            (&order_id, Type::TEXT),
+            (&after, Type::INT8),
+            (&pages::MAX_PAGE_EVENTS, Type::INT8),
+            (&i64::MAX, Type::INT8),
+        ];
+        let begun = join3(
+            connection.batch_execute(BEGIN),
+            connection.query_typed(TAKE_HEAD, &[]),
+            connection.query_typed(pages::STREAM, &parameters),
+        );
+        let Ok((begin, head, news)) = timeout_at(deadline, begun).await else {
+            abandon(connection);
+            return Err(silent());
+        };
+        let news = begin.and(head).and(news).map_err(|error| Failure::of(&error));
+        let decided = news
+            .and_then(|rows| pages::read_events(&rows).map_err(Failure::Refused))
+            .and_then(|news: Vec<RecordedEvent>| decide(news).map_err(Failure::Refused));
+        let append = match decided {
+            Ok(Some(append)) => append,
+            other => {
+                // Whatever it is, the head is given back first.
+                if !matches!(timeout_at(deadline, connection.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
+                    abandon(connection);
+                }
+                return other.map(|_| Turn::NothingToAppend);
+            }
+        };
+
+        let batch = [&append];
+        let committed = join(batch::append(&connection, &batch), connection.batch_execute("COMMIT"));
+        let (appended, commit) = match timeout_at(deadline, committed).await {
+            Ok(both) => both,
+            Err(_) => {
+                abandon(connection);
+                return Ok(Turn::Unknown(append));
+            }
+        };
+        // COMMIT of a transaction in which something failed rolls back, without an error of its own.
+        match appended.and_then(|outcomes| commit.map(|()| outcomes)) {
+            Ok(mut outcomes) => match outcomes.pop() {
+                Some(outcome) => Ok(Turn::Appended(append, outcome)),
+                None => unreachable!("invariant: one append has one outcome"),
+            },
+            Err(error) => match Failure::of(&error) {
+                Failure::Unknown(_) => Ok(Turn::Unknown(append)),
+                failure @ (Failure::NothingHappened(_) | Failure::Refused(_)) => Err(failure),
+            },
+        }
+    }
+}
