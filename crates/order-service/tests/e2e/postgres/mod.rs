@@ -7,7 +7,7 @@
 //! | `model.rs`, `log.rs` | an order as it should be, and the log followed by that |
 //! | `check.rs`, `views.rs`, `breach.rs` | the checkers, and what they find |
 //! | `scenario.rs` | a run from start to verdict |
-//! | `sql.rs` | the test's own way to the database |
+//! | `sql.rs`, `proxy.rs` | the test's own way to the database, and one that breaks |
 //!
 //! The other files are tests, one for each kind of fault.
 
@@ -15,10 +15,16 @@ mod breach;
 mod calm;
 mod check;
 mod clients;
+mod cuts;
 mod followers;
+mod foreign_sessions;
+mod frozen_instance;
 mod history;
 mod log;
 mod model;
+mod outages;
+mod promotion;
+mod proxy;
 mod scenario;
 mod sql;
 mod views;

@@ -1,0 +1,37 @@
+//! Connections to the database that break at the worst moments.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use test_servers::{PostgresOptions, PostgresServer};
+
+use super::clients::Balance;
+use super::history::Outcome;
+use super::proxy::Proxy;
+use super::scenario::{instances, run};
+use crate::random::Random;
+use crate::server::wait_until;
+
+const CUTS_OF_EACH_KIND: u64 = 12;
+
+#[test]
+fn a_connection_that_breaks_at_any_moment_of_an_append_costs_nothing() {
+    let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let proxy = Proxy::start(database.port(), Random::seeded("cut connections", 2));
+    let url = proxy.url_of(&database.create_database().unwrap(), database.port());
+    let history = run("cut connections", instances(&url), Balance::Anywhere, |progress, _| {
+        progress.wait_for_more(&[0, 1, 2], 50);
+        proxy.begin_to_cut();
+        let cuts = proxy.cuts();
+        wait_until("every kind of cut has been made often enough", || {
+            let often = |count: &AtomicU64| count.load(Ordering::Relaxed) >= CUTS_OF_EACH_KIND;
+            [&cuts.in_request, &cuts.behind_request, &cuts.before_answer, &cuts.elsewhere]
+                .into_iter()
+                .all(often)
+                .then_some(())
+        });
+        proxy.cut_no_more();
+        progress.wait_for_more(&[0, 1, 2], 20);
+    });
+    // Each instance finds out by itself what became of its appends, long before its clients lose patience.
+    assert_eq!(history.count(|outcome| *outcome == Outcome::Unknown || *outcome == Outcome::NotHappened), 0);
+}

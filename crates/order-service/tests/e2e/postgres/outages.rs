@@ -1,0 +1,62 @@
+//! The database is killed, or says nothing.
+
+use std::time::Duration;
+
+use test_servers::{PostgresOptions, PostgresServer};
+
+use super::clients::Balance;
+use super::scenario::{INSTANCES, instances, run};
+use crate::http::Client;
+use crate::server::wait_until;
+
+/// The store gives up after 5 s.
+const COMMANDS_ARE_ANSWERED_WITHIN: Duration = Duration::from_secs(8);
+const KILLS: usize = 3;
+
+fn status(port: u16, path: &str) -> u16 {
+    Client::connect(port).and_then(|mut client| client.get(path)).unwrap().status
+}
+
+#[test]
+fn a_killed_database_loses_nothing_and_is_found_again() {
+    let mut database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let url = database.create_database().unwrap();
+    run("killed database", instances(&url), Balance::Anywhere, |progress, servers| {
+        for _ in 0..KILLS {
+            progress.wait_for_more(&[0, 1, 2], 100);
+            database.kill_immediately().unwrap();
+            database.start_again().unwrap();
+        }
+        progress.wait_for_more(&[0, 1, 2], 20);
+        assert!(servers.iter().all(|server| status(server.port(), "/ready") == 200));
+    });
+}
+
+#[test]
+fn while_the_database_says_nothing_commands_are_turned_away_in_time_and_all_goes_on_by_itself() {
+    let mut database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let url = database.create_database().unwrap();
+    let history = run("frozen database", instances(&url), Balance::AtHome, |progress, servers| {
+        progress.wait_for_more(&[0, 1, 2], 100);
+        database.freeze().unwrap();
+        let before = progress.turned_away();
+        std::thread::scope(|scope| {
+            for server in servers {
+                let port = server.port();
+                scope.spawn(move || {
+                    assert_eq!(status(port, "/ready"), 503);
+                    assert_eq!(status(port, "/health"), 200);
+                });
+            }
+        });
+        // Twice for each client, which takes about 10 s.
+        wait_until("commands are turned away", || (progress.turned_away() >= before + 18).then_some(()));
+        database.thaw().unwrap();
+        progress.wait_for_more(&[0, 1, 2], 50);
+        wait_until("all are ready again", || {
+            servers.iter().all(|server| status(server.port(), "/ready") == 200).then_some(())
+        });
+        assert_eq!(servers.len(), INSTANCES);
+    });
+    assert!(history.slowest() < COMMANDS_ARE_ANSWERED_WITHIN, "{:?}", history.slowest());
+}
