@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::load::{Group, Load, Span};
+use crate::interrupt;
+use crate::load::{Group, Load, Measurement, Span};
 use crate::prepared::Prepared;
 use crate::report::Figures;
-use crate::server::Server;
+use crate::server::{Server, child_command};
 use crate::work::Work;
 
 /// Driven before each measured span: connections are new, and after a pause caches and clocks are cold.
@@ -38,6 +39,10 @@ pub(crate) struct Options {
     /// How many orders the store holds that is read from
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) read_orders: u64,
+
+    /// How long another session keeps an old snapshot while orders are placed
+    #[arg(long, default_value_t = 180.0, value_name = "SECONDS")]
+    pub(crate) snapshot_seconds: f64,
 
     /// The service's binary [default: order-service beside this program]
     #[arg(long, value_name = "PATH")]
@@ -85,6 +90,8 @@ impl Bench {
             .prefix("order-bench-")
             .tempdir_in(dir)
             .with_context(|| format!("make a scratch directory in {}", dir.display()))?;
+        // For PostgreSQL's data. Not in the scratch directory, which is for this user alone: root's servers are others'.
+        tempfile::env::override_temp_dir(dir).ok().context("nobody else says where temporary files go")?;
         let prepared =
             Prepared::new(options.keep_store.clone().unwrap_or_else(|| scratch.path().join("prepared")));
         let echo = Server::start_echo(scratch.path().join("echo.log"))?;
@@ -96,6 +103,11 @@ impl Bench {
         self.scratch.path()
     }
 
+    /// Where else than in the scratch directory things are put, to be found again by later runs.
+    pub(crate) fn beside(&self) -> &Path {
+        self.scratch.path().parent().unwrap_or(self.scratch.path())
+    }
+
     /// Starts the service on its durable default store in this directory.
     pub(crate) fn start_service(&self, data_dir: &Path) -> Result<Server> {
         let data_dir = data_dir.to_str().context("the scratch directory's name is UTF-8")?;
@@ -104,6 +116,21 @@ impl Bench {
             &["--data-dir", data_dir],
             self.scratch.path().join("service.log"),
         )
+    }
+
+    /// Starts the service on a PostgreSQL database.
+    pub(crate) fn start_service_on(&self, database: &str) -> Result<Server> {
+        Server::start_service(&self.service, &["--store", database], self.scratch.path().join("service.log"))
+    }
+
+    /// Runs one of the service's commands to its end.
+    pub(crate) fn run_service(&self, arguments: &[&str]) -> Result<()> {
+        let output = child_command(&self.service)?.args(arguments).output().context("run the service")?;
+        interrupt::check()?;
+        if !output.status.success() {
+            bail!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
     }
 
     /// Starts the service on the memory store.
@@ -178,6 +205,20 @@ impl Bench {
         let figures: Vec<Figures> =
             measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect();
         figures.try_into().ok().context("each group has its measurement")
+    }
+
+    /// Drives several servers at once, each by the group beside it; the figures of all together.
+    pub(crate) fn measure_together(&self, shares: Vec<(&Server, Group<'_>)>) -> Result<Figures> {
+        let (servers, groups): (Vec<_>, Vec<_>) =
+            shares.into_iter().map(|(server, group)| (server, (server.address(), group))).unzip();
+        let mut load = Load::connect_each(groups)?;
+        let measurements = load.run(self.span(), None)?;
+        load.drain()?;
+        for server in servers {
+            server.process().settle()?;
+        }
+        let all = Measurement::together(measurements).context("somebody drives a server")?;
+        Ok(Figures::new(&all, None))
     }
 
     /// Warm-up and measured time of one turn.

@@ -6,7 +6,9 @@
 //! - [`scenario`]: what is measured, one function for each claim
 //! - [`load`]: the load generator
 //! - [`work`], [`request`], [`order_ids`]: what it asks for
-//! - [`echo_server`], [`disk`]: the limits
+//! - [`hot_order`]: many clients that change one order, and whether each change is there
+//! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
+//! - [`peers`]: other event-sourcing libraries at the same work
 //! - [`mod@bench`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
 //! - [`report`], [`machine`]: what comes out
 
@@ -14,11 +16,14 @@ mod bench;
 mod disk;
 mod drive;
 mod echo_server;
+mod hot_order;
 mod http;
 mod interrupt;
 mod load;
 mod machine;
 mod order_ids;
+mod peers;
+mod postgres;
 mod prepared;
 mod process;
 mod report;
@@ -48,8 +53,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// What to measure [default: everything]
-    #[arg(value_enum)]
-    scenarios: Vec<Scenario>,
+    #[arg(value_parser = Scenario::parser())]
+    scenarios: Vec<Vec<Scenario>>,
 
     #[command(flatten)]
     options: Options,
@@ -113,7 +118,7 @@ fn run(arguments: Arguments) -> Result<()> {
         }
         None => {
             interrupt::listen()?;
-            measure(&arguments.scenarios, arguments.options, &arguments.output)
+            measure(&arguments.scenarios.concat(), arguments.options, &arguments.output)
         }
     }
 }
@@ -166,11 +171,12 @@ impl Output {
 /// What to type to measure the same elsewhere: without the paths of this machine.
 fn command_text(scenarios: &[Scenario], options: &Options) -> String {
     let mut words = vec!["cargo xtask bench".to_owned()];
-    if scenarios != Scenario::value_variants() {
-        words.extend(scenarios.iter().map(|scenario| scenario.name()));
-    }
-    let Options { rounds, seconds, connections, orders, read_orders, .. } = options;
+    words.extend(Scenario::words(scenarios));
+    let Options { rounds, seconds, connections, orders, read_orders, snapshot_seconds, .. } = options;
     words.push(format!("--rounds {rounds} --seconds {seconds} --connections {connections}"));
     words.push(format!("--orders {orders} --read-orders {read_orders}"));
+    if scenarios.contains(&Scenario::PgOldSnapshot) {
+        words.push(format!("--snapshot-seconds {snapshot_seconds}"));
+    }
     words.join(" ")
 }

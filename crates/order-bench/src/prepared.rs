@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::bench::Bench;
 use crate::load::{Group, Load};
 use crate::order_ids::{OrderIds, PREPARED_SEED};
+use crate::server::Server;
 use crate::work::Place;
 
 /// The orders that a prepared store holds.
@@ -69,28 +70,34 @@ impl Prepared {
         }
         fs::create_dir_all(&store)?;
         let service = bench.start_service(&store)?;
-        let begin = Instant::now();
-        let mut place = Place::new(PREPARED_IDS);
-        let mut placed = 0;
-        while placed < orders {
-            let portion_begin = Instant::now();
-            let portion = ORDERS_PER_PORTION.min(orders - placed);
-            placed += portion;
-            place.set_end(placed);
-            let group = Group { connections: bench.options.connections, work: &mut place };
-            Load::connect(service.address(), vec![group])?.run_to_end()?;
-            let rate = portion as f64 / portion_begin.elapsed().as_secs_f64();
-            eprintln!("loading: {placed} of {orders} random orders, {rate:.0} a second");
-        }
+        place_all(&service, orders, bench.options.connections)?;
         let peak_bytes = service.process().memory()?.peak_bytes;
         service.stop()?;
-        eprintln!("loaded {orders} orders in {:.0} s", begin.elapsed().as_secs_f64());
         Ok(Loaded { orders, peak_bytes })
     }
 
     fn store(&self, orders: u64) -> PathBuf {
         self.root.join(format!("{orders}-orders"))
     }
+}
+
+/// Places this many of the prepared orders on an empty store.
+pub(crate) fn place_all(service: &Server, orders: u64, connections: usize) -> Result<()> {
+    let begin = Instant::now();
+    let mut place = Place::new(PREPARED_IDS);
+    let mut placed = 0;
+    while placed < orders {
+        let portion_begin = Instant::now();
+        let portion = ORDERS_PER_PORTION.min(orders - placed);
+        placed += portion;
+        place.set_end(placed);
+        let group = Group { connections, work: &mut place };
+        Load::connect(service.address(), vec![group])?.run_to_end()?;
+        let rate = portion as f64 / portion_begin.elapsed().as_secs_f64();
+        eprintln!("loading: {placed} of {orders} random orders, {rate:.0} a second");
+    }
+    eprintln!("loaded {orders} orders in {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(())
 }
 
 /// Copies a directory's files and waits until they are on the disk, so that writing them back disturbs no measurement.

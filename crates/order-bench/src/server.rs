@@ -49,7 +49,7 @@ impl Server {
 
     fn start(program: &Path, arguments: &[&str], log: PathBuf) -> Result<Self> {
         let log_file = File::options().append(true).create(true).open(&log).context("open a server's log")?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = child_command(program)?;
         // The defaults are measured, whatever this shell sets up for the service.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ORDER_SERVICE_"))
@@ -57,10 +57,7 @@ impl Server {
             command.env_remove(name);
         }
         let mut child = command
-            .arg("child")
-            .arg(program)
             .args(arguments)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log_file)
             .spawn()
@@ -122,6 +119,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command that runs `program` as a child that does not outlive this process.
+pub(crate) fn child_command(program: &Path) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("child").arg(program).stdin(Stdio::null());
+    Ok(command)
 }
 
 /// Turns this process into `program`, which the kernel kills when our parent dies: a guard's `Drop` does not run when the

@@ -6,11 +6,19 @@ use crate::request::{LIST_100, Request};
 /// What one group of connections asks for.
 pub(crate) trait Work {
     /// The next request on this connection (counted from 0 within its group), or `None` when nothing is left to ask.
-    /// The connection's previous request has been answered with 2xx.
+    /// The connection's previous request has been answered.
     fn next_request(&mut self, connection: usize) -> Option<&[u8]>;
 
     /// The connection's last request was answered with 2xx.
     fn acknowledged(&mut self, _connection: usize) {}
+
+    /// The statuses of answers that are no fault here, though they count for nothing.
+    fn expected_refusals(&self) -> &'static [u16] {
+        &[]
+    }
+
+    /// The connection's last request was answered with one of [`expected_refusals`](Self::expected_refusals).
+    fn refused(&mut self, _connection: usize) {}
 }
 
 /// Places orders, one after the other over all connections.

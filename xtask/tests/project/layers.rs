@@ -16,9 +16,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("order-bus", &["order-domain", "order-application"]),
     ("order-api", &["order-domain", "order-application"]),
     ("order-service", &["order-domain", "order-application", "order-store", "order-bus", "order-api"]),
-    // Drives the built binary over sockets, as any client would.
-    ("order-bench", &[]),
-    // Real servers, for tests and for `cargo xtask servers`: nothing that is shipped knows of them.
+    // Drives the built binary over sockets, as any client would, and the database that it stands on.
+    ("order-bench", &["test-servers"]),
+    // Real servers, for tests, benchmarks and `cargo xtask servers`: nothing that is shipped knows of them.
     ("test-servers", &[]),
     ("xtask", &["test-servers"]),
 ];
@@ -70,7 +70,7 @@ fn each_wrong_dependency_is_found() {
         ("order-bench", "order-service"),
         ("order-store", "test-servers"),
         ("order-service", "test-servers"),
-        ("order-bench", "test-servers"),
+        ("order-bench", "order-store"),
     ] {
         assert_eq!(planted(name, dependency, true, false).len(), 1, "{name} → {dependency}");
     }

@@ -70,30 +70,31 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has arrived; `true` once the answer is complete.
+    /// Reads what has arrived; the answer's status once it is complete.
     ///
     /// # Errors
     ///
-    /// When the answer is anything but 2xx (with its text), not HTTP, or the server closed the connection.
-    pub(crate) fn receive(&mut self) -> Result<bool> {
+    /// When the answer is neither 2xx nor one of the `expected` refusals (with its text), not HTTP, or the server closed
+    /// the connection.
+    pub(crate) fn receive(&mut self, expected: &[u16]) -> Result<Option<u16>> {
         loop {
             let free = &mut self.received[self.received_bytes..];
             let free_bytes = free.len();
             let read_bytes = match self.stream.read(free) {
                 Ok(0) => bail!("the server closed the connection"),
                 Ok(read_bytes) => read_bytes,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error).context("read an answer"),
             };
             self.received_bytes += read_bytes;
-            if self.answer_is_complete()? {
-                return Ok(true);
+            if let Some(status) = self.complete_answer(expected)? {
+                return Ok(Some(status));
             }
             // A read that leaves room has emptied the socket: the next bytes raise a new event (epoll(7)), and the
             // call that would only learn "nothing yet" is saved.
             if read_bytes < free_bytes {
-                return Ok(false);
+                return Ok(None);
             }
             let longer = self.received.len() * 2;
             if longer > ANSWER_LIMIT_BYTES {
@@ -103,7 +104,7 @@ impl Connection {
         }
     }
 
-    fn answer_is_complete(&mut self) -> Result<bool> {
+    fn complete_answer(&mut self, expected: &[u16]) -> Result<Option<u16>> {
         if !self.awaits_answer {
             bail!("the server sent bytes that nothing asked for");
         }
@@ -111,11 +112,11 @@ impl Connection {
         if self.head.is_none() {
             self.head = parse_head(arrived)?;
         }
-        let Some(head) = self.head else { return Ok(false) };
+        let Some(head) = self.head else { return Ok(None) };
         if arrived.len() < head.answer_bytes() {
-            return Ok(false);
+            return Ok(None);
         }
-        if !head.is_success() {
+        if !head.is_success() && !expected.contains(&head.status) {
             bail!("answered with {}: {}", head.status, String::from_utf8_lossy(&arrived[head.head_bytes..]));
         }
         if arrived.len() > head.answer_bytes() {
@@ -124,7 +125,7 @@ impl Connection {
         self.head = None;
         self.received_bytes = 0;
         self.awaits_answer = false;
-        Ok(true)
+        Ok(Some(head.status))
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
             self.server.write_all(bytes).unwrap();
             loop {
                 self.await_event();
-                let complete = self.connection.receive()?;
+                let complete = self.connection.receive(&[])?.is_some();
                 if complete || self.connection.received_bytes == before + bytes.len() {
                     return Ok(complete);
                 }
@@ -227,12 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn an_expected_refusal_is_an_answer() {
+        let mut pair = Pair::asked(b"GET");
+        pair.server.write_all(b"HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n").unwrap();
+        pair.await_event();
+        assert_eq!(pair.connection.receive(&[409]).unwrap(), Some(409));
+    }
+
+    #[test]
     fn a_closed_connection_is_an_error() {
         let mut pair = Pair::asked(b"GET");
         pair.server.shutdown(std::net::Shutdown::Write).unwrap();
         let error = loop {
             pair.await_event();
-            if let Err(error) = pair.connection.receive() {
+            if let Err(error) = pair.connection.receive(&[]) {
                 break error.to_string();
             }
         };

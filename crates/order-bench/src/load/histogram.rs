@@ -54,6 +54,13 @@ impl Histogram {
         self.max()
     }
 
+    /// Counts all that another has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(sum, count)| *sum += count);
+        self.count += other.count;
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.buckets.fill(0);
@@ -118,6 +125,14 @@ mod tests {
         assert!(histogram.quantile(0.5) < Duration::from_nanos(50_500));
         assert_eq!(histogram.max(), Duration::from_secs(7));
         assert_eq!(histogram.quantile(1.0), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn two_together_are_as_one() {
+        let mut sum = recorded(1..=50);
+        sum.add(&recorded(51..=100));
+        assert_eq!((sum.count(), sum.max()), (100, Duration::from_nanos(100)));
+        assert_eq!(sum.quantile(0.5), recorded(1..=100).quantile(0.5));
     }
 
     #[test]

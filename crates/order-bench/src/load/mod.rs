@@ -47,6 +47,18 @@ pub(crate) struct Measurement {
     pub(crate) server_cpu_at_begin: Option<Duration>,
 }
 
+impl Measurement {
+    /// Of groups that were measured in one span, all of them together; whose CPU time that took cannot be told.
+    pub(crate) fn together(measurements: Vec<Self>) -> Option<Self> {
+        let join = |mut all: Self, one: Self| {
+            all.latency.add(&one.latency);
+            all
+        };
+        let all = measurements.into_iter().reduce(join)?;
+        Some(Self { server_cpu_at_begin: None, ..all })
+    }
+}
+
 /// How long to drive a server.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
@@ -74,12 +86,17 @@ struct Member {
 }
 
 impl<'w> Load<'w> {
-    /// Opens every group's connections.
+    /// Opens every group's connections, all to one server.
     pub(crate) fn connect(address: SocketAddr, groups: Vec<Group<'w>>) -> Result<Self> {
+        Self::connect_each(groups.into_iter().map(|group| (address, group)).collect())
+    }
+
+    /// Opens every group's connections, each group's to the server that stands beside it.
+    pub(crate) fn connect_each(groups: Vec<(SocketAddr, Group<'w>)>) -> Result<Self> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
-        for (group, Group { connections: wanted, .. }) in groups.iter().enumerate() {
-            for number in 0..*wanted {
+        for (group, &(address, Group { connections: wanted, .. })) in groups.iter().enumerate() {
+            for number in 0..wanted {
                 let connection = Connection::open(address, poll.registry(), Token(connections.len()))?;
                 connections.push(Member { connection, group, number });
             }
@@ -88,7 +105,7 @@ impl<'w> Load<'w> {
             poll,
             events: Events::with_capacity(EVENTS_PER_POLL),
             latencies: groups.iter().map(|_| Histogram::new()).collect(),
-            groups,
+            groups: groups.into_iter().map(|(_, group)| group).collect(),
             connections,
             in_flight: 0,
             last_answer_at: Instant::now(),
@@ -100,7 +117,8 @@ impl<'w> Load<'w> {
     ///
     /// # Errors
     ///
-    /// On the first answer that is not 2xx, with its text, and whenever a connection breaks or stays silent.
+    /// On the first answer that is neither 2xx nor a refusal that the work expects, with its text, and whenever a
+    /// connection breaks or stays silent.
     pub(crate) fn run(&mut self, span: Span, server: Option<ProcessId>) -> Result<Vec<Measurement>> {
         self.ask_on_every_connection()?;
         self.drive_until(Instant::now() + span.warm_up)?;
@@ -175,15 +193,20 @@ impl<'w> Load<'w> {
             if event.is_writable() {
                 connection.flush()?;
             }
-            if !(event.is_readable() || event.is_error()) || !connection.receive()? {
+            if !(event.is_readable() || event.is_error()) {
                 continue;
             }
+            let work = &mut self.groups[*group].work;
+            let Some(status) = connection.receive(work.expected_refusals())? else { continue };
             now = Instant::now();
             self.last_answer_at = now;
             self.in_flight -= 1;
-            self.latencies[*group].record(now - connection.sent_at());
-            let work = &mut self.groups[*group].work;
-            work.acknowledged(*number);
+            if (200..300).contains(&status) {
+                self.latencies[*group].record(now - connection.sent_at());
+                work.acknowledged(*number);
+            } else {
+                work.refused(*number);
+            }
             if matches!(then, Then::AskAgain)
                 && let Some(request) = work.next_request(*number)
             {

@@ -128,9 +128,18 @@ impl Verdict {
     /// Requests a second as a share of the limit's: the median of the rounds' ratios, since the two turns of one round
     /// saw the same machine.
     pub(crate) fn ratio(what: &str, pair: &Pair<Figures>, target: f64) -> Self {
-        let rounds = pair.service.iter().zip(&pair.limit);
-        let ratio = median(rounds.map(|(service, limit)| service.requests_per_s / limit.requests_per_s));
-        Self::new(what, ratio, "×", Bound::AtLeast, target)
+        Self::ratio_of(what, &pair.service, &pair.limit, target)
+    }
+
+    /// The same of two sides by name.
+    pub(crate) fn ratio_of(what: &str, measured: &[Figures], limit: &[Figures], target: f64) -> Self {
+        let rounds = measured.iter().zip(limit);
+        let ratio = median(rounds.map(|(measured, limit)| measured.requests_per_s / limit.requests_per_s));
+        Self::at_least(what, ratio, "×", target)
+    }
+
+    pub(crate) fn at_least(what: &str, value: f64, unit: &'static str, target: f64) -> Self {
+        Self::new(what, value, unit, Bound::AtLeast, target)
     }
 
     pub(crate) fn at_most(what: &str, value: f64, unit: &'static str, target: f64) -> Self {

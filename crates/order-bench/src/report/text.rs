@@ -8,17 +8,18 @@ use super::{Outcome, Side};
 pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "\n{}: {}", outcome.scenario, outcome.about)?;
+    let width = outcome.sides.iter().map(|side| side.name.chars().count()).max().unwrap_or_default();
     if !outcome.sides.is_empty() {
         writeln!(
             out,
-            "  {:<10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>14} {:>14}",
+            "  {:<width$} {:>10} {:>9} {:>9} {:>9} {:>9} {:>14} {:>14}",
             "", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs/req", "loadgen cores"
         )?;
     }
     for Side { name, median, .. } in &outcome.sides {
         writeln!(
             out,
-            "  {name:<10} {:>10.0} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14} {:>14}",
+            "  {name:<width$} {:>10.0} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14} {:>14}",
             median.requests_per_s,
             median.p50_ms,
             median.p99_ms,
