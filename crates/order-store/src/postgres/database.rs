@@ -1,12 +1,14 @@
 //! Connections: pools of them, with limits and deadlines, that come back by themselves after an outage.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
 use order_application::StoreError;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -18,6 +20,9 @@ use super::url::{Target, chain};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// What is said of a database that is connected to and says nothing.
+const SILENT: &str = "the database does not answer";
+
 /// A parameter with its type. Statements are not prepared by name: such a name belongs to one connection to the server,
 /// which a pooler in transaction mode gives to somebody else in the next moment. Hot statements live in functions,
 /// whose plans each connection to the server keeps.
@@ -27,6 +32,27 @@ pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 pub(super) struct Database {
     pool: Pool,
     deadline: Duration,
+    presence: Arc<Presence>,
+}
+
+/// Whether the database was there when it was last needed, so that an outage is told once, and its end.
+#[derive(Default)]
+pub(super) struct Presence {
+    away: AtomicBool,
+}
+
+impl Presence {
+    fn seen(&self) {
+        if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database is back");
+        }
+    }
+
+    fn missed(&self, why: &str) {
+        if !self.away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(why, "the database is away; commands are refused until it is back");
+        }
+    }
 }
 
 impl Database {
@@ -41,21 +67,39 @@ impl Database {
             .timeouts(timeouts)
             .build()
             .map_err(|error| chain(&error))?;
-        Ok(Self { pool, deadline })
+        Ok(Self { pool, deadline, presence: Arc::default() })
+    }
+
+    /// Tells outages together with other pools.
+    pub(super) fn sharing(mut self, presence: &Arc<Presence>) -> Self {
+        self.presence = Arc::clone(presence);
+        self
     }
 
     /// A connection, the next best that works.
     pub(super) async fn connection(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => StoreError::Overloaded,
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                StoreError::Unavailable("the database does not answer".to_owned())
+        let why = match self.pool.get().await {
+            Ok(connection) => {
+                self.presence.seen();
+                return Ok(connection);
             }
-            other @ (PoolError::Backend(_)
-            | PoolError::Closed
-            | PoolError::NoRuntimeSpecified
-            | PoolError::PostCreateHook(_)) => StoreError::Unavailable(chain(&other)),
-        })
+            Err(PoolError::Timeout(TimeoutType::Wait)) => return Err(StoreError::Overloaded),
+            Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => SILENT.to_owned(),
+            Err(
+                other @ (PoolError::Backend(_)
+                | PoolError::Closed
+                | PoolError::NoRuntimeSpecified
+                | PoolError::PostCreateHook(_)),
+            ) => chain(&other),
+        };
+        self.presence.missed(&why);
+        Err(StoreError::Unavailable(why))
+    }
+
+    /// Remembers that no answer came on a connection.
+    pub(super) fn missed(&self) -> String {
+        self.presence.missed(SILENT);
+        SILENT.to_owned()
     }
 
     /// Asks a question, again if the connection was lost, until the deadline.
@@ -64,7 +108,17 @@ impl Database {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        let deadline = Instant::now() + self.deadline;
+        self.query_within(self.deadline, sql, parameters).await
+    }
+
+    /// The same, with less patience.
+    pub(super) async fn query_within(
+        &self,
+        patience: Duration,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let deadline = Instant::now() + patience;
         let mut pause = Pause::new();
         loop {
             let error = match self.query_once(sql, parameters, deadline).await {
@@ -84,7 +138,7 @@ impl Database {
         parameters: &[Parameter<'_>],
         deadline: Instant,
     ) -> Result<Vec<Row>, Failure> {
-        let late = |_| Failure::Unknown("the database does not answer".to_owned());
+        let late = |_| Failure::Unknown(self.missed());
         let connection = match timeout_at(deadline, self.connection()).await.map_err(late)? {
             Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),
             other => other.map_err(Failure::Refused)?,
@@ -116,13 +170,11 @@ impl Pause {
         Self(FIRST_PAUSE)
     }
 
-    /// Waits a little; `false` when the deadline would pass meanwhile.
+    /// Waits a little, up to the deadline; `false` when that has come.
     pub(super) async fn before(&mut self, deadline: Instant) -> bool {
-        if Instant::now() + self.0 >= deadline {
-            return false;
-        }
-        sleep(self.0).await;
+        let until = (Instant::now() + self.0).min(deadline);
+        sleep_until(until).await;
         self.0 = (self.0 * 2).min(LONGEST_PAUSE);
-        true
+        until < deadline
     }
 }

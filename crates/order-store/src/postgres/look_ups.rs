@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use order_application::{OrderSummary, StoreError};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
 use super::database::Database;
@@ -30,16 +32,17 @@ struct Question {
 /// The way to the look-ups' workers. They end when this is dropped.
 pub(super) struct LookUps {
     questions: mpsc::Sender<Question>,
+    deadline: Duration,
 }
 
 impl LookUps {
-    pub(super) fn start(database: &Arc<Database>) -> Self {
+    pub(super) fn start(database: &Arc<Database>, deadline: Duration) -> Self {
         let (questions, waiting) = mpsc::channel(MAX_WAITING);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         for _ in 0..WORKERS {
             tokio::spawn(work(Arc::clone(database), Arc::clone(&waiting)));
         }
-        Self { questions }
+        Self { questions, deadline }
     }
 
     /// The order's view, as it is at some moment after this was called.
@@ -47,7 +50,12 @@ impl LookUps {
         let (answer, answered) = oneshot::channel();
         let question = Question { order_id: order_id.clone(), answer };
         self.questions.try_send(question).map_err(|_| StoreError::Overloaded)?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".to_owned())))
+        let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
+        match timeout(self.deadline, answered).await {
+            Ok(answer) => answer.unwrap_or_else(|_| unavailable("the store is closed")),
+            // It waited behind look-ups that got no answer either.
+            Err(_) => unavailable("the database does not answer"),
+        }
     }
 }
 

@@ -190,8 +190,12 @@ impl PostgresStore {
     ) -> Result<Self, PostgresError> {
         let limits = options.limits;
         let target = Target::parse(url).map_err(PostgresError::Url)?;
-        let pool =
-            |connections| Database::new(&target, connections, limits.deadline).map_err(PostgresError::Url);
+        let presence = Arc::default();
+        let pool = |connections| {
+            let database =
+                Database::new(&target, connections, limits.deadline).map_err(PostgresError::Url)?;
+            Ok::<_, PostgresError>(database.sharing(&presence))
+        };
         let (appends, turns) = (pool(APPEND_CONNECTIONS)?, pool(TURN_CONNECTIONS)?);
         let reads = Arc::new(pool(limits.read_connections)?);
         prepare(&appends, options).await?;
@@ -199,7 +203,7 @@ impl PostgresStore {
         let head = pages::head(&reads).await.map_err(|error| PostgresError::Connect(error.to_string()))?;
         let announcer = Arc::new(Announcer::new(bus, head));
         let following = tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads)));
-        let look_ups = LookUps::start(&reads);
+        let look_ups = LookUps::start(&reads, limits.deadline);
         let shared = Arc::new(Shared { appends, turns, reads, announcer });
         let writer = writer::Writer::start(Arc::clone(&shared), limits);
         Ok(Self { limits, shared, writer, look_ups, following })
@@ -353,6 +357,6 @@ impl EventStore for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        pages::head(&self.shared.reads).await.map(|_| ())
+        pages::check(&self.shared.reads).await
     }
 }

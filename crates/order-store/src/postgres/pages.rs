@@ -1,6 +1,8 @@
 //! Reads of many rows, in pages whose size the database bounds. Planned anew each time: the right plan for a small table
 //! is the wrong one for a large one, and a page costs far more than its plan.
 
+use std::time::Duration;
+
 use order_application::{ListedOrder, PageLimit, Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::Row;
@@ -8,6 +10,9 @@ use tokio_postgres::types::Type;
 
 use super::database::Database;
 use super::row::{event_columns, order_columns, read_event, read_order};
+
+/// Whoever probes does not wait for long.
+const CHECK_PATIENCE: Duration = Duration::from_millis(800);
 
 /// Events of one page, whatever is asked for. An order has no more.
 pub(super) const MAX_PAGE_EVENTS: i64 = 10_000;
@@ -92,6 +97,18 @@ pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
     let rows = database.query(HEAD, &[]).await?;
     let head = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0));
     Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
+}
+
+/// Whether the database takes orders: it is there, and no standby.
+pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
+    let rows = database.query_within(CHECK_PATIENCE, "SELECT pg_is_in_recovery()", &[]).await?;
+    match rows.first().map(|row| row.try_get(0)) {
+        Some(Ok(false)) => Ok(()),
+        Some(Ok(true)) => Err(StoreError::Unavailable("the database is a standby".to_owned())),
+        Some(Err(_)) | None => {
+            Err(StoreError::Unavailable("the database does not know what it is".to_owned()))
+        }
+    }
 }
 
 fn bounds(limit: PageLimit) -> (i64, i64) {

@@ -73,7 +73,7 @@ impl PostgresStore {
         decide: &mut DecideInTurn<'_>,
         deadline: Instant,
     ) -> Result<Turn, Failure> {
-        let silent = || Failure::NothingHappened("the database does not answer".to_owned());
+        let silent = || Failure::NothingHappened(self.shared.turns.missed());
         let connection =
             match timeout_at(deadline, self.shared.turns.connection()).await.map_err(|_| silent())? {
                 Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),

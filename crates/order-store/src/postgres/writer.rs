@@ -199,7 +199,7 @@ impl WriterTask {
     }
 
     async fn attempt(&self, batch: &[Job], deadline: Instant) -> Result<Vec<Outcome>, Failure> {
-        let silent = || "the database does not answer".to_owned();
+        let silent = || self.shared.appends.missed();
         let connection = match timeout_at(deadline, self.shared.appends.connection()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(StoreError::Unavailable(why))) => return Err(Failure::NothingHappened(why)),
