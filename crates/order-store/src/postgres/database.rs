@@ -38,18 +38,23 @@ pub(super) struct Database {
 /// Whether the database was there when it was last needed, so that an outage is told once, and its end.
 #[derive(Default)]
 pub(super) struct Presence {
+    /// Before that there is no outage: who starts the service is told why it does not start.
+    found: AtomicBool,
     away: AtomicBool,
 }
 
 impl Presence {
     fn seen(&self) {
+        if !self.found.load(Ordering::Relaxed) {
+            self.found.store(true, Ordering::Relaxed);
+        }
         if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
             tracing::info!("the database is back");
         }
     }
 
     fn missed(&self, why: &str) {
-        if !self.away.swap(true, Ordering::Relaxed) {
+        if self.found.load(Ordering::Relaxed) && !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(why, "the database is away; commands are refused until it is back");
         }
     }
@@ -85,11 +90,10 @@ impl Database {
             }
             Err(PoolError::Timeout(TimeoutType::Wait)) => return Err(StoreError::Overloaded),
             Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => SILENT.to_owned(),
+            // What the pool would say around it ("while creating a new object") helps nobody.
+            Err(PoolError::Backend(error)) => chain(&error),
             Err(
-                other @ (PoolError::Backend(_)
-                | PoolError::Closed
-                | PoolError::NoRuntimeSpecified
-                | PoolError::PostCreateHook(_)),
+                other @ (PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)),
             ) => chain(&other),
         };
         self.presence.missed(&why);
