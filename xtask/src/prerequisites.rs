@@ -53,6 +53,16 @@ pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[
         needed_for: "the test with a small disk",
         install: "Debian's `util-linux`",
     },
+    Prerequisite {
+        probe: &["sh", "-c", "PATH=$PATH:/usr/sbin pgbouncer --version"],
+        needed_for: "the tests with a pooler between the service and PostgreSQL",
+        install: "Debian's `pgbouncer`",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres || ls /usr/pgsql-*/bin/postgres"],
+        needed_for: "the tests of TLS to PostgreSQL, which the fetched one has not",
+        install: "Debian's `postgresql`",
+    },
 ];
 
 /// What real servers need; where they come from, `test_servers` knows.

@@ -7,13 +7,13 @@ use std::path::Path;
 use crate::server::{Ended, Program};
 
 /// It went wrong.
-const FAILURE: i32 = 1;
+pub(crate) const FAILURE: i32 = 1;
 /// What was asked for cannot be.
-const USAGE: i32 = 2;
+pub(crate) const USAGE: i32 = 2;
 
 /// One line for each fault, naming what is wrong; nothing on standard output.
 #[track_caller]
-fn assert_refused(ended: &Ended, status: i32, faults: &[&str]) {
+pub(crate) fn assert_refused(ended: &Ended, status: i32, faults: &[&str]) {
     assert_eq!(ended.status, Some(status), "{ended:?}");
     assert_eq!(ended.stdout, [""; 0]);
     assert_eq!(ended.stderr.len(), faults.len(), "{ended:#?}");

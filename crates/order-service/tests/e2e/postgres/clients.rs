@@ -53,10 +53,6 @@ impl Progress {
         self.acknowledged[instance].load(Ordering::Relaxed)
     }
 
-    pub(crate) fn acknowledged(&self) -> u64 {
-        self.acknowledged.iter().map(|count| count.load(Ordering::Relaxed)).sum()
-    }
-
     /// Commands that were answered 503.
     pub(crate) fn turned_away(&self) -> u64 {
         self.not_happened.load(Ordering::Relaxed) + self.unknown.load(Ordering::Relaxed)
@@ -223,7 +219,7 @@ impl<'a> Client<'a> {
             404 => None,
             _ => return,
         };
-        self.history.reads.push(Read { order_id, instance, span, found });
+        self.history.reads.push(Read { order_id, span, found });
     }
 
     fn hot_order(&mut self) -> (usize, u64) {

@@ -39,6 +39,10 @@ fn whoever_holds_the_head_or_an_old_snapshot_delays_commands_and_nothing_more() 
     });
 }
 
-fn waiting(session: &Session) -> i64 {
-    session.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+/// How many sessions wait for a lock such as the head's, in the session's database.
+pub(crate) fn waiting(session: &Session) -> i64 {
+    session.value(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
 }

@@ -152,7 +152,6 @@ fn facts(problem: &Value) -> Option<Facts> {
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) order_id: String,
-    pub(crate) instance: usize,
     pub(crate) span: Span,
     /// `None` if there was no such order.
     pub(crate) found: Option<Facts>,

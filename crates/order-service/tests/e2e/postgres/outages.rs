@@ -1,16 +1,12 @@
 //! The database is killed, or says nothing.
 
-use std::time::Duration;
-
 use test_servers::{PostgresOptions, PostgresServer};
 
 use super::clients::Balance;
-use super::scenario::{INSTANCES, instances, run};
+use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, INSTANCES, instances, run};
 use crate::http::Client;
 use crate::server::wait_until;
 
-/// The store gives up after 5 s.
-const COMMANDS_ARE_ANSWERED_WITHIN: Duration = Duration::from_secs(8);
 const KILLS: usize = 3;
 
 fn status(port: u16, path: &str) -> u16 {

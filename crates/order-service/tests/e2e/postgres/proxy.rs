@@ -12,18 +12,30 @@ const APPEND: &[u8] = b"order_service.append(";
 const CHUNK_BYTES: usize = 64 * 1024;
 /// One append of so many is cut off.
 const APPENDS_OF_A_CUT: u64 = 12;
+/// One append of so many is the last that passes on its connection.
+const APPENDS_OF_A_SILENCE: u64 = 40;
 /// And one chunk of so many that are something else.
 const CHUNKS_OF_A_CUT: u64 = 150;
 
-/// Passes bytes on between clients and a server on this machine, and cuts connections.
+/// Passes bytes on between clients and a server on this machine, and breaks connections.
 pub(crate) struct Proxy {
     port: u16,
     cuts: Arc<Cuts>,
 }
 
+/// What befalls connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// Both ends learn that the connection has ended.
+    Cut,
+    /// Nothing passes any more, and neither end is told.
+    Silence,
+}
+
 /// How often, and where.
 pub(crate) struct Cuts {
-    wanted: AtomicBool,
+    fault: Mutex<Fault>,
     random: Mutex<Random>,
     /// Within an append's request: the server must not act on half of it.
     pub(crate) in_request: AtomicU64,
@@ -33,6 +45,8 @@ pub(crate) struct Cuts {
     pub(crate) before_answer: AtomicU64,
     /// Anywhere else.
     pub(crate) elsewhere: AtomicU64,
+    /// Connections that fell silent, after a part of an append's request or all of it.
+    pub(crate) silent: AtomicU64,
 }
 
 impl Proxy {
@@ -42,19 +56,25 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let zero = || AtomicU64::new(0);
         let cuts = Arc::new(Cuts {
-            wanted: AtomicBool::new(false),
+            fault: Mutex::new(Fault::None),
             random: Mutex::new(random),
             in_request: zero(),
             behind_request: zero(),
             before_answer: zero(),
             elsewhere: zero(),
+            silent: zero(),
         });
         let its = Arc::clone(&cuts);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) else { continue };
                 pass_on(
-                    &Arc::new(Connection { client, server, answer_is_lost: AtomicBool::new(false) }),
+                    &Arc::new(Connection {
+                        client,
+                        server,
+                        answer_is_lost: AtomicBool::new(false),
+                        is_silent: AtomicBool::new(false),
+                    }),
                     &its,
                 );
             }
@@ -71,12 +91,9 @@ impl Proxy {
         &self.cuts
     }
 
-    pub(crate) fn begin_to_cut(&self) {
-        self.cuts.wanted.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn cut_no_more(&self) {
-        self.cuts.wanted.store(false, Ordering::Relaxed);
+    /// From now on.
+    pub(crate) fn plant(&self, fault: Fault) {
+        *self.cuts.fault.lock().unwrap() = fault;
     }
 }
 
@@ -85,6 +102,7 @@ struct Connection {
     server: TcpStream,
     /// It is cut when the server says the next word.
     answer_is_lost: AtomicBool,
+    is_silent: AtomicBool,
 }
 
 impl Connection {
@@ -104,17 +122,31 @@ enum Fate {
     IsCutAfter(usize),
     /// It passes, and its answer does not.
     IsNotAnswered,
+    /// So many of its bytes pass, and then nobody hears anything.
+    IsTheLast(usize),
 }
 
 impl Cuts {
     fn fate(&self, chunk: &[u8]) -> Fate {
         let is_append = chunk.windows(APPEND.len()).any(|window| window == APPEND);
+        let fault = *self.fault.lock().unwrap();
+        let one_of = match (fault, is_append) {
+            (Fault::None, _) | (Fault::Silence, false) => return Fate::Passes,
+            (Fault::Silence, true) => APPENDS_OF_A_SILENCE,
+            (Fault::Cut, true) => APPENDS_OF_A_CUT,
+            (Fault::Cut, false) => CHUNKS_OF_A_CUT,
+        };
         let mut random = self.random.lock().unwrap();
-        let one_of = if is_append { APPENDS_OF_A_CUT } else { CHUNKS_OF_A_CUT };
-        if !self.wanted.load(Ordering::Relaxed) || random.between(1, one_of) > 1 {
+        if random.between(1, one_of) > 1 {
             return Fate::Passes;
         }
         let somewhere = random.next() as usize % chunk.len();
+        if fault == Fault::Silence {
+            self.silent.fetch_add(1, Ordering::Relaxed);
+            // By turns of chance: all of it, all but the message that ends it (5 bytes), or some of it.
+            let passes = [chunk.len(), chunk.len() - 5, somewhere][random.next() as usize % 3];
+            return Fate::IsTheLast(passes);
+        }
         let (counter, fate) = match (is_append, random.between(0, 2)) {
             (false, _) => (&self.elsewhere, Fate::IsCutAfter(somewhere)),
             (true, 0) => (&self.in_request, Fate::IsCutAfter(somewhere)),
@@ -136,13 +168,26 @@ fn pass_on(connection: &Arc<Connection>, cuts: &Arc<Cuts>) {
                 there.answer_is_lost.store(true, Ordering::SeqCst);
                 Ok(())
             }
+            Fate::IsTheLast(bytes) => {
+                there.is_silent.store(true, Ordering::SeqCst);
+                Err(bytes)
+            }
         });
+        if there.is_silent.load(Ordering::SeqCst) {
+            // Until the client gives up.
+            let _ = std::io::copy(&mut &there.client, &mut std::io::sink());
+        }
         there.cut();
     });
     std::thread::spawn(move || {
-        let is_lost = |_: &[u8]| if back.answer_is_lost.load(Ordering::SeqCst) { Err(0) } else { Ok(()) };
-        pass_chunks(&back.server, &back.client, is_lost);
-        back.cut();
+        pass_chunks(&back.server, &back.client, |_| {
+            let lost =
+                [&back.answer_is_lost, &back.is_silent].into_iter().any(|fault| fault.load(Ordering::SeqCst));
+            if lost { Err(0) } else { Ok(()) }
+        });
+        if !back.is_silent.load(Ordering::SeqCst) {
+            back.cut();
+        }
     });
 }
 

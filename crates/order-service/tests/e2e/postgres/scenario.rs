@@ -1,5 +1,7 @@
 //! Several instances on one database, clients and followers on each, and something that befalls them.
 
+use std::time::Duration;
+
 use super::breach;
 use super::check::check;
 use super::clients::{self, Balance, Progress};
@@ -10,6 +12,8 @@ use crate::random::Random;
 use crate::server::{Program, Server};
 
 pub(crate) const INSTANCES: usize = 3;
+/// Whatever befalls the database: the store gives up after 5 s.
+pub(crate) const COMMANDS_ARE_ANSWERED_WITHIN: Duration = Duration::from_secs(8);
 
 /// The program on a database.
 pub(crate) fn serving(url: &str) -> Program {
