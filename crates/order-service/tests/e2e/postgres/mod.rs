@@ -9,7 +9,8 @@
 //! | `scenario.rs` | a run from start to verdict |
 //! | `sql.rs`, `proxy.rs` | the test's own way to the database, and one that breaks |
 //!
-//! The other files are tests, one for each kind of fault.
+//! The other files are tests: one for each kind of fault, and two (`controls.rs`, `tampering.rs`) that see the checkers go
+//! red.
 
 mod breach;
 mod calm;
@@ -29,5 +30,6 @@ mod proxy;
 mod refused_starts;
 mod scenario;
 mod sql;
+mod tampering;
 mod tls;
 mod views;
