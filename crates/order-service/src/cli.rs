@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{ServeOptions, StoreOptions};
-use crate::{config, migrate, serve, verify};
+use crate::copy::CopyArguments;
+use crate::{config, copy, migrate, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -34,6 +35,13 @@ enum Command {
     /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. On SQLite the server must not be
     /// running. On PostgreSQL servers may keep running: all is read as it was at one moment.
     Verify(StoreArguments),
+    /// Copy a store into another, of the same kind or not, with all events as they are.
+    ///
+    /// An interrupted copy goes on where it stopped when the same command is run again. Until all is copied and checked,
+    /// as `verify` does, no server opens the target. The servers of the source should be stopped: on SQLite they must be,
+    /// and a PostgreSQL that still grows is followed only as long as it pauses. Exit status 0: the target may be served;
+    /// 3: the check found faults, each told on a line of its own.
+    Copy(CopyArguments),
     /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
     /// who let it start with a user that may not.
     Migrate(StoreArguments),
@@ -75,6 +83,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let file = config::File::read(arguments.config.config.as_deref())?;
             verify::run(&config::resolve_store(arguments.store, file)?)
         }
+        Command::Copy(arguments) => copy::run(&arguments),
         Command::Migrate(arguments) => {
             let file = config::File::read(arguments.config.config.as_deref())?;
             migrate::run(&config::resolve_store(arguments.store, file)?)

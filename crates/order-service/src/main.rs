@@ -4,6 +4,7 @@
 mod cli;
 mod config;
 mod connection;
+mod copy;
 mod head_timer;
 mod listen;
 mod logging;

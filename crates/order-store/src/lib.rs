@@ -10,11 +10,13 @@
 //! one line that calls the suite.
 
 mod checksum;
+mod copy;
 mod memory;
 mod postgres;
 mod sqlite;
 mod verify;
 
+pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
 pub use memory::MemoryStore;
 pub use postgres::{
     Lease, PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url,

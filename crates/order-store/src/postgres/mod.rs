@@ -13,6 +13,7 @@
 
 mod announcer;
 mod batch;
+mod copy;
 mod database;
 mod failure;
 mod lease;
@@ -43,6 +44,7 @@ use look_ups::LookUps;
 use schema::SchemaVersion;
 use url::Target;
 
+pub(crate) use copy::{PostgresSource, PostgresTarget};
 pub use lease::Lease;
 pub use url::without_password;
 

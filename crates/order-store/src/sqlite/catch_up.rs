@@ -13,6 +13,7 @@ use super::log::Log;
 use super::overlay::{Appended, OrderKey, Overlay};
 use super::readers::Readers;
 use super::views::{Views, ViewsError};
+use super::views_path;
 
 /// Events that are read at a time.
 const PAGE: PageLimit = PageLimit::events(2_000);
@@ -27,6 +28,19 @@ pub(super) struct CaughtUp {
     pub(super) views: Views,
     pub(super) overlay: Overlay,
     pub(super) readers: Readers,
+}
+
+/// Opens the views of a log, or makes them, and brings them up to it.
+pub(super) fn open_views(log: &Log, limits: &SqliteLimits) -> Result<CaughtUp, OpenError> {
+    let path = views_path(log.path());
+    match run(log, Views::open(&path, log)?, limits) {
+        // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
+        Err(OpenError::Corrupt { what, .. }) => {
+            tracing::warn!(path = %path.display(), what, "building the views anew");
+            run(log, Views::create_anew(&path, log)?, limits)
+        }
+        other => other,
+    }
 }
 
 /// Adds every event that the views lack to an overlay, and writes whole batches as they fill up.

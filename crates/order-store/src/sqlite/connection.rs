@@ -34,6 +34,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// `copy` has not finished.
+    #[error(
+        "{} is the target of an unfinished copy; run the same copy again, it goes on where it stopped",
+        path.display()
+    )]
+    Copying {
+        /// The store's log.
+        path: PathBuf,
+    },
     /// The directory or a file cannot be read or written.
     #[error("cannot use {}: {source}", path.display())]
     Io {
@@ -70,6 +79,10 @@ impl OpenError {
 
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(super) fn missing(path: &Path) -> Self {
+        Self::io(path)(io::Error::new(io::ErrorKind::NotFound, "there is no such file"))
     }
 
     pub(super) fn corrupt(path: &Path) -> impl Fn(StoreError) -> Self {

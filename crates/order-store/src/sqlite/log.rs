@@ -1,5 +1,7 @@
 //! The log file: every event in commit order. The truth.
 
+mod copying;
+
 use std::path::{Path, PathBuf};
 
 use order_application::{Append, Position, StoreError};
@@ -11,6 +13,8 @@ use super::row;
 
 /// Marks the file as ours (`PRAGMA application_id`): "ORDL".
 const APPLICATION_ID: i64 = 0x4F52_444C;
+/// Marks it while `copy` has not finished: "ORDC".
+const COPYING_APPLICATION_ID: i64 = 0x4F52_4443;
 /// The schema that this release writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
 
@@ -48,9 +52,15 @@ pub(super) struct Log {
 impl Log {
     /// Opens the file, creating it if it is not there.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_as(path, &[APPLICATION_ID])
+    }
+
+    /// Opens a file that has one of these ids, creating it if it is not there.
+    fn open_as(path: &Path, application_ids: &[i64]) -> Result<Self, OpenError> {
         let failed = OpenError::sqlite(path);
         let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
-        let mut connection = open_checked(path, &settings, |connection| check_schema(connection, path))?;
+        let check = |connection: &Connection| check_schema(connection, path, application_ids);
+        let mut connection = open_checked(path, &settings, check)?;
         if is_empty(&connection).map_err(&failed)? {
             create(&mut connection).map_err(&failed)?;
         }
@@ -158,15 +168,17 @@ impl Log {
 }
 
 /// Whether the file is a store that this release can read, or still nothing.
-fn check_schema(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+fn check_schema(connection: &Connection, path: &Path, application_ids: &[i64]) -> Result<(), OpenError> {
     let failed = OpenError::sqlite(path);
     if is_empty(connection).map_err(&failed)? {
         return Ok(());
     }
     let pragma =
         |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
-    if pragma("application_id")? != APPLICATION_ID {
-        return Err(OpenError::NotAStore { path: path.to_owned() });
+    match pragma("application_id")? {
+        found if application_ids.contains(&found) => {}
+        COPYING_APPLICATION_ID => return Err(OpenError::Copying { path: path.to_owned() }),
+        _ => return Err(OpenError::NotAStore { path: path.to_owned() }),
     }
     match pragma("user_version")? {
         found if found > SCHEMA_VERSION => {

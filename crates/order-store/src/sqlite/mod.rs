@@ -13,6 +13,7 @@
 mod catch_up;
 mod checkpointer;
 mod connection;
+mod copy;
 mod known_orders;
 mod log;
 mod overlay;
@@ -44,6 +45,7 @@ use overlay::Overlay;
 use readers::Readers;
 
 pub use connection::OpenError;
+pub(crate) use copy::{SqliteSource, SqliteTarget};
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,17 +137,7 @@ impl SqliteStore {
     pub fn open(path: &Path, bus: Arc<dyn EventBus>, limits: SqliteLimits) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(path)?;
         let log = log::Log::open(path)?;
-        let views_path = views_path(path);
-        let views = views::Views::open(&views_path, &log)?;
-        let caught_up = match catch_up::run(&log, views, &limits) {
-            // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
-            Err(OpenError::Corrupt { what, .. }) => {
-                tracing::warn!(path = %views_path.display(), what, "building the views anew");
-                catch_up::run(&log, views::Views::create_anew(&views_path, &log)?, &limits)?
-            }
-            other => other?,
-        };
-        let CaughtUp { head, views, overlay, readers } = caught_up;
+        let CaughtUp { head, views, overlay, readers } = catch_up::open_views(&log, &limits)?;
         let known_orders = KnownOrders::new(views.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);
         let shared = Arc::new(Shared {

@@ -21,8 +21,7 @@ impl SqliteStore {
     /// [`OpenError`] when the store cannot be opened at all. What is wrong inside it is in the report.
     pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, OpenError> {
         if !path.exists() {
-            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no such file");
-            return Err(OpenError::io(path)(source));
+            return Err(OpenError::missing(path));
         }
         let _lock = DirectoryLock::take(path)?;
         check(&Log::open(path)?, progress)

@@ -4,6 +4,8 @@
 #![expect(clippy::disallowed_methods, reason = "these tests ask for no particular ids")]
 
 mod contract;
+#[cfg(feature = "full-tests")]
+mod copy;
 mod memory;
 mod order;
 #[cfg(feature = "full-tests")]

@@ -1,0 +1,71 @@
+//! `copy`: takes a store's orders into another.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use order_store::{CopyLimits, CopyReport, CopyStep, StoreLocation};
+
+use crate::cli::Failure;
+use crate::progress::Progress;
+use crate::store_url::StoreUrl;
+use crate::verify;
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub(crate) struct CopyArguments {
+    /// The store to copy: `sqlite:FILE` or `postgres://USER@HOST/DATABASE`.
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// The store to make: a file that is not there yet, or an empty database.
+    #[arg(long, value_name = "URL")]
+    to: String,
+}
+
+pub(crate) fn run(arguments: &CopyArguments) -> Result<ExitCode, Failure> {
+    let mut faults = Vec::new();
+    let from = location("from", &arguments.from, &mut faults);
+    let to = location("to", &arguments.to, &mut faults);
+    let (Some(from), Some(to)) = (from, to) else { return Err(Failure::Usage(faults)) };
+
+    let bar = Progress::new();
+    let mut progress = |step, done, total| {
+        let doing = match step {
+            CopyStep::Copying => "copying",
+            CopyStep::Checking => "checking",
+        };
+        bar.show(doing, done, total);
+    };
+    // The caller's thread moves the events; these look after the connections, and read ahead.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let copied = runtime.block_on(order_store::copy(&from, &to, CopyLimits::default(), &mut progress));
+    bar.finish();
+    let report = copied.map_err(anyhow::Error::from)?;
+    tell(&report).context("cannot write to standard output")?;
+    Ok(verify::exit_code(&report.check))
+}
+
+fn location(name: &str, url: &str, faults: &mut Vec<String>) -> Option<StoreLocation> {
+    match url.parse() {
+        Ok(StoreUrl::Sqlite(path)) => return Some(StoreLocation::Sqlite(path)),
+        Ok(StoreUrl::Postgres { url, .. }) => return Some(StoreLocation::Postgres(url)),
+        Ok(StoreUrl::Memory) => {
+            faults.push(format!("{name}: memory: is gone at exit, so it cannot be copied"))
+        }
+        Err(fault) => faults.push(format!("{name}: {fault}")),
+    }
+    None
+}
+
+fn tell(report: &CopyReport) -> std::io::Result<()> {
+    let CopyReport { copied, found, check } = report;
+    if !check.is_sound() {
+        return verify::tell(check);
+    }
+    let (events, orders) = (check.events, check.orders);
+    let earlier = if *found > 0 { format!(", {found} of them by an earlier run") } else { String::new() };
+    let told = if *copied == 0 && *found > 0 { "nothing was left to copy" } else { "copied and checked" };
+    writeln!(std::io::stdout(), "{told}: {events} events of {orders} orders{earlier}")
+}

@@ -1,0 +1,41 @@
+//! Whether a target may be written to, and from where on.
+
+use order_application::{PageLimit, Position};
+
+use super::{CopyError, Source, Target, TargetState};
+
+/// Marks the target as an unfinished copy, and answers how far it is. A target that is a finished copy of all that the
+/// source has is left as it is: the last run may have ended before it could say so.
+pub(super) async fn begin(source: &dyn Source, target: &mut dyn Target) -> Result<Position, CopyError> {
+    let TargetState { identity, copying, copied_from, head } =
+        target.state().await.map_err(CopyError::Target)?;
+    if identity == source.identity() {
+        return Err(CopyError::SameStore);
+    }
+    let of_this_source = copied_from == Some(source.identity());
+    if copying && !of_this_source {
+        return Err(CopyError::CopyOfAnother);
+    }
+    if !copying && head > Position::START {
+        let complete = of_this_source && source.head().await.map_err(CopyError::Source)? == head;
+        if !complete {
+            return Err(CopyError::InService { events: head });
+        }
+    }
+    check_prefix(source, target, head).await?;
+    if !copying && head == Position::START {
+        target.begin(source.identity()).await.map_err(CopyError::Target)?;
+    }
+    Ok(head)
+}
+
+/// Ids are never given twice, so two logs that have one event at one position have one history up to there.
+async fn check_prefix(source: &dyn Source, target: &mut dyn Target, head: Position) -> Result<(), CopyError> {
+    let Some(event_id) = target.event_id_at(head).await.map_err(CopyError::Target)? else { return Ok(()) };
+    let before = Position(head.0.saturating_sub(1));
+    let page = source.events(before, head, PageLimit::events(1)).await;
+    match page.map_err(CopyError::Source)?.first() {
+        Some(event) if event.id == event_id => Ok(()),
+        Some(_) | None => Err(CopyError::OtherContent { event_id, head }),
+    }
+}

@@ -1,0 +1,62 @@
+//! The log itself.
+
+use order_application::{PageLimit, Position, RecordedEvent, StoreError};
+
+use super::{CopyError, CopyStep, Progress, Source, Target};
+
+/// How often the source may have grown before this gives up to catch it. Each round is far shorter than the one before,
+/// unless the source grows as fast as it is copied.
+const MAX_ROUNDS: usize = 50;
+
+/// Copies all events after `found` until target and source are level, and answers where that is.
+pub(super) async fn copy(
+    source: &dyn Source,
+    target: &mut dyn Target,
+    found: Position,
+    chunk: PageLimit,
+    progress: Progress<'_>,
+) -> Result<Position, CopyError> {
+    let mut reached = found;
+    for _ in 0..MAX_ROUNDS {
+        let head = source.head().await.map_err(CopyError::Source)?;
+        if head == reached {
+            return Ok(reached);
+        }
+        copy_round(source, target, (reached, head), chunk, progress).await?;
+        reached = head;
+    }
+    Err(CopyError::SourceGrows)
+}
+
+/// Copies what is between two positions. The next chunk is read while the one before is written.
+async fn copy_round(
+    source: &dyn Source,
+    target: &mut dyn Target,
+    (began, head): (Position, Position),
+    chunk: PageLimit,
+    progress: Progress<'_>,
+) -> Result<(), CopyError> {
+    let mut events = source.events(began, head, chunk).await.map_err(CopyError::Source)?;
+    let mut reached = began;
+    while let Some(last) = events.last().map(|event| event.position) {
+        check_positions(reached, &events)?;
+        reached = last;
+        let next = source.events(last, head, chunk);
+        let (next, written) = tokio::join!(next, target.append(events, source, began));
+        written?;
+        progress(CopyStep::Copying, last.0, head.0);
+        events = next.map_err(CopyError::Source)?;
+    }
+    Ok(())
+}
+
+/// A copy of a log with a gap would be one that no server could go on with.
+fn check_positions(after: Position, events: &[RecordedEvent]) -> Result<(), CopyError> {
+    for (event, expected) in events.iter().zip(after.0 + 1..) {
+        if event.position.0 != expected {
+            let gap = StoreError::Corrupt(format!("no event at position {expected}"));
+            return Err(CopyError::Source(gap.into()));
+        }
+    }
+    Ok(())
+}

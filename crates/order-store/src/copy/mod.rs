@@ -1,0 +1,221 @@
+//! Copying a store into another, of the same kind or not.
+//!
+//! A copy has the source's events as they are: positions, ids, versions, times, data, contexts. Views are derived, so the
+//! target makes its own, or takes the source's rows and has them checked.
+//!
+//! [`copy`] goes on where an interrupted run of the same copy stopped, at whatever moment that was:
+//!
+//! 1. [`begin`]: the target is empty, or holds the beginning of the source. From now until the end it says of itself that
+//!    it is an unfinished copy, and no server opens it.
+//! 2. [`events`]: the log, chunk by chunk, each in one transaction of the target. If the source has grown meanwhile, it
+//!    goes on until both are level.
+//! 3. The target is checked from end to end, as `verify` does, and both logs must end alike.
+//! 4. Only then may the target be served.
+//!
+//! To copy another kind of content: a file beside `events.rs` that finds out how much of it the target has and adds the
+//! rest; what it needs of a store as methods of [`Source`] and [`Target`]; a line in [`run`]; its check in each store's
+//! `verify`.
+
+mod begin;
+mod events;
+mod sides;
+
+use std::path::PathBuf;
+
+use order_application::{PageLimit, Position, StoreError};
+use uuid::Uuid;
+
+use crate::postgres::{PostgresError, PostgresSource, PostgresTarget};
+use crate::sqlite::{OpenError, SqliteSource, SqliteTarget};
+use crate::verify::VerifyReport;
+
+pub(crate) use sides::{LogEnd, Source, Target, TargetState};
+
+/// A store that can be copied from or to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// The log's file.
+    Sqlite(PathBuf),
+    /// The database's URL.
+    Postgres(String),
+}
+
+/// Bounds of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyLimits {
+    /// What is read, held in memory and written at a time.
+    pub chunk: PageLimit,
+}
+
+impl Default for CopyLimits {
+    fn default() -> Self {
+        Self { chunk: PageLimit { events: 10_000, bytes: 8 * 1024 * 1024 } }
+    }
+}
+
+/// What a copy is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyStep {
+    /// Adding to the target.
+    Copying,
+    /// Checking what is there now.
+    Checking,
+}
+
+/// What a copy did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyReport {
+    /// Events that this run added.
+    pub copied: u64,
+    /// Events that an earlier run had added.
+    pub found: u64,
+    /// The check of the target. If it is not sound, the target stays an unfinished copy.
+    pub check: VerifyReport,
+}
+
+/// Why a copy cannot be made or finished. Each is one line for whoever started it.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The source cannot be read.
+    #[error("the source: {0}")]
+    Source(SideError),
+    /// The target cannot be written.
+    #[error("the target: {0}")]
+    Target(SideError),
+    /// Both names mean one store.
+    #[error("source and target are the same store")]
+    SameStore,
+    /// The target is the unfinished copy of something else.
+    #[error("the target is an unfinished copy of another store; name an empty target")]
+    CopyOfAnother,
+    /// The target has its own orders.
+    #[error("the target has {events} events and is not an unfinished copy; name an empty target")]
+    InService {
+        /// How many.
+        events: Position,
+    },
+    /// What the target has is not how the source begins.
+    #[error("the target has other content: the source does not have its event {event_id} at position {head}")]
+    OtherContent {
+        /// The target's last event.
+        event_id: Uuid,
+        /// Where it is.
+        head: Position,
+    },
+    /// Servers still add to the source.
+    #[error(
+        "the source keeps growing; stop its servers, and run the same copy again, it goes on where it stopped"
+    )]
+    SourceGrows,
+    /// Both were copied and checked, and yet they end differently.
+    #[error("after the copy the source ends with {source_end}, and the target with {target_end}")]
+    DifferentEnds {
+        /// The source's end.
+        source_end: String,
+        /// The target's end.
+        target_end: String,
+    },
+}
+
+/// What is wrong with one of the two stores.
+#[derive(Debug, thiserror::Error)]
+pub enum SideError {
+    /// A SQLite store cannot be opened, read or written.
+    #[error(transparent)]
+    Sqlite(#[from] OpenError),
+    /// The same for PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// A page cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CopyError {
+    pub(crate) fn source(error: impl Into<SideError>) -> Self {
+        Self::Source(error.into())
+    }
+
+    pub(crate) fn target(error: impl Into<SideError>) -> Self {
+        Self::Target(error.into())
+    }
+}
+
+/// Told what is done now, how much of it, and how much there is in all.
+pub(crate) type Progress<'a> = &'a mut (dyn FnMut(CopyStep, u64, u64) + Send);
+
+/// Copies a store, or the rest of it. Dropping the future stops it; the next run goes on. To be called on a tokio runtime
+/// that has nothing else to do: SQLite is used on the caller's thread.
+///
+/// # Errors
+/// See [`CopyError`]. Faults that the check of the target finds are in the report.
+pub async fn copy(
+    from: &StoreLocation,
+    to: &StoreLocation,
+    limits: CopyLimits,
+    progress: &mut (dyn FnMut(CopyStep, u64, u64) + Send),
+) -> Result<CopyReport, CopyError> {
+    if same_file(from, to) {
+        return Err(CopyError::SameStore);
+    }
+    let source = open_source(from).await.map_err(CopyError::Source)?;
+    let mut target = open_target(to).await.map_err(CopyError::Target)?;
+    run(&*source, &mut *target, limits, progress).await
+}
+
+async fn run(
+    source: &dyn Source,
+    target: &mut dyn Target,
+    limits: CopyLimits,
+    progress: Progress<'_>,
+) -> Result<CopyReport, CopyError> {
+    let found = begin::begin(source, target).await?;
+    let reached = events::copy(source, target, found, limits.chunk, progress).await?;
+
+    let mut check_progress = |done, total| progress(CopyStep::Checking, done, total);
+    let check = target.verify(&mut check_progress).await.map_err(CopyError::Target)?;
+    let report = CopyReport { copied: reached.0 - found.0, found: found.0, check };
+    if report.check.is_sound() {
+        compare_ends(source, target).await?;
+        target.finish().await.map_err(CopyError::Target)?;
+    }
+    Ok(report)
+}
+
+async fn compare_ends(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {
+    let target_end = target.end().await.map_err(CopyError::Target)?;
+    let source_end = source.end().await.map_err(CopyError::Source)?;
+    if source_end == target_end {
+        Ok(())
+    } else if source_end.head > target_end.head {
+        Err(CopyError::SourceGrows)
+    } else {
+        let (source_end, target_end) = (source_end.to_string(), target_end.to_string());
+        Err(CopyError::DifferentEnds { source_end, target_end })
+    }
+}
+
+/// Told beforehand: the second lock on the same file would only say that somebody has the first.
+fn same_file(from: &StoreLocation, to: &StoreLocation) -> bool {
+    match (from, to) {
+        (StoreLocation::Sqlite(from), StoreLocation::Sqlite(to)) => {
+            from == to || matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to)
+        }
+        // Databases have many names. Their logs' identities tell.
+        (StoreLocation::Sqlite(_) | StoreLocation::Postgres(_), _) => false,
+    }
+}
+
+async fn open_source(location: &StoreLocation) -> Result<Box<dyn Source>, SideError> {
+    Ok(match location {
+        StoreLocation::Sqlite(path) => Box::new(SqliteSource::open(path)?),
+        StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?),
+    })
+}
+
+async fn open_target(location: &StoreLocation) -> Result<Box<dyn Target>, SideError> {
+    Ok(match location {
+        StoreLocation::Sqlite(path) => Box::new(SqliteTarget::open(path)?),
+        StoreLocation::Postgres(url) => Box::new(PostgresTarget::open(url).await?),
+    })
+}

@@ -1,0 +1,91 @@
+//! A database that is copied. It may be in service: events never change, and views are read after the head that they are
+//! copied up to.
+
+use async_trait::async_trait;
+use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_domain::OrderId;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::DEADLINE;
+use crate::copy::{LogEnd, SideError, Source};
+use crate::postgres::database::Database;
+use crate::postgres::row::{order_columns, read_order};
+use crate::postgres::state::{check_schema, log_state};
+use crate::postgres::url::Target as Address;
+use crate::postgres::{PostgresError, connect, pages};
+
+const VIEWS_OF: &str = concat!("SELECT ", order_columns!(), " FROM order_service.look_up($1) AS o");
+
+/// The next chunk of the log is read beside views for the one before.
+const CONNECTIONS: usize = 2;
+
+/// Reading a database.
+pub(crate) struct PostgresSource {
+    identity: Uuid,
+    database: Database,
+}
+
+impl PostgresSource {
+    /// Connects to a database whose schema is that of this release; nothing is written to it.
+    pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
+        let address = Address::parse(url).map_err(PostgresError::Url)?;
+        let database = Database::new(&address, CONNECTIONS, DEADLINE).map_err(PostgresError::Url)?;
+        let connection = connect(&database).await?;
+        check_schema(&connection).await?;
+        let state = log_state(&connection).await?;
+        if state.copying {
+            return Err(PostgresError::Copying);
+        }
+        drop(connection);
+        Ok(Self { identity: state.identity, database })
+    }
+}
+
+#[async_trait]
+impl Source for PostgresSource {
+    fn identity(&self) -> Uuid {
+        self.identity
+    }
+
+    async fn head(&self) -> Result<Position, SideError> {
+        Ok(pages::head(&self.database).await?)
+    }
+
+    async fn end(&self) -> Result<LogEnd, SideError> {
+        let connection = connect(&self.database).await?;
+        Ok(super::end(&connection).await?)
+    }
+
+    async fn events(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, SideError> {
+        if after >= up_to {
+            return Ok(Vec::new());
+        }
+        let rest = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
+        let limit = PageLimit { events: limit.events.min(rest), bytes: limit.bytes };
+        let mut events = pages::log(&self.database, after, limit).await?;
+        events.retain(|event| event.position <= up_to);
+        Ok(events)
+    }
+
+    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError> {
+        // There are no more orders than positions.
+        let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
+        let mut listed = pages::list(&self.database, after, limit).await?;
+        listed.retain(|order| order.placed_position <= up_to);
+        Ok(listed)
+    }
+
+    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError> {
+        let order_ids: Vec<&str> = order_ids.iter().map(OrderId::as_str).collect();
+        let rows = self.database.query(VIEWS_OF, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
+        let views: Result<Vec<_>, _> =
+            rows.iter().map(|row| read_order(row).map(|order| order.summary)).collect();
+        Ok(views?)
+    }
+}

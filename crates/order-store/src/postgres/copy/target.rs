@@ -1,0 +1,189 @@
+//! A database that is made by copying.
+//!
+//! A chunk is one transaction: the events by COPY; the views of the orders that it places, as the source has them *now*,
+//! by COPY, too. So each view is written once however many events its order has, and later chunks find the order's key
+//! there. Only views that may have been written before the source grew, by an earlier run or round, are written again.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Transaction};
+use order_application::{ListedOrder, Position, RecordedEvent, StoreError, Version};
+use order_domain::OrderId;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, IsolationLevel};
+use uuid::Uuid;
+
+use super::{DEADLINE, rows};
+use crate::copy::{CopyError, LogEnd, SideError, Source, Target, TargetState};
+use crate::postgres::database::Database;
+use crate::postgres::state::log_state;
+use crate::postgres::url::Target as Address;
+use crate::postgres::verify;
+use crate::postgres::{PostgresError, bring_up, check_server, connect, refused};
+use crate::verify::VerifyReport;
+
+/// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
+/// that of `order_service.append`, which a server may hold that was started before the copy.
+const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 0; \
+                           SELECT pg_advisory_xact_lock(1869767780)";
+
+const CHUNK_BASIS: &str = "SELECT state = 'copying', \
+                           coalesce((SELECT max(position) FROM order_service.events), 0) FROM order_service.log";
+
+/// What a server refuses that refuses a chunk.
+const DOING: &str = "take events";
+
+const KEYS: &str = "SELECT o.order_id, o.key FROM order_service.look_up($1) AS o";
+
+/// Writing a database that nobody serves from.
+pub(crate) struct PostgresTarget {
+    connection: Object,
+}
+
+impl PostgresTarget {
+    /// Connects, and brings the schema up to this release as a server does.
+    pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
+        let address = Address::parse(url).map_err(PostgresError::Url)?;
+        let database = Database::new(&address, 1, DEADLINE).map_err(PostgresError::Url)?;
+        let mut connection = connect(&database).await?;
+        // Whether a server may lose what it acknowledges is for those to decide who serve from it.
+        check_server(&connection, true).await?;
+        bring_up(&mut connection).await?;
+        Ok(Self { connection })
+    }
+}
+
+#[async_trait]
+impl Target for PostgresTarget {
+    async fn state(&mut self) -> Result<TargetState, SideError> {
+        let state = log_state(&self.connection).await?;
+        Ok(TargetState {
+            identity: state.identity,
+            copying: state.copying,
+            copied_from: state.copied_from,
+            head: super::head(&self.connection).await?,
+        })
+    }
+
+    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
+        Ok(super::event_id_at(&self.connection, position).await?)
+    }
+
+    async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
+        let begin = "UPDATE order_service.log SET state = 'copying', copied_from = $1";
+        let begun = self.connection.execute_typed(begin, &[(&source, Type::UUID)]).await;
+        Ok(begun.map(drop).map_err(refused("begin a copy"))?)
+    }
+
+    async fn append(
+        &mut self,
+        events: Vec<RecordedEvent>,
+        source: &dyn Source,
+        round_began: Position,
+    ) -> Result<(), CopyError> {
+        let transaction = self.connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+        let transaction = transaction.start().await.map_err(failed)?;
+        append(&transaction, &events, source, round_began).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn end(&mut self) -> Result<LogEnd, SideError> {
+        Ok(super::end(&self.connection).await?)
+    }
+
+    async fn verify(
+        &mut self,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<VerifyReport, SideError> {
+        // What plans are made from, or the first queries would be planned for empty tables.
+        let analyze = "ANALYZE order_service.events, order_service.orders";
+        self.connection.batch_execute(analyze).await.map_err(refused("gather statistics"))?;
+        Ok(verify::check(&mut self.connection, progress).await?)
+    }
+
+    async fn finish(&mut self) -> Result<(), SideError> {
+        // This commit waits for the disk, and with it everything before.
+        let finish = "UPDATE order_service.log SET state = 'ready'";
+        Ok(self.connection.batch_execute(finish).await.map_err(refused("finish a copy"))?)
+    }
+}
+
+async fn append(
+    transaction: &Transaction<'_>,
+    events: &[RecordedEvent],
+    source: &dyn Source,
+    round_began: Position,
+) -> Result<(), CopyError> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
+    let before = Position(first.position.0 - 1);
+    if basis(transaction).await.map_err(failed)? != (true, before) {
+        let why = "somebody else has written to it meanwhile".to_owned();
+        return Err(CopyError::target(PostgresError::Refused { doing: DOING, why }));
+    }
+    let placed = source.views_placed(before, last.position).await.map_err(CopyError::Source)?;
+    check_complete(events, &placed)?;
+    let keys = keys(transaction, events).await?;
+    rows::copy_events(transaction, events, &keys).await.map_err(failed)?;
+    rows::copy_views(transaction, &placed).await.map_err(failed)?;
+
+    let stale = keys.iter().filter(|(_, key)| **key <= round_began);
+    let stale: Vec<OrderId> = stale.map(|(order_id, _)| (*order_id).clone()).collect();
+    if !stale.is_empty() {
+        let views = source.views_of(&stale).await.map_err(CopyError::Source)?;
+        rows::update_views(transaction, &views).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Whether the database is being copied to, and how far it is.
+async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error> {
+    transaction.batch_execute(BEGIN_CHUNK).await?;
+    let row = transaction.query_typed_one(CHUNK_BASIS, &[]).await?;
+    Ok((row.try_get(0)?, Position(row.try_get::<_, i64>(1)?.cast_unsigned())))
+}
+
+/// Every order that these events place has a view: without one, later events would not find the order's key.
+fn check_complete(events: &[RecordedEvent], placed: &[ListedOrder]) -> Result<(), CopyError> {
+    let placements = events.iter().filter(|event| event.version == Version(1));
+    let views = placed.iter().map(|order| (order.placed_position, &order.summary.order_id));
+    let orders = placements.map(|event| (event.position, &event.order_id));
+    if views.eq(orders) {
+        return Ok(());
+    }
+    let why = "its views are not those of the orders in its log; `order-service verify` tells more";
+    Err(CopyError::source(StoreError::Corrupt(why.to_owned())))
+}
+
+/// The key of each order: where its first event is, in these events or in those of an earlier chunk.
+async fn keys<'a>(
+    transaction: &Transaction<'_>,
+    events: &'a [RecordedEvent],
+) -> Result<HashMap<&'a OrderId, Position>, CopyError> {
+    let placed = events.iter().filter(|event| event.version == Version(1));
+    let mut keys: HashMap<&OrderId, Position> =
+        placed.map(|event| (&event.order_id, event.position)).collect();
+    let earlier = events.iter().filter(|event| !keys.contains_key(&event.order_id));
+    let mut earlier: HashMap<&str, &OrderId> =
+        earlier.map(|event| (event.order_id.as_str(), &event.order_id)).collect();
+    if earlier.is_empty() {
+        return Ok(keys);
+    }
+    let order_ids: Vec<&str> = earlier.keys().copied().collect();
+    for row in transaction.query_typed(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await.map_err(failed)? {
+        let key: i64 = row.try_get(1).map_err(failed)?;
+        if let Some(order_id) = earlier.remove(row.try_get::<_, &str>(0).map_err(failed)?) {
+            keys.insert(order_id, Position(key.cast_unsigned()));
+        }
+    }
+    match earlier.values().next() {
+        None => Ok(keys),
+        Some(order_id) => {
+            Err(CopyError::source(StoreError::Corrupt(format!("order {order_id} has no first event"))))
+        }
+    }
+}
+
+fn failed(error: Error) -> CopyError {
+    CopyError::target(refused(DOING)(error))
+}

@@ -1,0 +1,90 @@
+//! A store that is copied, locked as by a server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_domain::OrderId;
+use uuid::Uuid;
+
+use super::end;
+use crate::copy::{LogEnd, SideError, Source};
+use crate::sqlite::catch_up::{self, CaughtUp};
+use crate::sqlite::connection::{DirectoryLock, OpenError};
+use crate::sqlite::log::Log;
+use crate::sqlite::overlay::Overlay;
+use crate::sqlite::readers::Readers;
+use crate::sqlite::{SqliteLimits, blocking};
+
+/// Reading a store that nobody writes to.
+pub(crate) struct SqliteSource {
+    identity: Uuid,
+    end: LogEnd,
+    views: Arc<Views>,
+    _lock: DirectoryLock,
+}
+
+/// What the file of the views has, and what it lacks.
+struct Views {
+    readers: Readers,
+    overlay: Overlay,
+}
+
+impl SqliteSource {
+    /// Opens a store that is there, and brings its views up to its log, as a server does when it starts.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::missing(path));
+        }
+        let lock = DirectoryLock::take(path)?;
+        let log = Log::open(path)?;
+        let end = end(&log)?;
+        let CaughtUp { readers, overlay, .. } = catch_up::open_views(&log, &SqliteLimits::default())?;
+        let views = Arc::new(Views { readers, overlay });
+        Ok(Self { identity: log.identity(), end, views, _lock: lock })
+    }
+}
+
+#[async_trait]
+impl Source for SqliteSource {
+    fn identity(&self) -> Uuid {
+        self.identity
+    }
+
+    async fn head(&self) -> Result<Position, SideError> {
+        Ok(self.end.head)
+    }
+
+    async fn end(&self) -> Result<LogEnd, SideError> {
+        Ok(self.end)
+    }
+
+    async fn events(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, SideError> {
+        let views = Arc::clone(&self.views);
+        Ok(blocking(move || views.readers.log_page(after, up_to, limit)).await?)
+    }
+
+    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError> {
+        let views = Arc::clone(&self.views);
+        // There are no more orders than positions.
+        let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
+        let mut listed = blocking(move || views.readers.list(&views.overlay, after, limit)).await?;
+        listed.retain(|order| order.placed_position <= up_to);
+        Ok(listed)
+    }
+
+    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError> {
+        let (views, order_ids) = (Arc::clone(&self.views), order_ids.to_vec());
+        let look_up = move || {
+            let summaries = order_ids.iter().map(|order_id| views.readers.summary(&views.overlay, order_id));
+            summaries.filter_map(Result::transpose).collect()
+        };
+        Ok(blocking(look_up).await?)
+    }
+}

@@ -1,0 +1,79 @@
+//! A store that is made by copying. Only its log is written: the views are built when they are first needed, which is
+//! for the check.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use order_application::{Position, RecordedEvent};
+use uuid::Uuid;
+
+use super::end;
+use crate::copy::{CopyError, LogEnd, SideError, Source, Target, TargetState};
+use crate::sqlite::connection::{DirectoryLock, OpenError};
+use crate::sqlite::log::Log;
+use crate::sqlite::verify;
+use crate::verify::VerifyReport;
+
+/// Chunks between two checkpoints, which bound the write-ahead log.
+const CHUNKS_PER_CHECKPOINT: u32 = 4;
+
+/// Writing a log that nobody else has open. On the caller's thread, so that a copy that is dropped leaves nothing under way.
+pub(crate) struct SqliteTarget {
+    log: Log,
+    chunks: u32,
+    _lock: DirectoryLock,
+}
+
+impl SqliteTarget {
+    /// Opens the store, creating it if it is not there.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let lock = DirectoryLock::take(path)?;
+        Ok(Self { log: Log::open_target(path)?, chunks: 0, _lock: lock })
+    }
+}
+
+#[async_trait]
+impl Target for SqliteTarget {
+    async fn state(&mut self) -> Result<TargetState, SideError> {
+        let (copying, copied_from) = self.log.copy_state()?;
+        Ok(TargetState { identity: self.log.identity(), copying, copied_from, head: self.log.head()? })
+    }
+
+    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
+        Ok(self.log.event_id_at(position)?)
+    }
+
+    async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
+        Ok(self.log.begin_copy(source)?)
+    }
+
+    async fn append(
+        &mut self,
+        events: Vec<RecordedEvent>,
+        _: &dyn Source,
+        _: Position,
+    ) -> Result<(), CopyError> {
+        self.log.append_copied(events).map_err(CopyError::target)?;
+        self.chunks += 1;
+        if self.chunks.is_multiple_of(CHUNKS_PER_CHECKPOINT) {
+            let checkpoint = self.log.finish_checkpoint().map_err(OpenError::sqlite(self.log.path()));
+            checkpoint.map_err(CopyError::target)?;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self) -> Result<LogEnd, SideError> {
+        Ok(end(&self.log)?)
+    }
+
+    async fn verify(
+        &mut self,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<VerifyReport, SideError> {
+        Ok(verify::check(&self.log, progress)?)
+    }
+
+    async fn finish(&mut self) -> Result<(), SideError> {
+        Ok(self.log.finish_copy()?)
+    }
+}

@@ -1,0 +1,100 @@
+//! The log as the target of a copy.
+
+use std::path::Path;
+
+use order_application::{NewEvent, Position, RecordedEvent};
+use rusqlite::{OptionalExtension, params};
+use uuid::Uuid;
+
+use super::super::connection::OpenError;
+use super::super::row;
+use super::{APPLICATION_ID, COPYING_APPLICATION_ID, Log};
+
+/// Only targets have it.
+const CREATE_COPY: &str = "
+CREATE TABLE copy (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    source BLOB NOT NULL                   -- identity of the log that this one was copied from
+) STRICT;
+";
+
+impl Log {
+    /// Like [`open`](Log::open), but a copy that is not finished may be opened, too.
+    pub(in crate::sqlite) fn open_target(path: &Path) -> Result<Self, OpenError> {
+        Self::open_as(path, &[APPLICATION_ID, COPYING_APPLICATION_ID])
+    }
+
+    /// Whether it is an unfinished copy, and of which log it is a copy at all.
+    pub(in crate::sqlite) fn copy_state(&self) -> Result<(bool, Option<Uuid>), OpenError> {
+        let state = || {
+            let id: i64 = self.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            let is_copy = "SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'copy'";
+            let source = if self.connection.query_row(is_copy, (), |row| row.get(0))? {
+                let source = self.connection.query_row("SELECT source FROM copy", (), |row| row.get(0));
+                source.optional()?.map(Uuid::from_bytes)
+            } else {
+                None
+            };
+            Ok((id == COPYING_APPLICATION_ID, source))
+        };
+        state().map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// Marks an empty log as the unfinished copy of another. No server opens it from now on.
+    pub(in crate::sqlite) fn begin_copy(&mut self, source: Uuid) -> Result<(), OpenError> {
+        let mut begin = || {
+            let transaction = self.connection.transaction()?;
+            transaction.execute_batch("DROP TABLE IF EXISTS copy;")?;
+            transaction.execute_batch(CREATE_COPY)?;
+            transaction.execute("INSERT INTO copy VALUES (1, ?1)", params![source.as_bytes()])?;
+            transaction.pragma_update(None, "application_id", COPYING_APPLICATION_ID)?;
+            transaction.commit()
+        };
+        begin().map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// Adds events at their positions, and makes all of them durable, or none.
+    pub(in crate::sqlite) fn append_copied(&mut self, events: Vec<RecordedEvent>) -> Result<(), OpenError> {
+        let Self { connection, scratch, path, .. } = self;
+        let append = || {
+            let transaction = connection.transaction()?;
+            let mut insert = transaction.prepare_cached(row::INSERT)?;
+            for event in events {
+                let RecordedEvent { position, order_id, version, id, event_type, time, data, context } =
+                    event;
+                let place = row::Place { position, version, order_id: &order_id };
+                row::insert(
+                    &mut insert,
+                    &place,
+                    &NewEvent { id, event_type, time, data },
+                    &context,
+                    scratch,
+                )?;
+            }
+            drop(insert);
+            transaction.commit()
+        };
+        append().map_err(OpenError::sqlite(path))
+    }
+
+    /// How many events there are, whatever their positions.
+    pub(in crate::sqlite) fn count(&self) -> Result<u64, OpenError> {
+        let count = self.connection.query_row("SELECT count(*) FROM events", (), |row| row.get(0));
+        count.map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// Lets servers open the log.
+    pub(in crate::sqlite) fn finish_copy(&self) -> Result<(), OpenError> {
+        let finish = || {
+            self.connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            self.finish_checkpoint()
+        };
+        finish().map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// The last position with what is there.
+    pub(in crate::sqlite) fn last_event(&self) -> Result<(Position, Option<Uuid>), OpenError> {
+        let head = self.head()?;
+        Ok((head, self.event_id_at(head)?))
+    }
+}

@@ -1,0 +1,361 @@
+//! Copies between stores: nothing changes on the way, and an interrupted copy goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use order_application::{
+    Append, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, Version,
+};
+use order_store::{
+    CopyError, CopyLimits, CopyReport, CopyStep, OpenError, PostgresError, PostgresStore, SideError,
+    SqliteStore, StoreLocation,
+};
+use tempfile::TempDir;
+use test_servers::PostgresServer;
+use tokio::sync::Notify;
+
+use crate::contract::bus;
+use crate::order::TestOrder;
+use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
+use crate::sqlite::SMALL_BATCHES;
+
+/// Many chunks of few events.
+const SMALL_CHUNKS: CopyLimits = CopyLimits { chunk: PageLimit { events: 7, bytes: 1 << 20 } };
+
+/// A store with a name.
+struct Place {
+    location: StoreLocation,
+    _directory: Option<TempDir>,
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let location = StoreLocation::Sqlite(directory.path().join("orders.db"));
+        Self { location, _directory: Some(directory) }
+    }
+
+    fn postgres() -> Self {
+        let url = PostgresServer::shared().unwrap().create_database().unwrap();
+        Self { location: StoreLocation::Postgres(url), _directory: None }
+    }
+
+    fn path(&self) -> &Path {
+        match &self.location {
+            StoreLocation::Sqlite(path) => path,
+            StoreLocation::Postgres(_) => panic!("this is no file"),
+        }
+    }
+
+    fn url(&self) -> &str {
+        match &self.location {
+            StoreLocation::Sqlite(_) => panic!("this is no database"),
+            StoreLocation::Postgres(url) => url,
+        }
+    }
+
+    async fn open(&self) -> Arc<dyn EventStore> {
+        match &self.location {
+            StoreLocation::Sqlite(path) => Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap()),
+            StoreLocation::Postgres(url) => {
+                Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
+            }
+        }
+    }
+
+    async fn content(&self) -> Content {
+        let store = self.open().await;
+        let events = store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap();
+        let views = store.list(Position::START, 10_000).await.unwrap();
+        Content { events, views }
+    }
+
+    /// 40 orders: each is placed with an awkward context, half of them are paid in the same breath, and all later.
+    async fn fill(&self) -> Vec<TestOrder> {
+        let store = self.open().await;
+        let mut orders: Vec<_> = (0..40).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
+        for (n, order) in orders.iter_mut().enumerate() {
+            store.append(awkward(order.place(), n)).await.unwrap();
+            if n % 2 == 0 {
+                store.append(awkward(order.pay(2), n)).await.unwrap();
+            }
+        }
+        for (n, order) in orders.iter_mut().enumerate() {
+            store.append(awkward(order.pay(1), n)).await.unwrap();
+        }
+        orders
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Content {
+    events: Vec<RecordedEvent>,
+    views: Vec<ListedOrder>,
+}
+
+fn awkward(mut append: Append, n: usize) -> Append {
+    append.context.correlation_id = format!("corr \u{1F4E6} \"{n}\"\n").into();
+    append.context.causation_id = n.is_multiple_of(3).then(|| "".into());
+    append.context.actor = (n % 3 == 1).then(|| "\\N".into());
+    append
+}
+
+async fn copy(from: &Place, to: &Place) -> Result<CopyReport, CopyError> {
+    order_store::copy(&from.location, &to.location, SMALL_CHUNKS, &mut |_, _, _| {}).await
+}
+
+/// Copies so many chunks, and is then gone.
+async fn copy_some(from: &Place, to: &Place, chunks: usize) {
+    let enough = Notify::new();
+    let mut done = 0;
+    let mut progress = |step, _, _| {
+        assert_eq!(step, CopyStep::Copying, "it was not interrupted");
+        done += 1;
+        if done == chunks {
+            enough.notify_one();
+        }
+    };
+    let copy = order_store::copy(&from.location, &to.location, SMALL_CHUNKS, &mut progress);
+    tokio::select! {
+        biased;
+        () = enough.notified() => {}
+        result = copy => panic!("it was not interrupted: {result:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_copy_has_every_event_and_view_as_it_was() {
+    let first = Place::sqlite();
+    first.fill().await;
+    let original = first.content().await;
+    let mut from = first;
+    for to in [Place::postgres(), Place::sqlite(), Place::sqlite(), Place::postgres(), Place::postgres()] {
+        let report = copy(&from, &to).await.unwrap();
+        assert_eq!((report.copied, report.found, report.check.faults), (120, 0, vec![]));
+        assert_eq!(to.content().await, original);
+        from = to;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_goes_on_with_new_orders_and_old_ones() {
+    for to in [Place::sqlite(), Place::postgres()] {
+        let from = Place::sqlite();
+        let mut orders = from.fill().await;
+        copy(&from, &to).await.unwrap();
+        let store = to.open().await;
+        let mut new = TestOrder::new("new");
+        assert_eq!(store.append(new.place()).await, Ok(Position(121)));
+        assert_eq!(store.append(orders[3].pay(1)).await, Ok(Position(122)));
+        assert_eq!(store.summary(&orders[3].id).await, Ok(Some(orders[3].summary())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_copy_goes_on_where_it_stopped() {
+    for (from, to) in [
+        (Place::sqlite(), Place::postgres()),
+        (Place::postgres(), Place::sqlite()),
+        (Place::postgres(), Place::postgres()),
+        (Place::sqlite(), Place::sqlite()),
+    ] {
+        from.fill().await;
+        copy_some(&from, &to, 3).await;
+        copy_some(&from, &to, 4).await;
+        let report = copy(&from, &to).await.unwrap();
+        assert!(report.found >= 7 * 7, "it began anew: {report:?}");
+        assert_eq!((report.found + report.copied, report.check.faults), (120, vec![]));
+        assert_eq!(to.content().await, from.content().await);
+    }
+}
+
+/// Views that were copied with the first chunks are older than the events that come with the last.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_may_have_grown_when_the_copy_goes_on() {
+    for (from, to) in [(Place::sqlite(), Place::postgres()), (Place::postgres(), Place::sqlite())] {
+        let mut orders = from.fill().await;
+        copy_some(&from, &to, 15).await;
+        let store = from.open().await;
+        for order in &mut orders {
+            store.append(order.pay(1)).await.unwrap();
+        }
+        drop(store);
+        let report = copy(&from, &to).await.unwrap();
+        assert_eq!((report.check.events, report.check.faults), (160, vec![]));
+        assert_eq!(to.content().await, from.content().await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_complete_may_be_run_again() {
+    for (from, to) in [(Place::sqlite(), Place::postgres()), (Place::postgres(), Place::sqlite())] {
+        from.fill().await;
+        copy(&from, &to).await.unwrap();
+        let report = copy(&from, &to).await.unwrap();
+        assert_eq!((report.copied, report.found), (0, 120));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_store_can_be_copied() {
+    for (from, to) in [(Place::sqlite(), Place::postgres()), (Place::postgres(), Place::sqlite())] {
+        drop(from.open().await);
+        let report = copy(&from, &to).await.unwrap();
+        assert_eq!((report.copied, report.check.events), (0, 0));
+        to.fill().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_opens_or_copies_an_unfinished_copy() {
+    let from = Place::sqlite();
+    from.fill().await;
+
+    let file = Place::sqlite();
+    copy_some(&from, &file, 2).await;
+    let refused = SqliteStore::open(file.path(), bus(), SMALL_BATCHES).err().expect("refused");
+    assert!(matches!(refused, OpenError::Copying { .. }), "{refused}");
+    assert!(refused.to_string().ends_with(
+        "is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
+    ));
+    let refused = SqliteStore::verify(file.path(), &mut |_, _| {});
+    assert!(matches!(refused, Err(OpenError::Copying { .. })), "{refused:?}");
+    let refused = copy(&file, &Place::sqlite()).await;
+    assert!(
+        matches!(refused, Err(CopyError::Source(SideError::Sqlite(OpenError::Copying { .. })))),
+        "{refused:?}"
+    );
+
+    let database = Place::postgres();
+    copy_some(&from, &database, 2).await;
+    let refused = PostgresStore::open(database.url(), bus(), QUICK_SERVER).await.err().expect("refused");
+    assert!(matches!(refused, PostgresError::Copying), "{refused}");
+    let refused = PostgresStore::verify(database.url(), &mut |_, _| {}).await;
+    assert!(matches!(refused, Err(PostgresError::Copying)), "{refused:?}");
+    let refused = copy(&database, &Place::sqlite()).await;
+    assert!(
+        matches!(refused, Err(CopyError::Source(SideError::Postgres(PostgresError::Copying)))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_with_other_content_is_refused_and_left_alone() {
+    for to in [Place::sqlite(), Place::postgres()] {
+        let from = Place::sqlite();
+        from.fill().await;
+        to.fill().await;
+        let before = to.content().await;
+        let refused = copy(&from, &to).await.unwrap_err();
+        assert!(matches!(refused, CopyError::InService { events: Position(120) }), "{refused}");
+        assert_eq!(to.content().await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_unfinished_copy_of_another_store_is_refused() {
+    for to in [Place::sqlite(), Place::postgres()] {
+        let (from, other) = (Place::sqlite(), Place::sqlite());
+        from.fill().await;
+        other.fill().await;
+        copy_some(&other, &to, 2).await;
+        let refused = copy(&from, &to).await.unwrap_err();
+        assert!(matches!(refused, CopyError::CopyOfAnother), "{refused}");
+        copy(&other, &to).await.unwrap();
+    }
+}
+
+/// Such as a source that was restored from a backup and has gone another way since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_not_the_beginning_of_the_source_is_refused() {
+    let (from, to) = (Place::sqlite(), Place::postgres());
+    from.fill().await;
+    copy_some(&from, &to, 2).await;
+    let last = "(SELECT max(position) FROM order_service.events)";
+    let damage = format!("UPDATE order_service.events SET id = gen_random_uuid() WHERE position = {last}");
+    sql(to.url(), &damage).await;
+    let refused = copy(&from, &to).await.unwrap_err();
+    assert!(matches!(refused, CopyError::OtherContent { .. }), "{refused}");
+    assert!(
+        refused.to_string().starts_with("the target has other content: the source does not have its event ")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_not_copied_onto_itself() {
+    let (file, database) = (Place::sqlite(), Place::postgres());
+    file.fill().await;
+    database.fill().await;
+    for place in [&file, &database] {
+        let refused = copy(place, place).await.unwrap_err();
+        assert!(matches!(refused, CopyError::SameStore), "{refused}");
+    }
+    let elsewhere =
+        file.path().parent().unwrap().join("../").join(file.path().parent().unwrap().file_name().unwrap());
+    let same = StoreLocation::Sqlite(elsewhere.join("orders.db"));
+    let refused = order_store::copy(&file.location, &same, SMALL_CHUNKS, &mut |_, _, _| {}).await;
+    assert!(matches!(refused, Err(CopyError::SameStore)), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_a_server_has_open_or_that_is_not_there_is_refused() {
+    let (from, to) = (Place::sqlite(), Place::sqlite());
+    let missing = copy(&from, &to).await.unwrap_err();
+    assert!(matches!(missing, CopyError::Source(SideError::Sqlite(OpenError::Io { .. }))), "{missing}");
+    assert!(!to.path().exists(), "the target was made all the same");
+    let _server = from.open().await;
+    let in_use = copy(&from, &to).await.unwrap_err();
+    assert!(matches!(in_use, CopyError::Source(SideError::Sqlite(OpenError::InUse { .. }))), "{in_use}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_event_is_not_copied() {
+    let (from, to) = (Place::postgres(), Place::sqlite());
+    from.fill().await;
+    sql(from.url(), "UPDATE order_service.events SET actor = 'x' WHERE position = 50").await;
+    let refused = copy(&from, &to).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the source: corrupt data: event at position 50: the checksum does not match"
+    );
+}
+
+/// The check finds what was copied faithfully: the target stays what it is, an unfinished copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_is_not_sound_is_not_finished() {
+    let (from, to) = (Place::postgres(), Place::postgres());
+    from.fill().await;
+    sql(from.url(), "UPDATE order_service.orders SET total_cents = 1 WHERE key = 1").await;
+    let report = copy(&from, &to).await.unwrap();
+    assert!(report.check.faults[0].starts_with("order order-0: its view is"), "{:?}", report.check.faults);
+    let refused = PostgresStore::open(to.url(), bus(), QUICK_SERVER).await.err().expect("refused");
+    assert!(matches!(refused, PostgresError::Copying), "{refused}");
+}
+
+/// Views of a source in service are newer than the events that are copied with them; in the end all is level.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_service_is_copied_once_it_pauses() {
+    let (from, to) = (Place::postgres(), Place::postgres());
+    let mut orders = from.fill().await;
+    let store = from.open().await;
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for order in &mut orders {
+                store.append(order.pay(1)).await.unwrap();
+                store.append(TestOrder::new(&format!("{}-more", order.id)).place()).await.unwrap();
+            }
+            orders
+        }
+    });
+    let first = copy(&from, &to).await;
+    assert!(matches!(first, Ok(_) | Err(CopyError::SourceGrows)), "{first:?}");
+    let orders = writer.await.unwrap();
+    if first.is_err() {
+        copy(&from, &to).await.unwrap();
+        assert_eq!(to.content().await, from.content().await);
+    }
+    let summary: Option<OrderSummary> = store.summary(&orders[0].id).await.unwrap();
+    assert_eq!(summary.unwrap().version, Version(5));
+}
