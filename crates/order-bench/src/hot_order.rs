@@ -134,14 +134,10 @@ fn payment_id(number: u64) -> String {
     format!("pay-{number:09}")
 }
 
-#[derive(Deserialize)]
-struct Page {
-    events: Vec<Event>,
-}
-
+/// What is read of an event.
 #[derive(Deserialize)]
 struct Event {
-    version: u64,
+    version: String,
     data: Data,
 }
 
@@ -153,15 +149,15 @@ struct Data {
 
 fn read_payments(server: &Server, order: &str) -> Result<Vec<String>> {
     let mut payments = Vec::new();
-    let mut after = 0;
+    let mut after = "0".to_owned();
     loop {
         let path = format!("/orders/{order}/events?limit={PAGE_EVENTS}&after={after}");
         let (status, body) = http::get(server.address(), &path)?;
         ensure!(status == 200, "GET {path} was answered with {status}: {body}");
-        let page: Page = serde_json::from_str(&body).with_context(|| format!("GET {path}"))?;
-        let Some(last) = page.events.last() else { return Ok(payments) };
-        after = last.version;
-        payments.extend(page.events.into_iter().filter_map(|event| event.data.payment_id));
+        let page: Vec<Event> = serde_json::from_str(&body).with_context(|| format!("GET {path}"))?;
+        let Some(last) = page.last() else { return Ok(payments) };
+        after.clone_from(&last.version);
+        payments.extend(page.into_iter().filter_map(|event| event.data.payment_id));
     }
 }
 

@@ -109,7 +109,9 @@ fn install_with_npm(source: &Path, build: &Path) -> Result<BuiltPeer> {
     for file in ["package.json", "package-lock.json", "place.js"] {
         fs::copy(source.join(file), build.join(file)).with_context(|| format!("copy {file}"))?;
     }
-    run(Command::new("npm").args(["ci", "--silent", "--no-fund", "--no-audit"]).current_dir(build))?;
+    run(Command::new("npm")
+        .args(["ci", "--prefer-offline", "--silent", "--no-fund", "--no-audit"])
+        .current_dir(build))?;
     let place = build.join("place.js");
     let place = place.to_str().context("the target directory's name is UTF-8")?;
     Ok(BuiltPeer { program: "node".into(), arguments: vec![place.to_owned()] })

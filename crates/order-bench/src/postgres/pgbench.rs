@@ -79,8 +79,14 @@ impl<'p> Inserts<'p> {
         // Whole seconds are all that it knows.
         let seconds = time.as_secs_f64().ceil().max(1.0);
         let mut pgbench = crate::server::child_command(&self.postgres.program("pgbench")?)?;
-        pgbench.current_dir(dir.path()).args(["--no-vacuum", "--protocol=prepared", "--jobs=1"]);
-        pgbench.args([format!("--client={clients}"), format!("--time={seconds}")]);
+        pgbench.current_dir(dir.path()).args(["--no-vacuum", "--protocol=prepared"]);
+        // A thread for each core, as its documentation advises.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(clients);
+        pgbench.args([
+            format!("--client={clients}"),
+            format!("--jobs={threads}"),
+            format!("--time={seconds}"),
+        ]);
         pgbench.args(["--log".to_owned(), format!("--sampling-rate={logged_share}")]);
         pgbench.args(TEXTS.map(|(name, text)| format!("--define={name}={text}")));
         pgbench.arg("--file").arg(&script).arg(&self.database);

@@ -54,7 +54,7 @@ pub(crate) fn many_clients(bench: &Bench) -> Result<Outcome> {
         ),
         verdicts: vec![
             Verdict::ratio("accepted, of the commits of one client of pgbench", &pair, 0.3),
-            Verdict::at_least("fewest accepted from one client in a turn", fewest as f64, "", 1.0),
+            Verdict::at_least("fewest accepted from one client in a turn", fewest as f64, "payments", 1.0),
         ],
         sides: vec![Side::new("pgbench", pair.limit), Side::new("service", pair.service)],
         notes: vec![
