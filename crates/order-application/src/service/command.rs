@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::query::replay;
@@ -69,7 +70,9 @@ impl Shared {
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         let order_id = order_id.unwrap_or_else(|| self.new_order_id());
-        let _turn = self.locks.lock(&order_id).await;
+        let Ok(_turn) = timeout(self.limits.order_patience, self.locks.lock(&order_id)).await else {
+            return Err(StoreError::Overloaded.into());
+        };
 
         let mut basis = self.likely_basis(&order_id, &command).await?;
         for _ in 0..self.limits.hopeful_decisions {

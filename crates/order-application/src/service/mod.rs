@@ -4,6 +4,7 @@ mod command;
 mod query;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use order_domain::{Action, OrderError, OrderId, Status};
 
@@ -44,6 +45,9 @@ pub struct ServiceLimits {
     /// How often a command is decided on what is known of its order, in the hope that nobody else changes it meanwhile.
     /// After that it waits for its turn at the store.
     pub hopeful_decisions: u32,
+    /// How long a command waits for others to the same order. While a store says nothing each of them takes as long as
+    /// the store's patience lasts, one after the other.
+    pub order_patience: Duration,
 }
 
 impl Default for ServiceLimits {
@@ -53,6 +57,7 @@ impl Default for ServiceLimits {
             order_events: 10_000,
             event_bytes: 512 * 1024,
             hopeful_decisions: 2,
+            order_patience: Duration::from_secs(2),
         }
     }
 }

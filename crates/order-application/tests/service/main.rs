@@ -4,6 +4,7 @@
 mod commands;
 mod instances;
 mod queries;
+mod silent_store;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

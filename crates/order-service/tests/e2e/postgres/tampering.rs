@@ -79,9 +79,9 @@ fn every_lie_about_an_answer_is_found() {
     let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused { facts: Some(_), .. });
     let truth = run.request(refused).outcome.clone();
     let Outcome::Refused { code, facts: Some(facts) } = truth.clone() else { panic!("{truth:?}") };
-    let stale = Facts { version: facts.version - 1, ..facts };
+    let wrong = Facts { version: facts.version + 1000, ..facts };
     let request = run.request(refused);
-    request.outcome = Outcome::Refused { code, facts: Some(stale) };
+    request.outcome = Outcome::Refused { code, facts: Some(wrong) };
     let command = Arc::clone(&request.command);
     run.assert_found(Rule::Truth);
     let request = run.history.requests.iter_mut().find(|request| request.command == command).unwrap();

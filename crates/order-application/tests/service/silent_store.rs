@@ -1,0 +1,70 @@
+//! A store that never answers.
+
+use std::future::pending;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use super::*;
+
+struct Silent;
+
+#[async_trait]
+impl EventStore for Silent {
+    async fn append(&self, _: Append) -> Result<Position, AppendError> {
+        pending().await
+    }
+
+    async fn append_in_turn(
+        &self,
+        _: &OrderId,
+        _: Version,
+        _: &mut DecideInTurn<'_>,
+    ) -> Result<Option<Position>, AppendError> {
+        pending().await
+    }
+
+    async fn read_stream(
+        &self,
+        _: &OrderId,
+        _: Version,
+        _: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        pending().await
+    }
+
+    async fn read_log(&self, _: Position, _: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        pending().await
+    }
+
+    async fn version(&self, _: &OrderId) -> Result<Version, StoreError> {
+        pending().await
+    }
+
+    async fn summary(&self, _: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        pending().await
+    }
+
+    async fn list(&self, _: Position, _: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        pending().await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_does_not_wait_for_ever_behind_others_to_the_same_order() {
+    let world = World { store: Arc::new(Silent), ..World::new() };
+    let service = world.instance();
+    let stuck = service.clone();
+    let stuck = tokio::spawn(async move { execute(&stuck, "a", place()).await });
+    tokio::task::yield_now().await;
+    let begun = Instant::now();
+    let outcome = execute(&service, "a", place()).await;
+    assert_eq!(outcome, Err(CommandError::Store(StoreError::Overloaded)));
+    assert!(begun.elapsed() < world.limits.order_patience + Duration::from_millis(100));
+    stuck.abort();
+}
