@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 
 mod checker;
+#[cfg(feature = "full-tests")]
+mod copy;
 mod damage;
 mod drain;
 #[cfg(feature = "full-tests")]

@@ -114,7 +114,8 @@ impl Program {
         Ended { status: status.code(), stdout: server.stdout.iter().collect(), stderr: lines }
     }
 
-    fn spawn(mut self) -> Server {
+    /// Starts it and does not wait.
+    pub(crate) fn spawn(mut self) -> Server {
         let errors = self.log.reopen().unwrap();
         let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().expect("the program can be started");

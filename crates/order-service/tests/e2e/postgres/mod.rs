@@ -29,7 +29,7 @@ mod promotion;
 mod proxy;
 mod refused_starts;
 mod scenario;
-mod sql;
+pub(crate) mod sql;
 mod tampering;
 mod tls;
 mod views;
