@@ -77,7 +77,7 @@ impl Stage {
     }
 }
 
-fn send(port: u16, instance: usize, command: Arc<Command>) -> Request {
+pub(crate) fn send(port: u16, instance: usize, command: Arc<Command>) -> Request {
     let (path, body) = command.request();
     let begun = Instant::now();
     let answer = http::Client::connect(port).and_then(|mut client| client.post(&path, &body));
@@ -90,7 +90,7 @@ fn send(port: u16, instance: usize, command: Arc<Command>) -> Request {
     }
 }
 
-fn command(order_id: &str, action: Action, own_id: &str) -> Command {
+pub(crate) fn command(order_id: &str, action: Action, own_id: &str) -> Command {
     Command { order_id: order_id.to_owned(), action, own_id: own_id.to_owned(), amount: 5 }
 }
 

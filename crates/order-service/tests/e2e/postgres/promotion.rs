@@ -1,9 +1,15 @@
 //! The primary dies, and its synchronous standby takes over.
 
+use std::sync::Arc;
+
 use test_servers::{PostgresOptions, PostgresServer, Replication};
 
 use super::clients::Balance;
-use super::scenario::{instances, run};
+use super::controls::{command, send};
+use super::history::{Action, Outcome};
+use super::scenario::{instances, run, serving};
+use super::sql::Session;
+use crate::server::wait_until;
 
 #[test]
 fn a_promoted_synchronous_standby_is_found_and_has_all_that_was_acknowledged() {
@@ -18,4 +24,29 @@ fn a_promoted_synchronous_standby_is_found_and_has_all_that_was_acknowledged() {
         standby.promote().unwrap();
         progress.wait_for_more(&[0, 1, 2], 100);
     });
+}
+
+/// A commit that waits for the standby and is cut off stays, on the primary alone. Whoever asks again must wait as well.
+#[test]
+fn what_a_cut_off_commit_left_behind_is_acknowledged_only_when_the_standby_has_it() {
+    const WAITING: &str = "SELECT coalesce(min(pid), 0) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let primary = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let mut standby = primary.standby(Replication::Synchronous).unwrap();
+    let url = primary.create_database().unwrap();
+    let server = serving(&url).start();
+    let session = Session::open(&url);
+    let waiting = || Some(session.value::<i32>(WAITING)).filter(|&process| process > 0);
+
+    standby.freeze().unwrap();
+    let port = server.port();
+    let request = std::thread::spawn(move || send(port, 0, Arc::new(command("o", Action::Place, "c"))));
+    let first = wait_until("the commit waits for the standby", waiting);
+    session.run(&format!("SELECT pg_terminate_backend({first})"));
+    wait_until("another waits in its place, or there is an answer", || {
+        (request.is_finished() || waiting().is_some_and(|process| process != first)).then_some(())
+    });
+    assert!(!request.is_finished(), "{:?}", request.join());
+    standby.thaw().unwrap();
+    assert_eq!(request.join().unwrap().outcome, Outcome::Accepted { version: 1 });
+    server.stop();
 }
