@@ -103,8 +103,8 @@ impl Bench {
         self.scratch.path()
     }
 
-    /// Where else than in the scratch directory things are put, to be found again by later runs.
-    pub(crate) fn beside(&self) -> &Path {
+    /// Where later runs find again what this one has built.
+    pub(crate) fn build_dir(&self) -> &Path {
         self.scratch.path().parent().unwrap_or(self.scratch.path())
     }
 

@@ -38,14 +38,14 @@ impl Peer {
         }
     }
 
-    /// Builds it in a directory beside others' builds, which later runs find there.
+    /// Builds it below a directory where later runs find it again.
     ///
     /// # Errors
     ///
     /// When its toolchain is not there, or cannot get what the peer depends on.
-    pub(crate) fn build(self, beside: &Path) -> Result<BuiltPeer> {
+    pub(crate) fn build(self, build_dir: &Path) -> Result<BuiltPeer> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(self.name());
-        let build = beside.join("peers").join(self.name());
+        let build = build_dir.join("peers").join(self.name());
         fs::create_dir_all(&build).with_context(|| format!("create {}", build.display()))?;
         match self {
             Self::CqrsEs => build_with_cargo(&source, &build),

@@ -25,7 +25,7 @@ pub(crate) fn same_work(bench: &Bench) -> Result<Outcome> {
     ];
     let mut contestants = Vec::new();
     for peer in Peer::ALL {
-        match peer.build(bench.beside()) {
+        match peer.build(bench.build_dir()) {
             Ok(built) => contestants.push(Contestant { peer, built, rounds: [const { Vec::new() }; 2] }),
             Err(error) => notes.push(format!("{} was not run: {error:#}", peer.name())),
         }
