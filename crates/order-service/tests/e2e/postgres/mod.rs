@@ -18,6 +18,7 @@ mod check;
 mod clients;
 mod controls;
 mod cuts;
+mod everything_at_once;
 mod followers;
 mod foreign_sessions;
 mod frozen_instance;
