@@ -30,6 +30,8 @@ impl Failure {
             };
         };
         match state.code() {
+            // A pooler lost its server (PgBouncer's 08P01): as if the connection had ended.
+            state if state.starts_with("08") => Self::Unknown(why),
             // The server or somebody at it ends the connection: perhaps after the commit, while it waited for a standby.
             "25P03" | "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
             "53100" => Self::Refused(StoreError::StorageFull),
@@ -54,8 +56,8 @@ fn is_io(error: &Error) -> bool {
 
 /// States that pass by themselves.
 fn is_transient(state: &SqlState) -> bool {
-    // Connection exception; insufficient resources; operator intervention; transaction rollback.
-    let classes = ["08", "53", "57", "40"];
+    // Insufficient resources; operator intervention; transaction rollback.
+    let classes = ["53", "57", "40"];
     let code = state.code();
     classes.iter().any(|class| code.starts_with(class))
         // A standby, or a primary that has just become one: the next connection finds the right server.

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use test_servers::postgres::installed_versions;
-use test_servers::{PgBouncer, PostgresOptions, PostgresServer, PostgresVersion};
+use test_servers::{PostgresOptions, PostgresServer, PostgresVersion};
 
 use super::clients::{Balance, Progress};
 use super::history::{History, Outcome};
-use super::scenario::{INSTANCES, instances, run, serving};
+use super::scenario::{instances, run, serving};
 use crate::workflow::run_through;
 
 /// On a machine with nothing else to do it is 100 ms; this one may be busy.
@@ -16,7 +16,7 @@ const FOLLOWERS_ARE_LATE_AFTER: Duration = Duration::from_secs(1);
 
 const COMMANDS_OF_EACH: u64 = 500;
 
-fn until_there_is_enough(progress: &Progress) {
+pub(crate) fn until_there_is_enough(progress: &Progress) {
     progress.wait_for_more(&[0, 1, 2], COMMANDS_OF_EACH);
 }
 
@@ -69,17 +69,4 @@ fn every_installed_version_of_postgresql_serves() {
             until_there_is_enough(progress);
         });
     }
-}
-
-#[test]
-fn a_pooler_in_transaction_mode_may_stand_between() {
-    let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
-    let pooler = PgBouncer::start(&database).expect("the full tests need PgBouncer: install `pgbouncer`");
-    let url = || pooler.url_of(&database.create_database().unwrap());
-    let server = serving(&url()).start();
-    run_through(&server);
-    server.stop();
-    let servers = instances(&url());
-    assert_eq!(servers.len(), INSTANCES);
-    run("PgBouncer", servers, Balance::Anywhere, |progress, _| until_there_is_enough(progress));
 }

@@ -1,4 +1,4 @@
-//! The primary dies, and its synchronous standby takes over.
+//! A synchronous standby: it takes over, or keeps commits waiting.
 
 use std::sync::Arc;
 
@@ -7,9 +7,13 @@ use test_servers::{PostgresOptions, PostgresServer, Replication};
 use super::clients::Balance;
 use super::controls::{command, send};
 use super::history::{Action, Outcome};
-use super::scenario::{instances, run, serving};
+use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, instances, run, serving};
 use super::sql::Session;
 use crate::server::wait_until;
+
+/// The process of a session whose commit waits for the standby, or 0.
+pub(crate) const WAITING: &str =
+    "SELECT coalesce(min(pid), 0) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 
 #[test]
 fn a_promoted_synchronous_standby_is_found_and_has_all_that_was_acknowledged() {
@@ -26,10 +30,25 @@ fn a_promoted_synchronous_standby_is_found_and_has_all_that_was_acknowledged() {
     });
 }
 
+#[test]
+fn while_the_standby_says_nothing_commands_are_turned_away_and_then_all_goes_on() {
+    let primary = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let mut standby = primary.standby(Replication::Synchronous).unwrap();
+    let url = primary.create_database().unwrap();
+    let history = run("frozen standby", instances(&url), Balance::Anywhere, |progress, _| {
+        progress.wait_for_more(&[0, 1, 2], 50);
+        standby.freeze().unwrap();
+        let before = progress.turned_away();
+        wait_until("commands are turned away", || (progress.turned_away() >= before + 9).then_some(()));
+        standby.thaw().unwrap();
+        progress.wait_for_more(&[0, 1, 2], 50);
+    });
+    assert!(history.slowest() < COMMANDS_ARE_ANSWERED_WITHIN, "{:?}", history.slowest());
+}
+
 /// A commit that waits for the standby and is cut off stays, on the primary alone. Whoever asks again must wait as well.
 #[test]
 fn what_a_cut_off_commit_left_behind_is_acknowledged_only_when_the_standby_has_it() {
-    const WAITING: &str = "SELECT coalesce(min(pid), 0) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     let primary = PostgresServer::start(PostgresOptions::durable()).unwrap();
     let mut standby = primary.standby(Replication::Synchronous).unwrap();
     let url = primary.create_database().unwrap();
