@@ -1,9 +1,16 @@
 //! The database is killed, or says nothing.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use test_servers::{PostgresOptions, PostgresServer};
 
 use super::clients::Balance;
-use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, INSTANCES, instances, run};
+use super::controls::{command, send};
+use super::foreign_sessions::{TAKE_HEAD, waiting};
+use super::history::{Action, Outcome};
+use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, INSTANCES, instances, run, serving};
+use super::sql::Session;
 use crate::http::Client;
 use crate::server::wait_until;
 
@@ -55,4 +62,26 @@ fn while_the_database_says_nothing_commands_are_turned_away_in_time_and_all_goes
         assert_eq!(servers.len(), INSTANCES);
     });
     assert!(history.slowest() < COMMANDS_ARE_ANSWERED_WITHIN, "{:?}", history.slowest());
+}
+
+#[test]
+fn an_instance_that_is_told_to_stop_while_the_database_says_nothing_answers_and_ends() {
+    let mut database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let url = database.create_database().unwrap();
+    let server = serving(&url).start();
+    let session = Session::open(&url);
+    // The append is on its way when the database stops.
+    let holder = Session::open(&url);
+    holder.run("BEGIN");
+    holder.run(TAKE_HEAD);
+    let port = server.port();
+    let request = std::thread::spawn(move || send(port, 0, Arc::new(command("o", Action::Place, "c"))));
+    wait_until("the append waits for the head", || (waiting(&session) == 1).then_some(()));
+    database.freeze().unwrap();
+    // Must end with exit status 0, long before the grace time is over.
+    let told = Instant::now();
+    server.stop();
+    assert!(told.elapsed() < COMMANDS_ARE_ANSWERED_WITHIN, "{:?}", told.elapsed());
+    assert_eq!(request.join().unwrap().outcome, Outcome::Unknown);
+    database.thaw().unwrap();
 }
