@@ -12,5 +12,7 @@ mod order;
 mod postgres;
 #[cfg(feature = "full-tests")]
 mod postgres_instances;
+#[cfg(feature = "full-tests")]
+mod postgres_verify;
 mod sqlite;
 mod sqlite_files;
