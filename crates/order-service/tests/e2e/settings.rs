@@ -49,6 +49,8 @@ fn help_names_every_option_with_its_variable() {
         "config",
         "data-dir",
         "store",
+        "postgres-connections",
+        "allow-unsafe-durability",
         "listen",
         "currency",
         "event-source",
@@ -62,7 +64,7 @@ fn help_names_every_option_with_its_variable() {
     for (arguments, options) in [
         (vec!["--help"], &options[..]),
         (vec!["serve", "--help"], &options[..]),
-        (vec!["verify", "--help"], &options[..3]),
+        (vec!["verify", "--help"], &options[..5]),
     ] {
         let help = Program::new(&arguments).run();
         assert_eq!((help.status, &help.stderr[..]), (Some(0), &[][..]));
@@ -74,13 +76,18 @@ fn help_names_every_option_with_its_variable() {
                 "{arguments:?} does not name --{option}:\n{text}"
             );
             assert!(
-                text.contains(&format!("{variable}=")),
+                text.contains(&format!("[env: {variable}")),
                 "{arguments:?} does not name {variable}:\n{text}"
             );
         }
     }
     let help = Program::new(["--help"]).run().stdout.join("\n");
-    assert!(["serve", "verify"].iter().all(|command| help.contains(&format!("\n  {command} "))), "{help}");
+    assert!(
+        ["serve", "verify", "copy", "migrate"]
+            .iter()
+            .all(|command| help.contains(&format!("\n  {command} "))),
+        "{help}"
+    );
     // Nothing is said of options that this list does not know.
     let named = help.matches("[env: ").count();
     assert_eq!(named, options.len(), "{help}");
