@@ -66,7 +66,8 @@ fn an_instance_that_is_frozen_while_it_has_the_head_loses_it() {
             servers[0].signal(Signal::STOP);
             let is_its = wait_until("it is clear whose turn it was", || {
                 let millis = idle_millis();
-                (millis < 0.0 || millis > LONG_IDLE_MILLIS).then_some(millis > 0.0)
+                let (is_over, is_long) = (millis < 0.0, millis > LONG_IDLE_MILLIS);
+                (is_over || is_long).then_some(is_long)
             });
             if !is_its {
                 servers[0].signal(Signal::CONT);
