@@ -21,14 +21,8 @@ impl Failure {
     /// Reads an error that came for a statement that was sent.
     pub(super) fn of(error: &Error) -> Self {
         let why = chain(error);
-        let Some(state) = error.code() else {
-            // Without an answer of the server's there is no telling. (Or we could not encode what we wanted to send.)
-            return if error.is_closed() || is_io(error) {
-                Self::Unknown(why)
-            } else {
-                Self::Refused(StoreError::Unavailable(why))
-            };
-        };
+        // Without an answer of the server's there is no telling.
+        let Some(state) = error.code() else { return Self::Unknown(why) };
         match state.code() {
             // A pooler lost its server (PgBouncer's 08P01): as if the connection had ended.
             state if state.starts_with("08") => Self::Unknown(why),
@@ -48,10 +42,6 @@ impl Failure {
             Self::Refused(error) => error,
         }
     }
-}
-
-fn is_io(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }
 
 /// States that pass by themselves.

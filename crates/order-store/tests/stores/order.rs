@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use order_application::{
-    Append, EventContext, NewEvent, OrderSummary, RecordedEvent, Version, VersionedOrder, codec, projection,
+    Append, EventContext, NewEvent, OrderSummary, Version, VersionedOrder, codec, projection,
 };
 use order_domain::*;
 use uuid::Uuid;
@@ -62,7 +62,8 @@ impl TestOrder {
     }
 
     /// Takes in what others have appended.
-    pub(crate) fn replay(&mut self, events: &[RecordedEvent]) {
+    #[cfg(feature = "full-tests")]
+    pub(crate) fn replay(&mut self, events: &[order_application::RecordedEvent]) {
         for event in events {
             self.state = Some(codec::replay(self.state.take(), event).unwrap());
         }
