@@ -130,7 +130,7 @@ fn every_fault_of_the_settings_at_once() {
     fs::write(&file, settings.join("\n")).unwrap();
     let ended = Program::new(["serve"]).argument("--config", &file).run();
     let faults = [
-        "store: a store is memory: or sqlite:FILE",
+        "store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
         "grace-seconds must be at least 1",
         "listen: \"here\" is not an address",
         "currency: \"EURO\" is not an ISO 4217 code",

@@ -45,6 +45,8 @@ async fn copy_round(
         let (next, written) = tokio::join!(next, target.append(events, source, began));
         written?;
         progress(CopyStep::Copying, last.0, head.0);
+        // Between SQLite files nothing else waits: here the copy can be stopped.
+        tokio::task::yield_now().await;
         events = next.map_err(CopyError::Source)?;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! A batch of appends as the arrays that `order_service.append` takes.
 
+use std::time::Duration;
+
 use deadpool_postgres::Object;
 use order_application::{Append, AppendError, Position, Version};
 use tokio_postgres::Error;
@@ -9,14 +11,22 @@ use uuid::Uuid;
 use super::row::PgTime;
 use crate::checksum::Checked;
 
-const APPEND: &str = "SELECT first_positions, found_versions FROM order_service.append(\
+const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;
 
+/// What the database says of a batch.
+pub(super) struct Appended {
+    /// For each append.
+    pub(super) outcomes: Vec<Outcome>,
+    /// How long the head was somebody else's.
+    pub(super) waited: Duration,
+}
+
 /// Adds a batch in one round trip and one transaction. No order may be in it twice.
-pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Vec<Outcome>, Error> {
+pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Appended, Error> {
     let columns = Columns::of(appends);
     // Complete only when the server is ready for the next statement, which is after the commit.
     let row = connection
@@ -53,7 +63,8 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<V
         Some(position) => Ok(Position(position.cast_unsigned())),
         None => Err(AppendError::Conflict { current: Version(found.cast_unsigned()) }),
     });
-    Ok(outcomes.collect())
+    let waited: i64 = row.try_get(2)?;
+    Ok(Appended { outcomes: outcomes.collect(), waited: Duration::from_micros(waited.cast_unsigned()) })
 }
 
 /// The parameters of `order_service.append`, under the names that they have there.

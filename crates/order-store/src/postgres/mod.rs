@@ -16,6 +16,7 @@ mod batch;
 mod copy;
 mod database;
 mod failure;
+mod head;
 mod lease;
 mod look_ups;
 mod pages;

@@ -5,25 +5,17 @@
 //! PostgreSQL hands it out first come, first served, so each gets its turn. The price is that other writers wait for
 //! two round trips more, which is why it is only done after the usual way has failed.
 
-use futures_util::future::{join, join3};
+use futures_util::future::join;
 use order_application::{Append, AppendError, DecideInTurn, Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
-use super::batch::{self, Outcome};
+use super::batch::Outcome;
 use super::database::{Parameter, Pause, abandon};
 use super::failure::Failure;
-use super::pages;
-
-/// The transaction ends by itself if this process is stopped in the middle of it: nobody may keep the head. There is no
-/// limit for statements: it would also end the wait for a synchronous standby, and call that a success.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-    SET LOCAL lock_timeout = '2s'; \
-    SET LOCAL idle_in_transaction_session_timeout = '1s'";
-
-const TAKE_HEAD: &str = "SELECT pg_advisory_xact_lock(1869767780)";
+use super::{head, pages};
 
 /// What became of a turn.
 enum Turn {
@@ -90,16 +82,12 @@ impl PostgresStore {
             (&pages::MAX_PAGE_EVENTS, Type::INT8),
             (&i64::MAX, Type::INT8),
         ];
-        let begun = join3(
-            connection.batch_execute(BEGIN),
-            connection.query_typed(TAKE_HEAD, &[]),
-            connection.query_typed(pages::STREAM, &parameters),
-        );
-        let Ok((begin, head, news)) = timeout_at(deadline, begun).await else {
+        let begun = join(head::take(&connection), connection.query_typed(pages::STREAM, &parameters));
+        let Ok((taken, news)) = timeout_at(deadline, begun).await else {
             abandon(connection);
             return Err(silent());
         };
-        let news = begin.and(head).and(news).map_err(|error| Failure::of(&error));
+        let news = taken.and(news).map_err(|error| Failure::of(&error));
         let decided = news
             .and_then(|rows| pages::read_events(&rows).map_err(Failure::Refused))
             .and_then(|news: Vec<RecordedEvent>| decide(news).map_err(Failure::Refused));
@@ -114,25 +102,19 @@ impl PostgresStore {
             }
         };
 
-        let batch = [&append];
-        let committed = join(batch::append(&connection, &batch), connection.batch_execute("COMMIT"));
-        let (appended, commit) = match timeout_at(deadline, committed).await {
-            Ok(both) => both,
-            Err(_) => {
-                abandon(connection);
-                return Ok(Turn::Unknown(append));
-            }
-        };
-        // COMMIT of a transaction in which something failed rolls back, without an error of its own.
-        match appended.and_then(|outcomes| commit.map(|()| outcomes)) {
-            Ok(mut outcomes) => match outcomes.pop() {
+        match timeout_at(deadline, head::append_and_commit(&connection, &[&append])).await {
+            Ok(Ok(mut appended)) => match appended.outcomes.pop() {
                 Some(outcome) => Ok(Turn::Appended(append, outcome)),
                 None => unreachable!("invariant: one append has one outcome"),
             },
-            Err(error) => match Failure::of(&error) {
+            Ok(Err(error)) => match Failure::of(&error) {
                 Failure::Unknown(_) => Ok(Turn::Unknown(append)),
                 failure @ (Failure::NothingHappened(_) | Failure::Refused(_)) => Err(failure),
             },
+            Err(_) => {
+                abandon(connection);
+                Ok(Turn::Unknown(append))
+            }
         }
     }
 }

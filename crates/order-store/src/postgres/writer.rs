@@ -4,17 +4,21 @@
 //! finds the batch's own event ids where they should go, or adds them now, or finds others. Each answers the question.
 //! Only looking would not: the old connection's server may still be about to commit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use order_application::{Append, AppendError, Position, RecordedEvent, StoreError};
+use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::batch::{self, Outcome};
 use super::database::{Pause, abandon};
 use super::failure::{Failure, is_unique_violation};
+use super::head;
+use super::url::chain;
 use super::{PostgresLimits, Shared};
 
 /// Most appends of one transaction. More would not make the commit cheaper, only the first of them wait longer.
@@ -34,7 +38,16 @@ impl Writer {
     pub(super) fn start(shared: Arc<Shared>, limits: PostgresLimits) -> Self {
         let (queue, jobs) = mpsc::channel(limits.queued_appends);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(WriterTask { shared, jobs, queued_bytes: Arc::clone(&queued_bytes) }.run());
+        let task = tokio::spawn(
+            WriterTask {
+                shared,
+                jobs,
+                next: None,
+                queued_bytes: Arc::clone(&queued_bytes),
+                rivals: Rivals { calm_batches: CALM_BATCHES },
+            }
+            .run(),
+        );
         Self {
             queue: std::sync::Mutex::new(Some(queue)),
             queued_bytes,
@@ -124,59 +137,108 @@ impl Job {
     }
 }
 
+/// Appends that go together: not too many bytes, and no order twice.
+#[derive(Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    orders: HashSet<OrderId>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn has_room_for(&self, job: &Job) -> bool {
+        self.jobs.len() < MAX_BATCH_APPENDS
+            && self.bytes < MAX_BATCH_BYTES
+            && !self.orders.contains(&job.append.order_id)
+    }
+
+    fn add(&mut self, job: Job) {
+        self.bytes += bytes(&job.append);
+        self.orders.insert(job.append.order_id.clone());
+        self.jobs.push(job);
+    }
+}
+
+/// Whether other instances append as well, by how long the head was somebody else's lately.
+///
+/// Alone, an instance sends what it has at once. Among others it would only wait at the server with it, and what comes
+/// meanwhile would have to wait for the next time, so that batches get smaller with each instance. So it then takes the
+/// head first, and fills the batch when its turn has come.
+struct Rivals {
+    calm_batches: u32,
+}
+
+/// A wait for the head that is more than the moment that a lock takes.
+const NOTICEABLE_WAIT: Duration = Duration::from_micros(150);
+/// Batches without such a wait after which an instance takes itself to be alone.
+const CALM_BATCHES: u32 = 16;
+
+impl Rivals {
+    fn are_there(&self) -> bool {
+        self.calm_batches < CALM_BATCHES
+    }
+
+    fn waited(&mut self, time: Duration) {
+        self.calm_batches = if time < NOTICEABLE_WAIT { self.calm_batches.saturating_add(1) } else { 0 };
+    }
+}
+
 struct WriterTask {
     shared: Arc<Shared>,
     jobs: mpsc::Receiver<Job>,
+    /// Taken off the queue, but not in a batch yet.
+    next: Option<Job>,
     queued_bytes: Arc<AtomicUsize>,
+    rivals: Rivals,
 }
 
 impl WriterTask {
     async fn run(mut self) {
-        let mut waiting = Vec::new();
-        while self.jobs.recv_many(&mut waiting, MAX_BATCH_APPENDS).await > 0 {
-            let mut waiting = waiting.drain(..).peekable();
-            while waiting.peek().is_some() {
-                let batch = self.next_batch(&mut waiting);
-                self.settle(batch).await;
+        loop {
+            if self.next.is_none() {
+                self.next = self.jobs.recv().await;
             }
+            if self.next.is_none() {
+                return;
+            }
+            let mut batch = Batch::default();
+            self.fill(&mut batch);
+            self.settle(batch, true).await;
         }
     }
 
-    /// As many appends as may go together: not too many bytes, and no order twice.
-    fn next_batch(&self, waiting: &mut std::iter::Peekable<std::vec::Drain<'_, Job>>) -> Vec<Job> {
-        let mut batch: Vec<Job> = Vec::new();
-        let mut orders = std::collections::HashSet::new();
-        let mut taken = 0;
-        while taken < MAX_BATCH_BYTES
-            && let Some(job) = waiting.next_if(|job| !orders.contains(&job.append.order_id))
-        {
-            let bytes = bytes(&job.append);
-            self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            if job.begun.swap(true, Ordering::AcqRel) {
-                continue;
+    /// Adds what waits in the queue, as far as it may go together.
+    fn fill(&mut self, batch: &mut Batch) {
+        while let Some(job) = self.next.take().or_else(|| self.jobs.try_recv().ok()) {
+            if !batch.has_room_for(&job) {
+                self.next = Some(job);
+                return;
             }
-            taken += bytes;
-            orders.insert(job.append.order_id.clone());
-            batch.push(job);
+            self.queued_bytes.fetch_sub(bytes(&job.append), Ordering::AcqRel);
+            if !job.begun.swap(true, Ordering::AcqRel) {
+                batch.add(job);
+            }
         }
-        batch
     }
 
     /// Finds out what becomes of each append of a batch, and says so.
-    async fn settle(&self, mut batch: Vec<Job>) {
+    /// `may_grow` is whether more may be added before it is sent.
+    async fn settle(&mut self, mut batch: Batch, mut may_grow: bool) {
         let mut pause = Pause::new();
-        while let Some(deadline) = batch.iter().map(|job| job.deadline).min() {
-            let (why, unknown) = match self.attempt(&batch, deadline).await {
-                Ok(outcomes) => return self.answer(batch, outcomes),
+        while let Some(deadline) = batch.jobs.iter().map(|job| job.deadline).min() {
+            let (why, unknown) = match self.attempt(&mut batch, deadline, may_grow).await {
+                Ok(outcomes) => return self.answer(batch.jobs, outcomes),
                 // Something in the batch is refused; the others need not suffer for it.
-                Err(Failure::Refused(_)) if batch.len() > 1 => {
-                    for job in batch {
-                        Box::pin(self.settle(vec![job])).await;
+                Err(Failure::Refused(_)) if batch.jobs.len() > 1 => {
+                    for job in batch.jobs {
+                        let mut alone = Batch::default();
+                        alone.add(job);
+                        Box::pin(self.settle(alone, false)).await;
                     }
                     return;
                 }
                 Err(Failure::Refused(error)) => {
-                    for job in batch {
+                    for job in batch.jobs {
                         let outcome = if job.unknown {
                             unknown_outcome(&error.to_string())
                         } else {
@@ -190,25 +252,60 @@ impl WriterTask {
                 Err(Failure::Unknown(why)) => (why, true),
             };
             tracing::debug!(why, unknown, "appends have to be sent again");
-            for job in &mut batch {
+            for job in &mut batch.jobs {
                 job.unknown |= unknown;
             }
+            may_grow = false;
             pause.before(deadline).await;
-            batch = give_up_late(batch, &why);
+            batch.jobs = give_up_late(batch.jobs, &why);
         }
     }
 
-    async fn attempt(&self, batch: &[Job], deadline: Instant) -> Result<Vec<Outcome>, Failure> {
-        let silent = || self.shared.appends.missed();
-        let connection = match timeout_at(deadline, self.shared.appends.connection()).await {
+    async fn attempt(
+        &mut self,
+        batch: &mut Batch,
+        deadline: Instant,
+        may_grow: bool,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let shared = Arc::clone(&self.shared);
+        let silent = || shared.appends.missed();
+        let connection = match timeout_at(deadline, shared.appends.connection()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(StoreError::Unavailable(why))) => return Err(Failure::NothingHappened(why)),
             Ok(Err(error)) => return Err(Failure::Refused(error)),
             Err(_) => return Err(Failure::NothingHappened(silent())),
         };
-        let appends: Vec<&Append> = batch.iter().map(|job| &job.append).collect();
-        match timeout_at(deadline, batch::append(&connection, &appends)).await {
-            Ok(Ok(outcomes)) => Ok(outcomes),
+        let taken_first = may_grow && self.rivals.are_there();
+        if taken_first {
+            match timeout_at(deadline, head::take(&connection)).await {
+                Ok(Ok(waited)) => self.rivals.waited(waited),
+                // Whatever the error says, nothing has been appended yet.
+                Ok(Err(error)) => {
+                    abandon(connection);
+                    return Err(Failure::NothingHappened(chain(&error)));
+                }
+                Err(_) => {
+                    abandon(connection);
+                    return Err(Failure::NothingHappened(silent()));
+                }
+            }
+            self.fill(batch);
+        }
+        let appends: Vec<&Append> = batch.jobs.iter().map(|job| &job.append).collect();
+        let appending = async {
+            if taken_first {
+                head::append_and_commit(&connection, &appends).await
+            } else {
+                batch::append(&connection, &appends).await
+            }
+        };
+        match timeout_at(deadline, appending).await {
+            Ok(Ok(appended)) => {
+                if !taken_first {
+                    self.rivals.waited(appended.waited);
+                }
+                Ok(appended.outcomes)
+            }
             // The indexes hold what the function's own checks should have caught. Whatever was in the way is there to
             // be seen now.
             Ok(Err(error)) if is_unique_violation(&error) => Err(Failure::NothingHappened(error.to_string())),

@@ -18,8 +18,6 @@ use super::sql::Session;
 use crate::http;
 use crate::server::{Server, wait_until};
 
-const LOCK: &str = "PERFORM pg_advisory_xact_lock(1869767780);";
-
 /// Two instances on a fresh database, whose function is told to be another.
 struct Stage {
     url: String,
@@ -38,9 +36,21 @@ impl Stage {
     /// Replaces words of `order_service.append`, each of which must stand there once.
     #[track_caller]
     fn sabotage(&self, replacements: &[(&str, &str)]) {
-        let find =
-            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE oid::regproc::text = 'order_service.append'";
-        let mut function: String = self.session.value(find);
+        self.sabotage_function("append", replacements);
+    }
+
+    /// Whoever takes the head gets nothing for it.
+    #[track_caller]
+    fn leave_out_the_lock(&self) {
+        self.sabotage_function("take_head", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
+    }
+
+    #[track_caller]
+    fn sabotage_function(&self, name: &str, replacements: &[(&str, &str)]) {
+        let find = format!(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE oid::regproc::text = 'order_service.{name}'"
+        );
+        let mut function: String = self.session.value(&find);
         for (words, others) in replacements {
             assert_eq!(function.matches(words).count(), 1, "{words:?} in {function}");
             function = function.replace(words, others);
@@ -136,14 +146,12 @@ fn a_version_check_that_is_left_out_is_found() {
 fn a_check_in_the_statement_that_waits_for_the_lock_is_found() {
     let breaches = two_payments_at_once(|stage| {
         stage.session.run(DROP_THE_NET);
-        stage.sabotage(&[
-            (LOCK, ""),
-            (
-                "FROM unnest(order_ids) WITH ORDINALITY AS a(order_id, n)",
-                "FROM (SELECT pg_advisory_xact_lock(1869767780)) AS lock, \
-                 unnest(order_ids) WITH ORDINALITY AS a(order_id, n)",
-            ),
-        ]);
+        stage.leave_out_the_lock();
+        stage.sabotage(&[(
+            "FROM unnest(order_ids) WITH ORDINALITY AS a(order_id, n)",
+            "FROM (SELECT pg_advisory_xact_lock(1869767780)) AS lock, \
+             unnest(order_ids) WITH ORDINALITY AS a(order_id, n)",
+        )]);
     });
     assert_found(&breaches, Rule::Versions);
 }
@@ -195,13 +203,11 @@ fn a_quick_commit_waits_for_a_slow_one_that_was_first() {
 fn positions_of_a_sequence_make_followers_skip_events_and_are_found() {
     let breaches = a_slow_commit_beside_a_quick_one(|stage| {
         stage.session.run("CREATE SEQUENCE order_service.bare");
-        stage.sabotage(&[
-            (LOCK, ""),
-            (
-                "added_positions[n] := head + 1;",
-                "head := nextval('order_service.bare') - 1; added_positions[n] := head + 1;",
-            ),
-        ]);
+        stage.leave_out_the_lock();
+        stage.sabotage(&[(
+            "added_positions[n] := head + 1;",
+            "head := nextval('order_service.bare') - 1; added_positions[n] := head + 1;",
+        )]);
     });
     let rules: HashSet<Rule> = breaches.iter().map(|breach| breach.rule).collect();
     assert_eq!(rules, HashSet::from([Rule::Followers]), "nothing else gives it away: {breaches:?}");

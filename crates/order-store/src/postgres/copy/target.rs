@@ -26,7 +26,7 @@ use crate::verify::VerifyReport;
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
 /// that of `order_service.append`, which a server may hold that was started before the copy.
 const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 0; \
-                           SELECT pg_advisory_xact_lock(1869767780)";
+                           SELECT order_service.take_head()";
 
 const CHUNK_BASIS: &str = "SELECT state = 'copying', \
                            coalesce((SELECT max(position) FROM order_service.events), 0) FROM order_service.log";

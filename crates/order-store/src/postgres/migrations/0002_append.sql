@@ -1,3 +1,15 @@
+-- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.take_head() RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    asked timestamptz := clock_timestamp();
+BEGIN
+    PERFORM pg_advisory_xact_lock(1869767780);
+    RETURN greatest(0, extract(epoch FROM clock_timestamp() - asked) * 1000000)::bigint;
+END
+$$;
+
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
 -- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
@@ -33,7 +45,9 @@ CREATE FUNCTION order_service.append(
     event_checksums bigint[],
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
-    OUT found_versions bigint[]
+    OUT found_versions bigint[],
+    -- How long the head was somebody else's.
+    OUT waited_micros bigint
 )
 LANGUAGE plpgsql
 -- Plans that were made while the tables were small must not be used when they are large: no scans, ever.
@@ -61,7 +75,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
-    PERFORM pg_advisory_xact_lock(1869767780);
+    waited_micros := order_service.take_head();
 
     SELECT array_agg(o.key ORDER BY a.n), array_agg(coalesce(o.version, 0) ORDER BY a.n)
         INTO keys, found_versions
