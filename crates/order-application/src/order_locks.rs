@@ -14,7 +14,18 @@ use tokio::sync::OwnedMutexGuard;
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
 
-type Shard = Mutex<HashMap<OrderId, Arc<tokio::sync::Mutex<()>>>>;
+type Entries = HashMap<OrderId, Arc<tokio::sync::Mutex<Lately>>>;
+type Shard = Mutex<Entries>;
+
+/// What whoever has an order's lock leaves to the next in line; forgotten when there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Lately {
+    /// Other instances have changed the order too: so many commands more go on expecting it.
+    wary_commands: u8,
+}
+
+/// Commands that expect other instances to change the order, after one has been found to.
+const WARY_COMMANDS: u8 = 16;
 
 /// Locks by order. Only orders that are being worked on take memory.
 pub(crate) struct OrderLocks {
@@ -26,7 +37,7 @@ pub(crate) struct OrderLocks {
 pub(crate) struct OrderGuard<'a> {
     shard: &'a Shard,
     order_id: OrderId,
-    guard: Option<OwnedMutexGuard<()>>,
+    guard: Option<OwnedMutexGuard<Lately>>,
 }
 
 impl OrderLocks {
@@ -50,6 +61,21 @@ impl OrderLocks {
     }
 }
 
+impl OrderGuard<'_> {
+    /// Whether other instances have changed the order too, by what was found lately.
+    pub(crate) fn is_contended(&self) -> bool {
+        self.guard.as_ref().is_some_and(|lately| lately.wary_commands > 0)
+    }
+
+    /// Tells the next in line whether another instance was found to have changed the order this time.
+    pub(crate) fn found(&mut self, change_by_another: bool) {
+        if let Some(lately) = &mut self.guard {
+            lately.wary_commands =
+                if change_by_another { WARY_COMMANDS } else { lately.wary_commands.saturating_sub(1) };
+        }
+    }
+}
+
 impl Drop for OrderGuard<'_> {
     fn drop(&mut self) {
         // Taking it before the count: whoever waits holds a reference of its own.
@@ -62,7 +88,7 @@ impl Drop for OrderGuard<'_> {
 }
 
 /// A panic while a shard is held cannot leave it half-changed, so poisoning means nothing here.
-fn entries(shard: &Shard) -> std::sync::MutexGuard<'_, HashMap<OrderId, Arc<tokio::sync::Mutex<()>>>> {
+fn entries(shard: &Shard) -> std::sync::MutexGuard<'_, Entries> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -84,6 +110,23 @@ mod tests {
         drop(held);
         assert!(futures_poll(&mut second).await.is_some(), "and goes on when the first is done");
         drop((second, other_order));
+    }
+
+    #[tokio::test]
+    async fn the_next_in_line_learns_what_was_found_and_nobody_after_that() {
+        let locks = OrderLocks::new();
+        let mut held = locks.lock(&order_id("a")).await;
+        assert!(!held.is_contended());
+        held.found(true);
+        let id = order_id("a");
+        let mut next = Box::pin(locks.lock(&id));
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx).is_ready()));
+        assert!(!polled.await, "it waits");
+        drop(held);
+        let next = next.await;
+        assert!(next.is_contended());
+        drop(next);
+        assert!(!locks.lock(&order_id("a")).await.is_contended());
     }
 
     #[tokio::test]

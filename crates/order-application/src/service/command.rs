@@ -11,6 +11,7 @@ use super::query::replay;
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
 use crate::codec;
 use crate::event::{EventContext, NewEvent, RecordedEvent, Version};
+use crate::order_locks::OrderGuard;
 use crate::ports::event_store::{Append, AppendError, StoreError};
 use crate::projection::{VersionedOrder, apply};
 
@@ -70,13 +71,14 @@ impl Shared {
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         let order_id = order_id.unwrap_or_else(|| self.new_order_id());
-        let Ok(_turn) = timeout(self.limits.order_patience, self.locks.lock(&order_id)).await else {
+        let Ok(mut lock) = timeout(self.limits.order_patience, self.locks.lock(&order_id)).await else {
             return Err(StoreError::Overloaded.into());
         };
 
         let mut basis = self.likely_basis(&order_id, &command).await?;
-        for _ in 0..self.limits.hopeful_decisions {
-            match self.decide_on(&order_id, basis.order(), &command, &meta)? {
+        let hopeful_decisions = if lock.is_contended() { 0 } else { self.limits.hopeful_decisions };
+        for _ in 0..hopeful_decisions {
+            match self.decide_on(&order_id, basis.order().map(Cow::Borrowed), &command, &meta)? {
                 Judgement::Append(decided) => match self.store.append(decided.append).await {
                     Ok(_) => return Ok(self.appended(order_id, decided.next)),
                     Err(AppendError::Conflict { current }) => {
@@ -98,7 +100,8 @@ impl Shared {
                 }
             }
         }
-        self.execute_in_turn(order_id, &command, &meta, basis).await
+        lock.found(hopeful_decisions > 0);
+        self.execute_in_turn(order_id, &command, &meta, basis, &mut lock).await
     }
 
     /// Decides while the store holds off everybody else: others keep changing the order.
@@ -108,22 +111,28 @@ impl Shared {
         command: &OrderCommand,
         meta: &CommandMeta,
         basis: Basis,
+        lock: &mut OrderGuard<'_>,
     ) -> Result<CommandOutcome, CommandError> {
-        let known = basis.order().cloned();
         let after = basis.version();
+        // Copied before the turn comes: others wait for its end.
+        let mut known = Some(basis.order().cloned());
         // What the last decision was.
         let mut next = None;
         let mut answer = None;
         let mut decide = |news: Vec<RecordedEvent>| {
-            let order = replay(known.clone(), &news)?;
+            if !news.is_empty() {
+                lock.found(true);
+            }
+            let known = known.take().unwrap_or_else(|| basis.order().cloned());
+            let order = replay(known, &news)?;
+            let version = order.as_ref().map_or(Version::NONE, |order| order.version);
             (next, answer) = (None, None);
-            match self.decide_on(&order_id, order.as_ref(), command, meta) {
+            match self.decide_on(&order_id, order.map(Cow::Owned), command, meta) {
                 Ok(Judgement::Append(decided)) => {
                     next = Some(decided.next);
                     return Ok(Some(decided.append));
                 }
                 Ok(Judgement::Answer(found)) => {
-                    let version = order.as_ref().map_or(Version::NONE, |order| order.version);
                     answer = Some(nothing_appended(order_id.clone(), version, found));
                 }
                 Err(error) => answer = Some(Err(error)),
@@ -170,21 +179,22 @@ impl Shared {
     fn decide_on(
         &self,
         order_id: &OrderId,
-        order: Option<&VersionedOrder>,
+        order: Option<Cow<'_, VersionedOrder>>,
         command: &OrderCommand,
         meta: &CommandMeta,
     ) -> Result<Judgement, CommandError> {
-        let now = self.time_after(order);
-        let decision = decide(order.map(|versioned| &versioned.order), command, now);
-        let events = match judge(decision, order, meta) {
+        let now = self.time_after(order.as_deref());
+        let decision = decide(order.as_deref().map(|versioned| &versioned.order), command, now);
+        let events = match judge(decision, order.as_deref(), meta) {
             Ok(events) => events,
             Err(answer) => return Ok(Judgement::Answer(answer)),
         };
-        let expected_version = order.map_or(Version::NONE, |order| order.version);
+        let expected_version = order.as_ref().map_or(Version::NONE, |order| order.version);
         if expected_version.0 + events.len() as u64 > self.limits.order_events {
-            return Err(CommandError::OrderFull(OrderFacts::of(order)));
+            return Err(CommandError::OrderFull(OrderFacts::of(order.as_deref())));
         }
-        let next = events.iter().fold(order.cloned(), |order, event| apply(order, event, now));
+        let order = order.map(Cow::into_owned);
+        let next = events.iter().fold(order, |order, event| apply(order, event, now));
         let Some(next) = next.map(Arc::new) else {
             unreachable!("invariant: the events of an order that was never placed begin with OrderPlaced")
         };

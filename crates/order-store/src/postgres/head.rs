@@ -1,11 +1,7 @@
 //! The head of the log, held by a transaction of the client's.
 //!
-//! The usual append takes the head inside its one call, and no client is waited for meanwhile. Twice it pays to take it
-//! first: when an order must be read and decided on without anybody coming in between ([`turn`](super::turn)), and when
-//! other instances want the head too, so that whoever waits for it may as well gather more appends
-//! ([`writer`](super::writer)).
-
-use std::time::Duration;
+//! The usual append takes the head inside its one call, and no client is waited for meanwhile. Only a
+//! [`turn`](super::turn) takes it first: an order is read and decided on without anybody coming in between.
 
 use deadpool_postgres::Object;
 use futures_util::future::join;
@@ -22,13 +18,11 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
 
 const TAKE: &str = "SELECT order_service.take_head()";
 
-/// Begins a transaction and takes the head; says how long it waited for it. Statements that are sent before this has
-/// answered are run after it.
-pub(super) async fn take(connection: &Object) -> Result<Duration, Error> {
+/// Begins a transaction and takes the head. Statements that are sent before this has answered are run after it.
+pub(super) async fn take(connection: &Object) -> Result<(), Error> {
     let (begun, taken) = join(connection.batch_execute(BEGIN), connection.query_typed_one(TAKE, &[])).await;
     begun?;
-    let waited: i64 = taken?.try_get(0)?;
-    Ok(Duration::from_micros(waited.cast_unsigned()))
+    taken.map(|_| ())
 }
 
 /// Appends and commits, in one round trip.

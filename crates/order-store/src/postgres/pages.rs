@@ -15,9 +15,9 @@ use super::row::{event_columns, order_columns, read_event, read_order};
 const CHECK_PATIENCE: Duration = Duration::from_millis(800);
 
 /// Events of one page, whatever is asked for. An order has no more.
-pub(super) const MAX_PAGE_EVENTS: i64 = 10_000;
+const MAX_PAGE_EVENTS: i64 = 10_000;
 
-pub(super) const STREAM: &str = concat!(
+const STREAM: &str = concat!(
     "SELECT ",
     event_columns!(),
     " FROM (",

@@ -12,13 +12,11 @@ use std::time::Duration;
 use order_application::{Append, AppendError, Position, RecordedEvent, StoreError};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::batch::{self, Outcome};
 use super::database::{Pause, abandon};
 use super::failure::{Failure, is_unique_violation};
-use super::head;
-use super::url::chain;
 use super::{PostgresLimits, Shared};
 
 /// Most appends of one transaction. More would not make the commit cheaper, only the first of them wait longer.
@@ -44,7 +42,7 @@ impl Writer {
                 jobs,
                 next: None,
                 queued_bytes: Arc::clone(&queued_bytes),
-                rivals: Rivals { calm_batches: CALM_BATCHES },
+                rivals: Rivals { calm_batches: CALM_BATCHES, expected: 0 },
             }
             .run(),
         );
@@ -159,19 +157,24 @@ impl Batch {
     }
 }
 
-/// Whether other instances append as well, by how long the head was somebody else's lately.
+/// Whether other instances append as well, by how long the head was somebody else's lately; and how large a batch is
+/// then worth waiting for.
 ///
 /// Alone, an instance sends what it has at once. Among others it would only wait at the server with it, and what comes
-/// meanwhile would have to wait for the next time, so that batches get smaller with each instance. So it then takes the
-/// head first, and fills the batch when its turn has come.
+/// meanwhile would have to wait for the next batch: an instance's clients fall apart into two crowds, and batches get
+/// smaller with each instance. So it then waits here, for as many as it knows to be about to ask again.
 struct Rivals {
     calm_batches: u32,
+    /// Most of what was on its way when the last batch came back: just answered, or queued.
+    expected: usize,
 }
 
 /// A wait for the head that is more than the moment that a lock takes.
 const NOTICEABLE_WAIT: Duration = Duration::from_micros(150);
 /// Batches without such a wait after which an instance takes itself to be alone.
 const CALM_BATCHES: u32 = 16;
+/// How long a batch waits for the next append that it expects.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 impl Rivals {
     fn are_there(&self) -> bool {
@@ -203,7 +206,22 @@ impl WriterTask {
             }
             let mut batch = Batch::default();
             self.fill(&mut batch);
-            self.settle(batch, true).await;
+            if self.rivals.are_there() {
+                self.gather(&mut batch).await;
+            }
+            let size = batch.jobs.len();
+            self.settle(batch).await;
+            // Not all of them: the last few take long, and the database waits with everybody else.
+            self.rivals.expected = (size + self.jobs.len()) * 3 / 4;
+        }
+    }
+
+    /// Waits until the batch is as large as expected, or nothing more comes.
+    async fn gather(&mut self, batch: &mut Batch) {
+        while batch.jobs.len() < self.rivals.expected && self.next.is_none() {
+            let Ok(Some(job)) = timeout(PATIENCE, self.jobs.recv()).await else { return };
+            self.next = Some(job);
+            self.fill(batch);
         }
     }
 
@@ -222,18 +240,17 @@ impl WriterTask {
     }
 
     /// Finds out what becomes of each append of a batch, and says so.
-    /// `may_grow` is whether more may be added before it is sent.
-    async fn settle(&mut self, mut batch: Batch, mut may_grow: bool) {
+    async fn settle(&mut self, mut batch: Batch) {
         let mut pause = Pause::new();
         while let Some(deadline) = batch.jobs.iter().map(|job| job.deadline).min() {
-            let (why, unknown) = match self.attempt(&mut batch, deadline, may_grow).await {
+            let (why, unknown) = match self.attempt(&batch.jobs, deadline).await {
                 Ok(outcomes) => return self.answer(batch.jobs, outcomes),
                 // Something in the batch is refused; the others need not suffer for it.
                 Err(Failure::Refused(_)) if batch.jobs.len() > 1 => {
                     for job in batch.jobs {
                         let mut alone = Batch::default();
                         alone.add(job);
-                        Box::pin(self.settle(alone, false)).await;
+                        Box::pin(self.settle(alone)).await;
                     }
                     return;
                 }
@@ -255,55 +272,23 @@ impl WriterTask {
             for job in &mut batch.jobs {
                 job.unknown |= unknown;
             }
-            may_grow = false;
             pause.before(deadline).await;
             batch.jobs = give_up_late(batch.jobs, &why);
         }
     }
 
-    async fn attempt(
-        &mut self,
-        batch: &mut Batch,
-        deadline: Instant,
-        may_grow: bool,
-    ) -> Result<Vec<Outcome>, Failure> {
-        let shared = Arc::clone(&self.shared);
-        let silent = || shared.appends.missed();
-        let connection = match timeout_at(deadline, shared.appends.connection()).await {
+    async fn attempt(&mut self, batch: &[Job], deadline: Instant) -> Result<Vec<Outcome>, Failure> {
+        let silent = || self.shared.appends.missed();
+        let connection = match timeout_at(deadline, self.shared.appends.connection()).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(StoreError::Unavailable(why))) => return Err(Failure::NothingHappened(why)),
             Ok(Err(error)) => return Err(Failure::Refused(error)),
             Err(_) => return Err(Failure::NothingHappened(silent())),
         };
-        let taken_first = may_grow && self.rivals.are_there();
-        if taken_first {
-            match timeout_at(deadline, head::take(&connection)).await {
-                Ok(Ok(waited)) => self.rivals.waited(waited),
-                // Whatever the error says, nothing has been appended yet.
-                Ok(Err(error)) => {
-                    abandon(connection);
-                    return Err(Failure::NothingHappened(chain(&error)));
-                }
-                Err(_) => {
-                    abandon(connection);
-                    return Err(Failure::NothingHappened(silent()));
-                }
-            }
-            self.fill(batch);
-        }
-        let appends: Vec<&Append> = batch.jobs.iter().map(|job| &job.append).collect();
-        let appending = async {
-            if taken_first {
-                head::append_and_commit(&connection, &appends).await
-            } else {
-                batch::append(&connection, &appends).await
-            }
-        };
-        match timeout_at(deadline, appending).await {
+        let appends: Vec<&Append> = batch.iter().map(|job| &job.append).collect();
+        match timeout_at(deadline, batch::append(&connection, &appends)).await {
             Ok(Ok(appended)) => {
-                if !taken_first {
-                    self.rivals.waited(appended.waited);
-                }
+                self.rivals.waited(appended.waited);
                 Ok(appended.outcomes)
             }
             // The indexes hold what the function's own checks should have caught. Whatever was in the way is there to

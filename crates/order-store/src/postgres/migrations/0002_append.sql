@@ -150,3 +150,19 @@ BEGIN
         JOIN order_service.orders o ON o.order_id = a.order_id;
 END
 $$;
+
+-- An order's events after a version, for whoever holds the head and has others waiting: its plan is kept.
+CREATE FUNCTION order_service.news(of_order text, after_version bigint) RETURNS SETOF order_service.events
+LANGUAGE plpgsql STABLE ROWS 10
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY SELECT e.* FROM order_service.events e
+        WHERE e.order_key = (SELECT o.key FROM order_service.orders o WHERE o.order_id = of_order)
+            AND e.version > after_version
+        ORDER BY e.version;
+END
+$$;
