@@ -159,7 +159,9 @@ impl Drop for SmallDisk {
 fn a_small_disk_that_fills_up_is_told_and_survived() {
     let directory = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(directory.path()) else {
-        eprintln!("this system lets nobody mount: the tests in which writes find no space stand for this one");
+        eprintln!(
+            "this system lets nobody mount: the tests in which writes find no space stand for this one"
+        );
         return;
     };
     let serve = || disk.program(&["serve", "--listen", "127.0.0.1:0"]).start();
