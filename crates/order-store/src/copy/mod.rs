@@ -3,7 +3,7 @@
 //! A copy has the source's events as they are: positions, ids, versions, times, data, contexts. Views are derived, so the
 //! target makes its own, or takes the source's rows and has them checked.
 //!
-//! [`copy`] goes on where an interrupted run of the same copy stopped, at whatever moment that was:
+//! [`copy()`] goes on where an interrupted run of the same copy stopped, at whatever moment that was:
 //!
 //! 1. [`begin`]: the target is empty, or holds the beginning of the source. From now until the end it says of itself that
 //!    it is an unfinished copy, and no server opens it.

@@ -1,4 +1,4 @@
-//! PostgreSQL as either side of a copy: see [`crate::copy`].
+//! PostgreSQL as either side of a copy: see [`crate::copy()`].
 
 mod rows;
 mod source;

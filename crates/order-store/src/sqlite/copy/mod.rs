@@ -1,4 +1,4 @@
-//! SQLite as either side of a copy: see [`crate::copy`].
+//! SQLite as either side of a copy: see [`crate::copy()`].
 
 mod source;
 mod target;
