@@ -11,7 +11,9 @@ use std::{env, iter};
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::prerequisites::{FULL_TEST_PREREQUISITES, RUST_PREREQUISITES, SERVER_PREREQUISITES, require};
+use crate::prerequisites::{
+    FULL_TEST_PREREQUISITES, OPTIONAL, RUST_PREREQUISITES, SERVER_PREREQUISITES, left_out, require,
+};
 
 /// Gates the tests that need more than Rust and a C compiler.
 const FULL_TESTS: &str = "order-service/full-tests,order-store/full-tests,test-servers/full-tests";
@@ -57,7 +59,13 @@ fn main() -> ExitCode {
 fn test() -> Result<ExitCode> {
     require([RUST_PREREQUISITES, FULL_TEST_PREREQUISITES, SERVER_PREREQUISITES])?;
     servers::fetch()?;
-    check_and_test(&["--features", FULL_TESTS])
+    let left_out = left_out(OPTIONAL);
+    let tell = || left_out.iter().for_each(|line| eprintln!("{line}"));
+    tell();
+    let code = check_and_test(&["--features", FULL_TESTS])?;
+    // Once more, where it is seen.
+    tell();
+    Ok(code)
 }
 
 fn check() -> Result<ExitCode> {

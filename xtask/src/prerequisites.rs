@@ -53,6 +53,10 @@ pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[
         needed_for: "the test with a small disk",
         install: "Debian's `util-linux`",
     },
+];
+
+/// What some tests need and this project cannot fetch. Where it is missing they are left out, and [`left_out`] tells.
+pub(crate) const OPTIONAL: &[Prerequisite] = &[
     Prerequisite {
         probe: &["sh", "-c", "PATH=$PATH:/usr/sbin pgbouncer --version"],
         needed_for: "the tests with a pooler between the service and PostgreSQL",
@@ -79,8 +83,7 @@ const MAY_ATTACH: &str = "[ \"$(id -u)\" = 0 ] || ! grep --quiet --no-messages -
 pub(crate) fn require<const N: usize>(lists: [&[Prerequisite]; N]) -> Result<()> {
     let missing: Vec<String> = lists
         .into_iter()
-        .flatten()
-        .filter(|prerequisite| !is_there(prerequisite.probe))
+        .flat_map(missing)
         .map(|Prerequisite { probe, needed_for, install }| {
             format!("  `{}` fails; needed for {needed_for}: {install}", probe.join(" "))
         })
@@ -89,6 +92,18 @@ pub(crate) fn require<const N: usize>(lists: [&[Prerequisite]; N]) -> Result<()>
         return Ok(());
     }
     bail!("missing prerequisites:\n{}", missing.join("\n"))
+}
+
+/// The tests that this machine cannot run, a line for each kind.
+pub(crate) fn left_out(optional: &[Prerequisite]) -> Vec<String> {
+    let line = |Prerequisite { needed_for, install, .. }: &Prerequisite| {
+        format!("LEFT OUT: {needed_for}. To have them run, install {install}")
+    };
+    missing(optional).map(line).collect()
+}
+
+fn missing(list: &[Prerequisite]) -> impl Iterator<Item = &Prerequisite> {
+    list.iter().filter(|prerequisite| !is_there(prerequisite.probe))
 }
 
 fn is_there(probe: &[&str]) -> bool {
@@ -113,6 +128,13 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("`no-such-program-a` fails"), "{text}");
         assert!(text.contains("`no-such-program-b -v` fails"), "{text}");
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_with_what_would_help() {
+        let absent = Prerequisite { probe: &["no-such-program"], needed_for: "the tests of x", install: "x" };
+        let there = Prerequisite { probe: &["cargo", "--version"], needed_for: "all", install: "cargo" };
+        assert_eq!(left_out(&[absent, there]), ["LEFT OUT: the tests of x. To have them run, install x"]);
     }
 
     #[test]

