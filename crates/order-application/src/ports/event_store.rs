@@ -137,6 +137,22 @@ pub struct Append {
     pub summary: OrderSummary,
 }
 
+impl Append {
+    /// Its events as they are in the log once the first of them stands at `first`.
+    pub fn recorded_at(&self, first: Position) -> impl Iterator<Item = RecordedEvent> {
+        (0..).zip(&self.events).map(move |(offset, event)| RecordedEvent {
+            position: first.plus(offset),
+            order_id: self.order_id.clone(),
+            version: self.expected_version.plus(offset + 1),
+            id: event.id,
+            event_type: event.event_type.clone(),
+            time: event.time,
+            data: event.data.clone(),
+            context: self.context.clone(),
+        })
+    }
+}
+
 /// An order in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedOrder {

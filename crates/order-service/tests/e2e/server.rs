@@ -160,6 +160,14 @@ impl Server {
         self.connect().get(path).unwrap()
     }
 
+    /// The same without the answer's date, to be compared with another.
+    #[track_caller]
+    pub(crate) fn get_undated(&self, path: &str) -> Answer {
+        let mut answer = self.get(path);
+        answer.headers.retain(|(name, _)| name != "date");
+        answer
+    }
+
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
         self.connect().post(path, body).unwrap()

@@ -1,11 +1,8 @@
 //! Rows of the tables, as values of the application.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use order_application::{
-    EventContext, ListedOrder, OrderSummary, Position, RecordedEvent, StoreError, Version, codec,
-};
+use order_application::{ListedOrder, OrderSummary, Position, RecordedEvent, StoreError, Version};
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
@@ -50,22 +47,7 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     if checked.checksum(scratch) != row.try_get::<_, i64>(10).map_err(broken)? {
         return Err(corrupt("the checksum does not match"));
     }
-    let [order_id, event_type, data, correlation_id, causation_id, actor] = checked.texts;
-    Ok(RecordedEvent {
-        position: Position(position.cast_unsigned()),
-        order_id: OrderId::new(order_id.unwrap_or_default())
-            .map_err(|e| corrupt(&format!("order id: {e}")))?,
-        version: checked.version,
-        id,
-        event_type: codec::intern_type(event_type.unwrap_or_default()),
-        time: checked.time,
-        data: data.unwrap_or_default().into(),
-        context: EventContext {
-            correlation_id: correlation_id.unwrap_or_default().into(),
-            causation_id: causation_id.map(Arc::from),
-            actor: actor.map(Arc::from),
-        },
-    })
+    checked.into_event(Position(position.cast_unsigned())).map_err(|e| corrupt(&format!("order id: {e}")))
 }
 
 /// Reads an order's view.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use order_application::{Append, AppendError, Position, RecordedEvent, StoreError};
+use order_application::{Append, AppendError, Position, StoreError};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -314,7 +314,7 @@ impl WriterTask {
                 events += count;
                 range = Some(range.map_or((first, last), |(from, to)| (from.min(first), to.max(last))));
                 if announce {
-                    record(&job.append, first, &mut committed);
+                    committed.extend(job.append.recorded_at(first));
                 }
                 last
             });
@@ -349,19 +349,4 @@ fn not_done(unknown: bool, why: &str) -> AppendError {
 
 fn unknown_outcome(why: &str) -> AppendError {
     StoreError::OutcomeUnknown(why.to_owned()).into()
-}
-
-fn record(append: &Append, first_position: Position, committed: &mut Vec<RecordedEvent>) {
-    for (offset, event) in (0..).zip(&append.events) {
-        committed.push(RecordedEvent {
-            position: first_position.plus(offset),
-            order_id: append.order_id.clone(),
-            version: append.expected_version.plus(offset + 1),
-            id: event.id,
-            event_type: event.event_type.clone(),
-            time: event.time,
-            data: event.data.clone(),
-            context: append.context.clone(),
-        });
-    }
 }

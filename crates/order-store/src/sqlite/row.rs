@@ -1,11 +1,8 @@
 //! One event as a row of the log, and the checksum that guards it.
 
-use std::sync::Arc;
-
-use order_application::{EventContext, NewEvent, Position, RecordedEvent, StoreError, Version, codec};
+use order_application::{EventContext, NewEvent, Position, RecordedEvent, StoreError, Version};
 use order_domain::{OrderId, Timestamp};
 use rusqlite::{CachedStatement, Row, params};
-use uuid::Uuid;
 
 use crate::checksum::Checked;
 
@@ -96,22 +93,8 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
     if checked.checksum(scratch) != stored {
         return Err(corrupt(Some(position), "the checksum does not match"));
     }
-    let [order_id, event_type, data, correlation_id, causation_id, actor] = checked.texts;
-    let order_id = OrderId::new(order_id.unwrap_or_default());
-    Ok(RecordedEvent {
-        position: Position(position),
-        order_id: order_id.map_err(|e| corrupt(Some(position), &format!("order id: {e}")))?,
-        version: checked.version,
-        id: Uuid::from_bytes(*id),
-        event_type: codec::intern_type(event_type.unwrap_or_default()),
-        time: checked.time,
-        data: data.unwrap_or_default().into(),
-        context: EventContext {
-            correlation_id: correlation_id.unwrap_or_default().into(),
-            causation_id: causation_id.map(Arc::from),
-            actor: actor.map(Arc::from),
-        },
-    })
+    let event = checked.into_event(Position(position));
+    event.map_err(|e| corrupt(Some(position), &format!("order id: {e}")))
 }
 
 fn corrupt(position: Option<u64>, what: &str) -> StoreError {

@@ -9,9 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use order_application::{
-    Append, AppendError, Committed, EventBus, Position, RecordedEvent, StoreError, Version,
-};
+use order_application::{Append, AppendError, Committed, EventBus, Position, StoreError, Version};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -213,7 +211,7 @@ impl WriterThread {
             }
             let last_event_id = append.events.last().map(|event| event.id).unwrap_or_default();
             if announce {
-                record(&append, first_position, &mut committed);
+                committed.extend(append.recorded_at(first_position));
             }
             changes.push(Appended {
                 key,
@@ -256,18 +254,3 @@ impl WriterThread {
 
 /// What a row takes beside its data, about.
 const ROW_OVERHEAD_BYTES: usize = 160;
-
-fn record(append: &Append, first_position: Position, committed: &mut Vec<RecordedEvent>) {
-    for (offset, event) in (0..).zip(&append.events) {
-        committed.push(RecordedEvent {
-            position: first_position.plus(offset),
-            order_id: append.order_id.clone(),
-            version: append.expected_version.plus(offset + 1),
-            id: event.id,
-            event_type: event.event_type.clone(),
-            time: event.time,
-            data: event.data.clone(),
-            context: append.context.clone(),
-        });
-    }
-}
