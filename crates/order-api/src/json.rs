@@ -8,9 +8,8 @@
 mod fault;
 mod object;
 mod tree;
-mod write;
 
 pub(crate) use fault::{Faults, Pointer};
 pub(crate) use object::{Field, Object, Value};
+pub(crate) use order_application::json_text::push_string;
 pub(crate) use tree::{Json, parse};
-pub(crate) use write::push_string;

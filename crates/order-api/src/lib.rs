@@ -4,11 +4,11 @@
 //! crate knows the use cases ([`OrderService`]) and the domain, and never a store or a bus.
 //!
 //! A request's way: `edge` (writes problems out) → a handler under `routes`, one file per verb → `body` and `json` read
-//! it → the service → `view` or `cloud_event` write the answer. Whatever goes wrong is a `refusal`, which alone decides
+//! it → the service → `view` or [`order_application::cloud_event`] write the answer. Whatever goes wrong is a `refusal`, which alone decides
 //! its status and code.
 
 mod body;
-mod cloud_event;
+
 mod command_request;
 mod config;
 mod cursor;

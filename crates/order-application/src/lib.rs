@@ -7,13 +7,16 @@
 //! | module | holds |
 //! |---|---|
 //! | [`service`] | the use cases |
-//! | [`ports`] | what the use cases need from outside: event store, event bus, clock, ids |
+//! | [`ports`] | what the use cases need from outside: event store, event bus, brokers, checkpoints, clock, ids |
 //! | [`codec`] | stored JSON ⇄ domain event, and where upcasts go |
 //! | [`projection`] | the order view as a pure fold |
 //! | [`subscription`] | following the log: catch up, then live |
+//! | [`cloud_event`] | an event as others see it |
 
+pub mod cloud_event;
 pub mod codec;
 mod event;
+pub mod json_text;
 mod order_cache;
 mod order_locks;
 pub mod ports;
@@ -24,12 +27,15 @@ pub mod subscription;
 mod system;
 
 pub use event::{EventContext, NewEvent, Position, RecordedEvent, Version};
+pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
+pub use ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
 pub use ports::event_store::{
     Append, AppendError, DecideInTurn, EventStore, ListedOrder, PageLimit, StoreError,
 };
 pub use ports::ids::IdSource;
+pub use ports::replica_store::ReplicaStore;
 pub use projection::{OrderSummary, VersionedOrder};
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, IfMatch, OrderFacts, OrderService, QueryError, ServiceLimits,

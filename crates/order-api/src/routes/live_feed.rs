@@ -7,12 +7,12 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
-use order_application::{Position, RecordedEvent, Subscription};
+use order_application::{Position, RecordedEvent, Subscription, cloud_event};
 use order_domain::OrderId;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use crate::Api;
 use crate::json::Faults;
-use crate::{Api, cloud_event};
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Says nothing, and keeps a connection alive.

@@ -3,15 +3,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use order_application::{
-    OrderService, PageLimit, Position, QueryError, RecordedEvent, StoreError, Version, codec,
+    OrderService, PageLimit, Position, QueryError, RecordedEvent, StoreError, Version, cloud_event, codec,
 };
 use order_domain::OrderId;
 
 use super::live_feed;
+use crate::Api;
 use crate::openapi::{Event, ReadRefusals};
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::{Api, cloud_event};
 
 pub(super) const DEFAULT_LIMIT: u64 = 100;
 pub(super) const MAX_LIMIT: u64 = 1_000;

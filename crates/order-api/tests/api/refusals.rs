@@ -112,6 +112,10 @@ impl EventStore for FailingStore {
         self.fail()
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.fail()
+    }
+
     async fn version(&self, _: &OrderId) -> Result<Version, StoreError> {
         self.fail()
     }

@@ -73,6 +73,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// See [`StoreError`].
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError>;
 
+    /// The position of the newest event; [`Position::START`] while there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn head(&self) -> Result<Position, StoreError>;
+
     /// The version that an order has now; [`Version::NONE`] for an unknown one.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! What the use cases need from outside. Adapters live in `order-store` and `order-bus`.
 
+pub mod broker;
+pub mod checkpoints;
 pub mod clock;
 pub mod event_bus;
 pub mod event_store;
 pub mod ids;
+pub mod replica_store;

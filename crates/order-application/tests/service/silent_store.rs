@@ -38,6 +38,10 @@ impl EventStore for Silent {
         pending().await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        pending().await
+    }
+
     async fn version(&self, _: &OrderId) -> Result<Version, StoreError> {
         pending().await
     }

@@ -85,6 +85,10 @@ impl EventStore for MemoryStore {
         Ok(page(self.read().log.iter_from(after.0 as usize), limit))
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(Position(self.read().log.len() as u64))
+    }
+
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
         Ok(self.read().version(order_id))
     }

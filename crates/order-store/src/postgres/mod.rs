@@ -347,6 +347,10 @@ impl EventStore for PostgresStore {
         pages::log(&self.shared.reads, after, limit).await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        pages::head(&self.shared.reads).await
+    }
+
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
         Ok(self.look_ups.summary(order_id).await?.map_or(Version::NONE, |summary| summary.version))
     }

@@ -227,6 +227,10 @@ impl EventStore for SqliteStore {
         blocking(move || shared.readers.log_page(after, head, limit)).await
     }
 
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.shared.head())
+    }
+
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
         let head = self.shared.readers.order_head(&self.shared.overlay, order_id)?;
         Ok(head.map_or(Version::NONE, |head| head.version))

@@ -1,5 +1,7 @@
+//! Texts as JSON.
+
 /// Writes a text as a JSON string, quotes included. Small answers are put together by hand: an id needs no serialiser.
-pub(crate) fn push_string(out: &mut String, text: &str) {
+pub fn push_string(out: &mut String, text: &str) {
     if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
         out.reserve(text.len() + 2);
         out.push('"');

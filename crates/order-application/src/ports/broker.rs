@@ -1,0 +1,143 @@
+//! Message brokers: where the relay publishes the log to, and where a replica reads it from.
+//!
+//! A broker is a copy, the store is the truth. Each message is one event as a CloudEvent in the protocol's binary mode
+//! ([`crate::cloud_event`]). Delivery is at least once with stable ids; for each order, first occurrences come in the
+//! order of its versions.
+
+use async_trait::async_trait;
+
+use super::checkpoints::Checkpoint;
+use crate::event::{Position, RecordedEvent};
+
+/// A broker that takes events.
+#[async_trait]
+pub trait Broker: Send + Sync + 'static {
+    /// Connects, makes the stream or topic if there is none, and finds out after which position to go on.
+    ///
+    /// If the checkpoint has evidence, the broker's content is compared with it. A broker that forgot something goes on
+    /// after what it still has, which [`Opened::resume_after`] tells by being before the checkpoint. Without evidence
+    /// everything after the checkpoint is published, whatever the broker has.
+    ///
+    /// # Errors
+    /// See [`BrokerError`]. MUST come to an end within seconds, also when nobody answers.
+    async fn open(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError>;
+}
+
+/// The beginning of a publication.
+pub struct Opened {
+    /// The way in.
+    pub publication: Box<dyn Publication>,
+    /// The first event to publish is the one after this position.
+    pub resume_after: Position,
+}
+
+/// Publishing to a broker, until something goes wrong: then open it again.
+///
+/// Whoever publishes sees to it that the window of unacknowledged events stays bounded.
+#[async_trait]
+pub trait Publication: Send {
+    /// Sends events, which MUST continue what was sent before without a gap, and does not wait for acknowledgements.
+    ///
+    /// A broker MUST NOT take an event while an earlier one of the same order has been refused or lost on the way.
+    ///
+    /// # Errors
+    /// See [`BrokerError`]. Some of the events may have been sent.
+    async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError>;
+
+    /// Waits until more has been acknowledged, and answers with the position up to which *all* is. Cancelling the wait
+    /// loses nothing. While nothing is under way it waits.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    async fn acknowledged(&mut self) -> Result<Position, BrokerError>;
+
+    /// What the broker has acknowledged, for a later comparison. Belongs to the position that
+    /// [`acknowledged`](Self::acknowledged) answered with last.
+    fn evidence(&self) -> Box<str>;
+
+    /// Compares the broker's content with what it has acknowledged.
+    ///
+    /// # Errors
+    /// [`BrokerError::OutOfStep`] when it forgot something; otherwise see [`BrokerError`].
+    async fn check(&mut self) -> Result<(), BrokerError>;
+}
+
+/// A broker as a replica reads it.
+#[async_trait]
+pub trait BrokerLog: Send + Sync + 'static {
+    /// Reads on from a bookmark, or from the beginning of what the broker still has.
+    ///
+    /// # Errors
+    /// See [`BrokerError`]. MUST come to an end within seconds, also when nobody answers.
+    async fn open(&self, bookmark: Option<&str>) -> Result<Box<dyn BrokerReader>, BrokerError>;
+}
+
+/// Reading a broker's messages, until something goes wrong: then open it again.
+#[async_trait]
+pub trait BrokerReader: Send {
+    /// In how many parts the messages come; each has its own order. Numbered from 0.
+    fn partitions(&self) -> usize;
+
+    /// The next messages, at least one; waits for them. Those of one partition come in its order. Cancelling the wait
+    /// loses nothing. How many are fetched ahead MUST be bounded.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    async fn next(&mut self) -> Result<Vec<Delivery>, BrokerError>;
+
+    /// Delivers no more of a partition until [`resume`](Self::resume).
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    fn pause(&mut self, partition: usize) -> Result<(), BrokerError>;
+
+    /// Goes on with a partition where it was paused.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    fn resume(&mut self, partition: usize) -> Result<(), BrokerError>;
+
+    /// How many messages the broker has that were not delivered here, as far as it is known.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    async fn behind(&mut self) -> Result<u64, BrokerError>;
+
+    /// A bookmark from which the next reader delivers, of each partition, the messages from the given offset on: as
+    /// many offsets as there are partitions, `None` where nothing was delivered yet.
+    fn bookmark(&self, next_offsets: &[Option<u64>]) -> Box<str>;
+}
+
+/// A message from a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The partition it came from.
+    pub partition: usize,
+    /// Its place there.
+    pub offset: u64,
+    /// The event; what is wrong with it, if it cannot be read as one.
+    pub event: Result<RecordedEvent, String>,
+}
+
+/// What a broker or its adapter has to say against going on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// It is away, or asks for patience: try again soon.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Somebody has to change a setting, here or there; the text says which. Trying again later is harmless.
+    #[error("{0}")]
+    Misconfigured(String),
+    /// It does not take this event, now or later, unless somebody changes a setting; the text says which.
+    #[error("the event at position {position} is refused: {why}")]
+    Refused {
+        /// The event.
+        position: Position,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Its content is not what was expected: somebody else publishes, or it has lost something. Open it again from the
+    /// checkpoint.
+    #[error("{0}")]
+    OutOfStep(String),
+}
