@@ -25,11 +25,20 @@
 //!
 //! All calls block; in an asynchronous test that does no harm. Linux only: processes are looked up in `/proc`.
 
+mod cache;
+mod certificate;
+mod command;
+mod http;
+pub mod nats;
 mod port;
 pub mod postgres;
 mod process;
+mod server;
 mod supervised;
 mod user;
 mod wait;
 
+pub use certificate::{Authority, Certificate};
+pub use nats::{NatsCluster, NatsOptions, NatsServer};
 pub use postgres::{PgBouncer, PostgresOptions, PostgresServer, PostgresVersion, Replication};
+pub use server::{Cluster, Server};

@@ -11,6 +11,9 @@ use anyhow::{Context, Result};
 /// its port, must not find somebody else's connection there.
 const PORTS: Range<u16> = 20_000..32_000;
 
+/// How many ports a server is given, one after the other: each was free a moment before.
+pub(crate) const MOST_PORTS: usize = 10;
+
 const MOST_TRIES: usize = 200;
 
 /// A port of 127.0.0.1 that nobody listens on. Somebody may take it before the server does: then try another.

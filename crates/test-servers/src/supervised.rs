@@ -69,8 +69,8 @@ impl Supervised {
     }
 
     /// The server's first process, unless it was ended by one of the methods here.
-    pub(crate) fn process(&self) -> Option<Pid> {
-        self.server
+    pub(crate) fn process(&self) -> Option<u32> {
+        u32::try_from(self.server?.as_raw_nonzero().get()).ok()
     }
 
     pub(crate) fn is_running(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Whom servers run as.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::fs::chown;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
@@ -52,6 +53,21 @@ impl ServerUser {
     pub(crate) fn own(self, path: &Path) -> Result<()> {
         let Some(Ids { user, group }) = self.instead_of_root else { return Ok(()) };
         chown(path, Some(user), Some(group)).with_context(|| format!("hand over {}", path.display()))
+    }
+
+    /// Writes a file that only this user can read, as servers want their keys.
+    pub(crate) fn write_private(self, path: &Path, content: &[u8]) -> Result<()> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+        let written = file.and_then(|mut file| file.write_all(content));
+        written.with_context(|| format!("write {}", path.display()))?;
+        self.own(path)
+    }
+
+    /// Copies a file so that only this user can read the copy.
+    pub(crate) fn copy_private(self, from: &Path, to: &Path) -> Result<()> {
+        let content = fs::read(from).with_context(|| format!("read {}", from.display()))?;
+        self.write_private(to, &content)
     }
 }
 

@@ -1,16 +1,15 @@
 //! A data directory and its configuration.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::options::{Certificate, PostgresOptions};
+use super::options::PostgresOptions;
 use super::programs::Programs;
+use crate::certificate::Certificate;
 use crate::supervised::Supervised;
 use crate::user::ServerUser;
 
@@ -67,10 +66,7 @@ impl Cluster<'_> {
     /// The server reads a key only if nobody else can.
     fn offer_tls(&self, Certificate { certificate, key }: &Certificate) -> Result<()> {
         for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
-            let to = self.data().join(name);
-            fs::copy(from, &to).with_context(|| format!("copy {}", from.display()))?;
-            fs::set_permissions(&to, Permissions::from_mode(0o600))?;
-            self.user.own(&to)?;
+            self.user.copy_private(from, &self.data().join(name))?;
         }
         let files = [("ssl", "on"), ("ssl_cert_file", "server.crt"), ("ssl_key_file", "server.key")];
         self.set(&files.map(|(name, value)| (name.to_owned(), value.to_owned())))
@@ -83,15 +79,4 @@ impl Cluster<'_> {
         words.extend(arguments.iter().map(Into::into));
         self.supervised.run(&words)
     }
-}
-
-/// Runs a program to its end and returns what it printed.
-pub(super) fn output(command: &mut Command) -> Result<String> {
-    let program = command.get_program().display().to_string();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("run {program}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{command:?}: {}", said.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -17,8 +17,10 @@ mod server;
 mod standby;
 mod wheel;
 
-pub use options::{Certificate, PostgresOptions, PostgresVersion};
+pub use options::{PostgresOptions, PostgresVersion};
 pub use pgbouncer::PgBouncer;
 pub use programs::{Programs, installed_versions};
 pub use server::PostgresServer;
 pub use standby::Replication;
+
+pub use crate::certificate::Certificate;

@@ -1,6 +1,6 @@
 //! What a server is asked to be.
 
-use std::path::PathBuf;
+use crate::certificate::Certificate;
 
 /// Which PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +21,6 @@ pub struct PostgresOptions {
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) certificate: Option<Certificate>,
     pub(crate) authentication: Vec<String>,
-}
-
-/// A server's certificate and its private key, as PEM files. They are copied.
-#[derive(Debug, Clone)]
-pub struct Certificate {
-    /// The certificate, followed by those that lead to the root.
-    pub certificate: PathBuf,
-    /// Its private key, without a passphrase.
-    pub key: PathBuf,
 }
 
 /// What every server has, unless it is set otherwise. Room for all tests of a process at once, and nothing that

@@ -7,16 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::server::PostgresServer;
-use crate::port::free_port;
+use crate::port::{MOST_PORTS, free_port};
 use crate::supervised::{Supervised, private_directory};
 use crate::user::ServerUser;
 use crate::wait::wait_until;
 
 /// Where Debian, Red Hat's and the PostgreSQL project's packages put it.
 const PLACES: &[&str] = &["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
-
-/// How many ports are tried: each was free a moment before.
-const MOST_PORTS: usize = 10;
 
 /// PgBouncer in transaction mode: each transaction may run on another of the server's sessions.
 ///

@@ -9,16 +9,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use super::cluster::{Cluster, output};
+use super::cluster::Cluster;
 use super::options::PostgresOptions;
 use super::programs::Programs;
-use crate::port::free_port;
+use crate::command::output;
+use crate::port::{MOST_PORTS, free_port};
 use crate::supervised::{Supervised, private_directory};
 use crate::user::{ServerUser, settle};
 use crate::wait::wait_until;
-
-/// How many ports are tried: each was free a moment before.
-const MOST_PORTS: usize = 10;
 
 /// A PostgreSQL server. Dropped, it is gone with all its data; so it is when the test process ends in any way.
 ///
@@ -176,8 +174,7 @@ impl PostgresServer {
     /// The process id of its first process, the postmaster, while it is there.
     #[must_use]
     pub fn process(&self) -> Option<u32> {
-        let process = self.supervised.process()?;
-        u32::try_from(process.as_raw_nonzero().get()).ok()
+        self.supervised.process()
     }
 
     /// Its private directory, which goes with it. The data are in `data`.

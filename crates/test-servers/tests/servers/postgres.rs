@@ -2,14 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use test_servers::postgres::{Certificate, Programs, installed_versions};
-use test_servers::{PostgresOptions, PostgresServer, PostgresVersion};
+use test_servers::postgres::{Programs, installed_versions};
+use test_servers::{Authority, PostgresOptions, PostgresServer, PostgresVersion};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -94,9 +93,9 @@ fn every_installed_version_starts() {
 
 #[test]
 fn tls_and_a_password_are_demanded() {
-    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new("test").unwrap();
     let options = PostgresOptions::quick()
-        .tls(self_signed(directory.path()))
+        .tls(authority.certificate("localhost").unwrap())
         .authentication("hostssl all app 127.0.0.1/32 scram-sha-256");
     let Some(&version) = installed_versions().first() else {
         // What is fetched has no TLS, and says so.
@@ -149,15 +148,6 @@ impl Drop for Session {
         let _ = self.psql.kill();
         let _ = self.psql.wait();
     }
-}
-
-fn self_signed(directory: &Path) -> Certificate {
-    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| directory.join(name));
-    let mut openssl = Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/CN=localhost", "-days", "2"]);
-    let output = openssl.arg("-out").arg(&certificate).arg("-keyout").arg(&key).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Certificate { certificate, key }
 }
 
 /// Runs SQL and returns what is printed, or what is complained.
