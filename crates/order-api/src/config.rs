@@ -1,10 +1,12 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use order_application::ReadyDetails;
 use order_domain::Currency;
 use tokio_util::sync::CancellationToken;
 
 /// What the API needs to know besides the service it speaks for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ApiConfig {
     /// The currency of an order that names none.
     pub default_currency: Currency,
@@ -20,6 +22,8 @@ pub struct ApiConfig {
     pub max_page_bytes: usize,
     /// Cancelled when the service drains: from then on it is not ready, and live feeds end.
     pub shutdown: CancellationToken,
+    /// What readiness depends on besides the store.
+    pub ready_details: Vec<Arc<dyn ReadyDetails>>,
 }
 
 impl Default for ApiConfig {
@@ -32,6 +36,7 @@ impl Default for ApiConfig {
             feed_heartbeat: Duration::from_secs(15),
             max_page_bytes: 4 * 1024 * 1024,
             shutdown: CancellationToken::new(),
+            ready_details: Vec::new(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod order_cache;
 mod order_locks;
 pub mod ports;
 pub mod projection;
+mod ready_details;
 pub mod rfc3339;
 pub mod service;
 pub mod subscription;
@@ -37,6 +38,7 @@ pub use ports::event_store::{
 pub use ports::ids::IdSource;
 pub use ports::replica_store::ReplicaStore;
 pub use projection::{OrderSummary, VersionedOrder};
+pub use ready_details::ReadyDetails;
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, IfMatch, OrderFacts, OrderService, QueryError, ServiceLimits,
 };

@@ -6,6 +6,7 @@ use order_application::StoreError;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::json::push_string;
 
 /// Should traffic come here?
 ///
@@ -26,7 +27,9 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     if let Err(error) = &checked {
         tracing::warn!(%error, "not ready");
     }
-    let status = if checked.is_ok() && !draining { "ready" } else { "not_ready" };
+    let details = &api.config.ready_details;
+    let is_ready = checked.is_ok() && !draining && details.iter().all(|detail| detail.is_ready());
+    let status = if is_ready { "ready" } else { "not_ready" };
     let lifecycle = if draining { "draining" } else { "serving" };
     let store = match checked {
         Ok(()) => "ok",
@@ -35,9 +38,16 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
         Err(StoreError::StorageFull) => "storage_full",
         Err(StoreError::Corrupt(_)) => "corrupt",
     };
-    let body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}"}}}}"#);
+    let mut body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}""#);
+    for (name, value) in details.iter().flat_map(|detail| detail.checks()) {
+        body.push(',');
+        push_string(&mut body, &name);
+        body.push(':');
+        body.push_str(&value);
+    }
+    body.push_str("}}");
     let mut response = Response::new(Body::from(body));
-    if status != "ready" {
+    if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,3 +1,8 @@
+use std::sync::Arc;
+
+use order_api::ApiConfig;
+use order_application::ReadyDetails;
+
 use crate::harness::Harness;
 
 #[tokio::test]
@@ -10,4 +15,29 @@ async fn a_stopping_service_is_alive_and_not_ready() {
     h.shutdown.cancel();
     h.get("/ready").await.is(503, r#"{"status":"not_ready","checks":{"lifecycle":"draining","store":"ok"}}"#);
     h.get("/health").await.is(200, r#"{"status":"ok"}"#);
+}
+
+/// A dependency with a word in readiness.
+struct Detail {
+    ready: bool,
+}
+
+impl ReadyDetails for Detail {
+    fn checks(&self) -> Vec<(String, String)> {
+        vec![("tide".to_owned(), r#"{"level":7}"#.to_owned())]
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+}
+
+#[tokio::test]
+async fn what_runs_beside_the_requests_has_a_word_in_readiness() {
+    for (ready, code, status) in [(true, 200, "ready"), (false, 503, "not_ready")] {
+        let ready_details = vec![Arc::new(Detail { ready }) as Arc<dyn ReadyDetails>];
+        let h = Harness::with_config(ApiConfig { ready_details, ..ApiConfig::default() });
+        let checks = r#"{"lifecycle":"serving","store":"ok","tide":{"level":7}}"#;
+        h.get("/ready").await.is(code, &format!(r#"{{"status":"{status}","checks":{checks}}}"#));
+    }
 }
