@@ -10,6 +10,7 @@
 //! | [`ports`] | what the use cases need from outside: event store, event bus, brokers, checkpoints, clock, ids |
 //! | [`codec`] | stored JSON ⇄ domain event, and where upcasts go |
 //! | [`projection`] | the order view as a pure fold |
+//! | [`relay`] | publishing the log to a broker |
 //! | [`subscription`] | following the log: catch up, then live |
 //! | [`cloud_event`] | an event as others see it |
 
@@ -22,6 +23,7 @@ mod order_locks;
 pub mod ports;
 pub mod projection;
 mod ready_details;
+pub mod relay;
 pub mod rfc3339;
 pub mod service;
 pub mod subscription;
@@ -39,6 +41,7 @@ pub use ports::ids::IdSource;
 pub use ports::replica_store::ReplicaStore;
 pub use projection::{OrderSummary, VersionedOrder};
 pub use ready_details::ReadyDetails;
+pub use relay::{Relay, RelayError, RelayLimits, RelayPorts, RelayState, RelayStatus};
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, IfMatch, OrderFacts, OrderService, QueryError, ServiceLimits,
 };

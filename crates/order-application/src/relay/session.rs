@@ -1,0 +1,197 @@
+//! One session with the broker: from opening it until something goes wrong.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::lease::Lease;
+use super::status::{RelayState, RelayStatus};
+use super::window::Window;
+use super::{Failure, Relay, RelayError};
+use crate::event::Position;
+use crate::ports::broker::{BrokerError, Opened, Publication};
+use crate::ports::checkpoints::Checkpoint;
+use crate::subscription::Subscription;
+
+/// How often the status is brought up to date.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a relay that is told to stop waits for acknowledgements.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// How far to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    Endless,
+    UpTo(Position),
+}
+
+/// The end of a session that was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Stopped,
+    GoalReached,
+    LeaseLost,
+}
+
+impl Relay {
+    /// Publishes under a lease.
+    pub(super) async fn publish(
+        &self,
+        lease: &Lease,
+        goal: Goal,
+        stop: &CancellationToken,
+    ) -> Result<End, Failure> {
+        let checkpoint = self.checkpoints.load(&self.name).await?.unwrap_or_default();
+        let now = self.status.borrow().clone();
+        if now.state == RelayState::Standby {
+            self.tell(RelayStatus { state: RelayState::Connecting, detail: None, ..now });
+        }
+        let Opened { publication, resume_after } = tokio::select! {
+            opened = self.broker.open(&checkpoint) => opened?,
+            () = stop.cancelled() => return Ok(End::Stopped),
+            () = lease.lost() => return Ok(End::LeaseLost),
+        };
+        if resume_after < checkpoint.position {
+            tracing::warn!(
+                relay = self.name, acknowledged = %checkpoint.position, after = %resume_after,
+                "the broker has forgotten events that it had acknowledged; they are published again"
+            );
+        }
+        let mut session = Session {
+            relay: self,
+            lease,
+            subscription: Subscription::new(self.store.clone(), &*self.bus, resume_after),
+            publication,
+            window: Window::default(),
+            acknowledged: resume_after,
+            saved: checkpoint.position,
+            progress: Instant::now(),
+            worked: false,
+        };
+        session.tell().await?;
+        let ended = session.run(goal, stop).await;
+        ended.map_err(|error| Failure { error, session_worked: session.worked })
+    }
+}
+
+struct Session<'a> {
+    relay: &'a Relay,
+    lease: &'a Lease,
+    subscription: Subscription,
+    publication: Box<dyn Publication>,
+    window: Window,
+    /// Everything up to here is.
+    acknowledged: Position,
+    saved: Position,
+    /// When the broker acknowledged something last, or had nothing to acknowledge.
+    progress: Instant,
+    /// Whether it has acknowledged anything at all.
+    worked: bool,
+}
+
+impl Session<'_> {
+    async fn run(&mut self, goal: Goal, stop: &CancellationToken) -> Result<End, RelayError> {
+        let limits = &self.relay.limits;
+        let every = |period| {
+            let mut ticks = interval_at(Instant::now() + period, period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut save, mut check, mut tell) =
+            (every(limits.save_every), every(limits.check_every), every(TELL_EVERY));
+        loop {
+            if let Goal::UpTo(goal) = goal
+                && self.acknowledged >= goal
+            {
+                return self.save().await.map(|kept| if kept { End::GoalReached } else { End::LeaseLost });
+            }
+            let has_room = self.window.has_room(limits.window_events, limits.window_bytes);
+            tokio::select! {
+                () = stop.cancelled() => {
+                    self.settle().await;
+                    return self.save().await.map(|_| End::Stopped);
+                }
+                () = self.lease.lost() => return Ok(End::LeaseLost),
+                up_to = self.publication.acknowledged(), if !self.window.is_empty() => {
+                    self.take_acknowledgement(up_to?);
+                }
+                events = self.subscription.next(), if has_room => match events? {
+                    Some(events) => {
+                        if self.window.is_empty() {
+                            self.progress = Instant::now();
+                        }
+                        self.publication.publish(&events).await?;
+                        self.window.add(&events);
+                        #[cfg(feature = "planted-faults")]
+                        self.plant_checkpoint_before_ack();
+                    }
+                    // The store's bus has closed: the process is about to end.
+                    None => return Ok(End::Stopped),
+                },
+                _ = save.tick(), if self.acknowledged != self.saved => {
+                    if !self.save().await? {
+                        return Ok(End::LeaseLost);
+                    }
+                }
+                _ = check.tick() => self.publication.check().await?,
+                _ = tell.tick() => self.tell().await?,
+                () = sleep_until(self.progress + limits.patience), if !self.window.is_empty() => {
+                    let why = format!("nothing was acknowledged for {} s", limits.patience.as_secs());
+                    return Err(BrokerError::Unavailable(why).into());
+                }
+            }
+        }
+    }
+
+    /// Waits a moment for what is under way, so that it need not be published again.
+    async fn settle(&mut self) {
+        let end = Instant::now() + SETTLE;
+        while !self.window.is_empty() {
+            match timeout_at(end, self.publication.acknowledged()).await {
+                Ok(Ok(up_to)) => self.take_acknowledgement(up_to),
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    }
+
+    fn take_acknowledgement(&mut self, up_to: Position) {
+        self.acknowledged = self.acknowledged.max(up_to);
+        self.window.acknowledge(up_to);
+        self.progress = Instant::now();
+        self.worked = true;
+    }
+
+    /// Saves how far the broker has acknowledged. `false` when somebody else has the lease.
+    async fn save(&mut self) -> Result<bool, RelayError> {
+        if self.acknowledged == self.saved {
+            return Ok(true);
+        }
+        let position = self.acknowledged;
+        let checkpoint = Checkpoint { position, evidence: Some(self.publication.evidence()) };
+        let Relay { checkpoints, name, .. } = self.relay;
+        let kept = checkpoints.save(name, self.lease.epoch(), &checkpoint).await?;
+        if kept {
+            self.saved = position;
+        }
+        Ok(kept)
+    }
+
+    async fn tell(&self) -> Result<(), RelayError> {
+        let position = self.acknowledged;
+        let lag = self.relay.store.head().await?.0.saturating_sub(position.0);
+        self.relay.tell(RelayStatus { state: RelayState::Publishing, position, lag, detail: None });
+        Ok(())
+    }
+}
+
+#[cfg(feature = "planted-faults")]
+impl Session<'_> {
+    /// Moves the checkpoint past events that the broker has not acknowledged.
+    fn plant_checkpoint_before_ack(&mut self) {
+        if super::planted_faults::checkpoint_before_ack() {
+            self.acknowledged = self.subscription.position();
+        }
+    }
+}
