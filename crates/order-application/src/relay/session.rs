@@ -178,7 +178,7 @@ impl Session<'_> {
         Ok(kept)
     }
 
-    async fn tell(&self) -> Result<(), RelayError> {
+    async fn tell(&mut self) -> Result<(), RelayError> {
         let position = self.acknowledged;
         let lag = self.relay.store.head().await?.0.saturating_sub(position.0);
         self.relay.tell(RelayStatus { state: RelayState::Publishing, position, lag, detail: None });

@@ -4,6 +4,7 @@
 mod commands;
 mod instances;
 mod queries;
+mod relay;
 mod silent_store;
 
 use std::sync::Arc;

@@ -1,0 +1,202 @@
+//! A broker and checkpoints in memory, whose faults a test commands.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use order_application::*;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A broker that keeps what it takes, in order of arrival.
+#[derive(Clone, Default)]
+pub(super) struct FakeBroker(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) taken: Vec<RecordedEvent>,
+    /// What `open` and `check` answer with.
+    pub(super) away: Option<BrokerError>,
+    /// Takes events and says nothing.
+    pub(super) silent: bool,
+    /// Breaks the publication after so many more events.
+    pub(super) breaks_after: Option<usize>,
+    /// Does not take the event at this position.
+    pub(super) refuses: Option<Position>,
+    pub(super) opened: usize,
+}
+
+impl FakeBroker {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.changed.notify_waiters();
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn positions(&self) -> Vec<u64> {
+        self.state().taken.iter().map(|event| event.position.0).collect()
+    }
+}
+
+#[async_trait]
+impl Broker for FakeBroker {
+    async fn open(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
+        let mut state = self.state();
+        state.opened += 1;
+        if let Some(error) = &state.away {
+            return Err(error.clone());
+        }
+        let resume_after = match checkpoint.evidence.as_deref().and_then(|seen| seen.parse::<usize>().ok()) {
+            Some(seen) if seen > state.taken.len() => {
+                let still = state.taken.last().map_or(Position::START, |event| event.position);
+                still.min(checkpoint.position)
+            }
+            Some(_) | None => checkpoint.position,
+        };
+        let seen = state.taken.len();
+        Ok(Opened {
+            publication: Box::new(FakePublication { broker: self.clone(), last: None, next: seen, seen }),
+            resume_after,
+        })
+    }
+}
+
+struct FakePublication {
+    broker: FakeBroker,
+    /// The last event that was sent and is not acknowledged.
+    last: Option<Position>,
+    /// How much the broker should have.
+    next: usize,
+    /// How much the broker had when it acknowledged last.
+    seen: usize,
+}
+
+#[async_trait]
+impl Publication for FakePublication {
+    async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+        let mut state = self.broker.state();
+        for event in events {
+            if state.taken.len() != self.next {
+                return Err(BrokerError::OutOfStep("it forgot, or somebody else publishes".to_owned()));
+            }
+            if state.refuses == Some(event.position) {
+                return Err(BrokerError::Refused { position: event.position, why: "too large".to_owned() });
+            }
+            match &mut state.breaks_after {
+                Some(0) => {
+                    state.breaks_after = None;
+                    return Err(BrokerError::Unavailable("the connection broke".to_owned()));
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            state.taken.push(event.clone());
+            self.next += 1;
+            self.last = Some(event.position);
+        }
+        Ok(())
+    }
+
+    async fn acknowledged(&mut self) -> Result<Position, BrokerError> {
+        loop {
+            let changed = self.broker.0.changed.notified();
+            {
+                let state = self.broker.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if !state.silent
+                    && let Some(last) = self.last.take()
+                {
+                    self.seen = state.taken.len();
+                    return Ok(last);
+                }
+            }
+            changed.await;
+        }
+    }
+
+    fn evidence(&self) -> Box<str> {
+        self.seen.to_string().into()
+    }
+
+    async fn check(&mut self) -> Result<(), BrokerError> {
+        let state = self.broker.state();
+        match &state.away {
+            Some(error) => Err(error.clone()),
+            None if state.taken.len() < self.seen => Err(BrokerError::OutOfStep("it forgot".to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checkpoints whose leases run out by the test's clock.
+#[derive(Default)]
+pub(super) struct FakeCheckpoints(Mutex<HashMap<String, Entry>>);
+
+#[derive(Default)]
+struct Entry {
+    holder: String,
+    epoch: u64,
+    until: Option<Instant>,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl FakeCheckpoints {
+    fn with<T>(&self, name: &str, change: impl FnOnce(&mut Entry) -> T) -> T {
+        change(self.0.lock().unwrap().entry(name.to_owned()).or_default())
+    }
+
+    pub(super) fn position(&self, name: &str) -> u64 {
+        self.with(name, |entry| entry.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.position.0))
+    }
+}
+
+#[async_trait]
+impl Checkpoints for FakeCheckpoints {
+    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
+        Ok(self.with(name, |entry| {
+            let held = entry.until.is_some_and(|until| until > Instant::now());
+            if held && entry.holder != holder {
+                return None;
+            }
+            entry.epoch += u64::from(!held);
+            (entry.holder, entry.until) = (holder.to_owned(), Some(Instant::now() + term));
+            Some(Epoch(entry.epoch))
+        }))
+    }
+
+    async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
+        Ok(self.with(name, |entry| {
+            entry.epoch += 1;
+            (entry.holder, entry.until) = (holder.to_owned(), Some(Instant::now() + term));
+            Epoch(entry.epoch)
+        }))
+    }
+
+    async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
+        self.with(name, |entry| {
+            if entry.holder == holder && entry.epoch == epoch.0 {
+                entry.until = None;
+            }
+        });
+        Ok(())
+    }
+
+    async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        Ok(self.with(name, |entry| entry.checkpoint.clone()))
+    }
+
+    async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
+        Ok(self.with(name, |entry| {
+            let current = entry.epoch == epoch.0;
+            if current {
+                entry.checkpoint = Some(checkpoint.clone());
+            }
+            current
+        }))
+    }
+}

@@ -1,0 +1,323 @@
+//! The relay against a broker in memory, by a clock that runs as fast as nothing else happens.
+
+mod fakes;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use fakes::{FakeBroker, FakeCheckpoints};
+
+const NAME: &str = "fake/orders";
+
+/// A log with orders in it, a broker, and relays between the two.
+struct Stage {
+    world: World,
+    checkpoints: Arc<FakeCheckpoints>,
+    broker: FakeBroker,
+    limits: RelayLimits,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let limits = RelayLimits { window_events: 10, ..RelayLimits::default() };
+        Self { world: World::new(), checkpoints: Arc::default(), broker: FakeBroker::default(), limits }
+    }
+
+    /// Events of orders `o0`, `o1`, …, one or two each.
+    async fn grow(&self, orders: std::ops::Range<usize>) {
+        let service = self.world.instance();
+        for order in orders {
+            let order_id = format!("o{order}");
+            execute(&service, &order_id, place()).await.unwrap();
+            if order % 2 == 1 {
+                execute(&service, &order_id, pay("p", 3000)).await.unwrap();
+            }
+        }
+    }
+
+    async fn head(&self) -> u64 {
+        self.world.store.head().await.unwrap().0
+    }
+
+    fn relay(&self, holder: &str) -> Relay {
+        let ports = RelayPorts {
+            store: self.world.store.clone(),
+            checkpoints: self.checkpoints.clone(),
+            bus: self.world.bus.clone(),
+        };
+        Relay::new(NAME, holder, ports, Arc::new(self.broker.clone()), self.limits)
+    }
+
+    fn start(&self, holder: &str) -> Running {
+        let relay = self.relay(holder);
+        let (status, stop) = (relay.status(), CancellationToken::new());
+        let token = stop.clone();
+        Running { status, stop, task: tokio::spawn(async move { relay.run(token).await }) }
+    }
+
+    /// Waits until the broker has the whole log and the checkpoint says so.
+    async fn drained(&self) {
+        let head = self.head().await;
+        while self.checkpoints.position(NAME) < head || self.broker.positions().last() != Some(&head) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What every consumer may rely on.
+    async fn assert_promises_kept(&self) {
+        let log = self.world.store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap();
+        let mut first = HashMap::<OrderId, Vec<RecordedEvent>>::new();
+        for event in &self.broker.state().taken {
+            let seen = first.entry(event.order_id.clone()).or_default();
+            match seen.iter().find(|earlier| earlier.id == event.id) {
+                Some(earlier) => assert_eq!(earlier, event, "a repetition is identical"),
+                None => {
+                    assert_eq!(event.version.0 as usize, seen.len() + 1, "first occurrences come in order");
+                    seen.push(event.clone());
+                }
+            }
+        }
+        let seen: usize = first.values().map(Vec::len).sum();
+        assert_eq!(seen, log.len(), "nothing is missing");
+    }
+}
+
+struct Running {
+    status: watch::Receiver<RelayStatus>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn becomes(&mut self, state: RelayState) -> RelayStatus {
+        self.status.wait_for(|status| status.state == state).await.unwrap().clone()
+    }
+
+    /// As a process that dies: nothing is saved any more.
+    async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_and_what_comes_is_published_in_log_order() {
+    let stage = Stage::new();
+    stage.grow(0..20).await;
+    let relay = stage.start("a");
+    stage.drained().await;
+    stage.grow(20..30).await;
+    stage.drained().await;
+    assert_eq!(stage.broker.positions(), (1..=stage.head().await).collect::<Vec<_>>());
+    relay.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_is_told_to_stop_repeats_nothing_later() {
+    let stage = Stage::new();
+    stage.grow(0..20).await;
+    let relay = stage.start("a");
+    while stage.broker.positions().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    relay.stop().await;
+    stage.start("a");
+    stage.drained().await;
+    assert_eq!(stage.broker.positions(), (1..=stage.head().await).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_checkpoint_stays_behind_the_acknowledgements_and_the_window_bounded() {
+    let stage = Stage::new();
+    stage.grow(0..20).await;
+    stage.broker.state().silent = true;
+    let mut relay = stage.start("a");
+    relay.becomes(RelayState::Publishing).await;
+    stage.grow(20..400).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let published = stage.broker.positions().len();
+    assert!((10..=10 + 500).contains(&published), "{published} events are under way");
+    assert_eq!(stage.checkpoints.position(NAME), 0);
+    relay.kill().await;
+    stage.broker.state().silent = false;
+    stage.start("a");
+    stage.drained().await;
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_says_nothing_for_too_long_is_opened_again() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    stage.broker.state().silent = true;
+    let mut relay = stage.start("a");
+    let status = relay.becomes(RelayState::Unavailable).await;
+    assert_eq!(status.detail.unwrap(), "nothing was acknowledged for 20 s");
+    stage.broker.state().silent = false;
+    stage.drained().await;
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_waits_in_the_log_while_the_broker_is_away() {
+    let stage = Stage::new();
+    stage.broker.state().away = Some(BrokerError::Unavailable("nobody answers".to_owned()));
+    let mut relay = stage.start("a");
+    assert_eq!(relay.becomes(RelayState::Unavailable).await.detail.unwrap(), "nobody answers");
+    stage.grow(0..50).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let attempts = stage.broker.state().opened;
+    assert!((10..30).contains(&attempts), "{attempts} attempts in a minute");
+    stage.broker.state().away = None;
+    stage.drained().await;
+    let head = stage.head().await;
+    let all = |status: &RelayStatus| status.state == RelayState::Publishing && status.position.0 == head;
+    assert_eq!(relay.status.wait_for(all).await.unwrap().lag, 0);
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_forgot_is_published_to_again_from_what_it_still_has() {
+    let stage = Stage::new();
+    stage.grow(0..20).await;
+    let _relay = stage.start("a");
+    stage.drained().await;
+    // While idle: no event comes that would fail.
+    stage.broker.state().taken.truncate(7);
+    stage.drained().await;
+    assert_eq!(stage.broker.positions(), (1..=stage.head().await).collect::<Vec<_>>());
+    stage.broker.state().taken.clear();
+    stage.drained().await;
+    assert_eq!(stage.broker.positions(), (1..=stage.head().await).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_refused_stops_the_relay_until_somebody_helps() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    stage.broker.state().refuses = Some(Position(4));
+    let mut relay = stage.start("a");
+    let status = relay.becomes(RelayState::Refused).await;
+    assert_eq!(status.detail.unwrap(), "the event at position 4 is refused: too large");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(stage.broker.positions().iter().all(|position| *position < 4), "nothing passes it");
+    stage.broker.state().refuses = None;
+    stage.drained().await;
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_two_relays_publishes_and_the_other_takes_over_within_five_seconds() {
+    let stage = Stage::new();
+    let mut first = stage.start("a");
+    first.becomes(RelayState::Publishing).await;
+    let mut second = stage.start("b");
+    second.becomes(RelayState::Standby).await;
+    stage.grow(0..10).await;
+    stage.drained().await;
+    assert_eq!(stage.broker.state().opened, 1);
+    let died = tokio::time::Instant::now();
+    first.kill().await;
+    second.becomes(RelayState::Publishing).await;
+    assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
+    stage.grow(10..20).await;
+    stage.drained().await;
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stops_lets_another_take_over_at_once() {
+    let stage = Stage::new();
+    let mut first = stage.start("a");
+    first.becomes(RelayState::Publishing).await;
+    let mut second = stage.start("b");
+    second.becomes(RelayState::Standby).await;
+    first.stop().await;
+    let stopped = tokio::time::Instant::now();
+    second.becomes(RelayState::Publishing).await;
+    assert!(stopped.elapsed() <= Duration::from_secs(1), "{:?}", stopped.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_are_published_again_on_request_and_the_usual_relay_goes_on() {
+    let stage = Stage::new();
+    stage.grow(0..10).await;
+    let mut usual = stage.start("a");
+    stage.drained().await;
+    let head = stage.head().await;
+    stage.relay("command").publish_again(Position(5), CancellationToken::new()).await.unwrap();
+    assert_eq!(stage.broker.positions(), (1..=head).chain(5..=head).collect::<Vec<_>>());
+    usual.becomes(RelayState::Publishing).await;
+    stage.grow(10..20).await;
+    stage.drained().await;
+    assert_eq!(stage.broker.positions(), (1..=head).chain(5..=stage.head().await).collect::<Vec<_>>());
+    stage.assert_promises_kept().await;
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone)]
+enum Fault {
+    /// The relay's process dies and comes back.
+    Kill,
+    /// The connection breaks after so many more events.
+    Break(usize),
+    /// The broker loses all but so many events.
+    Forget(usize),
+    /// Another instance comes along and the first dies.
+    TakeOver,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        Just(Fault::Kill),
+        (0..30_usize).prop_map(Fault::Break),
+        (0..60_usize).prop_map(Fault::Forget),
+        Just(Fault::TakeOver),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_goes_wrong_consumers_get_what_they_were_promised(
+        faults in prop::collection::vec((fault(), 0..400_u64), 1..8)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let stage = Stage::new();
+            let mut running = stage.start("r0");
+            for (n, (fault, pause)) in faults.into_iter().enumerate() {
+                stage.grow(n * 10..(n + 1) * 10).await;
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                match fault {
+                    Fault::Kill => {
+                        running.kill().await;
+                        running = stage.start("r0");
+                    }
+                    Fault::Break(after) => stage.broker.state().breaks_after = Some(after),
+                    Fault::Forget(kept) => stage.broker.state().taken.truncate(kept),
+                    Fault::TakeOver => {
+                        let next = stage.start(&format!("r{}", n + 1));
+                        running.kill().await;
+                        running = next;
+                    }
+                }
+            }
+            stage.drained().await;
+            stage.assert_promises_kept().await;
+            running.stop().await;
+        });
+    }
+}
