@@ -29,6 +29,7 @@ mod cache;
 mod certificate;
 mod command;
 mod http;
+pub mod kafka;
 pub mod nats;
 mod port;
 pub mod postgres;
@@ -39,6 +40,7 @@ mod user;
 mod wait;
 
 pub use certificate::{Authority, Certificate};
+pub use kafka::{KafkaCluster, KafkaOptions, KafkaServer};
 pub use nats::{NatsCluster, NatsOptions, NatsServer};
 pub use postgres::{PgBouncer, PostgresOptions, PostgresServer, PostgresVersion, Replication};
 pub use server::{Cluster, Server};

@@ -23,12 +23,12 @@ const PORT_IS_TAKEN: &str = "address already in use";
 pub struct Server<K> {
     pub(crate) supervised: Supervised,
     pub(crate) kind: K,
-    pub(crate) kinds: Kinds<K>,
+    pub(crate) conduct: Conduct<K>,
 }
 
 /// What is different from one kind of server to the other.
 #[derive(Debug)]
-pub(crate) struct Kinds<K> {
+pub(crate) struct Conduct<K> {
     /// What the log and the messages call it.
     pub(crate) name: &'static str,
     /// Makes an empty store, before the server starts without one.
@@ -67,7 +67,7 @@ impl<K> Server<K> {
     /// When it still runs, or does not start: the message has the end of its log.
     pub fn start_again(&mut self) -> Result<()> {
         self.begin()?;
-        self.wait_until_ready(self.kinds.is_ready)
+        self.wait_until_ready(self.conduct.is_ready)
     }
 
     /// Kills the server, if it runs, and deletes all that it has stored; [`start_again`](Self::start_again) starts it
@@ -125,6 +125,11 @@ impl<K> Server<K> {
         self.supervised.log_tail()
     }
 
+    /// Whether it runs and is not frozen.
+    pub(crate) fn answers(&self) -> bool {
+        self.is_running() && !self.supervised.is_frozen()
+    }
+
     pub(crate) fn store(&self) -> PathBuf {
         self.directory().join(STORE)
     }
@@ -132,13 +137,13 @@ impl<K> Server<K> {
     /// Starts it; it need not be ready yet.
     fn begin(&mut self) -> Result<()> {
         if !self.store().exists() {
-            (self.kinds.prepare)(self)?;
+            (self.conduct.prepare)(self)?;
         }
         self.supervised.start()
     }
 
     fn wait_until_ready(&self, is_ready: fn(&Self) -> bool) -> Result<()> {
-        let name = self.kinds.name;
+        let name = self.conduct.name;
         wait_until(&format!("{name} serves"), || {
             if !self.is_running() {
                 bail!("{name} has ended");
@@ -191,7 +196,7 @@ impl<K> Cluster<K> {
     ///
     /// When one does not run, or they do not find together.
     pub fn wait_until_joined(&self) -> Result<()> {
-        self.nodes.iter().try_for_each(|node| node.wait_until_ready(node.kinds.is_joined))
+        self.nodes.iter().try_for_each(|node| node.wait_until_ready(node.conduct.is_joined))
     }
 
     /// Starts the servers that `make` makes, which chooses other ports each time.

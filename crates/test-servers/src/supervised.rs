@@ -129,6 +129,10 @@ impl Supervised {
         self.frozen.drain(..).try_for_each(|process| send(process, Signal::CONT))
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        !self.frozen.is_empty()
+    }
+
     /// The end of what the server has written to its standard output and error.
     pub(crate) fn log_tail(&self) -> String {
         let read = || {

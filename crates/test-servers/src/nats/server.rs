@@ -11,7 +11,7 @@ use super::program::program;
 use crate::certificate::Certificate;
 use crate::http;
 use crate::port::free_port;
-use crate::server::{Cluster, Kinds, Server};
+use crate::server::{Cluster, Conduct, Server};
 use crate::supervised::{Supervised, private_directory};
 use crate::user::ServerUser;
 
@@ -126,7 +126,7 @@ impl Cluster<Nats> {
     pub fn leader_of_stream(&self, stream: &str) -> Option<usize> {
         // A follower may not have heard of the loss of its leader: only who says so of itself leads.
         self.nodes().iter().position(|node| {
-            node.is_running()
+            node.answers()
                 && node
                     .monitored("/jsz?accounts=true&streams=true")
                     .is_ok_and(|told| leader_in(&told, stream) == Some(node.name()))
@@ -156,10 +156,10 @@ fn make(options: &NatsOptions, own: Ports, all: &[Ports]) -> Result<NatsServer> 
     let mut command = user.words(program()?);
     command.extend(["-c".into(), file.into()]);
     let kind = Nats { name, ports: own, has_tls: options.certificate.is_some(), is_alone: all.len() == 1 };
-    Ok(Server { supervised: Supervised::new(directory, "KILL", command)?, kind, kinds: NATS })
+    Ok(Server { supervised: Supervised::new(directory, "KILL", command)?, kind, conduct: NATS })
 }
 
-const NATS: Kinds<Nats> = Kinds {
+const NATS: Conduct<Nats> = Conduct {
     name: "NATS",
     // It makes its store itself.
     prepare: |_| Ok(()),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod end;
+mod kafka;
 mod nats;
 mod pgbouncer;
 mod postgres;
