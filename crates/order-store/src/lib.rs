@@ -19,8 +19,7 @@ mod verify;
 pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
 pub use memory::MemoryStore;
 pub use postgres::{
-    Lease, PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url,
-    without_password,
+    PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url, without_password,
 };
 pub use sqlite::{OpenError, SqliteLimits, SqliteStore};
 pub use verify::VerifyReport;

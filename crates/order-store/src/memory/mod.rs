@@ -1,5 +1,6 @@
 //! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
 
+mod checkpoints;
 mod segmented;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ struct Tables {
     index: HashMap<OrderId, usize>,
     /// In placement order.
     orders: Segmented<Order>,
+    checkpoints: HashMap<Box<str>, checkpoints::Entry>,
 }
 
 struct Order {

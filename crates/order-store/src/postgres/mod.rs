@@ -9,15 +9,16 @@
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
-//! * **Leases** ([`lease`]) name the one instance that does what only one should do.
+//! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
+//!   follows.
 
 mod announcer;
 mod batch;
+mod checkpoints;
 mod copy;
 mod database;
 mod failure;
 mod head;
-mod lease;
 mod look_ups;
 mod pages;
 mod row;
@@ -46,7 +47,6 @@ use schema::SchemaVersion;
 use url::Target;
 
 pub(crate) use copy::{PostgresSource, PostgresTarget};
-pub use lease::Lease;
 pub use url::without_password;
 
 /// Bounds of the store.

@@ -1,5 +1,6 @@
 //! The log file: every event in commit order. The truth.
 
+pub(super) mod checkpoints;
 mod copying;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,14 @@ CREATE TABLE events (
     causation_id TEXT,
     actor TEXT,
     checksum INTEGER NOT NULL              -- XXH3 over all of the above
+) STRICT;
+
+-- How far those who follow the log have come.
+CREATE TABLE checkpoints (
+    name TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,                -- of the last holder of its lease; 0: it had none
+    position INTEGER,                      -- everything up to here is done; null until it is saved for the first time
+    evidence TEXT                          -- what the other side would have to show for it
 ) STRICT;
 ";
 
@@ -130,15 +139,20 @@ impl Log {
         }
     }
 
-    /// Adds appends, each at its place, and makes all of them durable, or none.
+    /// Begins a transaction, which [`commit`](Self::commit) makes durable.
     ///
     /// # Errors
-    /// After one, [`roll_back`](Self::roll_back) is the next thing to do.
-    pub(super) fn write<'a>(
+    /// After one, also of what follows up to the commit, [`roll_back`](Self::roll_back) is the next thing to do.
+    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        Ok(())
+    }
+
+    /// Adds appends, each at its place.
+    pub(super) fn insert<'a>(
         &mut self,
         appends: impl Iterator<Item = (row::Place<'a>, &'a Append)>,
     ) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         let mut insert = self.connection.prepare_cached(row::INSERT)?;
         for (mut place, append) in appends {
             for event in &append.events {
@@ -147,12 +161,16 @@ impl Log {
                 place.version = place.version.plus(1);
             }
         }
-        drop(insert);
+        Ok(())
+    }
+
+    /// Makes everything since [`begin`](Self::begin) durable.
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         Ok(())
     }
 
-    /// Takes back what a failed [`write`](Self::write) has left open.
+    /// Takes back what a failed transaction has left open.
     pub(super) fn roll_back(&self) -> rusqlite::Result<()> {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;

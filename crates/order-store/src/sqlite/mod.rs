@@ -12,6 +12,7 @@
 
 mod catch_up;
 mod checkpointer;
+mod checkpoints;
 mod connection;
 mod copy;
 mod known_orders;
@@ -198,9 +199,7 @@ impl EventStore for SqliteStore {
         self.shared.health.check()?;
         let outcome = self.writer.submit(append)?;
         // The writer answers every append that it took, unless it died half-way.
-        outcome
-            .await
-            .unwrap_or_else(|_| Err(StoreError::OutcomeUnknown("the store's writer ended".to_owned()).into()))
+        outcome.await.unwrap_or_else(|_| Err(StoreError::OutcomeUnknown(WRITER_ENDED.to_owned()).into()))
     }
 
     async fn read_stream(
@@ -249,6 +248,9 @@ impl EventStore for SqliteStore {
         self.shared.health.check()
     }
 }
+
+/// What is said of a job that the writer did not come to answer.
+const WRITER_ENDED: &str = "the store's writer ended";
 
 /// Rows that are read on the caller's thread. A look-up of a few pages that are most likely in memory is cheaper than
 /// handing it to another thread; a scan is not.

@@ -1,4 +1,4 @@
-//! Appends that wait for the writer: bounded in number and bytes, taken in batches.
+//! What waits for the writer: bounded in number and bytes, taken in batches.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,15 +6,26 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use order_application::{Append, AppendError, Position, StoreError};
 use tokio::sync::oneshot;
 
+use super::writer::LeaseJob;
+
 /// Most appends of one transaction. More would not make the fsync cheaper, only the first of them wait longer.
 const MAX_BATCH_APPENDS: usize = 512;
 /// Most event data of one transaction, about.
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// Most jobs with checkpoints that wait. Each follower of the log has one, at most two.
+const MAX_LEASE_JOBS: usize = 256;
+
 /// An append, and who waits for it.
 pub(super) struct Job {
     pub(super) append: Append,
     pub(super) done: oneshot::Sender<Result<Position, AppendError>>,
+}
+
+/// What one transaction is for.
+pub(super) struct Batch {
+    pub(super) appends: Vec<Job>,
+    pub(super) lease_jobs: Vec<LeaseJob>,
 }
 
 pub(super) struct Queue {
@@ -27,6 +38,7 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    lease_jobs: Vec<LeaseJob>,
     bytes: usize,
     writer_waits: bool,
     closed: bool,
@@ -54,36 +66,58 @@ impl Queue {
         }
         state.jobs.push_back(job);
         state.bytes += bytes;
+        self.wake_writer(state);
+        Ok(())
+    }
+
+    /// Adds a job with a checkpoint, however many appends are waiting: it goes with the next batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when there are far too many of them.
+    pub(super) fn push_lease_job(&self, job: LeaseJob) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        if state.lease_jobs.len() >= MAX_LEASE_JOBS {
+            return Err(StoreError::Overloaded);
+        }
+        state.lease_jobs.push(job);
+        self.wake_writer(state);
+        Ok(())
+    }
+
+    fn wake_writer(&self, mut state: MutexGuard<'_, State>) {
         let wake = std::mem::take(&mut state.writer_waits);
         drop(state);
         if wake {
             self.arrived.notify_one();
         }
-        Ok(())
     }
 
-    /// Waits for appends and takes the next batch; `None` when the queue is closed and empty.
-    pub(super) fn take_batch(&self) -> Option<Vec<Job>> {
+    /// Waits for something to do and takes the next batch; `None` when the queue is closed and empty.
+    pub(super) fn take_batch(&self) -> Option<Batch> {
         let mut state = self.state();
-        while state.jobs.is_empty() {
+        while state.jobs.is_empty() && state.lease_jobs.is_empty() {
             if state.closed {
                 return None;
             }
             state.writer_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut batch = Vec::with_capacity(state.jobs.len().min(MAX_BATCH_APPENDS));
+        let lease_jobs = std::mem::take(&mut state.lease_jobs);
+        let mut appends = Vec::with_capacity(state.jobs.len().min(MAX_BATCH_APPENDS));
         let mut taken = 0;
         while let Some(job) = state.jobs.pop_front() {
             let bytes = bytes(&job.append);
             state.bytes -= bytes;
             taken += bytes;
-            batch.push(job);
-            if batch.len() == MAX_BATCH_APPENDS || taken >= MAX_BATCH_BYTES {
+            appends.push(job);
+            if appends.len() == MAX_BATCH_APPENDS || taken >= MAX_BATCH_BYTES {
                 break;
             }
         }
-        Some(batch)
+        Some(Batch { appends, lease_jobs })
     }
 
     /// Takes no more appends; those that are queued are still written.

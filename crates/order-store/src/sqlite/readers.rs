@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version};
+use order_application::{
+    Checkpoint, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version,
+};
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::known_orders::KnownOrders;
+use super::log::checkpoints;
 use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
 use super::pool::{Pool, Snapshots};
 use super::row;
@@ -248,6 +251,11 @@ impl Readers {
             Ok(Ok(()))
         })??;
         Ok(events)
+    }
+
+    /// A checkpoint of somebody who follows the log.
+    pub(super) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        self.log.with(|log| checkpoints::load(log, name))
     }
 
     /// Entries of the index of orders, as (hash, key), after one of them.

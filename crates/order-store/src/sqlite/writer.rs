@@ -1,6 +1,7 @@
 //! The only thread that appends to the log: it takes what has queued up, checks versions, and commits all of it with
 //! one fsync.
 
+mod leases;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
 
@@ -9,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use order_application::{Append, AppendError, Committed, EventBus, Position, StoreError, Version};
+use order_application::{Append, AppendError, Committed, Epoch, EventBus, Position, StoreError, Version};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,10 +19,13 @@ use super::checkpointer::CheckpointSignal;
 use super::connection::OpenError;
 use super::log::Log;
 use super::overlay::{Appended, OrderHead};
-use super::queue::{Job, Queue};
+use super::queue::{Batch, Job, Queue};
 use super::row::Place;
 use super::space::{index_cannot_grow, is_exhausted};
 use super::view_writer::FlushSignal;
+
+use leases::Leases;
+pub(super) use leases::{LeaseJob, LeaseRequest};
 
 /// The writer's thread, and the way to it.
 pub(super) struct Writer {
@@ -51,6 +55,7 @@ impl Writer {
             flush,
             checkpoint,
             answers,
+            leases: Leases::default(),
         };
         let handle = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || thread.run());
         let handle = handle.map_err(OpenError::io(&path))?;
@@ -71,6 +76,14 @@ impl Writer {
         let (done, outcome) = oneshot::channel();
         self.queue.push(Job { append, done })?;
         Ok(outcome)
+    }
+
+    /// Hands a job with a checkpoint to the writer.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when there are far too many of them.
+    pub(super) fn submit_lease_job(&self, job: LeaseJob) -> Result<(), StoreError> {
+        self.queue.push_lease_job(job)
     }
 
     /// Writes what is queued, and ends.
@@ -94,6 +107,7 @@ struct WriterThread {
     /// As long as the queue, at most: an append is in one or the other.
     answers: mpsc::UnboundedSender<Vec<Answer>>,
     head: Position,
+    leases: Leases,
 }
 
 /// An append of the batch that passed its version check, and where it goes.
@@ -122,7 +136,7 @@ impl WriterThread {
         while let Some(batch) = self.queue.take_batch() {
             let answers = match self.shared.health.check() {
                 Ok(()) => self.settle(batch),
-                Err(error) => batch.into_iter().map(|job| (job.done, Err(error.clone().into()))).collect(),
+                Err(error) => refuse(batch, &error),
             };
             // It fails when the runtime has gone, and all who waited with it.
             let _ = self.answers.send(answers);
@@ -136,17 +150,23 @@ impl WriterThread {
     }
 
     /// Commits the appends of a batch that can be, and says what became of each.
-    fn settle(&mut self, batch: Vec<Job>) -> Vec<Answer> {
-        let (accepted, mut answers) = self.check_versions(batch);
-        if accepted.is_empty() {
+    fn settle(&mut self, Batch { appends, lease_jobs }: Batch) -> Vec<Answer> {
+        let (accepted, mut answers) = self.check_versions(appends);
+        if accepted.is_empty() && lease_jobs.is_empty() {
             return answers;
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
-        match self.write(&accepted) {
-            Ok(()) => self.show(accepted, &mut answers),
+        match self.write(&accepted, &lease_jobs) {
+            Ok(epochs) => {
+                self.show(accepted, &mut answers);
+                self.answer_lease_jobs(lease_jobs, epochs);
+            }
             Err(error) => {
                 let error = self.after_failed_commit(&error);
+                for job in lease_jobs {
+                    let _ = job.done.send(Err(error.clone()));
+                }
                 // Those that were refused may have been so because of appends that have now failed as well.
                 for (_, outcome) in &mut answers {
                     *outcome = Err(error.clone().into());
@@ -189,15 +209,34 @@ impl WriterThread {
         (accepted, refused)
     }
 
-    fn write(&mut self, accepted: &[Accepted]) -> rusqlite::Result<()> {
-        self.log.write(accepted.iter().map(|Accepted { job, first_position, .. }| {
+    /// Answers with what each of the jobs is to be told.
+    fn write(
+        &mut self,
+        accepted: &[Accepted],
+        lease_jobs: &[LeaseJob],
+    ) -> rusqlite::Result<Vec<Option<Epoch>>> {
+        self.log.begin()?;
+        self.log.insert(accepted.iter().map(|Accepted { job, first_position, .. }| {
             let Append { order_id, expected_version, .. } = &job.append;
             (Place { position: *first_position, version: expected_version.plus(1), order_id }, &job.append)
-        }))
+        }))?;
+        if lease_jobs.is_empty() {
+            self.log.commit()?;
+            return Ok(Vec::new());
+        }
+        let mut leases = self.leases.clone();
+        let epochs =
+            lease_jobs.iter().map(|job| leases.carry_out(job, &self.log)).collect::<Result<_, _>>()?;
+        self.log.commit()?;
+        self.leases = leases;
+        Ok(epochs)
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
     fn show(&mut self, accepted: Vec<Accepted>, answers: &mut Vec<Answer>) {
+        if accepted.is_empty() {
+            return;
+        }
         let mut bytes = 0;
         let mut committed = Vec::new();
         let mut changes = Vec::with_capacity(accepted.len());
@@ -232,6 +271,17 @@ impl WriterThread {
         self.checkpoint.after_commit(bytes);
     }
 
+    fn answer_lease_jobs(&self, jobs: Vec<LeaseJob>, epochs: Vec<Option<Epoch>>) {
+        if jobs.is_empty() {
+            return;
+        }
+        self.checkpoint.after_commit(jobs.iter().map(LeaseJob::bytes).sum());
+        for (job, epoch) in jobs.into_iter().zip(epochs) {
+            // Whoever gave up waiting does not hear it.
+            let _ = job.done.send(Ok(epoch));
+        }
+    }
+
     /// Takes the transaction back and says what that means for the appends in it.
     fn after_failed_commit(&mut self, error: &rusqlite::Error) -> StoreError {
         if let Err(error) = self.log.roll_back() {
@@ -250,6 +300,14 @@ impl WriterThread {
         self.shared.health.stop(why.clone());
         StoreError::OutcomeUnknown(why)
     }
+}
+
+/// Tells all who wait for a batch why nothing comes of it.
+fn refuse(batch: Batch, error: &StoreError) -> Vec<Answer> {
+    for job in batch.lease_jobs {
+        let _ = job.done.send(Err(error.clone()));
+    }
+    batch.appends.into_iter().map(|job| (job.done, Err(error.clone().into()))).collect()
 }
 
 /// What a row takes beside its data, about.

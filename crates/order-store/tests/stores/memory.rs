@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use order_application::{EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore};
 use order_store::MemoryStore;
 
 use crate::contract::{Fixture, contract_suite};
@@ -13,6 +13,10 @@ impl Fixture for Memory {
     }
 
     fn store(&self) -> Arc<dyn EventStore> {
+        self.0.clone()
+    }
+
+    fn checkpoints(&self) -> Arc<dyn Checkpoints> {
         self.0.clone()
     }
 

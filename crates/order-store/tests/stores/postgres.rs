@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use order_application::{EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore};
 use order_store::{PostgresOptions, PostgresStore};
 use test_servers::PostgresServer;
 use tokio::runtime::Handle;
@@ -29,6 +29,10 @@ impl Fixture for Postgres {
     }
 
     fn store(&self) -> Arc<dyn EventStore> {
+        self.store.clone()
+    }
+
+    fn checkpoints(&self) -> Arc<dyn Checkpoints> {
         self.store.clone()
     }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use order_application::{AppendError, EventStore, PageLimit, Position, RecordedEvent, Subscription, Version};
+use order_application::{
+    AppendError, Checkpoint, Checkpoints, EventStore, PageLimit, Position, RecordedEvent, Subscription,
+    Version,
+};
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
 use tokio::time::{sleep, timeout};
@@ -168,34 +171,81 @@ async fn an_append_that_was_committed_unheard_is_found_again_and_not_repeated() 
     assert_eq!(first.version(&order.id).await, Ok(Version(4)));
 }
 
+fn at(position: u64) -> Checkpoint {
+    Checkpoint { position: Position(position), evidence: Some("evidence".into()) }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_instance_at_a_time_holds_a_lease_and_another_takes_over_when_it_ends() {
     const TERM: Duration = Duration::from_secs(2);
     let url = database();
     let (first, second) = (open(&url).await, open(&url).await);
-    let lease = first.try_lease("relay", "a", TERM).await.unwrap().expect("nobody has it");
-    assert_eq!(lease.epoch(), 1);
-    assert!(second.try_lease("relay", "b", TERM).await.unwrap().is_none());
-    assert!(second.try_lease("another", "b", TERM).await.unwrap().is_some());
-    assert!(lease.renew(TERM).await.unwrap());
+    let lease = first.claim("relay", "a", TERM).await.unwrap().expect("nobody has it");
+    assert_eq!(second.claim("relay", "b", TERM).await, Ok(None));
+    assert!(second.claim("another", "b", TERM).await.unwrap().is_some());
+    assert_eq!(first.claim("relay", "a", TERM).await, Ok(Some(lease)));
+    assert_eq!(first.save("relay", lease, &at(1)).await, Ok(true));
+    assert_eq!(second.load("relay").await, Ok(Some(at(1))));
 
-    // The holder dies: it renews no more.
+    // The holder dies: it claims no more.
     let taking = async {
         loop {
-            match second.try_lease("relay", "b", TERM).await.unwrap() {
+            match second.claim("relay", "b", TERM).await.unwrap() {
                 Some(lease) => break lease,
                 None => sleep(Duration::from_millis(20)).await,
             }
         }
     };
     let taken = timeout(Duration::from_secs(5), taking).await.expect("it is taken over within 5 s");
-    assert_eq!(taken.epoch(), 2);
+    assert!(taken > lease);
     // It was only frozen, and wakes up late.
-    assert!(!lease.renew(TERM).await.unwrap());
-    lease.release().await.unwrap();
-    assert!(taken.renew(TERM).await.unwrap(), "what a late holder gives back is not its own any more");
+    assert_eq!(first.save("relay", lease, &at(2)).await, Ok(false));
+    first.release("relay", "a", lease).await.unwrap();
+    assert_eq!(first.claim("relay", "a", TERM).await, Ok(None), "it gave back what was not its own any more");
+    assert_eq!(second.save("relay", taken, &at(3)).await, Ok(true));
+    assert_eq!(first.load("relay").await, Ok(Some(at(3))));
 
-    taken.release().await.unwrap();
-    let again = first.try_lease("relay", "a", TERM).await.unwrap().expect("it was given back");
-    assert_eq!(again.epoch(), 3);
+    second.release("relay", "b", taken).await.unwrap();
+    let again = first.claim("relay", "a", TERM).await.unwrap().expect("it was given back");
+    assert!(again > taken);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_lease_ran_out_may_save_until_another_has_it_and_gets_a_new_epoch() {
+    let url = database();
+    let store = open(&url).await;
+    // It has run out before the answer is here.
+    let first = store.claim("relay", "a", Duration::ZERO).await.unwrap().expect("nobody has it");
+    assert_eq!(store.save("relay", first, &at(1)).await, Ok(true));
+    let second = store.claim("relay", "a", Duration::from_secs(3600)).await.unwrap().expect("it is free");
+    assert!(second > first, "another might have had it in between");
+    assert_eq!(store.save("relay", first, &at(2)).await, Ok(false));
+}
+
+/// A save waits for a claim that is on its way, and is then refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_save_that_meets_a_claim_on_its_way_waits_for_it() {
+    let url = database();
+    let store = open(&url).await;
+    let epoch = store.claim("relay", "a", Duration::from_secs(3600)).await.unwrap().expect("nobody has it");
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let claim =
+        "BEGIN; UPDATE order_service.checkpoints SET epoch = epoch + 1, holder = 'b' WHERE name = 'relay'";
+    client.batch_execute(claim).await.unwrap();
+    let late = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.save("relay", epoch, &at(1)).await }
+    });
+    // Appends need nothing of what the save waits for.
+    store.append(TestOrder::new("a").place()).await.unwrap();
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                 WHERE NOT l.granted AND a.datname = current_database()";
+    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(!late.is_finished(), "it did not wait");
+        tokio::task::yield_now().await;
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(late.await.unwrap(), Ok(false));
+    assert_eq!(store.load("relay").await, Ok(None));
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use order_application::{EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore};
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
@@ -35,6 +35,10 @@ impl Fixture for Sqlite {
     }
 
     fn store(&self) -> Arc<dyn EventStore> {
+        self.store.clone()
+    }
+
+    fn checkpoints(&self) -> Arc<dyn Checkpoints> {
         self.store.clone()
     }
 

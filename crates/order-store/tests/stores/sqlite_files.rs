@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use order_application::{EventStore, PageLimit, Position, StoreError, Version};
+use order_application::{
+    AppendError, Checkpoint, Checkpoints, EventStore, PageLimit, Position, StoreError, Version,
+};
 use order_store::{OpenError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
@@ -380,4 +383,29 @@ async fn write_ahead_logs_stay_short_while_somebody_reads_all_the_time() {
     // All orders together are about 12 MB in the log and 4 MB in the views, and each page is written many times.
     assert!(bytes("orders.db-wal") < 16 * 1024 * 1024, "{}", bytes("orders.db-wal"));
     assert!(bytes("orders.views.db-wal") < 2 * 1024 * 1024, "{}", bytes("orders.views.db-wal"));
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_saved_however_full_the_overlay_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let full = SqliteLimits { overlay_bytes: 0, ..SMALL_BATCHES };
+    let store = SqliteStore::open(&log_in(&directory), bus(), full).unwrap();
+    let refused = store.append(TestOrder::new("a").place()).await;
+    assert_eq!(refused, Err(AppendError::Store(StoreError::Overloaded)));
+    let epoch = store.claim("relay", "me", Duration::ZERO).await.unwrap().unwrap();
+    let checkpoint = Checkpoint { position: Position(3), evidence: None };
+    assert_eq!(store.save("relay", epoch, &checkpoint).await, Ok(true));
+    assert_eq!(store.load("relay").await, Ok(Some(checkpoint)));
+}
+
+#[tokio::test]
+async fn checkpoints_stay_when_the_views_are_deleted() {
+    let (directory, _) = closed_store().await;
+    let checkpoint = Checkpoint { position: Position(3), evidence: Some("evidence".into()) };
+    let store = open(&directory).unwrap();
+    let epoch = store.claim("relay", "me", Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(store.save("relay", epoch, &checkpoint).await, Ok(true));
+    drop(store);
+    fs::remove_file(views_in(&directory)).unwrap();
+    assert_eq!(open(&directory).unwrap().load("relay").await, Ok(Some(checkpoint)));
 }

@@ -53,10 +53,16 @@ CREATE VIEW order_service.event_log AS
     SELECT position, order_id, version, type, time, data::json AS data, id, correlation_id, causation_id, actor
     FROM order_service.events;
 
--- Work that only one instance does at a time. An epoch is never given twice for a name.
-CREATE TABLE order_service.leases (
+-- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.
+CREATE TABLE order_service.checkpoints (
     name text PRIMARY KEY,
-    holder text NOT NULL,
-    epoch bigint NOT NULL,
-    expires_at timestamptz NOT NULL
+    -- Who has the lease, or had it until it ran out. Null: nobody.
+    holder text,
+    -- Numbers those who have had it. None is ever given twice for a name; 0 is nobody's.
+    epoch bigint NOT NULL DEFAULT 0,
+    expires_at timestamptz NOT NULL DEFAULT '-infinity',
+    -- Everything up to here is done. Null until it is saved for the first time.
+    position bigint,
+    -- What the other side would have to show for it, in words of its adapter.
+    evidence text
 );

@@ -1,14 +1,16 @@
 //! What every store must do. A test file of a store says how to open one, and calls [`contract_suite!`].
 
 mod appends;
+mod checkpoints;
 mod following;
 mod reading;
 
 use std::sync::Arc;
 
-use order_application::{EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore};
 
 pub(crate) use appends::*;
+pub(crate) use checkpoints::*;
 pub(crate) use following::*;
 pub(crate) use reading::*;
 
@@ -18,6 +20,8 @@ pub(crate) trait Fixture: Sized {
     fn open(bus: Arc<dyn EventBus>) -> Self;
     /// The store itself.
     fn store(&self) -> Arc<dyn EventStore>;
+    /// Its checkpoints.
+    fn checkpoints(&self) -> Arc<dyn Checkpoints>;
     /// The same store after its process has ended and begun again.
     fn reopen(self, bus: Arc<dyn EventBus>) -> Self;
 }
@@ -47,6 +51,12 @@ macro_rules! contract_suite {
             ten_thousand_events_in_one_order,
             awkward_ids_and_texts_are_kept_as_they_are,
             everything_is_there_after_a_restart,
+            a_checkpoint_is_loaded_as_it_was_saved,
+            a_holder_keeps_its_epoch_and_every_other_gets_a_higher_one,
+            a_save_is_refused_once_another_has_had_the_lease,
+            a_lease_that_is_given_back_is_free_at_once,
+            checkpoints_and_epochs_are_there_after_a_restart,
+            checkpoints_are_saved_beside_appends,
         );
     };
     ($fixture:ty: $($rule:ident,)*) => {

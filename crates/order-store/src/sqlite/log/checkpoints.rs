@@ -1,0 +1,59 @@
+//! Checkpoints of those who follow the log. What changes them belongs between [`begin`](Log::begin) and
+//! [`commit`](Log::commit).
+
+use order_application::{Checkpoint, Epoch, Position};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Log;
+
+const NEW_EPOCH: &str = "INSERT INTO checkpoints (name, epoch) VALUES (?1, 1) \
+    ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1 RETURNING epoch";
+
+const EPOCH: &str = "SELECT epoch FROM checkpoints WHERE name = ?1";
+
+const SAVE: &str = "UPDATE checkpoints SET position = ?3, evidence = ?4 WHERE name = ?1 AND epoch = ?2";
+
+const LOAD: &str = "SELECT position, evidence FROM checkpoints WHERE name = ?1 AND position IS NOT NULL";
+
+impl Log {
+    /// Gives the next holder of a lease its number.
+    pub(in crate::sqlite) fn new_epoch(&self, name: &str) -> rusqlite::Result<Epoch> {
+        let epoch = |row: &Row<'_>| row.get::<_, i64>(0);
+        let epoch = self.connection.prepare_cached(NEW_EPOCH)?.query_row([name], epoch)?;
+        Ok(Epoch(epoch.cast_unsigned()))
+    }
+
+    /// The number of the lease's last holder.
+    pub(in crate::sqlite) fn epoch(&self, name: &str) -> rusqlite::Result<Option<Epoch>> {
+        let epoch = |row: &Row<'_>| row.get::<_, i64>(0);
+        let epoch = self.connection.prepare_cached(EPOCH)?.query_row([name], epoch).optional()?;
+        Ok(epoch.map(|epoch| Epoch(epoch.cast_unsigned())))
+    }
+
+    /// Saves a checkpoint, if this is still the last epoch.
+    pub(in crate::sqlite) fn save_checkpoint(
+        &self,
+        name: &str,
+        epoch: Epoch,
+        checkpoint: &Checkpoint,
+    ) -> rusqlite::Result<bool> {
+        let saved = self.connection.prepare_cached(SAVE)?.execute(params![
+            name,
+            epoch.0.cast_signed(),
+            checkpoint.position.0.cast_signed(),
+            checkpoint.evidence,
+        ])?;
+        Ok(saved == 1)
+    }
+}
+
+/// A checkpoint as it was committed last.
+pub(in crate::sqlite) fn load(log: &Connection, name: &str) -> rusqlite::Result<Option<Checkpoint>> {
+    log.prepare_cached(LOAD)?.query_row([name], |row| read(row, 0)).optional()
+}
+
+/// The columns `position` and `evidence`, the first of them at an index.
+fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<Checkpoint> {
+    let position = Position(row.get::<_, i64>(index)?.cast_unsigned());
+    Ok(Checkpoint { position, evidence: row.get(index + 1)? })
+}

@@ -1,0 +1,64 @@
+//! Leases on checkpoints, and saving them: in the writer's transactions, so that a save costs appends nothing of its own.
+//!
+//! Only this process has the store, so whoever asks for a lease gets it, and a lease ends with the process at the latest.
+//! Epochs are in the log's file: the next process goes on from there.
+
+use std::collections::HashMap;
+
+use order_application::{Checkpoint, Epoch, StoreError};
+use tokio::sync::oneshot;
+
+use super::super::log::Log;
+
+/// Something to do with a checkpoint, and who waits for it.
+pub(in crate::sqlite) struct LeaseJob {
+    pub(in crate::sqlite) name: Box<str>,
+    pub(in crate::sqlite) request: LeaseRequest,
+    /// Is told the epoch that the lease was given, or that a checkpoint was saved under.
+    pub(in crate::sqlite) done: oneshot::Sender<Result<Option<Epoch>, StoreError>>,
+}
+
+pub(in crate::sqlite) enum LeaseRequest {
+    Claim { holder: Box<str> },
+    Release { holder: Box<str>, epoch: Epoch },
+    Save { epoch: Epoch, checkpoint: Checkpoint },
+}
+
+impl LeaseJob {
+    /// What it adds to the write-ahead log beside a page or two.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.request {
+            LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
+            LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
+        }
+    }
+}
+
+/// Who holds which lease.
+#[derive(Clone, Default)]
+pub(super) struct Leases {
+    holders: HashMap<Box<str>, Box<str>>,
+}
+
+impl Leases {
+    /// Does what is asked for, in the log's open transaction. If that fails, these leases are not those that hold.
+    pub(super) fn carry_out(&mut self, job: &LeaseJob, log: &Log) -> rusqlite::Result<Option<Epoch>> {
+        let LeaseJob { name, request, .. } = job;
+        match request {
+            LeaseRequest::Claim { holder } if self.holders.get(name) == Some(holder) => log.epoch(name),
+            LeaseRequest::Claim { holder } => {
+                self.holders.insert(name.clone(), holder.clone());
+                log.new_epoch(name).map(Some)
+            }
+            LeaseRequest::Release { holder, epoch } => {
+                if self.holders.get(name) == Some(holder) && log.epoch(name)? == Some(*epoch) {
+                    self.holders.remove(name);
+                }
+                Ok(None)
+            }
+            LeaseRequest::Save { epoch, checkpoint } => {
+                Ok(log.save_checkpoint(name, *epoch, checkpoint)?.then_some(*epoch))
+            }
+        }
+    }
+}
