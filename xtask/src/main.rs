@@ -9,13 +9,14 @@ use std::process::{Command, ExitCode};
 use std::{env, iter};
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::prerequisites::{
     FULL_TEST_PREREQUISITES, OPTIONAL, RUST_PREREQUISITES, SERVER_PREREQUISITES, left_out, require,
 };
+use crate::servers::Kind;
 
-/// Gates the tests that need more than Rust and a C compiler.
+/// Gates the tests that need more than Rust and build tools.
 const FULL_TESTS: &str = "order-service/full-tests,order-store/full-tests,test-servers/full-tests";
 
 /// The developer's commands
@@ -30,7 +31,7 @@ struct Arguments {
 enum Task {
     /// Check formatting, lints and documentation, and run every test; says first what is not installed
     Test,
-    /// The same without the tests that need more than Rust and a C compiler
+    /// The same without the tests that need more than Rust and build tools
     Check,
     /// Build the service and the benchmarks for release and measure; `cargo xtask bench --help` lists the options
     #[command(disable_help_flag = true)]
@@ -40,7 +41,11 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Start the servers that the service can work with, say how, and remove them with all their data at Ctrl+C
-    Servers,
+    Servers {
+        /// Which ones; without, one of each kind
+        #[arg(value_enum)]
+        kinds: Vec<Kind>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -48,7 +53,7 @@ fn main() -> ExitCode {
         Task::Test => test(),
         Task::Check => check(),
         Task::Bench { arguments } => bench(&arguments),
-        Task::Servers => require([SERVER_PREREQUISITES]).and_then(|()| servers::serve()),
+        Task::Servers { kinds } => serve(if kinds.is_empty() { Kind::value_variants() } else { &kinds }),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -57,7 +62,8 @@ fn main() -> ExitCode {
 }
 
 fn test() -> Result<ExitCode> {
-    require([RUST_PREREQUISITES, FULL_TEST_PREREQUISITES, SERVER_PREREQUISITES])?;
+    let tests = [RUST_PREREQUISITES, FULL_TEST_PREREQUISITES, SERVER_PREREQUISITES];
+    require(tests.into_iter().chain(Kind::value_variants().iter().map(|kind| kind.prerequisites())))?;
     servers::fetch()?;
     let left_out = left_out(OPTIONAL);
     let tell = || left_out.iter().for_each(|line| eprintln!("{line}"));
@@ -66,6 +72,11 @@ fn test() -> Result<ExitCode> {
     // Once more, where it is seen.
     tell();
     Ok(code)
+}
+
+fn serve(kinds: &[Kind]) -> Result<ExitCode> {
+    require(iter::once(SERVER_PREREQUISITES).chain(kinds.iter().map(|kind| kind.prerequisites())))?;
+    servers::serve(kinds)
 }
 
 fn check() -> Result<ExitCode> {

