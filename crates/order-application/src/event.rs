@@ -58,6 +58,8 @@ pub struct NewEvent {
     pub time: Timestamp,
     /// The domain's part, as JSON text.
     pub data: Box<str>,
+    /// Where it came from.
+    pub context: EventContext,
 }
 
 /// Where a command came from; the same for all its events.

@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use order_domain::OrderId;
 
-use crate::event::{EventContext, NewEvent, Position, RecordedEvent, Version};
+use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::projection::OrderSummary;
 
 /// The log of all orders, the stream of each, and the order view.
@@ -128,7 +128,7 @@ async fn read_all<S: EventStore + ?Sized>(
     }
 }
 
-/// Events that one command adds to one order.
+/// Events that one command adds to one order; or several commands, one after the other.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The stream.
@@ -137,8 +137,6 @@ pub struct Append {
     pub expected_version: Version,
     /// What happened, at least one event.
     pub events: Vec<NewEvent>,
-    /// Where the command came from.
-    pub context: EventContext,
     /// The order's view after the last of the events.
     pub summary: OrderSummary,
 }
@@ -154,7 +152,7 @@ impl Append {
             event_type: event.event_type.clone(),
             time: event.time,
             data: event.data.clone(),
-            context: self.context.clone(),
+            context: event.context.clone(),
         })
     }
 }

@@ -201,8 +201,7 @@ impl Shared {
         let append = Append {
             order_id: order_id.clone(),
             expected_version,
-            events: self.encode(&events, now)?,
-            context: self.context(meta),
+            events: self.encode(&events, now, meta)?,
             summary: next.summary(order_id),
         };
         Ok(Judgement::Append(Decided { append, next }))
@@ -220,14 +219,21 @@ impl Shared {
         CommandError::Store(error)
     }
 
-    fn encode(&self, events: &[OrderEvent], time: Timestamp) -> Result<Vec<NewEvent>, CommandError> {
+    fn encode(
+        &self,
+        events: &[OrderEvent],
+        time: Timestamp,
+        meta: &CommandMeta,
+    ) -> Result<Vec<NewEvent>, CommandError> {
         let max_bytes = self.limits.event_bytes;
+        let context = self.context(meta);
         let encode = |event| {
             let (event_type, data) = codec::encode(event);
             if data.len() > max_bytes {
                 return Err(CommandError::EventTooLarge { bytes: data.len(), max_bytes });
             }
-            Ok(NewEvent { id: self.ids.next(), event_type: Cow::Borrowed(event_type), time, data })
+            let (id, context) = (self.ids.next(), context.clone());
+            Ok(NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context })
         };
         events.iter().map(encode).collect()
     }

@@ -217,11 +217,11 @@ fn placement(n: u64) -> Append {
     let summary = projection::apply(None, &event, time).unwrap().summary(&order_id);
     let (event_type, data) = codec::encode(&event);
     let id = Uuid::from_u128(u128::from(n) + 1);
+    let context = EventContext { correlation_id: "corr".into(), causation_id: None, actor: None };
     Append {
         order_id,
         expected_version: Version::NONE,
-        events: vec![NewEvent { id, event_type: Cow::Borrowed(event_type), time, data }],
-        context: EventContext { correlation_id: "corr".into(), causation_id: None, actor: None },
+        events: vec![NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context }],
         summary,
     }
 }

@@ -1,6 +1,7 @@
 //! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
 
 mod checkpoints;
+mod replica;
 mod segmented;
 
 use std::collections::HashMap;
@@ -15,10 +16,13 @@ use order_domain::OrderId;
 
 use segmented::Segmented;
 
+use crate::replication::takes_no_commands;
+
 /// A store that forgets everything when it is dropped.
 pub struct MemoryStore {
     bus: Arc<dyn EventBus>,
     tables: RwLock<Tables>,
+    is_replica: bool,
 }
 
 #[derive(Default)]
@@ -40,7 +44,24 @@ struct Order {
 impl MemoryStore {
     /// An empty store that announces its commits on `bus`.
     pub fn new(bus: Arc<dyn EventBus>) -> Self {
-        Self { bus, tables: RwLock::default() }
+        Self { bus, tables: RwLock::default(), is_replica: false }
+    }
+
+    /// An empty store that takes no commands, only what
+    /// [`replicate`](order_application::ReplicaStore::replicate) brings.
+    pub fn replica(bus: Arc<dyn EventBus>) -> Self {
+        Self { is_replica: true, ..Self::new(bus) }
+    }
+
+    /// Tells of what is in the log from an index on, and answers with the last position. Under the lock, so that
+    /// announcements keep commit order.
+    fn announce(&self, tables: &Tables, first: usize) -> Position {
+        let last_position = Position(tables.log.len() as u64);
+        if self.bus.has_subscribers() {
+            let events = tables.log.iter_from(first).cloned().collect();
+            self.bus.publish(Committed { last_position, events });
+        }
+        last_position
     }
 
     /// A panic while the tables are held is a bug in an insertion; reading on is still better than stopping.
@@ -56,19 +77,16 @@ impl MemoryStore {
 #[async_trait]
 impl EventStore for MemoryStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        if self.is_replica {
+            return Err(takes_no_commands());
+        }
         let mut tables = self.write();
         let current = tables.version(&append.order_id);
         if current != append.expected_version {
             return Err(AppendError::Conflict { current });
         }
         let first = tables.append(append);
-        let last_position = Position(tables.log.len() as u64);
-        // Announced under the lock, so that announcements keep commit order.
-        if self.bus.has_subscribers() {
-            let events = tables.log.iter_from(first).cloned().collect();
-            self.bus.publish(Committed { last_position, events });
-        }
-        Ok(last_position)
+        Ok(self.announce(&tables, first))
     }
 
     async fn read_stream(
@@ -136,7 +154,7 @@ impl Tables {
                 event_type: event.event_type,
                 time: event.time,
                 data: event.data,
-                context: append.context.clone(),
+                context: event.context,
             });
         }
         let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);

@@ -104,7 +104,7 @@ impl<'a> Columns<'a> {
     }
 
     fn add(&mut self, append: &'a Append, number: i32, scratch: &mut Vec<u8>) {
-        let Append { order_id, expected_version, events, context, summary } = append;
+        let Append { order_id, expected_version, events, summary } = append;
         self.order_ids.push(order_id.as_str());
         self.expected_versions.push(expected_version.0.cast_signed());
         self.event_counts.push(events.len() as i64);
@@ -115,6 +115,7 @@ impl<'a> Columns<'a> {
         self.placed_ats.push(PgTime(summary.placed_at));
         self.updated_ats.push(PgTime(summary.updated_at));
         for (event, offset) in events.iter().zip(0..) {
+            let context = &event.context;
             let version = expected_version.plus(offset + 1);
             let checked = Checked {
                 position: None,

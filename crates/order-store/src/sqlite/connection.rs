@@ -43,6 +43,18 @@ pub enum OpenError {
         /// The store's log.
         path: PathBuf,
     },
+    /// Its log is a copy of another's, and takes no commands.
+    #[error("{} is a replica's; serve it with `order-service replica`", path.display())]
+    Replica {
+        /// The store's log.
+        path: PathBuf,
+    },
+    /// It has a log of its own, and is no place for another's.
+    #[error("{} is an order store with a log of its own, not a replica's; name another file for the replica", path.display())]
+    NotAReplica {
+        /// The store's log.
+        path: PathBuf,
+    },
     /// The directory or a file cannot be read or written.
     #[error("cannot use {}: {source}", path.display())]
     Io {

@@ -12,10 +12,6 @@ use uuid::Uuid;
 use super::connection::{OpenError, Settings, open_checked, read_error};
 use super::row;
 
-/// Marks the file as ours (`PRAGMA application_id`): "ORDL".
-const APPLICATION_ID: i64 = 0x4F52_444C;
-/// Marks it while `copy` has not finished: "ORDC".
-const COPYING_APPLICATION_ID: i64 = 0x4F52_4443;
 /// The schema that this release writes (`PRAGMA user_version`).
 const SCHEMA_VERSION: i64 = 1;
 
@@ -50,6 +46,34 @@ CREATE TABLE checkpoints (
 
 const SCAN: &str = concat!("SELECT ", row::columns!(), " FROM events ORDER BY position");
 
+/// What a log is, which its file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogKind {
+    /// A server's, which takes commands.
+    Store,
+    /// A replica's.
+    Replica,
+    /// The target of a copy that is not finished.
+    Copying,
+}
+
+impl LogKind {
+    const ALL: [Self; 3] = [Self::Store, Self::Replica, Self::Copying];
+
+    /// The file's mark (`PRAGMA application_id`): "ORDL", "ORDR", "ORDC".
+    fn application_id(self) -> i64 {
+        match self {
+            Self::Store => 0x4F52_444C,
+            Self::Replica => 0x4F52_4452,
+            Self::Copying => 0x4F52_4443,
+        }
+    }
+
+    fn of(application_id: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.application_id() == application_id)
+    }
+}
+
 /// The writing end of the log file.
 pub(super) struct Log {
     connection: Connection,
@@ -59,19 +83,14 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the file, creating it if it is not there.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        Self::open_as(path, &[APPLICATION_ID])
-    }
-
-    /// Opens a file that has one of these ids, creating it if it is not there.
-    fn open_as(path: &Path, application_ids: &[i64]) -> Result<Self, OpenError> {
+    /// Opens a file of one of these kinds. If there is none, it makes one of the first.
+    pub(super) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
         let failed = OpenError::sqlite(path);
         let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
-        let check = |connection: &Connection| check_schema(connection, path, application_ids);
+        let check = |connection: &Connection| check_schema(connection, path, kinds);
         let mut connection = open_checked(path, &settings, check)?;
         if is_empty(&connection).map_err(&failed)? {
-            create(&mut connection).map_err(&failed)?;
+            create(&mut connection, kinds[0]).map_err(&failed)?;
         }
         let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
         let identity = Uuid::from_bytes(identity.map_err(failed)?);
@@ -156,7 +175,7 @@ impl Log {
         let mut insert = self.connection.prepare_cached(row::INSERT)?;
         for (mut place, append) in appends {
             for event in &append.events {
-                row::insert(&mut insert, &place, event, &append.context, &mut self.scratch)?;
+                row::insert(&mut insert, &place, event, &mut self.scratch)?;
                 place.position = place.position.plus(1);
                 place.version = place.version.plus(1);
             }
@@ -185,18 +204,20 @@ impl Log {
     }
 }
 
-/// Whether the file is a store that this release can read, or still nothing.
-fn check_schema(connection: &Connection, path: &Path, application_ids: &[i64]) -> Result<(), OpenError> {
+/// Whether the file is one of these kinds that this release can read, or still nothing.
+fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
     let failed = OpenError::sqlite(path);
     if is_empty(connection).map_err(&failed)? {
         return Ok(());
     }
     let pragma =
         |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
-    match pragma("application_id")? {
-        found if application_ids.contains(&found) => {}
-        COPYING_APPLICATION_ID => return Err(OpenError::Copying { path: path.to_owned() }),
-        _ => return Err(OpenError::NotAStore { path: path.to_owned() }),
+    match LogKind::of(pragma("application_id")?) {
+        Some(kind) if kinds.contains(&kind) => {}
+        Some(LogKind::Copying) => return Err(OpenError::Copying { path: path.to_owned() }),
+        Some(LogKind::Replica) => return Err(OpenError::Replica { path: path.to_owned() }),
+        Some(LogKind::Store) => return Err(OpenError::NotAReplica { path: path.to_owned() }),
+        None => return Err(OpenError::NotAStore { path: path.to_owned() }),
     }
     match pragma("user_version")? {
         found if found > SCHEMA_VERSION => {
@@ -214,11 +235,11 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     clippy::disallowed_methods,
     reason = "an identity is made once for a file, and no test asks for a given one"
 )]
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+fn create(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute("INSERT INTO log VALUES (1, ?1)", params![Uuid::new_v4().as_bytes()])?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "application_id", kind.application_id())?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }

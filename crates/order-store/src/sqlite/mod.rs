@@ -21,6 +21,7 @@ mod overlay;
 mod pool;
 mod queue;
 mod readers;
+mod replica;
 mod row;
 mod space;
 mod verify;
@@ -42,8 +43,11 @@ use order_domain::OrderId;
 use catch_up::CaughtUp;
 use connection::DirectoryLock;
 use known_orders::{Filling, KnownOrders};
+use log::{Log, LogKind};
 use overlay::Overlay;
 use readers::Readers;
+
+use crate::replication::takes_no_commands;
 
 pub use connection::OpenError;
 pub(crate) use copy::{SqliteSource, SqliteTarget};
@@ -83,6 +87,7 @@ pub struct SqliteStore {
     view_writer: view_writer::ViewWriter,
     checkpointer: checkpointer::Checkpointer,
     filling: Filling,
+    is_replica: bool,
     /// Held to the end: it keeps other servers off the files.
     _lock: DirectoryLock,
 }
@@ -136,8 +141,30 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, bus: Arc<dyn EventBus>, limits: SqliteLimits) -> Result<Self, OpenError> {
+        Self::open_kind(path, bus, limits, LogKind::Store)
+    }
+
+    /// Opens a replica's store as [`open`](Self::open) does any other. It takes no commands, only what
+    /// [`replicate`](order_application::ReplicaStore::replicate) brings. Its file says that it is a replica's.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_replica(
+        path: &Path,
+        bus: Arc<dyn EventBus>,
+        limits: SqliteLimits,
+    ) -> Result<Self, OpenError> {
+        Self::open_kind(path, bus, limits, LogKind::Replica)
+    }
+
+    fn open_kind(
+        path: &Path,
+        bus: Arc<dyn EventBus>,
+        limits: SqliteLimits,
+        kind: LogKind,
+    ) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(path)?;
-        let log = log::Log::open(path)?;
+        let log = Log::open(path, &[kind])?;
         let CaughtUp { head, views, overlay, readers } = catch_up::open_views(&log, &limits)?;
         let known_orders = KnownOrders::new(views.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);
@@ -160,7 +187,8 @@ impl SqliteStore {
             checkpointer.signal(),
         )?;
         let filling = Filling::start(Arc::clone(&shared))?;
-        Ok(Self { shared, writer, view_writer, checkpointer, filling, _lock: lock })
+        let is_replica = kind == LogKind::Replica;
+        Ok(Self { shared, writer, view_writer, checkpointer, filling, is_replica, _lock: lock })
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.
@@ -196,6 +224,9 @@ fn views_path(log_path: &Path) -> PathBuf {
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        if self.is_replica {
+            return Err(takes_no_commands());
+        }
         self.shared.health.check()?;
         let outcome = self.writer.submit(append)?;
         // The writer answers every append that it took, unless it died half-way.

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use order_application::{Append, AppendError, Position, StoreError};
 use tokio::sync::oneshot;
 
-use super::writer::LeaseJob;
+use super::writer::{LeaseJob, Replication};
 
 /// Most appends of one transaction. More would not make the fsync cheaper, only the first of them wait longer.
 const MAX_BATCH_APPENDS: usize = 512;
@@ -16,6 +16,9 @@ const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Most jobs with checkpoints that wait. Each follower of the log has one, at most two.
 const MAX_LEASE_JOBS: usize = 256;
 
+/// Most calls of a replica that wait: one is prepared while another is written.
+const MAX_REPLICATIONS: usize = 4;
+
 /// An append, and who waits for it.
 pub(super) struct Job {
     pub(super) append: Append,
@@ -23,6 +26,11 @@ pub(super) struct Job {
 }
 
 /// What one transaction is for.
+pub(super) enum Work {
+    Batch(Batch),
+    Replication(Replication),
+}
+
 pub(super) struct Batch {
     pub(super) appends: Vec<Job>,
     pub(super) lease_jobs: Vec<LeaseJob>,
@@ -39,6 +47,7 @@ pub(super) struct Queue {
 struct State {
     jobs: VecDeque<Job>,
     lease_jobs: Vec<LeaseJob>,
+    replications: VecDeque<Replication>,
     bytes: usize,
     writer_waits: bool,
     closed: bool,
@@ -87,6 +96,26 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds events of another log, a transaction of their own.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue is full.
+    pub(super) fn push_replication(&self, replication: Replication) -> Result<(), StoreError> {
+        let bytes = replication.appends.iter().map(bytes).sum::<usize>();
+        let mut state = self.state();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        let full = state.replications.len() >= MAX_REPLICATIONS || state.bytes + bytes > self.max_bytes;
+        if full && !state.replications.is_empty() {
+            return Err(StoreError::Overloaded);
+        }
+        state.replications.push_back(replication);
+        state.bytes += bytes;
+        self.wake_writer(state);
+        Ok(())
+    }
+
     fn wake_writer(&self, mut state: MutexGuard<'_, State>) {
         let wake = std::mem::take(&mut state.writer_waits);
         drop(state);
@@ -95,10 +124,15 @@ impl Queue {
         }
     }
 
-    /// Waits for something to do and takes the next batch; `None` when the queue is closed and empty.
-    pub(super) fn take_batch(&self) -> Option<Batch> {
+    /// Waits for something to do and takes as much of it as one transaction is for; `None` when the queue is closed and
+    /// empty.
+    pub(super) fn take(&self) -> Option<Work> {
         let mut state = self.state();
         while state.jobs.is_empty() && state.lease_jobs.is_empty() {
+            if let Some(replication) = state.replications.pop_front() {
+                state.bytes -= replication.appends.iter().map(bytes).sum::<usize>();
+                return Some(Work::Replication(replication));
+            }
             if state.closed {
                 return None;
             }
@@ -117,7 +151,7 @@ impl Queue {
                 break;
             }
         }
-        Some(Batch { appends, lease_jobs })
+        Some(Work::Batch(Batch { appends, lease_jobs }))
     }
 
     /// Takes no more appends; those that are queued are still written.

@@ -1,6 +1,6 @@
 //! One event as a row of the log, and the checksum that guards it.
 
-use order_application::{EventContext, NewEvent, Position, RecordedEvent, StoreError, Version};
+use order_application::{NewEvent, Position, RecordedEvent, StoreError, Version};
 use order_domain::{OrderId, Timestamp};
 use rusqlite::{CachedStatement, Row, params};
 
@@ -32,9 +32,9 @@ pub(super) fn insert(
     statement: &mut CachedStatement<'_>,
     place: &Place<'_>,
     event: &NewEvent,
-    context: &EventContext,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
+    let context = &event.context;
     let checksum = Checked {
         position: Some(place.position),
         version: place.version,

@@ -8,7 +8,7 @@ use twox_hash::XxHash3_64;
 
 use super::catch_up::{self, CaughtUp};
 use super::connection::{DirectoryLock, OpenError};
-use super::log::Log;
+use super::log::{Log, LogKind};
 use super::row;
 use super::views::Views;
 use super::{SqliteLimits, SqliteStore, views_path};
@@ -24,7 +24,7 @@ impl SqliteStore {
             return Err(OpenError::missing(path));
         }
         let _lock = DirectoryLock::take(path)?;
-        check(&Log::open(path)?, progress)
+        check(&Log::open(path, &[LogKind::Store, LogKind::Replica])?, progress)
     }
 }
 

@@ -2,30 +2,32 @@
 //! one fsync.
 
 mod leases;
+mod placement;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
+mod replication;
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use order_application::{Append, AppendError, Committed, Epoch, EventBus, Position, StoreError, Version};
-use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use super::checkpointer::CheckpointSignal;
 use super::connection::OpenError;
 use super::log::Log;
-use super::overlay::{Appended, OrderHead};
-use super::queue::{Batch, Job, Queue};
+use super::overlay::Appended;
+use super::queue::{Batch, Job, Queue, Work};
 use super::row::Place;
 use super::space::{index_cannot_grow, is_exhausted};
 use super::view_writer::FlushSignal;
 
 use leases::Leases;
 pub(super) use leases::{LeaseJob, LeaseRequest};
+use placement::{Accepted, Placement};
+pub(super) use replication::Replication;
 
 /// The writer's thread, and the way to it.
 pub(super) struct Writer {
@@ -86,6 +88,17 @@ impl Writer {
         self.queue.push_lease_job(job)
     }
 
+    /// Hands events of another log to the writer.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
+    pub(super) fn submit_replication(&self, replication: Replication) -> Result<(), StoreError> {
+        if self.shared.overlay.active_bytes() >= self.shared.limits.overlay_bytes {
+            return Err(StoreError::Overloaded);
+        }
+        self.queue.push_replication(replication)
+    }
+
     /// Writes what is queued, and ends.
     pub(super) fn finish(&self) {
         self.queue.close();
@@ -110,15 +123,10 @@ struct WriterThread {
     leases: Leases,
 }
 
-/// An append of the batch that passed its version check, and where it goes.
-struct Accepted {
-    job: Job,
-    key: u64,
-    first_position: Position,
-}
-
+/// Who waits for an append.
+type Waiting = oneshot::Sender<Result<Position, AppendError>>;
 /// Who waits for an append, and what became of it.
-type Answer = (oneshot::Sender<Result<Position, AppendError>>, Result<Position, AppendError>);
+type Answer = (Waiting, Result<Position, AppendError>);
 
 /// Hands out the answers of a batch on the runtime's own threads: to wake sixty tasks from outside costs the writer sixty
 /// wake-ups, to wake this one costs one.
@@ -133,13 +141,18 @@ async fn hand_out(mut batches: mpsc::UnboundedReceiver<Vec<Answer>>) {
 
 impl WriterThread {
     fn run(mut self) {
-        while let Some(batch) = self.queue.take_batch() {
-            let answers = match self.shared.health.check() {
-                Ok(()) => self.settle(batch),
-                Err(error) => refuse(batch, &error),
-            };
-            // It fails when the runtime has gone, and all who waited with it.
-            let _ = self.answers.send(answers);
+        while let Some(work) = self.queue.take() {
+            match work {
+                Work::Batch(batch) => {
+                    let answers = match self.shared.health.check() {
+                        Ok(()) => self.settle(batch),
+                        Err(error) => refuse(batch, &error),
+                    };
+                    // It fails when the runtime has gone, and all who waited with it.
+                    let _ = self.answers.send(answers);
+                }
+                Work::Replication(replication) => self.replicate(replication),
+            }
             if self.checkpoint.must_finish()
                 && let Err(error) = self.log.finish_checkpoint()
                 && !is_exhausted(&error, self.log.path())
@@ -159,7 +172,7 @@ impl WriterThread {
         let accepted = self.plant_ack_before_commit(accepted);
         match self.write(&accepted, &lease_jobs) {
             Ok(epochs) => {
-                self.show(accepted, &mut answers);
+                self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
                 self.answer_lease_jobs(lease_jobs, epochs);
             }
             Err(error) => {
@@ -171,13 +184,13 @@ impl WriterThread {
                 for (_, outcome) in &mut answers {
                     *outcome = Err(error.clone().into());
                 }
-                answers.extend(accepted.into_iter().map(|a| (a.job.done, Err(error.clone().into()))));
+                answers.extend(accepted.into_iter().map(|a| (a.waiting, Err(error.clone().into()))));
             }
         }
         answers
     }
 
-    fn check_versions(&self, batch: Vec<Job>) -> (Vec<Accepted>, Vec<Answer>) {
+    fn check_versions(&self, batch: Vec<Job>) -> (Vec<Accepted<Waiting>>, Vec<Answer>) {
         let order_ids = batch.iter().map(|job| &job.append.order_id);
         let Shared { overlay, known_orders, readers, .. } = &*self.shared;
         let heads = match readers.order_heads(overlay, known_orders, order_ids) {
@@ -187,24 +200,14 @@ impl WriterThread {
                 return (Vec::new(), refused.collect());
             }
         };
-        let mut accepted: Vec<Accepted> = Vec::with_capacity(batch.len());
+        let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
-        // Orders that this very batch changes.
-        let mut changed = HashMap::<OrderId, OrderHead>::with_capacity(batch.len());
-        let mut next = self.head.plus(1);
-        for (job, head) in batch.into_iter().zip(heads) {
-            let append = &job.append;
-            let head = changed.get(&append.order_id).copied().or(head);
-            let current = head.map_or(Version::NONE, |head| head.version);
-            if current != append.expected_version {
-                refused.push((job.done, Err(AppendError::Conflict { current })));
-                continue;
+        let mut placement = Placement::new(self.head, batch.len());
+        for (Job { append, done }, head) in batch.into_iter().zip(heads) {
+            match placement.place(append, head, done) {
+                Ok(placed) => accepted.push(placed),
+                Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
             }
-            let key = head.map_or(next.0, |head| head.key);
-            let events = append.events.len() as u64;
-            changed.insert(append.order_id.clone(), OrderHead { key, version: current.plus(events) });
-            accepted.push(Accepted { key, first_position: next, job });
-            next = next.plus(events);
         }
         (accepted, refused)
     }
@@ -212,14 +215,11 @@ impl WriterThread {
     /// Answers with what each of the jobs is to be told.
     fn write(
         &mut self,
-        accepted: &[Accepted],
+        accepted: &[Accepted<Waiting>],
         lease_jobs: &[LeaseJob],
     ) -> rusqlite::Result<Vec<Option<Epoch>>> {
         self.log.begin()?;
-        self.log.insert(accepted.iter().map(|Accepted { job, first_position, .. }| {
-            let Append { order_id, expected_version, .. } = &job.append;
-            (Place { position: *first_position, version: expected_version.plus(1), order_id }, &job.append)
-        }))?;
+        self.log.insert(accepted.iter().map(place))?;
         if lease_jobs.is_empty() {
             self.log.commit()?;
             return Ok(Vec::new());
@@ -233,7 +233,7 @@ impl WriterThread {
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
-    fn show(&mut self, accepted: Vec<Accepted>, answers: &mut Vec<Answer>) {
+    fn show<W>(&mut self, accepted: Vec<Accepted<W>>, mut answer: impl FnMut(W, Position)) {
         if accepted.is_empty() {
             return;
         }
@@ -241,7 +241,7 @@ impl WriterThread {
         let mut committed = Vec::new();
         let mut changes = Vec::with_capacity(accepted.len());
         let announce = self.bus.has_subscribers();
-        for Accepted { job: Job { append, done }, key, first_position } in accepted {
+        for Accepted { append, key, first_position, waiting } in accepted {
             let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
             self.head = last_position;
             bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
@@ -259,7 +259,7 @@ impl WriterThread {
                 last_event_id,
                 summary: append.summary,
             });
-            answers.push((done, Ok(last_position)));
+            answer(waiting, last_position);
         }
         self.shared.overlay.add(changes);
         self.shared.head.store(self.head.0, Ordering::Release);
@@ -300,6 +300,12 @@ impl WriterThread {
         self.shared.health.stop(why.clone());
         StoreError::OutcomeUnknown(why)
     }
+}
+
+fn place<W>(accepted: &Accepted<W>) -> (Place<'_>, &Append) {
+    let Accepted { append, first_position, .. } = accepted;
+    let version = append.expected_version.plus(1);
+    (Place { position: *first_position, version, order_id: &append.order_id }, append)
 }
 
 /// Tells all who wait for a batch why nothing comes of it.

@@ -95,9 +95,11 @@ struct Content {
 }
 
 fn awkward(mut append: Append, n: usize) -> Append {
-    append.context.correlation_id = format!("corr \u{1F4E6} \"{n}\"\n").into();
-    append.context.causation_id = n.is_multiple_of(3).then(|| "".into());
-    append.context.actor = (n % 3 == 1).then(|| "\\N".into());
+    for event in &mut append.events {
+        event.context.correlation_id = format!("corr \u{1F4E6} \"{n}\"\n").into();
+        event.context.causation_id = n.is_multiple_of(3).then(|| "".into());
+        event.context.actor = (n % 3 == 1).then(|| "\\N".into());
+    }
     append
 }
 

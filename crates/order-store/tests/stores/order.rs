@@ -76,13 +76,13 @@ impl TestOrder {
             events.iter().fold(self.state.take(), |state, event| projection::apply(state, event, time));
         let encode = |event: &OrderEvent| {
             let (event_type, data) = codec::encode(event);
-            NewEvent { id: Uuid::now_v7(), event_type: Cow::Borrowed(event_type), time, data }
+            let context = EventContext { correlation_id: "corr-1".into(), causation_id: None, actor: None };
+            NewEvent { id: Uuid::now_v7(), event_type: Cow::Borrowed(event_type), time, data, context }
         };
         Append {
             order_id: self.id.clone(),
             expected_version,
             events: events.iter().map(encode).collect(),
-            context: EventContext { correlation_id: "corr-1".into(), causation_id: None, actor: None },
             summary: self.summary(),
         }
     }

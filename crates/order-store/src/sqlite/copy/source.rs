@@ -12,7 +12,7 @@ use super::end;
 use crate::copy::{LogEnd, SideError, Source};
 use crate::sqlite::catch_up::{self, CaughtUp};
 use crate::sqlite::connection::{DirectoryLock, OpenError};
-use crate::sqlite::log::Log;
+use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::overlay::Overlay;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::{SqliteLimits, blocking};
@@ -38,7 +38,7 @@ impl SqliteSource {
             return Err(OpenError::missing(path));
         }
         let lock = DirectoryLock::take(path)?;
-        let log = Log::open(path)?;
+        let log = Log::open(path, &[LogKind::Store])?;
         let end = end(&log)?;
         let CaughtUp { readers, overlay, .. } = catch_up::open_views(&log, &SqliteLimits::default())?;
         let views = Arc::new(Views { readers, overlay });

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::end;
 use crate::copy::{CopyError, LogEnd, SideError, Source, Target, TargetState};
 use crate::sqlite::connection::{DirectoryLock, OpenError};
-use crate::sqlite::log::Log;
+use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
 use crate::verify::VerifyReport;
 
@@ -28,7 +28,7 @@ impl SqliteTarget {
     /// Opens the store, creating it if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(path)?;
-        Ok(Self { log: Log::open_target(path)?, chunks: 0, _lock: lock })
+        Ok(Self { log: Log::open(path, &[LogKind::Store, LogKind::Copying])?, chunks: 0, _lock: lock })
     }
 }
 

@@ -13,6 +13,10 @@ const EPOCH: &str = "SELECT epoch FROM checkpoints WHERE name = ?1";
 
 const SAVE: &str = "UPDATE checkpoints SET position = ?3, evidence = ?4 WHERE name = ?1 AND epoch = ?2";
 
+/// Whoever brings events needs no lease: nobody else does.
+const PUT: &str = "INSERT INTO checkpoints (name, epoch, position, evidence) VALUES (?1, 0, ?2, ?3) \
+    ON CONFLICT (name) DO UPDATE SET position = excluded.position, evidence = excluded.evidence";
+
 const LOAD: &str = "SELECT position, evidence FROM checkpoints WHERE name = ?1 AND position IS NOT NULL";
 
 impl Log {
@@ -44,6 +48,17 @@ impl Log {
             checkpoint.evidence,
         ])?;
         Ok(saved == 1)
+    }
+
+    /// Saves a checkpoint, whoever has the lease.
+    pub(in crate::sqlite) fn put_checkpoint(
+        &self,
+        name: &str,
+        checkpoint: &Checkpoint,
+    ) -> rusqlite::Result<()> {
+        let position = checkpoint.position.0.cast_signed();
+        self.connection.prepare_cached(PUT)?.execute(params![name, position, checkpoint.evidence])?;
+        Ok(())
     }
 }
 

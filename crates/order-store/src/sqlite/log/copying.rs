@@ -1,14 +1,12 @@
 //! The log as the target of a copy.
 
-use std::path::Path;
-
 use order_application::{NewEvent, Position, RecordedEvent};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
 use super::super::connection::OpenError;
 use super::super::row;
-use super::{APPLICATION_ID, COPYING_APPLICATION_ID, Log};
+use super::{Log, LogKind};
 
 /// Only targets have it.
 const CREATE_COPY: &str = "
@@ -19,11 +17,6 @@ CREATE TABLE copy (
 ";
 
 impl Log {
-    /// Like [`open`](Log::open), but a copy that is not finished may be opened, too.
-    pub(in crate::sqlite) fn open_target(path: &Path) -> Result<Self, OpenError> {
-        Self::open_as(path, &[APPLICATION_ID, COPYING_APPLICATION_ID])
-    }
-
     /// Whether it is an unfinished copy, and of which log it is a copy at all.
     pub(in crate::sqlite) fn copy_state(&self) -> Result<(bool, Option<Uuid>), OpenError> {
         let state = || {
@@ -35,7 +28,7 @@ impl Log {
             } else {
                 None
             };
-            Ok((id == COPYING_APPLICATION_ID, source))
+            Ok((LogKind::of(id) == Some(LogKind::Copying), source))
         };
         state().map_err(OpenError::sqlite(&self.path))
     }
@@ -47,7 +40,7 @@ impl Log {
             transaction.execute_batch("DROP TABLE IF EXISTS copy;")?;
             transaction.execute_batch(CREATE_COPY)?;
             transaction.execute("INSERT INTO copy VALUES (1, ?1)", params![source.as_bytes()])?;
-            transaction.pragma_update(None, "application_id", COPYING_APPLICATION_ID)?;
+            transaction.pragma_update(None, "application_id", LogKind::Copying.application_id())?;
             transaction.commit()
         };
         begin().map_err(OpenError::sqlite(&self.path))
@@ -63,13 +56,8 @@ impl Log {
                 let RecordedEvent { position, order_id, version, id, event_type, time, data, context } =
                     event;
                 let place = row::Place { position, version, order_id: &order_id };
-                row::insert(
-                    &mut insert,
-                    &place,
-                    &NewEvent { id, event_type, time, data },
-                    &context,
-                    scratch,
-                )?;
+                let event = NewEvent { id, event_type, time, data, context };
+                row::insert(&mut insert, &place, &event, scratch)?;
             }
             drop(insert);
             transaction.commit()
@@ -86,7 +74,7 @@ impl Log {
     /// Lets servers open the log.
     pub(in crate::sqlite) fn finish_copy(&self) -> Result<(), OpenError> {
         let finish = || {
-            self.connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
             self.finish_checkpoint()
         };
         finish().map_err(OpenError::sqlite(&self.path))

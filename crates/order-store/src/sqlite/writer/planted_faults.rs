@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use order_application::Position;
 use tokio::sync::oneshot;
 
-use super::{Accepted, WriterThread};
+use super::placement::Accepted;
+use super::{Waiting, WriterThread};
 
 /// Names the fault to plant.
 const VARIABLE: &str = "ORDER_SERVICE_PLANTED_FAULT";
@@ -16,12 +17,15 @@ static ACK_BEFORE_COMMIT: LazyLock<bool> =
 
 impl WriterThread {
     /// Says that appends are durable before anything is written.
-    pub(super) fn plant_ack_before_commit(&self, mut accepted: Vec<Accepted>) -> Vec<Accepted> {
+    pub(super) fn plant_ack_before_commit(
+        &self,
+        mut accepted: Vec<Accepted<Waiting>>,
+    ) -> Vec<Accepted<Waiting>> {
         if *ACK_BEFORE_COMMIT {
-            let acknowledge = |Accepted { job, first_position, .. }: &mut Accepted| {
+            let acknowledge = |Accepted { append, first_position, waiting, .. }: &mut Accepted<Waiting>| {
                 let (nobody, _) = oneshot::channel();
-                let last_position = Position(first_position.0 + job.append.events.len() as u64 - 1);
-                (std::mem::replace(&mut job.done, nobody), Ok(last_position))
+                let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
+                (std::mem::replace(waiting, nobody), Ok(last_position))
             };
             let _ = self.answers.send(accepted.iter_mut().map(acknowledge).collect());
         }
