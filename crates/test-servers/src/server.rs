@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -12,6 +13,9 @@ use crate::wait::wait_until;
 
 /// The server's store, within its directory.
 pub(crate) const STORE: &str = "store";
+
+/// As service managers do, which wait longer.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a server says, somewhere in its log, if somebody else took its port.
 const PORT_IS_TAKEN: &str = "address already in use";
@@ -40,13 +44,14 @@ pub(crate) struct Conduct<K> {
 }
 
 impl<K> Server<K> {
-    /// Asks it to end, and waits until it has (SIGTERM).
+    /// Asks it to end, and waits until it has (SIGTERM). After 10 s it is killed: a Kafka server that has lost its
+    /// quorum, as the last ones of a cluster do, would wait for minutes to be released.
     ///
     /// # Errors
     ///
     /// When it does not run.
     pub fn stop(&mut self) -> Result<()> {
-        self.supervised.end(Signal::TERM)
+        self.supervised.end_within(STOP_LIMIT, Signal::TERM)
     }
 
     /// SIGKILL: nothing is told to clients, nothing is put in order.

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::process::{is_alive, kill, send, stop_family};
 use crate::user::{ServerUser, settle};
+use crate::wait::holds_within;
 
 /// `sh`, because it is everywhere: a program of our own would have to be built and found.
 const SUPERVISOR: &str = include_str!("supervise.sh");
@@ -109,6 +111,14 @@ impl Supervised {
         self.thaw()?;
         send(self.running()?, signal)?;
         self.reap()
+    }
+
+    /// The same, but after some time it is ended without a word.
+    pub(crate) fn end_within(&mut self, limit: Duration, signal: Signal) -> Result<()> {
+        self.thaw()?;
+        let server = self.running()?;
+        send(server, signal)?;
+        if holds_within(limit, || Ok(!is_alive(server)))? { self.reap() } else { self.kill() }
     }
 
     /// Ends all the server's processes without a word.

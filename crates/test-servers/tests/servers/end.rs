@@ -34,6 +34,16 @@ fn servers_end_even_frozen() {
 }
 
 #[test]
+fn buses_end_when_their_process_is_killed() {
+    assert_servers_end(&["buses"], Signal::KILL);
+}
+
+#[test]
+fn buses_end_even_frozen() {
+    assert_servers_end(&["buses", "frozen"], Signal::ABORT);
+}
+
+#[test]
 fn a_server_that_was_being_prepared_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     // The server's user passes through.
@@ -66,7 +76,7 @@ fn assert_servers_end(arguments: &[&str], signal: Signal) {
         Command::new(env!("CARGO_BIN_EXE_hold")).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let servers = two_servers(&mut holder);
     for (process, directory) in &servers {
-        assert!(is_there(*process) && directory.join("data/PG_VERSION").exists());
+        assert!(is_there(*process) && directory.join("log").exists());
     }
     kill_process(Pid::from_child(&holder), signal).unwrap();
     holder.wait().unwrap();
