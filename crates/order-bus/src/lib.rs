@@ -1,5 +1,9 @@
 //! Event buses. The in-process one is always there; brokers come beside it, not in its place.
 
 mod in_process;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 
 pub use in_process::InProcessBus;
+#[cfg(feature = "kafka")]
+pub use kafka::{KafkaBroker, KafkaLog, KafkaOptions};

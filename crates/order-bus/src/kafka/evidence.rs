@@ -1,0 +1,125 @@
+//! What a topic would have to show for a checkpoint.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How far the older mark stays behind the last, in messages: between so many and twice as many.
+const MARKS_APART: i64 = 100_000;
+
+/// What has been acknowledged, by partition. Partitions without anything are not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Evidence {
+    pub(super) partitions: BTreeMap<i32, Marks>,
+}
+
+/// A message by its place and its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) offset: i64,
+    pub(super) id: Uuid,
+}
+
+/// What has been acknowledged of one partition.
+///
+/// Kafka's clients do not tell whether a topic is still the one that it was. So if something at the end is gone, it takes
+/// an older message that is still in its place to know that the rest is, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Marks {
+    /// The last message.
+    pub(super) last: Mark,
+    /// One long before it; the first one, as long as there are few.
+    pub(super) older: Mark,
+    /// Will be the older one.
+    #[serde(skip)]
+    next: Option<Mark>,
+}
+
+impl Marks {
+    fn first(mark: Mark) -> Self {
+        Self { last: mark, older: mark, next: None }
+    }
+
+    /// `false` when the message is not behind the last one: then the partition is not what it was.
+    fn advance(&mut self, mark: Mark) -> bool {
+        if mark.offset <= self.last.offset {
+            return false;
+        }
+        self.last = mark;
+        let newest = self.next.unwrap_or(self.older);
+        if mark.offset - newest.offset >= MARKS_APART {
+            self.older = newest;
+            self.next = Some(mark);
+        }
+        true
+    }
+}
+
+impl Evidence {
+    /// Notes an acknowledgement. `false` when it contradicts an earlier one.
+    pub(super) fn acknowledge(&mut self, partition: i32, mark: Mark) -> bool {
+        match self.partitions.get_mut(&partition) {
+            Some(marks) => marks.advance(mark),
+            None => {
+                self.partitions.insert(partition, Marks::first(mark));
+                true
+            }
+        }
+    }
+
+    /// As it is kept in a checkpoint.
+    pub(super) fn write(&self) -> Box<str> {
+        #[expect(
+            clippy::expect_used,
+            reason = "numbers, ids and a map with numbers for keys: all of it is JSON"
+        )]
+        serde_json::to_string(self).expect("evidence is JSON").into()
+    }
+
+    /// `None` for what this adapter has not written.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(offset: i64) -> Mark {
+        Mark { offset, id: Uuid::from_u128(offset.unsigned_abs().into()) }
+    }
+
+    #[test]
+    fn evidence_is_read_as_it_was_written() {
+        let mut evidence = Evidence::default();
+        assert!(evidence.acknowledge(3, mark(7)) && evidence.acknowledge(3, mark(9)));
+        assert!(evidence.acknowledge(0, mark(0)));
+        let text = evidence.write();
+        assert_eq!(Evidence::read(&text), Some(evidence), "{text}");
+        assert_eq!(Evidence::read("{}"), None);
+        assert_eq!(Evidence::read(r#"{"stream":"ORDERS"}"#), None);
+    }
+
+    #[test]
+    fn an_offset_that_comes_again_is_told() {
+        let mut evidence = Evidence::default();
+        assert!(evidence.acknowledge(0, mark(5)));
+        assert!(evidence.acknowledge(1, mark(0)), "each partition has its own");
+        assert!(!evidence.acknowledge(0, mark(5)));
+        assert!(!evidence.acknowledge(0, mark(0)));
+        assert_eq!(evidence.partitions[&0].last, mark(5));
+    }
+
+    #[test]
+    fn the_older_mark_follows_at_a_distance() {
+        let mut marks = Marks::first(mark(10));
+        for offset in 11..1_000_000 {
+            assert!(marks.advance(mark(offset)));
+            let behind = offset - marks.older.offset;
+            assert!(behind < 2 * MARKS_APART);
+            assert!(behind >= MARKS_APART || marks.older == mark(10));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which error of Kafka means what.
+
+use order_application::BrokerError;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// Somebody has to do something about these.
+const MISCONFIGURED: &[Code] = &[
+    Code::Authentication,
+    Code::SaslAuthenticationFailed,
+    Code::UnsupportedSASLMechanism,
+    Code::IllegalSASLState,
+    Code::SecurityDisabled,
+    Code::SSL,
+    Code::TopicAuthorizationFailed,
+    Code::ClusterAuthorizationFailed,
+    Code::GroupAuthorizationFailed,
+    Code::TransactionalIdAuthorizationFailed,
+    Code::InvalidTopic,
+    Code::InvalidPartitions,
+    Code::InvalidReplicationFactor,
+    Code::InvalidReplicaAssignment,
+    Code::InvalidConfig,
+    Code::InvalidRequiredAcks,
+    Code::PolicyViolation,
+    Code::UnsupportedVersion,
+    Code::UnsupportedFeature,
+    Code::UnsupportedForMessageFormat,
+    Code::UnsupportedCompressionType,
+];
+
+/// What is there is not what should be.
+const OUT_OF_STEP: &[Code] = &[
+    Code::UnknownTopic,
+    Code::UnknownTopicOrPartition,
+    Code::UnknownTopicId,
+    Code::UnknownPartition,
+    Code::OffsetOutOfRange,
+    Code::AutoOffsetReset,
+    Code::LogTruncation,
+    Code::OutOfOrderSequenceNumber,
+    Code::DuplicateSequenceNumber,
+    Code::UnknownProducerId,
+    Code::InvalidProducerEpoch,
+    Code::InvalidProducerIdMapping,
+    Code::ProducerFenced,
+    Code::Fenced,
+    Code::Inconsistent,
+    Code::GaplessGuarantee,
+    Code::Fatal,
+];
+
+/// A broker does not take a message as it is.
+const REFUSED: &[Code] = &[
+    Code::MessageSizeTooLarge,
+    Code::MessageBatchTooLarge,
+    Code::InvalidMessageSize,
+    Code::InvalidRecord,
+    Code::InvalidTimestamp,
+];
+
+/// Failures that follow from another one, which says more.
+const CONSEQUENCES: &[Code] = &[
+    Code::Fatal,
+    Code::GaplessGuarantee,
+    Code::PurgeQueue,
+    Code::PurgeInflight,
+    Code::InvalidDifferentRecord,
+    Code::OutOfOrderSequenceNumber,
+];
+
+/// There is no such topic.
+pub(super) const NO_TOPIC: &[Code] =
+    &[Code::UnknownTopic, Code::UnknownTopicOrPartition, Code::UnknownPartition];
+
+pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
+    error.rdkafka_error_code()
+}
+
+pub(super) fn misconfigured(code: Option<Code>) -> bool {
+    code.is_some_and(|code| MISCONFIGURED.contains(&code))
+}
+
+pub(super) fn refused(code: Code) -> bool {
+    REFUSED.contains(&code)
+}
+
+pub(super) fn consequence(code: Code) -> bool {
+    CONSEQUENCES.contains(&code)
+}
+
+/// What `reason` tells of, whatever it happened to.
+pub(super) fn failed(code: Option<Code>, reason: &str) -> BrokerError {
+    let reason = one_line(reason);
+    match code {
+        Some(code) if MISCONFIGURED.contains(&code) => BrokerError::Misconfigured(reason),
+        Some(code) if OUT_OF_STEP.contains(&code) => BrokerError::OutOfStep(reason),
+        _ => BrokerError::Unavailable(reason),
+    }
+}
+
+/// The same for an error that comes without a reason of its own.
+pub(super) fn failure(error: &KafkaError, doing: &str) -> BrokerError {
+    let code = code_of(error);
+    let what = code.map_or_else(|| error.to_string(), |code| code.to_string());
+    failed(code, &format!("{doing}: {what}"))
+}
+
+fn one_line(text: &str) -> String {
+    text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Why a message is not taken, and what to do.
+pub(super) fn refusal(code: Code, topic: &str) -> String {
+    if code == Code::InvalidRecord || code == Code::InvalidTimestamp {
+        return format!("{code}; see how the topic {topic} is set up");
+    }
+    format!(
+        "it is larger than the topic {topic} takes: raise the topic's max.message.bytes, or the broker's message.max.bytes"
+    )
+}

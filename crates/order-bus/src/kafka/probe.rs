@@ -1,0 +1,170 @@
+//! Looking at a topic: what there is, and whether it is what it was.
+
+use std::time::{Duration, Instant};
+
+use order_application::BrokerError;
+use rdkafka::client::Client;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaErrorCode as Code;
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+
+use super::client::{Observer, PATIENCE, consumer_settings, not_created};
+use super::failure::{NO_TOPIC, failed, failure};
+use super::options::KafkaOptions;
+
+/// The first wait for an answer; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// A consumer that looks here and there.
+pub(super) struct Probe {
+    consumer: BaseConsumer<Observer>,
+    observer: Observer,
+    topic: String,
+}
+
+/// What the brokers say of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topic {
+    Missing,
+    /// Some partition has no leader.
+    Incomplete,
+    Ready {
+        partitions: i32,
+    },
+}
+
+/// The offsets that a partition has: from `low` on, up to before `high`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watermarks {
+    pub(super) low: i64,
+    pub(super) high: i64,
+}
+
+impl Watermarks {
+    pub(super) fn contain(self, offset: i64) -> bool {
+        (self.low..self.high).contains(&offset)
+    }
+}
+
+impl Probe {
+    pub(super) fn new(options: &KafkaOptions) -> Result<Self, BrokerError> {
+        let observer = Observer::default();
+        let mut config = consumer_settings(options);
+        // It reads a few messages, and not what comes after them.
+        config
+            .set("enable.partition.eof", "true")
+            .set("queued.min.messages", "1")
+            .set("fetch.message.max.bytes", "65536")
+            .set("fetch.wait.max.ms", "50");
+        let consumer = BaseConsumer::from_config_and_context(&config, observer.clone())
+            .map_err(|error| not_created(&error))?;
+        Ok(Self { consumer, observer, topic: options.topic.clone() })
+    }
+
+    /// What there is; as soon as anybody answers.
+    pub(super) fn topic(&self) -> Result<Topic, BrokerError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let asked = self.consumer.fetch_metadata(Some(&self.topic), wait);
+            // What librdkafka has to complain about comes this way.
+            while self.consumer.poll(Duration::ZERO).is_some() {}
+            let error = match asked {
+                Ok(metadata) => return read_topic(&metadata),
+                Err(error) => error,
+            };
+            tracing::debug!(target: "kafka", %error, "no metadata yet");
+            if let Some(verdict) = self.observer.verdict() {
+                return Err(verdict);
+            }
+            if Instant::now() >= deadline {
+                return Err(self.observer.last_words());
+            }
+            wait = (wait * 2).min(deadline.saturating_duration_since(Instant::now())).max(FIRST_WAIT);
+        }
+    }
+
+    /// Lets time pass, but not for nothing: something may have come in.
+    pub(super) fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            drop(self.consumer.poll(left.max(Duration::from_millis(1))));
+        }
+    }
+
+    pub(super) fn watermarks(&self, partition: i32) -> Result<Watermarks, BrokerError> {
+        watermarks(self.consumer.client(), &self.topic, partition, PATIENCE)
+            .map_err(|error| failure(&error, &format!("look at partition {partition} of {}", self.topic)))
+    }
+
+    /// Shows messages, of each partition from an offset on, until `take` is content with what it has seen of it, or the
+    /// partition ends.
+    pub(super) fn read(
+        &self,
+        from: &[(i32, i64)],
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> Content,
+    ) -> Result<(), BrokerError> {
+        let reading = |error: KafkaError| failure(&error, &format!("read from {}", self.topic));
+        let mut places = TopicPartitionList::with_capacity(from.len());
+        for (partition, offset) in from {
+            places.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset)).map_err(reading)?;
+        }
+        let mut open: Vec<i32> = from.iter().map(|(partition, _)| *partition).collect();
+        let deadline = Instant::now() + PATIENCE;
+        self.consumer.assign(&places).map_err(reading)?;
+        while !open.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let done = match self.consumer.poll(left) {
+                Some(Ok(message)) if open.contains(&message.partition()) => {
+                    (take(&message) == Content::Enough).then(|| message.partition())
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => Some(partition),
+                // Librdkafka goes on by itself.
+                Some(Ok(_) | Err(_)) => None,
+                None => None,
+            };
+            open.retain(|partition| Some(*partition) != done);
+            if Instant::now() >= deadline && !open.is_empty() {
+                return Err(self.observer.last_words());
+            }
+        }
+        self.consumer.unassign().map_err(reading)
+    }
+}
+
+/// Whether a reader wants more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    More,
+    Enough,
+}
+
+/// Asks a partition's leader. Blocks.
+pub(super) fn watermarks<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partition: i32,
+    patience: Duration,
+) -> KafkaResult<Watermarks> {
+    client.fetch_watermarks(topic, partition, patience).map(|(low, high)| Watermarks { low, high })
+}
+
+fn read_topic(metadata: &rdkafka::metadata::Metadata) -> Result<Topic, BrokerError> {
+    let Some(topic) = metadata.topics().first() else { return Ok(Topic::Missing) };
+    match topic.error().map(Code::from) {
+        None => {}
+        Some(code) if NO_TOPIC.contains(&code) => return Ok(Topic::Missing),
+        Some(Code::LeaderNotAvailable) => return Ok(Topic::Incomplete),
+        Some(code) => return Err(failed(Some(code), &format!("the topic {}: {code}", topic.name()))),
+    }
+    if topic.partitions().is_empty() || topic.partitions().iter().any(|partition| partition.leader() < 0) {
+        return Ok(Topic::Incomplete);
+    }
+    let partitions = i32::try_from(topic.partitions().len());
+    partitions.map(|partitions| Topic::Ready { partitions }).map_err(|_| {
+        BrokerError::Misconfigured(format!("the topic {} has too many partitions", topic.name()))
+    })
+}

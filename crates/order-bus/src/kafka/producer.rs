@@ -1,0 +1,136 @@
+//! The producer, and where its acknowledgements go.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use order_application::{BrokerError, Position};
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use tokio::sync::Notify;
+
+use super::client::{Observer, not_created, settings};
+use super::failure::{code_of, consequence};
+use super::options::KafkaOptions;
+use super::outstanding::{Failure, Outstanding};
+
+/// Most events in librdkafka's queue, and most KiB of them.
+const QUEUED_EVENTS: usize = 100_000;
+const QUEUED_KIB: usize = 64 * 1024;
+/// So much may be sent at once if the broker does not say that it takes less. Librdkafka's own limit.
+const BATCH_BYTES: usize = 1_000_000;
+/// What a batch has besides its messages, and then some.
+const BATCH_OVERHEAD_BYTES: usize = 1_024;
+/// Beyond what a broker takes by far, so that it is the broker that refuses.
+const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
+
+pub(super) type Producer = ThreadedProducer<Deliveries>;
+
+/// What a publication and its producer's thread have in common.
+pub(super) struct Shared {
+    outstanding: Mutex<Outstanding>,
+    /// More is acknowledged, or something failed.
+    pub(super) changed: Notify,
+}
+
+impl Shared {
+    pub(super) fn new(outstanding: Outstanding) -> Self {
+        Self { outstanding: Mutex::new(outstanding), changed: Notify::new() }
+    }
+
+    pub(super) fn outstanding(&self) -> MutexGuard<'_, Outstanding> {
+        self.outstanding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn fail(&self, failure: Failure) {
+        self.outstanding().fail(failure);
+        self.changed.notify_one();
+    }
+}
+
+/// Connects by itself, and goes on trying for ever. `max_message_bytes` is what the topic takes in a batch.
+pub(super) fn producer(
+    options: &KafkaOptions,
+    shared: Arc<Shared>,
+    max_message_bytes: Option<usize>,
+) -> Result<Producer, BrokerError> {
+    let config = producer_settings(options, max_message_bytes);
+    let context = Deliveries { shared, observer: Observer::default() };
+    Producer::from_config_and_context(&config, context).map_err(|error| not_created(&error))
+}
+
+fn producer_settings(options: &KafkaOptions, max_message_bytes: Option<usize>) -> ClientConfig {
+    // The broker limits batches, not messages. With batches that are within the limit for certain, one that is refused is
+    // a single message, and it is known which.
+    let batch_bytes =
+        max_message_bytes.map_or(BATCH_BYTES, |max| max.saturating_sub(BATCH_OVERHEAD_BYTES).max(1));
+    let mut config = settings(options);
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // After a message that was refused, nothing goes out any more: later ones of the same order must not pass it.
+        .set("enable.gapless.guarantee", "true")
+        // Nor may they pass one that was given up, so none is.
+        .set("message.timeout.ms", "0")
+        .set("message.max.bytes", MESSAGE_BYTES.to_string())
+        .set("batch.size", batch_bytes.min(BATCH_BYTES).to_string())
+        .set("queue.buffering.max.messages", QUEUED_EVENTS.to_string())
+        .set("queue.buffering.max.kbytes", QUEUED_KIB.to_string())
+        .set("compression.type", options.compression.name())
+        // Java's clients choose partitions like that, and what joins topics relies on it.
+        .set("partitioner", "murmur2_random");
+    #[cfg(feature = "planted-faults")]
+    if let Some(milliseconds) = options.planted_message_timeout_ms {
+        config
+            .set("enable.idempotence", "false")
+            .set("enable.gapless.guarantee", "false")
+            .set("message.timeout.ms", milliseconds.to_string());
+    }
+    config
+}
+
+/// Takes what comes back.
+pub(super) struct Deliveries {
+    shared: Arc<Shared>,
+    observer: Observer,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.observer.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Nothing can be sent any more. What was sent fails as well, and may say more.
+        if code_of(&error) == Some(Code::Fatal) {
+            let position = self.shared.outstanding().acknowledged();
+            self.shared.fail(Failure::Delivery { position, code: Code::Fatal, consequence: true });
+        }
+        self.observer.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    /// The position.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, position: usize) {
+        use rdkafka::Message;
+
+        let position = Position(position as u64);
+        match result {
+            Ok(message) => {
+                let (partition, offset) = (message.partition(), message.offset());
+                let moved = self.shared.outstanding().acknowledge(position, partition, offset);
+                if moved {
+                    self.shared.changed.notify_one();
+                }
+            }
+            Err((error, _)) => {
+                let code = code_of(error).unwrap_or(Code::Unknown);
+                self.shared.fail(Failure::Delivery { position, code, consequence: consequence(code) });
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether a topic still has what it had acknowledged.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use order_application::{BrokerError, Position};
+use rdkafka::Message;
+use uuid::Uuid;
+
+use super::evidence::{Evidence, Marks};
+use super::headers::Attributes;
+use super::probe::{Content, Probe, Watermarks};
+
+/// How many messages of a partition are looked at, from its end, for the last one that is this service's.
+const LOOKED_AT: i64 = 1_000;
+/// A partition that seems to have lost something is looked at again: a leader that is new may not know its end at once.
+const LOOKS: usize = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// What came out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verified {
+    /// Go on after this.
+    pub(super) resume_after: Position,
+    /// What the topic still has.
+    pub(super) evidence: Evidence,
+    /// What it lost, if anything.
+    pub(super) lost: Vec<String>,
+}
+
+/// Compares. Removing what is old is not forgetting. Blocks.
+pub(super) fn verify(
+    probe: &Probe,
+    source: &str,
+    partitions: i32,
+    evidence: Evidence,
+    checkpoint: Position,
+) -> Result<Verified, BrokerError> {
+    let mut verified = Verified { resume_after: checkpoint, evidence, lost: Vec::new() };
+    let mut losses = losses(probe, &verified.evidence, partitions)?;
+    for _ in 1..LOOKS {
+        if losses.is_empty() {
+            break;
+        }
+        probe.wait(BETWEEN_LOOKS);
+        losses = self::losses(probe, &verified.evidence, partitions)?;
+    }
+    for (partition, Loss { marks, left }) in losses {
+        let remains = match left {
+            Some(left) => last_of_ours(probe, source, partition, marks, left)?,
+            None => Position::START,
+        };
+        verified.resume_after = verified.resume_after.min(remains);
+        verified.evidence.partitions.remove(&partition);
+        let offset = marks.last.offset;
+        verified.lost.push(match left {
+            Some(left) if left.high > offset => {
+                format!("partition {partition} has another message at offset {offset} than it had")
+            }
+            Some(left) => {
+                format!("partition {partition} ends at offset {}, and had offset {offset}", left.high)
+            }
+            None => format!("partition {partition} is gone"),
+        });
+    }
+    Ok(verified)
+}
+
+struct Loss {
+    marks: Marks,
+    /// What the partition has now, if there is one.
+    left: Option<Watermarks>,
+}
+
+fn losses(probe: &Probe, evidence: &Evidence, partitions: i32) -> Result<BTreeMap<i32, Loss>, BrokerError> {
+    let mut losses = BTreeMap::new();
+    let mut compared = BTreeMap::new();
+    for (&partition, &marks) in &evidence.partitions {
+        if partition >= partitions {
+            losses.insert(partition, Loss { marks, left: None });
+            continue;
+        }
+        let left = probe.watermarks(partition)?;
+        if left.high <= marks.last.offset {
+            losses.insert(partition, Loss { marks, left: Some(left) });
+        } else if left.contain(marks.last.offset) {
+            compared.insert(partition, (marks, left));
+        }
+    }
+    let places: Vec<_> =
+        compared.iter().map(|(partition, (marks, _))| (*partition, marks.last.offset)).collect();
+    probe.read(&places, |message| {
+        let partition = message.partition();
+        if let Some((marks, left)) = compared.get(&partition) {
+            // A later one: the message itself was removed.
+            let there = message.offset() == marks.last.offset;
+            if there && id(message) != Some(marks.last.id) {
+                losses.insert(partition, Loss { marks: *marks, left: Some(*left) });
+            }
+        }
+        Content::Enough
+    })?;
+    Ok(losses)
+}
+
+/// The position up to which a partition surely has everything that belongs there.
+///
+/// Its last message tells, if what comes before it is what always was. Where nothing shows that, the partition counts as
+/// empty: a topic that was made anew while events were under way begins with these.
+fn last_of_ours(
+    probe: &Probe,
+    source: &str,
+    partition: i32,
+    marks: Marks,
+    left: Watermarks,
+) -> Result<Position, BrokerError> {
+    if !left.contain(marks.older.offset) {
+        return Ok(Position::START);
+    }
+    let mut older = None;
+    probe.read(&[(partition, marks.older.offset)], |message| {
+        let unchanged = message.offset() == marks.older.offset && id(message) == Some(marks.older.id);
+        older = position(message, source).filter(|_| unchanged);
+        Content::Enough
+    })?;
+    let Some(mut found) = older else { return Ok(Position::START) };
+    let from = (left.high - LOOKED_AT).max(marks.older.offset);
+    probe.read(&[(partition, from)], |message| {
+        found = position(message, source).unwrap_or(found);
+        if message.offset() + 1 >= left.high { Content::Enough } else { Content::More }
+    })?;
+    Ok(found)
+}
+
+fn id<M: Message>(message: &M) -> Option<Uuid> {
+    Attributes::of(message).get("id").and_then(|id| Uuid::try_parse(id).ok())
+}
+
+fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
+    let attributes = Attributes::of(message);
+    let ours = attributes.get("source") == Some(source);
+    attributes.get("position").filter(|_| ours).and_then(|text| text.parse().ok()).map(Position)
+}

@@ -1,0 +1,8 @@
+//! Brokers, on real servers.
+#![cfg(feature = "full-tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
+
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "kafka")]
+mod kafka_support;
