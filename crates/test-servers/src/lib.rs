@@ -2,7 +2,7 @@
 //! anything to prepare: the programs are found or fetched, the data directory is private, the port was free.
 //!
 //! ```no_run
-//! use test_servers::{PostgresOptions, PostgresServer};
+//! use test_servers::{NatsCluster, PostgresOptions, PostgresServer};
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! // A fresh database on the server that all tests of this process share:
@@ -11,6 +11,11 @@
 //! let mut server = PostgresServer::start(PostgresOptions::durable())?;
 //! server.kill_hard()?;
 //! server.start_again()?;
+//! // Three that replicate:
+//! let mut cluster = NatsCluster::start(3)?;
+//! if let Some(leader) = cluster.leader_of_stream("orders") {
+//!     cluster.nodes_mut()[leader].kill_hard()?;
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -20,8 +25,9 @@
 //!
 //! **As root** servers are run as `postgres` or `nobody`, because most of them refuse to be root.
 //!
-//! To add another kind of server: a folder beside [`postgres`] that finds its programs, writes its configuration into
-//! the supervised directory, and says when the server is ready. What they have in common lies beside the folders.
+//! To add another kind of server: a folder beside [`nats`] that finds its programs, writes its configuration into the
+//! supervised directory, and says when the server is ready. What they have in common lies beside the folders; what befalls
+//! a [`Server`] of any kind, in its methods. ([`postgres`] has its own, with more ways to end and to follow one another.)
 //!
 //! All calls block; in an asynchronous test that does no harm. Linux only: processes are looked up in `/proc`.
 
