@@ -4,13 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::query::replay;
+use super::in_turn::{Asked, Passenger};
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
 use crate::codec;
-use crate::event::{EventContext, NewEvent, RecordedEvent, Version};
+use crate::event::{EventContext, NewEvent, Version};
 use crate::order_locks::OrderGuard;
 use crate::ports::event_store::{Append, AppendError, StoreError};
 use crate::projection::{VersionedOrder, apply};
@@ -37,7 +36,7 @@ impl OrderService {
 }
 
 /// What a command is decided on, and how sure that is.
-enum Basis {
+pub(super) enum Basis {
     /// A placement whose order is not known here: most likely new. Spares a look-up; the append settles it.
     AssumedNew,
     /// As this process saw it last. Another instance may have moved on.
@@ -47,14 +46,14 @@ enum Basis {
 }
 
 impl Basis {
-    fn order(&self) -> Option<&VersionedOrder> {
+    pub(super) fn order(&self) -> Option<&VersionedOrder> {
         match self {
             Self::AssumedNew | Self::Confirmed(None) => None,
             Self::Cached(order) | Self::Confirmed(Some(order)) => Some(order),
         }
     }
 
-    fn version(&self) -> Version {
+    pub(super) fn version(&self) -> Version {
         self.order().map_or(Version::NONE, |order| order.version)
     }
 
@@ -71,21 +70,40 @@ impl Shared {
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         let order_id = order_id.unwrap_or_else(|| self.new_order_id());
-        let Ok(mut lock) = timeout(self.limits.order_patience, self.locks.lock(&order_id)).await else {
-            return Err(StoreError::Overloaded.into());
-        };
+        let asked = Asked { command, meta };
+        match self.locks.try_lock(&order_id) {
+            Some(lock) => self.execute_under(lock, order_id, &asked).await,
+            None => self.execute_after_others(order_id, asked).await,
+        }
+    }
 
-        let mut basis = self.likely_basis(&order_id, &command).await?;
+    /// Carries out a command under its order's lock.
+    pub(super) async fn execute_under(
+        &self,
+        mut lock: OrderGuard<'_, Passenger>,
+        order_id: OrderId,
+        asked: &Asked,
+    ) -> Result<CommandOutcome, CommandError> {
+        let mut basis = self.likely_basis(&order_id, &asked.command).await?;
         let hopeful_decisions = if lock.is_contended() { 0 } else { self.limits.hopeful_decisions };
         for _ in 0..hopeful_decisions {
-            match self.decide_on(&order_id, basis.order().map(Cow::Borrowed), &command, &meta)? {
-                Judgement::Append(decided) => match self.store.append(decided.append).await {
-                    Ok(_) => return Ok(self.appended(order_id, decided.next)),
-                    Err(AppendError::Conflict { current }) => {
-                        basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
+            match self.decide_on(basis.order(), asked)? {
+                Judgement::Append(decided) => {
+                    let next = Arc::new(decided.next(basis.order().cloned()));
+                    let append = Append {
+                        expected_version: basis.version(),
+                        events: decided.encoded,
+                        summary: next.summary(&order_id),
+                        order_id: order_id.clone(),
+                    };
+                    match self.store.append(append).await {
+                        Ok(_) => return Ok(self.appended(order_id, next)),
+                        Err(AppendError::Conflict { current }) => {
+                            basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
+                        }
+                        Err(AppendError::Store(error)) => return Err(self.failed(&order_id, error)),
                     }
-                    Err(AppendError::Store(error)) => return Err(self.failed(&order_id, error)),
-                },
+                }
                 // An answer that appends nothing is only given on a version that the store has just confirmed.
                 Judgement::Answer(answer) => {
                     let version = basis.version();
@@ -101,54 +119,7 @@ impl Shared {
             }
         }
         lock.found(hopeful_decisions > 0);
-        self.execute_in_turn(order_id, &command, &meta, basis, &mut lock).await
-    }
-
-    /// Decides while the store holds off everybody else: others keep changing the order.
-    async fn execute_in_turn(
-        &self,
-        order_id: OrderId,
-        command: &OrderCommand,
-        meta: &CommandMeta,
-        basis: Basis,
-        lock: &mut OrderGuard<'_>,
-    ) -> Result<CommandOutcome, CommandError> {
-        let after = basis.version();
-        // Copied before the turn comes: others wait for its end.
-        let mut known = Some(basis.order().cloned());
-        // What the last decision was.
-        let mut next = None;
-        let mut answer = None;
-        let mut decide = |news: Vec<RecordedEvent>| {
-            if !news.is_empty() {
-                lock.found(true);
-            }
-            let known = known.take().unwrap_or_else(|| basis.order().cloned());
-            let order = replay(known, &news)?;
-            let version = order.as_ref().map_or(Version::NONE, |order| order.version);
-            (next, answer) = (None, None);
-            match self.decide_on(&order_id, order.map(Cow::Owned), command, meta) {
-                Ok(Judgement::Append(decided)) => {
-                    next = Some(decided.next);
-                    return Ok(Some(decided.append));
-                }
-                Ok(Judgement::Answer(found)) => {
-                    answer = Some(nothing_appended(order_id.clone(), version, found));
-                }
-                Err(error) => answer = Some(Err(error)),
-            }
-            Ok(None)
-        };
-        let outcome = self.store.append_in_turn(&order_id, after, &mut decide).await;
-        match (outcome, next, answer) {
-            (Ok(Some(_)), Some(next), _) => Ok(self.appended(order_id, next)),
-            (Ok(_), _, Some(answer)) => answer,
-            (Err(AppendError::Store(error)), ..) => Err(self.failed(&order_id, error)),
-            (Err(AppendError::Conflict { .. }), ..) | (Ok(_), _, None) => {
-                self.cache.forget(&order_id);
-                Err(CommandError::ConcurrentModification(OrderFacts::of(basis.order())))
-            }
-        }
+        self.execute_in_turn(order_id, asked, basis, &mut lock).await
     }
 
     /// The order as it is now, given that others have moved it on to `current`, at least.
@@ -176,45 +147,33 @@ impl Shared {
     }
 
     /// Decides a command on an order, and makes everything ready that the decision needs.
-    fn decide_on(
+    pub(super) fn decide_on(
         &self,
-        order_id: &OrderId,
-        order: Option<Cow<'_, VersionedOrder>>,
-        command: &OrderCommand,
-        meta: &CommandMeta,
+        order: Option<&VersionedOrder>,
+        Asked { command, meta }: &Asked,
     ) -> Result<Judgement, CommandError> {
-        let now = self.time_after(order.as_deref());
-        let decision = decide(order.as_deref().map(|versioned| &versioned.order), command, now);
-        let events = match judge(decision, order.as_deref(), meta) {
+        let now = self.time_after(order);
+        let decision = decide(order.map(|versioned| &versioned.order), command, now);
+        let events = match judge(decision, order, meta) {
             Ok(events) => events,
             Err(answer) => return Ok(Judgement::Answer(answer)),
         };
-        let expected_version = order.as_ref().map_or(Version::NONE, |order| order.version);
-        if expected_version.0 + events.len() as u64 > self.limits.order_events {
-            return Err(CommandError::OrderFull(OrderFacts::of(order.as_deref())));
+        let version = order.map_or(Version::NONE, |order| order.version);
+        if version.0 + events.len() as u64 > self.limits.order_events {
+            return Err(CommandError::OrderFull(OrderFacts::of(order)));
         }
-        let order = order.map(Cow::into_owned);
-        let next = events.iter().fold(order, |order, event| apply(order, event, now));
-        let Some(next) = next.map(Arc::new) else {
-            unreachable!("invariant: the events of an order that was never placed begin with OrderPlaced")
-        };
-        let append = Append {
-            order_id: order_id.clone(),
-            expected_version,
-            events: self.encode(&events, now, meta)?,
-            summary: next.summary(order_id),
-        };
-        Ok(Judgement::Append(Decided { append, next }))
+        let encoded = self.encode(&events, now, meta)?;
+        Ok(Judgement::Append(Decided { events, encoded, now }))
     }
 
-    fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
+    pub(super) fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
         let version = next.version;
         self.cache.put(order_id.clone(), next);
         CommandOutcome { order_id, version, appended: true }
     }
 
     /// After a failure nobody knows for certain where the order is.
-    fn failed(&self, order_id: &OrderId, error: StoreError) -> CommandError {
+    pub(super) fn failed(&self, order_id: &OrderId, error: StoreError) -> CommandError {
         self.cache.forget(order_id);
         CommandError::Store(error)
     }
@@ -263,16 +222,29 @@ impl Shared {
 }
 
 /// What becomes of a command.
-enum Judgement {
+pub(super) enum Judgement {
     Append(Decided),
     /// Nothing is appended: it has been done already, or is refused.
     Answer(Result<(), CommandError>),
 }
 
-/// Events ready to be appended, and the order that they lead to.
-struct Decided {
-    append: Append,
-    next: Arc<VersionedOrder>,
+/// What a command leads to, ready to be appended.
+pub(super) struct Decided {
+    events: Vec<OrderEvent>,
+    pub(super) encoded: Vec<NewEvent>,
+    now: Timestamp,
+}
+
+impl Decided {
+    /// The order after these events, given what it was before.
+    pub(super) fn next(&self, order: Option<VersionedOrder>) -> VersionedOrder {
+        match self.events.iter().fold(order, |order, event| apply(order, event, self.now)) {
+            Some(next) => next,
+            None => {
+                unreachable!("invariant: the events of an order that was never placed begin with OrderPlaced")
+            }
+        }
+    }
 }
 
 /// Puts the questions in their order: is it done already, is the version right, does the state allow it. `Err` is the
@@ -295,7 +267,7 @@ fn judge(
     }
 }
 
-fn nothing_appended(
+pub(super) fn nothing_appended(
     order_id: OrderId,
     version: Version,
     answer: Result<(), CommandError>,

@@ -1,6 +1,7 @@
 //! The use cases: one way in for commands, and the queries.
 
 mod command;
+mod in_turn;
 mod query;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ struct Shared {
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    locks: OrderLocks,
+    locks: OrderLocks<in_turn::Passenger>,
     cache: OrderCache,
     limits: ServiceLimits,
 }

@@ -1,0 +1,161 @@
+//! Commands to one order, carried out together in one turn at the store.
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// A store at which every order is contended, and turns come when the test says so.
+struct Contended {
+    inner: MemoryStore,
+    turns: Semaphore,
+}
+
+#[async_trait]
+impl EventStore for Contended {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        match append.expected_version {
+            Version::NONE => self.inner.append(append).await,
+            current => Err(AppendError::Conflict { current }),
+        }
+    }
+
+    async fn append_in_turn(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        decide: &mut DecideInTurn<'_>,
+    ) -> Result<Option<Position>, AppendError> {
+        self.turns.acquire().await.unwrap().forget();
+        self.inner.append_in_turn(order_id, after, decide).await
+    }
+
+    async fn read_stream(&self, id: &OrderId, after: Version, limit: PageLimit) -> Events {
+        self.inner.read_stream(id, after, limit).await
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Events {
+        self.inner.read_log(after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.inner.head().await
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        self.inner.version(order_id).await
+    }
+
+    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.inner.summary(order_id).await
+    }
+
+    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        self.inner.list(after, limit).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+type Events = Result<Vec<RecordedEvent>, StoreError>;
+type Outcome = Result<CommandOutcome, CommandError>;
+
+struct Line {
+    store: Arc<Contended>,
+    service: OrderService,
+}
+
+impl Line {
+    async fn new() -> Self {
+        let mut world = World::new();
+        let inner = MemoryStore::new(world.bus.clone());
+        let store = Arc::new(Contended { inner, turns: Semaphore::new(0) });
+        world.store = store.clone();
+        let service = world.instance();
+        execute(&service, "hot", place()).await.unwrap();
+        Self { store, service }
+    }
+
+    /// Sends a command, and waits until it waits.
+    async fn send(&self, command: OrderCommand) -> JoinHandle<Outcome> {
+        let service = self.service.clone();
+        let sent = tokio::spawn(async move { execute(&service, "hot", command).await });
+        tokio::task::yield_now().await;
+        sent
+    }
+
+    async fn version(&self) -> u64 {
+        self.store.version(&id("hot")).await.unwrap().0
+    }
+}
+
+#[tokio::test]
+async fn who_waits_behind_a_turn_is_taken_along_in_it() {
+    let line = Line::new().await;
+    let mut sent = vec![line.send(pay("p1", 100)).await];
+    for n in 2..=40 {
+        sent.push(line.send(pay(&format!("p{n}"), 1)).await);
+    }
+    line.store.turns.add_permits(1);
+    for (n, sent) in (2..).zip(sent) {
+        let outcome = sent.await.unwrap().unwrap();
+        assert_eq!((outcome.version, outcome.appended), (Version(n), true), "first come, first served");
+    }
+    assert_eq!(line.version().await, 41);
+}
+
+#[tokio::test]
+async fn each_command_of_a_turn_is_judged_after_those_before_it() {
+    let line = Line::new().await;
+    let sent = [
+        line.send(pay("p", 3000)).await,
+        line.send(pay("p", 3000)).await,
+        line.send(pay("p", 2)).await,
+        line.send(reserve()).await,
+        line.send(pay("q", 1)).await,
+        line.send(ship()).await,
+    ];
+    line.store.turns.add_permits(1);
+    let [first, repeated, reused, reserved, too_much, shipped] = sent;
+    assert!(first.await.unwrap().unwrap().appended);
+    assert!(!repeated.await.unwrap().unwrap().appended);
+    assert_eq!(refusal(reused.await.unwrap()).0, OrderError::IdReused { kind: IdKind::Payment });
+    assert_eq!(reserved.await.unwrap().unwrap().version, Version(3));
+    assert!(matches!(refusal(too_much.await.unwrap()).0, OrderError::AmountExceedsDue { .. }));
+    assert_eq!(shipped.await.unwrap().unwrap().version, Version(4));
+    assert_eq!(line.version().await, 4);
+}
+
+#[tokio::test]
+async fn whoever_was_taken_along_by_a_request_that_ended_goes_on_by_itself() {
+    let line = Line::new().await;
+    let leader = line.send(pay("p", 3000)).await;
+    let follower = line.send(pay("q", 3000)).await;
+    leader.abort();
+    assert!(leader.await.is_err());
+    line.store.turns.add_permits(2);
+    assert!(follower.await.unwrap().unwrap().appended);
+    assert_eq!(line.version().await, 2);
+}
+
+#[tokio::test]
+async fn events_of_one_turn_keep_their_commands_contexts() {
+    let line = Line::new().await;
+    let send = |n: usize| {
+        let service = line.service.clone();
+        let meta = CommandMeta { correlation_id: Some(format!("c{n}").into()), ..CommandMeta::default() };
+        tokio::spawn(async move { service.execute(Some(id("hot")), pay(&format!("p{n}"), 1), meta).await })
+    };
+    let sent = [send(0), send(1), send(2)];
+    tokio::task::yield_now().await;
+    line.store.turns.add_permits(1);
+    for sent in sent {
+        sent.await.unwrap().unwrap();
+    }
+    let events = line.store.read_stream(&id("hot"), Version(1), PageLimit::events(9)).await.unwrap();
+    let contexts: Vec<_> = events.iter().map(|event| &*event.context.correlation_id).collect();
+    assert_eq!(contexts, ["c0", "c1", "c2"]);
+}
