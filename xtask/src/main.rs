@@ -17,7 +17,8 @@ use crate::prerequisites::{
 use crate::servers::Kind;
 
 /// Gates the tests that need more than Rust and build tools.
-const FULL_TESTS: &str = "order-service/full-tests,order-store/full-tests,test-servers/full-tests";
+const FULL_TESTS: &str =
+    "order-bus/full-tests,order-service/full-tests,order-store/full-tests,test-servers/full-tests";
 
 /// The developer's commands
 #[derive(Parser)]

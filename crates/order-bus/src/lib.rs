@@ -3,7 +3,9 @@
 mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod nats;
 
 pub use in_process::InProcessBus;
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBroker, KafkaLog, KafkaOptions};
+pub use nats::{NatsBroker, NatsLog, NatsOptions};

@@ -31,6 +31,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["order-store"]),
     ("axum", &["order-api", "order-service", "order-bench"]),
     ("hyper", &["order-service"]),
+    ("async-nats", &["order-bus"]),
     ("rdkafka", &["order-bus", "order-bench"]),
     ("utoipa", &["order-api"]),
     // Reads the command line and the environment.

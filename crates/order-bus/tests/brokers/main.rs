@@ -2,7 +2,9 @@
 #![cfg(feature = "full-tests")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 
+mod contract;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_support;
+mod nats;

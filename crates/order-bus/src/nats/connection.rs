@@ -1,0 +1,185 @@
+//! One connection. It is never mended: once it is lost, whoever has it opens another, and looks at the stream again.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use async_nats::rustls;
+use async_nats::rustls::pki_types::CertificateDer;
+use async_nats::rustls::pki_types::pem::PemObject;
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use order_application::BrokerError;
+use tokio::sync::watch;
+
+use super::options::{Access, NatsOptions};
+
+/// To reach one address and to be let in.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For one answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+/// Messages that may wait for their reader: more than a window of acknowledgements or of messages fetched ahead.
+pub(super) const SUBSCRIPTION_MESSAGES: usize = 128 * 1024;
+
+pub(super) struct Connection {
+    pub(super) client: Client,
+    /// Why it is lost.
+    lost: watch::Receiver<Option<BrokerError>>,
+}
+
+impl Connection {
+    pub(super) async fn open(options: &NatsOptions) -> Result<Self, BrokerError> {
+        let (sender, lost) = watch::channel(None);
+        let servers = options.servers();
+        let on_event = {
+            let servers = servers.clone();
+            move |event| {
+                if let Some(error) = loss(&servers, &event) {
+                    // The first reason stands; what follows is its consequence.
+                    sender.send_if_modified(|lost| {
+                        let is_first = lost.is_none();
+                        lost.get_or_insert(error);
+                        is_first
+                    });
+                }
+                std::future::ready(())
+            }
+        };
+        let connect = connect_options(options)
+            .await
+            .map_err(BrokerError::Misconfigured)?
+            .name("order-service")
+            .connection_timeout(CONNECT_TIMEOUT)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .subscription_capacity(SUBSCRIPTION_MESSAGES)
+            // Each server once, now and after the loss: the client must not go on for ever on its own.
+            .max_reconnects(options.hosts.len())
+            .ignore_discovered_servers()
+            // The subjects are made here, of characters that are known.
+            .skip_subject_validation(true)
+            .event_callback(on_event);
+        let client =
+            connect.connect(&options.hosts[..]).await.map_err(|error| connect_error(&servers, &error))?;
+        Ok(Self { client, lost })
+    }
+
+    /// Waits until the connection is lost, or the server refuses something; says why.
+    pub(super) async fn lost(&mut self) -> BrokerError {
+        let gone = || BrokerError::Unavailable("the connection to NATS has ended".to_owned());
+        match self.lost.wait_for(Option::is_some).await {
+            Ok(lost) => lost.clone().unwrap_or_else(gone),
+            Err(_) => gone(),
+        }
+    }
+}
+
+/// What an event means for whoever uses the connection; `None` if nothing.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the client's enum: what it adds later is no loss")]
+fn loss(servers: &str, event: &Event) -> Option<BrokerError> {
+    match event {
+        Event::Disconnected | Event::Closed => {
+            Some(BrokerError::Unavailable(format!("the connection to NATS ({servers}) was lost")))
+        }
+        Event::ServerError(ServerError::Other(text))
+            if text.to_lowercase().contains("permissions violation") =>
+        {
+            Some(BrokerError::Misconfigured(format!("NATS ({servers}) does not let this user: {text}")))
+        }
+        _ => None,
+    }
+}
+
+async fn connect_options(options: &NatsOptions) -> Result<ConnectOptions, String> {
+    let connect = match &options.access {
+        Access::Anybody => ConnectOptions::new(),
+        Access::Password { user, password } => {
+            ConnectOptions::with_user_and_password(user.clone(), password.clone())
+        }
+        Access::Token(token) => ConnectOptions::with_token(token.clone()),
+        Access::Nkey(file) => ConnectOptions::with_nkey(nkey_seed(file)?),
+        Access::Credentials(file) => ConnectOptions::with_credentials_file(file)
+            .await
+            .map_err(|error| file_fault("creds", file, &error.to_string()))?,
+    };
+    let mut connect = connect.require_tls(options.tls.is_required);
+    if options.tls.is_first {
+        connect = connect.tls_first();
+    }
+    if let Some(file) = &options.tls.roots {
+        check_certificates("ca", file)?;
+        connect = connect.add_root_certificates(file.clone());
+    }
+    if let Some((certificate, key)) = &options.tls.client {
+        check_certificates("cert", certificate)?;
+        fs::File::open(key).map_err(|error| file_fault("key", key, &error.to_string()))?;
+        connect = connect.add_client_certificate(certificate.clone(), key.clone());
+    }
+    Ok(connect)
+}
+
+/// The line of a file that is the seed of a user's nkey: such files may have comments.
+fn nkey_seed(file: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(file).map_err(|error| file_fault("nkey", file, &error.to_string()))?;
+    let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU"));
+    seed.map(str::to_owned).ok_or_else(|| file_fault("nkey", file, "it has no seed of a user (SU…)"))
+}
+
+fn check_certificates(parameter: &str, file: &Path) -> Result<(), String> {
+    let fault = |what: String| file_fault(parameter, file, &what);
+    let mut certificates = CertificateDer::pem_file_iter(file).map_err(|error| fault(error.to_string()))?;
+    match certificates.next() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(fault(error.to_string())),
+        None => Err(fault("there is no certificate in it".to_owned())),
+    }
+}
+
+fn file_fault(parameter: &str, file: &Path, what: &str) -> String {
+    format!("{parameter}={}: {what}", file.display())
+}
+
+fn connect_error(servers: &str, error: &ConnectError) -> BrokerError {
+    let cause = error.source().map(chain).unwrap_or_default();
+    match error.kind() {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            BrokerError::Misconfigured(format!(
+                "NATS ({servers}) does not let us in: user, password, token or key are wrong or missing"
+            ))
+        }
+        ConnectErrorKind::Tls => BrokerError::Misconfigured(format!("TLS with NATS ({servers}): {cause}")),
+        ConnectErrorKind::ServerParse => {
+            BrokerError::Misconfigured(format!("NATS ({servers}): not an address: {cause}"))
+        }
+        ConnectErrorKind::Dns => {
+            BrokerError::Unavailable(format!("NATS ({servers}): the host is not known: {cause}"))
+        }
+        ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => {
+            BrokerError::Unavailable(format!("NATS ({servers}) does not answer"))
+        }
+        // A broken handshake comes as an error of reading.
+        ConnectErrorKind::Io => match error.source().and_then(tls_error) {
+            Some(tls) => BrokerError::Misconfigured(format!("TLS with NATS ({servers}): {tls}")),
+            None => BrokerError::Unavailable(format!("NATS ({servers}) cannot be reached: {cause}")),
+        },
+    }
+}
+
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.and_then(|inner| inner.downcast_ref())
+}
+
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text.replace('\n', " ")
+}

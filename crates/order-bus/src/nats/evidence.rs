@@ -1,0 +1,161 @@
+//! What a stream had to show, and where to go on when it shows something else.
+
+use order_application::{Checkpoint, Position};
+use serde::{Deserialize, Serialize};
+
+/// What the stream had when the checkpoint was saved: the form of [`Checkpoint::evidence`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Evidence {
+    /// When the stream was made, in nanoseconds since 1970: another stream of the same name was made at another time.
+    pub(super) created: i64,
+    /// The last sequence that was acknowledged.
+    pub(super) sequence: u64,
+    /// Events are published again that the stream may know by their ids.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) again: bool,
+}
+
+impl Evidence {
+    pub(super) fn to_text(&self) -> Box<str> {
+        match serde_json::to_string(self) {
+            Ok(text) => text.into_boxed_str(),
+            Err(error) => unreachable!("invariant: two numbers and a flag can be written as JSON: {error}"),
+        }
+    }
+
+    /// What is missing in a stream, if anything is.
+    pub(super) fn missing(&self, created: i64, last_sequence: u64) -> Option<String> {
+        if self.created != created {
+            Some("it was made anew".to_owned())
+        } else if last_sequence < self.sequence {
+            Some(format!("it ends at its message {last_sequence}, and had {} acknowledged", self.sequence))
+        } else {
+            None
+        }
+    }
+}
+
+/// A stream as it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) created: i64,
+    pub(super) last_sequence: u64,
+    /// Where the last of our events in it has its place in the log.
+    pub(super) last_position: Option<Position>,
+}
+
+/// Where publication goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Resumption {
+    pub(super) after: Position,
+    /// The stream may know the ids of what comes next, and would take them for duplicates.
+    pub(super) again: bool,
+    /// Something to tell whoever runs this.
+    pub(super) notice: Option<String>,
+}
+
+/// Compares a stream with the checkpoint.
+///
+/// Messages that were purged or have grown too old are not missing: the stream's last sequence stays.
+pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> Resumption {
+    let from_checkpoint = |notice| Resumption {
+        after: checkpoint.position,
+        // An empty stream that never had a message knows no ids.
+        again: found.last_sequence > 0,
+        notice,
+    };
+    let Some(text) = &checkpoint.evidence else { return from_checkpoint(None) };
+    let Ok(evidence) = serde_json::from_str::<Evidence>(text) else {
+        let notice =
+            "the checkpoint says nothing that can be read of the stream: it is not compared".to_owned();
+        return from_checkpoint(Some(notice));
+    };
+    let Some(missing) = evidence.missing(found.created, found.last_sequence) else {
+        // What was acknowledged after the checkpoint was saved is not published again. A message that was there before
+        // says nothing: the checkpoint may have been set back.
+        let later = found.last_position.filter(|_| found.last_sequence > evidence.sequence);
+        let after = later.map_or(checkpoint.position, |last| last.max(checkpoint.position));
+        return Resumption { after, again: evidence.again, notice: None };
+    };
+    let after = found.last_position.unwrap_or(Position::START).min(checkpoint.position);
+    let notice = format!(
+        "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {}",
+        checkpoint.position
+    );
+    Resumption { after, again: evidence.again && evidence.created == found.created, notice: Some(notice) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREATED: i64 = 1_767_225_600_123_456_789;
+
+    fn checkpoint(position: u64, sequence: u64) -> Checkpoint {
+        let evidence = Evidence { created: CREATED, sequence, again: false };
+        Checkpoint { position: Position(position), evidence: Some(evidence.to_text()) }
+    }
+
+    fn found(last_sequence: u64, last_position: Option<u64>) -> Found {
+        Found { created: CREATED, last_sequence, last_position: last_position.map(Position) }
+    }
+
+    fn after(checkpoint: &Checkpoint, found: Found) -> (u64, bool) {
+        let resumption = resume(checkpoint, found);
+        (resumption.after.0, resumption.notice.is_some())
+    }
+
+    #[test]
+    fn a_stream_that_has_all_goes_on_after_its_last_event() {
+        assert_eq!(after(&checkpoint(70, 70), found(70, Some(70))), (70, false));
+        assert_eq!(
+            after(&checkpoint(70, 70), found(80, Some(80))),
+            (80, false),
+            "acknowledged, not yet saved"
+        );
+        assert_eq!(after(&checkpoint(70, 90), found(90, None)), (70, false), "purged, or somebody else's");
+        assert_eq!(
+            after(&checkpoint(0, 90), found(90, Some(90))),
+            (0, false),
+            "set back, and nothing sent yet"
+        );
+        assert_eq!(
+            after(&checkpoint(70, 90), found(91, Some(40))),
+            (70, false),
+            "published by somebody else"
+        );
+    }
+
+    #[test]
+    fn a_stream_that_lost_messages_is_given_them_again() {
+        assert_eq!(after(&checkpoint(70, 70), found(60, Some(60))), (60, true));
+        assert_eq!(after(&checkpoint(70, 70), found(0, None)), (0, true));
+        let anew = |found| Found { created: CREATED + 1, ..found };
+        assert_eq!(after(&checkpoint(70, 70), anew(found(0, None))), (0, true));
+        assert_eq!(after(&checkpoint(70, 70), anew(found(500, Some(90)))), (70, true));
+        assert_eq!(after(&checkpoint(70, 70), anew(found(30, Some(30)))), (30, true));
+    }
+
+    #[test]
+    fn without_evidence_all_after_the_checkpoint_is_published() {
+        let checkpoint = Checkpoint { position: Position(20), evidence: None };
+        assert_eq!(after(&checkpoint, found(500, Some(500))), (20, false));
+        assert!(resume(&checkpoint, found(500, Some(500))).again, "the stream knows their ids");
+        assert!(!resume(&checkpoint, found(0, None)).again);
+    }
+
+    #[test]
+    fn evidence_that_cannot_be_read_is_none() {
+        let checkpoint = Checkpoint { position: Position(20), evidence: Some("{}".into()) };
+        assert_eq!(after(&checkpoint, found(500, Some(500))), (20, true));
+    }
+
+    #[test]
+    fn publishing_again_is_not_forgotten_on_the_way() {
+        let evidence = Evidence { created: CREATED, sequence: 7, again: true };
+        assert_eq!(serde_json::from_str::<Evidence>(&evidence.to_text()).unwrap(), evidence);
+        let checkpoint = Checkpoint { position: Position(3), evidence: Some(evidence.to_text()) };
+        assert!(resume(&checkpoint, found(9, Some(5))).again);
+        assert!(!resume(&checkpoint, Found { created: CREATED + 1, ..found(9, Some(5)) }).again);
+    }
+}

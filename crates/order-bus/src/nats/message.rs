@@ -1,0 +1,156 @@
+//! An event as a message, and back: a CloudEvent in binary mode.
+//!
+//! Subject: `orders.<event>.<order id>`. The event is its type without `order.` and without the version, so that
+//! subscribers of `orders.placed.*` go on when an event changes its shape: they find the version in `ce-type`. What
+//! would part a subject into more words is percent-encoded, as is the dot in an order's id (`%2E`).
+//!
+//! Headers follow the draft 1.0.3 of the CloudEvents binding for NATS, as it was in 2026
+//! (<https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/nats-protocol-binding.md>): every attribute is
+//! `ce-` and its name, `datacontenttype` too, since a `Content-Type` tells the structured mode. Values are
+//! percent-encoded as in the HTTP binding.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt::Write;
+
+use async_nats::header::{IntoHeaderName, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::{HeaderMap, HeaderName};
+use order_application::cloud_event;
+use order_application::{Position, RecordedEvent};
+
+use super::options::percent_decode;
+
+/// The headers of an event's message, which must follow the message `expected_last` in the stream.
+pub(super) fn headers(source: &str, event: &RecordedEvent, expected_last: u64, with_id: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in cloud_event::attributes(source, event) {
+        headers.insert(header_name(name), encode(value));
+    }
+    headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
+    headers.insert(NATS_EXPECTED_LAST_SEQUENCE, expected_last.to_string());
+    if with_id {
+        headers.insert(NATS_MESSAGE_ID, event.id.to_string());
+    }
+    headers
+}
+
+/// The subject of an event's message.
+pub(super) fn subject(prefix: &str, event: &RecordedEvent) -> String {
+    let id = event.order_id.as_str();
+    let mut subject = String::with_capacity(prefix.len() + event.event_type.len() + id.len() + 16);
+    subject.push_str(prefix);
+    for word in [event_word(&event.event_type), id] {
+        subject.push('.');
+        push_word(&mut subject, word);
+    }
+    subject
+}
+
+/// Reads an event.
+pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<RecordedEvent, String> {
+    let headers = headers.ok_or("it has no headers")?;
+    let data = std::str::from_utf8(data).map_err(|_| "its data is not UTF-8")?;
+    let unreadable = Cell::new(None);
+    let attribute = |name| {
+        let value = headers.get(header_name(name))?.as_str();
+        let decoded = decode(value);
+        if decoded.is_none() {
+            unreadable.set(Some(name));
+        }
+        decoded
+    };
+    let event = cloud_event::read(attribute, data);
+    match unreadable.get() {
+        Some(name) => Err(format!("the header ce-{name} cannot be decoded")),
+        None => event.map_err(|error| error.to_string()),
+    }
+}
+
+/// The position of the event in a message with these headers.
+pub(super) fn position(headers: &HeaderMap) -> Option<Position> {
+    headers.get(header_name("position"))?.as_str().parse().ok().filter(|position| *position > 0).map(Position)
+}
+
+fn header_name(attribute: &'static str) -> HeaderName {
+    macro_rules! known {
+        ($($name:literal,)*) => {
+            match attribute {
+                $($name => const { HeaderName::from_static(concat!("ce-", $name)) },)*
+                other => format!("ce-{other}").into_header_name(),
+            }
+        };
+    }
+    known!(
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "subject",
+        "time",
+        "position",
+        "version",
+        "correlationid",
+        "causationid",
+        "actor",
+        "datacontenttype",
+    )
+}
+
+/// The type without `order.` and `.v1`.
+fn event_word(event_type: &str) -> &str {
+    let name = event_type.strip_prefix("order.").unwrap_or(event_type);
+    match name.rsplit_once(".v") {
+        Some((name, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => name,
+    }
+}
+
+fn push_word(subject: &mut String, word: &str) {
+    // An id has no `%` of its own.
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b".*>%".contains(byte);
+    push_encoded(subject, word, is_plain);
+}
+
+fn encode(value: Cow<'_, str>) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"%".contains(byte);
+    if value.as_bytes().iter().all(is_plain) {
+        return value.into_owned();
+    }
+    let mut encoded = String::with_capacity(value.len() * 3);
+    push_encoded(&mut encoded, &value, is_plain);
+    encoded
+}
+
+fn push_encoded(out: &mut String, text: &str, is_plain: impl Fn(&u8) -> bool) {
+    if text.as_bytes().iter().all(&is_plain) {
+        out.push_str(text);
+        return;
+    }
+    for byte in text.bytes() {
+        if is_plain(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+/// The binding wants double-quoted values read, too, which earlier drafts wrote.
+fn decode(value: &str) -> Option<Cow<'_, str>> {
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let value = quoted.map_or(Cow::Borrowed(value), |inner| Cow::Owned(unescape(inner)));
+    if value.contains('%') { percent_decode(&value).map(Cow::Owned) } else { Some(value) }
+}
+
+fn unescape(quoted: &str) -> String {
+    let mut plain = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}

@@ -1,0 +1,286 @@
+//! The stream: made if there is none, looked at if there is, never changed.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::jetstream::context::{
+    ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestErrorKind,
+};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, Info, LastRawMessageErrorKind, PersistenceMode, RetentionPolicy, StorageType,
+    Stream,
+};
+use async_nats::jetstream::{Context, ErrorCode};
+use order_application::{BrokerError, Position};
+
+use super::connection::{Connection, chain};
+use super::evidence::Found;
+use super::message;
+use super::options::NatsOptions;
+use super::refusal::{api_error, without_jetstream};
+
+/// For one answer of JetStream's API.
+const API_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long the stream knows the ids of messages, if it is made here. A help only: what keeps events single and in
+/// order is the expected sequence.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
+
+/// A stream as a connection sees it.
+pub(super) struct OpenStream {
+    pub(super) stream: Stream,
+}
+
+impl OpenStream {
+    /// The stream, made if it is missing. What is peculiar about it goes into `warnings`.
+    pub(super) async fn make(
+        options: &NatsOptions,
+        connection: &Connection,
+        warnings: &Warnings,
+    ) -> Result<Self, BrokerError> {
+        let context = ContextBuilder::new().timeout(API_TIMEOUT).build(connection.client.clone());
+        let stream = match find(options, &context).await? {
+            Some(stream) => stream,
+            None => match create(options, &context).await? {
+                Some(stream) => stream,
+                // Somebody else has made it meanwhile.
+                None => find(options, &context).await?.ok_or_else(|| missing(options))?,
+            },
+        };
+        check(options, stream.cached_info(), warnings)?;
+        Ok(Self { stream })
+    }
+
+    /// The stream, which must be there.
+    pub(super) async fn find(options: &NatsOptions, connection: &Connection) -> Result<Self, BrokerError> {
+        let context = ContextBuilder::new().timeout(API_TIMEOUT).build(connection.client.clone());
+        let stream = find(options, &context).await?.ok_or_else(|| missing(options))?;
+        Ok(Self { stream })
+    }
+
+    /// As it was when it was opened, with the last of our events in it.
+    pub(super) async fn found(&self, options: &NatsOptions) -> Result<Found, BrokerError> {
+        let info = self.stream.cached_info();
+        let last_sequence = info.state.last_sequence;
+        let last_position = match info.state.messages {
+            0 => None,
+            _ => self.position_at(options, last_sequence).await?,
+        };
+        Ok(Found { created: created(info), last_sequence, last_position })
+    }
+
+    /// How it is now.
+    pub(super) async fn info(&self, options: &NatsOptions) -> Result<Info, BrokerError> {
+        self.stream.get_info().await.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => unavailable(options, "has no JetStream that answers"),
+            RequestErrorKind::TimedOut | RequestErrorKind::InvalidSubject | RequestErrorKind::Other => {
+                unavailable(options, &chain(&error))
+            }
+        })
+    }
+
+    /// The position of the event in a message; `None` if it is gone, or none of ours.
+    async fn position_at(
+        &self,
+        options: &NatsOptions,
+        sequence: u64,
+    ) -> Result<Option<Position>, BrokerError> {
+        match self.stream.get_raw_message(sequence).await {
+            Ok(message) => {
+                let rest = message.subject.strip_prefix(&*options.subject);
+                let is_ours = rest.is_some_and(|rest| rest.starts_with('.'));
+                Ok(message::position(&message.headers).filter(|_| is_ours))
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(unavailable(options, &chain(&error))),
+        }
+    }
+}
+
+/// When it was made, in nanoseconds since 1970.
+pub(super) fn created(info: &Info) -> i64 {
+    i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Warnings that were given, so that each is given once for as long as the process runs.
+#[derive(Default)]
+pub(super) struct Warnings(Mutex<HashSet<String>>);
+
+impl Warnings {
+    fn warn(&self, text: String) {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(text.clone()) {
+            tracing::warn!("{text}");
+        }
+    }
+}
+
+async fn find(options: &NatsOptions, context: &Context) -> Result<Option<Stream>, BrokerError> {
+    match context.get_stream(&options.stream).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Ok(None)
+            }
+            GetStreamErrorKind::JetStream(error) => {
+                Err(api_error(options, error.error_code(), &error.to_string()))
+            }
+            GetStreamErrorKind::Request if has_no_responders(&error) => Err(without_jetstream(options)),
+            GetStreamErrorKind::EmptyName
+            | GetStreamErrorKind::Request
+            | GetStreamErrorKind::InvalidStreamName => Err(unavailable(options, &chain(&error))),
+        },
+    }
+}
+
+fn has_no_responders(error: &(dyn std::error::Error + 'static)) -> bool {
+    let request =
+        error.source().and_then(|cause| cause.downcast_ref::<async_nats::error::Error<RequestErrorKind>>());
+    request.is_some_and(|request| request.kind() == RequestErrorKind::NoResponders)
+}
+
+/// `None` if there is one of that name already.
+async fn create(options: &NatsOptions, context: &Context) -> Result<Option<Stream>, BrokerError> {
+    match context.create_stream(wanted(options)).await {
+        Ok(stream) => {
+            tracing::info!(stream = options.stream, replicas = options.replicas, "made the stream");
+            Ok(Some(stream))
+        }
+        Err(error) => match error.kind() {
+            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST => {
+                Ok(None)
+            }
+            CreateStreamErrorKind::JetStream(error) => {
+                Err(api_error(options, error.error_code(), &error.to_string()))
+            }
+            CreateStreamErrorKind::EmptyStreamName
+            | CreateStreamErrorKind::InvalidStreamName
+            | CreateStreamErrorKind::DomainAndExternalSet
+            | CreateStreamErrorKind::JetStreamUnavailable
+            | CreateStreamErrorKind::TimedOut
+            | CreateStreamErrorKind::Response
+            | CreateStreamErrorKind::NotFound
+            | CreateStreamErrorKind::ResponseParse => Err(unavailable(options, &chain(&error))),
+        },
+    }
+}
+
+fn wanted(options: &NatsOptions) -> Config {
+    let has_limits = options.max_age.is_some() || options.max_bytes.is_some();
+    let max_age = options.max_age.unwrap_or_default();
+    Config {
+        name: options.stream.clone(),
+        description: Some("Events of orders, published by order-service in the order of its log".to_owned()),
+        subjects: vec![format!("{}.>", options.subject)],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        num_replicas: options.replicas,
+        max_age,
+        max_bytes: options.max_bytes.unwrap_or(-1),
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        max_message_size: -1,
+        max_consumers: -1,
+        // Who asks for limits wants the oldest to go. Where nobody did, a limit that comes later must not drop events
+        // without a word: then publishing stops and says so.
+        discard: if has_limits { DiscardPolicy::Old } else { DiscardPolicy::New },
+        // The server wants it no longer than messages are kept.
+        duplicate_window: if max_age.is_zero() { DUPLICATE_WINDOW } else { DUPLICATE_WINDOW.min(max_age) },
+        ..Config::default()
+    }
+}
+
+/// What does not work is an error; what works, but otherwise than one may think, a warning.
+fn check(options: &NatsOptions, info: &Info, warnings: &Warnings) -> Result<(), BrokerError> {
+    let config = &info.config;
+    let stream = &options.stream;
+    if let Some(why) = obstacle(options, config) {
+        return Err(BrokerError::Misconfigured(format!("the stream {stream} {why}")));
+    }
+    for peculiarity in peculiarities(options, config) {
+        warnings.warn(format!("the stream {stream} {peculiarity}"));
+    }
+    Ok(())
+}
+
+fn obstacle(options: &NatsOptions, config: &Config) -> Option<String> {
+    let subject = &options.subject;
+    if config.mirror.is_some() {
+        return Some("is a mirror: nobody can publish to it".to_owned());
+    }
+    if config.sealed {
+        return Some("is sealed: it takes nothing more".to_owned());
+    }
+    if config.no_ack {
+        return Some("acknowledges nothing (no_ack), so that nobody knows what has arrived".to_owned());
+    }
+    if !config.subjects.iter().any(|filter| takes_all(filter, subject)) {
+        let subjects = config.subjects.join(", ");
+        return Some(format!(
+            "takes {subjects}, and not {subject}.>: add that to its subjects, or set subject="
+        ));
+    }
+    None
+}
+
+fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |applies: bool, text: &str| {
+        if applies {
+            found.push(text.to_owned());
+        }
+    };
+    add(
+        config.storage == StorageType::Memory,
+        "is kept in memory: it is empty after a restart, and published again",
+    );
+    add(
+        config.discard == DiscardPolicy::New && (config.max_bytes > 0 || config.max_messages > 0),
+        "refuses new messages when it is full (discard: new): publishing stops then, until there is room",
+    );
+    add(
+        config.discard == DiscardPolicy::Old && config.max_messages_per_subject > 0,
+        "keeps only some messages of each subject (max_msgs_per_subject): events of an order may be dropped",
+    );
+    add(
+        config.retention != RetentionPolicy::Limits,
+        "drops what its consumers have had (retention): a replica cannot read it from the beginning",
+    );
+    add(
+        config.persist_mode == Some(PersistenceMode::Async),
+        "acknowledges before it writes (persist_mode: async): after a crash events are missing until they are published \
+         again",
+    );
+    add(
+        config.num_replicas == 1,
+        "is on one server, which acknowledges before it syncs to its disk, unless its jetstream block says \
+         `sync_interval: always`: after a loss of power the last two minutes are missing until they are published again; \
+         three replicas do without",
+    );
+    let (replicas, wanted) = (config.num_replicas, options.replicas);
+    add(replicas != wanted, &format!("has {replicas} replicas, not {wanted}: it was there already"));
+    found
+}
+
+fn missing(options: &NatsOptions) -> BrokerError {
+    unavailable(options, &format!("has no stream {}", options.stream))
+}
+
+fn unavailable(options: &NatsOptions, what: &str) -> BrokerError {
+    BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers()))
+}
+
+/// Whether a stream's subject takes every subject of two words after the prefix.
+fn takes_all(filter: &str, prefix: &str) -> bool {
+    let mut subject = prefix.split('.').chain(["*", "*"]);
+    for word in filter.split('.') {
+        if word == ">" {
+            return subject.next().is_some();
+        }
+        match subject.next() {
+            Some(own) if word == "*" || word == own => {}
+            _ => return false,
+        }
+    }
+    subject.next().is_none()
+}

@@ -1,0 +1,184 @@
+//! Publishing to a server that is well.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use order_application::{BrokerError, Checkpoint, Position, RecordedEvent, Version};
+use order_domain::OrderId;
+
+use super::{
+    Fixture, assert_complete_and_in_order, checkpoint, event, events, everything, open, publish, read,
+    reader, until_it_fails,
+};
+
+pub(crate) async fn what_was_published_is_read_back_equal<F: Fixture>() {
+    let fixture = F::shared();
+    let awkward = [
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:-",
+        "a.b",
+        "..a",
+        "a..",
+        "-",
+        "~:_",
+        &"x".repeat(128),
+    ];
+    let mut all: Vec<RecordedEvent> = awkward
+        .into_iter()
+        .zip(1..)
+        .map(|(id, position)| RecordedEvent {
+            order_id: OrderId::new(id).unwrap(),
+            version: Version(1),
+            event_type: Cow::Borrowed("order.placed.v1"),
+            ..event(position)
+        })
+        .collect();
+    all[0].context.correlation_id = "Grüße, \"%41\" 🙂 \\ \t".into();
+    all[1].context.actor = Some(" ü ".into());
+    all[2].context.causation_id = Some("%".into());
+    all[3].event_type = Cow::Borrowed("order.placed.v2");
+    all[4].event_type = Cow::Borrowed("order.returned.to sender.v1");
+    all[5].data = format!(r#"{{"long":"{}"}}"#, "ü".repeat(200_000)).into();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    assert_eq!(opened.resume_after, Position::START);
+    publish(&mut opened, &all).await.unwrap();
+    opened.publication.check().await.unwrap();
+
+    let deliveries = read(&mut *reader(&fixture, None).await, all.len()).await;
+    let events: Vec<_> = deliveries.into_iter().map(|delivery| delivery.event.unwrap()).collect();
+    assert_eq!(events, all);
+}
+
+pub(crate) async fn each_orders_events_come_in_their_order<F: Fixture>() {
+    let fixture = F::shared();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    for page in events(1, 5_000).chunks(300) {
+        opened.publication.publish(page).await.unwrap();
+    }
+    let mut before = Position::START;
+    while before < Position(5_000) {
+        let now = opened.publication.acknowledged().await.unwrap();
+        assert!(now > before, "it answers when there is more");
+        before = now;
+    }
+    let positions = everything(&fixture).await;
+    assert_complete_and_in_order(&positions, 5_000);
+    assert_eq!(positions.len(), 5_000);
+}
+
+pub(crate) async fn a_gap_is_not_published<F: Fixture>() {
+    let fixture = F::shared();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 3)).await.unwrap();
+    let refused = opened.publication.publish(&[event(5)]).await;
+    assert!(matches!(refused, Err(BrokerError::OutOfStep(_))), "{refused:?}");
+    assert_eq!(everything(&fixture).await, [1, 2, 3]);
+}
+
+pub(crate) async fn it_goes_on_after_the_checkpoint<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 100)).await.unwrap();
+    let kept = checkpoint(100, &first);
+    drop(first);
+    let mut second = open(&fixture, &kept).await;
+    assert_eq!(second.resume_after, Position(100));
+    second.publication.check().await.unwrap();
+    publish(&mut second, &events(101, 150)).await.unwrap();
+    let positions = everything(&fixture).await;
+    assert_complete_and_in_order(&positions, 150);
+    assert_eq!(positions.len(), 150, "nothing twice");
+}
+
+pub(crate) async fn what_was_acknowledged_after_the_checkpoint_is_not_published_again<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 20)).await.unwrap();
+    let kept = checkpoint(20, &first);
+    publish(&mut first, &events(21, 60)).await.unwrap();
+    drop(first);
+    let mut second = open(&fixture, &kept).await;
+    let resume_after = second.resume_after.0;
+    assert!((20..=60).contains(&resume_after), "{resume_after}");
+    publish(&mut second, &events(resume_after + 1, 80)).await.unwrap();
+    let positions = everything(&fixture).await;
+    assert_complete_and_in_order(&positions, 80);
+    assert!(positions.len() <= 80 + 40, "no more than was not saved: {}", positions.len());
+}
+
+pub(crate) async fn without_evidence_events_are_published_again<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    drop(first);
+    let asked = Checkpoint { position: Position(10), evidence: None };
+    let mut second = open(&fixture, &asked).await;
+    assert_eq!(second.resume_after, Position(10));
+    publish(&mut second, &events(11, 50)).await.unwrap();
+    let expected: Vec<u64> = (1..=50).chain(11..=50).collect();
+    let mut positions = everything(&fixture).await;
+    positions.sort_unstable();
+    assert_eq!(positions, {
+        let mut sorted = expected;
+        sorted.sort_unstable();
+        sorted
+    });
+}
+
+pub(crate) async fn a_repetition_that_is_interrupted_is_completed<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    drop(first);
+    // Saved before anything was sent, and once more on the way.
+    let second = open(&fixture, &Checkpoint::default()).await;
+    let kept = checkpoint(0, &second);
+    drop(second);
+    let mut third = open(&fixture, &kept).await;
+    assert_eq!(third.resume_after, Position::START);
+    publish(&mut third, &events(1, 20)).await.unwrap();
+    let kept = checkpoint(20, &third);
+    drop(third);
+    let mut fourth = open(&fixture, &kept).await;
+    assert_eq!(fourth.resume_after, Position(20));
+    publish(&mut fourth, &events(21, 60)).await.unwrap();
+    assert_eq!(everything(&fixture).await.len(), 50 + 60);
+}
+
+pub(crate) async fn an_event_that_is_too_large_is_refused_and_those_before_it_are_acknowledged<F: Fixture>() {
+    let fixture = F::shared();
+    let mut all = events(1, 40);
+    all[19].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(F::TOO_LARGE_BYTES)).into();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    // It may be refused here, or where it arrives.
+    let (reached, error) = match opened.publication.publish(&all).await {
+        Err(error) => {
+            publish_nothing_until(&mut opened, Position(19)).await;
+            (Position(19), error)
+        }
+        Ok(()) => until_it_fails(&mut opened).await,
+    };
+    assert_eq!(reached, Position(19), "all before it is acknowledged");
+    let BrokerError::Refused { position, why } = error else { panic!("{error:?}") };
+    assert_eq!(position, Position(20));
+    assert!(why.contains("raise"), "it says what to do: {why}");
+    assert!(!why.contains('\n'), "{why}");
+    assert_eq!(everything(&fixture).await, (1..=19).collect::<Vec<_>>(), "nothing after it");
+}
+
+async fn publish_nothing_until(opened: &mut order_application::Opened, position: Position) {
+    super::within(async { while opened.publication.acknowledged().await.unwrap() < position {} }).await;
+}
+
+pub(crate) async fn a_wait_that_is_cancelled_loses_nothing<F: Fixture>() {
+    let fixture = F::shared();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    let idle = tokio::time::timeout(Duration::from_millis(50), opened.publication.acknowledged()).await;
+    assert!(idle.is_err(), "nothing is under way, so it waits");
+    for position in 1..=20 {
+        opened.publication.publish(&[event(position)]).await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_micros(200), opened.publication.acknowledged()).await;
+    }
+    // Whatever was told and to nobody: the next event's acknowledgement comes after all of them.
+    publish(&mut opened, &[event(21)]).await.unwrap();
+    assert_eq!(everything(&fixture).await, (1..=21).collect::<Vec<_>>());
+}
