@@ -13,6 +13,7 @@ mod checksum;
 mod copy;
 mod memory;
 mod postgres;
+mod replication;
 mod sqlite;
 mod verify;
 

@@ -271,17 +271,6 @@ impl WriterThread {
         self.checkpoint.after_commit(bytes);
     }
 
-    fn answer_lease_jobs(&self, jobs: Vec<LeaseJob>, epochs: Vec<Option<Epoch>>) {
-        if jobs.is_empty() {
-            return;
-        }
-        self.checkpoint.after_commit(jobs.iter().map(LeaseJob::bytes).sum());
-        for (job, epoch) in jobs.into_iter().zip(epochs) {
-            // Whoever gave up waiting does not hear it.
-            let _ = job.done.send(Ok(epoch));
-        }
-    }
-
     /// Takes the transaction back and says what that means for the appends in it.
     fn after_failed_commit(&mut self, error: &rusqlite::Error) -> StoreError {
         if let Err(error) = self.log.roll_back() {

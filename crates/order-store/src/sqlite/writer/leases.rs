@@ -9,6 +9,7 @@ use order_application::{Checkpoint, Epoch, StoreError};
 use tokio::sync::oneshot;
 
 use super::super::log::Log;
+use super::WriterThread;
 
 /// Something to do with a checkpoint, and who waits for it.
 pub(in crate::sqlite) struct LeaseJob {
@@ -26,10 +27,24 @@ pub(in crate::sqlite) enum LeaseRequest {
 
 impl LeaseJob {
     /// What it adds to the write-ahead log beside a page or two.
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match &self.request {
             LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
             LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
+        }
+    }
+}
+
+impl WriterThread {
+    /// Tells what became of jobs that were committed.
+    pub(super) fn answer_lease_jobs(&self, jobs: Vec<LeaseJob>, epochs: Vec<Option<Epoch>>) {
+        if jobs.is_empty() {
+            return;
+        }
+        self.checkpoint.after_commit(jobs.iter().map(LeaseJob::bytes).sum());
+        for (job, epoch) in jobs.into_iter().zip(epochs) {
+            // Whoever gave up waiting does not hear it.
+            let _ = job.done.send(Ok(epoch));
         }
     }
 }

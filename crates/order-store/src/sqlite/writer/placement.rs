@@ -1,0 +1,57 @@
+//! Where appends go: each continues its order, and they follow on each other.
+
+use std::collections::HashMap;
+
+use order_application::{Append, Position, Version};
+use order_domain::OrderId;
+
+use super::super::overlay::{OrderHead, OrderKey};
+
+/// An append that continues its order, where it goes, and who waits for it.
+pub(super) struct Accepted<W> {
+    pub(super) append: Append,
+    pub(super) key: OrderKey,
+    pub(super) first_position: Position,
+    pub(super) waiting: W,
+}
+
+/// Gives appends their places, one after the other.
+pub(super) struct Placement {
+    next: Position,
+    /// Orders that this very transaction changes.
+    changed: HashMap<OrderId, OrderHead>,
+}
+
+impl Placement {
+    pub(super) fn new(head: Position, appends: usize) -> Self {
+        Self { next: head.plus(1), changed: HashMap::with_capacity(appends) }
+    }
+
+    /// Places an append, whose order stood at `head` before this transaction.
+    ///
+    /// # Errors
+    /// The version that the order is at, when the append does not continue it; the order; and who waits.
+    pub(super) fn place<W>(
+        &mut self,
+        append: Append,
+        head: Option<OrderHead>,
+        waiting: W,
+    ) -> Result<Accepted<W>, (Version, OrderId, W)> {
+        let head = self.changed.get(&append.order_id).copied().or(head);
+        let current = head.map_or(Version::NONE, |head| head.version);
+        if current != append.expected_version {
+            return Err((current, append.order_id, waiting));
+        }
+        let first_position = self.next;
+        let key = head.map_or(first_position.0, |head| head.key);
+        let events = append.events.len() as u64;
+        self.changed.insert(append.order_id.clone(), OrderHead { key, version: current.plus(events) });
+        self.next = first_position.plus(events);
+        Ok(Accepted { append, key, first_position, waiting })
+    }
+
+    /// The position of the last event that was placed, or the head if there is none.
+    pub(super) fn reached(&self) -> Position {
+        Position(self.next.0 - 1)
+    }
+}

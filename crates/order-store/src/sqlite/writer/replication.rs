@@ -1,0 +1,76 @@
+//! Appends that come from another log, at the positions that they have there: all of one call in one transaction, with
+//! the checkpoint that they bring their follower to.
+
+use order_application::{Append, Checkpoint, StoreError};
+use tokio::sync::oneshot;
+
+use super::placement::{Accepted, Placement};
+use super::{Shared, WriterThread, place};
+use crate::replication::{check_append, check_reached, does_not_continue};
+
+/// What one call brings, and who waits for it.
+pub(in crate::sqlite) struct Replication {
+    pub(in crate::sqlite) appends: Vec<Append>,
+    pub(in crate::sqlite) name: Box<str>,
+    pub(in crate::sqlite) checkpoint: Checkpoint,
+    pub(in crate::sqlite) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl WriterThread {
+    pub(super) fn replicate(&mut self, replication: Replication) {
+        let Replication { appends, name, checkpoint, done } = replication;
+        let outcome = self.shared.health.check();
+        let outcome = outcome.and_then(|()| self.settle_replication(appends, &name, &checkpoint));
+        // Whoever gave up waiting does not hear it.
+        let _ = done.send(outcome);
+    }
+
+    fn settle_replication(
+        &mut self,
+        appends: Vec<Append>,
+        name: &str,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), StoreError> {
+        let accepted = self.place_all(appends, checkpoint)?;
+        if let Err(error) = self.write_replication(&accepted, name, checkpoint) {
+            return Err(self.after_failed_commit(&error));
+        }
+        self.show(accepted, |(), _| {});
+        self.checkpoint.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
+        Ok(())
+    }
+
+    /// Every append continues its order, and together they reach the checkpoint: then positions are the other log's.
+    fn place_all(
+        &self,
+        appends: Vec<Append>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Vec<Accepted<()>>, StoreError> {
+        let Shared { overlay, known_orders, readers, .. } = &*self.shared;
+        let order_ids = appends.iter().map(|append| &append.order_id);
+        let heads = readers.order_heads(overlay, known_orders, order_ids)?;
+        let mut placement = Placement::new(self.head, appends.len());
+        let mut accepted = Vec::with_capacity(appends.len());
+        for (append, head) in appends.into_iter().zip(heads) {
+            check_append(&append)?;
+            let next = append.expected_version.plus(1);
+            let placed = placement.place(append, head, ());
+            accepted
+                .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
+        }
+        check_reached(placement.reached(), checkpoint)?;
+        Ok(accepted)
+    }
+
+    fn write_replication(
+        &mut self,
+        accepted: &[Accepted<()>],
+        name: &str,
+        checkpoint: &Checkpoint,
+    ) -> rusqlite::Result<()> {
+        self.log.begin()?;
+        self.log.insert(accepted.iter().map(place))?;
+        self.log.put_checkpoint(name, checkpoint)?;
+        self.log.commit()
+    }
+}
