@@ -12,6 +12,7 @@
 //! | [`projection`] | the order view as a pure fold |
 //! | [`relay`] | publishing the log to a broker |
 //! | [`subscription`] | following the log: catch up, then live |
+//! | [`replica`] | a read model of its own, built from what a broker has |
 //! | [`cloud_event`] | an event as others see it |
 
 pub mod cloud_event;
@@ -24,6 +25,7 @@ pub mod ports;
 pub mod projection;
 mod ready_details;
 pub mod relay;
+pub mod replica;
 pub mod rfc3339;
 pub mod service;
 pub mod subscription;
@@ -42,6 +44,10 @@ pub use ports::replica_store::ReplicaStore;
 pub use projection::{OrderSummary, VersionedOrder};
 pub use ready_details::ReadyDetails;
 pub use relay::{Relay, RelayError, RelayLimits, RelayPorts, RelayState, RelayStatus};
+pub use replica::{
+    Import, ImportError, Imported, Replica, ReplicaError, ReplicaLimits, ReplicaReadiness, ReplicaState,
+    ReplicaStatus, Unfit,
+};
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, IfMatch, OrderFacts, OrderService, QueryError, ServiceLimits,
 };

@@ -27,6 +27,11 @@ impl OrderCache {
         self.orders.insert(order_id, order);
     }
 
+    /// Takes an order out, for whoever is about to change it.
+    pub(crate) fn take(&self, order_id: &OrderId) -> Option<Arc<VersionedOrder>> {
+        self.orders.remove(order_id).map(|(_, order)| order)
+    }
+
     pub(crate) fn forget(&self, order_id: &OrderId) {
         self.orders.remove(order_id);
     }

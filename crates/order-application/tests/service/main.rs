@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod commands;
+mod in_turn;
 mod instances;
 mod queries;
 mod relay;
+mod replica;
 mod silent_store;
 
 use std::sync::Arc;

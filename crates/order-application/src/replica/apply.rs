@@ -1,0 +1,155 @@
+//! Adds a run of the log to the replica's store, with the views that it leads to.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_domain::OrderId;
+use tokio::time::sleep;
+
+use super::{CHECKPOINT, ReplicaError, Unfit};
+use crate::codec;
+use crate::event::{NewEvent, Position, RecordedEvent, Version};
+use crate::order_cache::OrderCache;
+use crate::ports::checkpoints::Checkpoint;
+use crate::ports::event_store::{Append, PageLimit, StoreError};
+use crate::ports::replica_store::ReplicaStore;
+use crate::projection::VersionedOrder;
+
+/// Events that are read at a time where an order has to be looked up.
+const PAGE: PageLimit = PageLimit::events(500);
+/// Events that are folded without letting others have the thread.
+const FOLDED_AT_ONCE: usize = 256;
+/// How long to wait for a store that has too much work; each further wait is twice as long, up to a bound.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+/// After so many of them the store counts as unavailable.
+const MAX_WAITS: u32 = 120;
+
+/// Writes into a replica's store: the one writer that it has.
+pub(super) struct Writer {
+    store: Arc<dyn ReplicaStore>,
+    /// Orders as of the last event in the store.
+    cache: OrderCache,
+}
+
+impl Writer {
+    pub(super) fn new(store: Arc<dyn ReplicaStore>, cache_bytes: u64) -> Self {
+        Self { store, cache: OrderCache::new(cache_bytes) }
+    }
+
+    /// Adds events that continue the store's log, with the bookmark that they lead to, and answers with the position of
+    /// the last.
+    ///
+    /// # Errors
+    /// See [`ReplicaError`]. Of events before one that cannot be applied, all are in the store then; otherwise none.
+    pub(super) async fn apply(
+        &self,
+        events: Vec<RecordedEvent>,
+        bookmark: Option<Box<str>>,
+    ) -> Result<Position, ReplicaError> {
+        let Some(position) = events.last().map(|event| event.position) else {
+            return Ok(self.store.head().await?);
+        };
+        let mut orders = HashMap::with_capacity(events.len());
+        let mut appends = Vec::with_capacity(events.len());
+        for event in events {
+            if appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            let order = match orders.entry(event.order_id.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.order_before(&event).await?),
+            };
+            match fold(order, event) {
+                Ok(append) => appends.push(append),
+                Err(error) => {
+                    self.apply_before(appends, error.position()).await?;
+                    return Err(error.into());
+                }
+            }
+        }
+        self.replicate(appends, Checkpoint { position, evidence: bookmark }).await?;
+        for (order_id, order) in orders {
+            if let Some(order) = order {
+                self.cache.put(order_id, Arc::new(order));
+            }
+        }
+        Ok(position)
+    }
+
+    /// Adds what comes before an event that cannot be applied. The bookmark stays where it is.
+    async fn apply_before(&self, appends: Vec<Append>, position: Position) -> Result<(), StoreError> {
+        let bookmark = self.store.load(CHECKPOINT).await?.unwrap_or_default().evidence;
+        let position = Position(position.0 - 1);
+        self.replicate(appends, Checkpoint { position, evidence: bookmark }).await
+    }
+
+    /// The order before an event, as the store has it. A placement needs no look.
+    async fn order_before(&self, event: &RecordedEvent) -> Result<Option<VersionedOrder>, StoreError> {
+        if event.version == Version(1) {
+            return Ok(None);
+        }
+        match self.cache.take(&event.order_id) {
+            Some(order) => Ok(Some(Arc::unwrap_or_clone(order))),
+            None => self.load(&event.order_id).await,
+        }
+    }
+
+    async fn load(&self, order_id: &OrderId) -> Result<Option<VersionedOrder>, StoreError> {
+        let mut order: Option<VersionedOrder> = None;
+        loop {
+            let after = order.as_ref().map_or(Version::NONE, |order| order.version);
+            let page = self.store.read_stream(order_id, after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(order);
+            }
+            for event in page {
+                let next = codec::replay(order, &event).map_err(|error| {
+                    StoreError::Corrupt(format!("event at position {}: {error}", event.position))
+                })?;
+                order = Some(next);
+            }
+        }
+    }
+
+    /// Hands the appends to the store; again for as long as it only has too much work.
+    async fn replicate(&self, appends: Vec<Append>, checkpoint: Checkpoint) -> Result<(), StoreError> {
+        let mut wait = FIRST_WAIT;
+        for _ in 0..MAX_WAITS {
+            match self.store.replicate(appends.clone(), CHECKPOINT, checkpoint.clone()).await {
+                Err(StoreError::Overloaded) => {}
+                outcome => return outcome,
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+        Err(StoreError::Overloaded)
+    }
+}
+
+/// Applies an event to its order, and gives what the store needs to do the same.
+fn fold(order: &mut Option<VersionedOrder>, event: RecordedEvent) -> Result<Append, Unfit> {
+    let before = order.as_ref().map_or(Version::NONE, |order| order.version);
+    if event.version != before.plus(1) {
+        return Err(Unfit::OtherLog {
+            position: event.position,
+            why: format!(
+                "its event there is version {} of an order that is at version {before} here",
+                event.version
+            ),
+        });
+    }
+    let next = codec::replay(order.take(), &event)
+        .map_err(|error| Unfit::Unreadable { position: event.position, why: error.to_string() })?;
+    let RecordedEvent { order_id, id, event_type, time, data, context, .. } = event;
+    let append = Append {
+        expected_version: before,
+        events: vec![NewEvent { id, event_type, time, data, context }],
+        summary: next.summary(&order_id),
+        order_id,
+    };
+    *order = Some(next);
+    Ok(append)
+}

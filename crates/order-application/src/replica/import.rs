@@ -1,0 +1,120 @@
+//! Adding events from elsewhere than the broker, whose history may not reach back far enough.
+
+use std::sync::Arc;
+
+use super::apply::Writer;
+use super::stored_ids::StoredIds;
+use super::{CHECKPOINT, ReplicaError, ReplicaLimits};
+use crate::event::{Position, RecordedEvent};
+use crate::ports::event_store::StoreError;
+use crate::ports::replica_store::ReplicaStore;
+
+/// Adds events to a replica's store while no replica runs on it.
+pub struct Import {
+    writer: Writer,
+    stored: StoredIds,
+    limits: ReplicaLimits,
+    /// Where the broker is to be read on afterwards: what is added here and comes from there once more is dropped.
+    bookmark: Option<Box<str>>,
+    batch: Vec<RecordedEvent>,
+    batch_bytes: usize,
+    /// The last position in the store or the batch.
+    head: Position,
+    /// The last position in the store.
+    stored_head: Position,
+    imported: Imported,
+}
+
+/// What an import has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Events that were added.
+    pub added: u64,
+    /// Events that were there.
+    pub known: u64,
+}
+
+/// Why an event cannot be imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// There is a gap before it.
+    #[error("position {found} comes where {expected} should")]
+    Gap {
+        /// The position that comes next.
+        expected: Position,
+        /// The event's.
+        found: Position,
+    },
+    /// See [`ReplicaError`].
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Replica(error.into())
+    }
+}
+
+impl Import {
+    /// Adds to a store from its end on.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn begin(store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Result<Self, StoreError> {
+        let head = store.head().await?;
+        let bookmark = store.load(CHECKPOINT).await?.and_then(|checkpoint| checkpoint.evidence);
+        Ok(Self {
+            writer: Writer::new(Arc::clone(&store), limits.order_cache_bytes),
+            stored: StoredIds::new(store),
+            limits,
+            bookmark,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            head,
+            stored_head: head,
+            imported: Imported::default(),
+        })
+    }
+
+    /// Takes the next event. Those that the store has are passed over.
+    ///
+    /// # Errors
+    /// See [`ImportError`]. An error of the store may be about one of the events before.
+    pub async fn add(&mut self, event: RecordedEvent) -> Result<(), ImportError> {
+        if event.position <= self.stored_head {
+            self.stored.check(event.position, event.id).await?;
+            self.imported.known += 1;
+            return Ok(());
+        }
+        let expected = self.head.plus(1);
+        if event.position != expected {
+            return Err(ImportError::Gap { expected, found: event.position });
+        }
+        self.head = expected;
+        self.batch_bytes += event.data.len();
+        self.batch.push(event);
+        if self.batch.len() >= self.limits.batch_events || self.batch_bytes >= self.limits.batch_bytes {
+            self.write().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// See [`ImportError`].
+    pub async fn finish(mut self) -> Result<Imported, ImportError> {
+        self.write().await?;
+        Ok(self.imported)
+    }
+
+    async fn write(&mut self) -> Result<(), ImportError> {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        let added = batch.len() as u64;
+        self.stored_head = self.writer.apply(batch, self.bookmark.clone()).await?;
+        self.imported.added += added;
+        Ok(())
+    }
+}

@@ -1,0 +1,301 @@
+//! Puts the deliveries of several partitions into the order of the log.
+//!
+//! What continues the log is ready to be applied; what comes early is held, within bounds. Nothing here waits or reads:
+//! this is the part whose every step can be tested.
+
+mod partition;
+mod recent_ids;
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use self::partition::Partition;
+use self::recent_ids::{Known, RecentIds};
+use super::ReplicaLimits;
+use crate::event::{Position, RecordedEvent};
+use crate::ports::broker::Delivery;
+
+/// Bytes of an event besides its data, about.
+const EVENT_BYTES: usize = 384;
+
+/// Deliveries on their way into the log's order.
+pub(super) struct Merge {
+    limits: ReplicaLimits,
+    /// The first position that is neither in the store nor ready nor on its way there.
+    next: Position,
+    ready: Vec<RecordedEvent>,
+    ready_bytes: usize,
+    /// Early arrivals. Does not have `next`, unless `ready` is full.
+    held: BTreeMap<Position, Held>,
+    held_bytes: usize,
+    partitions: Vec<Partition>,
+    recent: RecentIds,
+    /// Repetitions that only the store can tell from another log's events.
+    unchecked: Vec<(Position, Uuid)>,
+    /// What is being looked for.
+    missing: Option<Position>,
+    /// From the first to the last early arrival that was dropped and is still needed.
+    dropped: Option<(Position, Position)>,
+    delivered: u64,
+    highest: Position,
+    /// Changes whenever there is hope for what is waited for.
+    heard: u64,
+}
+
+struct Held {
+    event: RecordedEvent,
+    partition: usize,
+    offset: u64,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It is an event that was not known, or one that was.
+    Taken,
+    /// It is not an event.
+    Unreadable(String),
+    /// Another event has its position.
+    OtherLog(Position),
+}
+
+/// Events that continue the store's log, and the offsets from which the others come.
+pub(super) struct Batch {
+    pub(super) events: Vec<RecordedEvent>,
+    pub(super) next_offsets: Vec<Option<u64>>,
+}
+
+impl Merge {
+    /// Merges what comes after `head`.
+    pub(super) fn new(head: Position, partitions: usize, limits: ReplicaLimits) -> Self {
+        Self {
+            limits,
+            next: head.plus(1),
+            ready: Vec::new(),
+            ready_bytes: 0,
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            partitions: (0..partitions).map(|_| Partition::default()).collect(),
+            recent: RecentIds::after(head),
+            unchecked: Vec::new(),
+            missing: None,
+            dropped: None,
+            delivered: 0,
+            highest: head,
+            heard: 0,
+        }
+    }
+
+    /// Takes a delivery, whose partition must be one of those that there are.
+    pub(super) fn add(&mut self, delivery: Delivery) -> Added {
+        let Delivery { partition, offset, event } = delivery;
+        self.delivered += 1;
+        let place = &mut self.partitions[partition];
+        if !place.has_passed(self.next) {
+            self.heard += 1;
+        }
+        place.next_offset = Some(offset + 1);
+        let event = match event {
+            Ok(event) => event,
+            Err(fault) => return Added::Unreadable(fault),
+        };
+        place.furthest = place.furthest.max(Some(event.position));
+        self.highest = self.highest.max(event.position);
+        if event.position < self.next {
+            return self.check_repetition(event.position, event.id);
+        }
+        if event.position == self.next && !self.is_full() {
+            self.push_ready(event);
+            self.fill_ready();
+            return Added::Taken;
+        }
+        self.hold(Held { event, partition, offset })
+    }
+
+    /// Whether there is something to apply.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether what is ready is as much as is applied at once.
+    pub(super) fn is_full(&self) -> bool {
+        self.ready.len() >= self.limits.batch_events || self.ready_bytes >= self.limits.batch_bytes
+    }
+
+    /// Takes what is ready.
+    pub(super) fn take_batch(&mut self) -> Batch {
+        let events = std::mem::take(&mut self.ready);
+        self.ready_bytes = 0;
+        let next_offsets = self.partitions.iter().map(Partition::resume_from).collect();
+        self.fill_ready();
+        Batch { events, next_offsets }
+    }
+
+    /// The position that everything else waits for, while later ones are here or have been.
+    pub(super) fn gap(&self) -> Option<Position> {
+        let waits = match self.first_early() {
+            Some(first) => first > self.next,
+            None => self.may_have_dropped_it(),
+        };
+        waits.then_some(self.next)
+    }
+
+    /// The first of the later positions.
+    pub(super) fn first_early(&self) -> Option<Position> {
+        self.held.first_key_value().map(|(position, _)| *position)
+    }
+
+    /// Whether every partition has delivered something later than the position that is waited for.
+    pub(super) fn all_have_passed(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.has_passed(self.next))
+    }
+
+    /// Whether the position that is waited for may be among those that were dropped.
+    pub(super) fn may_have_dropped_it(&self) -> bool {
+        self.dropped.is_some_and(|(first, last)| first <= self.next && self.next <= last)
+    }
+
+    /// From now on the position that is waited for is looked for. Nothing holds a partition back any more: of what
+    /// comes, the part that is needed first is held.
+    pub(super) fn look_for_missing(&mut self) {
+        self.missing = Some(self.next);
+    }
+
+    /// What is being looked for.
+    pub(super) fn missing(&self) -> Option<Position> {
+        self.missing
+    }
+
+    /// The partitions that are to be paused from now on: those that are ahead, once no more can be held.
+    pub(super) fn pause_ahead(&mut self) -> Vec<usize> {
+        if self.missing.is_some() || !self.holds_too_much(1) {
+            return Vec::new();
+        }
+        let next = self.next;
+        self.switch(|partition| !partition.paused && partition.has_passed(next), true)
+    }
+
+    /// The partitions that are to be resumed: those that are not ahead any more, and all of them once there is room.
+    pub(super) fn resume_behind(&mut self) -> Vec<usize> {
+        let (next, room) = (self.next, self.missing.is_some() || !self.holds_too_much(2));
+        self.switch(|partition| partition.paused && (room || !partition.has_passed(next)), false)
+    }
+
+    /// Repetitions that are older than what is remembered here: position and id.
+    pub(super) fn take_unchecked(&mut self) -> Vec<(Position, Uuid)> {
+        std::mem::take(&mut self.unchecked)
+    }
+
+    /// How many messages have been delivered.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The highest position that was ever heard of.
+    pub(super) fn highest(&self) -> Position {
+        self.highest
+    }
+
+    /// Changes whenever there is hope for the position that is waited for.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Events that are here and not applied.
+    pub(super) fn in_hand(&self) -> usize {
+        self.ready.len() + self.held.len()
+    }
+
+    fn check_repetition(&mut self, position: Position, id: Uuid) -> Added {
+        match self.recent.knows(position, id) {
+            Known::Same => {}
+            Known::Other => return Added::OtherLog(position),
+            Known::TooOld => self.unchecked.push((position, id)),
+        }
+        Added::Taken
+    }
+
+    fn push_ready(&mut self, event: RecordedEvent) {
+        if self.missing.take().is_some() {
+            self.begin_anew();
+        }
+        self.recent.push(event.id);
+        self.ready_bytes += bytes(&event);
+        self.ready.push(event);
+        self.next = self.next.plus(1);
+        self.heard += 1;
+    }
+
+    /// Moves early arrivals whose time has come.
+    fn fill_ready(&mut self) {
+        while !self.is_full()
+            && let Some(first) = self.held.first_entry().filter(|first| *first.key() == self.next)
+        {
+            let held = first.remove();
+            self.let_go(&held);
+            self.push_ready(held.event);
+        }
+        if self.dropped.is_some_and(|(_, last)| last < self.next) {
+            self.dropped = None;
+            self.partitions.iter_mut().for_each(|partition| partition.dropped_from = None);
+        }
+    }
+
+    fn hold(&mut self, arrival: Held) -> Added {
+        let position = arrival.event.position;
+        if let Some(twin) = self.held.get(&position) {
+            let same = twin.event.id == arrival.event.id;
+            return if same { Added::Taken } else { Added::OtherLog(position) };
+        }
+        self.held_bytes += bytes(&arrival.event);
+        self.partitions[arrival.partition].held.insert(arrival.offset);
+        self.held.insert(position, arrival);
+        while self.missing.is_some() && self.holds_too_much(1) && self.held.len() > 1 {
+            self.drop_last();
+        }
+        Added::Taken
+    }
+
+    /// Of what is too much, the latest is needed last.
+    fn drop_last(&mut self) {
+        let Some((position, last)) = self.held.pop_last() else { return };
+        self.let_go(&last);
+        let place = &mut self.partitions[last.partition];
+        place.dropped_from = Some(place.dropped_from.map_or(last.offset, |from| from.min(last.offset)));
+        let (first, end) = self.dropped.unwrap_or((position, position));
+        self.dropped = Some((first.min(position), end.max(position)));
+    }
+
+    fn let_go(&mut self, held: &Held) {
+        self.held_bytes -= bytes(&held.event);
+        self.partitions[held.partition].held.remove(&held.offset);
+    }
+
+    /// Whether more than a part of the bound is held.
+    fn holds_too_much(&self, divisor: usize) -> bool {
+        self.held.len() > self.limits.early_events / divisor
+            || self.held_bytes > self.limits.early_bytes / divisor
+    }
+
+    fn switch(&mut self, which: impl Fn(&Partition) -> bool, paused: bool) -> Vec<usize> {
+        let mut switched = Vec::new();
+        for (number, partition) in self.partitions.iter_mut().enumerate() {
+            if which(partition) {
+                partition.paused = paused;
+                switched.push(number);
+            }
+        }
+        switched
+    }
+
+    /// What was missing is published again, and what follows most likely as well: no partition has passed that yet.
+    fn begin_anew(&mut self) {
+        self.partitions.iter_mut().for_each(|partition| partition.furthest = None);
+    }
+}
+
+/// What an event takes in memory, about.
+fn bytes(event: &RecordedEvent) -> usize {
+    event.data.len() + EVENT_BYTES
+}

@@ -1,0 +1,208 @@
+//! The replica: a read model of its own, built from what a relay has published to a broker.
+//!
+//! Its log is a copy of the primary's: events are added at the very positions that they have there, so every query, list
+//! and feed works as on the primary. Deliveries of several partitions are [merged](merge) by position, each event once;
+//! runs without a gap are folded and [written](apply) in large transactions, each with the bookmark from which the broker
+//! is to be read on. So the process may end at any moment.
+//!
+//! # What is missing
+//!
+//! A position is missing once every partition has delivered a later one, since each delivers first occurrences in log
+//! order. Of a partition that says nothing this cannot be known: it may be empty, or its part of the broker may be away.
+//! So after a [silence](ReplicaLimits::silence) of all partitions that the position may come from, it counts as missing
+//! as well. Should it come after all, that is no harm: what was dropped meanwhile is read again.
+
+mod apply;
+mod goal;
+mod import;
+mod merge;
+mod session;
+mod status;
+mod stored_ids;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Position;
+use crate::ports::broker::{BrokerError, BrokerLog};
+use crate::ports::event_store::StoreError;
+use crate::ports::replica_store::ReplicaStore;
+
+pub use import::{Import, ImportError, Imported};
+pub use status::{ReplicaReadiness, ReplicaState, ReplicaStatus};
+
+use apply::Writer;
+use session::End;
+
+/// The name of a replica's checkpoint. Its evidence is the reader's bookmark.
+const CHECKPOINT: &str = "replica";
+
+/// Builds a read model from one broker.
+pub struct Replica {
+    log: Arc<dyn BrokerLog>,
+    store: Arc<dyn ReplicaStore>,
+    writer: Writer,
+    limits: ReplicaLimits,
+    status: watch::Sender<ReplicaStatus>,
+}
+
+/// Bounds of a replica. The defaults fit a process of 256 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaLimits {
+    /// Most events of one transaction.
+    pub batch_events: usize,
+    /// Most bytes of one transaction, about.
+    pub batch_bytes: usize,
+    /// Most events that are held until those before them come, and what the broker delivers at once on top.
+    pub early_events: usize,
+    /// Most bytes of these, about.
+    pub early_bytes: usize,
+    /// Most bytes, about, of orders that are kept in memory for their next event.
+    pub order_cache_bytes: u64,
+    /// How long the partitions that an awaited position may come from can be silent until it counts as missing.
+    pub silence: Duration,
+    /// How long to wait for a position that may have been dropped until it is read again.
+    pub patience_for_dropped: Duration,
+    /// How often the broker is asked how much more it has.
+    pub ask_every: Duration,
+    /// The first wait after a failure; each further one is twice as long.
+    pub first_backoff: Duration,
+    /// The longest wait after a failure.
+    pub longest_backoff: Duration,
+}
+
+impl Default for ReplicaLimits {
+    fn default() -> Self {
+        Self {
+            batch_events: 4_096,
+            batch_bytes: 8 * 1024 * 1024,
+            early_events: 65_536,
+            early_bytes: 48 * 1024 * 1024,
+            order_cache_bytes: 32 * 1024 * 1024,
+            silence: Duration::from_secs(30),
+            patience_for_dropped: Duration::from_secs(1),
+            ask_every: Duration::from_secs(1),
+            first_backoff: Duration::from_millis(100),
+            longest_backoff: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Replica {
+    /// A replica of what `log` has, in `store`.
+    pub fn new(log: Arc<dyn BrokerLog>, store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Self {
+        let writer = Writer::new(Arc::clone(&store), limits.order_cache_bytes);
+        let (status, _) = watch::channel(ReplicaStatus::default());
+        Self { log, store, writer, limits, status }
+    }
+
+    /// How it goes, now and later.
+    pub fn status(&self) -> watch::Receiver<ReplicaStatus> {
+        self.status.subscribe()
+    }
+
+    /// Follows the broker until `stop`, or until it turns out to have another log.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut backoff = self.limits.first_backoff;
+        while let Some(ended) = stop.run_until_cancelled(self.follow()).await {
+            let (error, worked) = match ended {
+                End::ReadAgain => continue,
+                End::Failed { error, worked } => (error, worked),
+            };
+            if worked {
+                backoff = self.limits.first_backoff;
+            }
+            self.failed(&error);
+            if matches!(error, ReplicaError::Unfit(Unfit::OtherLog { .. })) {
+                return stop.cancelled().await;
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(backoff)).await.is_none() {
+                return;
+            }
+            backoff = (backoff * 2).min(self.limits.longest_backoff);
+        }
+    }
+
+    fn failed(&self, error: &ReplicaError) {
+        let state = match error {
+            ReplicaError::Unfit(Unfit::OtherLog { position, .. }) => {
+                ReplicaState::OtherLog { position: *position }
+            }
+            ReplicaError::Unfit(Unfit::Unreadable { .. })
+            | ReplicaError::Broker(BrokerError::Misconfigured(_) | BrokerError::Refused { .. }) => {
+                ReplicaState::Misconfigured
+            }
+            ReplicaError::Broker(BrokerError::Unavailable(_) | BrokerError::OutOfStep(_))
+            | ReplicaError::Store(_) => ReplicaState::Unavailable,
+        };
+        self.tell(|status| {
+            status.state = state;
+            status.detail = Some(error.to_string());
+        });
+    }
+
+    /// Shows how it goes, and logs it when it goes otherwise than before.
+    fn tell(&self, change: impl FnOnce(&mut ReplicaStatus)) {
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            if (before.state, &before.detail) != (status.state, &status.detail) {
+                status.log();
+            }
+            before != *status
+        });
+    }
+}
+
+/// Why a replica cannot go on for now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplicaError {
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The replica's own store.
+    #[error("the replica's own store: {0}")]
+    Store(#[from] StoreError),
+    /// An event cannot be added.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+}
+
+/// Why an event cannot be added to a replica's log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It is not of the log that this replica is a copy of.
+    #[error(
+        "another log than this replica's, at position {position}: {why}. Name the broker of the primary whose copy \
+         this is, or start with an empty store"
+    )]
+    OtherLog {
+        /// The event.
+        position: Position,
+        /// How that shows.
+        why: String,
+    },
+    /// It is not an event that this release knows.
+    #[error("the event at position {position} cannot be read; a later release may know it: {why}")]
+    Unreadable {
+        /// The event.
+        position: Position,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Unfit {
+    fn another_event(position: Position) -> Self {
+        Self::OtherLog { position, why: "the event there has another id".to_owned() }
+    }
+
+    fn position(&self) -> Position {
+        match self {
+            Self::OtherLog { position, .. } | Self::Unreadable { position, .. } => *position,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One session with the broker: from opening it until something goes wrong.
+
+use std::collections::HashSet;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::goal::Goal;
+use super::merge::{Added, Merge};
+use super::status::ReplicaState;
+use super::stored_ids::StoredIds;
+use super::{CHECKPOINT, Replica, ReplicaError, Unfit};
+use crate::event::Position;
+use crate::ports::broker::{BrokerError, BrokerReader, Delivery};
+
+/// How long the broker may take to say how much more it has.
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(10);
+/// Kinds of unreadable messages that are logged.
+const MAX_LOGGED_KINDS: usize = 16;
+
+/// Why a session ended.
+pub(super) enum End {
+    /// What was dropped is needed.
+    ReadAgain,
+    /// It cannot go on.
+    Failed {
+        error: ReplicaError,
+        /// Whether anything had been delivered.
+        worked: bool,
+    },
+}
+
+/// A batch on its way into the store.
+type Applying<'a> = Pin<Box<dyn Future<Output = Result<Position, ReplicaError>> + Send + 'a>>;
+
+struct Session<'a> {
+    replica: &'a Replica,
+    reader: Box<dyn BrokerReader>,
+    merge: Merge,
+    stored: StoredIds,
+    applying: Option<Applying<'a>>,
+    applied: Position,
+    /// How many events are in the batch that is being applied.
+    applying_events: usize,
+    goal: Goal,
+    waiting: Option<Waiting>,
+    logged_kinds: HashSet<String>,
+}
+
+/// Waiting for a position while later ones are here.
+#[derive(Clone, Copy)]
+struct Waiting {
+    /// As of the last sign of life that there was hope in.
+    heard: u64,
+    since: Instant,
+}
+
+/// What happens next in a session.
+enum Step {
+    Applied(Result<Position, ReplicaError>),
+    Delivered(Result<Vec<Delivery>, BrokerError>),
+    Ask,
+    Silent,
+}
+
+impl Replica {
+    /// Reads the broker on from the checkpoint for as long as that goes well.
+    pub(super) async fn follow(&self) -> End {
+        let mut session = match self.open().await {
+            Ok(session) => session,
+            Err(error) => return End::Failed { error, worked: false },
+        };
+        let ended = match session.run().await {
+            // What has come is applied all the same: a connection that breaks again and again still brings it forward.
+            Ok(()) => session.finish().await.map(|()| End::ReadAgain),
+            Err(error @ ReplicaError::Broker(_)) => session.finish().await.and(Err(error)),
+            Err(error) => Err(error),
+        };
+        ended.unwrap_or_else(|error| End::Failed { error, worked: session.merge.delivered() > 0 })
+    }
+
+    async fn open(&self) -> Result<Session<'_>, ReplicaError> {
+        let head = self.store.head().await?;
+        let checkpoint = self.store.load(CHECKPOINT).await?.unwrap_or_default();
+        self.tell(|status| status.position = head);
+        // Events may have come from elsewhere since, and are then delivered once more. The other way round the bookmark
+        // is of another log.
+        let bookmark = checkpoint.evidence.filter(|_| checkpoint.position <= head);
+        let reader = match self.log.open(bookmark.as_deref()).await {
+            // The broker is not the one that it was: what it has is read from the beginning.
+            Err(BrokerError::OutOfStep(why)) if bookmark.is_some() => {
+                tracing::warn!(why, "the broker is read from its beginning");
+                self.log.open(None).await?
+            }
+            opened => opened?,
+        };
+        Ok(Session {
+            replica: self,
+            merge: Merge::new(head, reader.partitions(), self.limits),
+            reader,
+            stored: StoredIds::new(self.store.clone()),
+            applying: None,
+            applied: head,
+            applying_events: 0,
+            goal: Goal::Unknown,
+            waiting: None,
+            logged_kinds: HashSet::new(),
+        })
+    }
+}
+
+impl Session<'_> {
+    /// Returns when what was dropped is needed.
+    async fn run(&mut self) -> Result<(), ReplicaError> {
+        let mut ask = interval(self.replica.limits.ask_every);
+        ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            if self.applying.is_none() && self.merge.has_ready() {
+                self.apply();
+            }
+            let step = {
+                let silent_at = self.waiting.map(|waiting| waiting.since + self.patience());
+                let wants_more = !self.merge.is_full();
+                tokio::select! {
+                    biased;
+                    applied = current(&mut self.applying) => Step::Applied(applied),
+                    _ = ask.tick() => Step::Ask,
+                    delivered = self.reader.next(), if wants_more => Step::Delivered(delivered),
+                    () = at(silent_at) => Step::Silent,
+                }
+            };
+            match step {
+                Step::Applied(outcome) => self.take_applied(outcome?),
+                Step::Delivered(deliveries) => self.take(deliveries?).await?,
+                Step::Ask => self.ask().await?,
+                Step::Silent => {
+                    if self.merge.may_have_dropped_it() {
+                        return Ok(());
+                    }
+                    self.lose();
+                }
+            }
+            if self.merge.gap().is_some() && self.merge.missing().is_none() && self.merge.all_have_passed() {
+                if self.merge.may_have_dropped_it() {
+                    return Ok(());
+                }
+                self.lose();
+            }
+            self.steer()?;
+            self.notice_waiting();
+        }
+    }
+
+    /// Applies all that continues the log.
+    async fn finish(&mut self) -> Result<(), ReplicaError> {
+        loop {
+            if self.applying.is_none() && self.merge.has_ready() {
+                self.apply();
+            }
+            let Some(applying) = &mut self.applying else { return Ok(()) };
+            let position = applying.await?;
+            self.take_applied(position);
+        }
+    }
+
+    /// Begins to apply what is ready.
+    fn apply(&mut self) {
+        let batch = self.merge.take_batch();
+        let bookmark = self.reader.bookmark(&batch.next_offsets);
+        self.applying_events = batch.events.len();
+        self.applying = Some(Box::pin(self.replica.writer.apply(batch.events, Some(bookmark))));
+    }
+
+    fn take_applied(&mut self, position: Position) {
+        self.applying = None;
+        self.applying_events = 0;
+        self.applied = position;
+        self.replica.tell(|status| status.position = position);
+        self.tell_progress();
+    }
+
+    async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), ReplicaError> {
+        let partitions = self.reader.partitions();
+        let missing = self.merge.missing();
+        for delivery in deliveries {
+            if delivery.partition >= partitions {
+                return Err(BrokerError::OutOfStep("it has other partitions now".to_owned()).into());
+            }
+            match self.merge.add(delivery) {
+                Added::Taken => {}
+                Added::Unreadable(fault) => self.skip(fault),
+                Added::OtherLog(position) => return Err(Unfit::another_event(position).into()),
+            }
+        }
+        for (position, id) in self.merge.take_unchecked() {
+            self.stored.check(position, id).await?;
+        }
+        if let Some(position) = missing.filter(|_| self.merge.missing().is_none()) {
+            tracing::info!(%position, "the position that was missing is here");
+            self.replica.tell(|status| status.state = ReplicaState::CatchingUp);
+        }
+        self.tell_progress();
+        Ok(())
+    }
+
+    /// Counts a message that is not an event, and logs the first of its kind.
+    fn skip(&mut self, fault: String) {
+        self.replica.tell(|status| status.skipped += 1);
+        // What stands in quotes differs from message to message.
+        let kind = fault.split('"').next().unwrap_or_default();
+        if self.logged_kinds.len() < MAX_LOGGED_KINDS && self.logged_kinds.insert(kind.to_owned()) {
+            tracing::warn!(
+                fault,
+                "a message is not an event of this service; it and others like it are skipped"
+            );
+        }
+    }
+
+    async fn ask(&mut self) -> Result<(), ReplicaError> {
+        let behind = timeout(MAX_ANSWER_TIME, self.reader.behind()).await.unwrap_or_else(|_| {
+            Err(BrokerError::Unavailable(format!("it said nothing for {} s", MAX_ANSWER_TIME.as_secs())))
+        })?;
+        self.goal.set(self.merge.delivered(), behind);
+        let in_hand = self.merge.in_hand() + self.applying_events;
+        self.replica.tell(|status| status.behind = Some(behind + in_hand as u64));
+        self.tell_progress();
+        Ok(())
+    }
+
+    /// Shows whether it has caught up, unless there is something worse to show.
+    fn tell_progress(&mut self) {
+        let reached = self.goal.is_reached(self.merge.delivered(), self.merge.highest(), self.applied);
+        if self.merge.missing().is_some() {
+            return;
+        }
+        self.replica.tell(|status| {
+            status.state = if reached { ReplicaState::Following } else { ReplicaState::CatchingUp };
+            status.has_caught_up |= reached;
+            status.detail = None;
+        });
+    }
+
+    /// Looks for the position that everything waits for.
+    fn lose(&mut self) {
+        let Some(position) = self.merge.gap() else { return };
+        let why = if self.merge.all_have_passed() {
+            "every partition of the broker has passed it".to_owned()
+        } else {
+            format!("for {} s nothing came from where it could be", self.replica.limits.silence.as_secs())
+        };
+        let next = self.merge.first_early().unwrap_or(position);
+        self.merge.look_for_missing();
+        self.replica.tell(|status| {
+            status.state = ReplicaState::Missing { position };
+            status.detail = Some(advice(position, &why, next));
+        });
+    }
+
+    /// Pauses and resumes partitions.
+    fn steer(&mut self) -> Result<(), BrokerError> {
+        for partition in self.merge.pause_ahead() {
+            self.reader.pause(partition)?;
+        }
+        for partition in self.merge.resume_behind() {
+            self.reader.resume(partition)?;
+        }
+        Ok(())
+    }
+
+    fn notice_waiting(&mut self) {
+        let heard = self.merge.heard();
+        self.waiting = match self.waiting {
+            _ if self.merge.gap().is_none() || self.merge.missing().is_some() => None,
+            Some(waiting) if waiting.heard == heard => Some(waiting),
+            Some(_) | None => Some(Waiting { heard, since: Instant::now() }),
+        };
+    }
+
+    fn patience(&self) -> Duration {
+        let limits = &self.replica.limits;
+        if self.merge.may_have_dropped_it() { limits.patience_for_dropped } else { limits.silence }
+    }
+}
+
+/// What to do about a position that is missing.
+fn advice(position: Position, why: &str, next: Position) -> String {
+    format!(
+        "position {position} is missing: {why}, and the next one that it has is {next}. Publish again from there, with \
+         `order-service relay --bus URL --from-position {position}` on the primary; or start this replica with \
+         `--from-file FILE`, where FILE is what `order-service export --from-position {position}` writes there"
+    )
+}
+
+async fn current(applying: &mut Option<Applying<'_>>) -> Result<Position, ReplicaError> {
+    match applying {
+        Some(applying) => applying.await,
+        None => pending().await,
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,137 @@
+//! A replica's store in memory, whose faults a test commands.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use order_application::*;
+use order_bus::InProcessBus;
+use order_domain::OrderId;
+use order_store::MemoryStore;
+
+pub(super) struct FakeStore {
+    orders: MemoryStore,
+    /// As in a store that events were copied into by other means.
+    pub(super) without_checkpoint: AtomicBool,
+    /// What the next calls of `replicate` answer with; with `true` after they have done their work.
+    pub(super) faults: Mutex<VecDeque<(StoreError, bool)>>,
+    /// How many events each transaction had.
+    pub(super) transactions: Mutex<Vec<usize>>,
+    /// How many orders were looked up.
+    pub(super) look_ups: Mutex<usize>,
+}
+
+impl FakeStore {
+    pub(super) fn new() -> Self {
+        Self {
+            orders: MemoryStore::replica(Arc::new(InProcessBus::new())),
+            without_checkpoint: AtomicBool::new(false),
+            faults: Mutex::default(),
+            transactions: Mutex::default(),
+            look_ups: Mutex::default(),
+        }
+    }
+
+    async fn write(
+        &self,
+        appends: Vec<Append>,
+        name: &str,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        let events = appends.iter().map(|append| append.events.len()).sum();
+        self.orders.replicate(appends, name, checkpoint).await?;
+        self.transactions.lock().unwrap().push(events);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ReplicaStore for FakeStore {
+    async fn replicate(
+        &self,
+        appends: Vec<Append>,
+        name: &str,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        // As long as a disk takes, so that others come in between.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let fault = self.faults.lock().unwrap().pop_front();
+        match fault {
+            None => self.write(appends, name, checkpoint).await,
+            Some((fault, false)) => Err(fault),
+            Some((fault, true)) => {
+                self.write(appends, name, checkpoint).await?;
+                Err(fault)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Checkpoints for FakeStore {
+    async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<Option<Epoch>, StoreError> {
+        unimplemented!("a replica needs no lease")
+    }
+
+    async fn claim_by_force(&self, _: &str, _: &str, _: Duration) -> Result<Epoch, StoreError> {
+        unimplemented!("a replica needs no lease")
+    }
+
+    async fn release(&self, _: &str, _: &str, _: Epoch) -> Result<(), StoreError> {
+        unimplemented!("a replica needs no lease")
+    }
+
+    async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        if self.without_checkpoint.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.orders.load(name).await
+    }
+
+    async fn save(&self, _: &str, _: Epoch, _: &Checkpoint) -> Result<bool, StoreError> {
+        unimplemented!("a replica saves its checkpoint with its events")
+    }
+}
+
+#[async_trait]
+impl EventStore for FakeStore {
+    async fn append(&self, _: Append) -> Result<Position, AppendError> {
+        unimplemented!("a replica takes no commands")
+    }
+
+    async fn read_stream(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        *self.look_ups.lock().unwrap() += 1;
+        self.orders.read_stream(order_id, after, limit).await
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.orders.read_log(after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.orders.head().await
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        self.orders.version(order_id).await
+    }
+
+    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.orders.summary(order_id).await
+    }
+
+    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+        self.orders.list(after, limit).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.orders.check().await
+    }
+}
