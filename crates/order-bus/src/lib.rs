@@ -1,10 +1,12 @@
 //! Event buses. The in-process one is always there; brokers come beside it, not in its place.
 
+mod broker_url;
 mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod nats;
 
+pub use broker_url::BrokerUrl;
 pub use in_process::InProcessBus;
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaBroker, KafkaLog, KafkaOptions};

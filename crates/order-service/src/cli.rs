@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ServeOptions, StoreOptions};
+use crate::config::{RelayOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
-use crate::{config, copy, migrate, serve, verify};
+use crate::relay::RelayArguments;
+use crate::{config, copy, migrate, relay, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -45,6 +46,12 @@ enum Command {
     /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
     /// who let it start with a user that may not.
     Migrate(StoreArguments),
+    /// Publish events to a broker again, from a position to the end of the log, whatever the broker has.
+    ///
+    /// For a broker or a consumer that has lost events in a way that the relay cannot notice by itself. Consumers tell
+    /// repetitions by the events' ids. On SQLite the server must not be running. On PostgreSQL servers keep running: their
+    /// relay pauses meanwhile.
+    Relay(RelayCommand),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +66,18 @@ struct ServeArguments {
 
 #[derive(Debug, Args)]
 struct StoreArguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+#[derive(Debug, Args)]
+struct RelayCommand {
+    #[command(flatten)]
+    relay: RelayArguments,
+    #[command(flatten)]
+    options: RelayOptions,
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
@@ -87,6 +106,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Migrate(arguments) => {
             let file = config::File::read(arguments.config.config.as_deref())?;
             migrate::run(&config::resolve_store(arguments.store, file)?)
+        }
+        Command::Relay(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            let settings = config::resolve_relay(arguments.store, arguments.options, file)?;
+            relay::run(&arguments.relay, settings)
         }
     }
 }

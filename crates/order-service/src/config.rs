@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use order_bus::BrokerUrl;
 use order_domain::Currency;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,16 @@ pub(crate) struct ServeOptions {
     /// The currency of an order that names none, by its ISO 4217 code [default: USD].
     #[arg(long, value_name = "CODE", env = "ORDER_SERVICE_CURRENCY")]
     currency: Option<String>,
+    /// Relay every event to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
+    /// or `?topic=orders.events`. May be given several times; in the environment they are separated by spaces.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ORDER_SERVICE_BUS",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    bus: Option<Vec<String>>,
     /// What events give as their source [default: /order-service].
     #[arg(long, value_name = "URI", env = "ORDER_SERVICE_EVENT_SOURCE")]
     event_source: Option<String>,
@@ -118,6 +129,7 @@ pub(crate) struct Settings {
     pub(crate) listen: ListenAddress,
     pub(crate) currency: Currency,
     pub(crate) event_source: String,
+    pub(crate) brokers: Vec<BrokerUrl>,
     pub(crate) max_connections: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) body_timeout: Duration,
@@ -161,22 +173,15 @@ pub(crate) fn resolve(store: StoreOptions, serve: ServeOptions, file: File) -> R
         faults.push(format!("currency: {currency:?} is not an ISO 4217 code such as USD"));
         Currency::USD
     });
-    let event_source = serve.event_source.or(file_serve.event_source);
-    let event_source = event_source.unwrap_or_else(|| "/order-service".to_owned());
-    if event_source.is_empty() || event_source.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        faults.push("event-source must be a URI reference such as /order-service".to_owned());
-    }
-    let log = serve.log.or(file_serve.log).unwrap_or_else(|| "info".to_owned());
-    // A client that goes away is no news here.
-    let log_filter = EnvFilter::try_new(format!("hyper=error,{log}")).unwrap_or_else(|error| {
-        faults.push(format!("log: {error}"));
-        EnvFilter::default()
-    });
+    let brokers = broker_urls(serve.bus.or(file_serve.bus).unwrap_or_default(), &mut faults);
+    let event_source = event_source(serve.event_source.or(file_serve.event_source), &mut faults);
+    let log_filter = log_filter(serve.log.or(file_serve.log), &mut faults);
     let settings = Settings {
         store,
         listen,
         currency,
         event_source,
+        brokers,
         max_connections: max_connections as usize,
         idle_timeout,
         body_timeout,
@@ -185,6 +190,86 @@ pub(crate) fn resolve(store: StoreOptions, serve: ServeOptions, file: File) -> R
         log_format: serve.log_format.or(file_serve.log_format).unwrap_or(LogFormat::Auto),
     };
     if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
+}
+
+/// What `relay` needs to know.
+#[derive(Debug)]
+pub(crate) struct RelaySettings {
+    pub(crate) store: StoreUrl,
+    pub(crate) brokers: Vec<BrokerUrl>,
+    pub(crate) event_source: String,
+    pub(crate) log_filter: EnvFilter,
+}
+
+/// The options of `serve` that `relay` has as well.
+#[derive(Debug, Args)]
+pub(crate) struct RelayOptions {
+    /// The broker to publish to, as for `serve`; may be given several times.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ORDER_SERVICE_BUS",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    bus: Option<Vec<String>>,
+    /// What events give as their source [default: /order-service].
+    #[arg(long, value_name = "URI", env = "ORDER_SERVICE_EVENT_SOURCE")]
+    event_source: Option<String>,
+    /// What is logged: a level, or a list such as `info,order_bus=debug` [default: info].
+    #[arg(long, value_name = "FILTER", env = "ORDER_SERVICE_LOG")]
+    log: Option<String>,
+}
+
+/// The same for `relay`.
+pub(crate) fn resolve_relay(
+    store: StoreOptions,
+    relay: RelayOptions,
+    file: File,
+) -> Result<RelaySettings, Failure> {
+    let mut faults = Vec::new();
+    let (file_store, file_serve) = file.options(&mut faults);
+    let store = store_url(store, file_store, &mut faults);
+    let brokers = broker_urls(relay.bus.or(file_serve.bus).unwrap_or_default(), &mut faults);
+    if brokers.is_empty() && faults.is_empty() {
+        faults.push("bus: name the broker to publish to".to_owned());
+    }
+    let event_source = event_source(relay.event_source.or(file_serve.event_source), &mut faults);
+    let log_filter = log_filter(relay.log.or(file_serve.log), &mut faults);
+    let settings = RelaySettings { store, brokers, event_source, log_filter };
+    if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
+}
+
+fn broker_urls(urls: Vec<String>, faults: &mut Vec<String>) -> Vec<BrokerUrl> {
+    let mut brokers = Vec::<BrokerUrl>::new();
+    for url in urls.iter().filter(|url| !url.is_empty()) {
+        match url.parse::<BrokerUrl>() {
+            Ok(broker) if brokers.iter().any(|other| other.name() == broker.name()) => faults.push(format!(
+                "bus: two brokers go by the name {}, which their checkpoint would share; tell them apart with ?name=…",
+                broker.name()
+            )),
+            Ok(broker) => brokers.push(broker),
+            Err(fault) => faults.push(format!("bus: {fault}")),
+        }
+    }
+    brokers
+}
+
+fn event_source(given: Option<String>, faults: &mut Vec<String>) -> String {
+    let event_source = given.unwrap_or_else(|| "/order-service".to_owned());
+    if event_source.is_empty() || event_source.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        faults.push("event-source must be a URI reference such as /order-service".to_owned());
+    }
+    event_source
+}
+
+fn log_filter(given: Option<String>, faults: &mut Vec<String>) -> EnvFilter {
+    let log = given.unwrap_or_else(|| "info".to_owned());
+    // A client that goes away is no news here, and what goes on inside a broker's client is told by its relay.
+    EnvFilter::try_new(format!("hyper=error,async_nats=error,{log}")).unwrap_or_else(|error| {
+        faults.push(format!("log: {error}"));
+        EnvFilter::default()
+    })
 }
 
 /// The same for commands that only open a store.

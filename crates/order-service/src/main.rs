@@ -11,6 +11,8 @@ mod logging;
 mod migrate;
 mod open_store;
 mod progress;
+mod relay;
+mod relays;
 mod serve;
 mod server;
 mod store_url;

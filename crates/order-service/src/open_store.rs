@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_application::{EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore};
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
 use crate::store_url::StoreUrl;
@@ -28,6 +28,15 @@ impl OpenStore {
     }
 
     pub(crate) fn port(&self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// The same store, for what follows its log.
+    pub(crate) fn checkpoints(&self) -> Arc<dyn Checkpoints> {
         match self {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => store.clone(),

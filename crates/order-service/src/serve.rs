@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use order_api::ApiConfig;
-use order_application::{OrderService, ServiceLimits, SystemClock, UuidV7Ids};
+use order_application::{OrderService, RelayPorts, ServiceLimits, SystemClock, UuidV7Ids};
 use order_bus::InProcessBus;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,7 @@ use crate::cli::Failure;
 use crate::config::Settings;
 use crate::logging;
 use crate::open_store::OpenStore;
+use crate::relays::Relays;
 use crate::server::{Limits, Server};
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
@@ -36,6 +37,8 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let store = OpenStore::open(&settings.store, bus.clone()).await?;
 
     let shutdown = CancellationToken::new();
+    let relay_ports = RelayPorts { store: store.port(), checkpoints: store.checkpoints(), bus: bus.clone() };
+    let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports);
     let service = OrderService::new(
         store.port(),
         bus,
@@ -48,6 +51,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         event_source: settings.event_source,
         body_timeout: settings.body_timeout,
         shutdown: shutdown.clone(),
+        ready_details: vec![relays_shown],
         ..ApiConfig::default()
     };
     let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
@@ -69,6 +73,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     if tokio::time::timeout(settings.grace, server.drain()).await.is_err() {
         tracing::warn!("the grace time is over; what is still in flight is cut off");
     }
+    relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;
     tracing::info!("stopped");

@@ -1,0 +1,80 @@
+//! `relay`: publishes events to a broker again.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use order_application::{IdSource, Position, Relay, RelayLimits, RelayPorts, RelayState, UuidV7Ids};
+use order_bus::{BrokerUrl, InProcessBus};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Failure;
+use crate::config::RelaySettings;
+use crate::logging::{self, LogFormat};
+use crate::open_store::OpenStore;
+use crate::progress::Progress;
+
+#[derive(Debug, Args)]
+pub(crate) struct RelayArguments {
+    /// The first event to publish again, by its position.
+    #[arg(long, value_name = "N")]
+    pub(crate) from_position: u64,
+}
+
+pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result<ExitCode, Failure> {
+    if arguments.from_position == 0 {
+        return Err(Failure::Usage(vec!["from-position must be at least 1".to_owned()]));
+    }
+    logging::start(LogFormat::Auto, &settings.log_filter);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    Ok(runtime.block_on(publish_again(Position(arguments.from_position), settings))?)
+}
+
+async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
+    let bus = Arc::new(InProcessBus::new());
+    let store = OpenStore::open(&settings.store, bus.clone()).await?;
+    let ports = RelayPorts { store: store.port(), checkpoints: store.checkpoints(), bus };
+    let head = ports.store.head().await?;
+    for url in &settings.brokers {
+        let done = publish_to(url, from, head, &ports, &settings.event_source).await;
+        done.with_context(|| url.to_string())?;
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn publish_to(
+    url: &BrokerUrl,
+    from: Position,
+    head: Position,
+    ports: &RelayPorts,
+    event_source: &str,
+) -> anyhow::Result<()> {
+    let holder = UuidV7Ids.next().to_string();
+    let broker = url.broker(event_source);
+    let relay = Relay::new(url.name(), holder, ports.clone(), broker, RelayLimits::default());
+    let mut status = relay.status();
+    let progress = Progress::new();
+    let (before, total) = (from.0.saturating_sub(1), (head.0 + 1).saturating_sub(from.0));
+    let publishing = relay.publish_again(from, CancellationToken::new());
+    tokio::pin!(publishing);
+    loop {
+        tokio::select! {
+            done = &mut publishing => {
+                done?;
+                break;
+            }
+            Ok(()) = status.changed() => {
+                let now = status.borrow_and_update();
+                if now.state == RelayState::Publishing {
+                    progress.show("publishing again", now.position.0.saturating_sub(before), total);
+                }
+            }
+        }
+    }
+    progress.finish();
+    tracing::info!(broker = %url, events = total, "published again");
+    Ok(())
+}
