@@ -22,6 +22,8 @@ pub struct ApiConfig {
     pub max_page_bytes: usize,
     /// Cancelled when the service drains: from then on it is not ready, and live feeds end.
     pub shutdown: CancellationToken,
+    /// Whether commands are taken. A read replica takes none, and says so.
+    pub takes_commands: bool,
     /// What readiness depends on besides the store.
     pub ready_details: Vec<Arc<dyn ReadyDetails>>,
 }
@@ -36,6 +38,7 @@ impl Default for ApiConfig {
             feed_heartbeat: Duration::from_secs(15),
             max_page_bytes: 4 * 1024 * 1024,
             shutdown: CancellationToken::new(),
+            takes_commands: true,
             ready_details: Vec::new(),
         }
     }

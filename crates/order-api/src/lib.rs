@@ -27,7 +27,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use order_application::OrderService;
 
 pub use config::ApiConfig;
@@ -60,9 +60,9 @@ impl std::ops::Deref for Api {
 pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
+    let documented = if config.takes_commands { routes::documented() } else { routes::reading() };
     let api = Api(Arc::new(Shared { service, config, event_source }));
-    let (documented, _) = routes::documented().split_for_parts();
-    documented
+    Router::from(documented)
         .merge(routes::undocumented())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -75,7 +75,7 @@ async fn not_found(request: Request) -> Refusal {
     Refusal::NotFound
 }
 
-async fn method_not_allowed(request: Request) -> Refusal {
+async fn method_not_allowed(State(api): State<Api>, request: Request) -> Refusal {
     body::drain_request(request).await;
-    Refusal::MethodNotAllowed
+    if api.config.takes_commands { Refusal::MethodNotAllowed } else { Refusal::NotOnReplica }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Refusal {
     NotFound,
     /// There is, but not with this method.
     MethodNotAllowed,
+    /// There is not with this method, since this is a replica.
+    NotOnReplica,
     /// A command was not accepted.
     Command(CommandError),
     /// A question could not be answered.
@@ -61,6 +63,10 @@ impl From<Refusal> for Problem {
             Refusal::MethodNotAllowed => Self::new(
                 &kind::METHOD_NOT_ALLOWED,
                 "This path does not answer this method; see the Allow header.",
+            ),
+            Refusal::NotOnReplica => Self::new(
+                &kind::METHOD_NOT_ALLOWED,
+                "This is a read replica: it answers GET and HEAD. Commands go to the primary.",
             ),
             Refusal::Command(error) => command_problem(error),
             Refusal::Query(QueryError::OrderNotFound) => order_not_found(),

@@ -15,6 +15,7 @@ mod reserve;
 mod ship;
 
 use axum::Router;
+use axum::routing::MethodRouter;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -32,6 +33,21 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(log::log))
         .routes(routes!(health::health))
         .routes(routes!(ready::ready))
+}
+
+/// What a read replica has of it. The paths of commands are there, too, without any method, so that a client which has
+/// come to the wrong place learns that.
+pub(crate) fn reading() -> OpenApiRouter<Api> {
+    let reading = OpenApiRouter::new()
+        .routes(routes!(list_orders::list_orders))
+        .routes(routes!(get_order::get_order))
+        .routes(routes!(order_events::order_events))
+        .routes(routes!(log::log))
+        .routes(routes!(health::health))
+        .routes(routes!(ready::ready));
+    let document = documented().into_openapi();
+    let only_commands = document.paths.paths.iter().filter(|(_, item)| item.get.is_none());
+    only_commands.fold(reading, |router, (path, _)| router.route(path, MethodRouter::new()))
 }
 
 /// What people look at.

@@ -15,6 +15,7 @@ mod payment;
 mod place;
 mod problems;
 mod refusals;
+mod replica;
 mod reserve;
 mod ship;
 mod text_is_data;
