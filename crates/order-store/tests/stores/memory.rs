@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore, ReplicaStore};
 use order_store::MemoryStore;
 
-use crate::contract::{Fixture, contract_suite};
+use crate::contract::{Fixture, ReplicaFixture, bus, contract_suite, replica_suite};
 
 struct Memory(Arc<MemoryStore>);
 
@@ -27,3 +27,28 @@ impl Fixture for Memory {
 }
 
 contract_suite!(Memory);
+
+struct MemoryReplica(Arc<MemoryStore>);
+
+impl ReplicaFixture for MemoryReplica {
+    fn open(bus: Arc<dyn EventBus>) -> Self {
+        Self(Arc::new(MemoryStore::replica(bus)))
+    }
+
+    fn store(&self) -> Arc<dyn ReplicaStore> {
+        self.0.clone()
+    }
+
+    /// It has nothing to reload from.
+    fn reopen(self, _: Arc<dyn EventBus>) -> Self {
+        self
+    }
+
+    fn ordinary() -> (Arc<dyn ReplicaStore>, Option<tempfile::TempDir>) {
+        (Arc::new(MemoryStore::new(bus())), None)
+    }
+}
+
+mod replica {
+    super::replica_suite!(super::MemoryReplica);
+}

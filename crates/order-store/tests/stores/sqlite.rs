@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore, ReplicaStore};
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
-use crate::contract::{Fixture, contract_suite};
+use crate::contract::{Fixture, ReplicaFixture, bus, contract_suite, replica_suite};
 
 /// Views are written every few orders, so that every test meets the overlay, a batch on its way, and the file.
 pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
@@ -51,3 +51,38 @@ impl Fixture for Sqlite {
 }
 
 contract_suite!(Sqlite);
+
+struct SqliteReplica {
+    directory: TempDir,
+    store: Arc<SqliteStore>,
+}
+
+fn open_replica(directory: TempDir, bus: Arc<dyn EventBus>) -> SqliteReplica {
+    let store = SqliteStore::open_replica(&Sqlite::path(&directory), bus, SMALL_BATCHES).unwrap();
+    SqliteReplica { directory, store: Arc::new(store) }
+}
+
+impl ReplicaFixture for SqliteReplica {
+    fn open(bus: Arc<dyn EventBus>) -> Self {
+        open_replica(tempfile::tempdir().unwrap(), bus)
+    }
+
+    fn store(&self) -> Arc<dyn ReplicaStore> {
+        self.store.clone()
+    }
+
+    fn reopen(self, bus: Arc<dyn EventBus>) -> Self {
+        let Self { directory, store } = self;
+        drop(store);
+        open_replica(directory, bus)
+    }
+
+    fn ordinary() -> (Arc<dyn ReplicaStore>, Option<TempDir>) {
+        let Sqlite { directory, store } = <Sqlite as Fixture>::open(bus());
+        (store, Some(directory))
+    }
+}
+
+mod replica {
+    super::replica_suite!(super::SqliteReplica);
+}

@@ -4,15 +4,17 @@ mod appends;
 mod checkpoints;
 mod following;
 mod reading;
+mod replicas;
 
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventStore, ReplicaStore};
 
 pub(crate) use appends::*;
 pub(crate) use checkpoints::*;
 pub(crate) use following::*;
 pub(crate) use reading::*;
+pub(crate) use replicas::*;
 
 /// How the suite opens a store.
 pub(crate) trait Fixture: Sized {
@@ -24,6 +26,18 @@ pub(crate) trait Fixture: Sized {
     fn checkpoints(&self) -> Arc<dyn Checkpoints>;
     /// The same store after its process has ended and begun again.
     fn reopen(self, bus: Arc<dyn EventBus>) -> Self;
+}
+
+/// How the suite opens a replica's store.
+pub(crate) trait ReplicaFixture: Sized {
+    /// An empty one.
+    fn open(bus: Arc<dyn EventBus>) -> Self;
+    /// The store itself.
+    fn store(&self) -> Arc<dyn ReplicaStore>;
+    /// The same store after its process has ended and begun again.
+    fn reopen(self, bus: Arc<dyn EventBus>) -> Self;
+    /// An empty store that is not a replica's.
+    fn ordinary() -> (Arc<dyn ReplicaStore>, Option<tempfile::TempDir>);
 }
 
 pub(crate) fn bus() -> Arc<order_bus::InProcessBus> {
@@ -69,3 +83,20 @@ macro_rules! contract_suite {
     };
 }
 pub(crate) use contract_suite;
+
+/// The same for the stores of replicas.
+macro_rules! replica_suite {
+    ($fixture:ty) => {
+        crate::contract::contract_suite!($fixture:
+            a_replica_has_the_other_logs_events_and_their_views,
+            what_a_replica_is_brought_is_announced,
+            what_does_not_continue_an_order_is_refused_with_all_that_came_along,
+            a_checkpoint_that_is_not_where_the_events_end_is_refused,
+            a_checkpoint_may_come_without_events,
+            a_replica_takes_no_commands_and_others_no_copies,
+            a_replica_goes_on_after_a_restart,
+            many_events_are_brought_in_one_call,
+        );
+    };
+}
+pub(crate) use replica_suite;
