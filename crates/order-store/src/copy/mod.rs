@@ -9,14 +9,16 @@
 //!    it is an unfinished copy, and no server opens it.
 //! 2. [`events`]: the log, chunk by chunk, each in one transaction of the target. If the source has grown meanwhile, it
 //!    goes on until both are level.
-//! 3. The target is checked from end to end, as `verify` does, and both logs must end alike.
-//! 4. Only then may the target be served.
+//! 3. [`checkpoints`]: how far those who follow the log have come.
+//! 4. The target is checked from end to end, as `verify` does, and both logs must end alike.
+//! 5. Only then may the target be served.
 //!
 //! To copy another kind of content: a file beside `events.rs` that finds out how much of it the target has and adds the
 //! rest; what it needs of a store as methods of [`Source`] and [`Target`]; a line in [`run`]; its check in each store's
 //! `verify`.
 
 mod begin;
+mod checkpoints;
 mod events;
 mod sides;
 
@@ -29,9 +31,9 @@ use crate::postgres::{PostgresError, PostgresSource, PostgresTarget};
 use crate::sqlite::{OpenError, SqliteSource, SqliteTarget};
 use crate::verify::VerifyReport;
 
-pub(crate) use sides::{LogEnd, Source, Target, TargetState};
+pub(crate) use sides::{LogEnd, NamedCheckpoints, Source, Target, TargetState};
 
-/// A store that can be copied from or to.
+/// A store that can be copied from or to, or read from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreLocation {
     /// The log's file.
@@ -117,7 +119,7 @@ pub enum CopyError {
     },
 }
 
-/// What is wrong with one of the two stores.
+/// What is wrong with a store that is copied from or to, or that is read from outside.
 #[derive(Debug, thiserror::Error)]
 pub enum SideError {
     /// A SQLite store cannot be opened, read or written.
@@ -171,6 +173,7 @@ async fn run(
 ) -> Result<CopyReport, CopyError> {
     let found = begin::begin(source, target).await?;
     let reached = events::copy(source, target, found, limits.chunk, progress).await?;
+    checkpoints::copy(source, target).await?;
 
     let mut check_progress = |done, total| progress(CopyStep::Checking, done, total);
     let check = target.verify(&mut check_progress).await.map_err(CopyError::Target)?;

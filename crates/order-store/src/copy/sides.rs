@@ -3,12 +3,15 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_application::{Checkpoint, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::{CopyError, SideError};
 use crate::verify::VerifyReport;
+
+/// Checkpoints with their names.
+pub(crate) type NamedCheckpoints = Vec<(String, Checkpoint)>;
 
 /// The store that is copied. Nothing is written to its log; it may grow while it is read.
 #[async_trait]
@@ -35,6 +38,9 @@ pub(crate) trait Source: Send + Sync {
 
     /// The views of these orders, as they are at some moment after this was called.
     async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError>;
+
+    /// All checkpoints that were ever saved.
+    async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError>;
 }
 
 /// The store that is written. Nobody else may open it until [`finish`](Self::finish).
@@ -57,6 +63,9 @@ pub(crate) trait Target: Send {
         source: &dyn Source,
         round_began: Position,
     ) -> Result<(), CopyError>;
+
+    /// Puts these checkpoints, with nobody's leases, in the place of all that are there.
+    async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError>;
 
     /// How the log ends, counted.
     async fn end(&mut self) -> Result<LogEnd, SideError>;

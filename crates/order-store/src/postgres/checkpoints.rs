@@ -42,6 +42,10 @@ const RELEASE: &str = "\
 const LOAD: &str =
     "SELECT position, evidence FROM order_service.checkpoints WHERE name = $1 AND position IS NOT NULL";
 
+/// For [`read_named`].
+pub(super) const LOAD_ALL: &str = "\
+    SELECT name, position, evidence FROM order_service.checkpoints WHERE position IS NOT NULL ORDER BY name";
+
 /// A lease that has run out is as good, as long as nobody else has had it.
 const SAVE: &str = "\
     UPDATE order_service.checkpoints SET position = $3, evidence = $4 WHERE name = $1 AND epoch = $2 \
@@ -96,8 +100,13 @@ impl PostgresStore {
     }
 }
 
+/// A checkpoint with its name, as [`LOAD_ALL`] has it.
+pub(super) fn read_named(row: &Row) -> Result<(String, Checkpoint), Error> {
+    Ok((row.try_get(0)?, read(row, 1)?))
+}
+
 /// The columns `position` and `evidence`, the first of them at an index.
-pub(super) fn read(row: &Row, index: usize) -> Result<Checkpoint, Error> {
+fn read(row: &Row, index: usize) -> Result<Checkpoint, Error> {
     let position = Position(row.try_get::<_, i64>(index)?.cast_unsigned());
     let evidence: Option<String> = row.try_get(index + 1)?;
     Ok(Checkpoint { position, evidence: evidence.map(String::into_boxed_str) })

@@ -13,7 +13,7 @@ use super::database::Database;
 use super::row::{event_columns, order_columns, read_event, read_order};
 use super::state::{check_schema, log_state};
 use super::url::Target;
-use super::{PostgresError, PostgresLimits, PostgresStore, connect, refused};
+use super::{PostgresError, PostgresLimits, PostgresStore, checkpoints, connect, refused};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport, difference};
 
 const SCAN: &str = concat!("SELECT ", event_columns!(), " FROM order_service.events e ORDER BY e.position");
@@ -80,6 +80,7 @@ async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> R
     let head = "SELECT coalesce(max(position), 0) FROM order_service.events";
     let events = snapshot.query_typed_one(head, &[]).await?.try_get::<_, i64>(0)?.cast_unsigned();
     let mut report = VerifyReport::default();
+    check_checkpoints(snapshot, &mut report).await?;
     let partitions = check_rows(snapshot, &mut report, &mut |done| progress(done, events)).await?;
     // Each partition's rows are an equal part of all, about.
     let total = events * 2;
@@ -92,6 +93,16 @@ async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> R
         check_views(snapshot, (number, partitions), &mut partition, &mut report).await?;
     }
     Ok(report)
+}
+
+/// That they can be read: nothing in the log tells what they have to be.
+async fn check_checkpoints(snapshot: &Transaction<'_>, report: &mut VerifyReport) -> Result<(), Error> {
+    for row in snapshot.query_typed(checkpoints::LOAD_ALL, &[]).await? {
+        if let Err(error) = checkpoints::read_named(&row) {
+            report.fault(format!("a checkpoint: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads every row, and answers with the number of partitions that the orders need.

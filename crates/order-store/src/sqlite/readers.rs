@@ -14,6 +14,7 @@ use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
 use super::pool::{Pool, Snapshots};
 use super::row;
 use super::views::{hash_order_id, read_summary, summary_columns};
+use crate::copy::NamedCheckpoints;
 
 const HEAD_OF_ORDER: &str = "SELECT o.key, o.version FROM order_ids AS i JOIN orders AS o ON o.key = i.key \
     WHERE i.hash = ?1 AND o.order_id = ?2";
@@ -226,36 +227,17 @@ impl Readers {
         head: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let mut events = Vec::new();
-        let mut bytes = 0;
-        let mut scratch = Vec::new();
-        self.log.with(|log| {
-            let mut statement = log.prepare_cached(LOG_PAGE)?;
-            let mut rows = statement.query(params![after.0, head.0, limit.events])?;
-            let mut expected = after;
-            while let Some(row) = rows.next()? {
-                let event = match row::read(row, &mut scratch) {
-                    Ok(event) => event,
-                    Err(error) => return Ok(Err(error)),
-                };
-                expected = expected.plus(1);
-                if event.position != expected {
-                    return Ok(Err(StoreError::Corrupt(format!("no event at position {expected}"))));
-                }
-                bytes += event.data.len();
-                if bytes > limit.bytes && !events.is_empty() {
-                    break;
-                }
-                events.push(event);
-            }
-            Ok(Ok(()))
-        })??;
-        Ok(events)
+        self.log.with(|log| select_log_page(log, after, head, limit))?
     }
 
     /// A checkpoint of somebody who follows the log.
     pub(super) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
         self.log.with(|log| checkpoints::load(log, name))
+    }
+
+    /// All checkpoints that were ever saved.
+    pub(super) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
+        self.log.with(checkpoints::load_all)
     }
 
     /// Entries of the index of orders, as (hash, key), after one of them.
@@ -286,6 +268,37 @@ impl Readers {
         self.log.close();
         self.views.close();
     }
+}
+
+/// A page of the log after a position, up to `head`. The inner error says what is wrong with an event.
+pub(super) fn select_log_page(
+    log: &Connection,
+    after: Position,
+    head: Position,
+    limit: PageLimit,
+) -> rusqlite::Result<Result<Vec<RecordedEvent>, StoreError>> {
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    let mut scratch = Vec::new();
+    let mut statement = log.prepare_cached(LOG_PAGE)?;
+    let mut rows = statement.query(params![after.0, head.0, limit.events])?;
+    let mut expected = after;
+    while let Some(row) = rows.next()? {
+        let event = match row::read(row, &mut scratch) {
+            Ok(event) => event,
+            Err(error) => return Ok(Err(error)),
+        };
+        expected = expected.plus(1);
+        if event.position != expected {
+            return Ok(Err(StoreError::Corrupt(format!("no event at position {expected}"))));
+        }
+        bytes += event.data.len();
+        if bytes > limit.bytes && !events.is_empty() {
+            break;
+        }
+        events.push(event);
+    }
+    Ok(Ok(events))
 }
 
 fn select_head(

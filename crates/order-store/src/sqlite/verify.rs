@@ -32,6 +32,10 @@ impl SqliteStore {
 pub(super) fn check(log: &Log, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, OpenError> {
     let mut report = VerifyReport::default();
     check_pages(log, &mut report)?;
+    // Nothing in the log tells what they have to be.
+    if let Err(OpenError::Corrupt { what, .. }) = log.checkpoints() {
+        report.fault(format!("the checkpoints: {what}"));
+    }
     let events = log.head()?.0;
     let partitions = check_rows(log, &mut report, &mut |done| progress(done, events))?;
     let views = if report.is_sound() { views(log, &mut report)? } else { None };

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use order_application::{
-    Append, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, Version,
+    Append, Checkpoint, Checkpoints, EventStore, ListedOrder, OrderSummary, PageLimit, Position,
+    RecordedEvent, Version,
 };
 use order_store::{
     CopyError, CopyLimits, CopyReport, CopyStep, OpenError, PostgresError, PostgresStore, SideError,
@@ -62,6 +64,21 @@ impl Place {
                 Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
             }
         }
+    }
+
+    async fn checkpoints(&self) -> Arc<dyn Checkpoints> {
+        match &self.location {
+            StoreLocation::Sqlite(path) => Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap()),
+            StoreLocation::Postgres(url) => {
+                Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
+            }
+        }
+    }
+
+    async fn save(&self, name: &str, checkpoint: &Checkpoint) {
+        let checkpoints = self.checkpoints().await;
+        let epoch = checkpoints.claim_by_force(name, "me", Duration::from_secs(3600)).await.unwrap();
+        assert_eq!(checkpoints.save(name, epoch, checkpoint).await, Ok(true));
     }
 
     async fn content(&self) -> Content {
@@ -360,4 +377,51 @@ async fn a_database_in_service_is_copied_once_it_pauses() {
     }
     let summary: Option<OrderSummary> = store.summary(&orders[0].id).await.unwrap();
     assert_eq!(summary.unwrap().version, Version(5));
+}
+
+fn at(position: u64, evidence: Option<&str>) -> Checkpoint {
+    Checkpoint { position: Position(position), evidence: evidence.map(Box::from) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_are_copied_and_leases_are_not() {
+    for (from, to) in [
+        (Place::sqlite(), Place::postgres()),
+        (Place::postgres(), Place::sqlite()),
+        (Place::postgres(), Place::postgres()),
+        (Place::sqlite(), Place::sqlite()),
+    ] {
+        from.fill().await;
+        from.save("kafka", &at(5, Some("early"))).await;
+        copy_some(&from, &to, 3).await;
+        let long = "{\"\u{1F4E6}\": '\n'}".repeat(10_000);
+        let saved = [("kafka", at(120, Some(&long))), ("nats", at(0, None)), ("", at(7, Some("")))];
+        for (name, checkpoint) in &saved {
+            from.save(name, checkpoint).await;
+        }
+        from.checkpoints().await.claim("never saved", "me", Duration::from_secs(3600)).await.unwrap();
+        copy(&from, &to).await.unwrap();
+
+        let copied = to.checkpoints().await;
+        for (name, checkpoint) in &saved {
+            assert_eq!(copied.load(name).await, Ok(Some(checkpoint.clone())));
+            assert_eq!(from.checkpoints().await.load(name).await, Ok(Some(checkpoint.clone())));
+            let epoch = copied.claim(name, "somebody else", Duration::from_secs(1)).await;
+            assert!(matches!(epoch, Ok(Some(_))), "{epoch:?}");
+        }
+        assert_eq!(copied.load("never saved").await, Ok(None));
+    }
+}
+
+/// Followers of the copy may have gone on since, while no order was placed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkpoints_of_a_finished_copy_are_left_alone() {
+    for (from, to) in [(Place::sqlite(), Place::postgres()), (Place::postgres(), Place::sqlite())] {
+        from.fill().await;
+        from.save("kafka", &at(5, None)).await;
+        copy(&from, &to).await.unwrap();
+        to.save("kafka", &at(120, Some("of the copy"))).await;
+        copy(&from, &to).await.unwrap();
+        assert_eq!(to.checkpoints().await.load("kafka").await, Ok(Some(at(120, Some("of the copy")))));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::pin::pin;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use order_application::{ListedOrder, OrderSummary, Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::Error;
@@ -11,11 +11,15 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 use crate::checksum::Checked;
+use crate::copy::NamedCheckpoints;
 use crate::postgres::database::Parameter;
 use crate::postgres::row::PgTime;
 
 const COPY_EVENTS: &str = "COPY order_service.events (position, order_key, version, id, type, time, order_id, data, \
                            correlation_id, causation_id, actor, checksum) FROM STDIN (FORMAT binary)";
+
+const INSERT_CHECKPOINTS: &str = "INSERT INTO order_service.checkpoints (name, position, evidence) \
+                                  SELECT * FROM unnest($1, $2, $3)";
 
 const EVENT_TYPES: [Type; 12] = [
     Type::INT8,
@@ -123,6 +127,22 @@ pub(super) async fn copy_views(transaction: &Transaction<'_>, views: &[ListedOrd
             .await?;
     }
     writer.finish().await.map(drop)
+}
+
+/// Puts checkpoints, with nobody's leases, in the place of all that are there.
+pub(super) async fn put_checkpoints(
+    connection: &mut Object,
+    checkpoints: &NamedCheckpoints,
+) -> Result<(), Error> {
+    let names: Vec<&str> = checkpoints.iter().map(|(name, _)| name.as_str()).collect();
+    let positions: Vec<i64> = checkpoints.iter().map(|(_, at)| at.position.0.cast_signed()).collect();
+    let evidence: Vec<Option<&str>> = checkpoints.iter().map(|(_, at)| at.evidence.as_deref()).collect();
+    let parameters: &[Parameter<'_>] =
+        &[(&names, Type::TEXT_ARRAY), (&positions, Type::INT8_ARRAY), (&evidence, Type::TEXT_ARRAY)];
+    let transaction = connection.build_transaction().start().await?;
+    transaction.batch_execute("DELETE FROM order_service.checkpoints").await?;
+    transaction.execute_typed(INSERT_CHECKPOINTS, parameters).await?;
+    transaction.commit().await
 }
 
 /// Takes newer views over those that are there.

@@ -8,12 +8,12 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::DEADLINE;
-use crate::copy::{LogEnd, SideError, Source};
+use crate::copy::{LogEnd, NamedCheckpoints, SideError, Source};
 use crate::postgres::database::Database;
 use crate::postgres::row::{order_columns, read_order};
 use crate::postgres::state::{check_schema, log_state};
 use crate::postgres::url::Target as Address;
-use crate::postgres::{PostgresError, connect, pages};
+use crate::postgres::{PostgresError, checkpoints, connect, pages, refused};
 
 const VIEWS_OF: &str = concat!("SELECT ", order_columns!(), " FROM order_service.look_up($1) AS o");
 
@@ -79,6 +79,12 @@ impl Source for PostgresSource {
         let mut listed = pages::list(&self.database, after, limit).await?;
         listed.retain(|order| order.placed_position <= up_to);
         Ok(listed)
+    }
+
+    async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
+        let rows = self.database.query(checkpoints::LOAD_ALL, &[]).await?;
+        let checkpoints: Result<_, _> = rows.iter().map(checkpoints::read_named).collect();
+        Ok(checkpoints.map_err(refused("be read"))?)
     }
 
     async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError> {

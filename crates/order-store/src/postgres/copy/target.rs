@@ -15,7 +15,7 @@ use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
 use super::{DEADLINE, rows};
-use crate::copy::{CopyError, LogEnd, SideError, Source, Target, TargetState};
+use crate::copy::{CopyError, LogEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
 use crate::postgres::database::Database;
 use crate::postgres::state::log_state;
 use crate::postgres::url::Target as Address;
@@ -86,6 +86,11 @@ impl Target for PostgresTarget {
         let transaction = transaction.start().await.map_err(failed)?;
         append(&transaction, &events, source, round_began).await?;
         transaction.commit().await.map_err(failed)
+    }
+
+    async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
+        let put = rows::put_checkpoints(&mut self.connection, checkpoints).await;
+        Ok(put.map_err(refused("take checkpoints"))?)
     }
 
     async fn end(&mut self) -> Result<LogEnd, SideError> {

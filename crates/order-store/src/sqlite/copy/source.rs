@@ -9,7 +9,7 @@ use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::end;
-use crate::copy::{LogEnd, SideError, Source};
+use crate::copy::{LogEnd, NamedCheckpoints, SideError, Source};
 use crate::sqlite::catch_up::{self, CaughtUp};
 use crate::sqlite::connection::{DirectoryLock, OpenError};
 use crate::sqlite::log::{Log, LogKind};
@@ -68,6 +68,10 @@ impl Source for SqliteSource {
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let views = Arc::clone(&self.views);
         Ok(blocking(move || views.readers.log_page(after, up_to, limit)).await?)
+    }
+
+    async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
+        Ok(self.views.readers.checkpoints()?)
     }
 
     async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError> {

@@ -8,7 +8,7 @@ use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
 use super::end;
-use crate::copy::{CopyError, LogEnd, SideError, Source, Target, TargetState};
+use crate::copy::{CopyError, LogEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
 use crate::sqlite::connection::{DirectoryLock, OpenError};
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
@@ -60,6 +60,10 @@ impl Target for SqliteTarget {
             checkpoint.map_err(CopyError::target)?;
         }
         Ok(())
+    }
+
+    async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
+        Ok(self.log.replace_checkpoints(checkpoints)?)
     }
 
     async fn end(&mut self) -> Result<LogEnd, SideError> {

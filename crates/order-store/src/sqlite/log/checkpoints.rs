@@ -5,6 +5,7 @@ use order_application::{Checkpoint, Epoch, Position};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Log;
+use crate::copy::NamedCheckpoints;
 
 const NEW_EPOCH: &str = "INSERT INTO checkpoints (name, epoch) VALUES (?1, 1) \
     ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1 RETURNING epoch";
@@ -18,6 +19,9 @@ const PUT: &str = "INSERT INTO checkpoints (name, epoch, position, evidence) VAL
     ON CONFLICT (name) DO UPDATE SET position = excluded.position, evidence = excluded.evidence";
 
 const LOAD: &str = "SELECT position, evidence FROM checkpoints WHERE name = ?1 AND position IS NOT NULL";
+
+const LOAD_ALL: &str =
+    "SELECT name, position, evidence FROM checkpoints WHERE position IS NOT NULL ORDER BY name";
 
 impl Log {
     /// Gives the next holder of a lease its number.
@@ -60,6 +64,12 @@ impl Log {
         self.connection.prepare_cached(PUT)?.execute(params![name, position, checkpoint.evidence])?;
         Ok(())
     }
+}
+
+/// All that were ever saved.
+pub(in crate::sqlite) fn load_all(log: &Connection) -> rusqlite::Result<NamedCheckpoints> {
+    let mut statement = log.prepare(LOAD_ALL)?;
+    statement.query_map((), |row| Ok((row.get(0)?, read(row, 1)?)))?.collect()
 }
 
 /// A checkpoint as it was committed last.

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::super::connection::OpenError;
 use super::super::row;
-use super::{Log, LogKind};
+use super::{Log, LogKind, checkpoints};
+use crate::copy::NamedCheckpoints;
 
 /// Only targets have it.
 const CREATE_COPY: &str = "
@@ -63,6 +64,27 @@ impl Log {
             transaction.commit()
         };
         append().map_err(OpenError::sqlite(path))
+    }
+
+    /// Puts these checkpoints in the place of all that are there.
+    pub(in crate::sqlite) fn replace_checkpoints(
+        &self,
+        checkpoints: &NamedCheckpoints,
+    ) -> Result<(), OpenError> {
+        let replace = || {
+            self.begin()?;
+            self.connection.execute("DELETE FROM checkpoints", ())?;
+            for (name, checkpoint) in checkpoints {
+                self.put_checkpoint(name, checkpoint)?;
+            }
+            self.commit()
+        };
+        replace().map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// All checkpoints that were ever saved.
+    pub(in crate::sqlite) fn checkpoints(&self) -> Result<NamedCheckpoints, OpenError> {
+        checkpoints::load_all(&self.connection).map_err(|error| self.corrupt_or_failed(error))
     }
 
     /// How many events there are, whatever their positions.
