@@ -11,6 +11,7 @@
 
 mod checksum;
 mod copy;
+mod log_reader;
 mod memory;
 mod postgres;
 mod replication;
@@ -18,6 +19,7 @@ mod sqlite;
 mod verify;
 
 pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
+pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{
     PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url, without_password,

@@ -197,16 +197,52 @@ pub(super) fn open_reader(path: &Path, cache_kib: u32) -> rusqlite::Result<Conne
     Ok(connection)
 }
 
+/// Opens a file that another process may be writing to, only for reading and without making any other. `unchanging`: as a
+/// file that nobody writes to, without a write-ahead log.
+pub(super) fn open_from_outside(path: &Path, unchanging: bool) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if unchanging {
+        let uri = format!("file:{}?immutable=1", escaped(path));
+        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+    } else {
+        Connection::open_with_flags(path, flags)?
+    };
+    set_up(&connection, OUTSIDE_CACHE_KIB)?;
+    Ok(connection)
+}
+
+/// Whoever reads a log from its beginning to its end reads no page twice.
+const OUTSIDE_CACHE_KIB: u32 = 1024;
+
+/// A path within a URI. (<https://sqlite.org/uri.html>)
+fn escaped(path: &Path) -> String {
+    let mut escaped = String::new();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                escaped.push(char::from(*byte))
+            }
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
 fn open(path: &Path, more: OpenFlags, cache_kib: u32) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection, cache_kib)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     // Otherwise every look-up of another key is planned anew, in case statistics would make another plan better for it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
+    Ok(())
 }
 
 /// A read's error, as readers see it.

@@ -227,6 +227,14 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
     }
 }
 
+/// The same of a log that is there, whoever writes it.
+pub(super) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
+    if is_empty(connection).map_err(OpenError::sqlite(path))? {
+        return Err(OpenError::NotAStore { path: path.to_owned() });
+    }
+    check_schema(connection, path, kinds)
+}
+
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))
 }

@@ -17,6 +17,7 @@ mod connection;
 mod copy;
 mod known_orders;
 mod log;
+mod log_reader;
 mod overlay;
 mod pool;
 mod queue;
@@ -51,6 +52,7 @@ use crate::replication::takes_no_commands;
 
 pub use connection::OpenError;
 pub(crate) use copy::{SqliteSource, SqliteTarget};
+pub(crate) use log_reader::SqliteLogReader;
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,10 @@
 mod contract;
 #[cfg(feature = "full-tests")]
 mod copy;
+mod log_reader;
 mod memory;
 mod order;
+mod other_process;
 #[cfg(feature = "full-tests")]
 mod postgres;
 #[cfg(feature = "full-tests")]
@@ -16,3 +18,4 @@ mod postgres_instances;
 mod postgres_verify;
 mod sqlite;
 mod sqlite_files;
+mod sqlite_replica;

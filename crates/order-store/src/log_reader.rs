@@ -1,0 +1,52 @@
+//! Reading a store's log from another process, beside whoever serves from it.
+
+use order_application::{PageLimit, Position, RecordedEvent};
+
+use crate::copy::{SideError, Source, StoreLocation};
+use crate::postgres::PostgresSource;
+use crate::sqlite::SqliteLogReader;
+
+/// Reads a log, and nothing else: it takes no lock that a server would miss, makes no file and runs no migration. It
+/// sees whole commits only.
+pub struct LogReader(Reader);
+
+enum Reader {
+    Sqlite(SqliteLogReader),
+    Postgres(PostgresSource),
+}
+
+impl LogReader {
+    /// Opens the log of a store or of a replica, whether or not it is being served.
+    ///
+    /// # Errors
+    /// See [`SideError`]: there is none, it is an unfinished copy, or it is of another release.
+    pub async fn open(location: &StoreLocation) -> Result<Self, SideError> {
+        Ok(Self(match location {
+            StoreLocation::Sqlite(path) => Reader::Sqlite(SqliteLogReader::open(path).await?),
+            StoreLocation::Postgres(url) => Reader::Postgres(PostgresSource::open(url).await?),
+        }))
+    }
+
+    /// The position of the newest event; [`Position::START`] while there is none.
+    ///
+    /// # Errors
+    /// See [`SideError`].
+    pub async fn head(&self) -> Result<Position, SideError> {
+        match &self.0 {
+            Reader::Sqlite(log) => log.head().await,
+            Reader::Postgres(log) => log.head().await,
+        }
+    }
+
+    /// A page of the log with positions above `after`, ascending; empty at the head. It may have less events than `limit`
+    /// says: a long page would keep the server from starting its write-ahead log anew.
+    ///
+    /// # Errors
+    /// See [`SideError`].
+    pub async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, SideError> {
+        match &self.0 {
+            Reader::Sqlite(log) => log.read_log(after, limit).await,
+            Reader::Postgres(log) => log.events(after, Position(i64::MAX.cast_unsigned()), limit).await,
+        }
+    }
+}
