@@ -118,6 +118,22 @@ impl Bench {
         )
     }
 
+    /// The same, relaying events to these brokers.
+    pub(crate) fn start_service_with_bus(&self, data_dir: &Path, urls: &[String]) -> Result<Server> {
+        let data_dir = data_dir.to_str().context("the scratch directory's name is UTF-8")?;
+        let mut arguments = vec!["--data-dir", data_dir];
+        arguments.extend(urls.iter().flat_map(|url| ["--bus", url.as_str()]));
+        Server::start_service(&self.service, &arguments, self.scratch.path().join("service.log"))
+    }
+
+    /// Starts a replica with its store in this directory.
+    pub(crate) fn start_replica(&self, from: &str, data_dir: &Path) -> Result<Server> {
+        let file = data_dir.join("replica.db");
+        let store = format!("sqlite:{}", file.to_str().context("the scratch directory's name is UTF-8")?);
+        let arguments = ["--from", from, "--store", &store];
+        Server::start_replica(&self.service, &arguments, self.scratch.path().join("replica.log"))
+    }
+
     /// Starts the service on a PostgreSQL database.
     pub(crate) fn start_service_on(&self, database: &str) -> Result<Server> {
         Server::start_service(&self.service, &["--store", database], self.scratch.path().join("service.log"))
@@ -187,6 +203,16 @@ impl Bench {
     ) -> Result<Figures> {
         let [figures] = self.measure_groups(server, [Group { connections, work }])?;
         Ok(figures)
+    }
+
+    /// The same, for a server that has more to do afterwards: nobody waits for that.
+    pub(crate) fn measure_unsettled(&self, server: &Server, work: &mut dyn Work) -> Result<Figures> {
+        let mut load =
+            Load::connect(server.address(), vec![Group { connections: self.options.connections, work }])?;
+        let measurements = load.run(self.span(), Some(server.process()))?;
+        load.drain()?;
+        let measurement = measurements.first().context("the group has its measurement")?;
+        Ok(Figures::new(measurement, None))
     }
 
     /// Drives a server with several groups of connections at once; the figures of each.

@@ -8,11 +8,13 @@
 //! - [`work`], [`request`], [`order_ids`]: what it asks for
 //! - [`hot_order`]: many clients that change one order, and whether each change is there
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
+//! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
 //! - [`mod@bench`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
 //! - [`report`], [`machine`]: what comes out
 
 mod bench;
+mod brokers;
 mod disk;
 mod drive;
 mod echo_server;

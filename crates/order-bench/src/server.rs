@@ -42,6 +42,13 @@ impl Server {
         Self::start(program, &arguments, log)
     }
 
+    /// Starts `order-service replica` in the same way.
+    pub(crate) fn start_replica(program: &Path, arguments: &[&str], log: PathBuf) -> Result<Self> {
+        let mut all = vec!["replica", "--listen", "127.0.0.1:0"];
+        all.extend(arguments);
+        Self::start(program, &all, log)
+    }
+
     /// Starts the echo server, which is this program again.
     pub(crate) fn start_echo(log: PathBuf) -> Result<Self> {
         Self::start(&std::env::current_exe()?, &["echo-server"], log)

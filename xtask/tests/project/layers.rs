@@ -31,7 +31,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["order-store"]),
     ("axum", &["order-api", "order-service", "order-bench"]),
     ("hyper", &["order-service"]),
-    ("async-nats", &["order-bus"]),
+    ("async-nats", &["order-bus", "order-bench"]),
     ("rdkafka", &["order-bus", "order-bench"]),
     ("utoipa", &["order-api"]),
     // Reads the command line and the environment.

@@ -57,6 +57,11 @@ impl Figures {
         }
     }
 
+    /// Of work that has a rate and nothing else.
+    pub(crate) fn of_rate(per_s: f64) -> Self {
+        Self { requests_per_s: per_s, ..Self::of_latencies(&Histogram::new(), Duration::from_secs(1)) }
+    }
+
     /// Each figure's median over the rounds by itself.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let of = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));

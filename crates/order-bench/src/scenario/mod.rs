@@ -1,5 +1,6 @@
 //! The scenarios, one for each claim about the service's speed.
 
+mod brokers;
 mod latency;
 mod memory;
 mod place;
@@ -53,24 +54,40 @@ pub(crate) enum Scenario {
     PgCopy,
     /// PostgreSQL: place orders, beside other event-sourcing libraries
     PgPeers,
+    /// Relay a backlog to Kafka, beside a bare producer
+    RelayKafka,
+    /// Relay a backlog to NATS JetStream, beside a bare publisher
+    RelayNats,
+    /// From a command to a consumer of each broker
+    RelayLatency,
+    /// Place orders while a relay to each broker works on the same cores
+    RelayBesidePlace,
+    /// Build a replica from Kafka
+    ReplicaKafka,
 }
 
-/// All scenarios whose name begins with `pg-`, on the command line.
-const ON_POSTGRES: &str = "pg";
+/// All scenarios whose names begin so, on the command line.
+const GROUPS: [(&str, &[&str], &str); 2] = [
+    ("pg", &["pg-"], "Everything on PostgreSQL"),
+    ("brokers", &["relay-", "replica-"], "Everything with message brokers"),
+];
 
 impl Scenario {
-    /// All those on PostgreSQL.
-    pub(crate) fn on_postgres() -> Vec<Self> {
-        Self::value_variants().iter().copied().filter(|scenario| scenario.name().starts_with("pg-")).collect()
+    /// All those whose names begin so.
+    fn group(prefixes: &[&str]) -> Vec<Self> {
+        let belongs = |scenario: &Self| prefixes.iter().any(|prefix| scenario.name().starts_with(prefix));
+        Self::value_variants().iter().copied().filter(belongs).collect()
     }
 
     /// What a word on the command line names.
     pub(crate) fn parser() -> impl TypedValueParser<Value = Vec<Self>> {
         let each = Self::value_variants().iter().filter_map(Self::to_possible_value);
-        let all_on_postgres = PossibleValue::new(ON_POSTGRES).help("Everything on PostgreSQL");
-        PossibleValuesParser::new(each.chain([all_on_postgres])).map(|word| match word.as_str() {
-            ON_POSTGRES => Self::on_postgres(),
-            name => Self::from_str(name, false).into_iter().collect(),
+        let groups = GROUPS.map(|(name, _, help)| PossibleValue::new(name).help(help));
+        PossibleValuesParser::new(each.chain(groups)).map(|word| {
+            match GROUPS.iter().find(|(name, ..)| *name == word) {
+                Some((_, prefixes, _)) => Self::group(prefixes),
+                None => Self::from_str(&word, false).into_iter().collect(),
+            }
         })
     }
 
@@ -78,8 +95,10 @@ impl Scenario {
     pub(crate) fn words(scenarios: &[Self]) -> Vec<String> {
         if scenarios == Self::value_variants() {
             Vec::new()
-        } else if scenarios == Self::on_postgres() {
-            vec![ON_POSTGRES.to_owned()]
+        } else if let Some((name, ..)) =
+            GROUPS.iter().find(|(_, prefixes, _)| scenarios == Self::group(prefixes))
+        {
+            vec![(*name).to_owned()]
         } else {
             scenarios.iter().map(|scenario| scenario.name()).collect()
         }
@@ -105,6 +124,11 @@ impl Scenario {
             Self::PgGet => postgres::single_orders(bench),
             Self::PgCopy => postgres::from_sqlite(bench),
             Self::PgPeers => postgres::same_work(bench),
+            Self::RelayKafka => brokers::to_kafka(bench),
+            Self::RelayNats => brokers::to_nats(bench),
+            Self::RelayLatency => brokers::commit_to_consumer(bench),
+            Self::RelayBesidePlace => brokers::place_while_relaying(bench),
+            Self::ReplicaKafka => brokers::from_kafka(bench),
         }
     }
 
@@ -122,11 +146,12 @@ mod tests {
     fn what_is_run_can_be_typed_again() {
         let all = Scenario::value_variants();
         assert_eq!(Scenario::words(all), [""; 0]);
-        assert_eq!(Scenario::words(&Scenario::on_postgres()), ["pg"]);
+        assert_eq!(Scenario::words(&Scenario::group(&["pg-"])), ["pg"]);
         assert_eq!(Scenario::words(&all[..2]), ["place-seq", "place-random-3m"]);
         let command = clap::Command::new("bench");
         let parsed = |word: &str| Scenario::parser().parse_ref(&command, None, word.as_ref()).unwrap();
-        assert_eq!(parsed("pg"), Scenario::on_postgres());
+        assert_eq!(parsed("pg"), Scenario::group(&["pg-"]));
+        assert_eq!(parsed("brokers").len(), 5);
         assert_eq!(parsed("pg-get"), [Scenario::PgGet]);
     }
 }

@@ -1,0 +1,148 @@
+//! The limits: loops around the brokers' own clients that do nothing but publish, with the service's settings, window and
+//! message size.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use async_nats::HeaderMap;
+use async_nats::jetstream::{self, stream};
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use serde_json::Value;
+use test_servers::{KafkaServer, NatsServer};
+
+use super::Broker;
+use crate::http;
+use crate::interrupt;
+use crate::server::Server;
+
+/// Unacknowledged messages at once, as many as the service's relay has.
+const WINDOW: usize = 8_192;
+/// Much less than the broker needs for what is queued.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_micros(200);
+const FLUSH_LIMIT: Duration = Duration::from_secs(60);
+
+/// What is published over and over: an event of the service, as it is on its way.
+pub(crate) struct Message {
+    attributes: Vec<(String, String)>,
+    data: String,
+}
+
+impl Message {
+    /// The first event of a service's log.
+    pub(crate) fn sample(service: &Server) -> Result<Self> {
+        let (_, page) = http::get(service.address(), "/events?limit=1")?;
+        let page: Value = serde_json::from_str(&page)?;
+        let event = page[0].as_object().context("the log has an event")?;
+        let attributes =
+            event.iter().filter(|(name, _)| !["data", "datacontenttype"].contains(&name.as_str()));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let attributes = attributes.map(|(name, value)| (name.clone(), text(value))).collect();
+        Ok(Self { attributes, data: event["data"].to_string() })
+    }
+
+    fn attribute(&self, name: &str) -> &str {
+        self.attributes.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// Publishes so many messages to a new topic or stream, and says how long it took until all were acknowledged.
+pub(crate) fn publish(broker: &Broker, name: &str, message: &Message, count: u64) -> Result<Duration> {
+    match broker {
+        Broker::Kafka(kafka) => to_kafka(kafka, name, message, count),
+        Broker::Nats(nats) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(to_nats(nats, name, message, count)),
+    }
+}
+
+struct Acknowledged(Arc<AtomicU64>);
+
+impl ClientContext for Acknowledged {}
+
+impl ProducerContext for Acknowledged {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if result.is_ok() {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn to_kafka(kafka: &KafkaServer, topic: &str, message: &Message, count: u64) -> Result<Duration> {
+    kafka.create_topic(topic, 1)?;
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", kafka.bootstrap())
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("message.timeout.ms", "0")
+        .set("compression.type", "lz4")
+        .set("queue.buffering.max.messages", WINDOW.to_string());
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let context = Acknowledged(Arc::clone(&acknowledged));
+    let producer = ThreadedProducer::<_>::from_config_and_context(&config, context)?;
+    let prefixed: Vec<_> =
+        message.attributes.iter().map(|(name, value)| (format!("ce_{name}"), value.as_bytes())).collect();
+    let begin = Instant::now();
+    for _ in 0..count {
+        let mut headers = OwnedHeaders::new_with_capacity(prefixed.len());
+        for (key, value) in &prefixed {
+            headers = headers.insert(Header { key, value: Some(*value) });
+        }
+        let mut record = BaseRecord::to(topic)
+            .key(message.attribute("subject"))
+            .payload(message.data.as_str())
+            .headers(headers);
+        while let Err((_, unsent)) = producer.send(record) {
+            // The queue is full, which is the window.
+            record = unsent;
+            interrupt::pause(FULL_QUEUE_PAUSE)?;
+        }
+    }
+    producer.flush(FLUSH_LIMIT)?;
+    let elapsed = begin.elapsed();
+    let acknowledged = acknowledged.load(Ordering::Relaxed);
+    ensure!(acknowledged == count, "Kafka acknowledged {acknowledged} of {count} messages");
+    Ok(elapsed)
+}
+
+async fn to_nats(nats: &NatsServer, name: &str, message: &Message, count: u64) -> Result<Duration> {
+    let context = jetstream::new(async_nats::connect(nats.url()).await?);
+    let config = stream::Config {
+        name: name.to_owned(),
+        subjects: vec![format!("{name}.>")],
+        storage: stream::StorageType::File,
+        ..stream::Config::default()
+    };
+    context.create_stream(config).await?;
+    let subject = format!("{name}.placed.{}", message.attribute("subject"));
+    let begin = Instant::now();
+    let mut window = VecDeque::with_capacity(WINDOW);
+    for n in 0..count {
+        if window.len() == WINDOW
+            && let Some(acknowledgement) = window.pop_front()
+        {
+            let acknowledgement: jetstream::context::PublishAckFuture = acknowledgement;
+            acknowledgement.await?;
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in &message.attributes {
+            headers.insert(format!("ce-{name}").as_str(), value.as_str());
+        }
+        headers.insert("Nats-Msg-Id", n.to_string().as_str());
+        let data = message.data.clone().into();
+        window.push_back(context.publish_with_headers(subject.clone(), headers, data).await?);
+    }
+    for acknowledgement in window {
+        acknowledgement.await?;
+    }
+    Ok(begin.elapsed())
+}

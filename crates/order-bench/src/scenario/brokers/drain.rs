@@ -1,0 +1,55 @@
+//! Publishing a backlog.
+
+use std::cell::Cell;
+
+use anyhow::Result;
+
+use crate::bench::{Bench, Turn};
+use crate::brokers::{Broker, Message, publish, wait_until_published};
+use crate::report::{Figures, Outcome, Side, Verdict};
+
+pub(crate) fn to_kafka(bench: &Bench) -> Result<Outcome> {
+    let broker = Broker::kafka()?;
+    drain(bench, &broker, "relay-kafka", "a bare rdkafka producer loop")
+}
+
+pub(crate) fn to_nats(bench: &Bench) -> Result<Outcome> {
+    let broker = Broker::nats()?;
+    drain(bench, &broker, "relay-nats", "a bare asynchronous async-nats publish loop")
+}
+
+/// Each turn fills a new topic or stream.
+fn drain(bench: &Bench, broker: &Broker, scenario: &'static str, limit: &'static str) -> Result<Outcome> {
+    let events = bench.options.read_orders;
+    let dir = bench.prepared_dir(events)?;
+    let message = {
+        let service = bench.start_service(dir.path())?;
+        let message = Message::sample(&service)?;
+        service.stop()?;
+        message
+    };
+    let turn = Cell::new(0);
+    let pair = bench.alternate(|side| {
+        turn.set(turn.get() + 1);
+        let name = format!("turn-{}", turn.get());
+        let elapsed = match side {
+            Turn::Limit => publish(broker, &name, &message, events)?,
+            Turn::Service => {
+                let service = bench.start_service_with_bus(dir.path(), &[broker.url(&name)])?;
+                let elapsed = wait_until_published(&service, &name, events)?;
+                service.stop()?;
+                elapsed
+            }
+        };
+        Ok(Figures::of_rate(events as f64 / elapsed.as_secs_f64()))
+    })?;
+    Ok(Outcome {
+        scenario,
+        about: format!(
+            "a relay publishes a backlog of {events} events, from the service's start to the last acknowledgement"
+        ),
+        verdicts: vec![Verdict::ratio(&format!("of {limit}"), &pair, 0.7)],
+        sides: vec![Side::new("bare client", pair.limit), Side::new("service", pair.service)],
+        notes: vec![broker.description().to_owned()],
+    })
+}
