@@ -12,6 +12,7 @@ use async_nats::rustls::pki_types::pem::PemObject;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use order_application::BrokerError;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::options::{Access, NatsOptions};
 
@@ -19,6 +20,8 @@ use super::options::{Access, NatsOptions};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For one answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+/// To connect, and to find out where the stream is.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that may wait for their reader: more than a window of acknowledgements or of messages fetched ahead.
 pub(super) const SUBSCRIPTION_MESSAGES: usize = 128 * 1024;
 
@@ -182,4 +185,24 @@ pub(super) fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text.replace('\n', " ")
+}
+
+/// Bounds what talks to the server.
+pub(super) async fn within<T>(
+    limit: Duration,
+    options: &NatsOptions,
+    work: impl Future<Output = Result<T, BrokerError>>,
+) -> Result<T, BrokerError> {
+    // Boxed, for it is large and happens seldom.
+    timeout(limit, Box::pin(work)).await.unwrap_or_else(|_| {
+        Err(BrokerError::Unavailable(format!(
+            "NATS ({}) has not answered within {} s",
+            options.servers(),
+            limit.as_secs()
+        )))
+    })
+}
+
+pub(super) fn lost(error: &dyn Error) -> BrokerError {
+    BrokerError::Unavailable(format!("the connection to NATS has ended: {error}"))
 }

@@ -10,7 +10,7 @@ pub(super) struct Evidence {
     pub(super) created: i64,
     /// The last sequence that was acknowledged.
     pub(super) sequence: u64,
-    /// Events are published again that the stream may know by their ids.
+    /// Events are published again whose ids the stream may know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) again: bool,
 }
@@ -40,8 +40,15 @@ impl Evidence {
 pub(super) struct Found {
     pub(super) created: i64,
     pub(super) last_sequence: u64,
-    /// Where the last of our events in it has its place in the log.
-    pub(super) last_position: Option<Position>,
+    /// The last of our events in it.
+    pub(super) last_event: Option<LastEvent>,
+}
+
+/// An event in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LastEvent {
+    pub(super) sequence: u64,
+    pub(super) position: Position,
 }
 
 /// Where publication goes on.
@@ -73,11 +80,12 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> Resumption {
     let Some(missing) = evidence.missing(found.created, found.last_sequence) else {
         // What was acknowledged after the checkpoint was saved is not published again. A message that was there before
         // says nothing: the checkpoint may have been set back.
-        let later = found.last_position.filter(|_| found.last_sequence > evidence.sequence);
-        let after = later.map_or(checkpoint.position, |last| last.max(checkpoint.position));
+        let later = found.last_event.filter(|last| last.sequence > evidence.sequence);
+        let after = later.map_or(checkpoint.position, |last| last.position.max(checkpoint.position));
         return Resumption { after, again: evidence.again, notice: None };
     };
-    let after = found.last_position.unwrap_or(Position::START).min(checkpoint.position);
+    let last = found.last_event.map_or(Position::START, |last| last.position);
+    let after = last.min(checkpoint.position);
     let notice = format!(
         "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {}",
         checkpoint.position
@@ -97,7 +105,9 @@ mod tests {
     }
 
     fn found(last_sequence: u64, last_position: Option<u64>) -> Found {
-        Found { created: CREATED, last_sequence, last_position: last_position.map(Position) }
+        let last_event =
+            last_position.map(|position| LastEvent { sequence: last_sequence, position: Position(position) });
+        Found { created: CREATED, last_sequence, last_event }
     }
 
     fn after(checkpoint: &Checkpoint, found: Found) -> (u64, bool) {
@@ -114,6 +124,9 @@ mod tests {
             "acknowledged, not yet saved"
         );
         assert_eq!(after(&checkpoint(70, 90), found(90, None)), (70, false), "purged, or somebody else's");
+        let before_others = LastEvent { sequence: 93, position: Position(73) };
+        let found_before_others = Found { last_event: Some(before_others), ..found(99, None) };
+        assert_eq!(after(&checkpoint(70, 90), found_before_others), (73, false));
         assert_eq!(
             after(&checkpoint(0, 90), found(90, Some(90))),
             (0, false),

@@ -13,23 +13,36 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Write;
 
-use async_nats::header::{IntoHeaderName, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::header::{
+    IntoHeaderName, NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
+};
 use async_nats::{HeaderMap, HeaderName};
 use order_application::cloud_event;
 use order_application::{Position, RecordedEvent};
 
 use super::options::percent_decode;
 
-/// The headers of an event's message, which must follow the message `expected_last` in the stream.
-pub(super) fn headers(source: &str, event: &RecordedEvent, expected_last: u64, with_id: bool) -> HeaderMap {
+/// Where in the stream a message belongs.
+pub(super) struct Place<'a> {
+    /// The message's own id.
+    pub(super) id: &'a str,
+    /// The stream's last sequence before it.
+    pub(super) after_sequence: u64,
+    /// The id of the stream's last message before it, where that is known.
+    pub(super) after_id: Option<&'a str>,
+}
+
+/// The headers of an event's message.
+pub(super) fn headers(source: &str, event: &RecordedEvent, place: &Place<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloud_event::attributes(source, event) {
         headers.insert(header_name(name), encode(value));
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
-    headers.insert(NATS_EXPECTED_LAST_SEQUENCE, expected_last.to_string());
-    if with_id {
-        headers.insert(NATS_MESSAGE_ID, event.id.to_string());
+    headers.insert(NATS_MESSAGE_ID, place.id);
+    headers.insert(NATS_EXPECTED_LAST_SEQUENCE, place.after_sequence.to_string());
+    if let Some(id) = place.after_id {
+        headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, id);
     }
     headers
 }
@@ -154,3 +167,6 @@ fn unescape(quoted: &str) -> String {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests;

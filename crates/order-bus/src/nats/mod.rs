@@ -2,19 +2,23 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `options.rs`, `units.rs` | `nats://…` |
+//! | `options.rs`, `parameters.rs`, `units.rs` | `nats://…` |
 //! | `connection.rs` | one connection, and what it means when there is none |
-//! | `stream.rs` | the stream: made, or looked at |
+//! | `stream.rs`, `inspection.rs` | the stream: made, or looked at |
 //! | `evidence.rs` | what the stream had to show, and where to go on |
-//! | `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
-//! | `reader.rs` | reading, as a replica does |
-//! | `refusal.rs` | what JetStream's error codes mean |
+//! | `broker.rs`, `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
+//! | `answer.rs`, `refusal.rs` | the stream's answers, and what JetStream's error codes mean |
 //! | `message.rs` | an event as a message, and back |
+//! | `reader.rs` | reading, as a replica does |
 
+mod answer;
+mod broker;
 mod connection;
 mod evidence;
+mod inspection;
 mod message;
 mod options;
+mod parameters;
 mod publication;
 mod reader;
 mod refusal;
@@ -22,6 +26,6 @@ mod stream;
 mod units;
 mod window;
 
+pub use broker::NatsBroker;
 pub use options::NatsOptions;
-pub use publication::NatsBroker;
 pub use reader::NatsLog;

@@ -13,10 +13,9 @@ use order_application::{BrokerError, BrokerLog, BrokerReader, Delivery};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::connection::{Connection, chain};
+use super::connection::{Connection, OPEN_TIMEOUT, chain, within};
 use super::message;
 use super::options::NatsOptions;
-use super::publication::{OPEN_TIMEOUT, within};
 use super::refusal::api_error;
 use super::stream::{OpenStream, created};
 
@@ -262,5 +261,25 @@ fn consumer_error(options: &NatsOptions, error: &jetstream::stream::ConsumerErro
         | ConsumerErrorKind::InvalidConsumerType
         | ConsumerErrorKind::InvalidName
         | ConsumerErrorKind::Other => unavailable(options, &chain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bookmark_of_another_stream_begins_anew() {
+        let bookmark = serde_json::to_string(&Bookmark { created: 7, next: 5 }).unwrap();
+        let start = |created, last_sequence| {
+            let (next, notice) = start(Some(&bookmark), created, last_sequence);
+            (next, notice.is_some())
+        };
+        assert_eq!(start(7, 9), (5, false));
+        assert_eq!(start(7, 4), (5, false), "all is read");
+        assert_eq!(start(7, 3), (1, true), "it has become shorter");
+        assert_eq!(start(8, 9), (1, true), "it was made anew");
+        assert_eq!(super::start(None, 7, 9), (1, None));
+        assert_eq!(super::start(Some("{}"), 7, 9).0, 1);
     }
 }

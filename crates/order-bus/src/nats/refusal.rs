@@ -49,11 +49,11 @@ pub(super) fn message_error(
 
     let stream = &options.stream;
     match code {
-        ErrorCode::STREAM_WRONG_LAST_SEQUENCE | STREAM_WRONG_LAST_SEQUENCE_CONSTANT => {
-            BrokerError::OutOfStep(format!(
-                "the stream {stream} has other messages than expected, at the event {position}: {text}"
-            ))
-        }
+        ErrorCode::STREAM_WRONG_LAST_SEQUENCE
+        | STREAM_WRONG_LAST_SEQUENCE_CONSTANT
+        | ErrorCode::STREAM_WRONG_LAST_MESSAGE_ID => BrokerError::OutOfStep(format!(
+            "the stream {stream} has other messages than expected, at the event {position}: {text}"
+        )),
         ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => BrokerError::Refused {
             position,
             why: format!("it is larger than the stream {stream} takes: raise the stream's max_msg_size"),

@@ -1,21 +1,21 @@
 //! The stream: made if there is none, looked at if there is, never changed.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestErrorKind,
 };
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, LastRawMessageErrorKind, PersistenceMode, RetentionPolicy, StorageType,
+    Config, DiscardPolicy, Info, LastRawMessageError, LastRawMessageErrorKind, RetentionPolicy, StorageType,
     Stream,
 };
 use async_nats::jetstream::{Context, ErrorCode};
-use order_application::{BrokerError, Position};
+use order_application::BrokerError;
 
 use super::connection::{Connection, chain};
-use super::evidence::Found;
+use super::evidence::{Found, LastEvent};
+use super::inspection::{Warnings, check};
 use super::message;
 use super::options::NatsOptions;
 use super::refusal::{api_error, without_jetstream};
@@ -61,12 +61,11 @@ impl OpenStream {
     /// As it was when it was opened, with the last of our events in it.
     pub(super) async fn found(&self, options: &NatsOptions) -> Result<Found, BrokerError> {
         let info = self.stream.cached_info();
-        let last_sequence = info.state.last_sequence;
-        let last_position = match info.state.messages {
+        let last_event = match info.state.messages {
             0 => None,
-            _ => self.position_at(options, last_sequence).await?,
+            _ => self.last_event(options, info.state.last_sequence).await?,
         };
-        Ok(Found { created: created(info), last_sequence, last_position })
+        Ok(Found { created: created(info), last_sequence: info.state.last_sequence, last_event })
     }
 
     /// How it is now.
@@ -79,40 +78,42 @@ impl OpenStream {
         })
     }
 
-    /// The position of the event in a message; `None` if it is gone, or none of ours.
-    async fn position_at(
+    /// The last of our events. As a rule it is the last message, which the server finds at once; to find it among
+    /// other subjects, it may have to go through all of them.
+    async fn last_event(
         &self,
         options: &NatsOptions,
-        sequence: u64,
-    ) -> Result<Option<Position>, BrokerError> {
-        match self.stream.get_raw_message(sequence).await {
-            Ok(message) => {
-                let rest = message.subject.strip_prefix(&*options.subject);
-                let is_ours = rest.is_some_and(|rest| rest.starts_with('.'));
-                Ok(message::position(&message.headers).filter(|_| is_ours))
-            }
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(unavailable(options, &chain(&error))),
+        last_sequence: u64,
+    ) -> Result<Option<LastEvent>, BrokerError> {
+        let last = our_event(options, self.stream.get_raw_message(last_sequence).await)?;
+        if last.is_some() {
+            return Ok(last);
         }
+        let ours = format!("{}.>", options.subject);
+        our_event(options, self.stream.get_last_raw_message_by_subject(&ours).await)
+    }
+}
+
+/// `None` if the message is gone, or none of ours.
+fn our_event(
+    options: &NatsOptions,
+    message: Result<StreamMessage, LastRawMessageError>,
+) -> Result<Option<LastEvent>, BrokerError> {
+    match message {
+        Ok(message) => {
+            let rest = message.subject.strip_prefix(&*options.subject);
+            let is_ours = rest.is_some_and(|rest| rest.starts_with('.'));
+            let position = message::position(&message.headers).filter(|_| is_ours);
+            Ok(position.map(|position| LastEvent { sequence: message.sequence, position }))
+        }
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(unavailable(options, &chain(&error))),
     }
 }
 
 /// When it was made, in nanoseconds since 1970.
 pub(super) fn created(info: &Info) -> i64 {
     i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Warnings that were given, so that each is given once for as long as the process runs.
-#[derive(Default)]
-pub(super) struct Warnings(Mutex<HashSet<String>>);
-
-impl Warnings {
-    fn warn(&self, text: String) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.insert(text.clone()) {
-            tracing::warn!("{text}");
-        }
-    }
 }
 
 async fn find(options: &NatsOptions, context: &Context) -> Result<Option<Stream>, BrokerError> {
@@ -190,97 +191,10 @@ fn wanted(options: &NatsOptions) -> Config {
     }
 }
 
-/// What does not work is an error; what works, but otherwise than one may think, a warning.
-fn check(options: &NatsOptions, info: &Info, warnings: &Warnings) -> Result<(), BrokerError> {
-    let config = &info.config;
-    let stream = &options.stream;
-    if let Some(why) = obstacle(options, config) {
-        return Err(BrokerError::Misconfigured(format!("the stream {stream} {why}")));
-    }
-    for peculiarity in peculiarities(options, config) {
-        warnings.warn(format!("the stream {stream} {peculiarity}"));
-    }
-    Ok(())
-}
-
-fn obstacle(options: &NatsOptions, config: &Config) -> Option<String> {
-    let subject = &options.subject;
-    if config.mirror.is_some() {
-        return Some("is a mirror: nobody can publish to it".to_owned());
-    }
-    if config.sealed {
-        return Some("is sealed: it takes nothing more".to_owned());
-    }
-    if config.no_ack {
-        return Some("acknowledges nothing (no_ack), so that nobody knows what has arrived".to_owned());
-    }
-    if !config.subjects.iter().any(|filter| takes_all(filter, subject)) {
-        let subjects = config.subjects.join(", ");
-        return Some(format!(
-            "takes {subjects}, and not {subject}.>: add that to its subjects, or set subject="
-        ));
-    }
-    None
-}
-
-fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut add = |applies: bool, text: &str| {
-        if applies {
-            found.push(text.to_owned());
-        }
-    };
-    add(
-        config.storage == StorageType::Memory,
-        "is kept in memory: it is empty after a restart, and published again",
-    );
-    add(
-        config.discard == DiscardPolicy::New && (config.max_bytes > 0 || config.max_messages > 0),
-        "refuses new messages when it is full (discard: new): publishing stops then, until there is room",
-    );
-    add(
-        config.discard == DiscardPolicy::Old && config.max_messages_per_subject > 0,
-        "keeps only some messages of each subject (max_msgs_per_subject): events of an order may be dropped",
-    );
-    add(
-        config.retention != RetentionPolicy::Limits,
-        "drops what its consumers have had (retention): a replica cannot read it from the beginning",
-    );
-    add(
-        config.persist_mode == Some(PersistenceMode::Async),
-        "acknowledges before it writes (persist_mode: async): after a crash events are missing until they are published \
-         again",
-    );
-    add(
-        config.num_replicas == 1,
-        "is on one server, which acknowledges before it syncs to its disk, unless its jetstream block says \
-         `sync_interval: always`: after a loss of power the last two minutes are missing until they are published again; \
-         three replicas do without",
-    );
-    let (replicas, wanted) = (config.num_replicas, options.replicas);
-    add(replicas != wanted, &format!("has {replicas} replicas, not {wanted}: it was there already"));
-    found
-}
-
 fn missing(options: &NatsOptions) -> BrokerError {
     unavailable(options, &format!("has no stream {}", options.stream))
 }
 
 fn unavailable(options: &NatsOptions, what: &str) -> BrokerError {
     BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers()))
-}
-
-/// Whether a stream's subject takes every subject of two words after the prefix.
-fn takes_all(filter: &str, prefix: &str) -> bool {
-    let mut subject = prefix.split('.').chain(["*", "*"]);
-    for word in filter.split('.') {
-        if word == ">" {
-            return subject.next().is_some();
-        }
-        match subject.next() {
-            Some(own) if word == "*" || word == own => {}
-            _ => return false,
-        }
-    }
-    subject.next().is_none()
 }

@@ -16,8 +16,8 @@ pub(super) struct Window {
     /// The number of the first message in flight.
     first: u64,
     in_flight: VecDeque<InFlight>,
-    /// What the stream's last sequence is when all that is in flight has arrived.
-    expected: u64,
+    /// How many of these are known to be duplicates.
+    duplicates: u64,
     /// When messages were sent: for each sending, the number of its last message.
     sent: VecDeque<(u64, Instant)>,
 }
@@ -26,8 +26,13 @@ pub(super) struct Window {
 struct InFlight {
     /// What the stream's last sequence is to be before it.
     expected: u64,
-    /// Where it lies in the stream.
-    acknowledged: Option<u64>,
+    acknowledged: Option<Acknowledged>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Acknowledged {
+    sequence: u64,
+    duplicate: bool,
 }
 
 /// An acknowledgement that does not fit what was sent.
@@ -45,7 +50,7 @@ impl Window {
             sequence,
             first: 1,
             in_flight: VecDeque::new(),
-            expected: sequence,
+            duplicates: 0,
             sent: VecDeque::new(),
         }
     }
@@ -58,14 +63,18 @@ impl Window {
     /// The number of the next message, its position, and the sequence it must follow.
     pub(super) fn next(&self) -> (u64, Position, u64) {
         let in_flight = self.in_flight.len() as u64;
-        (self.first + in_flight, self.acknowledged.plus(in_flight + 1), self.expected)
+        (self.first + in_flight, self.acknowledged.plus(in_flight + 1), self.expected())
+    }
+
+    /// What the stream's last sequence is when all that is in flight has arrived.
+    fn expected(&self) -> u64 {
+        self.sequence + self.in_flight.len() as u64 - self.duplicates
     }
 
     /// The next message was sent.
     pub(super) fn sent(&mut self, now: Instant) {
         let number = self.first + self.in_flight.len() as u64;
-        self.in_flight.push_back(InFlight { expected: self.expected, acknowledged: None });
-        self.expected += 1;
+        self.in_flight.push_back(InFlight { expected: self.expected(), acknowledged: None });
         match self.sent.back_mut() {
             Some((last, at)) if *at == now => *last = number,
             _ => self.sent.push_back((number, now)),
@@ -79,21 +88,25 @@ impl Window {
         is_in_flight.then(|| self.acknowledged.plus(index + 1))
     }
 
-    /// A message was acknowledged. As a duplicate it was in the stream already, so that the stream is one message
-    /// shorter than expected: later messages in flight are refused unless they are duplicates as well, and the next one
-    /// that is sent expects the right thing again.
+    /// A message was acknowledged. As a duplicate it was in the stream already, and does not make it longer: later
+    /// messages in flight are refused if they expect that, and the next one that is sent does not.
     pub(super) fn acknowledge(&mut self, number: u64, sequence: u64, duplicate: bool) -> Result<(), Misfit> {
         let Some(position) = self.position(number) else { return Ok(()) };
         let index = usize::try_from(number - self.first).unwrap_or(usize::MAX);
         let Some(entry) = self.in_flight.get_mut(index) else { return Ok(()) };
-        if duplicate {
-            self.expected -= 1;
-        } else if sequence != entry.expected + 1 {
+        if entry.acknowledged.is_some() {
+            return Ok(());
+        }
+        if !duplicate && sequence != entry.expected + 1 {
             return Err(Misfit { position, sequence });
         }
-        entry.acknowledged = Some(sequence);
-        while let Some(sequence) = self.in_flight.front().and_then(|first| first.acknowledged) {
+        entry.acknowledged = Some(Acknowledged { sequence, duplicate });
+        self.duplicates += u64::from(duplicate);
+        while let Some(Acknowledged { sequence, duplicate }) =
+            self.in_flight.front().and_then(|first| first.acknowledged)
+        {
             self.in_flight.pop_front();
+            self.duplicates -= u64::from(duplicate);
             self.first += 1;
             self.acknowledged = self.acknowledged.plus(1);
             self.sequence = self.sequence.max(sequence);
@@ -144,6 +157,19 @@ mod tests {
         window.acknowledge(2, 4, true).unwrap();
         assert_eq!(window.acknowledged(), (Position(102), 7), "the stream has not become shorter");
         assert_eq!(window.next(), (3, Position(103), 7));
+    }
+
+    #[test]
+    fn duplicates_tell_how_long_the_stream_is() {
+        // Somebody else has published the same after the stream was looked at.
+        let mut window = window(3);
+        window.acknowledge(2, 9, true).unwrap();
+        assert_eq!(window.next(), (4, Position(104), 9), "two are still to come");
+        window.acknowledge(1, 8, true).unwrap();
+        assert_eq!(window.next(), (4, Position(104), 10), "the third follows them");
+        window.acknowledge(3, 10, false).unwrap();
+        assert_eq!(window.acknowledged(), (Position(103), 10));
+        assert_eq!(window.next(), (4, Position(104), 10));
     }
 
     #[test]

@@ -8,3 +8,7 @@ mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_support;
 mod nats;
+mod nats_access;
+mod nats_cluster;
+mod nats_python;
+mod nats_streams;

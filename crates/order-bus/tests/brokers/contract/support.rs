@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    BrokerError, BrokerReader, Checkpoint, Delivery, EventContext, Opened, Position, RecordedEvent, Version,
+    BrokerError, BrokerLog, BrokerReader, Checkpoint, Delivery, EventContext, Opened, Position,
+    RecordedEvent, Version,
 };
 use order_domain::{OrderId, Timestamp};
 use uuid::Uuid;
@@ -106,7 +107,12 @@ pub(crate) async fn read(reader: &mut dyn BrokerReader, count: usize) -> Vec<Del
 
 /// All messages that the broker has, as positions.
 pub(crate) async fn everything(fixture: &impl Fixture) -> Vec<u64> {
-    let mut reader = reader(fixture, None).await;
+    everything_in(&*fixture.log()).await
+}
+
+/// The same of any log.
+pub(crate) async fn everything_in(log: &dyn BrokerLog) -> Vec<u64> {
+    let mut reader = log.open(None).await.unwrap();
     let mut deliveries = Vec::new();
     within(async {
         while reader.behind().await.unwrap() > 0 {

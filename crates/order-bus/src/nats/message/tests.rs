@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use order_application::{EventContext, Version};
+use order_domain::{OrderId, Timestamp};
+use uuid::Uuid;
+
+use super::*;
+
+const FIRST: Place<'_> = Place { id: "event-1", after_sequence: 0, after_id: None };
+
+fn placed(order_id: &str) -> RecordedEvent {
+    RecordedEvent {
+        position: Position(7),
+        order_id: OrderId::new(order_id).unwrap(),
+        version: Version(1),
+        id: Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001),
+        event_type: Cow::Borrowed("order.placed.v1"),
+        time: Timestamp::from_micros(1_767_225_600_123_456),
+        data: r#"{"a":1}"#.into(),
+        context: EventContext {
+            correlation_id: "Euro € 😀".into(),
+            causation_id: None,
+            actor: Some(Arc::from(r#"clerk "7" at 50%"#)),
+        },
+    }
+}
+
+#[test]
+fn the_headers_are_those_of_the_binding() {
+    let place = Place { id: "event-42", after_sequence: 41, after_id: Some("event-41") };
+    let headers = headers("/order-service", &placed("ord-1"), &place);
+    let mut lines: Vec<_> = headers.iter().map(|(name, values)| format!("{name}: {}", values[0])).collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "Nats-Expected-Last-Msg-Id: event-41",
+            "Nats-Expected-Last-Sequence: 41",
+            "Nats-Msg-Id: event-42",
+            "ce-actor: clerk%20%227%22%20at%2050%25",
+            // The draft's own example.
+            "ce-correlationid: Euro%20%E2%82%AC%20%F0%9F%98%80",
+            "ce-datacontenttype: application/json",
+            "ce-id: 01990000-0000-7000-8000-000000000001",
+            "ce-position: 7",
+            "ce-source: /order-service",
+            "ce-specversion: 1.0",
+            "ce-subject: ord-1",
+            "ce-time: 2026-01-01T00:00:00.123456Z",
+            "ce-type: order.placed.v1",
+            "ce-version: 1",
+        ]
+    );
+}
+
+#[test]
+fn subjects_have_one_word_for_the_event_and_one_for_the_order() {
+    let subject_of = |event_type: &'static str, order_id| {
+        subject("orders", &RecordedEvent { event_type: Cow::Borrowed(event_type), ..placed(order_id) })
+    };
+    assert_eq!(subject_of("order.placed.v1", "ord-1"), "orders.placed.ord-1");
+    assert_eq!(
+        subject_of("order.placed.v2", "ord-1"),
+        "orders.placed.ord-1",
+        "a new shape of the same event"
+    );
+    assert_eq!(subject_of("order.payment_authorized.v12", "a.b"), "orders.payment_authorized.a%2Eb");
+    assert_eq!(subject_of("order.line.added.v1", "~:_-"), "orders.line%2Eadded.~:_-");
+    assert_eq!(subject_of("invoice.sent", "x"), "orders.invoice%2Esent.x");
+    assert_eq!(subject_of("order.vip.vx", "x"), "orders.vip%2Evx.x");
+    for known in order_application::codec::EVENT_TYPES {
+        assert_eq!(subject_of(known, "x").split('.').count(), 3, "{known}");
+    }
+}
+
+#[test]
+fn headers_are_read_as_the_binding_wants_it() {
+    let read = |name: &'static str, value: &str| {
+        let mut headers = headers("/", &placed("ord-1"), &FIRST);
+        headers.insert(name, value);
+        event(Some(&headers), b"{}")
+    };
+    let actor = |value| read("ce-actor", value).map(|event| event.context.actor.unwrap().to_string());
+    assert_eq!(actor("a%20%c3%bc"), Ok("a ü".to_owned()), "small digits, too");
+    assert_eq!(actor("%61b"), Ok("ab".to_owned()), "without need");
+    assert_eq!(actor(r#""a \"b\" %20""#), Ok(r#"a "b"  "#.to_owned()), "as earlier drafts had it");
+    for wrong in ["%C0%A0", "%", "%4", "%zz"] {
+        assert_eq!(actor(wrong), Err("the header ce-actor cannot be decoded".to_owned()), "{wrong}");
+    }
+    assert!(read("ce-position", "x").is_err());
+    assert_eq!(event(None, b"{}"), Err("it has no headers".to_owned()));
+    assert_eq!(event(Some(&HeaderMap::new()), b"\xff"), Err("its data is not UTF-8".to_owned()));
+}
+
+#[test]
+fn a_message_without_a_position_is_none_of_ours() {
+    assert_eq!(position(&headers("/", &placed("x"), &FIRST)), Some(Position(7)));
+    let mut foreign = HeaderMap::new();
+    assert_eq!(position(&foreign), None);
+    foreign.insert("ce-position", "0");
+    assert_eq!(position(&foreign), None);
+}

@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use super::*;
+
+fn parse(url: &str) -> NatsOptions {
+    NatsOptions::parse(url).unwrap()
+}
+
+#[test]
+fn a_host_is_enough() {
+    let options = parse("nats://broker.example");
+    assert_eq!(options.to_string(), "nats://broker.example:4222?stream=ORDERS&subject=orders");
+    assert_eq!(options.name(), "nats/ORDERS");
+    assert_eq!((options.replicas, options.max_age, options.max_bytes), (1, None, None));
+    assert!(options.access == Access::Anybody && !options.tls.is_required);
+}
+
+#[test]
+fn several_hosts_may_be_given_as_nats_tools_have_them() {
+    let hosts = "a:4222,b:4333,[::1]:4222";
+    for url in ["nats://a,b:4333,[::1]", "nats://a,nats://b:4333,nats://[::1]/"] {
+        assert_eq!(parse(url).servers(), hosts, "{url}");
+    }
+    let options = parse("tls://u:p@a,tls://u:p@b:4333,[::1]");
+    assert_eq!(options.servers(), hosts);
+    assert!(options.tls.is_required && options.hosts.iter().all(ServerAddr::tls_required));
+}
+
+#[test]
+fn users_passwords_and_tokens_are_percent_decoded() {
+    let password =
+        |user: &str, password: &str| Access::Password { user: user.into(), password: password.into() };
+    assert!(parse("nats://app:s%40c%2Cr%3At@h").access == password("app", "s@c,r:t"));
+    assert!(parse("nats://ap%C3%BC:p:q@h").access == password("apü", "p:q"));
+    assert!(parse("nats://t%2Fken@h").access == Access::Token("t/ken".into()));
+    assert!(
+        parse("nats://h?creds=%2Fetc%2Fapp.creds").access == Access::Credentials("/etc/app.creds".into())
+    );
+    assert!(parse("nats://h?nkey=/etc/app.nk").access == Access::Nkey("/etc/app.nk".into()));
+}
+
+#[test]
+fn parameters_say_what_the_stream_is_to_be() {
+    let options = parse(
+        "nats://h?stream=EU&subject=eu.orders&replicas=3&max_age=30d&max_bytes=50GB&tls=first&ca=/ca.pem&cert=/c.pem\
+         &key=/c.key&name=eu",
+    );
+    assert_eq!((&*options.stream, &*options.subject, options.replicas), ("EU", "eu.orders", 3));
+    assert_eq!(options.max_age, Some(Duration::from_secs(30 * 24 * 3600)));
+    assert_eq!(options.max_bytes, Some(50 << 30));
+    assert!(options.tls.is_required && options.tls.is_first);
+    assert_eq!(options.tls.roots, Some("/ca.pem".into()));
+    assert_eq!(options.tls.client, Some(("/c.pem".into(), "/c.key".into())));
+    assert_eq!(options.name(), "eu");
+}
+
+#[test]
+fn the_checkpoints_name_stays_when_hosts_and_users_change() {
+    let names = ["nats://a", "nats://u:p@b:1,c", "tls://t@d?replicas=3"].map(|url| parse(url).name());
+    assert_eq!(names, ["nats/ORDERS"; 3]);
+    assert_eq!(parse("nats://a?stream=EU").name(), "nats/EU");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    for (url, says) in [
+        ("broker", "nats://"),
+        ("http://h", "nats://"),
+        ("nats://", "not a host"),
+        ("nats://a,,b", "not a host"),
+        ("nats://h:0", "not a host"),
+        ("nats://h:port", "not a host"),
+        ("nats://h/path", "not a host"),
+        ("nats://@h", "before the @"),
+        ("nats://h?strem=X", "strem="),
+        ("nats://h?stream=a.b", "stream=a.b"),
+        ("nats://h?stream=", "stream= is empty"),
+        ("nats://h?stream=A&stream=B", "twice"),
+        ("nats://h?subject=a..b", "subject=a..b"),
+        ("nats://h?subject=$JS", "subject=$JS"),
+        ("nats://h?subject=a.*", "subject=a.*"),
+        ("nats://h?replicas=6", "1 to 5"),
+        ("nats://h?replicas=0", "1 to 5"),
+        ("nats://h?max_age=30", "max_age=30d"),
+        ("nats://h?max_bytes=many", "max_bytes=50GB"),
+        ("nats://h?tls=maybe", "tls=maybe"),
+        ("nats://h?cert=/c.pem", "belong together"),
+        ("nats://h?creds=/a&nkey=/b", "exclude"),
+        ("nats://u:p@h?creds=/a", "is enough"),
+        ("nats://u:p@a,v:q@b", "is enough"),
+    ] {
+        let error = NatsOptions::parse(url).unwrap_err();
+        assert!(error.contains(says) && !error.contains('\n'), "{url}: {error}");
+    }
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    for url in ["nats://app:secret@h", "nats://secret@h", "nats://app:secret@a,b?replicas=3"] {
+        let options = parse(url);
+        assert!(!format!("{options} {options:?} {}", options.name()).contains("secret"), "{url}");
+    }
+    for url in
+        ["nats://app:secret%zz@h", "nats://secret%@h", "nats://app:secret@h:port", "nats://u:secret@a,v:q@b"]
+    {
+        let error = NatsOptions::parse(url).unwrap_err();
+        assert!(!error.contains("secret"), "{url}: {error}");
+    }
+}

@@ -1,0 +1,316 @@
+//! Streams that are not as one would think, and those that several write to.
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
+use async_nats::jetstream::{self, Context};
+use order_application::{Broker, BrokerError, BrokerLog, Checkpoint, Opened, Position};
+use order_bus::{NatsBroker, NatsLog, NatsOptions};
+use test_servers::NatsServer;
+
+use crate::contract::{checkpoint, events, positions, publish, until_it_fails, within};
+use crate::nats::{SOURCE, fresh};
+
+#[tokio::test]
+async fn of_two_that_publish_only_one_goes_on() {
+    let (options, _) = fresh_stream("").await;
+    let mut first = open(&options, &Checkpoint::default()).await;
+    let mut second = open(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    // It believes to hold the lease, and knows nothing of the first.
+    second.publication.publish(&events(1, 40)).await.unwrap();
+    let (reached, error) = until_it_fails(&mut second).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    assert!(reached <= Position(40), "what it was told is there");
+    publish(&mut first, &events(51, 80)).await.unwrap();
+
+    let kept = checkpoint(80, &first);
+    let mut third = open(&options, &kept).await;
+    publish(&mut third, &events(81, 120)).await.unwrap();
+    first.publication.publish(&events(81, 90)).await.unwrap();
+    let (_, error) = until_it_fails(&mut first).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    assert_eq!(everything(&options).await, (1..=120).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_follows_a_refused_event_is_refused_too_though_its_sequence_fits() {
+    let (options, _) = fresh_stream("").await;
+    let mut first = open(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    let mut late = open(&options, &checkpoint(50, &first)).await;
+    // Somebody asks for all of it again, while the messages of a holder that lost its lease are still on their way.
+    let mut again = open(&options, &Checkpoint::default()).await;
+    publish(&mut again, &events(1, 10)).await.unwrap();
+    late.publication.publish(&events(51, 80)).await.unwrap();
+    let (reached, error) = until_it_fails(&mut late).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    assert_eq!(reached, Position(50));
+    publish(&mut again, &events(11, 90)).await.unwrap();
+    assert_eq!(everything(&options).await, (1..=50).chain(1..=90).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn others_messages_in_the_stream_do_no_harm() {
+    let (options, js) = fresh_stream("").await;
+    let prefix = wanted(&options).name.to_lowercase();
+    let other = format!("other-{prefix}");
+    let shared = Config { subjects: vec![format!("{prefix}.>"), other.clone()], ..wanted(&options) };
+    js.create_stream(shared).await.unwrap();
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 30)).await.unwrap();
+    let kept = checkpoint(30, &opened);
+    publish(&mut opened, &events(31, 50)).await.unwrap();
+    js.publish(other, "x".into()).await.unwrap().await.unwrap();
+    opened.publication.publish(&events(51, 60)).await.unwrap();
+    let (_, error) = until_it_fails(&mut opened).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+
+    let mut opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(50), "its last event is found behind the other's message");
+    publish(&mut opened, &events(51, 60)).await.unwrap();
+    // Where its own subjects have a message without an event, the checkpoint counts.
+    js.publish(format!("{prefix}.note"), "x".into()).await.unwrap().await.unwrap();
+    let opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(30));
+    assert_eq!(everything(&options).await, (1..=60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_duplicate_counts_as_acknowledged() {
+    let (options, js) = fresh_stream("").await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 5)).await.unwrap();
+    let kept = checkpoint(4, &opened);
+    let subject = format!("{}.note", wanted(&options).name.to_lowercase());
+    // Evidence of before event 5 would let it find that event; this hides it.
+    js.publish(subject, "x".into()).await.unwrap().await.unwrap();
+    let mut opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(4));
+    publish(&mut opened, &events(5, 5)).await.unwrap();
+    publish(&mut opened, &events(6, 9)).await.unwrap();
+    assert_eq!(everything(&options).await, (1..=9).collect::<Vec<_>>(), "it is not there twice");
+}
+
+#[tokio::test]
+async fn a_stream_is_made_as_the_url_says() {
+    let (options, js) = fresh_stream("&max_age=1h&max_bytes=1GB").await;
+    drop(open(&options, &Checkpoint::default()).await);
+    let limited = config(&js, &options).await;
+    assert_eq!((limited.max_age, limited.max_bytes), (Duration::from_secs(3600), 1 << 30));
+    assert_eq!((limited.storage, limited.num_replicas), (StorageType::File, 1));
+    assert_eq!(limited.discard, DiscardPolicy::Old, "limits were asked for");
+    assert_eq!(limited.duplicate_window, Duration::from_secs(120));
+
+    let (options, js) = fresh_stream("&max_age=30s").await;
+    drop(open(&options, &Checkpoint::default()).await);
+    assert_eq!(
+        config(&js, &options).await.duplicate_window,
+        Duration::from_secs(30),
+        "no longer than messages"
+    );
+
+    let (options, js) = fresh_stream("").await;
+    drop(open(&options, &Checkpoint::default()).await);
+    let unlimited = config(&js, &options).await;
+    assert_eq!((unlimited.max_age, unlimited.max_bytes), (Duration::ZERO, -1));
+    assert_eq!(unlimited.discard, DiscardPolicy::New, "nobody asked for anything to be dropped");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_there_is_taken_as_it_is() {
+    let (options, js) = fresh_stream("&replicas=3&max_age=1h").await;
+    let made = Config {
+        storage: StorageType::Memory,
+        max_messages: 1_000_000,
+        discard: DiscardPolicy::New,
+        ..wanted(&options)
+    };
+    js.create_stream(made).await.unwrap();
+    let before = config(&js, &options).await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 10)).await.unwrap();
+    assert_eq!(config(&js, &options).await, before);
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_work_is_refused_in_one_line() {
+    type Change = fn(&mut Config);
+    let cases: [(&str, Change); 4] = [
+        ("no_ack", |config| config.no_ack = true),
+        ("sealed", |config| config.sealed = true),
+        (".placed.>, and not", |config| {
+            config.subjects = vec![format!("{}.placed.>", config.name.to_lowercase())]
+        }),
+        ("mirror", |config| {
+            config.subjects = vec![];
+            config.mirror =
+                Some(jetstream::stream::Source { name: "elsewhere".into(), ..Default::default() });
+        }),
+    ];
+    for (says, change) in cases {
+        let (options, js) = fresh_stream("").await;
+        let mut config = wanted(&options);
+        let sealed = {
+            change(&mut config);
+            std::mem::take(&mut config.sealed)
+        };
+        js.create_stream(&config).await.unwrap();
+        if sealed {
+            js.update_stream(Config { sealed, ..config }).await.unwrap();
+        }
+        let error = broker(&options).open(&Checkpoint::default()).await.err().expect(says);
+        let BrokerError::Misconfigured(why) = &error else { panic!("{says}: {error:?}") };
+        assert!(why.contains(says) && !why.contains('\n'), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn another_streams_subjects_are_not_taken() {
+    let (options, js) = fresh_stream("").await;
+    let taken = Config { name: format!("{}-OTHER", wanted(&options).name), ..wanted(&options) };
+    js.create_stream(taken).await.unwrap();
+    let error = broker(&options).open(&Checkpoint::default()).await.err().expect("the subjects overlap");
+    let BrokerError::Misconfigured(why) = &error else { panic!("{error:?}") };
+    assert!(why.contains("subject="), "{why}");
+}
+
+#[tokio::test]
+async fn more_replicas_than_servers_are_refused() {
+    let (options, _) = fresh_stream("&replicas=3").await;
+    let error = broker(&options).open(&Checkpoint::default()).await.err().expect("there is one server");
+    let BrokerError::Misconfigured(why) = &error else { panic!("{error:?}") };
+    assert!(why.contains("replicas"), "{why}");
+}
+
+#[tokio::test]
+async fn a_streams_limits_are_told_and_named() {
+    let (options, js) = fresh_stream("").await;
+    js.create_stream(Config { max_message_size: 2_000, ..wanted(&options) }).await.unwrap();
+    let mut all = events(1, 30);
+    all[9].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(2_000)).into();
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    opened.publication.publish(&all).await.unwrap();
+    let (reached, error) = until_it_fails(&mut opened).await;
+    assert_eq!(reached, Position(9));
+    let BrokerError::Refused { position: Position(10), why } = &error else { panic!("{error:?}") };
+    assert!(why.contains("max_msg_size"), "{why}");
+
+    let (options, js) = fresh_stream("").await;
+    let full = Config { max_messages: 20, discard: DiscardPolicy::New, ..wanted(&options) };
+    js.create_stream(&full).await.unwrap();
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    opened.publication.publish(&events(1, 30)).await.unwrap();
+    let (reached, error) = until_it_fails(&mut opened).await;
+    assert_eq!(reached, Position(20));
+    let BrokerError::Unavailable(why) = &error else { panic!("{error:?}") };
+    assert!(why.contains("maximum messages exceeded"), "{why}");
+    let kept = checkpoint(20, &opened);
+    js.update_stream(Config { max_messages: -1, ..full }).await.unwrap();
+    let mut opened = open(&options, &kept).await;
+    publish(&mut opened, &events(21, 30)).await.unwrap();
+    assert_eq!(everything(&options).await, (1..=30).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_purged_stream_has_forgotten_nothing() {
+    let (options, js) = fresh_stream("").await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 40)).await.unwrap();
+    let kept = checkpoint(40, &opened);
+    js.get_stream(&wanted(&options).name).await.unwrap().purge().await.unwrap();
+    opened.publication.check().await.unwrap();
+    let mut opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(40));
+    publish(&mut opened, &events(41, 50)).await.unwrap();
+    assert_eq!(everything(&options).await, (41..=50).collect::<Vec<_>>());
+    // What was purged comes again if it is asked for, though the stream still knows its ids.
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 50)).await.unwrap();
+    assert_eq!(everything(&options).await.len(), 10 + 50);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_made_anew_is_noticed_on_the_same_connection() {
+    let (options, js) = fresh_stream("").await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 40)).await.unwrap();
+    let kept = checkpoint(40, &opened);
+    let mut reader = NatsLog::new(options.clone()).open(None).await.unwrap();
+    let bookmark = reader.bookmark(&[Some(41)]);
+    js.delete_stream(&wanted(&options).name).await.unwrap();
+    let mut other = open(&options, &kept).await;
+    assert_eq!(other.resume_after, Position::START);
+    publish(&mut other, &events(1, 50)).await.unwrap();
+
+    let error = opened.publication.check().await.unwrap_err();
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    let error = within(async {
+        loop {
+            if let Err(error) = reader.next().await {
+                return error;
+            }
+        }
+    })
+    .await;
+    assert!(matches!(error, BrokerError::Unavailable(_)), "{error:?}");
+    let mut reader = NatsLog::new(options.clone()).open(Some(&bookmark)).await.unwrap();
+    assert_eq!(positions(&reader.next().await.unwrap())[0], 1, "the bookmark was of another stream");
+}
+
+#[tokio::test]
+async fn events_among_other_messages_are_read_and_what_is_none_is_told() {
+    let (options, js) = fresh_stream("").await;
+    let prefix = wanted(&options).name.to_lowercase();
+    let shared =
+        Config { subjects: vec![format!("{prefix}.>"), format!("other-{prefix}")], ..wanted(&options) };
+    js.create_stream(shared).await.unwrap();
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 3)).await.unwrap();
+    js.publish(format!("other-{prefix}"), "x".into()).await.unwrap().await.unwrap();
+    js.publish(format!("{prefix}.note"), "x".into()).await.unwrap().await.unwrap();
+    let mut reader = NatsLog::new(options).open(None).await.unwrap();
+    let deliveries = crate::contract::read(&mut *reader, 4).await;
+    assert_eq!(positions(&deliveries[..3]), [1, 2, 3]);
+    assert_eq!(deliveries[3].offset, 5);
+    assert_eq!(deliveries[3].event, Err("it has no headers".to_owned()));
+}
+
+/// A stream's name and subjects that nobody else has; it is not made yet.
+async fn fresh_stream(parameters: &str) -> (NatsOptions, Context) {
+    let url = NatsServer::shared().unwrap().url();
+    let js = jetstream::new(async_nats::connect(&url).await.unwrap());
+    (fresh(&url, parameters), js)
+}
+
+/// A stream for these options, as somebody else would make it.
+fn wanted(options: &NatsOptions) -> Config {
+    let name = options.name().trim_start_matches("nats/").to_owned();
+    Config { subjects: vec![format!("{}.>", name.to_lowercase())], name, ..Default::default() }
+}
+
+async fn config(js: &Context, options: &NatsOptions) -> Config {
+    js.get_stream(&wanted(options).name).await.unwrap().cached_info().config.clone()
+}
+
+fn broker(options: &NatsOptions) -> NatsBroker {
+    NatsBroker::new(options.clone(), SOURCE)
+}
+
+async fn open(options: &NatsOptions, checkpoint: &Checkpoint) -> Opened {
+    broker(options).open(checkpoint).await.unwrap()
+}
+
+/// The positions of all events that the stream has.
+async fn everything(options: &NatsOptions) -> Vec<u64> {
+    let mut reader = NatsLog::new(options.clone()).open(None).await.unwrap();
+    let mut positions = Vec::new();
+    within(async {
+        while reader.behind().await.unwrap() > 0 {
+            let events = reader.next().await.unwrap().into_iter().filter_map(|delivery| delivery.event.ok());
+            positions.extend(events.map(|event| event.position.0));
+        }
+    })
+    .await;
+    positions
+}
