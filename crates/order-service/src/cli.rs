@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{RelayOptions, ServeOptions, StoreOptions};
+use crate::config::{ExportOptions, RelayOptions, ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
+use crate::export::ExportArguments;
 use crate::relay::RelayArguments;
-use crate::{config, copy, migrate, relay, serve, verify};
+use crate::{config, copy, export, migrate, relay, replica, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -52,6 +53,15 @@ enum Command {
     /// repetitions by the events' ids. On SQLite the server must not be running. On PostgreSQL servers keep running: their
     /// relay pauses meanwhile.
     Relay(RelayCommand),
+    /// Serve orders for reading, from a copy that follows a primary through a broker.
+    ///
+    /// Answers every GET as the primary does, once it has caught up; commands go to the primary. `/ready` tells how it
+    /// goes. Goes on where it was when it is started again.
+    Replica(ReplicaCommand),
+    /// Write every event to standard output, one CloudEvent a line.
+    ///
+    /// Servers may keep running. What is committed meanwhile is left out.
+    Export(ExportCommand),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +95,26 @@ struct RelayCommand {
 }
 
 #[derive(Debug, Args)]
+struct ReplicaCommand {
+    #[command(flatten)]
+    options: ReplicaOptions,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Debug, Args)]
+struct ExportCommand {
+    #[command(flatten)]
+    export: ExportArguments,
+    #[command(flatten)]
+    options: ExportOptions,
+    #[command(flatten)]
+    config: ConfigFile,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+#[derive(Debug, Args)]
 struct ConfigFile {
     /// A TOML file with any of these options, named as here with underscores: `data_dir = "data"`.
     #[arg(long, value_name = "FILE", env = "ORDER_SERVICE_CONFIG")]
@@ -111,6 +141,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             let file = config::File::read(arguments.config.config.as_deref())?;
             let settings = config::resolve_relay(arguments.store, arguments.options, file)?;
             relay::run(&arguments.relay, settings)
+        }
+        Command::Replica(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            replica::run(config::resolve_replica(arguments.options, file)?)
+        }
+        Command::Export(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            let settings = config::resolve_export(arguments.store, arguments.options, file)?;
+            export::run(&arguments.export, &settings)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Settings: from the command line, the environment and a file, checked all at once before anything starts.
 
+mod replica;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +16,10 @@ use crate::cli::Failure;
 use crate::listen::ListenAddress;
 use crate::logging::LogFormat;
 use crate::store_url::StoreUrl;
+
+pub(crate) use replica::{
+    ExportOptions, ExportSettings, ReplicaOptions, ReplicaSettings, resolve_export, resolve_replica,
+};
 
 /// Where orders are kept.
 #[derive(Debug, Default, Args, Deserialize)]
@@ -103,8 +109,11 @@ impl File {
 
     /// Splits the options by whom they are for. Names that nobody knows and values that cannot be are faults.
     fn options(self, faults: &mut Vec<String>) -> (StoreOptions, ServeOptions) {
-        let (store, serve): (toml::Table, toml::Table) =
-            self.all.into_iter().partition(|(name, _)| STORE_OPTIONS.contains(&name.as_str()));
+        let (store, serve): (toml::Table, toml::Table) = self
+            .all
+            .into_iter()
+            .filter(|(name, _)| !replica::REPLICA_OPTIONS.contains(&name.as_str()))
+            .partition(|(name, _)| STORE_OPTIONS.contains(&name.as_str()));
         (read_options(store, faults), read_options(serve, faults))
     }
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use order_api::ApiConfig;
 use order_application::{OrderService, RelayPorts, ServiceLimits, SystemClock, UuidV7Ids};
 use order_bus::InProcessBus;
@@ -13,20 +12,13 @@ use crate::cli::Failure;
 use crate::config::Settings;
 use crate::logging;
 use crate::open_store::OpenStore;
+use crate::process::{self, StopSignal};
 use crate::relays::Relays;
 use crate::server::{Limits, Server};
 
-/// Threads that scan the store for readers; more would only wait for the same disk.
-const MAX_BLOCKING_THREADS: usize = 16;
-
 pub(crate) fn run(settings: Settings) -> Result<ExitCode, Failure> {
     logging::start(settings.log_format, &settings.log_filter);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .build()
-        .context("cannot start the runtime")?;
-    Ok(runtime.block_on(serve(settings))?)
+    Ok(process::runtime()?.block_on(serve(settings))?)
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
@@ -56,7 +48,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     };
     let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
     let server = Server::start(listeners, order_api::router(service, api), limits);
-    announce(server.port());
+    process::announce(server.port());
     tracing::info!(store = %settings.store, "serving");
 
     let code = tokio::select! {
@@ -78,49 +70,4 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     store.close().await;
     tracing::info!("stopped");
     Ok(code)
-}
-
-/// The line that scripts wait for.
-#[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
-fn announce(port: u16) {
-    println!("order-service listening on :{port}");
-}
-
-/// Ctrl+C, or SIGTERM where there is such a thing.
-struct StopSignal {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl StopSignal {
-    #[cfg(unix)]
-    fn listen() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl+C")?;
-        Ok(Self { terminate, interrupt })
-    }
-
-    #[cfg(unix)]
-    async fn received(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "Ctrl+C",
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn received(&mut self) -> &'static str {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl+C"
-    }
 }

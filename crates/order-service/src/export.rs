@@ -1,0 +1,94 @@
+//! `export`: writes the log to standard output.
+
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use order_application::{PageLimit, Position, RecordedEvent, cloud_event, json_text};
+use order_store::{LogReader, SideError, StoreLocation};
+
+use crate::cli::Failure;
+use crate::config::ExportSettings;
+use crate::store_url::StoreUrl;
+
+/// Events that are read at a time.
+const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 4 * 1024 * 1024 };
+
+/// What to write.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The first event to write, by its position.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    from_position: u64,
+}
+
+pub(crate) fn run(arguments: &ExportArguments, settings: &ExportSettings) -> Result<ExitCode, Failure> {
+    if arguments.from_position == 0 {
+        return Err(Failure::Usage(vec!["from-position must be at least 1".to_owned()]));
+    }
+    let location = match &settings.store {
+        StoreUrl::Sqlite(path) => StoreLocation::Sqlite(path.clone()),
+        StoreUrl::Postgres { url, .. } => StoreLocation::Postgres(url.clone()),
+        StoreUrl::Memory => {
+            let fault = "memory: is gone at exit, so there is nothing to write";
+            return Err(Failure::Usage(vec![fault.to_owned()]));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    Ok(runtime.block_on(export(&location, Position(arguments.from_position - 1), settings))?)
+}
+
+async fn export(
+    location: &StoreLocation,
+    mut after: Position,
+    settings: &ExportSettings,
+) -> anyhow::Result<ExitCode> {
+    let log = LogReader::open(location).await.map_err(told)?;
+    let mut lines = Lines::new(&settings.event_source);
+    // Up to where the log ends now: a busy server would keep this going for ever.
+    let head = log.head().await.map_err(told)?;
+    while after < head {
+        let page = log.read_log(after, PAGE).await.map_err(told)?;
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        match lines.write(page.iter().filter(|event| event.position <= head)) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            written => written.context("cannot write to standard output")?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Its text says the cause already.
+fn told(error: SideError) -> anyhow::Error {
+    anyhow::Error::msg(error.to_string())
+}
+
+/// Standard output, one CloudEvent a line.
+struct Lines {
+    out: BufWriter<io::Stdout>,
+    /// The events' source as a JSON string.
+    source: String,
+    text: String,
+}
+
+impl Lines {
+    fn new(event_source: &str) -> Self {
+        let mut source = String::new();
+        json_text::push_string(&mut source, event_source);
+        Self { out: BufWriter::new(io::stdout()), source, text: String::new() }
+    }
+
+    fn write<'a>(&mut self, events: impl Iterator<Item = &'a RecordedEvent>) -> io::Result<()> {
+        for event in events {
+            self.text.clear();
+            cloud_event::write(&mut self.text, &self.source, event);
+            self.text.push('\n');
+            self.out.write_all(self.text.as_bytes())?;
+        }
+        self.out.flush()
+    }
+}

@@ -1,0 +1,61 @@
+//! What every process that serves has in common: its runtime, its first line, and how it is told to stop.
+
+use anyhow::Context;
+use tokio::runtime::Runtime;
+
+/// Threads that scan the store for readers; more would only wait for the same disk.
+const MAX_BLOCKING_THREADS: usize = 16;
+
+/// The runtime of a server.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// The line that scripts wait for.
+#[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
+pub(crate) fn announce(port: u16) {
+    println!("order-service listening on :{port}");
+}
+
+/// Ctrl+C, or SIGTERM where there is such a thing.
+pub(crate) struct StopSignal {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignal {
+    #[cfg(unix)]
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl+C")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    #[cfg(unix)]
+    pub(crate) async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "Ctrl+C",
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) async fn received(&mut self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        "Ctrl+C"
+    }
+}

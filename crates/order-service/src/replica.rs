@@ -1,0 +1,93 @@
+//! `replica`: builds a read model from a broker, and serves the read half of the API.
+
+mod from_file;
+mod store;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use order_api::ApiConfig;
+use order_application::{
+    EventBus, OrderService, Replica, ReplicaLimits, ReplicaReadiness, ServiceLimits, SystemClock, UuidV7Ids,
+};
+use order_bus::InProcessBus;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Failure;
+use crate::config::ReplicaSettings;
+use crate::logging;
+use crate::process::{self, StopSignal};
+use crate::server::{Limits, Server};
+use store::OpenReplica;
+
+pub(crate) fn run(settings: ReplicaSettings) -> Result<ExitCode, Failure> {
+    logging::start(settings.serve.log_format, &settings.serve.log_filter);
+    Ok(process::runtime()?.block_on(serve(settings))?)
+}
+
+async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
+    // Signals count from the start: a stop that comes while the store opens is not lost.
+    let mut stop = StopSignal::listen()?;
+    let ReplicaSettings { from, from_file, serve: settings } = settings;
+    let listeners = settings.listen.bind().map_err(anyhow::Error::msg)?;
+    let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
+    let store = OpenReplica::open(&settings.store, Arc::clone(&bus))?;
+    if let Some(path) = &from_file {
+        tokio::select! {
+            imported = from_file::import(path, store.port()) => imported?,
+            signal = stop.received() => {
+                tracing::info!(signal, "stopping: the rest of the file is read another time");
+                store.close();
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
+
+    let shutdown = CancellationToken::new();
+    let replica = Replica::new(from.log(), store.port(), ReplicaLimits::default());
+    let readiness = ReplicaReadiness::new(replica.status());
+    let following = {
+        let stop = shutdown.clone();
+        tokio::spawn(async move { replica.run(stop).await })
+    };
+    let service = OrderService::new(
+        store.port(),
+        bus,
+        Arc::new(SystemClock),
+        Arc::new(UuidV7Ids),
+        ServiceLimits::default(),
+    );
+    let api = ApiConfig {
+        event_source: settings.event_source,
+        body_timeout: settings.body_timeout,
+        shutdown: shutdown.clone(),
+        takes_commands: false,
+        ready_details: vec![Arc::new(readiness)],
+        ..ApiConfig::default()
+    };
+    let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
+    let server = Server::start(listeners, order_api::router(service, api), limits);
+    process::announce(server.port());
+    tracing::info!(%from, store = %settings.store, "serving a read replica");
+
+    let code = tokio::select! {
+        signal = stop.received() => {
+            tracing::info!(signal, "stopping: finishing what is in flight");
+            ExitCode::SUCCESS
+        }
+        why = store.stopped() => {
+            tracing::error!(%why, "stopping: the store cannot go on");
+            ExitCode::FAILURE
+        }
+    };
+    shutdown.cancel();
+    if tokio::time::timeout(settings.grace, server.drain()).await.is_err() {
+        tracing::warn!("the grace time is over; what is still in flight is cut off");
+    }
+    if let Err(error) = following.await {
+        tracing::error!(%error, "the replica ended early");
+    }
+    store.close();
+    tracing::info!("stopped");
+    Ok(code)
+}
