@@ -15,10 +15,13 @@ pub(super) enum Goal {
 }
 
 impl Goal {
-    /// The broker has so many messages more than were delivered.
+    /// The broker has so many messages more than were delivered. It may have counted some that are not there, such as
+    /// those that somebody deleted, and finds out later.
     pub(super) fn set(&mut self, delivered: u64, behind: u64) {
-        if *self == Self::Unknown {
-            *self = Self::Delivered(delivered + behind);
+        match self {
+            Self::Unknown => *self = Self::Delivered(delivered + behind),
+            Self::Delivered(count) => *count = (*count).min(delivered + behind),
+            Self::Applied(_) | Self::Reached => {}
         }
     }
 
@@ -35,5 +38,29 @@ impl Goal {
             *self = Self::Reached;
         }
         *self == Self::Reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_later_is_not_waited_for() {
+        let mut goal = Goal::Unknown;
+        assert!(!goal.is_reached(0, Position(0), Position(0)), "nobody knows yet");
+        goal.set(2, 3);
+        assert!(!goal.is_reached(4, Position(4), Position(4)));
+        goal.set(4, 900);
+        assert!(!goal.is_reached(5, Position(5), Position(4)), "not all is applied");
+        assert!(goal.is_reached(7, Position(7), Position(5)));
+    }
+
+    #[test]
+    fn messages_that_turn_out_not_to_be_there_are_not_waited_for() {
+        let mut goal = Goal::Unknown;
+        goal.set(0, 10);
+        goal.set(6, 0);
+        assert!(goal.is_reached(6, Position(6), Position(6)));
     }
 }
