@@ -1,5 +1,6 @@
 //! Settings of librdkafka, and what it says.
 
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 
-use super::failure::{code_of, failed, misconfigured};
+use super::failure::{code_of, failed, misconfigured, one_line};
 use super::options::KafkaOptions;
 
 /// How long to wait for a broker before saying that there is none.
@@ -89,10 +91,14 @@ impl Observer {
     /// The same when patience is at its end, whatever is known.
     pub(super) fn last_words(&self) -> BrokerError {
         self.verdict().unwrap_or_else(|| {
-            let complaints = self.complaints();
-            let why = complaints.last.as_ref().map(|(_, reason)| format!(": {reason}")).unwrap_or_default();
+            let why = self.complaint().map(|reason| format!(": {reason}")).unwrap_or_default();
             BrokerError::Unavailable(format!("no broker has answered within {} s{why}", PATIENCE.as_secs()))
         })
+    }
+
+    /// The last one that names a broker.
+    pub(super) fn complaint(&self) -> Option<String> {
+        self.complaints().last.as_ref().map(|(_, reason)| one_line(reason))
     }
 
     fn complaints(&self) -> std::sync::MutexGuard<'_, Complaints> {
@@ -100,15 +106,13 @@ impl Observer {
     }
 
     fn note(&self, error: KafkaError, reason: &str) {
-        use rdkafka::types::RDKafkaErrorCode as Code;
-
         tracing::debug!(target: "kafka", %error, reason, "librdkafka");
         let code = code_of(&error);
         let mut complaints = self.complaints();
         match code {
-            Some(Code::AllBrokersDown) => complaints.nobody_answers = true,
+            Some(RDKafkaErrorCode::AllBrokersDown) => complaints.nobody_answers = true,
             // Nobody needs a group here, so nobody need be allowed to.
-            Some(Code::GroupAuthorizationFailed) => {}
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
             _ => {
                 if complaints.lasting.is_none() && misconfigured(code) {
                     complaints.lasting = Some(failed(code, reason));
@@ -122,6 +126,17 @@ impl Observer {
 impl ClientContext for Observer {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "kafka", ?level, facility, "{message}");
+        // Some failures are only logged: that a broker hangs up, for example, since it awaits TLS.
+        if facility == "FAIL" {
+            let what = message.split_once("]: ").map_or(message, |(_thread, what)| what);
+            let hint = if what.contains("APIVERSION_QUERY") {
+                "; it may expect TLS (security=ssl or sasl_ssl)"
+            } else {
+                ""
+            };
+            let failure = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
+            self.complaints().last.get_or_insert_with(|| (failure, format!("{what}{hint}")));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -131,7 +146,20 @@ impl ClientContext for Observer {
 
 impl ConsumerContext for Observer {}
 
-/// What librdkafka has against the settings: a file that it cannot read, for example.
+/// Whether the files that the URL names are there: librdkafka's own words name none of them.
+pub(super) fn check_files(options: &KafkaOptions) -> Result<(), BrokerError> {
+    let Some(tls) = &options.tls else { return Ok(()) };
+    let client = tls.client.as_ref().map(|(certificate, key)| [("cert", certificate), ("key", key)]);
+    let authorities = tls.authorities.as_ref().map(|file| ("ca", file));
+    for (name, file) in client.into_iter().flatten().chain(authorities) {
+        File::open(file).map_err(|error| {
+            BrokerError::Misconfigured(format!("{name}={} cannot be read: {error}", file.display()))
+        })?;
+    }
+    Ok(())
+}
+
+/// What librdkafka has against the settings.
 pub(super) fn not_created(error: &KafkaError) -> BrokerError {
     BrokerError::Misconfigured(format!("Kafka's client cannot be set up: {error}"))
 }

@@ -106,7 +106,7 @@ pub(super) fn failure(error: &KafkaError, doing: &str) -> BrokerError {
     failed(code, &format!("{doing}: {what}"))
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 

@@ -31,8 +31,10 @@ const NAMES: [(&str, &str); 11] = [
 
 pub(super) fn headers(source: &str, event: &RecordedEvent) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(HEADERS);
+    // They come in the order of the names, though not all of them.
+    let mut names = NAMES.iter();
     for (name, value) in cloud_event::attributes(source, event) {
-        let known = NAMES.iter().find(|(attribute, _)| *attribute == name);
+        let known = names.find(|(attribute, _)| *attribute == name);
         let key = known.map_or_else(|| Cow::Owned(format!("{PREFIX}{name}")), |(_, key)| Cow::Borrowed(*key));
         headers = headers.insert(Header { key: &key, value: Some(value.as_bytes()) });
     }

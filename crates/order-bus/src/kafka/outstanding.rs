@@ -1,6 +1,7 @@
 //! What is under way, and what has come back.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use order_application::{BrokerError, Position};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -16,6 +17,8 @@ pub(super) struct Outstanding {
     events: VecDeque<Sent>,
     evidence: Evidence,
     failure: Option<Failure>,
+    /// When something came back last, or the first event went out after all had come back.
+    moved: Instant,
 }
 
 struct Sent {
@@ -40,7 +43,7 @@ pub(super) enum Failure {
 
 impl Outstanding {
     pub(super) fn new(after: Position, evidence: Evidence) -> Self {
-        Self { acknowledged: after, events: VecDeque::new(), evidence, failure: None }
+        Self { acknowledged: after, events: VecDeque::new(), evidence, failure: None, moved: Instant::now() }
     }
 
     /// All up to here is acknowledged.
@@ -61,14 +64,17 @@ impl Outstanding {
         self.failure.as_ref()
     }
 
-    /// Takes note of the next event, before it is sent.
-    pub(super) fn sending(&mut self, id: Uuid) {
-        self.events.push_back(Sent { id, acknowledged: false });
+    /// Since when nothing has come back although something should. `None` while nothing is under way.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        (!self.events.is_empty()).then_some(self.moved)
     }
 
-    /// The event that was noted last was not sent after all.
-    pub(super) fn not_sent(&mut self) {
-        self.events.pop_back();
+    /// Takes note of the next event, before it is sent.
+    pub(super) fn sending(&mut self, id: Uuid) {
+        if self.events.is_empty() {
+            self.moved = Instant::now();
+        }
+        self.events.push_back(Sent { id, acknowledged: false });
     }
 
     /// Takes note of an acknowledgement. `true` when more is acknowledged without a gap than before.
@@ -82,6 +88,7 @@ impl Outstanding {
             return true;
         }
         sent.acknowledged = true;
+        self.moved = Instant::now();
         let before = self.acknowledged;
         while self.events.front().is_some_and(|sent| sent.acknowledged) {
             self.events.pop_front();
@@ -164,7 +171,9 @@ mod tests {
     #[test]
     fn of_messages_that_were_refused_together_the_first_is_told() {
         let mut outstanding = sent(9);
-        [13, 12, 14].map(|position| outstanding.fail(refused(position)));
+        for position in [13, 12, 14] {
+            outstanding.fail(refused(position));
+        }
         assert_eq!(outstanding.failure(), Some(&refused(12)));
         outstanding.fail(Failure::Other(BrokerError::Unavailable(String::new())));
         assert_eq!(outstanding.failure(), Some(&refused(12)));

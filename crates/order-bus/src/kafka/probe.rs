@@ -11,12 +11,15 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
-use super::client::{Observer, PATIENCE, consumer_settings, not_created};
+use super::client::{Observer, PATIENCE, check_files, consumer_settings, not_created};
 use super::failure::{NO_TOPIC, failed, failure};
 use super::options::KafkaOptions;
 
 /// The first wait for an answer; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// How long to listen to complaints.
+const COMPLAINTS: Duration = Duration::from_millis(10);
 
 /// A consumer that looks here and there.
 pub(super) struct Probe {
@@ -51,6 +54,7 @@ impl Watermarks {
 
 impl Probe {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BrokerError> {
+        check_files(options)?;
         let observer = Observer::default();
         let mut config = consumer_settings(options);
         // It reads a few messages, and not what comes after them.
@@ -70,8 +74,8 @@ impl Probe {
         let mut wait = FIRST_WAIT;
         loop {
             let asked = self.consumer.fetch_metadata(Some(&self.topic), wait);
-            // What librdkafka has to complain about comes this way.
-            while self.consumer.poll(Duration::ZERO).is_some() {}
+            // What librdkafka has to complain about comes this way. Polling for no time stops at its first line for the log.
+            self.wait(COMPLAINTS);
             let error = match asked {
                 Ok(metadata) => return read_topic(&metadata),
                 Err(error) => error,

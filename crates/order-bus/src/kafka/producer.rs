@@ -96,6 +96,13 @@ pub(super) struct Deliveries {
     observer: Observer,
 }
 
+impl Deliveries {
+    /// What librdkafka complained about last.
+    pub(super) fn complaint(&self) -> Option<String> {
+        self.observer.complaint()
+    }
+}
+
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.observer.log(level, facility, message);

@@ -25,6 +25,8 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 const EVENTS_IN_A_ROW: usize = 64;
 /// How long a failure that is only a consequence may wait for its cause.
 const CAUSE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long nothing may come back although something should. Longer than it takes a cluster to choose another leader, mostly.
+const STALL_PATIENCE: Duration = Duration::from_secs(12);
 /// How long a partition's leader may take to say where the partition ends: there may be none for a while.
 const CHECK_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -34,7 +36,7 @@ pub(super) struct KafkaPublication {
     shared: Arc<Shared>,
     topic: Arc<str>,
     source: Arc<str>,
-    /// The event that was sent last.
+    /// The event that was noted last.
     sent: Position,
     /// What [`acknowledged`](Publication::acknowledged) answered with last.
     told: Position,
@@ -67,43 +69,42 @@ impl KafkaPublication {
             .ok_or_else(|| BrokerError::Unavailable("this publication has ended".to_owned()))
     }
 
-    /// `false` when something failed: [`acknowledged`](Publication::acknowledged) tells what, after all that went well.
-    async fn send(&mut self, event: &RecordedEvent) -> Result<bool, BrokerError> {
-        let position = event.position;
-        if position != self.sent.plus(1) {
-            return Err(BrokerError::OutOfStep(format!(
-                "event {position} was to be published right after event {}",
-                self.sent
-            )));
+    /// Takes note of events that come next, before they are sent: their acknowledgements may be quick.
+    fn note(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+        let mut outstanding = self.shared.outstanding();
+        for event in events {
+            if event.position != self.sent.plus(1) {
+                return Err(BrokerError::OutOfStep(format!(
+                    "event {} was to be published right after event {}",
+                    event.position, self.sent
+                )));
+            }
+            outstanding.sending(event.id);
+            self.sent = event.position;
         }
-        let mut record = BaseRecord::with_opaque_to(&self.topic, opaque(position)?)
+        Ok(())
+    }
+
+    /// `false` when something failed.
+    async fn send(&self, event: &RecordedEvent) -> Result<bool, BrokerError> {
+        let mut record = BaseRecord::with_opaque_to(&self.topic, opaque(event.position)?)
             .key(event.order_id.as_str())
             .payload(&*event.data)
             .headers(headers(&self.source, event));
         loop {
-            if !self.room().await? {
+            let Err((error, unsent)) = self.producer()?.send(record) else { return Ok(true) };
+            record = unsent;
+            let code = code_of(&error).unwrap_or(Code::Unknown);
+            if code != Code::QueueFull {
+                let consequence = code == Code::Fatal;
+                self.shared.fail(Failure::Delivery { position: event.position, code, consequence });
                 return Ok(false);
             }
-            self.shared.outstanding().sending(event.id);
-            let Err((error, unsent)) = self.producer()?.send(record) else {
-                self.sent = position;
-                return Ok(true);
-            };
-            self.shared.outstanding().not_sent();
-            record = unsent;
-            match code_of(&error) {
-                Some(Code::QueueFull) => self.wait_for_room().await?,
-                code => {
-                    let code = code.unwrap_or(Code::Unknown);
-                    let consequence = code == Code::Fatal;
-                    self.shared.fail(Failure::Delivery { position, code, consequence });
-                    return Ok(false);
-                }
-            }
+            self.wait_for_room().await?;
         }
     }
 
-    /// Waits until one more may be outstanding. `false` when something failed.
+    /// Waits until some more may be outstanding. `false` when something failed.
     async fn room(&self) -> Result<bool, BrokerError> {
         loop {
             {
@@ -126,6 +127,18 @@ impl KafkaPublication {
                 "Kafka has acknowledged nothing for {seconds} s, and the queue is full"
             ))
         })
+    }
+
+    /// Why nothing comes back, as far as it is known. Nothing more is to go out.
+    fn stalled(&self) -> BrokerError {
+        let seconds = STALL_PATIENCE.as_secs();
+        let stalled = format!("Kafka has acknowledged nothing for {seconds} s");
+        let why = self.producer.as_ref().and_then(|producer| producer.context().complaint());
+        let error = BrokerError::Unavailable(match why {
+            Some(why) => format!("{stalled}: {why}"),
+            None => stalled,
+        });
+        self.ended(Failure::Other(error))
     }
 
     /// What a failure means. Nothing more is to go out.
@@ -155,8 +168,13 @@ fn opaque(position: Position) -> Result<usize, BrokerError> {
 
 #[async_trait]
 impl Publication for KafkaPublication {
+    /// When something has failed, nothing is sent: [`acknowledged`](Self::acknowledged) tells, after all that went well.
     async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
         for some in events.chunks(EVENTS_IN_A_ROW) {
+            if !self.room().await? {
+                return Ok(());
+            }
+            self.note(some)?;
             for event in some {
                 if !self.send(event).await? {
                     return Ok(());
@@ -169,17 +187,27 @@ impl Publication for KafkaPublication {
 
     async fn acknowledged(&mut self) -> Result<Position, BrokerError> {
         loop {
-            let failure = {
+            let (failure, waiting_since) = {
                 let outstanding = self.shared.outstanding();
                 if outstanding.acknowledged() > self.told {
                     self.told = outstanding.acknowledged();
                     return Ok(self.told);
                 }
-                outstanding.failure().cloned()
+                (outstanding.failure().cloned(), outstanding.waiting_since())
             };
             let changed = self.shared.changed.notified();
             match failure {
-                None => changed.await,
+                None => {
+                    let Some(since) = waiting_since else {
+                        changed.await;
+                        continue;
+                    };
+                    if since.elapsed() >= STALL_PATIENCE {
+                        return Err(self.stalled());
+                    }
+                    // Either way it is looked at again.
+                    let _ = timeout_at((since + STALL_PATIENCE).into(), changed).await;
+                }
                 Some(Failure::Delivery { consequence: true, .. }) => {
                     let until = *self.cause_until.get_or_insert_with(|| Instant::now() + CAUSE_PATIENCE);
                     let waited = timeout_at(until, changed).await;

@@ -1,72 +1,123 @@
-//! Publishing to Kafka, and reading it back.
+//! Kafka through the contract suite, and what is particular to publishing there.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
 
-use order_application::{Broker, BrokerError, Checkpoint, Position};
-use test_servers::kafka::KafkaServer;
+use order_application::{Broker, BrokerError, BrokerLog, Checkpoint, Position};
+use order_bus::{KafkaBroker, KafkaLog, KafkaOptions};
+use test_servers::KafkaServer;
 
-use crate::kafka_support::{
-    broker, change_topic, checkpoint, event, events, everything, first_occurrences, fresh_topic, make_topic,
-    opened, options, publish,
+use crate::contract::{
+    Fixture, assert_complete_and_in_order, checkpoint, contract_suite, events, positions, until_it_fails,
 };
+use crate::kafka_support::{
+    SOURCE, broker, change_topic, deliveries, fresh_topic, make_topic, opened, options, publish,
+};
+
+contract_suite!(KafkaFixture);
+
+pub(crate) struct KafkaFixture {
+    options: KafkaOptions,
+    /// If it is its own.
+    server: Option<KafkaServer>,
+}
+
+impl KafkaFixture {
+    fn server(&mut self) -> &mut KafkaServer {
+        self.server.as_mut().expect("the server is its own")
+    }
+
+    fn store(&mut self) -> [std::path::PathBuf; 2] {
+        ["store", "copy"].map(|name| self.server().directory().join(name))
+    }
+}
+
+impl Fixture for KafkaFixture {
+    const TOO_LARGE_BYTES: usize = 2 * 1024 * 1024;
+
+    fn shared() -> Self {
+        // Compressed, nothing would be too large.
+        Self { options: options(&bootstrap(), &fresh_topic(), "&compression=none"), server: None }
+    }
+
+    fn own() -> Self {
+        let server = KafkaServer::start(&test_servers::KafkaOptions::default()).unwrap();
+        Self { options: options(&server.bootstrap(), "orders.events", ""), server: Some(server) }
+    }
+
+    fn unknown_host() -> Arc<dyn Broker> {
+        Arc::new(broker(&KafkaOptions::parse("kafka://no-such-host.invalid").unwrap()))
+    }
+
+    fn broker(&self) -> Arc<dyn Broker> {
+        Arc::new(KafkaBroker::new(self.options.clone(), SOURCE))
+    }
+
+    fn log(&self) -> Arc<dyn BrokerLog> {
+        Arc::new(KafkaLog::new(self.options.clone()))
+    }
+
+    fn kill_hard(&mut self) {
+        self.server().kill_hard().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.server().start_again().unwrap();
+    }
+
+    fn wipe(&mut self) {
+        self.server().wipe().unwrap();
+        self.server().start_again().unwrap();
+        let bootstrap = self.server().bootstrap();
+        // Readers do not make it, and some look before anybody publishes.
+        self.options = options(&bootstrap, "orders.events", "");
+    }
+
+    fn put_copy_aside(&mut self) {
+        self.server().stop().unwrap();
+        let [store, copy] = self.store();
+        assert!(Command::new("cp").arg("-a").args([store, copy]).status().unwrap().success());
+        self.server().start_again().unwrap();
+    }
+
+    fn go_back_to_copy(&mut self) {
+        self.server().stop().unwrap();
+        let [store, copy] = self.store();
+        std::fs::remove_dir_all(&store).unwrap();
+        std::fs::rename(copy, store).unwrap();
+        self.server().start_again().unwrap();
+    }
+
+    fn freeze(&mut self) {
+        self.server().freeze().unwrap();
+    }
+
+    fn thaw(&mut self) {
+        self.server().thaw().unwrap();
+    }
+}
 
 fn bootstrap() -> String {
     KafkaServer::shared().unwrap().bootstrap()
 }
 
 #[tokio::test]
-async fn what_was_published_is_read_back_equal() {
-    let options = options(&bootstrap(), &fresh_topic(), "");
-    let mut opened = opened(&options, &Checkpoint::default()).await;
-    assert_eq!(opened.resume_after, Position::START);
-    publish(&mut opened, &events(1, 300)).await.unwrap();
-    opened.publication.check().await.unwrap();
-    let read: Vec<_> =
-        everything(&options).await.into_iter().map(|delivery| delivery.event.unwrap()).collect();
-    assert_eq!(read, events(1, 300));
-}
-
-#[tokio::test]
 async fn several_partitions_keep_each_orders_order_and_acknowledge_without_gaps() {
     let options = options(&bootstrap(), &fresh_topic(), "&partitions=5");
     let mut opened = opened(&options, &Checkpoint::default()).await;
-    opened.publication.publish(&events(1, 2000)).await.unwrap();
+    opened.publication.publish(&events(1, 5_000)).await.unwrap();
     let mut before = Position::START;
-    while before < Position(2000) {
+    while before < Position(5_000) {
         let now = opened.publication.acknowledged().await.unwrap();
         assert!(now > before, "it answers when there is more");
         before = now;
     }
-    let deliveries = everything(&options).await;
-    let used: std::collections::BTreeSet<_> = deliveries.iter().map(|delivery| delivery.partition).collect();
-    assert_eq!(used.len(), 5);
-    assert_eq!(first_occurrences(&deliveries).unwrap(), (1..=2000).collect::<Vec<_>>());
-    assert_eq!(deliveries.len(), 2000);
-}
-
-#[tokio::test]
-async fn it_goes_on_after_the_checkpoint() {
-    let options = options(&bootstrap(), &fresh_topic(), "&partitions=3");
-    let mut first = opened(&options, &Checkpoint::default()).await;
-    publish(&mut first, &events(1, 100)).await.unwrap();
-    let kept = checkpoint(100, &first);
-    drop(first);
-    let mut second = opened(&options, &kept).await;
-    assert_eq!(second.resume_after, Position(100));
-    second.publication.check().await.unwrap();
-    publish(&mut second, &events(101, 150)).await.unwrap();
-    assert_eq!(everything(&options).await.len(), 150);
-    // Nothing is known of the other side: it is as the checkpoint says, whatever is there.
-    let unknown = Checkpoint { position: Position(7), evidence: None };
-    assert_eq!(opened(&options, &unknown).await.resume_after, Position(7));
-}
-
-#[tokio::test]
-async fn a_gap_is_not_published() {
-    let options = options(&bootstrap(), &fresh_topic(), "");
-    let mut opened = opened(&options, &Checkpoint::default()).await;
-    let refused = opened.publication.publish(&[event(2)]).await;
-    assert!(matches!(refused, Err(BrokerError::OutOfStep(_))), "{refused:?}");
+    let deliveries = deliveries(&options).await;
+    let used: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.partition).collect();
+    assert!(used.len() > 1);
+    assert_complete_and_in_order(&positions(&deliveries), 5_000);
+    assert_eq!(deliveries.len(), 5_000);
 }
 
 #[tokio::test]
@@ -88,41 +139,20 @@ async fn a_message_that_is_too_large_is_refused_until_the_topic_takes_it() {
     let options = options(&bootstrap, &topic, "&compression=none");
     let mut all = events(1, 300);
     all[199].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(30_000)).into();
-    let mut opened = opened(&options, &Checkpoint::default()).await;
-    opened.publication.publish(&all).await.unwrap();
-    let mut reached = Position::START;
-    let error = loop {
-        match opened.publication.acknowledged().await {
-            Ok(position) => reached = position,
-            Err(error) => break error,
-        }
-    };
+    let mut first = opened(&options, &Checkpoint::default()).await;
+    first.publication.publish(&all).await.unwrap();
+    let (reached, error) = until_it_fails(&mut first).await;
     assert_eq!(reached, Position(199), "all before it is acknowledged");
     let BrokerError::Refused { position, why } = error else { panic!("{error:?}") };
     assert_eq!(position, Position(200));
     assert!(why.contains("max.message.bytes"), "{why}");
-    let kept = checkpoint(199, &opened);
-    drop(opened);
+    let kept = checkpoint(199, &first);
+    drop(first);
     change_topic(&bootstrap, &topic, "max.message.bytes", "100000").await;
-    let mut opened = crate::kafka_support::opened(&options, &kept).await;
-    assert_eq!(opened.resume_after, Position(199));
-    publish(&mut opened, &all[199..]).await.unwrap();
+    let mut second = opened(&options, &kept).await;
+    assert_eq!(second.resume_after, Position(199));
+    publish(&mut second, &all[199..]).await.unwrap();
     let read: Vec<_> =
-        everything(&options).await.into_iter().map(|delivery| delivery.event.unwrap()).collect();
+        deliveries(&options).await.into_iter().map(|delivery| delivery.event.unwrap()).collect();
     assert_eq!(read, all);
-}
-
-#[tokio::test]
-async fn a_wait_that_is_cancelled_loses_nothing() {
-    let options = options(&bootstrap(), &fresh_topic(), "");
-    let mut opened = opened(&options, &Checkpoint::default()).await;
-    let idle = tokio::time::timeout(Duration::from_millis(50), opened.publication.acknowledged()).await;
-    assert!(idle.is_err(), "nothing is under way, so it waits");
-    for position in 1..=20 {
-        opened.publication.publish(&[event(position)]).await.unwrap();
-        let _ = tokio::time::timeout(Duration::from_millis(1), opened.publication.acknowledged()).await;
-    }
-    // Whatever was told and to nobody: the next event's acknowledgement comes after all of them.
-    publish(&mut opened, &[event(21)]).await.unwrap();
-    assert_eq!(everything(&options).await.len(), 21);
 }

@@ -1,25 +1,20 @@
 //! What tests of Kafka have in common.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use order_application::{
-    Broker, BrokerError, BrokerLog, Checkpoint, Delivery, EventContext, Opened, Position, RecordedEvent,
-    Version,
+    Broker, BrokerError, BrokerLog, Checkpoint, Delivery, Opened, Position, RecordedEvent,
 };
 use order_bus::{KafkaBroker, KafkaLog, KafkaOptions};
-use order_domain::{OrderId, Timestamp};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use uuid::Uuid;
+use tokio::sync::watch;
+
+use crate::contract::{PATIENCE, SOON, checkpoint, events, within};
 
 pub(crate) const SOURCE: &str = "/order-service";
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const ORDERS: u64 = 50;
 
 /// A name that no other topic has.
 pub(crate) fn fresh_topic() -> String {
@@ -35,49 +30,20 @@ pub(crate) fn broker(options: &KafkaOptions) -> KafkaBroker {
     KafkaBroker::new(options.clone(), SOURCE)
 }
 
-/// The event of a log that has always been there: the same for the same position.
-pub(crate) fn event(position: u64) -> RecordedEvent {
-    RecordedEvent {
-        position: Position(position),
-        order_id: OrderId::new(format!("ord-{}", position % ORDERS)).unwrap(),
-        version: Version(position / ORDERS + 1),
-        id: Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 | u128::from(position)),
-        event_type: Cow::Borrowed("order.placed.v1"),
-        time: Timestamp::from_micros(1_767_225_600_123_456),
-        data: format!(r#"{{"position":{position},"note":"ü"}}"#).into(),
-        context: EventContext {
-            correlation_id: format!("request {position}").into(),
-            causation_id: position.is_multiple_of(2).then(|| Arc::from("payment-1")),
-            actor: position.is_multiple_of(3).then(|| Arc::from("clerk \"7\"")),
-        },
-    }
-}
-
-pub(crate) fn events(from: u64, to: u64) -> Vec<RecordedEvent> {
-    (from..=to).map(event).collect()
-}
-
-/// Publishes all of it, and waits until all is acknowledged.
+/// Publishes all of it page by page, and waits until all is acknowledged.
 pub(crate) async fn publish(opened: &mut Opened, events: &[RecordedEvent]) -> Result<(), BrokerError> {
-    let Some(last) = events.last() else { return Ok(()) };
     for page in events.chunks(256) {
         opened.publication.publish(page).await?;
     }
-    wait_for(opened, last.position).await
-}
-
-pub(crate) async fn wait_for(opened: &mut Opened, position: Position) -> Result<(), BrokerError> {
-    let acknowledged = async {
-        while opened.publication.acknowledged().await? < position {}
+    let last = events.last().map_or(Position::START, |event| event.position);
+    within(async {
+        while opened.publication.acknowledged().await? < last {}
         Ok(())
-    };
-    tokio::time::timeout(PATIENCE, acknowledged).await.expect("acknowledgements come")
+    })
+    .await
 }
 
-pub(crate) fn checkpoint(position: u64, opened: &Opened) -> Checkpoint {
-    Checkpoint { position: Position(position), evidence: Some(opened.publication.evidence()) }
-}
-
+/// Opens it, as often as it takes: a server that was just started may need a moment.
 pub(crate) async fn opened(options: &KafkaOptions, checkpoint: &Checkpoint) -> Opened {
     let start = Instant::now();
     loop {
@@ -88,49 +54,25 @@ pub(crate) async fn opened(options: &KafkaOptions, checkpoint: &Checkpoint) -> O
     }
 }
 
-/// Why it cannot be opened; it must be told within 15 s.
+/// Why it cannot be opened, which must be told soon.
 pub(crate) async fn refusal(options: &KafkaOptions) -> BrokerError {
     let start = Instant::now();
     let opened = broker(options).open(&Checkpoint::default()).await;
-    assert!(start.elapsed() < Duration::from_secs(15), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
     opened.err().expect("it was opened")
 }
 
 /// Everything that the topic has.
-pub(crate) async fn everything(options: &KafkaOptions) -> Vec<Delivery> {
+pub(crate) async fn deliveries(options: &KafkaOptions) -> Vec<Delivery> {
     let mut reader = KafkaLog::new(options.clone()).open(None).await.unwrap();
     let mut deliveries = Vec::new();
-    let reading = async {
+    within(async {
         while reader.behind().await.unwrap() > 0 {
             deliveries.extend(reader.next().await.unwrap());
         }
-    };
-    tokio::time::timeout(PATIENCE, reading).await.expect("everything comes");
+    })
+    .await;
     deliveries
-}
-
-/// Positions as they stand there, each at its first occurrence. Fails when an order's are not in order.
-pub(crate) fn first_occurrences(deliveries: &[Delivery]) -> Result<Vec<u64>, String> {
-    let mut versions: HashMap<OrderId, u64> = HashMap::new();
-    let mut positions = Vec::new();
-    for delivery in deliveries {
-        let event = delivery.event.clone()?;
-        let known = versions.entry(event.order_id.clone()).or_default();
-        let Version(version) = event.version;
-        // The first version of an order in `event` is 1, but for the order of position 50.
-        if *known > 0 && version > *known + 1 {
-            return Err(format!("{}: version {version} comes after {known}", event.order_id));
-        }
-        if *known == 0 && version > 2 {
-            return Err(format!("{}: version {version} comes first", event.order_id));
-        }
-        if version > *known {
-            *known = version;
-            positions.push(event.position.0);
-        }
-    }
-    positions.sort_unstable();
-    Ok(positions)
 }
 
 pub(crate) fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
@@ -150,4 +92,53 @@ pub(crate) async fn change_topic(bootstrap: &str, topic: &str, name: &str, value
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
     let changed = admin(bootstrap).alter_configs(&[change], &AdminOptions::new()).await.unwrap();
     changed.into_iter().for_each(|topic| drop(topic.unwrap()));
+}
+
+/// Most events that are under way.
+const WINDOW: u64 = 4_000;
+
+/// A relay in its simplest form: publishes the log up to an event, and goes on from its last checkpoint whatever happens.
+/// Answers with what happened.
+pub(crate) async fn relay(options: KafkaOptions, to: u64, reached: watch::Sender<u64>) -> Vec<BrokerError> {
+    let mut kept = Checkpoint::default();
+    let mut errors = Vec::new();
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < 2 * PATIENCE, "{errors:?}");
+        let error = match broker(&options).open(&kept).await {
+            Err(error) => error,
+            Ok(mut opened) => match session(&mut opened, to, &mut kept, &reached).await {
+                Ok(()) => return errors,
+                Err(error) => error,
+            },
+        };
+        errors.push(error);
+    }
+}
+
+async fn session(
+    opened: &mut Opened,
+    to: u64,
+    kept: &mut Checkpoint,
+    reached: &watch::Sender<u64>,
+) -> Result<(), BrokerError> {
+    let mut sent = opened.resume_after.0;
+    let mut acknowledged = sent;
+    while acknowledged < to {
+        if sent < to && sent - acknowledged < WINDOW {
+            let page = (sent + 200).min(to);
+            opened.publication.publish(&events(sent + 1, page)).await?;
+            sent = page;
+            continue;
+        }
+        let waiting = tokio::time::timeout(PATIENCE, opened.publication.acknowledged());
+        let before = acknowledged;
+        acknowledged = waiting.await.expect("acknowledgements come")?.0;
+        reached.send_replace(acknowledged);
+        // A checkpoint is always somewhat behind.
+        if acknowledged / 1_000 > before / 1_000 {
+            *kept = checkpoint(acknowledged, opened);
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,49 @@
+//! What another language's client sees.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use order_application::{Checkpoint, cloud_event};
+use serde_json::Value;
+use test_servers::kafka::KafkaServer;
+use test_servers::python_packages;
+
+use crate::contract::events;
+use crate::kafka_support::{SOURCE, fresh_topic, opened, options, publish};
+
+/// A client, the CloudEvents SDK, and what these need.
+const PACKAGES: &[&str] =
+    &["kafka-python==3.0.12", "cloudevents==2.2.0", "python-dateutil==2.9.0.post0", "six==1.17.0"];
+
+#[tokio::test]
+async fn another_client_and_the_cloudevents_sdk_see_the_same() {
+    let (bootstrap, topic) = (KafkaServer::shared().unwrap().bootstrap(), fresh_topic());
+    // The one compression that Python needs no more packages for.
+    let options = options(&bootstrap, &topic, "&compression=gzip");
+    let mut opened = opened(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 20)).await.unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/brokers/kafka_python.py");
+    let python = Command::new("python3")
+        .args([script, &bootstrap, &topic, "20"])
+        .env("PYTHONPATH", python_packages(PACKAGES).unwrap())
+        .output()
+        .unwrap();
+    assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
+    let printed = String::from_utf8(python.stdout).unwrap();
+    assert_eq!(printed.lines().count(), 20);
+    for (line, event) in printed.lines().zip(events(1, 20)) {
+        let seen: Value = serde_json::from_str(line).unwrap();
+        let mut attributes: BTreeMap<_, _> = cloud_event::attributes(SOURCE, &event).collect();
+        attributes.insert("datacontenttype", cloud_event::DATA_CONTENT_TYPE.into());
+        // As the SDK names the key.
+        attributes.insert("partitionkey", event.order_id.as_str().into());
+        // As Python shows a time.
+        attributes.insert("time", "2026-01-01 00:00:00.123456+00:00".into());
+        let seen_attributes: BTreeMap<String, String> =
+            serde_json::from_value(seen["attributes"].clone()).unwrap();
+        let sent: BTreeMap<_, _> =
+            attributes.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        assert_eq!(seen_attributes, sent);
+        assert_eq!(seen["data"], serde_json::from_str::<Value>(&event.data).unwrap());
+    }
+}
