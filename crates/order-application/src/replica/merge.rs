@@ -3,13 +3,13 @@
 //! What continues the log is ready to be applied; what comes early is held, within bounds. Nothing here waits or reads:
 //! this is the part whose every step can be tested.
 
+mod early;
 mod partition;
 mod recent_ids;
 
-use std::collections::BTreeMap;
-
 use uuid::Uuid;
 
+use self::early::{Arrival, Early};
 use self::partition::Partition;
 use self::recent_ids::{Known, RecentIds};
 use super::ReplicaLimits;
@@ -27,8 +27,7 @@ pub(super) struct Merge {
     ready: Vec<RecordedEvent>,
     ready_bytes: usize,
     /// Early arrivals. Does not have `next`, unless `ready` is full.
-    held: BTreeMap<Position, Held>,
-    held_bytes: usize,
+    early: Early,
     partitions: Vec<Partition>,
     recent: RecentIds,
     /// Repetitions that only the store can tell from another log's events.
@@ -41,12 +40,6 @@ pub(super) struct Merge {
     highest: Position,
     /// Changes whenever there is hope for what is waited for.
     heard: u64,
-}
-
-struct Held {
-    event: RecordedEvent,
-    partition: usize,
-    offset: u64,
 }
 
 /// What became of a delivery.
@@ -74,8 +67,7 @@ impl Merge {
             next: head.plus(1),
             ready: Vec::new(),
             ready_bytes: 0,
-            held: BTreeMap::new(),
-            held_bytes: 0,
+            early: Early::default(),
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             recent: RecentIds::after(head),
             unchecked: Vec::new(),
@@ -110,7 +102,7 @@ impl Merge {
             self.fill_ready();
             return Added::Taken;
         }
-        self.hold(Held { event, partition, offset })
+        self.hold(Arrival { event, partition, offset })
     }
 
     /// Whether there is something to apply.
@@ -143,7 +135,7 @@ impl Merge {
 
     /// The first of the later positions.
     pub(super) fn first_early(&self) -> Option<Position> {
-        self.held.first_key_value().map(|(position, _)| *position)
+        self.early.first()
     }
 
     /// Whether every partition has delivered something later than the position that is waited for.
@@ -169,7 +161,7 @@ impl Merge {
 
     /// The partitions that are to be paused from now on: those that are ahead, once no more can be held.
     pub(super) fn pause_ahead(&mut self) -> Vec<usize> {
-        if self.missing.is_some() || !self.holds_too_much(1) {
+        if self.missing.is_some() || !self.early.exceeds(&self.limits, 1) {
             return Vec::new();
         }
         let next = self.next;
@@ -178,7 +170,7 @@ impl Merge {
 
     /// The partitions that are to be resumed: those that are not ahead any more, and all of them once there is room.
     pub(super) fn resume_behind(&mut self) -> Vec<usize> {
-        let (next, room) = (self.next, self.missing.is_some() || !self.holds_too_much(2));
+        let (next, room) = (self.next, self.missing.is_some() || !self.early.exceeds(&self.limits, 2));
         self.switch(|partition| partition.paused && (room || !partition.has_passed(next)), false)
     }
 
@@ -204,7 +196,7 @@ impl Merge {
 
     /// Events that are here and not applied.
     pub(super) fn in_hand(&self) -> usize {
-        self.ready.len() + self.held.len()
+        self.ready.len() + self.early.len()
     }
 
     fn check_repetition(&mut self, position: Position, id: Uuid) -> Added {
@@ -230,11 +222,10 @@ impl Merge {
     /// Moves early arrivals whose time has come.
     fn fill_ready(&mut self) {
         while !self.is_full()
-            && let Some(first) = self.held.first_entry().filter(|first| *first.key() == self.next)
+            && let Some(arrival) = self.early.take_first(self.next)
         {
-            let held = first.remove();
-            self.let_go(&held);
-            self.push_ready(held.event);
+            self.partitions[arrival.partition].held.remove(&arrival.offset);
+            self.push_ready(arrival.event);
         }
         if self.dropped.is_some_and(|(_, last)| last < self.next) {
             self.dropped = None;
@@ -242,16 +233,15 @@ impl Merge {
         }
     }
 
-    fn hold(&mut self, arrival: Held) -> Added {
+    fn hold(&mut self, arrival: Arrival) -> Added {
         let position = arrival.event.position;
-        if let Some(twin) = self.held.get(&position) {
+        if let Some(twin) = self.early.get(position) {
             let same = twin.event.id == arrival.event.id;
             return if same { Added::Taken } else { Added::OtherLog(position) };
         }
-        self.held_bytes += bytes(&arrival.event);
         self.partitions[arrival.partition].held.insert(arrival.offset);
-        self.held.insert(position, arrival);
-        while self.missing.is_some() && self.holds_too_much(1) && self.held.len() > 1 {
+        self.early.insert(arrival);
+        while self.missing.is_some() && self.early.exceeds(&self.limits, 1) && self.early.len() > 1 {
             self.drop_last();
         }
         Added::Taken
@@ -259,23 +249,11 @@ impl Merge {
 
     /// Of what is too much, the latest is needed last.
     fn drop_last(&mut self) {
-        let Some((position, last)) = self.held.pop_last() else { return };
-        self.let_go(&last);
-        let place = &mut self.partitions[last.partition];
-        place.dropped_from = Some(place.dropped_from.map_or(last.offset, |from| from.min(last.offset)));
+        let Some(last) = self.early.take_last() else { return };
+        self.partitions[last.partition].drop_held(last.offset);
+        let position = last.event.position;
         let (first, end) = self.dropped.unwrap_or((position, position));
         self.dropped = Some((first.min(position), end.max(position)));
-    }
-
-    fn let_go(&mut self, held: &Held) {
-        self.held_bytes -= bytes(&held.event);
-        self.partitions[held.partition].held.remove(&held.offset);
-    }
-
-    /// Whether more than a part of the bound is held.
-    fn holds_too_much(&self, divisor: usize) -> bool {
-        self.held.len() > self.limits.early_events / divisor
-            || self.held_bytes > self.limits.early_bytes / divisor
     }
 
     fn switch(&mut self, which: impl Fn(&Partition) -> bool, paused: bool) -> Vec<usize> {

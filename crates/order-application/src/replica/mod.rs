@@ -5,6 +5,15 @@
 //! runs without a gap are folded and [written](apply) in large transactions, each with the bookmark from which the broker
 //! is to be read on. So the process may end at any moment.
 //!
+//! | file | holds |
+//! |---|---|
+//! | `session.rs` | one reader's life |
+//! | `merge.rs`, `merge/` | deliveries in the order of the log |
+//! | `waiting.rs`, `goal.rs`, `noise.rs` | what a session waits for; when it has caught up; what is no event |
+//! | `apply.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
+//! | `import.rs` | events from elsewhere |
+//! | `status.rs` | how it goes |
+//!
 //! # What is missing
 //!
 //! A position is missing once every partition has delivered a later one, since each delivers first occurrences in log
@@ -16,9 +25,11 @@ mod apply;
 mod goal;
 mod import;
 mod merge;
+mod noise;
 mod session;
 mod status;
 mod stored_ids;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +46,7 @@ pub use import::{Import, ImportError, Imported};
 pub use status::{ReplicaReadiness, ReplicaState, ReplicaStatus};
 
 use apply::Writer;
+use noise::Noise;
 use session::End;
 
 /// The name of a replica's checkpoint. Its evidence is the reader's bookmark.
@@ -46,6 +58,7 @@ pub struct Replica {
     store: Arc<dyn ReplicaStore>,
     writer: Writer,
     limits: ReplicaLimits,
+    noise: Noise,
     status: watch::Sender<ReplicaStatus>,
 }
 
@@ -96,7 +109,7 @@ impl Replica {
     pub fn new(log: Arc<dyn BrokerLog>, store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Self {
         let writer = Writer::new(Arc::clone(&store), limits.order_cache_bytes);
         let (status, _) = watch::channel(ReplicaStatus::default());
-        Self { log, store, writer, limits, status }
+        Self { log, store, writer, limits, noise: Noise::default(), status }
     }
 
     /// How it goes, now and later.

@@ -1,6 +1,5 @@
 //! One session with the broker: from opening it until something goes wrong.
 
-use std::collections::HashSet;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,14 +10,13 @@ use super::goal::Goal;
 use super::merge::{Added, Merge};
 use super::status::ReplicaState;
 use super::stored_ids::StoredIds;
+use super::waiting::{Waiting, advice};
 use super::{CHECKPOINT, Replica, ReplicaError, Unfit};
 use crate::event::Position;
 use crate::ports::broker::{BrokerError, BrokerReader, Delivery};
 
 /// How long the broker may take to say how much more it has.
 const MAX_ANSWER_TIME: Duration = Duration::from_secs(10);
-/// Kinds of unreadable messages that are logged.
-const MAX_LOGGED_KINDS: usize = 16;
 
 /// Why a session ended.
 pub(super) enum End {
@@ -46,15 +44,6 @@ struct Session<'a> {
     applying_events: usize,
     goal: Goal,
     waiting: Option<Waiting>,
-    logged_kinds: HashSet<String>,
-}
-
-/// Waiting for a position while later ones are here.
-#[derive(Clone, Copy)]
-struct Waiting {
-    /// As of the last sign of life that there was hope in.
-    heard: u64,
-    since: Instant,
 }
 
 /// What happens next in a session.
@@ -106,7 +95,6 @@ impl Replica {
             applying_events: 0,
             goal: Goal::Unknown,
             waiting: None,
-            logged_kinds: HashSet::new(),
         })
     }
 }
@@ -149,7 +137,7 @@ impl Session<'_> {
                 self.lose();
             }
             self.steer()?;
-            self.notice_waiting();
+            self.waiting = Waiting::look(self.waiting, &self.merge);
         }
     }
 
@@ -190,7 +178,7 @@ impl Session<'_> {
             }
             match self.merge.add(delivery) {
                 Added::Taken => {}
-                Added::Unreadable(fault) => self.skip(fault),
+                Added::Unreadable(fault) => self.skip(&fault),
                 Added::OtherLog(position) => return Err(Unfit::another_event(position).into()),
             }
         }
@@ -206,16 +194,9 @@ impl Session<'_> {
     }
 
     /// Counts a message that is not an event, and logs the first of its kind.
-    fn skip(&mut self, fault: String) {
+    fn skip(&mut self, fault: &str) {
         self.replica.tell(|status| status.skipped += 1);
-        // What stands in quotes differs from message to message.
-        let kind = fault.split('"').next().unwrap_or_default();
-        if self.logged_kinds.len() < MAX_LOGGED_KINDS && self.logged_kinds.insert(kind.to_owned()) {
-            tracing::warn!(
-                fault,
-                "a message is not an event of this service; it and others like it are skipped"
-            );
-        }
+        self.replica.noise.log(fault);
     }
 
     async fn ask(&mut self) -> Result<(), ReplicaError> {
@@ -269,28 +250,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn notice_waiting(&mut self) {
-        let heard = self.merge.heard();
-        self.waiting = match self.waiting {
-            _ if self.merge.gap().is_none() || self.merge.missing().is_some() => None,
-            Some(waiting) if waiting.heard == heard => Some(waiting),
-            Some(_) | None => Some(Waiting { heard, since: Instant::now() }),
-        };
-    }
-
     fn patience(&self) -> Duration {
         let limits = &self.replica.limits;
         if self.merge.may_have_dropped_it() { limits.patience_for_dropped } else { limits.silence }
     }
-}
-
-/// What to do about a position that is missing.
-fn advice(position: Position, why: &str, next: Position) -> String {
-    format!(
-        "position {position} is missing: {why}, and the next one that it has is {next}. Publish again from there, with \
-         `order-service relay --bus URL --from-position {position}` on the primary; or start this replica with \
-         `--from-file FILE`, where FILE is what `order-service export --from-position {position}` writes there"
-    )
 }
 
 async fn current(applying: &mut Option<Applying<'_>>) -> Result<Position, ReplicaError> {

@@ -22,6 +22,12 @@ impl Partition {
         self.furthest.is_some_and(|furthest| furthest > position)
     }
 
+    /// Forgets an early arrival that will be needed all the same.
+    pub(super) fn drop_held(&mut self, offset: u64) {
+        self.held.remove(&offset);
+        self.dropped_from = Some(self.dropped_from.map_or(offset, |from| from.min(offset)));
+    }
+
     /// The lowest offset that is still needed.
     pub(super) fn resume_from(&self) -> Option<u64> {
         [self.held.first().copied(), self.dropped_from, self.next_offset].into_iter().flatten().min()
