@@ -18,7 +18,10 @@ pub(super) fn check(options: &NatsOptions, info: &Info, warnings: &Warnings) -> 
         return Err(BrokerError::Misconfigured(format!("the stream {stream} {why}")));
     }
     for peculiarity in peculiarities(options, config) {
-        warnings.warn(format!("the stream {stream} {peculiarity}"));
+        let warning = format!("the stream {stream} {peculiarity}");
+        if warnings.is_new(&warning) {
+            tracing::warn!("{warning}");
+        }
     }
     Ok(())
 }
@@ -87,11 +90,9 @@ fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
 pub(super) struct Warnings(Mutex<HashSet<String>>);
 
 impl Warnings {
-    fn warn(&self, text: String) {
+    fn is_new(&self, text: &str) -> bool {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.insert(text.clone()) {
-            tracing::warn!("{text}");
-        }
+        given.insert(text.to_owned())
     }
 }
 
@@ -132,5 +133,36 @@ mod tests {
         ] {
             assert_eq!(takes_all(filter, prefix), expected, "{filter} for {prefix}");
         }
+    }
+
+    #[test]
+    fn what_may_surprise_is_warned_of() {
+        let options = NatsOptions::parse("nats://h?replicas=3").unwrap();
+        let fine = Config { num_replicas: 3, storage: StorageType::File, ..Config::default() };
+        assert_eq!(peculiarities(&options, &fine), [""; 0]);
+        let limited = Config { max_bytes: 1, discard: DiscardPolicy::Old, ..fine.clone() };
+        assert_eq!(peculiarities(&options, &limited), [""; 0], "who made it wanted it so");
+        for (config, says) in [
+            (Config { storage: StorageType::Memory, ..fine.clone() }, "memory"),
+            (Config { max_bytes: 1, discard: DiscardPolicy::New, ..fine.clone() }, "refuses new messages"),
+            (Config { max_messages_per_subject: 1, ..fine.clone() }, "max_msgs_per_subject"),
+            (Config { retention: RetentionPolicy::WorkQueue, ..fine.clone() }, "retention"),
+            (Config { persist_mode: Some(PersistenceMode::Async), ..fine.clone() }, "persist_mode"),
+        ] {
+            let found = peculiarities(&options, &config);
+            assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
+        }
+        let alone = peculiarities(&options, &Config { num_replicas: 1, ..fine });
+        assert!(
+            alone[0].contains("sync_interval: always") && alone[1].contains("has 1 replicas, not 3"),
+            "{alone:?}"
+        );
+    }
+
+    #[test]
+    fn a_warning_is_given_once() {
+        let warnings = Warnings::default();
+        assert!(warnings.is_new("a") && warnings.is_new("b"));
+        assert!(!warnings.is_new("a"));
     }
 }

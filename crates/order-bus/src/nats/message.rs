@@ -8,6 +8,9 @@
 //! (<https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/nats-protocol-binding.md>): every attribute is
 //! `ce-` and its name, `datacontenttype` too, since a `Content-Type` tells the structured mode. Values are
 //! percent-encoded as in the HTTP binding.
+//!
+//! `Nats-Msg-Id` is the event's id. What is published again although the stream may still know that id (its duplicate
+//! window) has the publication's name after it: it is meant to come again.
 
 use std::borrow::Cow;
 use std::cell::Cell;

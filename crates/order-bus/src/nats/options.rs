@@ -28,7 +28,7 @@ const DEFAULT_SUBJECT: &str = "orders";
 /// | `ca`, `cert`, `key` | PEM files: roots in place of the system's; the client's certificate and its key |
 /// | `name` | the name of the checkpoint: `nats/` and the stream |
 ///
-/// Each host may repeat the scheme and the user, as NATS's own tools have it. What a user or a password holds of
+/// Of a cluster several hosts should be named: only these are asked. Each host may repeat the scheme and the user, as NATS's own tools have it. What a user or a password holds of
 /// `@ : / ? # %` or a comma is percent-encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NatsOptions {

@@ -16,10 +16,11 @@ use super::broker::Shared;
 use super::connection::{Connection, chain, lost, within};
 use super::evidence::{Evidence, Found, Resumption};
 use super::message::{self, Place};
+use super::options::NatsOptions;
 use super::stream::{OpenStream, created};
 use super::window::{Misfit, Window};
 
-/// To hand messages to the connection, and for an answer to a message.
+/// For the connection to take a message, and for the next answer while messages are under way.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The stream, as long as all goes well.
@@ -33,6 +34,8 @@ pub(super) struct NatsPublication {
     inbox: String,
     answers: Subscriber,
     window: Window,
+    /// When the last answer came.
+    answered_at: Instant,
     /// What `acknowledged` has answered with last.
     reported: Position,
     /// Why it cannot go on. First comes what was acknowledged before.
@@ -50,6 +53,7 @@ impl Publication for NatsPublication {
         let now = Instant::now();
         let are_known = self.known_until.is_some_and(|until| until > now);
         let mut patience = pin!(sleep_until(now + ANSWER_TIMEOUT));
+        let mut sent_at = now;
         for event in events {
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
@@ -68,14 +72,27 @@ impl Publication for NatsPublication {
             let reply = Subject::from(format!("{}.{number}", self.inbox));
             let data = event.data.as_bytes().to_vec().into();
             let sending = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
-            let sent = tokio::select! {
-                biased;
-                sent = sending => sent.map_err(|error| sending_error(position, &error)),
-                () = &mut patience => Err(self.silence()),
-                error = self.connection.lost() => Err(error),
+            let sent = {
+                let mut sending = pin!(sending);
+                loop {
+                    tokio::select! {
+                        biased;
+                        sent = &mut sending => break sent.map_err(|error| sending_error(position, &error)),
+                        // As long as the connection takes messages, it may take its time.
+                        () = &mut patience => {
+                            let deadline = sent_at + ANSWER_TIMEOUT;
+                            if deadline <= Instant::now() {
+                                break Err(silence(&self.shared.options));
+                            }
+                            patience.as_mut().reset(deadline);
+                        }
+                        error = self.connection.lost() => break Err(error),
+                    }
+                }
             };
             match sent {
                 Ok(()) => {
+                    sent_at = Instant::now();
                     self.window.sent(now);
                     self.last_id = Some(id);
                 }
@@ -100,7 +117,8 @@ impl Publication for NatsPublication {
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
             }
-            let deadline = self.window.waiting_since().map(|since| since + ANSWER_TIMEOUT);
+            let waiting = self.window.waiting_since().map(|since| since.max(self.answered_at));
+            let deadline = waiting.map(|since| since + ANSWER_TIMEOUT);
             let patience = async {
                 match deadline {
                     Some(deadline) => sleep_until(deadline).await,
@@ -117,7 +135,7 @@ impl Publication for NatsPublication {
                     None => self.connection.lost().await,
                 },
                 error = self.connection.lost() => error,
-                () = patience => self.silence(),
+                () = patience => silence(&self.shared.options),
             };
             self.fail(error);
         }
@@ -162,6 +180,7 @@ impl NatsPublication {
         Ok(Self {
             shared: Arc::clone(shared),
             window: Window::new(resumption.after, found.last_sequence),
+            answered_at: Instant::now(),
             reported: resumption.after,
             failed: None,
             created: found.created,
@@ -176,13 +195,17 @@ impl NatsPublication {
     }
 
     fn take(&mut self, answer: &Message) {
+        self.answered_at = Instant::now();
         let number = answer.subject.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
         let Some(number) = number else { return };
         // After a first refusal the others are only its consequence.
         let Some(position) = self.window.position(number).filter(|_| self.failed.is_none()) else { return };
         let Answer { sequence, duplicate } = match answer::read(&self.shared.options, position, answer) {
             Ok(answer) => answer,
-            Err(error) => return drop(self.fail(error)),
+            Err(error) => {
+                self.fail(error);
+                return;
+            }
         };
         if let Err(Misfit { position, sequence }) = self.window.acknowledge(number, sequence, duplicate) {
             self.fail(BrokerError::OutOfStep(format!(
@@ -199,14 +222,6 @@ impl NatsPublication {
     fn fail(&mut self, error: BrokerError) -> BrokerError {
         self.failed.get_or_insert(error).clone()
     }
-
-    fn silence(&self) -> BrokerError {
-        BrokerError::Unavailable(format!(
-            "NATS ({}) has not answered within {} s",
-            self.shared.options.servers(),
-            ANSWER_TIMEOUT.as_secs()
-        ))
-    }
 }
 
 fn sending_error(position: Position, error: &PublishError) -> BrokerError {
@@ -217,4 +232,12 @@ fn sending_error(position: Position, error: &PublishError) -> BrokerError {
         },
         PublishErrorKind::InvalidSubject | PublishErrorKind::Send => lost(error),
     }
+}
+
+fn silence(options: &NatsOptions) -> BrokerError {
+    BrokerError::Unavailable(format!(
+        "NATS ({}) has not answered within {} s",
+        options.servers(),
+        ANSWER_TIMEOUT.as_secs()
+    ))
 }

@@ -1,6 +1,7 @@
 //! Who is let in, and what is said when nobody is.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use order_application::{Broker, BrokerError, BrokerLog, Checkpoint};
@@ -81,6 +82,26 @@ async fn tls_is_spoken_with_a_server_whose_root_is_known() {
     misconfigured(&format!("tls://{}?ca=/no/such/file", host(&server)), "ca=/no/such/file").await;
     misconfigured(&format!("tls://{}?ca={stranger}", host(&server)), "ca=").await;
     misconfigured(&format!("tls://{}", host(&server)), "TLS").await;
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_is_shown_it() {
+    let authority = Authority::new("test").unwrap();
+    let root = authority.root();
+    let own = authority.certificate("127.0.0.1").unwrap();
+    let client = authority.certificate("relay").unwrap();
+    // The server may run as somebody else.
+    fs::set_permissions(root.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    let options = ServerOptions::default().line(&format!(
+        "tls {{ cert_file: {:?}, key_file: {:?}, ca_file: {root:?}, verify: true }}",
+        own.certificate, own.key
+    ));
+    let server = NatsServer::start(&options).unwrap();
+    let url = format!("tls://{}?ca={}", host(&server), root.display());
+    let (certificate, key) = (client.certificate.display(), client.key.display());
+    works(&format!("{url}&cert={certificate}&key={key}")).await;
+    misconfigured(&url, "TLS").await;
+    misconfigured(&format!("{url}&cert={certificate}&key=/no/such/file"), "key=/no/such/file").await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Streams that are not as one would think, and those that several write to.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
@@ -195,6 +197,7 @@ async fn a_streams_limits_are_told_and_named() {
     assert_eq!(reached, Position(9));
     let BrokerError::Refused { position: Position(10), why } = &error else { panic!("{error:?}") };
     assert!(why.contains("max_msg_size"), "{why}");
+    assert_eq!(everything(&options).await, (1..=9).collect::<Vec<_>>(), "nothing after it");
 
     let (options, js) = fresh_stream("").await;
     let full = Config { max_messages: 20, discard: DiscardPolicy::New, ..wanted(&options) };
@@ -274,6 +277,37 @@ async fn events_among_other_messages_are_read_and_what_is_none_is_told() {
     assert_eq!(positions(&deliveries[..3]), [1, 2, 3]);
     assert_eq!(deliveries[3].offset, 5);
     assert_eq!(deliveries[3].event, Err("it has no headers".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_goes_leaves_no_connection_behind() {
+    let server = NatsServer::start(&test_servers::NatsOptions::default()).unwrap();
+    let options = NatsOptions::parse(&server.url()).unwrap();
+    for round in 0..5 {
+        let resumed = Checkpoint { position: Position(round), evidence: None };
+        let mut opened = open(&options, &resumed).await;
+        publish(&mut opened, &events(round + 1, round + 1)).await.unwrap();
+        let mut reader = NatsLog::new(options.clone()).open(None).await.unwrap();
+        assert!(!reader.next().await.unwrap().is_empty());
+        assert!(connections(&server) >= 2);
+    }
+    within(async {
+        while connections(&server) > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// How many clients a server has.
+fn connections(server: &NatsServer) -> u64 {
+    let address = server.monitor_url().replace("http://", "");
+    let mut monitor = TcpStream::connect(address).unwrap();
+    monitor.write_all(b"GET /connz HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    monitor.read_to_string(&mut answer).unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    serde_json::from_str::<serde_json::Value>(body).unwrap()["num_connections"].as_u64().unwrap()
 }
 
 /// A stream's name and subjects that nobody else has; it is not made yet.
