@@ -93,6 +93,8 @@ impl Views {
     pub(super) fn open(path: &Path, log: &Log) -> Result<Self, OpenError> {
         match Self::open_existing(path, log) {
             Ok(Ok(views)) => return Ok(views),
+            // A store that is new has none to build.
+            Ok(Err(_)) if log.head()? == Position::START => {}
             Ok(Err(why)) => tracing::info!(path = %path.display(), why, "building the views anew"),
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the views are unreadable; building them anew");
