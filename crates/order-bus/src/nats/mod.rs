@@ -9,9 +9,10 @@
 //! | `broker.rs`, `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
 //! | `answer.rs`, `refusal.rs` | the stream's answers, and what JetStream's error codes mean |
 //! | `message.rs` | an event as a message, and back |
-//! | `reader.rs` | reading, as a replica does |
+//! | `reader.rs`, `bookmark.rs` | reading, as a replica does |
 
 mod answer;
+mod bookmark;
 mod broker;
 mod connection;
 mod evidence;

@@ -10,9 +10,9 @@ use async_nats::jetstream::stream::{Config, ConsumerErrorKind};
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, BrokerLog, BrokerReader, Delivery};
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::bookmark::{Bookmark, start};
 use super::connection::{Connection, OPEN_TIMEOUT, chain, within};
 use super::message;
 use super::options::NatsOptions;
@@ -109,29 +109,6 @@ fn wanted(options: &NatsOptions, config: &Config, start_sequence: u64) -> pull::
     }
 }
 
-/// Where a reader has come to.
-#[derive(Debug, Serialize, Deserialize)]
-struct Bookmark {
-    /// When the stream was made, in nanoseconds since 1970.
-    created: i64,
-    /// The sequence of the next message.
-    next: u64,
-}
-
-/// The sequence to begin with, and what is to be said about it.
-fn start(bookmark: Option<&str>, created: i64, last_sequence: u64) -> (u64, Option<String>) {
-    let Some(text) = bookmark else { return (1, None) };
-    let why = match serde_json::from_str::<Bookmark>(text) {
-        Err(_) => "the bookmark cannot be read".to_owned(),
-        Ok(bookmark) if bookmark.created != created => "it was made anew".to_owned(),
-        Ok(bookmark) if bookmark.next > last_sequence + 1 => {
-            format!("it ends at its message {last_sequence}, and {} would be the next", bookmark.next)
-        }
-        Ok(bookmark) => return (bookmark.next.max(1), None),
-    };
-    (1, Some(format!("{why}: it is read from its beginning")))
-}
-
 struct NatsReader {
     options: NatsOptions,
     connection: Connection,
@@ -210,10 +187,7 @@ impl BrokerReader for NatsReader {
 
     fn bookmark(&self, next_offsets: &[Option<u64>]) -> Box<str> {
         let next = next_offsets.first().copied().flatten().unwrap_or(self.next);
-        match serde_json::to_string(&Bookmark { created: self.created, next }) {
-            Ok(text) => text.into_boxed_str(),
-            Err(error) => unreachable!("invariant: two numbers can be written as JSON: {error}"),
-        }
+        Bookmark { created: self.created, next }.to_text()
     }
 }
 
@@ -261,25 +235,5 @@ fn consumer_error(options: &NatsOptions, error: &jetstream::stream::ConsumerErro
         | ConsumerErrorKind::InvalidConsumerType
         | ConsumerErrorKind::InvalidName
         | ConsumerErrorKind::Other => unavailable(options, &chain(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bookmark_of_another_stream_begins_anew() {
-        let bookmark = serde_json::to_string(&Bookmark { created: 7, next: 5 }).unwrap();
-        let start = |created, last_sequence| {
-            let (next, notice) = start(Some(&bookmark), created, last_sequence);
-            (next, notice.is_some())
-        };
-        assert_eq!(start(7, 9), (5, false));
-        assert_eq!(start(7, 4), (5, false), "all is read");
-        assert_eq!(start(7, 3), (1, true), "it has become shorter");
-        assert_eq!(start(8, 9), (1, true), "it was made anew");
-        assert_eq!(super::start(None, 7, 9), (1, None));
-        assert_eq!(super::start(Some("{}"), 7, 9).0, 1);
     }
 }

@@ -20,4 +20,6 @@ mod nats;
 mod nats_access;
 mod nats_cluster;
 mod nats_python;
+mod nats_sharing;
 mod nats_streams;
+mod nats_support;

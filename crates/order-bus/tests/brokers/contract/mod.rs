@@ -64,6 +64,7 @@ macro_rules! contract_suite {
             a_reader_that_waits_is_woken,
             a_paused_reader_waits_and_goes_on_where_it_was,
             a_reader_knows_how_far_behind_it_is,
+            a_reader_gets_everything_though_its_server_is_killed,
             a_host_that_is_not_known_is_told_soon,
             a_server_that_is_killed_with_events_under_way_gets_them_all,
             a_server_that_has_lost_everything_is_given_everything_again,

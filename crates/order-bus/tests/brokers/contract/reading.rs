@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use order_application::Checkpoint;
+use order_application::{BrokerReader, Checkpoint, Delivery};
 
-use super::{Fixture, PATIENCE, event, events, open, positions, publish, read, reader, within};
+use super::{Fixture, PATIENCE, checkpoint, event, events, open, positions, publish, read, reader, within};
 
 pub(crate) async fn a_reader_goes_on_from_its_bookmark<F: Fixture>() {
     let fixture = F::shared();
@@ -63,4 +63,42 @@ pub(crate) async fn a_reader_knows_how_far_behind_it_is<F: Fixture>() {
     let catches_up = async { while reader.behind().await.unwrap() != 10 {} };
     tokio::time::timeout(PATIENCE, catches_up).await.expect("it learns of more");
     within(read(&mut *reader, 10)).await;
+}
+
+pub(crate) async fn a_reader_gets_everything_though_its_server_is_killed<F: Fixture>() {
+    let mut fixture = F::own();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 50)).await.unwrap();
+    let kept = checkpoint(50, &opened);
+    let mut deliveries = Vec::new();
+    let mut reading = Some(reader(&fixture, None).await);
+    while deliveries.len() < 20 {
+        deliveries.extend(reading.as_mut().unwrap().next().await.unwrap());
+    }
+    let bookmark = |deliveries: &[Delivery], reader: &dyn BrokerReader| {
+        reader.bookmark(&[deliveries.last().map(|last| last.offset + 1)])
+    };
+    let mut known = bookmark(&deliveries, &**reading.as_ref().unwrap());
+    fixture.kill_hard();
+    fixture.start_again();
+    let mut opened = open(&fixture, &kept).await;
+    publish(&mut opened, &events(51, 90)).await.unwrap();
+    within(async {
+        while deliveries.len() < 90 {
+            // Whoever reads opens it again after each error; some brokers' clients do that themselves.
+            let Some(reader) = &mut reading else {
+                reading = fixture.log().open(Some(&known)).await.ok();
+                continue;
+            };
+            match reader.next().await {
+                Ok(more) => {
+                    deliveries.extend(more);
+                    known = bookmark(&deliveries, &**reader);
+                }
+                Err(_) => reading = None,
+            }
+        }
+    })
+    .await;
+    assert_eq!(positions(&deliveries), (1..=90).collect::<Vec<_>>());
 }

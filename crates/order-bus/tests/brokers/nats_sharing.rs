@@ -1,0 +1,88 @@
+//! Several that write to one stream.
+
+use async_nats::jetstream::stream::Config;
+use order_application::{BrokerError, Checkpoint, Position};
+
+use crate::contract::{checkpoint, events, publish, until_it_fails};
+use crate::nats_support::{everything, fresh_stream, open, wanted};
+
+#[tokio::test]
+async fn of_two_that_publish_only_one_goes_on() {
+    let (options, _) = fresh_stream("").await;
+    let mut first = open(&options, &Checkpoint::default()).await;
+    let mut second = open(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    // It believes to hold the lease, and knows nothing of the first.
+    second.publication.publish(&events(1, 40)).await.unwrap();
+    let (reached, error) = until_it_fails(&mut second).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    assert!(reached <= Position(40), "what it was told is there");
+    publish(&mut first, &events(51, 80)).await.unwrap();
+
+    let kept = checkpoint(80, &first);
+    let mut third = open(&options, &kept).await;
+    publish(&mut third, &events(81, 120)).await.unwrap();
+    first.publication.publish(&events(81, 90)).await.unwrap();
+    let (_, error) = until_it_fails(&mut first).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    assert_eq!(everything(&options).await, (1..=120).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_follows_a_refused_event_is_refused_too_though_its_sequence_fits() {
+    let (options, _) = fresh_stream("").await;
+    let mut first = open(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    let mut late = open(&options, &checkpoint(50, &first)).await;
+    // Somebody asks for all of it again, while the messages of a holder that lost its lease are still on their way.
+    let mut again = open(&options, &Checkpoint::default()).await;
+    publish(&mut again, &events(1, 10)).await.unwrap();
+    late.publication.publish(&events(51, 80)).await.unwrap();
+    let (reached, error) = until_it_fails(&mut late).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+    assert_eq!(reached, Position(50));
+    publish(&mut again, &events(11, 90)).await.unwrap();
+    assert_eq!(everything(&options).await, (1..=50).chain(1..=90).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn others_messages_in_the_stream_do_no_harm() {
+    let (options, js) = fresh_stream("").await;
+    let prefix = wanted(&options).name.to_lowercase();
+    let other = format!("other-{prefix}");
+    let shared = Config { subjects: vec![format!("{prefix}.>"), other.clone()], ..wanted(&options) };
+    js.create_stream(shared).await.unwrap();
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 30)).await.unwrap();
+    let kept = checkpoint(30, &opened);
+    publish(&mut opened, &events(31, 50)).await.unwrap();
+    js.publish(other, "x".into()).await.unwrap().await.unwrap();
+    opened.publication.publish(&events(51, 60)).await.unwrap();
+    let (_, error) = until_it_fails(&mut opened).await;
+    assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
+
+    let mut opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(50), "its last event is found behind the other's message");
+    publish(&mut opened, &events(51, 60)).await.unwrap();
+    // Where its own subjects have a message without an event, the checkpoint counts.
+    js.publish(format!("{prefix}.note"), "x".into()).await.unwrap().await.unwrap();
+    let opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(30));
+    assert_eq!(everything(&options).await, (1..=60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_duplicate_counts_as_acknowledged() {
+    let (options, js) = fresh_stream("").await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 5)).await.unwrap();
+    let kept = checkpoint(4, &opened);
+    let subject = format!("{}.note", wanted(&options).name.to_lowercase());
+    // Evidence of before event 5 would let it find that event; this hides it.
+    js.publish(subject, "x".into()).await.unwrap().await.unwrap();
+    let mut opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(4));
+    publish(&mut opened, &events(5, 5)).await.unwrap();
+    publish(&mut opened, &events(6, 9)).await.unwrap();
+    assert_eq!(everything(&options).await, (1..=9).collect::<Vec<_>>(), "it is not there twice");
+}
