@@ -125,7 +125,7 @@ impl Relay {
                     if failure.session_worked {
                         backoff = self.limits.first_backoff;
                     }
-                    let stuck = self.failed(&failure.error);
+                    let stuck = self.failed(&failure.error).await;
                     if stuck { self.limits.stuck_backoff } else { backoff }
                 }
             };
@@ -191,7 +191,7 @@ impl Relay {
     }
 
     /// Tells what went wrong. `true` when somebody has to do something about it.
-    fn failed(&self, error: &RelayError) -> bool {
+    async fn failed(&self, error: &RelayError) -> bool {
         let state = match error {
             RelayError::Broker(BrokerError::Misconfigured(_)) => RelayState::Misconfigured,
             RelayError::Broker(BrokerError::Refused { .. }) => RelayState::Refused,
@@ -200,7 +200,9 @@ impl Relay {
             | RelayError::LeaseLost => RelayState::Unavailable,
         };
         let now = self.status.borrow().clone();
-        self.tell(RelayStatus { state, detail: Some(error.to_string()), ..now });
+        // The backlog grows meanwhile. If it is the store that is away, the last look has to do.
+        let lag = self.store.head().await.map_or(now.lag, |head| head.0.saturating_sub(now.position.0));
+        self.tell(RelayStatus { state, lag, detail: Some(error.to_string()), ..now });
         matches!(state, RelayState::Misconfigured | RelayState::Refused)
     }
 

@@ -44,10 +44,11 @@ impl Relay {
         stop: &CancellationToken,
     ) -> Result<End, Failure> {
         let checkpoint = self.checkpoints.load(&self.name).await?.unwrap_or_default();
-        let now = self.status.borrow().clone();
+        let mut now = RelayStatus { position: checkpoint.position, ..self.status.borrow().clone() };
         if now.state == RelayState::Standby {
-            self.tell(RelayStatus { state: RelayState::Connecting, detail: None, ..now });
+            (now.state, now.detail) = (RelayState::Connecting, None);
         }
+        self.tell(now);
         let Opened { publication, resume_after } = tokio::select! {
             opened = self.broker.open(&checkpoint) => opened?,
             () = stop.cancelled() => return Ok(End::Stopped),
