@@ -104,7 +104,14 @@ impl OpenError {
 
 /// An exclusive lock on a file beside the log, let go by the system when the process ends, however it ends.
 pub(super) struct DirectoryLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirectoryLock {
+    /// Closing the file is not enough: a process that was just begun has it as well, until it runs its own program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl DirectoryLock {
@@ -121,7 +128,7 @@ impl DirectoryLock {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(OpenError::io(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: log_path.to_owned() }),
             Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
         }
