@@ -2,6 +2,7 @@
 
 pub(super) mod checkpoints;
 mod copying;
+pub(super) mod pages;
 
 use std::path::{Path, PathBuf};
 

@@ -15,8 +15,7 @@ use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use rusqlite::Connection;
 
 use super::connection::{OpenError, open_from_outside, read_error};
-use super::log::{LogKind, check_log};
-use super::readers::select_log_page;
+use super::log::{LogKind, check_log, pages};
 use crate::copy::SideError;
 
 /// Most that one transaction reads.
@@ -68,7 +67,7 @@ impl SqliteLogReader {
         let events = limit.events.min(LONGEST_PAGE.events);
         let limit = PageLimit { events, bytes: limit.bytes.min(LONGEST_PAGE.bytes) };
         let end = Position(i64::MAX.cast_unsigned());
-        self.read(move |log| select_log_page(log, after, end, limit)).await
+        self.read(move |log| pages::select(log, after, end, limit)).await
     }
 
     /// Not on the runtime's own threads.

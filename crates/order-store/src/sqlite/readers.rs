@@ -9,7 +9,7 @@ use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::known_orders::KnownOrders;
-use super::log::checkpoints;
+use super::log::{checkpoints, pages};
 use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
 use super::pool::{Pool, Snapshots};
 use super::row;
@@ -35,12 +35,6 @@ const INDEX_PAGE: &str =
     "SELECT hash, key FROM order_ids WHERE (hash, key) > (?1, ?2) ORDER BY hash, key LIMIT ?3";
 
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
-
-const LOG_PAGE: &str = concat!(
-    "SELECT ",
-    row::columns!(),
-    " FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
-);
 
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.
@@ -227,7 +221,7 @@ impl Readers {
         head: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| select_log_page(log, after, head, limit))?
+        self.log.with(|log| pages::select(log, after, head, limit))?
     }
 
     /// A checkpoint of somebody who follows the log.
@@ -268,37 +262,6 @@ impl Readers {
         self.log.close();
         self.views.close();
     }
-}
-
-/// A page of the log after a position, up to `head`. The inner error says what is wrong with an event.
-pub(super) fn select_log_page(
-    log: &Connection,
-    after: Position,
-    head: Position,
-    limit: PageLimit,
-) -> rusqlite::Result<Result<Vec<RecordedEvent>, StoreError>> {
-    let mut events = Vec::new();
-    let mut bytes = 0;
-    let mut scratch = Vec::new();
-    let mut statement = log.prepare_cached(LOG_PAGE)?;
-    let mut rows = statement.query(params![after.0, head.0, limit.events])?;
-    let mut expected = after;
-    while let Some(row) = rows.next()? {
-        let event = match row::read(row, &mut scratch) {
-            Ok(event) => event,
-            Err(error) => return Ok(Err(error)),
-        };
-        expected = expected.plus(1);
-        if event.position != expected {
-            return Ok(Err(StoreError::Corrupt(format!("no event at position {expected}"))));
-        }
-        bytes += event.data.len();
-        if bytes > limit.bytes && !events.is_empty() {
-            break;
-        }
-        events.push(event);
-    }
-    Ok(Ok(events))
 }
 
 fn select_head(

@@ -130,7 +130,7 @@ async fn a_server_may_start_while_its_log_is_read() {
     for round in 1..4 {
         let mut server = OtherProcess::serves(&path);
         let reached = server.wait_for(40 + round * 100);
-        assert!(assert_whole_commits(&log).await >= reached);
+        assert!(log.head().await.unwrap().0 >= reached);
         assert_eq!(read(&log, 0).await[..40], events);
         drop(server);
     }
