@@ -7,6 +7,7 @@ mod checker;
 mod copy;
 mod damage;
 mod drain;
+mod export;
 #[cfg(feature = "full-tests")]
 mod faults;
 mod hang_up;
@@ -19,6 +20,8 @@ mod logs;
 #[cfg(feature = "full-tests")]
 mod postgres;
 mod random;
+#[cfg(feature = "full-tests")]
+mod replica;
 mod server;
 mod settings;
 mod start_up;

@@ -53,6 +53,7 @@ fn help_names_every_option_with_its_variable() {
         "allow-unsafe-durability",
         "listen",
         "currency",
+        "bus",
         "event-source",
         "max-connections",
         "idle-timeout-seconds",
@@ -83,7 +84,7 @@ fn help_names_every_option_with_its_variable() {
     }
     let help = Program::new(["--help"]).run().stdout.join("\n");
     assert!(
-        ["serve", "verify", "copy", "migrate"]
+        ["serve", "verify", "copy", "migrate", "replica", "export"]
             .iter()
             .all(|command| help.contains(&format!("\n  {command} "))),
         "{help}"
