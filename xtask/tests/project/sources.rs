@@ -13,7 +13,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env::args", READS_THE_ENVIRONMENT, "settings arrive as arguments"),
     (
         ".publish(",
-        &["order-store/", "order-application/src/relay/session.rs"],
+        &["order-store/", "order-application/src/relay/"],
         "the log is the outbox: nothing is told that was not read from it or just committed",
     ),
     ("process::exit", &["order-bench/"], "nothing is cut short, and a library does not end its host"),

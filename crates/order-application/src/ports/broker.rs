@@ -5,6 +5,7 @@
 //! order of its versions.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::checkpoints::Checkpoint;
 use crate::event::{Position, RecordedEvent};
@@ -29,6 +30,9 @@ pub struct Opened {
     pub publication: Box<dyn Publication>,
     /// The first event to publish is the one after this position.
     pub resume_after: Position,
+    /// The id of the event at that position, as the broker has it. MUST be told where the position is beyond the checkpoint:
+    /// the log may be another than the one that was published there.
+    pub resume_event: Option<Uuid>,
 }
 
 /// Publishing to a broker, until something goes wrong: then open it again.

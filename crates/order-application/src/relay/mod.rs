@@ -32,6 +32,10 @@ pub use status::{RelayState, RelayStatus};
 use lease::Lease;
 use session::{End, Goal};
 
+/// How often [`Relay::publish_again`] begins anew when somebody else publishes: for as long as it takes the holder of the
+/// lease to notice that it was taken away, and then some.
+const MOST_ATTEMPTS_AGAIN: usize = 6;
+
 /// Publishes the log to one broker.
 pub struct Relay {
     name: String,
@@ -147,11 +151,25 @@ impl Relay {
         let term = self.limits.lease_term;
         let epoch = self.checkpoints.claim_by_force(&self.name, &self.holder, term).await?;
         let lease = self.keep(epoch);
-        let rewound = Checkpoint { position: Position(from.0.saturating_sub(1)), evidence: None };
-        if !self.checkpoints.save(&self.name, epoch, &rewound).await? {
-            return Err(RelayError::LeaseLost);
-        }
-        let ended = self.publish(&lease, Goal::UpTo(goal), &stop).await;
+        let mut after = Position(from.0.saturating_sub(1));
+        let mut attempts = 1;
+        let ended = loop {
+            // Without evidence, whatever the broker has.
+            let rewound = Checkpoint { position: after, evidence: None };
+            if !self.checkpoints.save(&self.name, epoch, &rewound).await? {
+                return Err(RelayError::LeaseLost);
+            }
+            let ended = self.publish(&lease, Goal::UpTo(goal), &stop).await;
+            let disturbed =
+                matches!(&ended, Err(Failure { error: RelayError::Broker(BrokerError::OutOfStep(_)), .. }));
+            if !disturbed || attempts == MOST_ATTEMPTS_AGAIN {
+                break ended;
+            }
+            // Who had the lease has not noticed yet that it is gone, and still publishes.
+            attempts += 1;
+            tokio::time::sleep(term / 3).await;
+            after = self.checkpoints.load(&self.name).await?.map_or(after, |reached| reached.position);
+        };
         lease.give_back().await;
         match ended.map_err(|failure| failure.error)? {
             End::GoalReached | End::Stopped => Ok(()),

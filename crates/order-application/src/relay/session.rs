@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::lease::Lease;
 use super::status::{RelayState, RelayStatus};
@@ -12,6 +13,7 @@ use super::{Failure, Relay, RelayError};
 use crate::event::Position;
 use crate::ports::broker::{BrokerError, Opened, Publication};
 use crate::ports::checkpoints::Checkpoint;
+use crate::ports::event_store::PageLimit;
 use crate::subscription::Subscription;
 
 /// How often the status is brought up to date.
@@ -49,7 +51,7 @@ impl Relay {
             (now.state, now.detail) = (RelayState::Connecting, None);
         }
         self.tell(now);
-        let Opened { publication, resume_after } = tokio::select! {
+        let Opened { publication, resume_after, resume_event } = tokio::select! {
             opened = self.broker.open(&checkpoint) => opened?,
             () = stop.cancelled() => return Ok(End::Stopped),
             () = lease.lost() => return Ok(End::LeaseLost),
@@ -59,6 +61,9 @@ impl Relay {
                 relay = self.name, acknowledged = %checkpoint.position, after = %resume_after,
                 "the broker has forgotten events that it had acknowledged; they are published again"
             );
+        }
+        if resume_after > checkpoint.position {
+            self.compare(resume_after, resume_event).await?;
         }
         let mut session = Session {
             relay: self,
@@ -74,6 +79,22 @@ impl Relay {
         session.tell().await?;
         let ended = session.run(goal, stop).await;
         ended.map_err(|error| Failure { error, session_worked: session.worked })
+    }
+}
+
+impl Relay {
+    /// Refuses to go on after an event that this log does not have there.
+    async fn compare(&self, at: Position, in_broker: Option<Uuid>) -> Result<(), Failure> {
+        let before = Position(at.0.saturating_sub(1));
+        let here = self.store.read_log(before, PageLimit::events(1)).await?;
+        if here.first().is_some_and(|event| Some(event.id) == in_broker) {
+            return Ok(());
+        }
+        Err(BrokerError::Misconfigured(format!(
+            "the broker has another event at position {at} than this log: it is another shop's, or this store was \
+             restored from a backup that is older than what was published; relay to a new stream or topic"
+        ))
+        .into())
     }
 }
 

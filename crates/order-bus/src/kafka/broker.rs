@@ -47,7 +47,7 @@ impl Broker for KafkaBroker {
             Arc::clone(&self.source),
             resume_after,
         );
-        Ok(Opened { publication: Box::new(publication), resume_after })
+        Ok(Opened { publication: Box::new(publication), resume_after, resume_event: None })
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use order_application::{Broker, BrokerError, Checkpoint, Opened};
 
 use super::connection::{Connection, OPEN_TIMEOUT, within};
-use super::evidence::resume;
+use super::evidence::{Resumption, resume};
 use super::inspection::Warnings;
 use super::options::NatsOptions;
 use super::publication::NatsPublication;
@@ -55,7 +55,7 @@ async fn open(shared: &Arc<Shared>, checkpoint: &Checkpoint) -> Result<Opened, B
         tracing::warn!("the stream {}: {notice}", options.stream);
     }
 
-    let after = resumption.after;
+    let Resumption { after: resume_after, event: resume_event, .. } = resumption;
     let publication = NatsPublication::begin(shared, connection, stream, &found, &resumption).await?;
-    Ok(Opened { publication: Box::new(publication), resume_after: after })
+    Ok(Opened { publication: Box::new(publication), resume_after, resume_event })
 }

@@ -2,6 +2,7 @@
 
 use order_application::{Checkpoint, Position};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What the stream had when the checkpoint was saved: the form of [`Checkpoint::evidence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +50,15 @@ pub(super) struct Found {
 pub(super) struct LastEvent {
     pub(super) sequence: u64,
     pub(super) position: Position,
+    pub(super) id: Uuid,
 }
 
 /// Where publication goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Resumption {
     pub(super) after: Position,
+    /// The id of the event there, as the stream has it, if that is beyond the checkpoint.
+    pub(super) event: Option<Uuid>,
     /// The stream may know the ids of what comes next, and would take them for duplicates.
     pub(super) again: bool,
     /// Something to tell whoever runs this.
@@ -67,6 +71,7 @@ pub(super) struct Resumption {
 pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> Resumption {
     let from_checkpoint = |notice| Resumption {
         after: checkpoint.position,
+        event: None,
         // An empty stream that never had a message knows no ids.
         again: found.last_sequence > 0,
         notice,
@@ -80,9 +85,12 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> Resumption {
     let Some(missing) = evidence.missing(found.created, found.last_sequence) else {
         // What was acknowledged after the checkpoint was saved is not published again. A message that was there before
         // says nothing: the checkpoint may have been set back.
-        let later = found.last_event.filter(|last| last.sequence > evidence.sequence);
-        let after = later.map_or(checkpoint.position, |last| last.position.max(checkpoint.position));
-        return Resumption { after, again: evidence.again, notice: None };
+        let later = found
+            .last_event
+            .filter(|last| last.sequence > evidence.sequence && last.position > checkpoint.position);
+        let after = later.map_or(checkpoint.position, |last| last.position);
+        let event = later.map(|last| last.id);
+        return Resumption { after, event, again: evidence.again, notice: None };
     };
     let last = found.last_event.map_or(Position::START, |last| last.position);
     let after = last.min(checkpoint.position);
@@ -90,7 +98,8 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> Resumption {
         "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {}",
         checkpoint.position
     );
-    Resumption { after, again: evidence.again && evidence.created == found.created, notice: Some(notice) }
+    let again = evidence.again && evidence.created == found.created;
+    Resumption { after, event: None, again, notice: Some(notice) }
 }
 
 #[cfg(test)]
@@ -105,8 +114,11 @@ mod tests {
     }
 
     fn found(last_sequence: u64, last_position: Option<u64>) -> Found {
-        let last_event =
-            last_position.map(|position| LastEvent { sequence: last_sequence, position: Position(position) });
+        let last_event = last_position.map(|position| LastEvent {
+            sequence: last_sequence,
+            position: Position(position),
+            id: Uuid::nil(),
+        });
         Found { created: CREATED, last_sequence, last_event }
     }
 
@@ -124,7 +136,7 @@ mod tests {
             "acknowledged, not yet saved"
         );
         assert_eq!(after(&checkpoint(70, 90), found(90, None)), (70, false), "purged, or somebody else's");
-        let before_others = LastEvent { sequence: 93, position: Position(73) };
+        let before_others = LastEvent { sequence: 93, position: Position(73), id: Uuid::nil() };
         let found_before_others = Found { last_event: Some(before_others), ..found(99, None) };
         assert_eq!(after(&checkpoint(70, 90), found_before_others), (73, false));
         assert_eq!(

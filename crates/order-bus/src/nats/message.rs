@@ -22,6 +22,7 @@ use async_nats::header::{
 use async_nats::{HeaderMap, HeaderName};
 use order_application::cloud_event;
 use order_application::{Position, RecordedEvent};
+use uuid::Uuid;
 
 use super::options::percent_decode;
 
@@ -85,6 +86,11 @@ pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<Recorded
 /// The position of the event in a message with these headers.
 pub(super) fn position(headers: &HeaderMap) -> Option<Position> {
     headers.get(header_name("position"))?.as_str().parse().ok().filter(|position| *position > 0).map(Position)
+}
+
+/// The id of the event in a message with these headers.
+pub(super) fn id(headers: &HeaderMap) -> Option<Uuid> {
+    headers.get(header_name("id")).and_then(|id| Uuid::try_parse(id.as_str()).ok())
 }
 
 fn header_name(attribute: &'static str) -> HeaderName {

@@ -103,8 +103,9 @@ fn our_event(
         Ok(message) => {
             let rest = message.subject.strip_prefix(&*options.subject);
             let is_ours = rest.is_some_and(|rest| rest.starts_with('.'));
-            let position = message::position(&message.headers).filter(|_| is_ours);
-            Ok(position.map(|position| LastEvent { sequence: message.sequence, position }))
+            let event = message::position(&message.headers).zip(message::id(&message.headers));
+            let event = event.filter(|_| is_ours);
+            Ok(event.map(|(position, id)| LastEvent { sequence: message.sequence, position, id }))
         }
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(unavailable(options, &chain(&error))),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use order_application::*;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// A broker that keeps what it takes, in order of arrival.
 #[derive(Clone, Default)]
@@ -31,6 +32,8 @@ pub(super) struct State {
     /// Does not take the event at this position.
     pub(super) refuses: Option<Position>,
     pub(super) opened: usize,
+    /// Has events up to here, from whomever.
+    pub(super) holds_up_to: Option<Position>,
 }
 
 impl FakeBroker {
@@ -52,6 +55,11 @@ impl Broker for FakeBroker {
         if let Some(error) = &state.away {
             return Err(error.clone());
         }
+        if let Some(position) = state.holds_up_to {
+            let publication = FakePublication { broker: self.clone(), last: None, next: 0, seen: 0 };
+            let resume_event = Some(Uuid::nil());
+            return Ok(Opened { publication: Box::new(publication), resume_after: position, resume_event });
+        }
         let resume_after = match checkpoint.evidence.as_deref().and_then(|seen| seen.parse::<usize>().ok()) {
             Some(seen) if seen > state.taken.len() => {
                 let still = state.taken.last().map_or(Position::START, |event| event.position);
@@ -63,6 +71,7 @@ impl Broker for FakeBroker {
         Ok(Opened {
             publication: Box::new(FakePublication { broker: self.clone(), last: None, next: seen, seen }),
             resume_after,
+            resume_event: None,
         })
     }
 }

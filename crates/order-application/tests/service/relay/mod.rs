@@ -218,6 +218,18 @@ async fn an_event_that_is_refused_stops_the_relay_until_somebody_helps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broker_with_events_of_another_log_is_not_published_to() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    stage.broker.state().holds_up_to = Some(Position(2));
+    let mut relay = stage.start("a");
+    let why = relay.becomes(RelayState::Misconfigured).await.detail.unwrap();
+    assert!(why.contains("another event at position 2"), "{why}");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(stage.broker.positions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_of_two_relays_publishes_and_the_other_takes_over_within_five_seconds() {
     let stage = Stage::new();
     let mut first = stage.start("a");
