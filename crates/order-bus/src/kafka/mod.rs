@@ -6,13 +6,14 @@
 //! |---|---|
 //! | `options/` | `kafka://…` |
 //! | `broker.rs`, `topic.rs`, `verify.rs`, `evidence.rs` | opening: the topic, and whether it is what it was |
-//! | `publication.rs`, `producer.rs`, `outstanding.rs` | publishing, and what is acknowledged |
+//! | `publication.rs`, `producer.rs`, `outstanding.rs`, `check.rs` | publishing, and what is acknowledged |
 //! | `log.rs`, `reader.rs`, `fetch.rs` | reading |
 //! | `headers.rs` | an event as a message |
 //! | `client.rs`, `probe.rs`, `failure.rs`, `background.rs` | librdkafka: settings, errors, threads |
 
 mod background;
 mod broker;
+mod check;
 mod client;
 mod evidence;
 mod failure;

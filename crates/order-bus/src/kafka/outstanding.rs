@@ -77,11 +77,12 @@ impl Outstanding {
         self.events.push_back(Sent { id, acknowledged: false });
     }
 
-    /// Takes note of an acknowledgement. `true` when more is acknowledged without a gap than before.
+    /// Takes note of an acknowledgement. `true` when more is acknowledged without a gap than before. The offset is negative
+    /// when the broker only says that it has had the message for long.
     pub(super) fn acknowledge(&mut self, position: Position, partition: i32, offset: i64) -> bool {
         let index = position.0.checked_sub(self.acknowledged.0 + 1).and_then(|i| usize::try_from(i).ok());
         let Some(sent) = index.and_then(|index| self.events.get_mut(index)) else { return false };
-        if !self.evidence.acknowledge(partition, Mark { offset, id: sent.id }) {
+        if offset >= 0 && !self.evidence.acknowledge(partition, Mark { offset, id: sent.id }) {
             self.fail(Failure::Other(BrokerError::OutOfStep(format!(
                 "partition {partition} has begun anew: it has given the offset {offset} to another message before"
             ))));
@@ -148,6 +149,15 @@ mod tests {
         assert_eq!((outstanding.acknowledged(), outstanding.len()), (Position(14), 0));
         assert!(!outstanding.acknowledge(Position(15), 0, 2), "was never sent");
         assert!(!outstanding.acknowledge(Position(3), 0, 2), "was acknowledged before");
+    }
+
+    #[test]
+    fn an_acknowledgement_without_an_offset_is_one() {
+        let mut outstanding = sent(2);
+        assert!(outstanding.acknowledge(Position(11), 0, 7));
+        assert!(outstanding.acknowledge(Position(12), 0, -1001));
+        assert_eq!(outstanding.failure(), None);
+        assert_eq!(outstanding.evidence().partitions[&0].last.offset, 7);
     }
 
     #[test]

@@ -56,7 +56,12 @@ pub(super) fn producer(
     max_message_bytes: Option<usize>,
 ) -> Result<Producer, BrokerError> {
     let config = producer_settings(options, max_message_bytes);
-    let context = Deliveries { shared, observer: Observer::default() };
+    let context = Deliveries {
+        shared,
+        observer: Observer::default(),
+        #[cfg(feature = "planted-faults")]
+        losses_are_missed: options.planted_message_timeout_ms.is_some(),
+    };
     Producer::from_config_and_context(&config, context).map_err(|error| not_created(&error))
 }
 
@@ -94,12 +99,21 @@ fn producer_settings(options: &KafkaOptions, max_message_bytes: Option<usize>) -
 pub(super) struct Deliveries {
     shared: Arc<Shared>,
     observer: Observer,
+    /// The fault: what was lost counts as delivered.
+    #[cfg(feature = "planted-faults")]
+    losses_are_missed: bool,
 }
 
 impl Deliveries {
     /// What librdkafka complained about last.
     pub(super) fn complaint(&self) -> Option<String> {
         self.observer.complaint()
+    }
+
+    fn acknowledge(&self, position: Position, partition: i32, offset: i64) {
+        if self.shared.outstanding().acknowledge(position, partition, offset) {
+            self.shared.changed.notify_one();
+        }
     }
 }
 
@@ -127,13 +141,9 @@ impl ProducerContext for Deliveries {
 
         let position = Position(position as u64);
         match result {
-            Ok(message) => {
-                let (partition, offset) = (message.partition(), message.offset());
-                let moved = self.shared.outstanding().acknowledge(position, partition, offset);
-                if moved {
-                    self.shared.changed.notify_one();
-                }
-            }
+            Ok(message) => self.acknowledge(position, message.partition(), message.offset()),
+            #[cfg(feature = "planted-faults")]
+            Err(_) if self.losses_are_missed => self.acknowledge(position, 0, -1),
             Err((error, _)) => {
                 let code = code_of(error).unwrap_or(Code::Unknown);
                 self.shared.fail(Failure::Delivery { position, code, consequence: consequence(code) });

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::background::{drop_in_background, in_background};
-use super::failure::{NO_TOPIC, code_of, failed, failure, misconfigured, refusal, refused};
+use super::check::check;
+use super::failure::{code_of, failed, refusal, refused};
 use super::headers::headers;
 use super::outstanding::Failure;
-use super::probe::watermarks;
 use super::producer::{Producer, Shared};
 
 /// Most events behind one that is not acknowledged, itself included. The relay's window is much smaller.
@@ -27,8 +26,6 @@ const EVENTS_IN_A_ROW: usize = 64;
 const CAUSE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long nothing may come back although something should. Longer than it takes a cluster to choose another leader, mostly.
 const STALL_PATIENCE: Duration = Duration::from_secs(12);
-/// How long a partition's leader may take to say where the partition ends: there may be none for a while.
-const CHECK_PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct KafkaPublication {
     /// Always there, until it is dropped.
@@ -229,34 +226,8 @@ impl Publication for KafkaPublication {
         let acknowledged = self.shared.outstanding().evidence().clone();
         let producer = Arc::clone(self.producer()?);
         let topic = Arc::clone(&self.topic);
-        in_background(move || {
-            let until = std::time::Instant::now() + CHECK_PATIENCE;
-            for (partition, marks) in acknowledged.partitions {
-                let left = until.saturating_duration_since(std::time::Instant::now());
-                let now = watermarks(producer.client(), &topic, partition, left)
-                    .map_err(|error| no_answer(&error, &topic, partition))?;
-                if now.high <= marks.last.offset {
-                    return Err(BrokerError::OutOfStep(format!(
-                        "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",
-                        now.high, marks.last.offset
-                    )));
-                }
-            }
-            Ok(())
-        })
-        .await
+        in_background(move || check(producer.client(), &topic, &acknowledged)).await
     }
-}
-
-fn no_answer(error: &KafkaError, topic: &str, partition: i32) -> BrokerError {
-    let code = code_of(error);
-    if code.is_some_and(|code| NO_TOPIC.contains(&code)) {
-        return BrokerError::OutOfStep(format!("partition {partition} of {topic} is gone"));
-    }
-    if misconfigured(code) {
-        return failure(error, &format!("look at partition {partition} of {topic}"));
-    }
-    BrokerError::Unavailable(format!("nobody says where partition {partition} of {topic} ends: {error}"))
 }
 
 impl Drop for KafkaPublication {

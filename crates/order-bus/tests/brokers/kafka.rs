@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use order_application::{Broker, BrokerError, BrokerLog, Checkpoint, Position};
 use order_bus::{KafkaBroker, KafkaLog, KafkaOptions};
 use test_servers::KafkaServer;
 
 use crate::contract::{
-    Fixture, assert_complete_and_in_order, checkpoint, contract_suite, events, positions, until_it_fails,
+    Fixture, assert_complete_and_in_order, checkpoint, contract_suite, events, positions, read,
+    until_it_fails,
 };
 use crate::kafka_support::{
     SOURCE, broker, change_topic, deliveries, fresh_topic, make_topic, opened, options, publish,
@@ -155,4 +157,19 @@ async fn a_message_that_is_too_large_is_refused_until_the_topic_takes_it() {
     let read: Vec<_> =
         deliveries(&options).await.into_iter().map(|delivery| delivery.event.unwrap()).collect();
     assert_eq!(read, all);
+}
+
+#[tokio::test]
+async fn nothing_passes_an_event_that_was_refused_even_while_nobody_looks() {
+    let (bootstrap, topic) = (bootstrap(), fresh_topic());
+    make_topic(&bootstrap, &topic, 1, &[("max.message.bytes", "20000")]).await;
+    let options = options(&bootstrap, &topic, "&compression=none");
+    let mut all = events(1, 300);
+    all[199].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(30_000)).into();
+    let mut opened = opened(&options, &Checkpoint::default()).await;
+    opened.publication.publish(&all).await.unwrap();
+    let mut reader = KafkaLog::new(options).open(None).await.unwrap();
+    assert_eq!(read(&mut *reader, 199).await.len(), 199);
+    let more = tokio::time::timeout(Duration::from_secs(2), reader.next()).await;
+    assert!(more.is_err(), "{:?}", more.map(|more| positions(&more.unwrap())));
 }

@@ -172,3 +172,21 @@ async fn letting_go_of_a_server_that_says_nothing_takes_no_time() {
     drop(opened);
     assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
 }
+
+/// See the checker go red.
+#[cfg(feature = "planted-faults")]
+#[tokio::test]
+async fn a_producer_that_gives_messages_up_is_found_out() {
+    let mut server = server();
+    let at = server.bootstrap();
+    let faulty = options(&at, "orders.events", "&planted-message-timeout-ms=200");
+    let (progress, mut watched) = watch::channel(0);
+    let relay = tokio::spawn(relay(faulty, 60_000, progress));
+    reached(&mut watched, 5_000).await;
+    server.kill_hard().unwrap();
+    server.start_again().unwrap();
+    relay.await.unwrap();
+    let options = options(&at, "orders.events", "");
+    let checked = tokio::spawn(async move { assert_complete(&options, 60_000).await });
+    assert!(checked.await.is_err_and(|ended| ended.is_panic()));
+}

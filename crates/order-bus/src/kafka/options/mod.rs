@@ -36,7 +36,8 @@ pub struct KafkaOptions {
     pub(super) compression: Compression,
     pub(super) login: Option<Login>,
     pub(super) tls: Option<Tls>,
-    /// Milliseconds after which a message counts as lost, which later ones do not wait for: a fault.
+    /// The fault that tests plant: so many milliseconds after which the producer gives a message up, which later ones do
+    /// not wait for and nobody notices.
     #[cfg(feature = "planted-faults")]
     pub(super) planted_message_timeout_ms: Option<u32>,
 }
