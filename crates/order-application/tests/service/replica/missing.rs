@@ -6,6 +6,17 @@ fn missing(position: u64) -> ReplicaState {
     ReplicaState::Missing { position: Position(position) }
 }
 
+/// Waits until a partition is paused.
+async fn paused(stage: &Stage, partition: usize) {
+    for _ in 0..1_000 {
+        if stage.log.state().paused[partition] {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it is not paused, and has delivered {}", stage.log.state().delivered[partition]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn early_arrivals_are_held_within_bounds_and_partitions_that_are_ahead_are_paused() {
     let mut stage = Stage::new(400, 3).await;
@@ -13,9 +24,7 @@ async fn early_arrivals_are_held_within_bounds_and_partitions_that_are_ahead_are
     let events = stage.events().await;
     stage.log.publish(1, &events[1..]);
     let mut replica = stage.start();
-    while !stage.log.state().paused[1] {
-        tokio::task::yield_now().await;
-    }
+    paused(&stage, 1).await;
     let delivered = stage.log.state().delivered[1];
     assert!((11..=10 + 5).contains(&delivered), "{delivered} are held");
     assert!(!stage.log.state().paused[0] && !stage.log.state().paused[2], "what is awaited may come");
@@ -32,9 +41,7 @@ async fn early_arrivals_are_held_within_bounds_of_bytes() {
     let events = stage.events().await;
     stage.log.publish(0, &events[1..]);
     let _replica = stage.start();
-    while !stage.log.state().paused[0] {
-        tokio::task::yield_now().await;
-    }
+    paused(&stage, 0).await;
     assert!(stage.log.state().delivered[0] < 40, "{} are held", stage.log.state().delivered[0]);
 }
 
@@ -88,6 +95,39 @@ async fn what_is_missing_is_found_when_it_is_published_again() {
             stage.assert_equal().await;
             replica.stop().await;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_position_that_was_found_is_not_called_missing_before_it_could_come() {
+    for partitions in 1..4 {
+        let stage = Stage::new(100, partitions).await;
+        stage.log.state().at_once = 1;
+        let events = stage.events().await;
+        let publish = |events: &[RecordedEvent]| {
+            for event in events {
+                stage.log.publish(event.position.0 as usize % partitions, [event]);
+            }
+        };
+        publish(&events[20..]);
+        let mut replica = stage.start();
+        replica.becomes(missing(1)).await;
+        // It has read all that there is.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut status = replica.status.clone();
+        let lost = tokio::spawn(async move {
+            let mut lost = Vec::new();
+            while status.changed().await.is_ok() {
+                if let ReplicaState::Missing { position } = status.borrow_and_update().state {
+                    lost.push(position);
+                }
+            }
+            lost
+        });
+        publish(&events);
+        replica.becomes(ReplicaState::Following).await;
+        replica.stop().await;
+        assert!(lost.await.unwrap().iter().all(|position| *position == Position(1)));
     }
 }
 

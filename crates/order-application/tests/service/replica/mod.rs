@@ -18,6 +18,9 @@ use super::*;
 use fake_log::FakeLog;
 use fake_store::FakeStore;
 
+/// Nothing that a test waits for takes this long, by its clock.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A primary's log, a broker that has it, and a replica of it.
 struct Stage {
     primary: World,
@@ -72,11 +75,17 @@ struct Running {
 
 impl Running {
     async fn becomes(&mut self, state: ReplicaState) -> ReplicaStatus {
-        self.status.wait_for(|status| status.state == state).await.unwrap().clone()
+        self.wait_for(|status| status.state == state).await
     }
 
     async fn reaches(&mut self, position: usize) {
-        self.status.wait_for(|status| status.position.0 == position as u64).await.unwrap();
+        self.wait_for(|status| status.position.0 == position as u64).await;
+    }
+
+    async fn wait_for(&mut self, is_so: impl FnMut(&ReplicaStatus) -> bool) -> ReplicaStatus {
+        let waited = tokio::time::timeout(PATIENCE, self.status.wait_for(is_so)).await;
+        let status = waited.ok().map(|status| status.unwrap().clone());
+        status.unwrap_or_else(|| panic!("it stays {:?}", self.status.borrow()))
     }
 
     /// As a process that dies.
@@ -103,7 +112,7 @@ async fn a_replica_ends_up_as_the_primary_and_goes_on_with_it() {
     stage.log.publish(0, after);
     replica.reaches(events.len()).await;
     stage.assert_equal().await;
-    let status = replica.status.wait_for(|status| status.behind == Some(0)).await.unwrap().clone();
+    let status = replica.wait_for(|status| status.behind == Some(0)).await;
     assert_eq!((status.state, status.detail), (ReplicaState::Following, None));
     replica.stop().await;
 }

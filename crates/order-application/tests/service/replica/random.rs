@@ -92,9 +92,6 @@ proptest! {
             }
             replica.reaches(events.len()).await;
             stage.assert_equal().await;
-            // With what one delivery brings on top.
-            let held = stage.log.state().delivered.iter().sum::<usize>();
-            assert!(held >= events.len());
             replica.stop().await;
         });
     }
