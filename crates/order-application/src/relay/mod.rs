@@ -75,7 +75,7 @@ pub struct RelayLimits {
 impl Default for RelayLimits {
     fn default() -> Self {
         Self {
-            window_events: 8_192,
+            window_events: 32_768,
             window_bytes: 16 * 1024 * 1024,
             save_every: Duration::from_millis(250),
             check_every: Duration::from_secs(3),
