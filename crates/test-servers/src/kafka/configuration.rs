@@ -59,6 +59,9 @@ pub(super) fn configuration(options: &KafkaOptions, directory: &Path, node: usiz
             "CLIENTS://127.0.0.1:{clients},INTERNAL://127.0.0.1:{internal},CONTROLLER://127.0.0.1:{controller}"
         ),
     );
+    if let Some(port) = options.clients_go_to {
+        set("advertised.listeners", &format!("CLIENTS://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal}"));
+    }
     let clients = protocol(options);
     set(
         "listener.security.protocol.map",

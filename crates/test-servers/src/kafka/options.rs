@@ -12,6 +12,7 @@ pub struct KafkaOptions {
     pub(super) user: Option<User>,
     pub(super) certificate: Option<Certificate>,
     pub(super) is_measured: bool,
+    pub(super) clients_go_to: Option<u16>,
 }
 
 /// How clients prove who they are.
@@ -63,6 +64,14 @@ impl KafkaOptions {
     #[must_use]
     pub fn tls(mut self, certificate: Certificate) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// Clients are told to come to this port of 127.0.0.1, where something passes on to the server's own. Without, they
+    /// would go past it as soon as they have asked where the server is.
+    #[must_use]
+    pub fn clients_go_to(mut self, port: u16) -> Self {
+        self.clients_go_to = Some(port);
         self
     }
 
