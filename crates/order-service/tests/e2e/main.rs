@@ -19,7 +19,11 @@ mod load;
 mod logs;
 #[cfg(feature = "full-tests")]
 mod postgres;
+#[cfg(feature = "full-tests")]
+mod proxy;
 mod random;
+#[cfg(feature = "full-tests")]
+mod relays;
 #[cfg(feature = "full-tests")]
 mod replica;
 mod server;

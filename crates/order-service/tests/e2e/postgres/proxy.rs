@@ -1,15 +1,13 @@
-//! A way to the database that breaks.
+//! A way to the database that breaks at the worst moments of an append.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::proxy::{self, Fate, Fates};
 use crate::random::Random;
 
 /// By this the proxy knows an append when it passes. It stands at the beginning of the request, in clear.
 const APPEND: &[u8] = b"order_service.append(";
-const CHUNK_BYTES: usize = 64 * 1024;
 /// One append of so many is cut off.
 const APPENDS_OF_A_CUT: u64 = 12;
 /// One append of so many is the last that passes on its connection.
@@ -17,11 +15,8 @@ const APPENDS_OF_A_SILENCE: u64 = 40;
 /// And one chunk of so many that are something else.
 const CHUNKS_OF_A_CUT: u64 = 150;
 
-/// Passes bytes on between clients and a server on this machine, and breaks connections.
-pub(crate) struct Proxy {
-    port: u16,
-    cuts: Arc<Cuts>,
-}
+/// Passes bytes on between the service and a database on this machine, and breaks connections.
+pub(crate) struct Proxy(proxy::Proxy<Cuts>);
 
 /// What befalls connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +47,8 @@ pub(crate) struct Cuts {
 impl Proxy {
     /// In front of a port. It ends with the test process.
     pub(crate) fn start(server_port: u16, random: Random) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let zero = || AtomicU64::new(0);
-        let cuts = Arc::new(Cuts {
+        let cuts = Cuts {
             fault: Mutex::new(Fault::None),
             random: Mutex::new(random),
             in_request: zero(),
@@ -63,70 +56,26 @@ impl Proxy {
             before_answer: zero(),
             elsewhere: zero(),
             silent: zero(),
-        });
-        let its = Arc::clone(&cuts);
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port)) else { continue };
-                pass_on(
-                    &Arc::new(Connection {
-                        client,
-                        server,
-                        answer_is_lost: AtomicBool::new(false),
-                        is_silent: AtomicBool::new(false),
-                    }),
-                    &its,
-                );
-            }
-        });
-        Self { port, cuts }
+        };
+        Self(proxy::Proxy::start(server_port, cuts))
     }
 
     /// The way through it to a database, given the direct one.
     pub(crate) fn url_of(&self, direct: &str, server_port: u16) -> String {
-        direct.replace(&format!(":{server_port}/"), &format!(":{}/", self.port))
+        direct.replace(&format!(":{server_port}/"), &format!(":{}/", self.0.port()))
     }
 
     pub(crate) fn cuts(&self) -> &Cuts {
-        &self.cuts
+        self.0.fates()
     }
 
     /// From now on.
     pub(crate) fn plant(&self, fault: Fault) {
-        *self.cuts.fault.lock().unwrap() = fault;
+        *self.cuts().fault.lock().unwrap() = fault;
     }
 }
 
-struct Connection {
-    client: TcpStream,
-    server: TcpStream,
-    /// It is cut when the server says the next word.
-    answer_is_lost: AtomicBool,
-    is_silent: AtomicBool,
-}
-
-impl Connection {
-    fn cut(&self) {
-        for end in [&self.client, &self.server] {
-            // Closed already: as well.
-            let _ = end.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-/// What is to become of a chunk on its way to the server.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Passes,
-    /// So many of its bytes pass, and then nothing.
-    IsCutAfter(usize),
-    /// It passes, and its answer does not.
-    IsNotAnswered,
-    /// So many of its bytes pass, and then nobody hears anything.
-    IsTheLast(usize),
-}
-
-impl Cuts {
+impl Fates for Cuts {
     fn fate(&self, chunk: &[u8]) -> Fate {
         let is_append = chunk.windows(APPEND.len()).any(|window| window == APPEND);
         let fault = *self.fault.lock().unwrap();
@@ -155,52 +104,5 @@ impl Cuts {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         fate
-    }
-}
-
-fn pass_on(connection: &Arc<Connection>, cuts: &Arc<Cuts>) {
-    let (there, back, cuts) = (Arc::clone(connection), Arc::clone(connection), Arc::clone(cuts));
-    std::thread::spawn(move || {
-        pass_chunks(&there.client, &there.server, |chunk| match cuts.fate(chunk) {
-            Fate::Passes => Ok(()),
-            Fate::IsCutAfter(bytes) => Err(bytes),
-            Fate::IsNotAnswered => {
-                there.answer_is_lost.store(true, Ordering::SeqCst);
-                Ok(())
-            }
-            Fate::IsTheLast(bytes) => {
-                there.is_silent.store(true, Ordering::SeqCst);
-                Err(bytes)
-            }
-        });
-        if there.is_silent.load(Ordering::SeqCst) {
-            // Until the client gives up.
-            let _ = std::io::copy(&mut &there.client, &mut std::io::sink());
-        }
-        there.cut();
-    });
-    std::thread::spawn(move || {
-        pass_chunks(&back.server, &back.client, |_| {
-            let lost =
-                [&back.answer_is_lost, &back.is_silent].into_iter().any(|fault| fault.load(Ordering::SeqCst));
-            if lost { Err(0) } else { Ok(()) }
-        });
-        if !back.is_silent.load(Ordering::SeqCst) {
-            back.cut();
-        }
-    });
-}
-
-/// Until one end closes, or `may_pass` gives the number of bytes that are the last.
-fn pass_chunks(mut from: &TcpStream, mut to: &TcpStream, may_pass: impl Fn(&[u8]) -> Result<(), usize>) {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        let Ok(read @ 1..) = from.read(&mut buffer) else { return };
-        let chunk = &buffer[..read];
-        let passes = may_pass(chunk);
-        let written = to.write_all(&chunk[..passes.err().unwrap_or(read)]);
-        if written.is_err() || passes.is_err() {
-            return;
-        }
     }
 }

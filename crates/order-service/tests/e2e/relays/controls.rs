@@ -1,0 +1,46 @@
+//! The checker goes red on a service that breaks the promise.
+
+use super::broker::shared_channel;
+use super::channel::Kind;
+use super::check::{Breach, Rule};
+use super::cuts::serve_a_backlog;
+use super::killed_service::{Moment, Survivor};
+use super::verdict::{breaches, wait_until_published};
+use crate::checker;
+use crate::server::Program;
+
+#[track_caller]
+fn assert_found(breaches: &[Breach], rules: &[Rule]) {
+    let found = breaches.iter().find(|breach| rules.contains(&breach.rule));
+    let Some(found) = found else { panic!("the checker did not notice: {breaches:?}") };
+    eprintln!("found: {found}");
+}
+
+#[test]
+fn a_checkpoint_before_the_acknowledgement_is_found_out() {
+    let Survivor { server, claims, channel, .. } =
+        &Survivor::of(Kind::Kafka, std::iter::once(Moment::Unanswered), |program| {
+            program.variable("ORDER_SERVICE_PLANTED_FAULT", "checkpoint-before-ack")
+        });
+    checker::check(server, 0, claims).unwrap();
+    assert_found(&breaches(server, channel), &[Rule::Missing]);
+}
+
+/// A planted timeout shows in most topics that a backlog is published to.
+const MOST_TOPICS: usize = 12;
+
+#[test]
+fn a_message_that_is_given_up_and_passed_by_later_ones_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let claims = serve_a_backlog(directory.path());
+    let found = (0..MOST_TOPICS).find_map(|_| {
+        let channel = shared_channel(Kind::Kafka).with("planted-message-timeout-ms=10");
+        let server = Program::serving(directory.path()).argument("--bus", channel.url()).start();
+        let head = checker::check(&server, 0, &claims).unwrap();
+        wait_until_published(&server, &channel, head);
+        let breaches = breaches(&server, &channel);
+        server.stop();
+        (!breaches.is_empty()).then_some(breaches)
+    });
+    assert_found(&found.unwrap_or_default(), &[Rule::Order]);
+}

@@ -1,0 +1,33 @@
+//! Relays of the real binary to real brokers, and what befalls both.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `broker.rs`, `channel.rs` | brokers that can be broken; a stream or a topic of one, and its name |
+//! | `nats.rs`, `kafka.rs` | consumers with plain clients, which know nothing of this project |
+//! | `event.rs`, `primary.rs` | an event as anybody sees it; the log as the service tells it |
+//! | `check.rs`, `verdict.rs` | what a consumer may rely on, held against the log |
+//! | `load.rs`, `ready.rs` | steady clients; how a relay says it is |
+//!
+//! The other files are tests: one for each kind of fault, and `controls.rs`, which sees the checker go red.
+
+mod again;
+mod broker;
+mod channel;
+mod check;
+mod consumers;
+mod controls;
+mod cuts;
+mod event;
+mod kafka;
+mod killed_service;
+mod leaders;
+mod leases;
+mod load;
+mod misconfigured;
+mod nats;
+mod outages;
+mod primary;
+mod ready;
+mod refused;
+mod verdict;
+mod wiped;
