@@ -106,8 +106,15 @@ pub(super) fn failure(error: &KafkaError, doing: &str) -> BrokerError {
     failed(code, &format!("{doing}: {what}"))
 }
 
+/// The same for the same trouble: librdkafka ends with "(after 3ms in state CONNECT, …)", which is another each time.
 pub(super) fn one_line(text: &str) -> String {
-    text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    let timed = text.rfind(" (after ").filter(|at| text[*at..].contains("ms in state "));
+    text[..timed.unwrap_or(text.len())]
+        .split('\n')
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Why a message is not taken, and what to do.
@@ -118,4 +125,22 @@ pub(super) fn refusal(code: Code, topic: &str) -> String {
     format!(
         "it is larger than the topic {topic} takes: raise the topic's max.message.bytes, or the broker's message.max.bytes"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_told_in_the_same_words() {
+        for told in [
+            "h:9092: Connect failed: refused (after 0ms in state CONNECT)",
+            "h:9092: Connect failed: refused (after 17ms in state CONNECT, 3 identical error(s) suppressed)",
+            "h:9092: Connect failed:\n refused",
+        ] {
+            let told = one_line(told).replace(';', "");
+            assert_eq!(told, "h:9092: Connect failed: refused");
+        }
+        assert_eq!(one_line("refused (after all)"), "refused (after all)");
+    }
 }

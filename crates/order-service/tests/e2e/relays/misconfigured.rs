@@ -6,7 +6,7 @@ use test_servers::{KafkaOptions, KafkaServer, NatsOptions, NatsServer};
 use super::broker::shared_channel;
 use super::channel::{Channel, Kind};
 use super::load::{under_steady_load, wait_for_more};
-use super::ready::wait_for_state;
+use super::ready::{wait_for_state, warnings};
 use super::{kafka, nats};
 use crate::server::{Program, Server};
 
@@ -51,10 +51,7 @@ fn a_relay_that_cannot_work_says_so_once_and_the_service_serves() {
 
 #[track_caller]
 fn assert_told_once(server: &Server, channel: &Channel, says: &str) {
-    let log = server.log();
-    let relay = format!("\"{}\"", channel.relay());
-    let told: Vec<_> =
-        log.lines().filter(|line| line.contains(&relay) && line.contains("\"WARN\"")).collect();
+    let told = warnings(server, &channel.relay());
     assert!((1..=MOST_LINES).contains(&told.len()), "{told:#?}");
     assert!(told.last().is_some_and(|line| line.contains(says)), "{told:#?}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::broker::Broker;
 use super::channel::Kind;
 use super::load::{under_steady_load, wait_for_more};
-use super::ready::{patiently, status, wait_for, wait_for_state};
+use super::ready::{patiently, status, wait_for, wait_for_state, warnings};
 use super::verdict::{assert_relayed, wait_until_at_work};
 use crate::server::{Program, Server};
 
@@ -56,6 +56,9 @@ fn outage() -> Duration {
 /// Whatever waits: in a minute, more than twice as much does.
 const MOST_MORE_MEMORY_KIB: u64 = 16 * 1024;
 
+/// It is told that a broker is away, and perhaps again when that shows in another way; not at each try.
+const MOST_LINES: usize = 3;
+
 #[test]
 fn what_happens_while_brokers_are_away_for_long_waits_in_the_log_and_not_in_memory() {
     let mut brokers = [Kind::Nats, Kind::Kafka].map(Broker::start);
@@ -75,6 +78,8 @@ fn what_happens_while_brokers_are_away_for_long_waits_in_the_log_and_not_in_memo
         for channel in &channels {
             let now = wait_for(&server, &channel.relay(), "behind", |now| now.lag >= backlog);
             assert_eq!(now.state, "unavailable", "{now:?}");
+            let told = warnings(&server, &channel.relay());
+            assert!((1..=MOST_LINES).contains(&told.len()), "{told:#?}");
         }
         let more = resident_kib(&server).saturating_sub(memory);
         eprintln!("{backlog} events wait; {more} KiB more memory than at first ({memory} KiB)");

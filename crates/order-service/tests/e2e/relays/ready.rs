@@ -1,4 +1,4 @@
-//! How a relay says it is, in `/ready`.
+//! How a relay says it is, in `/ready` and in the log.
 
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
@@ -73,4 +73,12 @@ impl Display for Otherwise<'_> {
 #[track_caller]
 pub(crate) fn wait_for_state(server: &Server, relay: &str, state: &str) -> Status {
     wait_for(server, relay, state, |status| status.state == state)
+}
+
+/// What the log warns of about a relay.
+pub(crate) fn warnings(server: &Server, relay: &str) -> Vec<String> {
+    let relay = format!("\"{relay}\"");
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains(&relay) && line.contains("\"WARN\""));
+    lines.map(str::to_owned).collect()
 }
