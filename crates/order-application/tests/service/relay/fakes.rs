@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) silent: bool,
     /// Breaks the publication after so many more events.
     pub(super) breaks_after: Option<usize>,
+    /// Somebody else publishes after so many more events.
+    pub(super) disturbed_after: Option<usize>,
     /// Does not take the event at this position.
     pub(super) refuses: Option<Position>,
     pub(super) opened: usize,
@@ -101,6 +103,14 @@ impl Publication for FakePublication {
                 Some(0) => {
                     state.breaks_after = None;
                     return Err(BrokerError::Unavailable("the connection broke".to_owned()));
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            match &mut state.disturbed_after {
+                Some(0) => {
+                    state.disturbed_after = None;
+                    return Err(BrokerError::OutOfStep("somebody else publishes".to_owned()));
                 }
                 Some(left) => *left -= 1,
                 None => {}

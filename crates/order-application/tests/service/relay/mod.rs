@@ -262,6 +262,23 @@ async fn whoever_stops_lets_another_take_over_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_lag_grows_while_the_broker_is_away() {
+    let stage = Stage::new();
+    stage.grow(0..4).await;
+    let relay = stage.start("a");
+    stage.drained().await;
+    relay.stop().await;
+    let before = stage.head().await;
+    stage.broker.state().away = Some(BrokerError::Unavailable("gone".to_owned()));
+    let mut relay = stage.start("b");
+    assert_eq!(relay.becomes(RelayState::Unavailable).await.position, Position(before));
+    stage.grow(4..8).await;
+    let behind = stage.head().await - before;
+    let status = relay.status.wait_for(|status| status.lag == behind).await.unwrap().clone();
+    assert_eq!((status.state, status.position), (RelayState::Unavailable, Position(before)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_are_published_again_on_request_and_the_usual_relay_goes_on() {
     let stage = Stage::new();
     stage.grow(0..10).await;
@@ -275,6 +292,17 @@ async fn events_are_published_again_on_request_and_the_usual_relay_goes_on() {
     stage.drained().await;
     assert_eq!(stage.broker.positions(), (1..=head).chain(5..=stage.head().await).collect::<Vec<_>>());
     stage.assert_promises_kept().await;
+}
+
+/// The holder of the lease notices only after a while that it was taken away.
+#[tokio::test(start_paused = true)]
+async fn publishing_again_begins_anew_when_somebody_else_still_publishes() {
+    let stage = Stage::new();
+    stage.grow(0..10).await;
+    stage.broker.state().disturbed_after = Some(3);
+    stage.relay("command").publish_again(Position(2), CancellationToken::new()).await.unwrap();
+    let head = stage.head().await;
+    assert_eq!(stage.broker.positions(), (2..=4).chain(2..=head).collect::<Vec<_>>());
 }
 
 /// Something that goes wrong.

@@ -44,7 +44,7 @@ fn on_sqlite_events_are_published_again_while_no_server_runs() {
     server.stop();
     let done = relay(store, &channels);
     assert_eq!(done.status, Some(0), "{done:?}");
-    channels.iter().for_each(|channel| assert_eq!(least_often(channel, head), 2));
+    channels.iter().for_each(|channel| assert!(least_often(channel, head) >= 2));
 
     let server = start();
     claims.extend(under_steady_load(server.port(), "later", |progress| wait_for_more(progress, 50)));
