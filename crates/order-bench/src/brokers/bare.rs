@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use async_nats::HeaderMap;
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture};
+use async_nats::jetstream::stream;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -22,7 +23,7 @@ use crate::interrupt;
 use crate::server::Server;
 
 /// Unacknowledged messages at once, as many as the service's relay has.
-const WINDOW: usize = 8_192;
+const WINDOW: usize = 32_768;
 /// Much less than the broker needs for what is queued.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_micros(200);
 const FLUSH_LIMIT: Duration = Duration::from_secs(60);
@@ -115,7 +116,8 @@ fn to_kafka(kafka: &KafkaServer, topic: &str, message: &Message, count: u64) -> 
 }
 
 async fn to_nats(nats: &NatsServer, name: &str, message: &Message, count: u64) -> Result<Duration> {
-    let context = jetstream::new(async_nats::connect(nats.url()).await?);
+    let client = async_nats::connect(nats.url()).await?;
+    let context = ContextBuilder::new().max_ack_inflight(WINDOW).build(client);
     let config = stream::Config {
         name: name.to_owned(),
         subjects: vec![format!("{name}.>")],
@@ -125,12 +127,11 @@ async fn to_nats(nats: &NatsServer, name: &str, message: &Message, count: u64) -
     context.create_stream(config).await?;
     let subject = format!("{name}.placed.{}", message.attribute("subject"));
     let begin = Instant::now();
-    let mut window = VecDeque::with_capacity(WINDOW);
+    let mut window = VecDeque::<PublishAckFuture>::with_capacity(WINDOW);
     for n in 0..count {
         if window.len() == WINDOW
             && let Some(acknowledgement) = window.pop_front()
         {
-            let acknowledgement: jetstream::context::PublishAckFuture = acknowledgement;
             acknowledgement.await?;
         }
         let mut headers = HeaderMap::new();
