@@ -8,13 +8,15 @@ use tempfile::TempDir;
 use super::broker::Broker;
 use super::channel::{Channel, Kind};
 use super::load::{under_paced_load, under_steady_load, wait_for_more};
-use super::ready::{patiently, status};
+use super::ready::wait_for_state;
 use super::verdict::{assert_relayed, assert_replicated};
 use crate::load::{Claim, Progress};
 use crate::random::Random;
 use crate::server::{Program, Server, wait_until};
 
 const ROUNDS: usize = 50;
+/// Commands before the broker falls silent.
+const COMMANDS_ANSWERED: u64 = 20;
 /// Commands behind a broker that does not answer: more than the relay needs to save its checkpoint.
 const COMMANDS_UNANSWERED: u64 = 150;
 /// Commands for the service that is not killed any more.
@@ -25,7 +27,7 @@ const LAST_COMMANDS: u64 = 20;
 pub(super) enum Moment {
     /// So long after the load began: the relay may be on its way to the broker, or at work.
     AfterStart(Duration),
-    /// So long after the relay has begun to publish.
+    /// So long after the relay has begun.
     AtWork(Duration),
     /// When the broker takes nothing for a while, with much under way.
     Unanswered,
@@ -35,7 +37,7 @@ impl Moment {
     fn any(random: &mut Random) -> Self {
         match random.between(0, 9) {
             0..=3 => Self::AfterStart(Duration::from_micros(random.between(0, 400_000))),
-            4..=8 => Self::AtWork(Duration::from_micros(random.between(0, 150_000))),
+            4..=8 => Self::AtWork(Duration::from_micros(random.between(0, 500_000))),
             _ => Self::Unanswered,
         }
     }
@@ -93,14 +95,7 @@ fn serving(directory: &Path, channel: &Channel) -> Program {
 }
 
 fn wait_for(moment: Moment, server: &Server, channel: &Channel, broker: &mut Broker, progress: &Progress) {
-    let at_work = || {
-        let relay = channel.relay();
-        let before = patiently("the relay has begun", || {
-            let now = status(server, &relay);
-            (now.state == "publishing").then_some(now.position)
-        });
-        patiently("the relay is at work", || (status(server, &relay).position > before).then_some(()));
-    };
+    let begun = || drop(wait_for_state(server, &channel.relay(), "publishing"));
     let after = |time| {
         let started = Instant::now();
         wait_until("the moment has come", || (started.elapsed() >= time).then_some(()));
@@ -108,11 +103,12 @@ fn wait_for(moment: Moment, server: &Server, channel: &Channel, broker: &mut Bro
     match moment {
         Moment::AfterStart(time) => after(time),
         Moment::AtWork(time) => {
-            at_work();
+            begun();
             after(time);
         }
         Moment::Unanswered => {
-            at_work();
+            begun();
+            wait_for_more(progress, COMMANDS_ANSWERED);
             broker.freeze();
             wait_for_more(progress, COMMANDS_UNANSWERED);
         }
