@@ -31,6 +31,11 @@ impl Subscription {
         self.position
     }
 
+    /// Whether events come from the bus, because the log has been read to where the bus goes on.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// The next events, at least one; waits for them. `None` when the bus has closed and the log is read to its end.
     /// Cancelling the wait loses nothing.
     ///

@@ -1,18 +1,28 @@
 //! The relays that run beside the requests: one for each broker that `--bus` names.
+//!
+//! They have a thread of their own, with a runtime of its own. It steps back where cores are scarce: commands come first,
+//! and what is published later waits in the log. And what a relay hands to a broker's client goes out together, which on
+//! the requests' runtime would be picked up by another thread message by message.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use order_application::{
     IdSource, ReadyDetails, Relay, RelayLimits, RelayPorts, RelayStatus, UuidV7Ids, json_text,
 };
 use order_bus::BrokerUrl;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long relays may take to stop: a last save, and a lease given back.
 const STOPPING: Duration = Duration::from_secs(3);
+
+/// How far relays step back, from 0 (not at all) to 19.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 /// Running relays.
 pub(crate) struct Relays {
@@ -27,20 +37,30 @@ impl Relays {
         brokers: &[BrokerUrl],
         event_source: &str,
         ports: &RelayPorts,
-    ) -> (Self, Arc<dyn ReadyDetails>) {
+    ) -> anyhow::Result<(Self, Arc<dyn ReadyDetails>)> {
         let holder = UuidV7Ids.next().to_string();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let mut shown = Vec::with_capacity(brokers.len());
+        let (mut relays, mut shown) = (Vec::new(), Vec::new());
         for url in brokers {
             let broker = url.broker(event_source);
             let relay = Relay::new(url.name(), &holder, ports.clone(), broker, RelayLimits::default());
             tracing::info!(relay = url.name(), broker = %url, "events are relayed");
             shown.push((url.name(), relay.status()));
-            let stop = stop.clone();
-            tasks.spawn(async move { relay.run(stop).await });
+            relays.push(relay);
+        }
+        if !relays.is_empty() {
+            let (stop, running) = (stop.clone(), tasks.token());
+            let run = move || {
+                run(relays, stop);
+                drop(running);
+            };
+            std::thread::Builder::new()
+                .name("relays".to_owned())
+                .spawn(run)
+                .context("cannot start a thread")?;
         }
         tasks.close();
-        (Self { stop, tasks }, Arc::new(Shown(shown)))
+        Ok((Self { stop, tasks }, Arc::new(Shown(shown))))
     }
 
     /// Stops them; what they have not published waits in the log.
@@ -50,6 +70,27 @@ impl Relays {
             tracing::warn!("a relay did not stop in time; it may publish some events again when it is back");
         }
     }
+}
+
+/// Runs relays on this thread until `stop`.
+fn run(relays: Vec<Relay>, stop: CancellationToken) {
+    // On Linux this is for the calling thread alone, and for those that it starts: the brokers' clients'.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "relays run at the requests' priority");
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "relays cannot run"),
+    };
+    runtime.block_on(async {
+        let mut running = JoinSet::new();
+        for relay in relays {
+            let stop = stop.clone();
+            running.spawn(async move { relay.run(stop).await });
+        }
+        running.join_all().await;
+    });
 }
 
 /// What `/ready` tells of the relays. A broker that is away is no reason to send no traffic here.

@@ -30,7 +30,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 
     let shutdown = CancellationToken::new();
     let relay_ports = RelayPorts { store: store.port(), checkpoints: store.checkpoints(), bus: bus.clone() };
-    let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports);
+    let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
     let service = OrderService::new(
         store.port(),
         bus,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
+use futures_util::FutureExt;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use super::lease::Lease;
 use super::status::{RelayState, RelayStatus};
 use super::window::Window;
 use super::{Failure, Relay, RelayError};
-use crate::event::Position;
+use crate::event::{Position, RecordedEvent};
 use crate::ports::broker::{BrokerError, Opened, Publication};
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_store::PageLimit;
@@ -18,6 +19,11 @@ use crate::subscription::Subscription;
 
 /// How often the status is brought up to date.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// When so many events have come at once, more are on their way: they are gathered for this long, since a broker takes many
+/// messages together for much less than one by one, and commands run on the same machine.
+const GATHER_FROM: usize = 32;
+const GATHER: Duration = Duration::from_millis(25);
 
 /// How long a relay that is told to stop waits for acknowledgements.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -139,19 +145,16 @@ impl Session<'_> {
                 up_to = self.publication.acknowledged(), if !self.window.is_empty() => {
                     self.take_acknowledgement(up_to?);
                 }
-                events = self.subscription.next(), if has_room => match events? {
-                    Some(events) => {
-                        if self.window.is_empty() {
-                            self.progress = Instant::now();
+                events = self.subscription.next(), if has_room => {
+                    // Without any, the store's bus has closed: the process is about to end.
+                    let Some(events) = events? else { return Ok(End::Stopped) };
+                    if self.publish_what_has_come(events).await? >= GATHER_FROM {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = sleep(GATHER) => {}
                         }
-                        self.publication.publish(&events).await?;
-                        self.window.add(&events);
-                        #[cfg(feature = "planted-faults")]
-                        self.plant_checkpoint_before_ack();
                     }
-                    // The store's bus has closed: the process is about to end.
-                    None => return Ok(End::Stopped),
-                },
+                }
                 _ = save.tick(), if self.acknowledged != self.saved => {
                     if !self.save().await? {
                         return Ok(End::LeaseLost);
@@ -165,6 +168,31 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Publishes these events and all that have been announced since. Answers with how many these were, or none if the log
+    /// is read because the bus is behind.
+    async fn publish_what_has_come(&mut self, events: Vec<RecordedEvent>) -> Result<usize, RelayError> {
+        let mut announced = events.len();
+        self.send(&events).await?;
+        let limits = &self.relay.limits;
+        while self.subscription.is_live() && self.window.has_room(limits.window_events, limits.window_bytes) {
+            let Some(Some(events)) = self.subscription.next().now_or_never().transpose()? else { break };
+            announced += events.len();
+            self.send(&events).await?;
+        }
+        Ok(if self.subscription.is_live() { announced } else { 0 })
+    }
+
+    async fn send(&mut self, events: &[RecordedEvent]) -> Result<(), RelayError> {
+        if self.window.is_empty() {
+            self.progress = Instant::now();
+        }
+        self.publication.publish(events).await?;
+        self.window.add(events);
+        #[cfg(feature = "planted-faults")]
+        self.plant_checkpoint_before_ack();
+        Ok(())
     }
 
     /// Waits a moment for what is under way, so that it need not be published again.

@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+    ConfigConnectImpl, Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    TimeoutType, Timeouts,
 };
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, pending};
 use order_application::StoreError;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Error, Row};
 
 use super::failure::Failure;
 use super::tls;
@@ -61,10 +66,14 @@ impl Presence {
 }
 
 impl Database {
-    /// Opens nothing yet.
+    /// Opens nothing yet. To be called on the runtime that its connections are to live on.
     pub(super) fn new(target: &Target, connections: usize, deadline: Duration) -> Result<Self, String> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(target.config.clone(), tls::connector(&target.tls)?, recycling);
+        let connect = OnRuntime {
+            connect: Arc::new(ConfigConnectImpl { tls: tls::connector(&target.tls)? }),
+            runtime: Handle::current(),
+        };
+        let manager = Manager::from_connect(target.config.clone(), connect, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
         let pool = Pool::builder(manager)
             .max_size(connections)
@@ -158,6 +167,28 @@ impl Database {
 
     pub(super) fn close(&self) {
         self.pool.close();
+    }
+}
+
+/// Connects on the runtime that the store was opened on, whoever asks: a connection lives where it was made, and outlives
+/// whoever asked for it.
+struct OnRuntime<C> {
+    connect: Arc<C>,
+    runtime: Handle,
+}
+
+impl<C: Connect + 'static> Connect for OnRuntime<C> {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
+        let (connect, config) = (Arc::clone(&self.connect), config.clone());
+        let connecting = self.runtime.spawn(async move { connect.connect(&config).await });
+        async {
+            match connecting.await {
+                Ok(connected) => connected,
+                // The runtime has gone, and the store with it. Whoever waits has a deadline.
+                Err(_) => pending().await,
+            }
+        }
+        .boxed()
     }
 }
 
