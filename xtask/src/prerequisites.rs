@@ -30,9 +30,9 @@ pub(crate) const RUST_PREREQUISITES: &[Prerequisite] = &[
         install: "a C compiler, Debian's `gcc` or `clang`",
     },
     Prerequisite {
-        probe: &["sh", "-c", "c++ --version && make --version && bash --version"],
-        needed_for: "building the Kafka client",
-        install: "a C++ compiler, make and bash, Debian's `build-essential`",
+        probe: &["sh", "-c", "c++ --version && make --version && bash --version && perl --version"],
+        needed_for: "building the Kafka client with its TLS",
+        install: "a C++ compiler, make, bash and perl, Debian's `build-essential` and `perl`",
     },
 ];
 

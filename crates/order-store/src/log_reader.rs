@@ -8,6 +8,9 @@ use crate::sqlite::SqliteLogReader;
 
 /// Reads a log, and nothing else: it takes no lock that a server would miss, makes no file and runs no migration. It
 /// sees whole commits only.
+///
+/// Not for the process that serves from the same SQLite store: when one of its file handles is closed, POSIX drops all locks
+/// that the process has on the file.
 pub struct LogReader(Reader);
 
 enum Reader {

@@ -12,6 +12,10 @@ use crate::json::push_string;
 ///
 /// Ready when the store can be used and the service is not stopping. A stopping service says `not_ready` first, so that
 /// load balancers send no more, and finishes what is under way.
+///
+/// A service that relays events to brokers has `relays` among the checks: for each its `state`, the `position` up to which
+/// all is acknowledged, its `lag` in events, and a `detail` if something is wrong. A broker that is away is no reason to be
+/// not ready. A replica has `replica`, and is not ready before it has caught up once.
 #[utoipa::path(
     get, path = "/ready", tag = "Operations", operation_id = "ready",
     responses(
