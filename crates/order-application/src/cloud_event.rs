@@ -142,7 +142,7 @@ pub fn read<'a>(
     })
 }
 
-/// Reads an event that [`write`] has written.
+/// Reads an event that [`write()`] has written.
 ///
 /// # Errors
 /// See [`CloudEventError`].

@@ -1,11 +1,11 @@
 //! The relay: publishes the log to a broker, in order and for certain.
 //!
-//! The log is the outbox. A relay is a [`Subscription`] with a stored checkpoint: it publishes in log order with a bounded
-//! [`window`] of unacknowledged events, and moves its checkpoint only past acknowledged ones. Whatever goes wrong, it
+//! The log is the outbox. A relay is a [`Subscription`](crate::Subscription) with a stored checkpoint: it publishes in log order with a bounded
+//! `window` of unacknowledged events, and moves its checkpoint only past acknowledged ones. Whatever goes wrong, it
 //! opens the broker again and goes on from there; the backlog waits in the log. So events come at least once, and for each
 //! order the first occurrences come in order.
 //!
-//! Among many instances on one store, the one that holds the checkpoint's [`lease`] publishes. One that cannot reach the
+//! Among many instances on one store, the one that holds the checkpoint's lease publishes. One that cannot reach the
 //! broker gives the lease back, so that another may try.
 
 mod lease;

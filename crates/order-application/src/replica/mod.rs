@@ -1,8 +1,8 @@
 //! The replica: a read model of its own, built from what a relay has published to a broker.
 //!
 //! Its log is a copy of the primary's: events are added at the very positions that they have there, so every query, list
-//! and feed works as on the primary. Deliveries of several partitions are [merged](merge) by position, each event once;
-//! runs without a gap are folded and [written](apply) in large transactions, each with the bookmark from which the broker
+//! and feed works as on the primary. Deliveries of several partitions are merged by position, each event once;
+//! runs without a gap are folded and written in large transactions, each with the bookmark from which the broker
 //! is to be read on. So the process may end at any moment.
 //!
 //! | file | holds |
