@@ -95,8 +95,16 @@ pub(super) fn failed(code: Option<Code>, reason: &str) -> BrokerError {
     match code {
         Some(code) if MISCONFIGURED.contains(&code) => BrokerError::Misconfigured(reason),
         Some(code) if OUT_OF_STEP.contains(&code) => BrokerError::OutOfStep(reason),
-        _ => BrokerError::Unavailable(reason),
+        _ => BrokerError::Unavailable(with_hint(reason)),
     }
+}
+
+/// A broker that expects TLS hangs up on whoever speaks plainly. Librdkafka says so, unless the end comes too soon for it.
+fn with_hint(reason: String) -> String {
+    if reason.contains("connection closed by peer") && !reason.contains("security.protocol") {
+        return format!("{reason} (if that is always so, it may expect another security=)");
+    }
+    reason
 }
 
 /// The same for an error that comes without a reason of its own.
@@ -142,5 +150,14 @@ mod tests {
             assert_eq!(told, "h:9092: Connect failed: refused");
         }
         assert_eq!(one_line("refused (after all)"), "refused (after all)");
+    }
+
+    #[test]
+    fn whoever_is_hung_up_on_is_told_what_it_may_mean() {
+        let told = |reason| failed(Some(Code::BrokerTransportFailure), reason).to_string();
+        assert!(
+            told("h:9092: Disconnected: connection closed by peer: receive 0").contains("another security=")
+        );
+        assert_eq!(told("h:9092: Connect failed: refused"), "h:9092: Connect failed: refused");
     }
 }
