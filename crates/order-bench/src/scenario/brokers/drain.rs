@@ -9,17 +9,20 @@ use crate::brokers::{Broker, Message, publish, wait_until_published};
 use crate::report::{Figures, Outcome, Side, Verdict};
 
 pub(crate) fn to_kafka(bench: &Bench) -> Result<Outcome> {
-    let broker = Broker::kafka()?;
-    drain(bench, &broker, "relay-kafka", "a bare rdkafka producer loop")
+    drain(bench, Broker::kafka, "relay-kafka", "a bare rdkafka producer loop")
 }
 
 pub(crate) fn to_nats(bench: &Bench) -> Result<Outcome> {
-    let broker = Broker::nats()?;
-    drain(bench, &broker, "relay-nats", "a bare asynchronous async-nats publish loop")
+    drain(bench, Broker::nats, "relay-nats", "a bare asynchronous async-nats publish loop")
 }
 
-/// Each turn fills a new topic or stream.
-fn drain(bench: &Bench, broker: &Broker, scenario: &'static str, limit: &'static str) -> Result<Outcome> {
+/// Each turn fills a new topic or stream, of a new broker each round: one has not the room for all.
+fn drain(
+    bench: &Bench,
+    start: fn() -> Result<Broker>,
+    scenario: &'static str,
+    limit: &'static str,
+) -> Result<Outcome> {
     let events = bench.options.read_orders;
     let dir = bench.prepared_dir(events)?;
     let message = {
@@ -29,11 +32,15 @@ fn drain(bench: &Bench, broker: &Broker, scenario: &'static str, limit: &'static
         message
     };
     let turn = Cell::new(0);
+    let mut broker = start()?;
     let pair = bench.alternate(|side| {
+        if turn.get() > 0 && turn.get() % 2 == 0 {
+            broker = start()?;
+        }
         turn.set(turn.get() + 1);
         let name = format!("turn-{}", turn.get());
         let elapsed = match side {
-            Turn::Limit => publish(broker, &name, &message, events)?,
+            Turn::Limit => publish(&broker, &name, &message, events)?,
             Turn::Service => {
                 let service = bench.start_service_with_bus(dir.path(), &[broker.url(&name)])?;
                 let elapsed = wait_until_published(&service, &name, events)?;
