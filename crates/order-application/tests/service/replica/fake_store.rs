@@ -72,15 +72,15 @@ impl ReplicaStore for FakeStore {
 #[async_trait]
 impl Checkpoints for FakeStore {
     async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<Option<Epoch>, StoreError> {
-        unimplemented!("a replica needs no lease")
+        unreachable!("a replica needs no lease: its file is its own")
     }
 
     async fn claim_by_force(&self, _: &str, _: &str, _: Duration) -> Result<Epoch, StoreError> {
-        unimplemented!("a replica needs no lease")
+        unreachable!("a replica needs no lease: its file is its own")
     }
 
     async fn release(&self, _: &str, _: &str, _: Epoch) -> Result<(), StoreError> {
-        unimplemented!("a replica needs no lease")
+        unreachable!("a replica needs no lease: its file is its own")
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
@@ -91,14 +91,14 @@ impl Checkpoints for FakeStore {
     }
 
     async fn save(&self, _: &str, _: Epoch, _: &Checkpoint) -> Result<bool, StoreError> {
-        unimplemented!("a replica saves its checkpoint with its events")
+        unreachable!("a replica saves its checkpoint with its events")
     }
 }
 
 #[async_trait]
 impl EventStore for FakeStore {
     async fn append(&self, _: Append) -> Result<Position, AppendError> {
-        unimplemented!("a replica takes no commands")
+        unreachable!("a replica takes no commands")
     }
 
     async fn read_stream(
