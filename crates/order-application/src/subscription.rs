@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::event::{Position, RecordedEvent};
 use crate::ports::event_bus::{BusReceiver, EventBus, Missed};
 use crate::ports::event_store::{EventStore, PageLimit, StoreError};
@@ -17,13 +19,25 @@ pub struct Subscription {
     position: Position,
     /// Whether the log has been read up to where the bus goes on.
     live: bool,
+    reads_ahead: bool,
+    /// The page after `position`, on its way.
+    ahead: Option<AbortOnDropHandle<Page>>,
 }
+
+type Page = Result<Vec<RecordedEvent>, StoreError>;
 
 impl Subscription {
     /// Follows the log from after `position`.
     pub fn new(store: Arc<dyn EventStore>, bus: &dyn EventBus, position: Position) -> Self {
         // Listening begins before the first read: what is committed in between is heard of.
-        Self { store, bus: bus.subscribe(), position, live: false }
+        Self { store, bus: bus.subscribe(), position, live: false, reads_ahead: false, ahead: None }
+    }
+
+    /// While it catches up it reads the next page already when it hands one out, so that the store and the subscriber work
+    /// at the same time. It then holds two pages.
+    #[must_use]
+    pub fn reading_ahead(self) -> Self {
+        Self { reads_ahead: true, ..self }
     }
 
     /// The position of the last event that was handed out.
@@ -44,9 +58,12 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, StoreError> {
         loop {
             if !self.live {
-                let page = self.store.read_log(self.position, CATCH_UP_PAGE).await?;
+                let page = self.next_page().await?;
                 if let Some(last) = page.last() {
                     self.position = last.position;
+                    if self.reads_ahead {
+                        self.ahead = Some(self.read_next());
+                    }
                     return Ok(Some(page));
                 }
                 self.live = true;
@@ -69,6 +86,20 @@ impl Subscription {
                 }
             }
         }
+    }
+
+    async fn next_page(&mut self) -> Page {
+        let Some(ahead) = &mut self.ahead else {
+            return self.store.read_log(self.position, CATCH_UP_PAGE).await;
+        };
+        let page = ahead.await;
+        self.ahead = None;
+        page.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a read ended early: {error}"))))
+    }
+
+    fn read_next(&self) -> AbortOnDropHandle<Page> {
+        let (store, after) = (Arc::clone(&self.store), self.position);
+        AbortOnDropHandle::new(tokio::spawn(async move { store.read_log(after, CATCH_UP_PAGE).await }))
     }
 
     /// The announced events that come right after this subscription's position; `None` if there is a gap.

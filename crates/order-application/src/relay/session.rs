@@ -17,8 +17,8 @@ use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_store::PageLimit;
 use crate::subscription::Subscription;
 
-/// How often the status is brought up to date.
-const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How often it looks how long the log is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// When so many events have come at once, more are on their way: they are gathered for this long, since a broker takes many
 /// messages together for much less than one by one, and commands run on the same machine.
@@ -74,15 +74,16 @@ impl Relay {
         let mut session = Session {
             relay: self,
             lease,
-            subscription: Subscription::new(self.store.clone(), &*self.bus, resume_after),
+            subscription: Subscription::new(self.store.clone(), &*self.bus, resume_after).reading_ahead(),
             publication,
             window: Window::default(),
             acknowledged: resume_after,
             saved: checkpoint.position,
+            head: resume_after,
             progress: Instant::now(),
             worked: false,
         };
-        session.tell().await?;
+        session.look().await?;
         let ended = session.run(goal, stop).await;
         ended.map_err(|error| Failure { error, session_worked: session.worked })
     }
@@ -113,6 +114,8 @@ struct Session<'a> {
     /// Everything up to here is.
     acknowledged: Position,
     saved: Position,
+    /// Where the log ends, as of the last look.
+    head: Position,
     /// When the broker acknowledged something last, or had nothing to acknowledge.
     progress: Instant,
     /// Whether it has acknowledged anything at all.
@@ -127,8 +130,8 @@ impl Session<'_> {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         };
-        let (mut save, mut check, mut tell) =
-            (every(limits.save_every), every(limits.check_every), every(TELL_EVERY));
+        let (mut save, mut check, mut look) =
+            (every(limits.save_every), every(limits.check_every), every(LOOK_EVERY));
         loop {
             if let Goal::UpTo(goal) = goal
                 && self.acknowledged >= goal
@@ -161,7 +164,7 @@ impl Session<'_> {
                     }
                 }
                 _ = check.tick() => self.publication.check().await?,
-                _ = tell.tick() => self.tell().await?,
+                _ = look.tick() => self.look().await?,
                 () = sleep_until(self.progress + limits.patience), if !self.window.is_empty() => {
                     let why = format!("nothing was acknowledged for {} s", limits.patience.as_secs());
                     return Err(BrokerError::Unavailable(why).into());
@@ -190,6 +193,7 @@ impl Session<'_> {
         }
         self.publication.publish(events).await?;
         self.window.add(events);
+        self.head = self.head.max(self.subscription.position());
         #[cfg(feature = "planted-faults")]
         self.plant_checkpoint_before_ack();
         Ok(())
@@ -211,6 +215,7 @@ impl Session<'_> {
         self.window.acknowledge(up_to);
         self.progress = Instant::now();
         self.worked = true;
+        self.tell();
     }
 
     /// Saves how far the broker has acknowledged. `false` when somebody else has the lease.
@@ -228,11 +233,24 @@ impl Session<'_> {
         Ok(kept)
     }
 
-    async fn tell(&mut self) -> Result<(), RelayError> {
-        let position = self.acknowledged;
-        let lag = self.relay.store.head().await?.0.saturating_sub(position.0);
-        self.relay.tell(RelayStatus { state: RelayState::Publishing, position, lag, detail: None });
+    async fn look(&mut self) -> Result<(), RelayError> {
+        self.head = self.head.max(self.relay.store.head().await?);
+        self.tell();
         Ok(())
+    }
+
+    fn tell(&self) {
+        let position = self.acknowledged;
+        let lag = self.head.0.saturating_sub(position.0);
+        let before = self.relay.status.borrow().clone();
+        // A broker that takes connections need not take events: what was wrong is so until one of them is acknowledged, or
+        // there is none.
+        let now = if before.detail.is_some() && !self.worked && lag > 0 {
+            RelayStatus { position, lag, ..before }
+        } else {
+            RelayStatus { state: RelayState::Publishing, position, lag, detail: None }
+        };
+        self.relay.tell(now);
     }
 }
 
