@@ -20,6 +20,7 @@ use test_servers::{KafkaServer, NatsServer};
 use super::Broker;
 use crate::http;
 use crate::interrupt;
+use crate::order_ids::OrderIds;
 use crate::server::Server;
 
 /// Unacknowledged messages at once, as many as the service's relay has.
@@ -28,10 +29,13 @@ const WINDOW: usize = 32_768;
 const FULL_QUEUE_PAUSE: Duration = Duration::from_micros(200);
 const FLUSH_LIMIT: Duration = Duration::from_secs(60);
 
-/// What is published over and over: an event of the service, as it is on its way.
+/// What is published over and over: an event of the service, as it is on its way, each time of another order and with
+/// another id, since brokers keep account of keys, subjects and ids.
 pub(crate) struct Message {
     attributes: Vec<(String, String)>,
     data: String,
+    order_ids: OrderIds,
+    event_ids: OrderIds,
 }
 
 impl Message {
@@ -44,11 +48,21 @@ impl Message {
             event.iter().filter(|(name, _)| !["data", "datacontenttype"].contains(&name.as_str()));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let attributes = attributes.map(|(name, value)| (name.clone(), text(value))).collect();
-        Ok(Self { attributes, data: event["data"].to_string() })
+        let (order_ids, event_ids) = (OrderIds::new_random(), OrderIds::new_random());
+        Ok(Self { attributes, data: event["data"].to_string(), order_ids, event_ids })
     }
 
-    fn attribute(&self, name: &str) -> &str {
-        self.attributes.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    /// The attributes of the n-th message, which is of this order and has this id.
+    fn attributes<'a>(
+        &'a self,
+        order_id: &'a str,
+        event_id: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.attributes.iter().map(move |(name, value)| match name.as_str() {
+            "subject" => ("subject", order_id),
+            "id" => ("id", event_id),
+            name => (name, value.as_str()),
+        })
     }
 }
 
@@ -90,16 +104,16 @@ fn to_kafka(kafka: &KafkaServer, topic: &str, message: &Message, count: u64) -> 
     let acknowledged = Arc::new(AtomicU64::new(0));
     let context = Acknowledged(Arc::clone(&acknowledged));
     let producer = ThreadedProducer::<_>::from_config_and_context(&config, context)?;
-    let prefixed: Vec<_> =
-        message.attributes.iter().map(|(name, value)| (format!("ce_{name}"), value.as_bytes())).collect();
+    let keys: Vec<_> = message.attributes.iter().map(|(name, _)| format!("ce_{name}")).collect();
     let begin = Instant::now();
-    for _ in 0..count {
-        let mut headers = OwnedHeaders::new_with_capacity(prefixed.len());
-        for (key, value) in &prefixed {
-            headers = headers.insert(Header { key, value: Some(*value) });
+    for n in 0..count {
+        let (order_id, event_id) = (message.order_ids.id(n), message.event_ids.id(n));
+        let mut headers = OwnedHeaders::new_with_capacity(keys.len());
+        for (key, (_, value)) in keys.iter().zip(message.attributes(&order_id, &event_id)) {
+            headers = headers.insert(Header { key, value: Some(value) });
         }
         let mut record = BaseRecord::to(topic)
-            .key(message.attribute("subject"))
+            .key(order_id.as_str())
             .payload(message.data.as_str())
             .headers(headers);
         while let Err((_, unsent)) = producer.send(record) {
@@ -125,7 +139,6 @@ async fn to_nats(nats: &NatsServer, name: &str, message: &Message, count: u64) -
         ..stream::Config::default()
     };
     context.create_stream(config).await?;
-    let subject = format!("{name}.placed.{}", message.attribute("subject"));
     let begin = Instant::now();
     let mut window = VecDeque::<PublishAckFuture>::with_capacity(WINDOW);
     for n in 0..count {
@@ -134,13 +147,15 @@ async fn to_nats(nats: &NatsServer, name: &str, message: &Message, count: u64) -
         {
             acknowledgement.await?;
         }
+        let (order_id, event_id) = (message.order_ids.id(n), message.event_ids.id(n));
         let mut headers = HeaderMap::new();
-        for (name, value) in &message.attributes {
-            headers.insert(format!("ce-{name}").as_str(), value.as_str());
+        for (name, value) in message.attributes(&order_id, &event_id) {
+            headers.insert(format!("ce-{name}").as_str(), value);
         }
-        headers.insert("Nats-Msg-Id", n.to_string().as_str());
+        headers.insert("Nats-Msg-Id", event_id.as_str());
+        let subject = format!("{name}.placed.{order_id}");
         let data = message.data.clone().into();
-        window.push_back(context.publish_with_headers(subject.clone(), headers, data).await?);
+        window.push_back(context.publish_with_headers(subject, headers, data).await?);
     }
     for acknowledgement in window {
         acknowledgement.await?;
