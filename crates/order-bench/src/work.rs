@@ -50,6 +50,11 @@ impl Place {
         self.end = end;
     }
 
+    /// How many orders the server was asked for.
+    pub(crate) fn asked_for(&self) -> u64 {
+        self.next
+    }
+
     /// The id of an order that the server answered for, as recent as any.
     pub(crate) fn last_acknowledged(&self) -> Option<String> {
         self.last_acknowledged.map(|index| self.ids.id(index))

@@ -15,6 +15,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use serde_json::Value;
+use test_servers::kafka::producer_performance;
 use test_servers::{KafkaServer, NatsServer};
 
 use super::Broker;
@@ -52,6 +53,13 @@ impl Message {
         Ok(Self { attributes, data: event["data"].to_string(), order_ids, event_ids })
     }
 
+    /// Its size: key, headers and value.
+    fn bytes(&self) -> usize {
+        let headers: usize =
+            self.attributes.iter().map(|(name, value)| "ce_".len() + name.len() + value.len()).sum();
+        self.order_ids.id_bytes() + headers + self.data.len()
+    }
+
     /// The attributes of the n-th message, which is of this order and has this id.
     fn attributes<'a>(
         &'a self,
@@ -75,6 +83,15 @@ pub(crate) fn publish(broker: &Broker, name: &str, message: &Message, count: u64
             .build()?
             .block_on(to_nats(nats, name, message, count)),
     }
+}
+
+/// How many messages a second Kafka's own bench tool publishes, of the same size and with the same settings.
+pub(crate) fn publish_with_own_tool(kafka: &KafkaServer, message: &Message, count: u64) -> Result<f64> {
+    const TOPIC: &str = "own-tool";
+    kafka.create_topic(TOPIC, 1)?;
+    let settings = [("acks", "all"), ("enable.idempotence", "true"), ("compression.type", "lz4")];
+    let figures = producer_performance(&kafka.bootstrap(), TOPIC, count, message.bytes(), &settings)?;
+    Ok(figures.records_per_second)
 }
 
 struct Acknowledged(Arc<AtomicU64>);

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use anyhow::Result;
 
 use crate::bench::{Bench, Turn};
-use crate::brokers::{Broker, Message, publish, wait_until_published};
+use crate::brokers::{Broker, Message, publish, publish_with_own_tool, wait_until_published};
 use crate::report::{Figures, Outcome, Side, Verdict};
 
 pub(crate) fn to_kafka(bench: &Bench) -> Result<Outcome> {
@@ -50,6 +50,11 @@ fn drain(
         };
         Ok(Figures::of_rate(events as f64 / elapsed.as_secs_f64()))
     })?;
+    let mut notes = vec![broker.description().to_owned()];
+    if let Broker::Kafka(kafka) = &broker {
+        let rate = publish_with_own_tool(kafka, &message, events)?;
+        notes.push(format!("Kafka's own kafka-producer-perf-test with records of this size: {rate:.0} a second"));
+    }
     Ok(Outcome {
         scenario,
         about: format!(
@@ -57,6 +62,6 @@ fn drain(
         ),
         verdicts: vec![Verdict::ratio(&format!("of {limit}"), &pair, 0.7)],
         sides: vec![Side::new("bare client", pair.limit), Side::new("service", pair.service)],
-        notes: vec![broker.description().to_owned()],
+        notes,
     })
 }
