@@ -1,7 +1,14 @@
 //! What every process that serves has in common: its runtime, its first line, and how it is told to stop.
 
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::time::Duration;
+
 use anyhow::Context;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Server;
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -19,6 +26,32 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 #[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
 pub(crate) fn announce(port: u16) {
     println!("order-service listening on :{port}");
+}
+
+/// Serves until it is told to stop or the store cannot go on. Then `shutdown` ends what would never end by itself, and the
+/// rest has the grace time to finish.
+pub(crate) async fn serve_until_stopped(
+    server: Server,
+    stop: &mut StopSignal,
+    store_stopped: impl Future<Output: Display>,
+    shutdown: CancellationToken,
+    grace: Duration,
+) -> ExitCode {
+    let code = tokio::select! {
+        signal = stop.received() => {
+            tracing::info!(signal, "stopping: finishing what is in flight");
+            ExitCode::SUCCESS
+        }
+        why = store_stopped => {
+            tracing::error!(%why, "stopping: the store cannot go on");
+            ExitCode::FAILURE
+        }
+    };
+    shutdown.cancel();
+    if tokio::time::timeout(grace, server.drain()).await.is_err() {
+        tracing::warn!("the grace time is over; what is still in flight is cut off");
+    }
+    code
 }
 
 /// Ctrl+C, or SIGTERM where there is such a thing.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Failure;
 use crate::config::RelaySettings;
-use crate::logging::{self, LogFormat};
+use crate::logging;
 use crate::open_store::OpenStore;
 use crate::progress::Progress;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result
     if arguments.from_position == 0 {
         return Err(Failure::Usage(vec!["from-position must be at least 1".to_owned()]));
     }
-    logging::start(LogFormat::Auto, &settings.log_filter);
+    logging::start(settings.log.format, &settings.log.filter);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     Ok(runtime.block_on(publish_again(Position(arguments.from_position), settings))?)

@@ -17,22 +17,21 @@ use crate::cli::Failure;
 use crate::config::ReplicaSettings;
 use crate::logging;
 use crate::process::{self, StopSignal};
-use crate::server::{Limits, Server};
+use crate::server::Server;
 use store::OpenReplica;
 
 pub(crate) fn run(settings: ReplicaSettings) -> Result<ExitCode, Failure> {
-    logging::start(settings.serve.log_format, &settings.serve.log_filter);
+    logging::start(settings.log.format, &settings.log.filter);
     Ok(process::runtime()?.block_on(serve(settings))?)
 }
 
 async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     // Signals count from the start: a stop that comes while the store opens is not lost.
     let mut stop = StopSignal::listen()?;
-    let ReplicaSettings { from, from_file, serve: settings } = settings;
-    let listeners = settings.listen.bind().map_err(anyhow::Error::msg)?;
+    let listeners = settings.http.listen.bind().map_err(anyhow::Error::msg)?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
     let store = OpenReplica::open(&settings.store, Arc::clone(&bus))?;
-    if let Some(path) = &from_file {
+    if let Some(path) = &settings.from_file {
         tokio::select! {
             imported = from_file::import(path, store.port()) => imported?,
             signal = stop.received() => {
@@ -44,7 +43,7 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     }
 
     let shutdown = CancellationToken::new();
-    let replica = Replica::new(from.log(), store.port(), ReplicaLimits::default());
+    let replica = Replica::new(settings.from.log(), store.port(), ReplicaLimits::default());
     let readiness = ReplicaReadiness::new(replica.status());
     let following = {
         let stop = shutdown.clone();
@@ -59,31 +58,18 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     );
     let api = ApiConfig {
         event_source: settings.event_source,
-        body_timeout: settings.body_timeout,
+        body_timeout: settings.http.body_timeout,
         shutdown: shutdown.clone(),
         takes_commands: false,
         ready_details: vec![Arc::new(readiness)],
         ..ApiConfig::default()
     };
-    let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
-    let server = Server::start(listeners, order_api::router(service, api), limits);
+    let server = Server::start(listeners, order_api::router(service, api), settings.http.limits);
     process::announce(server.port());
-    tracing::info!(%from, store = %settings.store, "serving a read replica");
+    tracing::info!(from = %settings.from, store = %settings.store, "serving a read replica");
 
-    let code = tokio::select! {
-        signal = stop.received() => {
-            tracing::info!(signal, "stopping: finishing what is in flight");
-            ExitCode::SUCCESS
-        }
-        why = store.stopped() => {
-            tracing::error!(%why, "stopping: the store cannot go on");
-            ExitCode::FAILURE
-        }
-    };
-    shutdown.cancel();
-    if tokio::time::timeout(settings.grace, server.drain()).await.is_err() {
-        tracing::warn!("the grace time is over; what is still in flight is cut off");
-    }
+    let code =
+        process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, settings.http.grace).await;
     if let Err(error) = following.await {
         tracing::error!(%error, "the replica ended early");
     }

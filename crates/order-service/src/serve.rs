@@ -14,17 +14,17 @@ use crate::logging;
 use crate::open_store::OpenStore;
 use crate::process::{self, StopSignal};
 use crate::relays::Relays;
-use crate::server::{Limits, Server};
+use crate::server::Server;
 
 pub(crate) fn run(settings: Settings) -> Result<ExitCode, Failure> {
-    logging::start(settings.log_format, &settings.log_filter);
+    logging::start(settings.log.format, &settings.log.filter);
     Ok(process::runtime()?.block_on(serve(settings))?)
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     // Signals count from the start: a stop that comes while the store opens is not lost.
     let mut stop = StopSignal::listen()?;
-    let listeners = settings.listen.bind().map_err(anyhow::Error::msg)?;
+    let listeners = settings.http.listen.bind().map_err(anyhow::Error::msg)?;
     let bus = Arc::new(InProcessBus::new());
     let store = OpenStore::open(&settings.store, bus.clone()).await?;
 
@@ -41,30 +41,17 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let api = ApiConfig {
         default_currency: settings.currency,
         event_source: settings.event_source,
-        body_timeout: settings.body_timeout,
+        body_timeout: settings.http.body_timeout,
         shutdown: shutdown.clone(),
         ready_details: vec![relays_shown],
         ..ApiConfig::default()
     };
-    let limits = Limits { connections: settings.max_connections, idle_timeout: settings.idle_timeout };
-    let server = Server::start(listeners, order_api::router(service, api), limits);
+    let server = Server::start(listeners, order_api::router(service, api), settings.http.limits);
     process::announce(server.port());
     tracing::info!(store = %settings.store, "serving");
 
-    let code = tokio::select! {
-        signal = stop.received() => {
-            tracing::info!(signal, "stopping: finishing what is in flight");
-            ExitCode::SUCCESS
-        }
-        why = store.stopped() => {
-            tracing::error!(%why, "stopping: the store cannot go on");
-            ExitCode::FAILURE
-        }
-    };
-    shutdown.cancel();
-    if tokio::time::timeout(settings.grace, server.drain()).await.is_err() {
-        tracing::warn!("the grace time is over; what is still in flight is cut off");
-    }
+    let code =
+        process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, settings.http.grace).await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;

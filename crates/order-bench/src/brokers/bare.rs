@@ -129,10 +129,8 @@ fn to_kafka(kafka: &KafkaServer, topic: &str, message: &Message, count: u64) -> 
         for (key, (_, value)) in keys.iter().zip(message.attributes(&order_id, &event_id)) {
             headers = headers.insert(Header { key, value: Some(value) });
         }
-        let mut record = BaseRecord::to(topic)
-            .key(order_id.as_str())
-            .payload(message.data.as_str())
-            .headers(headers);
+        let mut record =
+            BaseRecord::to(topic).key(order_id.as_str()).payload(message.data.as_str()).headers(headers);
         while let Err((_, unsent)) = producer.send(record) {
             // The queue is full, which is the window.
             record = unsent;

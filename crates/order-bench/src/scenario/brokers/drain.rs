@@ -53,7 +53,9 @@ fn drain(
     let mut notes = vec![broker.description().to_owned()];
     if let Broker::Kafka(kafka) = &broker {
         let rate = publish_with_own_tool(kafka, &message, events)?;
-        notes.push(format!("Kafka's own kafka-producer-perf-test with records of this size: {rate:.0} a second"));
+        notes.push(format!(
+            "Kafka's own kafka-producer-perf-test with records of this size: {rate:.0} a second"
+        ));
     }
     Ok(Outcome {
         scenario,
