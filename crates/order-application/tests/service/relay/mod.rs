@@ -210,7 +210,9 @@ async fn an_event_that_is_refused_stops_the_relay_until_somebody_helps() {
     let mut relay = stage.start("a");
     let status = relay.becomes(RelayState::Refused).await;
     assert_eq!(status.detail.unwrap(), "the event at position 4 is refused: too large");
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    let at_work = relay.status.wait_for(|status| status.state == RelayState::Publishing);
+    let in_a_minute = tokio::time::timeout(Duration::from_secs(60), at_work).await.is_ok();
+    assert!(!in_a_minute, "it says that it is at work again: {:?}", relay.status.borrow());
     assert!(stage.broker.positions().iter().all(|position| *position < 4), "nothing passes it");
     stage.broker.state().refuses = None;
     stage.drained().await;

@@ -100,11 +100,19 @@ pub(crate) async fn commits_are_announced_in_order<F: Fixture>() {
 }
 
 pub(crate) async fn a_slow_subscriber_loses_nothing<F: Fixture>() {
+    follow_slowly::<F>(|subscription| subscription).await;
+}
+
+pub(crate) async fn a_slow_subscriber_that_reads_ahead_loses_nothing<F: Fixture>() {
+    follow_slowly::<F>(Subscription::reading_ahead).await;
+}
+
+async fn follow_slowly<F: Fixture>(prepare: fn(Subscription) -> Subscription) {
     let bus = bus();
     let fixture = F::open(bus.clone());
     let store = fixture.store();
     store.append(TestOrder::new("before").place()).await.unwrap();
-    let mut subscription = Subscription::new(store.clone(), &*bus, Position::START);
+    let mut subscription = prepare(Subscription::new(store.clone(), &*bus, Position::START));
     let first = subscription.next().await.unwrap().unwrap();
     assert_eq!(first.len(), 1);
 

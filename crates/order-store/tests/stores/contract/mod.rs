@@ -59,6 +59,7 @@ macro_rules! contract_suite {
             a_reader_that_follows_skips_nothing_and_sees_nothing_twice,
             commits_are_announced_in_order,
             a_slow_subscriber_loses_nothing,
+            a_slow_subscriber_that_reads_ahead_loses_nothing,
             pages_end_where_their_limits_say,
             lists_are_in_placement_order_and_in_pages,
             a_list_is_right_while_orders_are_added_and_changed,
