@@ -1,5 +1,7 @@
 //! Commands to one order, carried out together in one turn at the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -92,7 +94,12 @@ impl Line {
     }
 }
 
-#[tokio::test]
+/// What a command comes to. Without a turn it would wait for ever.
+async fn answer(sent: JoinHandle<Outcome>) -> Outcome {
+    tokio::time::timeout(Duration::from_secs(10), sent).await.expect("a turn is left for it").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_behind_a_turn_is_taken_along_in_it() {
     let line = Line::new().await;
     let mut sent = vec![line.send(pay("p1", 100)).await];
@@ -101,13 +108,13 @@ async fn who_waits_behind_a_turn_is_taken_along_in_it() {
     }
     line.store.turns.add_permits(1);
     for (n, sent) in (2..).zip(sent) {
-        let outcome = sent.await.unwrap().unwrap();
+        let outcome = answer(sent).await.unwrap();
         assert_eq!((outcome.version, outcome.appended), (Version(n), true), "first come, first served");
     }
     assert_eq!(line.version().await, 41);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn each_command_of_a_turn_is_judged_after_those_before_it() {
     let line = Line::new().await;
     let sent = [
@@ -120,16 +127,16 @@ async fn each_command_of_a_turn_is_judged_after_those_before_it() {
     ];
     line.store.turns.add_permits(1);
     let [first, repeated, reused, reserved, too_much, shipped] = sent;
-    assert!(first.await.unwrap().unwrap().appended);
-    assert!(!repeated.await.unwrap().unwrap().appended);
-    assert_eq!(refusal(reused.await.unwrap()).0, OrderError::IdReused { kind: IdKind::Payment });
-    assert_eq!(reserved.await.unwrap().unwrap().version, Version(3));
-    assert!(matches!(refusal(too_much.await.unwrap()).0, OrderError::AmountExceedsDue { .. }));
-    assert_eq!(shipped.await.unwrap().unwrap().version, Version(4));
+    assert!(answer(first).await.unwrap().appended);
+    assert!(!answer(repeated).await.unwrap().appended);
+    assert_eq!(refusal(answer(reused).await).0, OrderError::IdReused { kind: IdKind::Payment });
+    assert_eq!(answer(reserved).await.unwrap().version, Version(3));
+    assert!(matches!(refusal(answer(too_much).await).0, OrderError::AmountExceedsDue { .. }));
+    assert_eq!(answer(shipped).await.unwrap().version, Version(4));
     assert_eq!(line.version().await, 4);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whoever_was_taken_along_by_a_request_that_ended_goes_on_by_itself() {
     let line = Line::new().await;
     let leader = line.send(pay("p", 3000)).await;
@@ -137,11 +144,11 @@ async fn whoever_was_taken_along_by_a_request_that_ended_goes_on_by_itself() {
     leader.abort();
     assert!(leader.await.is_err());
     line.store.turns.add_permits(2);
-    assert!(follower.await.unwrap().unwrap().appended);
+    assert!(answer(follower).await.unwrap().appended);
     assert_eq!(line.version().await, 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn events_of_one_turn_keep_their_commands_contexts() {
     let line = Line::new().await;
     let send = |n: usize| {
@@ -153,7 +160,7 @@ async fn events_of_one_turn_keep_their_commands_contexts() {
     tokio::task::yield_now().await;
     line.store.turns.add_permits(1);
     for sent in sent {
-        sent.await.unwrap().unwrap();
+        answer(sent).await.unwrap();
     }
     let events = line.store.read_stream(&id("hot"), Version(1), PageLimit::events(9)).await.unwrap();
     let contexts: Vec<_> = events.iter().map(|event| &*event.context.correlation_id).collect();

@@ -91,6 +91,8 @@ struct FakePublication {
 #[async_trait]
 impl Publication for FakePublication {
     async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+        // As a real one does not answer before anybody can look.
+        tokio::task::yield_now().await;
         let mut state = self.broker.state();
         for event in events {
             if state.taken.len() != self.next {
