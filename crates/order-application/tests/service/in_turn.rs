@@ -94,9 +94,10 @@ impl Line {
     }
 }
 
-/// What a command comes to. Without a turn it would wait for ever.
+/// What a command comes to. If no turn is left for it, it would wait for ever.
 async fn answer(sent: JoinHandle<Outcome>) -> Outcome {
-    tokio::time::timeout(Duration::from_secs(10), sent).await.expect("a turn is left for it").unwrap()
+    let patience = Duration::from_secs(10);
+    tokio::time::timeout(patience, sent).await.unwrap_or_else(|_| panic!("no turn is left")).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
