@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+// For the C libraries, too: librdkafka frees on one thread what another has allocated, at which malloc of glibc is slow.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
