@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -76,4 +78,38 @@ struct Checks {
     lifecycle: String,
     /// `ok`, `overloaded`, `unavailable`, `storage_full` or `corrupt`.
     store: String,
+    /// Where events are relayed to, by the name of each broker.
+    relays: Option<BTreeMap<String, RelayCheck>>,
+    /// How a replica follows its primary.
+    replica: Option<ReplicaCheck>,
+}
+
+/// How a relay to a broker goes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written elsewhere")]
+struct RelayCheck {
+    /// `publishing`, `standby` (another instance publishes), `connecting`, `unavailable`, `misconfigured` or `refused`.
+    state: String,
+    /// Everything up to here has been acknowledged by the broker.
+    position: u64,
+    /// Events in the log beyond that.
+    lag: u64,
+    /// What is wrong, and what to do about it.
+    detail: Option<String>,
+}
+
+/// How a replica goes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written elsewhere")]
+struct ReplicaCheck {
+    /// `following`, `catching_up`, `connecting`, `missing`, `other_log`, `unavailable` or `misconfigured`.
+    state: String,
+    /// Everything up to here has been applied.
+    position: u64,
+    /// Messages that the broker has beyond that; not there while it is not known.
+    behind: Option<u64>,
+    /// Messages that are not events of this service; not there while there are none.
+    skipped: Option<u64>,
+    /// What is wrong, and what to do about it.
+    detail: Option<String>,
 }
