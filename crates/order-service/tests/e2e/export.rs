@@ -75,6 +75,7 @@ fn a_replica_that_cannot_be_is_told_all_at_once() {
         ended.stderr,
         [
             "error: from: name the broker to follow, such as nats://HOST",
+            "error: store: a replica keeps its orders in sqlite:FILE or memory:",
             "error: listen: \"nowhere\" is not an address: use :8080, 0.0.0.0:8080 or [::1]:8080",
         ]
     );
