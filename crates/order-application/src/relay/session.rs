@@ -20,10 +20,13 @@ use crate::subscription::Subscription;
 /// How often it looks how long the log is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// When so many events have come at once, more are on their way: they are gathered for this long, since a broker takes many
-/// messages together for much less than one by one, and commands run on the same machine.
-const GATHER_FROM: usize = 32;
-const GATHER: Duration = Duration::from_millis(25);
+/// When events come at a higher rate than this, in events a second, they are gathered: a broker takes many messages together
+/// for much less than one by one, and commands run on the same machine.
+const GATHER_ABOVE: u32 = 5_000;
+/// The longest that events are gathered.
+const GATHER_FOR: Duration = Duration::from_millis(60);
+/// Less is not worth a timer, and would only make the event late.
+const GATHER_AT_LEAST: Duration = Duration::from_millis(2);
 
 /// How long a relay that is told to stop waits for acknowledgements.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -151,10 +154,11 @@ impl Session<'_> {
                 events = self.subscription.next(), if has_room => {
                     // Without any, the store's bus has closed: the process is about to end.
                     let Some(events) = events? else { return Ok(End::Stopped) };
-                    if self.publish_what_has_come(events).await? >= GATHER_FROM {
+                    let announced = self.publish_what_has_come(events).await?;
+                    if let Some(time) = gathering_time(announced) {
                         tokio::select! {
                             () = stop.cancelled() => {}
-                            () = sleep(GATHER) => {}
+                            () = sleep(time) => {}
                         }
                     }
                 }
@@ -254,6 +258,14 @@ impl Session<'_> {
     }
 }
 
+/// For how long to gather events after so many have come: until as many would come again at the rate above which they are
+/// gathered. At a higher rate more come, so that the time grows up to its bound; at a lower one it shrinks to nothing.
+fn gathering_time(announced: usize) -> Option<Duration> {
+    let events = u32::try_from(announced).unwrap_or(u32::MAX);
+    let time = (Duration::from_secs(1) / GATHER_ABOVE).saturating_mul(events).min(GATHER_FOR);
+    (time >= GATHER_AT_LEAST).then_some(time)
+}
+
 #[cfg(feature = "planted-faults")]
 impl Session<'_> {
     /// Moves the checkpoint past events that the broker has not acknowledged.
@@ -261,5 +273,28 @@ impl Session<'_> {
         if super::planted_faults::checkpoint_before_ack() {
             self.acknowledged = self.subscription.position();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long events are gathered in the end when they come at this rate, after so many at once.
+    fn in_the_end(per_second: f64, mut announced: usize) -> Duration {
+        let mut last = Duration::ZERO;
+        for _ in 0..100 {
+            last = gathering_time(announced).unwrap_or_default();
+            announced = (last.as_secs_f64() * per_second) as usize;
+        }
+        last
+    }
+
+    #[test]
+    fn events_that_come_fast_are_gathered_and_others_are_not_made_late() {
+        assert_eq!(in_the_end(20_000.0, 20), GATHER_FOR);
+        assert_eq!(in_the_end(1_000.0, 20_000), Duration::ZERO);
+        assert_eq!(in_the_end(4_000.0, 20_000), Duration::ZERO);
+        assert_eq!(gathering_time(1), None);
     }
 }

@@ -74,7 +74,16 @@ fn assert_servers_end(arguments: &[&str], signal: Signal) {
         assert!(is_there(*process) && directory.join("log").exists());
     }
     kill_process(Pid::from_child(&holder), signal).unwrap();
-    holder.wait().unwrap();
+    let start = Instant::now();
+    while holder.try_wait().unwrap().is_none() {
+        if start.elapsed() > PATIENCE {
+            holder.kill().unwrap();
+            panic!(
+                "the process has not ended: is {signal:?} ignored here, as a shell does for what it runs with `&`?"
+            );
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
     for (process, directory) in &servers {
         wait_until("the server has ended", || !is_there(*process));
         wait_until("its directory is gone", || !directory.exists());
