@@ -61,21 +61,6 @@ pub(crate) struct HttpOptions {
     grace_seconds: Option<u32>,
 }
 
-/// Where events go.
-#[derive(Debug, Default, Args, Deserialize)]
-pub(crate) struct BusOptions {
-    /// Relay every event to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
-    /// or `?topic=orders.events`. May be given several times; in the environment they are separated by spaces.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "ORDER_SERVICE_BUS",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    bus: Option<Vec<String>>,
-}
-
 /// How events look outside of the store.
 #[derive(Debug, Default, Args, Deserialize)]
 pub(crate) struct EventOptions {
@@ -95,6 +80,27 @@ pub(crate) struct LogOptions {
     log_format: Option<LogFormat>,
 }
 
+/// Where events go, and how.
+#[derive(Debug, Default, Args, Deserialize)]
+pub(crate) struct RelayOptions {
+    /// Relay every event to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
+    /// or `?topic=orders.events`. May be given several times; in the environment they are separated by spaces.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "ORDER_SERVICE_BUS",
+        hide_env_values = true,
+        value_delimiter = ' '
+    )]
+    bus: Option<Vec<String>>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    events: EventOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    log: LogOptions,
+}
+
 /// How to serve.
 #[derive(Debug, Default, Args, Deserialize)]
 pub(crate) struct ServeOptions {
@@ -106,13 +112,7 @@ pub(crate) struct ServeOptions {
     currency: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
-    bus: BusOptions,
-    #[command(flatten)]
-    #[serde(flatten)]
-    events: EventOptions,
-    #[command(flatten)]
-    #[serde(flatten)]
-    log: LogOptions,
+    relay: RelayOptions,
 }
 
 /// Everything that `serve` needs to know, valid.
@@ -153,26 +153,13 @@ pub(crate) fn resolve(store: StoreOptions, serve: ServeOptions, mut file: File) 
         faults.push(format!("currency: {currency:?} is not an ISO 4217 code such as USD"));
         Currency::USD
     });
-    let brokers = broker_urls(serve.bus, in_file.bus, &mut faults);
-    let event_source = event_source(serve.events, in_file.events, &mut faults);
-    let log = log_settings(serve.log, in_file.log, &mut faults);
+    let (relay, in_file) = (serve.relay, in_file.relay);
+    let brokers = broker_urls(relay.bus.or(in_file.bus), &mut faults);
+    let event_source = event_source(relay.events, in_file.events, &mut faults);
+    let log = log_settings(relay.log, in_file.log, &mut faults);
     let settings = Settings { store, http, currency, brokers, event_source, log };
     file.rest(&mut faults);
     if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
-}
-
-/// Which events to publish where.
-#[derive(Debug, Default, Args, Deserialize)]
-pub(crate) struct RelayOptions {
-    #[command(flatten)]
-    #[serde(flatten)]
-    bus: BusOptions,
-    #[command(flatten)]
-    #[serde(flatten)]
-    events: EventOptions,
-    #[command(flatten)]
-    #[serde(flatten)]
-    log: LogOptions,
 }
 
 /// What `relay` needs to know.
@@ -193,7 +180,7 @@ pub(crate) fn resolve_relay(
     let mut faults = Vec::new();
     let store = store_url(store, file.take(&mut faults), &mut faults);
     let in_file: RelayOptions = file.take(&mut faults);
-    let brokers = broker_urls(relay.bus, in_file.bus, &mut faults);
+    let brokers = broker_urls(relay.bus.or(in_file.bus), &mut faults);
     if brokers.is_empty() && faults.is_empty() {
         faults.push("bus: name the broker to publish to".to_owned());
     }
@@ -238,10 +225,9 @@ fn http_settings(given: HttpOptions, in_file: HttpOptions, faults: &mut Vec<Stri
     HttpSettings { listen, limits, body_timeout, grace }
 }
 
-fn broker_urls(given: BusOptions, in_file: BusOptions, faults: &mut Vec<String>) -> Vec<BrokerUrl> {
-    let urls = given.bus.or(in_file.bus).unwrap_or_default();
+fn broker_urls(urls: Option<Vec<String>>, faults: &mut Vec<String>) -> Vec<BrokerUrl> {
     let mut brokers = Vec::<BrokerUrl>::new();
-    for url in urls.iter().filter(|url| !url.is_empty()) {
+    for url in urls.unwrap_or_default().iter().filter(|url| !url.is_empty()) {
         match url.parse::<BrokerUrl>() {
             Ok(broker) if brokers.iter().any(|other| other.name() == broker.name()) => faults.push(format!(
                 "bus: two brokers go by the name {}, which their checkpoint would share; tell them apart with ?name=…",
