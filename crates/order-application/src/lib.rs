@@ -2,12 +2,12 @@
 //!
 //! The way of a command: [`OrderService::execute`] takes the order's lock in this process, gets its state from a
 //! bounded cache or by replaying its stream, lets [`order_domain::decide`] answer, and appends the events through the
-//! [`EventStore`] port, expecting the version it decided on. What readers want comes back through the same service.
+//! [`EventLog`] port, expecting the version it decided on. What readers want comes back through the same service.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`service`] | the use cases |
-//! | [`ports`] | what the use cases need from outside: event store, event bus, brokers, checkpoints, clock, ids |
+//! | [`ports`] | what the use cases need from outside: event log, views, event bus, brokers, checkpoints, clock, ids |
 //! | [`codec`] | stored JSON ⇄ domain event, and where upcasts go |
 //! | [`projection`] | the order view as a pure fold |
 //! | [`relay`] | publishing the log to a broker |
@@ -36,10 +36,9 @@ pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, 
 pub use ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
-pub use ports::event_store::{
-    Append, AppendError, DecideInTurn, EventStore, ListedOrder, PageLimit, StoreError,
-};
+pub use ports::event_log::{Append, AppendError, DecideInTurn, EventLog, PageLimit, StoreError};
 pub use ports::ids::IdSource;
+pub use ports::order_views::{ListQuery, ListedOrder, OrderPage, OrderViews};
 pub use ports::replica_store::ReplicaStore;
 pub use projection::{OrderSummary, VersionedOrder};
 pub use ready_details::ReadyDetails;

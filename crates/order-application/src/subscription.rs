@@ -7,14 +7,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::event::{Position, RecordedEvent};
 use crate::ports::event_bus::{BusReceiver, EventBus, Missed};
-use crate::ports::event_store::{EventStore, PageLimit, StoreError};
+use crate::ports::event_log::{EventLog, PageLimit, StoreError};
 
 /// Events of one read. It bounds what a subscriber holds; more only helps the store.
 const CATCH_UP_PAGE: PageLimit = PageLimit { events: 500, bytes: 1024 * 1024 };
 
 /// A reader of the whole log, in order.
 pub struct Subscription {
-    store: Arc<dyn EventStore>,
+    log: Arc<dyn EventLog>,
     bus: Box<dyn BusReceiver>,
     position: Position,
     /// Whether the log has been read up to where the bus goes on.
@@ -28,9 +28,9 @@ type Page = Result<Vec<RecordedEvent>, StoreError>;
 
 impl Subscription {
     /// Follows the log from after `position`.
-    pub fn new(store: Arc<dyn EventStore>, bus: &dyn EventBus, position: Position) -> Self {
+    pub fn new(log: Arc<dyn EventLog>, bus: &dyn EventBus, position: Position) -> Self {
         // Listening begins before the first read: what is committed in between is heard of.
-        Self { store, bus: bus.subscribe(), position, live: false, reads_ahead: false, ahead: None }
+        Self { log, bus: bus.subscribe(), position, live: false, reads_ahead: false, ahead: None }
     }
 
     /// While it catches up it reads the next page already when it hands one out, so that the store and the subscriber work
@@ -79,7 +79,7 @@ impl Subscription {
                 },
                 Err(Missed::Lagged) => self.live = false,
                 Err(Missed::Closed) => {
-                    let rest = self.store.read_log(self.position, CATCH_UP_PAGE).await?;
+                    let rest = self.log.read_log(self.position, CATCH_UP_PAGE).await?;
                     let Some(last) = rest.last() else { return Ok(None) };
                     self.position = last.position;
                     return Ok(Some(rest));
@@ -90,7 +90,7 @@ impl Subscription {
 
     async fn next_page(&mut self) -> Page {
         let Some(ahead) = &mut self.ahead else {
-            return self.store.read_log(self.position, CATCH_UP_PAGE).await;
+            return self.log.read_log(self.position, CATCH_UP_PAGE).await;
         };
         let page = ahead.await;
         self.ahead = None;
@@ -98,8 +98,8 @@ impl Subscription {
     }
 
     fn read_next(&self) -> AbortOnDropHandle<Page> {
-        let (store, after) = (Arc::clone(&self.store), self.position);
-        AbortOnDropHandle::new(tokio::spawn(async move { store.read_log(after, CATCH_UP_PAGE).await }))
+        let (log, after) = (Arc::clone(&self.log), self.position);
+        AbortOnDropHandle::new(tokio::spawn(async move { log.read_log(after, CATCH_UP_PAGE).await }))
     }
 
     /// The announced events that come right after this subscription's position; `None` if there is a gap.

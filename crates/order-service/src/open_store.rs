@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore};
+use order_application::{Checkpoints, EventBus, EventLog, OrderViews};
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
 use crate::store_url::StoreUrl;
@@ -27,7 +27,16 @@ impl OpenStore {
         })
     }
 
-    pub(crate) fn port(&self) -> Arc<dyn EventStore> {
+    pub(crate) fn log(&self) -> Arc<dyn EventLog> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// The same store, for readers.
+    pub(crate) fn views(&self) -> Arc<dyn OrderViews> {
         match self {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => store.clone(),

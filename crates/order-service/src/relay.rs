@@ -35,8 +35,8 @@ pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result
 async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
     let store = OpenStore::open(&settings.store, bus.clone()).await?;
-    let ports = RelayPorts { store: store.port(), checkpoints: store.checkpoints(), bus };
-    let head = ports.store.head().await?;
+    let ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus };
+    let head = ports.log.end().await?;
     for url in &settings.brokers {
         let done = publish_to(url, from, head, &ports, &settings.event_source).await;
         done.with_context(|| url.to_string())?;

@@ -51,6 +51,7 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     };
     let service = OrderService::new(
         store.port(),
+        store.views(),
         bus,
         Arc::new(SystemClock),
         Arc::new(UuidV7Ids),

@@ -29,10 +29,11 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let store = OpenStore::open(&settings.store, bus.clone()).await?;
 
     let shutdown = CancellationToken::new();
-    let relay_ports = RelayPorts { store: store.port(), checkpoints: store.checkpoints(), bus: bus.clone() };
+    let relay_ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus: bus.clone() };
     let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
     let service = OrderService::new(
-        store.port(),
+        store.log(),
+        store.views(),
         bus,
         Arc::new(SystemClock),
         Arc::new(UuidV7Ids),

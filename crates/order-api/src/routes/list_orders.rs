@@ -2,7 +2,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::Response;
-use order_application::{ListedOrder, OrderService, Position, QueryError};
+use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError};
 
 use crate::openapi::{OrderView, ReadRefusals, ViewParameter};
 use crate::query::Query;
@@ -42,13 +42,8 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     let view = query.one("view", View::read).unwrap_or_default();
     query.finish()?;
 
-    // One more than asked for, to know whether there is a next page.
-    let mut orders = api.service.list(after, limit as usize + 1).await?;
-    let mut next = None;
-    if orders.len() > limit as usize {
-        orders.truncate(limit as usize);
-        next = orders.last().map(|order| order.placed_position);
-    }
+    let OrderPage { orders, mut next } =
+        api.service.list(&ListQuery { after, limit: limit as usize }).await?;
     let body = match view {
         View::Basic => basic_page(&orders),
         View::Full => {

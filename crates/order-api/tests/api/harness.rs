@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use order_api::{ApiConfig, router};
 use order_application::{
-    Clock, EventBus, EventStore, IdSource, OrderService, PageLimit, Position, ServiceLimits,
+    Clock, EventBus, EventLog, IdSource, OrderService, OrderViews, PageLimit, Position, ServiceLimits,
 };
 use order_bus::InProcessBus;
 use order_domain::Timestamp;
@@ -25,9 +25,14 @@ pub(crate) const START_SECONDS: i64 = 1_764_917_328;
 /// Most events of an order here: few, and still more than one page.
 pub(crate) const ORDER_EVENTS: u64 = 1_100;
 
+/// A store keeps a log with its views.
+pub(crate) trait Store: EventLog + OrderViews {}
+
+impl<S: EventLog + OrderViews> Store for S {}
+
 pub(crate) struct Harness {
     pub(crate) router: Router,
-    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) shutdown: CancellationToken,
     clock: Arc<FixedClock>,
 }
@@ -61,14 +66,21 @@ impl Harness {
 
     pub(crate) fn with_store(
         config: ApiConfig,
-        store: impl FnOnce(Arc<dyn EventBus>) -> Arc<dyn EventStore>,
+        store: impl FnOnce(Arc<dyn EventBus>) -> Arc<dyn Store>,
     ) -> Self {
         let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
         let store = store(Arc::clone(&bus));
         let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000)));
         let ids = Arc::new(CountedIds(AtomicU64::new(0)));
         let limits = ServiceLimits { order_events: ORDER_EVENTS, ..ServiceLimits::default() };
-        let service = OrderService::new(Arc::clone(&store), bus, Arc::clone(&clock) as _, ids, limits);
+        let service = OrderService::new(
+            Arc::clone(&store) as _,
+            Arc::clone(&store) as _,
+            bus,
+            Arc::clone(&clock) as _,
+            ids,
+            limits,
+        );
         let shutdown = config.shutdown.clone();
         Self { router: router(service, config), store, shutdown, clock }
     }

@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
-    Append, AppendError, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent,
-    StoreError, Version,
+    Append, AppendError, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews, PageLimit, Position,
+    RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -88,7 +88,7 @@ impl FailingStore {
 }
 
 #[async_trait]
-impl EventStore for FailingStore {
+impl EventLog for FailingStore {
     async fn append(&self, _: Append) -> Result<Position, AppendError> {
         match &self.0 {
             Failure::AlwaysMovedOn => Err(AppendError::Conflict { current: Version(1) }),
@@ -112,7 +112,7 @@ impl EventStore for FailingStore {
         self.fail()
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
+    async fn end(&self) -> Result<Position, StoreError> {
         self.fail()
     }
 
@@ -120,15 +120,18 @@ impl EventStore for FailingStore {
         self.fail()
     }
 
-    async fn summary(&self, _: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.fail()
-    }
-
-    async fn list(&self, _: Position, _: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        self.fail()
-    }
-
     async fn check(&self) -> Result<(), StoreError> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl OrderViews for FailingStore {
+    async fn one(&self, _: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.fail()
+    }
+
+    async fn many(&self, _: &ListQuery) -> Result<OrderPage, StoreError> {
         self.fail()
     }
 }

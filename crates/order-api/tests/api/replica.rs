@@ -17,6 +17,7 @@ async fn replica() -> (Harness, Harness) {
     let mut replica = Harness::with_config(ApiConfig::default());
     let service = OrderService::new(
         primary.store.clone(),
+        primary.store.clone(),
         Arc::new(InProcessBus::new()),
         Arc::new(SystemClock),
         Arc::new(UuidV7Ids),

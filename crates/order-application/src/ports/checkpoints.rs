@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::event_store::StoreError;
+use super::event_log::StoreError;
 use crate::event::Position;
 
 /// Checkpoints by name, and the leases on them.

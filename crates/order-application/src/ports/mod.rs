@@ -4,6 +4,7 @@ pub mod broker;
 pub mod checkpoints;
 pub mod clock;
 pub mod event_bus;
-pub mod event_store;
+pub mod event_log;
 pub mod ids;
+pub mod order_views;
 pub mod replica_store;

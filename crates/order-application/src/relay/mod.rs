@@ -25,7 +25,7 @@ use crate::event::Position;
 use crate::ports::broker::{Broker, BrokerError};
 use crate::ports::checkpoints::{Checkpoint, Checkpoints};
 use crate::ports::event_bus::EventBus;
-use crate::ports::event_store::{EventStore, StoreError};
+use crate::ports::event_log::{EventLog, StoreError};
 
 pub use status::{RelayState, RelayStatus};
 
@@ -40,7 +40,7 @@ const MOST_ATTEMPTS_AGAIN: usize = 6;
 pub struct Relay {
     name: String,
     holder: String,
-    store: Arc<dyn EventStore>,
+    log: Arc<dyn EventLog>,
     checkpoints: Arc<dyn Checkpoints>,
     bus: Arc<dyn EventBus>,
     broker: Arc<dyn Broker>,
@@ -92,7 +92,7 @@ impl Default for RelayLimits {
 #[derive(Clone)]
 pub struct RelayPorts {
     /// The log.
-    pub store: Arc<dyn EventStore>,
+    pub log: Arc<dyn EventLog>,
     /// Where it keeps how far it has come.
     pub checkpoints: Arc<dyn Checkpoints>,
     /// What wakes it.
@@ -108,9 +108,9 @@ impl Relay {
         broker: Arc<dyn Broker>,
         limits: RelayLimits,
     ) -> Self {
-        let RelayPorts { store, checkpoints, bus } = ports;
+        let RelayPorts { log, checkpoints, bus } = ports;
         let (status, _) = watch::channel(RelayStatus::default());
-        Self { name: name.into(), holder: holder.into(), store, checkpoints, bus, broker, limits, status }
+        Self { name: name.into(), holder: holder.into(), log, checkpoints, bus, broker, limits, status }
     }
 
     /// How it goes, now and later.
@@ -147,7 +147,7 @@ impl Relay {
     /// # Errors
     /// [`RelayError`]. What was published until then stays published, and the usual relay goes on after it.
     pub async fn publish_again(&self, from: Position, stop: CancellationToken) -> Result<(), RelayError> {
-        let goal = self.store.head().await?;
+        let goal = self.log.end().await?;
         let term = self.limits.lease_term;
         let epoch = self.checkpoints.claim_by_force(&self.name, &self.holder, term).await?;
         let lease = self.keep(epoch);
@@ -195,7 +195,7 @@ impl Relay {
                 return Ok(Some(self.keep(epoch)));
             }
             let position = self.checkpoints.load(&self.name).await?.unwrap_or_default().position;
-            let lag = self.store.head().await?.0.saturating_sub(position.0);
+            let lag = self.log.end().await?.0.saturating_sub(position.0);
             self.tell(RelayStatus { state: RelayState::Standby, position, lag, detail: None });
             tokio::select! {
                 () = stop.cancelled() => return Ok(None),
@@ -219,7 +219,7 @@ impl Relay {
         };
         let now = self.status.borrow().clone();
         // The backlog grows meanwhile. If it is the store that is away, the last look has to do.
-        let lag = self.store.head().await.map_or(now.lag, |head| head.0.saturating_sub(now.position.0));
+        let lag = self.log.end().await.map_or(now.lag, |head| head.0.saturating_sub(now.position.0));
         self.tell(RelayStatus { state, lag, detail: Some(error.to_string()), ..now });
         matches!(state, RelayState::Misconfigured | RelayState::Refused)
     }

@@ -14,7 +14,7 @@ use super::{Failure, Relay, RelayError};
 use crate::event::{Position, RecordedEvent};
 use crate::ports::broker::{BrokerError, Opened, Publication};
 use crate::ports::checkpoints::Checkpoint;
-use crate::ports::event_store::PageLimit;
+use crate::ports::event_log::PageLimit;
 use crate::subscription::Subscription;
 
 /// How often it looks how long the log is.
@@ -77,7 +77,7 @@ impl Relay {
         let mut session = Session {
             relay: self,
             lease,
-            subscription: Subscription::new(self.store.clone(), &*self.bus, resume_after).reading_ahead(),
+            subscription: Subscription::new(self.log.clone(), &*self.bus, resume_after).reading_ahead(),
             publication,
             window: Window::default(),
             acknowledged: resume_after,
@@ -96,7 +96,7 @@ impl Relay {
     /// Refuses to go on after an event that this log does not have there.
     async fn compare(&self, at: Position, in_broker: Option<Uuid>) -> Result<(), Failure> {
         let before = Position(at.0.saturating_sub(1));
-        let here = self.store.read_log(before, PageLimit::events(1)).await?;
+        let here = self.log.read_log(before, PageLimit::events(1)).await?;
         if here.first().is_some_and(|event| Some(event.id) == in_broker) {
             return Ok(());
         }
@@ -238,7 +238,7 @@ impl Session<'_> {
     }
 
     async fn look(&mut self) -> Result<(), RelayError> {
-        self.head = self.head.max(self.relay.store.head().await?);
+        self.head = self.head.max(self.relay.log.end().await?);
         self.tell();
         Ok(())
     }

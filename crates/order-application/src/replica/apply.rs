@@ -13,7 +13,7 @@ use crate::codec;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::order_cache::OrderCache;
 use crate::ports::checkpoints::Checkpoint;
-use crate::ports::event_store::{Append, PageLimit, StoreError};
+use crate::ports::event_log::{Append, PageLimit, StoreError};
 use crate::ports::replica_store::ReplicaStore;
 use crate::projection::VersionedOrder;
 
@@ -50,7 +50,7 @@ impl Writer {
         bookmark: Option<Box<str>>,
     ) -> Result<Position, ReplicaError> {
         let Some(position) = events.last().map(|event| event.position) else {
-            return Ok(self.store.head().await?);
+            return Ok(self.store.end().await?);
         };
         let mut orders = HashMap::with_capacity(events.len());
         let mut appends = Vec::with_capacity(events.len());

@@ -6,7 +6,7 @@ use super::apply::Writer;
 use super::stored_ids::StoredIds;
 use super::{CHECKPOINT, ReplicaError, ReplicaLimits};
 use crate::event::{Position, RecordedEvent};
-use crate::ports::event_store::StoreError;
+use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
 
 /// Adds events to a replica's store while no replica runs on it.
@@ -62,7 +62,7 @@ impl Import {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Result<Self, StoreError> {
-        let head = store.head().await?;
+        let head = store.end().await?;
         let bookmark = store.load(CHECKPOINT).await?.and_then(|checkpoint| checkpoint.evidence);
         Ok(Self {
             writer: Writer::new(Arc::clone(&store), limits.order_cache_bytes),

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Position;
 use crate::ports::broker::{BrokerError, BrokerLog};
-use crate::ports::event_store::StoreError;
+use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
 
 pub use import::{Import, ImportError, Imported};

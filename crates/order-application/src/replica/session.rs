@@ -71,7 +71,7 @@ impl Replica {
     }
 
     async fn open(&self) -> Result<Session<'_>, ReplicaError> {
-        let head = self.store.head().await?;
+        let head = self.store.end().await?;
         let checkpoint = self.store.load(CHECKPOINT).await?.unwrap_or_default();
         self.tell(|status| status.position = head);
         // Events may have come from elsewhere since, and are then delivered once more. The other way round the bookmark

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{ReplicaError, Unfit};
 use crate::event::Position;
-use crate::ports::event_store::PageLimit;
+use crate::ports::event_log::PageLimit;
 use crate::ports::replica_store::ReplicaStore;
 
 /// Events that are read at a time. Repetitions come in runs.

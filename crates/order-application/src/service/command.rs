@@ -11,7 +11,7 @@ use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService,
 use crate::codec;
 use crate::event::{EventContext, NewEvent, Version};
 use crate::order_locks::OrderGuard;
-use crate::ports::event_store::{Append, AppendError, StoreError};
+use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{VersionedOrder, apply};
 
 impl OrderService {
@@ -96,7 +96,7 @@ impl Shared {
                         summary: next.summary(&order_id),
                         order_id: order_id.clone(),
                     };
-                    match self.store.append(append).await {
+                    match self.log.append(append).await {
                         Ok(_) => return Ok(self.appended(order_id, next)),
                         Err(AppendError::Conflict { current }) => {
                             basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
@@ -110,7 +110,7 @@ impl Shared {
                     if basis.is_confirmed() {
                         return nothing_appended(order_id, version, answer);
                     }
-                    let current = self.store.version(&order_id).await?;
+                    let current = self.log.version(&order_id).await?;
                     if current == version {
                         return nothing_appended(order_id, version, answer);
                     }

@@ -15,7 +15,7 @@ use super::query::replay;
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, Shared};
 use crate::event::{RecordedEvent, Version};
 use crate::order_locks::OrderGuard;
-use crate::ports::event_store::{Append, AppendError, StoreError};
+use crate::ports::event_log::{Append, AppendError, StoreError};
 
 /// Most commands that are taken along.
 const MAX_COMPANY: usize = 64;
@@ -122,7 +122,7 @@ impl Shared {
             let summary = next.summary(&order_id);
             Ok(Some(Append { order_id: order_id.clone(), expected_version, events, summary }))
         };
-        let outcome = self.store.append_in_turn(&order_id, after, &mut decide).await;
+        let outcome = self.log.append_in_turn(&order_id, after, &mut decide).await;
         let failed = match outcome {
             Ok(Some(_)) => {
                 if let Some(next) = next {

@@ -14,8 +14,9 @@ use crate::order_cache::OrderCache;
 use crate::order_locks::OrderLocks;
 use crate::ports::clock::Clock;
 use crate::ports::event_bus::EventBus;
-use crate::ports::event_store::{EventStore, StoreError};
+use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::ids::IdSource;
+use crate::ports::order_views::OrderViews;
 use crate::projection::VersionedOrder;
 
 pub use query::QueryError;
@@ -25,7 +26,8 @@ pub use query::QueryError;
 pub struct OrderService(Arc<Shared>);
 
 struct Shared {
-    store: Arc<dyn EventStore>,
+    log: Arc<dyn EventLog>,
+    views: Arc<dyn OrderViews>,
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
@@ -160,14 +162,15 @@ impl OrderFacts {
 impl OrderService {
     /// Puts a service together.
     pub fn new(
-        store: Arc<dyn EventStore>,
+        log: Arc<dyn EventLog>,
+        views: Arc<dyn OrderViews>,
         bus: Arc<dyn EventBus>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         limits: ServiceLimits,
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
-        let shared = Shared { store, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
+        let shared = Shared { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
         Self(Arc::new(shared))
     }
 }

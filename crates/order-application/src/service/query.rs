@@ -7,7 +7,8 @@ use order_domain::OrderId;
 use super::{OrderService, Shared};
 use crate::codec;
 use crate::event::{Position, RecordedEvent, Version};
-use crate::ports::event_store::{ListedOrder, PageLimit, StoreError};
+use crate::ports::event_log::{PageLimit, StoreError};
+use crate::ports::order_views::{ListQuery, OrderPage};
 use crate::projection::{OrderSummary, VersionedOrder};
 use crate::subscription::Subscription;
 
@@ -31,7 +32,7 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn summary(&self, order_id: &OrderId) -> Result<OrderSummary, QueryError> {
-        self.0.store.summary(order_id).await?.ok_or(QueryError::OrderNotFound)
+        self.0.views.one(order_id).await?.ok_or(QueryError::OrderNotFound)
     }
 
     /// The whole order.
@@ -41,19 +42,19 @@ impl OrderService {
     pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
         let shared = &self.0;
         if let Some(order) = shared.cache.get(order_id)
-            && shared.store.version(order_id).await? == order.version
+            && shared.log.version(order_id).await? == order.version
         {
             return Ok(order);
         }
         shared.load(order_id).await?.ok_or(QueryError::OrderNotFound)
     }
 
-    /// Orders in placement order, after the one that was placed at `after`.
+    /// A page of orders.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        self.0.store.list(after, limit).await
+    pub async fn list(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        self.0.views.many(query).await
     }
 
     /// A page of the order's events after a version; of the given types only, if any are given.
@@ -69,12 +70,12 @@ impl OrderService {
     ) -> Result<Vec<RecordedEvent>, QueryError> {
         let mut wanted = Wanted::new(types, limit);
         while let Some(page_limit) = wanted.next_page() {
-            let page = self.0.store.read_stream(order_id, after, page_limit).await?;
+            let page = self.0.log.read_stream(order_id, after, page_limit).await?;
             let Some(last) = page.last() else { break };
             after = last.version;
             wanted.take(page);
         }
-        if wanted.events.is_empty() && self.0.store.version(order_id).await? == Version::NONE {
+        if wanted.events.is_empty() && self.0.log.version(order_id).await? == Version::NONE {
             return Err(QueryError::OrderNotFound);
         }
         Ok(wanted.events)
@@ -92,7 +93,7 @@ impl OrderService {
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let mut wanted = Wanted::new(types, limit);
         while let Some(page_limit) = wanted.next_page() {
-            let page = self.0.store.read_log(after, page_limit).await?;
+            let page = self.0.log.read_log(after, page_limit).await?;
             let Some(last) = page.last() else { break };
             after = last.position;
             wanted.take(page);
@@ -102,7 +103,7 @@ impl OrderService {
 
     /// Follows the log from after a position.
     pub fn subscribe(&self, after: Position) -> Subscription {
-        Subscription::new(Arc::clone(&self.0.store), &*self.0.bus, after)
+        Subscription::new(Arc::clone(&self.0.log), &*self.0.bus, after)
     }
 
     /// Whether commands and queries can be served now.
@@ -110,7 +111,7 @@ impl OrderService {
     /// # Errors
     /// The [`StoreError`] that a command would get.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.0.store.check().await
+        self.0.log.check().await
     }
 }
 
@@ -162,7 +163,7 @@ impl Shared {
     ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         loop {
             let after = order.as_ref().map_or(Version::NONE, |order| order.version);
-            let page = self.store.read_stream(order_id, after, REPLAY_PAGE).await?;
+            let page = self.log.read_stream(order_id, after, REPLAY_PAGE).await?;
             if page.is_empty() {
                 break;
             }

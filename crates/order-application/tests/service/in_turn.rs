@@ -15,7 +15,7 @@ struct Contended {
 }
 
 #[async_trait]
-impl EventStore for Contended {
+impl EventLog for Contended {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         match append.expected_version {
             Version::NONE => self.inner.append(append).await,
@@ -41,24 +41,27 @@ impl EventStore for Contended {
         self.inner.read_log(after, limit).await
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
+    async fn end(&self) -> Result<Position, StoreError> {
+        self.inner.end().await
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
         self.inner.version(order_id).await
     }
 
-    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.inner.summary(order_id).await
-    }
-
-    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        self.inner.list(after, limit).await
-    }
-
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl OrderViews for Contended {
+    async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.inner.one(order_id).await
+    }
+
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        self.inner.many(query).await
     }
 }
 

@@ -47,9 +47,23 @@ impl IdSource for TestIds {
     }
 }
 
+/// A store keeps a log with its views.
+pub(crate) trait Store: EventLog + OrderViews {}
+
+impl<S: EventLog + OrderViews> Store for S {}
+
+/// The first page of orders that were placed after a position.
+pub(crate) async fn list(
+    views: &(impl OrderViews + ?Sized),
+    after: Position,
+    limit: usize,
+) -> Vec<ListedOrder> {
+    views.many(&ListQuery { after, limit }).await.unwrap().orders
+}
+
 /// A store with services on it.
 pub(crate) struct World {
-    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) store: Arc<dyn Store>,
     bus: Arc<InProcessBus>,
     ids: Arc<TestIds>,
     pub(crate) clock: TestClock,
@@ -71,6 +85,7 @@ impl World {
     /// An instance of the program on this store.
     pub(crate) fn instance(&self) -> OrderService {
         OrderService::new(
+            self.store.clone(),
             self.store.clone(),
             self.bus.clone(),
             Arc::new(self.clock.clone()),

@@ -11,7 +11,7 @@ use super::*;
 struct Silent;
 
 #[async_trait]
-impl EventStore for Silent {
+impl EventLog for Silent {
     async fn append(&self, _: Append) -> Result<Position, AppendError> {
         pending().await
     }
@@ -38,7 +38,7 @@ impl EventStore for Silent {
         pending().await
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
+    async fn end(&self) -> Result<Position, StoreError> {
         pending().await
     }
 
@@ -46,15 +46,18 @@ impl EventStore for Silent {
         pending().await
     }
 
-    async fn summary(&self, _: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        pending().await
-    }
-
-    async fn list(&self, _: Position, _: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        pending().await
-    }
-
     async fn check(&self) -> Result<(), StoreError> {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl OrderViews for Silent {
+    async fn one(&self, _: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        pending().await
+    }
+
+    async fn many(&self, _: &ListQuery) -> Result<OrderPage, StoreError> {
         pending().await
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use order_application::{EventBus, ReplicaStore};
+use order_application::{EventBus, OrderViews, ReplicaStore};
 use order_store::{MemoryStore, SqliteLimits, SqliteStore};
 
 use crate::store_url::StoreUrl;
@@ -24,6 +24,14 @@ impl OpenReplica {
     }
 
     pub(super) fn port(&self) -> Arc<dyn ReplicaStore> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => store.clone(),
+        }
+    }
+
+    /// The same store, for readers.
+    pub(super) fn views(&self) -> Arc<dyn OrderViews> {
         match self {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => store.clone(),

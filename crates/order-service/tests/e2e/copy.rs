@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{Append, EventContext, EventStore, NewEvent, Version, codec, projection};
+use order_application::{Append, EventContext, EventLog, NewEvent, Version, codec, projection};
 use order_domain::*;
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;

@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, Committed, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position,
-    RecordedEvent, StoreError, Version,
+    Append, AppendError, Committed, EventBus, EventLog, ListQuery, ListedOrder, OrderPage, OrderSummary,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -75,7 +75,7 @@ impl MemoryStore {
 }
 
 #[async_trait]
-impl EventStore for MemoryStore {
+impl EventLog for MemoryStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         if self.is_replica {
             return Err(takes_no_commands());
@@ -105,7 +105,7 @@ impl EventStore for MemoryStore {
         Ok(page(self.read().log.iter_from(after.0 as usize), limit))
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
+    async fn end(&self) -> Result<Position, StoreError> {
         Ok(Position(self.read().log.len() as u64))
     }
 
@@ -113,22 +113,28 @@ impl EventStore for MemoryStore {
         Ok(self.read().version(order_id))
     }
 
-    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl OrderViews for MemoryStore {
+    async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
         Ok(self.read().order(order_id).map(|order| order.summary.clone()))
     }
 
-    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let tables = self.read();
-        let from = tables.orders.partition_point(|order| order.positions[0] <= after);
+        let from = tables.orders.partition_point(|order| order.positions[0] <= query.after);
         let listed = |order: &Order| ListedOrder {
             placed_position: order.positions[0],
             summary: order.summary.clone(),
         };
-        Ok(tables.orders.iter_from(from).take(limit).map(listed).collect())
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        Ok(())
+        let mut rows = tables.orders.iter_from(from);
+        let orders: Vec<_> = rows.by_ref().take(query.limit).map(listed).collect();
+        let next = rows.next().and_then(|_| orders.last()).map(|last| last.placed_position);
+        Ok(OrderPage { orders, next })
     }
 }
 

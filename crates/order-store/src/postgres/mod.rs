@@ -35,8 +35,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, DecideInTurn, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position,
-    RecordedEvent, StoreError, Version,
+    Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews,
+    PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -320,7 +320,7 @@ fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresErr
 }
 
 #[async_trait]
-impl EventStore for PostgresStore {
+impl EventLog for PostgresStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         self.writer.append(append).await
     }
@@ -347,7 +347,7 @@ impl EventStore for PostgresStore {
         pages::log(&self.shared.reads, after, limit).await
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
+    async fn end(&self) -> Result<Position, StoreError> {
         pages::head(&self.shared.reads).await
     }
 
@@ -355,15 +355,18 @@ impl EventStore for PostgresStore {
         Ok(self.look_ups.summary(order_id).await?.map_or(Version::NONE, |summary| summary.version))
     }
 
-    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+    async fn check(&self) -> Result<(), StoreError> {
+        pages::check(&self.shared.reads).await
+    }
+}
+
+#[async_trait]
+impl OrderViews for PostgresStore {
+    async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
         self.look_ups.summary(order_id).await
     }
 
-    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        pages::list(&self.shared.reads, after, limit).await
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        pages::check(&self.shared.reads).await
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        pages::list(&self.shared.reads, query).await
     }
 }

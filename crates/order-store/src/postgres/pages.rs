@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use order_application::{ListedOrder, PageLimit, Position, RecordedEvent, StoreError, Version};
+use order_application::{ListQuery, OrderPage, PageLimit, Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -82,14 +82,16 @@ pub(super) async fn log(
 }
 
 /// A page of views in placement order.
-pub(super) async fn list(
-    database: &Database,
-    after: Position,
-    limit: usize,
-) -> Result<Vec<ListedOrder>, StoreError> {
-    let (after, limit) = (after.0.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX));
-    let rows = database.query(LIST, &[(&after, Type::INT8), (&limit, Type::INT8)]).await?;
-    rows.iter().map(read_order).collect()
+pub(super) async fn list(database: &Database, query: &ListQuery) -> Result<OrderPage, StoreError> {
+    // One more than is wanted tells whether there is a next page.
+    let (after, limit) =
+        (query.after.0.cast_signed(), i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1));
+    let mut rows = database.query(LIST, &[(&after, Type::INT8), (&limit, Type::INT8)]).await?;
+    let more = rows.len() > query.limit;
+    rows.truncate(query.limit);
+    let orders = rows.iter().map(read_order).collect::<Result<Vec<_>, _>>()?;
+    let next = orders.last().filter(|_| more).map(|last| last.placed_position);
+    Ok(OrderPage { orders, next })
 }
 
 /// The last position.

@@ -30,7 +30,7 @@ enum Turn {
 }
 
 impl PostgresStore {
-    /// See [`EventStore::append_in_turn`](order_application::EventStore::append_in_turn).
+    /// See [`EventLog::append_in_turn`](order_application::EventLog::append_in_turn).
     pub(super) async fn take_turn(
         &self,
         order_id: &OrderId,

@@ -36,8 +36,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, EventBus, EventStore, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent,
-    StoreError, Version,
+    Append, AppendError, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews, PageLimit,
+    Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -224,7 +224,7 @@ fn views_path(log_path: &Path) -> PathBuf {
 }
 
 #[async_trait]
-impl EventStore for SqliteStore {
+impl EventLog for SqliteStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         if self.is_replica {
             return Err(takes_no_commands());
@@ -259,7 +259,7 @@ impl EventStore for SqliteStore {
         blocking(move || shared.readers.log_page(after, head, limit)).await
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
+    async fn end(&self) -> Result<Position, StoreError> {
         Ok(self.shared.head())
     }
 
@@ -268,17 +268,20 @@ impl EventStore for SqliteStore {
         Ok(head.map_or(Version::NONE, |head| head.version))
     }
 
-    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.shared.health.check()
+    }
+}
+
+#[async_trait]
+impl OrderViews for SqliteStore {
+    async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
         self.shared.readers.summary(&self.shared.overlay, order_id)
     }
 
-    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        blocking(move || shared.readers.list(&shared.overlay, after, limit)).await
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.shared.health.check()
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        let (shared, query) = (Arc::clone(&self.shared), *query);
+        blocking(move || shared.readers.list(&shared.overlay, &query)).await
     }
 }
 

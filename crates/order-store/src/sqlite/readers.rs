@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use order_application::{
-    Checkpoint, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version,
+    Checkpoint, ListQuery, ListedOrder, OrderPage, OrderSummary, PageLimit, Position, RecordedEvent,
+    StoreError, Version,
 };
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -39,6 +40,9 @@ const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE posi
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.
 const MAX_LIST_READS: usize = 16;
+
+/// More would not fit a parameter.
+const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
 /// Connections for reading both files.
 pub(super) struct Readers {
@@ -118,12 +122,10 @@ impl Readers {
         Ok(row.map(|(_, summary)| summary))
     }
 
-    pub(super) fn list(
-        &self,
-        overlay: &Overlay,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<ListedOrder>, StoreError> {
+    pub(super) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        let ListQuery { after, limit } = *query;
+        // One more than is wanted tells whether there is a next page.
+        let limit = limit.min(MAX_LIST_ROWS) + 1;
         for _ in 0..MAX_LIST_READS {
             let flushed_before = overlay.flushed();
             let mut rows: Vec<(OrderKey, OrderSummary)> = self.views.with(flushed_before, |views| {
@@ -133,7 +135,14 @@ impl Readers {
             let complete = rows.len() < limit;
             if overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
                 let listed = |(key, summary)| ListedOrder { placed_position: Position(key), summary };
-                return Ok(rows.into_iter().map(listed).collect());
+                let mut orders: Vec<_> = rows.into_iter().map(listed).collect();
+                let next = if orders.len() == limit {
+                    orders.pop();
+                    orders.last().map(|last: &ListedOrder| last.placed_position)
+                } else {
+                    None
+                };
+                return Ok(OrderPage { orders, next });
             }
         }
         Err(StoreError::Overloaded)

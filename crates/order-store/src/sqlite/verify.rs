@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use order_application::{Position, StoreError, Version};
+use order_application::{ListQuery, Position, StoreError, Version};
 use order_domain::OrderId;
 use twox_hash::XxHash3_64;
 
@@ -147,11 +147,11 @@ fn check_count(views: &CaughtUp, report: &mut VerifyReport) {
     let mut listed = 0;
     let mut after = Position::START;
     loop {
-        match views.readers.list(&views.overlay, after, 1_000) {
+        match views.readers.list(&views.overlay, &ListQuery { after, limit: 1_000 }) {
             Ok(page) => {
-                let Some(last) = page.last() else { break };
-                listed += page.len() as u64;
-                after = last.placed_position;
+                listed += page.orders.len() as u64;
+                let Some(next) = page.next else { break };
+                after = next;
             }
             Err(error) => return report.fault(format!("the list of orders: {error}")),
         }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_application::{
-    Append, Checkpoint, Checkpoints, EventStore, ListedOrder, OrderSummary, PageLimit, Position,
-    RecordedEvent, Version,
+    Append, Checkpoint, Checkpoints, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, Version,
 };
 use order_store::{
     CopyError, CopyLimits, CopyReport, CopyStep, OpenError, PostgresError, PostgresStore, SideError,
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 use test_servers::PostgresServer;
 use tokio::sync::Notify;
 
-use crate::contract::bus;
+use crate::contract::{Store, bus, list};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
@@ -57,7 +56,7 @@ impl Place {
         }
     }
 
-    async fn open(&self) -> Arc<dyn EventStore> {
+    async fn open(&self) -> Arc<dyn Store> {
         match &self.location {
             StoreLocation::Sqlite(path) => Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap()),
             StoreLocation::Postgres(url) => {
@@ -84,7 +83,7 @@ impl Place {
     async fn content(&self) -> Content {
         let store = self.open().await;
         let events = store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap();
-        let views = store.list(Position::START, 10_000).await.unwrap();
+        let views = list(&*store, Position::START, 10_000).await;
         Content { events, views }
     }
 
@@ -167,7 +166,7 @@ async fn a_copy_goes_on_with_new_orders_and_old_ones() {
         let mut new = TestOrder::new("new");
         assert_eq!(store.append(new.place()).await, Ok(Position(121)));
         assert_eq!(store.append(orders[3].pay(1)).await, Ok(Position(122)));
-        assert_eq!(store.summary(&orders[3].id).await, Ok(Some(orders[3].summary())));
+        assert_eq!(store.one(&orders[3].id).await, Ok(Some(orders[3].summary())));
     }
 }
 
@@ -375,7 +374,7 @@ async fn a_database_in_service_is_copied_once_it_pauses() {
         copy(&from, &to).await.unwrap();
         assert_eq!(to.content().await, from.content().await);
     }
-    let summary: Option<OrderSummary> = store.summary(&orders[0].id).await.unwrap();
+    let summary: Option<OrderSummary> = store.one(&orders[0].id).await.unwrap();
     assert_eq!(summary.unwrap().version, Version(5));
 }
 

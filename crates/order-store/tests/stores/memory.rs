@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore, ReplicaStore};
+use order_application::{Checkpoints, EventBus};
 use order_store::MemoryStore;
 
-use crate::contract::{Fixture, ReplicaFixture, bus, contract_suite, replica_suite};
+use crate::contract::{Fixture, ReplicaFixture, Store, StoreOfReplica, bus, contract_suite, replica_suite};
 
 struct Memory(Arc<MemoryStore>);
 
@@ -12,7 +12,7 @@ impl Fixture for Memory {
         Self(Arc::new(MemoryStore::new(bus)))
     }
 
-    fn store(&self) -> Arc<dyn EventStore> {
+    fn store(&self) -> Arc<dyn Store> {
         self.0.clone()
     }
 
@@ -35,7 +35,7 @@ impl ReplicaFixture for MemoryReplica {
         Self(Arc::new(MemoryStore::replica(bus)))
     }
 
-    fn store(&self) -> Arc<dyn ReplicaStore> {
+    fn store(&self) -> Arc<dyn StoreOfReplica> {
         self.0.clone()
     }
 
@@ -44,7 +44,7 @@ impl ReplicaFixture for MemoryReplica {
         self
     }
 
-    fn ordinary() -> (Arc<dyn ReplicaStore>, Option<tempfile::TempDir>) {
+    fn ordinary() -> (Arc<dyn StoreOfReplica>, Option<tempfile::TempDir>) {
         (Arc::new(MemoryStore::new(bus())), None)
     }
 }

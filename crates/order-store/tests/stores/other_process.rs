@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{env, io};
 
-use order_application::{Append, Checkpoint, EventStore, Position, ReplicaStore};
+use order_application::{Append, Checkpoint, EventLog, Position, ReplicaStore};
 use order_store::SqliteStore;
 
 use crate::contract::bus;
@@ -84,7 +84,7 @@ async fn it_does_what_it_is_told() {
 
 async fn serve(path: &Path) {
     let store = SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap();
-    let mut reached = store.head().await.unwrap();
+    let mut reached = store.end().await.unwrap();
     loop {
         let mut order = TestOrder::new(&format!("order-{reached}"));
         store.append(order.place()).await.unwrap();
@@ -96,7 +96,7 @@ async fn serve(path: &Path) {
 async fn replicate(path: &Path) {
     let store = SqliteStore::open_replica(path, bus(), SMALL_BATCHES).unwrap();
     loop {
-        let head = store.head().await.unwrap();
+        let head = store.end().await.unwrap();
         let mut orders: Vec<_> = (0..20).map(|n| TestOrder::new(&format!("order-{head}-{n}"))).collect();
         let mut appends: Vec<Append> = orders.iter_mut().map(TestOrder::place).collect();
         appends.extend(orders.iter_mut().map(|order| order.pay(1)));

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore};
+use order_application::{Checkpoints, EventBus};
 use order_store::{PostgresOptions, PostgresStore};
 use test_servers::PostgresServer;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::contract::{Fixture, contract_suite};
+use crate::contract::{Fixture, Store, contract_suite};
 
 /// On the server that the tests of this process share, which does not wait for its disk.
 pub(crate) const QUICK_SERVER: PostgresOptions =
@@ -28,7 +28,7 @@ impl Fixture for Postgres {
         Self { store: open(&url, bus), url }
     }
 
-    fn store(&self) -> Arc<dyn EventStore> {
+    fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
     }
 

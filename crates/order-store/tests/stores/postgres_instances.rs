@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use order_application::{
-    AppendError, Checkpoint, Checkpoints, EventStore, PageLimit, Position, RecordedEvent, Subscription,
-    Version,
+    AppendError, Checkpoint, Checkpoints, EventLog, PageLimit, Position, RecordedEvent, Subscription, Version,
 };
 use order_store::PostgresStore;
 use test_servers::PostgresServer;

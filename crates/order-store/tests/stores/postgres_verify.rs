@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_application::EventStore;
+use order_application::EventLog;
 use order_store::{PostgresError, PostgresStore, VerifyReport};
 use test_servers::PostgresServer;
 use tokio::sync::Notify;

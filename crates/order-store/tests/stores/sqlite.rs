@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore, ReplicaStore};
+use order_application::{Checkpoints, EventBus};
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
-use crate::contract::{Fixture, ReplicaFixture, bus, contract_suite, replica_suite};
+use crate::contract::{Fixture, ReplicaFixture, Store, StoreOfReplica, bus, contract_suite, replica_suite};
 
 /// Views are written every few orders, so that every test meets the overlay, a batch on its way, and the file.
 pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
@@ -34,7 +34,7 @@ impl Fixture for Sqlite {
         Self { directory, store: Arc::new(store) }
     }
 
-    fn store(&self) -> Arc<dyn EventStore> {
+    fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
     }
 
@@ -67,7 +67,7 @@ impl ReplicaFixture for SqliteReplica {
         open_replica(tempfile::tempdir().unwrap(), bus)
     }
 
-    fn store(&self) -> Arc<dyn ReplicaStore> {
+    fn store(&self) -> Arc<dyn StoreOfReplica> {
         self.store.clone()
     }
 
@@ -77,7 +77,7 @@ impl ReplicaFixture for SqliteReplica {
         open_replica(directory, bus)
     }
 
-    fn ordinary() -> (Arc<dyn ReplicaStore>, Option<TempDir>) {
+    fn ordinary() -> (Arc<dyn StoreOfReplica>, Option<TempDir>) {
         let Sqlite { directory, store } = <Sqlite as Fixture>::open(bus());
         (store, Some(directory))
     }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use order_application::{Checkpoint, Checkpoints, EventStore, Position, ReplicaStore, StoreError};
+use order_application::{Checkpoint, Checkpoints, EventLog, Position, ReplicaStore, StoreError};
 use order_store::{OpenError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
-use crate::contract::bus;
+use crate::contract::{bus, list};
 use crate::order::TestOrder;
 use crate::other_process::OtherProcess;
 use crate::sqlite::SMALL_BATCHES;
@@ -34,7 +34,7 @@ async fn a_replica_that_is_killed_has_the_checkpoint_of_its_events() {
         while modified() == before {}
         let reached = reached.max(replica.kill());
         let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
-        let head = store.head().await.unwrap();
+        let head = store.end().await.unwrap();
         assert!(head.0 >= reached, "{reached} was acknowledged, and {head} is there");
         assert_eq!(store.load("replica").await, Ok(Some(at(head.0))));
         drop(store);
@@ -80,14 +80,14 @@ async fn a_full_overlay_takes_no_more_until_it_was_written() {
                 Ok(()) => break,
                 Err(error) => {
                     assert_eq!(error, StoreError::Overloaded);
-                    assert_eq!(store.head().await, Ok(Position(n - 1)));
+                    assert_eq!(store.end().await, Ok(Position(n - 1)));
                     refused += 1;
                     tokio::task::yield_now().await;
                 }
             }
         }
     }
-    assert_eq!(store.list(Position::START, 2_000).await.unwrap().len(), 1_000);
+    assert_eq!(list(&store, Position::START, 2_000).await.len(), 1_000);
     drop(store);
 
     let full = SqliteLimits { overlay_bytes: 0, ..SMALL_BATCHES };

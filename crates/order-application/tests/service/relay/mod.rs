@@ -42,12 +42,12 @@ impl Stage {
     }
 
     async fn head(&self) -> u64 {
-        self.world.store.head().await.unwrap().0
+        self.world.store.end().await.unwrap().0
     }
 
     fn relay(&self, holder: &str) -> Relay {
         let ports = RelayPorts {
-            store: self.world.store.clone(),
+            log: self.world.store.clone(),
             checkpoints: self.checkpoints.clone(),
             bus: self.world.bus.clone(),
         };

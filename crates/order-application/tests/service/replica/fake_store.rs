@@ -96,7 +96,7 @@ impl Checkpoints for FakeStore {
 }
 
 #[async_trait]
-impl EventStore for FakeStore {
+impl EventLog for FakeStore {
     async fn append(&self, _: Append) -> Result<Position, AppendError> {
         unreachable!("a replica takes no commands")
     }
@@ -115,23 +115,26 @@ impl EventStore for FakeStore {
         self.orders.read_log(after, limit).await
     }
 
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.orders.head().await
+    async fn end(&self) -> Result<Position, StoreError> {
+        self.orders.end().await
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
         self.orders.version(order_id).await
     }
 
-    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.orders.summary(order_id).await
-    }
-
-    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError> {
-        self.orders.list(after, limit).await
-    }
-
     async fn check(&self) -> Result<(), StoreError> {
         self.orders.check().await
+    }
+}
+
+#[async_trait]
+impl OrderViews for FakeStore {
+    async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        self.orders.one(order_id).await
+    }
+
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        self.orders.many(query).await
     }
 }

@@ -12,7 +12,7 @@ async fn what_is_imported_continues_the_log_and_the_broker_continues_that() {
     replica.stop().await;
 
     for part in [&events[..20], &events[..60]] {
-        let known = stage.store.head().await.unwrap().0;
+        let known = stage.store.end().await.unwrap().0;
         let mut import = Import::begin(stage.store.clone(), stage.limits).await.unwrap();
         for event in part {
             import.add(event.clone()).await.unwrap();

@@ -62,8 +62,8 @@ impl Stage {
     async fn assert_equal(&self) {
         let copy = self.store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap();
         assert_eq!(copy, self.events().await, "the log");
-        let orders = self.primary.store.list(Position::START, 10_000).await.unwrap();
-        assert_eq!(self.store.list(Position::START, 10_000).await.unwrap(), orders, "the list");
+        let orders = list(&*self.primary.store, Position::START, 10_000).await;
+        assert_eq!(list(&*self.store, Position::START, 10_000).await, orders, "the list");
     }
 }
 

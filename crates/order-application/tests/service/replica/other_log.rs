@@ -27,7 +27,7 @@ async fn another_event_in_the_place_of_one_that_was_applied_stops_the_replica() 
          primary whose copy this is, or start with an empty store"
     );
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(stage.store.head().await.unwrap().0 <= 10, "nothing is applied any more");
+    assert!(stage.store.end().await.unwrap().0 <= 10, "nothing is applied any more");
     replica.stop().await;
 }
 
@@ -64,5 +64,5 @@ async fn an_event_that_does_not_continue_its_order_is_of_another_log() {
     let status = replica.becomes(other_log(3)).await;
     let why = "its event there is version 7 of an order that is at version 0 here";
     assert!(status.detail.as_deref().unwrap().contains(why), "{status:?}");
-    assert_eq!(stage.store.head().await.unwrap(), Position(2), "what came before is applied");
+    assert_eq!(stage.store.end().await.unwrap(), Position(2), "what came before is applied");
 }

@@ -2,7 +2,7 @@
 //! copied up to.
 
 use async_trait::async_trait;
-use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_application::{ListQuery, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -76,7 +76,7 @@ impl Source for PostgresSource {
     async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError> {
         // There are no more orders than positions.
         let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
-        let mut listed = pages::list(&self.database, after, limit).await?;
+        let mut listed = pages::list(&self.database, &ListQuery { after, limit }).await?.orders;
         listed.retain(|order| order.placed_position <= up_to);
         Ok(listed)
     }

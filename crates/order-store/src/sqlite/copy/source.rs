@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use order_application::{ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_application::{ListQuery, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
@@ -78,7 +78,9 @@ impl Source for SqliteSource {
         let views = Arc::clone(&self.views);
         // There are no more orders than positions.
         let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
-        let mut listed = blocking(move || views.readers.list(&views.overlay, after, limit)).await?;
+        let query = ListQuery { after, limit };
+        let page = blocking(move || views.readers.list(&views.overlay, &query)).await?;
+        let mut listed = page.orders;
         listed.retain(|order| order.placed_position <= up_to);
         Ok(listed)
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use order_application::{AppendError, PageLimit, Position, RecordedEvent, StoreError, Version};
 
-use super::{Fixture, bus};
+use super::{Fixture, bus, list};
 use crate::order::TestOrder;
 
 const ALL: PageLimit = PageLimit { events: usize::MAX >> 1, bytes: usize::MAX };
@@ -27,8 +27,8 @@ pub(crate) async fn an_append_is_seen_by_every_read_that_follows<F: Fixture>() {
             assert_eq!(&*recorded.context.correlation_id, "corr-1");
         }
         assert_eq!(store.version(&order.id).await, Ok(summary.version));
-        assert_eq!(store.summary(&order.id).await, Ok(Some(summary.clone())));
-        assert_eq!(store.list(Position::START, 10).await.unwrap()[0].summary, summary);
+        assert_eq!(store.one(&order.id).await, Ok(Some(summary.clone())));
+        assert_eq!(list(&*store, Position::START, 10).await[0].summary, summary);
     }
 }
 
@@ -56,8 +56,8 @@ pub(crate) async fn an_append_at_another_version_is_refused_and_leaves_nothing<F
 
     assert_eq!(store.read_log(Position::START, ALL).await.unwrap().len(), 2);
     assert_eq!(store.read_stream(&order.id, Version::NONE, ALL).await.unwrap().len(), 2);
-    assert_eq!(store.summary(&order.id).await, Ok(Some(order.summary())));
-    assert_eq!(store.list(Position::START, 10).await.unwrap().len(), 1);
+    assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+    assert_eq!(list(&*store, Position::START, 10).await.len(), 1);
     assert_eq!(store.version(&never_placed.id).await, Ok(Version::NONE));
 }
 
@@ -109,7 +109,7 @@ pub(crate) async fn a_refused_append_does_not_sink_its_neighbours<F: Fixture>() 
         accepted += usize::from(!bad);
     }
     assert_eq!(store.read_log(Position::START, ALL).await.unwrap().len(), accepted);
-    assert_eq!(store.list(Position::START, 1000).await.unwrap().len(), accepted);
+    assert_eq!(list(&*store, Position::START, 1000).await.len(), accepted);
 }
 
 pub(crate) async fn appends_to_one_order_may_share_a_batch<F: Fixture>() {
@@ -122,7 +122,7 @@ pub(crate) async fn appends_to_one_order_may_share_a_batch<F: Fixture>() {
         let (first, second, third) =
             tokio::join!(store.append(first), store.append(second), store.append(third));
         assert_eq!((first.is_ok(), second.is_ok(), third.is_ok()), (true, true, true));
-        assert_eq!(store.summary(&order.id).await, Ok(Some(order.summary())));
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
         let stream = store.read_stream(&order.id, Version::NONE, ALL).await.unwrap();
         assert_eq!(stream.iter().map(|e| e.version.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
@@ -148,7 +148,7 @@ pub(crate) async fn an_append_whose_caller_goes_away_is_whole_or_not_there<F: Fi
         let version = store.version(&order.id).await.unwrap();
         let stream = store.read_stream(&order.id, Version::NONE, ALL).await.unwrap();
         assert_eq!(stream.len() as u64, version.0, "no part of an append");
-        let summary = store.summary(&order.id).await.unwrap();
+        let summary = store.one(&order.id).await.unwrap();
         assert_eq!(summary, (version.0 == 1).then(|| order.summary()));
     }
 }

@@ -139,5 +139,5 @@ pub(crate) async fn checkpoints_are_saved_beside_appends<F: Fixture>() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(fixture.store().head().await, Ok(Position(400)));
+    assert_eq!(fixture.store().end().await, Ok(Position(400)));
 }

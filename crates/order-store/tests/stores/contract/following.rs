@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use order_application::{EventBus, EventStore, PageLimit, Position, Subscription};
+use order_application::{EventBus, PageLimit, Position, Subscription};
 
-use super::{Fixture, bus};
+use super::{Fixture, Store, bus};
 use crate::order::TestOrder;
 
 const WRITERS: usize = 8;
@@ -11,7 +11,7 @@ const ORDERS_PER_WRITER: usize = 60;
 const EVENTS: usize = WRITERS * ORDERS_PER_WRITER * 3;
 
 /// Places and pays orders from several tasks at once: three events each.
-fn write_concurrently(store: &Arc<dyn EventStore>) -> Vec<tokio::task::JoinHandle<()>> {
+fn write_concurrently(store: &Arc<dyn Store>) -> Vec<tokio::task::JoinHandle<()>> {
     (0..WRITERS)
         .map(|writer| {
             let store = Arc::clone(store);

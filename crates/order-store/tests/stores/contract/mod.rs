@@ -8,7 +8,9 @@ mod replicas;
 
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventStore, ReplicaStore};
+use order_application::{
+    Checkpoints, EventBus, EventLog, ListQuery, ListedOrder, OrderViews, Position, ReplicaStore,
+};
 
 pub(crate) use appends::*;
 pub(crate) use checkpoints::*;
@@ -16,12 +18,31 @@ pub(crate) use following::*;
 pub(crate) use reading::*;
 pub(crate) use replicas::*;
 
+/// A store keeps a log with its views.
+pub(crate) trait Store: EventLog + OrderViews {}
+
+impl<S: EventLog + OrderViews> Store for S {}
+
+/// So does a replica's.
+pub(crate) trait StoreOfReplica: ReplicaStore + OrderViews {}
+
+impl<S: ReplicaStore + OrderViews> StoreOfReplica for S {}
+
+/// The first page of orders that were placed after a position.
+pub(crate) async fn list(
+    views: &(impl OrderViews + ?Sized),
+    after: Position,
+    limit: usize,
+) -> Vec<ListedOrder> {
+    views.many(&ListQuery { after, limit }).await.unwrap().orders
+}
+
 /// How the suite opens a store.
 pub(crate) trait Fixture: Sized {
     /// An empty store.
     fn open(bus: Arc<dyn EventBus>) -> Self;
     /// The store itself.
-    fn store(&self) -> Arc<dyn EventStore>;
+    fn store(&self) -> Arc<dyn Store>;
     /// Its checkpoints.
     fn checkpoints(&self) -> Arc<dyn Checkpoints>;
     /// The same store after its process has ended and begun again.
@@ -33,11 +54,11 @@ pub(crate) trait ReplicaFixture: Sized {
     /// An empty one.
     fn open(bus: Arc<dyn EventBus>) -> Self;
     /// The store itself.
-    fn store(&self) -> Arc<dyn ReplicaStore>;
+    fn store(&self) -> Arc<dyn StoreOfReplica>;
     /// The same store after its process has ended and begun again.
     fn reopen(self, bus: Arc<dyn EventBus>) -> Self;
     /// An empty store that is not a replica's.
-    fn ordinary() -> (Arc<dyn ReplicaStore>, Option<tempfile::TempDir>);
+    fn ordinary() -> (Arc<dyn StoreOfReplica>, Option<tempfile::TempDir>);
 }
 
 pub(crate) fn bus() -> Arc<order_bus::InProcessBus> {

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use order_application::{PageLimit, Position, Version};
 
-use super::{Fixture, bus};
+use super::{Fixture, bus, list};
 use crate::order::TestOrder;
 
 pub(crate) async fn pages_end_where_their_limits_say<F: Fixture>() {
@@ -28,7 +28,7 @@ pub(crate) async fn pages_end_where_their_limits_say<F: Fixture>() {
     }
     let unknown = TestOrder::new("unknown");
     assert_eq!(store.read_stream(&unknown.id, Version::NONE, PageLimit::events(3)).await, Ok(vec![]));
-    assert_eq!(store.summary(&unknown.id).await, Ok(None));
+    assert_eq!(store.one(&unknown.id).await, Ok(None));
 }
 
 pub(crate) async fn lists_are_in_placement_order_and_in_pages<F: Fixture>() {
@@ -45,7 +45,7 @@ pub(crate) async fn lists_are_in_placement_order_and_in_pages<F: Fixture>() {
     let mut listed = Vec::new();
     let mut after = Position::START;
     loop {
-        let page = store.list(after, 10).await.unwrap();
+        let page = list(&*store, after, 10).await;
         let Some(last) = page.last() else { break };
         after = last.placed_position;
         listed.extend(page.into_iter().map(|listed| listed.summary));
@@ -67,7 +67,7 @@ pub(crate) async fn a_list_is_right_while_orders_are_added_and_changed<F: Fixtur
             let mut lists = 0;
             while !done.load(Ordering::SeqCst) {
                 let acknowledged = placed.load(Ordering::SeqCst);
-                let list = store.list(Position::START, 10 * ORDERS).await.unwrap();
+                let list = list(&*store, Position::START, 10 * ORDERS).await;
                 let ids: Vec<_> = list.iter().map(|o| o.summary.order_id.to_string()).collect();
                 let expected: Vec<_> = (0..ids.len()).map(|n| format!("order-{n}")).collect();
                 assert_eq!(ids, expected);
@@ -115,7 +115,7 @@ pub(crate) async fn ten_thousand_events_in_one_order<F: Fixture>() {
         version = last.version;
     }
     assert_eq!(version, Version(10_000));
-    assert_eq!(store.summary(&order.id).await, Ok(Some(order.summary())));
+    assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
 }
 
 pub(crate) async fn awkward_ids_and_texts_are_kept_as_they_are<F: Fixture>() {
@@ -136,7 +136,7 @@ pub(crate) async fn awkward_ids_and_texts_are_kept_as_they_are<F: Fixture>() {
     let fixture = fixture.reopen(bus);
     let store = fixture.store();
     for order in orders {
-        assert_eq!(store.summary(&order.id).await, Ok(Some(order.summary())));
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
         let stream = store.read_stream(&order.id, Version::NONE, PageLimit::events(10)).await.unwrap();
         assert_eq!(stream.len(), 2, "{}", order.id);
     }
@@ -160,7 +160,7 @@ pub(crate) async fn everything_is_there_after_a_restart<F: Fixture>() {
         fixture = fixture.reopen(bus.clone());
         let store = fixture.store();
         assert_eq!(store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap(), log);
-        let list = store.list(Position::START, 100).await.unwrap();
+        let list = list(&*store, Position::START, 100).await;
         let summaries: Vec<_> = orders.iter().map(TestOrder::summary).collect();
         assert_eq!(list.into_iter().map(|o| o.summary).collect::<Vec<_>>(), summaries);
         for order in &orders {

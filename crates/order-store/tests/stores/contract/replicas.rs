@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use order_application::{
-    Append, AppendError, Checkpoint, EventBus, EventStore, ListedOrder, PageLimit, Position, RecordedEvent,
+    Append, AppendError, Checkpoint, EventBus, EventLog, ListedOrder, PageLimit, Position, RecordedEvent,
     ReplicaStore, StoreError, Subscription, Version,
 };
 use order_store::MemoryStore;
 
-use super::{ReplicaFixture, bus};
+use super::{ReplicaFixture, StoreOfReplica, bus, list};
 use crate::order::TestOrder;
 
 const ALL: PageLimit = PageLimit { events: usize::MAX >> 1, bytes: usize::MAX };
@@ -42,11 +42,11 @@ async fn original(orders: usize) -> (Arc<MemoryStore>, Vec<Append>) {
 
 /// Brings appends in calls of so many, and answers with the position that they reach.
 async fn bring(store: &dyn ReplicaStore, appends: &[Append], in_one_call: usize) -> u64 {
-    let mut reached = store.head().await.unwrap().0;
+    let mut reached = store.end().await.unwrap().0;
     for appends in appends.chunks(in_one_call) {
         reached += appends.iter().map(|append| append.events.len() as u64).sum::<u64>();
         assert_eq!(store.replicate(appends.to_vec(), NAME, at(reached)).await, Ok(()));
-        assert_eq!(store.head().await, Ok(Position(reached)));
+        assert_eq!(store.end().await, Ok(Position(reached)));
         assert_eq!(store.load(NAME).await, Ok(Some(at(reached))));
     }
     reached
@@ -59,12 +59,12 @@ struct Content {
     streams: Vec<Vec<RecordedEvent>>,
 }
 
-async fn content(store: &(impl EventStore + ?Sized)) -> Content {
+async fn content(store: &(impl StoreOfReplica + ?Sized)) -> Content {
     let log = store.read_log(Position::START, ALL).await.unwrap();
-    let views = store.list(Position::START, usize::MAX >> 1).await.unwrap();
+    let views = list(store, Position::START, usize::MAX >> 1).await;
     let mut streams = Vec::new();
     for ListedOrder { summary, .. } in &views {
-        assert_eq!(store.summary(&summary.order_id).await, Ok(Some(summary.clone())));
+        assert_eq!(store.one(&summary.order_id).await, Ok(Some(summary.clone())));
         assert_eq!(store.version(&summary.order_id).await, Ok(summary.version));
         streams.push(store.read_stream(&summary.order_id, Version::NONE, ALL).await.unwrap());
     }
@@ -190,7 +190,7 @@ pub(crate) async fn a_replica_takes_no_commands_and_others_no_copies<F: ReplicaF
     let refused = ordinary.replicate(vec![place.clone()], NAME, at(1)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     for store in [&replica, &ordinary] {
-        assert_eq!(store.head().await, Ok(Position::START));
+        assert_eq!(store.end().await, Ok(Position::START));
         assert_eq!(store.load(NAME).await, Ok(None));
     }
     assert_eq!(ordinary.append(place.clone()).await, Ok(Position(1)));
@@ -203,7 +203,7 @@ pub(crate) async fn a_replica_goes_on_after_a_restart<F: ReplicaFixture>() {
     let mut fixture = F::open(bus.clone());
     let mut reached = 0;
     for appends in appends.chunks(appends.len().div_ceil(4)) {
-        assert_eq!(fixture.store().head().await, Ok(Position(reached)));
+        assert_eq!(fixture.store().end().await, Ok(Position(reached)));
         let checkpoint = fixture.store().load(NAME).await.unwrap().unwrap_or_default();
         assert_eq!(checkpoint.position, Position(reached));
         reached = bring(&*fixture.store(), appends, 9).await;

@@ -1,4 +1,4 @@
-//! Where events are kept, with the views that are derived from them.
+//! The log: where events are kept. It is the truth, and everything else is derived from it.
 //!
 //! Every store goes through one contract suite (`order-store/tests/stores/contract`), which proves each MUST below.
 
@@ -8,16 +8,17 @@ use order_domain::OrderId;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::projection::OrderSummary;
 
-/// The log of all orders, the stream of each, and the order view.
+/// The log of all orders, and the stream of each.
 ///
 /// * What [`append`](Self::append) acknowledged MUST be durable (as durable as the store claims to be) and MUST be
-///   seen by every read that begins later, in the log, in the stream and in the view alike.
+///   seen by every read that begins later: in the log, in the stream, and in the views
+///   ([`OrderViews`](crate::OrderViews)) that are kept with it.
 /// * Positions MUST be gap-free and strictly increasing in commit order: who has seen position n has seen everything
 ///   up to n.
 /// * A store MUST hand commits to the [`EventBus`](crate::EventBus) it was given, in commit order.
 /// * Bytes that changed since they were written MUST be answered as [`StoreError::Corrupt`], never as data.
 #[async_trait]
-pub trait EventStore: Send + Sync + 'static {
+pub trait EventLog: Send + Sync + 'static {
     /// Appends all events of `append` to its order's stream, or none.
     ///
     /// Two appends that expect the same version of an order MUST NOT both succeed. A refused append MUST NOT affect
@@ -67,7 +68,7 @@ pub trait EventStore: Send + Sync + 'static {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// A page of the log with positions above `after`, ascending. Empty at the head.
+    /// A page of the log with positions above `after`, ascending. Empty at the end.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -77,25 +78,13 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn head(&self) -> Result<Position, StoreError>;
+    async fn end(&self) -> Result<Position, StoreError>;
 
     /// The version that an order has now; [`Version::NONE`] for an unknown one.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError>;
-
-    /// The view of an order.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn summary(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError>;
-
-    /// Views in placement order, of orders that were placed after position `after`.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn list(&self, after: Position, limit: usize) -> Result<Vec<ListedOrder>, StoreError>;
 
     /// Whether commands and queries can be served now.
     ///
@@ -114,7 +103,7 @@ const MAX_ATTEMPTS_IN_TURN: u32 = 16;
 const PAGE: PageLimit = PageLimit::events(500);
 
 /// All events of an order after a version.
-async fn read_all<S: EventStore + ?Sized>(
+async fn read_all<S: EventLog + ?Sized>(
     store: &S,
     order_id: &OrderId,
     mut after: Version,
@@ -155,15 +144,6 @@ impl Append {
             context: event.context.clone(),
         })
     }
-}
-
-/// An order in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedOrder {
-    /// Where its first event is in the log: the key of placement order.
-    pub placed_position: Position,
-    /// Its view.
-    pub summary: OrderSummary,
 }
 
 /// How much one page may hold. A page has at least one event if there is one, however large.
