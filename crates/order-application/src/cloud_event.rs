@@ -4,8 +4,8 @@
 //! `position` and `version` are extensions, as decimal strings, since an integer of a CloudEvent has 32 bits.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
 
 use order_domain::OrderId;
 use serde::Deserialize;
@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::codec::intern_type;
-use crate::event::{EventContext, Position, RecordedEvent, Version};
+use crate::event::{Position, RecordedEvent, Version};
+use crate::event_context::{CORRELATION_ID, ContextBuilder, is_extension_name};
 use crate::json_text::push_string;
 use crate::rfc3339;
 
@@ -24,30 +25,28 @@ pub const DATA_CONTENT_TYPE: &str = "application/json";
 
 const SPEC_VERSION: &str = "1.0";
 
-/// Writes one envelope as JSON. `source` is a JSON string, quotes included; the stored data goes in as it is.
+/// Writes one envelope as JSON. `source` is a JSON string, quotes included, for events without one of their own; the
+/// stored data and context go in as they are.
 pub fn write(out: &mut String, source: &str, event: &RecordedEvent) {
     // Writing to a String cannot fail.
+    let _ = write!(out, r#"{{"specversion":"{SPEC_VERSION}","id":"{}","source":"#, event.id);
+    match &event.source {
+        Some(source) => push_string(out, source),
+        None => out.push_str(source),
+    }
     let _ = write!(
         out,
-        r#"{{"specversion":"{SPEC_VERSION}","id":"{}","source":{source},"type":"{}","subject":"{}","time":"{}","datacontenttype":"{DATA_CONTENT_TYPE}","position":"{}","version":"{}""#,
-        event.id,
+        r#","type":"{}","subject":"{}","time":"{}","datacontenttype":"{DATA_CONTENT_TYPE}","position":"{}","version":"{}""#,
         event.event_type,
         event.order_id,
         rfc3339::format(event.time),
         event.position,
         event.version,
     );
-    let context = &event.context;
-    let extensions = [
-        (",\"correlationid\":", Some(&context.correlation_id)),
-        (",\"causationid\":", context.causation_id.as_ref()),
-        (",\"actor\":", context.actor.as_ref()),
-    ];
-    for (member, value) in extensions {
-        if let Some(value) = value {
-            out.push_str(member);
-            push_string(out, value);
-        }
+    let extensions = event.context.members_json();
+    if !extensions.is_empty() {
+        out.push(',');
+        out.push_str(extensions);
     }
     out.push_str(",\"data\":");
     out.push_str(&event.data);
@@ -69,27 +68,24 @@ pub fn write_page(source: &str, events: &[RecordedEvent]) -> String {
     out
 }
 
-/// The attributes of an event, all but its data's content type, which protocols have a place of their own for.
+/// The attributes of an event, all but its data's content type, which protocols have a place of their own for. `source` is
+/// for events without one of their own.
 pub fn attributes<'a>(
     source: &'a str,
     event: &'a RecordedEvent,
-) -> impl Iterator<Item = (&'static str, Cow<'a, str>)> {
-    let context = &event.context;
-    let always: [(&'static str, Cow<'a, str>); 9] = [
+) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+    let of_every_event: [(Cow<'a, str>, Cow<'a, str>); 8] = [
         ("specversion", SPEC_VERSION.into()),
         ("id", event.id.to_string().into()),
-        ("source", source.into()),
+        ("source", event.source.as_deref().unwrap_or(source).into()),
         ("type", (&*event.event_type).into()),
         ("subject", event.order_id.as_str().into()),
         ("time", rfc3339::format(event.time).into()),
         ("position", event.position.to_string().into()),
         ("version", event.version.to_string().into()),
-        ("correlationid", (&*context.correlation_id).into()),
-    ];
-    let sometimes = [("causationid", &context.causation_id), ("actor", &context.actor)];
-    let sometimes =
-        sometimes.into_iter().filter_map(|(name, value)| value.as_deref().map(|value| (name, value.into())));
-    always.into_iter().chain(sometimes)
+    ]
+    .map(|(name, value)| (Cow::Borrowed(name), value));
+    of_every_event.into_iter().chain(event.context.members())
 }
 
 /// What is wrong with a message that should be one of this service's events.
@@ -111,34 +107,63 @@ pub enum CloudEventError {
     NotJson(String),
 }
 
-/// Reads an event from its attributes and its data.
+/// The attributes of a message, as they are found in it.
+#[derive(Debug, Default)]
+pub struct Attributes<'a> {
+    known: [Option<Cow<'a, str>>; KNOWN.len()],
+    context: ContextBuilder,
+}
+
+/// What an envelope has beside its data and its extensions, in the order of [`Attributes::known`].
+const KNOWN: [&str; 8] = ["specversion", "id", "source", "type", "subject", "time", "position", "version"];
+/// Attributes that are no extensions, and that nothing is done with.
+const PASSED_OVER: [&str; 4] = ["datacontenttype", "dataschema", "data", "data_base64"];
+
+impl<'a> Attributes<'a> {
+    /// Takes an attribute; each may come once. What CloudEvents do not allow as a name is passed over.
+    pub fn add(&mut self, name: &str, value: Cow<'a, str>) {
+        match KNOWN.iter().position(|known| *known == name) {
+            Some(index) => self.known[index] = Some(value),
+            None if is_extension(name) => self.context.add(name, &value),
+            None => {}
+        }
+    }
+
+    fn needed(&self, name: &'static str) -> Result<&str, CloudEventError> {
+        let value =
+            KNOWN.iter().position(|known| *known == name).and_then(|index| self.known[index].as_deref());
+        value.ok_or(CloudEventError::Missing(name))
+    }
+}
+
+fn is_extension(name: &str) -> bool {
+    is_extension_name(name) && !PASSED_OVER.contains(&name)
+}
+
+/// Reads an event from its attributes and its data. Extensions that this release does not know are kept.
 ///
 /// # Errors
 /// See [`CloudEventError`].
-pub fn read<'a>(
-    attribute: impl Fn(&'static str) -> Option<Cow<'a, str>>,
-    data: &str,
-) -> Result<RecordedEvent, CloudEventError> {
-    let needed = |name| attribute(name).ok_or(CloudEventError::Missing(name));
-    let shared = |name| attribute(name).map(|value| Arc::from(&*value));
+pub fn read(attributes: Attributes<'_>, data: &str) -> Result<RecordedEvent, CloudEventError> {
+    let needed = |name| attributes.needed(name);
+    let text = |name: &'static str, value: &str| unreadable(name, value);
     if needed("specversion")? != SPEC_VERSION {
-        return Err(unreadable("specversion", &needed("specversion")?));
+        return Err(text("specversion", needed("specversion")?));
     }
-    let time = needed("time")?;
-    let order_id = needed("subject")?;
+    if !attributes.context.has(CORRELATION_ID) {
+        return Err(CloudEventError::Missing(CORRELATION_ID));
+    }
+    let (time, order_id, id) = (needed("time")?, needed("subject")?, needed("id")?);
     Ok(RecordedEvent {
-        position: Position(number("position", &needed("position")?)?),
-        order_id: OrderId::new(&*order_id).map_err(|_| unreadable("subject", &order_id))?,
-        version: Version(number("version", &needed("version")?)?),
-        id: needed("id").and_then(|id| Uuid::try_parse(&id).map_err(|_| unreadable("id", &id)))?,
-        event_type: intern_type(&needed("type")?),
-        time: rfc3339::parse(&time).ok_or_else(|| unreadable("time", &time))?,
+        position: Position(number("position", needed("position")?)?),
+        order_id: OrderId::new(order_id).map_err(|_| text("subject", order_id))?,
+        version: Version(number("version", needed("version")?)?),
+        id: Uuid::try_parse(id).map_err(|_| text("id", id))?,
+        event_type: intern_type(needed("type")?),
+        time: rfc3339::parse(time).ok_or_else(|| text("time", time))?,
         data: data.into(),
-        context: EventContext {
-            correlation_id: shared("correlationid").ok_or(CloudEventError::Missing("correlationid"))?,
-            causation_id: shared("causationid"),
-            actor: shared("actor"),
-        },
+        source: Some(needed("source")?.into()),
+        context: attributes.context.finish(),
     })
 }
 
@@ -147,49 +172,32 @@ pub fn read<'a>(
 /// # Errors
 /// See [`CloudEventError`].
 pub fn read_json(text: &str) -> Result<RecordedEvent, CloudEventError> {
-    let envelope: Envelope<'_> =
+    let envelope: BTreeMap<Cow<'_, str>, &RawValue> =
         serde_json::from_str(text).map_err(|error| CloudEventError::NotJson(error.to_string()))?;
-    let attribute = |name| match name {
-        "specversion" => envelope.specversion.clone(),
-        "id" => envelope.id.clone(),
-        "type" => envelope.event_type.clone(),
-        "subject" => envelope.subject.clone(),
-        "time" => envelope.time.clone(),
-        "position" => envelope.position.clone(),
-        "version" => envelope.version.clone(),
-        "correlationid" => envelope.correlationid.clone(),
-        "causationid" => envelope.causationid.clone(),
-        "actor" => envelope.actor.clone(),
-        _ => None,
-    };
-    read(attribute, envelope.data.ok_or(CloudEventError::Missing("data"))?.get())
+    let mut attributes = Attributes::default();
+    for (name, value) in &envelope {
+        let scalar: Scalar<'_> = match serde_json::from_str(value.get()) {
+            Ok(scalar) => scalar,
+            // What is no attribute's value is the data, or nothing of CloudEvents.
+            Err(_) => continue,
+        };
+        match scalar {
+            Scalar::Text(text) => attributes.add(name, text),
+            Scalar::Boolean(value) => attributes.add(name, Cow::Owned(value.to_string())),
+            Scalar::Integer(value) => attributes.add(name, Cow::Owned(value.to_string())),
+        }
+    }
+    let data = envelope.get("data").ok_or(CloudEventError::Missing("data"))?;
+    read(attributes, data.get())
 }
 
-/// The members of an envelope that are read back. Others are passed over.
+/// The value of an attribute (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system>).
 #[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    specversion: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "type")]
-    event_type: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    subject: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    time: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    position: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    version: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    correlationid: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    causationid: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    actor: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
+#[serde(untagged)]
+enum Scalar<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Boolean(bool),
+    Integer(i64),
 }
 
 /// Positions and versions begin at 1.
@@ -204,11 +212,10 @@ fn unreadable(name: &'static str, value: &str) -> CloudEventError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use order_domain::Timestamp;
 
     use super::*;
+    use crate::event_context::EventContext;
 
     fn event(actor: Option<&str>) -> RecordedEvent {
         RecordedEvent {
@@ -219,11 +226,8 @@ mod tests {
             event_type: Cow::Borrowed("order.placed.v1"),
             time: Timestamp::from_micros(1_767_225_600_123_456),
             data: r#"{"b": 1.50, "a": "ü\u0000"}"#.into(),
-            context: EventContext {
-                correlation_id: "say \"ü\" \\ twice".into(),
-                causation_id: None,
-                actor: actor.map(Arc::from),
-            },
+            context: EventContext::new("say \"ü\" \\ twice", None, actor),
+            source: Some("/order-service".into()),
         }
     }
 
@@ -236,28 +240,59 @@ mod tests {
         }
     }
 
+    fn read_attributes<'a>(
+        attributes: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    ) -> Result<RecordedEvent, CloudEventError> {
+        let mut found = Attributes::default();
+        for (name, value) in attributes {
+            found.add(&name, value);
+        }
+        read(found, r#"{"b": 1.50, "a": "ü\u0000"}"#)
+    }
+
     #[test]
     fn an_event_survives_as_attributes() {
         for event in [event(None), event(Some("clerk 7"))] {
-            let attributes: HashMap<_, _> = attributes("/order-service", &event).collect();
-            assert_eq!(attributes["source"], "/order-service");
-            assert_eq!(read(|name| attributes.get(name).cloned(), &event.data), Ok(event.clone()));
+            let reversed: Vec<_> = attributes("/other", &event).collect();
+            assert_eq!(read_attributes(reversed.into_iter().rev()), Ok(event.clone()));
         }
+    }
+
+    #[test]
+    fn an_event_without_a_source_of_its_own_gets_the_services() {
+        let event = RecordedEvent { source: None, ..event(None) };
+        let mut text = String::new();
+        write(&mut text, "\"/order-service\"", &event);
+        for read in [read_json(&text), read_attributes(attributes("/order-service", &event))] {
+            assert_eq!(read.unwrap().source.as_deref(), Some("/order-service"));
+        }
+    }
+
+    #[test]
+    fn extensions_that_this_release_does_not_know_are_kept() {
+        let mut text = String::new();
+        write(&mut text, "\"/order-service\"", &event(None));
+        let text = text.replacen('{', r#"{"zone":7,"dataschema":"s","Upper":"no","nested":{"a":1},"#, 1);
+        let read = read_json(&text).unwrap();
+        assert_eq!(read.context.members().len(), 2, "{:?}", read.context);
+        assert_eq!(read.context.get("zone").as_deref(), Some("7"));
+        let mut again = String::new();
+        write(&mut again, "\"/order-service\"", &read);
+        assert_eq!(read_json(&again), Ok(read.clone()));
+        assert_eq!(read_attributes(attributes("/", &read)), Ok(read));
     }
 
     #[test]
     fn what_is_not_an_event_is_told() {
         let event = event(None);
         let with = |name: &'static str, value: Option<&'static str>| {
-            let event = event.clone();
-            let attributes: HashMap<_, _> =
-                attributes("/", &event).map(|(n, v)| (n, v.into_owned())).collect();
-            let attribute = |wanted| match value {
-                _ if wanted != name => attributes.get(wanted).map(|value| Cow::Owned(value.clone())),
-                value => value.map(Cow::Borrowed),
-            };
-            read(attribute, "{}").map_err(|error| error.to_string())
+            let changed = attributes("/", &event).filter_map(|(known, there)| match value {
+                _ if known != name => Some((known, there)),
+                value => value.map(|value| (known, Cow::Borrowed(value))),
+            });
+            read_attributes(changed).map_err(|error| error.to_string())
         };
+        assert_eq!(with("correlationid", None), Err("the attribute correlationid is missing".to_owned()));
         assert_eq!(with("id", None), Err("the attribute id is missing".to_owned()));
         assert_eq!(with("position", Some("0")), Err("the attribute position cannot be \"0\"".to_owned()));
         assert_eq!(with("version", Some("-1")), Err("the attribute version cannot be \"-1\"".to_owned()));

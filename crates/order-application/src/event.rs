@@ -7,6 +7,8 @@ use std::sync::Arc;
 use order_domain::{OrderId, Timestamp};
 use uuid::Uuid;
 
+use crate::event_context::EventContext;
+
 /// How many events an order has: the version of the event that came last. 0 before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
@@ -60,17 +62,8 @@ pub struct NewEvent {
     pub data: Box<str>,
     /// Where it came from.
     pub context: EventContext,
-}
-
-/// Where a command came from; the same for all its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventContext {
-    /// What ties together everything that one request set off.
-    pub correlation_id: Arc<str>,
-    /// What caused the command, where another message did.
-    pub causation_id: Option<Arc<str>>,
-    /// Who asked for it, where that is known.
-    pub actor: Option<Arc<str>>,
+    /// The CloudEvents source of an event that came from another log. `None`: this service's own.
+    pub source: Option<Arc<str>>,
 }
 
 /// An event in the log.
@@ -92,4 +85,6 @@ pub struct RecordedEvent {
     pub data: Box<str>,
     /// See [`EventContext`].
     pub context: EventContext,
+    /// See [`NewEvent::source`].
+    pub source: Option<Arc<str>>,
 }

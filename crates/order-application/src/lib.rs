@@ -14,10 +14,12 @@
 //! | [`subscription`] | following the log: catch up, then live |
 //! | [`replica`] | a read model of its own, built from what a broker has |
 //! | [`cloud_event`] | an event as others see it |
+//! | [`event_context`] | where an event came from |
 
 pub mod cloud_event;
 pub mod codec;
 mod event;
+pub mod event_context;
 pub mod json_text;
 mod order_cache;
 mod order_locks;
@@ -31,7 +33,8 @@ pub mod service;
 pub mod subscription;
 mod system;
 
-pub use event::{EventContext, NewEvent, Position, RecordedEvent, Version};
+pub use event::{NewEvent, Position, RecordedEvent, Version};
+pub use event_context::EventContext;
 pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
 pub use ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
 pub use ports::clock::Clock;

@@ -1,46 +1,93 @@
-//! The checksum that stands in each stored event's row and guards it against silent corruption.
+//! The checksums that stand in stored rows and guard them against silent corruption.
 
-use std::sync::Arc;
+use std::fmt;
 
 use order_application::{EventContext, Position, RecordedEvent, Version, codec};
 use order_domain::{OrderId, TextError, Timestamp};
 use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
-/// Everything that a row's checksum covers, which is everything that was known when it was made, but the checksum.
+/// A checksum as it is stored: one byte that names its format, and what that format makes of the row.
+///
+/// | format | what follows |
+/// |---|---|
+/// | 1 | XXH3 (64 bits, seed 0, <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>), little-endian |
+///
+/// A better algorithm gets the next number. Rows of both can then stand in one log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checksum([u8; 9]);
+
+const XXH3: u8 = 1;
+
+impl Checksum {
+    /// The checksum of fields that were put together in `scratch`.
+    fn of(scratch: &[u8]) -> Self {
+        let mut checksum = [XXH3; 9];
+        checksum[1..].copy_from_slice(&XxHash3_64::oneshot(scratch).to_le_bytes());
+        Self(checksum)
+    }
+
+    /// What is stored.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Everything that the checksum of an event's row covers, which is everything that was known when it was made, but the
+/// checksum.
 pub(crate) struct Checked<'a> {
     /// Left out by a store where the database gives the position.
     pub(crate) position: Option<Position>,
     pub(crate) version: Version,
     pub(crate) time: Timestamp,
     pub(crate) id: &'a [u8; 16],
-    /// Order id, type, data, correlation id, causation id, actor.
-    pub(crate) texts: [Option<&'a str>; 6],
+    pub(crate) order_id: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) data: &'a str,
+    pub(crate) context: &'a str,
+    pub(crate) source: Option<&'a str>,
 }
 
-impl Checked<'_> {
+impl<'a> Checked<'a> {
+    /// What is covered of an event that is to be stored.
+    pub(crate) fn of(event: &'a RecordedEvent) -> Self {
+        Self {
+            position: Some(event.position),
+            version: event.version,
+            time: event.time,
+            id: event.id.as_bytes(),
+            order_id: event.order_id.as_str(),
+            event_type: &event.event_type,
+            data: &event.data,
+            context: event.context.as_json(),
+            source: event.source.as_deref(),
+        }
+    }
+
     /// The event at a position.
     pub(crate) fn into_event(self, position: Position) -> Result<RecordedEvent, TextError> {
-        let [order_id, event_type, data, correlation_id, causation_id, actor] = self.texts;
         Ok(RecordedEvent {
             position,
-            order_id: OrderId::new(order_id.unwrap_or_default())?,
+            order_id: OrderId::new(self.order_id)?,
             version: self.version,
             id: Uuid::from_bytes(*self.id),
-            event_type: codec::intern_type(event_type.unwrap_or_default()),
+            event_type: codec::intern_type(self.event_type),
             time: self.time,
-            data: data.unwrap_or_default().into(),
-            context: EventContext {
-                correlation_id: correlation_id.unwrap_or_default().into(),
-                causation_id: causation_id.map(Arc::from),
-                actor: actor.map(Arc::from),
-            },
+            data: self.data.into(),
+            context: EventContext::stored(self.context),
+            source: self.source.map(Into::into),
         })
     }
 
-    /// XXH3 (64 bits, seed 0) over all fields, little-endian; each text with its length before it, a missing one as
-    /// the largest length, so that no two rows run together to the same bytes.
-    pub(crate) fn checksum(&self, scratch: &mut Vec<u8>) -> i64 {
+    /// The checksum of all fields, little-endian; each text with its length before it, a missing one as the largest length,
+    /// so that no two rows run together to the same bytes.
+    pub(crate) fn checksum(&self, scratch: &mut Vec<u8>) -> Checksum {
         scratch.clear();
         if let Some(position) = self.position {
             scratch.extend_from_slice(&position.0.to_le_bytes());
@@ -48,11 +95,15 @@ impl Checked<'_> {
         scratch.extend_from_slice(&self.version.0.to_le_bytes());
         scratch.extend_from_slice(&self.time.as_micros().to_le_bytes());
         scratch.extend_from_slice(self.id);
-        for text in self.texts {
+        for text in [self.order_id, self.event_type, self.data, self.context]
+            .map(Some)
+            .into_iter()
+            .chain([self.source])
+        {
             let length = text.map_or(u64::MAX, |text| text.len() as u64);
             scratch.extend_from_slice(&length.to_le_bytes());
             scratch.extend_from_slice(text.unwrap_or_default().as_bytes());
         }
-        XxHash3_64::oneshot(scratch).cast_signed()
+        Checksum::of(scratch)
     }
 }

@@ -142,6 +142,7 @@ impl Append {
             time: event.time,
             data: event.data.clone(),
             context: event.context.clone(),
+            source: event.source.clone(),
         })
     }
 }

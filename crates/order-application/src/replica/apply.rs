@@ -143,10 +143,10 @@ fn fold(order: &mut Option<VersionedOrder>, event: RecordedEvent) -> Result<Appe
     }
     let next = codec::replay(order.take(), &event)
         .map_err(|error| Unfit::Unreadable { position: event.position, why: error.to_string() })?;
-    let RecordedEvent { order_id, id, event_type, time, data, context, .. } = event;
+    let RecordedEvent { order_id, id, event_type, time, data, context, source, .. } = event;
     let append = Append {
         expected_version: before,
-        events: vec![NewEvent { id, event_type, time, data, context }],
+        events: vec![NewEvent { id, event_type, time, data, context, source }],
         summary: next.summary(&order_id),
         order_id,
     };

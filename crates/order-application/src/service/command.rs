@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::in_turn::{Asked, Passenger};
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
 use crate::codec;
-use crate::event::{EventContext, NewEvent, Version};
+use crate::event::{NewEvent, Version};
+use crate::event_context::EventContext;
 use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{VersionedOrder, apply};
@@ -192,18 +193,18 @@ impl Shared {
                 return Err(CommandError::EventTooLarge { bytes: data.len(), max_bytes });
             }
             let (id, context) = (self.ids.next(), context.clone());
-            Ok(NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context })
+            Ok(NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context, source: None })
         };
         events.iter().map(encode).collect()
     }
 
     fn context(&self, meta: &CommandMeta) -> EventContext {
-        let made = || Arc::from(&*self.ids.next().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-        EventContext {
-            correlation_id: meta.correlation_id.clone().unwrap_or_else(made),
-            causation_id: None,
-            actor: meta.actor.clone(),
-        }
+        let mut made = Uuid::encode_buffer();
+        let correlation_id = match &meta.correlation_id {
+            Some(given) => given,
+            None => &*self.ids.next().hyphenated().encode_lower(&mut made),
+        };
+        EventContext::new(correlation_id, None, meta.actor.as_deref())
     }
 
     fn new_order_id(&self) -> OrderId {

@@ -127,10 +127,13 @@ async fn events_of_one_command_share_its_correlation_and_actor() {
     execute(&service, "a", pay("p", 1)).await.unwrap();
     let log = world.store.read_log(Position::START, PageLimit::events(10)).await.unwrap();
     assert_eq!(
-        (&*log[0].context.correlation_id, log[0].context.actor.as_deref()),
-        ("request-7", Some("clerk"))
+        (log[0].context.as_json(), &log[0].source),
+        (r#"{"correlationid":"request-7","actor":"clerk"}"#, &None)
     );
-    assert!(Uuid::parse_str(&log[1].context.correlation_id).is_ok(), "made where none was given");
+    assert!(
+        Uuid::parse_str(&log[1].context.get("correlationid").unwrap()).is_ok(),
+        "made where none was given"
+    );
 }
 
 /// The caller hangs up at every possible moment; what is left is a whole command or none, and the next command finds

@@ -167,6 +167,6 @@ async fn events_of_one_turn_keep_their_commands_contexts() {
         answer(sent).await.unwrap();
     }
     let events = line.store.read_stream(&id("hot"), Version(1), PageLimit::events(9)).await.unwrap();
-    let contexts: Vec<_> = events.iter().map(|event| &*event.context.correlation_id).collect();
+    let contexts: Vec<_> = events.iter().map(|event| event.context.get("correlationid").unwrap()).collect();
     assert_eq!(contexts, ["c0", "c1", "c2"]);
 }

@@ -23,17 +23,16 @@ const TABLE: &str = "\
         time timestamptz NOT NULL,
         order_id text COLLATE \"C\" NOT NULL,
         data text NOT NULL,
-        correlation_id text NOT NULL,
-        causation_id text,
-        actor text,
-        checksum bigint NOT NULL,
+        context text NOT NULL,
+        source text,
+        checksum bytea NOT NULL,
         UNIQUE (order_key, version)
     )";
 
 /// One event of a new order. What differs from event to event is made by the server, the rest are parameters.
 const SCRIPT: &str = "\
-    INSERT INTO events (order_key, version, id, type, time, order_id, data, correlation_id, checksum) \
-    VALUES (nextval('order_keys'), 1, gen_random_uuid(), :type, now(), :order_id, :data, :correlation_id, 4611686018427387904);\n";
+    INSERT INTO events (order_key, version, id, type, time, order_id, data, context, checksum) \
+    VALUES (nextval('order_keys'), 1, gen_random_uuid(), :type, now(), :order_id, :data, :context, '\\x010000000000000000');\n";
 
 /// What the service writes for an order of the load generator's: the same texts, or texts of the same length.
 const TEXTS: [(&str, &str); 4] = [
@@ -43,7 +42,7 @@ const TEXTS: [(&str, &str); 4] = [
         "data",
         r#"{"customer_id":"cust-123","currency":"USD","total_cents":3000,"lines":[{"line":1,"sku":"sku-1","quantity":2,"unit_price_cents":1500}]}"#,
     ),
-    ("correlation_id", "01900000-0000-7000-8000-000000000000"),
+    ("context", r#"{"correlationid":"01900000-0000-7000-8000-000000000000"}"#),
 ];
 
 /// Which share of the latencies is logged when there are many: enough for a quantile of three nines, without a log that

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use order_application::RecordedEvent;
-use order_application::cloud_event::{self, DATA_CONTENT_TYPE};
+use order_application::cloud_event::{self, Attributes, DATA_CONTENT_TYPE};
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
@@ -41,28 +41,27 @@ pub(super) fn headers(source: &str, event: &RecordedEvent) -> OwnedHeaders {
     headers.insert(Header { key: CONTENT_TYPE, value: Some(DATA_CONTENT_TYPE.as_bytes()) })
 }
 
+/// An attribute of a message, unless it is not UTF-8.
+pub(super) fn attribute<'a, M: Message>(message: &'a M, name: &str) -> Option<&'a str> {
+    let attributes = attributes(message).filter(|(attribute, _)| *attribute == name);
+    attributes.map(|(_, value)| value).next()
+}
+
 /// The attributes of a message that are UTF-8.
-pub(super) struct Attributes<'a>([(&'static str, Option<&'a str>); NAMES.len()]);
-
-impl<'a> Attributes<'a> {
-    pub(super) fn of<M: Message>(message: &'a M) -> Self {
-        let mut found = NAMES.map(|(attribute, _)| (attribute, None));
-        for header in message.headers().into_iter().flat_map(Headers::iter) {
-            let Some(index) = NAMES.iter().position(|(_, key)| *key == header.key) else { continue };
-            found[index].1 = header.value.and_then(|value| std::str::from_utf8(value).ok());
-        }
-        Self(found)
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(attribute, _)| *attribute == name).and_then(|(_, value)| *value)
-    }
+fn attributes<M: Message>(message: &M) -> impl Iterator<Item = (&str, &str)> {
+    message.headers().into_iter().flat_map(Headers::iter).filter_map(|header| {
+        let name = header.key.strip_prefix(PREFIX)?;
+        Some((name, header.value.and_then(|value| std::str::from_utf8(value).ok())?))
+    })
 }
 
 /// The event that a message is; else what is wrong with it.
 pub(super) fn event<M: Message>(message: &M) -> Result<RecordedEvent, String> {
-    let attributes = Attributes::of(message);
     let data = message.payload().ok_or("it has no value")?;
     let data = std::str::from_utf8(data).map_err(|_| "its value is not UTF-8")?;
-    cloud_event::read(|name| attributes.get(name).map(Cow::Borrowed), data).map_err(|error| error.to_string())
+    let mut found = Attributes::default();
+    for (name, value) in attributes(message) {
+        found.add(name, Cow::Borrowed(value));
+    }
+    cloud_event::read(found, data).map_err(|error| error.to_string())
 }

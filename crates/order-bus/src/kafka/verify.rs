@@ -8,7 +8,7 @@ use rdkafka::Message;
 use uuid::Uuid;
 
 use super::evidence::{Evidence, Marks};
-use super::headers::Attributes;
+use super::headers;
 use super::probe::{Content, Probe, Watermarks};
 
 /// How many messages of a partition are looked at, from its end, for the last one that is this service's.
@@ -133,11 +133,10 @@ fn last_of_ours(
 }
 
 fn id<M: Message>(message: &M) -> Option<Uuid> {
-    Attributes::of(message).get("id").and_then(|id| Uuid::try_parse(id).ok())
+    headers::attribute(message, "id").and_then(|id| Uuid::try_parse(id).ok())
 }
 
 fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
-    let attributes = Attributes::of(message);
-    let ours = attributes.get("source") == Some(source);
-    attributes.get("position").filter(|_| ours).and_then(|text| text.parse().ok()).map(Position)
+    let ours = headers::attribute(message, "source") == Some(source);
+    headers::attribute(message, "position").filter(|_| ours).and_then(|text| text.parse().ok()).map(Position)
 }

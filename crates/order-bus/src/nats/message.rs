@@ -13,18 +13,20 @@
 //! window) has the publication's name after it: it is meant to come again.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt::Write;
 
 use async_nats::header::{
     IntoHeaderName, NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
 };
 use async_nats::{HeaderMap, HeaderName};
-use order_application::cloud_event;
+use order_application::cloud_event::{self, Attributes};
 use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
 use super::options::percent_decode;
+
+/// What headers with attributes begin with.
+const PREFIX: &str = "ce-";
 
 /// Where in the stream a message belongs.
 pub(super) struct Place<'a> {
@@ -40,7 +42,7 @@ pub(super) struct Place<'a> {
 pub(super) fn headers(source: &str, event: &RecordedEvent, place: &Place<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloud_event::attributes(source, event) {
-        headers.insert(header_name(name), encode(value));
+        headers.insert(header_name(&name), encode(value));
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
     headers.insert(NATS_MESSAGE_ID, place.id);
@@ -67,20 +69,16 @@ pub(super) fn subject(prefix: &str, event: &RecordedEvent) -> String {
 pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<RecordedEvent, String> {
     let headers = headers.ok_or("it has no headers")?;
     let data = std::str::from_utf8(data).map_err(|_| "its data is not UTF-8")?;
-    let unreadable = Cell::new(None);
-    let attribute = |name| {
-        let value = headers.get(header_name(name))?.as_str();
-        let decoded = decode(value);
-        if decoded.is_none() {
-            unreadable.set(Some(name));
-        }
-        decoded
-    };
-    let event = cloud_event::read(attribute, data);
-    match unreadable.get() {
-        Some(name) => Err(format!("the header ce-{name} cannot be decoded")),
-        None => event.map_err(|error| error.to_string()),
+    let mut attributes = Attributes::default();
+    for (header, values) in headers.iter() {
+        let header: &str = header.as_ref();
+        let Some(name) = header.strip_prefix(PREFIX) else { continue };
+        let Some(value) = values.first() else { continue };
+        let value =
+            decode(value.as_str()).ok_or_else(|| format!("the header {PREFIX}{name} cannot be decoded"))?;
+        attributes.add(name, value);
     }
+    cloud_event::read(attributes, data).map_err(|error| error.to_string())
 }
 
 /// The position of the event in a message with these headers.
@@ -93,12 +91,12 @@ pub(super) fn id(headers: &HeaderMap) -> Option<Uuid> {
     headers.get(header_name("id")).and_then(|id| Uuid::try_parse(id.as_str()).ok())
 }
 
-fn header_name(attribute: &'static str) -> HeaderName {
+fn header_name(attribute: &str) -> HeaderName {
     macro_rules! known {
         ($($name:literal,)*) => {
             match attribute {
                 $($name => const { HeaderName::from_static(concat!("ce-", $name)) },)*
-                other => format!("ce-{other}").into_header_name(),
+                other => format!("{PREFIX}{other}").into_header_name(),
             }
         };
     }

@@ -38,13 +38,13 @@ async fn another_client_and_the_cloudevents_sdk_see_the_same() {
         let id = event.order_id.as_str().replace('.', "%2E");
         assert_eq!(seen["subject"], format!("{prefix}.{word}.{id}"));
         let mut attributes: BTreeMap<_, _> = cloud_event::attributes(SOURCE, &event).collect();
-        attributes.insert("datacontenttype", cloud_event::DATA_CONTENT_TYPE.into());
+        attributes.insert("datacontenttype".into(), cloud_event::DATA_CONTENT_TYPE.into());
         // As Python shows a time.
-        attributes.insert("time", "2026-01-01 00:00:00.123456+00:00".into());
+        attributes.insert("time".into(), "2026-01-01 00:00:00.123456+00:00".into());
         let seen_attributes: BTreeMap<String, String> =
             serde_json::from_value(seen["attributes"].clone()).unwrap();
         let sent: BTreeMap<_, _> =
-            attributes.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+            attributes.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         assert_eq!(seen_attributes, sent);
         assert_eq!(seen["data"], serde_json::from_str::<Value>(&event.data).unwrap());
     }

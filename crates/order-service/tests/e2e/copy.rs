@@ -217,11 +217,18 @@ fn placement(n: u64) -> Append {
     let summary = projection::apply(None, &event, time).unwrap().summary(&order_id);
     let (event_type, data) = codec::encode(&event);
     let id = Uuid::from_u128(u128::from(n) + 1);
-    let context = EventContext { correlation_id: "corr".into(), causation_id: None, actor: None };
+    let context = EventContext::new("corr", None, None);
     Append {
         order_id,
         expected_version: Version::NONE,
-        events: vec![NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context }],
+        events: vec![NewEvent {
+            id,
+            event_type: Cow::Borrowed(event_type),
+            time,
+            data,
+            context,
+            source: None,
+        }],
         summary,
     }
 }

@@ -161,6 +161,7 @@ impl Tables {
                 time: event.time,
                 data: event.data,
                 context: event.context,
+                source: event.source,
             });
         }
         let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);

@@ -9,10 +9,10 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::row::PgTime;
-use crate::checksum::Checked;
+use crate::checksum::{Checked, Checksum};
 
 const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;
@@ -50,10 +50,12 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
                 (&columns.event_order_ids, Type::TEXT_ARRAY),
                 (&columns.event_versions, Type::INT8_ARRAY),
                 (&columns.event_data, Type::TEXT_ARRAY),
-                (&columns.event_correlation_ids, Type::TEXT_ARRAY),
-                (&columns.event_causation_ids, Type::TEXT_ARRAY),
-                (&columns.event_actors, Type::TEXT_ARRAY),
-                (&columns.event_checksums, Type::INT8_ARRAY),
+                (&columns.event_contexts, Type::TEXT_ARRAY),
+                (&columns.event_sources, Type::TEXT_ARRAY),
+                (
+                    &columns.event_checksums.iter().map(Checksum::as_bytes).collect::<Vec<_>>(),
+                    Type::BYTEA_ARRAY,
+                ),
             ],
         )
         .await?;
@@ -87,10 +89,9 @@ struct Columns<'a> {
     event_order_ids: Vec<&'a str>,
     event_versions: Vec<i64>,
     event_data: Vec<&'a str>,
-    event_correlation_ids: Vec<&'a str>,
-    event_causation_ids: Vec<Option<&'a str>>,
-    event_actors: Vec<Option<&'a str>>,
-    event_checksums: Vec<i64>,
+    event_contexts: Vec<&'a str>,
+    event_sources: Vec<Option<&'a str>>,
+    event_checksums: Vec<Checksum>,
 }
 
 impl<'a> Columns<'a> {
@@ -115,21 +116,17 @@ impl<'a> Columns<'a> {
         self.placed_ats.push(PgTime(summary.placed_at));
         self.updated_ats.push(PgTime(summary.updated_at));
         for (event, offset) in events.iter().zip(0..) {
-            let context = &event.context;
             let version = expected_version.plus(offset + 1);
             let checked = Checked {
                 position: None,
                 version,
                 time: event.time,
                 id: event.id.as_bytes(),
-                texts: [
-                    Some(order_id.as_str()),
-                    Some(&event.event_type),
-                    Some(&event.data),
-                    Some(&context.correlation_id),
-                    context.causation_id.as_deref(),
-                    context.actor.as_deref(),
-                ],
+                order_id: order_id.as_str(),
+                event_type: &event.event_type,
+                data: &event.data,
+                context: event.context.as_json(),
+                source: event.source.as_deref(),
             };
             self.event_appends.push(number);
             self.event_offsets.push(offset.cast_signed());
@@ -139,9 +136,8 @@ impl<'a> Columns<'a> {
             self.event_order_ids.push(order_id.as_str());
             self.event_versions.push(version.0.cast_signed());
             self.event_data.push(&event.data);
-            self.event_correlation_ids.push(&context.correlation_id);
-            self.event_causation_ids.push(context.causation_id.as_deref());
-            self.event_actors.push(context.actor.as_deref());
+            self.event_contexts.push(event.context.as_json());
+            self.event_sources.push(event.source.as_deref());
             self.event_checksums.push(checked.checksum(scratch));
         }
     }

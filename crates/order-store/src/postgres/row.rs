@@ -14,8 +14,7 @@ use crate::checksum::Checked;
 /// The columns that [`read_event`] wants, of `order_service.events AS e`.
 macro_rules! event_columns {
     () => {
-        "e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.correlation_id, e.causation_id, e.actor, \
-         e.checksum"
+        "e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum"
     };
 }
 pub(super) use event_columns;
@@ -35,16 +34,19 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     let broken = |e: tokio_postgres::Error| corrupt(&e.to_string());
 
     let id: Uuid = row.try_get(3).map_err(broken)?;
-    let required = |index| row.try_get::<_, &str>(index).map(Some).map_err(broken);
-    let optional = |index| row.try_get::<_, Option<&str>>(index).map_err(broken);
+    let text = |index| row.try_get::<_, &str>(index).map_err(broken);
     let checked = Checked {
         position: None,
         version: Version(row.try_get::<_, i64>(1).map_err(broken)?.cast_unsigned()),
         time: row.try_get::<_, PgTime>(2).map_err(broken)?.0,
         id: id.as_bytes(),
-        texts: [required(4)?, required(5)?, required(6)?, required(7)?, optional(8)?, optional(9)?],
+        order_id: text(4)?,
+        event_type: text(5)?,
+        data: text(6)?,
+        context: text(7)?,
+        source: row.try_get(8).map_err(broken)?,
     };
-    if checked.checksum(scratch) != row.try_get::<_, i64>(10).map_err(broken)? {
+    if checked.checksum(scratch).as_bytes() != row.try_get::<_, &[u8]>(9).map_err(broken)? {
         return Err(corrupt("the checksum does not match"));
     }
     checked.into_event(Position(position.cast_unsigned())).map_err(|e| corrupt(&format!("order id: {e}")))

@@ -33,7 +33,7 @@ const VIEWS_OF_PARTITION: &str = concat!(
 );
 
 /// The index of `order_key` among the columns of [`SCAN_PARTITION`], and of the order's id.
-const ORDER_KEY: usize = 11;
+const ORDER_KEY: usize = 10;
 const ORDER_ID: usize = 4;
 
 /// No deadline that somebody has set for others; and rows in the log's order as they come, never sorted on a disk.

@@ -30,10 +30,9 @@ CREATE TABLE events (
     order_id TEXT NOT NULL,
     type TEXT NOT NULL,
     data TEXT NOT NULL,                    -- JSON
-    correlation_id TEXT NOT NULL,
-    causation_id TEXT,
-    actor TEXT,
-    checksum INTEGER NOT NULL              -- XXH3 over all of the above
+    context TEXT NOT NULL,                 -- a JSON object: the event's CloudEvents extensions
+    source TEXT,                           -- its CloudEvents source, if it is another than this service's
+    checksum BLOB NOT NULL                 -- a byte that names its format, then that, over all of the above
 ) STRICT;
 
 -- How far those who follow the log have come.

@@ -7,8 +7,8 @@ use rusqlite::{CachedStatement, Row, params};
 use crate::checksum::Checked;
 
 pub(super) const INSERT: &str = "INSERT INTO events \
-    (position, version, time, id, order_id, type, data, correlation_id, causation_id, actor, checksum) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    (position, version, time, id, order_id, type, data, context, source, checksum) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// The index of the order's id among the columns.
 pub(super) const ORDER_ID: usize = 4;
@@ -16,7 +16,7 @@ pub(super) const ORDER_ID: usize = 4;
 /// The columns that [`read`] wants, in its order.
 macro_rules! columns {
     () => {
-        "position, version, time, id, order_id, type, data, correlation_id, causation_id, actor, checksum"
+        "position, version, time, id, order_id, type, data, context, source, checksum"
     };
 }
 pub(super) use columns;
@@ -34,20 +34,16 @@ pub(super) fn insert(
     event: &NewEvent,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
-    let context = &event.context;
     let checksum = Checked {
         position: Some(place.position),
         version: place.version,
         time: event.time,
         id: event.id.as_bytes(),
-        texts: [
-            Some(place.order_id.as_str()),
-            Some(&event.event_type),
-            Some(&event.data),
-            Some(&context.correlation_id),
-            context.causation_id.as_deref(),
-            context.actor.as_deref(),
-        ],
+        order_id: place.order_id.as_str(),
+        event_type: &event.event_type,
+        data: &event.data,
+        context: event.context.as_json(),
+        source: event.source.as_deref(),
     }
     .checksum(scratch);
     statement.execute(params![
@@ -58,10 +54,9 @@ pub(super) fn insert(
         place.order_id.as_str(),
         event.event_type,
         event.data,
-        context.correlation_id,
-        context.causation_id,
-        context.actor,
-        checksum,
+        event.context.as_json(),
+        event.source,
+        checksum.as_bytes(),
     ])?;
     Ok(())
 }
@@ -80,17 +75,14 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
         version: Version(row.get(1).map_err(broken)?),
         time: Timestamp::from_micros(row.get(2).map_err(broken)?),
         id,
-        texts: [
-            Some(required(4)?),
-            Some(required(5)?),
-            Some(required(6)?),
-            Some(required(7)?),
-            text(8)?,
-            text(9)?,
-        ],
+        order_id: required(4)?,
+        event_type: required(5)?,
+        data: required(6)?,
+        context: required(7)?,
+        source: text(8)?,
     };
-    let stored: i64 = row.get(10).map_err(broken)?;
-    if checked.checksum(scratch) != stored {
+    let stored = row.get_ref(9).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
+    if checked.checksum(scratch).as_bytes() != stored {
         return Err(corrupt(Some(position), "the checksum does not match"));
     }
     let event = checked.into_event(Position(position));

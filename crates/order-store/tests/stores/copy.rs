@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_application::{
-    Append, Checkpoint, Checkpoints, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent, Version,
+    Append, Checkpoint, Checkpoints, EventContext, ListedOrder, OrderSummary, PageLimit, Position,
+    RecordedEvent, Version,
 };
 use order_store::{
     CopyError, CopyLimits, CopyReport, CopyStep, OpenError, PostgresError, PostgresStore, SideError,
@@ -112,9 +113,12 @@ struct Content {
 
 fn awkward(mut append: Append, n: usize) -> Append {
     for event in &mut append.events {
-        event.context.correlation_id = format!("corr \u{1F4E6} \"{n}\"\n").into();
-        event.context.causation_id = n.is_multiple_of(3).then(|| "".into());
-        event.context.actor = (n % 3 == 1).then(|| "\\N".into());
+        event.context = EventContext::new(
+            &format!("corr \u{1F4E6} \"{n}\"\n"),
+            n.is_multiple_of(3).then_some(""),
+            (n % 3 == 1).then_some("\\N"),
+        );
+        event.source = (n % 5 == 0).then(|| "/\t".into());
     }
     append
 }
@@ -331,7 +335,7 @@ async fn a_source_that_a_server_has_open_or_that_is_not_there_is_refused() {
 async fn a_damaged_event_is_not_copied() {
     let (from, to) = (Place::postgres(), Place::sqlite());
     from.fill().await;
-    sql(from.url(), "UPDATE order_service.events SET actor = 'x' WHERE position = 50").await;
+    sql(from.url(), "UPDATE order_service.events SET source = 'x' WHERE position = 50").await;
     let refused = copy(&from, &to).await.unwrap_err();
     assert_eq!(
         refused.to_string(),

@@ -168,7 +168,7 @@ async fn a_damaged_event_is_not_answered() {
     let (directory, _) = closed_store().await;
     let path = log_in(&directory);
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("UPDATE events SET actor = 'x' WHERE position = 20").unwrap();
+    connection.execute_batch("UPDATE events SET source = 'x' WHERE position = 20").unwrap();
     drop(connection);
     let log = open(&path).await.unwrap();
     assert_eq!(log.read_log(Position::START, PageLimit::events(19)).await.unwrap().len(), 19);

@@ -76,8 +76,15 @@ impl TestOrder {
             events.iter().fold(self.state.take(), |state, event| projection::apply(state, event, time));
         let encode = |event: &OrderEvent| {
             let (event_type, data) = codec::encode(event);
-            let context = EventContext { correlation_id: "corr-1".into(), causation_id: None, actor: None };
-            NewEvent { id: Uuid::now_v7(), event_type: Cow::Borrowed(event_type), time, data, context }
+            let context = EventContext::new("corr-1", None, None);
+            NewEvent {
+                id: Uuid::now_v7(),
+                event_type: Cow::Borrowed(event_type),
+                time,
+                data,
+                context,
+                source: None,
+            }
         };
         Append {
             order_id: self.id.clone(),

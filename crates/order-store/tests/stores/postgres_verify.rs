@@ -62,7 +62,7 @@ async fn verify_finds_changed_data() {
 
 #[tokio::test]
 async fn verify_finds_a_wrong_checksum() {
-    let damage = "UPDATE order_service.events SET checksum = checksum + 1 WHERE position = 34";
+    let damage = "UPDATE order_service.events SET checksum = set_byte(checksum, 8, get_byte(checksum, 8) # 1) WHERE position = 34";
     assert_found(damage, "event at position 34: the checksum does not match").await;
 }
 
@@ -131,7 +131,7 @@ async fn verify_finds_a_status_that_no_order_has() {
 async fn verify_tells_one_fault_once() {
     let (url, store) = paid_orders().await;
     store.close().await;
-    sql(&url, "UPDATE order_service.events SET actor = 'x' WHERE position = 4").await;
+    sql(&url, "UPDATE order_service.events SET source = 'x' WHERE position = 4").await;
     assert_eq!(verify(&url).await.faults, ["corrupt data: event at position 4: the checksum does not match"]);
 }
 

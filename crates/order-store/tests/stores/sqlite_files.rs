@@ -194,11 +194,13 @@ async fn a_changed_row_is_an_error_and_not_an_answer() {
         "type = 'order.shipped.v1'",
         "order_id = 'order-99'",
         "version = 2",
-        "correlation_id = 'x'",
-        "actor = ''",
-        "causation_id = 'x'",
+        r#"context = '{"correlationid":"corr-2"}'"#,
+        "context = context || ' '",
+        "source = ''",
         "id = zeroblob(16)",
-        "checksum = checksum + 1",
+        "checksum = zeroblob(9)",
+        "checksum = CAST(x'02' || substr(checksum, 2) AS BLOB)",
+        "checksum = x'01'",
     ];
     for change in changes {
         let (directory, orders) = closed_store().await;

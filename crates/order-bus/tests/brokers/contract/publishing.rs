@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use order_application::{BrokerError, Checkpoint, Position, RecordedEvent, Version};
+use order_application::{BrokerError, Checkpoint, EventContext, Position, RecordedEvent, Version};
 use order_domain::OrderId;
 
 use super::{
@@ -32,9 +32,9 @@ pub(crate) async fn what_was_published_is_read_back_equal<F: Fixture>() {
             ..event(position)
         })
         .collect();
-    all[0].context.correlation_id = "Grüße, \"%41\" 🙂 \\ \t".into();
-    all[1].context.actor = Some(" ü ".into());
-    all[2].context.causation_id = Some("%".into());
+    all[0].context = EventContext::new("Grüße, \"%41\" 🙂 \\ \t", None, None);
+    all[1].context = EventContext::new("c", None, Some(" ü "));
+    all[2].context = EventContext::new("c", Some("%"), None);
     all[3].event_type = Cow::Borrowed("order.placed.v2");
     all[4].event_type = Cow::Borrowed("order.returned.to sender.v1");
     all[5].data = format!(r#"{{"long":"{}"}}"#, "ü".repeat(200_000)).into();

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
@@ -36,11 +35,12 @@ pub(crate) fn event(position: u64) -> RecordedEvent {
         }),
         time: Timestamp::from_micros(1_767_225_600_123_456),
         data: format!(r#"{{"position":{position},"note":"ü"}}"#).into(),
-        context: EventContext {
-            correlation_id: format!("request {position}").into(),
-            causation_id: position.is_multiple_of(2).then(|| Arc::from("payment-1")),
-            actor: position.is_multiple_of(3).then(|| Arc::from("clerk \"7\"")),
-        },
+        context: EventContext::new(
+            &format!("request {position}"),
+            position.is_multiple_of(2).then_some("payment-1"),
+            position.is_multiple_of(3).then_some("clerk \"7\""),
+        ),
+        source: Some("/order-service".into()),
     }
 }
 

@@ -16,12 +16,12 @@ use crate::postgres::database::Parameter;
 use crate::postgres::row::PgTime;
 
 const COPY_EVENTS: &str = "COPY order_service.events (position, order_key, version, id, type, time, order_id, data, \
-                           correlation_id, causation_id, actor, checksum) FROM STDIN (FORMAT binary)";
+                           context, source, checksum) FROM STDIN (FORMAT binary)";
 
 const INSERT_CHECKPOINTS: &str = "INSERT INTO order_service.checkpoints (name, position, evidence) \
                                   SELECT * FROM unnest($1, $2, $3)";
 
-const EVENT_TYPES: [Type; 12] = [
+const EVENT_TYPES: [Type; 11] = [
     Type::INT8,
     Type::INT8,
     Type::INT8,
@@ -32,8 +32,7 @@ const EVENT_TYPES: [Type; 12] = [
     Type::TEXT,
     Type::TEXT,
     Type::TEXT,
-    Type::TEXT,
-    Type::INT8,
+    Type::BYTEA,
 ];
 
 const COPY_VIEWS: &str = "COPY order_service.orders (key, order_id, customer_id, status, total_cents, version, placed_at, \
@@ -76,32 +75,13 @@ pub(super) async fn copy_events(
                 &PgTime(event.time),
                 &event.order_id.as_str(),
                 &event.data,
-                &&*event.context.correlation_id,
-                &event.context.causation_id.as_deref(),
-                &event.context.actor.as_deref(),
-                &checksum(event, &mut scratch),
+                &event.context.as_json(),
+                &event.source.as_deref(),
+                &Checked { position: None, ..Checked::of(event) }.checksum(&mut scratch).as_bytes(),
             ])
             .await?;
     }
     writer.finish().await.map(drop)
-}
-
-fn checksum(event: &RecordedEvent, scratch: &mut Vec<u8>) -> i64 {
-    let checked = Checked {
-        position: None,
-        version: event.version,
-        time: event.time,
-        id: event.id.as_bytes(),
-        texts: [
-            Some(event.order_id.as_str()),
-            Some(&event.event_type),
-            Some(&event.data),
-            Some(&event.context.correlation_id),
-            event.context.causation_id.as_deref(),
-            event.context.actor.as_deref(),
-        ],
-    };
-    checked.checksum(scratch)
 }
 
 /// Adds the views of orders that are new.

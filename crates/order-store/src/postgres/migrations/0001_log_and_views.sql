@@ -26,11 +26,12 @@ CREATE TABLE order_service.events (
     order_id text COLLATE "C" NOT NULL,
     -- JSON, kept as the bytes that were written.
     data text NOT NULL,
-    correlation_id text NOT NULL,
-    causation_id text,
-    actor text,
-    -- XXH3 over all of the above but the position and the key.
-    checksum bigint NOT NULL,
+    -- A JSON object: the event's CloudEvents extensions, kept as the bytes that were written.
+    context text NOT NULL,
+    -- The event's CloudEvents source, if it is another than the service's.
+    source text,
+    -- A byte that names its format, then that, over all of the above but the position and the key.
+    checksum bytea NOT NULL,
     UNIQUE (order_key, version)
 );
 
@@ -47,10 +48,10 @@ CREATE TABLE order_service.orders (
     updated_at timestamptz NOT NULL
 ) WITH (fillfactor = 90);
 
--- For people: the events with their data as JSON that SQL can look into.
+-- For people: the events with data and context as JSON that SQL can look into.
 --   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';
 CREATE VIEW order_service.event_log AS
-    SELECT position, order_id, version, type, time, data::json AS data, id, correlation_id, causation_id, actor
+    SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
     FROM order_service.events;
 
 -- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.

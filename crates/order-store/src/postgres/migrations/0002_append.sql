@@ -39,10 +39,9 @@ CREATE FUNCTION order_service.append(
     event_order_ids text[],
     event_versions bigint[],
     event_data text[],
-    event_correlation_ids text[],
-    event_causation_ids text[],
-    event_actors text[],
-    event_checksums bigint[],
+    event_contexts text[],
+    event_sources text[],
+    event_checksums bytea[],
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
@@ -118,14 +117,12 @@ BEGIN
     END IF;
     IF adds_orders OR changes_orders THEN
         INSERT INTO order_service.events
-            (position, order_key, version, id, type, time, order_id, data, correlation_id, causation_id, actor, checksum)
+            (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
         SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
-               e.version, e.id, e.type, e.time, e.order_id, e.data, e.correlation_id, e.causation_id, e.actor, e.checksum
+               e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
             FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
-                        event_versions, event_data, event_correlation_ids, event_causation_ids, event_actors,
-                        event_checksums)
-                AS e(append, in_append, id, type, time, order_id, version, data, correlation_id, causation_id, actor,
-                     checksum)
+                        event_versions, event_data, event_contexts, event_sources, event_checksums)
+                AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
     ELSIF repeated THEN
         -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits

@@ -54,10 +54,19 @@ impl Log {
             let transaction = connection.transaction()?;
             let mut insert = transaction.prepare_cached(row::INSERT)?;
             for event in events {
-                let RecordedEvent { position, order_id, version, id, event_type, time, data, context } =
-                    event;
+                let RecordedEvent {
+                    position,
+                    order_id,
+                    version,
+                    id,
+                    event_type,
+                    time,
+                    data,
+                    context,
+                    source,
+                } = event;
                 let place = row::Place { position, version, order_id: &order_id };
-                let event = NewEvent { id, event_type, time, data, context };
+                let event = NewEvent { id, event_type, time, data, context, source };
                 row::insert(&mut insert, &place, &event, scratch)?;
             }
             drop(insert);

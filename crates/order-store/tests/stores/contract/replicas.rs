@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use order_application::{
-    Append, AppendError, Checkpoint, EventBus, EventLog, ListedOrder, PageLimit, Position, RecordedEvent,
-    ReplicaStore, StoreError, Subscription, Version,
+    Append, AppendError, Checkpoint, EventBus, EventContext, EventLog, ListedOrder, PageLimit, Position,
+    RecordedEvent, ReplicaStore, StoreError, Subscription, Version,
 };
 use order_store::MemoryStore;
 
@@ -28,9 +28,13 @@ async fn original(orders: usize) -> (Arc<MemoryStore>, Vec<Append>) {
     }
     for (n, append) in appends.iter_mut().enumerate() {
         for (event, m) in append.events.iter_mut().zip(n..) {
-            event.context.correlation_id = format!("corr \u{1F4E6} {m}").into();
-            event.context.causation_id = m.is_multiple_of(3).then(|| "".into());
-            event.context.actor = m.is_multiple_of(2).then(|| format!("actor {m}").into());
+            let actor = m.is_multiple_of(2).then(|| format!("actor {m}"));
+            event.context = EventContext::new(
+                &format!("corr \u{1F4E6} {m}"),
+                m.is_multiple_of(3).then_some(""),
+                actor.as_deref(),
+            );
+            event.source = (m % 5 > 0).then(|| format!("/shop-{}", m % 2).into());
         }
     }
     let store = Arc::new(MemoryStore::new(bus()));
