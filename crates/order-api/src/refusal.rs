@@ -119,7 +119,8 @@ fn store_problem(error: &StoreError) -> Problem {
         StoreError::Unavailable(_) => hidden(&kind::STORE_UNAVAILABLE, error),
         StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
         StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
-        StoreError::Corrupt(_) => hidden(&kind::INTERNAL, error),
+        StoreError::Corrupt(_) => hidden(&kind::CORRUPT, error),
+        StoreError::NewerRelease(_) => hidden(&kind::NEWER_RELEASE_NEEDED, error),
     }
 }
 

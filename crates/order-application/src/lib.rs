@@ -9,7 +9,7 @@
 //! | [`service`] | the use cases |
 //! | [`ports`] | what the use cases need from outside: event log, views, event bus, brokers, checkpoints, clock, ids |
 //! | [`codec`] | stored JSON ⇄ domain event, and where upcasts go |
-//! | [`projection`] | the order view as a pure fold |
+//! | [`projection`], [`folded_order`] | the order view as a pure fold, and what becomes of orders that cannot be folded |
 //! | [`relay`] | publishing the log to a broker |
 //! | [`subscription`] | following the log: catch up, then live |
 //! | [`replica`] | a read model of its own, built from what a broker has |
@@ -20,6 +20,7 @@ pub mod cloud_event;
 pub mod codec;
 mod event;
 pub mod event_context;
+pub mod folded_order;
 pub mod json_text;
 mod order_cache;
 mod order_locks;
@@ -35,6 +36,7 @@ mod system;
 
 pub use event::{NewEvent, Position, RecordedEvent, Version};
 pub use event_context::EventContext;
+pub use folded_order::FoldedOrder;
 pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
 pub use ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
 pub use ports::clock::Clock;
@@ -43,7 +45,7 @@ pub use ports::event_log::{Append, AppendError, DecideInTurn, EventLog, PageLimi
 pub use ports::ids::IdSource;
 pub use ports::order_views::{ListQuery, ListedOrder, OrderPage, OrderViews};
 pub use ports::replica_store::ReplicaStore;
-pub use projection::{OrderSummary, VersionedOrder};
+pub use projection::{OrderSummary, OrderView, Unreadable, UnreadableOrder, VersionedOrder};
 pub use ready_details::ReadyDetails;
 pub use relay::{Relay, RelayError, RelayLimits, RelayPorts, RelayState, RelayStatus};
 pub use replica::{

@@ -1,11 +1,13 @@
 //! The order view, as a pure fold of an order's events.
 //!
 //! Two shapes come of one fold: [`VersionedOrder`], the whole order at a version, which the service caches and full
-//! views are rendered from; and [`OrderSummary`], the row that stores keep for every order.
+//! views are rendered from; and [`OrderView`], the row that stores keep for every order, which is an [`OrderSummary`]
+//! unless the order cannot be read.
 
 use order_domain::{Cents, CustomerId, Order, OrderEvent, OrderId, Status, Timestamp, evolve};
 
 use crate::event::Version;
+use crate::ports::event_log::StoreError;
 
 /// An order and how far its stream has come.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,88 @@ pub struct OrderSummary {
     pub placed_at: Timestamp,
     /// The time of its latest event.
     pub updated_at: Timestamp,
+}
+
+/// What a store keeps of an order for readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderView {
+    /// The fold of its events.
+    Readable(OrderSummary),
+    /// Its events cannot be folded.
+    Unreadable(UnreadableOrder),
+}
+
+/// An order that cannot be shown. Commands to it and reads of it are refused, and all other orders are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableOrder {
+    /// The order.
+    pub order_id: OrderId,
+    /// The highest version that its events have.
+    pub version: Version,
+    /// What is the matter with it.
+    pub why: Unreadable,
+}
+
+/// Why an order cannot be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unreadable {
+    /// It has an event of a type, or with a field, that this release does not know. A later one will.
+    Newer,
+    /// Its events are not what was written: one cannot be read, or they do not follow on each other.
+    Damaged,
+}
+
+impl OrderView {
+    /// The order.
+    pub fn order_id(&self) -> &OrderId {
+        match self {
+            Self::Readable(summary) => &summary.order_id,
+            Self::Unreadable(order) => &order.order_id,
+        }
+    }
+
+    /// How many events it has.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Readable(summary) => summary.version,
+            Self::Unreadable(order) => order.version,
+        }
+    }
+
+    /// Whether its events do not follow on each other. Then versions tell nothing.
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Unreadable(UnreadableOrder { why: Unreadable::Damaged, .. }))
+    }
+
+    /// What readers are answered.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerRelease`] or [`StoreError::Corrupt`] if the order cannot be shown.
+    pub fn into_summary(self) -> Result<OrderSummary, StoreError> {
+        match self {
+            Self::Readable(summary) => Ok(summary),
+            Self::Unreadable(order) => Err(order.error()),
+        }
+    }
+}
+
+impl UnreadableOrder {
+    /// What is said to whoever asks for the order.
+    pub fn error(&self) -> StoreError {
+        self.why.error(&self.order_id)
+    }
+}
+
+impl Unreadable {
+    /// What is said to whoever asks for the order.
+    pub fn error(self, order_id: &OrderId) -> StoreError {
+        match self {
+            Self::Newer => {
+                StoreError::NewerRelease(format!("order {order_id} has events of a newer release"))
+            }
+            Self::Damaged => StoreError::Corrupt(format!("the history of order {order_id} is damaged")),
+        }
+    }
 }
 
 impl VersionedOrder {

@@ -21,7 +21,7 @@ const XXH3: u8 = 1;
 
 impl Checksum {
     /// The checksum of fields that were put together in `scratch`.
-    fn of(scratch: &[u8]) -> Self {
+    pub(crate) fn of(scratch: &[u8]) -> Self {
         let mut checksum = [XXH3; 9];
         checksum[1..].copy_from_slice(&XxHash3_64::oneshot(scratch).to_le_bytes());
         Self(checksum)

@@ -17,6 +17,7 @@ mod postgres;
 mod replication;
 mod sqlite;
 mod verify;
+mod view_row;
 
 pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
 pub use log_reader::LogReader;

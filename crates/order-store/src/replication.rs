@@ -6,9 +6,10 @@ use order_domain::OrderId;
 /// The events of an append, and a view that has just these. Who appends by a command has made both in one place; what
 /// comes from another log has not.
 pub(crate) fn check_append(append: &Append) -> Result<(), StoreError> {
-    let Append { order_id, expected_version, events, summary, .. } = append;
+    let Append { order_id, expected_version, events, view } = append;
     let reached = expected_version.plus(events.len() as u64);
-    if events.is_empty() || summary.order_id != *order_id || summary.version != reached {
+    let fits = view.version() == reached || view.is_damaged();
+    if events.is_empty() || view.order_id() != order_id || !fits {
         let what = format!("an append to order {order_id} has not the events that its view has");
         return Err(StoreError::Corrupt(what));
     }

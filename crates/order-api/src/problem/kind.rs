@@ -96,6 +96,12 @@ kinds! {
     OUTCOME_UNKNOWN SERVICE_UNAVAILABLE "outcome-unknown" "Whether the command took effect is unknown" retry after 1 s
         "The store went away while the command was being stored, and what became of it could not be learnt in time. Send the same request with the same ids: if it took effect, it is answered as it would have been; if not, it takes effect now."
 
+    NEWER_RELEASE_NEEDED SERVICE_UNAVAILABLE "newer-release-needed" "The order was written by a newer release" retry after 60 s
+        "The order has something in its history that this release of the service does not know: a newer one wrote it, as during an upgrade. Nothing is wrong with the order, and nothing happened. Send the request again once the service is upgraded; all other orders are served."
+
+    CORRUPT SERVICE_UNAVAILABLE "corrupt" "The order's history is damaged"
+        "What is stored is not what was written, so the service neither shows it nor adds to it. Nothing happened. Whoever runs the service has to look at it: the log names the place under the incident, and so does the command verify. All other orders are served."
+
     STORAGE_FULL INSUFFICIENT_STORAGE "storage-full" "The store has no space left"
         "Nothing happened. Reads go on; commands are taken again once the store has space."
 }

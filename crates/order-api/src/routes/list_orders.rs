@@ -1,14 +1,17 @@
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::Response;
-use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError};
+use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError, StoreError};
 
 use crate::openapi::{OrderView, ReadRefusals, ViewParameter};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
 use crate::{Api, cursor};
+
+/// How many orders belong on the page and cannot be read.
+const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
@@ -20,6 +23,8 @@ const BASIC_BYTES: usize = 160;
 /// All orders in the order they were placed, in pages. The `Link` header leads to the next page and is absent on the last;
 /// follow it as it stands. Orders that are placed meanwhile come at the end: no page ever skips or repeats an order. A
 /// page of full views may have fewer orders than `limit` when they are large; only a missing `Link` means the end.
+///
+/// Orders whose history is damaged, or was written by a newer release, are left out, and `Orders-Left-Out` says how many.
 #[utoipa::path(
     get, path = "/orders", tag = "Reading", operation_id = "listOrders",
     params(
@@ -30,8 +35,12 @@ const BASIC_BYTES: usize = 160;
     ),
     responses(
         (status = 200, description = "A page of orders, as a bare array.", body = Vec<OrderView>,
-            headers(("Link" = String,
-                description = "`</orders?…>; rel=\"next\"` (RFC 8288), relative; absent on the last page."))),
+            headers(
+                ("Link" = String,
+                    description = "`</orders?…>; rel=\"next\"` (RFC 8288), relative; absent on the last page."),
+                ("Orders-Left-Out" = i64,
+                    description = "How many orders belong on this page and cannot be read; absent when there are none."),
+            )),
         ReadRefusals,
     ),
 )]
@@ -42,19 +51,23 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     let view = query.one("view", View::read).unwrap_or_default();
     query.finish()?;
 
-    let OrderPage { orders, mut next } =
+    let OrderPage { orders, mut left_out, mut next } =
         api.service.list(&ListQuery { after, limit: limit as usize }).await?;
     let body = match view {
         View::Basic => basic_page(&orders),
         View::Full => {
-            let (body, ended_at) = full_page(&api.service, &orders, api.config.max_page_bytes).await?;
-            next = ended_at.or(next);
-            body
+            let page = full_page(&api.service, &orders, api.config.max_page_bytes).await?;
+            next = page.ended_at.or(next);
+            left_out += page.left_out;
+            page.body
         }
     };
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if left_out > 0 {
+        headers.insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
+    }
     if let Some(next) = next {
         headers.insert(header::LINK, link(limit, view, next));
     }
@@ -74,26 +87,42 @@ fn basic_page(orders: &[ListedOrder]) -> String {
     body
 }
 
-/// Full views may be large, so the page ends early once it is; then also where.
+struct FullPage {
+    body: String,
+    /// Orders that could not be read.
+    left_out: usize,
+    /// Where it ended early.
+    ended_at: Option<Position>,
+}
+
+/// Full views may be large, so the page ends early once it is.
 async fn full_page(
     service: &OrderService,
     orders: &[ListedOrder],
     max_bytes: usize,
-) -> Result<(String, Option<Position>), QueryError> {
-    let mut body = String::from("[");
+) -> Result<FullPage, QueryError> {
+    let mut page = FullPage { body: String::from("["), left_out: 0, ended_at: None };
     for (index, listed) in orders.iter().enumerate() {
-        if index > 0 {
-            body.push(',');
-        }
         let order_id = &listed.summary.order_id;
-        write_full(&mut body, order_id, &*service.order(order_id).await?);
-        if body.len() >= max_bytes && index + 1 < orders.len() {
-            body.push(']');
-            return Ok((body, Some(listed.placed_position)));
+        let order = match service.order(order_id).await {
+            // It became so since the list was read.
+            Err(QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
+                page.left_out += 1;
+                continue;
+            }
+            order => order?,
+        };
+        if page.body.len() > 1 {
+            page.body.push(',');
+        }
+        write_full(&mut page.body, order_id, &order);
+        if page.body.len() >= max_bytes && index + 1 < orders.len() {
+            page.ended_at = Some(listed.placed_position);
+            break;
         }
     }
-    body.push(']');
-    Ok((body, None))
+    page.body.push(']');
+    Ok(page)
 }
 
 fn link(limit: u64, view: View, next: Position) -> HeaderValue {

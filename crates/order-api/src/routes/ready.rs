@@ -42,7 +42,7 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
         Err(StoreError::Overloaded) => "overloaded",
         Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => "unavailable",
         Err(StoreError::StorageFull) => "storage_full",
-        Err(StoreError::Corrupt(_)) => "corrupt",
+        Err(StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => "corrupt",
     };
     let mut body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}""#);
     for (name, value) in details.iter().flat_map(|detail| detail.checks()) {

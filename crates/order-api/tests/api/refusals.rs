@@ -148,7 +148,8 @@ async fn a_store_that_fails_is_a_5xx_that_hides_why() {
         (StoreError::Unavailable(secret()), 503, "store-unavailable", Some("2"), "unavailable"),
         (StoreError::OutcomeUnknown(secret()), 503, "outcome-unknown", Some("1"), "unavailable"),
         (StoreError::StorageFull, 507, "storage-full", None, "storage_full"),
-        (StoreError::Corrupt(secret()), 500, "internal", None, "corrupt"),
+        (StoreError::Corrupt(secret()), 503, "corrupt", None, "corrupt"),
+        (StoreError::NewerRelease(secret()), 503, "newer-release-needed", Some("60"), "corrupt"),
     ] {
         let h = failing(Failure::Error(error));
         let answers = [

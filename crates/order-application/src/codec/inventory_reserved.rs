@@ -9,6 +9,7 @@ use super::{CodecError, invalid, missing, time};
 use crate::rfc3339;
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Shape<'a> {
     reservation_id: Cow<'a, str>,
     units: Vec<Units>,
@@ -19,6 +20,7 @@ pub(super) struct Shape<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Units {
     line: u16,
     quantity: u32,

@@ -6,8 +6,9 @@
 //!
 //! # When an event's shape changes
 //!
-//! A field that is new and may be missing: give it `#[serde(default)]`, and add a golden file. Anything else is a
-//! new type (`order.placed.v2`): [`encode`] writes the new one; [`decode`] keeps an arm for the old one that
+//! A field that is new and may be missing: give it `#[serde(default)]`, and add a golden file. Releases before that know the
+//! type and not the field: shapes deny unknown fields, so that for them it is a [newer event](CodecError::NewerEvent), and
+//! nobody decides on half of what happened. Anything else is a new type (`order.placed.v2`): [`encode`] writes the new one; [`decode`] keeps an arm for the old one that
 //! upcasts, that is, reads the old shape and fills in what it did not say. Stored events and golden files are never edited.
 
 mod inventory_reserved;
@@ -20,6 +21,7 @@ use std::borrow::Cow;
 use order_domain::OrderEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use order_domain::Timestamp;
 
@@ -55,7 +57,7 @@ pub fn decode(event_type: &str, data: &str) -> Result<OrderEvent, CodecError> {
         PAYMENT_AUTHORIZED_V1 => payment_authorized::decode(shape(data)?).map(OrderEvent::PaymentAuthorized),
         INVENTORY_RESERVED_V1 => inventory_reserved::decode(shape(data)?).map(OrderEvent::InventoryReserved),
         ORDER_SHIPPED_V1 => order_shipped::decode(shape(data)?).map(OrderEvent::OrderShipped),
-        unknown => Err(CodecError::UnknownType(unknown.to_owned())),
+        unknown => Err(CodecError::NewerEvent(format!("unknown event type {unknown:?}"))),
     }
 }
 
@@ -87,13 +89,10 @@ pub fn replay(order: Option<VersionedOrder>, event: &RecordedEvent) -> Result<Ve
 /// Why stored data is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// A type that this release does not know; perhaps a later one wrote it.
-    #[error("unknown event type {0:?}")]
-    UnknownType(String),
-    /// JSON of another shape.
-    #[error("event data of another shape: {0}")]
-    Shape(String),
-    /// A value that the domain does not allow.
+    /// A type, or a shape of a known type, that this release does not know: a later one wrote it.
+    #[error("{0}")]
+    NewerEvent(String),
+    /// What no release writes: no JSON, a value that the domain does not allow, an event out of its place.
     #[error("{0}")]
     Invalid(String),
 }
@@ -106,7 +105,14 @@ fn json(shape: &impl Serialize) -> Box<str> {
 }
 
 fn shape<T: DeserializeOwned>(data: &str) -> Result<T, CodecError> {
-    serde_json::from_str(data).map_err(|e| CodecError::Shape(e.to_string()))
+    serde_json::from_str(data).map_err(|error| match error.classify() {
+        // What was stored is what was written, as its checksum says. So JSON with a field too many, or with other values, is
+        // another release's.
+        Category::Data => CodecError::NewerEvent(format!("event data of another shape: {error}")),
+        Category::Syntax | Category::Eof | Category::Io => {
+            CodecError::Invalid(format!("event data that is no JSON: {error}"))
+        }
+    })
 }
 
 /// Turns a refused value into a codec error that names its field.

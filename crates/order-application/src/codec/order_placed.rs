@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{CodecError, invalid, missing};
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Shape<'a> {
     customer_id: Cow<'a, str>,
     currency: Cow<'a, str>,
@@ -23,6 +24,7 @@ pub(super) struct Shape<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line<'a> {
     line: u16,
     sku: Cow<'a, str>,
@@ -31,6 +33,7 @@ struct Line<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AdjustmentShape<'a> {
     kind: Kind,
     label: Cow<'a, str>,

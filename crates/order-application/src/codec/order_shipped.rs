@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{CodecError, invalid, missing};
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Shape<'a> {
     tracking_number: Cow<'a, str>,
     carrier: Cow<'a, str>,
@@ -15,6 +16,7 @@ pub(super) struct Shape<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Units<'a> {
     line: u16,
     reservation_id: Cow<'a, str>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{CodecError, invalid};
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Shape<'a> {
     payment_id: Cow<'a, str>,
     amount_cents: i64,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use order_domain::OrderId;
 
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
-use crate::projection::OrderSummary;
+use crate::projection::OrderView;
 
 /// The log of all orders, and the stream of each.
 ///
@@ -60,7 +60,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// A page of an order's events with versions above `after`, ascending. Empty for an unknown order.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// [`StoreError::Corrupt`] if the order is [damaged](crate::projection::Unreadable::Damaged); otherwise see
+    /// [`StoreError`].
     async fn read_stream(
         &self,
         order_id: &OrderId,
@@ -127,7 +128,7 @@ pub struct Append {
     /// What happened, at least one event.
     pub events: Vec<NewEvent>,
     /// The order's view after the last of the events.
-    pub summary: OrderSummary,
+    pub view: OrderView,
 }
 
 impl Append {
@@ -195,4 +196,7 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("corrupt data: {0}")]
     Corrupt(String),
+    /// A newer release wrote it, and this one cannot read it. Nothing is wrong with it.
+    #[error("a newer release is needed: {0}")]
+    NewerRelease(String),
 }

@@ -7,7 +7,7 @@ use order_domain::OrderId;
 
 use super::event_log::StoreError;
 use crate::event::Position;
-use crate::projection::OrderSummary;
+use crate::projection::{OrderSummary, OrderView};
 
 /// The view of each order, kept with the log that it is derived from.
 ///
@@ -19,7 +19,8 @@ pub trait OrderViews: Send + Sync + 'static {
     /// error and never an order that there is not.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// [`StoreError::NewerRelease`] or [`StoreError::Corrupt`] if the order is
+    /// [unreadable](crate::projection::Unreadable); otherwise see [`StoreError`].
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError>;
 
     /// A page of views.
@@ -34,7 +35,7 @@ pub trait OrderViews: Send + Sync + 'static {
 pub struct ListQuery {
     /// Only orders that were placed after this position.
     pub after: Position,
-    /// Most orders of a page.
+    /// Most orders of a page, those included that are left out of it.
     pub limit: usize,
 }
 
@@ -43,8 +44,31 @@ pub struct ListQuery {
 pub struct OrderPage {
     /// The orders.
     pub orders: Vec<ListedOrder>,
+    /// How many orders belong here that are [unreadable](crate::projection::Unreadable).
+    pub left_out: usize,
     /// Where the next page begins: [`ListQuery::after`]. `None` when there is none.
     pub next: Option<Position>,
+}
+
+impl OrderPage {
+    /// Makes a page of rows in their order, of which there may be one more than the page may have: that tells whether there
+    /// is a next page.
+    pub fn of(rows: impl IntoIterator<Item = (Position, OrderView)>, limit: usize) -> Self {
+        let mut page = Self::default();
+        let mut last = None;
+        for (index, (placed_position, view)) in rows.into_iter().enumerate() {
+            if index == limit {
+                page.next = last;
+                break;
+            }
+            last = Some(placed_position);
+            match view {
+                OrderView::Readable(summary) => page.orders.push(ListedOrder { placed_position, summary }),
+                OrderView::Unreadable(_) => page.left_out += 1,
+            }
+        }
+        page
+    }
 }
 
 /// An order in a list.

@@ -9,13 +9,13 @@ use order_domain::OrderId;
 use tokio::time::sleep;
 
 use super::{CHECKPOINT, ReplicaError, Unfit};
-use crate::codec;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
+use crate::folded_order::{FoldedOrder, UnreadableEvent};
 use crate::order_cache::OrderCache;
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_log::{Append, PageLimit, StoreError};
 use crate::ports::replica_store::ReplicaStore;
-use crate::projection::VersionedOrder;
+use crate::projection::Unreadable;
 
 /// Events that are read at a time where an order has to be looked up.
 const PAGE: PageLimit = PageLimit::events(500);
@@ -72,8 +72,8 @@ impl Writer {
         }
         self.replicate(appends, Checkpoint { position, evidence: bookmark }).await?;
         for (order_id, order) in orders {
-            if let Some(order) = order {
-                self.cache.put(order_id, Arc::new(order));
+            if let Some(FoldedOrder::Readable(order)) = order {
+                self.cache.put(order_id, Arc::from(order));
             }
         }
         Ok(position)
@@ -87,29 +87,34 @@ impl Writer {
     }
 
     /// The order before an event, as the store has it. A placement needs no look.
-    async fn order_before(&self, event: &RecordedEvent) -> Result<Option<VersionedOrder>, StoreError> {
+    async fn order_before(&self, event: &RecordedEvent) -> Result<Option<FoldedOrder>, StoreError> {
         if event.version == Version(1) {
             return Ok(None);
         }
         match self.cache.take(&event.order_id) {
-            Some(order) => Ok(Some(Arc::unwrap_or_clone(order))),
+            Some(order) => Ok(Some(Arc::unwrap_or_clone(order).into())),
             None => self.load(&event.order_id).await,
         }
     }
 
-    async fn load(&self, order_id: &OrderId) -> Result<Option<VersionedOrder>, StoreError> {
-        let mut order: Option<VersionedOrder> = None;
+    async fn load(&self, order_id: &OrderId) -> Result<Option<FoldedOrder>, StoreError> {
+        let mut order: Option<FoldedOrder> = None;
         loop {
-            let after = order.as_ref().map_or(Version::NONE, |order| order.version);
-            let page = self.store.read_stream(order_id, after, PAGE).await?;
+            let after = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
+            let page = match self.store.read_stream(order_id, after, PAGE).await {
+                Ok(page) => page,
+                // Nobody can read it, here or in the primary's log; what follows is kept with it.
+                Err(StoreError::Corrupt(_)) => {
+                    let version = self.store.version(order_id).await?;
+                    return Ok(Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged }));
+                }
+                Err(error) => return Err(error),
+            };
             if page.is_empty() {
                 return Ok(order);
             }
             for event in page {
-                let next = codec::replay(order, &event).map_err(|error| {
-                    StoreError::Corrupt(format!("event at position {}: {error}", event.position))
-                })?;
-                order = Some(next);
+                order = Some(FoldedOrder::after(order, &event).0);
             }
         }
     }
@@ -130,9 +135,10 @@ impl Writer {
 }
 
 /// Applies an event to its order, and gives what the store needs to do the same.
-fn fold(order: &mut Option<VersionedOrder>, event: RecordedEvent) -> Result<Append, Unfit> {
-    let before = order.as_ref().map_or(Version::NONE, |order| order.version);
-    if event.version != before.plus(1) {
+fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent) -> Result<Append, Unfit> {
+    let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
+    let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));
+    if is_readable && event.version != before.plus(1) {
         return Err(Unfit::OtherLog {
             position: event.position,
             why: format!(
@@ -141,13 +147,15 @@ fn fold(order: &mut Option<VersionedOrder>, event: RecordedEvent) -> Result<Appe
             ),
         });
     }
-    let next = codec::replay(order.take(), &event)
-        .map_err(|error| Unfit::Unreadable { position: event.position, why: error.to_string() })?;
-    let RecordedEvent { order_id, id, event_type, time, data, context, source, .. } = event;
+    let (next, unreadable) = FoldedOrder::after(order.take(), &event);
+    if let Some(UnreadableEvent { error }) = unreadable {
+        tracing::warn!(position = %event.position, order_id = %event.order_id, %error, "an order cannot be read");
+    }
+    let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;
     let append = Append {
-        expected_version: before,
+        expected_version: Version(version.0 - 1),
         events: vec![NewEvent { id, event_type, time, data, context, source }],
-        summary: next.summary(&order_id),
+        view: next.view(&order_id),
         order_id,
     };
     *order = Some(next);

@@ -144,8 +144,7 @@ impl Replica {
             ReplicaError::Unfit(Unfit::OtherLog { position, .. }) => {
                 ReplicaState::OtherLog { position: *position }
             }
-            ReplicaError::Unfit(Unfit::Unreadable { .. })
-            | ReplicaError::Broker(BrokerError::Misconfigured(_) | BrokerError::Refused { .. }) => {
+            ReplicaError::Broker(BrokerError::Misconfigured(_) | BrokerError::Refused { .. }) => {
                 ReplicaState::Misconfigured
             }
             ReplicaError::Broker(BrokerError::Unavailable(_) | BrokerError::OutOfStep(_))
@@ -198,14 +197,6 @@ pub enum Unfit {
         /// How that shows.
         why: String,
     },
-    /// It is not an event that this release knows.
-    #[error("the event at position {position} cannot be read; a later release may know it: {why}")]
-    Unreadable {
-        /// The event.
-        position: Position,
-        /// What is wrong with it.
-        why: String,
-    },
 }
 
 impl Unfit {
@@ -215,7 +206,7 @@ impl Unfit {
 
     fn position(&self) -> Position {
         match self {
-            Self::OtherLog { position, .. } | Self::Unreadable { position, .. } => *position,
+            Self::OtherLog { position, .. } => *position,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
 use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
-use crate::projection::{VersionedOrder, apply};
+use crate::projection::{OrderView, VersionedOrder, apply};
 
 impl OrderService {
     /// Carries out a command. Without an id the command is a placement, and gets one.
@@ -94,7 +94,7 @@ impl Shared {
                     let append = Append {
                         expected_version: basis.version(),
                         events: decided.encoded,
-                        summary: next.summary(&order_id),
+                        view: OrderView::Readable(next.summary(&order_id)),
                         order_id: order_id.clone(),
                     };
                     match self.log.append(append).await {

@@ -16,6 +16,7 @@ use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, Shared};
 use crate::event::{RecordedEvent, Version};
 use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
+use crate::projection::OrderView;
 
 /// Most commands that are taken along.
 const MAX_COMPANY: usize = 64;
@@ -119,8 +120,8 @@ impl Shared {
             }
             next = order.map(Arc::new);
             let Some(next) = next.as_ref().filter(|_| !events.is_empty()) else { return Ok(None) };
-            let summary = next.summary(&order_id);
-            Ok(Some(Append { order_id: order_id.clone(), expected_version, events, summary }))
+            let view = OrderView::Readable(next.summary(&order_id));
+            Ok(Some(Append { order_id: order_id.clone(), expected_version, events, view }))
         };
         let outcome = self.log.append_in_turn(&order_id, after, &mut decide).await;
         let failed = match outcome {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use order_domain::OrderId;
 
 use super::{OrderService, Shared};
-use crate::codec;
+use crate::codec::{self, CodecError};
 use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::{PageLimit, StoreError};
 use crate::ports::order_views::{ListQuery, OrderPage};
@@ -32,7 +32,11 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn summary(&self, order_id: &OrderId) -> Result<OrderSummary, QueryError> {
-        self.0.views.one(order_id).await?.ok_or(QueryError::OrderNotFound)
+        match self.0.views.one(order_id).await {
+            // Its row may have been made by a release that knew less than this one.
+            Err(StoreError::NewerRelease(_)) => Ok(self.order(order_id).await?.summary(order_id)),
+            row => row?.ok_or(QueryError::OrderNotFound),
+        }
     }
 
     /// The whole order.
@@ -75,9 +79,8 @@ impl OrderService {
             after = last.version;
             wanted.take(page);
         }
-        if wanted.events.is_empty() && self.0.log.version(order_id).await? == Version::NONE {
-            return Err(QueryError::OrderNotFound);
-        }
+        // Also where the events could be handed on as they are: nobody is shown the beginning of a history for all of it.
+        self.summary(order_id).await?;
         Ok(wanted.events)
     }
 
@@ -182,9 +185,14 @@ pub(super) fn replay(
     order: Option<VersionedOrder>,
     events: &[RecordedEvent],
 ) -> Result<Option<VersionedOrder>, StoreError> {
-    events.iter().try_fold(order, |order, event| {
-        let next = codec::replay(order, event);
-        next.map(Some)
-            .map_err(|error| StoreError::Corrupt(format!("event at position {}: {error}", event.position)))
+    events.iter().try_fold(order, |order, event| match codec::replay(order, event) {
+        Ok(next) => Ok(Some(next)),
+        Err(error) => {
+            let what = format!("event at position {}: {error}", event.position);
+            Err(match error {
+                CodecError::NewerEvent(_) => StoreError::NewerRelease(what),
+                CodecError::Invalid(_) => StoreError::Corrupt(what),
+            })
+        }
     })
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{Append, EventContext, EventLog, NewEvent, Version, codec, projection};
+use order_application::{Append, EventContext, EventLog, NewEvent, OrderView, Version, codec, projection};
 use order_domain::*;
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
@@ -229,6 +229,6 @@ fn placement(n: u64) -> Append {
             context,
             source: None,
         }],
-        summary,
+        view: OrderView::Readable(summary),
     }
 }

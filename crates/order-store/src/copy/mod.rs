@@ -31,7 +31,7 @@ use crate::postgres::{PostgresError, PostgresSource, PostgresTarget};
 use crate::sqlite::{OpenError, SqliteSource, SqliteTarget};
 use crate::verify::VerifyReport;
 
-pub(crate) use sides::{LogEnd, NamedCheckpoints, Source, Target, TargetState};
+pub(crate) use sides::{LogEnd, NamedCheckpoints, PlacedView, Source, Target, TargetState};
 
 /// A store that can be copied from or to, or read from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

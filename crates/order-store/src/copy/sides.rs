@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use order_application::{Checkpoint, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_application::{Checkpoint, OrderView, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
@@ -12,6 +12,9 @@ use crate::verify::VerifyReport;
 
 /// Checkpoints with their names.
 pub(crate) type NamedCheckpoints = Vec<(String, Checkpoint)>;
+
+/// Where an order's first event is, and its view.
+pub(crate) type PlacedView = (Position, OrderView);
 
 /// The store that is copied. Nothing is written to its log; it may grow while it is read.
 #[async_trait]
@@ -33,11 +36,11 @@ pub(crate) trait Source: Send + Sync {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError>;
 
-    /// The views of all orders that were placed after a position, up to another, in this order.
-    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError>;
+    /// The views of all orders that were placed after a position, up to another, in this order, with their places.
+    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError>;
 
     /// The views of these orders, as they are at some moment after this was called.
-    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError>;
+    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderView>, SideError>;
 
     /// All checkpoints that were ever saved.
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError>;

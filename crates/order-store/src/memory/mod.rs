@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, Committed, EventBus, EventLog, ListQuery, ListedOrder, OrderPage, OrderSummary,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version,
+    Append, AppendError, Committed, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
 };
 use order_domain::OrderId;
 
@@ -36,7 +36,7 @@ struct Tables {
 }
 
 struct Order {
-    summary: OrderSummary,
+    view: OrderView,
     /// The position of version n is at index n − 1.
     positions: Vec<Position>,
 }
@@ -97,6 +97,9 @@ impl EventLog for MemoryStore {
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let tables = self.read();
         let Some(order) = tables.order(order_id) else { return Ok(Vec::new()) };
+        if order.view.is_damaged() {
+            return Err(Unreadable::Damaged.error(order_id));
+        }
         let positions = order.positions.iter().skip(after.0 as usize);
         Ok(page(positions.map(|position| &tables.log[position.0 as usize - 1]), limit))
     }
@@ -121,20 +124,14 @@ impl EventLog for MemoryStore {
 #[async_trait]
 impl OrderViews for MemoryStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        Ok(self.read().order(order_id).map(|order| order.summary.clone()))
+        self.read().order(order_id).map(|order| order.view.clone().into_summary()).transpose()
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let tables = self.read();
         let from = tables.orders.partition_point(|order| order.positions[0] <= query.after);
-        let listed = |order: &Order| ListedOrder {
-            placed_position: order.positions[0],
-            summary: order.summary.clone(),
-        };
-        let mut rows = tables.orders.iter_from(from);
-        let orders: Vec<_> = rows.by_ref().take(query.limit).map(listed).collect();
-        let next = rows.next().and_then(|_| orders.last()).map(|last| last.placed_position);
-        Ok(OrderPage { orders, next })
+        let rows = tables.orders.iter_from(from).map(|order| (order.positions[0], order.view.clone()));
+        Ok(OrderPage::of(rows, query.limit))
     }
 }
 
@@ -144,7 +141,7 @@ impl Tables {
     }
 
     fn version(&self, order_id: &OrderId) -> Version {
-        self.order(order_id).map_or(Version::NONE, |order| order.summary.version)
+        self.order(order_id).map_or(Version::NONE, |order| order.view.version())
     }
 
     /// Adds the events and answers with the index of the first.
@@ -169,11 +166,11 @@ impl Tables {
             Some(&index) => {
                 let order = &mut self.orders[index];
                 order.positions.extend(positions);
-                order.summary = append.summary;
+                order.view = append.view;
             }
             None => {
                 self.index.insert(append.order_id, self.orders.len());
-                self.orders.push(Order { summary: append.summary, positions: positions.collect() });
+                self.orders.push(Order { view: append.view, positions: positions.collect() });
             }
         }
         first

@@ -8,11 +8,13 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::database::Parameter;
 use super::row::PgTime;
+use super::view_columns::ViewColumns;
 use crate::checksum::{Checked, Checksum};
 
 const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
 
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;
@@ -28,37 +30,26 @@ pub(super) struct Appended {
 /// Adds a batch in one round trip and one transaction. No order may be in it twice.
 pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Appended, Error> {
     let columns = Columns::of(appends);
+    let views = columns.views.parameters();
+    let rest: [Parameter<'_>; 14] = [
+        (&columns.expected_versions, Type::INT8_ARRAY),
+        (&columns.event_counts, Type::INT8_ARRAY),
+        (&columns.first_event_ids, Type::UUID_ARRAY),
+        (&columns.event_appends, Type::INT4_ARRAY),
+        (&columns.event_offsets, Type::INT8_ARRAY),
+        (&columns.event_ids, Type::UUID_ARRAY),
+        (&columns.event_types, Type::TEXT_ARRAY),
+        (&columns.event_times, Type::TIMESTAMPTZ_ARRAY),
+        (&columns.event_order_ids, Type::TEXT_ARRAY),
+        (&columns.event_versions, Type::INT8_ARRAY),
+        (&columns.event_data, Type::TEXT_ARRAY),
+        (&columns.event_contexts, Type::TEXT_ARRAY),
+        (&columns.event_sources, Type::TEXT_ARRAY),
+        (&columns.event_checksums, Type::BYTEA_ARRAY),
+    ];
+    let parameters: Vec<_> = views.into_iter().chain(rest).collect();
     // Complete only when the server is ready for the next statement, which is after the commit.
-    let row = connection
-        .query_typed_one(
-            APPEND,
-            &[
-                (&columns.order_ids, Type::TEXT_ARRAY),
-                (&columns.expected_versions, Type::INT8_ARRAY),
-                (&columns.event_counts, Type::INT8_ARRAY),
-                (&columns.first_event_ids, Type::UUID_ARRAY),
-                (&columns.customer_ids, Type::TEXT_ARRAY),
-                (&columns.statuses, Type::TEXT_ARRAY),
-                (&columns.totals, Type::INT8_ARRAY),
-                (&columns.placed_ats, Type::TIMESTAMPTZ_ARRAY),
-                (&columns.updated_ats, Type::TIMESTAMPTZ_ARRAY),
-                (&columns.event_appends, Type::INT4_ARRAY),
-                (&columns.event_offsets, Type::INT8_ARRAY),
-                (&columns.event_ids, Type::UUID_ARRAY),
-                (&columns.event_types, Type::TEXT_ARRAY),
-                (&columns.event_times, Type::TIMESTAMPTZ_ARRAY),
-                (&columns.event_order_ids, Type::TEXT_ARRAY),
-                (&columns.event_versions, Type::INT8_ARRAY),
-                (&columns.event_data, Type::TEXT_ARRAY),
-                (&columns.event_contexts, Type::TEXT_ARRAY),
-                (&columns.event_sources, Type::TEXT_ARRAY),
-                (
-                    &columns.event_checksums.iter().map(Checksum::as_bytes).collect::<Vec<_>>(),
-                    Type::BYTEA_ARRAY,
-                ),
-            ],
-        )
-        .await?;
+    let row = connection.query_typed_one(APPEND, &parameters).await?;
     let first_positions: Vec<Option<i64>> = row.try_get(0)?;
     let found_versions: Vec<i64> = row.try_get(1)?;
     let outcomes = first_positions.into_iter().zip(found_versions).map(|(position, found)| match position {
@@ -72,15 +63,10 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
 /// The parameters of `order_service.append`, under the names that they have there.
 #[derive(Default)]
 struct Columns<'a> {
-    order_ids: Vec<&'a str>,
+    views: ViewColumns<'a>,
     expected_versions: Vec<i64>,
     event_counts: Vec<i64>,
     first_event_ids: Vec<Uuid>,
-    customer_ids: Vec<&'a str>,
-    statuses: Vec<&'a str>,
-    totals: Vec<i64>,
-    placed_ats: Vec<PgTime>,
-    updated_ats: Vec<PgTime>,
     event_appends: Vec<i32>,
     event_offsets: Vec<i64>,
     event_ids: Vec<Uuid>,
@@ -105,16 +91,11 @@ impl<'a> Columns<'a> {
     }
 
     fn add(&mut self, append: &'a Append, number: i32, scratch: &mut Vec<u8>) {
-        let Append { order_id, expected_version, events, summary } = append;
-        self.order_ids.push(order_id.as_str());
+        let Append { order_id, expected_version, events, view } = append;
+        self.views.add(view);
         self.expected_versions.push(expected_version.0.cast_signed());
         self.event_counts.push(events.len() as i64);
         self.first_event_ids.push(events.first().map(|event| event.id).unwrap_or_default());
-        self.customer_ids.push(summary.customer_id.as_str());
-        self.statuses.push(summary.status.as_str());
-        self.totals.push(summary.total.get());
-        self.placed_ats.push(PgTime(summary.placed_at));
-        self.updated_ats.push(PgTime(summary.updated_at));
         for (event, offset) in events.iter().zip(0..) {
             let version = expected_version.plus(offset + 1);
             let checked = Checked {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_application::{OrderSummary, StoreError};
+use order_application::{OrderView, StoreError};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ const MAX_WAITING: usize = 8_192;
 /// Round trips at once. While one is under way the next gathers.
 const WORKERS: usize = 2;
 
-type Answer = Result<Option<OrderSummary>, StoreError>;
+type Answer = Result<Option<OrderView>, StoreError>;
 
 struct Question {
     order_id: OrderId,
@@ -46,7 +46,7 @@ impl LookUps {
     }
 
     /// The order's view, as it is at some moment after this was called.
-    pub(super) async fn summary(&self, order_id: &OrderId) -> Answer {
+    pub(super) async fn view(&self, order_id: &OrderId) -> Answer {
         let (answer, answered) = oneshot::channel();
         let question = Question { order_id: order_id.clone(), answer };
         self.questions.try_send(question).map_err(|_| StoreError::Overloaded)?;
@@ -83,13 +83,13 @@ async fn work(database: Arc<Database>, waiting: Arc<tokio::sync::Mutex<mpsc::Rec
 async fn look_up(
     database: &Database,
     questions: &[Question],
-) -> Result<HashMap<OrderId, OrderSummary>, StoreError> {
+) -> Result<HashMap<OrderId, OrderView>, StoreError> {
     let order_ids: Vec<&str> = questions.iter().map(|question| question.order_id.as_str()).collect();
     let rows = database.query(LOOK_UP, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let order = read_order(row)?;
-        found.insert(order.summary.order_id.clone(), order.summary);
+        let (_, view) = read_order(row)?;
+        found.insert(view.order_id().clone(), view);
     }
     Ok(found)
 }

@@ -28,6 +28,7 @@ mod tls;
 mod turn;
 mod url;
 mod verify;
+mod view_columns;
 mod writer;
 
 use std::sync::Arc;
@@ -35,8 +36,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews,
-    PageLimit, Position, RecordedEvent, StoreError, Version,
+    Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -255,7 +256,8 @@ async fn connect(database: &Database) -> Result<deadpool_postgres::Object, Postg
             other @ (StoreError::Overloaded
             | StoreError::OutcomeUnknown(_)
             | StoreError::StorageFull
-            | StoreError::Corrupt(_)) => other.to_string(),
+            | StoreError::Corrupt(_)
+            | StoreError::NewerRelease(_)) => other.to_string(),
         })
     })
 }
@@ -352,7 +354,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
-        Ok(self.look_ups.summary(order_id).await?.map_or(Version::NONE, |summary| summary.version))
+        Ok(self.look_ups.view(order_id).await?.map_or(Version::NONE, |view| view.version()))
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -363,7 +365,7 @@ impl EventLog for PostgresStore {
 #[async_trait]
 impl OrderViews for PostgresStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.look_ups.summary(order_id).await
+        self.look_ups.view(order_id).await?.map(OrderView::into_summary).transpose()
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {

@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 
 use super::database::Database;
 use super::row::{event_columns, order_columns, read_event, read_order};
+use crate::copy::PlacedView;
 
 /// Whoever probes does not wait for long.
 const CHECK_PATIENCE: Duration = Duration::from_millis(800);
@@ -84,14 +85,20 @@ pub(super) async fn log(
 /// A page of views in placement order.
 pub(super) async fn list(database: &Database, query: &ListQuery) -> Result<OrderPage, StoreError> {
     // One more than is wanted tells whether there is a next page.
-    let (after, limit) =
-        (query.after.0.cast_signed(), i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1));
-    let mut rows = database.query(LIST, &[(&after, Type::INT8), (&limit, Type::INT8)]).await?;
-    let more = rows.len() > query.limit;
-    rows.truncate(query.limit);
-    let orders = rows.iter().map(read_order).collect::<Result<Vec<_>, _>>()?;
-    let next = orders.last().filter(|_| more).map(|last| last.placed_position);
-    Ok(OrderPage { orders, next })
+    let rows =
+        rows(database, query.after, i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1)).await?;
+    Ok(OrderPage::of(rows, query.limit))
+}
+
+/// The views of orders that were placed after a position.
+pub(super) async fn rows(
+    database: &Database,
+    after: Position,
+    limit: i64,
+) -> Result<Vec<PlacedView>, StoreError> {
+    let after = after.0.cast_signed();
+    let rows = database.query(LIST, &[(&after, Type::INT8), (&limit, Type::INT8)]).await?;
+    rows.iter().map(read_order).collect()
 }
 
 /// The last position.

@@ -2,14 +2,16 @@
 
 use std::error::Error;
 
-use order_application::{ListedOrder, OrderSummary, Position, RecordedEvent, StoreError, Version};
-use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
+use order_application::{Position, RecordedEvent, StoreError, Version};
+use order_domain::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
-use crate::checksum::Checked;
+use crate::checksum::{Checked, Checksum};
+use crate::copy::PlacedView;
+use crate::view_row::ViewRow;
 
 /// The columns that [`read_event`] wants, of `order_service.events AS e`.
 macro_rules! event_columns {
@@ -22,7 +24,8 @@ pub(super) use event_columns;
 /// The columns that [`read_order`] wants, of `order_service.orders AS o`.
 macro_rules! order_columns {
     () => {
-        "o.key, o.order_id, o.customer_id, o.status, o.total_cents, o.version, o.placed_at, o.updated_at"
+        "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
+         o.checksum"
     };
 }
 pub(super) use order_columns;
@@ -52,22 +55,27 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     checked.into_event(Position(position.cast_unsigned())).map_err(|e| corrupt(&format!("order id: {e}")))
 }
 
-/// Reads an order's view.
-pub(super) fn read_order(row: &Row) -> Result<ListedOrder, StoreError> {
-    let read = || -> Result<ListedOrder, Box<dyn Error + Sync + Send>> {
-        let status: &str = row.try_get(3)?;
-        Ok(ListedOrder {
-            placed_position: Position(row.try_get::<_, i64>(0)?.cast_unsigned()),
-            summary: OrderSummary {
-                order_id: OrderId::new(row.try_get::<_, &str>(1)?)?,
-                customer_id: CustomerId::new(row.try_get::<_, &str>(2)?)?,
-                status: Status::from_name(status).ok_or("a status that no order has")?,
-                total: Cents::new(row.try_get(4)?)?,
-                version: Version(row.try_get::<_, i64>(5)?.cast_unsigned()),
-                placed_at: row.try_get::<_, PgTime>(6)?.0,
-                updated_at: row.try_get::<_, PgTime>(7)?.0,
-            },
-        })
+/// Reads an order's view and checks it.
+pub(super) fn read_order(row: &Row) -> Result<PlacedView, StoreError> {
+    let time = |index| {
+        Ok::<_, Box<dyn Error + Sync + Send>>(row.try_get::<_, Option<PgTime>>(index)?.map(|time| time.0))
+    };
+    let read = || -> Result<PlacedView, Box<dyn Error + Sync + Send>> {
+        let found = ViewRow {
+            order_id: row.try_get(1)?,
+            state: row.try_get(2)?,
+            version: row.try_get::<_, i64>(3)?.cast_unsigned(),
+            customer_id: row.try_get(4)?,
+            status: row.try_get(5)?,
+            total_cents: row.try_get(6)?,
+            placed_at: time(7)?,
+            updated_at: time(8)?,
+        };
+        // The key is the database's to give, so the row was made without it.
+        if found.checksum(None, &mut Vec::new()).as_bytes() != row.try_get::<_, &[u8]>(9)? {
+            return Err("the checksum does not match".into());
+        }
+        Ok((Position(row.try_get::<_, i64>(0)?.cast_unsigned()), found.into_view()?))
     };
     read().map_err(|e| StoreError::Corrupt(format!("the view of an order: {e}")))
 }
@@ -101,6 +109,18 @@ impl ToSql for PgTime {
 
     fn accepts(ty: &Type) -> bool {
         *ty == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
+}
+
+impl ToSql for Checksum {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.as_bytes().to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::BYTEA
     }
 
     to_sql_checked!();

@@ -6,6 +6,7 @@
 use deadpool_postgres::{Object, Transaction};
 use futures_util::TryStreamExt;
 use order_application::Position;
+use order_domain::OrderId;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, IsolationLevel, Row, RowStream};
 
@@ -138,14 +139,18 @@ async fn fold(
         match read_event(&row, &mut scratch) {
             Ok(event) => {
                 let key = Position(row.try_get::<_, i64>(ORDER_KEY)?.cast_unsigned());
-                if let Some(placed) = partition.add(&event, report).filter(|placed| *placed != key) {
+                let placed = partition.add(&event, report);
+                if placed != key {
                     report.fault(format!(
                         "order {}, event at position {}: its key is {key}, and the order begins at position {placed}",
                         event.order_id, event.position
                     ));
                 }
             }
-            Err(_) => partition.add_unreadable(row.try_get(ORDER_ID)?),
+            Err(_) => {
+                let position = Position(row.try_get::<_, i64>(0)?.cast_unsigned());
+                partition.add_unreadable(row.try_get(ORDER_ID)?, position);
+            }
         }
         done += 1;
         if done.is_multiple_of(ROWS_PER_REPORT) {
@@ -173,24 +178,25 @@ async fn check_views(
 }
 
 fn check_view(row: &Row, partition: &mut Partition, report: &mut VerifyReport) -> Result<(), Error> {
-    let view = match read_order(row) {
+    let (placed_position, view) = match read_order(row) {
         Ok(view) => view,
         Err(error) => {
             let order_id: &str = row.try_get(1)?;
-            partition.add_unreadable(order_id);
+            if let Ok(order_id) = OrderId::new(order_id) {
+                partition.remove(&order_id);
+            }
             report.fault(format!("order {order_id}: {error}"));
             return Ok(());
         }
     };
-    let order_id = &view.summary.order_id;
+    let order_id = view.order_id();
     let fault = match partition.remove(order_id) {
         None => Some("it has a view, and no events".to_owned()),
-        Some(None) => None,
-        Some(Some(folded)) if folded.placed_position != view.placed_position => Some(format!(
-            "its view has the key {}, and it begins at position {}",
-            view.placed_position, folded.placed_position
+        Some(order) if order.placed_position != placed_position => Some(format!(
+            "its view has the key {placed_position}, and it begins at position {}",
+            order.placed_position
         )),
-        Some(Some(folded)) => difference(&view.summary, &folded.summary(order_id)),
+        Some(order) => order.view(order_id).and_then(|fold| difference(&view, &fold)),
     };
     if let Some(fault) = fault {
         report.fault(format!("order {order_id}: {fault}"));

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use order_application::{
-    OrderSummary, PageLimit, Position, RecordedEvent, StoreError, Version, VersionedOrder, codec,
-};
+use order_application::{FoldedOrder, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 
 use super::SqliteLimits;
 use super::connection::OpenError;
 use super::log::Log;
-use super::overlay::{Appended, OrderKey, Overlay};
+use super::overlay::{Appended, OrderHead, OrderKey, Overlay};
 use super::readers::Readers;
 use super::views::{Views, ViewsError};
 use super::views_path;
@@ -73,67 +71,66 @@ struct CatchUp<'a> {
     views: Views,
     overlay: Overlay,
     readers: Readers,
-    kept: HashMap<OrderId, (OrderKey, VersionedOrder)>,
+    kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
     kept_lines: usize,
 }
 
 impl CatchUp<'_> {
     fn add(&mut self, event: &RecordedEvent) -> Result<(), OpenError> {
         let (key, before) = self.before(event).map_err(OpenError::corrupt(self.log.path()))?;
-        let order = codec::replay(before, event).map_err(|error| OpenError::Corrupt {
-            path: self.log.path().to_owned(),
-            what: format!("event at position {}: {error}", event.position),
-        })?;
-        let summary: OrderSummary = order.summary(&event.order_id);
+        let (order, unreadable) = FoldedOrder::after(before, event);
+        if let Some(error) = unreadable {
+            let RecordedEvent { position, order_id, .. } = event;
+            tracing::warn!(%order_id, %position, %error, "an order cannot be read; it is refused, and all others are served");
+        }
+        let view = order.view(&event.order_id);
         self.keep(event.order_id.clone(), key, order);
         self.overlay.add([Appended {
             key,
             first_position: event.position,
             first_version: event.version,
+            events: 1,
             last_event_id: event.id,
-            summary,
+            view,
         }]);
         Ok(())
     }
 
     /// The order before this event, and its key.
-    fn before(&mut self, event: &RecordedEvent) -> Result<(OrderKey, Option<VersionedOrder>), StoreError> {
+    fn before(&mut self, event: &RecordedEvent) -> Result<(OrderKey, Option<FoldedOrder>), StoreError> {
         if let Some((key, order)) = self.kept.remove(&event.order_id) {
-            self.kept_lines -= order.order.lines().len();
+            self.kept_lines -= lines(&order);
             return Ok((key, Some(order)));
         }
-        if event.version == Version(1) {
+        // Also before a first event: a damaged log may have two for one order.
+        let Some(head) = self.readers.order_head(&self.overlay, &event.order_id)? else {
             return Ok((event.position.0, None));
-        }
-        self.replay(event)
+        };
+        Ok((head.key, Some(self.replay(&event.order_id, head)?)))
     }
 
     /// From the log: the index has every event before the position that the views have reached, and the overlay those after.
-    fn replay(&self, event: &RecordedEvent) -> Result<(OrderKey, Option<VersionedOrder>), StoreError> {
-        let events = event.version.0 as usize - 1;
-        let positions =
-            self.readers.stream_positions(&self.overlay, &event.order_id, Version::NONE, events)?;
-        let Some(&(_, Position(key))) = positions.first() else {
-            return Err(StoreError::Corrupt(format!("order {} has no first event", event.order_id)));
-        };
+    fn replay(&self, order_id: &OrderId, head: OrderHead) -> Result<FoldedOrder, StoreError> {
+        if head.is_damaged {
+            return Ok(FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged });
+        }
+        let events = usize::try_from(head.version.0).unwrap_or(usize::MAX);
+        let positions = self.readers.stream_positions(&self.overlay, order_id, Version::NONE, events)?;
         let mut order = None;
         for chunk in positions.chunks(PAGE.events) {
-            for earlier in self.readers.events_at(&event.order_id, chunk, usize::MAX)? {
-                let next = codec::replay(order.take(), &earlier).map_err(|error| {
-                    StoreError::Corrupt(format!("event at position {}: {error}", earlier.position))
-                })?;
-                order = Some(next);
+            for earlier in self.readers.events_at(order_id, chunk, usize::MAX)? {
+                order = Some(FoldedOrder::after(order, &earlier).0);
             }
         }
-        Ok((key, order))
+        order.ok_or_else(|| StoreError::Corrupt(format!("order {order_id} has no first event")))
     }
 
-    fn keep(&mut self, order_id: OrderId, key: OrderKey, order: VersionedOrder) {
+    fn keep(&mut self, order_id: OrderId, key: OrderKey, order: FoldedOrder) {
         if self.kept_lines > MAX_KEPT_LINES {
             self.kept.clear();
             self.kept_lines = 0;
         }
-        self.kept_lines += order.order.lines().len();
+        self.kept_lines += lines(&order);
         self.kept.insert(order_id, (key, order));
     }
 
@@ -149,5 +146,13 @@ impl CatchUp<'_> {
         )?;
         self.overlay.end_flush();
         Ok(())
+    }
+}
+
+/// What an order takes in memory, about.
+fn lines(order: &FoldedOrder) -> usize {
+    match order {
+        FoldedOrder::Readable(order) => order.order.lines().len(),
+        FoldedOrder::Unreadable { .. } => 1,
     }
 }

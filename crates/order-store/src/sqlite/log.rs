@@ -154,7 +154,8 @@ impl Log {
             StoreError::Overloaded
             | StoreError::Unavailable(_)
             | StoreError::OutcomeUnknown(_)
-            | StoreError::StorageFull => OpenError::sqlite(&self.path)(error),
+            | StoreError::StorageFull
+            | StoreError::NewerRelease(_) => OpenError::sqlite(&self.path)(error),
         }
     }
 

@@ -36,8 +36,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews, PageLimit,
-    Position, RecordedEvent, StoreError, Version,
+    Append, AppendError, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews,
+    PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::OrderId;
 
@@ -276,7 +276,7 @@ impl EventLog for SqliteStore {
 #[async_trait]
 impl OrderViews for SqliteStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.shared.readers.summary(&self.shared.overlay, order_id)
+        self.shared.readers.view(&self.shared.overlay, order_id)?.map(OrderView::into_summary).transpose()
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {

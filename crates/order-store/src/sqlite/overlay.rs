@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use order_application::{OrderSummary, Position, Version};
+use order_application::{OrderView, Position, Version};
 use order_domain::OrderId;
 use uuid::Uuid;
 
@@ -20,6 +20,14 @@ pub(super) type OrderKey = u64;
 pub(super) struct OrderHead {
     pub(super) key: OrderKey,
     pub(super) version: Version,
+    /// Its events do not follow on each other.
+    pub(super) is_damaged: bool,
+}
+
+impl OrderHead {
+    pub(super) fn of(key: OrderKey, view: &OrderView) -> Self {
+        Self { key, version: view.version(), is_damaged: view.is_damaged() }
+    }
 }
 
 /// Counts the generations that have gone to the views. Whoever does not find an order in the overlay finds it in a snapshot of the
@@ -30,7 +38,7 @@ pub(super) struct FlushCount(u64);
 /// What changed of one order since the generation began.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
-    pub(super) summary: OrderSummary,
+    pub(super) view: OrderView,
     /// Position of each new event but the order's first, whose position is the key.
     pub(super) positions: Vec<(Version, Position)>,
 }
@@ -56,9 +64,11 @@ pub(super) struct Appended {
     pub(super) key: OrderKey,
     pub(super) first_position: Position,
     pub(super) first_version: Version,
+    /// How many they are, at least one.
+    pub(super) events: u64,
     pub(super) last_event_id: Uuid,
-    /// The order's view after the last of them; its version is the last one's.
-    pub(super) summary: OrderSummary,
+    /// The order's view after the last of them.
+    pub(super) view: OrderView,
 }
 
 pub(super) struct Overlay {
@@ -117,10 +127,10 @@ impl Overlay {
     }
 
     /// An order's view, if it changed lately.
-    pub(super) fn summary(&self, order_id: &OrderId) -> Result<OrderSummary, FlushCount> {
+    pub(super) fn view(&self, order_id: &OrderId) -> Result<OrderView, FlushCount> {
         let generations = self.read();
         let newest = generations.newest(order_id);
-        newest.map(|(_, change)| change.summary.clone()).ok_or(generations.flushed)
+        newest.map(|(_, change)| change.view.clone()).ok_or(generations.flushed)
     }
 
     /// Where an order stands and the positions of its recent events after the first, ascending; none if it did not change
@@ -137,7 +147,7 @@ impl Overlay {
         if let Some(change) = generations.active.changes.get(&key) {
             positions.extend_from_slice(&change.positions);
         }
-        let head = OrderHead { key, version: newest.summary.version };
+        let head = OrderHead::of(key, &newest.view);
         (Some((head, positions)), generations.flushed)
     }
 
@@ -148,15 +158,15 @@ impl Overlay {
     /// order may have slipped between snapshot and overlay.
     pub(super) fn merge_list(
         &self,
-        rows: &mut Vec<(OrderKey, OrderSummary)>,
+        rows: &mut Vec<(OrderKey, OrderView)>,
         after: OrderKey,
         complete: bool,
         limit: usize,
     ) -> FlushCount {
         let generations = self.read();
-        for (key, summary) in rows.iter_mut() {
+        for (key, view) in rows.iter_mut() {
             if let Some(change) = generations.newest_by_key(*key) {
-                summary.clone_from(&change.summary);
+                view.clone_from(&change.view);
             }
         }
         if complete && rows.len() < limit {
@@ -170,7 +180,7 @@ impl Overlay {
                         break;
                     }
                     let newest = generations.newest_by_key(*key).unwrap_or(change);
-                    rows.push((*key, newest.summary.clone()));
+                    rows.push((*key, newest.view.clone()));
                     last = *key;
                 }
             }
@@ -232,7 +242,7 @@ impl Overlay {
 impl Generations {
     fn head(&self, order_id: &OrderId) -> Option<OrderHead> {
         let (key, change) = self.newest(order_id)?;
-        Some(OrderHead { key, version: change.summary.version })
+        Some(OrderHead::of(key, &change.view))
     }
 
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
@@ -256,28 +266,22 @@ impl Generation {
     }
 
     fn add(&mut self, appended: Appended) {
-        let last_version = appended.summary.version;
-        let new = (appended.first_version.0..=last_version.0).map(|version| {
-            let position = appended.first_position.plus(version - appended.first_version.0);
-            (Version(version), position)
-        });
-        let events = last_version.0 - appended.first_version.0;
-        self.bytes += (events as usize + 1) * BYTES_PER_POSITION;
-        self.last = Some((appended.first_position.plus(events), appended.last_event_id));
+        let new = (0..appended.events)
+            .map(|offset| (appended.first_version.plus(offset), appended.first_position.plus(offset)));
+        self.bytes += appended.events as usize * BYTES_PER_POSITION;
+        self.last = Some((appended.first_position.plus(appended.events - 1), appended.last_event_id));
         // The first event's position is the key, and needs no entry.
         let new = new.filter(|(version, _)| version.0 > 1);
         match self.changes.get_mut(&appended.key) {
             Some(change) => {
                 change.positions.extend(new);
-                change.summary = appended.summary;
+                change.view = appended.view;
             }
             None => {
-                self.keys.insert(appended.summary.order_id.clone(), appended.key);
-                self.bytes += BYTES_PER_ORDER
-                    + appended.summary.order_id.as_str().len()
-                    + appended.summary.customer_id.as_str().len();
+                self.keys.insert(appended.view.order_id().clone(), appended.key);
+                self.bytes += BYTES_PER_ORDER + text_bytes(&appended.view);
                 let positions = new.collect();
-                self.changes.insert(appended.key, Change { summary: appended.summary, positions });
+                self.changes.insert(appended.key, Change { view: appended.view, positions });
             }
         }
     }
@@ -286,4 +290,12 @@ impl Generation {
     pub(super) fn changes(&self) -> impl ExactSizeIterator<Item = (OrderKey, &Change)> {
         self.changes.iter().map(|(key, change)| (*key, change))
     }
+}
+
+fn text_bytes(view: &OrderView) -> usize {
+    let customer_id = match view {
+        OrderView::Readable(summary) => summary.customer_id.as_str(),
+        OrderView::Unreadable(_) => "",
+    };
+    view.order_id().as_str().len() + customer_id.len()
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use order_application::{
-    Checkpoint, ListQuery, ListedOrder, OrderPage, OrderSummary, PageLimit, Position, RecordedEvent,
-    StoreError, Version,
+    Checkpoint, ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Unreadable,
+    Version,
 };
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,20 +14,18 @@ use super::log::{checkpoints, pages};
 use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
 use super::pool::{Pool, Snapshots};
 use super::row;
-use super::views::{hash_order_id, read_summary, summary_columns};
+use super::views::{hash_order_id, order_columns, read_order};
 use crate::copy::NamedCheckpoints;
 
-const HEAD_OF_ORDER: &str = "SELECT o.key, o.version FROM order_ids AS i JOIN orders AS o ON o.key = i.key \
-    WHERE i.hash = ?1 AND o.order_id = ?2";
-
-const SUMMARY: &str = concat!(
+/// The rows of the orders whose ids have a hash. One that the index has and the table lacks is null.
+const FIND: &str = concat!(
     "SELECT ",
-    summary_columns!(),
-    " FROM order_ids AS i JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1 AND o.order_id = ?2"
+    order_columns!(),
+    ", i.key FROM order_ids AS i LEFT JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1"
 );
 
 const LIST: &str =
-    concat!("SELECT ", summary_columns!(), " FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2");
+    concat!("SELECT ", order_columns!(), ", o.key FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2");
 
 const POSITIONS: &str = "SELECT version, position FROM order_events \
     WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
@@ -42,7 +40,7 @@ const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE posi
 const MAX_LIST_READS: usize = 16;
 
 /// More would not fit a parameter.
-const MAX_LIST_ROWS: usize = u32::MAX as usize;
+pub(super) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
 /// Connections for reading both files.
 pub(super) struct Readers {
@@ -73,7 +71,8 @@ impl Readers {
         order_id: &OrderId,
         flushed: FlushCount,
     ) -> Result<Option<OrderHead>, StoreError> {
-        self.views.with(flushed, |views| select_head(views, order_id, self.hash_seed))
+        let found = self.views.with(flushed, |views| find(views, order_id, self.hash_seed))??;
+        Ok(found.map(|(key, view)| OrderHead::of(key, &view)))
     }
 
     /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up.
@@ -82,67 +81,62 @@ impl Readers {
         overlay: &Overlay,
         known: &KnownOrders,
         order_ids: impl Iterator<Item = &'a OrderId>,
-    ) -> Result<Vec<Option<OrderHead>>, StoreError> {
+    ) -> Result<Vec<Result<Option<OrderHead>, StoreError>>, StoreError> {
         let mut heads = Vec::new();
         let mut unsure = Vec::new();
         let flushed = overlay.heads(order_ids, &mut |order_id, head| {
             if head.is_none() && !known.is_surely_new(order_id) {
                 unsure.push((heads.len(), order_id));
             }
-            heads.push(head);
+            heads.push(Ok(head));
         });
         if unsure.is_empty() {
             return Ok(heads);
         }
         self.views.with(flushed, |views| {
             for (index, order_id) in unsure {
-                heads[index] = select_head(views, order_id, self.hash_seed)?;
+                let found = find(views, order_id, self.hash_seed)?;
+                heads[index] = found.map(|found| found.map(|(key, view)| OrderHead::of(key, &view)));
             }
             Ok(())
         })?;
         Ok(heads)
     }
 
-    pub(super) fn summary(
+    /// An order's view.
+    pub(super) fn view(
         &self,
         overlay: &Overlay,
         order_id: &OrderId,
-    ) -> Result<Option<OrderSummary>, StoreError> {
-        let flushed = match overlay.summary(order_id) {
-            Ok(summary) => return Ok(Some(summary)),
+    ) -> Result<Option<OrderView>, StoreError> {
+        let flushed = match overlay.view(order_id) {
+            Ok(view) => return Ok(Some(view)),
             Err(flushed) => flushed,
         };
-        let hash = hash_order_id(order_id, self.hash_seed);
-        let row = self.views.with(flushed, |views| {
-            views
-                .prepare_cached(SUMMARY)?
-                .query_row(params![hash, order_id.as_str()], read_summary)
-                .optional()
-        })?;
-        Ok(row.map(|(_, summary)| summary))
+        let found = self.views.with(flushed, |views| find(views, order_id, self.hash_seed))??;
+        Ok(found.map(|(_, view)| view))
     }
 
+    /// A page of a list.
     pub(super) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        let ListQuery { after, limit } = *query;
         // One more than is wanted tells whether there is a next page.
-        let limit = limit.min(MAX_LIST_ROWS) + 1;
+        let rows = self.rows(overlay, query.after, query.limit.min(MAX_LIST_ROWS) + 1)?;
+        Ok(OrderPage::of(rows.into_iter().map(|(key, view)| (Position(key), view)), query.limit))
+    }
+
+    /// The rows of orders that were placed after a position.
+    pub(super) fn rows(
+        &self,
+        overlay: &Overlay,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(OrderKey, OrderView)>, StoreError> {
         for _ in 0..MAX_LIST_READS {
             let flushed_before = overlay.flushed();
-            let mut rows: Vec<(OrderKey, OrderSummary)> = self.views.with(flushed_before, |views| {
-                let mut statement = views.prepare_cached(LIST)?;
-                statement.query_map(params![after.0, limit], read_summary)?.collect()
-            })?;
+            let mut rows = self.views.with(flushed_before, |views| select_list(views, after, limit))??;
             let complete = rows.len() < limit;
             if overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
-                let listed = |(key, summary)| ListedOrder { placed_position: Position(key), summary };
-                let mut orders: Vec<_> = rows.into_iter().map(listed).collect();
-                let next = if orders.len() == limit {
-                    orders.pop();
-                    orders.last().map(|last: &ListedOrder| last.placed_position)
-                } else {
-                    None
-                };
-                return Ok(OrderPage { orders, next });
+                return Ok(rows);
             }
         }
         Err(StoreError::Overloaded)
@@ -164,6 +158,9 @@ impl Readers {
                 None => return Ok(Vec::new()),
             },
         };
+        if head.is_damaged {
+            return Err(Unreadable::Damaged.error(order_id));
+        }
         let mut positions = Vec::new();
         if after == Version::NONE {
             positions.push((Version(1), Position(head.key)));
@@ -273,14 +270,46 @@ impl Readers {
     }
 }
 
-fn select_head(
+/// The key and the view of an order. The inner error says how the views contradict themselves.
+#[expect(clippy::type_complexity, reason = "an answer, none, or one of two kinds of error")]
+fn find(
     views: &Connection,
     order_id: &OrderId,
     hash_seed: u64,
-) -> rusqlite::Result<Option<OrderHead>> {
-    let hash = hash_order_id(order_id, hash_seed);
-    let head = |row: &rusqlite::Row<'_>| Ok(OrderHead { key: row.get(0)?, version: Version(row.get(1)?) });
-    views.prepare_cached(HEAD_OF_ORDER)?.query_row(params![hash, order_id.as_str()], head).optional()
+) -> rusqlite::Result<Result<Option<(OrderKey, OrderView)>, StoreError>> {
+    let mut statement = views.prepare_cached(FIND)?;
+    let mut rows = statement.query([hash_order_id(order_id, hash_seed)])?;
+    let mut scratch = Vec::new();
+    while let Some(row) = rows.next()? {
+        let found = read_order(row, &mut scratch)?;
+        match found {
+            Ok((key, view)) if view.order_id() == order_id => return Ok(Ok(Some((key, view)))),
+            // Another order with the same hash.
+            Ok(_) => {}
+            Err(what) => return Ok(Err(StoreError::Corrupt(what))),
+        }
+    }
+    Ok(Ok(None))
+}
+
+/// Rows of a list. The inner error says what is wrong with one of them.
+#[expect(clippy::type_complexity, reason = "an answer, or one of two kinds of error")]
+fn select_list(
+    views: &Connection,
+    after: Position,
+    limit: usize,
+) -> rusqlite::Result<Result<Vec<(OrderKey, OrderView)>, StoreError>> {
+    let mut statement = views.prepare_cached(LIST)?;
+    let mut rows = statement.query(params![after.0, limit])?;
+    let mut scratch = Vec::new();
+    let mut list = Vec::new();
+    while let Some(row) = rows.next()? {
+        match read_order(row, &mut scratch)? {
+            Ok(row) => list.push(row),
+            Err(what) => return Ok(Err(StoreError::Corrupt(what))),
+        }
+    }
+    Ok(Ok(list))
 }
 
 fn misplaced(order_id: &OrderId, version: Version, position: Position) -> StoreError {

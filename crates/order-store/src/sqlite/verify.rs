@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use order_application::{ListQuery, Position, StoreError, Version};
+use order_application::{Position, StoreError, Version};
 use order_domain::OrderId;
 use twox_hash::XxHash3_64;
 
@@ -12,7 +12,7 @@ use super::log::{Log, LogKind};
 use super::row;
 use super::views::Views;
 use super::{SqliteLimits, SqliteStore, views_path};
-use crate::verify::{FoldedOrder, LogCheck, Partition, ROWS_PER_REPORT, VerifyReport, difference};
+use crate::verify::{CheckedOrder, LogCheck, Partition, ROWS_PER_REPORT, VerifyReport, difference};
 
 impl SqliteStore {
     /// Checks the store whose log is at `path`: see [`VerifyReport`]. `progress` is told rows done and rows in all.
@@ -44,8 +44,8 @@ pub(super) fn check(log: &Log, progress: &mut dyn FnMut(u64, u64)) -> Result<Ver
         let orders = fold(log, partition, partitions, &mut report, &mut progress)?;
         report.orders += orders.len();
         if let Some(views) = &views {
-            for (order_id, folded) in orders.orders() {
-                check_view(views, order_id, folded, &mut report);
+            for (order_id, order) in orders.orders() {
+                check_view(views, order_id, order, &mut report);
             }
         }
     }
@@ -111,20 +111,21 @@ fn fold(
             return Ok(());
         }
         match row::read(row, &mut scratch) {
-            Ok(event) => drop::<Option<Position>>(orders.add(&event, report)),
-            Err(_) => orders.add_unreadable(&String::from_utf8_lossy(order_id)),
+            Ok(event) => drop::<Position>(orders.add(&event, report)),
+            Err(_) => orders.add_unreadable(&String::from_utf8_lossy(order_id), Position(row.get(0)?)),
         }
         Ok(())
     })?;
     Ok(orders)
 }
 
-fn check_view(views: &CaughtUp, order_id: &OrderId, folded: &FoldedOrder, report: &mut VerifyReport) {
-    let fold = folded.summary(order_id);
-    let fault = match views.readers.summary(&views.overlay, order_id) {
+fn check_view(views: &CaughtUp, order_id: &OrderId, order: &CheckedOrder, report: &mut VerifyReport) {
+    let Some(fold) = order.view(order_id) else { return };
+    let fault = match views.readers.view(&views.overlay, order_id) {
         Ok(Some(view)) => match difference(&view, &fold) {
             Some(different) => Some(StoreError::Corrupt(different)),
-            None => check_index(views, order_id, fold.version).err(),
+            None if order.is_readable() => check_index(views, order_id, fold.version()).err(),
+            None => None,
         },
         Ok(None) => Some(StoreError::Corrupt("it has no view".to_owned())),
         Err(error) => Some(error),
@@ -147,11 +148,11 @@ fn check_count(views: &CaughtUp, report: &mut VerifyReport) {
     let mut listed = 0;
     let mut after = Position::START;
     loop {
-        match views.readers.list(&views.overlay, &ListQuery { after, limit: 1_000 }) {
-            Ok(page) => {
-                listed += page.orders.len() as u64;
-                let Some(next) = page.next else { break };
-                after = next;
+        match views.readers.rows(&views.overlay, after, 1_000) {
+            Ok(rows) => {
+                let Some((last, _)) = rows.last() else { break };
+                listed += rows.len() as u64;
+                after = Position(*last);
             }
             Err(error) => return report.fault(format!("the list of orders: {error}")),
         }

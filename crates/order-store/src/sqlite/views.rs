@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use order_application::{OrderSummary, Position, Version};
-use order_domain::OrderId;
+use order_application::{OrderView, Position, Version};
+use order_domain::{OrderId, Timestamp};
 use rusqlite::{Connection, params};
 use twox_hash::XxHash3_64;
 use uuid::Uuid;
@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::connection::{OpenError, Settings, open_writer};
 use super::log::Log;
 use super::overlay::{Change, Generation, OrderKey};
+use crate::view_row::ViewRow;
 
 /// The schema of this release (`PRAGMA user_version`). Views of any other are built anew.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE progress (
@@ -34,12 +35,14 @@ CREATE TABLE order_ids (
 CREATE TABLE orders (
     key INTEGER PRIMARY KEY,               -- position of the order's first event
     order_id TEXT NOT NULL,
-    customer_id TEXT NOT NULL,
-    status TEXT NOT NULL,
-    total_cents INTEGER NOT NULL,
+    state TEXT NOT NULL,                   -- 'ok'; otherwise only order id and version mean anything
     version INTEGER NOT NULL,
-    placed_at INTEGER NOT NULL,            -- microseconds since 1970
-    updated_at INTEGER NOT NULL
+    customer_id TEXT,
+    status TEXT,
+    total_cents INTEGER,
+    placed_at INTEGER,                     -- microseconds since 1970
+    updated_at INTEGER,
+    checksum BLOB NOT NULL                 -- over all of the above
 ) STRICT;
 
 -- Where an order's events are in the log, but for the first, which is at its key.
@@ -51,17 +54,27 @@ CREATE TABLE order_events (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// The columns of `orders AS o`, as [`read_order`] wants them.
+macro_rules! order_columns {
+    () => {
+        "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
+         o.checksum"
+    };
+}
+pub(super) use order_columns;
+
 const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1, ?2)";
 
 /// Takes a newer version over the one before. After a crash a row may be ahead of `progress`, by events that are all met
 /// again before the store opens; so only a row that is behind is wrong.
-const UPSERT_ORDER: &str =
-    "INSERT INTO orders (key, order_id, customer_id, status, total_cents, version, placed_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+const UPSERT_ORDER: &str = "INSERT INTO orders
+        (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (key) DO UPDATE SET
-        status = excluded.status, total_cents = excluded.total_cents,
-        version = excluded.version, updated_at = excluded.updated_at
-    WHERE order_id = excluded.order_id AND version >= ?9";
+        state = excluded.state, version = excluded.version, customer_id = excluded.customer_id,
+        status = excluded.status, total_cents = excluded.total_cents, placed_at = excluded.placed_at,
+        updated_at = excluded.updated_at, checksum = excluded.checksum
+    WHERE order_id = excluded.order_id AND version >= ?11";
 
 const INSERT_EVENT: &str = "INSERT OR REPLACE INTO order_events (key, version, position) VALUES (?1, ?2, ?3)";
 
@@ -194,7 +207,7 @@ impl Views {
     fn insert_ids(&mut self, generation: &Generation) -> Result<(), ViewsError> {
         let new_orders = generation.changes().filter(|(key, _)| self.is_new(*key));
         let mut entries: Vec<_> = new_orders
-            .map(|(key, change)| (hash_order_id(&change.summary.order_id, self.hash_seed), key))
+            .map(|(key, change)| (hash_order_id(change.view.order_id(), self.hash_seed), key))
             .collect();
         entries.sort_unstable();
         for chunk in entries.chunks(ROWS_PER_COMMIT) {
@@ -215,23 +228,24 @@ impl Views {
             let reached = self.position;
             let transaction = self.connection.transaction()?;
             let mut upsert = transaction.prepare_cached(UPSERT_ORDER)?;
+            let mut scratch = Vec::new();
             for (key, change) in changes.by_ref().take(ROWS_PER_COMMIT) {
-                let OrderSummary { order_id, customer_id, status, total, version, placed_at, updated_at } =
-                    &change.summary;
-                let previous = version_before(key, change, reached);
+                let row = ViewRow::of(&change.view);
                 let written = upsert.execute(params![
                     key,
-                    order_id.as_str(),
-                    customer_id.as_str(),
-                    status.as_str(),
-                    total.get(),
-                    version.0,
-                    placed_at.as_micros(),
-                    updated_at.as_micros(),
-                    previous.0,
+                    row.order_id,
+                    row.state,
+                    row.version,
+                    row.customer_id,
+                    row.status,
+                    row.total_cents,
+                    row.placed_at.map(Timestamp::as_micros),
+                    row.updated_at.map(Timestamp::as_micros),
+                    row.checksum(Some(key), &mut scratch).as_bytes(),
+                    version_before(key, change, reached).0,
                 ])?;
                 if written != 1 {
-                    return Err(ViewsError::NotTheNextVersion(order_id.clone()));
+                    return Err(ViewsError::NotTheNextVersion(change.view.order_id().clone()));
                 }
             }
             drop(upsert);
@@ -268,10 +282,13 @@ impl Views {
     }
 }
 
-/// The version that an order had before a change.
+/// The version that an order had before a change; of one that is damaged, any.
 fn version_before(key: OrderKey, change: &Change, reached: Position) -> Version {
+    if change.view.is_damaged() {
+        return Version::NONE;
+    }
     let first = u64::from(key > reached.0);
-    Version(change.summary.version.0 - first - change.positions.len() as u64)
+    Version(change.view.version().0 - first - change.positions.len() as u64)
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
@@ -283,30 +300,35 @@ pub(super) fn hash_order_id(order_id: &OrderId, seed: u64) -> i64 {
     XxHash3_64::oneshot_with_seed(seed, order_id.as_str().as_bytes()).cast_signed()
 }
 
-/// Reads a row of `orders`, selected by [`summary_columns`].
-pub(super) fn read_summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<(OrderKey, OrderSummary)> {
-    use order_domain::{Cents, CustomerId, Status, Timestamp};
-    let text = |index| row.get_ref(index)?.as_str().map_err(rusqlite::Error::from);
-    let invalid = |index| {
-        let what = "a value that no order has".into();
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what)
+/// Reads a row of `orders` and checks it: the columns of [`order_columns`], and the key under which it was looked for. The
+/// inner error says what is wrong with it.
+pub(super) fn read_order(
+    row: &rusqlite::Row<'_>,
+    scratch: &mut Vec<u8>,
+) -> rusqlite::Result<Result<(OrderKey, OrderView), String>> {
+    let text = |index| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
+    let time =
+        |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_micros));
+    let wanted: OrderKey = row.get(10)?;
+    if row.get::<_, Option<OrderKey>>(0)?.is_none() {
+        return Ok(Err(format!("the index of orders has the key {wanted}, and there is no view with it")));
+    }
+    let found = ViewRow {
+        order_id: text(1)?.unwrap_or_default(),
+        state: text(2)?.unwrap_or_default(),
+        version: row.get(3)?,
+        customer_id: text(4)?,
+        status: text(5)?,
+        total_cents: row.get(6)?,
+        placed_at: time(7)?,
+        updated_at: time(8)?,
     };
-    let summary = OrderSummary {
-        order_id: OrderId::new(text(1)?).map_err(|_| invalid(1))?,
-        customer_id: CustomerId::new(text(2)?).map_err(|_| invalid(2))?,
-        status: Status::from_name(text(3)?).ok_or_else(|| invalid(3))?,
-        total: Cents::new(row.get(4)?).map_err(|_| invalid(4))?,
-        version: Version(row.get(5)?),
-        placed_at: Timestamp::from_micros(row.get(6)?),
-        updated_at: Timestamp::from_micros(row.get(7)?),
+    let view = if found.checksum(Some(wanted), scratch).as_bytes()
+        == row.get_ref(9)?.as_bytes_or_null()?.unwrap_or_default()
+    {
+        found.into_view()
+    } else {
+        Err("the checksum does not match".to_owned())
     };
-    Ok((row.get(0)?, summary))
+    Ok(view.map(|view| (wanted, view)).map_err(|what| format!("the view with the key {wanted}: {what}")))
 }
-
-/// What [`read_summary`] wants, of the table `orders AS o`.
-macro_rules! summary_columns {
-    () => {
-        "o.key, o.order_id, o.customer_id, o.status, o.total_cents, o.version, o.placed_at, o.updated_at"
-    };
-}
-pub(super) use summary_columns;

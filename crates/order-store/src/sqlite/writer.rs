@@ -204,6 +204,14 @@ impl WriterThread {
         let mut refused = Vec::new();
         let mut placement = Placement::new(self.head, batch.len());
         for (Job { append, done }, head) in batch.into_iter().zip(heads) {
+            // One order whose view cannot be read does not stop the others.
+            let head = match head {
+                Ok(head) => head,
+                Err(error) => {
+                    refused.push((done, Err(error.into())));
+                    continue;
+                }
+            };
             match placement.place(append, head, done) {
                 Ok(placed) => accepted.push(placed),
                 Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
@@ -256,8 +264,9 @@ impl WriterThread {
                 key,
                 first_position,
                 first_version: append.expected_version.plus(1),
+                events: append.events.len() as u64,
                 last_event_id,
-                summary: append.summary,
+                view: append.view,
             });
             answer(waiting, last_position);
         }

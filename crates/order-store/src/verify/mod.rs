@@ -14,7 +14,7 @@ mod partition;
 mod report;
 
 pub(crate) use log_check::LogCheck;
-pub(crate) use partition::{FoldedOrder, Partition, difference};
+pub(crate) use partition::{CheckedOrder, Partition, difference};
 pub use report::VerifyReport;
 
 /// Rows between two reports of progress.

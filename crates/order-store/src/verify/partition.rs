@@ -3,51 +3,60 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use order_application::{OrderSummary, Position, RecordedEvent, VersionedOrder, codec};
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent};
 use order_domain::OrderId;
 
 use super::VerifyReport;
 
-/// Orders, as far as they could be folded.
+/// The orders of a partition, folded.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
-    orders: HashMap<OrderId, Option<FoldedOrder>>,
+    orders: HashMap<OrderId, CheckedOrder>,
 }
 
 /// An order that its events make.
 #[derive(Debug)]
-pub(crate) struct FoldedOrder {
+pub(crate) struct CheckedOrder {
     /// Where its first event is.
     pub(crate) placed_position: Position,
-    order: Box<VersionedOrder>,
+    /// `None`: one of its rows could not be read, so nobody knows what it has to be.
+    order: Option<FoldedOrder>,
 }
 
-impl FoldedOrder {
-    /// What its view has to be.
-    pub(crate) fn summary(&self, order_id: &OrderId) -> OrderSummary {
-        self.order.summary(order_id)
+impl CheckedOrder {
+    /// What its view has to be, if that is known.
+    pub(crate) fn view(&self, order_id: &OrderId) -> Option<OrderView> {
+        self.order.as_ref().map(|order| order.view(order_id))
+    }
+
+    /// Whether its events can be read and folded.
+    pub(crate) fn is_readable(&self) -> bool {
+        matches!(self.order, Some(FoldedOrder::Readable(_)))
     }
 }
 
 impl Partition {
-    /// Takes the next event of one of the orders. Answers where the order begins, unless it is broken.
-    pub(crate) fn add(&mut self, event: &RecordedEvent, report: &mut VerifyReport) -> Option<Position> {
-        let entry = match self.orders.entry(event.order_id.clone()) {
-            Entry::Vacant(entry) => entry.insert(fold(None, event, report)),
+    /// Takes the next event of one of the orders, and answers with where the order begins.
+    pub(crate) fn add(&mut self, event: &RecordedEvent, report: &mut VerifyReport) -> Position {
+        let checked = match self.orders.entry(event.order_id.clone()) {
+            Entry::Vacant(entry) => {
+                let order = Some(fold(None, event, report));
+                entry.insert(CheckedOrder { placed_position: event.position, order })
+            }
             Entry::Occupied(entry) => {
-                let folded = entry.into_mut();
-                // What follows on a fault is no news.
-                *folded = folded.take().and_then(|before| fold(Some(before), event, report));
-                folded
+                let checked = entry.into_mut();
+                checked.order = checked.order.take().map(|before| fold(Some(before), event, report));
+                checked
             }
         };
-        entry.as_ref().map(|folded| folded.placed_position)
+        checked.placed_position
     }
 
-    /// An event of an order cannot be read, which the first pass told.
-    pub(crate) fn add_unreadable(&mut self, order_id: &str) {
+    /// An event at a position, as it seems of this order, cannot be read, which the first pass told.
+    pub(crate) fn add_unreadable(&mut self, order_id: &str, position: Position) {
         if let Ok(order_id) = OrderId::new(order_id) {
-            self.orders.insert(order_id, None);
+            let unread = CheckedOrder { placed_position: position, order: None };
+            self.orders.entry(order_id).or_insert(unread).order = None;
         }
     }
 
@@ -56,36 +65,26 @@ impl Partition {
         self.orders.len() as u64
     }
 
-    /// Takes an order out: `None` if the log does not have it, and in it `None` if it is broken.
-    pub(crate) fn remove(&mut self, order_id: &OrderId) -> Option<Option<FoldedOrder>> {
+    /// Takes an order out, if the log has it.
+    pub(crate) fn remove(&mut self, order_id: &OrderId) -> Option<CheckedOrder> {
         self.orders.remove(order_id)
     }
 
-    /// The orders that are not broken.
-    pub(crate) fn orders(&self) -> impl Iterator<Item = (&OrderId, &FoldedOrder)> {
-        self.orders.iter().filter_map(|(order_id, folded)| Some((order_id, folded.as_ref()?)))
+    /// The orders.
+    pub(crate) fn orders(&self) -> impl Iterator<Item = (&OrderId, &CheckedOrder)> {
+        self.orders.iter()
     }
 }
 
-fn fold(
-    before: Option<FoldedOrder>,
-    event: &RecordedEvent,
-    report: &mut VerifyReport,
-) -> Option<FoldedOrder> {
-    let (placed_position, before) = match before {
-        Some(FoldedOrder { placed_position, order }) => (placed_position, Some(*order)),
-        None => (event.position, None),
-    };
-    match codec::replay(before, event) {
-        Ok(order) => Some(FoldedOrder { placed_position, order: Box::new(order) }),
-        Err(error) => {
-            report.fault(format!("order {}, event at position {}: {error}", event.order_id, event.position));
-            None
-        }
+fn fold(before: Option<FoldedOrder>, event: &RecordedEvent, report: &mut VerifyReport) -> FoldedOrder {
+    let (order, unreadable) = FoldedOrder::after(before, event);
+    if let Some(error) = unreadable {
+        report.fault(format!("order {}, event at position {}: {error}", event.order_id, event.position));
     }
+    order
 }
 
 /// How a view differs from the fold of its order, if it does.
-pub(crate) fn difference(view: &OrderSummary, fold: &OrderSummary) -> Option<String> {
+pub(crate) fn difference(view: &OrderView, fold: &OrderView) -> Option<String> {
     (view != fold).then(|| format!("its view is {view:?}, and its events make it {fold:?}"))
 }

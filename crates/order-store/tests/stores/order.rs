@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use order_application::{
-    Append, EventContext, NewEvent, OrderSummary, Version, VersionedOrder, codec, projection,
+    Append, EventContext, NewEvent, OrderSummary, OrderView, Version, VersionedOrder, codec, projection,
 };
 use order_domain::*;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ impl TestOrder {
             order_id: self.id.clone(),
             expected_version,
             events: events.iter().map(encode).collect(),
-            summary: self.summary(),
+            view: OrderView::Readable(self.summary()),
         }
     }
 }

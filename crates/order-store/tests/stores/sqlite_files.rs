@@ -298,13 +298,16 @@ async fn verify_names_what_is_wrong_in_the_views() {
     let changes = [
         ("UPDATE orders SET status = 'shipped' WHERE order_id = 'order-3'", "order order-3: "),
         ("UPDATE orders SET version = 1 WHERE order_id = 'order-3'", "order order-3: "),
-        ("DELETE FROM orders WHERE order_id = 'order-3'", "order order-3: corrupt data: it has no view"),
+        (
+            "DELETE FROM orders WHERE order_id = 'order-3'",
+            "order order-3: corrupt data: the index of orders has the key 4, and there is no view with it",
+        ),
         ("DELETE FROM order_ids WHERE key = 4", "order order-3: corrupt data: it has no view"),
         ("UPDATE order_events SET position = 35 WHERE position = 34", "order order-3: "),
         ("DELETE FROM order_events WHERE position = 34", "order order-3: "),
         (
-            "INSERT INTO orders SELECT 1000, 'ghost', customer_id, status, 1, 1, 1, 1 FROM orders LIMIT 1",
-            "the views list 31 orders, and the log has 30",
+            "INSERT INTO orders SELECT 1000, 'ghost', state, 1, customer_id, status, 1, 1, 1, checksum FROM orders LIMIT 1",
+            "the list of orders: corrupt data: the view with the key 1000: the checksum does not match",
         ),
     ];
     for (change, fault) in changes {

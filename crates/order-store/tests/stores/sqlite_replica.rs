@@ -7,7 +7,7 @@ use order_application::{Checkpoint, Checkpoints, EventLog, Position, ReplicaStor
 use order_store::{OpenError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
-use crate::contract::{bus, list};
+use crate::contract::{assert_unreadable_orders_are_refused, bring_unreadable_orders, bus, list};
 use crate::order::TestOrder;
 use crate::other_process::OtherProcess;
 use crate::sqlite::SMALL_BATCHES;
@@ -95,4 +95,29 @@ async fn a_full_overlay_takes_no_more_until_it_was_written() {
     let more = store.replicate(vec![TestOrder::new("more").place()], "replica", at(1_001)).await;
     assert_eq!(more, Err(StoreError::Overloaded), "after {refused} such answers");
     assert_eq!(store.load("replica").await, Ok(Some(at(1_000))));
+}
+
+/// The views are built from the log alone, and the same orders are refused.
+#[tokio::test]
+async fn orders_that_cannot_be_read_are_found_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("orders.db");
+    let orders = {
+        let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
+        bring_unreadable_orders(&store).await
+    };
+    fs::remove_file(path.with_extension("views.db")).unwrap();
+    let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
+    assert_unreadable_orders_are_refused(&store, &orders).await;
+    drop(store);
+    let faults = SqliteStore::verify(&path, &mut |_, _| {}).unwrap().faults;
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    for (order, position, what) in [
+        (1, 41, "unknown event type"),
+        (2, 42, "version 1 where 2 should be"),
+        (3, 43, "version 3 where 2 should be"),
+    ] {
+        let start = format!("order order-{order}, event at position {position}: ");
+        assert!(faults.iter().any(|fault| fault.starts_with(&start) && fault.contains(what)), "{faults:?}");
+    }
 }

@@ -81,19 +81,19 @@ async fn messages_that_are_no_events_are_counted_and_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_a_later_release_wrote_is_said_and_all_before_it_is_applied() {
+async fn an_event_that_a_later_release_wrote_is_kept_and_its_order_alone_is_refused() {
     let stage = Stage::new(20, 1).await;
-    let events = stage.events().await;
-    stage.log.publish(0, &events[..5]);
-    let later = RecordedEvent { event_type: Cow::Borrowed("order.placed.v9"), ..events[5].clone() };
-    stage.log.publish(0, [&later]);
+    let mut events = stage.events().await;
+    events[5].event_type = Cow::Borrowed("order.placed.v9");
+    stage.log.publish(0, &events);
     let mut replica = stage.start();
-    let status = replica.becomes(ReplicaState::Misconfigured).await;
-    assert_eq!(
-        status.detail.unwrap(),
-        "the event at position 6 cannot be read; a later release may know it: unknown event type \"order.placed.v9\""
-    );
-    assert_eq!(stage.store.end().await.unwrap(), Position(5));
+    replica.reaches(events.len()).await;
+    replica.becomes(ReplicaState::Following).await;
+    assert_eq!(stage.store.read_log(Position::START, PageLimit::events(1_000)).await.unwrap(), events);
+    let refused = stage.store.one(&events[5].order_id).await;
+    assert!(matches!(refused, Err(StoreError::NewerRelease(_))), "{refused:?}");
+    let page = stage.store.many(&ListQuery { after: Position::START, limit: 1_000 }).await.unwrap();
+    assert_eq!((page.orders.len(), page.left_out), (19, 1));
 }
 
 #[tokio::test(start_paused = true)]

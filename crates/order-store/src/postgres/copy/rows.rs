@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use deadpool_postgres::{Object, Transaction};
-use order_application::{ListedOrder, OrderSummary, Position, RecordedEvent};
+use order_application::{OrderView, Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::Error;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 use crate::checksum::Checked;
-use crate::copy::NamedCheckpoints;
+use crate::copy::{NamedCheckpoints, PlacedView};
 use crate::postgres::database::Parameter;
 use crate::postgres::row::PgTime;
+use crate::postgres::view_columns::ViewColumns;
+use crate::view_row::ViewRow;
 
 const COPY_EVENTS: &str = "COPY order_service.events (position, order_key, version, id, type, time, order_id, data, \
                            context, source, checksum) FROM STDIN (FORMAT binary)";
@@ -35,23 +37,28 @@ const EVENT_TYPES: [Type; 11] = [
     Type::BYTEA,
 ];
 
-const COPY_VIEWS: &str = "COPY order_service.orders (key, order_id, customer_id, status, total_cents, version, placed_at, \
-                          updated_at) FROM STDIN (FORMAT binary)";
+const COPY_VIEWS: &str = "COPY order_service.orders (key, order_id, state, version, customer_id, status, total_cents, \
+                          placed_at, updated_at, checksum) FROM STDIN (FORMAT binary)";
 
-const VIEW_TYPES: [Type; 8] = [
+const VIEW_TYPES: [Type; 10] = [
     Type::INT8,
     Type::TEXT,
     Type::TEXT,
-    Type::TEXT,
     Type::INT8,
+    Type::TEXT,
+    Type::TEXT,
     Type::INT8,
     Type::TIMESTAMPTZ,
     Type::TIMESTAMPTZ,
+    Type::BYTEA,
 ];
 
 const UPDATE_VIEWS: &str = "UPDATE order_service.orders o \
-    SET status = n.status, total_cents = n.total, version = n.version, updated_at = n.updated_at \
-    FROM unnest($1, $2, $3, $4, $5) AS n(order_id, status, total, version, updated_at) WHERE o.order_id = n.order_id";
+    SET state = n.state, version = n.version, customer_id = n.customer_id, status = n.status, \
+        total_cents = n.total_cents, placed_at = n.placed_at, updated_at = n.updated_at, checksum = n.checksum \
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+        AS n(order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum) \
+    WHERE o.order_id = n.order_id";
 
 /// Adds events, with checksums as this database has them, under the keys of their orders.
 pub(super) async fn copy_events(
@@ -77,7 +84,7 @@ pub(super) async fn copy_events(
                 &event.data,
                 &event.context.as_json(),
                 &event.source.as_deref(),
-                &Checked { position: None, ..Checked::of(event) }.checksum(&mut scratch).as_bytes(),
+                &Checked { position: None, ..Checked::of(event) }.checksum(&mut scratch),
             ])
             .await?;
     }
@@ -85,24 +92,28 @@ pub(super) async fn copy_events(
 }
 
 /// Adds the views of orders that are new.
-pub(super) async fn copy_views(transaction: &Transaction<'_>, views: &[ListedOrder]) -> Result<(), Error> {
+pub(super) async fn copy_views(transaction: &Transaction<'_>, views: &[PlacedView]) -> Result<(), Error> {
     if views.is_empty() {
         return Ok(());
     }
     let sink = transaction.copy_in(COPY_VIEWS).await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &VIEW_TYPES));
-    for ListedOrder { placed_position, summary } in views {
+    let mut scratch = Vec::new();
+    for (placed_position, view) in views {
+        let row = ViewRow::of(view);
         writer
             .as_mut()
             .write(&[
                 &placed_position.0.cast_signed(),
-                &summary.order_id.as_str(),
-                &summary.customer_id.as_str(),
-                &summary.status.as_str(),
-                &summary.total.get(),
-                &summary.version.0.cast_signed(),
-                &PgTime(summary.placed_at),
-                &PgTime(summary.updated_at),
+                &row.order_id,
+                &row.state,
+                &row.version.cast_signed(),
+                &row.customer_id,
+                &row.status,
+                &row.total_cents,
+                &row.placed_at.map(PgTime),
+                &row.updated_at.map(PgTime),
+                &row.checksum(None, &mut scratch),
             ])
             .await?;
     }
@@ -126,18 +137,7 @@ pub(super) async fn put_checkpoints(
 }
 
 /// Takes newer views over those that are there.
-pub(super) async fn update_views(transaction: &Transaction<'_>, views: &[OrderSummary]) -> Result<(), Error> {
-    let order_ids: Vec<&str> = views.iter().map(|view| view.order_id.as_str()).collect();
-    let statuses: Vec<&str> = views.iter().map(|view| view.status.as_str()).collect();
-    let totals: Vec<i64> = views.iter().map(|view| view.total.get()).collect();
-    let versions: Vec<i64> = views.iter().map(|view| view.version.0.cast_signed()).collect();
-    let times: Vec<PgTime> = views.iter().map(|view| PgTime(view.updated_at)).collect();
-    let parameters: &[Parameter<'_>] = &[
-        (&order_ids, Type::TEXT_ARRAY),
-        (&statuses, Type::TEXT_ARRAY),
-        (&totals, Type::INT8_ARRAY),
-        (&versions, Type::INT8_ARRAY),
-        (&times, Type::TIMESTAMPTZ_ARRAY),
-    ];
-    transaction.execute_typed(UPDATE_VIEWS, parameters).await.map(drop)
+pub(super) async fn update_views(transaction: &Transaction<'_>, views: &[OrderView]) -> Result<(), Error> {
+    let columns = ViewColumns::of(views);
+    transaction.execute_typed(UPDATE_VIEWS, &columns.parameters()).await.map(drop)
 }

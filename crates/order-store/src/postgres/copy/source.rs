@@ -2,13 +2,13 @@
 //! copied up to.
 
 use async_trait::async_trait;
-use order_application::{ListQuery, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_application::{OrderView, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::DEADLINE;
-use crate::copy::{LogEnd, NamedCheckpoints, SideError, Source};
+use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
 use crate::postgres::row::{order_columns, read_order};
 use crate::postgres::state::{check_schema, log_state};
@@ -73,12 +73,12 @@ impl Source for PostgresSource {
         Ok(events)
     }
 
-    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError> {
+    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError> {
         // There are no more orders than positions.
-        let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
-        let mut listed = pages::list(&self.database, &ListQuery { after, limit }).await?.orders;
-        listed.retain(|order| order.placed_position <= up_to);
-        Ok(listed)
+        let limit = i64::try_from(up_to.0 - after.0).unwrap_or(i64::MAX);
+        let mut placed = pages::rows(&self.database, after, limit).await?;
+        placed.retain(|(position, _)| *position <= up_to);
+        Ok(placed)
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
@@ -87,11 +87,10 @@ impl Source for PostgresSource {
         Ok(checkpoints.map_err(refused("be read"))?)
     }
 
-    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError> {
+    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderView>, SideError> {
         let order_ids: Vec<&str> = order_ids.iter().map(OrderId::as_str).collect();
         let rows = self.database.query(VIEWS_OF, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-        let views: Result<Vec<_>, _> =
-            rows.iter().map(|row| read_order(row).map(|order| order.summary)).collect();
+        let views: Result<Vec<_>, _> = rows.iter().map(|row| read_order(row).map(|(_, view)| view)).collect();
         Ok(views?)
     }
 }

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
-use order_application::{ListedOrder, Position, RecordedEvent, StoreError, Version};
+use order_application::{Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
 use super::{DEADLINE, rows};
-use crate::copy::{CopyError, LogEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
+use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
 use crate::postgres::database::Database;
 use crate::postgres::state::log_state;
 use crate::postgres::url::Target as Address;
@@ -149,9 +149,9 @@ async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error>
 }
 
 /// Every order that these events place has a view: without one, later events would not find the order's key.
-fn check_complete(events: &[RecordedEvent], placed: &[ListedOrder]) -> Result<(), CopyError> {
+fn check_complete(events: &[RecordedEvent], placed: &[PlacedView]) -> Result<(), CopyError> {
     let placements = events.iter().filter(|event| event.version == Version(1));
-    let views = placed.iter().map(|order| (order.placed_position, &order.summary.order_id));
+    let views = placed.iter().map(|(position, view)| (*position, view.order_id()));
     let orders = placements.map(|event| (event.position, &event.order_id));
     if views.eq(orders) {
         return Ok(());

@@ -40,12 +40,16 @@ CREATE TABLE order_service.orders (
     -- The position of the order's first event: the order of placement.
     key bigint PRIMARY KEY,
     order_id text COLLATE "C" NOT NULL UNIQUE,
-    customer_id text NOT NULL,
-    status text NOT NULL,
-    total_cents bigint NOT NULL,
+    -- 'ok'. Otherwise ('newer', 'damaged') the order cannot be read, and only its id and version mean anything.
+    state text NOT NULL,
     version bigint NOT NULL,
-    placed_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL
+    customer_id text,
+    status text,
+    total_cents bigint,
+    placed_at timestamptz,
+    updated_at timestamptz,
+    -- A byte that names its format, then that, over all of the above but the key.
+    checksum bytea NOT NULL
 ) WITH (fillfactor = 90);
 
 -- For people: the events with data and context as JSON that SQL can look into.

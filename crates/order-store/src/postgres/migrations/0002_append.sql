@@ -22,14 +22,17 @@ $$;
 CREATE FUNCTION order_service.append(
     -- One entry for each append; no order more than once.
     order_ids text[],
-    expected_versions bigint[],
-    event_counts bigint[],
-    first_event_ids uuid[],
+    states text[],
+    versions bigint[],
     customer_ids text[],
     statuses text[],
     totals bigint[],
     placed_ats timestamptz[],
     updated_ats timestamptz[],
+    view_checksums bytea[],
+    expected_versions bigint[],
+    event_counts bigint[],
+    first_event_ids uuid[],
     -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
     event_appends int[],
     event_offsets bigint[],
@@ -101,18 +104,22 @@ BEGIN
 
     IF adds_orders THEN
         INSERT INTO order_service.orders
-            (key, order_id, customer_id, status, total_cents, version, placed_at, updated_at)
-        SELECT a.position, a.order_id, a.customer_id, a.status, a.total, a.events, a.placed_at, a.updated_at
-            FROM unnest(added_positions, order_ids, expected_versions, event_counts, customer_ids, statuses, totals,
-                        placed_ats, updated_ats)
-                AS a(position, order_id, expected, events, customer_id, status, total, placed_at, updated_at)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum)
+        SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+               a.checksum
+            FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
+                        placed_ats, updated_ats, view_checksums)
+                AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
+                     checksum)
             WHERE a.position IS NOT NULL AND a.expected = 0;
     END IF;
     IF changes_orders THEN
         UPDATE order_service.orders o
-            SET status = a.status, total_cents = a.total, version = a.expected + a.events, updated_at = a.updated_at
-            FROM unnest(keys, added_positions, expected_versions, event_counts, statuses, totals, updated_ats)
-                AS a(key, position, expected, events, status, total, updated_at)
+            SET state = a.state, version = a.version, customer_id = a.customer_id, status = a.status,
+                total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at, checksum = a.checksum
+            FROM unnest(keys, added_positions, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
+                        view_checksums)
+                AS a(key, position, state, version, customer_id, status, total, placed_at, updated_at, checksum)
             WHERE o.key = a.key AND a.position IS NOT NULL;
     END IF;
     IF adds_orders OR changes_orders THEN

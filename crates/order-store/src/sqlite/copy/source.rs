@@ -4,17 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use order_application::{ListQuery, ListedOrder, OrderSummary, PageLimit, Position, RecordedEvent};
+use order_application::{OrderView, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::end;
-use crate::copy::{LogEnd, NamedCheckpoints, SideError, Source};
+use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::sqlite::catch_up::{self, CaughtUp};
 use crate::sqlite::connection::{DirectoryLock, OpenError};
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::overlay::Overlay;
-use crate::sqlite::readers::Readers;
+use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
 use crate::sqlite::{SqliteLimits, blocking};
 
 /// Reading a store that nobody writes to.
@@ -74,22 +74,20 @@ impl Source for SqliteSource {
         Ok(self.views.readers.checkpoints()?)
     }
 
-    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<ListedOrder>, SideError> {
+    async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError> {
         let views = Arc::clone(&self.views);
         // There are no more orders than positions.
-        let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX);
-        let query = ListQuery { after, limit };
-        let page = blocking(move || views.readers.list(&views.overlay, &query)).await?;
-        let mut listed = page.orders;
-        listed.retain(|order| order.placed_position <= up_to);
-        Ok(listed)
+        let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX).min(MAX_LIST_ROWS);
+        let rows = blocking(move || views.readers.rows(&views.overlay, after, limit)).await?;
+        let placed = rows.into_iter().map(|(key, view)| (Position(key), view));
+        Ok(placed.filter(|(position, _)| *position <= up_to).collect())
     }
 
-    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderSummary>, SideError> {
+    async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderView>, SideError> {
         let (views, order_ids) = (Arc::clone(&self.views), order_ids.to_vec());
         let look_up = move || {
-            let summaries = order_ids.iter().map(|order_id| views.readers.summary(&views.overlay, order_id));
-            summaries.filter_map(Result::transpose).collect()
+            let found = order_ids.iter().map(|order_id| views.readers.view(&views.overlay, order_id));
+            found.filter_map(Result::transpose).collect()
         };
         Ok(blocking(look_up).await?)
     }

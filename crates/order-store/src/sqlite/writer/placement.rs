@@ -39,13 +39,14 @@ impl Placement {
     ) -> Result<Accepted<W>, (Version, OrderId, W)> {
         let head = self.changed.get(&append.order_id).copied().or(head);
         let current = head.map_or(Version::NONE, |head| head.version);
-        if current != append.expected_version {
+        // What is damaged in another log is copied as it is.
+        if current != append.expected_version && !append.view.is_damaged() {
             return Err((current, append.order_id, waiting));
         }
         let first_position = self.next;
         let key = head.map_or(first_position.0, |head| head.key);
         let events = append.events.len() as u64;
-        self.changed.insert(append.order_id.clone(), OrderHead { key, version: current.plus(events) });
+        self.changed.insert(append.order_id.clone(), OrderHead::of(key, &append.view));
         self.next = first_position.plus(events);
         Ok(Accepted { append, key, first_position, waiting })
     }

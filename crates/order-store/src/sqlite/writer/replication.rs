@@ -54,7 +54,7 @@ impl WriterThread {
         for (append, head) in appends.into_iter().zip(heads) {
             check_append(&append)?;
             let next = append.expected_version.plus(1);
-            let placed = placement.place(append, head, ());
+            let placed = placement.place(append, head?, ());
             accepted
                 .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
         }

@@ -12,7 +12,7 @@ pub(crate) async fn an_append_is_seen_by_every_read_that_follows<F: Fixture>() {
     let store = fixture.store();
     let mut order = TestOrder::new("a");
     for (append, position) in [(order.place(), 1), (order.pay(2), 3), (order.pay(1), 4)] {
-        let (events, summary) = (append.events.clone(), append.summary.clone());
+        let (events, summary) = (append.events.clone(), append.view.clone().into_summary().unwrap());
         let first = append.expected_version.0 + 1;
         assert_eq!(store.append(append).await, Ok(Position(position)));
 

@@ -118,6 +118,7 @@ macro_rules! replica_suite {
             a_replica_takes_no_commands_and_others_no_copies,
             a_replica_goes_on_after_a_restart,
             many_events_are_brought_in_one_call,
+            orders_that_cannot_be_read_are_refused_and_all_others_are_served,
         );
     };
 }

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use order_application::{
-    Append, AppendError, Checkpoint, EventBus, EventContext, EventLog, ListedOrder, PageLimit, Position,
-    RecordedEvent, ReplicaStore, StoreError, Subscription, Version,
+    Append, AppendError, Checkpoint, EventBus, EventContext, EventLog, ListQuery, ListedOrder, OrderView,
+    PageLimit, Position, RecordedEvent, ReplicaStore, StoreError, Subscription, Unreadable, UnreadableOrder,
+    Version,
 };
 use order_store::MemoryStore;
 
@@ -221,4 +222,66 @@ pub(crate) async fn many_events_are_brought_in_one_call<F: ReplicaFixture>() {
     let fixture = F::open(bus());
     bring(&*fixture.store(), &appends, appends.len()).await;
     assert_eq!(content(&*fixture.store()).await, content(&*original).await);
+}
+
+/// A next event of an order that this release does not know, with the view that comes of it.
+fn newer(order: &TestOrder) -> Append {
+    let mut append = order.clone().pay(1);
+    append.events[0].event_type = "order.gift_wrapped.v1".into();
+    unreadable(append, Unreadable::Newer)
+}
+
+fn unreadable(mut append: Append, why: Unreadable) -> Append {
+    let order_id = append.order_id.clone();
+    append.view = OrderView::Unreadable(UnreadableOrder { order_id, version: append.view.version(), why });
+    append
+}
+
+/// Forty orders in a replica, of which the second has an event of a newer release, the third has two beginnings, and the
+/// fourth lacks a version.
+pub(crate) async fn bring_unreadable_orders(store: &dyn ReplicaStore) -> Vec<TestOrder> {
+    let mut orders: Vec<_> = (0..40).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
+    let mut appends: Vec<_> = orders.iter_mut().map(TestOrder::place).collect();
+    appends.push(newer(&orders[1]));
+    appends.push(unreadable(TestOrder::new("order-2").place(), Unreadable::Damaged));
+    let gap = Append { expected_version: Version(2), ..orders[3].clone().pay(1) };
+    appends.push(unreadable(gap, Unreadable::Damaged));
+    appends.extend(orders[4..].iter_mut().map(|order| order.pay(1)));
+    bring(store, &appends, 6).await;
+    orders
+}
+
+pub(crate) async fn assert_unreadable_orders_are_refused(
+    store: &(impl StoreOfReplica + ?Sized),
+    orders: &[TestOrder],
+) {
+    let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
+    assert_eq!((page.orders.len(), page.left_out, page.next), (7, 3, Some(Position(10))));
+    let rest = store.many(&ListQuery { after: Position(10), limit: 100 }).await.unwrap();
+    assert_eq!((rest.orders.len(), rest.left_out, rest.next), (30, 0, None));
+    for order in orders.iter().skip(4).chain(&orders[..1]) {
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+        assert_eq!(store.version(&order.id).await, Ok(order.version()));
+    }
+    let [too_new, twice, gap] = [&orders[1].id, &orders[2].id, &orders[3].id];
+    assert!(matches!(store.one(too_new).await, Err(StoreError::NewerRelease(_))));
+    assert_eq!(store.version(too_new).await, Ok(Version(2)));
+    // A release that knows the event can read it.
+    let stream = store.read_stream(too_new, Version::NONE, ALL).await.unwrap();
+    assert_eq!(stream.last().map(|event| &*event.event_type), Some("order.gift_wrapped.v1"));
+    for order_id in [twice, gap] {
+        assert!(matches!(store.one(order_id).await, Err(StoreError::Corrupt(_))), "{order_id}");
+        let stream = store.read_stream(order_id, Version::NONE, ALL).await;
+        assert!(matches!(stream, Err(StoreError::Corrupt(_))), "{order_id}: {stream:?}");
+    }
+    assert_eq!(store.read_log(Position::START, ALL).await.unwrap().len(), 79);
+}
+
+pub(crate) async fn orders_that_cannot_be_read_are_refused_and_all_others_are_served<F: ReplicaFixture>() {
+    let bus = bus();
+    let fixture = F::open(bus.clone());
+    let orders = bring_unreadable_orders(&*fixture.store()).await;
+    assert_unreadable_orders_are_refused(&*fixture.store(), &orders).await;
+    let fixture = fixture.reopen(bus);
+    assert_unreadable_orders_are_refused(&*fixture.store(), &orders).await;
 }
