@@ -45,7 +45,10 @@ pub use ports::event_log::{Append, AppendError, DecideInTurn, EventLog, PageLimi
 pub use ports::ids::IdSource;
 pub use ports::order_views::{ListQuery, ListedOrder, OrderPage, OrderViews};
 pub use ports::replica_store::ReplicaStore;
-pub use projection::{OrderSummary, OrderView, Unreadable, UnreadableOrder, VersionedOrder};
+pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
+pub use projection::{
+    OrderSummary, OrderView, PROJECTION_VERSION, Unreadable, UnreadableOrder, VersionedOrder,
+};
 pub use ready_details::ReadyDetails;
 pub use relay::{Relay, RelayError, RelayLimits, RelayPorts, RelayState, RelayStatus};
 pub use replica::{

@@ -8,3 +8,4 @@ pub mod event_log;
 pub mod ids;
 pub mod order_views;
 pub mod replica_store;
+pub mod view_repair;

@@ -1,0 +1,56 @@
+//! Having views made anew.
+
+use async_trait::async_trait;
+use order_domain::OrderId;
+
+use super::event_log::StoreError;
+
+/// A store whose views can be made anew from its log while it serves.
+#[async_trait]
+pub trait ViewRepair: Send + Sync + 'static {
+    /// Has the views of these orders made anew, or more than theirs if the store cannot do less. It does not wait for it.
+    /// What is asked for again while it is under way is done once.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn mend(&self, order_ids: &[OrderId], why: &str) -> Result<(), StoreError>;
+
+    /// How the views are now.
+    fn views(&self) -> ViewsStatus;
+}
+
+/// How a store's views are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ViewsStatus {
+    /// In a word.
+    pub state: ViewsState,
+    /// Why they are being made anew, or why that failed.
+    pub detail: Option<String>,
+    /// How many events have been gone through.
+    pub done: u64,
+    /// Of how many.
+    pub total: u64,
+}
+
+/// How a store's views are, in a word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ViewsState {
+    /// As far as is known they are what the log makes of them.
+    #[default]
+    Current,
+    /// They are being made anew. What is there meanwhile is served as far as it adds up.
+    Rebuilding,
+    /// They could not be made anew, and what is there is served on as far as it adds up; it is tried again.
+    Failed,
+}
+
+impl ViewsState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Rebuilding => "rebuilding",
+            Self::Failed => "failed",
+        }
+    }
+}
