@@ -66,6 +66,14 @@ impl FoldedOrder {
         }
     }
 
+    /// About what it takes in memory, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Readable(order) => order.heap_bytes(),
+            Self::Unreadable { .. } => size_of::<Self>(),
+        }
+    }
+
     /// What a store keeps of it.
     pub fn view(&self, order_id: &OrderId) -> OrderView {
         match self {

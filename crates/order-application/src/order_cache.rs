@@ -44,20 +44,7 @@ const TYPICAL_ORDER_BYTES: u64 = 1024;
 struct WeighBytes;
 
 impl Weighter<OrderId, Arc<VersionedOrder>> for WeighBytes {
-    /// About what the order takes on the heap: lists by their entries, and for each text its allocation.
     fn weight(&self, _: &OrderId, versioned: &Arc<VersionedOrder>) -> u64 {
-        let order = &versioned.order;
-        let shipped: usize = order.shipments().iter().map(|shipment| shipment.units.len()).sum();
-        let held: usize = order.reservations().iter().map(|reservation| reservation.held.len()).sum();
-        let entries = order.payments().len() + order.reservations().len() + order.shipments().len();
-        let metadata: usize = order.metadata().iter().map(|(key, value)| key.len() + value.len() + 64).sum();
-        let bytes = 640
-            + 120 * order.lines().len()
-            + 120 * order.adjustments().len()
-            + 160 * entries
-            + 40 * shipped
-            + 8 * held
-            + metadata;
-        bytes as u64
+        versioned.heap_bytes() as u64
     }
 }

@@ -105,6 +105,11 @@ impl OrderView {
         }
     }
 
+    /// Whether its events cannot be folded.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
+    }
+
     /// Whether its events do not follow on each other. Then versions tell nothing.
     pub fn is_damaged(&self) -> bool {
         matches!(self, Self::Unreadable(UnreadableOrder { why: Unreadable::Damaged, .. }))
@@ -142,6 +147,21 @@ impl Unreadable {
 }
 
 impl VersionedOrder {
+    /// About what the order takes in memory: lists by their entries, and for each text its allocation.
+    pub fn heap_bytes(&self) -> usize {
+        let order = &self.order;
+        let shipped: usize = order.shipments().iter().map(|shipment| shipment.units.len()).sum();
+        let held: usize = order.reservations().iter().map(|reservation| reservation.held.len()).sum();
+        let entries = order.payments().len() + order.reservations().len() + order.shipments().len();
+        let metadata: usize = order.metadata().iter().map(|(key, value)| key.len() + value.len() + 64).sum();
+        640 + 120 * order.lines().len()
+            + 120 * order.adjustments().len()
+            + 160 * entries
+            + 40 * shipped
+            + 8 * held
+            + metadata
+    }
+
     /// The row that a list shows of this order.
     pub fn summary(&self, order_id: &OrderId) -> OrderSummary {
         OrderSummary {

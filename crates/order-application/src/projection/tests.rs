@@ -13,7 +13,11 @@ const HISTORIES: &[&[(&str, &str)]] = &[
     &[("order.placed.v1", PLACED)],
     &[("order.placed.v1", FREE)],
     &[("order.placed.v1", PLACED), ("order.payment_authorized.v1", HALF)],
-    &[("order.placed.v1", PLACED), ("order.payment_authorized.v1", HALF), ("order.payment_authorized.v1", REST)],
+    &[
+        ("order.placed.v1", PLACED),
+        ("order.payment_authorized.v1", HALF),
+        ("order.payment_authorized.v1", REST),
+    ],
     &[
         ("order.placed.v1", PLACED),
         ("order.payment_authorized.v1", HALF),
@@ -42,8 +46,10 @@ const FREE: &str = r#"{"customer_id":"cust-2","currency":"USD","total_cents":0,"
 const HALF: &str = r#"{"payment_id":"pay-1","amount_cents":1500}"#;
 const REST: &str = r#"{"payment_id":"pay-2","amount_cents":1500}"#;
 const RESERVED: &str = r#"{"reservation_id":"res-1","units":[{"line":1,"quantity":2}]}"#;
-const SHIPPED_ONE: &str = r#"{"tracking_number":"t-1","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#;
-const SHIPPED_OTHER: &str = r#"{"tracking_number":"t-2","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#;
+const SHIPPED_ONE: &str =
+    r#"{"tracking_number":"t-1","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#;
+const SHIPPED_OTHER: &str =
+    r#"{"tracking_number":"t-2","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#;
 
 fn rows() -> String {
     let mut rows = format!("known: {}\n", EVENT_TYPES.join(" "));

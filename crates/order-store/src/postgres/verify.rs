@@ -116,8 +116,8 @@ async fn check_rows(
     let mut scratch = Vec::new();
     let mut rows = Box::pin(stream(snapshot, SCAN, None).await?);
     while let Some(row) = rows.try_next().await? {
-        let position = row.try_get::<_, i64>(0)?.cast_unsigned();
-        check.add(position, &read_event(&row, &mut scratch), report);
+        let position = Position(row.try_get::<_, i64>(0)?.cast_unsigned());
+        check.add(Some(position), &read_event(&row, &mut scratch), report);
         if report.events.is_multiple_of(ROWS_PER_REPORT) {
             progress(report.events);
         }

@@ -1,73 +1,82 @@
-//! Brings the views up to the log before the store opens: after a crash, or when they were deleted.
+//! Brings views up to their log by the events that they lack: at start after a crash, and views that were made anew while
+//! the log went on.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use order_application::{FoldedOrder, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version};
+use order_application::{FoldedOrder, Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
+use uuid::Uuid;
 
 use super::SqliteLimits;
 use super::connection::OpenError;
-use super::log::Log;
+use super::log::entries::LogEntry;
 use super::overlay::{Appended, OrderHead, OrderKey, Overlay};
 use super::readers::Readers;
+use super::rebuilds::Rebuilds;
 use super::views::{Views, ViewsError};
-use super::views_path;
 
 /// Events that are read at a time.
-const PAGE: PageLimit = PageLimit::events(2_000);
+const PAGE_EVENTS: usize = 2_000;
 /// A longer way than a crash leaves is worth a line in the log.
 const EVENTS_WORTH_TELLING: u64 = 200_000;
 /// Lines of the orders that are kept to spare replays; then all are forgotten.
 const MAX_KEPT_LINES: usize = 200_000;
 
-/// Views that have reached the log's head, or that will once the overlay is written.
+/// Views that have reached a position of their log, or that will once the overlay is written.
 pub(super) struct CaughtUp {
-    pub(super) head: Position,
     pub(super) views: Views,
     pub(super) overlay: Overlay,
     pub(super) readers: Readers,
 }
 
-/// Opens the views of a log, or makes them, and brings them up to it.
-pub(super) fn open_views(log: &Log, limits: &SqliteLimits) -> Result<CaughtUp, OpenError> {
-    let path = views_path(log.path());
-    match run(log, Views::open(&path, log)?, limits) {
-        // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
-        Err(OpenError::Corrupt { what, .. }) => {
-            tracing::warn!(path = %path.display(), what, "building the views anew");
-            run(log, Views::create_anew(&path, log)?, limits)
-        }
-        other => other,
-    }
-}
-
-/// Adds every event that the views lack to an overlay, and writes whole batches as they fill up.
-pub(super) fn run(log: &Log, views: Views, limits: &SqliteLimits) -> Result<CaughtUp, OpenError> {
-    let head = log.head()?;
-    let behind = head.0 - views.position().0;
+/// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
+/// that is found in the views is an error, and told to `rebuilds`.
+pub(super) fn run(
+    log_path: &Path,
+    up_to: Position,
+    views: Views,
+    rebuilds: Arc<Rebuilds>,
+    limits: &SqliteLimits,
+) -> Result<CaughtUp, OpenError> {
+    let mut position = views.progress().position;
+    let behind = up_to.0.saturating_sub(position.0);
     if behind > EVENTS_WORTH_TELLING {
         tracing::info!(events = behind, "bringing the views up to the log");
     }
-    let readers = Readers::new(log.path().to_owned(), views.path().to_owned(), views.hash_seed());
-    let mut position = views.position();
+    let readers = Readers::new(log_path.to_owned(), &views, rebuilds);
     let mut catch_up =
-        CatchUp { log, views, overlay: Overlay::new(), readers, kept: HashMap::new(), kept_lines: 0 };
-    while position < head {
-        let page = catch_up.readers.log_page(position, head, PAGE).map_err(OpenError::corrupt(log.path()))?;
-        for event in &page {
-            catch_up.add(event)?;
-            position = event.position;
+        CatchUp { log_path, views, overlay: Overlay::new(), readers, kept: HashMap::new(), kept_lines: 0 };
+    while position < up_to {
+        let page = catch_up.readers.log_entries(position, up_to, PAGE_EVENTS);
+        for entry in page.map_err(OpenError::corrupt(log_path))? {
+            position = entry.position();
+            match entry {
+                LogEntry::Event(event) => catch_up.add(&event)?,
+                LogEntry::Unreadable { position, order_id, version, event_id, error } => {
+                    let id = event_id.unwrap_or_default();
+                    catch_up.quarantine((position, id), order_id, Version(version), error)?;
+                }
+            }
         }
         if catch_up.overlay.active_bytes() >= limits.view_batch_bytes {
             catch_up.flush()?;
         }
     }
     let CatchUp { views, overlay, readers, .. } = catch_up;
-    Ok(CaughtUp { head, views, overlay, readers })
+    Ok(CaughtUp { views, overlay, readers })
+}
+
+impl CaughtUp {
+    /// Writes what is in the overlay.
+    pub(super) fn flush(&mut self) -> Result<(), OpenError> {
+        flush(&mut self.views, &self.overlay)
+    }
 }
 
 struct CatchUp<'a> {
-    log: &'a Log,
+    log_path: &'a Path,
     views: Views,
     overlay: Overlay,
     readers: Readers,
@@ -77,36 +86,66 @@ struct CatchUp<'a> {
 
 impl CatchUp<'_> {
     fn add(&mut self, event: &RecordedEvent) -> Result<(), OpenError> {
-        let (key, before) = self.before(event).map_err(OpenError::corrupt(self.log.path()))?;
-        let (order, unreadable) = FoldedOrder::after(before, event);
-        if let Some(error) = unreadable {
+        let before = self.before(&event.order_id).map_err(OpenError::corrupt(self.log_path))?;
+        let (key, before) = before.map_or((event.position.0, None), |(key, order)| (key, Some(order)));
+        let (order, fault) = FoldedOrder::after(before, event);
+        if let Some(fault) = fault {
             let RecordedEvent { position, order_id, .. } = event;
-            tracing::warn!(%order_id, %position, %error, "an order cannot be read; it is refused, and all others are served");
+            tracing::warn!(%order_id, %position, %fault, "an order cannot be read; it is refused, and all others are served");
         }
-        let view = order.view(&event.order_id);
-        self.keep(event.order_id.clone(), key, order);
-        self.overlay.add([Appended {
+        let appended = Appended {
             key,
             first_position: event.position,
             first_version: event.version,
             events: 1,
             last_event_id: event.id,
+            view: order.view(&event.order_id),
+        };
+        self.keep(event.order_id.clone(), key, order);
+        self.overlay.add([appended]);
+        Ok(())
+    }
+
+    /// An event cannot be read. The order that it says it is of is believed if the event would have continued it.
+    fn quarantine(
+        &mut self,
+        (position, event_id): (Position, Uuid),
+        order_id: Option<OrderId>,
+        version: Version,
+        error: StoreError,
+    ) -> Result<(), OpenError> {
+        let Some(order_id) = order_id else { return Err(OpenError::corrupt(self.log_path)(error)) };
+        let before = self.before(&order_id).map_err(OpenError::corrupt(self.log_path))?;
+        let known = before.as_ref().map_or(Version::NONE, |(_, order)| order.version());
+        if version != known.plus(1) {
+            return Err(OpenError::corrupt(self.log_path)(error));
+        }
+        tracing::warn!(%order_id, %position, %error, "an order cannot be read; it is refused, and all others are served");
+        let key = before.map_or(position.0, |(key, _)| key);
+        let order = FoldedOrder::Unreadable { version, why: Unreadable::Damaged };
+        let view = order.view(&order_id);
+        self.keep(order_id, key, order);
+        self.overlay.add([Appended {
+            key,
+            first_position: position,
+            first_version: version,
+            events: 1,
+            last_event_id: event_id,
             view,
         }]);
         Ok(())
     }
 
-    /// The order before this event, and its key.
-    fn before(&mut self, event: &RecordedEvent) -> Result<(OrderKey, Option<FoldedOrder>), StoreError> {
-        if let Some((key, order)) = self.kept.remove(&event.order_id) {
+    /// The order as it is so far, and its key. Asked also for a first event: a damaged log may have two for one order.
+    fn before(&mut self, order_id: &OrderId) -> Result<Option<(OrderKey, FoldedOrder)>, StoreError> {
+        if let Some((key, order)) = self.kept.remove(order_id) {
             self.kept_lines -= lines(&order);
-            return Ok((key, Some(order)));
+            return Ok(Some((key, order)));
         }
-        // Also before a first event: a damaged log may have two for one order.
-        let Some(head) = self.readers.order_head(&self.overlay, &event.order_id)? else {
-            return Ok((event.position.0, None));
-        };
-        Ok((head.key, Some(self.replay(&event.order_id, head)?)))
+        match self.readers.order_head(&self.overlay, order_id)? {
+            Some(head) => Ok(Some((head.key, self.replay(order_id, head)?))),
+            None => Ok(None),
+        }
     }
 
     /// From the log: the index has every event before the position that the views have reached, and the overlay those after.
@@ -117,9 +156,17 @@ impl CatchUp<'_> {
         let events = usize::try_from(head.version.0).unwrap_or(usize::MAX);
         let positions = self.readers.stream_positions(&self.overlay, order_id, Version::NONE, events)?;
         let mut order = None;
-        for chunk in positions.chunks(PAGE.events) {
-            for earlier in self.readers.events_at(order_id, chunk, usize::MAX)? {
-                order = Some(FoldedOrder::after(order, &earlier).0);
+        for chunk in positions.chunks(PAGE_EVENTS) {
+            match self.readers.events_at(order_id, chunk, usize::MAX) {
+                Ok(events) => {
+                    for earlier in events {
+                        order = Some(FoldedOrder::after(order, &earlier).0);
+                    }
+                }
+                Err(StoreError::Corrupt(_)) => {
+                    return Ok(FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged });
+                }
+                Err(error) => return Err(error),
             }
         }
         order.ok_or_else(|| StoreError::Corrupt(format!("order {order_id} has no first event")))
@@ -135,18 +182,19 @@ impl CatchUp<'_> {
     }
 
     fn flush(&mut self) -> Result<(), OpenError> {
-        let Some(generation) = self.overlay.begin_flush() else { return Ok(()) };
-        self.views.write(&generation).and_then(|()| Ok(self.views.checkpoint()?)).map_err(
-            |error| match error {
-                ViewsError::Sqlite(error) => OpenError::sqlite(self.views.path())(error),
-                error @ ViewsError::NotTheNextVersion(_) => {
-                    OpenError::Corrupt { path: self.views.path().to_owned(), what: error.to_string() }
-                }
-            },
-        )?;
-        self.overlay.end_flush();
-        Ok(())
+        flush(&mut self.views, &self.overlay)
     }
+}
+
+fn flush(views: &mut Views, overlay: &Overlay) -> Result<(), OpenError> {
+    let Some(generation) = overlay.begin_flush() else { return Ok(()) };
+    let written = views.write(&generation).and_then(|()| Ok(views.checkpoint()?));
+    written.map_err(|error| match error {
+        ViewsError::Sqlite(error) => OpenError::sqlite(views.path())(error),
+        ViewsError::Damaged(what) => OpenError::Corrupt { path: views.path().to_owned(), what },
+    })?;
+    overlay.end_flush();
+    Ok(())
 }
 
 /// What an order takes in memory, about.

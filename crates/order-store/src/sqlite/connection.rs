@@ -71,6 +71,9 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// It was to stop while it was being opened.
+    #[error("the opening was stopped")]
+    Stopped,
     /// What is stored is not what was written.
     #[error("{}: {what}", path.display())]
     Corrupt {
@@ -97,6 +100,14 @@ impl OpenError {
         Self::io(path)(io::Error::new(io::ErrorKind::NotFound, "there is no such file"))
     }
 
+    /// A read's error: what is in the file may not be what was written.
+    pub(super) fn damaged_or_failed(path: &Path, error: rusqlite::Error) -> Self {
+        if is_damage(&error) {
+            return Self::Corrupt { path: path.to_owned(), what: error.to_string() };
+        }
+        Self::sqlite(path)(error)
+    }
+
     pub(super) fn corrupt(path: &Path) -> impl Fn(StoreError) -> Self {
         move |error| Self::Corrupt { path: path.to_owned(), what: error.to_string() }
     }
@@ -115,6 +126,12 @@ impl Drop for DirectoryLock {
 }
 
 impl DirectoryLock {
+    /// Takes the lock if there is one to take: no server has ever run where there is none.
+    pub(super) fn take_if_there(log_path: &Path) -> Result<Option<Self>, OpenError> {
+        let there = log_path.with_extension("lock").exists();
+        there.then(|| Self::take(log_path)).transpose()
+    }
+
     /// Creates the directory if need be and takes the lock.
     pub(super) fn take(log_path: &Path) -> Result<Self, OpenError> {
         let directory = match log_path.parent() {
@@ -257,5 +274,18 @@ pub(super) fn read_error(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
         _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// Whether an error says that what is in the file is not what was written, and not that the file could not be read.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        // The statements are fixed, so an error in one is a schema that has been damaged.
+        Some(
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown | ErrorCode::TooBig,
+        ) => true,
+        Some(_) => false,
+        // A value that is of no type that was ever written.
+        None => true,
     }
 }

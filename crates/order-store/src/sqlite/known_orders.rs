@@ -59,7 +59,7 @@ pub(super) struct Filling {
 impl Filling {
     pub(super) fn start(shared: Arc<Shared>) -> Result<Self, OpenError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let path = shared.readers.views_path().to_owned();
+        let path = shared.readers.served_file().path;
         let stopped = Arc::clone(&stop);
         let fill = move || fill(&shared, &stopped);
         let thread = std::thread::Builder::new().name("known-orders".to_owned()).spawn(fill);
@@ -80,23 +80,28 @@ fn fill(shared: &Shared, stop: &AtomicBool) {
     let known = &shared.known_orders;
     // First what the views do not have yet; what is placed from now on, the writer adds.
     shared.overlay.for_each_order(&mut |order_id| known.add(order_id));
-    let mut after = None;
+    let mut from = None;
     while !stop.load(Ordering::Relaxed) {
-        match shared.readers.index_page(&shared.overlay, after, PAGE_ENTRIES) {
-            Ok(page) => {
-                for (hash, _) in &page {
+        // An entry that is lost would make its order seem new.
+        match shared.readers.proven_entries(&shared.overlay, from, PAGE_ENTRIES) {
+            Ok(proven) => {
+                for (hash, _) in &proven.entries {
                     known.filter.insert_hash(hash.cast_unsigned());
                 }
-                let Some(last) = page.last() else {
+                from = proven.next;
+                if from.is_none() {
                     known.complete.store(true, Ordering::Release);
                     return;
-                };
-                after = Some(*last);
+                }
             }
             Err(error) => {
                 // Placing orders goes on, with a look-up for each.
                 tracing::warn!(%error, "cannot read the index of orders to speed up placing");
-                return;
+                // Views that are made anew have the same hashes, and have them all.
+                if !shared.rebuilds.are_wanted() || !shared.rebuilds.wait_until_mended() {
+                    return;
+                }
+                from = None;
             }
         }
     }

@@ -2,15 +2,18 @@
 
 pub(super) mod checkpoints;
 mod copying;
+pub(super) mod entries;
 pub(super) mod pages;
+pub(super) mod scan;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use order_application::{Append, Position, StoreError};
+use order_application::{Append, Position};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::connection::{OpenError, Settings, open_checked, read_error};
+use super::connection::{OpenError, Settings, open_checked};
 use super::row;
 
 /// The schema that this release writes (`PRAGMA user_version`).
@@ -43,8 +46,6 @@ CREATE TABLE checkpoints (
     evidence TEXT                          -- what the other side would have to show for it
 ) STRICT;
 ";
-
-const SCAN: &str = concat!("SELECT ", row::columns!(), " FROM events ORDER BY position");
 
 /// What a log is, which its file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,11 @@ impl Log {
         Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new() })
     }
 
+    /// For whoever reads beside the writer, in its thread.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Where the file is.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -108,9 +114,9 @@ impl Log {
     }
 
     /// The last position.
-    pub(super) fn head(&self) -> Result<Position, OpenError> {
-        let head = self.connection.query_row("SELECT max(position) FROM events", (), |row| row.get(0));
-        Ok(Position(head.map(Option::unwrap_or_default).map_err(OpenError::sqlite(&self.path))?))
+    pub(super) fn end(&self) -> Result<Position, OpenError> {
+        let end = self.connection.query_row("SELECT max(position) FROM events", (), |row| row.get(0));
+        Ok(Position(end.map(Option::unwrap_or_default).map_err(OpenError::sqlite(&self.path))?))
     }
 
     /// The id of the event at a position.
@@ -119,44 +125,6 @@ impl Log {
             self.connection
                 .query_row("SELECT id FROM events WHERE position = ?1", [position.0], |row| row.get(0));
         Ok(id.optional().map_err(OpenError::sqlite(&self.path))?.map(Uuid::from_bytes))
-    }
-
-    /// Goes through every row in log order.
-    pub(super) fn scan(
-        &self,
-        visit: &mut dyn FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
-    ) -> Result<(), OpenError> {
-        let mut scan = || {
-            let mut statement = self.connection.prepare(SCAN)?;
-            let mut rows = statement.query(())?;
-            while let Some(row) = rows.next()? {
-                visit(row)?;
-            }
-            Ok(())
-        };
-        scan().map_err(|error| self.corrupt_or_failed(error))
-    }
-
-    /// What SQLite finds wrong with the file's pages.
-    pub(super) fn check_pages(&self) -> Result<Vec<String>, OpenError> {
-        let check = || {
-            let mut statement = self.connection.prepare("PRAGMA quick_check(20)")?;
-            statement.query_map((), |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
-        };
-        let mut faults = check().map_err(|error| self.corrupt_or_failed(error))?;
-        faults.retain(|fault| fault != "ok");
-        Ok(faults)
-    }
-
-    fn corrupt_or_failed(&self, error: rusqlite::Error) -> OpenError {
-        match read_error(&error) {
-            StoreError::Corrupt(what) => OpenError::Corrupt { path: self.path.clone(), what },
-            StoreError::Overloaded
-            | StoreError::Unavailable(_)
-            | StoreError::OutcomeUnknown(_)
-            | StoreError::StorageFull
-            | StoreError::NewerRelease(_) => OpenError::sqlite(&self.path)(error),
-        }
     }
 
     /// Begins a transaction, which [`commit`](Self::commit) makes durable.
@@ -234,6 +202,19 @@ pub(super) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind])
         return Err(OpenError::NotAStore { path: path.to_owned() });
     }
     check_schema(connection, path, kinds)
+}
+
+/// The declaration of each table, by its name.
+pub(super) fn schema_text(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// The declarations that a log of this release has.
+pub(super) fn declared_schema() -> rusqlite::Result<BTreeMap<String, String>> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(SCHEMA)?;
+    schema_text(&connection)
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {

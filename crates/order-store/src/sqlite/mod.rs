@@ -2,7 +2,7 @@
 //!
 //! * **The log** (`orders.db`) is the truth. The path to an acknowledgement only appends to it, in sequence, in one
 //!   thread, many appends to a transaction ([`writer`], [`log`]).
-//! * **The views** (`orders.views.db`) are derived from it: the index of orders and the rows of lists. They are written
+//! * **The views** (`orders.views.N.db`) are derived from it: the index of orders and the rows of lists. They are written
 //!   behind the log in large sorted batches ([`view_writer`], [`views`]) and may be deleted at any time.
 //! * **The overlay** holds in memory what the views do not have yet ([`overlay`]). Reads look there first, so that no
 //!   answer is ever behind an acknowledged append.
@@ -10,6 +10,7 @@
 //! Why: an index over random ids, updated in the path to an acknowledgement, costs a page write for every order. Sorted
 //! batches share pages between orders, and nobody waits for them.
 
+mod build;
 mod catch_up;
 mod checkpointer;
 mod checkpoints;
@@ -18,10 +19,13 @@ mod copy;
 mod known_orders;
 mod log;
 mod log_reader;
+mod opening;
 mod overlay;
 mod pool;
 mod queue;
 mod readers;
+mod rebuild;
+mod rebuilds;
 mod replica;
 mod row;
 mod space;
@@ -30,14 +34,15 @@ mod view_writer;
 mod views;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews,
-    PageLimit, Position, RecordedEvent, StoreError, Version,
+    PageLimit, Position, RecordedEvent, StoreError, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -45,8 +50,12 @@ use catch_up::CaughtUp;
 use connection::DirectoryLock;
 use known_orders::{Filling, KnownOrders};
 use log::{Log, LogKind};
+use opening::OpenedViews;
 use overlay::Overlay;
 use readers::Readers;
+use rebuild::Rebuilder;
+use rebuilds::Rebuilds;
+use uuid::Uuid;
 
 use crate::replication::takes_no_commands;
 
@@ -68,6 +77,10 @@ pub struct SqliteLimits {
     pub overlay_bytes: usize,
     /// Pages in the log's write-ahead log that make the writer finish a checkpoint.
     pub wal_pages: u64,
+    /// Bytes, about, of orders that are held while views are built before the store serves.
+    pub build_bytes: usize,
+    /// The same while views are made anew beside the server.
+    pub rebuild_bytes: usize,
 }
 
 impl Default for SqliteLimits {
@@ -78,6 +91,8 @@ impl Default for SqliteLimits {
             view_batch_bytes: 20 * 1024 * 1024,
             overlay_bytes: 60 * 1024 * 1024,
             wal_pages: 8_192,
+            build_bytes: 96 * 1024 * 1024,
+            rebuild_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -88,6 +103,7 @@ pub struct SqliteStore {
     writer: writer::Writer,
     view_writer: view_writer::ViewWriter,
     checkpointer: checkpointer::Checkpointer,
+    rebuilder: Rebuilder,
     filling: Filling,
     is_replica: bool,
     /// Held to the end: it keeps other servers off the files.
@@ -100,6 +116,9 @@ struct Shared {
     overlay: Overlay,
     known_orders: KnownOrders,
     readers: Readers,
+    rebuilds: Arc<Rebuilds>,
+    /// What tells the log from every other.
+    log_identity: Uuid,
     /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.
     head: AtomicU64,
     health: Health,
@@ -167,19 +186,22 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[kind])?;
-        let CaughtUp { head, views, overlay, readers } = catch_up::open_views(&log, &limits)?;
-        let known_orders = KnownOrders::new(views.hash_seed());
+        let opened = opening::open_views(&log, &limits, &mut |_, _| ControlFlow::Continue(()))?;
+        let OpenedViews { end, caught_up: CaughtUp { views, overlay, readers }, rebuilds } = opened;
+        let known_orders = KnownOrders::new(readers.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);
         let shared = Arc::new(Shared {
             limits,
             overlay,
             known_orders,
             readers,
-            head: AtomicU64::new(head.0),
+            rebuilds,
+            log_identity: log.identity(),
+            head: AtomicU64::new(end.0),
             health: Health { stopped },
         });
 
-        let view_writer = view_writer::ViewWriter::start(Arc::clone(&shared), views)?;
+        let view_writer = view_writer::ViewWriter::start(Arc::clone(&shared), path, views)?;
         let checkpointer = checkpointer::Checkpointer::start(Arc::clone(&shared), path)?;
         let writer = writer::Writer::start(
             Arc::clone(&shared),
@@ -188,9 +210,10 @@ impl SqliteStore {
             view_writer.signal(),
             checkpointer.signal(),
         )?;
+        let rebuilder = Rebuilder::start(Arc::clone(&shared), path, view_writer.signal())?;
         let filling = Filling::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
-        Ok(Self { shared, writer, view_writer, checkpointer, filling, is_replica, _lock: lock })
+        Ok(Self { shared, writer, view_writer, checkpointer, rebuilder, filling, is_replica, _lock: lock })
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.
@@ -204,6 +227,8 @@ impl SqliteStore {
 
     /// Finishes what is queued, writes the views and closes the files. Appends that come later are refused.
     pub fn close(&self) {
+        // First those who may be waiting for the others.
+        self.rebuilder.finish();
         self.filling.finish();
         self.writer.finish();
         self.view_writer.finish();
@@ -216,11 +241,6 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// `orders.db` → `orders.views.db`
-fn views_path(log_path: &Path) -> PathBuf {
-    log_path.with_extension("views.db")
 }
 
 #[async_trait]
@@ -282,6 +302,19 @@ impl OrderViews for SqliteStore {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let (shared, query) = (Arc::clone(&self.shared), *query);
         blocking(move || shared.readers.list(&shared.overlay, &query)).await
+    }
+}
+
+#[async_trait]
+impl ViewRepair for SqliteStore {
+    /// All views are made anew: the damage that was found is seldom all that there is.
+    async fn mend(&self, _: &[OrderId], why: &str) -> Result<(), StoreError> {
+        self.shared.rebuilds.want(why.to_owned(), true);
+        Ok(())
+    }
+
+    fn views(&self) -> ViewsStatus {
+        self.shared.rebuilds.status()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Idle connections for readers. There are as many as threads read at once, which the runtime bounds.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use order_application::StoreError;
@@ -56,48 +56,58 @@ impl Pool {
 /// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
 /// two locks on the file, which is a third of a look-up.
 pub(super) struct Snapshots {
-    path: PathBuf,
     state: Mutex<State>,
     max_idle: usize,
 }
 
 struct State {
+    file: ServedFile,
     idle: Vec<Snapshot>,
     /// Snapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
     oldest: Option<FlushCount>,
 }
 
+/// The views' file that is being read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServedFile {
+    pub(super) path: PathBuf,
+    pub(super) number: u64,
+}
+
 struct Snapshot {
     connection: Connection,
+    /// Of the file.
+    number: u64,
     /// The flushes that had ended when its transaction began; `None`: it has none.
     taken_after: Option<FlushCount>,
 }
 
 impl Snapshots {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, state: Mutex::new(State { idle: Vec::new(), oldest: None }), max_idle: max_idle() }
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn new(file: ServedFile) -> Self {
+        let state = State { file, idle: Vec::new(), oldest: None };
+        Self { state: Mutex::new(state), max_idle: max_idle() }
     }
 
     fn cache_kib(&self) -> u32 {
         (VIEWS_CACHES_KIB / self.max_idle) as u32
     }
 
-    /// Reads from a snapshot that was taken after so many flushes, or more.
+    /// Reads from a snapshot that was taken after so many flushes, or more. Answers with the number of the file, too.
     pub(super) fn with<T>(
         &self,
         flushed: FlushCount,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let idle = lock(&self.state).idle.pop();
+    ) -> (u64, rusqlite::Result<T>) {
+        let idle = {
+            let mut state = lock(&self.state);
+            state.idle.pop().ok_or_else(|| state.file.clone())
+        };
+        let number = idle.as_ref().map_or_else(|file| file.number, |snapshot| snapshot.number);
         let read = || {
             let mut snapshot = match idle {
-                Some(snapshot) => snapshot,
-                None => {
-                    Snapshot { connection: open_reader(&self.path, self.cache_kib())?, taken_after: None }
+                Ok(snapshot) => snapshot,
+                Err(ServedFile { path, number }) => {
+                    Snapshot { connection: open_reader(&path, self.cache_kib())?, number, taken_after: None }
                 }
             };
             if snapshot.taken_after.is_none_or(|taken_after| taken_after < flushed) {
@@ -107,29 +117,47 @@ impl Snapshots {
                 snapshot.taken_after = Some(flushed);
             }
             let answer = read(&snapshot.connection)?;
-            let mut state = lock(&self.state);
-            if snapshot.taken_after < state.oldest {
-                drop(state);
-                snapshot.end()?;
-                state = lock(&self.state);
-            }
-            keep(&mut state.idle, snapshot, self.max_idle);
+            self.keep(snapshot)?;
             Ok(answer)
         };
         // A connection whose read failed is not kept.
-        read().map_err(|e: rusqlite::Error| read_error(&e))
+        (number, read())
+    }
+
+    fn keep(&self, mut snapshot: Snapshot) -> rusqlite::Result<()> {
+        let mut state = lock(&self.state);
+        if snapshot.taken_after < state.oldest {
+            drop(state);
+            snapshot.end()?;
+            state = lock(&self.state);
+        }
+        // Not that of a file whose place another has taken.
+        if snapshot.number == state.file.number {
+            keep(&mut state.idle, snapshot, self.max_idle);
+        }
+        Ok(())
+    }
+
+    /// Reads from another file from now on. Whoever is reading finishes in the one before.
+    pub(super) fn replace(&self, file: ServedFile) {
+        let mut state = lock(&self.state);
+        state.file = file;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+    }
+
+    /// The file that is being read.
+    pub(super) fn file(&self) -> ServedFile {
+        lock(&self.state).file.clone()
     }
 
     /// Ends the idle snapshots that were taken before; those in use end when they come back.
-    pub(super) fn end_before(&self, flushed: FlushCount) -> Result<(), StoreError> {
+    pub(super) fn end_before(&self, flushed: FlushCount) {
         let mut state = lock(&self.state);
         state.oldest = Some(flushed);
-        for snapshot in &mut state.idle {
-            if snapshot.taken_after < Some(flushed) {
-                snapshot.end().map_err(|e| read_error(&e))?;
-            }
-        }
-        Ok(())
+        // One that cannot be ended goes with its connection.
+        state.idle.retain_mut(|snapshot| snapshot.taken_after >= Some(flushed) || snapshot.end().is_ok());
     }
 
     pub(super) fn close(&self) {

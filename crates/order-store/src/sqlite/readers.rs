@@ -1,37 +1,26 @@
 //! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use order_application::{
     Checkpoint, ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Unreadable,
     Version,
 };
 use order_domain::OrderId;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
+use super::connection::{is_damage, read_error};
 use super::known_orders::KnownOrders;
+use super::log::entries::{self, LogEntry};
 use super::log::{checkpoints, pages};
 use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
-use super::pool::{Pool, Snapshots};
+use super::pool::{Pool, ServedFile, Snapshots};
+use super::rebuilds::Rebuilds;
 use super::row;
-use super::views::{hash_order_id, order_columns, read_order};
+use super::views::id_ranges::{self, ProvenEntries};
+use super::views::{Views, hash_order_id, reading};
 use crate::copy::NamedCheckpoints;
-
-/// The rows of the orders whose ids have a hash. One that the index has and the table lacks is null.
-const FIND: &str = concat!(
-    "SELECT ",
-    order_columns!(),
-    ", i.key FROM order_ids AS i LEFT JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1"
-);
-
-const LIST: &str =
-    concat!("SELECT ", order_columns!(), ", o.key FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2");
-
-const POSITIONS: &str = "SELECT version, position FROM order_events \
-    WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
-
-const INDEX_PAGE: &str =
-    "SELECT hash, key FROM order_ids WHERE (hash, key) > (?1, ?2) ORDER BY hash, key LIMIT ?3";
 
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
@@ -47,11 +36,16 @@ pub(super) struct Readers {
     log: Pool,
     views: Snapshots,
     hash_seed: u64,
+    rebuilds: Arc<Rebuilds>,
 }
 
 impl Readers {
-    pub(super) fn new(log_path: PathBuf, views_path: PathBuf, hash_seed: u64) -> Self {
-        Self { log: Pool::new(log_path), views: Snapshots::new(views_path), hash_seed }
+    /// Reads a log and a file of its views. Damage of the latter is told to `rebuilds`.
+    pub(super) fn new(log_path: PathBuf, views: &Views, rebuilds: Arc<Rebuilds>) -> Self {
+        let (path, number) = (views.path().to_owned(), views.number());
+        let hash_seed = views.progress().hash_seed;
+        let views = Snapshots::new(ServedFile { path, number });
+        Self { log: Pool::new(log_path), views, hash_seed, rebuilds }
     }
 
     /// Where an order stands now.
@@ -71,17 +65,18 @@ impl Readers {
         order_id: &OrderId,
         flushed: FlushCount,
     ) -> Result<Option<OrderHead>, StoreError> {
-        let found = self.views.with(flushed, |views| find(views, order_id, self.hash_seed))??;
+        let found = self.in_views(flushed, |views| reading::find(views, order_id, self.hash(order_id)))?;
         Ok(found.map(|(key, view)| OrderHead::of(key, &view)))
     }
 
-    /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up.
+    /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up,
+    /// and one of them that cannot be found out does not keep the others from it.
     pub(super) fn order_heads<'a>(
         &self,
         overlay: &Overlay,
         known: &KnownOrders,
         order_ids: impl Iterator<Item = &'a OrderId>,
-    ) -> Result<Vec<Result<Option<OrderHead>, StoreError>>, StoreError> {
+    ) -> Vec<Result<Option<OrderHead>, StoreError>> {
         let mut heads = Vec::new();
         let mut unsure = Vec::new();
         let flushed = overlay.heads(order_ids, &mut |order_id, head| {
@@ -90,17 +85,10 @@ impl Readers {
             }
             heads.push(Ok(head));
         });
-        if unsure.is_empty() {
-            return Ok(heads);
+        for (index, order_id) in unsure {
+            heads[index] = self.head_in_views(order_id, flushed);
         }
-        self.views.with(flushed, |views| {
-            for (index, order_id) in unsure {
-                let found = find(views, order_id, self.hash_seed)?;
-                heads[index] = found.map(|found| found.map(|(key, view)| OrderHead::of(key, &view)));
-            }
-            Ok(())
-        })?;
-        Ok(heads)
+        heads
     }
 
     /// An order's view.
@@ -113,7 +101,7 @@ impl Readers {
             Ok(view) => return Ok(Some(view)),
             Err(flushed) => flushed,
         };
-        let found = self.views.with(flushed, |views| find(views, order_id, self.hash_seed))??;
+        let found = self.in_views(flushed, |views| reading::find(views, order_id, self.hash(order_id)))?;
         Ok(found.map(|(_, view)| view))
     }
 
@@ -133,13 +121,33 @@ impl Readers {
     ) -> Result<Vec<(OrderKey, OrderView)>, StoreError> {
         for _ in 0..MAX_LIST_READS {
             let flushed_before = overlay.flushed();
-            let mut rows = self.views.with(flushed_before, |views| select_list(views, after, limit))??;
+            let mut rows = self.in_views(flushed_before, |views| reading::list(views, after, limit))?;
             let complete = rows.len() < limit;
             if overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
                 return Ok(rows);
             }
         }
         Err(StoreError::Overloaded)
+    }
+
+    /// Reads from the views. What does not add up is told, and is no answer.
+    fn in_views<T>(
+        &self,
+        flushed: FlushCount,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, String>>,
+    ) -> Result<T, StoreError> {
+        match self.views.with(flushed, read) {
+            (_, Ok(Ok(answer))) => Ok(answer),
+            (number, Ok(Err(what))) => Err(self.rebuilds.damaged(number, what)),
+            (number, Err(error)) if is_damage(&error) => {
+                Err(self.rebuilds.damaged(number, error.to_string()))
+            }
+            (_, Err(error)) => Err(read_error(&error)),
+        }
+    }
+
+    fn hash(&self, order_id: &OrderId) -> i64 {
+        hash_order_id(order_id, self.hash_seed)
     }
 
     /// The positions of an order's events with versions above `after`, ascending.
@@ -168,22 +176,16 @@ impl Readers {
         let first_recent = recent.first().map_or(head.version.plus(1), |(version, _)| *version);
         let next = after.0.max(1) + 1;
         if next < first_recent.0 && next <= head.version.0 {
-            self.views.with(flushed, |views| {
-                let mut statement = views.prepare_cached(POSITIONS)?;
-                let mut rows = statement.query(params![head.key, next - 1, limit])?;
-                while let Some(row) = rows.next()? {
-                    let version = Version(row.get(0)?);
-                    if version >= first_recent {
-                        break;
-                    }
-                    positions.push((version, Position(row.get(1)?)));
-                }
-                Ok(())
-            })?;
+            let (after, below) = (Version(next - 1), first_recent);
+            let in_views = |views: &_| Ok(Ok(reading::positions(views, head.key, after, below, limit)?));
+            positions.extend(self.in_views(flushed, in_views)?);
         }
         positions.extend(recent.into_iter().filter(|(version, _)| *version > after));
         positions.truncate(limit);
-        check_contiguous(order_id, after, head.version, limit, &positions)?;
+        check_contiguous(after, head.version, limit, &positions).map_err(|()| {
+            let what = format!("the index of order {order_id} lacks versions after {after}");
+            self.rebuilds.damaged(self.views.file().number, what)
+        })?;
         Ok(positions)
     }
 
@@ -200,14 +202,15 @@ impl Readers {
         let mut events = Vec::with_capacity(positions.len());
         let mut bytes = 0;
         let mut scratch = Vec::new();
-        self.log.with(|log| {
+        let fault = self.log.with(|log| {
             let mut statement = log.prepare_cached(EVENT)?;
             for (version, position) in positions {
                 let event = statement.query_row([position.0], |row| Ok(row::read(row, &mut scratch)));
                 let event = match event.optional()? {
                     Some(Ok(event)) if event.order_id == *order_id && event.version == *version => event,
-                    Some(Err(error)) => return Ok(Err(error)),
-                    Some(Ok(_)) | None => return Ok(Err(misplaced(order_id, *version, *position))),
+                    Some(Err(error)) => return Ok(Err(Misplaced::Unreadable(error))),
+                    Some(Ok(_)) => return Ok(Err(Misplaced::Elsewhere(*version, *position))),
+                    None => return Ok(Err(missing(log, *version, *position)?)),
                 };
                 bytes += event.data.len();
                 if bytes > max_bytes && !events.is_empty() {
@@ -216,8 +219,15 @@ impl Readers {
                 events.push(event);
             }
             Ok(Ok(()))
-        })??;
-        Ok(events)
+        })?;
+        match fault {
+            Ok(()) => Ok(events),
+            Err(Misplaced::Unreadable(error)) => Err(error),
+            Err(Misplaced::Elsewhere(version, position)) => {
+                let what = format!("version {version} of order {order_id} is not at position {position}");
+                Err(self.rebuilds.damaged(self.views.file().number, what))
+            }
+        }
     }
 
     /// A page of the log after a position, up to `head`.
@@ -230,6 +240,16 @@ impl Readers {
         self.log.with(|log| pages::select(log, after, head, limit))?
     }
 
+    /// Rows of the log after a position, up to another, those included that cannot be read.
+    pub(super) fn log_entries(
+        &self,
+        after: Position,
+        up_to: Position,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.log.with(|log| entries::select(log, after, up_to, limit))?
+    }
+
     /// A checkpoint of somebody who follows the log.
     pub(super) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
         self.log.with(|log| checkpoints::load(log, name))
@@ -240,27 +260,34 @@ impl Readers {
         self.log.with(checkpoints::load_all)
     }
 
-    /// Entries of the index of orders, as (hash, key), after one of them.
-    pub(super) fn index_page(
+    /// Entries of the index of orders that are certain to be all that there are, from a hash on (`None`: the first).
+    pub(super) fn proven_entries(
         &self,
         overlay: &Overlay,
-        after: Option<(i64, OrderKey)>,
+        from: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<(i64, OrderKey)>, StoreError> {
-        let (hash, key) = after.unwrap_or((i64::MIN, 0));
-        self.views.with(overlay.flushed(), |views| {
-            let mut statement = views.prepare_cached(INDEX_PAGE)?;
-            statement.query_map(params![hash, key, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })
+    ) -> Result<ProvenEntries, StoreError> {
+        self.in_views(overlay.flushed(), |views| id_ranges::proven_entries(views, from, limit))
     }
 
     /// Lets go of snapshots that are older than so many flushes, so that the views' write-ahead log can start anew.
-    pub(super) fn end_snapshots_before(&self, flushed: FlushCount) -> Result<(), StoreError> {
-        self.views.end_before(flushed)
+    pub(super) fn end_snapshots_before(&self, flushed: FlushCount) {
+        self.views.end_before(flushed);
     }
 
-    pub(super) fn views_path(&self) -> &Path {
-        self.views.path()
+    /// What order ids are hashed with.
+    pub(super) fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
+    /// The views' file that is being read.
+    pub(super) fn served_file(&self) -> ServedFile {
+        self.views.file()
+    }
+
+    /// Reads another file of views from now on. It has the same hash seed.
+    pub(super) fn replace_views(&self, views: &Views) {
+        self.views.replace(ServedFile { path: views.path().to_owned(), number: views.number() });
     }
 
     /// Closes the idle connections.
@@ -270,66 +297,33 @@ impl Readers {
     }
 }
 
-/// The key and the view of an order. The inner error says how the views contradict themselves.
-#[expect(clippy::type_complexity, reason = "an answer, none, or one of two kinds of error")]
-fn find(
-    views: &Connection,
-    order_id: &OrderId,
-    hash_seed: u64,
-) -> rusqlite::Result<Result<Option<(OrderKey, OrderView)>, StoreError>> {
-    let mut statement = views.prepare_cached(FIND)?;
-    let mut rows = statement.query([hash_order_id(order_id, hash_seed)])?;
-    let mut scratch = Vec::new();
-    while let Some(row) = rows.next()? {
-        let found = read_order(row, &mut scratch)?;
-        match found {
-            Ok((key, view)) if view.order_id() == order_id => return Ok(Ok(Some((key, view)))),
-            // Another order with the same hash.
-            Ok(_) => {}
-            Err(what) => return Ok(Err(StoreError::Corrupt(what))),
-        }
-    }
-    Ok(Ok(None))
+/// Why an event is not where the index says.
+enum Misplaced {
+    /// It is there, and cannot be read.
+    Unreadable(StoreError),
+    /// Another is there: the index is wrong.
+    Elsewhere(Version, Position),
 }
 
-/// Rows of a list. The inner error says what is wrong with one of them.
-#[expect(clippy::type_complexity, reason = "an answer, or one of two kinds of error")]
-fn select_list(
-    views: &Connection,
-    after: Position,
-    limit: usize,
-) -> rusqlite::Result<Result<Vec<(OrderKey, OrderView)>, StoreError>> {
-    let mut statement = views.prepare_cached(LIST)?;
-    let mut rows = statement.query(params![after.0, limit])?;
-    let mut scratch = Vec::new();
-    let mut list = Vec::new();
-    while let Some(row) = rows.next()? {
-        match read_order(row, &mut scratch)? {
-            Ok(row) => list.push(row),
-            Err(what) => return Ok(Err(StoreError::Corrupt(what))),
-        }
+/// Whether it is the log that lacks a position, or the index that names one that there is not.
+fn missing(log: &Connection, version: Version, position: Position) -> rusqlite::Result<Misplaced> {
+    let end: u64 = log.query_row("SELECT coalesce(max(position), 0) FROM events", (), |row| row.get(0))?;
+    if position.0 > end {
+        return Ok(Misplaced::Elsewhere(version, position));
     }
-    Ok(Ok(list))
-}
-
-fn misplaced(order_id: &OrderId, version: Version, position: Position) -> StoreError {
-    StoreError::Corrupt(format!("version {version} of order {order_id} is not at position {position}"))
+    Ok(Misplaced::Unreadable(StoreError::Corrupt(format!("no event at position {position}"))))
 }
 
 /// The index must name every version, or a replay would silently be of another history.
 fn check_contiguous(
-    order_id: &OrderId,
     after: Version,
     head: Version,
     limit: usize,
     positions: &[(Version, Position)],
-) -> Result<(), StoreError> {
+) -> Result<(), ()> {
     let expected = head.0.saturating_sub(after.0).min(limit as u64) as usize;
     let contiguous =
         positions.iter().zip(after.0 + 1..).all(|((version, _), expected)| version.0 == expected);
     // More than expected: the order moved on between two looks, which is as good.
-    if contiguous && positions.len() >= expected {
-        return Ok(());
-    }
-    Err(StoreError::Corrupt(format!("the index of order {order_id} lacks versions after {after}")))
+    if contiguous && positions.len() >= expected { Ok(()) } else { Err(()) }
 }

@@ -10,6 +10,10 @@ pub(super) const INSERT: &str = "INSERT INTO events \
     (position, version, time, id, order_id, type, data, context, source, checksum) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
+/// The index of the version among the columns.
+pub(super) const VERSION: usize = 1;
+/// The index of the event's id among the columns.
+pub(super) const ID: usize = 3;
 /// The index of the order's id among the columns.
 pub(super) const ORDER_ID: usize = 4;
 

@@ -1,14 +1,16 @@
 //! The thread that writes the views behind the log.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Shared;
-use super::connection::OpenError;
-use super::overlay::FlushCount;
+use super::connection::{OpenError, is_damage};
+use super::overlay::{FlushCount, Generation};
+use super::rebuild::{Replacement, bring_up};
 use super::space::{index_cannot_grow, is_exhausted};
-use super::views::{Views, ViewsError};
+use super::views::{Views, ViewsError, files};
 
 /// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
 const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
@@ -33,6 +35,7 @@ struct SignalState {
 #[derive(Default)]
 struct Wanted {
     flush: bool,
+    replacement: Option<Replacement>,
     finish: bool,
 }
 
@@ -45,6 +48,16 @@ impl FlushSignal {
         }
     }
 
+    /// Gives the view writer a file to go on with.
+    pub(super) fn replace(&self, replacement: Replacement) {
+        self.wanted().replacement = Some(replacement);
+        self.0.changed.notify_one();
+    }
+
+    fn take_replacement(&self) -> Option<Replacement> {
+        self.wanted().replacement.take()
+    }
+
     fn wanted(&self) -> MutexGuard<'_, Wanted> {
         self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,7 +65,10 @@ impl FlushSignal {
     /// Waits for a batch, or for as long as changes may wait. `false` when it is time to finish.
     fn wait(&self, at_most: Duration) -> bool {
         let wanted = self.wanted();
-        let waited = self.0.changed.wait_timeout_while(wanted, at_most, |w| !w.flush && !w.finish);
+        let waited = self
+            .0
+            .changed
+            .wait_timeout_while(wanted, at_most, |w| !w.flush && !w.finish && w.replacement.is_none());
         let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
         wanted.flush = false;
         !wanted.finish
@@ -60,11 +76,17 @@ impl FlushSignal {
 }
 
 impl ViewWriter {
-    pub(super) fn start(shared: Arc<Shared>, views: Views) -> Result<Self, OpenError> {
+    pub(super) fn start(shared: Arc<Shared>, log_path: &Path, views: Views) -> Result<Self, OpenError> {
         let state = SignalState { wanted: Mutex::default(), changed: Condvar::new() };
         let signal = FlushSignal(Arc::new(state));
         let path = views.path().to_owned();
-        let thread = ViewWriterThread { shared, views, signal: signal.clone() };
+        let thread = ViewWriterThread {
+            shared,
+            log_path: log_path.to_owned(),
+            views,
+            unwritten: None,
+            signal: signal.clone(),
+        };
         let handle = std::thread::Builder::new().name("view-writer".to_owned()).spawn(move || thread.run());
         let handle = handle.map_err(OpenError::io(&path))?;
         Ok(Self { signal, thread: Mutex::new(Some(handle)) })
@@ -87,13 +109,28 @@ impl ViewWriter {
 
 struct ViewWriterThread {
     shared: Arc<Shared>,
+    log_path: PathBuf,
     views: Views,
+    /// What damaged views could not take. It goes into those that are being made anew; readers find it in the overlay.
+    unwritten: Option<Arc<Generation>>,
     signal: FlushSignal,
+}
+
+/// What became of a generation.
+enum Written {
+    Yes,
+    /// The views are damaged.
+    Damaged,
+    /// The store has stopped, or is about to end.
+    Over,
 }
 
 impl ViewWriterThread {
     fn run(mut self) {
         while self.signal.wait(MAX_FLUSH_DELAY) {
+            if let Some(Replacement(views)) = self.signal.take_replacement() {
+                self.take_over(views);
+            }
             if !self.flush() {
                 return;
             }
@@ -103,46 +140,99 @@ impl ViewWriterThread {
 
     /// Writes what has changed. `false` when that is over for good.
     fn flush(&mut self) -> bool {
+        // Nothing goes into damaged views: what they lack, and all that follows, waits for those that take their place.
+        if self.unwritten.is_some() {
+            return true;
+        }
         let Some(generation) = self.shared.overlay.begin_flush() else { return true };
+        match self.write(&generation) {
+            Written::Yes => self.checkpoint(self.shared.overlay.end_flush()),
+            Written::Damaged => {
+                self.unwritten = Some(generation);
+                true
+            }
+            Written::Over => false,
+        }
+    }
+
+    fn write(&mut self, generation: &Generation) -> Written {
         loop {
-            match self.views.write(&generation) {
-                Ok(()) => break,
+            match self.views.write(generation) {
+                Ok(()) => return Written::Yes,
                 Err(ViewsError::Sqlite(error))
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
                     tracing::warn!("no space left to write the views; trying again");
                     if !self.signal.wait(FULL_DISK_DELAY) {
                         // The log has everything: the next start catches up.
-                        return false;
+                        return Written::Over;
                     }
                 }
-                Err(error) => {
-                    self.shared.health.stop(format!("writing the views: {error}"));
-                    return false;
+                Err(error) => match error.damage() {
+                    Some(what) => {
+                        self.shared.rebuilds.damaged(self.views.number(), what);
+                        return Written::Damaged;
+                    }
+                    None => {
+                        self.shared.health.stop(format!("writing the views: {error}"));
+                        return Written::Over;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
+    /// readers have the overlay.
+    fn take_over(&mut self, views: Views) {
+        let (path, number) = (views.path().to_owned(), views.number());
+        let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
+        let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
+        let up_to = reached.max(views.progress().position);
+        match bring_up(&self.shared, &self.log_path, views, up_to) {
+            Ok(views) => {
+                self.shared.readers.replace_views(&views);
+                let earlier = std::mem::replace(&mut self.views, views);
+                if self.unwritten.take().is_some() {
+                    self.shared.overlay.end_flush();
+                }
+                self.shared.rebuilds.replaced(number);
+                tracing::info!(path = %path.display(), "the views have been made anew");
+                let earlier_path = earlier.path().to_owned();
+                drop(earlier);
+                // Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
+                if let Err(error) = files::remove(&earlier_path) {
+                    tracing::warn!(%error, "the earlier views could not be removed");
+                }
+            }
+            Err(error) => {
+                self.shared.rebuilds.not_replaced(error.to_string());
+                if let Err(error) = files::remove(&path) {
+                    tracing::warn!(%error, "unfinished views could not be removed");
                 }
             }
         }
-        let flushed = self.shared.overlay.end_flush();
-        if let Err(error) = self.checkpoint(flushed) {
-            self.shared.health.stop(format!("checkpoint of the views: {error}"));
-            return false;
-        }
-        true
     }
 
     /// Copies the write-ahead log into the file, so that the next generation starts it anew. A snapshot from before the flush
-    /// would keep it from being copied, and one from before the copy from being started anew.
-    fn checkpoint(&self, flushed: FlushCount) -> Result<(), String> {
-        let end_snapshots =
-            |before| self.shared.readers.end_snapshots_before(before).map_err(|e| e.to_string());
-        end_snapshots(flushed)?;
+    /// would keep it from being copied, and one from before the copy from being started anew. `false` when the store has
+    /// stopped.
+    fn checkpoint(&self, flushed: FlushCount) -> bool {
+        self.shared.readers.end_snapshots_before(flushed);
         match self.views.checkpoint() {
             Err(error) if is_exhausted(&error, self.views.path()) => {
                 tracing::warn!("no space left to copy the views' write-ahead log");
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) if is_damage(&error) => {
+                self.shared.rebuilds.damaged(self.views.number(), error.to_string());
+            }
+            Err(error) => {
+                self.shared.health.stop(format!("checkpoint of the views: {error}"));
+                return false;
+            }
             Ok(()) => {}
         }
-        end_snapshots(self.shared.overlay.renew_snapshots())
+        self.shared.readers.end_snapshots_before(self.shared.overlay.renew_snapshots());
+        true
     }
 }

@@ -193,13 +193,7 @@ impl WriterThread {
     fn check_versions(&self, batch: Vec<Job>) -> (Vec<Accepted<Waiting>>, Vec<Answer>) {
         let order_ids = batch.iter().map(|job| &job.append.order_id);
         let Shared { overlay, known_orders, readers, .. } = &*self.shared;
-        let heads = match readers.order_heads(overlay, known_orders, order_ids) {
-            Ok(heads) => heads,
-            Err(error) => {
-                let refused = batch.into_iter().map(|job| (job.done, Err(error.clone().into())));
-                return (Vec::new(), refused.collect());
-            }
-        };
+        let heads = readers.order_heads(overlay, known_orders, order_ids);
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
         let mut placement = Placement::new(self.head, batch.len());

@@ -1,7 +1,8 @@
 //! What a check found.
 
-/// Faults that are told; the rest is counted.
-const MAX_TOLD_FAULTS: usize = 100;
+/// Faults that are told; the rest is counted. Enough to name every event of a damaged file that is worth mending, and little
+/// enough to hold.
+const MAX_TOLD_FAULTS: usize = 50_000;
 
 /// What a check found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub struct VerifyReport {
     pub events: u64,
     /// Orders in the log.
     pub orders: u64,
-    /// What is wrong, the first hundred.
+    /// What is wrong: the first 50,000.
     pub faults: Vec<String>,
     /// Faults beyond those.
     pub more_faults: u64,

@@ -20,7 +20,7 @@ fn log_in(directory: &TempDir) -> PathBuf {
 }
 
 fn views_in(directory: &TempDir) -> PathBuf {
-    directory.path().join("orders.views.db")
+    directory.path().join("orders.views.1.db")
 }
 
 fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
@@ -267,7 +267,7 @@ async fn verify_finds_nothing_wrong_with_a_sound_store() {
     let report =
         SqliteStore::verify(&log_in(&directory), &mut |done, total| progress.push((done, total))).unwrap();
     assert_eq!((report.events, report.orders, report.faults), (60, 30, vec![]));
-    // Without views they are built first, and are right.
+    // Views may be deleted at any time.
     fs::remove_file(views_in(&directory)).unwrap();
     assert_eq!(faults(&directory), Vec::<String>::new());
 }
@@ -282,7 +282,7 @@ async fn verify_names_what_is_wrong_in_the_log() {
         ("DELETE FROM events WHERE position = 34", "the log has no events at positions 34 to 34"),
         (
             "UPDATE events SET position = 99 WHERE position = 60",
-            "the log has no events at positions 60 to 98",
+            "the log has no events at positions 60 to 99",
         ),
     ];
     for (change, fault) in changes {
@@ -297,17 +297,23 @@ async fn verify_names_what_is_wrong_in_the_log() {
 async fn verify_names_what_is_wrong_in_the_views() {
     let changes = [
         ("UPDATE orders SET status = 'shipped' WHERE order_id = 'order-3'", "order order-3: "),
-        ("UPDATE orders SET version = 1 WHERE order_id = 'order-3'", "order order-3: "),
+        (
+            "UPDATE orders SET version = 1 WHERE order_id = 'order-3'",
+            "order order-3: the view with the key 4: ",
+        ),
         (
             "DELETE FROM orders WHERE order_id = 'order-3'",
-            "order order-3: corrupt data: the index of orders has the key 4, and there is no view with it",
+            "order order-3: the index of orders has the key 4, and there is no view with it",
         ),
-        ("DELETE FROM order_ids WHERE key = 4", "order order-3: corrupt data: it has no view"),
+        (
+            "DELETE FROM order_ids WHERE key = 4",
+            "order order-3: the index of orders does not have the entries that it should",
+        ),
         ("UPDATE order_events SET position = 35 WHERE position = 34", "order order-3: "),
         ("DELETE FROM order_events WHERE position = 34", "order order-3: "),
         (
-            "INSERT INTO orders SELECT 1000, 'ghost', state, 1, customer_id, status, 1, 1, 1, checksum FROM orders LIMIT 1",
-            "the list of orders: corrupt data: the view with the key 1000: the checksum does not match",
+            "INSERT INTO orders SELECT 1000, 'ghost', state, 1, customer_id, status, 1, 1, 1, checksum, 30 FROM orders LIMIT 1",
+            "the list of orders: the view with the key 1000: the checksum does not match",
         ),
     ];
     for (change, fault) in changes {
@@ -333,7 +339,7 @@ async fn verify_finds_flipped_bytes() {
         let report = SqliteStore::verify(&log_in(&directory), &mut |_, _| {});
         if report.is_ok_and(|report| report.is_sound() && report.events == 60) {
             // Then it is read as it was: free space, or the like.
-            let store = open(&directory).unwrap();
+            let store = open(&directory).unwrap_or_else(|error| panic!("byte {offset}: {error}"));
             assert_eq!(store.read_log(Position::START, all).await, log);
             assert_views_are_right(&store, &orders).await;
             harmless += 1;
@@ -385,9 +391,10 @@ async fn write_ahead_logs_stay_short_while_somebody_reads_all_the_time() {
     }
     reader.await.unwrap();
     let bytes = |name: &str| fs::metadata(directory.path().join(name)).unwrap().len();
-    // All orders together are about 12 MB in the log and 4 MB in the views, and each page is written many times.
+    // All orders together are about 12 MB in the log and 6 MB in the views, and each page is written many times: every
+    // batch touches most of the 300 pages of the index's ranges.
     assert!(bytes("orders.db-wal") < 16 * 1024 * 1024, "{}", bytes("orders.db-wal"));
-    assert!(bytes("orders.views.db-wal") < 2 * 1024 * 1024, "{}", bytes("orders.views.db-wal"));
+    assert!(bytes("orders.views.1.db-wal") < 6 * 1024 * 1024, "{}", bytes("orders.views.1.db-wal"));
 }
 
 #[tokio::test]

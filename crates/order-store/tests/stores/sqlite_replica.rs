@@ -106,7 +106,7 @@ async fn orders_that_cannot_be_read_are_found_in_the_log() {
         let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
         bring_unreadable_orders(&store).await
     };
-    fs::remove_file(path.with_extension("views.db")).unwrap();
+    fs::remove_file(path.with_extension("views.1.db")).unwrap();
     let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
     assert_unreadable_orders_are_refused(&store, &orders).await;
     drop(store);

@@ -1,5 +1,6 @@
 //! A store that is copied, locked as by a server.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,9 +11,10 @@ use uuid::Uuid;
 
 use super::end;
 use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
-use crate::sqlite::catch_up::{self, CaughtUp};
+use crate::sqlite::catch_up::CaughtUp;
 use crate::sqlite::connection::{DirectoryLock, OpenError};
 use crate::sqlite::log::{Log, LogKind};
+use crate::sqlite::opening;
 use crate::sqlite::overlay::Overlay;
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
 use crate::sqlite::{SqliteLimits, blocking};
@@ -40,7 +42,9 @@ impl SqliteSource {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store])?;
         let end = end(&log)?;
-        let CaughtUp { readers, overlay, .. } = catch_up::open_views(&log, &SqliteLimits::default())?;
+        let opened =
+            opening::open_views(&log, &SqliteLimits::default(), &mut |_, _| ControlFlow::Continue(()))?;
+        let CaughtUp { readers, overlay, .. } = opened.caught_up;
         let views = Arc::new(Views { readers, overlay });
         Ok(Self { identity: log.identity(), end, views, _lock: lock })
     }

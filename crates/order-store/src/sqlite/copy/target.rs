@@ -36,7 +36,7 @@ impl SqliteTarget {
 impl Target for SqliteTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let (copying, copied_from) = self.log.copy_state()?;
-        Ok(TargetState { identity: self.log.identity(), copying, copied_from, head: self.log.head()? })
+        Ok(TargetState { identity: self.log.identity(), copying, copied_from, head: self.log.end()? })
     }
 
     async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
@@ -74,7 +74,7 @@ impl Target for SqliteTarget {
         &mut self,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<VerifyReport, SideError> {
-        Ok(verify::check(&self.log, progress)?)
+        Ok(verify::check(self.log.connection(), self.log.path(), self.log.identity(), progress)?)
     }
 
     async fn finish(&mut self) -> Result<(), SideError> {

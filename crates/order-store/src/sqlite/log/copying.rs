@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::super::connection::OpenError;
 use super::super::row;
-use super::{Log, LogKind, checkpoints};
+use super::{Log, LogKind};
 use crate::copy::NamedCheckpoints;
 
 /// Only targets have it.
@@ -91,11 +91,6 @@ impl Log {
         replace().map_err(OpenError::sqlite(&self.path))
     }
 
-    /// All checkpoints that were ever saved.
-    pub(in crate::sqlite) fn checkpoints(&self) -> Result<NamedCheckpoints, OpenError> {
-        checkpoints::load_all(&self.connection).map_err(|error| self.corrupt_or_failed(error))
-    }
-
     /// How many events there are, whatever their positions.
     pub(in crate::sqlite) fn count(&self) -> Result<u64, OpenError> {
         let count = self.connection.query_row("SELECT count(*) FROM events", (), |row| row.get(0));
@@ -113,7 +108,7 @@ impl Log {
 
     /// The last position with what is there.
     pub(in crate::sqlite) fn last_event(&self) -> Result<(Position, Option<Uuid>), OpenError> {
-        let head = self.head()?;
+        let head = self.end()?;
         Ok((head, self.event_id_at(head)?))
     }
 }

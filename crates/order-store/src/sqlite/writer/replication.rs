@@ -48,7 +48,7 @@ impl WriterThread {
     ) -> Result<Vec<Accepted<()>>, StoreError> {
         let Shared { overlay, known_orders, readers, .. } = &*self.shared;
         let order_ids = appends.iter().map(|append| &append.order_id);
-        let heads = readers.order_heads(overlay, known_orders, order_ids)?;
+        let heads = readers.order_heads(overlay, known_orders, order_ids);
         let mut placement = Placement::new(self.head, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
         for (append, head) in appends.into_iter().zip(heads) {

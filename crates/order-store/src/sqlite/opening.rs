@@ -1,0 +1,153 @@
+//! Chooses the views that a store opens with, or builds some.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use order_application::Position;
+
+use super::SqliteLimits;
+use super::build::{BuildError, BuildOptions, Built, OnUnreadable, build};
+use super::catch_up::{self, CaughtUp};
+use super::connection::{OpenError, open_reader};
+use super::log::Log;
+use super::rebuilds::Rebuilds;
+use super::views::{Views, ViewsError, Writing, files, new_hash_seed};
+
+/// Is told how many events are done, and how many there are; answers whether to go on.
+pub(super) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
+/// Page cache of the connection that reads a log from its beginning to its end.
+const SCAN_CACHE_KIB: u32 = 1024;
+
+/// Views that have reached the end of their log, or that will once the overlay is written.
+pub(super) struct OpenedViews {
+    pub(super) end: Position,
+    pub(super) caught_up: CaughtUp,
+    pub(super) rebuilds: Arc<Rebuilds>,
+}
+
+/// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.
+pub(super) fn open_views(
+    log: &Log,
+    limits: &SqliteLimits,
+    progress: BuildProgress<'_>,
+) -> Result<OpenedViews, OpenError> {
+    let end = log.end()?;
+    if let Some(views) = choose(log)? {
+        let path = views.path().to_owned();
+        match catch_up(log, end, views, limits) {
+            // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
+            Err(OpenError::Corrupt { what, .. }) => {
+                tracing::warn!(path = %path.display(), what, "the views are damaged; they are built anew");
+            }
+            opened => return opened,
+        }
+    } else if end > Position::START {
+        tracing::info!(events = end.0, "building the views");
+    }
+    let (views, _) = build_anew(log, OnUnreadable::Quarantine, limits.build_bytes, progress)?;
+    catch_up(log, end, views, limits)
+}
+
+fn catch_up(log: &Log, end: Position, views: Views, limits: &SqliteLimits) -> Result<OpenedViews, OpenError> {
+    let rebuilds = Arc::new(Rebuilds::new(views.number()));
+    let caught_up = catch_up::run(log.path(), end, views, Arc::clone(&rebuilds), limits)?;
+    if caught_up.views.are_older() {
+        rebuilds.want("they were made by an earlier release".to_owned(), false);
+    }
+    Ok(OpenedViews { end, caught_up, rebuilds })
+}
+
+/// The highest complete file that fits the log. All others go: they were being built, or have been replaced.
+fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
+    let mut chosen = None;
+    for number in files::numbers(log.path())? {
+        let path = files::path(log.path(), number);
+        if chosen.is_none() {
+            match Views::open(log.path(), number, log.identity()) {
+                Ok(Ok(views)) => match fits(log, &views) {
+                    Ok(()) => {
+                        chosen = Some(views);
+                        continue;
+                    }
+                    Err(why) => tracing::warn!(path = %path.display(), why, "these views are of no use"),
+                },
+                Ok(Err(why)) => tracing::info!(path = %path.display(), why, "these views are of no use"),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "these views cannot be read"),
+            }
+        }
+        files::remove(&path)?;
+    }
+    Ok(chosen)
+}
+
+/// Whether the log has the event that the views end with.
+pub(super) fn fits(log: &Log, views: &Views) -> Result<(), String> {
+    let progress = views.progress();
+    if progress.position == Position::START {
+        return Ok(());
+    }
+    match log.event_id_at(progress.position) {
+        Ok(Some(id)) if id == progress.event_id => Ok(()),
+        Ok(_) | Err(_) => Err(format!(
+            "the log does not have the event {} at position {} that they end with",
+            progress.event_id, progress.position
+        )),
+    }
+}
+
+/// Builds views of all of a log that nobody is writing to, and removes all others.
+pub(super) fn build_anew(
+    log: &Log,
+    unreadable: OnUnreadable,
+    memory: usize,
+    progress: BuildProgress<'_>,
+) -> Result<(Views, Built), OpenError> {
+    let earlier = files::numbers(log.path())?;
+    let number = earlier.first().map_or(1, |last| last + 1);
+    let mut views = Views::create(log.path(), number, log.identity(), new_hash_seed(), Writing::Building)?;
+    let path = views.path().to_owned();
+    let built = fill(log, &mut views, unreadable, memory, progress);
+    let finished = built.and_then(|built| Ok((views.finish()?, built)));
+    match finished {
+        Ok(finished) => {
+            for number in earlier {
+                files::remove(&files::path(log.path(), number))?;
+            }
+            Ok(finished)
+        }
+        Err(error) => {
+            // Half of them are of no use to anybody, and may be what fills the disk.
+            files::remove(&path)?;
+            Err(error)
+        }
+    }
+}
+
+fn fill(
+    log: &Log,
+    views: &mut Views,
+    unreadable: OnUnreadable,
+    memory: usize,
+    progress: BuildProgress<'_>,
+) -> Result<Built, OpenError> {
+    let end = log.end()?;
+    let Some(event_id) = log.event_id_at(end)? else { return Ok(Built::default()) };
+    let options = BuildOptions { up_to: (end, event_id), memory, unreadable, progress };
+    let reader = open_reader(log.path(), SCAN_CACHE_KIB).map_err(OpenError::sqlite(log.path()))?;
+    let path = views.path().to_owned();
+    build(&reader, views, options).map_err(|error| open_error(log.path(), &path, error))
+}
+
+fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenError {
+    match error {
+        BuildError::Stopped => OpenError::Stopped,
+        BuildError::Log(error) => OpenError::corrupt(log_path)(error),
+        BuildError::ReadLog(error) => OpenError::damaged_or_failed(log_path, error),
+        BuildError::Views(ViewsError::Sqlite(error)) => OpenError::sqlite(views_path)(error),
+        BuildError::Views(ViewsError::Damaged(what)) => {
+            OpenError::Corrupt { path: views_path.to_owned(), what }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The thread that makes views anew beside the server: into a file of their own, which takes the place of the one that is
+//! served once it is complete.
+//!
+//! Most of it is done here: the build up to where the log ends when it begins ([`build`](super::build)), and what comes in
+//! meanwhile ([`catch_up`](super::catch_up)). The last bit and the change of files are the view writer's, which alone knows
+//! how far the served views have come ([`Replacement`]).
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use order_application::Position;
+use rustix::fs::statvfs;
+use uuid::Uuid;
+
+use super::build::{BuildError, BuildOptions, OnUnreadable, build};
+use super::connection::{OpenError, open_reader};
+use super::rebuilds::{Rebuilds, Wanted};
+use super::view_writer::FlushSignal;
+use super::views::{Views, Writing, files};
+use super::{Shared, catch_up};
+
+/// Page cache of the connection that reads the log from its beginning to its end.
+const SCAN_CACHE_KIB: u32 = 1024;
+/// Events that are left for the view writer, about, while everybody waits for it.
+const LAST_BIT: u64 = 20_000;
+/// How often what came in meanwhile is added. Each time less comes in, unless the log grows as fast as it is read.
+const MAX_ROUNDS: usize = 20;
+/// The first wait after a failure; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// Commands come first.
+const NICENESS: i32 = 10;
+/// What is left free on the disk for the log, in bytes.
+const SPARE_BYTES: u64 = 16 * 1024 * 1024;
+/// What an event takes in the views, in bytes, about.
+const BYTES_PER_EVENT: u64 = 64;
+
+/// The thread.
+pub(super) struct Rebuilder {
+    rebuilds: Arc<Rebuilds>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Complete views, for the view writer to take over.
+pub(super) struct Replacement(pub(super) Views);
+
+/// Why views could not be made anew.
+#[derive(Debug, thiserror::Error)]
+enum RebuildError {
+    #[error("the store is being closed")]
+    Stopped,
+    #[error("no space left for them: about {needed} bytes are needed, and {free} are free")]
+    NoSpace { needed: u64, free: u64 },
+    #[error("{0}")]
+    Build(BuildError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("reading the log: {0}")]
+    Log(rusqlite::Error),
+    #[error("looking for free space: {0}")]
+    Space(io::Error),
+    #[error("they could not take the place of the others: {0}")]
+    HandOver(String),
+}
+
+impl Rebuilder {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        log_path: &Path,
+        writer: FlushSignal,
+    ) -> Result<Self, OpenError> {
+        let rebuilds = Arc::clone(&shared.rebuilds);
+        let path = log_path.to_owned();
+        let run = move || {
+            if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+                tracing::debug!(%error, "views are made anew at the requests' priority");
+            }
+            run(&shared, &path, &writer);
+        };
+        let thread = std::thread::Builder::new().name("rebuilder".to_owned()).spawn(run);
+        Ok(Self { rebuilds, thread: Mutex::new(Some(thread.map_err(OpenError::io(log_path))?)) })
+    }
+
+    /// Ends, also in the middle.
+    pub(super) fn finish(&self) {
+        self.rebuilds.finish();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
+    let mut pause = FIRST_PAUSE;
+    while let Some(Wanted { why, .. }) = shared.rebuilds.wait() {
+        tracing::info!(why, "making the views anew");
+        let made = rebuild(shared, log_path).and_then(|views| {
+            writer.replace(Replacement(views));
+            let handed_over = shared.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
+            handed_over.map_err(RebuildError::HandOver)
+        });
+        match made {
+            Ok(()) => pause = FIRST_PAUSE,
+            Err(RebuildError::Stopped) => return,
+            Err(error) => {
+                tracing::error!(%error, "the views could not be made anew; those that are there are served on");
+                shared.rebuilds.failed(error.to_string());
+                if !shared.rebuilds.pause(pause) {
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+/// Complete views that are nearly at the end of the log.
+fn rebuild(shared: &Arc<Shared>, log_path: &Path) -> Result<Views, RebuildError> {
+    let served = shared.readers.served_file();
+    let end = shared.head();
+    check_space(&served.path, log_path, end)?;
+    let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
+    let path = files::path(log_path, number);
+    let made = fill(shared, log_path, number, end).and_then(|views| follow(shared, log_path, views));
+    if made.is_err() {
+        // Half of them are of no use to anybody, and may be what fills the disk.
+        files::remove(&path)?;
+    }
+    made
+}
+
+/// Builds everything up to where the log ends now.
+fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<Views, RebuildError> {
+    let log = open_reader(log_path, SCAN_CACHE_KIB).map_err(RebuildError::Log)?;
+    let mut views =
+        Views::create(log_path, number, shared.log_identity, shared.readers.hash_seed(), Writing::Building)?;
+    if end > Position::START {
+        let event_id = log.query_row("SELECT id FROM events WHERE position = ?1", [end.0], |row| row.get(0));
+        let mut progress = |done, total| {
+            shared.rebuilds.progress(done, total);
+            if shared.rebuilds.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let options = BuildOptions {
+            up_to: (end, Uuid::from_bytes(event_id.map_err(RebuildError::Log)?)),
+            memory: shared.limits.rebuild_bytes,
+            unreadable: OnUnreadable::GiveUp,
+            progress: &mut progress,
+        };
+        build(&log, &mut views, options).map_err(|error| match error {
+            BuildError::Stopped => RebuildError::Stopped,
+            error @ (BuildError::Log(_) | BuildError::ReadLog(_) | BuildError::Views(_)) => {
+                RebuildError::Build(error)
+            }
+        })?;
+    }
+    Ok(views.finish()?)
+}
+
+/// Adds what has come in meanwhile, until not much is left.
+fn follow(shared: &Shared, log_path: &Path, mut views: Views) -> Result<Views, RebuildError> {
+    for _ in 0..MAX_ROUNDS {
+        let end = shared.head();
+        if end.0 - views.progress().position.0 <= LAST_BIT {
+            break;
+        }
+        if shared.rebuilds.is_over() {
+            return Err(RebuildError::Stopped);
+        }
+        views = bring_up(shared, log_path, views, end)?;
+    }
+    Ok(views)
+}
+
+/// Brings views that nobody reads up to a position, if they are not there.
+pub(super) fn bring_up(
+    shared: &Shared,
+    log_path: &Path,
+    views: Views,
+    up_to: Position,
+) -> Result<Views, OpenError> {
+    // Damage of these views is an error here, and no reason to make those anew that are served.
+    let rebuilds = Arc::new(Rebuilds::new(views.number()));
+    let mut caught_up = catch_up::run(log_path, up_to, views, rebuilds, &shared.limits)?;
+    caught_up.flush()?;
+    Ok(caught_up.views)
+}
+
+/// Whether there is room for what is about to be written.
+fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), RebuildError> {
+    let directory = match log_path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let space = statvfs(directory).map_err(|error| RebuildError::Space(error.into()))?;
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let now = std::fs::metadata(served).map_or(0, |file| file.len());
+    let needed = now.max(end.0.saturating_mul(BYTES_PER_EVENT)).saturating_add(SPARE_BYTES);
+    if free < needed { Err(RebuildError::NoSpace { needed, free }) } else { Ok(()) }
+}

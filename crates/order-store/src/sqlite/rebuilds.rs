@@ -1,0 +1,164 @@
+//! Between those who find that the views have to be made anew, and the thread that does it.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use order_application::{StoreError, ViewsState, ViewsStatus};
+
+/// What is said to a reader or a command that met damage.
+const DAMAGED: &str = "the views are damaged, and are being made anew";
+
+/// Requests to make the views anew, and how that goes.
+pub(super) struct Rebuilds {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the views' file that is being served.
+    serving: u64,
+    wanted: Option<Wanted>,
+    /// What became of a file that was given to the view writer.
+    handed_over: Option<Result<(), String>>,
+    finish: bool,
+    status: ViewsStatus,
+}
+
+/// Why the views are to be made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) why: String,
+    /// Whether what is served does not add up. Otherwise it is right, and merely made by an earlier release.
+    pub(super) is_damage: bool,
+}
+
+impl Rebuilds {
+    pub(super) fn new(serving: u64) -> Self {
+        let state = State { serving, ..State::default() };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
+    /// made anew.
+    pub(super) fn damaged(&self, number: u64, what: String) -> StoreError {
+        let mut state = self.state();
+        // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
+        if number == state.serving && state.wanted.is_none() {
+            tracing::warn!(
+                what,
+                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
+            );
+            state.want(Wanted { why: what, is_damage: true });
+            self.changed.notify_all();
+        }
+        StoreError::Unavailable(DAMAGED.to_owned())
+    }
+
+    /// Has the views made anew that are served now.
+    pub(super) fn want(&self, why: String, is_damage: bool) {
+        let mut state = self.state();
+        if state.wanted.is_none() {
+            state.want(Wanted { why, is_damage });
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether they are to be made anew, or are being so.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.state().wanted.is_some()
+    }
+
+    /// Waits until they are to be made anew; `None` when it is time to end.
+    pub(super) fn wait(&self) -> Option<Wanted> {
+        let mut state = self.state();
+        loop {
+            if state.finish {
+                return None;
+            }
+            if let Some(wanted) = &state.wanted {
+                return Some(wanted.clone());
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits until the view writer has taken a file over, or could not. `None` when it is time to end.
+    pub(super) fn wait_for_hand_over(&self) -> Option<Result<(), String>> {
+        let waited =
+            self.changed.wait_while(self.state(), |state| !state.finish && state.handed_over.is_none());
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.handed_over.take()
+    }
+
+    /// Waits until no views are to be made anew. `false` when it is time to end.
+    pub(super) fn wait_until_mended(&self) -> bool {
+        let waited = self.changed.wait_while(self.state(), |state| !state.finish && state.wanted.is_some());
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.finish
+    }
+
+    /// Waits for a while, after a failure. `false` when it is time to end.
+    pub(super) fn pause(&self, at_most: std::time::Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), at_most, |state| !state.finish);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.finish
+    }
+
+    /// Whether it is time to end.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().finish
+    }
+
+    /// Says that another file is served from now on.
+    pub(super) fn replaced(&self, number: u64) {
+        let mut state = self.state();
+        *state =
+            State { serving: number, handed_over: Some(Ok(())), finish: state.finish, ..State::default() };
+        self.changed.notify_all();
+    }
+
+    /// Says that the file that was made anew could not take the place of the other.
+    pub(super) fn not_replaced(&self, why: String) {
+        self.state().handed_over = Some(Err(why));
+        self.changed.notify_all();
+    }
+
+    /// Shows how far it has come.
+    pub(super) fn progress(&self, done: u64, total: u64) {
+        let mut state = self.state();
+        (state.status.done, state.status.total) = (done, total);
+    }
+
+    /// Shows that it did not work out. It is tried again.
+    pub(super) fn failed(&self, why: String) {
+        let mut state = self.state();
+        (state.status.state, state.status.detail) = (ViewsState::Failed, Some(why));
+    }
+
+    /// How the views are.
+    pub(super) fn status(&self) -> ViewsStatus {
+        self.state().status.clone()
+    }
+
+    /// Has the thread end.
+    pub(super) fn finish(&self) {
+        self.state().finish = true;
+        self.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn want(&mut self, wanted: Wanted) {
+        self.status = ViewsStatus {
+            state: ViewsState::Rebuilding,
+            detail: Some(wanted.why.clone()),
+            done: 0,
+            total: 0,
+        };
+        self.wanted = Some(wanted);
+    }
+}

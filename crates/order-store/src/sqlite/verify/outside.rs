@@ -1,0 +1,51 @@
+//! Opening a file to read it, without leaving anything behind.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::super::connection::{OpenError, open_from_outside};
+
+/// A file that is only read.
+pub(super) struct Outside {
+    pub(super) connection: Connection,
+    _companion: Companion,
+}
+
+/// The index of a write-ahead log, which SQLite makes for whoever reads it, and leaves if the reader may not write.
+struct Companion {
+    path: PathBuf,
+    was_there: bool,
+}
+
+impl Outside {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let companion = Companion::of(path);
+        let has_write_ahead_log = with_suffix(path, "-wal").exists();
+        let connection = open_from_outside(path, !has_write_ahead_log).map_err(OpenError::sqlite(path))?;
+        Ok(Self { connection, _companion: companion })
+    }
+}
+
+impl Companion {
+    fn of(path: &Path) -> Self {
+        let path = with_suffix(path, "-shm");
+        Self { was_there: path.exists(), path }
+    }
+}
+
+impl Drop for Companion {
+    /// Dropped after the connection, as the order of the fields has it.
+    fn drop(&mut self) {
+        if !self.was_there {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}

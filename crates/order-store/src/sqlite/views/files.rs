@@ -1,0 +1,76 @@
+//! The files of views: numbered, so that one can be built while another is served.
+//!
+//! `orders.db` has its views in `orders.views.1.db`, `orders.views.2.db`, …. The highest that says that it is complete
+//! counts. An open database is never renamed or written over: whoever builds views takes the next number.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::connection::OpenError;
+
+/// The views of a log with a number.
+pub(in crate::sqlite) fn path(log_path: &Path, number: u64) -> PathBuf {
+    log_path.with_extension(format!("views.{number}.db"))
+}
+
+/// The numbers of all that there are, the highest first.
+pub(in crate::sqlite) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
+    let directory = match log_path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let list = || -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            numbers.extend(number(log_path, &entry?.file_name()));
+        }
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(numbers)
+    };
+    list().map_err(OpenError::io(directory))
+}
+
+fn number(log_path: &Path, file_name: &OsStr) -> Option<u64> {
+    let number = file_name.to_str()?.strip_suffix(".db")?.rsplit_once(".views.")?.1.parse().ok()?;
+    // Of several logs in one directory each has its own.
+    (path(log_path, number).file_name() == Some(file_name)).then_some(number)
+}
+
+/// Removes a file of views with its companions, if they are there.
+pub(in crate::sqlite) fn remove(path: &Path) -> Result<(), OpenError> {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::io(Path::new(&file))(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_other_logs_and_other_kinds_are_none_of_ours() {
+        let log = Path::new("/data/orders.db");
+        let number = |name: &str| number(log, OsStr::new(name));
+        assert_eq!(path(log, 7), Path::new("/data/orders.views.7.db"));
+        assert_eq!(number("orders.views.7.db"), Some(7));
+        for other in [
+            "orders.db",
+            "orders.views.db",
+            "orders.views.7.db-wal",
+            "orders.views.x.db",
+            "orders.views.07.db",
+            "more.views.7.db",
+        ] {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+}

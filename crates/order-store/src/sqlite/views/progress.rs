@@ -1,0 +1,103 @@
+//! Whose views a file has, and how far they have come.
+
+use order_application::Position;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::super::overlay::OrderKey;
+use super::id_ranges::IdTotals;
+use crate::checksum::Checksum;
+
+/// The row of `progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sqlite) struct Progress {
+    /// The log that the views are derived from.
+    pub(in crate::sqlite) log_identity: Uuid,
+    /// What order ids are hashed with.
+    pub(in crate::sqlite) hash_seed: u64,
+    /// The version of the projection that made the rows; of several the earliest.
+    pub(in crate::sqlite) projection: u32,
+    /// Not so while the file is being built.
+    pub(in crate::sqlite) complete: bool,
+    /// Everything up to here is in the tables.
+    pub(in crate::sqlite) position: Position,
+    /// The event there.
+    pub(in crate::sqlite) event_id: Uuid,
+    /// The key of the last order that was placed up to there; 0 if there is none.
+    pub(in crate::sqlite) last_key: OrderKey,
+    /// What the index of orders comes to.
+    pub(in crate::sqlite) ids: IdTotals,
+}
+
+const SAVE: &str = "INSERT OR REPLACE INTO progress \
+    (id, log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, id_sum, checksum) \
+    VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const LOAD: &str = "SELECT log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, \
+    id_sum, checksum FROM progress";
+
+impl Progress {
+    /// Nothing is there yet.
+    pub(super) fn start(log_identity: Uuid, hash_seed: u64, projection: u32) -> Self {
+        Self {
+            log_identity,
+            hash_seed,
+            projection,
+            complete: false,
+            position: Position::START,
+            event_id: Uuid::nil(),
+            last_key: 0,
+            ids: IdTotals::default(),
+        }
+    }
+
+    pub(super) fn save(&self, views: &Connection) -> rusqlite::Result<()> {
+        views.prepare_cached(SAVE)?.execute(params![
+            self.log_identity.as_bytes(),
+            self.hash_seed.cast_signed(),
+            self.projection,
+            self.complete,
+            self.position.0,
+            self.event_id.as_bytes(),
+            self.last_key,
+            self.ids.entries,
+            self.ids.sum,
+            self.checksum().as_bytes(),
+        ])?;
+        Ok(())
+    }
+
+    /// The row. The inner error says what is wrong with it.
+    pub(in crate::sqlite) fn load(views: &Connection) -> rusqlite::Result<Result<Self, String>> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let progress = Self {
+                log_identity: Uuid::from_bytes(row.get(0)?),
+                hash_seed: row.get::<_, i64>(1)?.cast_unsigned(),
+                projection: row.get(2)?,
+                complete: row.get(3)?,
+                position: Position(row.get(4)?),
+                event_id: Uuid::from_bytes(row.get(5)?),
+                last_key: row.get(6)?,
+                ids: IdTotals { entries: row.get(7)?, sum: row.get(8)? },
+            };
+            let is_sound = row.get_ref(9)?.as_bytes()? == progress.checksum().as_bytes();
+            Ok(is_sound.then_some(progress))
+        };
+        let row = views.prepare_cached(LOAD)?.query_row((), read).optional()?;
+        Ok(row.flatten().ok_or_else(|| "how far they have come cannot be read".to_owned()))
+    }
+
+    fn checksum(&self) -> Checksum {
+        let mut bytes = Vec::with_capacity(80);
+        bytes.extend_from_slice(self.log_identity.as_bytes());
+        bytes.extend_from_slice(&self.hash_seed.to_le_bytes());
+        bytes.extend_from_slice(&self.projection.to_le_bytes());
+        bytes.push(u8::from(self.complete));
+        bytes.extend_from_slice(&self.position.0.to_le_bytes());
+        bytes.extend_from_slice(self.event_id.as_bytes());
+        bytes.extend_from_slice(&self.last_key.to_le_bytes());
+        bytes.extend_from_slice(&self.ids.entries.to_le_bytes());
+        bytes.extend_from_slice(&self.ids.sum.to_le_bytes());
+        Checksum::of(&bytes)
+    }
+}

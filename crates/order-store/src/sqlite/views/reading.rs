@@ -1,0 +1,110 @@
+//! Looking things up in a snapshot of the views. Each answer is checked; the inner errors say what does not add up.
+
+use order_application::{OrderView, Position, Version};
+use order_domain::OrderId;
+use rusqlite::{Connection, params};
+
+use super::super::overlay::OrderKey;
+use super::id_ranges::prove_range;
+use super::progress::Progress;
+use super::schema::{NEXT_COLUMN, order_columns, read_order};
+
+/// What a look-up found, or what is wrong with the views.
+type Checked<T> = rusqlite::Result<Result<T, String>>;
+
+/// The rows of the orders whose ids have a hash. One that the index has and the table lacks is null.
+const FIND: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", i.key FROM order_ids AS i LEFT JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1"
+);
+
+const LIST: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", o.previous_key FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2"
+);
+
+const POSITIONS: &str = "SELECT version, position FROM order_events \
+    WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
+
+/// The key and the view of an order; `None` if it is certain that there is no such order.
+pub(in crate::sqlite) fn find(
+    views: &Connection,
+    order_id: &OrderId,
+    hash: i64,
+) -> Checked<Option<(OrderKey, OrderView)>> {
+    let mut statement = views.prepare_cached(FIND)?;
+    let mut rows = statement.query([hash])?;
+    let mut scratch = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = row.get(NEXT_COLUMN)?;
+        match read_order(row, key, &mut scratch)? {
+            Ok(view) if view.order_id() == order_id => return Ok(Ok(Some((key, view)))),
+            // Another order with the same hash.
+            Ok(_) => {}
+            Err(what) => return Ok(Err(what)),
+        }
+    }
+    Ok(prove_range(views, hash)?.map(|()| None))
+}
+
+/// The rows of orders that were placed after a position, without one that is lost: each names the one before, and the last
+/// is where the views say that they end.
+pub(in crate::sqlite) fn list(
+    views: &Connection,
+    after: Position,
+    limit: usize,
+) -> Checked<Vec<(OrderKey, OrderView)>> {
+    let mut statement = views.prepare_cached(LIST)?;
+    let mut rows = statement.query(params![after.0, limit])?;
+    let mut scratch = Vec::new();
+    let mut list = Vec::new();
+    let mut last: Option<OrderKey> = None;
+    while let Some(row) = rows.next()? {
+        let key = row.get(0)?;
+        let previous: OrderKey = row.get(NEXT_COLUMN)?;
+        if last.map_or(previous > after.0, |last| previous != last) {
+            return Ok(Err(format!(
+                "the view with the key {key} does not follow on the one that is before it"
+            )));
+        }
+        match read_order(row, key, &mut scratch)? {
+            Ok(view) => list.push((key, view)),
+            Err(what) => return Ok(Err(what)),
+        }
+        last = Some(key);
+    }
+    if list.len() < limit {
+        let progress = match Progress::load(views)? {
+            Ok(progress) => progress,
+            Err(what) => return Ok(Err(what)),
+        };
+        // There may be more than that while a generation is being written.
+        if last.unwrap_or(after.0) < progress.last_key {
+            return Ok(Err(format!("the views end before the key {}", progress.last_key)));
+        }
+    }
+    Ok(Ok(list))
+}
+
+/// Where an order's events after a version are, but for the first, up to another version, ascending.
+pub(in crate::sqlite) fn positions(
+    views: &Connection,
+    key: OrderKey,
+    after: Version,
+    below: Version,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Version, Position)>> {
+    let mut statement = views.prepare_cached(POSITIONS)?;
+    let mut rows = statement.query(params![key, after.0, limit])?;
+    let mut positions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let version = Version(row.get(0)?);
+        if version >= below {
+            break;
+        }
+        positions.push((version, Position(row.get(1)?)));
+    }
+    Ok(positions)
+}

@@ -1,0 +1,115 @@
+//! The tables of a views' file, and what every statement on them knows.
+
+use order_application::OrderView;
+use order_domain::Timestamp;
+use rusqlite::Row;
+
+use super::super::overlay::OrderKey;
+use crate::view_row::ViewRow;
+
+/// The schema of this release (`PRAGMA user_version`). A file with another is of no use, and another is built beside it.
+pub(in crate::sqlite) const SCHEMA_VERSION: i64 = 1;
+
+pub(super) const SCHEMA: &str = "
+-- Whose views these are, and how far they have come. One row; see `progress.rs`.
+CREATE TABLE progress (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    log_identity BLOB NOT NULL,            -- of the log that they are derived from
+    hash_seed INTEGER NOT NULL,            -- random, so that nobody can choose ids that collide
+    projection INTEGER NOT NULL,           -- the version of the projection that made the rows
+    complete INTEGER NOT NULL,             -- 0 while the file is being built
+    position INTEGER NOT NULL,             -- everything up to here is in the tables below
+    event_id BLOB NOT NULL,                -- of the event there; zeros at the beginning
+    last_key INTEGER NOT NULL,             -- of the last order that was placed up to there; 0 if there is none
+    id_entries INTEGER NOT NULL,           -- how many entries order_ids has
+    id_sum INTEGER NOT NULL,               -- and their fingerprints, one over the other
+    checksum BLOB NOT NULL                 -- over all of the above
+) STRICT;
+
+-- Finds an order's key. A hash makes small entries of any id, so that a sorted batch of many orders shares pages.
+CREATE TABLE order_ids (
+    hash INTEGER NOT NULL,                 -- XXH3 of the order id
+    key INTEGER NOT NULL,
+    PRIMARY KEY (hash, key)
+) STRICT, WITHOUT ROWID;
+
+-- What order_ids has to have in each range of hashes, so that an entry that is not there can be told from one that is lost.
+-- See `id_ranges.rs`.
+CREATE TABLE id_ranges (
+    range INTEGER PRIMARY KEY,             -- the upper 16 bits of the hash
+    entries INTEGER NOT NULL,
+    sum INTEGER NOT NULL                   -- their fingerprints, one over the other
+) STRICT;
+
+-- The same for the upper 8 bits, so that an empty range can be told from one that is lost.
+CREATE TABLE id_groups (
+    range INTEGER PRIMARY KEY,
+    entries INTEGER NOT NULL,
+    sum INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE orders (
+    key INTEGER PRIMARY KEY,               -- position of the order's first event
+    order_id TEXT NOT NULL,
+    state TEXT NOT NULL,                   -- 'ok'; otherwise only order id and version mean anything
+    version INTEGER NOT NULL,
+    customer_id TEXT,
+    status TEXT,
+    total_cents INTEGER,
+    placed_at INTEGER,                     -- microseconds since 1970
+    updated_at INTEGER,
+    checksum BLOB NOT NULL,                -- over all of the above
+    previous_key INTEGER NOT NULL          -- of the order that was placed before, so that lists notice a row that is lost
+) STRICT;
+
+-- Where an order's events are in the log, but for the first, which is at its key.
+CREATE TABLE order_events (
+    key INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (key, version)
+) STRICT, WITHOUT ROWID;
+";
+
+/// The columns of `orders AS o` up to the checksum, as [`read_order`] wants them.
+macro_rules! order_columns {
+    () => {
+        "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
+         o.checksum"
+    };
+}
+pub(in crate::sqlite) use order_columns;
+
+/// The index of the column after those of [`order_columns`].
+pub(in crate::sqlite) const NEXT_COLUMN: usize = 10;
+
+/// Reads a row of `orders` that was looked for under a key, and checks it. The inner error says what is wrong with it.
+pub(in crate::sqlite) fn read_order(
+    row: &Row<'_>,
+    wanted: OrderKey,
+    scratch: &mut Vec<u8>,
+) -> rusqlite::Result<Result<OrderView, String>> {
+    if row.get::<_, Option<OrderKey>>(0)?.is_none() {
+        return Ok(Err(format!("the index of orders has the key {wanted}, and there is no view with it")));
+    }
+    let text = |index| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
+    let time =
+        |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_micros));
+    let found = ViewRow {
+        order_id: text(1)?.unwrap_or_default(),
+        state: text(2)?.unwrap_or_default(),
+        version: row.get(3)?,
+        customer_id: text(4)?,
+        status: text(5)?,
+        total_cents: row.get(6)?,
+        placed_at: time(7)?,
+        updated_at: time(8)?,
+    };
+    let stored = row.get_ref(9)?.as_bytes_or_null()?.unwrap_or_default();
+    let view = if found.checksum(Some(wanted), scratch).as_bytes() == stored {
+        found.into_view()
+    } else {
+        Err("the checksum does not match".to_owned())
+    };
+    Ok(view.map_err(|what| format!("the view with the key {wanted}: {what}")))
+}
