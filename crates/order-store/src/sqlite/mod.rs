@@ -46,6 +46,7 @@ use order_application::{
 };
 use order_domain::OrderId;
 
+use build::OnUnreadable;
 use catch_up::CaughtUp;
 use connection::DirectoryLock;
 use known_orders::{Filling, KnownOrders};
@@ -57,6 +58,7 @@ use rebuild::Rebuilder;
 use rebuilds::Rebuilds;
 use uuid::Uuid;
 
+use crate::rebuild_report::RebuildReport;
 use crate::replication::takes_no_commands;
 
 pub use connection::OpenError;
@@ -214,6 +216,27 @@ impl SqliteStore {
         let filling = Filling::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self { shared, writer, view_writer, checkpointer, rebuilder, filling, is_replica, _lock: lock })
+    }
+
+    /// Makes all views of the store at `path` anew, with the server stopped. `progress` is told events done and events in
+    /// all.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. An event that cannot be read is one: then the views that are there stay.
+    pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::missing(path));
+        }
+        let _lock = DirectoryLock::take(path)?;
+        let log = Log::open(path, &[LogKind::Store, LogKind::Replica])?;
+        let mut progress = |done, total| {
+            progress(done, total);
+            ControlFlow::Continue(())
+        };
+        let memory = SqliteLimits::default().build_bytes;
+        let (views, built) = opening::build_anew(&log, OnUnreadable::GiveUp, memory, &mut progress)?;
+        let events = views.progress().position.0;
+        Ok(RebuildReport { events, orders: built.orders, unreadable: built.unreadable })
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.

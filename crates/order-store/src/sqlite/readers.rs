@@ -308,7 +308,7 @@ enum Misplaced {
 /// Whether it is the log that lacks a position, or the index that names one that there is not.
 fn missing(log: &Connection, version: Version, position: Position) -> rusqlite::Result<Misplaced> {
     let end: u64 = log.query_row("SELECT coalesce(max(position), 0) FROM events", (), |row| row.get(0))?;
-    if position.0 > end {
+    if position == Position::START || position.0 > end {
         return Ok(Misplaced::Elsewhere(version, position));
     }
     Ok(Misplaced::Unreadable(StoreError::Corrupt(format!("no event at position {position}"))))

@@ -13,6 +13,8 @@ pub(crate) struct LogCheck {
     /// The last position that a row had which is what was written, or that was told.
     last: Position,
     bytes: u64,
+    /// Whether rows came in another order than that of their positions, or not all of them.
+    pub(crate) is_out_of_order: bool,
 }
 
 impl LogCheck {
@@ -28,6 +30,7 @@ impl LogCheck {
         match event {
             Ok(event) => {
                 self.bytes += event.data.len() as u64;
+                self.is_out_of_order |= event.position != expected;
                 if event.position < expected {
                     report.fault(format!("event at position {}: it is not in its place", event.position));
                 } else if event.position > expected {

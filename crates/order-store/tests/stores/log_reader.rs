@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use order_application::{EventLog, PageLimit, Position, RecordedEvent};
+use order_application::{EventLog, PageLimit, Position, RecordedEvent, Version};
 use order_store::{LogReader, OpenError, SideError, SqliteStore, StoreLocation};
 use tempfile::TempDir;
 

@@ -17,5 +17,7 @@ mod postgres_instances;
 #[cfg(feature = "full-tests")]
 mod postgres_verify;
 mod sqlite;
+mod sqlite_damage;
 mod sqlite_files;
+mod sqlite_rebuild;
 mod sqlite_replica;

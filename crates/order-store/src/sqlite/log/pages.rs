@@ -5,10 +5,11 @@ use rusqlite::{Connection, params};
 
 use super::super::row;
 
+/// Asks for positions from one on, and not for those after another: that one may be on a page that cannot be read.
 const LOG_PAGE: &str = concat!(
     "SELECT ",
     row::columns!(),
-    " FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
+    " FROM events WHERE position >= ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
 );
 
 /// A page of the log after a position, up to `head`. The inner error says what is wrong with an event.
@@ -22,7 +23,7 @@ pub(in crate::sqlite) fn select(
     let mut bytes = 0;
     let mut scratch = Vec::new();
     let mut statement = log.prepare_cached(LOG_PAGE)?;
-    let mut rows = statement.query(params![after.0, head.0, limit.events])?;
+    let mut rows = statement.query(params![after.0 + 1, head.0, limit.events])?;
     let mut expected = after;
     while let Some(row) = rows.next()? {
         let event = match row::read(row, &mut scratch) {

@@ -15,7 +15,7 @@ const ROWS_AT_ONCE: usize = 2_000;
 const ROWS: &str = concat!(
     "SELECT ",
     row::columns!(),
-    " FROM events WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
+    " FROM events WHERE position >= ?1 AND position <= ?2 ORDER BY position LIMIT ?3"
 );
 
 /// A row of the log.
@@ -58,7 +58,7 @@ pub(in crate::sqlite) fn scan<E>(
 ) -> rusqlite::Result<Result<(), E>> {
     while after < up_to {
         let mut statement = log.prepare_cached(ROWS)?;
-        let mut rows = statement.query(params![after.0, up_to.0, ROWS_AT_ONCE])?;
+        let mut rows = statement.query(params![after.0 + 1, up_to.0, ROWS_AT_ONCE])?;
         let began = after;
         while let Some(row) = rows.next()? {
             let position = Position(row.get(0)?);

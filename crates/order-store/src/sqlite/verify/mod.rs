@@ -165,6 +165,13 @@ fn check_rows(rows: &Rows<'_>, report: &mut VerifyReport, progress: &mut dyn FnM
         }
     });
     check.finish(rows.end(), report);
+    if check.is_out_of_order {
+        rows.visit_unfindable(&mut |first, last| {
+            report.fault(format!(
+                "the events at positions {first} to {last} are not found where they should be"
+            ));
+        });
+    }
     check.partitions()
 }
 

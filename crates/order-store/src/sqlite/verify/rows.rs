@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::super::row;
 
-const ROWS: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position > ?1 ORDER BY position");
+const ROWS: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position >= ?1 ORDER BY position");
 const ROW: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 const END: &str = "SELECT coalesce(max(position), 0) FROM events";
 
@@ -64,7 +64,7 @@ impl<'a> Rows<'a> {
         visit: &mut dyn FnMut(Result<&Row<'_>, UnreadableRows>) -> bool,
     ) -> rusqlite::Result<()> {
         let mut statement = self.log.prepare_cached(ROWS)?;
-        let mut rows = statement.query([after.0])?;
+        let mut rows = statement.query([after.0 + 1])?;
         while let Some(row) = rows.next()? {
             if visit(Ok(row))
                 && let Ok(position) = row.get(0)
@@ -86,6 +86,25 @@ impl<'a> Rows<'a> {
             visit(Ok(row));
         }
         Ok(())
+    }
+
+    /// Visits the runs of positions that a look-up does not find, whatever is met on the way through all rows.
+    pub(super) fn visit_unfindable(&self, visit: &mut dyn FnMut(Position, Position)) {
+        let mut run: Option<(Position, Position)> = None;
+        for position in (1..=self.end.0).map(Position) {
+            run = match run {
+                Some((first, last)) if self.has(position) => {
+                    visit(first, last);
+                    None
+                }
+                None if self.has(position) => None,
+                Some((first, _)) => Some((first, position)),
+                None => Some((position, position)),
+            };
+        }
+        if let Some((first, last)) = run {
+            visit(first, last);
+        }
     }
 
     /// The first position from one on that has a row.

@@ -67,10 +67,9 @@ impl CheckedViews {
     pub(super) fn check_end(&self, log: &Connection, end: Position, report: &mut VerifyReport) {
         let Progress { position, event_id, .. } = self.progress;
         if position > end {
-            let missing = position.0 - end.0;
             return report.fault(format!(
-                "the views are ahead of their log: they end at position {position}, and the log at position {end}; \
-                 {missing} events are missing"
+                "the views are ahead of their log, which lacks the events at positions {} to {position}",
+                end.plus(1)
             ));
         }
         if position == Position::START {

@@ -6,7 +6,8 @@
 //! entries of one range.
 //!
 //! A range that is empty has no row, and one that was lost with all of its entries has none either. So 256 ranges make a
-//! group, which has totals of its own; and the groups add up to what is written beside how far the views have come.
+//! group, which has totals of its own; and all entries together add up to what is written, under a checksum, beside how far
+//! the views have come. The fewer entries there are, the likelier an empty range is, and the shorter the way through all.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
@@ -36,7 +37,7 @@ const GROUP: &str = "SELECT entries, sum FROM id_groups WHERE range = ?1";
 const GROUPS: &str = "SELECT range, entries, sum FROM id_groups ORDER BY range";
 const RANGES_BETWEEN: &str =
     "SELECT range, entries, sum FROM id_ranges WHERE range BETWEEN ?1 AND ?2 ORDER BY range";
-const ENTRIES_OF_RANGE: &str = "SELECT hash, key FROM order_ids WHERE hash BETWEEN ?1 AND ?2";
+const ENTRIES_BETWEEN: &str = "SELECT hash, key FROM order_ids WHERE hash BETWEEN ?1 AND ?2";
 const ENTRIES_FROM: &str = "SELECT hash, key FROM order_ids WHERE hash >= ?1 ORDER BY hash LIMIT ?2";
 
 /// The first and the last range.
@@ -153,73 +154,76 @@ const LOST_RANGES: &str = "the ranges of the index of orders are not all there";
 /// Whether the index has lost nothing in the range of a hash. The inner error says what is wrong.
 pub(in crate::sqlite) fn prove_range(views: &Connection, hash: i64) -> rusqlite::Result<Result<(), String>> {
     let range = range(hash);
-    let mut found = IdTotals::default();
-    let mut statement = views.prepare_cached(ENTRIES_OF_RANGE)?;
-    let mut rows = statement.query([first_hash(range), last_hash(range)])?;
-    while let Some(row) = rows.next()? {
-        found.add((row.get(0)?, row.get(1)?));
-    }
-    let expected =
-        views.prepare_cached(RANGE)?.query_row([range], |row| IdTotals::of_row(row, 0)).optional()?;
-    match expected {
+    let found = totals_between(views, range, range)?;
+    match select_totals(views, RANGE, range)? {
         Some(expected) if expected == found => Ok(Ok(())),
         None if found == IdTotals::default() => prove_group(views, range >> GROUP_SHIFT),
         Some(_) | None => Ok(Err(LOST_ENTRIES.to_owned())),
     }
 }
 
-/// Whether no range of a group has been lost.
+/// Whether the index has lost nothing in a group of ranges.
 fn prove_group(views: &Connection, group: i64) -> rusqlite::Result<Result<(), String>> {
-    let mut found = IdTotals::default();
-    let mut statement = views.prepare_cached(RANGES_BETWEEN)?;
-    let first = group << GROUP_SHIFT;
-    let mut rows = statement.query([first, first | ((1 << GROUP_SHIFT) - 1)])?;
-    while let Some(row) = rows.next()? {
-        found.combine(IdTotals::of_row(row, 1)?);
-    }
-    let expected =
-        views.prepare_cached(GROUP)?.query_row([group], |row| IdTotals::of_row(row, 0)).optional()?;
-    match expected {
+    let found = totals_between(views, group << GROUP_SHIFT, last_range_of(group))?;
+    match select_totals(views, GROUP, group)? {
         Some(expected) if expected == found => Ok(Ok(())),
-        None if found == IdTotals::default() => prove_groups(views),
-        Some(_) | None => Ok(Err(LOST_RANGES.to_owned())),
+        None if found == IdTotals::default() => prove_index(views),
+        Some(_) | None => Ok(Err(LOST_ENTRIES.to_owned())),
     }
 }
 
-/// Whether no group has been lost.
-fn prove_groups(views: &Connection) -> rusqlite::Result<Result<(), String>> {
-    let progress = match Progress::load(views)? {
-        Ok(progress) => progress,
-        Err(what) => return Ok(Err(what)),
-    };
+/// Whether the index has lost nothing at all.
+fn prove_index(views: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let found = totals_between(views, FIRST_RANGE, LAST_RANGE)?;
+    Ok(match Progress::load(views)? {
+        Ok(progress) if progress.ids == found => Ok(()),
+        Ok(_) => Err(LOST_ENTRIES.to_owned()),
+        Err(what) => Err(what),
+    })
+}
+
+fn last_range_of(group: i64) -> i64 {
+    (group << GROUP_SHIFT) | ((1 << GROUP_SHIFT) - 1)
+}
+
+/// What the entries of ranges come to.
+fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result<IdTotals> {
     let mut totals = IdTotals::default();
-    let visited = for_each_group(views, &mut |_, group| {
-        totals.combine(group);
-        Ok(Ok(()))
-    })?;
-    if visited.is_ok() && totals == progress.ids { Ok(Ok(())) } else { Ok(Err(LOST_RANGES.to_owned())) }
-}
-
-/// Whether all groups are there, and all ranges of each.
-fn prove_all(views: &Connection) -> rusqlite::Result<Result<(), String>> {
-    if let Err(what) = prove_groups(views)? {
-        return Ok(Err(what));
-    }
-    for_each_group(views, &mut |group, _| prove_group(views, group))
-}
-
-fn for_each_group(
-    views: &Connection,
-    visit: &mut dyn FnMut(i64, IdTotals) -> rusqlite::Result<Result<(), String>>,
-) -> rusqlite::Result<Result<(), String>> {
-    let mut statement = views.prepare_cached(GROUPS)?;
-    let mut rows = statement.query(())?;
+    let mut statement = views.prepare_cached(ENTRIES_BETWEEN)?;
+    let mut rows = statement.query([first_hash(first), last_hash(last)])?;
     while let Some(row) = rows.next()? {
-        if let Err(what) = visit(row.get(0)?, IdTotals::of_row(row, 1)?)? {
-            return Ok(Err(what));
-        }
+        totals.add((row.get(0)?, row.get(1)?));
     }
-    Ok(Ok(()))
+    Ok(totals)
+}
+
+fn select_totals(views: &Connection, sql: &str, range: i64) -> rusqlite::Result<Option<IdTotals>> {
+    views.prepare_cached(sql)?.query_row([range], |row| IdTotals::of_row(row, 0)).optional()
+}
+
+/// Whether all ranges are there: those of a group add up to the group, and the groups to all that there is.
+fn prove_ranges(views: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let mut all = IdTotals::default();
+    let mut groups = views.prepare_cached(GROUPS)?;
+    let mut rows = groups.query(())?;
+    while let Some(row) = rows.next()? {
+        let (group, expected): (i64, _) = (row.get(0)?, IdTotals::of_row(row, 1)?);
+        let mut found = IdTotals::default();
+        let mut ranges = views.prepare_cached(RANGES_BETWEEN)?;
+        let mut rows = ranges.query([group << GROUP_SHIFT, last_range_of(group)])?;
+        while let Some(row) = rows.next()? {
+            found.combine(IdTotals::of_row(row, 1)?);
+        }
+        if found != expected {
+            return Ok(Err(LOST_RANGES.to_owned()));
+        }
+        all.combine(found);
+    }
+    Ok(match Progress::load(views)? {
+        Ok(progress) if progress.ids == all => Ok(()),
+        Ok(_) => Err(LOST_RANGES.to_owned()),
+        Err(what) => Err(what),
+    })
 }
 
 /// Entries in the order of their hashes, of whole ranges that add up.
@@ -245,7 +249,7 @@ pub(in crate::sqlite) fn proven_entries(
         entries.retain(|(hash, _)| range(*hash) < cut);
         last_range = cut - 1;
         if entries.is_empty() {
-            entries = select_entries(views, ENTRIES_OF_RANGE, params![first_hash(cut), last_hash(cut)])?;
+            entries = select_entries(views, ENTRIES_BETWEEN, params![first_hash(cut), last_hash(cut)])?;
             last_range = cut;
         }
     }
@@ -267,7 +271,7 @@ pub(in crate::sqlite) fn proven_entries(
     }
     let next = (last_range < LAST_RANGE).then(|| first_hash(last_range + 1));
     if next.is_none()
-        && let Err(what) = prove_all(views)?
+        && let Err(what) = prove_ranges(views)?
     {
         return Ok(Err(what));
     }

@@ -1,0 +1,327 @@
+//! Views that are made anew beside a server: after damage, after an upgrade, on demand.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use order_application::{
+    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair, ViewsState,
+};
+use order_store::{SqliteLimits, SqliteStore};
+use tempfile::TempDir;
+use twox_hash::XxHash3_64;
+
+use crate::contract::{bus, list};
+use crate::order::TestOrder;
+use crate::sqlite::SMALL_BATCHES;
+
+const ALL: PageLimit = PageLimit::events(10_000);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn log_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("orders.db")
+}
+
+fn open(directory: &TempDir) -> SqliteStore {
+    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES).unwrap()
+}
+
+/// The files of views that there are.
+fn view_files(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.retain(|name| name.contains(".views.") && name.ends_with(".db"));
+    names.sort();
+    names
+}
+
+fn sql(path: &Path, statement: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
+}
+
+/// A store of so many orders, closed. Their events are interleaved: one of all orders after the other.
+async fn closed_store(orders: usize, events: u64) -> (TempDir, Vec<TestOrder>) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory);
+    let mut orders: Vec<_> = (0..orders).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
+    for order in &mut orders {
+        store.append(order.place()).await.unwrap();
+    }
+    for _ in 1..events {
+        for order in &mut orders {
+            store.append(order.pay(1)).await.unwrap();
+        }
+    }
+    (directory, orders)
+}
+
+async fn assert_right(store: &SqliteStore, orders: &[TestOrder]) {
+    for order in orders {
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+        let stream = store.read_stream(&order.id, Version::NONE, ALL).await.unwrap();
+        assert_eq!(stream.len() as u64, order.version().0);
+    }
+    let listed = list(store, Position::START, 10_000).await;
+    let summaries: Vec<_> = orders.iter().map(TestOrder::summary).collect();
+    assert_eq!(listed.into_iter().map(|listed| listed.summary).collect::<Vec<_>>(), summaries);
+}
+
+async fn mended(store: &SqliteStore) {
+    let start = Instant::now();
+    while store.views().state != ViewsState::Current {
+        assert!(start.elapsed() < PATIENCE, "{:?}", store.views());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
+    let (directory, mut orders) = closed_store(200, 3).await;
+    assert_eq!(view_files(directory.path()), ["orders.views.1.db"]);
+    let store = open(&directory);
+    for number in 2..5 {
+        store.mend(&[], "a test asks for it").await.unwrap();
+        assert_ne!(store.views().state, ViewsState::Current);
+        for order in &mut orders {
+            store.append(order.pay(1)).await.unwrap();
+            assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+        }
+        orders.push(TestOrder::new(&format!("new-{number}")));
+        let new = orders.last_mut().unwrap();
+        store.append(new.place()).await.unwrap();
+        assert_eq!(list(&store, Position::START, 10_000).await.len(), orders.len());
+        mended(&store).await;
+        assert_right(&store, &orders).await;
+        assert_eq!(view_files(directory.path()), [format!("orders.views.{number}.db")]);
+    }
+    drop(store);
+    assert_right(&open(&directory), &orders).await;
+}
+
+/// What is deleted or changed in the views is never taken for what the orders are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_is_no_answer_and_is_mended() {
+    let damage = [
+        "DELETE FROM order_ids WHERE key = 4",
+        "DELETE FROM order_ids WHERE key = 4; DELETE FROM id_ranges WHERE range = (SELECT hash >> 48 FROM order_ids LIMIT 1)",
+        "DELETE FROM orders WHERE key = 4",
+        "UPDATE orders SET total_cents = 1 WHERE key = 4",
+        "UPDATE orders SET version = 9 WHERE key = 4",
+        "UPDATE orders SET state = 'damaged' WHERE key = 4",
+        "UPDATE orders SET order_id = 'order-8' WHERE key = 4",
+        "UPDATE order_ids SET key = 5 WHERE key = 4",
+        "UPDATE order_ids SET hash = hash + 1 WHERE key = 4",
+        "DELETE FROM order_events WHERE key = 4",
+        "UPDATE order_events SET position = position + 1 WHERE key = 4",
+        "UPDATE id_ranges SET sum = sum + 1",
+        "DELETE FROM id_ranges",
+        "DELETE FROM id_groups",
+        "UPDATE progress SET id_entries = 1",
+        "UPDATE progress SET hash_seed = hash_seed + 1",
+        "UPDATE progress SET last_key = 10",
+        "DELETE FROM progress",
+        "DROP TABLE order_events",
+    ];
+    for damage in damage {
+        let (directory, orders) = closed_store(20, 3).await;
+        sql(&directory.path().join("orders.views.1.db"), damage);
+        let store = open(&directory);
+        for order in &orders {
+            let one = store.one(&order.id).await;
+            assert!(
+                matches!(&one, Ok(Some(found)) if *found == order.summary()) || one.is_err(),
+                "{damage}: {one:?}"
+            );
+            let version = store.version(&order.id).await;
+            assert!(version == Ok(order.version()) || version.is_err(), "{damage}: {version:?}");
+            let stream = store.read_stream(&order.id, Version::NONE, ALL).await;
+            assert!(stream.as_ref().is_err() || stream.as_ref().unwrap().len() == 3, "{damage}: {stream:?}");
+            let again = store.append(TestOrder::new(order.id.as_str()).place()).await;
+            assert!(again.is_err(), "{damage}: order {} was placed twice", order.id);
+        }
+        if let Ok(page) = store.many(&ListQuery { after: Position::START, limit: 100 }).await {
+            assert_eq!(page.orders.len(), 20, "{damage}");
+        }
+        mended(&store).await;
+        assert_right(&store, &orders).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_list_readers_alone_can_miss_is_noticed_by_them() {
+    let (directory, orders) = closed_store(20, 1).await;
+    sql(&directory.path().join("orders.views.1.db"), "DELETE FROM orders WHERE key IN (20, 7)");
+    let store = open(&directory);
+    for (after, limit) in [(0, 100), (6, 1), (18, 100), (19, 1)] {
+        let page = store.many(&ListQuery { after: Position(after), limit }).await;
+        let right = |page: &order_application::OrderPage| page.orders.len() == limit.min(20 - after as usize);
+        assert!(page.as_ref().is_err() || right(page.as_ref().unwrap()), "{after}: {page:?}");
+    }
+    mended(&store).await;
+    assert_right(&store, &orders).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_the_writer_meets_stops_nothing() {
+    let (directory, mut orders) = closed_store(50, 1).await;
+    let store = open(&directory);
+    // Under the server's feet: the next batches cannot be written any more.
+    sql(
+        &directory.path().join("orders.views.1.db"),
+        "UPDATE orders SET version = 0, order_id = 'x' || order_id",
+    );
+    for _ in 0..3 {
+        for order in &mut orders {
+            // Until they are mended, commands to orders whose views are damaged are refused.
+            let start = Instant::now();
+            let append = order.clone().pay(1);
+            while store.append(append.clone()).await.is_err() {
+                assert!(start.elapsed() < PATIENCE);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            order.pay(1);
+        }
+    }
+    mended(&store).await;
+    assert_right(&store, &orders).await;
+    drop(store);
+    assert_right(&open(&directory), &orders).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_of_an_earlier_projection_are_served_and_made_anew() {
+    let (directory, orders) = closed_store(30, 2).await;
+    let path = directory.path().join("orders.views.1.db");
+    say_projection(&path, 0);
+    let store = open(&directory);
+    assert_right(&store, &orders).await;
+    mended(&store).await;
+    assert_eq!(view_files(directory.path()), ["orders.views.2.db"]);
+    assert_right(&store, &orders).await;
+}
+
+/// Has a file say that another version of the projection made it.
+fn say_projection(path: &Path, projection: u32) {
+    let views = rusqlite::Connection::open(path).unwrap();
+    let columns = "log_identity, hash_seed, complete, position, event_id, last_key, id_entries, id_sum";
+    let mut bytes = Vec::new();
+    views
+        .query_row(&format!("SELECT {columns} FROM progress"), (), |row| {
+            bytes.extend_from_slice(row.get_ref(0)?.as_blob()?);
+            bytes.extend_from_slice(&row.get::<_, i64>(1)?.to_le_bytes());
+            bytes.extend_from_slice(&projection.to_le_bytes());
+            bytes.push(row.get(2)?);
+            bytes.extend_from_slice(&row.get::<_, i64>(3)?.to_le_bytes());
+            bytes.extend_from_slice(row.get_ref(4)?.as_blob()?);
+            for column in 5..8 {
+                bytes.extend_from_slice(&row.get::<_, i64>(column)?.to_le_bytes());
+            }
+            Ok(())
+        })
+        .unwrap();
+    let checksum = [&[1], &XxHash3_64::oneshot(&bytes).to_le_bytes()[..]].concat();
+    views.execute("UPDATE progress SET projection = ?1, checksum = ?2", (projection, checksum)).unwrap();
+}
+
+/// A file that is highest and not complete was being built when its process was killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unfinished_files_go_and_the_last_complete_one_is_served() {
+    let (directory, orders) = closed_store(30, 2).await;
+    let half = directory.path().join("orders.views.7.db");
+    fs::copy(directory.path().join("orders.views.1.db"), &half).unwrap();
+    sql(&half, "DELETE FROM orders; UPDATE progress SET complete = 0");
+    fs::write(directory.path().join("orders.views.9.db"), "").unwrap();
+    let store = open(&directory);
+    assert_eq!(view_files(directory.path()), ["orders.views.1.db"]);
+    assert_right(&store, &orders).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_cannot_be_read_never_leads_to_other_views() {
+    let (directory, orders) = closed_store(30, 2).await;
+    sql(&log_in(&directory), "UPDATE events SET data = data || ' ' WHERE position = 34");
+    let store = open(&directory);
+    store.mend(&[], "a test asks for it").await.unwrap();
+    let start = Instant::now();
+    while store.views().state != ViewsState::Failed {
+        assert!(start.elapsed() < PATIENCE, "{:?}", store.views());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(store.views().detail.unwrap().contains("event at position 34"), "{:?}", store.views());
+    for order in &orders {
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+    }
+    assert_eq!(view_files(directory.path()), ["orders.views.1.db"]);
+}
+
+/// Without views there is nothing else to serve: the order alone is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_cannot_be_read_has_its_order_refused_when_views_are_built() {
+    let (directory, orders) = closed_store(30, 2).await;
+    sql(&log_in(&directory), "UPDATE events SET data = data || ' ' WHERE position IN (4, 36)");
+    fs::remove_file(directory.path().join("orders.views.1.db")).unwrap();
+    let store = open(&directory);
+    for (n, order) in orders.iter().enumerate() {
+        let one = store.one(&order.id).await;
+        if n == 3 || n == 5 {
+            assert!(matches!(one, Err(StoreError::Corrupt(_))), "{one:?}");
+            assert!(store.append(TestOrder::new(order.id.as_str()).place()).await.is_err());
+        } else {
+            assert_eq!(one, Ok(Some(order.summary())));
+        }
+    }
+    let page = store.many(&ListQuery { after: Position::START, limit: 100 }).await.unwrap();
+    assert_eq!((page.orders.len(), page.left_out), (28, 2));
+}
+
+#[tokio::test]
+async fn the_command_makes_views_anew_and_says_of_how_many_events() {
+    let (directory, orders) = closed_store(30, 3).await;
+    let mut progress = Vec::new();
+    let report =
+        SqliteStore::rebuild(&log_in(&directory), &mut |done, total| progress.push((done, total))).unwrap();
+    assert_eq!((report.events, report.orders, report.unreadable), (90, 30, 0));
+    assert!(progress.iter().all(|(done, total)| done <= total));
+    assert_eq!(view_files(directory.path()), ["orders.views.2.db"]);
+    assert_right(&open(&directory), &orders).await;
+    let in_use = open(&directory);
+    assert!(SqliteStore::rebuild(&log_in(&directory), &mut |_, _| {}).is_err());
+    drop(in_use);
+}
+
+/// However little fits in memory at a time, and however the events are mixed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_are_the_same_whatever_fits_in_memory() {
+    let (directory, orders) = closed_store(60, 4).await;
+    for build_bytes in [0, 1_500, 10_000, 1_000_000] {
+        fs::remove_file(directory.path().join("orders.views.1.db")).unwrap();
+        let limits = SqliteLimits { build_bytes, ..SMALL_BATCHES };
+        let store = SqliteStore::open(&log_in(&directory), bus(), limits).unwrap();
+        assert_right(&store, &orders).await;
+        drop(store);
+        assert_eq!(
+            SqliteStore::verify(&log_in(&directory), &mut |_, _| {}).unwrap().faults,
+            Vec::<String>::new()
+        );
+    }
+}
+
+/// Ended at any moment, twice in a row: the views that are there afterwards are whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_closed_while_views_are_made_anew_opens_with_whole_ones() {
+    let (directory, orders) = closed_store(300, 2).await;
+    for micros in (0..20_000).step_by(997) {
+        let store = Arc::new(open(&directory));
+        store.mend(&[], "a test asks for it").await.unwrap();
+        tokio::time::sleep(Duration::from_micros(micros)).await;
+        drop(store);
+        let left: HashSet<_> = view_files(directory.path()).into_iter().collect();
+        assert!(!left.is_empty());
+        let store = open(&directory);
+        assert_eq!(list(&store, Position::START, 10_000).await.len(), orders.len());
+        assert_eq!(view_files(directory.path()).len(), 1);
+    }
+    assert_right(&open(&directory), &orders).await;
+}
