@@ -21,8 +21,7 @@ pub(super) struct Lies {
     pub(super) one: Option<ShowOne>,
     /// What becomes of the list of all orders.
     pub(super) list: Option<ShowList>,
-    /// An order that changes whenever it is looked at, so many more times.
-    pub(super) restless: Option<(OrderId, OrderService, usize)>,
+    pub(super) restless: Option<Restless>,
     /// This event cannot be read.
     pub(super) unreadable: Option<Position>,
     /// What every read is answered with.
@@ -32,6 +31,16 @@ pub(super) struct Lies {
     /// The lease is another's.
     pub(super) held_by_another: bool,
     pub(super) pages: Vec<usize>,
+}
+
+/// An order that changes whenever it is looked at.
+pub(super) struct Restless {
+    pub(super) order_id: OrderId,
+    pub(super) service: OrderService,
+    /// Whether a look at the list counts, instead of one at the order alone.
+    pub(super) in_list: bool,
+    /// So many more times.
+    pub(super) more: usize,
 }
 
 impl LyingStore {
@@ -47,16 +56,18 @@ impl LyingStore {
         self.lies().away.clone().map_or(Ok(()), Err)
     }
 
-    /// A restless order moves on.
-    async fn disturb(&self, order_id: &OrderId) {
-        let service = match &mut self.lies().restless {
-            Some((restless, service, more)) if restless == order_id && *more > 0 => {
+    /// A restless order moves on when it is looked at: alone, or, without an id, in the list.
+    async fn disturb(&self, looked_at: Option<&OrderId>) {
+        let change = match &mut self.lies().restless {
+            Some(Restless { order_id, service, in_list, more })
+                if *more > 0 && looked_at.map_or(*in_list, |id| id == order_id && !*in_list) =>
+            {
                 *more -= 1;
-                Some((service.clone(), format!("p-{more}")))
+                Some((service.clone(), order_id.clone(), format!("p-{more}")))
             }
             Some(_) | None => None,
         };
-        if let Some((service, payment_id)) = service {
+        if let Some((service, order_id, payment_id)) = change {
             execute(&service, order_id.as_str(), pay(&payment_id, 1)).await.unwrap();
         }
     }
@@ -107,7 +118,7 @@ impl EventLog for LyingStore {
 impl OrderViews for LyingStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
         let shown = self.store.one(order_id).await;
-        self.disturb(order_id).await;
+        self.disturb(Some(order_id)).await;
         match (shown?, &self.lies().one) {
             (Some(summary), Some(lie)) => lie(summary),
             (shown, _) => Ok(shown),
@@ -115,6 +126,7 @@ impl OrderViews for LyingStore {
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        self.disturb(None).await;
         if self.lies().list.is_none() {
             return self.store.many(query).await;
         }
