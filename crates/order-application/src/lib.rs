@@ -35,6 +35,7 @@ pub mod scrubber;
 pub mod service;
 pub mod subscription;
 mod system;
+mod views_readiness;
 
 pub use event::{NewEvent, Position, RecordedEvent, Version};
 pub use event_context::EventContext;
@@ -63,3 +64,4 @@ pub use service::{
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};
+pub use views_readiness::{ViewsProgress, ViewsReadiness};
