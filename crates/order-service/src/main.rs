@@ -11,11 +11,16 @@ mod listen;
 mod logging;
 mod migrate;
 mod open_store;
+mod opening;
+mod placeholders;
+#[cfg(feature = "full-tests")]
+mod planted_faults;
 mod process;
 mod progress;
 mod relay;
 mod relays;
 mod replica;
+mod scrub;
 mod serve;
 mod server;
 mod store_url;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use order_application::{IdSource, Position, Relay, RelayLimits, RelayPorts, RelayState, UuidV7Ids};
+use order_application::{
+    IdSource, Position, Relay, RelayLimits, RelayPorts, RelayState, UuidV7Ids, ViewsProgress,
+};
 use order_bus::{BrokerUrl, InProcessBus};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result
 
 async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
-    let store = OpenStore::open(&settings.store, bus.clone()).await?;
+    let store = OpenStore::open(&settings.store, bus.clone(), ViewsProgress::default()).await?;
     let ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus };
     let head = ports.log.end().await?;
     for url in &settings.brokers {

@@ -53,6 +53,7 @@ fn help_names_every_option_with_its_variable() {
         "allow-unsafe-durability",
         "listen",
         "currency",
+        "scrub-rate",
         "bus",
         "event-source",
         "max-connections",
