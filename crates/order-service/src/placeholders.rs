@@ -36,3 +36,32 @@ impl ViewRepair for Unmended {
         ViewsStatus::default()
     }
 }
+
+pub(crate) mod rebuilding {
+    use std::path::Path;
+
+    use order_store::RebuildReport;
+
+    pub(crate) struct SqliteStore;
+    pub(crate) struct PostgresStore;
+
+    impl SqliteStore {
+        pub(crate) fn rebuild(
+            path: &Path,
+            progress: &mut dyn FnMut(u64, u64),
+        ) -> Result<RebuildReport, std::io::Error> {
+            progress(0, 0);
+            Err(std::io::Error::other(format!("{}: cannot be rebuilt", path.display())))
+        }
+    }
+
+    impl PostgresStore {
+        pub(crate) async fn rebuild(
+            _: &str,
+            progress: &mut (dyn FnMut(u64, u64) + Send),
+        ) -> Result<RebuildReport, std::io::Error> {
+            progress(0, 0);
+            Err(std::io::Error::other("cannot be rebuilt"))
+        }
+    }
+}

@@ -58,7 +58,7 @@ async fn publish_to(
     let broker = url.broker(event_source);
     let relay = Relay::new(url.name(), holder, ports.clone(), broker, RelayLimits::default());
     let mut status = relay.status();
-    let progress = Progress::new();
+    let mut progress = Progress::new();
     let (before, total) = (from.0.saturating_sub(1), (head.0 + 1).saturating_sub(from.0));
     let publishing = relay.publish_again(from, CancellationToken::new());
     tokio::pin!(publishing);

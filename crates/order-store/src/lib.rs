@@ -14,6 +14,7 @@ mod copy;
 mod log_reader;
 mod memory;
 mod postgres;
+mod rebuild_report;
 mod replication;
 mod sqlite;
 mod verify;
@@ -25,5 +26,6 @@ pub use memory::MemoryStore;
 pub use postgres::{
     PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url, without_password,
 };
+pub use rebuild_report::RebuildReport;
 pub use sqlite::{OpenError, SqliteLimits, SqliteStore};
 pub use verify::VerifyReport;
