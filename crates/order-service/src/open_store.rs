@@ -71,7 +71,7 @@ impl OpenStore {
     pub(crate) fn repair(&self) -> Arc<dyn ViewRepair> {
         match self {
             Self::Memory(store) => store.clone(),
-            Self::Sqlite(_) => Arc::new(placeholders::Unmended),
+            Self::Sqlite(store) => store.clone(),
             Self::Postgres(_) => Arc::new(placeholders::Unmended),
         }
     }

@@ -54,7 +54,7 @@ impl OpenReplica {
     pub(super) fn repair(&self) -> Arc<dyn ViewRepair> {
         match self {
             Self::Memory(store) => store.clone(),
-            Self::Sqlite(_) => Arc::new(placeholders::Unmended),
+            Self::Sqlite(store) => store.clone(),
         }
     }
 
