@@ -35,8 +35,13 @@ impl Look {
             if page.last().is_none_or(|last| last.version <= after) {
                 break;
             }
+            let bytes: usize = page.iter().map(|event| event.data.len()).sum();
             for event in &page {
                 order = Some(FoldedOrder::after(order, event).0);
+            }
+            // What is far from full is the last: most orders are read at once.
+            if page.len() < PAGE.events && bytes < PAGE.bytes / 2 {
+                break;
             }
         }
         Ok(match order.map(|order| order.view(order_id)) {

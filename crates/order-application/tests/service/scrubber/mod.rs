@@ -208,6 +208,16 @@ async fn an_order_that_changes_while_it_is_looked_at_is_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_is_compared_to_its_end_however_long_it_is() {
+    let stage = Stage::new().await;
+    let service = stage.world.instance();
+    for n in 0..700 {
+        execute(&service, "o3", pay(&format!("p-{n}"), 1)).await.unwrap();
+    }
+    assert_eq!(stage.found().await, (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn orders_that_cannot_be_read_on_either_side_are_fine() {
     let stage = Stage::new().await;
     stage.add_unreadable("newer", &[1, 2], Unreadable::Newer).await;
