@@ -22,6 +22,7 @@ mod problem;
 mod query;
 mod refusal;
 mod routes;
+mod starting;
 mod view;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use order_application::OrderService;
 pub use config::ApiConfig;
 pub use head::HeadFault;
 pub use openapi::openapi_json;
+pub use starting::starting;
 
 use crate::edge::EdgeLayer;
 use crate::refusal::Refusal;

@@ -34,6 +34,8 @@ pub(crate) enum Refusal {
     MethodNotAllowed,
     /// There is not with this method, since this is a replica.
     NotOnReplica,
+    /// The store is not open yet.
+    Starting,
     /// A command was not accepted.
     Command(CommandError),
     /// A question could not be answered.
@@ -67,6 +69,10 @@ impl From<Refusal> for Problem {
             Refusal::NotOnReplica => Self::new(
                 &kind::METHOD_NOT_ALLOWED,
                 "This is a read replica: it answers GET and HEAD. Commands go to the primary.",
+            ),
+            Refusal::Starting => Self::new(
+                &kind::STORE_UNAVAILABLE,
+                "The service is starting, and its store is not open yet. Nothing happened; send the request again.",
             ),
             Refusal::Command(error) => command_problem(error),
             Refusal::Query(QueryError::OrderNotFound) => order_not_found(),

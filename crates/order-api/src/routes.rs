@@ -2,7 +2,7 @@
 
 mod docs;
 mod get_order;
-mod health;
+pub(crate) mod health;
 mod list_orders;
 mod live_feed;
 mod log;
@@ -10,7 +10,7 @@ mod order_events;
 mod payment;
 mod place;
 mod problems;
-mod ready;
+pub(crate) mod ready;
 mod reserve;
 mod ship;
 

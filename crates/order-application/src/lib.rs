@@ -13,6 +13,7 @@
 //! | [`relay`] | publishing the log to a broker |
 //! | [`subscription`] | following the log: catch up, then live |
 //! | [`replica`] | a read model of its own, built from what a broker has |
+//! | [`scrubber`] | comparing the views with the log |
 //! | [`cloud_event`] | an event as others see it |
 //! | [`event_context`] | where an event came from |
 
@@ -30,9 +31,11 @@ mod ready_details;
 pub mod relay;
 pub mod replica;
 pub mod rfc3339;
+pub mod scrubber;
 pub mod service;
 pub mod subscription;
 mod system;
+mod views_readiness;
 
 pub use event::{NewEvent, Position, RecordedEvent, Version};
 pub use event_context::EventContext;
@@ -55,8 +58,10 @@ pub use replica::{
     Import, ImportError, Imported, Replica, ReplicaError, ReplicaLimits, ReplicaReadiness, ReplicaState,
     ReplicaStatus, Unfit,
 };
+pub use scrubber::{ScrubLimits, ScrubReadiness, ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, IfMatch, OrderFacts, OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};
+pub use views_readiness::{ViewsProgress, ViewsReadiness};

@@ -9,7 +9,7 @@ use crate::config::{ExportOptions, RelayOptions, ReplicaOptions, ServeOptions, S
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
 use crate::relay::RelayArguments;
-use crate::{config, copy, export, migrate, relay, replica, serve, verify};
+use crate::{config, copy, export, migrate, rebuild, relay, replica, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -44,6 +44,11 @@ enum Command {
     /// and a PostgreSQL that still grows is followed only as long as it pauses. Exit status 0: the target may be served;
     /// 3: the check found faults, each told on a line of its own.
     Copy(CopyArguments),
+    /// Make the views anew: what lists and reads show, derived from the events.
+    ///
+    /// A release that derives them otherwise, and damage that is noticed, have them made anew without being told. On SQLite
+    /// the server must not be running. On PostgreSQL servers may keep running. An interrupted run leaves the old views.
+    Rebuild(StoreArguments),
     /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
     /// who let it start with a user that may not.
     Migrate(StoreArguments),
@@ -131,6 +136,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Verify(arguments) => {
             let file = config::File::read(arguments.config.config.as_deref())?;
             verify::run(&config::resolve_store(arguments.store, file)?)
+        }
+        Command::Rebuild(arguments) => {
+            let file = config::File::read(arguments.config.config.as_deref())?;
+            rebuild::run(&config::resolve_store(arguments.store, file)?)
         }
         Command::Copy(arguments) => copy::run(&arguments),
         Command::Migrate(arguments) => {

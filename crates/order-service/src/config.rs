@@ -2,7 +2,9 @@
 
 mod file;
 mod replica;
+mod scrub;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ pub(crate) use file::File;
 pub(crate) use replica::{
     ExportOptions, ExportSettings, ReplicaOptions, ReplicaSettings, resolve_export, resolve_replica,
 };
+use scrub::{ScrubOptions, scrub_rate};
 
 /// Where orders are kept.
 #[derive(Debug, Default, Args, Deserialize)]
@@ -112,6 +115,9 @@ pub(crate) struct ServeOptions {
     currency: Option<String>,
     #[command(flatten)]
     #[serde(flatten)]
+    scrub: ScrubOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
     relay: RelayOptions,
 }
 
@@ -121,6 +127,7 @@ pub(crate) struct Settings {
     pub(crate) store: StoreUrl,
     pub(crate) http: HttpSettings,
     pub(crate) currency: Currency,
+    pub(crate) scrub_rate: Option<NonZeroU32>,
     pub(crate) brokers: Vec<BrokerUrl>,
     pub(crate) event_source: String,
     pub(crate) log: LogSettings,
@@ -153,11 +160,12 @@ pub(crate) fn resolve(store: StoreOptions, serve: ServeOptions, mut file: File) 
         faults.push(format!("currency: {currency:?} is not an ISO 4217 code such as USD"));
         Currency::USD
     });
+    let scrub_rate = scrub_rate(serve.scrub, in_file.scrub);
     let (relay, in_file) = (serve.relay, in_file.relay);
     let brokers = broker_urls(relay.bus.or(in_file.bus), &mut faults);
     let event_source = event_source(relay.events, in_file.events, &mut faults);
     let log = log_settings(relay.log, in_file.log, &mut faults);
-    let settings = Settings { store, http, currency, brokers, event_source, log };
+    let settings = Settings { store, http, currency, scrub_rate, brokers, event_source, log };
     file.rest(&mut faults);
     if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
 }

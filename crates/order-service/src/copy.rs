@@ -8,6 +8,7 @@ use clap::Args;
 use order_store::{CopyLimits, CopyReport, CopyStep, StoreLocation};
 
 use crate::cli::Failure;
+use crate::counted::{counted, grouped};
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 use crate::verify;
@@ -29,13 +30,10 @@ pub(crate) fn run(arguments: &CopyArguments) -> Result<ExitCode, Failure> {
     let to = location("to", &arguments.to, &mut faults);
     let (Some(from), Some(to)) = (from, to) else { return Err(Failure::Usage(faults)) };
 
-    let bar = Progress::new();
-    let mut progress = |step, done, total| {
-        let doing = match step {
-            CopyStep::Copying => "copying",
-            CopyStep::Checking => "checking",
-        };
-        bar.show(doing, done, total);
+    let mut bar = Progress::new();
+    let mut progress = |step, done, total| match step {
+        CopyStep::Copying => bar.show("copying", done, total),
+        CopyStep::Checking => bar.show_check(done, total),
     };
     // The caller's thread moves the events; these look after the connections, and read ahead.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -64,8 +62,11 @@ fn tell(report: &CopyReport) -> std::io::Result<()> {
     if !check.is_sound() {
         return verify::tell(check);
     }
-    let (events, orders) = (check.events, check.orders);
-    let earlier = if *found > 0 { format!(", {found} of them by an earlier run") } else { String::new() };
+    let (events, orders) = (counted(check.events, "event"), counted(check.orders, "order"));
+    let earlier = match *found {
+        0 => String::new(),
+        found => format!(", {} of them by an earlier run", grouped(found)),
+    };
     let told = if *copied == 0 && *found > 0 { "nothing was left to copy" } else { "copied and checked" };
-    writeln!(std::io::stdout(), "{told}: {events} events of {orders} orders{earlier}")
+    writeln!(std::io::stdout(), "{told}: {events} of {orders}{earlier}")
 }

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use order_application::{Checkpoints, EventBus, EventLog, OrderViews};
+use order_application::{
+    Checkpoints, EventBus, EventLog, OrderViews, ScrubberPorts, ViewRepair, ViewsProgress,
+};
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
+use crate::opening::on_its_own_thread;
+use crate::placeholders;
 use crate::store_url::StoreUrl;
 
 /// A store, by what only its kind can do.
@@ -15,11 +19,21 @@ pub(crate) enum OpenStore {
 }
 
 impl OpenStore {
-    pub(crate) async fn open(url: &StoreUrl, bus: Arc<dyn EventBus>) -> anyhow::Result<Self> {
+    /// Opens it. If views have to be made first, `progress` is told how far they are.
+    pub(crate) async fn open(
+        url: &StoreUrl,
+        bus: Arc<dyn EventBus>,
+        progress: ViewsProgress,
+    ) -> anyhow::Result<Self> {
+        #[cfg(feature = "full-tests")]
+        crate::planted_faults::slow_open(&progress).await?;
         Ok(match url {
             StoreUrl::Memory => Self::Memory(Arc::new(MemoryStore::new(bus))),
             StoreUrl::Sqlite(path) => {
-                Self::Sqlite(Arc::new(SqliteStore::open(path, bus, SqliteLimits::default())?))
+                let path = path.clone();
+                let open =
+                    move || Ok(SqliteStore::open_telling(&path, bus, SqliteLimits::default(), &progress)?);
+                Self::Sqlite(Arc::new(on_its_own_thread(open).await?))
             }
             StoreUrl::Postgres { url, options } => {
                 Self::Postgres(Arc::new(PostgresStore::open(url, bus, *options).await?))
@@ -50,6 +64,25 @@ impl OpenStore {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => store.clone(),
             Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// The same store, for what finds its views wrong.
+    pub(crate) fn repair(&self) -> Arc<dyn ViewRepair> {
+        match self {
+            Self::Memory(store) => store.clone(),
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(_) => Arc::new(placeholders::Unmended),
+        }
+    }
+
+    /// The same store, for the scrubber.
+    pub(crate) fn scrubber_ports(&self) -> ScrubberPorts {
+        ScrubberPorts {
+            log: self.log(),
+            views: self.views(),
+            checkpoints: self.checkpoints(),
+            repair: self.repair(),
         }
     }
 

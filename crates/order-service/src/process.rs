@@ -28,6 +28,25 @@ pub(crate) fn announce(port: u16) {
     println!("order-service listening on :{port}");
 }
 
+/// Does what has to be done before requests can be served, while `server` answers that it is starting. `None`: the process
+/// was told to stop first.
+pub(crate) async fn before_serving<T>(
+    server: &Server,
+    stop: &mut StopSignal,
+    doing: impl Future<Output = anyhow::Result<T>>,
+    grace: Duration,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        done = doing => done.map(Some),
+        signal = stop.received() => {
+            tracing::info!(signal, "stopping: the store is not open yet");
+            // Nothing is in flight but answers that it is starting.
+            _ = tokio::time::timeout(grace, server.drain()).await;
+            Ok(None)
+        }
+    }
+}
+
 /// Serves until it is told to stop or the store cannot go on. Then `shutdown` ends what would never end by itself, and the
 /// rest has the grace time to finish.
 pub(crate) async fn serve_until_stopped(

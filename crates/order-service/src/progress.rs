@@ -1,32 +1,92 @@
 //! How far a long command has come, on a terminal.
 
-use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on standard error, drawn only if that is a terminal.
+/// A bar on standard error, drawn only if that is a terminal: one after the other for each phase of the command. It never
+/// goes back within a phase.
 pub(crate) struct Progress {
     bar: ProgressBar,
+    /// What the first phase of a check has to do in all.
+    first_of_check: Option<u64>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self { bar: ProgressBar::hidden() };
+            return Self::on(ProgressBar::hidden());
         }
         let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% ({eta} left)");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { bar: ProgressBar::new(0).with_style(style) }
+        Self::on(ProgressBar::new(0).with_style(style))
     }
 
-    pub(crate) fn show(&self, doing: &'static str, done: u64, total: u64) {
-        self.bar.set_message(Cow::Borrowed(doing));
+    fn on(bar: ProgressBar) -> Self {
+        Self { bar, first_of_check: None }
+    }
+
+    /// Shows how much of a phase is done. Another phase than before begins a bar of its own.
+    pub(crate) fn show(&mut self, phase: &'static str, done: u64, total: u64) {
+        if self.bar.message() != phase {
+            // What a phase takes says nothing about the next.
+            self.bar.reset();
+            self.bar.set_message(phase);
+        }
         self.bar.set_length(total);
-        self.bar.set_position(done);
+        self.bar.set_position(done.max(self.bar.position()));
+    }
+
+    /// Shows how far the check of a store is. It goes over all events first, and over each order after that, which it
+    /// tells by a higher total.
+    pub(crate) fn show_check(&mut self, done: u64, total: u64) {
+        let first = *self.first_of_check.get_or_insert(total);
+        if total == first {
+            self.show("checking events", done, total);
+        } else {
+            self.show("checking orders", done.saturating_sub(first), total.saturating_sub(first));
+        }
     }
 
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(progress: &Progress) -> (String, u64, Option<u64>) {
+        (progress.bar.message(), progress.bar.position(), progress.bar.length())
+    }
+
+    #[test]
+    fn a_check_has_a_bar_for_each_phase_and_none_goes_back() {
+        let mut progress = Progress::on(ProgressBar::hidden());
+        let seen =
+            [(40, 100), (100, 100), (110, 300), (190, 300), (180, 300), (300, 300)].map(|(done, total)| {
+                progress.show_check(done, total);
+                shown(&progress)
+            });
+        let expected = [
+            ("checking events", 40, 100),
+            ("checking events", 100, 100),
+            ("checking orders", 10, 200),
+            ("checking orders", 90, 200),
+            ("checking orders", 90, 200),
+            ("checking orders", 200, 200),
+        ];
+        assert_eq!(seen, expected.map(|(phase, done, total)| (phase.to_owned(), done, Some(total))));
+    }
+
+    #[test]
+    fn a_copy_that_grows_is_no_new_phase() {
+        let mut progress = Progress::on(ProgressBar::hidden());
+        progress.show("copying", 50, 100);
+        progress.show("copying", 60, 200);
+        assert_eq!(shown(&progress), ("copying".to_owned(), 60, Some(200)));
+        progress.show_check(10, 200);
+        assert_eq!(shown(&progress), ("checking events".to_owned(), 10, Some(200)));
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use order_application::{IdSource, Position, Relay, RelayLimits, RelayPorts, RelayState, UuidV7Ids};
+use order_application::{
+    IdSource, Position, Relay, RelayLimits, RelayPorts, RelayState, UuidV7Ids, ViewsProgress,
+};
 use order_bus::{BrokerUrl, InProcessBus};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +36,7 @@ pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result
 
 async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
-    let store = OpenStore::open(&settings.store, bus.clone()).await?;
+    let store = OpenStore::open(&settings.store, bus.clone(), ViewsProgress::default()).await?;
     let ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus };
     let head = ports.log.end().await?;
     for url in &settings.brokers {
@@ -56,7 +58,7 @@ async fn publish_to(
     let broker = url.broker(event_source);
     let relay = Relay::new(url.name(), holder, ports.clone(), broker, RelayLimits::default());
     let mut status = relay.status();
-    let progress = Progress::new();
+    let mut progress = Progress::new();
     let (before, total) = (from.0.saturating_sub(1), (head.0 + 1).saturating_sub(from.0));
     let publishing = relay.publish_again(from, CancellationToken::new());
     tokio::pin!(publishing);

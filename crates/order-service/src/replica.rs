@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use order_api::ApiConfig;
 use order_application::{
-    EventBus, OrderService, Replica, ReplicaLimits, ReplicaReadiness, ServiceLimits, SystemClock, UuidV7Ids,
+    EventBus, OrderService, ReadyDetails, Replica, ReplicaLimits, ReplicaReadiness, ServiceLimits,
+    SystemClock, UuidV7Ids, ViewsProgress, ViewsReadiness,
 };
 use order_bus::InProcessBus;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::cli::Failure;
 use crate::config::ReplicaSettings;
 use crate::logging;
 use crate::process::{self, StopSignal};
+use crate::scrub::Scrub;
 use crate::server::Server;
 use store::OpenReplica;
 
@@ -30,17 +32,13 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     let mut stop = StopSignal::listen()?;
     let listeners = settings.http.listen.bind().map_err(anyhow::Error::msg)?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
-    let store = OpenReplica::open(&settings.store, Arc::clone(&bus))?;
-    if let Some(path) = &settings.from_file {
-        tokio::select! {
-            imported = from_file::import(path, store.port()) => imported?,
-            signal = stop.received() => {
-                tracing::info!(signal, "stopping: the rest of the file is read another time");
-                store.close();
-                return Ok(ExitCode::SUCCESS);
-            }
-        }
-    }
+    let progress = ViewsProgress::default();
+    let server = Server::start(listeners, order_api::starting(progress.clone()), settings.http.limits);
+    let grace = settings.http.grace;
+    let opening = open(&settings, Arc::clone(&bus), progress);
+    let Some(store) = process::before_serving(&server, &mut stop, opening, grace).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
 
     let shutdown = CancellationToken::new();
     let replica = Replica::new(settings.from.log(), store.port(), ReplicaLimits::default());
@@ -49,6 +47,9 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
         let stop = shutdown.clone();
         tokio::spawn(async move { replica.run(stop).await })
     };
+    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports());
+    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.repair()));
+    let replica_shown: Arc<dyn ReadyDetails> = Arc::new(readiness);
     let service = OrderService::new(
         store.port(),
         store.views(),
@@ -62,19 +63,32 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
         body_timeout: settings.http.body_timeout,
         shutdown: shutdown.clone(),
         takes_commands: false,
-        ready_details: vec![Arc::new(readiness)],
+        ready_details: [views_shown].into_iter().chain(scrub.shown()).chain([replica_shown]).collect(),
         ..ApiConfig::default()
     };
-    let server = Server::start(listeners, order_api::router(service, api), settings.http.limits);
+    server.serve(order_api::router(service, api));
     process::announce(server.port());
     tracing::info!(from = %settings.from, store = %settings.store, "serving a read replica");
 
-    let code =
-        process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, settings.http.grace).await;
+    let code = process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, grace).await;
+    scrub.stop().await;
     if let Err(error) = following.await {
         tracing::error!(%error, "the replica ended early");
     }
     store.close();
     tracing::info!("stopped");
     Ok(code)
+}
+
+/// Opens the store, and adds what the file has to it. A file that is not read to its end is read on another time.
+async fn open(
+    settings: &ReplicaSettings,
+    bus: Arc<dyn EventBus>,
+    progress: ViewsProgress,
+) -> anyhow::Result<OpenReplica> {
+    let store = OpenReplica::open(&settings.store, bus, progress).await?;
+    if let Some(path) = &settings.from_file {
+        from_file::import(path, store.port()).await?;
+    }
+    Ok(store)
 }

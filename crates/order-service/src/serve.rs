@@ -4,7 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use order_api::ApiConfig;
-use order_application::{OrderService, RelayPorts, ServiceLimits, SystemClock, UuidV7Ids};
+use order_application::{
+    OrderService, ReadyDetails, RelayPorts, ServiceLimits, SystemClock, UuidV7Ids, ViewsProgress,
+    ViewsReadiness,
+};
 use order_bus::InProcessBus;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +17,7 @@ use crate::logging;
 use crate::open_store::OpenStore;
 use crate::process::{self, StopSignal};
 use crate::relays::Relays;
+use crate::scrub::Scrub;
 use crate::server::Server;
 
 pub(crate) fn run(settings: Settings) -> Result<ExitCode, Failure> {
@@ -26,11 +30,19 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut stop = StopSignal::listen()?;
     let listeners = settings.http.listen.bind().map_err(anyhow::Error::msg)?;
     let bus = Arc::new(InProcessBus::new());
-    let store = OpenStore::open(&settings.store, bus.clone()).await?;
+    let progress = ViewsProgress::default();
+    let server = Server::start(listeners, order_api::starting(progress.clone()), settings.http.limits);
+    let opening = OpenStore::open(&settings.store, bus.clone(), progress);
+    let grace = settings.http.grace;
+    let Some(store) = process::before_serving(&server, &mut stop, opening, grace).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
 
     let shutdown = CancellationToken::new();
     let relay_ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus: bus.clone() };
     let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
+    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports());
+    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.repair()));
     let service = OrderService::new(
         store.log(),
         store.views(),
@@ -44,15 +56,15 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         event_source: settings.event_source,
         body_timeout: settings.http.body_timeout,
         shutdown: shutdown.clone(),
-        ready_details: vec![relays_shown],
+        ready_details: [views_shown].into_iter().chain(scrub.shown()).chain([relays_shown]).collect(),
         ..ApiConfig::default()
     };
-    let server = Server::start(listeners, order_api::router(service, api), settings.http.limits);
+    server.serve(order_api::router(service, api));
     process::announce(server.port());
     tracing::info!(store = %settings.store, "serving");
 
-    let code =
-        process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, settings.http.grace).await;
+    let code = process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, grace).await;
+    scrub.stop().await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;

@@ -1,7 +1,7 @@
 //! Accepting connections, bounded in number, and closing them without cutting anybody off.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -38,20 +38,23 @@ pub(crate) struct Server {
     stop_accepting: CancellationToken,
     close: CancellationToken,
     connections: TaskTracker,
+    router: Arc<OnceLock<Router>>,
 }
 
 impl Server {
-    /// Serves `router` on the listeners, from now on.
-    pub(crate) fn start(listeners: Vec<TcpListener>, router: Router, limits: Limits) -> Self {
+    /// Serves `starting` on the listeners from now on, until there is something to [`serve`](Self::serve).
+    pub(crate) fn start(listeners: Vec<TcpListener>, starting: Router, limits: Limits) -> Self {
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(0, |address| address.port());
         let server = Self {
             port,
             stop_accepting: CancellationToken::new(),
             close: CancellationToken::new(),
             connections: TaskTracker::new(),
+            router: Arc::default(),
         };
         let acceptor = Arc::new(Acceptor {
-            router,
+            starting,
+            router: Arc::clone(&server.router),
             idle_timeout: limits.idle_timeout,
             permits: Arc::new(Semaphore::new(limits.connections)),
             stop_accepting: server.stop_accepting.clone(),
@@ -62,6 +65,11 @@ impl Server {
             server.connections.spawn(Arc::clone(&acceptor).accept(listener));
         }
         server
+    }
+
+    /// From now on requests are for `router`, also those on connections that are already open. Once.
+    pub(crate) fn serve(&self, router: Router) {
+        self.router.get_or_init(|| router);
     }
 
     /// The port in use.
@@ -83,7 +91,8 @@ impl Server {
 }
 
 struct Acceptor {
-    router: Router,
+    starting: Router,
+    router: Arc<OnceLock<Router>>,
     idle_timeout: Duration,
     permits: Arc<Semaphore>,
     stop_accepting: CancellationToken,
@@ -136,7 +145,8 @@ impl Acceptor {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let version = request.version();
-        let Ok(mut response) = self.router.clone().oneshot(request.map(Body::new)).await;
+        let router = self.router.get().unwrap_or(&self.starting).clone();
+        let Ok(mut response) = router.oneshot(request.map(Body::new)).await;
         if self.stop_accepting.is_cancelled() && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use order_store::{PostgresStore, SqliteStore, VerifyReport};
 
 use crate::cli::Failure;
+use crate::counted::counted;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 
@@ -14,8 +15,8 @@ use crate::store_url::StoreUrl;
 const FAULTS_FOUND: u8 = 3;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
-    let bar = Progress::new();
-    let mut progress = |done, total| bar.show("checking", done, total);
+    let mut bar = Progress::new();
+    let mut progress = |done, total| bar.show_check(done, total);
     let report = match store {
         StoreUrl::Sqlite(path) => SqliteStore::verify(path, &mut progress).map_err(anyhow::Error::from)?,
         StoreUrl::Postgres { url, .. } => {
@@ -42,10 +43,11 @@ pub(crate) fn tell(report: &VerifyReport) -> std::io::Result<()> {
         writeln!(out, "fault: {fault}")?;
     }
     if report.more_faults > 0 {
-        writeln!(out, "and {} more faults", report.more_faults)?;
+        writeln!(out, "and {}", counted(report.more_faults, "more fault"))?;
     }
     let verdict = if report.is_sound() { "all is well" } else { "NOT sound" };
-    writeln!(out, "{verdict}: {} events of {} orders checked", report.events, report.orders)
+    let (events, orders) = (counted(report.events, "event"), counted(report.orders, "order"));
+    writeln!(out, "{verdict}: {events} of {orders} checked")
 }
 
 /// Tells scripts whether faults were found.

@@ -1,10 +1,10 @@
-/// What was made anew.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What making a store's views anew came to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct RebuildReport {
-    /// Events that the views are derived from.
+    /// Events that were gone through: all of the log.
     pub events: u64,
-    /// Orders that have a view.
+    /// Orders that have a view now.
     pub orders: u64,
-    /// Of these, how many cannot be read, and have a view that says so.
+    /// How many of these cannot be read: a newer release is needed, or their events are damaged. Their views say so.
     pub unreadable: u64,
 }

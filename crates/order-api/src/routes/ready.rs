@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use order_application::StoreError;
+use order_application::{StoreError, ViewsState, ViewsStatus};
 use utoipa::ToSchema;
 
 use crate::Api;
@@ -13,7 +13,11 @@ use crate::json::push_string;
 /// Should traffic come here?
 ///
 /// Ready when the store can be used and the service is not stopping. A stopping service says `not_ready` first, so that
-/// load balancers send no more, and finishes what is under way.
+/// load balancers send no more, and finishes what is under way. A starting one says `not_ready` from the moment its address
+/// is taken until the store is open; `views` then tells how far the views are, if they have to be made first.
+///
+/// `views` tells whether the rows that lists and reads show are being made anew, and `scrub` how far their comparison with
+/// the events is and what it found. Neither is a reason to be not ready: what adds up is served meanwhile.
 ///
 /// A service that relays events to brokers has `relays` among the checks: for each its `state`, the `position` up to which
 /// all is acknowledged, its `lag` in events, and a `detail` if something is wrong. A broker that is away is no reason to be
@@ -52,6 +56,24 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
         body.push_str(&value);
     }
     body.push_str("}}");
+    answer(is_ready, body)
+}
+
+/// The same while the store opens.
+pub(crate) fn starting(views: &ViewsStatus) -> Response {
+    let mut body = r#"{"status":"not_ready","checks":{"lifecycle":"starting","store":"opening""#.to_owned();
+    match views.state {
+        ViewsState::Current => {}
+        ViewsState::Rebuilding | ViewsState::Failed => {
+            body.push_str(r#","views":"#);
+            body.push_str(&views.json());
+        }
+    }
+    body.push_str("}}");
+    answer(false, body)
+}
+
+fn answer(is_ready: bool, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -74,14 +96,53 @@ struct Readiness {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents what is written by hand above")]
 struct Checks {
-    /// `serving` or `draining`.
+    /// `starting`, `serving` or `draining`.
     lifecycle: String,
-    /// `ok`, `overloaded`, `unavailable`, `storage_full` or `corrupt`.
+    /// `ok`, `opening`, `overloaded`, `unavailable`, `storage_full` or `corrupt`.
     store: String,
+    /// How what readers are shown is.
+    views: Option<ViewsCheck>,
+    /// How its comparison with the events goes; not there if that is switched off.
+    scrub: Option<ScrubCheck>,
     /// Where events are relayed to, by the name of each broker.
     relays: Option<BTreeMap<String, RelayCheck>>,
     /// How a replica follows its primary.
     replica: Option<ReplicaCheck>,
+}
+
+/// How the views are: what lists and reads show, derived from the events.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written elsewhere")]
+struct ViewsCheck {
+    /// `current`, `rebuilding` (they are being made anew) or `failed` (that did not work, and is tried again).
+    state: String,
+    /// While they are being made anew: how many events have been gone through.
+    done: Option<u64>,
+    /// Of how many.
+    total: Option<u64>,
+    /// Why they are being made anew, or why that failed.
+    detail: Option<String>,
+}
+
+/// How the comparison of the views with the events goes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "documents what is written elsewhere")]
+struct ScrubCheck {
+    /// `scrubbing`, `resting` (a pass has ended, and the next begins soon), `standby` (another instance compares),
+    /// `waiting` (the views are being made anew), `unavailable` or `starting`.
+    state: String,
+    /// Everything up to here has been compared in this pass.
+    position: u64,
+    /// Where this pass ends.
+    of: u64,
+    /// What was found to differ in this pass. The log names it, and it is mended.
+    faults_in_pass: u64,
+    /// What was found to differ since this process started.
+    faults: u64,
+    /// Passes that have ended since this process started.
+    passes: u64,
+    /// Why it does not go on.
+    detail: Option<String>,
 }
 
 /// How a relay to a broker goes.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use order_api::ApiConfig;
-use order_application::ReadyDetails;
+use order_api::{ApiConfig, starting};
+use order_application::{ReadyDetails, ViewsProgress, ViewsState, ViewsStatus};
 
 use crate::harness::Harness;
 
@@ -40,4 +40,24 @@ async fn what_runs_beside_the_requests_has_a_word_in_readiness() {
         let checks = r#"{"lifecycle":"serving","store":"ok","tide":{"level":7}}"#;
         h.get("/ready").await.is(code, &format!(r#"{{"status":"{status}","checks":{checks}}}"#));
     }
+}
+
+#[tokio::test]
+async fn a_starting_service_is_alive_and_not_ready_and_asks_to_come_again() {
+    let views = ViewsProgress::default();
+    let mut h = Harness::new();
+    h.router = starting(views.clone());
+    h.get("/health").await.is(200, r#"{"status":"ok"}"#);
+    let ready = |views| {
+        let checks = format!(r#"{{"lifecycle":"starting","store":"opening"{views}}}"#);
+        format!(r#"{{"status":"not_ready","checks":{checks}}}"#)
+    };
+    h.get("/ready").await.is(503, &ready("")).has("content-type", "application/json");
+    views.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done: 2, total: 7 });
+    h.get("/ready").await.is(503, &ready(r#","views":{"state":"rebuilding","done":2,"total":7}"#));
+    for path in ["/orders", "/nowhere"] {
+        let answer = h.post(path, "{}").await.refuses(503, "store-unavailable").has("retry-after", "2");
+        assert_eq!(answer.json()["instance"], path);
+    }
+    h.post("/health", "{}").await.refuses(503, "store-unavailable");
 }

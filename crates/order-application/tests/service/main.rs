@@ -7,6 +7,7 @@ mod instances;
 mod queries;
 mod relay;
 mod replica;
+mod scrubber;
 mod silent_store;
 
 use std::sync::Arc;

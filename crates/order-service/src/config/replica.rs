@@ -1,5 +1,6 @@
 //! Settings of `replica` and `export`.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,8 +8,8 @@ use order_bus::BrokerUrl;
 use serde::Deserialize;
 
 use super::{
-    EventOptions, File, HttpOptions, HttpSettings, LogOptions, LogSettings, StoreOptions, event_source,
-    http_settings, log_settings, store_url,
+    EventOptions, File, HttpOptions, HttpSettings, LogOptions, LogSettings, ScrubOptions, StoreOptions,
+    event_source, http_settings, log_settings, scrub_rate, store_url,
 };
 use crate::cli::Failure;
 use crate::store_url::StoreUrl;
@@ -35,6 +36,9 @@ pub(crate) struct ReplicaOptions {
     http: HttpOptions,
     #[command(flatten)]
     #[serde(flatten)]
+    scrub: ScrubOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
     events: EventOptions,
     #[command(flatten)]
     #[serde(flatten)]
@@ -48,6 +52,7 @@ pub(crate) struct ReplicaSettings {
     pub(crate) from_file: Option<PathBuf>,
     pub(crate) store: StoreUrl,
     pub(crate) http: HttpSettings,
+    pub(crate) scrub_rate: Option<NonZeroU32>,
     pub(crate) event_source: String,
     pub(crate) log: LogSettings,
 }
@@ -65,12 +70,13 @@ pub(crate) fn resolve_replica(given: ReplicaOptions, mut file: File) -> Result<R
         faults.push("store: a replica keeps its orders in sqlite:FILE or memory:".to_owned());
     }
     let http = http_settings(given.http, in_file.http, &mut faults);
+    let scrub_rate = scrub_rate(given.scrub, in_file.scrub);
     let event_source = event_source(given.events, in_file.events, &mut faults);
     let log = log_settings(given.log, in_file.log, &mut faults);
     file.rest(&mut faults);
     match from {
         Some(from) if faults.is_empty() => {
-            Ok(ReplicaSettings { from, from_file, store, http, event_source, log })
+            Ok(ReplicaSettings { from, from_file, store, http, scrub_rate, event_source, log })
         }
         _ => Err(Failure::Usage(faults)),
     }

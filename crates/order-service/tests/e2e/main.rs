@@ -18,6 +18,8 @@ mod live_feed;
 mod load;
 mod logs;
 #[cfg(feature = "full-tests")]
+mod opening;
+#[cfg(feature = "full-tests")]
 mod postgres;
 #[cfg(feature = "full-tests")]
 mod proxy;
@@ -26,6 +28,7 @@ mod random;
 mod relays;
 #[cfg(feature = "full-tests")]
 mod replica;
+mod scrub;
 mod server;
 mod settings;
 mod start_up;

@@ -99,9 +99,7 @@ impl Program {
     /// The same, or the log of one that ends before it serves.
     pub(crate) fn try_start(self) -> Result<Server, String> {
         let mut server = self.spawn();
-        let line = server.stdout.recv_timeout(PATIENCE).map_err(|_| server.log())?;
-        let port = line.strip_prefix("order-service listening on :").and_then(|port| port.parse().ok());
-        server.port = port.unwrap_or_else(|| panic!("not the line that scripts wait for: {line:?}"));
+        server.serves()?;
         Ok(server)
     }
 
@@ -142,6 +140,19 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Waits until it serves; the log of one that ends before.
+    pub(crate) fn serves(&mut self) -> Result<(), String> {
+        let line = self.stdout.recv_timeout(PATIENCE).map_err(|_| self.log())?;
+        let port = line.strip_prefix("order-service listening on :").and_then(|port| port.parse().ok());
+        self.port = port.unwrap_or_else(|| panic!("not the line that scripts wait for: {line:?}"));
+        Ok(())
+    }
+
+    /// A line on standard output that it has written since.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.stdout.try_recv().ok()
     }
 
     /// For other threads, while this server is alive.

@@ -53,6 +53,7 @@ fn help_names_every_option_with_its_variable() {
         "allow-unsafe-durability",
         "listen",
         "currency",
+        "scrub-rate",
         "bus",
         "event-source",
         "max-connections",
@@ -66,6 +67,7 @@ fn help_names_every_option_with_its_variable() {
         (vec!["--help"], &options[..]),
         (vec!["serve", "--help"], &options[..]),
         (vec!["verify", "--help"], &options[..5]),
+        (vec!["rebuild", "--help"], &options[..5]),
     ] {
         let help = Program::new(&arguments).run();
         assert_eq!((help.status, &help.stderr[..]), (Some(0), &[][..]));
@@ -84,7 +86,7 @@ fn help_names_every_option_with_its_variable() {
     }
     let help = Program::new(["--help"]).run().stdout.join("\n");
     assert!(
-        ["serve", "verify", "copy", "migrate", "replica", "export"]
+        ["serve", "verify", "rebuild", "copy", "migrate", "replica", "export"]
             .iter()
             .all(|command| help.contains(&format!("\n  {command} "))),
         "{help}"

@@ -1,6 +1,7 @@
 //! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
 
 mod checkpoints;
+mod repair;
 mod replica;
 mod segmented;
 

@@ -42,7 +42,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews,
-    PageLimit, Position, RecordedEvent, StoreError, Version, ViewRepair, ViewsStatus,
+    PageLimit, Position, RecordedEvent, StoreError, Version, ViewRepair, ViewsProgress, ViewsState,
+    ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -164,7 +165,20 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, bus: Arc<dyn EventBus>, limits: SqliteLimits) -> Result<Self, OpenError> {
-        Self::open_kind(path, bus, limits, LogKind::Store)
+        Self::open_kind(path, bus, limits, LogKind::Store, &ViewsProgress::default())
+    }
+
+    /// The same; if views have to be built first, `progress` is told how far they are.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_telling(
+        path: &Path,
+        bus: Arc<dyn EventBus>,
+        limits: SqliteLimits,
+        progress: &ViewsProgress,
+    ) -> Result<Self, OpenError> {
+        Self::open_kind(path, bus, limits, LogKind::Store, progress)
     }
 
     /// Opens a replica's store as [`open`](Self::open) does any other. It takes no commands, only what
@@ -177,7 +191,20 @@ impl SqliteStore {
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
     ) -> Result<Self, OpenError> {
-        Self::open_kind(path, bus, limits, LogKind::Replica)
+        Self::open_kind(path, bus, limits, LogKind::Replica, &ViewsProgress::default())
+    }
+
+    /// The same; if views have to be built first, `progress` is told how far they are.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_replica_telling(
+        path: &Path,
+        bus: Arc<dyn EventBus>,
+        limits: SqliteLimits,
+        progress: &ViewsProgress,
+    ) -> Result<Self, OpenError> {
+        Self::open_kind(path, bus, limits, LogKind::Replica, progress)
     }
 
     fn open_kind(
@@ -185,10 +212,14 @@ impl SqliteStore {
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
         kind: LogKind,
+        progress: &ViewsProgress,
     ) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[kind])?;
-        let opened = opening::open_views(&log, &limits, &mut |_, _| ControlFlow::Continue(()))?;
+        let opened = opening::open_views(&log, &limits, &mut |done, total| {
+            progress.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done, total });
+            ControlFlow::Continue(())
+        })?;
         let OpenedViews { end, caught_up: CaughtUp { views, overlay, readers }, rebuilds } = opened;
         let known_orders = KnownOrders::new(readers.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);

@@ -1,0 +1,352 @@
+//! The scrubber: compares the views with the log at a configured pace, and has mended what differs.
+//!
+//! Views are read to answer and to decide, and most of their damage is noticed then. What nobody reads for a long time is
+//! noticed here, and so is what can only be seen beside the log: a row that says something else than its events, or that is
+//! missing from a list. A pass goes from the log's start to where the log ended when the pass began, page by page, each
+//! over once it is compared; then the next pass begins.
+//!
+//! Among many instances on one store, the one that holds the lease on the checkpoint `scrub` compares. The checkpoint is
+//! where it goes on after a restart.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `pass.rs` | going through the log, past what cannot be read |
+//! | `stretch.rs` | comparing the orders that were placed in one page |
+//! | `look.rs` | one order, as its events make it and as its view shows it |
+//! | `difference.rs` | what can differ |
+//! | `pace.rs` | how fast |
+//! | `status.rs` | how it goes |
+
+mod difference;
+mod look;
+mod pace;
+mod pass;
+mod status;
+mod stretch;
+
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_domain::OrderId;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Position;
+use crate::ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
+use crate::ports::event_log::{EventLog, StoreError};
+use crate::ports::order_views::OrderViews;
+use crate::ports::view_repair::{ViewRepair, ViewsState};
+
+pub use status::{ScrubReadiness, ScrubState, ScrubStatus};
+
+use difference::Difference;
+use pace::Pace;
+use pass::{Page, Pass};
+use stretch::Stretch;
+
+/// The name of the scrubber's checkpoint and of its lease.
+const CHECKPOINT: &str = "scrub";
+
+/// What differs is logged this often in one pass; the rest is counted. If all views are wrong, one line says as much as a
+/// million.
+const MOST_TOLD: u64 = 100;
+
+/// How often it looks whether the views are made.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Compares one store's views with its log.
+pub struct Scrubber {
+    holder: String,
+    ports: ScrubberPorts,
+    rate: NonZeroU32,
+    limits: ScrubLimits,
+    status: watch::Sender<ScrubStatus>,
+}
+
+/// What a scrubber needs of its surroundings: one store, by what it can do.
+#[derive(Clone)]
+pub struct ScrubberPorts {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// What is compared with it.
+    pub views: Arc<dyn OrderViews>,
+    /// Where it keeps how far it has come.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// What mends the views.
+    pub repair: Arc<dyn ViewRepair>,
+}
+
+/// Bounds of a scrubber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScrubLimits {
+    /// How long a pass takes at least. A small log would otherwise be compared all the time.
+    pub shortest_pass: Duration,
+    /// How often the checkpoint is saved while it moves: what is compared again after a crash.
+    pub save_every: Duration,
+    /// How long a lease lasts that nobody renews. It is renewed three times in that time, and others look for a free one
+    /// as often.
+    pub lease_term: Duration,
+    /// The first wait after an error of the store; each further one is twice as long.
+    pub first_backoff: Duration,
+    /// The longest wait after an error of the store.
+    pub longest_backoff: Duration,
+}
+
+impl Default for ScrubLimits {
+    fn default() -> Self {
+        Self {
+            shortest_pass: Duration::from_secs(60),
+            save_every: Duration::from_secs(10),
+            lease_term: Duration::from_secs(30),
+            first_backoff: Duration::from_secs(1),
+            longest_backoff: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What the holder of the lease is at.
+struct Work {
+    epoch: Epoch,
+    claimed_at: Instant,
+    saved: Position,
+    saved_at: Instant,
+    pass: Pass,
+    /// Whether anything was compared since the last error.
+    went_on: bool,
+}
+
+impl Scrubber {
+    /// A scrubber that compares `rate` events a second. `holder` is a name that no other instance has.
+    pub fn new(
+        holder: impl Into<String>,
+        ports: ScrubberPorts,
+        rate: NonZeroU32,
+        limits: ScrubLimits,
+    ) -> Self {
+        let (status, _) = watch::channel(ScrubStatus::default());
+        Self { holder: holder.into(), ports, rate, limits, status }
+    }
+
+    /// How it goes, now and later.
+    pub fn status(&self) -> watch::Receiver<ScrubStatus> {
+        self.status.subscribe()
+    }
+
+    /// Compares until `stop`; then it saves how far it has come and gives its lease back.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut work = None;
+        let mut backoff = self.limits.first_backoff;
+        while let Some(Err(error)) = stop.run_until_cancelled(self.work(&mut work)).await {
+            if work.as_mut().is_some_and(|work| std::mem::take(&mut work.went_on)) {
+                backoff = self.limits.first_backoff;
+            }
+            self.failed(&error);
+            if stop.run_until_cancelled(sleep(backoff)).await.is_none() {
+                break;
+            }
+            backoff = (backoff * 2).min(self.limits.longest_backoff);
+        }
+        if let Some(work) = work {
+            self.give_back(work).await;
+        }
+    }
+
+    /// Waits for the lease and compares while it is held, again and again.
+    async fn work(&self, work: &mut Option<Work>) -> Result<Infallible, StoreError> {
+        loop {
+            let ScrubLimits { lease_term, .. } = self.limits;
+            let claimed_at = Instant::now();
+            match self.ports.checkpoints.claim(CHECKPOINT, &self.holder, lease_term).await? {
+                Some(epoch) => {
+                    // After an error it goes on with the pass that it was at, unless another has been at work meanwhile.
+                    if work.as_ref().is_none_or(|before| before.epoch != epoch) {
+                        *work = Some(self.begin(epoch).await?);
+                    }
+                    let Some(work) = work else { continue };
+                    work.claimed_at = claimed_at;
+                    self.compare_while_held(work).await?;
+                }
+                None => {
+                    *work = None;
+                    let position = self.saved().await?;
+                    let of = self.ports.log.end().await?;
+                    self.tell(|now| ScrubStatus { state: ScrubState::Standby, position, of, ..now });
+                    sleep(lease_term / 3).await;
+                }
+            }
+        }
+    }
+
+    async fn begin(&self, epoch: Epoch) -> Result<Work, StoreError> {
+        let saved = self.saved().await?;
+        let goal = self.ports.log.end().await?;
+        let now = Instant::now();
+        Ok(Work {
+            epoch,
+            claimed_at: now,
+            saved,
+            saved_at: now,
+            pass: Pass::new(saved, goal),
+            went_on: false,
+        })
+    }
+
+    async fn saved(&self) -> Result<Position, StoreError> {
+        Ok(self.ports.checkpoints.load(CHECKPOINT).await?.unwrap_or_default().position)
+    }
+
+    /// Returns when the lease is lost.
+    async fn compare_while_held(&self, work: &mut Work) -> Result<(), StoreError> {
+        let mut pace = Pace::new(self.rate);
+        loop {
+            if self.ports.repair.views().state == ViewsState::Rebuilding {
+                // What is made anew would only be found to differ, and be asked for once more.
+                self.show(ScrubState::Waiting, work);
+                if !self.pause(work, LOOK_EVERY).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let wait = match work.pass.next_page(&*self.ports.log, pace.page()).await? {
+                Page::Stretch(stretch) => {
+                    self.compare(work, &stretch).await?;
+                    pace.after(work.pass.move_to(stretch.last))
+                }
+                Page::Unreadable { position, why } => {
+                    self.found(work, &Difference::log(position, why));
+                    pace.after(work.pass.move_to(position))
+                }
+                Page::End => {
+                    if !self.complete(work).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            work.went_on = true;
+            self.show(ScrubState::Scrubbing, work);
+            if !self.save(work).await? || !self.pause(work, wait).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn compare(&self, work: &mut Work, stretch: &Stretch) -> Result<(), StoreError> {
+        let differences = stretch.differences(&*self.ports.log, &*self.ports.views).await?;
+        let Some(first) = differences.iter().find(|difference| difference.can_be_mended()) else {
+            differences.iter().for_each(|difference| self.found(work, difference));
+            return Ok(());
+        };
+        let why = format!("they are not what the log makes of them: {first}");
+        differences.iter().for_each(|difference| self.found(work, difference));
+        let to_mend = differences.iter().filter(|difference| difference.can_be_mended());
+        let order_ids: Vec<OrderId> = to_mend.filter_map(|difference| difference.order_id.clone()).collect();
+        // The next pass finds again what is not mended, so this one need not end here.
+        if let Err(error) = self.ports.repair.mend(&order_ids, &why).await {
+            tracing::warn!(%error, "the views that differ could not be had mended for now");
+        }
+        Ok(())
+    }
+
+    /// Counts what differs, and tells it.
+    fn found(&self, work: &mut Work, difference: &Difference) {
+        work.pass.faults += 1;
+        self.status.send_modify(|now| now.faults += 1);
+        if work.pass.faults <= MOST_TOLD {
+            tracing::warn!("{difference}");
+        }
+        if work.pass.faults == MOST_TOLD {
+            tracing::warn!("further differences are only counted in this pass");
+        }
+    }
+
+    /// Ends the pass, and after a rest begins the next from the log's start. `false` when the lease is lost.
+    async fn complete(&self, work: &mut Work) -> Result<bool, StoreError> {
+        let Pass { position, faults, begun, .. } = work.pass;
+        if faults > 0 {
+            tracing::info!(events = %position, faults, "all views have been compared with the log");
+        } else {
+            tracing::debug!(events = %position, "all views have been compared with the log, and none differs");
+        }
+        self.status.send_modify(|now| now.passes += 1);
+        self.show(ScrubState::Resting, work);
+        if !self.pause(work, self.limits.shortest_pass.saturating_sub(begun.elapsed())).await? {
+            return Ok(false);
+        }
+        work.pass = Pass::new(Position::START, self.ports.log.end().await?);
+        Ok(true)
+    }
+
+    /// Saves how far it has come, now and then. `false` when the lease is lost.
+    async fn save(&self, work: &mut Work) -> Result<bool, StoreError> {
+        if work.saved_at.elapsed() < self.limits.save_every || work.saved == work.pass.position {
+            return Ok(true);
+        }
+        let checkpoint = Checkpoint { position: work.pass.position, evidence: None };
+        let saved = self.ports.checkpoints.save(CHECKPOINT, work.epoch, &checkpoint).await?;
+        (work.saved, work.saved_at) = (work.pass.position, Instant::now());
+        Ok(saved)
+    }
+
+    /// Waits, and keeps the lease meanwhile. `false` when it is lost.
+    async fn pause(&self, work: &mut Work, wait: Duration) -> Result<bool, StoreError> {
+        let until = Instant::now() + wait;
+        let renew_every = self.limits.lease_term / 3;
+        loop {
+            if work.claimed_at.elapsed() >= renew_every {
+                let claimed_at = Instant::now();
+                let term = self.limits.lease_term;
+                let epoch = self.ports.checkpoints.claim(CHECKPOINT, &self.holder, term).await?;
+                if epoch != Some(work.epoch) {
+                    return Ok(false);
+                }
+                work.claimed_at = claimed_at;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(true);
+            }
+            sleep(left.min(renew_every)).await;
+        }
+    }
+
+    /// Nothing depends on it: what is not saved is compared again, and a lease runs out.
+    async fn give_back(&self, work: Work) {
+        let (checkpoints, epoch) = (&self.ports.checkpoints, work.epoch);
+        let checkpoint = Checkpoint { position: work.pass.position, evidence: None };
+        let saved = checkpoints.save(CHECKPOINT, epoch, &checkpoint).await.map(|_| ());
+        let released = checkpoints.release(CHECKPOINT, &self.holder, epoch).await;
+        if let Err(error) = saved.and(released) {
+            tracing::debug!(%error, "the scrubber could not save how far it has come");
+        }
+    }
+
+    fn failed(&self, error: &StoreError) {
+        let detail = Some(error.to_string());
+        let before = self.tell(|now| ScrubStatus { state: ScrubState::Unavailable, detail, ..now });
+        if before.state != ScrubState::Unavailable {
+            tracing::warn!(%error, "the views cannot be compared with the log for now");
+        }
+    }
+
+    fn show(&self, state: ScrubState, work: &Work) {
+        let Pass { position, goal, faults, .. } = work.pass;
+        self.tell(|now| ScrubStatus {
+            state,
+            position,
+            of: goal,
+            faults_in_pass: faults,
+            detail: None,
+            ..now
+        });
+    }
+
+    /// Shows how it goes, and answers with how it went before.
+    fn tell(&self, change: impl FnOnce(ScrubStatus) -> ScrubStatus) -> ScrubStatus {
+        let now = self.status.borrow().clone();
+        self.status.send_replace(change(now))
+    }
+}

@@ -1,0 +1,81 @@
+use tokio::time::Instant;
+
+use super::stretch::Stretch;
+use crate::event::{Position, RecordedEvent};
+use crate::ports::event_log::{EventLog, PageLimit, StoreError};
+
+/// Most bytes of a page.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// One way through the log.
+pub(super) struct Pass {
+    /// Everything up to here is compared.
+    pub(super) position: Position,
+    /// The log's end when the pass began. What is appended later is the next pass's, or a log that grows faster than it is
+    /// compared would never be gone through.
+    pub(super) goal: Position,
+    /// What was found to differ.
+    pub(super) faults: u64,
+    /// Since when it is under way, in this process.
+    pub(super) begun: Instant,
+    /// Up to here events are read one by one, since one of them cannot be read.
+    one_by_one_to: Position,
+}
+
+/// The next part of the log.
+pub(super) enum Page {
+    /// Events that can be read.
+    Stretch(Stretch),
+    /// An event that cannot.
+    Unreadable {
+        /// Where it is.
+        position: Position,
+        /// What is wrong with it.
+        why: StoreError,
+    },
+    /// There is no more.
+    End,
+}
+
+impl Pass {
+    /// A pass that goes on after `position`.
+    pub(super) fn new(position: Position, goal: Position) -> Self {
+        Self { position, goal, faults: 0, begun: Instant::now(), one_by_one_to: Position::START }
+    }
+
+    /// Reads on. The pass stays where it is until it is [moved](Self::move_to).
+    pub(super) async fn next_page(&mut self, log: &dyn EventLog, events: usize) -> Result<Page, StoreError> {
+        if self.position >= self.goal {
+            return Ok(Page::End);
+        }
+        if self.position >= self.one_by_one_to {
+            match read(log, self.position, events).await {
+                Err(StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => {
+                    self.one_by_one_to = self.position.plus(events as u64);
+                }
+                page => return self.up_to_the_goal(page?),
+            }
+        }
+        match read(log, self.position, 1).await {
+            Err(why @ (StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
+                Ok(Page::Unreadable { position: self.position.plus(1), why })
+            }
+            page => self.up_to_the_goal(page?),
+        }
+    }
+
+    fn up_to_the_goal(&self, mut page: Vec<RecordedEvent>) -> Result<Page, StoreError> {
+        page.retain(|event| event.position <= self.goal);
+        Ok(Stretch::of(self.position, page).map_or(Page::End, Page::Stretch))
+    }
+
+    /// Everything up to `position` is compared; answers with how much that was.
+    pub(super) fn move_to(&mut self, position: Position) -> u64 {
+        let before = std::mem::replace(&mut self.position, position);
+        position.0 - before.0
+    }
+}
+
+async fn read(log: &dyn EventLog, after: Position, events: usize) -> Result<Vec<RecordedEvent>, StoreError> {
+    log.read_log(after, PageLimit { events, bytes: PAGE_BYTES }).await
+}

@@ -1,0 +1,179 @@
+//! A store in memory whose views and log lie as a test tells them to.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::*;
+
+type ShowOne = Box<dyn Fn(OrderSummary) -> Result<Option<OrderSummary>, StoreError> + Send>;
+type ShowList = Box<dyn Fn(Vec<ListedOrder>) -> Vec<ListedOrder> + Send>;
+
+pub(super) struct LyingStore {
+    pub(super) store: Arc<MemoryStore>,
+    lies: Mutex<Lies>,
+}
+
+#[derive(Default)]
+pub(super) struct Lies {
+    /// What becomes of one order's view.
+    pub(super) one: Option<ShowOne>,
+    /// What becomes of the list of all orders.
+    pub(super) list: Option<ShowList>,
+    pub(super) restless: Option<Restless>,
+    /// This event cannot be read.
+    pub(super) unreadable: Option<Position>,
+    /// What every read is answered with.
+    pub(super) away: Option<StoreError>,
+    pub(super) views: ViewsStatus,
+    pub(super) mended: Vec<OrderId>,
+    /// The lease is another's.
+    pub(super) held_by_another: bool,
+    pub(super) pages: Vec<usize>,
+}
+
+/// An order that changes whenever it is looked at.
+pub(super) struct Restless {
+    pub(super) order_id: OrderId,
+    pub(super) service: OrderService,
+    /// Whether a look at the list counts, instead of one at the order alone.
+    pub(super) in_list: bool,
+    /// So many more times.
+    pub(super) more: usize,
+}
+
+impl LyingStore {
+    pub(super) fn new(store: Arc<MemoryStore>) -> Self {
+        Self { store, lies: Mutex::default() }
+    }
+
+    pub(super) fn lies(&self) -> MutexGuard<'_, Lies> {
+        self.lies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reachable(&self) -> Result<(), StoreError> {
+        self.lies().away.clone().map_or(Ok(()), Err)
+    }
+
+    /// A restless order moves on when it is looked at: alone, or, without an id, in the list.
+    async fn disturb(&self, looked_at: Option<&OrderId>) {
+        let change = match &mut self.lies().restless {
+            Some(Restless { order_id, service, in_list, more })
+                if *more > 0 && looked_at.map_or(*in_list, |id| id == order_id && !*in_list) =>
+            {
+                *more -= 1;
+                Some((service.clone(), order_id.clone(), format!("p-{more}")))
+            }
+            Some(_) | None => None,
+        };
+        if let Some((service, order_id, payment_id)) = change {
+            execute(&service, order_id.as_str(), pay(&payment_id, 1)).await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for LyingStore {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.store.append(append).await
+    }
+
+    async fn read_stream(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.store.read_stream(order_id, after, limit).await
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.reachable()?;
+        let page = self.store.read_log(after, limit).await?;
+        let mut lies = self.lies();
+        lies.pages.push(page.len());
+        match lies.unreadable {
+            Some(position) if page.iter().any(|event| event.position == position) => {
+                Err(StoreError::Corrupt(format!("the event at position {position}")))
+            }
+            Some(_) | None => Ok(page),
+        }
+    }
+
+    async fn end(&self) -> Result<Position, StoreError> {
+        self.store.end().await
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        self.store.version(order_id).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+}
+
+#[async_trait]
+impl OrderViews for LyingStore {
+    async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
+        let shown = self.store.one(order_id).await;
+        self.disturb(Some(order_id)).await;
+        match (shown?, &self.lies().one) {
+            (Some(summary), Some(lie)) => lie(summary),
+            (shown, _) => Ok(shown),
+        }
+    }
+
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        self.disturb(None).await;
+        if self.lies().list.is_none() {
+            return self.store.many(query).await;
+        }
+        let mut rows = list(&*self.store, Position::START, usize::MAX - 1).await;
+        if let Some(lie) = &self.lies().list {
+            rows = lie(rows);
+        }
+        let after = rows.into_iter().skip_while(|row| row.placed_position <= query.after);
+        let rows = after.map(|row| (row.placed_position, OrderView::Readable(row.summary)));
+        Ok(OrderPage::of(rows, query.limit))
+    }
+}
+
+#[async_trait]
+impl ViewRepair for LyingStore {
+    async fn mend(&self, order_ids: &[OrderId], _: &str) -> Result<(), StoreError> {
+        self.lies().mended.extend_from_slice(order_ids);
+        Ok(())
+    }
+
+    fn views(&self) -> ViewsStatus {
+        self.lies().views.clone()
+    }
+}
+
+#[async_trait]
+impl Checkpoints for LyingStore {
+    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
+        if self.lies().held_by_another {
+            return Ok(None);
+        }
+        self.store.claim(name, holder, term).await
+    }
+
+    async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
+        self.store.claim_by_force(name, holder, term).await
+    }
+
+    async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
+        self.store.release(name, holder, epoch).await
+    }
+
+    async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        self.store.load(name).await
+    }
+
+    async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
+        self.store.save(name, epoch, checkpoint).await
+    }
+}

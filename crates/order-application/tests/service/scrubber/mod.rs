@@ -1,0 +1,341 @@
+//! The scrubber on a store that lies, by a clock that runs as fast as nothing else happens.
+
+mod fakes;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use fakes::{LyingStore, Restless};
+
+/// Orders `o0` … of a [`Stage`], of two events each, so that `o3` was placed at position 7.
+const ORDERS: usize = 30;
+/// Their events.
+const EVENTS: u64 = 60;
+
+/// A store with orders in it, and what may be started on it.
+struct Stage {
+    world: World,
+    store: Arc<LyingStore>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let world = World::new();
+        let memory = Arc::new(MemoryStore::new(world.bus.clone()));
+        let world = World { store: memory.clone(), ..world };
+        let service = world.instance();
+        for order in 0..ORDERS {
+            execute(&service, &format!("o{order}"), place()).await.unwrap();
+            execute(&service, &format!("o{order}"), pay("p", 1)).await.unwrap();
+        }
+        Self { world, store: Arc::new(LyingStore::new(memory)) }
+    }
+
+    /// Adds an order whose second event only a newer release knows, or one that begins with a second event.
+    async fn add_unreadable(&self, order_id: &str, versions: &[u64], why: Unreadable) {
+        let newer = NewEvent {
+            id: self.world.ids.next(),
+            event_type: "order.teleported.v1".into(),
+            time: self.world.clock.now(),
+            data: "{}".into(),
+            context: EventContext::new("c", None, None),
+            source: None,
+        };
+        for version in versions {
+            let (order_id, version) = (id(order_id), Version(*version));
+            let unreadable = UnreadableOrder { order_id: order_id.clone(), version, why };
+            let append = Append {
+                order_id,
+                expected_version: Version(version.0 - 1),
+                events: vec![newer.clone()],
+                view: OrderView::Unreadable(unreadable),
+            };
+            self.store.append(append).await.unwrap();
+        }
+    }
+
+    /// 100 events a second: ten at a time.
+    fn start(&self) -> Running {
+        let store = &self.store;
+        let ports = ScrubberPorts {
+            log: store.clone(),
+            views: store.clone(),
+            checkpoints: store.clone(),
+            repair: store.clone(),
+        };
+        let rate = NonZeroU32::new(100).unwrap();
+        let scrubber = Scrubber::new("me", ports, rate, ScrubLimits::default());
+        let (status, stop) = (scrubber.status(), CancellationToken::new());
+        let token = stop.clone();
+        Running { status, stop, task: tokio::spawn(async move { scrubber.run(token).await }) }
+    }
+
+    /// The orders that one pass wants mended, and how many faults it counts.
+    async fn found(&self) -> (Vec<String>, u64) {
+        let mut running = self.start();
+        let faults = running.passes(1).await.faults;
+        running.stop().await;
+        (self.store.lies().mended.iter().map(ToString::to_string).collect(), faults)
+    }
+}
+
+struct Running {
+    status: watch::Receiver<ScrubStatus>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn becomes(&mut self, state: ScrubState) -> ScrubStatus {
+        self.shows(|status| status.state == state).await
+    }
+
+    async fn passes(&mut self, passes: u64) -> ScrubStatus {
+        self.shows(|status| status.passes == passes).await
+    }
+
+    async fn shows(&mut self, what: impl FnMut(&ScrubStatus) -> bool) -> ScrubStatus {
+        let waiting = self.status.wait_for(what);
+        // By this clock an hour is over at once if nothing else happens.
+        let shown = tokio::time::timeout(Duration::from_secs(3_600), waiting).await;
+        shown.unwrap().unwrap().clone()
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Two rows of the list show each other's order.
+fn swap_rows(mut rows: Vec<ListedOrder>, one: usize, other: usize) -> Vec<ListedOrder> {
+    let summary = rows[one].summary.clone();
+    rows[one].summary = std::mem::replace(&mut rows[other].summary, summary);
+    rows
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_that_are_what_the_log_makes_of_them_are_left_alone() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.found().await, (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_says_something_else_than_its_events_is_mended() {
+    let stage = Stage::new().await;
+    let change = |summary: OrderSummary| match summary.order_id.as_str() {
+        "o3" => OrderSummary { total: Cents::new(1).unwrap(), ..summary },
+        _ => summary,
+    };
+    stage.store.lies().one = Some(Box::new(move |summary| Ok(Some(change(summary)))));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_missing_or_cannot_be_read_is_mended() {
+    let stage = Stage::new().await;
+    stage.store.lies().one = Some(Box::new(|summary| match summary.order_id.as_str() {
+        "o3" => Ok(None),
+        "o20" => Err(StoreError::Corrupt("its checksum".to_owned())),
+        _ => Ok(Some(summary)),
+    }));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o20".to_owned()], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_the_list_lacks_is_mended() {
+    for lacking in [0, 3, 4, ORDERS - 1] {
+        let stage = Stage::new().await;
+        stage.store.lies().list = Some(Box::new(move |mut rows| {
+            rows.remove(lacking);
+            rows
+        }));
+        assert_eq!(stage.found().await, (vec![format!("o{lacking}")], 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_the_list_has_too_much_is_mended() {
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|mut rows| {
+        let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
+        rows.insert(4, ListedOrder { placed_position: Position(8), summary });
+        rows
+    }));
+    assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_the_list_that_says_something_else_is_mended() {
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|mut rows| {
+        rows[3].summary.status = Status::Shipped;
+        rows
+    }));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_have_changed_places_in_the_list_are_mended() {
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 3, 20)));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o20".to_owned()], 2));
+
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|mut rows| {
+        rows.swap(3, 4);
+        rows
+    }));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_changes_while_it_is_looked_at_is_looked_at_again() {
+    for in_list in [false, true] {
+        for more in [1, 2, 3, 4, 1_000] {
+            let stage = Stage::new().await;
+            let service = stage.world.instance();
+            stage.store.lies().restless = Some(Restless { order_id: id("o3"), service, in_list, more });
+            assert_eq!(stage.found().await, (vec![], 0), "in_list: {in_list}, {more} times");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_compared_to_its_end_however_long_it_is() {
+    let stage = Stage::new().await;
+    let service = stage.world.instance();
+    for n in 0..700 {
+        execute(&service, "o3", pay(&format!("p-{n}"), 1)).await.unwrap();
+    }
+    assert_eq!(stage.found().await, (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_cannot_be_read_on_either_side_are_fine() {
+    let stage = Stage::new().await;
+    stage.add_unreadable("newer", &[1, 2], Unreadable::Newer).await;
+    stage.add_unreadable("twice", &[1], Unreadable::Damaged).await;
+    execute(&stage.world.instance(), "last", place()).await.unwrap();
+    assert_eq!(stage.found().await, (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_cannot_be_read_and_is_not_counted_in_the_list_is_mended() {
+    let stage = Stage::new().await;
+    stage.add_unreadable("newer", &[1], Unreadable::Newer).await;
+    // This list has only what can be read.
+    stage.store.lies().list = Some(Box::new(|rows| rows));
+    assert_eq!(stage.found().await, (vec!["newer".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_read_is_told_and_passed() {
+    let stage = Stage::new().await;
+    stage.store.lies().unreadable = Some(Position(7));
+    stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 4, 20)));
+    assert_eq!(stage.found().await, (vec!["o4".to_owned(), "o20".to_owned()], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_at_its_pace_in_pages_that_are_short() {
+    let stage = Stage::new().await;
+    let mut running = stage.start();
+    let begun = Instant::now();
+    running.passes(1).await;
+    let took = begun.elapsed();
+    running.stop().await;
+    let expected = Duration::from_millis(EVENTS * 10);
+    assert!(took >= expected && took < expected + Duration::from_millis(20), "{took:?}");
+    assert_eq!(stage.store.lies().pages, [10; 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_ends_where_the_log_ended_when_it_began_and_the_next_begins_from_the_start() {
+    let stage = Stage::new().await;
+    let mut running = stage.start();
+    let begun = Instant::now();
+    running.becomes(ScrubState::Scrubbing).await;
+    execute(&stage.world.instance(), "late", place()).await.unwrap();
+    running.passes(1).await;
+    let second = running.passes(2).await;
+    assert_eq!(second.of, Position(EVENTS + 1));
+    assert_eq!(stage.store.lies().pages.iter().sum::<usize>() as u64, EVENTS + EVENTS + 1);
+    // A small log is not compared all the time.
+    assert!(begun.elapsed() >= ScrubLimits::default().shortest_pass);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_on_where_it_was() {
+    let stage = Stage::new().await;
+    let mut running = stage.start();
+    running.shows(|status| status.position == Position(30)).await;
+    running.stop().await;
+    let pages = std::mem::take(&mut stage.store.lies().pages).len();
+    stage.found().await;
+    assert_eq!((pages, stage.store.lies().pages.len()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn among_instances_only_the_holder_works() {
+    let stage = Stage::new().await;
+    stage.store.lies().held_by_another = true;
+    let mut running = stage.start();
+    let status = running.becomes(ScrubState::Standby).await;
+    assert_eq!((status.position, status.of), (Position::START, Position(EVENTS)));
+    stage.store.lies().held_by_another = false;
+    running.passes(1).await;
+    // It is noticed between two passes, too.
+    stage.store.lies().held_by_another = true;
+    running.becomes(ScrubState::Standby).await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_store_pauses_it_with_growing_waits() {
+    let stage = Stage::new().await;
+    stage.store.lies().away = Some(StoreError::Unavailable("gone".to_owned()));
+    let mut running = stage.start();
+    let status = running.becomes(ScrubState::Unavailable).await;
+    assert_eq!(status.detail.as_deref(), Some("the store is unavailable: gone"));
+    // It asks after 1, 3 and 7 seconds, and not before.
+    let begun = Instant::now();
+    tokio::time::sleep_until(begun + Duration::from_millis(3_500)).await;
+    stage.store.lies().away = None;
+    assert_eq!(running.passes(1).await.detail, None);
+    assert!(begun.elapsed() >= Duration::from_millis(6_900), "{:?}", begun.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_waits_while_the_views_are_made_anew() {
+    let stage = Stage::new().await;
+    stage.store.lies().views.state = ViewsState::Rebuilding;
+    let mut running = stage.start();
+    running.becomes(ScrubState::Waiting).await;
+    assert_eq!(stage.store.lies().pages, [0; 0]);
+    stage.store.lies().views.state = ViewsState::Current;
+    running.passes(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_found_again_is_asked_for_again() {
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|mut rows| {
+        rows.remove(3);
+        rows
+    }));
+    let mut running = stage.start();
+    let status = running.passes(2).await;
+    assert_eq!((status.faults, stage.store.lies().mended.len()), (2, 2));
+    assert_eq!(status.faults_in_pass, 1);
+    running.stop().await;
+}

@@ -1,0 +1,61 @@
+//! `rebuild`: makes a store's views anew.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use order_store::{RebuildReport, SqliteStore};
+
+use crate::cli::Failure;
+use crate::counted::counted;
+use crate::placeholders::rebuilding::PostgresStore;
+use crate::progress::Progress;
+use crate::store_url::StoreUrl;
+
+pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
+    let mut bar = Progress::new();
+    let mut progress = |done, total| bar.show("making views", done, total);
+    let report = match store {
+        StoreUrl::Sqlite(path) => SqliteStore::rebuild(path, &mut progress).map_err(anyhow::Error::from)?,
+        StoreUrl::Postgres { url, .. } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let runtime = runtime.context("cannot start the runtime")?;
+            let report = runtime.block_on(PostgresStore::rebuild(url, &mut progress));
+            report.map_err(anyhow::Error::from)?
+        }
+        StoreUrl::Memory => {
+            return Err(Failure::Usage(vec![
+                "memory: is gone at exit, so there are no views to make anew".to_owned(),
+            ]));
+        }
+    };
+    bar.finish();
+    writeln!(std::io::stdout(), "{}", told(&report)).context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(report: &RebuildReport) -> String {
+    let RebuildReport { events, orders, unreadable } = *report;
+    let (orders, events) = (counted(orders, "order"), counted(events, "event"));
+    let told = format!("views of {orders} made anew from {events}");
+    match unreadable {
+        0 => told,
+        1 => format!("{told}; 1 order cannot be read: verify names it"),
+        _ => format!("{told}; {} cannot be read: verify names them", counted(unreadable, "order")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_says_how_much_was_made_and_what_cannot_be_read() {
+        let told = |orders, events, unreadable| told(&RebuildReport { events, orders, unreadable });
+        assert_eq!(told(1_000, 4_000, 0), "views of 1,000 orders made anew from 4,000 events");
+        let one = "views of 1 order made anew from 1 event; 1 order cannot be read: verify names it";
+        assert_eq!(told(1, 1, 1), one);
+        let two = "views of 2 orders made anew from 3 events; 2 orders cannot be read: verify names them";
+        assert_eq!(told(2, 3, 2), two);
+    }
+}

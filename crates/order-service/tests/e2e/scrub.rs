@@ -1,0 +1,41 @@
+//! The scrubber beside a running server, as `/ready` shows it.
+
+use serde_json::Value;
+
+use crate::server::{Program, Server, wait_until};
+
+/// What `/ready` says of something.
+fn check(server: &Server, name: &str) -> Value {
+    server.get("/ready").json()["checks"][name].clone()
+}
+
+fn place(server: &Server, order_id: &str) {
+    let line = r#"{"SKU":"s","Quantity":1,"UnitPriceCents":1}"#;
+    let placement = format!(r#"{{"order_id":"{order_id}","customer_id":"c","items":[{line}]}}"#);
+    assert_eq!(server.post("/orders", &placement).status, 201);
+}
+
+#[test]
+fn the_views_are_compared_with_the_log_and_ready_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Program::serving(directory.path()).start();
+    (0..5).for_each(|n| place(&server, &format!("o-{n}")));
+    server.stop();
+
+    let server = Program::serving(directory.path()).start();
+    let scrub = wait_until("a pass has ended", || {
+        let scrub = check(&server, "scrub");
+        (scrub["passes"] == 1).then_some(scrub)
+    });
+    assert_eq!((&scrub["position"], &scrub["of"], &scrub["faults"]), (&5.into(), &5.into(), &0.into()));
+    assert_eq!(check(&server, "views"), serde_json::json!({ "state": "current" }));
+    server.stop();
+}
+
+#[test]
+fn without_a_rate_they_are_not() {
+    let server = Program::serve().argument("--store", "memory:").argument("--scrub-rate", "0").start();
+    assert_eq!(check(&server, "scrub"), Value::Null);
+    assert_eq!(check(&server, "views"), serde_json::json!({ "state": "current" }));
+    server.stop();
+}
