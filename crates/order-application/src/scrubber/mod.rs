@@ -282,12 +282,13 @@ impl Scrubber {
 
     /// Saves how far it has come, now and then. `false` when the lease is lost.
     async fn save(&self, work: &mut Work) -> Result<bool, StoreError> {
-        if work.saved_at.elapsed() < self.limits.save_every || work.saved == work.pass.position {
+        let position = work.pass.resume_after();
+        if work.saved_at.elapsed() < self.limits.save_every || work.saved == position {
             return Ok(true);
         }
-        let checkpoint = Checkpoint { position: work.pass.position, evidence: None };
+        let checkpoint = Checkpoint { position, evidence: None };
         let saved = self.ports.checkpoints.save(CHECKPOINT, work.epoch, &checkpoint).await?;
-        (work.saved, work.saved_at) = (work.pass.position, Instant::now());
+        (work.saved, work.saved_at) = (position, Instant::now());
         Ok(saved)
     }
 
@@ -316,7 +317,7 @@ impl Scrubber {
     /// Nothing depends on it: what is not saved is compared again, and a lease runs out.
     async fn give_back(&self, work: Work) {
         let (checkpoints, epoch) = (&self.ports.checkpoints, work.epoch);
-        let checkpoint = Checkpoint { position: work.pass.position, evidence: None };
+        let checkpoint = Checkpoint { position: work.pass.resume_after(), evidence: None };
         let saved = checkpoints.save(CHECKPOINT, epoch, &checkpoint).await.map(|_| ());
         let released = checkpoints.release(CHECKPOINT, &self.holder, epoch).await;
         if let Err(error) = saved.and(released) {

@@ -38,9 +38,16 @@ pub(super) enum Page {
 }
 
 impl Pass {
-    /// A pass that goes on after `position`.
+    /// A pass that goes on after `position`; from the start if there is nothing after it, as when the log was restored from a
+    /// backup.
     pub(super) fn new(position: Position, goal: Position) -> Self {
+        let position = if position < goal { position } else { Position::START };
         Self { position, goal, faults: 0, begun: Instant::now(), one_by_one_to: Position::START }
+    }
+
+    /// Where to go on after a restart. A pass that has reached its end is over.
+    pub(super) fn resume_after(&self) -> Position {
+        if self.position < self.goal { self.position } else { Position::START }
     }
 
     /// Reads on. The pass stays where it is until it is [moved](Self::move_to).

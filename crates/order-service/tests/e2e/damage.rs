@@ -9,7 +9,7 @@ use crate::http::Answer;
 use crate::server::{Ended, Program, Server};
 
 /// A store with three paid orders whose server has stopped.
-fn stopped_store(customer: &str) -> TempDir {
+pub(crate) fn stopped_store(customer: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let server = Program::serving(directory.path()).start();
     for order in ["a", "b", "c"] {
@@ -24,17 +24,17 @@ fn stopped_store(customer: &str) -> TempDir {
     directory
 }
 
-fn verify(directory: &TempDir) -> Ended {
+pub(crate) fn verify(directory: &TempDir) -> Ended {
     Program::new(["verify"]).argument("--data-dir", directory.path()).run()
 }
 
-fn edit(directory: &TempDir, statement: &str) {
+pub(crate) fn edit(directory: &TempDir, statement: &str) {
     let log = rusqlite::Connection::open(directory.path().join("orders.db")).unwrap();
     log.execute_batch(statement).unwrap();
 }
 
 /// Everything that comes from the views.
-fn view_reads(server: &Server) -> Vec<Answer> {
+pub(crate) fn view_reads(server: &Server) -> Vec<Answer> {
     ["/orders", "/orders?limit=2", "/orders/a", "/orders/b", "/orders/c/events"]
         .map(|path| server.get_undated(path))
         .into()

@@ -24,6 +24,7 @@ mod postgres;
 #[cfg(feature = "full-tests")]
 mod proxy;
 mod random;
+mod rebuild;
 #[cfg(feature = "full-tests")]
 mod relays;
 #[cfg(feature = "full-tests")]

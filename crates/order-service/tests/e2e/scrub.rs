@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::damage::{stopped_store, view_reads};
 use crate::server::{Program, Server, wait_until};
 
 /// What `/ready` says of something.
@@ -37,5 +38,26 @@ fn without_a_rate_they_are_not() {
     let server = Program::serve().argument("--store", "memory:").argument("--scrub-rate", "0").start();
     assert_eq!(check(&server, "scrub"), Value::Null);
     assert_eq!(check(&server, "views"), serde_json::json!({ "state": "current" }));
+    server.stop();
+}
+
+#[test]
+fn damage_that_nobody_reads_is_noticed_and_mended() {
+    let directory = stopped_store("customer");
+    let server = Program::serving(directory.path()).start();
+    let before = view_reads(&server);
+    server.stop();
+    let views = rusqlite::Connection::open(directory.path().join("orders.views.1.db")).unwrap();
+    views.execute_batch("UPDATE orders SET status = 'shipped' WHERE order_id = 'b'").unwrap();
+    views.close().unwrap();
+
+    let server = Program::serving(directory.path()).start();
+    wait_until("other views are served", || {
+        let others = directory.path().join("orders.views.2.db").exists();
+        (others && check(&server, "views")["state"] == "current").then_some(())
+    });
+    wait_until("they have been compared, too", || (check(&server, "scrub")["passes"] == 1).then_some(()));
+    assert_eq!(view_reads(&server), before);
+    assert!(server.log().contains("the views are damaged"), "{}", server.log());
     server.stop();
 }

@@ -284,6 +284,23 @@ async fn it_goes_on_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_over_or_is_beyond_the_end_is_not_gone_on_with() {
+    let stage = Stage::new().await;
+    stage.found().await;
+    execute(&stage.world.instance(), "later", place()).await.unwrap();
+    stage.store.lies().pages.clear();
+    stage.found().await;
+    assert_eq!(stage.store.lies().pages.iter().sum::<usize>() as u64, EVENTS + 1);
+
+    let epoch = stage.store.claim_by_force("scrub", "me", Duration::from_secs(1)).await.unwrap();
+    let beyond = Checkpoint { position: Position(1_000), evidence: None };
+    assert_eq!(stage.store.save("scrub", epoch, &beyond).await, Ok(true));
+    stage.store.lies().pages.clear();
+    stage.found().await;
+    assert_eq!(stage.store.lies().pages.iter().sum::<usize>() as u64, EVENTS + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn among_instances_only_the_holder_works() {
     let stage = Stage::new().await;
     stage.store.lies().held_by_another = true;
