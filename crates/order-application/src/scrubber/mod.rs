@@ -10,6 +10,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `work.rs` | the lease, and where to go on |
 //! | `pass.rs` | going through the log, past what cannot be read |
 //! | `stretch.rs` | comparing the orders that were placed in one page |
 //! | `look.rs` | one order, as its events make it and as its view shows it |
@@ -23,6 +24,7 @@ mod pace;
 mod pass;
 mod status;
 mod stretch;
+mod work;
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -35,7 +37,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Position;
-use crate::ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
+use crate::ports::checkpoints::Checkpoints;
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
 use crate::ports::view_repair::{ViewRepair, ViewsState};
@@ -46,6 +48,7 @@ use difference::Difference;
 use pace::Pace;
 use pass::{Page, Pass};
 use stretch::Stretch;
+use work::Work;
 
 /// The name of the scrubber's checkpoint and of its lease.
 const CHECKPOINT: &str = "scrub";
@@ -105,17 +108,6 @@ impl Default for ScrubLimits {
             longest_backoff: Duration::from_secs(60),
         }
     }
-}
-
-/// What the holder of the lease is at.
-struct Work {
-    epoch: Epoch,
-    claimed_at: Instant,
-    saved: Position,
-    saved_at: Instant,
-    pass: Pass,
-    /// Whether anything was compared since the last error.
-    went_on: bool,
 }
 
 impl Scrubber {
@@ -178,24 +170,6 @@ impl Scrubber {
                 }
             }
         }
-    }
-
-    async fn begin(&self, epoch: Epoch) -> Result<Work, StoreError> {
-        let saved = self.saved().await?;
-        let goal = self.ports.log.end().await?;
-        let now = Instant::now();
-        Ok(Work {
-            epoch,
-            claimed_at: now,
-            saved,
-            saved_at: now,
-            pass: Pass::new(saved, goal),
-            went_on: false,
-        })
-    }
-
-    async fn saved(&self) -> Result<Position, StoreError> {
-        Ok(self.ports.checkpoints.load(CHECKPOINT).await?.unwrap_or_default().position)
     }
 
     /// Returns when the lease is lost.
@@ -278,51 +252,6 @@ impl Scrubber {
         }
         work.pass = Pass::new(Position::START, self.ports.log.end().await?);
         Ok(true)
-    }
-
-    /// Saves how far it has come, now and then. `false` when the lease is lost.
-    async fn save(&self, work: &mut Work) -> Result<bool, StoreError> {
-        let position = work.pass.resume_after();
-        if work.saved_at.elapsed() < self.limits.save_every || work.saved == position {
-            return Ok(true);
-        }
-        let checkpoint = Checkpoint { position, evidence: None };
-        let saved = self.ports.checkpoints.save(CHECKPOINT, work.epoch, &checkpoint).await?;
-        (work.saved, work.saved_at) = (position, Instant::now());
-        Ok(saved)
-    }
-
-    /// Waits, and keeps the lease meanwhile. `false` when it is lost.
-    async fn pause(&self, work: &mut Work, wait: Duration) -> Result<bool, StoreError> {
-        let until = Instant::now() + wait;
-        let renew_every = self.limits.lease_term / 3;
-        loop {
-            if work.claimed_at.elapsed() >= renew_every {
-                let claimed_at = Instant::now();
-                let term = self.limits.lease_term;
-                let epoch = self.ports.checkpoints.claim(CHECKPOINT, &self.holder, term).await?;
-                if epoch != Some(work.epoch) {
-                    return Ok(false);
-                }
-                work.claimed_at = claimed_at;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(true);
-            }
-            sleep(left.min(renew_every)).await;
-        }
-    }
-
-    /// Nothing depends on it: what is not saved is compared again, and a lease runs out.
-    async fn give_back(&self, work: Work) {
-        let (checkpoints, epoch) = (&self.ports.checkpoints, work.epoch);
-        let checkpoint = Checkpoint { position: work.pass.resume_after(), evidence: None };
-        let saved = checkpoints.save(CHECKPOINT, epoch, &checkpoint).await.map(|_| ());
-        let released = checkpoints.release(CHECKPOINT, &self.holder, epoch).await;
-        if let Err(error) = saved.and(released) {
-            tracing::debug!(%error, "the scrubber could not save how far it has come");
-        }
     }
 
     fn failed(&self, error: &StoreError) {
