@@ -201,7 +201,14 @@ impl Bench {
         server: &Server,
         work: &mut dyn Work,
     ) -> Result<Figures> {
-        let [figures] = self.measure_groups(server, [Group { connections, work }])?;
+        let [figures] = measure_groups(self.span(), server, [Group { connections, work }])?;
+        Ok(figures)
+    }
+
+    /// The same on all connections, for a time of its own.
+    pub(crate) fn measure_for(&self, span: Span, server: &Server, work: &mut dyn Work) -> Result<Figures> {
+        let [figures] =
+            measure_groups(span, server, [Group { connections: self.options.connections, work }])?;
         Ok(figures)
     }
 
@@ -221,16 +228,7 @@ impl Bench {
         server: &Server,
         groups: [Group<'_>; N],
     ) -> Result<[Figures; N]> {
-        let mut load = Load::connect(server.address(), groups.into())?;
-        let measurements = load.run(self.span(), Some(server.process()))?;
-        load.drain()?;
-        // What the server put off is part of what the requests cost.
-        server.process().settle()?;
-        // With several groups it cannot be told apart which one's requests the CPU time went to.
-        let cpu = (N == 1).then(|| server.process().cpu()).transpose()?;
-        let figures: Vec<Figures> =
-            measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect();
-        figures.try_into().ok().context("each group has its measurement")
+        measure_groups(self.span(), server, groups)
     }
 
     /// Drives several servers at once, each by the group beside it; the figures of all together.
@@ -252,4 +250,21 @@ impl Bench {
         let measured = Duration::from_secs_f64(self.options.seconds);
         Span { warm_up: WARM_UP.min(measured), measured }
     }
+}
+
+fn measure_groups<const N: usize>(
+    span: Span,
+    server: &Server,
+    groups: [Group<'_>; N],
+) -> Result<[Figures; N]> {
+    let mut load = Load::connect(server.address(), groups.into())?;
+    let measurements = load.run(span, Some(server.process()))?;
+    load.drain()?;
+    // What the server put off is part of what the requests cost.
+    server.process().settle()?;
+    // With several groups it cannot be told apart which one's requests the CPU time went to.
+    let cpu = (N == 1).then(|| server.process().cpu()).transpose()?;
+    let figures: Vec<Figures> =
+        measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect();
+    figures.try_into().ok().context("each group has its measurement")
 }
