@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::bench::Bench;
+use crate::build::Build;
 use crate::load::{Group, Load};
 use crate::order_ids::{OrderIds, PREPARED_SEED};
 use crate::server::Server;
@@ -39,22 +39,22 @@ impl Prepared {
     }
 
     /// Copies the store of this many orders into an empty directory, after loading it if it is not there.
-    pub(crate) fn copy_to(&self, dir: &Path, orders: u64, bench: &Bench) -> Result<()> {
-        self.load_once(orders, bench)?;
+    pub(crate) fn copy_to(&self, dir: &Path, orders: u64, build: &Build) -> Result<()> {
+        self.load_once(orders, build)?;
         copy_files(&self.store(orders), dir).context("copy a prepared store")
     }
 
     /// The largest resident memory of the service while it took in this many orders, in bytes.
-    pub(crate) fn peak_bytes(&self, orders: u64, bench: &Bench) -> Result<u64> {
-        Ok(self.load_once(orders, bench)?.peak_bytes)
+    pub(crate) fn peak_bytes(&self, orders: u64, build: &Build) -> Result<u64> {
+        Ok(self.load_once(orders, build)?.peak_bytes)
     }
 
-    fn load_once(&self, orders: u64, bench: &Bench) -> Result<Loaded> {
+    fn load_once(&self, orders: u64, build: &Build) -> Result<Loaded> {
         let note = self.root.join(format!("{orders}-orders.json"));
         match fs::read(&note) {
             Ok(loaded) => serde_json::from_slice(&loaded).with_context(|| format!("read {}", note.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let loaded = self.load(orders, bench)?;
+                let loaded = self.load(orders, build)?;
                 fs::write(&note, serde_json::to_vec(&loaded)?)?;
                 Ok(loaded)
             }
@@ -62,15 +62,15 @@ impl Prepared {
         }
     }
 
-    fn load(&self, orders: u64, bench: &Bench) -> Result<Loaded> {
+    fn load(&self, orders: u64, build: &Build) -> Result<Loaded> {
         let store = self.store(orders);
         if store.exists() {
             // Without its note: a load that was cut short.
             fs::remove_dir_all(&store)?;
         }
         fs::create_dir_all(&store)?;
-        let service = bench.start_service(&store)?;
-        place_all(&service, orders, bench.options.connections)?;
+        let service = build.start(&store)?;
+        place_all(&service, orders, build.connections())?;
         let peak_bytes = service.process().memory()?.peak_bytes;
         service.stop()?;
         Ok(Loaded { orders, peak_bytes })

@@ -32,10 +32,10 @@ pub(crate) fn markdown(report: &Report) -> String {
         for side in sides {
             let median = &side.median;
             lines.push(format!(
-                "| {scenario} | {} | {} | {:.0} | {:.3} | {:.3} | {:.3} | {:.2} | {} |",
+                "| {scenario} | {} | {} | {} | {:.3} | {:.3} | {:.3} | {:.2} | {} |",
                 side.name,
-                two_digits(median.server_cpu_us_per_request),
-                median.requests_per_s,
+                side.cpu_text(),
+                side.rate_text(),
                 median.p50_ms,
                 median.p99_ms,
                 median.p999_ms,

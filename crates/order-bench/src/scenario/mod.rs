@@ -1,5 +1,6 @@
 //! The scenarios, one for each claim about the service's speed.
 
+mod against;
 mod brokers;
 mod latency;
 mod memory;
@@ -9,11 +10,12 @@ mod read;
 mod startup;
 mod workflow;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::bench::Bench;
+use crate::build::Build;
 use crate::report::Outcome;
 
 /// What can be measured.
@@ -66,6 +68,18 @@ pub(crate) enum Scenario {
     ReplicaKafka,
 }
 
+/// Measures a build beside an older one.
+type Comparison = fn(&Bench, &Build) -> Result<Outcome>;
+
+/// What can be measured so.
+const COMPARISONS: [(Scenario, Comparison); 5] = [
+    (Scenario::PlaceSeq, against::place_in_sequence),
+    (Scenario::PlaceRandom3m, against::place_at_random),
+    (Scenario::Workflow, against::workflow),
+    (Scenario::GetRandom, against::get_at_random),
+    (Scenario::PgPlace, against::place_on_postgres),
+];
+
 /// All scenarios whose names begin so, on the command line.
 const GROUPS: [(&str, &[&str], &str); 2] = [
     ("pg", &["pg-"], "Everything on PostgreSQL"),
@@ -104,8 +118,29 @@ impl Scenario {
         }
     }
 
+    /// Those that measure a build beside an older one when they are told to.
+    pub(crate) fn comparing() -> Vec<Self> {
+        COMPARISONS.map(|(scenario, _)| scenario).to_vec()
+    }
+
     /// Runs the scenario.
+    ///
+    /// # Errors
+    ///
+    /// Besides what goes wrong, when there is an older build to compare with and the scenario cannot.
     pub(crate) fn run(self, bench: &Bench) -> Result<Outcome> {
+        match (&bench.against, self.comparison()) {
+            (None, _) => self.run_beside_limit(bench),
+            (Some(older), Some(compare)) => compare(bench, older),
+            (Some(_), None) => bail!("it compares no builds; these do: {}", names(&Self::comparing())),
+        }
+    }
+
+    fn comparison(self) -> Option<Comparison> {
+        COMPARISONS.iter().find(|(scenario, _)| *scenario == self).map(|(_, compare)| *compare)
+    }
+
+    fn run_beside_limit(self, bench: &Bench) -> Result<Outcome> {
         match self {
             Self::PlaceSeq => place::in_sequence(bench),
             Self::PlaceRandom3m => place::random_on_a_large_store(bench),
@@ -136,6 +171,11 @@ impl Scenario {
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
+}
+
+fn names(scenarios: &[Scenario]) -> String {
+    let names: Vec<String> = scenarios.iter().map(|scenario| scenario.name()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::bench::{Bench, Turn};
+use crate::build::Build;
 use crate::load::{Group, Load, Span};
 use crate::order_ids::OrderIds;
 use crate::report::{Figures, Outcome, Side, Verdict};
@@ -28,7 +29,7 @@ pub(crate) fn in_sequence(bench: &Bench) -> Result<Outcome> {
             if turn == 0 {
                 echo.push(bench.measure(&bench.echo, &mut to_echo)?);
             } else {
-                let [first, later] = fresh_then_warm(bench)?;
+                let [first, later] = fresh_then_warm(bench, &bench.service)?;
                 fresh.push(first);
                 warm.push(later);
             }
@@ -36,11 +37,7 @@ pub(crate) fn in_sequence(bench: &Bench) -> Result<Outcome> {
     }
     Ok(Outcome {
         scenario: "place-seq",
-        about: format!(
-            "place, durable, ids in sequence; fresh: the first {} s of a new store; warm: the same process, after \
-             {ORDERS_UNTIL_WARM} orders",
-            FRESH.as_secs()
-        ),
+        about: about_sequence(),
         verdicts: vec![
             Verdict::ratio_of("fresh, of the bare echo", &fresh, &echo, TARGET_FRESH),
             Verdict::ratio_of("warm, of the bare echo", &warm, &echo, TARGET_WARM),
@@ -54,10 +51,19 @@ pub(crate) fn in_sequence(bench: &Bench) -> Result<Outcome> {
     })
 }
 
-/// Starts the service on a new store, and measures it at once and again once it is warm.
-fn fresh_then_warm(bench: &Bench) -> Result<[Figures; 2]> {
+/// What [`fresh_then_warm`] measures.
+pub(super) fn about_sequence() -> String {
+    format!(
+        "place, durable, ids in sequence; fresh: the first {} s of a new store; warm: the same process, after \
+         {ORDERS_UNTIL_WARM} orders",
+        FRESH.as_secs()
+    )
+}
+
+/// Starts a build on a new store, and measures it at once and again once it is warm.
+pub(super) fn fresh_then_warm(bench: &Bench, build: &Build) -> Result<[Figures; 2]> {
     let dir = bench.new_dir()?;
-    let service = bench.start_service(dir.path())?;
+    let service = build.start(dir.path())?;
     let mut place = Place::new(OrderIds::new_sequence());
     let span = Span { warm_up: Duration::ZERO, measured: FRESH.min(bench.span().measured) };
     let fresh = bench.measure_for(span, &service, &mut place)?;
@@ -74,8 +80,8 @@ fn fresh_then_warm(bench: &Bench) -> Result<[Figures; 2]> {
 /// Random ids, on a durable store of millions of orders.
 pub(crate) fn random_on_a_large_store(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.orders;
-    let dir = bench.prepared_dir(orders)?;
-    let service = bench.start_service(dir.path())?;
+    let dir = bench.service.prepared_dir(orders)?;
+    let service = bench.service.start(dir.path())?;
     let (mut to_echo, mut to_service) =
         (Place::new(OrderIds::new_random()), Place::new(OrderIds::new_random()));
     let pair = bench.alternate(|turn| match turn {
@@ -103,7 +109,7 @@ pub(crate) fn in_memory(bench: &Bench) -> Result<Outcome> {
         match turn {
             Turn::Limit => bench.measure(&bench.echo, &mut work),
             Turn::Service => {
-                let service = bench.start_service_in_memory()?;
+                let service = bench.service.start_in_memory()?;
                 let figures = bench.measure(&service, &mut work)?;
                 service.stop()?;
                 Ok(figures)

@@ -21,15 +21,15 @@ pub(crate) fn from_kafka(bench: &Bench) -> Result<Outcome> {
     let events = bench.options.read_orders;
     let broker = Broker::kafka()?;
     let url = broker.url("orders");
-    let dir = bench.prepared_dir(events)?;
-    let service = bench.start_service_with_bus(dir.path(), std::slice::from_ref(&url))?;
+    let dir = bench.service.prepared_dir(events)?;
+    let service = bench.service.start_with_bus(dir.path(), std::slice::from_ref(&url))?;
     wait_until_published(&service, "orders", events)?;
     service.stop()?;
     let mut per_s = Vec::new();
     for _ in 0..bench.options.rounds.min(ROUNDS) {
         let dir = bench.new_dir()?;
         let begin = Instant::now();
-        let replica = bench.start_replica(&url, dir.path())?;
+        let replica = bench.service.start_replica(&url, dir.path())?;
         wait_for(&replica, events, begin)?;
         per_s.push(events as f64 / begin.elapsed().as_secs_f64());
         replica.stop()?;
