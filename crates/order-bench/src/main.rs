@@ -10,7 +10,7 @@
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
-//! - [`mod@bench`], [`mod@build`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
+//! - [`mod@bench`], [`mod@build`], [`prepared`], [`views_file`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
 //! - [`report`], [`machine`]: what comes out
 
 mod bench;
@@ -33,6 +33,7 @@ mod report;
 mod request;
 mod scenario;
 mod server;
+mod views_file;
 mod work;
 
 use std::fs;

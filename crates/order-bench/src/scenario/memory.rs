@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::load::Group;
 use crate::order_ids::OrderIds;
 use crate::prepared::PREPARED_IDS;
-use crate::process::Memory;
+use crate::process::{Memory, mib};
 use crate::report::{Outcome, Side, Verdict};
 use crate::work::{GetRandom, List, Place};
 
@@ -82,8 +82,4 @@ pub(crate) fn resident(bench: &Bench) -> Result<Outcome> {
 
 fn afterwards(what: &str, memory: Memory) -> String {
     format!("still resident after {what}: {:.1} MiB", mib(memory.resident_bytes))
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / (1024.0 * 1024.0)
 }

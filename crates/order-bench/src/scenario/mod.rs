@@ -7,7 +7,9 @@ mod memory;
 mod place;
 mod postgres;
 mod read;
+mod rebuild;
 mod startup;
+mod upkeep;
 mod workflow;
 
 use anyhow::{Result, bail};
@@ -40,6 +42,10 @@ pub(crate) enum Scenario {
     Memory,
     /// From spawn to the first answer on the large store, after SIGTERM and after kill -9
     Startup,
+    /// Make the views anew from a log of interleaved events, alone and beside a server under load
+    Rebuild,
+    /// Peak resident memory of verify, of rebuild and of scrubbing on the large store
+    UpkeepMemory,
     /// PostgreSQL: place orders, beside pgbench
     PgPlace,
     /// PostgreSQL: place orders on two instances, beside one
@@ -54,6 +60,8 @@ pub(crate) enum Scenario {
     PgGet,
     /// PostgreSQL: copy a SQLite store into a database
     PgCopy,
+    /// PostgreSQL: make the views anew while two instances serve
+    PgRebuild,
     /// PostgreSQL: place orders, beside other event-sourcing libraries
     PgPeers,
     /// Relay a backlog to Kafka, beside a bare producer
@@ -151,6 +159,8 @@ impl Scenario {
             Self::OneConnection => latency::one_connection(bench),
             Self::Memory => memory::resident(bench),
             Self::Startup => startup::first_answer(bench),
+            Self::Rebuild => rebuild::of_interleaved_events(bench),
+            Self::UpkeepMemory => upkeep::resident(bench),
             Self::PgPlace => postgres::at_full_rate(bench),
             Self::PgTwoInstances => postgres::two(bench),
             Self::PgOneConnection => postgres::one_connection(bench),
@@ -158,6 +168,7 @@ impl Scenario {
             Self::PgOldSnapshot => postgres::beside_an_old_one(bench),
             Self::PgGet => postgres::single_orders(bench),
             Self::PgCopy => postgres::from_sqlite(bench),
+            Self::PgRebuild => postgres::beside_two_instances(bench),
             Self::PgPeers => postgres::same_work(bench),
             Self::RelayKafka => brokers::to_kafka(bench),
             Self::RelayNats => brokers::to_nats(bench),

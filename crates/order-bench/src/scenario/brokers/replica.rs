@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Result, bail};
 
 use crate::bench::Bench;
 use crate::brokers::{Broker, wait_until_published};
@@ -45,13 +44,12 @@ pub(crate) fn from_kafka(bench: &Bench) -> Result<Outcome> {
 
 fn wait_for(replica: &Server, head: u64, begin: Instant) -> Result<()> {
     loop {
-        let (_, body) = http::get(replica.address(), "/ready")?;
-        let body: Value = serde_json::from_str(&body).with_context(|| format!("read {body:?}"))?;
-        if body["checks"]["replica"]["position"].as_u64() == Some(head) {
+        let ready = http::ready(replica.address())?;
+        if ready["checks"]["replica"]["position"].as_u64() == Some(head) {
             return Ok(());
         }
         if begin.elapsed().as_secs() > LIMIT_S {
-            bail!("the replica has not caught up: {body}");
+            bail!("the replica has not caught up: {ready}");
         }
         interrupt::pause(std::time::Duration::from_millis(20))?;
     }
