@@ -120,6 +120,8 @@ fn wait_until_made_anew(service: SocketAddr, dir: &Path, before: &ViewsFile) -> 
         match ready["checks"]["views"]["state"].as_str() {
             Some("current") if ViewsFile::newest(dir)?.number() > before.number() => return Ok(()),
             Some("current" | "rebuilding") => {}
+            // It says nothing of them while its store opens.
+            None if ready["checks"]["lifecycle"] == "starting" => {}
             _ => bail!("the views are not being made anew: {ready}"),
         }
         interrupt::pause(LOOK_EVERY)?;
