@@ -97,13 +97,16 @@ impl Bench {
         // For PostgreSQL's data. Not in the scratch directory, which is for this user alone: root's servers are others'.
         tempfile::env::override_temp_dir(dir).ok().context("nobody else says where temporary files go")?;
         let stores = options.keep_store.clone().unwrap_or_else(|| scratch.path().join("prepared"));
-        let build = |program: PathBuf, stores: PathBuf| {
-            Build::new(program, stores, scratch.path().to_owned(), options.connections)
+        let build = |program: &Path, stores: PathBuf| -> Result<Build> {
+            // A bare name would be looked for in the PATH.
+            let program = std::path::absolute(program)?;
+            Ok(Build::new(program, stores, scratch.path().to_owned(), options.connections))
         };
         let program = options.service.clone().unwrap_or_else(|| beside.join("order-service"));
-        let service = build(program, stores.clone());
+        let service = build(&program, stores.clone())?;
         // Each has loaded its own stores: the older one may not know the newer one's files.
-        let against = options.against.clone().map(|program| build(program, stores.join("against")));
+        let against = options.against.as_deref().map(|program| build(program, stores.join("against")));
+        let against = against.transpose()?;
         let echo = Server::start_echo(scratch.path().join("echo.log"))?;
         Ok(Self { options, echo, service, against, scratch })
     }
