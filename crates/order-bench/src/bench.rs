@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use tempfile::TempDir;
 
-use crate::interrupt;
+use crate::build::Build;
 use crate::load::{Group, Load, Measurement, Span};
-use crate::prepared::Prepared;
 use crate::report::Figures;
-use crate::server::{Server, child_command};
+use crate::server::Server;
 use crate::work::Work;
 
 /// Driven before each measured span: connections are new, and after a pause caches and clocks are cold.
@@ -48,6 +47,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     pub(crate) service: Option<PathBuf>,
 
+    /// An older build of order-service, to measure in turns with the service instead of its limit
+    #[arg(long, value_name = "PATH")]
+    pub(crate) against: Option<PathBuf>,
+
     /// Where scratch data goes, on the disk to be measured [default: this program's target directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -61,12 +64,14 @@ pub(crate) struct Options {
 pub(crate) struct Bench {
     pub(crate) options: Options,
     pub(crate) echo: Server,
-    service: PathBuf,
-    prepared: Prepared,
+    /// What is measured.
+    pub(crate) service: Build,
+    /// An older build, to compare it with.
+    pub(crate) against: Option<Build>,
     scratch: TempDir,
 }
 
-/// Whose turn it is.
+/// Whose turn it is. Where two builds are compared, the older one is the limit.
 #[derive(Clone, Copy)]
 pub(crate) enum Turn {
     Limit,
@@ -84,7 +89,6 @@ impl Bench {
     pub(crate) fn new(options: Options) -> Result<Self> {
         let program = std::env::current_exe()?;
         let beside = program.parent().context("this program stands in a directory")?;
-        let service = options.service.clone().unwrap_or_else(|| beside.join("order-service"));
         let dir = options.dir.as_deref().or(beside.parent()).unwrap_or(beside);
         let scratch = tempfile::Builder::new()
             .prefix("order-bench-")
@@ -92,10 +96,19 @@ impl Bench {
             .with_context(|| format!("make a scratch directory in {}", dir.display()))?;
         // For PostgreSQL's data. Not in the scratch directory, which is for this user alone: root's servers are others'.
         tempfile::env::override_temp_dir(dir).ok().context("nobody else says where temporary files go")?;
-        let prepared =
-            Prepared::new(options.keep_store.clone().unwrap_or_else(|| scratch.path().join("prepared")));
+        let stores = options.keep_store.clone().unwrap_or_else(|| scratch.path().join("prepared"));
+        let build = |program: &Path, stores: PathBuf| -> Result<Build> {
+            // A bare name would be looked for in the PATH.
+            let program = std::path::absolute(program)?;
+            Ok(Build::new(program, stores, scratch.path().to_owned(), options.connections))
+        };
+        let program = options.service.clone().unwrap_or_else(|| beside.join("order-service"));
+        let service = build(&program, stores.clone())?;
+        // Each has loaded its own stores: the older one may not know the newer one's files.
+        let against = options.against.as_deref().map(|program| build(program, stores.join("against")));
+        let against = against.transpose()?;
         let echo = Server::start_echo(scratch.path().join("echo.log"))?;
-        Ok(Self { options, echo, service, prepared, scratch })
+        Ok(Self { options, echo, service, against, scratch })
     }
 
     /// The disk under measurement.
@@ -108,67 +121,9 @@ impl Bench {
         self.scratch.path().parent().unwrap_or(self.scratch.path())
     }
 
-    /// Starts the service on its durable default store in this directory.
-    pub(crate) fn start_service(&self, data_dir: &Path) -> Result<Server> {
-        let data_dir = data_dir.to_str().context("the scratch directory's name is UTF-8")?;
-        Server::start_service(
-            &self.service,
-            &["--data-dir", data_dir],
-            self.scratch.path().join("service.log"),
-        )
-    }
-
-    /// The same, relaying events to these brokers.
-    pub(crate) fn start_service_with_bus(&self, data_dir: &Path, urls: &[String]) -> Result<Server> {
-        let data_dir = data_dir.to_str().context("the scratch directory's name is UTF-8")?;
-        let mut arguments = vec!["--data-dir", data_dir];
-        arguments.extend(urls.iter().flat_map(|url| ["--bus", url.as_str()]));
-        Server::start_service(&self.service, &arguments, self.scratch.path().join("service.log"))
-    }
-
-    /// Starts a replica with its store in this directory.
-    pub(crate) fn start_replica(&self, from: &str, data_dir: &Path) -> Result<Server> {
-        let file = data_dir.join("replica.db");
-        let store = format!("sqlite:{}", file.to_str().context("the scratch directory's name is UTF-8")?);
-        let arguments = ["--from", from, "--store", &store];
-        Server::start_replica(&self.service, &arguments, self.scratch.path().join("replica.log"))
-    }
-
-    /// Starts the service on a PostgreSQL database.
-    pub(crate) fn start_service_on(&self, database: &str) -> Result<Server> {
-        Server::start_service(&self.service, &["--store", database], self.scratch.path().join("service.log"))
-    }
-
-    /// Runs one of the service's commands to its end.
-    pub(crate) fn run_service(&self, arguments: &[&str]) -> Result<()> {
-        let output = child_command(&self.service)?.args(arguments).output().context("run the service")?;
-        interrupt::check()?;
-        if !output.status.success() {
-            bail!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
-    }
-
-    /// Starts the service on the memory store.
-    pub(crate) fn start_service_in_memory(&self) -> Result<Server> {
-        Server::start_service(&self.service, &["--store", "memory:"], self.scratch.path().join("service.log"))
-    }
-
     /// A new empty directory on the disk under measurement, gone when dropped.
     pub(crate) fn new_dir(&self) -> Result<TempDir> {
         tempfile::tempdir_in(self.scratch.path()).context("make a data directory")
-    }
-
-    /// A directory with a fresh copy of a store that holds this many random orders, loaded on first use.
-    pub(crate) fn prepared_dir(&self, orders: u64) -> Result<TempDir> {
-        let dir = self.new_dir()?;
-        self.prepared.copy_to(dir.path(), orders, self)?;
-        Ok(dir)
-    }
-
-    /// The largest resident memory (bytes) of the service while it was loaded with this many orders.
-    pub(crate) fn peak_bytes_while_loading(&self, orders: u64) -> Result<u64> {
-        self.prepared.peak_bytes(orders, self)
     }
 
     /// Lets limit and service take turns; who begins changes from round to round, so that a drift of the machine
@@ -201,7 +156,14 @@ impl Bench {
         server: &Server,
         work: &mut dyn Work,
     ) -> Result<Figures> {
-        let [figures] = self.measure_groups(server, [Group { connections, work }])?;
+        let [figures] = measure_groups(self.span(), server, [Group { connections, work }])?;
+        Ok(figures)
+    }
+
+    /// The same on all connections, for a time of its own.
+    pub(crate) fn measure_for(&self, span: Span, server: &Server, work: &mut dyn Work) -> Result<Figures> {
+        let [figures] =
+            measure_groups(span, server, [Group { connections: self.options.connections, work }])?;
         Ok(figures)
     }
 
@@ -221,16 +183,7 @@ impl Bench {
         server: &Server,
         groups: [Group<'_>; N],
     ) -> Result<[Figures; N]> {
-        let mut load = Load::connect(server.address(), groups.into())?;
-        let measurements = load.run(self.span(), Some(server.process()))?;
-        load.drain()?;
-        // What the server put off is part of what the requests cost.
-        server.process().settle()?;
-        // With several groups it cannot be told apart which one's requests the CPU time went to.
-        let cpu = (N == 1).then(|| server.process().cpu()).transpose()?;
-        let figures: Vec<Figures> =
-            measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect();
-        figures.try_into().ok().context("each group has its measurement")
+        measure_groups(self.span(), server, groups)
     }
 
     /// Drives several servers at once, each by the group beside it; the figures of all together.
@@ -252,4 +205,21 @@ impl Bench {
         let measured = Duration::from_secs_f64(self.options.seconds);
         Span { warm_up: WARM_UP.min(measured), measured }
     }
+}
+
+fn measure_groups<const N: usize>(
+    span: Span,
+    server: &Server,
+    groups: [Group<'_>; N],
+) -> Result<[Figures; N]> {
+    let mut load = Load::connect(server.address(), groups.into())?;
+    let measurements = load.run(span, Some(server.process()))?;
+    load.drain()?;
+    // What the server put off is part of what the requests cost.
+    server.process().settle()?;
+    // With several groups it cannot be told apart which one's requests the CPU time went to.
+    let cpu = (N == 1).then(|| server.process().cpu()).transpose()?;
+    let figures: Vec<Figures> =
+        measurements.iter().map(|measurement| Figures::new(measurement, cpu)).collect();
+    figures.try_into().ok().context("each group has its measurement")
 }

@@ -86,17 +86,17 @@ pub(crate) fn run(drive: &Drive) -> Result<()> {
     load.drain()?;
     for measurement in &measurements {
         let figures = Figures::new(measurement, cpu);
-        let per_request = figures.server_cpu_us_per_request.map(|us| format!(", server {us:.2} µs/request"));
+        let server_us = figures.server_cpu_us_per_request.map(|us| format!("server {us:.2} µs/request, "));
         writeln!(
             std::io::stdout(),
-            "{:.0} requests/s, p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.2} ms, load generator {:.2} cores{}",
+            "{}{:.0} requests/s, p50 {:.3} ms, p99 {:.3} ms, p99.9 {:.3} ms, max {:.2} ms, load generator {:.2} cores",
+            server_us.unwrap_or_default(),
             figures.requests_per_s,
             figures.p50_ms,
             figures.p99_ms,
             figures.p999_ms,
             figures.max_ms,
-            figures.loadgen_cores.unwrap_or_default(),
-            per_request.unwrap_or_default()
+            figures.loadgen_cores.unwrap_or_default()
         )?;
     }
     Ok(())

@@ -5,11 +5,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::load::parse_head;
 
 const READ_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
+
+/// What `GET /ready` says, whether it is a yes or a no.
+pub(crate) fn ready(address: SocketAddr) -> Result<Value> {
+    let (_, body) = get(address, "/ready")?;
+    serde_json::from_str(&body).with_context(|| format!("read {body:?}"))
+}
 
 /// Asks for a path on a new connection; the answer's status and body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {

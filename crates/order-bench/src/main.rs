@@ -10,11 +10,12 @@
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
-//! - [`mod@bench`], [`prepared`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
+//! - [`mod@bench`], [`mod@build`], [`prepared`], [`views_file`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
 //! - [`report`], [`machine`]: what comes out
 
 mod bench;
 mod brokers;
+mod build;
 mod disk;
 mod drive;
 mod echo_server;
@@ -32,6 +33,7 @@ mod report;
 mod request;
 mod scenario;
 mod server;
+mod views_file;
 mod work;
 
 use std::fs;
@@ -54,7 +56,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// What to measure [default: everything]
+    /// What to measure [default: everything; with --against, all that can compare builds]
     #[arg(value_parser = Scenario::parser())]
     scenarios: Vec<Vec<Scenario>>,
 
@@ -127,16 +129,20 @@ fn run(arguments: Arguments) -> Result<()> {
 
 /// Runs the scenarios one after the other; one that fails does not keep the others from running.
 fn measure(scenarios: &[Scenario], options: Options, output: &Output) -> Result<()> {
-    let scenarios = if scenarios.is_empty() { Scenario::value_variants() } else { scenarios };
+    let scenarios = match (scenarios, &options.against) {
+        ([], None) => Scenario::value_variants().to_vec(),
+        ([], Some(_)) => Scenario::comparing(),
+        (named, _) => named.to_vec(),
+    };
     let bench = Bench::new(options)?;
     let mut report = Report {
         date: output.date.clone(),
         machine: Machine::of(bench.scratch()),
-        command: command_text(scenarios, &bench.options),
+        command: command_text(&scenarios, &bench.options),
         outcomes: Vec::new(),
     };
     let mut failures = Vec::new();
-    for scenario in scenarios {
+    for scenario in &scenarios {
         match scenario.run(&bench) {
             Ok(outcome) => {
                 report::print(&outcome)?;
@@ -179,6 +185,9 @@ fn command_text(scenarios: &[Scenario], options: &Options) -> String {
     words.push(format!("--orders {orders} --read-orders {read_orders}"));
     if scenarios.contains(&Scenario::PgOldSnapshot) {
         words.push(format!("--snapshot-seconds {snapshot_seconds}"));
+    }
+    if options.against.is_some() {
+        words.push("--against OLDER-BUILD".to_owned());
     }
     words.join(" ")
 }

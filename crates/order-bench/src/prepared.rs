@@ -1,4 +1,4 @@
-//! Stores with millions of random orders: loaded once through HTTP, copied for each use.
+//! Stores with millions of orders: loaded once through HTTP, copied for each use.
 //!
 //! Scenarios only ever get copies, so each begins on exactly this many orders, and a kept store stays as it was even
 //! when its copy is killed in the middle of a write.
@@ -10,11 +10,12 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::bench::Bench;
+use crate::build::Build;
 use crate::load::{Group, Load};
 use crate::order_ids::{OrderIds, PREPARED_SEED};
+use crate::request::Request;
 use crate::server::Server;
-use crate::work::Place;
+use crate::work::{OneStep, Place};
 
 /// The orders that a prepared store holds.
 pub(crate) const PREPARED_IDS: OrderIds = OrderIds::RandomV4 { seed: PREPARED_SEED };
@@ -24,6 +25,16 @@ const ORDERS_PER_PORTION: u64 = 250_000;
 /// A directory of prepared stores.
 pub(crate) struct Prepared {
     root: PathBuf,
+}
+
+/// What a prepared store holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Contents {
+    /// This many orders, placed.
+    Placed(u64),
+    /// This many orders, each with the four events from placement to shipment, which lie far apart in the log: first all
+    /// are placed, then all are paid, and so on.
+    Shipped(u64),
 }
 
 /// Stands beside a store that was loaded completely.
@@ -38,23 +49,23 @@ impl Prepared {
         Self { root }
     }
 
-    /// Copies the store of this many orders into an empty directory, after loading it if it is not there.
-    pub(crate) fn copy_to(&self, dir: &Path, orders: u64, bench: &Bench) -> Result<()> {
-        self.load_once(orders, bench)?;
-        copy_files(&self.store(orders), dir).context("copy a prepared store")
+    /// Copies a store into an empty directory, after loading it if it is not there.
+    pub(crate) fn copy_to(&self, dir: &Path, contents: Contents, build: &Build) -> Result<()> {
+        self.load_once(contents, build)?;
+        copy_files(&self.root.join(contents.name()), dir).context("copy a prepared store")
     }
 
-    /// The largest resident memory of the service while it took in this many orders, in bytes.
-    pub(crate) fn peak_bytes(&self, orders: u64, bench: &Bench) -> Result<u64> {
-        Ok(self.load_once(orders, bench)?.peak_bytes)
+    /// The largest resident memory of the service while it took in this store, in bytes.
+    pub(crate) fn peak_bytes(&self, contents: Contents, build: &Build) -> Result<u64> {
+        Ok(self.load_once(contents, build)?.peak_bytes)
     }
 
-    fn load_once(&self, orders: u64, bench: &Bench) -> Result<Loaded> {
-        let note = self.root.join(format!("{orders}-orders.json"));
+    fn load_once(&self, contents: Contents, build: &Build) -> Result<Loaded> {
+        let note = self.root.join(format!("{}.json", contents.name()));
         match fs::read(&note) {
             Ok(loaded) => serde_json::from_slice(&loaded).with_context(|| format!("read {}", note.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let loaded = self.load(orders, bench)?;
+                let loaded = self.load(contents, build)?;
                 fs::write(&note, serde_json::to_vec(&loaded)?)?;
                 Ok(loaded)
             }
@@ -62,22 +73,34 @@ impl Prepared {
         }
     }
 
-    fn load(&self, orders: u64, bench: &Bench) -> Result<Loaded> {
-        let store = self.store(orders);
+    fn load(&self, contents: Contents, build: &Build) -> Result<Loaded> {
+        let store = self.root.join(contents.name());
         if store.exists() {
             // Without its note: a load that was cut short.
             fs::remove_dir_all(&store)?;
         }
         fs::create_dir_all(&store)?;
-        let service = bench.start_service(&store)?;
-        place_all(&service, orders, bench.options.connections)?;
+        let service = build.start(&store)?;
+        let orders = match contents {
+            Contents::Placed(orders) | Contents::Shipped(orders) => orders,
+        };
+        place_all(&service, orders, build.connections())?;
+        match contents {
+            Contents::Placed(_) => {}
+            Contents::Shipped(_) => ship_all(&service, orders, build.connections())?,
+        }
         let peak_bytes = service.process().memory()?.peak_bytes;
         service.stop()?;
         Ok(Loaded { orders, peak_bytes })
     }
+}
 
-    fn store(&self, orders: u64) -> PathBuf {
-        self.root.join(format!("{orders}-orders"))
+impl Contents {
+    fn name(self) -> String {
+        match self {
+            Self::Placed(orders) => format!("{orders}-orders"),
+            Self::Shipped(orders) => format!("{orders}-shipped-orders"),
+        }
     }
 }
 
@@ -97,6 +120,25 @@ pub(crate) fn place_all(service: &Server, orders: u64, connections: usize) -> Re
         eprintln!("loading: {placed} of {orders} random orders, {rate:.0} a second");
     }
     eprintln!("loaded {orders} orders in {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Leads this many of the prepared orders, which are placed, through the other three steps, one step after the other.
+fn ship_all(service: &Server, orders: u64, connections: usize) -> Result<()> {
+    let steps = [
+        ("paid", Request::payment(PREPARED_IDS)),
+        ("reserved", Request::reserve(PREPARED_IDS)),
+        ("shipped", Request::ship(PREPARED_IDS)),
+    ];
+    for (done, request) in steps {
+        let begin = Instant::now();
+        let mut work = OneStep::new(PREPARED_IDS, request, orders);
+        Load::connect(service.address(), vec![Group { connections, work: &mut work }])?.run_to_end()?;
+        eprintln!(
+            "loading: {orders} orders {done}, {:.0} a second",
+            orders as f64 / begin.elapsed().as_secs_f64()
+        );
+    }
     Ok(())
 }
 

@@ -26,6 +26,11 @@ pub(crate) struct Memory {
     pub(crate) resident_bytes: u64,
 }
 
+/// For people.
+pub(crate) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}
+
 impl ProcessId {
     /// User and system time of all the process's threads since its start, in steps of 10 ms.
     pub(crate) fn cpu(self) -> Result<Duration> {

@@ -80,6 +80,31 @@ impl Work for Place {
     }
 }
 
+/// Asks the same of each of an amount of orders, one after the other over all connections.
+pub(crate) struct OneStep {
+    ids: OrderIds,
+    request: Request,
+    next: u64,
+    orders: u64,
+}
+
+impl OneStep {
+    pub(crate) fn new(ids: OrderIds, request: Request, orders: u64) -> Self {
+        Self { ids, request, next: 0, orders }
+    }
+}
+
+impl Work for OneStep {
+    fn next_request(&mut self, _connection: usize) -> Option<&[u8]> {
+        let index = self.next;
+        if index == self.orders {
+            return None;
+        }
+        self.next += 1;
+        Some(self.request.for_order(self.ids, index))
+    }
+}
+
 /// Each connection leads orders of its own through place, payment, reserve and ship.
 pub(crate) struct Workflow {
     ids: OrderIds,
@@ -166,6 +191,15 @@ mod tests {
         assert_eq!(first_line(&mut work, 0), format!("POST /orders/{first}/ship HTTP/1.1"));
         assert_eq!(first_line(&mut work, 0), "POST /orders HTTP/1.1");
         assert_eq!(first_line(&mut work, 0), format!("POST /orders/{}/payment HTTP/1.1", ids.id(2)));
+    }
+
+    #[test]
+    fn one_step_is_asked_of_each_order_once() {
+        let ids = OrderIds::Sequence { run: 0 };
+        let mut work = OneStep::new(ids, Request::ship(ids), 2);
+        assert_eq!(first_line(&mut work, 3), format!("POST /orders/{}/ship HTTP/1.1", ids.id(0)));
+        assert_eq!(first_line(&mut work, 0), format!("POST /orders/{}/ship HTTP/1.1", ids.id(1)));
+        assert!(work.next_request(3).is_none());
     }
 
     #[test]

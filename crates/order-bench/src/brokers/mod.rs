@@ -7,7 +7,6 @@ mod paced;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 use test_servers::{KafkaOptions, KafkaServer, NatsOptions, NatsServer};
 
 use crate::http;
@@ -57,10 +56,9 @@ impl Broker {
 
 /// How far a relay has come, as `/ready` tells it.
 pub(crate) fn position(service: &Server, relay: &str) -> Result<u64> {
-    let (_, body) = http::get(service.address(), "/ready")?;
-    let ready: Value = serde_json::from_str(&body).with_context(|| format!("read {body:?}"))?;
+    let ready = http::ready(service.address())?;
     let position = ready["checks"]["relays"][relay]["position"].as_u64();
-    position.with_context(|| format!("no position of {relay} in {body}"))
+    position.with_context(|| format!("no position of {relay} in {ready}"))
 }
 
 /// Waits until a relay has published the log up to `head`, and says how long that took.

@@ -121,13 +121,28 @@ impl<'w> Load<'w> {
     /// connection breaks or stays silent.
     pub(crate) fn run(&mut self, span: Span, server: Option<ProcessId>) -> Result<Vec<Measurement>> {
         self.ask_on_every_connection()?;
-        self.drive_until(Instant::now() + span.warm_up)?;
-        self.latencies.iter_mut().for_each(Histogram::clear);
+        let warm_at = Instant::now() + span.warm_up;
+        self.drive_while(|now| now < warm_at)?;
+        let end = Instant::now() + span.measured;
+        self.measure_while(server, |now| now < end)
+    }
 
+    /// The same without a warm-up, and for as long as `go_on` says.
+    pub(crate) fn run_while(&mut self, go_on: impl FnMut(Instant) -> bool) -> Result<Vec<Measurement>> {
+        self.ask_on_every_connection()?;
+        self.measure_while(None, go_on)
+    }
+
+    fn measure_while(
+        &mut self,
+        server: Option<ProcessId>,
+        go_on: impl FnMut(Instant) -> bool,
+    ) -> Result<Vec<Measurement>> {
+        self.latencies.iter_mut().for_each(Histogram::clear);
         let begin = Instant::now();
         let loadgen_cpu = process::thread_cpu();
         let server_cpu_at_begin = server.map(ProcessId::cpu).transpose()?;
-        self.drive_until(begin + span.measured)?;
+        self.drive_while(go_on)?;
         let elapsed = begin.elapsed();
         let loadgen_cpu = process::thread_cpu() - loadgen_cpu;
 
@@ -169,8 +184,8 @@ impl<'w> Load<'w> {
         Ok(())
     }
 
-    fn drive_until(&mut self, deadline: Instant) -> Result<()> {
-        while self.turn(Then::AskAgain)? < deadline {
+    fn drive_while(&mut self, mut go_on: impl FnMut(Instant) -> bool) -> Result<()> {
+        while go_on(self.turn(Then::AskAgain)?) {
             if self.in_flight == 0 {
                 bail!("the work is used up before the time is");
             }

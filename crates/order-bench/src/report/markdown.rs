@@ -24,7 +24,7 @@ pub(crate) fn markdown(report: &Report) -> String {
     }
 
     lines.push(
-        "\n| work | | requests/s | p50 ms | p99 ms | p99.9 ms | max ms | server CPU µs/request | load generator, cores |"
+        "\n| work | | server CPU µs/request | requests/s | p50 ms | p99 ms | p99.9 ms | max ms | load generator, cores |"
             .into(),
     );
     lines.push("|---|---|--:|--:|--:|--:|--:|--:|--:|".into());
@@ -32,14 +32,14 @@ pub(crate) fn markdown(report: &Report) -> String {
         for side in sides {
             let median = &side.median;
             lines.push(format!(
-                "| {scenario} | {} | {:.0} | {:.3} | {:.3} | {:.3} | {:.2} | {} | {} |",
+                "| {scenario} | {} | {} | {} | {:.3} | {:.3} | {:.3} | {:.2} | {} |",
                 side.name,
-                median.requests_per_s,
+                side.cpu_text(),
+                side.rate_text(),
                 median.p50_ms,
                 median.p99_ms,
                 median.p999_ms,
                 median.max_ms,
-                two_digits(median.server_cpu_us_per_request),
                 two_digits(median.loadgen_cores)
             ));
         }
@@ -58,11 +58,39 @@ pub(crate) fn markdown(report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::machine::Machine;
-    use crate::report::Verdict;
+    use crate::report::{Figures, Side, Verdict};
 
     #[test]
     fn every_verdict_is_a_row_with_its_target() {
-        let report = Report {
+        let startup = Outcome {
+            scenario: "startup",
+            about: "starting".into(),
+            sides: Vec::new(),
+            verdicts: vec![Verdict::at_most("after SIGTERM", 0.4, "s", 1.0)],
+            notes: vec!["warm cache".into()],
+        };
+        let markdown = markdown(&report_of(startup));
+        assert!(markdown.contains("| startup | after SIGTERM | 0.40 s | ≤ 1 s | met |"), "{markdown}");
+        assert!(markdown.contains("- startup: starting; warm cache"), "{markdown}");
+    }
+
+    #[test]
+    fn the_servers_cpu_time_comes_first_because_it_scatters_least() {
+        let figures = Figures { server_cpu_us_per_request: Some(20.3), ..Figures::of_rate(1_000.0) };
+        let placing = Outcome {
+            scenario: "place-seq",
+            about: "placing".into(),
+            sides: vec![Side::new("service", vec![figures])],
+            verdicts: Vec::new(),
+            notes: Vec::new(),
+        };
+        let markdown = markdown(&report_of(placing));
+        assert!(markdown.contains("| work | | server CPU µs/request | requests/s |"), "{markdown}");
+        assert!(markdown.contains("| place-seq | service | 20.30 | 1000 |"), "{markdown}");
+    }
+
+    fn report_of(outcome: Outcome) -> Report {
+        Report {
             date: Some("2026-01-01".into()),
             machine: Machine {
                 cpu: "CPU".into(),
@@ -72,16 +100,7 @@ mod tests {
                 filesystem: "ext4".into(),
             },
             command: "cargo xtask bench startup".into(),
-            outcomes: vec![Outcome {
-                scenario: "startup",
-                about: "starting".into(),
-                sides: Vec::new(),
-                verdicts: vec![Verdict::at_most("after SIGTERM", 0.4, "s", 1.0)],
-                notes: vec!["warm cache".into()],
-            }],
-        };
-        let markdown = markdown(&report);
-        assert!(markdown.contains("| startup | after SIGTERM | 0.40 s | ≤ 1 s | met |"), "{markdown}");
-        assert!(markdown.contains("- startup: starting; warm cache"), "{markdown}");
+            outcomes: vec![outcome],
+        }
     }
 }

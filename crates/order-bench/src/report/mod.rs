@@ -91,17 +91,46 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
+/// The least and the greatest; none of fewer than two.
+fn spread(values: &[f64]) -> Option<[f64; 2]> {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (values.len() > 1).then_some([least, greatest])
+}
+
+/// `20.30 (19.91–20.85)`
+fn with_spread(value: f64, spread: Option<[f64; 2]>, digits: usize) -> String {
+    match spread {
+        Some([least, greatest]) => format!("{value:.digits$} ({least:.digits$}–{greatest:.digits$})"),
+        None => format!("{value:.digits$}"),
+    }
+}
+
 /// One server or group of connections in a scenario, round by round.
 #[derive(Serialize)]
 pub(crate) struct Side {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) median: Figures,
     pub(crate) rounds: Vec<Figures>,
 }
 
 impl Side {
-    pub(crate) fn new(name: &'static str, rounds: Vec<Figures>) -> Self {
-        Self { name, median: Figures::median(&rounds), rounds }
+    pub(crate) fn new(name: impl Into<String>, rounds: Vec<Figures>) -> Self {
+        Self { name: name.into(), median: Figures::median(&rounds), rounds }
+    }
+
+    /// The server's CPU time for each request, in µs, with its spread over the rounds; empty where it is not known.
+    fn cpu_text(&self) -> String {
+        let known: Vec<f64> =
+            self.rounds.iter().filter_map(|round| round.server_cpu_us_per_request).collect();
+        let median = self.median.server_cpu_us_per_request;
+        median.map(|median| with_spread(median, spread(&known), 2)).unwrap_or_default()
+    }
+
+    /// Requests a second, with their spread over the rounds.
+    fn rate_text(&self) -> String {
+        let rates: Vec<f64> = self.rounds.iter().map(|round| round.requests_per_s).collect();
+        with_spread(self.median.requests_per_s, spread(&rates), 0)
     }
 
     /// The two of an alternation.
@@ -123,6 +152,8 @@ pub(crate) enum Bound {
 pub(crate) struct Verdict {
     pub(crate) what: String,
     pub(crate) value: f64,
+    /// The least and the greatest of the rounds, where the value is their median.
+    pub(crate) spread: Option<[f64; 2]>,
     pub(crate) unit: &'static str,
     pub(crate) bound: Bound,
     pub(crate) target: f64,
@@ -139,8 +170,28 @@ impl Verdict {
     /// The same of two sides by name.
     pub(crate) fn ratio_of(what: &str, measured: &[Figures], limit: &[Figures], target: f64) -> Self {
         let rounds = measured.iter().zip(limit);
-        let ratio = median(rounds.map(|(measured, limit)| measured.requests_per_s / limit.requests_per_s));
-        Self::at_least(what, ratio, "×", target)
+        let ratios = rounds.map(|(measured, limit)| measured.requests_per_s / limit.requests_per_s);
+        Self::of_rounds(what, ratios.collect(), "×", Bound::AtLeast, target)
+    }
+
+    /// Of the server's CPU time for each request, in the same way; what is not known of a round counts for nothing.
+    pub(crate) fn cpu_ratio(what: &str, pair: &Pair<Figures>, target: f64) -> Self {
+        let cpu = |figures: &Figures| figures.server_cpu_us_per_request;
+        let rounds = pair.service.iter().zip(&pair.limit);
+        let ratios = rounds.filter_map(|(measured, limit)| Some(cpu(measured)? / cpu(limit)?));
+        Self::of_rounds(what, ratios.collect(), "×", Bound::AtMost, target)
+    }
+
+    /// The median of what each round gave.
+    pub(crate) fn of_rounds(
+        what: &str,
+        rounds: Vec<f64>,
+        unit: &'static str,
+        bound: Bound,
+        target: f64,
+    ) -> Self {
+        let spread = spread(&rounds);
+        Self { spread, ..Self::new(what, median(rounds), unit, bound, target) }
     }
 
     pub(crate) fn at_least(what: &str, value: f64, unit: &'static str, target: f64) -> Self {
@@ -156,7 +207,7 @@ impl Verdict {
             Bound::AtLeast => value >= target,
             Bound::AtMost => value <= target,
         };
-        Self { what: what.to_owned(), value, unit, bound, target, met }
+        Self { what: what.to_owned(), value, spread: None, unit, bound, target, met }
     }
 
     /// `≥ 0.55 ×`
@@ -168,10 +219,10 @@ impl Verdict {
         format!("{sign} {} {}", self.target, self.unit)
     }
 
-    /// `0.61 ×`
+    /// `0.61 ×`, or `0.61 (0.58–0.63) ×` where rounds differ.
     pub(crate) fn value_text(&self) -> String {
         let digits = if self.value.abs() < 10.0 { 2 } else { 1 };
-        format!("{:.digits$} {}", self.value, self.unit)
+        format!("{} {}", with_spread(self.value, self.spread, digits), self.unit)
     }
 
     pub(crate) fn met_text(&self) -> &'static str {
@@ -209,6 +260,26 @@ mod tests {
         assert_eq!(median([3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median([4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median([]), 0.0);
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_rounds_and_says_how_far_they_scatter() {
+        let rounds = |rates: [f64; 3]| rates.map(Figures::of_rate).to_vec();
+        let pair = Pair { limit: rounds([100.0, 200.0, 100.0]), service: rounds([98.0, 190.0, 101.0]) };
+        let verdict = Verdict::ratio("of the older build", &pair, 0.95);
+        assert_eq!(verdict.value_text(), "0.98 (0.95–1.01) ×");
+        assert_eq!(Side::new("service", pair.service).rate_text(), "101 (98–190)");
+    }
+
+    #[test]
+    fn more_cpu_time_than_the_target_allows_is_a_miss() {
+        let rounds = |cpu| vec![Figures { server_cpu_us_per_request: Some(cpu), ..Figures::of_rate(1.0) }];
+        let verdict = |service| {
+            Verdict::cpu_ratio("CPU", &Pair { limit: rounds(20.0), service: rounds(service) }, 1.05)
+        };
+        assert!(verdict(21.0).met);
+        assert!(!verdict(21.5).met);
+        assert_eq!(verdict(21.5).value_text(), "1.07 ×");
     }
 
     #[test]

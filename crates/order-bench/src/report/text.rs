@@ -12,20 +12,21 @@ pub(crate) fn print(outcome: &Outcome) -> io::Result<()> {
     if !outcome.sides.is_empty() {
         writeln!(
             out,
-            "  {:<width$} {:>10} {:>9} {:>9} {:>9} {:>9} {:>14} {:>14}",
-            "", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "server µs/req", "loadgen cores"
+            "  {:<width$} {:>21} {:>23} {:>9} {:>9} {:>9} {:>9} {:>14}",
+            "", "server µs/req", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "loadgen cores"
         )?;
     }
-    for Side { name, median, .. } in &outcome.sides {
+    for side in &outcome.sides {
+        let Side { name, median, .. } = side;
         writeln!(
             out,
-            "  {name:<width$} {:>10.0} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14} {:>14}",
-            median.requests_per_s,
+            "  {name:<width$} {:>21} {:>23} {:>9.3} {:>9.3} {:>9.3} {:>9.2} {:>14}",
+            side.cpu_text(),
+            side.rate_text(),
             median.p50_ms,
             median.p99_ms,
             median.p999_ms,
             median.max_ms,
-            two_digits(median.server_cpu_us_per_request),
             two_digits(median.loadgen_cores)
         )?;
     }

@@ -11,7 +11,7 @@ use crate::work::Place;
 /// One connection places one order after the other, beside what the disk takes to make 4 KiB durable.
 pub(crate) fn one_connection(bench: &Bench) -> Result<Outcome> {
     let dir = bench.new_dir()?;
-    let service = bench.start_service(dir.path())?;
+    let service = bench.service.start(dir.path())?;
     let (mut to_echo, mut to_service) =
         (Place::new(OrderIds::new_random()), Place::new(OrderIds::new_random()));
     let [mut appends, mut overwrites, mut echo, mut served] = [const { Vec::new() }; 4];

@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::load::Group;
 use crate::order_ids::OrderIds;
 use crate::prepared::PREPARED_IDS;
-use crate::process::Memory;
+use crate::process::{Memory, mib};
 use crate::report::{Outcome, Side, Verdict};
 use crate::work::{GetRandom, List, Place};
 
@@ -19,10 +19,10 @@ const ROUNDS_OF_LONG_ORDERS: u32 = 2;
 /// orders of a thousand lines are placed.
 pub(crate) fn resident(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.orders;
-    let peak_while_loading = mib(bench.peak_bytes_while_loading(orders)?);
-    let dir = bench.prepared_dir(orders)?;
+    let peak_while_loading = mib(bench.service.peak_bytes_while_loading(orders)?);
+    let dir = bench.service.prepared_dir(orders)?;
 
-    let service = bench.start_service(dir.path())?;
+    let service = bench.service.start(dir.path())?;
     let [mut placed, mut read, mut listed] = [const { Vec::new() }; 3];
     let (mut place, mut get, mut list) =
         (Place::new(OrderIds::new_random()), GetRandom::new(PREPARED_IDS, orders), List);
@@ -41,7 +41,7 @@ pub(crate) fn resident(bench: &Bench) -> Result<Outcome> {
     let mixed = service.process().memory()?;
     service.stop()?;
 
-    let service = bench.start_service(dir.path())?;
+    let service = bench.service.start(dir.path())?;
     let mut place_long = Place::with_lines(OrderIds::new_random(), LINES_OF_A_LONG_ORDER);
     let placed_long = (0..ROUNDS_OF_LONG_ORDERS.min(bench.options.rounds))
         .map(|_| bench.measure(&service, &mut place_long))
@@ -82,8 +82,4 @@ pub(crate) fn resident(bench: &Bench) -> Result<Outcome> {
 
 fn afterwards(what: &str, memory: Memory) -> String {
     format!("still resident after {what}: {:.1} MiB", mib(memory.resident_bytes))
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / (1024.0 * 1024.0)
 }

@@ -1,19 +1,23 @@
 //! The scenarios, one for each claim about the service's speed.
 
+mod against;
 mod brokers;
 mod latency;
 mod memory;
 mod place;
 mod postgres;
 mod read;
+mod rebuild;
 mod startup;
+mod upkeep;
 mod workflow;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::bench::Bench;
+use crate::build::Build;
 use crate::report::Outcome;
 
 /// What can be measured.
@@ -38,6 +42,10 @@ pub(crate) enum Scenario {
     Memory,
     /// From spawn to the first answer on the large store, after SIGTERM and after kill -9
     Startup,
+    /// Make the views anew from a log of interleaved events, alone and beside a server under load
+    Rebuild,
+    /// Peak resident memory of verify, of rebuild and of scrubbing on the large store
+    UpkeepMemory,
     /// PostgreSQL: place orders, beside pgbench
     PgPlace,
     /// PostgreSQL: place orders on two instances, beside one
@@ -52,6 +60,8 @@ pub(crate) enum Scenario {
     PgGet,
     /// PostgreSQL: copy a SQLite store into a database
     PgCopy,
+    /// PostgreSQL: make the views anew while two instances serve
+    PgRebuild,
     /// PostgreSQL: place orders, beside other event-sourcing libraries
     PgPeers,
     /// Relay a backlog to Kafka, beside a bare producer
@@ -65,6 +75,18 @@ pub(crate) enum Scenario {
     /// Build a replica from Kafka
     ReplicaKafka,
 }
+
+/// Measures a build beside an older one.
+type Comparison = fn(&Bench, &Build) -> Result<Outcome>;
+
+/// What can be measured so.
+const COMPARISONS: [(Scenario, Comparison); 5] = [
+    (Scenario::PlaceSeq, against::place_in_sequence),
+    (Scenario::PlaceRandom3m, against::place_at_random),
+    (Scenario::Workflow, against::workflow),
+    (Scenario::GetRandom, against::get_at_random),
+    (Scenario::PgPlace, against::place_on_postgres),
+];
 
 /// All scenarios whose names begin so, on the command line.
 const GROUPS: [(&str, &[&str], &str); 2] = [
@@ -104,8 +126,29 @@ impl Scenario {
         }
     }
 
+    /// Those that measure a build beside an older one when they are told to.
+    pub(crate) fn comparing() -> Vec<Self> {
+        COMPARISONS.map(|(scenario, _)| scenario).to_vec()
+    }
+
     /// Runs the scenario.
+    ///
+    /// # Errors
+    ///
+    /// Besides what goes wrong, when there is an older build to compare with and the scenario cannot.
     pub(crate) fn run(self, bench: &Bench) -> Result<Outcome> {
+        match (&bench.against, self.comparison()) {
+            (None, _) => self.run_beside_limit(bench),
+            (Some(older), Some(compare)) => compare(bench, older),
+            (Some(_), None) => bail!("it compares no builds; these do: {}", names(&Self::comparing())),
+        }
+    }
+
+    fn comparison(self) -> Option<Comparison> {
+        COMPARISONS.iter().find(|(scenario, _)| *scenario == self).map(|(_, compare)| *compare)
+    }
+
+    fn run_beside_limit(self, bench: &Bench) -> Result<Outcome> {
         match self {
             Self::PlaceSeq => place::in_sequence(bench),
             Self::PlaceRandom3m => place::random_on_a_large_store(bench),
@@ -116,6 +159,8 @@ impl Scenario {
             Self::OneConnection => latency::one_connection(bench),
             Self::Memory => memory::resident(bench),
             Self::Startup => startup::first_answer(bench),
+            Self::Rebuild => rebuild::of_interleaved_events(bench),
+            Self::UpkeepMemory => upkeep::resident(bench),
             Self::PgPlace => postgres::at_full_rate(bench),
             Self::PgTwoInstances => postgres::two(bench),
             Self::PgOneConnection => postgres::one_connection(bench),
@@ -123,6 +168,7 @@ impl Scenario {
             Self::PgOldSnapshot => postgres::beside_an_old_one(bench),
             Self::PgGet => postgres::single_orders(bench),
             Self::PgCopy => postgres::from_sqlite(bench),
+            Self::PgRebuild => postgres::beside_two_instances(bench),
             Self::PgPeers => postgres::same_work(bench),
             Self::RelayKafka => brokers::to_kafka(bench),
             Self::RelayNats => brokers::to_nats(bench),
@@ -136,6 +182,11 @@ impl Scenario {
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
+}
+
+fn names(scenarios: &[Scenario]) -> String {
+    let names: Vec<String> = scenarios.iter().map(|scenario| scenario.name()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

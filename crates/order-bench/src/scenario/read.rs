@@ -12,8 +12,8 @@ use crate::work::{GetRandom, List, Place};
 /// `GET /orders/{id}`, each order of a store as likely as any other.
 pub(crate) fn single_orders(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.read_orders;
-    let dir = bench.prepared_dir(orders)?;
-    let service = bench.start_service(dir.path())?;
+    let dir = bench.service.prepared_dir(orders)?;
+    let service = bench.service.start(dir.path())?;
     let mut work = GetRandom::new(PREPARED_IDS, orders);
     let pair = bench.alternate(|turn| match turn {
         Turn::Limit => bench.measure(&bench.echo, &mut work),
@@ -32,8 +32,8 @@ pub(crate) fn single_orders(bench: &Bench) -> Result<Outcome> {
 /// `GET /orders?limit=100` on one connection, while orders are placed at full rate on all the others.
 pub(crate) fn lists_while_placing(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.read_orders;
-    let dir = bench.prepared_dir(orders)?;
-    let service = bench.start_service(dir.path())?;
+    let dir = bench.service.prepared_dir(orders)?;
+    let service = bench.service.start(dir.path())?;
     let (mut place, mut list) = (Place::new(OrderIds::new_random()), List);
     let [mut placed, mut listed] = [const { Vec::new() }; 2];
     for _ in 0..bench.options.rounds {

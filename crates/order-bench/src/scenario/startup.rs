@@ -31,7 +31,7 @@ enum End {
 /// From spawning the process to the answer of the order that was acknowledged last, on a store of millions of orders.
 pub(crate) fn first_answer(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.orders;
-    let dir = bench.prepared_dir(orders)?;
+    let dir = bench.service.prepared_dir(orders)?;
     let mut place = Place::new(OrderIds::new_random());
     let [mut stopped, mut killed] = [const { Vec::new() }; 2];
     for _ in 0..bench.options.rounds {
@@ -63,7 +63,7 @@ struct Start {
 
 /// Places orders on a server, ends it, and times the start of the next one.
 fn restart(bench: &Bench, dir: &Path, place: &mut Place, end: End) -> Result<Start> {
-    let service = bench.start_service(dir)?;
+    let service = bench.service.start(dir)?;
     let group = Group { connections: bench.options.connections, work: &mut *place };
     let mut load = Load::connect(service.address(), vec![group])?;
     load.run(bench.span(), Some(service.process()))?;
@@ -80,7 +80,7 @@ fn restart(bench: &Bench, dir: &Path, place: &mut Place, end: End) -> Result<Sta
     let order = place.last_acknowledged().context("orders were placed")?;
 
     let spawned_at = Instant::now();
-    let service = bench.start_service(dir)?;
+    let service = bench.service.start(dir)?;
     let answered_s = seconds_until_found(&service, &format!("/orders/{order}"), spawned_at)?;
     let ready_s = seconds_until_found(&service, "/ready", spawned_at)?;
     service.stop()?;

@@ -10,7 +10,7 @@ use crate::work::Workflow;
 /// Place, payment, reserve, ship; each connection leads orders of its own through the four.
 pub(crate) fn four_steps(bench: &Bench) -> Result<Outcome> {
     let dir = bench.new_dir()?;
-    let service = bench.start_service(dir.path())?;
+    let service = bench.service.start(dir.path())?;
     let pair = bench.alternate(|turn| {
         // A new workflow for each turn: the orders that the last turn left half-way stay there.
         let mut work = Workflow::new(OrderIds::new_random());

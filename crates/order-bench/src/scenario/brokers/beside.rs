@@ -19,7 +19,7 @@ pub(crate) fn place_while_relaying(bench: &Bench) -> Result<Outcome> {
         let mut work = Place::new(OrderIds::new_random());
         match turn {
             Turn::Limit => {
-                let service = bench.start_service(dir.path())?;
+                let service = bench.service.start(dir.path())?;
                 let figures = bench.measure(&service, &mut work)?;
                 service.stop()?;
                 Ok(figures)
@@ -30,7 +30,7 @@ pub(crate) fn place_while_relaying(bench: &Bench) -> Result<Outcome> {
                 let nats = Broker::nats()?;
                 let names = [format!("kafka-{}", backlogs.len()), "nats".to_owned()];
                 let urls = [kafka.url(&names[0]), nats.url(&names[1])];
-                let service = bench.start_service_with_bus(dir.path(), &urls)?;
+                let service = bench.service.start_with_bus(dir.path(), &urls)?;
                 let figures = bench.measure_unsettled(&service, &mut work)?;
                 let events = work.asked_for();
                 let (mut lag, begin) = (0, Instant::now());

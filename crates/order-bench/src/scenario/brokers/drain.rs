@@ -24,9 +24,9 @@ fn drain(
     limit: &'static str,
 ) -> Result<Outcome> {
     let events = bench.options.read_orders;
-    let dir = bench.prepared_dir(events)?;
+    let dir = bench.service.prepared_dir(events)?;
     let message = {
-        let service = bench.start_service(dir.path())?;
+        let service = bench.service.start(dir.path())?;
         let message = Message::sample(&service)?;
         service.stop()?;
         message
@@ -42,7 +42,7 @@ fn drain(
         let elapsed = match side {
             Turn::Limit => publish(&broker, &name, &message, events)?,
             Turn::Service => {
-                let service = bench.start_service_with_bus(dir.path(), &[broker.url(&name)])?;
+                let service = bench.service.start_with_bus(dir.path(), &[broker.url(&name)])?;
                 let elapsed = wait_until_published(&service, &name, events)?;
                 service.stop()?;
                 elapsed

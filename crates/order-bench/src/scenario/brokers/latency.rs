@@ -21,7 +21,7 @@ pub(crate) fn commit_to_consumer(bench: &Bench) -> Result<Outcome> {
     for (name, start) in [("kafka", Broker::kafka as fn() -> Result<Broker>), ("nats", Broker::nats)] {
         let broker = start()?;
         let dir = bench.new_dir()?;
-        let service = bench.start_service_with_bus(dir.path(), &[broker.url("orders")])?;
+        let service = bench.service.start_with_bus(dir.path(), &[broker.url("orders")])?;
         // The first events make the topic or stream.
         place_at(&service, COMMANDS_PER_S, Duration::from_millis(100))?;
         wait_until_published(&service, "orders", 1)?;

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Result, bail};
 
 use crate::bench::Bench;
 use crate::brokers::{Broker, wait_until_published};
@@ -21,15 +20,15 @@ pub(crate) fn from_kafka(bench: &Bench) -> Result<Outcome> {
     let events = bench.options.read_orders;
     let broker = Broker::kafka()?;
     let url = broker.url("orders");
-    let dir = bench.prepared_dir(events)?;
-    let service = bench.start_service_with_bus(dir.path(), std::slice::from_ref(&url))?;
+    let dir = bench.service.prepared_dir(events)?;
+    let service = bench.service.start_with_bus(dir.path(), std::slice::from_ref(&url))?;
     wait_until_published(&service, "orders", events)?;
     service.stop()?;
     let mut per_s = Vec::new();
     for _ in 0..bench.options.rounds.min(ROUNDS) {
         let dir = bench.new_dir()?;
         let begin = Instant::now();
-        let replica = bench.start_replica(&url, dir.path())?;
+        let replica = bench.service.start_replica(&url, dir.path())?;
         wait_for(&replica, events, begin)?;
         per_s.push(events as f64 / begin.elapsed().as_secs_f64());
         replica.stop()?;
@@ -45,13 +44,12 @@ pub(crate) fn from_kafka(bench: &Bench) -> Result<Outcome> {
 
 fn wait_for(replica: &Server, head: u64, begin: Instant) -> Result<()> {
     loop {
-        let (_, body) = http::get(replica.address(), "/ready")?;
-        let body: Value = serde_json::from_str(&body).with_context(|| format!("read {body:?}"))?;
-        if body["checks"]["replica"]["position"].as_u64() == Some(head) {
+        let ready = http::ready(replica.address())?;
+        if ready["checks"]["replica"]["position"].as_u64() == Some(head) {
             return Ok(());
         }
         if begin.elapsed().as_secs() > LIMIT_S {
-            bail!("the replica has not caught up: {body}");
+            bail!("the replica has not caught up: {ready}");
         }
         interrupt::pause(std::time::Duration::from_millis(20))?;
     }

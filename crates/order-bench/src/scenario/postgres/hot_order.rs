@@ -17,7 +17,7 @@ pub(crate) fn many_clients(bench: &Bench) -> Result<Outcome> {
     let postgres = Postgres::start()?;
     let inserts = Inserts::new(&postgres)?;
     let database = postgres.create_database()?;
-    let instances = [bench.start_service_on(&database)?, bench.start_service_on(&database)?];
+    let instances = [bench.service.start_on(&database)?, bench.service.start_on(&database)?];
     let [one, other] = &instances;
     let mut shares = Vec::new();
     let [mut accepted, mut recorded, mut refused] = [0; 3];

@@ -13,7 +13,7 @@ use crate::work::Place;
 pub(crate) fn two(bench: &Bench) -> Result<Outcome> {
     let postgres = Postgres::start()?;
     let database = postgres.create_database()?;
-    let [one, other] = [bench.start_service_on(&database)?, bench.start_service_on(&database)?];
+    let [one, other] = [bench.service.start_on(&database)?, bench.service.start_on(&database)?];
     let half = (bench.options.connections / 2).max(1);
     let [mut to_one, mut to_first, mut to_second] = [(); 3].map(|()| Place::new(OrderIds::new_random()));
     let pair = bench.alternate(|turn| match turn {

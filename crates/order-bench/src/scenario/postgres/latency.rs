@@ -12,7 +12,7 @@ use crate::work::Place;
 pub(crate) fn one_connection(bench: &Bench) -> Result<Outcome> {
     let postgres = Postgres::start()?;
     let inserts = Inserts::new(&postgres)?;
-    let service = bench.start_service_on(&postgres.create_database()?)?;
+    let service = bench.service.start_on(&postgres.create_database()?)?;
     let mut place = Place::new(OrderIds::new_random());
     let pair = bench.alternate(|turn| match turn {
         Turn::Limit => inserts.measure(1, bench.span()),

@@ -30,7 +30,7 @@ pub(crate) fn same_work(bench: &Bench) -> Result<Outcome> {
             Err(error) => notes.push(format!("{} was not run: {error:#}", peer.name())),
         }
     }
-    let service = bench.start_service_on(&postgres.create_database()?)?;
+    let service = bench.service.start_on(&postgres.create_database()?)?;
     let mut placed = [const { Vec::new() }; 2];
     for round in 0..bench.options.rounds {
         // Who begins changes from round to round, so that a drift of the machine favours nobody.

@@ -15,7 +15,7 @@ const TARGET: f64 = 0.8;
 pub(crate) fn at_full_rate(bench: &Bench) -> Result<Outcome> {
     let postgres = Postgres::start()?;
     let inserts = Inserts::new(&postgres)?;
-    let service = bench.start_service_on(&postgres.create_database()?)?;
+    let service = bench.service.start_on(&postgres.create_database()?)?;
     let (mut in_sequence, mut at_random) =
         (Place::new(OrderIds::new_sequence()), Place::new(OrderIds::new_random()));
     let [mut of_16, mut of_64, mut sequence, mut random] = [const { Vec::new() }; 4];

@@ -11,11 +11,11 @@ use crate::work::GetRandom;
 /// `GET /orders/{id}`, each order as likely as any other, beside the same on the SQLite store.
 pub(crate) fn single_orders(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.read_orders;
-    let dir = bench.prepared_dir(orders)?;
-    let on_sqlite = bench.start_service(dir.path())?;
+    let dir = bench.service.prepared_dir(orders)?;
+    let on_sqlite = bench.service.start(dir.path())?;
     let postgres = Postgres::start()?;
     let database = postgres.create_database()?;
-    let on_postgres = bench.start_service_on(&database)?;
+    let on_postgres = bench.service.start_on(&database)?;
     place_all(&on_postgres, orders, bench.options.connections)?;
     // What PostgreSQL would do by itself some time after such a load.
     postgres.query(&database, "VACUUM ANALYZE")?;

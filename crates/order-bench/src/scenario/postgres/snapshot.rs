@@ -16,7 +16,7 @@ pub(crate) fn beside_an_old_one(bench: &Bench) -> Result<Outcome> {
     let kept_for = Duration::from_secs_f64(bench.options.snapshot_seconds);
     let postgres = Postgres::start()?;
     let database = postgres.create_database()?;
-    let service = bench.start_service_on(&database)?;
+    let service = bench.service.start_on(&database)?;
     let mut place = Place::new(OrderIds::new_sequence());
     let rounds = bench.options.rounds as usize;
     let mut measure = || bench.measure(&service, &mut place);
