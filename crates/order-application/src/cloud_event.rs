@@ -1,7 +1,9 @@
 //! Events as CloudEvents 1.0 (<https://github.com/cloudevents/spec>), written and read back: as JSON (the JSON event
 //! format), and as named attributes beside the bare data (the binary mode of message protocols).
 //!
-//! `position` and `version` are extensions, as decimal strings, since an integer of a CloudEvent has 32 bits.
+//! `position` and `version` are extensions, as decimal strings, since an integer of a CloudEvent has 32 bits. Messages to
+//! brokers also have `previousid`, the id of the event at the position before: who reads them can tell that they continue
+//! the log that it has read so far.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ pub const ENVELOPE_BYTES: usize = 512;
 pub const DATA_CONTENT_TYPE: &str = "application/json";
 
 const SPEC_VERSION: &str = "1.0";
+const PREVIOUS_ID: &str = "previousid";
 
 /// Writes one envelope as JSON. `source` is a JSON string, quotes included, for events without one of their own; the
 /// stored data and context go in as they are.
@@ -68,11 +71,22 @@ pub fn write_page(source: &str, events: &[RecordedEvent]) -> String {
     out
 }
 
-/// The attributes of an event, all but its data's content type, which protocols have a place of their own for. `source` is
-/// for events without one of their own.
+/// An event as a message brings it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedEvent {
+    /// The event.
+    pub event: RecordedEvent,
+    /// The id of the event at the position before it in the log. `None` at the first position, and where whoever published
+    /// it has not told.
+    pub previous_id: Option<Uuid>,
+}
+
+/// The attributes of an event as a message has them, all but its data's content type, which protocols have a place of their
+/// own for. `source` is for events without one of their own, `previous_id` that of the event at the position before.
 pub fn attributes<'a>(
     source: &'a str,
     event: &'a RecordedEvent,
+    previous_id: Option<Uuid>,
 ) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
     let of_every_event: [(Cow<'a, str>, Cow<'a, str>); 8] = [
         ("specversion", SPEC_VERSION.into()),
@@ -85,7 +99,8 @@ pub fn attributes<'a>(
         ("version", event.version.to_string().into()),
     ]
     .map(|(name, value)| (Cow::Borrowed(name), value));
-    of_every_event.into_iter().chain(event.context.members())
+    let previous = previous_id.map(|id| (Cow::Borrowed(PREVIOUS_ID), Cow::Owned(id.to_string())));
+    of_every_event.into_iter().chain(previous).chain(event.context.members())
 }
 
 /// What is wrong with a message that should be one of this service's events.
@@ -115,7 +130,8 @@ pub struct Attributes<'a> {
 }
 
 /// What an envelope has beside its data and its extensions, in the order of [`Attributes::known`].
-const KNOWN: [&str; 8] = ["specversion", "id", "source", "type", "subject", "time", "position", "version"];
+const KNOWN: [&str; 9] =
+    ["specversion", "id", "source", "type", "subject", "time", "position", "version", PREVIOUS_ID];
 /// Attributes that are no extensions, and that nothing is done with.
 const PASSED_OVER: [&str; 4] = ["datacontenttype", "dataschema", "data", "data_base64"];
 
@@ -129,10 +145,12 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    fn known(&self, name: &'static str) -> Option<&str> {
+        KNOWN.iter().position(|known| *known == name).and_then(|index| self.known[index].as_deref())
+    }
+
     fn needed(&self, name: &'static str) -> Result<&str, CloudEventError> {
-        let value =
-            KNOWN.iter().position(|known| *known == name).and_then(|index| self.known[index].as_deref());
-        value.ok_or(CloudEventError::Missing(name))
+        self.known(name).ok_or(CloudEventError::Missing(name))
     }
 }
 
@@ -144,7 +162,7 @@ fn is_extension(name: &str) -> bool {
 ///
 /// # Errors
 /// See [`CloudEventError`].
-pub fn read(attributes: Attributes<'_>, data: &str) -> Result<RecordedEvent, CloudEventError> {
+pub fn read(attributes: Attributes<'_>, data: &str) -> Result<PublishedEvent, CloudEventError> {
     let needed = |name| attributes.needed(name);
     let text = |name: &'static str, value: &str| unreadable(name, value);
     if needed("specversion")? != SPEC_VERSION {
@@ -153,18 +171,21 @@ pub fn read(attributes: Attributes<'_>, data: &str) -> Result<RecordedEvent, Clo
     if !attributes.context.has(CORRELATION_ID) {
         return Err(CloudEventError::Missing(CORRELATION_ID));
     }
-    let (time, order_id, id) = (needed("time")?, needed("subject")?, needed("id")?);
-    Ok(RecordedEvent {
+    let uuid = |name, value| Uuid::try_parse(value).map_err(|_| text(name, value));
+    let previous_id = attributes.known(PREVIOUS_ID).map(|id| uuid(PREVIOUS_ID, id)).transpose()?;
+    let (time, order_id) = (needed("time")?, needed("subject")?);
+    let event = RecordedEvent {
         position: Position(number("position", needed("position")?)?),
         order_id: OrderId::new(order_id).map_err(|_| text("subject", order_id))?,
         version: Version(number("version", needed("version")?)?),
-        id: Uuid::try_parse(id).map_err(|_| text("id", id))?,
+        id: uuid("id", needed("id")?)?,
         event_type: intern_type(needed("type")?),
         time: rfc3339::parse(time).ok_or_else(|| text("time", time))?,
         data: data.into(),
         source: Some(needed("source")?.into()),
         context: attributes.context.finish(),
-    })
+    };
+    Ok(PublishedEvent { event, previous_id })
 }
 
 /// Reads an event that [`write()`] has written.
@@ -188,7 +209,7 @@ pub fn read_json(text: &str) -> Result<RecordedEvent, CloudEventError> {
         }
     }
     let data = envelope.get("data").ok_or(CloudEventError::Missing("data"))?;
-    read(attributes, data.get())
+    read(attributes, data.get()).map(|published| published.event)
 }
 
 /// The value of an attribute (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system>).
@@ -242,7 +263,7 @@ mod tests {
 
     fn read_attributes<'a>(
         attributes: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
-    ) -> Result<RecordedEvent, CloudEventError> {
+    ) -> Result<PublishedEvent, CloudEventError> {
         let mut found = Attributes::default();
         for (name, value) in attributes {
             found.add(&name, value);
@@ -252,9 +273,11 @@ mod tests {
 
     #[test]
     fn an_event_survives_as_attributes() {
-        for event in [event(None), event(Some("clerk 7"))] {
-            let reversed: Vec<_> = attributes("/other", &event).collect();
-            assert_eq!(read_attributes(reversed.into_iter().rev()), Ok(event.clone()));
+        for (event, previous_id) in [(event(None), None), (event(Some("clerk 7")), Some(Uuid::from_u128(7)))]
+        {
+            let reversed: Vec<_> = attributes("/other", &event, previous_id).collect();
+            let published = PublishedEvent { event: event.clone(), previous_id };
+            assert_eq!(read_attributes(reversed.into_iter().rev()), Ok(published));
         }
     }
 
@@ -263,8 +286,9 @@ mod tests {
         let event = RecordedEvent { source: None, ..event(None) };
         let mut text = String::new();
         write(&mut text, "\"/order-service\"", &event);
-        for read in [read_json(&text), read_attributes(attributes("/order-service", &event))] {
-            assert_eq!(read.unwrap().source.as_deref(), Some("/order-service"));
+        let read = read_attributes(attributes("/order-service", &event, None)).unwrap().event;
+        for read in [read_json(&text).unwrap(), read] {
+            assert_eq!(read.source.as_deref(), Some("/order-service"));
         }
     }
 
@@ -279,21 +303,35 @@ mod tests {
         let mut again = String::new();
         write(&mut again, "\"/order-service\"", &read);
         assert_eq!(read_json(&again), Ok(read.clone()));
-        assert_eq!(read_attributes(attributes("/", &read)), Ok(read));
+        let message = read_attributes(attributes("/", &read, None)).unwrap();
+        assert_eq!(message.event, read);
+    }
+
+    #[test]
+    fn the_id_of_the_event_before_is_the_messages_and_not_the_events() {
+        let previous_id = Some(Uuid::from_u128(7));
+        let message = read_attributes(attributes("/", &event(None), previous_id)).unwrap();
+        assert_eq!((message.previous_id, message.event.context.get(PREVIOUS_ID)), (previous_id, None));
+        let mut text = String::new();
+        write(&mut text, "\"/\"", &message.event);
+        assert!(!text.contains(PREVIOUS_ID), "{text}");
     }
 
     #[test]
     fn what_is_not_an_event_is_told() {
         let event = event(None);
         let with = |name: &'static str, value: Option<&'static str>| {
-            let changed = attributes("/", &event).filter_map(|(known, there)| match value {
-                _ if known != name => Some((known, there)),
-                value => value.map(|value| (known, Cow::Borrowed(value))),
-            });
+            let changed =
+                attributes("/", &event, Some(Uuid::nil())).filter_map(|(known, there)| match value {
+                    _ if known != name => Some((known, there)),
+                    value => value.map(|value| (known, Cow::Borrowed(value))),
+                });
             read_attributes(changed).map_err(|error| error.to_string())
         };
         assert_eq!(with("correlationid", None), Err("the attribute correlationid is missing".to_owned()));
         assert_eq!(with("id", None), Err("the attribute id is missing".to_owned()));
+        assert_eq!(with("previousid", None).map(|published| published.previous_id), Ok(None));
+        assert_eq!(with("previousid", Some("x")), Err("the attribute previousid cannot be \"x\"".to_owned()));
         assert_eq!(with("position", Some("0")), Err("the attribute position cannot be \"0\"".to_owned()));
         assert_eq!(with("version", Some("-1")), Err("the attribute version cannot be \"-1\"".to_owned()));
         assert_eq!(with("time", Some("noon")), Err("the attribute time cannot be \"noon\"".to_owned()));

@@ -1,13 +1,14 @@
 //! Message brokers: where the relay publishes the log to, and where a replica reads it from.
 //!
 //! A broker is a copy, the store is the truth. Each message is one event as a CloudEvent in the protocol's binary mode
-//! ([`crate::cloud_event`]). Delivery is at least once with stable ids; for each order, first occurrences come in the
+//! ([`crate::cloud_event`]), and names the event before it in the log (`previousid`). Delivery is at least once with stable ids; for each order, first occurrences come in the
 //! order of its versions.
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::checkpoints::Checkpoint;
+use crate::cloud_event::PublishedEvent;
 use crate::event::{Position, RecordedEvent};
 
 /// A broker that takes events.
@@ -41,12 +42,18 @@ pub struct Opened {
 #[async_trait]
 pub trait Publication: Send {
     /// Sends events, which MUST continue what was sent before without a gap, and does not wait for acknowledgements.
+    /// `previous_id` is the id of the event at the position before the first of them; `None` at the first position.
+    /// Each message MUST carry the id of the event before it.
     ///
     /// A broker MUST NOT take an event while an earlier one of the same order has been refused or lost on the way.
     ///
     /// # Errors
     /// See [`BrokerError`]. Some of the events may have been sent.
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError>;
+    async fn publish(
+        &mut self,
+        previous_id: Option<Uuid>,
+        events: &[RecordedEvent],
+    ) -> Result<(), BrokerError>;
 
     /// Waits until more has been acknowledged, and answers with the position up to which *all* is. Cancelling the wait
     /// loses nothing. While nothing is under way it waits.
@@ -120,7 +127,7 @@ pub struct Delivery {
     /// Its place there.
     pub offset: u64,
     /// The event; what is wrong with it, if it cannot be read as one.
-    pub event: Result<RecordedEvent, String>,
+    pub event: Result<PublishedEvent, String>,
 }
 
 /// What a broker or its adapter has to say against going on.

@@ -148,6 +148,9 @@ impl Relay {
     /// [`RelayError`]. What was published until then stays published, and the usual relay goes on after it.
     pub async fn publish_again(&self, from: Position, stop: CancellationToken) -> Result<(), RelayError> {
         let goal = self.log.end().await?;
+        if from > goal.plus(1) {
+            return Err(RelayError::BeyondEnd { from, end: goal });
+        }
         let term = self.limits.lease_term;
         let epoch = self.checkpoints.claim_by_force(&self.name, &self.holder, term).await?;
         let lease = self.keep(epoch);
@@ -215,6 +218,7 @@ impl Relay {
             RelayError::Broker(BrokerError::Refused { .. }) => RelayState::Refused,
             RelayError::Broker(BrokerError::Unavailable(_) | BrokerError::OutOfStep(_))
             | RelayError::Store(_)
+            | RelayError::BeyondEnd { .. }
             | RelayError::LeaseLost => RelayState::Unavailable,
         };
         let now = self.status.borrow().clone();
@@ -242,6 +246,14 @@ pub enum RelayError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is to be published again is not in the log.
+    #[error("there is no position {from}: the log ends at {end}")]
+    BeyondEnd {
+        /// The first position that was asked for.
+        from: Position,
+        /// The last that there is.
+        end: Position,
+    },
     /// Another has taken over.
     #[error("another instance has taken over")]
     LeaseLost,

@@ -71,14 +71,16 @@ impl Relay {
                 "the broker has forgotten events that it had acknowledged; they are published again"
             );
         }
-        if resume_after > checkpoint.position {
-            self.compare(resume_after, resume_event).await?;
+        let previous_id = self.id_at(resume_after).await?;
+        if resume_after > checkpoint.position && previous_id != resume_event {
+            return Err(another_event(resume_after).into());
         }
         let mut session = Session {
             relay: self,
             lease,
             subscription: Subscription::new(self.log.clone(), &*self.bus, resume_after).reading_ahead(),
             publication,
+            previous_id,
             window: Window::default(),
             acknowledged: resume_after,
             saved: checkpoint.position,
@@ -93,19 +95,30 @@ impl Relay {
 }
 
 impl Relay {
-    /// Refuses to go on after an event that this log does not have there.
-    async fn compare(&self, at: Position, in_broker: Option<Uuid>) -> Result<(), Failure> {
-        let before = Position(at.0.saturating_sub(1));
-        let here = self.log.read_log(before, PageLimit::events(1)).await?;
-        if here.first().is_some_and(|event| Some(event.id) == in_broker) {
-            return Ok(());
+    /// The id of the event at a position up to which all is published. `None` at the start of the log.
+    async fn id_at(&self, position: Position) -> Result<Option<Uuid>, RelayError> {
+        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
+        let page = self.log.read_log(Position(before), PageLimit::events(1)).await?;
+        match page.first() {
+            Some(event) => Ok(Some(event.id)),
+            None => Err(beyond_the_end(position).into()),
         }
-        Err(BrokerError::Misconfigured(format!(
-            "the broker has another event at position {at} than this log: it is another shop's, or this store was \
-             restored from a backup that is older than what was published; relay to a new stream or topic"
-        ))
-        .into())
     }
+}
+
+/// Refuses to go on after an event that this log does not have there.
+fn another_event(position: Position) -> BrokerError {
+    BrokerError::Misconfigured(format!(
+        "the broker has another event at position {position} than this log: it is another shop's, or this store was \
+         restored from a backup that is older than what was published; relay to a new stream or topic"
+    ))
+}
+
+fn beyond_the_end(position: Position) -> BrokerError {
+    BrokerError::Misconfigured(format!(
+        "events up to position {position} were published, where this log has none: it is another shop's, or this store \
+         was restored from a backup that is older than what was published; relay to a new stream or topic"
+    ))
 }
 
 struct Session<'a> {
@@ -113,6 +126,8 @@ struct Session<'a> {
     lease: &'a Lease,
     subscription: Subscription,
     publication: Box<dyn Publication>,
+    /// The id of the event that was sent last, or of the one to go on after.
+    previous_id: Option<Uuid>,
     window: Window,
     /// Everything up to here is.
     acknowledged: Position,
@@ -195,7 +210,8 @@ impl Session<'_> {
         if self.window.is_empty() {
             self.progress = Instant::now();
         }
-        self.publication.publish(events).await?;
+        self.publication.publish(self.previous_id, events).await?;
+        self.previous_id = events.last().map(|event| event.id).or(self.previous_id);
         self.window.add(events);
         self.head = self.head.max(self.subscription.position());
         #[cfg(feature = "planted-faults")]

@@ -9,6 +9,7 @@ use order_domain::OrderId;
 use tokio::time::sleep;
 
 use super::{CHECKPOINT, ReplicaError, Unfit};
+use crate::cloud_event::PublishedEvent;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::folded_order::{FoldedOrder, UnreadableEvent};
 use crate::order_cache::OrderCache;
@@ -46,15 +47,15 @@ impl Writer {
     /// See [`ReplicaError`]. Of events before one that cannot be applied, all are in the store then; otherwise none.
     pub(super) async fn apply(
         &self,
-        events: Vec<RecordedEvent>,
+        messages: Vec<PublishedEvent>,
         bookmark: Option<Box<str>>,
     ) -> Result<Position, ReplicaError> {
-        let Some(position) = events.last().map(|event| event.position) else {
+        let Some(position) = messages.last().map(|message| message.event.position) else {
             return Ok(self.store.end().await?);
         };
-        let mut orders = HashMap::with_capacity(events.len());
-        let mut appends = Vec::with_capacity(events.len());
-        for event in events {
+        let mut orders = HashMap::with_capacity(messages.len());
+        let mut appends = Vec::with_capacity(messages.len());
+        for PublishedEvent { event, .. } in messages {
             if appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::apply::Writer;
 use super::stored_ids::StoredIds;
 use super::{CHECKPOINT, ReplicaError, ReplicaLimits};
+use crate::cloud_event::PublishedEvent;
 use crate::event::{Position, RecordedEvent};
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
@@ -16,7 +17,7 @@ pub struct Import {
     limits: ReplicaLimits,
     /// Where the broker is to be read on afterwards: what is added here and comes from there once more is dropped.
     bookmark: Option<Box<str>>,
-    batch: Vec<RecordedEvent>,
+    batch: Vec<PublishedEvent>,
     batch_bytes: usize,
     /// The last position in the store or the batch.
     head: Position,
@@ -93,7 +94,7 @@ impl Import {
         }
         self.head = expected;
         self.batch_bytes += event.data.len();
-        self.batch.push(event);
+        self.batch.push(PublishedEvent { event, previous_id: None });
         if self.batch.len() >= self.limits.batch_events || self.batch_bytes >= self.limits.batch_bytes {
             self.write().await?;
         }

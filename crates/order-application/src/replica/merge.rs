@@ -13,7 +13,8 @@ use self::early::{Arrival, Early};
 use self::partition::Partition;
 use self::recent_ids::{Known, RecentIds};
 use super::ReplicaLimits;
-use crate::event::{Position, RecordedEvent};
+use crate::cloud_event::PublishedEvent;
+use crate::event::Position;
 use crate::ports::broker::Delivery;
 
 /// Bytes of an event besides its data, about.
@@ -24,7 +25,7 @@ pub(super) struct Merge {
     limits: ReplicaLimits,
     /// The first position that is neither in the store nor ready nor on its way there.
     next: Position,
-    ready: Vec<RecordedEvent>,
+    ready: Vec<PublishedEvent>,
     ready_bytes: usize,
     /// Early arrivals. Does not have `next`, unless `ready` is full.
     early: Early,
@@ -55,7 +56,7 @@ pub(super) enum Added {
 
 /// Events that continue the store's log, and the offsets from which the others come.
 pub(super) struct Batch {
-    pub(super) events: Vec<RecordedEvent>,
+    pub(super) events: Vec<PublishedEvent>,
     pub(super) next_offsets: Vec<Option<u64>>,
 }
 
@@ -88,21 +89,22 @@ impl Merge {
             self.heard += 1;
         }
         place.next_offset = Some(offset + 1);
-        let event = match event {
-            Ok(event) => event,
+        let message = match event {
+            Ok(message) => message,
             Err(fault) => return Added::Unreadable(fault),
         };
-        place.furthest = place.furthest.max(Some(event.position));
-        self.highest = self.highest.max(event.position);
-        if event.position < self.next {
-            return self.check_repetition(event.position, event.id);
+        let (position, id) = (message.event.position, message.event.id);
+        place.furthest = place.furthest.max(Some(position));
+        self.highest = self.highest.max(position);
+        if position < self.next {
+            return self.check_repetition(position, id);
         }
-        if event.position == self.next && !self.is_full() {
-            self.push_ready(event);
+        if position == self.next && !self.is_full() {
+            self.push_ready(message);
             self.fill_ready();
             return Added::Taken;
         }
-        self.hold(Arrival { event, partition, offset })
+        self.hold(Arrival { message, partition, offset })
     }
 
     /// Whether there is something to apply.
@@ -208,13 +210,13 @@ impl Merge {
         Added::Taken
     }
 
-    fn push_ready(&mut self, event: RecordedEvent) {
+    fn push_ready(&mut self, message: PublishedEvent) {
         if self.missing.take().is_some() {
             self.begin_anew();
         }
-        self.recent.push(event.id);
-        self.ready_bytes += bytes(&event);
-        self.ready.push(event);
+        self.recent.push(message.event.id);
+        self.ready_bytes += bytes(&message);
+        self.ready.push(message);
         self.next = self.next.plus(1);
         self.heard += 1;
     }
@@ -225,7 +227,7 @@ impl Merge {
             && let Some(arrival) = self.early.take_first(self.next)
         {
             self.partitions[arrival.partition].held.remove(&arrival.offset);
-            self.push_ready(arrival.event);
+            self.push_ready(arrival.message);
         }
         if self.dropped.is_some_and(|(_, last)| last < self.next) {
             self.dropped = None;
@@ -234,9 +236,9 @@ impl Merge {
     }
 
     fn hold(&mut self, arrival: Arrival) -> Added {
-        let position = arrival.event.position;
+        let position = arrival.position();
         if let Some(twin) = self.early.get(position) {
-            let same = twin.event.id == arrival.event.id;
+            let same = twin.message.event.id == arrival.message.event.id;
             return if same { Added::Taken } else { Added::OtherLog(position) };
         }
         self.partitions[arrival.partition].held.insert(arrival.offset);
@@ -251,7 +253,7 @@ impl Merge {
     fn drop_last(&mut self) {
         let Some(last) = self.early.take_last() else { return };
         self.partitions[last.partition].drop_held(last.offset);
-        let position = last.event.position;
+        let position = last.position();
         let (first, end) = self.dropped.unwrap_or((position, position));
         self.dropped = Some((first.min(position), end.max(position)));
     }
@@ -274,6 +276,6 @@ impl Merge {
 }
 
 /// What an event takes in memory, about.
-fn bytes(event: &RecordedEvent) -> usize {
-    event.data.len() + EVENT_BYTES
+fn bytes(message: &PublishedEvent) -> usize {
+    message.event.data.len() + EVENT_BYTES
 }

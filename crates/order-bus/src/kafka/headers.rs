@@ -5,17 +5,18 @@
 use std::borrow::Cow;
 
 use order_application::RecordedEvent;
-use order_application::cloud_event::{self, Attributes, DATA_CONTENT_TYPE};
+use order_application::cloud_event::{self, Attributes, DATA_CONTENT_TYPE, PublishedEvent};
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
+use uuid::Uuid;
 
 const PREFIX: &str = "ce_";
 const CONTENT_TYPE: &str = "content-type";
 /// As many as an event has at most.
-const HEADERS: usize = 12;
+const HEADERS: usize = 13;
 
 /// Attributes with their headers, so that none has to be put together for each message.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 12] = [
     ("specversion", "ce_specversion"),
     ("id", "ce_id"),
     ("source", "ce_source"),
@@ -24,16 +25,18 @@ const NAMES: [(&str, &str); 11] = [
     ("time", "ce_time"),
     ("position", "ce_position"),
     ("version", "ce_version"),
+    ("previousid", "ce_previousid"),
     ("correlationid", "ce_correlationid"),
     ("causationid", "ce_causationid"),
     ("actor", "ce_actor"),
 ];
 
-pub(super) fn headers(source: &str, event: &RecordedEvent) -> OwnedHeaders {
+/// The headers of an event's message, where `previous_id` is the id of the event before it in the log.
+pub(super) fn headers(source: &str, event: &RecordedEvent, previous_id: Option<Uuid>) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(HEADERS);
     // They come in the order of the names, though not all of them.
     let mut names = NAMES.iter();
-    for (name, value) in cloud_event::attributes(source, event) {
+    for (name, value) in cloud_event::attributes(source, event, previous_id) {
         let known = names.find(|(attribute, _)| *attribute == name);
         let key = known.map_or_else(|| Cow::Owned(format!("{PREFIX}{name}")), |(_, key)| Cow::Borrowed(*key));
         headers = headers.insert(Header { key: &key, value: Some(value.as_bytes()) });
@@ -56,7 +59,7 @@ fn attributes<M: Message>(message: &M) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// The event that a message is; else what is wrong with it.
-pub(super) fn event<M: Message>(message: &M) -> Result<RecordedEvent, String> {
+pub(super) fn event<M: Message>(message: &M) -> Result<PublishedEvent, String> {
     let data = message.payload().ok_or("it has no value")?;
     let data = std::str::from_utf8(data).map_err(|_| "its value is not UTF-8")?;
     let mut found = Attributes::default();

@@ -8,6 +8,7 @@ use order_application::{BrokerError, Position, Publication, RecordedEvent};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
 
 use super::background::{drop_in_background, in_background};
 use super::check::check;
@@ -83,11 +84,11 @@ impl KafkaPublication {
     }
 
     /// `false` when something failed.
-    async fn send(&self, event: &RecordedEvent) -> Result<bool, BrokerError> {
+    async fn send(&self, event: &RecordedEvent, previous_id: Option<Uuid>) -> Result<bool, BrokerError> {
         let mut record = BaseRecord::with_opaque_to(&self.topic, opaque(event.position)?)
             .key(event.order_id.as_str())
             .payload(&*event.data)
-            .headers(headers(&self.source, event));
+            .headers(headers(&self.source, event, previous_id));
         loop {
             let Err((error, unsent)) = self.producer()?.send(record) else { return Ok(true) };
             record = unsent;
@@ -166,16 +167,22 @@ fn opaque(position: Position) -> Result<usize, BrokerError> {
 #[async_trait]
 impl Publication for KafkaPublication {
     /// When something has failed, nothing is sent: [`acknowledged`](Self::acknowledged) tells, after all that went well.
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+    async fn publish(
+        &mut self,
+        previous_id: Option<Uuid>,
+        events: &[RecordedEvent],
+    ) -> Result<(), BrokerError> {
+        let mut previous_id = previous_id;
         for some in events.chunks(EVENTS_IN_A_ROW) {
             if !self.room().await? {
                 return Ok(());
             }
             self.note(some)?;
             for event in some {
-                if !self.send(event).await? {
+                if !self.send(event, previous_id).await? {
                     return Ok(());
                 }
+                previous_id = Some(event.id);
             }
             tokio::task::yield_now().await;
         }

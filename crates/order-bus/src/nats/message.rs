@@ -19,7 +19,7 @@ use async_nats::header::{
     IntoHeaderName, NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
 };
 use async_nats::{HeaderMap, HeaderName};
-use order_application::cloud_event::{self, Attributes};
+use order_application::cloud_event::{self, Attributes, PublishedEvent};
 use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
@@ -38,10 +38,15 @@ pub(super) struct Place<'a> {
     pub(super) after_id: Option<&'a str>,
 }
 
-/// The headers of an event's message.
-pub(super) fn headers(source: &str, event: &RecordedEvent, place: &Place<'_>) -> HeaderMap {
+/// The headers of an event's message, where `previous_id` is the id of the event before it in the log.
+pub(super) fn headers(
+    source: &str,
+    event: &RecordedEvent,
+    previous_id: Option<Uuid>,
+    place: &Place<'_>,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in cloud_event::attributes(source, event) {
+    for (name, value) in cloud_event::attributes(source, event, previous_id) {
         headers.insert(header_name(&name), encode(value));
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
@@ -66,7 +71,7 @@ pub(super) fn subject(prefix: &str, event: &RecordedEvent) -> String {
 }
 
 /// Reads an event.
-pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<RecordedEvent, String> {
+pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<PublishedEvent, String> {
     let headers = headers.ok_or("it has no headers")?;
     let data = std::str::from_utf8(data).map_err(|_| "its data is not UTF-8")?;
     let mut attributes = Attributes::default();
@@ -109,6 +114,7 @@ fn header_name(attribute: &str) -> HeaderName {
         "time",
         "position",
         "version",
+        "previousid",
         "correlationid",
         "causationid",
         "actor",

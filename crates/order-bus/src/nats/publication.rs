@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use super::answer::{self, Answer};
 use super::broker::Shared;
@@ -49,7 +50,12 @@ pub(super) struct NatsPublication {
 
 #[async_trait]
 impl Publication for NatsPublication {
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+    async fn publish(
+        &mut self,
+        previous_id: Option<Uuid>,
+        events: &[RecordedEvent],
+    ) -> Result<(), BrokerError> {
+        let mut previous_id = previous_id;
         let now = Instant::now();
         let are_known = self.known_until.is_some_and(|until| until > now);
         let mut patience = pin!(sleep_until(now + ANSWER_TIMEOUT));
@@ -67,7 +73,7 @@ impl Publication for NatsPublication {
             }
             let id = if are_known { format!("{}-{}", event.id, self.inbox) } else { event.id.to_string() };
             let place = Place { id: &id, after_sequence, after_id: self.last_id.as_deref() };
-            let headers = message::headers(&self.shared.source, event, &place);
+            let headers = message::headers(&self.shared.source, event, previous_id, &place);
             let subject = Subject::from(message::subject(&self.shared.options.subject, event));
             let reply = Subject::from(format!("{}.{number}", self.inbox));
             let data = event.data.as_bytes().to_vec().into();
@@ -95,6 +101,7 @@ impl Publication for NatsPublication {
                     sent_at = Instant::now();
                     self.window.sent(now);
                     self.last_id = Some(id);
+                    previous_id = Some(event.id);
                 }
                 // Nothing was sent of it: what is under way may still arrive.
                 Err(error @ BrokerError::Refused { .. }) => return Err(error),

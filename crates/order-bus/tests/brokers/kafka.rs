@@ -10,7 +10,7 @@ use order_bus::{KafkaBroker, KafkaLog, KafkaOptions};
 use test_servers::KafkaServer;
 
 use crate::contract::{
-    Fixture, assert_complete_and_in_order, checkpoint, contract_suite, events, positions, read,
+    Fixture, assert_complete_and_in_order, checkpoint, contract_suite, events, positions, read, send,
     until_it_fails,
 };
 use crate::kafka_support::{
@@ -108,7 +108,7 @@ fn bootstrap() -> String {
 async fn several_partitions_keep_each_orders_order_and_acknowledge_without_gaps() {
     let options = options(&bootstrap(), &fresh_topic(), "&partitions=5");
     let mut opened = opened(&options, &Checkpoint::default()).await;
-    opened.publication.publish(&events(1, 5_000)).await.unwrap();
+    send(&mut opened, &events(1, 5_000)).await.unwrap();
     let mut before = Position::START;
     while before < Position(5_000) {
         let now = opened.publication.acknowledged().await.unwrap();
@@ -142,7 +142,7 @@ async fn a_message_that_is_too_large_is_refused_until_the_topic_takes_it() {
     let mut all = events(1, 300);
     all[199].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(30_000)).into();
     let mut first = opened(&options, &Checkpoint::default()).await;
-    first.publication.publish(&all).await.unwrap();
+    send(&mut first, &all).await.unwrap();
     let (reached, error) = until_it_fails(&mut first).await;
     assert_eq!(reached, Position(199), "all before it is acknowledged");
     let BrokerError::Refused { position, why } = error else { panic!("{error:?}") };
@@ -155,7 +155,7 @@ async fn a_message_that_is_too_large_is_refused_until_the_topic_takes_it() {
     assert_eq!(second.resume_after, Position(199));
     publish(&mut second, &all[199..]).await.unwrap();
     let read: Vec<_> =
-        deliveries(&options).await.into_iter().map(|delivery| delivery.event.unwrap()).collect();
+        deliveries(&options).await.into_iter().map(|delivery| delivery.event.unwrap().event).collect();
     assert_eq!(read, all);
 }
 
@@ -167,7 +167,7 @@ async fn nothing_passes_an_event_that_was_refused_even_while_nobody_looks() {
     let mut all = events(1, 300);
     all[199].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(30_000)).into();
     let mut opened = opened(&options, &Checkpoint::default()).await;
-    opened.publication.publish(&all).await.unwrap();
+    send(&mut opened, &all).await.unwrap();
     let mut reader = KafkaLog::new(options).open(None).await.unwrap();
     assert_eq!(read(&mut *reader, 199).await.len(), 199);
     let more = tokio::time::timeout(Duration::from_secs(2), reader.next()).await;

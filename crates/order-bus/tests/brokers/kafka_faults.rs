@@ -9,7 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use test_servers::kafka::{KafkaCluster, KafkaOptions as ServerOptions, KafkaServer};
 use tokio::sync::watch;
 
-use crate::contract::{PATIENCE, assert_complete_and_in_order, checkpoint, events, positions};
+use crate::contract::{PATIENCE, assert_complete_and_in_order, checkpoint, events, positions, send};
 use crate::kafka_support::{admin, deliveries, fresh_topic, make_topic, opened, options, publish, relay};
 
 fn server() -> KafkaServer {
@@ -52,7 +52,7 @@ async fn a_relay_that_is_cut_off_with_a_full_window_gets_everything_in_order() {
     for _ in 0..5 {
         let mut opened = opened(&options, &kept).await;
         let from = opened.resume_after.0;
-        opened.publication.publish(&events(from + 1, from + 4_000)).await.unwrap();
+        send(&mut opened, &events(from + 1, from + 4_000)).await.unwrap();
         let position = opened.publication.acknowledged().await.unwrap();
         kept = checkpoint(position.0, &opened);
         // Dropped with all that is under way.
@@ -167,7 +167,7 @@ async fn letting_go_of_a_server_that_says_nothing_takes_no_time() {
     let options = options(&server.bootstrap(), "orders.events", "");
     let mut opened = opened(&options, &Checkpoint::default()).await;
     server.freeze().unwrap();
-    opened.publication.publish(&events(1, 1_000)).await.unwrap();
+    send(&mut opened, &events(1, 1_000)).await.unwrap();
     let start = Instant::now();
     drop(opened);
     assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use test_servers::kafka::KafkaServer;
 use test_servers::python_packages;
 
-use crate::contract::events;
+use crate::contract::{events, previous_id};
 use crate::kafka_support::{SOURCE, fresh_topic, opened, options, publish};
 
 /// A client, the CloudEvents SDK, and what these need.
@@ -33,7 +33,8 @@ async fn another_client_and_the_cloudevents_sdk_see_the_same() {
     assert_eq!(printed.lines().count(), 20);
     for (line, event) in printed.lines().zip(events(1, 20)) {
         let seen: Value = serde_json::from_str(line).unwrap();
-        let mut attributes: BTreeMap<_, _> = cloud_event::attributes(SOURCE, &event).collect();
+        let previous_id = previous_id(event.position.0);
+        let mut attributes: BTreeMap<_, _> = cloud_event::attributes(SOURCE, &event, previous_id).collect();
         attributes.insert("datacontenttype".into(), cloud_event::DATA_CONTENT_TYPE.into());
         // As the SDK names the key.
         attributes.insert("partitionkey".into(), event.order_id.as_str().into());
@@ -44,6 +45,8 @@ async fn another_client_and_the_cloudevents_sdk_see_the_same() {
         let sent: BTreeMap<_, _> =
             attributes.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         assert_eq!(seen_attributes, sent);
+        let named = seen_attributes.get("previousid").cloned();
+        assert_eq!(named, previous_id.map(|id| id.to_string()), "of the event {}", event.position);
         assert_eq!(seen["data"], serde_json::from_str::<Value>(&event.data).unwrap());
     }
 }

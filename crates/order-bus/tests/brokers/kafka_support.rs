@@ -12,7 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceS
 use rdkafka::client::DefaultClientContext;
 use tokio::sync::watch;
 
-use crate::contract::{PATIENCE, SOON, checkpoint, events, within};
+use crate::contract::{PATIENCE, SOON, checkpoint, events, send, within};
 
 pub(crate) const SOURCE: &str = "/order-service";
 
@@ -33,7 +33,7 @@ pub(crate) fn broker(options: &KafkaOptions) -> KafkaBroker {
 /// Publishes all of it page by page, and waits until all is acknowledged.
 pub(crate) async fn publish(opened: &mut Opened, events: &[RecordedEvent]) -> Result<(), BrokerError> {
     for page in events.chunks(256) {
-        opened.publication.publish(page).await?;
+        send(opened, page).await?;
     }
     let last = events.last().map_or(Position::START, |event| event.position);
     within(async {
@@ -127,7 +127,7 @@ async fn session(
     while acknowledged < to {
         if sent < to && sent - acknowledged < WINDOW {
             let page = (sent + 200).min(to);
-            opened.publication.publish(&events(sent + 1, page)).await?;
+            send(opened, &events(sent + 1, page)).await?;
             sent = page;
             continue;
         }

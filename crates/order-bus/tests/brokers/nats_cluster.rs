@@ -7,7 +7,7 @@ use order_bus::{NatsBroker, NatsLog, NatsOptions};
 use test_servers::NatsCluster;
 
 use crate::contract::{
-    PATIENCE, assert_complete_and_in_order, checkpoint, events, everything_in, publish, until_it_fails,
+    PATIENCE, assert_complete_and_in_order, checkpoint, events, everything_in, publish, send, until_it_fails,
 };
 use crate::nats::SOURCE;
 
@@ -23,7 +23,7 @@ async fn a_leader_that_is_killed_while_events_are_under_way_loses_none() {
     let mut kept = checkpoint(500, &opened);
     for round in 1..=2 {
         let from = opened.resume_after.max(kept.position).0 + 1;
-        let sent = opened.publication.publish(&events(from, LAST * round / 3)).await;
+        let sent = send(&mut opened, &events(from, LAST * round / 3)).await;
         let leader = leader(&cluster);
         cluster.nodes_mut()[leader].kill_hard().unwrap();
         // Connected to another server, it may well get through.

@@ -8,7 +8,7 @@ use order_bus::NatsBroker;
 use serde_json::Value;
 use test_servers::{NatsServer, python_packages};
 
-use crate::contract::{events, publish};
+use crate::contract::{events, previous_id, publish};
 use crate::nats::{SOURCE, fresh};
 
 /// A client, the CloudEvents SDK, and what these need.
@@ -37,7 +37,8 @@ async fn another_client_and_the_cloudevents_sdk_see_the_same() {
         let word = event.event_type.split('.').nth(1).unwrap();
         let id = event.order_id.as_str().replace('.', "%2E");
         assert_eq!(seen["subject"], format!("{prefix}.{word}.{id}"));
-        let mut attributes: BTreeMap<_, _> = cloud_event::attributes(SOURCE, &event).collect();
+        let previous_id = previous_id(event.position.0);
+        let mut attributes: BTreeMap<_, _> = cloud_event::attributes(SOURCE, &event, previous_id).collect();
         attributes.insert("datacontenttype".into(), cloud_event::DATA_CONTENT_TYPE.into());
         // As Python shows a time.
         attributes.insert("time".into(), "2026-01-01 00:00:00.123456+00:00".into());
@@ -46,6 +47,8 @@ async fn another_client_and_the_cloudevents_sdk_see_the_same() {
         let sent: BTreeMap<_, _> =
             attributes.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         assert_eq!(seen_attributes, sent);
+        let named = seen_attributes.get("previousid").cloned();
+        assert_eq!(named, previous_id.map(|id| id.to_string()), "of the event {}", event.position);
         assert_eq!(seen["data"], serde_json::from_str::<Value>(&event.data).unwrap());
     }
 }

@@ -3,7 +3,7 @@
 use async_nats::jetstream::stream::Config;
 use order_application::{BrokerError, Checkpoint, Position};
 
-use crate::contract::{checkpoint, events, publish, until_it_fails};
+use crate::contract::{checkpoint, events, publish, send, until_it_fails};
 use crate::nats_support::{everything, fresh_stream, open, wanted};
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn of_two_that_publish_only_one_goes_on() {
     let mut second = open(&options, &Checkpoint::default()).await;
     publish(&mut first, &events(1, 50)).await.unwrap();
     // It believes to hold the lease, and knows nothing of the first.
-    second.publication.publish(&events(1, 40)).await.unwrap();
+    send(&mut second, &events(1, 40)).await.unwrap();
     let (reached, error) = until_it_fails(&mut second).await;
     assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
     assert!(reached <= Position(40), "what it was told is there");
@@ -22,7 +22,7 @@ async fn of_two_that_publish_only_one_goes_on() {
     let kept = checkpoint(80, &first);
     let mut third = open(&options, &kept).await;
     publish(&mut third, &events(81, 120)).await.unwrap();
-    first.publication.publish(&events(81, 90)).await.unwrap();
+    send(&mut first, &events(81, 90)).await.unwrap();
     let (_, error) = until_it_fails(&mut first).await;
     assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
     assert_eq!(everything(&options).await, (1..=120).collect::<Vec<_>>());
@@ -37,7 +37,7 @@ async fn what_follows_a_refused_event_is_refused_too_though_its_sequence_fits() 
     // Somebody asks for all of it again, while the messages of a holder that lost its lease are still on their way.
     let mut again = open(&options, &Checkpoint::default()).await;
     publish(&mut again, &events(1, 10)).await.unwrap();
-    late.publication.publish(&events(51, 80)).await.unwrap();
+    send(&mut late, &events(51, 80)).await.unwrap();
     let (reached, error) = until_it_fails(&mut late).await;
     assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
     assert_eq!(reached, Position(50));
@@ -57,7 +57,7 @@ async fn others_messages_in_the_stream_do_no_harm() {
     let kept = checkpoint(30, &opened);
     publish(&mut opened, &events(31, 50)).await.unwrap();
     js.publish(other, "x".into()).await.unwrap().await.unwrap();
-    opened.publication.publish(&events(51, 60)).await.unwrap();
+    send(&mut opened, &events(51, 60)).await.unwrap();
     let (_, error) = until_it_fails(&mut opened).await;
     assert!(matches!(error, BrokerError::OutOfStep(_)), "{error:?}");
 

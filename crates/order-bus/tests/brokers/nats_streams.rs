@@ -10,7 +10,7 @@ use order_application::{Broker, BrokerError, BrokerLog, Checkpoint, Position};
 use order_bus::{NatsLog, NatsOptions};
 use test_servers::NatsServer;
 
-use crate::contract::{checkpoint, events, positions, publish, until_it_fails, within};
+use crate::contract::{checkpoint, events, positions, publish, send, until_it_fails, within};
 use crate::nats_support::{broker, config, everything, fresh_stream, open, wanted};
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_streams_limits_are_told_and_named() {
     let mut all = events(1, 30);
     all[9].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(2_000)).into();
     let mut opened = open(&options, &Checkpoint::default()).await;
-    opened.publication.publish(&all).await.unwrap();
+    send(&mut opened, &all).await.unwrap();
     let (reached, error) = until_it_fails(&mut opened).await;
     assert_eq!(reached, Position(9));
     let BrokerError::Refused { position: Position(10), why } = &error else { panic!("{error:?}") };
@@ -122,7 +122,7 @@ async fn a_streams_limits_are_told_and_named() {
     let full = Config { max_messages: 20, discard: DiscardPolicy::New, ..wanted(&options) };
     js.create_stream(&full).await.unwrap();
     let mut opened = open(&options, &Checkpoint::default()).await;
-    opened.publication.publish(&events(1, 30)).await.unwrap();
+    send(&mut opened, &events(1, 30)).await.unwrap();
     let (reached, error) = until_it_fails(&mut opened).await;
     assert_eq!(reached, Position(20));
     let BrokerError::Unavailable(why) = &error else { panic!("{error:?}") };

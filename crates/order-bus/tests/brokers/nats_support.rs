@@ -41,7 +41,7 @@ pub(crate) async fn everything(options: &NatsOptions) -> Vec<u64> {
     within(async {
         while reader.behind().await.unwrap() > 0 {
             let events = reader.next().await.unwrap().into_iter().filter_map(|delivery| delivery.event.ok());
-            positions.extend(events.map(|event| event.position.0));
+            positions.extend(events.map(|message| message.event.position.0));
         }
     })
     .await;

@@ -1,14 +1,21 @@
 use std::collections::BTreeMap;
 
 use super::bytes;
-use crate::event::{Position, RecordedEvent};
+use crate::cloud_event::PublishedEvent;
+use crate::event::Position;
 use crate::replica::ReplicaLimits;
 
 /// An event that came before its time, and from where.
 pub(super) struct Arrival {
-    pub(super) event: RecordedEvent,
+    pub(super) message: PublishedEvent,
     pub(super) partition: usize,
     pub(super) offset: u64,
+}
+
+impl Arrival {
+    pub(super) fn position(&self) -> Position {
+        self.message.event.position
+    }
 }
 
 /// Events that came before their time, by position.
@@ -33,21 +40,21 @@ impl Early {
     }
 
     pub(super) fn insert(&mut self, arrival: Arrival) {
-        self.bytes += bytes(&arrival.event);
-        self.arrivals.insert(arrival.event.position, arrival);
+        self.bytes += bytes(&arrival.message);
+        self.arrivals.insert(arrival.position(), arrival);
     }
 
     /// Takes the first, if it is at this position.
     pub(super) fn take_first(&mut self, position: Position) -> Option<Arrival> {
         let first = self.arrivals.first_entry().filter(|first| *first.key() == position)?;
         let arrival = first.remove();
-        self.bytes -= bytes(&arrival.event);
+        self.bytes -= bytes(&arrival.message);
         Some(arrival)
     }
 
     pub(super) fn take_last(&mut self) -> Option<Arrival> {
         let (_, arrival) = self.arrivals.pop_last()?;
-        self.bytes -= bytes(&arrival.event);
+        self.bytes -= bytes(&arrival.message);
         Some(arrival)
     }
 

@@ -23,6 +23,8 @@ struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) taken: Vec<RecordedEvent>,
+    /// What each event's messages have named as the one before it.
+    pub(super) previous_ids: HashMap<Uuid, Option<Uuid>>,
     /// What `open` and `check` answer with.
     pub(super) away: Option<BrokerError>,
     /// Takes events and says nothing.
@@ -90,7 +92,12 @@ struct FakePublication {
 
 #[async_trait]
 impl Publication for FakePublication {
-    async fn publish(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+    async fn publish(
+        &mut self,
+        previous_id: Option<Uuid>,
+        events: &[RecordedEvent],
+    ) -> Result<(), BrokerError> {
+        let mut previous_id = previous_id;
         // As a real one does not answer before anybody can look.
         tokio::task::yield_now().await;
         let mut state = self.broker.state();
@@ -117,6 +124,9 @@ impl Publication for FakePublication {
                 Some(left) => *left -= 1,
                 None => {}
             }
+            let named = state.previous_ids.insert(event.id, previous_id);
+            assert!(named.is_none_or(|named| named == previous_id), "a repetition is identical");
+            previous_id = Some(event.id);
             state.taken.push(event.clone());
             self.next += 1;
             self.last = Some(event.position);

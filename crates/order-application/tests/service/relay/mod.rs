@@ -85,6 +85,11 @@ impl Stage {
         }
         let seen: usize = first.values().map(Vec::len).sum();
         assert_eq!(seen, log.len(), "nothing is missing");
+        let before = std::iter::once(None).chain(log.iter().map(|event| Some(event.id)));
+        for (event, previous_id) in log.iter().zip(before) {
+            let named = self.broker.state().previous_ids[&event.id];
+            assert_eq!(named, previous_id, "what comes before the event {}", event.position);
+        }
     }
 }
 
@@ -232,6 +237,33 @@ async fn a_broker_with_events_of_another_log_is_not_published_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_relay_that_goes_on_names_the_event_before() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    let relay = stage.start("a");
+    stage.drained().await;
+    relay.stop().await;
+    stage.grow(5..9).await;
+    stage.start("a");
+    stage.drained().await;
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_has_lost_what_was_published_is_not_published() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    let epoch = stage.checkpoints.claim_by_force(NAME, "a", Duration::ZERO).await.unwrap();
+    let beyond = Checkpoint { position: Position(8), evidence: None };
+    stage.checkpoints.save(NAME, epoch, &beyond).await.unwrap();
+    let mut relay = stage.start("a");
+    let why = relay.becomes(RelayState::Misconfigured).await.detail.unwrap();
+    assert!(why.contains("events up to position 8 were published, where this log has none"), "{why}");
+    stage.grow(5..9).await;
+    assert!(stage.broker.positions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_of_two_relays_publishes_and_the_other_takes_over_within_five_seconds() {
     let stage = Stage::new();
     let mut first = stage.start("a");
@@ -294,6 +326,17 @@ async fn events_are_published_again_on_request_and_the_usual_relay_goes_on() {
     stage.drained().await;
     assert_eq!(stage.broker.positions(), (1..=head).chain(5..=stage.head().await).collect::<Vec<_>>());
     stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_in_the_log_cannot_be_published_again() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    let end = Position(stage.head().await);
+    let from = end.plus(2);
+    let asked = stage.relay("command").publish_again(from, CancellationToken::new()).await;
+    assert_eq!(asked, Err(RelayError::BeyondEnd { from, end }));
+    assert_eq!(stage.checkpoints.position(NAME), 0, "the usual relay leaves nothing out");
 }
 
 /// The holder of the lease notices only after a while that it was taken away.

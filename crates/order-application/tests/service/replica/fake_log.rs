@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use order_application::cloud_event::PublishedEvent;
 use order_application::*;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// Partitions of messages, and what befalls those who read them.
 #[derive(Clone)]
@@ -16,7 +18,9 @@ struct Shared {
 }
 
 pub(super) struct State {
-    pub(super) partitions: Vec<Vec<Result<RecordedEvent, String>>>,
+    /// The ids of the primary's events, in the order of its log.
+    primary: Vec<Uuid>,
+    pub(super) partitions: Vec<Vec<Result<PublishedEvent, String>>>,
     /// Decides which partition is next, and how many messages come at once.
     pub(super) random: u64,
     /// Most messages at once.
@@ -38,8 +42,9 @@ pub(super) struct State {
 }
 
 impl FakeLog {
-    pub(super) fn new(partitions: usize) -> Self {
+    pub(super) fn new(partitions: usize, primary: &[RecordedEvent]) -> Self {
         let state = State {
+            primary: primary.iter().map(|event| event.id).collect(),
             partitions: vec![Vec::new(); partitions],
             random: 0x9E37_79B9_7F4A_7C15,
             at_once: 5,
@@ -60,8 +65,27 @@ impl FakeLog {
         self.lock()
     }
 
+    /// Adds messages as the primary's relay does: each names the event before its own in the primary's log.
     pub(super) fn publish<'a>(&self, partition: usize, events: impl IntoIterator<Item = &'a RecordedEvent>) {
-        self.state().partitions[partition].extend(events.into_iter().cloned().map(Ok));
+        for event in events {
+            let before = event.position.0.checked_sub(2);
+            let previous_id = before.map(|before| self.state().primary[before as usize]);
+            self.publish_after(previous_id, partition, [event]);
+        }
+    }
+
+    /// Adds messages of events that follow on each other, the first on the one with the id `previous_id`.
+    pub(super) fn publish_after<'a>(
+        &self,
+        previous_id: Option<Uuid>,
+        partition: usize,
+        events: impl IntoIterator<Item = &'a RecordedEvent>,
+    ) {
+        let mut previous_id = previous_id;
+        for event in events.into_iter().cloned() {
+            let named = previous_id.replace(event.id);
+            self.state().partitions[partition].push(Ok(PublishedEvent { event, previous_id: named }));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

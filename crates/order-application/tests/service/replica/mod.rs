@@ -39,9 +39,10 @@ impl Stage {
                 execute(&service, &format!("o{order}"), step.1.clone()).await.unwrap();
             }
         }
+        let events = primary.store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap();
         Self {
             primary,
-            log: FakeLog::new(partitions),
+            log: FakeLog::new(partitions, &events),
             store: Arc::new(FakeStore::new()),
             limits: ReplicaLimits::default(),
         }

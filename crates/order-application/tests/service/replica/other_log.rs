@@ -40,7 +40,8 @@ async fn another_log_is_told_by_what_the_store_has() {
     replica.reaches(events.len()).await;
     replica.kill().await;
     // Another broker, whose messages are read from the beginning.
-    stage.log.state().partitions[0] = events.iter().map(|event| Ok(other(event))).collect();
+    stage.log.state().partitions[0] = Vec::new();
+    stage.log.publish(0, &events.iter().map(other).collect::<Vec<_>>());
     stage.store.without_checkpoint.store(true, Ordering::Relaxed);
     stage.start().becomes(other_log(1)).await;
 }

@@ -23,7 +23,8 @@ fn placed(order_id: &str) -> RecordedEvent {
 #[test]
 fn the_headers_are_those_of_the_binding() {
     let place = Place { id: "event-42", after_sequence: 41, after_id: Some("event-41") };
-    let headers = headers("/order-service", &placed("ord-1"), &place);
+    let previous_id = Some(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000));
+    let headers = headers("/order-service", &placed("ord-1"), previous_id, &place);
     let mut lines: Vec<_> = headers.iter().map(|(name, values)| format!("{name}: {}", values[0])).collect();
     lines.sort();
     assert_eq!(
@@ -38,6 +39,7 @@ fn the_headers_are_those_of_the_binding() {
             "ce-datacontenttype: application/json",
             "ce-id: 01990000-0000-7000-8000-000000000001",
             "ce-position: 7",
+            "ce-previousid: 01990000-0000-7000-8000-000000000000",
             "ce-source: /order-service",
             "ce-specversion: 1.0",
             "ce-subject: ord-1",
@@ -71,11 +73,11 @@ fn subjects_have_one_word_for_the_event_and_one_for_the_order() {
 #[test]
 fn headers_are_read_as_the_binding_wants_it() {
     let read = |name: &'static str, value: &str| {
-        let mut headers = headers("/", &placed("ord-1"), &FIRST);
+        let mut headers = headers("/", &placed("ord-1"), None, &FIRST);
         headers.insert(name, value);
         event(Some(&headers), b"{}")
     };
-    let actor = |value| read("ce-actor", value).map(|event| event.context.get("actor").unwrap());
+    let actor = |value| read("ce-actor", value).map(|message| message.event.context.get("actor").unwrap());
     assert_eq!(actor("a%20%c3%bc"), Ok("a ü".to_owned()), "small digits, too");
     assert_eq!(actor("%61b"), Ok("ab".to_owned()), "without need");
     assert_eq!(actor(r#""a \"b\" %20""#), Ok(r#"a "b"  "#.to_owned()), "as earlier drafts had it");
@@ -89,7 +91,7 @@ fn headers_are_read_as_the_binding_wants_it() {
 
 #[test]
 fn a_message_without_a_position_is_none_of_ours() {
-    assert_eq!(position(&headers("/", &placed("x"), &FIRST)), Some(Position(7)));
+    assert_eq!(position(&headers("/", &placed("x"), None, &FIRST)), Some(Position(7)));
     let mut foreign = HeaderMap::new();
     assert_eq!(position(&foreign), None);
     foreign.insert("ce-position", "0");

@@ -5,7 +5,7 @@ use std::time::Instant;
 use order_application::{BrokerError, Checkpoint, Opened, Position};
 
 use super::{
-    Fixture, SOON, assert_complete_and_in_order, checkpoint, events, everything, open, publish,
+    Fixture, SOON, assert_complete_and_in_order, checkpoint, events, everything, open, publish, send,
     until_it_fails, within,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn a_server_that_is_killed_with_events_under_way_gets_them_all<
         let from = opened.resume_after.max(kept.position).0 + 1;
         let until = LAST * round / 3;
         // The window is full, and nobody has looked at an acknowledgement yet.
-        let sending = opened.publication.publish(&events(from, until)).await;
+        let sending = send(&mut opened, &events(from, until)).await;
         fixture.kill_hard();
         let (reached, error) = until_it_fails(&mut opened).await;
         assert!(matches!(error, BrokerError::Unavailable(_)), "{sending:?}, {error:?}");
@@ -125,7 +125,7 @@ enum Step {
 impl Step {
     async fn fails(self, fixture: &impl Fixture, opened: &mut Opened, kept: &Checkpoint) -> BrokerError {
         match self {
-            Self::Publish => match opened.publication.publish(&events(11, 30)).await {
+            Self::Publish => match send(opened, &events(11, 30)).await {
                 Ok(()) => until_it_fails(opened).await.1,
                 Err(error) => error,
             },

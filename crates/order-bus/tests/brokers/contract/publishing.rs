@@ -7,8 +7,8 @@ use order_application::{BrokerError, Checkpoint, EventContext, Position, Recorde
 use order_domain::OrderId;
 
 use super::{
-    Fixture, assert_complete_and_in_order, checkpoint, event, events, everything, open, publish, read,
-    reader, until_it_fails,
+    Fixture, assert_complete_and_in_order, checkpoint, event, events, everything, open, positions, publish,
+    read, reader, send, until_it_fails,
 };
 
 pub(crate) async fn what_was_published_is_read_back_equal<F: Fixture>() {
@@ -44,7 +44,8 @@ pub(crate) async fn what_was_published_is_read_back_equal<F: Fixture>() {
     opened.publication.check().await.unwrap();
 
     let deliveries = read(&mut *reader(&fixture, None).await, all.len()).await;
-    let events: Vec<_> = deliveries.into_iter().map(|delivery| delivery.event.unwrap()).collect();
+    positions(&deliveries);
+    let events: Vec<_> = deliveries.into_iter().map(|delivery| delivery.event.unwrap().event).collect();
     assert_eq!(events, all);
 }
 
@@ -52,7 +53,7 @@ pub(crate) async fn each_orders_events_come_in_their_order<F: Fixture>() {
     let fixture = F::shared();
     let mut opened = open(&fixture, &Checkpoint::default()).await;
     for page in events(1, 5_000).chunks(300) {
-        opened.publication.publish(page).await.unwrap();
+        send(&mut opened, page).await.unwrap();
     }
     let mut before = Position::START;
     while before < Position(5_000) {
@@ -69,7 +70,7 @@ pub(crate) async fn a_gap_is_not_published<F: Fixture>() {
     let fixture = F::shared();
     let mut opened = open(&fixture, &Checkpoint::default()).await;
     publish(&mut opened, &events(1, 3)).await.unwrap();
-    let refused = opened.publication.publish(&[event(5)]).await;
+    let refused = send(&mut opened, &[event(5)]).await;
     assert!(matches!(refused, Err(BrokerError::OutOfStep(_))), "{refused:?}");
     assert_eq!(everything(&fixture).await, [1, 2, 3]);
 }
@@ -150,7 +151,7 @@ pub(crate) async fn an_event_that_is_too_large_is_refused_and_those_before_it_ar
     all[19].data = format!(r#"{{"long":"{}"}}"#, "x".repeat(F::TOO_LARGE_BYTES)).into();
     let mut opened = open(&fixture, &Checkpoint::default()).await;
     // It may be refused here, or where it arrives.
-    let (reached, error) = match opened.publication.publish(&all).await {
+    let (reached, error) = match send(&mut opened, &all).await {
         Err(error) => {
             publish_nothing_until(&mut opened, Position(19)).await;
             (Position(19), error)
@@ -175,7 +176,7 @@ pub(crate) async fn a_wait_that_is_cancelled_loses_nothing<F: Fixture>() {
     let idle = tokio::time::timeout(Duration::from_millis(50), opened.publication.acknowledged()).await;
     assert!(idle.is_err(), "nothing is under way, so it waits");
     for position in 1..=20 {
-        opened.publication.publish(&[event(position)]).await.unwrap();
+        send(&mut opened, &[event(position)]).await.unwrap();
         let _ = tokio::time::timeout(Duration::from_micros(200), opened.publication.acknowledged()).await;
     }
     // Whatever was told and to nobody: the next event's acknowledgement comes after all of them.

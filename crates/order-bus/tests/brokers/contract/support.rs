@@ -27,7 +27,7 @@ pub(crate) fn event(position: u64) -> RecordedEvent {
         position: Position(position),
         order_id: OrderId::new(format!("ord.{}", earlier % ORDERS)).unwrap(),
         version: Version(earlier / ORDERS + 1),
-        id: Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 | u128::from(position)),
+        id: id(position),
         event_type: Cow::Borrowed(if earlier < ORDERS {
             "order.placed.v1"
         } else {
@@ -42,6 +42,15 @@ pub(crate) fn event(position: u64) -> RecordedEvent {
         ),
         source: Some("/order-service".into()),
     }
+}
+
+fn id(position: u64) -> Uuid {
+    Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 | u128::from(position))
+}
+
+/// The id of the event before the one at a position.
+pub(crate) fn previous_id(position: u64) -> Option<Uuid> {
+    (position > 1).then(|| id(position - 1))
 }
 
 pub(crate) fn events(from: u64, to: u64) -> Vec<RecordedEvent> {
@@ -63,10 +72,16 @@ pub(crate) async fn open(fixture: &impl Fixture, checkpoint: &Checkpoint) -> Ope
     }
 }
 
+/// Publishes all of it, as what comes after the event before the first.
+pub(crate) async fn send(opened: &mut Opened, events: &[RecordedEvent]) -> Result<(), BrokerError> {
+    let Some(first) = events.first() else { return Ok(()) };
+    opened.publication.publish(previous_id(first.position.0), events).await
+}
+
 /// Publishes all of it, and waits until all is acknowledged.
 pub(crate) async fn publish(opened: &mut Opened, events: &[RecordedEvent]) -> Result<(), BrokerError> {
     let Some(last) = events.last() else { return Ok(()) };
-    opened.publication.publish(events).await?;
+    send(opened, events).await?;
     let acknowledged = async {
         while opened.publication.acknowledged().await? < last.position {}
         Ok(())
@@ -123,8 +138,16 @@ pub(crate) async fn everything_in(log: &dyn BrokerLog) -> Vec<u64> {
     positions(&deliveries)
 }
 
+/// The positions of messages, each of which names the event before it.
+#[track_caller]
 pub(crate) fn positions(deliveries: &[Delivery]) -> Vec<u64> {
-    deliveries.iter().map(|delivery| delivery.event.as_ref().unwrap().position.0).collect()
+    let position = |delivery: &Delivery| {
+        let message = delivery.event.as_ref().unwrap();
+        let position = message.event.position.0;
+        assert_eq!(message.previous_id, previous_id(position), "of the event {position}");
+        position
+    };
+    deliveries.iter().map(position).collect()
 }
 
 /// Whether nothing up to `last` is missing, and each order's events come for the first time in their order.
