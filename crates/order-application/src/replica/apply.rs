@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::time::sleep;
+use uuid::Uuid;
 
+use super::chain::{Chain, Link};
 use super::{CHECKPOINT, ReplicaError, Unfit};
 use crate::cloud_event::PublishedEvent;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
@@ -35,6 +37,32 @@ pub(super) struct Writer {
     cache: OrderCache,
 }
 
+/// What is taken for granted about orders that are placed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Placements {
+    /// They are new. The store says so if one is not.
+    AreNew,
+    /// Nothing: they are looked up.
+    AreLookedUp,
+}
+
+/// A part of the log on its way into the store.
+struct Run {
+    /// The position before it.
+    after: Position,
+    steps: Vec<Step>,
+    /// Its orders after it.
+    orders: HashMap<OrderId, Option<FoldedOrder>>,
+    /// Why the event after it cannot be applied.
+    unfit: Option<Unfit>,
+}
+
+/// One event of a run.
+struct Step {
+    append: Append,
+    is_proved: bool,
+}
+
 impl Writer {
     pub(super) fn new(store: Arc<dyn ReplicaStore>, cache_bytes: u64) -> Self {
         Self { store, cache: OrderCache::new(cache_bytes) }
@@ -50,46 +78,62 @@ impl Writer {
         messages: Vec<PublishedEvent>,
         bookmark: Option<Box<str>>,
     ) -> Result<Position, ReplicaError> {
-        let Some(position) = messages.last().map(|message| message.event.position) else {
-            return Ok(self.store.end().await?);
-        };
-        let mut orders = HashMap::with_capacity(messages.len());
-        let mut appends = Vec::with_capacity(messages.len());
-        for PublishedEvent { event, .. } in messages {
-            if appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
-                tokio::task::yield_now().await;
+        let Some(first) = messages.first() else { return Ok(self.store.end().await?) };
+        let after = Position(first.event.position.0 - 1);
+        let chain = Chain::of(messages, after, self.id_at(after).await?);
+        let mut run = self.fold(chain, Placements::AreNew).await?;
+        match self.write(&run, bookmark.clone()).await {
+            // Most likely an order is placed that is there already. Only damaged orders are, so nobody looks before.
+            Err(StoreError::Corrupt(_)) => {
+                run = self.fold(run.into_chain(), Placements::AreLookedUp).await?;
+                self.write(&run, bookmark).await?;
             }
-            let order = match orders.entry(event.order_id.clone()) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => place.insert(self.order_before(&event).await?),
-            };
-            match fold(order, event) {
-                Ok(append) => appends.push(append),
-                Err(error) => {
-                    self.apply_before(appends, error.position()).await?;
-                    return Err(error.into());
-                }
-            }
+            outcome => outcome?,
         }
-        self.replicate(appends, Checkpoint { position, evidence: bookmark }).await?;
-        for (order_id, order) in orders {
+        let reached = run.reached();
+        for (order_id, order) in run.orders {
             if let Some(FoldedOrder::Readable(order)) = order {
                 self.cache.put(order_id, Arc::from(order));
             }
         }
-        Ok(position)
+        run.unfit.map_or(Ok(reached), |unfit| Err(unfit.into()))
     }
 
-    /// Adds what comes before an event that cannot be applied. The bookmark stays where it is.
-    async fn apply_before(&self, appends: Vec<Append>, position: Position) -> Result<(), StoreError> {
-        let bookmark = self.store.load(CHECKPOINT).await?.unwrap_or_default().evidence;
-        let position = Position(position.0 - 1);
-        self.replicate(appends, Checkpoint { position, evidence: bookmark }).await
+    /// The id of the event at a position of the store.
+    async fn id_at(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
+        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
+        let page = self.store.read_log(Position(before), PageLimit::events(1)).await?;
+        Ok(page.first().map(|event| event.id))
     }
 
-    /// The order before an event, as the store has it. A placement needs no look.
-    async fn order_before(&self, event: &RecordedEvent) -> Result<Option<FoldedOrder>, StoreError> {
-        if event.version == Version(1) {
+    /// Applies events to their orders, up to one that cannot be applied.
+    async fn fold(&self, chain: Chain, placements: Placements) -> Result<Run, StoreError> {
+        let Chain { after, links, broken } = chain;
+        let (mut steps, mut orders) =
+            (Vec::with_capacity(links.len()), HashMap::<_, Option<_>>::with_capacity(links.len()));
+        for Link { event, is_proved } in links {
+            if steps.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            let order = match orders.entry(event.order_id.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.order_before(&event, placements).await?),
+            };
+            match fold(order, event, is_proved) {
+                Ok(append) => steps.push(Step { append, is_proved }),
+                Err(unfit) => return Ok(Run { after, steps, orders, unfit: Some(unfit) }),
+            }
+        }
+        Ok(Run { after, steps, orders, unfit: broken })
+    }
+
+    /// The order before an event, as the store has it.
+    async fn order_before(
+        &self,
+        event: &RecordedEvent,
+        placements: Placements,
+    ) -> Result<Option<FoldedOrder>, StoreError> {
+        if event.version == Version(1) && placements == Placements::AreNew {
             return Ok(None);
         }
         match self.cache.take(&event.order_id) {
@@ -120,11 +164,17 @@ impl Writer {
         }
     }
 
-    /// Hands the appends to the store; again for as long as it only has too much work.
-    async fn replicate(&self, appends: Vec<Append>, checkpoint: Checkpoint) -> Result<(), StoreError> {
+    /// Hands a run to the store; again for as long as it only has too much work. Before an event that cannot be applied, the
+    /// bookmark stays where it is.
+    async fn write(&self, run: &Run, bookmark: Option<Box<str>>) -> Result<(), StoreError> {
+        let evidence = match run.unfit {
+            None => bookmark,
+            Some(_) => self.store.load(CHECKPOINT).await?.unwrap_or_default().evidence,
+        };
+        let checkpoint = Checkpoint { position: run.reached(), evidence };
         let mut wait = FIRST_WAIT;
         for _ in 0..MAX_WAITS {
-            match self.store.replicate(appends.clone(), CHECKPOINT, checkpoint.clone()).await {
+            match self.store.replicate(run.appends(), CHECKPOINT, checkpoint.clone()).await {
                 Err(StoreError::Overloaded) => {}
                 outcome => return outcome,
             }
@@ -135,18 +185,35 @@ impl Writer {
     }
 }
 
+impl Run {
+    /// The position of its last event.
+    fn reached(&self) -> Position {
+        self.after.plus(self.steps.len() as u64)
+    }
+
+    fn appends(&self) -> Vec<Append> {
+        self.steps.iter().map(|step| step.append.clone()).collect()
+    }
+
+    /// The events again, to be applied in another way.
+    fn into_chain(self) -> Chain {
+        let Self { after, steps, unfit, .. } = self;
+        let events = (1..).zip(&steps).flat_map(|(place, Step { append, is_proved })| {
+            let recorded = append.recorded_at(after.plus(place));
+            recorded.map(|event| Link { event, is_proved: *is_proved })
+        });
+        Chain { after, links: events.collect(), broken: unfit }
+    }
+}
+
 /// Applies an event to its order, and gives what the store needs to do the same.
-fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent) -> Result<Append, Unfit> {
+///
+/// An event whose message does not name the one before it has only its version to tell that it is of this log.
+fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) -> Result<Append, Unfit> {
     let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
     let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));
-    if is_readable && event.version != before.plus(1) {
-        return Err(Unfit::OtherLog {
-            position: event.position,
-            why: format!(
-                "its event there is version {} of an order that is at version {before} here",
-                event.version
-            ),
-        });
+    if is_readable && !is_proved && event.version != before.plus(1) {
+        return Err(Unfit::another_version(event.position, event.version, before));
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
     if let Some(UnreadableEvent { error }) = unreadable {

@@ -54,10 +54,11 @@ pub(super) enum Added {
     OtherLog(Position),
 }
 
-/// Events that continue the store's log, and the offsets from which the others come.
+/// Events that continue the store's log, and the offsets from which to read on: those of the last messages that need not be
+/// read again, so that what is there can be compared.
 pub(super) struct Batch {
     pub(super) events: Vec<PublishedEvent>,
-    pub(super) next_offsets: Vec<Option<u64>>,
+    pub(super) resume_from: Vec<Option<u64>>,
 }
 
 impl Merge {
@@ -121,9 +122,10 @@ impl Merge {
     pub(super) fn take_batch(&mut self) -> Batch {
         let events = std::mem::take(&mut self.ready);
         self.ready_bytes = 0;
-        let next_offsets = self.partitions.iter().map(Partition::resume_from).collect();
+        let needed = self.partitions.iter().map(Partition::first_needed);
+        let resume_from = needed.map(|offset| Some(offset?.saturating_sub(1))).collect();
         self.fill_ready();
-        Batch { events, next_offsets }
+        Batch { events, resume_from }
     }
 
     /// The position that everything else waits for, while later ones are here or have been.

@@ -10,9 +10,19 @@
 //! | `session.rs` | one reader's life |
 //! | `merge.rs`, `merge/` | deliveries in the order of the log |
 //! | `waiting.rs`, `goal.rs`, `noise.rs` | what a session waits for; when it has caught up; what is no event |
-//! | `apply.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
+//! | `apply.rs`, `chain.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
 //! | `import.rs` | events from elsewhere |
 //! | `status.rs` | how it goes |
+//!
+//! # Another log
+//!
+//! A topic may be made anew from a restored log, or a broker named that is another shop's. So each message names the event
+//! before it, and is applied only after that one; what was applied before and comes again is compared by its id. A bookmark
+//! points at the last message of each partition that was had: after a start it comes again, and shows whether the
+//! partition is still the one that it was.
+//!
+//! With that, an event that does not continue its order is no sign of another log: the order is damaged in the primary's,
+//! and is kept as it is.
 //!
 //! # What is missing
 //!
@@ -22,6 +32,7 @@
 //! as well. Should it come after all, that is no harm: what was dropped meanwhile is read again.
 
 mod apply;
+mod chain;
 mod goal;
 mod import;
 mod merge;
@@ -36,8 +47,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::event::Position;
+use crate::event::{Position, Version};
 use crate::ports::broker::{BrokerError, BrokerLog};
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
@@ -204,9 +216,17 @@ impl Unfit {
         Self::OtherLog { position, why: "the event there has another id".to_owned() }
     }
 
-    fn position(&self) -> Position {
-        match self {
-            Self::OtherLog { position, .. } => *position,
-        }
+    /// `named` comes before the event, as its message says, and here `found` does.
+    fn another_event_before(position: Position, named: Option<Uuid>, found: Option<Uuid>) -> Self {
+        let name = |id: Option<Uuid>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let (named, found) = (name(named), name(found));
+        let why = format!("the event before the one there is {named}, and here it is {found}");
+        Self::OtherLog { position, why }
+    }
+
+    fn another_version(position: Position, version: Version, before: Version) -> Self {
+        let why =
+            format!("its event there is version {version} of an order that is at version {before} here");
+        Self::OtherLog { position, why }
     }
 }

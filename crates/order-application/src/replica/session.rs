@@ -156,7 +156,7 @@ impl Session<'_> {
     /// Begins to apply what is ready.
     fn apply(&mut self) {
         let batch = self.merge.take_batch();
-        let bookmark = self.reader.bookmark(&batch.next_offsets);
+        let bookmark = self.reader.bookmark(&batch.resume_from);
         self.applying_events = batch.events.len();
         self.applying = Some(Box::pin(self.replica.writer.apply(batch.events, Some(bookmark))));
     }

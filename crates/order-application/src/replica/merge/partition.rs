@@ -29,7 +29,7 @@ impl Partition {
     }
 
     /// The lowest offset that is still needed.
-    pub(super) fn resume_from(&self) -> Option<u64> {
+    pub(super) fn first_needed(&self) -> Option<u64> {
         [self.held.first().copied(), self.dropped_from, self.next_offset].into_iter().flatten().min()
     }
 }

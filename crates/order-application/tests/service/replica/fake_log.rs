@@ -74,6 +74,17 @@ impl FakeLog {
         }
     }
 
+    /// Adds messages that do not name the event before theirs.
+    pub(super) fn publish_unnamed<'a>(
+        &self,
+        partition: usize,
+        events: impl IntoIterator<Item = &'a RecordedEvent>,
+    ) {
+        let events = events.into_iter().cloned();
+        let messages = events.map(|event| Ok(PublishedEvent { event, previous_id: None }));
+        self.state().partitions[partition].extend(messages);
+    }
+
     /// Adds messages of events that follow on each other, the first on the one with the id `previous_id`.
     pub(super) fn publish_after<'a>(
         &self,

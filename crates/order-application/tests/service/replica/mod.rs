@@ -1,5 +1,6 @@
 //! The replica against a broker in memory, by a clock that runs as fast as nothing else happens.
 
+mod damaged;
 mod fake_log;
 mod fake_store;
 mod faults;
