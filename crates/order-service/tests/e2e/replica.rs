@@ -1,5 +1,8 @@
 //! A replica of the real binary, from a real broker: it answers as the primary does, byte for byte.
 
+mod by_hand;
+mod restored;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -37,10 +40,24 @@ fn head(primary: &Server) -> u64 {
     }
 }
 
+/// Waits until the broker has all that the primary has.
+#[track_caller]
+fn relayed(primary: &Server) {
+    let head = head(primary);
+    wait_until("all is relayed", || {
+        let relays = primary.get("/ready").json()["checks"]["relays"].clone();
+        relays.as_object().unwrap().values().all(|relay| relay["position"] == head).then_some(())
+    });
+}
+
 /// Waits until the replica has all that the primary has.
 #[track_caller]
 fn caught_up(replica: &Server, primary: &Server) {
-    let head = head(primary);
+    caught_up_at(replica, head(primary));
+}
+
+#[track_caller]
+fn caught_up_at(replica: &Server, head: u64) {
     wait_until("the replica has caught up", || {
         let (status, told) = readiness(replica);
         (status == 200 && told["state"] == "following" && told["position"] == head).then_some(())
@@ -116,6 +133,24 @@ fn a_replica_behind_kafka_answers_as_the_primary() {
 }
 
 #[test]
+fn a_replica_shows_events_under_the_primarys_source() {
+    let nats = NatsServer::start(&NatsOptions::default()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let primary = primary(directory.path(), &nats.url()).argument("--event-source", "/shop-a").start();
+    let replica = replica(directory.path(), &nats.url()).start();
+    fill(&primary, 0..10);
+    caught_up(&replica, &primary);
+    assert_same(&primary, &replica);
+    let mut feed = Feed::open(replica.port(), None).unwrap();
+    for event in primary.get("/events?limit=1000").json().as_array().unwrap() {
+        assert_eq!(event["source"], "/shop-a");
+        assert_eq!(&feed.next().unwrap().1, event);
+    }
+    replica.stop();
+    primary.stop();
+}
+
+#[test]
 fn a_replica_that_is_killed_goes_on_where_it_was() {
     let nats = NatsServer::start(&NatsOptions::default()).unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -164,8 +199,7 @@ fn a_history_that_begins_late_is_told_and_completed_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let primary = primary(directory.path(), &nats.url()).start();
     fill(&primary, 0..60);
-    let relayed = || primary.get("/ready").json()["checks"]["relays"].to_string().contains("\"lag\":0");
-    wait_until("all is relayed", || relayed().then_some(()));
+    relayed(&primary);
     purge(&nats, 31);
 
     let late = replica(directory.path(), &nats.url()).start();
@@ -199,8 +233,7 @@ fn a_history_that_begins_late_is_completed_by_publishing_it_again() {
     let directory = tempfile::tempdir().unwrap();
     let running = primary(directory.path(), &nats.url()).start();
     fill(&running, 0..60);
-    let relayed = || running.get("/ready").json()["checks"]["relays"].to_string().contains("\"lag\":0");
-    wait_until("all is relayed", || relayed().then_some(()));
+    relayed(&running);
     purge(&nats, 31);
     let replica = replica(directory.path(), &nats.url()).start();
     wait_until("it is missing", || (readiness(&replica).1["state"] == "missing").then_some(()));

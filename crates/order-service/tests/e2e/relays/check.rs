@@ -2,6 +2,7 @@
 //! and as they are in the log.
 
 use std::collections::HashMap;
+use std::iter;
 
 use super::channel::Channel;
 use super::event::{Event, Message};
@@ -17,6 +18,8 @@ pub(crate) enum Rule {
     Missing,
     /// What comes is in the log, as it comes.
     Unknown,
+    /// It names the event before it in the log.
+    Previous,
     /// It comes where consumers of an order, or of a kind of event, look for it.
     Address,
 }
@@ -38,16 +41,22 @@ impl std::fmt::Display for Breach {
 pub(crate) fn check(log: &[Event], channel: &Channel, messages: &[Message]) -> Vec<Breach> {
     let mut found = Vec::new();
     let mut breach = |rule, what| found.push(Breach { rule, what });
-    let by_id: HashMap<&str, &Event> = log.iter().map(|event| (event.attribute("id"), event)).collect();
+    let before = iter::once(None).chain(log.iter().map(|event| Some(event.attribute("id"))));
+    let by_id: HashMap<&str, (&Event, Option<&str>)> =
+        log.iter().zip(before).map(|(event, before)| (event.attribute("id"), (event, before))).collect();
     let mut first_of: HashMap<(&str, u64), &Message> = HashMap::new();
     let mut versions: HashMap<&str, u64> = HashMap::new();
     for (place, message) in messages.iter().enumerate() {
-        let Message { event, address } = message;
+        let Message { event, address, previous_id } = message;
         let name = || format!("message {place}, version {} of {}", event.version(), event.order());
         match by_id.get(event.attribute("id")) {
             None => breach(Rule::Unknown, format!("{} is not in the log: {event:?}", name())),
-            Some(logged) if *logged != event => {
+            Some((logged, _)) if *logged != event => {
                 breach(Rule::Unknown, format!("{} is {event:?}, and in the log {logged:?}", name()));
+            }
+            Some((_, before)) if *before != previous_id.as_deref() => {
+                let what = format!("{} comes after {before:?}, and names {previous_id:?}", name());
+                breach(Rule::Previous, what);
             }
             Some(_) => {}
         }

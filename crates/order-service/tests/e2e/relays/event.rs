@@ -15,6 +15,21 @@ pub(crate) struct Message {
     pub(crate) event: Event,
     /// Where it went: a subject, or a key.
     pub(crate) address: String,
+    /// The id of the event before it in the log, as it says.
+    pub(crate) previous_id: Option<String>,
+}
+
+impl Message {
+    /// A message with these attributes, one of which is none of its event's.
+    pub(crate) fn new(
+        attributes: impl Iterator<Item = (String, String)>,
+        data: Vec<u8>,
+        address: String,
+    ) -> Self {
+        let mut attributes: BTreeMap<_, _> = attributes.collect();
+        let previous_id = attributes.remove("previousid");
+        Self { event: Event { attributes, data }, address, previous_id }
+    }
 }
 
 impl Event {

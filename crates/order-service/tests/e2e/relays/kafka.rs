@@ -10,7 +10,7 @@ use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
 use super::channel::Channel;
-use super::event::{Event, Message};
+use super::event::Message;
 
 /// For the next message, and for every other answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,6 +71,14 @@ pub(crate) fn change_topic(channel: &Channel, name: &str, value: &str) {
     });
 }
 
+#[track_caller]
+pub(crate) fn delete_topic(channel: &Channel) {
+    administer(channel, async |admin| {
+        let deleted = admin.delete_topics(&[&channel.name], &AdminOptions::new()).await.unwrap();
+        deleted.into_iter().for_each(|topic| drop(topic.unwrap()));
+    });
+}
+
 fn administer(channel: &Channel, work: impl AsyncFnOnce(AdminClient<DefaultClientContext>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(work(client(&channel.servers).create().unwrap()));
@@ -90,11 +98,5 @@ fn read(message: &BorrowedMessage<'_>) -> Message {
         };
         Some((name.to_owned(), as_text(header.value)))
     });
-    Message {
-        event: Event {
-            attributes: attributes.collect(),
-            data: message.payload().unwrap_or_default().to_vec(),
-        },
-        address: as_text(message.key()),
-    }
+    Message::new(attributes, message.payload().unwrap_or_default().to_vec(), as_text(message.key()))
 }

@@ -11,20 +11,20 @@
 //! The other files are tests: one for each kind of fault, and `controls.rs`, which sees the checker go red.
 
 mod again;
-mod broker;
-mod channel;
+pub(crate) mod broker;
+pub(crate) mod channel;
 mod check;
 mod consumers;
 mod controls;
 mod cuts;
 mod event;
-mod kafka;
+pub(crate) mod kafka;
 mod killed_service;
 mod leaders;
 mod leases;
 mod load;
 mod misconfigured;
-mod nats;
+pub(crate) mod nats;
 mod outages;
 mod primary;
 mod ready;

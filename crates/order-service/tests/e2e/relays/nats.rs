@@ -10,7 +10,7 @@ use async_nats::jetstream::stream::Config;
 use futures_util::StreamExt;
 
 use super::channel::Channel;
-use super::event::{Event, Message};
+use super::event::Message;
 
 /// For the next message, and for every other answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,10 +90,7 @@ fn read(message: &async_nats::Message) -> Message {
         let value = values.first().map(|value| decoded(value.as_str()))?;
         Some((name.to_string().strip_prefix("ce-")?.to_owned(), value))
     });
-    Message {
-        event: Event { attributes: attributes.collect(), data: message.payload.to_vec() },
-        address: message.subject.to_string(),
-    }
+    Message::new(attributes, message.payload.to_vec(), message.subject.to_string())
 }
 
 /// Percent-encoding, as in HTTP.

@@ -23,7 +23,11 @@ fn log() -> Vec<Event> {
 /// What is found when these come, by their places in the log.
 fn found(places: &[usize], spoil: impl FnOnce(&mut Vec<Message>)) -> Vec<Rule> {
     let channel = Channel::fresh(Kind::Nats, "127.0.0.1:1");
-    let message = |event: &Event| Message { address: channel.address(event), event: event.clone() };
+    let message = |event: &Event| Message {
+        address: channel.address(event),
+        event: event.clone(),
+        previous_id: (event.position() > 1).then(|| format!("id-{}", event.position() - 1)),
+    };
     let mut messages: Vec<_> = places.iter().map(|&place| message(&log()[place])).collect();
     spoil(&mut messages);
     let breaches = check(&log(), &channel, &messages);
@@ -93,4 +97,15 @@ fn what_is_not_as_in_the_log_is_found() {
 fn an_event_in_a_wrong_place_is_found() {
     let elsewhere = |messages: &mut Vec<Message>| messages[0].address = "orders.placed.a.b".to_owned();
     assert_eq!(found(&[0, 1, 2, 3], elsewhere), [Rule::Address]);
+}
+
+#[test]
+fn a_message_that_does_not_name_the_event_before_it_is_found() {
+    let none = |messages: &mut Vec<Message>| messages[1].previous_id = None;
+    assert_eq!(found(&[0, 1, 2, 3], none), [Rule::Previous]);
+    let the_orders_last = |messages: &mut Vec<Message>| messages[2].previous_id = Some("id-1".to_owned());
+    assert_eq!(found(&[0, 1, 2, 3], the_orders_last), [Rule::Previous]);
+    let one_before_the_first =
+        |messages: &mut Vec<Message>| messages[0].previous_id = Some("id-0".to_owned());
+    assert_eq!(found(&[0, 1, 2, 3], one_before_the_first), [Rule::Previous]);
 }
