@@ -99,7 +99,7 @@ impl Relay {
     async fn id_at(&self, position: Position) -> Result<Option<Uuid>, RelayError> {
         let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
         let page = self.log.read_log(Position(before), PageLimit::events(1)).await?;
-        match page.first() {
+        match page.first().filter(|event| event.position == position) {
             Some(event) => Ok(Some(event.id)),
             None => Err(beyond_the_end(position).into()),
         }

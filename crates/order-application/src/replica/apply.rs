@@ -103,7 +103,7 @@ impl Writer {
     async fn id_at(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
         let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
         let page = self.store.read_log(Position(before), PageLimit::events(1)).await?;
-        Ok(page.first().map(|event| event.id))
+        Ok(page.first().filter(|event| event.position == position).map(|event| event.id))
     }
 
     /// Applies events to their orders, up to one that cannot be applied.
