@@ -14,6 +14,8 @@ use super::*;
 use fakes::{FakeBroker, FakeCheckpoints};
 
 const NAME: &str = "fake/orders";
+/// Nothing that a test waits for takes this long, by its clock.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A log with orders in it, a broker, and relays between the two.
 struct Stage {
@@ -64,9 +66,13 @@ impl Stage {
     /// Waits until the broker has the whole log and the checkpoint says so.
     async fn drained(&self) {
         let head = self.head().await;
-        while self.checkpoints.position(NAME) < head || self.broker.positions().last() != Some(&head) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let drained = async {
+            while self.checkpoints.position(NAME) < head || self.broker.positions().last() != Some(&head) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let drained = tokio::time::timeout(PATIENCE, drained).await;
+        assert!(drained.is_ok(), "the broker does not get the whole log");
     }
 
     /// What every consumer may rely on.
@@ -101,7 +107,9 @@ struct Running {
 
 impl Running {
     async fn becomes(&mut self, state: RelayState) -> RelayStatus {
-        self.status.wait_for(|status| status.state == state).await.unwrap().clone()
+        let waited = tokio::time::timeout(PATIENCE, self.status.wait_for(|status| status.state == state));
+        let status = waited.await.ok().map(|status| status.unwrap().clone());
+        status.unwrap_or_else(|| panic!("it stays {:?}", self.status.borrow()))
     }
 
     /// As a process that dies: nothing is saved any more.
