@@ -1,7 +1,7 @@
 //! PostgreSQL: one database for any number of instances.
 //!
 //! * **One writer for each instance** ([`writer`]) takes what has queued up and commits it in one round trip, by one call
-//!   of `order_service.append` (`migrations/0002_append.sql`), which takes the head of the log, checks versions, and adds
+//!   of `order_service.append_v1` (`migrations/0002_append.sql`), which takes the head of the log, checks versions, and adds
 //!   events and views. It is the only place that adds to the log.
 //! * **Turns** ([`turn`]): an order that several instances want to change at once is changed by one after the other.
 //! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) are read from a
@@ -37,7 +37,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version,
+    OrderViews, PROJECTION_VERSION, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
 };
 use order_domain::OrderId;
 
@@ -177,6 +177,9 @@ struct Shared {
     announcer: Arc<Announcer>,
 }
 
+/// [`PROJECTION_VERSION`] as the database has it.
+const PROJECTION: i32 = PROJECTION_VERSION.cast_signed();
+
 /// The writer sends one batch after the other.
 const APPEND_CONNECTIONS: usize = 1;
 /// All turns need the same lock, so more connections would only wait; the second has its question ready meanwhile.
@@ -232,6 +235,18 @@ impl PostgresStore {
         self.shared.appends.close();
         self.shared.turns.close();
         self.shared.reads.close();
+    }
+}
+
+impl PostgresStore {
+    /// The order's view, if it is as the log has it.
+    async fn find_view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
+        let Some(found) = self.look_ups.find(order_id).await? else { return Ok(None) };
+        found.view.map(Some).map_err(|damaged| {
+            StoreError::Unavailable(format!(
+                "the view of order {order_id} is damaged and is being made anew: {damaged}"
+            ))
+        })
     }
 }
 
@@ -342,7 +357,12 @@ impl EventLog for PostgresStore {
         after: Version,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        pages::stream(&self.shared.reads, order_id, after, limit).await
+        let page = pages::stream(&self.shared.reads, order_id, after, limit).await?;
+        // What only the row says is asked of the row when it has been checked.
+        if page.is_damaged && self.find_view(order_id).await?.is_some_and(|view| view.is_damaged()) {
+            return Err(Unreadable::Damaged.error(order_id));
+        }
+        Ok(page.events)
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
@@ -354,7 +374,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
-        Ok(self.look_ups.view(order_id).await?.map_or(Version::NONE, |view| view.version()))
+        Ok(self.look_ups.find(order_id).await?.map_or(Version::NONE, |found| found.version))
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -365,10 +385,11 @@ impl EventLog for PostgresStore {
 #[async_trait]
 impl OrderViews for PostgresStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.look_ups.view(order_id).await?.map(OrderView::into_summary).transpose()
+        self.find_view(order_id).await?.map(OrderView::into_summary).transpose()
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        pages::list(&self.shared.reads, query).await
+        let (page, _) = pages::list(&self.shared.reads, query).await?;
+        Ok(page)
     }
 }

@@ -178,14 +178,14 @@ async fn check_views(
 }
 
 fn check_view(row: &Row, partition: &mut Partition, report: &mut VerifyReport) -> Result<(), Error> {
-    let (placed_position, view) = match read_order(row) {
-        Ok(view) => view,
+    let (placed_position, view) = match read_order(row, 0) {
+        Ok(stored) => (stored.key, stored.view),
         Err(error) => {
             let order_id: &str = row.try_get(1)?;
             if let Ok(order_id) = OrderId::new(order_id) {
                 partition.remove(&order_id);
             }
-            report.fault(format!("order {order_id}: {error}"));
+            report.fault(format!("order {order_id}: its view: {error}"));
             return Ok(());
         }
     };

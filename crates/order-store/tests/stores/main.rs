@@ -13,6 +13,8 @@ mod other_process;
 #[cfg(feature = "full-tests")]
 mod postgres;
 #[cfg(feature = "full-tests")]
+mod postgres_damage;
+#[cfg(feature = "full-tests")]
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
 mod postgres_verify;

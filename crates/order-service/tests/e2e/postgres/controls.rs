@@ -33,16 +33,16 @@ impl Stage {
         Self { url, servers, session }
     }
 
-    /// Replaces words of `order_service.append`, each of which must stand there once.
+    /// Replaces words of `order_service.append_v1`, each of which must stand there once.
     #[track_caller]
     fn sabotage(&self, replacements: &[(&str, &str)]) {
-        self.sabotage_function("append", replacements);
+        self.sabotage_function("append_v1", replacements);
     }
 
     /// Whoever takes the head gets nothing for it.
     #[track_caller]
     fn leave_out_the_lock(&self) {
-        self.sabotage_function("take_head", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
+        self.sabotage_function("take_head_v1", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
     }
 
     #[track_caller]
@@ -162,8 +162,8 @@ fn a_slow_commit_beside_a_quick_one(sabotage: impl FnOnce(&Stage)) -> Vec<Breach
     sabotage(&stage);
     // Before its commit, an append to the order `slow` waits for whoever holds this.
     stage.sabotage(&[(
-        "IF adds_orders OR changes_orders THEN",
-        "IF order_ids[1] = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF; IF adds_orders OR changes_orders THEN",
+        "IF additions + changes > 0 THEN",
+        "IF order_ids[1] = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF; IF additions + changes > 0 THEN",
     )]);
     let holder = Session::open(&stage.url);
     holder.run("BEGIN; SELECT pg_advisory_xact_lock(7)");
