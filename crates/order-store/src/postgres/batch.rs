@@ -51,7 +51,11 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
     ];
     let parameters: Vec<_> = views.into_iter().chain(rest).collect();
     // Complete only when the server is ready for the next statement, which is after the commit.
-    let row = connection.query_typed_one(APPEND, &parameters).await?;
+    #[cfg(not(feature = "planted-faults"))]
+    let statement = APPEND;
+    #[cfg(feature = "planted-faults")]
+    let statement = &super::planted_faults::append_function(APPEND);
+    let row = connection.query_typed_one(statement, &parameters).await?;
     let first_positions: Vec<Option<i64>> = row.try_get(0)?;
     let found_versions: Vec<i64> = row.try_get(1)?;
     let outcomes = first_positions.into_iter().zip(found_versions).map(|(position, found)| match position {

@@ -21,6 +21,8 @@ mod failure;
 mod head;
 mod look_ups;
 mod pages;
+#[cfg(feature = "planted-faults")]
+mod planted_faults;
 mod row;
 mod schema;
 mod state;
@@ -44,10 +46,10 @@ use order_domain::OrderId;
 use announcer::Announcer;
 use database::Database;
 use look_ups::LookUps;
-use schema::SchemaVersion;
 use url::Target;
 
 pub(crate) use copy::{PostgresSource, PostgresTarget};
+pub use schema::Migrated;
 pub use url::without_password;
 
 /// Bounds of the store.
@@ -129,13 +131,16 @@ pub enum PostgresError {
         /// What it is.
         found: String,
     },
-    /// A newer release has migrated the database.
+    /// A newer release has migrated the database, to what this one cannot run with.
     #[error(
-        "the store has schema version {found}, and this release knows up to {known}; use a newer release"
+        "the store has schema version {found}, with which releases run that know version {needed} or later, and this \
+         one knows up to {known}; use a newer release"
     )]
     Newer {
         /// What is there.
         found: usize,
+        /// What a release has to know.
+        needed: usize,
         /// What this release knows.
         known: usize,
     },
@@ -216,11 +221,11 @@ impl PostgresStore {
         Ok(Self { limits, shared, writer, look_ups, following })
     }
 
-    /// Brings the database's schema up to this release, and says how many migrations were run.
+    /// Brings the database's schema up to this release, and says what it did.
     ///
     /// # Errors
     /// See [`PostgresError`].
-    pub async fn migrate(url: &str) -> Result<usize, PostgresError> {
+    pub async fn migrate(url: &str) -> Result<Migrated, PostgresError> {
         let target = Target::parse(url).map_err(PostgresError::Url)?;
         let database =
             Database::new(&target, 1, PostgresLimits::default().deadline).map_err(PostgresError::Url)?;
@@ -281,9 +286,15 @@ async fn connect(database: &Database) -> Result<deadpool_postgres::Object, Postg
 async fn prepare(database: &Database, options: PostgresOptions) -> Result<(), PostgresError> {
     let mut connection = connect(database).await?;
     check_server(&connection, options.allow_unsafe_durability).await?;
-    let migrations = bring_up(&mut connection).await?;
-    if migrations > 0 {
-        tracing::info!(migrations, schema = SchemaVersion::KNOWN.0, "migrated the database");
+    let migrated = bring_up(&mut connection).await?;
+    if migrated.from < migrated.to {
+        tracing::info!(from = migrated.from, to = migrated.to, "migrated the database");
+    } else if migrated.to > migrated.known {
+        tracing::info!(
+            schema = migrated.to,
+            known = migrated.known,
+            "a newer release has migrated the database, and this one may serve from it"
+        );
     }
     let state = "SELECT state FROM order_service.log";
     let state = connection.query_typed_one(state, &[]).await.map_err(refused("be read"))?;
@@ -320,16 +331,13 @@ async fn check_server(
     }
 }
 
-async fn bring_up(connection: &mut deadpool_postgres::Object) -> Result<usize, PostgresError> {
-    let known = SchemaVersion::KNOWN;
-    let found = schema::version(connection).await.map_err(refused("tell its schema"))?;
-    if found.0 > known.0 {
-        return Err(PostgresError::Newer { found: found.0, known: known.0 });
+async fn bring_up(connection: &mut deadpool_postgres::Object) -> Result<Migrated, PostgresError> {
+    let known = schema::known();
+    let found = state::find_schema(connection).await?;
+    if found.version < known {
+        return schema::migrate(connection).await.map_err(refused("migrate the schema"));
     }
-    if found == known {
-        return Ok(0);
-    }
-    schema::migrate(connection).await.map_err(refused("migrate the schema"))
+    Ok(Migrated { from: found.version, to: found.version, known })
 }
 
 fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
@@ -339,6 +347,8 @@ fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresErr
 #[async_trait]
 impl EventLog for PostgresStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        #[cfg(feature = "planted-faults")]
+        let append = planted_faults::write(append);
         self.writer.append(append).await
     }
 

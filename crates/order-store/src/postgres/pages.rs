@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
 use super::row::{DamagedView, bigint, event_columns, order_columns, read_event, read_order};
+use super::schema;
 
 /// Whoever probes does not wait for long.
 const CHECK_PATIENCE: Duration = Duration::from_millis(800);
@@ -138,15 +139,25 @@ pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
     Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
 }
 
-/// Whether the database takes orders: it is there, and no standby.
+const CHECK: &str =
+    "SELECT pg_is_in_recovery(), (SELECT max(oldest_compatible) FROM order_service.migrations)";
+
+/// Whether this release takes orders for the database: it is there, no standby, and not migrated to what needs a newer one.
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
-    let rows = database.query_within(CHECK_PATIENCE, "SELECT pg_is_in_recovery()", &[]).await?;
-    match rows.first().map(|row| row.try_get(0)) {
-        Some(Ok(false)) => Ok(()),
-        Some(Ok(true)) => Err(StoreError::Unavailable("the database is a standby".to_owned())),
-        Some(Err(_)) | None => {
-            Err(StoreError::Unavailable("the database does not know what it is".to_owned()))
+    let rows = database.query_within(CHECK_PATIENCE, CHECK, &[]).await?;
+    let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
+    let Some(row) = rows.first() else { return unavailable("the database does not know what it is") };
+    match (row.try_get(0), row.try_get::<_, Option<i64>>(1)) {
+        (Ok(true), _) => unavailable("the database is a standby"),
+        (Ok(false), Ok(Some(needed)))
+            if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) =>
+        {
+            Err(StoreError::NewerRelease(
+                "the database was migrated to what this release cannot run with".to_owned(),
+            ))
         }
+        (Ok(false), Ok(_)) => Ok(()),
+        (Err(_), _) | (_, Err(_)) => unavailable("the database does not know what it is"),
     }
 }
 

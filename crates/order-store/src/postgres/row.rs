@@ -51,7 +51,10 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     if checked.checksum(scratch).as_bytes() != row.try_get::<_, &[u8]>(9).map_err(broken)? {
         return Err(corrupt("the checksum does not match"));
     }
-    checked.into_event(Position(position.cast_unsigned())).map_err(|e| corrupt(&format!("order id: {e}")))
+    let event = checked.into_event(Position(position.cast_unsigned()));
+    #[cfg(feature = "planted-faults")]
+    let event = event.map(super::planted_faults::read);
+    event.map_err(|e| corrupt(&format!("order id: {e}")))
 }
 
 /// An order's row that is what was written.

@@ -91,6 +91,9 @@ impl PostgresStore {
             .and_then(|rows| pages::read_events(&rows).map_err(Failure::Refused))
             .and_then(|news: Vec<RecordedEvent>| decide(news).map_err(Failure::Refused));
         let append = match decided {
+            #[cfg(feature = "planted-faults")]
+            Ok(Some(append)) => super::planted_faults::write(append),
+            #[cfg(not(feature = "planted-faults"))]
             Ok(Some(append)) => append,
             other => {
                 // Whatever it is, the head is given back first.

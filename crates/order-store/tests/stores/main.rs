@@ -17,6 +17,8 @@ mod postgres_damage;
 #[cfg(feature = "full-tests")]
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
+mod postgres_migrations;
+#[cfg(feature = "full-tests")]
 mod postgres_verify;
 mod sqlite;
 mod sqlite_damage;

@@ -176,7 +176,7 @@ async fn verify_finds_nothing_wrong_while_orders_are_added_and_changed() {
 async fn verify_of_another_schema_is_one_clear_line() {
     let (url, store) = paid_orders().await;
     store.close().await;
-    sql(&url, "INSERT INTO order_service.migrations VALUES (99)").await;
+    sql(&url, "INSERT INTO order_service.migrations VALUES (99, 99)").await;
     let newer = PostgresStore::verify(&url, &mut |_, _| {}).await;
     assert!(matches!(newer, Err(PostgresError::Newer { found: 99, .. })), "{newer:?}");
     sql(&url, "DELETE FROM order_service.migrations WHERE version > 1").await;
