@@ -9,6 +9,7 @@
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
+//! * **Repairs** ([`views`]) make views anew that were found damaged, or that an earlier release made.
 //! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
 //!   follows.
 
@@ -17,12 +18,14 @@ mod batch;
 mod checkpoints;
 mod copy;
 mod database;
+mod error;
 mod failure;
 mod head;
 mod look_ups;
 mod pages;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
+mod prepare;
 mod row;
 mod schema;
 mod state;
@@ -31,6 +34,7 @@ mod turn;
 mod url;
 mod verify;
 mod view_columns;
+mod views;
 mod writer;
 
 use std::sync::Arc;
@@ -45,10 +49,14 @@ use order_domain::OrderId;
 
 use announcer::Announcer;
 use database::Database;
+use error::refused;
 use look_ups::LookUps;
+use prepare::{bring_up, check_server, connect, prepare};
 use url::Target;
+use views::{Damaged, Repairs};
 
 pub(crate) use copy::{PostgresSource, PostgresTarget};
+pub use error::PostgresError;
 pub use schema::Migrated;
 pub use url::without_password;
 
@@ -90,80 +98,6 @@ pub struct PostgresOptions {
     pub allow_unsafe_durability: bool,
 }
 
-/// Why a database cannot be used. Each is one line for whoever starts the service.
-#[derive(Debug, thiserror::Error)]
-pub enum PostgresError {
-    /// The URL is not one.
-    #[error("{0}")]
-    Url(String),
-    /// No connection, or not with this user, password, database, certificate.
-    #[error("cannot connect to PostgreSQL: {0}")]
-    Connect(String),
-    /// The server refused a statement.
-    #[error("PostgreSQL refuses to {doing}: {why}")]
-    Refused {
-        /// What was being done.
-        doing: &'static str,
-        /// What the server says.
-        why: String,
-    },
-    /// Too old.
-    #[error("this is PostgreSQL {found}; 15 or newer is needed")]
-    TooOld {
-        /// Its version.
-        found: String,
-    },
-    /// The server's settings make it lose what it acknowledged.
-    #[error(
-        "the server is set to {setting}, and so loses acknowledged orders when it crashes; \
-         set it to on, or start with --allow-unsafe-durability"
-    )]
-    Unsafe {
-        /// The setting with its value.
-        setting: String,
-    },
-    /// Appends rely on statements that see what was committed before each of them.
-    #[error(
-        "default_transaction_isolation is {found:?}; the service needs \"read committed\" \
-         (ALTER ROLE … SET default_transaction_isolation = 'read committed')"
-    )]
-    Isolation {
-        /// What it is.
-        found: String,
-    },
-    /// A newer release has migrated the database, to what this one cannot run with.
-    #[error(
-        "the store has schema version {found}, with which releases run that know version {needed} or later, and this \
-         one knows up to {known}; use a newer release"
-    )]
-    Newer {
-        /// What is there.
-        found: usize,
-        /// What a release has to know.
-        needed: usize,
-        /// What this release knows.
-        known: usize,
-    },
-    /// An older release has made the schema, and whoever only reads does not change it.
-    #[error(
-        "the store has schema version {found}, and this release needs {known}; run `order-service migrate` first"
-    )]
-    Older {
-        /// What is there.
-        found: usize,
-        /// What this release knows.
-        known: usize,
-    },
-    /// Nobody has made a store there.
-    #[error("the database has no order store")]
-    NoStore,
-    /// `copy` has not finished.
-    #[error(
-        "the store is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
-    )]
-    Copying,
-}
-
 /// Orders in a PostgreSQL database.
 pub struct PostgresStore {
     limits: PostgresLimits,
@@ -171,6 +105,7 @@ pub struct PostgresStore {
     writer: writer::Writer,
     look_ups: LookUps,
     following: tokio::task::JoinHandle<()>,
+    repairing: tokio::task::JoinHandle<()>,
 }
 
 /// What the store's tasks share.
@@ -180,6 +115,7 @@ struct Shared {
     turns: Database,
     reads: Arc<Database>,
     announcer: Arc<Announcer>,
+    repairs: Arc<Repairs>,
 }
 
 /// [`PROJECTION_VERSION`] as the database has it.
@@ -216,9 +152,12 @@ impl PostgresStore {
         let announcer = Arc::new(Announcer::new(bus, head));
         let following = tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads)));
         let look_ups = LookUps::start(&reads, limits.deadline);
-        let shared = Arc::new(Shared { appends, turns, reads, announcer });
+        let repairs = Arc::<Repairs>::default();
+        let rows = Self::repair_pool(&target).map_err(PostgresError::Url)?.sharing(&presence);
+        let repairing = tokio::spawn(Arc::clone(&repairs).run(Arc::new(rows), Arc::clone(&reads)));
+        let shared = Arc::new(Shared { appends, turns, reads, announcer, repairs });
         let writer = writer::Writer::start(Arc::clone(&shared), limits);
-        Ok(Self { limits, shared, writer, look_ups, following })
+        Ok(Self { limits, shared, writer, look_ups, following, repairing })
     }
 
     /// Brings the database's schema up to this release, and says what it did.
@@ -237,6 +176,7 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.writer.finish().await;
         self.following.abort();
+        self.repairing.abort();
         self.shared.appends.close();
         self.shared.turns.close();
         self.shared.reads.close();
@@ -248,9 +188,9 @@ impl PostgresStore {
     async fn find_view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
         let Some(found) = self.look_ups.find(order_id).await? else { return Ok(None) };
         found.view.map(Some).map_err(|damaged| {
-            StoreError::Unavailable(format!(
-                "the view of order {order_id} is damaged and is being made anew: {damaged}"
-            ))
+            let why = format!("the view of order {order_id} is damaged and is being made anew: {damaged}");
+            self.shared.repairs.ask_for([Damaged::Order(order_id.clone())], &why);
+            StoreError::Unavailable(why)
         })
     }
 }
@@ -258,6 +198,7 @@ impl PostgresStore {
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.following.abort();
+        self.repairing.abort();
     }
 }
 
@@ -267,81 +208,6 @@ impl Drop for PostgresStore {
 /// What is wrong with it; never with its password.
 pub fn check_postgres_url(url: &str) -> Result<(), String> {
     Target::parse(url).map(|_| ())
-}
-
-async fn connect(database: &Database) -> Result<deadpool_postgres::Object, PostgresError> {
-    database.connection().await.map_err(|error| {
-        PostgresError::Connect(match error {
-            StoreError::Unavailable(why) => why,
-            other @ (StoreError::Overloaded
-            | StoreError::OutcomeUnknown(_)
-            | StoreError::StorageFull
-            | StoreError::Corrupt(_)
-            | StoreError::NewerRelease(_)) => other.to_string(),
-        })
-    })
-}
-
-/// Checks the server, then the schema.
-async fn prepare(database: &Database, options: PostgresOptions) -> Result<(), PostgresError> {
-    let mut connection = connect(database).await?;
-    check_server(&connection, options.allow_unsafe_durability).await?;
-    let migrated = bring_up(&mut connection).await?;
-    if migrated.from < migrated.to {
-        tracing::info!(from = migrated.from, to = migrated.to, "migrated the database");
-    } else if migrated.to > migrated.known {
-        tracing::info!(
-            schema = migrated.to,
-            known = migrated.known,
-            "a newer release has migrated the database, and this one may serve from it"
-        );
-    }
-    let state = "SELECT state FROM order_service.log";
-    let state = connection.query_typed_one(state, &[]).await.map_err(refused("be read"))?;
-    match state.try_get::<_, &str>(0).map_err(refused("be read"))? {
-        "copying" => Err(PostgresError::Copying),
-        _ => Ok(()),
-    }
-}
-
-async fn check_server(
-    connection: &deadpool_postgres::Object,
-    allow_unsafe: bool,
-) -> Result<(), PostgresError> {
-    let settings = "SELECT current_setting('server_version_num')::int, current_setting('server_version'), \
-                    current_setting('fsync'), current_setting('synchronous_commit'), \
-                    current_setting('full_page_writes'), current_setting('default_transaction_isolation')";
-    let row = connection.query_typed_one(settings, &[]).await.map_err(refused("show its settings"))?;
-    let text = |index| row.try_get::<_, String>(index).map_err(refused("show its settings"));
-    if row.try_get::<_, i32>(0).map_err(refused("show its settings"))? < 150_000 {
-        return Err(PostgresError::TooOld { found: text(1)? });
-    }
-    for (index, name) in [(2, "fsync"), (3, "synchronous_commit"), (4, "full_page_writes")] {
-        if text(index)? == "off" {
-            let setting = format!("{name}=off");
-            if !allow_unsafe {
-                return Err(PostgresError::Unsafe { setting });
-            }
-            tracing::warn!(setting, "the server loses acknowledged orders when it crashes");
-        }
-    }
-    match text(5)? {
-        found if found == "read committed" => Ok(()),
-        found => Err(PostgresError::Isolation { found }),
-    }
-}
-
-async fn bring_up(connection: &mut deadpool_postgres::Object) -> Result<Migrated, PostgresError> {
-    let known = schema::known();
-    let found = state::find_schema(connection).await?;
-    if found.version < known {
-        return schema::migrate(connection).await.map_err(refused("migrate the schema"));
-    }
-    Ok(Migrated { from: found.version, to: found.version, known })
-}
-
-fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Refused { doing, why: url::chain(&error) }
 }
 
 #[async_trait]
@@ -399,7 +265,8 @@ impl OrderViews for PostgresStore {
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        let (page, _) = pages::list(&self.shared.reads, query).await?;
+        let (page, damaged) = pages::list(&self.shared.reads, query).await?;
+        self.shared.repairs.ask_for(damaged.into_iter().map(Damaged::Key), "a list met damaged rows");
         Ok(page)
     }
 }

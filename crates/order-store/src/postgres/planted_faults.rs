@@ -37,11 +37,11 @@ pub(super) fn migration() -> Option<Migration> {
         Release::This => None,
         Release::Newer => Some(Migration {
             sql: "ALTER TABLE order_service.orders ADD COLUMN planted text",
-            oldest_compatible: 2,
+            oldest_compatible: 3,
         }),
         Release::Breaking => Some(Migration {
             sql: "ALTER FUNCTION order_service.append_v1 RENAME TO append_v2",
-            oldest_compatible: 3,
+            oldest_compatible: 4,
         }),
     }
 }

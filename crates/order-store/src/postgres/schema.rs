@@ -23,9 +23,10 @@ pub(super) struct Migration {
 }
 
 /// Every migration, in order; its version is its place, from 1. One that has been released is never changed.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { sql: include_str!("migrations/0001_log_and_views.sql"), oldest_compatible: 1 },
     Migration { sql: include_str!("migrations/0002_append.sql"), oldest_compatible: 2 },
+    Migration { sql: include_str!("migrations/0003_views.sql"), oldest_compatible: 3 },
 ];
 
 /// Keeps instances that start at once from migrating at once.

@@ -20,6 +20,8 @@ mod postgres_instances;
 mod postgres_migrations;
 #[cfg(feature = "full-tests")]
 mod postgres_verify;
+#[cfg(feature = "full-tests")]
+mod postgres_views;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;

@@ -56,7 +56,7 @@ async fn migrate_says_what_it_did() {
     assert_eq!((made.from, made.to), (0, made.known));
     let again = PostgresStore::migrate(&url).await.unwrap();
     assert_eq!((again.from, again.to), (made.known, made.known));
-    sql(&url, "INSERT INTO order_service.migrations VALUES (99, 2)").await;
+    sql(&url, "INSERT INTO order_service.migrations VALUES (99, 3)").await;
     let newer = PostgresStore::migrate(&url).await.unwrap();
     assert_eq!((newer.from, newer.to, newer.known), (99, 99, made.known));
 }
@@ -106,7 +106,7 @@ async fn a_newer_schema_that_says_it_is_compatible_is_served() {
     let before = open(&url).await.unwrap();
     sql(
         &url,
-        "INSERT INTO order_service.migrations VALUES (99, 2); \
+        "INSERT INTO order_service.migrations VALUES (99, 3); \
          ALTER TABLE order_service.orders ADD COLUMN later text; ALTER TABLE order_service.events ADD COLUMN later text",
     )
     .await;
