@@ -15,6 +15,10 @@ mod postgres;
 #[cfg(feature = "full-tests")]
 mod postgres_damage;
 #[cfg(feature = "full-tests")]
+mod postgres_damage_at_random;
+#[cfg(feature = "full-tests")]
+mod postgres_goldens;
+#[cfg(feature = "full-tests")]
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
 mod postgres_migrations;
