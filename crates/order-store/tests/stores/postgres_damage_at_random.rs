@@ -15,6 +15,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
 
 const SETS: u64 = 200;
 const ORDERS: usize = 30;
@@ -42,7 +43,7 @@ impl Random {
 fn damage(random: &mut Random) -> String {
     let (key, other) = (1 + random.below(ORDERS as u64), 1 + random.below(ORDERS as u64));
     let set = |what: &str| format!("UPDATE order_service.orders SET {what} WHERE key = {key};");
-    match random.below(16) {
+    match random.below(17) {
         0 | 1 => format!("DELETE FROM order_service.orders WHERE key = {key};"),
         2 => set(&format!("order_id = 'order-{other}'")),
         3 => set("order_id = ''"),
@@ -59,6 +60,11 @@ fn damage(random: &mut Random) -> String {
         14 => set(&format!("key = {}", 1000 + random.below(100_000))).replace(
             "WHERE",
             "WHERE NOT EXISTS (SELECT FROM order_service.orders g WHERE g.key >= 1000) AND",
+        ),
+        // A row as it once was, of an order that has gone on since.
+        15 => format!(
+            "DELETE FROM order_service.orders WHERE key = {key}; \
+             INSERT INTO order_service.orders SELECT * FROM stale WHERE key = {key};"
         ),
         // Two rows change places, or one takes the place of the other.
         _ => format!(
@@ -84,6 +90,7 @@ impl Stage {
         for order in &mut orders {
             store.append(order.place()).await.unwrap();
         }
+        sql(&url, "CREATE TABLE stale AS TABLE order_service.orders").await;
         for (n, order) in orders.iter_mut().enumerate() {
             store.append(order.pay(1 + n as u64 % 3)).await.unwrap();
         }

@@ -45,8 +45,8 @@ BEGIN
 END
 $$;
 
--- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; and an order that has
--- changed since it was looked at is left out. Answers with the keys of those that were added.
+-- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
+-- has added its order's. Answers with the keys of those that were added.
 CREATE FUNCTION order_service.restore_views_v1(
     keys bigint[],
     order_ids text[],
@@ -78,8 +78,6 @@ BEGIN
             FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
                         view_checksums)
                 AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
-            WHERE a.version = (SELECT e.version FROM order_service.events e WHERE e.order_key = a.key
-                                   ORDER BY e.version DESC LIMIT 1)
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key;
     PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
