@@ -8,8 +8,8 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::PROJECTION;
 use super::database::Parameter;
+use super::projection;
 use super::row::PgTime;
 use super::view_columns::ViewColumns;
 use crate::checksum::{Checked, Checksum};
@@ -47,7 +47,7 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
         (&columns.event_contexts, Type::TEXT_ARRAY),
         (&columns.event_sources, Type::TEXT_ARRAY),
         (&columns.event_checksums, Type::BYTEA_ARRAY),
-        (&PROJECTION, Type::INT4),
+        (&projection(), Type::INT4),
     ];
     let parameters: Vec<_> = views.into_iter().chain(rest).collect();
     // Complete only when the server is ready for the next statement, which is after the commit.

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::PROJECTION;
 use super::database::Database;
+use super::projection;
 use super::row::{DamagedView, order_columns, read_order};
 
 const LOOK_UP: &str = concat!(
@@ -140,7 +140,7 @@ fn view_of(row: &Row, order_id: &OrderId, version: Version) -> Result<OrderView,
     // What an earlier release could not read, this one may.
     let is_newer =
         matches!(stored.view, OrderView::Unreadable(UnreadableOrder { why: Unreadable::Newer, .. }));
-    if is_newer && stored.projection < PROJECTION {
+    if is_newer && stored.projection < projection() {
         return damaged("an earlier release could not make it");
     }
     Ok(stored.view)

@@ -43,7 +43,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PROJECTION_VERSION, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
 };
 use order_domain::OrderId;
 
@@ -51,6 +51,8 @@ use announcer::Announcer;
 use database::Database;
 use error::refused;
 use look_ups::LookUps;
+#[cfg(feature = "planted-faults")]
+use planted_faults::projection;
 use prepare::{bring_up, check_server, connect, prepare};
 use url::Target;
 use views::{Damaged, Repairs};
@@ -118,8 +120,11 @@ struct Shared {
     repairs: Arc<Repairs>,
 }
 
-/// [`PROJECTION_VERSION`] as the database has it.
-const PROJECTION: i32 = PROJECTION_VERSION.cast_signed();
+/// [`PROJECTION_VERSION`](order_application::PROJECTION_VERSION) as the database has it.
+#[cfg(not(feature = "planted-faults"))]
+const fn projection() -> i32 {
+    order_application::PROJECTION_VERSION.cast_signed()
+}
 
 /// The writer sends one batch after the other.
 const APPEND_CONNECTIONS: usize = 1;
@@ -152,7 +157,9 @@ impl PostgresStore {
         let announcer = Arc::new(Announcer::new(bus, head));
         let following = tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads)));
         let look_ups = LookUps::start(&reads, limits.deadline);
-        let repairs = Arc::<Repairs>::default();
+        let repairs =
+            Repairs::new(&reads).await.map_err(|error| PostgresError::Connect(error.to_string()))?;
+        let repairs = Arc::new(repairs);
         let rows = Self::repair_pool(&target).map_err(PostgresError::Url)?.sharing(&presence);
         let repairing = tokio::spawn(Arc::clone(&repairs).run(Arc::new(rows), Arc::clone(&reads)));
         let shared = Arc::new(Shared { appends, turns, reads, announcer, repairs });

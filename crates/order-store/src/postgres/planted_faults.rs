@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use order_application::{Append, RecordedEvent};
+use order_application::{Append, PROJECTION_VERSION, RecordedEvent};
 
 use super::schema::Migration;
 
@@ -44,6 +44,15 @@ pub(super) fn migration() -> Option<Migration> {
             oldest_compatible: 4,
         }),
     }
+}
+
+/// It understands an event more, so it makes other rows.
+pub(super) fn projection() -> i32 {
+    let added = match *RELEASE {
+        Release::This => 0,
+        Release::Newer | Release::Breaking => 1,
+    };
+    PROJECTION_VERSION.cast_signed() + added
 }
 
 /// What appends.

@@ -22,6 +22,8 @@ mod postgres_goldens;
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
 mod postgres_migrations;
+#[cfg(all(feature = "full-tests", feature = "planted-faults"))]
+mod postgres_releases;
 #[cfg(feature = "full-tests")]
 mod postgres_verify;
 #[cfg(feature = "full-tests")]

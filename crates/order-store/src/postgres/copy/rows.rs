@@ -12,8 +12,8 @@ use tokio_postgres::types::Type;
 
 use crate::checksum::Checked;
 use crate::copy::{NamedCheckpoints, PlacedView};
-use crate::postgres::PROJECTION;
 use crate::postgres::database::Parameter;
+use crate::postgres::projection;
 use crate::postgres::row::PgTime;
 use crate::postgres::view_columns::ViewColumns;
 use crate::view_row::ViewRow;
@@ -119,7 +119,7 @@ pub(super) async fn copy_views(transaction: &Transaction<'_>, views: &[PlacedVie
                 &row.updated_at.map(PgTime),
                 &row.checksum(None, &mut scratch),
                 // The check at the end of the copy compares it with what this release makes.
-                &PROJECTION,
+                &projection(),
             ])
             .await?;
     }
@@ -145,7 +145,7 @@ pub(super) async fn put_checkpoints(
 /// Takes newer views over those that are there.
 pub(super) async fn update_views(transaction: &Transaction<'_>, views: &[OrderView]) -> Result<(), Error> {
     let columns = ViewColumns::of(views);
-    let parameters: Vec<_> =
-        columns.parameters().into_iter().chain([(&PROJECTION as _, Type::INT4)]).collect();
+    let made_by = projection();
+    let parameters: Vec<_> = columns.parameters().into_iter().chain([(&made_by as _, Type::INT4)]).collect();
     transaction.execute_typed(UPDATE_VIEWS, &parameters).await.map(drop)
 }

@@ -20,7 +20,7 @@ use crate::postgres::database::Database;
 use crate::postgres::state::log_state;
 use crate::postgres::url::Target as Address;
 use crate::postgres::verify;
-use crate::postgres::{PROJECTION, PostgresError, bring_up, check_server, connect, refused};
+use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
 use crate::verify::VerifyReport;
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
@@ -112,7 +112,7 @@ impl Target for PostgresTarget {
 
     async fn finish(&mut self) -> Result<(), SideError> {
         // This commit waits for the disk, and with it everything before.
-        let finished = self.connection.execute_typed(FINISH, &[(&PROJECTION, Type::INT4)]).await;
+        let finished = self.connection.execute_typed(FINISH, &[(&projection(), Type::INT4)]).await;
         Ok(finished.map(drop).map_err(refused("finish a copy"))?)
     }
 }

@@ -10,7 +10,7 @@ use tokio_postgres::{Error, Row, Transaction};
 
 use super::scan::{SAVEPOINT, go_on, is_about_rows};
 use super::{Part, chain};
-use crate::postgres::PROJECTION;
+use crate::postgres::projection;
 use crate::postgres::row::{StoredView, order_columns, read_order};
 use crate::verify::{Partition, VerifyReport, difference};
 
@@ -110,11 +110,11 @@ fn check_view(row: &Row, partition: &mut Partition, report: &mut VerifyReport) -
 
 /// What a newer release made of an order's events is not for this one to judge, as long as it is of them all.
 fn fault_of(stored: &StoredView, fold: &OrderView) -> Option<String> {
-    if stored.projection > PROJECTION && stored.view.version() == fold.version() {
+    if stored.projection > projection() && stored.view.version() == fold.version() {
         return None;
     }
     let difference = difference(&stored.view, fold)?;
-    if stored.projection < PROJECTION {
+    if stored.projection < projection() {
         return Some(format!(
             "an earlier release made its view, `order-service rebuild` makes it anew: {difference}"
         ));

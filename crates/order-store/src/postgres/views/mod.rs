@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::database::Database;
 use super::state::{check_schema, log_state};
 use super::url::Target;
-use super::{PROJECTION, PostgresError, PostgresStore, connect, refused};
+use super::{PostgresError, PostgresStore, connect, projection, refused};
 use crate::rebuild_report::RebuildReport;
 use rebuild::{Lease, Rebuild, mend, outdated_from};
 use remake::{MAX_ROWS, of_position};
@@ -65,7 +65,18 @@ pub(super) enum Damaged {
     Key(Position),
 }
 
+const OUTDATED: &str = "an earlier release made them";
+
 impl Repairs {
+    /// Looks whether there is anything to make anew.
+    pub(super) async fn new(database: &Database) -> Result<Self, StoreError> {
+        let repairs = Self::default();
+        if outdated_from(database).await?.is_some() {
+            repairs.state().status = rebuilding(OUTDATED);
+        }
+        Ok(repairs)
+    }
+
     /// Has these rows made anew, soon.
     pub(super) fn ask_for(&self, damaged: impl IntoIterator<Item = Damaged>, why: &str) {
         let mut state = self.state();
@@ -106,9 +117,7 @@ impl Repairs {
         let outdated_from = outdated_from(leases).await?;
         let (why, from) = match (all, outdated_from) {
             (Some(why), _) => (why, None),
-            (None, Some(from)) => {
-                ("an earlier release made them".to_owned(), Some(from).filter(|from| *from > 1))
-            }
+            (None, Some(from)) => (OUTDATED.to_owned(), Some(from).filter(|from| *from > 1)),
             (None, None) => {
                 self.state().end();
                 return Ok(());
@@ -172,13 +181,13 @@ fn rebuilding(why: &str) -> ViewsStatus {
 /// Tells the database which projection this release makes its rows with.
 pub(super) async fn expect_projection(connection: &deadpool_postgres::Object) -> Result<(), PostgresError> {
     let known = "SELECT projection >= $1 FROM order_service.log";
-    let projection = [(&PROJECTION as _, Type::INT4)];
-    let row = connection.query_typed_one(known, &projection).await.map_err(refused("be read"))?;
+    let mine = [(&projection() as _, Type::INT4)];
+    let row = connection.query_typed_one(known, &mine).await.map_err(refused("be read"))?;
     if row.try_get(0).map_err(refused("be read"))? {
         return Ok(());
     }
     let expect = "SELECT order_service.expect_projection_v1($1)";
-    connection.query_typed(expect, &projection).await.map(drop).map_err(refused("take a newer projection"))
+    connection.query_typed(expect, &mine).await.map(drop).map_err(refused("take a newer projection"))
 }
 
 impl PostgresStore {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::super::database::{Database, abandon};
 use super::super::failure::Failure;
-use super::super::{PROJECTION, checkpoints};
+use super::super::{checkpoints, projection};
 use super::remake::{MAX_ROWS, Orders, Remade, keys_of, remake};
 use crate::rebuild_report::RebuildReport;
 
@@ -65,9 +65,9 @@ pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 pub(super) async fn outdated_from(database: &Database) -> Result<Option<i64>, StoreError> {
     let rows = database.query(OUTDATED, &[]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let (projection, from): (i32, Option<i64>) =
+    let (made_by, from): (i32, Option<i64>) =
         (row.try_get(0).map_err(|e| failed(&e))?, row.try_get(1).map_err(|e| failed(&e))?);
-    Ok(from.filter(|_| projection == PROJECTION))
+    Ok(from.filter(|_| made_by == projection()))
 }
 
 /// The right to make all views anew.
@@ -225,14 +225,14 @@ impl<'a> Rebuild<'a> {
 
     async fn outdated_keys(&mut self, after: i64, up_to: i64) -> Result<Vec<i64>, StoreError> {
         let parameters =
-            [(&after as _, Type::INT8), (&up_to as _, Type::INT8), (&PROJECTION as _, Type::INT4)];
+            [(&after as _, Type::INT8), (&up_to as _, Type::INT8), (&projection() as _, Type::INT4)];
         let rows = within_patience(self.connection.query_typed(OUTDATED_KEYS, &parameters)).await?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
     }
 
     async fn is_done(&mut self, followed: i64) -> Result<bool, StoreError> {
         let done = "SELECT order_service.views_followed_v1($1, $2)";
-        let parameters = [(&followed as _, Type::INT8), (&PROJECTION as _, Type::INT4)];
+        let parameters = [(&followed as _, Type::INT8), (&projection() as _, Type::INT4)];
         let row = within_patience(self.connection.query_typed_one(done, &parameters)).await?;
         row.try_get(0).map_err(|error| failed(&error))
     }

@@ -13,8 +13,8 @@ use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row};
 
-use super::super::PROJECTION;
 use super::super::database::Parameter;
+use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
 use super::super::view_columns::ViewColumns;
 
@@ -246,9 +246,9 @@ async fn compare_rows(
 
 /// Whether a row is what this release makes of the order, or what a newer one made of it, who knows more.
 fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView) -> bool {
-    let Ok(StoredView { key: _, view: stored, projection }) = row else { return false };
+    let Ok(StoredView { key: _, view: stored, projection: made_by }) = row else { return false };
     let is_of_order = stored.order_id() == view.order_id() && stored.version() == view.version();
-    (*projection > PROJECTION && is_of_order) || (*projection == PROJECTION && stored == view)
+    (*made_by > projection() && is_of_order) || (*made_by == projection() && stored == view)
 }
 
 async fn stream(
@@ -271,8 +271,8 @@ async fn replace(connection: &Object, changes: &[Replacement]) -> Result<HashSet
     let views = ViewColumns::of(changes.iter().map(|change| &change.view));
     let seen: [Parameter<'_>; 3] =
         [(&keys, Type::INT8_ARRAY), (&seen_versions, Type::INT8_ARRAY), (&seen_checksums, Type::BYTEA_ARRAY)];
-    let projection: [Parameter<'_>; 1] = [(&PROJECTION, Type::INT4)];
-    let parameters: Vec<_> = seen.into_iter().chain(views.parameters()).chain(projection).collect();
+    let made_by: [Parameter<'_>; 1] = [(&projection(), Type::INT4)];
+    let parameters: Vec<_> = seen.into_iter().chain(views.parameters()).chain(made_by).collect();
     write(connection, REPLACE, &parameters).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -280,7 +280,7 @@ async fn restore(connection: &Object, lost: &[(i64, OrderView)]) -> Result<HashS
     let keys: Vec<i64> = lost.iter().map(|(key, _)| *key).collect();
     let views = ViewColumns::of(lost.iter().map(|(_, view)| view));
     let (first, last): (Parameter<'_>, Parameter<'_>) =
-        ((&keys, Type::INT8_ARRAY), (&PROJECTION, Type::INT4));
+        ((&keys, Type::INT8_ARRAY), (&projection(), Type::INT4));
     let parameters: Vec<_> = [first].into_iter().chain(views.parameters()).chain([last]).collect();
     write(connection, RESTORE, &parameters).await?.iter().map(|row| row.try_get(0)).collect()
 }
