@@ -13,7 +13,6 @@ mod logging;
 mod migrate;
 mod open_store;
 mod opening;
-mod placeholders;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
 mod process;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use order_store::PostgresStore;
+use order_store::{Migrated, PostgresStore};
 
 use crate::cli::Failure;
 use crate::store_url::StoreUrl;
@@ -17,11 +17,19 @@ pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    let migrations = runtime.block_on(PostgresStore::migrate(url)).map_err(anyhow::Error::from)?;
-    let told = match migrations {
-        0 => writeln!(std::io::stdout(), "nothing to do: the database is up to date"),
-        1 => writeln!(std::io::stdout(), "1 migration was run"),
-        n => writeln!(std::io::stdout(), "{n} migrations were run"),
+    let Migrated { from, to, known } =
+        runtime.block_on(PostgresStore::migrate(url)).map_err(anyhow::Error::from)?;
+    let mut out = std::io::stdout();
+    let told = match (from, to) {
+        (0, to) => writeln!(out, "made a store of schema version {to}"),
+        (from, to) if from < to => writeln!(out, "migrated the store from schema version {from} to {to}"),
+        (_, to) if to > known => {
+            writeln!(
+                out,
+                "nothing to do: the store has schema version {to}, of a newer release that this one may run beside"
+            )
+        }
+        (_, to) => writeln!(out, "nothing to do: the store has schema version {to}"),
     };
     told.context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)

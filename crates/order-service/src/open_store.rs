@@ -8,7 +8,6 @@ use order_application::{
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
 use crate::opening::on_its_own_thread;
-use crate::placeholders;
 use crate::store_url::StoreUrl;
 
 /// A store, by what only its kind can do.
@@ -72,7 +71,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => store.clone(),
             Self::Sqlite(store) => store.clone(),
-            Self::Postgres(_) => Arc::new(placeholders::Unmended),
+            Self::Postgres(store) => store.clone(),
         }
     }
 

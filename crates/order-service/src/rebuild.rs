@@ -4,11 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use order_store::{RebuildReport, SqliteStore};
+use order_store::{PostgresStore, RebuildReport, SqliteStore};
 
 use crate::cli::Failure;
 use crate::counted::counted;
-use crate::placeholders::rebuilding::PostgresStore;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 

@@ -24,7 +24,8 @@ pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLoca
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{
-    PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url, without_password,
+    Migrated, PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url,
+    without_password,
 };
 pub use rebuild_report::RebuildReport;
 pub use sqlite::{OpenError, SqliteLimits, SqliteStore};

@@ -44,7 +44,7 @@ pub struct ListQuery {
 pub struct OrderPage {
     /// The orders.
     pub orders: Vec<ListedOrder>,
-    /// How many orders belong here that are [unreadable](crate::projection::Unreadable).
+    /// How many orders belong here that are [unreadable](crate::projection::Unreadable), or whose rows are damaged.
     pub left_out: usize,
     /// Where the next page begins: [`ListQuery::after`]. `None` when there is none.
     pub next: Option<Position>,
@@ -52,8 +52,11 @@ pub struct OrderPage {
 
 impl OrderPage {
     /// Makes a page of rows in their order, of which there may be one more than the page may have: that tells whether there
-    /// is a next page.
-    pub fn of(rows: impl IntoIterator<Item = (Position, OrderView)>, limit: usize) -> Self {
+    /// is a next page. A row that the store could not read is `None`.
+    pub fn of<V: Into<Option<OrderView>>>(
+        rows: impl IntoIterator<Item = (Position, V)>,
+        limit: usize,
+    ) -> Self {
         let mut page = Self::default();
         let mut last = None;
         for (index, (placed_position, view)) in rows.into_iter().enumerate() {
@@ -62,9 +65,11 @@ impl OrderPage {
                 break;
             }
             last = Some(placed_position);
-            match view {
-                OrderView::Readable(summary) => page.orders.push(ListedOrder { placed_position, summary }),
-                OrderView::Unreadable(_) => page.left_out += 1,
+            match view.into() {
+                Some(OrderView::Readable(summary)) => {
+                    page.orders.push(ListedOrder { placed_position, summary });
+                }
+                Some(OrderView::Unreadable(_)) | None => page.left_out += 1,
             }
         }
         page

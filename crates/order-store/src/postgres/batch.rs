@@ -1,4 +1,4 @@
-//! A batch of appends as the arrays that `order_service.append` takes.
+//! A batch of appends as the arrays that `order_service.append_v1` takes.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::database::Parameter;
+use super::projection;
 use super::row::PgTime;
 use super::view_columns::ViewColumns;
 use crate::checksum::{Checked, Checksum};
 
-const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append_v1(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;
@@ -31,7 +32,7 @@ pub(super) struct Appended {
 pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Appended, Error> {
     let columns = Columns::of(appends);
     let views = columns.views.parameters();
-    let rest: [Parameter<'_>; 14] = [
+    let rest: [Parameter<'_>; 15] = [
         (&columns.expected_versions, Type::INT8_ARRAY),
         (&columns.event_counts, Type::INT8_ARRAY),
         (&columns.first_event_ids, Type::UUID_ARRAY),
@@ -46,10 +47,15 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
         (&columns.event_contexts, Type::TEXT_ARRAY),
         (&columns.event_sources, Type::TEXT_ARRAY),
         (&columns.event_checksums, Type::BYTEA_ARRAY),
+        (&projection(), Type::INT4),
     ];
     let parameters: Vec<_> = views.into_iter().chain(rest).collect();
     // Complete only when the server is ready for the next statement, which is after the commit.
-    let row = connection.query_typed_one(APPEND, &parameters).await?;
+    #[cfg(not(feature = "planted-faults"))]
+    let statement = APPEND;
+    #[cfg(feature = "planted-faults")]
+    let statement = &super::planted_faults::append_function(APPEND);
+    let row = connection.query_typed_one(statement, &parameters).await?;
     let first_positions: Vec<Option<i64>> = row.try_get(0)?;
     let found_versions: Vec<i64> = row.try_get(1)?;
     let outcomes = first_positions.into_iter().zip(found_versions).map(|(position, found)| match position {
@@ -60,7 +66,7 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
     Ok(Appended { outcomes: outcomes.collect(), waited: Duration::from_micros(waited.cast_unsigned()) })
 }
 
-/// The parameters of `order_service.append`, under the names that they have there.
+/// The parameters of `order_service.append_v1`, under the names that they have there.
 #[derive(Default)]
 struct Columns<'a> {
     views: ViewColumns<'a>,

@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
 use super::PostgresStore;
-use super::database::Parameter;
+use super::database::{Database, Parameter};
 
 macro_rules! claim {
     () => {
@@ -54,19 +54,16 @@ const SAVE: &str = "\
 #[async_trait]
 impl Checkpoints for PostgresStore {
     async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
-        self.claim_with(CLAIM, name, holder, term).await
+        claim(&self.shared.reads, name, holder, term).await
     }
 
     async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
-        let epoch = self.claim_with(CLAIM_BY_FORCE, name, holder, term).await?;
+        let epoch = claim_with(&self.shared.reads, CLAIM_BY_FORCE, name, holder, term).await?;
         epoch.ok_or_else(|| StoreError::Corrupt(format!("the lease {name:?} cannot be taken")))
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
-        let epoch = epoch.0.cast_signed();
-        let parameters: [Parameter<'_>; 3] =
-            [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
-        self.shared.reads.query(RELEASE, &parameters).await.map(drop)
+        release(&self.shared.reads, name, holder, epoch).await
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
@@ -83,21 +80,41 @@ impl Checkpoints for PostgresStore {
     }
 }
 
-impl PostgresStore {
-    async fn claim_with(
-        &self,
-        claim: &str,
-        name: &str,
-        holder: &str,
-        term: Duration,
-    ) -> Result<Option<Epoch>, StoreError> {
-        let seconds = term.as_secs_f64();
-        let parameters: [Parameter<'_>; 3] =
-            [(&name, Type::TEXT), (&holder, Type::TEXT), (&seconds, Type::FLOAT8)];
-        let rows = self.shared.reads.query(claim, &parameters).await?;
-        let epoch = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-        Ok(epoch.map_err(|error| corrupt(name, &error))?.map(|epoch| Epoch(epoch.cast_unsigned())))
-    }
+/// See [`Checkpoints::claim`].
+pub(super) async fn claim(
+    database: &Database,
+    name: &str,
+    holder: &str,
+    term: Duration,
+) -> Result<Option<Epoch>, StoreError> {
+    claim_with(database, CLAIM, name, holder, term).await
+}
+
+/// See [`Checkpoints::release`].
+pub(super) async fn release(
+    database: &Database,
+    name: &str,
+    holder: &str,
+    epoch: Epoch,
+) -> Result<(), StoreError> {
+    let epoch = epoch.0.cast_signed();
+    let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
+    database.query(RELEASE, &parameters).await.map(drop)
+}
+
+async fn claim_with(
+    database: &Database,
+    claim: &str,
+    name: &str,
+    holder: &str,
+    term: Duration,
+) -> Result<Option<Epoch>, StoreError> {
+    let seconds = term.as_secs_f64();
+    let parameters: [Parameter<'_>; 3] =
+        [(&name, Type::TEXT), (&holder, Type::TEXT), (&seconds, Type::FLOAT8)];
+    let rows = database.query(claim, &parameters).await?;
+    let epoch = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
+    Ok(epoch.map_err(|error| corrupt(name, &error))?.map(|epoch| Epoch(epoch.cast_unsigned())))
 }
 
 /// A checkpoint with its name, as [`LOAD_ALL`] has it.

@@ -28,6 +28,8 @@ impl Failure {
             state if state.starts_with("08") => Self::Unknown(why),
             // The server or somebody at it ends the connection: perhaps after the commit, while it waited for a standby.
             "25P03" | "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
+            // A function, table or column that this release calls is gone: a newer one has taken it away.
+            "42883" | "42P01" | "42703" => Self::Refused(StoreError::NewerRelease(why)),
             "53100" => Self::Refused(StoreError::StorageFull),
             "XX001" | "XX002" => Self::Refused(StoreError::Corrupt(why)),
             _ if is_transient(state) => Self::NothingHappened(why),

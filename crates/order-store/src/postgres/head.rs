@@ -16,7 +16,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL lock_timeout = '2s'; \
     SET LOCAL idle_in_transaction_session_timeout = '1s'";
 
-const TAKE: &str = "SELECT order_service.take_head()";
+const TAKE: &str = "SELECT order_service.take_head_v1()";
 
 /// Begins a transaction and takes the head. Statements that are sent before this has answered are run after it.
 pub(super) async fn take(connection: &Object) -> Result<(), Error> {

@@ -4,16 +4,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_application::{OrderView, StoreError};
+use order_application::{OrderView, StoreError, Unreadable, UnreadableOrder, Version};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::Database;
-use super::row::{order_columns, read_order};
+use super::projection;
+use super::row::{DamagedView, order_columns, read_order};
 
-const LOOK_UP: &str = concat!("SELECT ", order_columns!(), " FROM order_service.look_up($1) AS o");
+const LOOK_UP: &str = concat!(
+    "SELECT o.asked_id, o.log_version, ",
+    order_columns!(),
+    " FROM order_service.look_up_v1($1) AS o"
+);
+/// Where the order's row begins among the columns of [`LOOK_UP`].
+const ROW: usize = 2;
 
 /// Most orders of one round trip.
 const MAX_ORDERS: usize = 256;
@@ -22,7 +30,16 @@ const MAX_WAITING: usize = 8_192;
 /// Round trips at once. While one is under way the next gathers.
 const WORKERS: usize = 2;
 
-type Answer = Result<Option<OrderView>, StoreError>;
+/// An order that the log has.
+#[derive(Debug, Clone)]
+pub(super) struct FoundOrder {
+    /// How many events it has.
+    pub(super) version: Version,
+    /// Its view, unless that is not what the log makes of it.
+    pub(super) view: Result<OrderView, DamagedView>,
+}
+
+type Answer = Result<Option<FoundOrder>, StoreError>;
 
 struct Question {
     order_id: OrderId,
@@ -45,8 +62,8 @@ impl LookUps {
         Self { questions, deadline }
     }
 
-    /// The order's view, as it is at some moment after this was called.
-    pub(super) async fn view(&self, order_id: &OrderId) -> Answer {
+    /// What there is of an order at some moment after this was called. `None`: the log does not have it.
+    pub(super) async fn find(&self, order_id: &OrderId) -> Answer {
         let (answer, answered) = oneshot::channel();
         let question = Question { order_id: order_id.clone(), answer };
         self.questions.try_send(question).map_err(|_| StoreError::Overloaded)?;
@@ -83,13 +100,48 @@ async fn work(database: Arc<Database>, waiting: Arc<tokio::sync::Mutex<mpsc::Rec
 async fn look_up(
     database: &Database,
     questions: &[Question],
-) -> Result<HashMap<OrderId, OrderView>, StoreError> {
+) -> Result<HashMap<OrderId, FoundOrder>, StoreError> {
     let order_ids: Vec<&str> = questions.iter().map(|question| question.order_id.as_str()).collect();
+    find(database, &order_ids).await
+}
+
+/// The orders among these that the log has.
+pub(super) async fn find(
+    database: &Database,
+    order_ids: &[&str],
+) -> Result<HashMap<OrderId, FoundOrder>, StoreError> {
     let rows = database.query(LOOK_UP, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let (_, view) = read_order(row)?;
-        found.insert(view.order_id().clone(), view);
+    rows.iter().map(read_found).collect()
+}
+
+fn read_found(row: &Row) -> Result<(OrderId, FoundOrder), StoreError> {
+    let broken = |error: tokio_postgres::Error| StoreError::Corrupt(format!("a look-up: {error}"));
+    let order_id: &str = row.try_get(0).map_err(broken)?;
+    let version = Version(row.try_get::<_, i64>(1).map_err(broken)?.cast_unsigned());
+    let order_id =
+        OrderId::new(order_id).map_err(|error| StoreError::Corrupt(format!("order id: {error}")))?;
+    let view = view_of(row, &order_id, version);
+    Ok((order_id, FoundOrder { version, view }))
+}
+
+/// The row's view, if it is one of this order as the log has it.
+fn view_of(row: &Row, order_id: &OrderId, version: Version) -> Result<OrderView, DamagedView> {
+    let damaged = |why: &str| Err(DamagedView(why.to_owned()));
+    if row.try_get::<_, Option<i64>>(ROW).ok().flatten().is_none() {
+        return damaged("it is missing");
     }
-    Ok(found)
+    let stored = read_order(row, ROW)?;
+    if stored.view.order_id() != order_id {
+        return damaged("another order's is in its place");
+    }
+    if stored.view.version() != version {
+        return damaged("it is of another version than the log");
+    }
+    // What an earlier release could not read, this one may.
+    let is_newer =
+        matches!(stored.view, OrderView::Unreadable(UnreadableOrder { why: Unreadable::Newer, .. }));
+    if is_newer && stored.projection < projection() {
+        return damaged("an earlier release could not make it");
+    }
+    Ok(stored.view)
 }

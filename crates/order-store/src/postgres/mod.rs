@@ -1,7 +1,7 @@
 //! PostgreSQL: one database for any number of instances.
 //!
 //! * **One writer for each instance** ([`writer`]) takes what has queued up and commits it in one round trip, by one call
-//!   of `order_service.append` (`migrations/0002_append.sql`), which takes the head of the log, checks versions, and adds
+//!   of `order_service.append_v1` (`migrations/0002_append.sql`), which takes the head of the log, checks versions, and adds
 //!   events and views. It is the only place that adds to the log.
 //! * **Turns** ([`turn`]): an order that several instances want to change at once is changed by one after the other.
 //! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) are read from a
@@ -9,6 +9,7 @@
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
+//! * **Repairs** ([`views`]) make views anew that were found damaged, or that an earlier release made.
 //! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
 //!   follows.
 
@@ -17,10 +18,14 @@ mod batch;
 mod checkpoints;
 mod copy;
 mod database;
+mod error;
 mod failure;
 mod head;
 mod look_ups;
 mod pages;
+#[cfg(feature = "planted-faults")]
+mod planted_faults;
+mod prepare;
 mod row;
 mod schema;
 mod state;
@@ -29,6 +34,7 @@ mod turn;
 mod url;
 mod verify;
 mod view_columns;
+mod views;
 mod writer;
 
 use std::sync::Arc;
@@ -37,17 +43,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
 };
 use order_domain::OrderId;
 
 use announcer::Announcer;
 use database::Database;
+use error::refused;
 use look_ups::LookUps;
-use schema::SchemaVersion;
+#[cfg(feature = "planted-faults")]
+use planted_faults::projection;
+use prepare::{bring_up, check_server, connect, prepare};
 use url::Target;
+use views::{Damaged, Repairs};
 
 pub(crate) use copy::{PostgresSource, PostgresTarget};
+pub use error::PostgresError;
+pub use schema::Migrated;
 pub use url::without_password;
 
 /// Bounds of the store.
@@ -88,77 +100,6 @@ pub struct PostgresOptions {
     pub allow_unsafe_durability: bool,
 }
 
-/// Why a database cannot be used. Each is one line for whoever starts the service.
-#[derive(Debug, thiserror::Error)]
-pub enum PostgresError {
-    /// The URL is not one.
-    #[error("{0}")]
-    Url(String),
-    /// No connection, or not with this user, password, database, certificate.
-    #[error("cannot connect to PostgreSQL: {0}")]
-    Connect(String),
-    /// The server refused a statement.
-    #[error("PostgreSQL refuses to {doing}: {why}")]
-    Refused {
-        /// What was being done.
-        doing: &'static str,
-        /// What the server says.
-        why: String,
-    },
-    /// Too old.
-    #[error("this is PostgreSQL {found}; 15 or newer is needed")]
-    TooOld {
-        /// Its version.
-        found: String,
-    },
-    /// The server's settings make it lose what it acknowledged.
-    #[error(
-        "the server is set to {setting}, and so loses acknowledged orders when it crashes; \
-         set it to on, or start with --allow-unsafe-durability"
-    )]
-    Unsafe {
-        /// The setting with its value.
-        setting: String,
-    },
-    /// Appends rely on statements that see what was committed before each of them.
-    #[error(
-        "default_transaction_isolation is {found:?}; the service needs \"read committed\" \
-         (ALTER ROLE … SET default_transaction_isolation = 'read committed')"
-    )]
-    Isolation {
-        /// What it is.
-        found: String,
-    },
-    /// A newer release has migrated the database.
-    #[error(
-        "the store has schema version {found}, and this release knows up to {known}; use a newer release"
-    )]
-    Newer {
-        /// What is there.
-        found: usize,
-        /// What this release knows.
-        known: usize,
-    },
-    /// An older release has made the schema, and whoever only reads does not change it.
-    #[error(
-        "the store has schema version {found}, and this release needs {known}; run `order-service migrate` first"
-    )]
-    Older {
-        /// What is there.
-        found: usize,
-        /// What this release knows.
-        known: usize,
-    },
-    /// Nobody has made a store there.
-    #[error("the database has no order store")]
-    NoStore,
-    /// `copy` has not finished.
-    #[error(
-        "the store is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
-    )]
-    Copying,
-}
-
 /// Orders in a PostgreSQL database.
 pub struct PostgresStore {
     limits: PostgresLimits,
@@ -166,6 +107,7 @@ pub struct PostgresStore {
     writer: writer::Writer,
     look_ups: LookUps,
     following: tokio::task::JoinHandle<()>,
+    repairing: tokio::task::JoinHandle<()>,
 }
 
 /// What the store's tasks share.
@@ -175,6 +117,13 @@ struct Shared {
     turns: Database,
     reads: Arc<Database>,
     announcer: Arc<Announcer>,
+    repairs: Arc<Repairs>,
+}
+
+/// [`PROJECTION_VERSION`](order_application::PROJECTION_VERSION) as the database has it.
+#[cfg(not(feature = "planted-faults"))]
+const fn projection() -> i32 {
+    order_application::PROJECTION_VERSION.cast_signed()
 }
 
 /// The writer sends one batch after the other.
@@ -208,16 +157,21 @@ impl PostgresStore {
         let announcer = Arc::new(Announcer::new(bus, head));
         let following = tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads)));
         let look_ups = LookUps::start(&reads, limits.deadline);
-        let shared = Arc::new(Shared { appends, turns, reads, announcer });
+        let repairs =
+            Repairs::new(&reads).await.map_err(|error| PostgresError::Connect(error.to_string()))?;
+        let repairs = Arc::new(repairs);
+        let rows = Self::repair_pool(&target).map_err(PostgresError::Url)?.sharing(&presence);
+        let repairing = tokio::spawn(Arc::clone(&repairs).run(Arc::new(rows), Arc::clone(&reads)));
+        let shared = Arc::new(Shared { appends, turns, reads, announcer, repairs });
         let writer = writer::Writer::start(Arc::clone(&shared), limits);
-        Ok(Self { limits, shared, writer, look_ups, following })
+        Ok(Self { limits, shared, writer, look_ups, following, repairing })
     }
 
-    /// Brings the database's schema up to this release, and says how many migrations were run.
+    /// Brings the database's schema up to this release, and says what it did.
     ///
     /// # Errors
     /// See [`PostgresError`].
-    pub async fn migrate(url: &str) -> Result<usize, PostgresError> {
+    pub async fn migrate(url: &str) -> Result<Migrated, PostgresError> {
         let target = Target::parse(url).map_err(PostgresError::Url)?;
         let database =
             Database::new(&target, 1, PostgresLimits::default().deadline).map_err(PostgresError::Url)?;
@@ -229,15 +183,29 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.writer.finish().await;
         self.following.abort();
+        self.repairing.abort();
         self.shared.appends.close();
         self.shared.turns.close();
         self.shared.reads.close();
     }
 }
 
+impl PostgresStore {
+    /// The order's view, if it is as the log has it.
+    async fn find_view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
+        let Some(found) = self.look_ups.find(order_id).await? else { return Ok(None) };
+        found.view.map(Some).map_err(|damaged| {
+            let why = format!("the view of order {order_id} is damaged and is being made anew: {damaged}");
+            self.shared.repairs.ask_for([Damaged::Order(order_id.clone())], &why);
+            StoreError::Unavailable(why)
+        })
+    }
+}
+
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.following.abort();
+        self.repairing.abort();
     }
 }
 
@@ -249,81 +217,11 @@ pub fn check_postgres_url(url: &str) -> Result<(), String> {
     Target::parse(url).map(|_| ())
 }
 
-async fn connect(database: &Database) -> Result<deadpool_postgres::Object, PostgresError> {
-    database.connection().await.map_err(|error| {
-        PostgresError::Connect(match error {
-            StoreError::Unavailable(why) => why,
-            other @ (StoreError::Overloaded
-            | StoreError::OutcomeUnknown(_)
-            | StoreError::StorageFull
-            | StoreError::Corrupt(_)
-            | StoreError::NewerRelease(_)) => other.to_string(),
-        })
-    })
-}
-
-/// Checks the server, then the schema.
-async fn prepare(database: &Database, options: PostgresOptions) -> Result<(), PostgresError> {
-    let mut connection = connect(database).await?;
-    check_server(&connection, options.allow_unsafe_durability).await?;
-    let migrations = bring_up(&mut connection).await?;
-    if migrations > 0 {
-        tracing::info!(migrations, schema = SchemaVersion::KNOWN.0, "migrated the database");
-    }
-    let state = "SELECT state FROM order_service.log";
-    let state = connection.query_typed_one(state, &[]).await.map_err(refused("be read"))?;
-    match state.try_get::<_, &str>(0).map_err(refused("be read"))? {
-        "copying" => Err(PostgresError::Copying),
-        _ => Ok(()),
-    }
-}
-
-async fn check_server(
-    connection: &deadpool_postgres::Object,
-    allow_unsafe: bool,
-) -> Result<(), PostgresError> {
-    let settings = "SELECT current_setting('server_version_num')::int, current_setting('server_version'), \
-                    current_setting('fsync'), current_setting('synchronous_commit'), \
-                    current_setting('full_page_writes'), current_setting('default_transaction_isolation')";
-    let row = connection.query_typed_one(settings, &[]).await.map_err(refused("show its settings"))?;
-    let text = |index| row.try_get::<_, String>(index).map_err(refused("show its settings"));
-    if row.try_get::<_, i32>(0).map_err(refused("show its settings"))? < 150_000 {
-        return Err(PostgresError::TooOld { found: text(1)? });
-    }
-    for (index, name) in [(2, "fsync"), (3, "synchronous_commit"), (4, "full_page_writes")] {
-        if text(index)? == "off" {
-            let setting = format!("{name}=off");
-            if !allow_unsafe {
-                return Err(PostgresError::Unsafe { setting });
-            }
-            tracing::warn!(setting, "the server loses acknowledged orders when it crashes");
-        }
-    }
-    match text(5)? {
-        found if found == "read committed" => Ok(()),
-        found => Err(PostgresError::Isolation { found }),
-    }
-}
-
-async fn bring_up(connection: &mut deadpool_postgres::Object) -> Result<usize, PostgresError> {
-    let known = SchemaVersion::KNOWN;
-    let found = schema::version(connection).await.map_err(refused("tell its schema"))?;
-    if found.0 > known.0 {
-        return Err(PostgresError::Newer { found: found.0, known: known.0 });
-    }
-    if found == known {
-        return Ok(0);
-    }
-    schema::migrate(connection).await.map_err(refused("migrate the schema"))
-}
-
-fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Refused { doing, why: url::chain(&error) }
-}
-
 #[async_trait]
 impl EventLog for PostgresStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        #[cfg(feature = "planted-faults")]
+        let append = planted_faults::write(append);
         self.writer.append(append).await
     }
 
@@ -342,7 +240,12 @@ impl EventLog for PostgresStore {
         after: Version,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        pages::stream(&self.shared.reads, order_id, after, limit).await
+        let page = pages::stream(&self.shared.reads, order_id, after, limit).await?;
+        // What only the row says is asked of the row when it has been checked.
+        if page.is_damaged && self.find_view(order_id).await?.is_some_and(|view| view.is_damaged()) {
+            return Err(Unreadable::Damaged.error(order_id));
+        }
+        Ok(page.events)
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
@@ -354,7 +257,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
-        Ok(self.look_ups.view(order_id).await?.map_or(Version::NONE, |view| view.version()))
+        Ok(self.look_ups.find(order_id).await?.map_or(Version::NONE, |found| found.version))
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -365,10 +268,12 @@ impl EventLog for PostgresStore {
 #[async_trait]
 impl OrderViews for PostgresStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.look_ups.view(order_id).await?.map(OrderView::into_summary).transpose()
+        self.find_view(order_id).await?.map(OrderView::into_summary).transpose()
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        pages::list(&self.shared.reads, query).await
+        let (page, damaged) = pages::list(&self.shared.reads, query).await?;
+        self.shared.repairs.ask_for(damaged.into_iter().map(Damaged::Key), "a list met damaged rows");
+        Ok(page)
     }
 }

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use order_application::{ListQuery, OrderPage, PageLimit, Position, RecordedEvent, StoreError, Version};
+use order_application::{
+    ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Version,
+};
 use order_domain::OrderId;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::database::Database;
-use super::row::{event_columns, order_columns, read_event, read_order};
-use crate::copy::PlacedView;
+use super::database::{Database, Parameter};
+use super::row::{DamagedView, bigint, event_columns, order_columns, read_event, read_order};
+use super::schema;
 
 /// Whoever probes does not wait for long.
 const CHECK_PATIENCE: Duration = Duration::from_millis(800);
@@ -18,16 +20,23 @@ const CHECK_PATIENCE: Duration = Duration::from_millis(800);
 /// Events of one page, whatever is asked for. An order has no more.
 const MAX_PAGE_EVENTS: i64 = 10_000;
 
+/// The order's page beside what its row says of it, which comes without a page as well.
 const STREAM: &str = concat!(
     "SELECT ",
     event_columns!(),
-    " FROM (",
+    ", b.is_damaged FROM (",
+    "SELECT f.position, (SELECT o.state FROM order_service.orders o WHERE o.key = f.position) = 'damaged' AS is_damaged ",
+    "FROM order_service.events f WHERE f.order_id = $1 AND f.version = 1 LIMIT 1",
+    ") b LEFT JOIN LATERAL (",
+    "SELECT p.* FROM (",
     "SELECT e.*, sum(octet_length(e.data)) OVER (ORDER BY e.version) - octet_length(e.data) AS bytes_before ",
-    "FROM order_service.events e ",
-    "WHERE e.order_key = (SELECT o.key FROM order_service.orders o WHERE o.order_id = $1) AND e.version > $2 ",
-    "ORDER BY e.version LIMIT $3",
-    ") e WHERE e.bytes_before < $4 ORDER BY e.version",
+    "FROM order_service.events e WHERE e.order_key = b.position AND e.version > $2 ORDER BY e.version LIMIT $3",
+    ") p WHERE p.bytes_before < $4",
+    ") e ON true ORDER BY e.version",
 );
+
+/// The index of `is_damaged` among the columns of [`STREAM`].
+const IS_DAMAGED: usize = 10;
 
 const LOG: &str = concat!(
     "SELECT ",
@@ -46,59 +55,81 @@ const LIST: &str = concat!(
 
 const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
+/// A page of an order's events.
+pub(super) struct StreamPage {
+    pub(super) events: Vec<RecordedEvent>,
+    /// The order's row, which nobody has checked, says that the order is damaged.
+    pub(super) is_damaged: bool,
+}
+
 /// A page of an order's events after a version.
 pub(super) async fn stream(
     database: &Database,
     order_id: &OrderId,
     after: Version,
     limit: PageLimit,
-) -> Result<Vec<RecordedEvent>, StoreError> {
+) -> Result<StreamPage, StoreError> {
     let (events, bytes) = bounds(limit);
-    let after = after.0.cast_signed();
-    let rows = database
-        .query(
-            STREAM,
-            &[
-                (&order_id.as_str(), Type::TEXT),
-                (&after, Type::INT8),
-                (&events, Type::INT8),
-                (&bytes, Type::INT8),
-            ],
-        )
-        .await?;
-    read_events(&rows)
+    let first = bigint(after.0);
+    let parameters: [Parameter<'_>; 4] =
+        [(&order_id.as_str(), Type::TEXT), (&first, Type::INT8), (&events, Type::INT8), (&bytes, Type::INT8)];
+    let rows = database.query(STREAM, &parameters).await?;
+    let is_damaged = rows.first().and_then(|row| row.try_get::<_, Option<bool>>(IS_DAMAGED).ok().flatten());
+    let has_events = rows.first().is_some_and(|row| matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_))));
+    let events = if has_events { read_events(&rows)? } else { Vec::new() };
+    for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
+        if event.version.0 != version {
+            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
+        }
+    }
+    Ok(StreamPage { events, is_damaged: is_damaged.unwrap_or_default() })
 }
 
-/// A page of the log after a position.
+/// A page of the log after a position. Positions have no gaps, so where one is missing, a row is lost.
 pub(super) async fn log(
     database: &Database,
     after: Position,
     limit: PageLimit,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
     let (events, bytes) = bounds(limit);
-    let after = after.0.cast_signed();
-    let rows =
-        database.query(LOG, &[(&after, Type::INT8), (&events, Type::INT8), (&bytes, Type::INT8)]).await?;
-    read_events(&rows)
+    let first = bigint(after.0);
+    let parameters = [(&first as _, Type::INT8), (&events as _, Type::INT8), (&bytes as _, Type::INT8)];
+    let events = read_events(&database.query(LOG, &parameters).await?)?;
+    for (event, position) in events.iter().zip(after.0.saturating_add(1)..) {
+        if event.position.0 != position {
+            return Err(StoreError::Corrupt(format!("no event at position {position}")));
+        }
+    }
+    Ok(events)
 }
 
-/// A page of views in placement order.
-pub(super) async fn list(database: &Database, query: &ListQuery) -> Result<OrderPage, StoreError> {
+/// A page of views in placement order, and the keys of rows that are not what was written.
+pub(super) async fn list(
+    database: &Database,
+    query: &ListQuery,
+) -> Result<(OrderPage, Vec<Position>), StoreError> {
     // One more than is wanted tells whether there is a next page.
-    let rows =
-        rows(database, query.after, i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1)).await?;
-    Ok(OrderPage::of(rows, query.limit))
+    let rows = rows(database, query.after, bigint(query.limit as u64).saturating_add(1)).await?;
+    let damaged = rows.iter().filter(|(_, view)| view.is_err()).map(|(key, _)| *key).collect();
+    let views = rows.into_iter().map(|(key, view)| (key, view.ok()));
+    Ok((OrderPage::of(views, query.limit), damaged))
 }
+
+/// An order's key with its row's view.
+pub(super) type KeyedView = (Position, Result<OrderView, DamagedView>);
 
 /// The views of orders that were placed after a position.
 pub(super) async fn rows(
     database: &Database,
     after: Position,
     limit: i64,
-) -> Result<Vec<PlacedView>, StoreError> {
-    let after = after.0.cast_signed();
-    let rows = database.query(LIST, &[(&after, Type::INT8), (&limit, Type::INT8)]).await?;
-    rows.iter().map(read_order).collect()
+) -> Result<Vec<KeyedView>, StoreError> {
+    let rows = database.query(LIST, &[(&bigint(after.0), Type::INT8), (&limit, Type::INT8)]).await?;
+    let read = |row: &Row| {
+        let key: i64 = row.try_get(0).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        Ok((Position(key.cast_unsigned()), read_order(row, 0).map(|stored| stored.view)))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// The last position.
@@ -108,15 +139,25 @@ pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
     Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
 }
 
-/// Whether the database takes orders: it is there, and no standby.
+const CHECK: &str =
+    "SELECT pg_is_in_recovery(), (SELECT max(oldest_compatible) FROM order_service.migrations)";
+
+/// Whether this release takes orders for the database: it is there, no standby, and not migrated to what needs a newer one.
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
-    let rows = database.query_within(CHECK_PATIENCE, "SELECT pg_is_in_recovery()", &[]).await?;
-    match rows.first().map(|row| row.try_get(0)) {
-        Some(Ok(false)) => Ok(()),
-        Some(Ok(true)) => Err(StoreError::Unavailable("the database is a standby".to_owned())),
-        Some(Err(_)) | None => {
-            Err(StoreError::Unavailable("the database does not know what it is".to_owned()))
+    let rows = database.query_within(CHECK_PATIENCE, CHECK, &[]).await?;
+    let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
+    let Some(row) = rows.first() else { return unavailable("the database does not know what it is") };
+    match (row.try_get(0), row.try_get::<_, Option<i64>>(1)) {
+        (Ok(true), _) => unavailable("the database is a standby"),
+        (Ok(false), Ok(Some(needed)))
+            if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) =>
+        {
+            Err(StoreError::NewerRelease(
+                "the database was migrated to what this release cannot run with".to_owned(),
+            ))
         }
+        (Ok(false), Ok(_)) => Ok(()),
+        (Err(_), _) | (_, Err(_)) => unavailable("the database does not know what it is"),
     }
 }
 

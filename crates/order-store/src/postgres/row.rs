@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use order_application::{Position, RecordedEvent, StoreError, Version};
+use order_application::{OrderView, Position, RecordedEvent, StoreError, Version};
 use order_domain::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
@@ -10,7 +10,6 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use crate::checksum::{Checked, Checksum};
-use crate::copy::PlacedView;
 use crate::view_row::ViewRow;
 
 /// The columns that [`read_event`] wants, of `order_service.events AS e`.
@@ -25,7 +24,7 @@ pub(super) use event_columns;
 macro_rules! order_columns {
     () => {
         "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
-         o.checksum"
+         o.checksum, o.projection"
     };
 }
 pub(super) use order_columns;
@@ -52,32 +51,59 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     if checked.checksum(scratch).as_bytes() != row.try_get::<_, &[u8]>(9).map_err(broken)? {
         return Err(corrupt("the checksum does not match"));
     }
-    checked.into_event(Position(position.cast_unsigned())).map_err(|e| corrupt(&format!("order id: {e}")))
+    let event = checked.into_event(Position(position.cast_unsigned()));
+    #[cfg(feature = "planted-faults")]
+    let event = event.map(super::planted_faults::read);
+    event.map_err(|e| corrupt(&format!("order id: {e}")))
 }
 
-/// Reads an order's view and checks it.
-pub(super) fn read_order(row: &Row) -> Result<PlacedView, StoreError> {
+/// An order's row that is what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredView {
+    /// Where the order begins.
+    pub(super) key: Position,
+    pub(super) view: OrderView,
+    /// What made it.
+    pub(super) projection: i32,
+}
+
+/// Why an order's row is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct DamagedView(pub(super) String);
+
+/// Reads an order's row, whose columns begin at an index, and checks it.
+pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedView> {
     let time = |index| {
         Ok::<_, Box<dyn Error + Sync + Send>>(row.try_get::<_, Option<PgTime>>(index)?.map(|time| time.0))
     };
-    let read = || -> Result<PlacedView, Box<dyn Error + Sync + Send>> {
+    let read = || -> Result<StoredView, Box<dyn Error + Sync + Send>> {
         let found = ViewRow {
-            order_id: row.try_get(1)?,
-            state: row.try_get(2)?,
-            version: row.try_get::<_, i64>(3)?.cast_unsigned(),
-            customer_id: row.try_get(4)?,
-            status: row.try_get(5)?,
-            total_cents: row.try_get(6)?,
-            placed_at: time(7)?,
-            updated_at: time(8)?,
+            order_id: row.try_get(first + 1)?,
+            state: row.try_get(first + 2)?,
+            version: row.try_get::<_, i64>(first + 3)?.cast_unsigned(),
+            customer_id: row.try_get(first + 4)?,
+            status: row.try_get(first + 5)?,
+            total_cents: row.try_get(first + 6)?,
+            placed_at: time(first + 7)?,
+            updated_at: time(first + 8)?,
         };
         // The key is the database's to give, so the row was made without it.
-        if found.checksum(None, &mut Vec::new()).as_bytes() != row.try_get::<_, &[u8]>(9)? {
+        if found.checksum(None, &mut Vec::new()).as_bytes() != row.try_get::<_, &[u8]>(first + 9)? {
             return Err("the checksum does not match".into());
         }
-        Ok((Position(row.try_get::<_, i64>(0)?.cast_unsigned()), found.into_view()?))
+        Ok(StoredView {
+            key: Position(row.try_get::<_, i64>(first)?.cast_unsigned()),
+            view: found.into_view()?,
+            projection: row.try_get(first + 10)?,
+        })
     };
-    read().map_err(|e| StoreError::Corrupt(format!("the view of an order: {e}")))
+    read().map_err(|error| DamagedView(error.to_string()))
+}
+
+/// A number of an event as the database has it. None is as large as what this makes of larger ones.
+pub(super) fn bigint(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A point in time as PostgreSQL sends it: microseconds since 2000-01-01T00:00:00Z.

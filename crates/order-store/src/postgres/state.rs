@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::schema::{self, SchemaVersion};
+use super::schema::{self, Schema};
 use super::{PostgresError, refused};
 
 /// The row of `order_service.log`.
@@ -18,14 +18,23 @@ pub(super) struct LogState {
     pub(super) copied_from: Option<Uuid>,
 }
 
-/// The schema is neither older nor newer than this release.
+/// The schema, unless it is one that only newer releases run with.
+pub(super) async fn find_schema(connection: &Object) -> Result<Schema, PostgresError> {
+    let found = schema::find(connection).await.map_err(refused("tell its schema"))?;
+    let known = schema::known();
+    if found.oldest_compatible > known {
+        let needed = found.oldest_compatible;
+        return Err(PostgresError::Newer { found: found.version, needed, known });
+    }
+    Ok(found)
+}
+
+/// For whoever does not migrate: the schema is one that this release runs with, and not older than it.
 pub(super) async fn check_schema(connection: &Object) -> Result<(), PostgresError> {
-    let (found, known) =
-        (schema::version(connection).await.map_err(refused("tell its schema"))?.0, SchemaVersion::KNOWN.0);
+    let (found, known) = (find_schema(connection).await?.version, schema::known());
     match found {
         0 => Err(PostgresError::NoStore),
         found if found < known => Err(PostgresError::Older { found, known }),
-        found if found > known => Err(PostgresError::Newer { found, known }),
         _ => Ok(()),
     }
 }

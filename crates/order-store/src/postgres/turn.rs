@@ -15,11 +15,11 @@ use super::PostgresStore;
 use super::batch::Outcome;
 use super::database::{Parameter, Pause, abandon};
 use super::failure::Failure;
-use super::row::event_columns;
+use super::row::{bigint, event_columns};
 use super::{head, pages};
 
 /// Not in pages: an order has a bounded number of events, and most of them are known already.
-const NEWS: &str = concat!("SELECT ", event_columns!(), " FROM order_service.news($1, $2) AS e");
+const NEWS: &str = concat!("SELECT ", event_columns!(), " FROM order_service.news_v1($1, $2) AS e");
 
 /// What became of a turn.
 enum Turn {
@@ -79,7 +79,7 @@ impl PostgresStore {
         // All on its way at once; the order is read in a statement of its own, which sees what was committed before the
         // head was ours.
         let order_id = order_id.as_str();
-        let after = after.0.cast_signed();
+        let after = bigint(after.0);
         let parameters: [Parameter<'_>; 2] = [(&order_id, Type::TEXT), (&after, Type::INT8)];
         let begun = join(head::take(&connection), connection.query_typed(NEWS, &parameters));
         let Ok((taken, news)) = timeout_at(deadline, begun).await else {
@@ -91,6 +91,9 @@ impl PostgresStore {
             .and_then(|rows| pages::read_events(&rows).map_err(Failure::Refused))
             .and_then(|news: Vec<RecordedEvent>| decide(news).map_err(Failure::Refused));
         let append = match decided {
+            #[cfg(feature = "planted-faults")]
+            Ok(Some(append)) => super::planted_faults::write(append),
+            #[cfg(not(feature = "planted-faults"))]
             Ok(Some(append)) => append,
             other => {
                 // Whatever it is, the head is given back first.

@@ -13,9 +13,21 @@ mod other_process;
 #[cfg(feature = "full-tests")]
 mod postgres;
 #[cfg(feature = "full-tests")]
+mod postgres_damage;
+#[cfg(feature = "full-tests")]
+mod postgres_damage_at_random;
+#[cfg(feature = "full-tests")]
+mod postgres_goldens;
+#[cfg(feature = "full-tests")]
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
+mod postgres_migrations;
+#[cfg(all(feature = "full-tests", feature = "planted-faults"))]
+mod postgres_releases;
+#[cfg(feature = "full-tests")]
 mod postgres_verify;
+#[cfg(feature = "full-tests")]
+mod postgres_views;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;

@@ -103,10 +103,9 @@ async fn verify_finds_a_missing_view() {
 #[tokio::test]
 async fn verify_finds_a_view_of_no_order() {
     let damage = "INSERT INTO order_service.orders \
-                  SELECT 1000, 'ghost', state, 1, customer_id, status, 1, placed_at, updated_at, checksum \
+                  SELECT 1000, 'ghost', state, 1, customer_id, status, 1, placed_at, updated_at, checksum, projection \
                   FROM order_service.orders LIMIT 1";
-    assert_found(damage, "order ghost: corrupt data: the view of an order: the checksum does not match")
-        .await;
+    assert_found(damage, "order ghost: its view: the checksum does not match").await;
 }
 
 #[tokio::test]
@@ -118,8 +117,7 @@ async fn verify_finds_a_view_under_another_key() {
 #[tokio::test]
 async fn verify_finds_a_wrong_status_in_a_view() {
     let damage = "UPDATE order_service.orders SET status = 'shipped' WHERE order_id = 'order-3'";
-    assert_found(damage, "order order-3: corrupt data: the view of an order: the checksum does not match")
-        .await;
+    assert_found(damage, "order order-3: its view: the checksum does not match").await;
 }
 
 #[tokio::test]
@@ -178,7 +176,7 @@ async fn verify_finds_nothing_wrong_while_orders_are_added_and_changed() {
 async fn verify_of_another_schema_is_one_clear_line() {
     let (url, store) = paid_orders().await;
     store.close().await;
-    sql(&url, "INSERT INTO order_service.migrations VALUES (99)").await;
+    sql(&url, "INSERT INTO order_service.migrations VALUES (99, 99)").await;
     let newer = PostgresStore::verify(&url, &mut |_, _| {}).await;
     assert!(matches!(newer, Err(PostgresError::Newer { found: 99, .. })), "{newer:?}");
     sql(&url, "DELETE FROM order_service.migrations WHERE version > 1").await;
@@ -194,4 +192,113 @@ async fn verify_makes_nothing_in_an_empty_database() {
         let nothing = PostgresStore::verify(&url, &mut |_, _| {}).await;
         assert!(matches!(nothing, Err(PostgresError::NoStore)), "{nothing:?}");
     }
+}
+
+#[tokio::test]
+async fn verify_goes_past_what_the_database_cannot_read_and_names_it() {
+    let (url, store) = paid_orders().await;
+    store.close().await;
+    // As if the pages of these rows were damaged.
+    sql(
+        &url,
+        "CREATE FUNCTION order_service.page_of(number bigint, damaged bigint[], value text) RETURNS text \
+             LANGUAGE plpgsql STABLE AS $$ BEGIN \
+                 IF number = ANY(damaged) THEN RAISE data_corrupted USING MESSAGE = 'invalid page'; END IF; \
+                 RETURN value; \
+             END $$; \
+         ALTER TABLE order_service.events RENAME TO stored_events; \
+         CREATE VIEW order_service.events AS SELECT position, order_key, version, id, type, time, order_id, \
+             order_service.page_of(position, '{3,34,35,60}', data) AS data, context, source, checksum \
+             FROM order_service.stored_events; \
+         ALTER TABLE order_service.orders RENAME TO stored_orders; \
+         CREATE VIEW order_service.orders AS SELECT key, order_id, state, version, \
+             order_service.page_of(key, '{7}', customer_id) AS customer_id, status, total_cents, placed_at, updated_at, \
+             checksum, projection FROM order_service.stored_orders",
+    )
+    .await;
+    let report = verify(&url).await;
+    for position in [3, 34, 35, 60] {
+        let fault = format!("event at position {position}: it cannot be read: ");
+        let told = report.faults.iter().filter(|found| found.starts_with(&fault)).count();
+        assert_eq!(told, 1, "{fault} {:?}", report.faults);
+    }
+    let view = "order order-6: its view cannot be read: ";
+    assert!(report.faults.iter().any(|found| found.starts_with(view)), "{:?}", report.faults);
+    assert_eq!(report.events, 56);
+    // Of orders of which nothing is wrong, nothing is said.
+    let sound = |n: usize| [3, 34, 35, 60].iter().all(|position| (position - 1) % 30 != n) && n != 6;
+    for n in (0..30).filter(|n| sound(*n)) {
+        assert!(
+            !report.faults.iter().any(|found| found.contains(&format!("order-{n}:"))),
+            "{:?}",
+            report.faults
+        );
+    }
+}
+
+#[tokio::test]
+async fn verify_names_an_order_that_begins_twice() {
+    let damage = "DROP INDEX order_service.order_beginnings; \
+                  INSERT INTO order_service.events SELECT 61, 61, 1, id, type, time, order_id, data, context, source, \
+                  checksum FROM order_service.events WHERE position = 4";
+    assert_found(damage, "order order-3, event at position 61: version 1 where 3 should be").await;
+}
+
+#[tokio::test]
+async fn verify_finds_what_an_earlier_release_made_otherwise_and_leaves_what_a_newer_one_made() {
+    let (url, store) = paid_orders().await;
+    // A row that is sound and yet not what this release makes.
+    let other = "UPDATE order_service.orders o SET state = t.state, customer_id = t.customer_id, status = t.status, \
+                 total_cents = t.total_cents, placed_at = t.placed_at, updated_at = t.updated_at, checksum = t.checksum, \
+                 projection = PROJECTION FROM other t WHERE o.key = 4";
+    let mut order = TestOrder::new("order-3");
+    order.replay(&store.read_stream(&order.id, Version::NONE, PageLimit::events(10)).await.unwrap());
+    sql(&url, "CREATE TABLE before AS SELECT * FROM order_service.orders WHERE key = 4").await;
+    let mut append = order.pay(1);
+    let mut summary = append.view.clone().into_summary().unwrap();
+    summary.customer_id = order_domain::CustomerId::new("somebody-else").unwrap();
+    append.view = order_application::OrderView::Readable(summary);
+    store.append(append).await.unwrap();
+    store.close().await;
+    sql(&url, "CREATE TABLE other AS SELECT * FROM order_service.orders WHERE key = 4").await;
+
+    sql(&url, &other.replace("PROJECTION", "0")).await;
+    let faults = verify(&url).await.faults;
+    let fault = "order order-3: an earlier release made its view, `order-service rebuild` makes it anew: ";
+    assert!(matches!(&faults[..], [found] if found.starts_with(fault)), "{faults:?}");
+    sql(&url, &other.replace("PROJECTION", "99")).await;
+    assert_eq!(verify(&url).await.faults, Vec::<String>::new());
+    // But not one that is behind.
+    sql(&url, "TRUNCATE order_service.orders CASCADE; INSERT INTO order_service.orders SELECT * FROM before")
+        .await;
+    sql(&url, "UPDATE order_service.orders SET projection = 99").await;
+    let faults = verify(&url).await.faults;
+    assert!(faults.iter().any(|found| found.starts_with("order order-3: its view is ")), "{faults:?}");
+}
+
+#[tokio::test]
+async fn verify_changes_nothing() {
+    let (url, store) = paid_orders().await;
+    store.close().await;
+    sql(
+        &url,
+        "UPDATE order_service.orders SET status = 'shipped', projection = 0 WHERE key < 5; \
+         DELETE FROM order_service.orders WHERE key = 7; \
+         CREATE TABLE before AS TABLE order_service.orders",
+    )
+    .await;
+    assert_eq!(verify(&url).await.faults.len(), 5);
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let differences = "SELECT (SELECT count(*) FROM (TABLE before EXCEPT TABLE order_service.orders) a) \
+                       + (SELECT count(*) FROM (TABLE order_service.orders EXCEPT TABLE before) b)";
+    assert_eq!(client.query_one(differences, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn verify_of_a_store_without_events_finds_nothing_wrong() {
+    let url = PostgresServer::shared().unwrap().create_database().unwrap();
+    PostgresStore::migrate(&url).await.unwrap();
+    let report = verify(&url).await;
+    assert_eq!((report.events, report.faults), (0, vec![]));
 }

@@ -2,7 +2,6 @@
 //!
 //! Two requests meet at the worst moment in each; the function as it is stands the same test.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,16 +32,16 @@ impl Stage {
         Self { url, servers, session }
     }
 
-    /// Replaces words of `order_service.append`, each of which must stand there once.
+    /// Replaces words of `order_service.append_v1`, each of which must stand there once.
     #[track_caller]
     fn sabotage(&self, replacements: &[(&str, &str)]) {
-        self.sabotage_function("append", replacements);
+        self.sabotage_function("append_v1", replacements);
     }
 
     /// Whoever takes the head gets nothing for it.
     #[track_caller]
     fn leave_out_the_lock(&self) {
-        self.sabotage_function("take_head", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
+        self.sabotage_function("take_head_v1", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
     }
 
     #[track_caller]
@@ -162,8 +161,8 @@ fn a_slow_commit_beside_a_quick_one(sabotage: impl FnOnce(&Stage)) -> Vec<Breach
     sabotage(&stage);
     // Before its commit, an append to the order `slow` waits for whoever holds this.
     stage.sabotage(&[(
-        "IF adds_orders OR changes_orders THEN",
-        "IF order_ids[1] = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF; IF adds_orders OR changes_orders THEN",
+        "IF additions + changes > 0 THEN",
+        "IF order_ids[1] = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF; IF additions + changes > 0 THEN",
     )]);
     let holder = Session::open(&stage.url);
     holder.run("BEGIN; SELECT pg_advisory_xact_lock(7)");
@@ -179,10 +178,10 @@ fn a_slow_commit_beside_a_quick_one(sabotage: impl FnOnce(&Stage)) -> Vec<Breach
         let slow = place(0, "slow");
         wait_until("the slow commit is on its way", || (waiting(&stage.session) == 1).then_some(()));
         let quick = place(1, "quick");
-        // It waits its turn; or it is done, and has been seen.
-        wait_until("the quick commit waits or is seen", || {
-            let seen = followers.iter().all(|follower| follower.last() > Some(0));
-            (seen || waiting(&stage.session) == 2).then_some(())
+        // It waits its turn; or it is done, before the one whose position comes first.
+        wait_until("the quick commit waits or is done", || {
+            let done = stage.session.value::<i64>("SELECT count(*) FROM order_service.events") > 0;
+            (done || waiting(&stage.session) == 2).then_some(())
         });
         holder.run("COMMIT");
         history.requests.extend([slow, quick].map(|request| request.join().unwrap()));
@@ -199,17 +198,15 @@ fn a_quick_commit_waits_for_a_slow_one_that_was_first() {
     assert_none(&a_slow_commit_beside_a_quick_one(|_| {}));
 }
 
+/// Without the lock there is a gap for a while. Whoever reads the log stops at it.
 #[test]
-fn positions_of_a_sequence_make_followers_skip_events_and_are_found() {
-    let breaches = a_slow_commit_beside_a_quick_one(|stage| {
+fn not_even_positions_of_a_sequence_make_followers_skip_events() {
+    assert_none(&a_slow_commit_beside_a_quick_one(|stage| {
         stage.session.run("CREATE SEQUENCE order_service.bare");
         stage.leave_out_the_lock();
         stage.sabotage(&[(
             "added_positions[n] := head + 1;",
             "head := nextval('order_service.bare') - 1; added_positions[n] := head + 1;",
         )]);
-    });
-    let rules: HashSet<Rule> = breaches.iter().map(|breach| breach.rule).collect();
-    assert_eq!(rules, HashSet::from([Rule::Followers]), "nothing else gives it away: {breaches:?}");
-    assert_found(&breaches, Rule::Followers);
+    }));
 }

@@ -7,7 +7,7 @@ use super::scenario::{instances, run};
 use super::sql::Session;
 use crate::server::wait_until;
 
-/// The log's head, as `order_service.append` takes it.
+/// The log's head, as `order_service.append_v1` takes it.
 pub(crate) const TAKE_HEAD: &str = "SELECT pg_advisory_xact_lock(1869767780)";
 
 #[test]

@@ -95,8 +95,11 @@ fn a_user_who_may_see_the_schema_and_not_use_it() {
 fn a_schema_from_the_future() {
     let url = server().create_database().unwrap();
     serving(&url).start().stop();
-    Session::open(&url).run("INSERT INTO order_service.migrations (version) VALUES (999)");
-    assert_store_refused(&url, "the store has schema version 999, and this release knows up to ");
+    Session::open(&url).run("INSERT INTO order_service.migrations VALUES (999, 998)");
+    assert_store_refused(
+        &url,
+        "the store has schema version 999, with which releases run that know version 998 or later",
+    );
 }
 
 #[test]

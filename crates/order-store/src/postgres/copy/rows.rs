@@ -13,6 +13,7 @@ use tokio_postgres::types::Type;
 use crate::checksum::Checked;
 use crate::copy::{NamedCheckpoints, PlacedView};
 use crate::postgres::database::Parameter;
+use crate::postgres::projection;
 use crate::postgres::row::PgTime;
 use crate::postgres::view_columns::ViewColumns;
 use crate::view_row::ViewRow;
@@ -38,9 +39,9 @@ const EVENT_TYPES: [Type; 11] = [
 ];
 
 const COPY_VIEWS: &str = "COPY order_service.orders (key, order_id, state, version, customer_id, status, total_cents, \
-                          placed_at, updated_at, checksum) FROM STDIN (FORMAT binary)";
+                          placed_at, updated_at, checksum, projection) FROM STDIN (FORMAT binary)";
 
-const VIEW_TYPES: [Type; 10] = [
+const VIEW_TYPES: [Type; 11] = [
     Type::INT8,
     Type::TEXT,
     Type::TEXT,
@@ -51,14 +52,17 @@ const VIEW_TYPES: [Type; 10] = [
     Type::TIMESTAMPTZ,
     Type::TIMESTAMPTZ,
     Type::BYTEA,
+    Type::INT4,
 ];
 
 const UPDATE_VIEWS: &str = "UPDATE order_service.orders o \
     SET state = n.state, version = n.version, customer_id = n.customer_id, status = n.status, \
-        total_cents = n.total_cents, placed_at = n.placed_at, updated_at = n.updated_at, checksum = n.checksum \
+        total_cents = n.total_cents, placed_at = n.placed_at, updated_at = n.updated_at, checksum = n.checksum, \
+        projection = $10 \
     FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) \
         AS n(order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum) \
-    WHERE o.order_id = n.order_id";
+        JOIN order_service.events b ON b.order_id = n.order_id AND b.version = 1 \
+    WHERE o.key = b.position";
 
 /// Adds events, with checksums as this database has them, under the keys of their orders.
 pub(super) async fn copy_events(
@@ -114,6 +118,8 @@ pub(super) async fn copy_views(transaction: &Transaction<'_>, views: &[PlacedVie
                 &row.placed_at.map(PgTime),
                 &row.updated_at.map(PgTime),
                 &row.checksum(None, &mut scratch),
+                // The check at the end of the copy compares it with what this release makes.
+                &projection(),
             ])
             .await?;
     }
@@ -139,5 +145,7 @@ pub(super) async fn put_checkpoints(
 /// Takes newer views over those that are there.
 pub(super) async fn update_views(transaction: &Transaction<'_>, views: &[OrderView]) -> Result<(), Error> {
     let columns = ViewColumns::of(views);
-    transaction.execute_typed(UPDATE_VIEWS, &columns.parameters()).await.map(drop)
+    let made_by = projection();
+    let parameters: Vec<_> = columns.parameters().into_iter().chain([(&made_by as _, Type::INT4)]).collect();
+    transaction.execute_typed(UPDATE_VIEWS, &parameters).await.map(drop)
 }

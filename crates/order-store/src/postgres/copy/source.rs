@@ -2,20 +2,18 @@
 //! copied up to.
 
 use async_trait::async_trait;
-use order_application::{OrderView, PageLimit, Position, RecordedEvent};
+use order_application::{OrderView, PageLimit, Position, RecordedEvent, StoreError};
 use order_domain::OrderId;
-use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::DEADLINE;
 use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
-use crate::postgres::row::{order_columns, read_order};
+use crate::postgres::pages::KeyedView;
+use crate::postgres::row::DamagedView;
 use crate::postgres::state::{check_schema, log_state};
 use crate::postgres::url::Target as Address;
-use crate::postgres::{PostgresError, checkpoints, connect, pages, refused};
-
-const VIEWS_OF: &str = concat!("SELECT ", order_columns!(), " FROM order_service.look_up($1) AS o");
+use crate::postgres::{PostgresError, checkpoints, connect, look_ups, pages, refused};
 
 /// The next chunk of the log is read beside views for the one before.
 const CONNECTIONS: usize = 2;
@@ -76,9 +74,10 @@ impl Source for PostgresSource {
     async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError> {
         // There are no more orders than positions.
         let limit = i64::try_from(up_to.0 - after.0).unwrap_or(i64::MAX);
-        let mut placed = pages::rows(&self.database, after, limit).await?;
-        placed.retain(|(position, _)| *position <= up_to);
-        Ok(placed)
+        let rows = pages::rows(&self.database, after, limit).await?;
+        let placed = rows.into_iter().take_while(|(position, _)| *position <= up_to);
+        let read = |(position, view): KeyedView| Ok((position, view.map_err(|error| damaged(&error))?));
+        placed.map(read).collect()
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
@@ -89,8 +88,11 @@ impl Source for PostgresSource {
 
     async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderView>, SideError> {
         let order_ids: Vec<&str> = order_ids.iter().map(OrderId::as_str).collect();
-        let rows = self.database.query(VIEWS_OF, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-        let views: Result<Vec<_>, _> = rows.iter().map(|row| read_order(row).map(|(_, view)| view)).collect();
-        Ok(views?)
+        let found = look_ups::find(&self.database, &order_ids).await?;
+        found.into_values().map(|found| found.view.map_err(|error| damaged(&error).into())).collect()
     }
+}
+
+fn damaged(error: &DamagedView) -> StoreError {
+    StoreError::Corrupt(format!("the view of an order: {error}; run `order-service rebuild` first"))
 }

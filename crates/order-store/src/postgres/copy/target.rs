@@ -20,13 +20,13 @@ use crate::postgres::database::Database;
 use crate::postgres::state::log_state;
 use crate::postgres::url::Target as Address;
 use crate::postgres::verify;
-use crate::postgres::{PostgresError, bring_up, check_server, connect, refused};
+use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
 use crate::verify::VerifyReport;
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
-/// that of `order_service.append`, which a server may hold that was started before the copy.
+/// that of `order_service.append_v1`, which a server may hold that was started before the copy.
 const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 0; \
-                           SELECT order_service.take_head()";
+                           SELECT order_service.take_head_v1()";
 
 const CHUNK_BASIS: &str = "SELECT state = 'copying', \
                            coalesce((SELECT max(position) FROM order_service.events), 0) FROM order_service.log";
@@ -34,7 +34,10 @@ const CHUNK_BASIS: &str = "SELECT state = 'copying', \
 /// What a server refuses that refuses a chunk.
 const DOING: &str = "take events";
 
-const KEYS: &str = "SELECT o.order_id, o.key FROM order_service.look_up($1) AS o";
+const KEYS: &str = "SELECT o.asked_id, o.log_key FROM order_service.look_up_v1($1) AS o";
+
+/// All rows are this release's, as the check has shown.
+const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), outdated_from = NULL";
 
 /// Writing a database that nobody serves from.
 pub(crate) struct PostgresTarget {
@@ -109,8 +112,8 @@ impl Target for PostgresTarget {
 
     async fn finish(&mut self) -> Result<(), SideError> {
         // This commit waits for the disk, and with it everything before.
-        let finish = "UPDATE order_service.log SET state = 'ready'";
-        Ok(self.connection.batch_execute(finish).await.map_err(refused("finish a copy"))?)
+        let finished = self.connection.execute_typed(FINISH, &[(&projection(), Type::INT4)]).await;
+        Ok(finished.map(drop).map_err(refused("finish a copy"))?)
     }
 }
 

@@ -7,7 +7,11 @@ CREATE TABLE order_service.log (
     -- 'ready', or 'copying' while `order-service copy` fills the store.
     state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'copying')),
     -- The log that this one was copied from, if it was.
-    copied_from uuid
+    copied_from uuid,
+    -- The highest projection that a release which opened the store makes its rows with (0: none has yet); and the first
+    -- position from which on events may have led to rows that an older one made. Null: there are none.
+    projection integer NOT NULL DEFAULT 0,
+    outdated_from bigint
 );
 INSERT INTO order_service.log DEFAULT VALUES;
 
@@ -35,11 +39,16 @@ CREATE TABLE order_service.events (
     UNIQUE (order_key, version)
 );
 
--- Derived from the events, in the transactions that add them: the index of orders, and the rows of lists.
+-- Where an order begins. It is the log that says whether there is an order, and no table that is derived from it: no order
+-- is ever placed twice or taken for unknown, whatever becomes of the views. With the position in it, the index alone
+-- answers, once the log's pages are vacuumed.
+CREATE UNIQUE INDEX order_beginnings ON order_service.events (order_id) INCLUDE (position) WHERE version = 1;
+
+-- The rows of lists and of single reads, derived from the events in the transactions that add them.
 CREATE TABLE order_service.orders (
     -- The position of the order's first event: the order of placement.
     key bigint PRIMARY KEY,
-    order_id text COLLATE "C" NOT NULL UNIQUE,
+    order_id text COLLATE "C" NOT NULL,
     -- 'ok'. Otherwise ('newer', 'damaged') the order cannot be read, and only its id and version mean anything.
     state text NOT NULL,
     version bigint NOT NULL,
@@ -49,7 +58,9 @@ CREATE TABLE order_service.orders (
     placed_at timestamptz,
     updated_at timestamptz,
     -- A byte that names its format, then that, over all of the above but the key.
-    checksum bytea NOT NULL
+    checksum bytea NOT NULL,
+    -- The number of the projection that made the row.
+    projection integer NOT NULL
 ) WITH (fillfactor = 90);
 
 -- For people: the events with data and context as JSON that SQL can look into.

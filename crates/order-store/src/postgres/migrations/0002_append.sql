@@ -1,5 +1,8 @@
+-- Functions are versioned by their names. One that has been released is never changed: what has to change gets the next
+-- name, and the old one stays for the releases that call it.
+
 -- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
-CREATE FUNCTION order_service.take_head() RETURNS bigint
+CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -8,6 +11,15 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1869767780);
     RETURN greatest(0, extract(epoch FROM clock_timestamp() - asked) * 1000000)::bigint;
 END
+$$;
+
+-- Remembers that rows of orders with events at a position, or later ones, were made by an older projection than others of
+-- the store.
+CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
+LANGUAGE sql
+AS $$
+    UPDATE order_service.log SET outdated_from = first_position
+        WHERE projection > of_projection AND (outdated_from IS NULL OR outdated_from > first_position);
 $$;
 
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
@@ -19,7 +31,10 @@ $$;
 --
 -- An append whose order is not at the expected version is refused, and the others go on. If what is in its place is
 -- that very append, committed earlier by a connection that broke before it could answer, that is success.
-CREATE FUNCTION order_service.append(
+--
+-- Which version an order has is asked of the log alone. Rows of views are only written here, as a whole and whatever is in
+-- their place, so that damage to them reaches no decision.
+CREATE FUNCTION order_service.append_v1(
     -- One entry for each append; no order more than once.
     order_ids text[],
     states text[],
@@ -45,6 +60,8 @@ CREATE FUNCTION order_service.append(
     event_contexts text[],
     event_sources text[],
     event_checksums bytea[],
+    -- The projection that made the views.
+    of_projection integer,
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
@@ -57,34 +74,42 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_memoize = off
 SET jit = off
 -- Whoever holds the head for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
 DECLARE
     keys bigint[];
+    last_position bigint;
     head bigint;
     -- Positions of what this call adds.
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    adds_orders boolean := false;
-    changes_orders boolean := false;
+    additions int := 0;
+    changes int := 0;
+    rows_changed bigint;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE 'order_service.append needs READ COMMITTED, not %', current_setting('transaction_isolation')
+        RAISE 'order_service.append_v1 needs READ COMMITTED, not %', current_setting('transaction_isolation')
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
-    waited_micros := order_service.take_head();
+    waited_micros := order_service.take_head_v1();
 
-    SELECT array_agg(o.key ORDER BY a.n), array_agg(coalesce(o.version, 0) ORDER BY a.n)
+    SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
         INTO keys, found_versions
         FROM unnest(order_ids) WITH ORDINALITY AS a(order_id, n)
-        LEFT JOIN order_service.orders o ON o.order_id = a.order_id;
-    SELECT e.position INTO head FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
-    head := coalesce(head, 0);
+        LEFT JOIN LATERAL (
+            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
+                                    ORDER BY l.version DESC LIMIT 1) AS last_version
+                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+        ) b ON true;
+    SELECT e.position INTO last_position FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
+    last_position := coalesce(last_position, 0);
+    head := last_position;
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
@@ -93,7 +118,7 @@ BEGIN
             added_positions[n] := head + 1;
             first_positions[n] := head + 1;
             head := head + event_counts[n];
-            IF expected_versions[n] = 0 THEN adds_orders := true; ELSE changes_orders := true; END IF;
+            IF expected_versions[n] = 0 THEN additions := additions + 1; ELSE changes := changes + 1; END IF;
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -102,27 +127,47 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF adds_orders THEN
+    IF additions > 0 THEN
+        -- A row beyond the end of the log is nobody's, and would be in the way.
+        IF EXISTS (SELECT FROM order_service.orders o WHERE o.key > last_position) THEN
+            DELETE FROM order_service.orders o WHERE o.key > last_position;
+        END IF;
         INSERT INTO order_service.orders
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
         SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum
+               a.checksum, of_projection
             FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
                         placed_ats, updated_ats, view_checksums)
                 AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
                      checksum)
             WHERE a.position IS NOT NULL AND a.expected = 0;
     END IF;
-    IF changes_orders THEN
+    IF changes > 0 THEN
         UPDATE order_service.orders o
-            SET state = a.state, version = a.version, customer_id = a.customer_id, status = a.status,
-                total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at, checksum = a.checksum
-            FROM unnest(keys, added_positions, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
-                        view_checksums)
-                AS a(key, position, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id,
+                status = a.status, total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at,
+                checksum = a.checksum, projection = of_projection
+            FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
+                        updated_ats, view_checksums)
+                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
             WHERE o.key = a.key AND a.position IS NOT NULL;
+        GET DIAGNOSTICS rows_changed = ROW_COUNT;
+        IF rows_changed < changes THEN
+            -- A row was lost. It is made here as well as anywhere.
+            INSERT INTO order_service.orders
+                (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum,
+                 projection)
+            SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+                   a.checksum, of_projection
+                FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals,
+                            placed_ats, updated_ats, view_checksums)
+                    AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at,
+                         checksum)
+                WHERE a.key IS NOT NULL AND a.position IS NOT NULL
+            ON CONFLICT (key) DO NOTHING;
+        END IF;
     END IF;
-    IF adds_orders OR changes_orders THEN
+    IF additions + changes > 0 THEN
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
         SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
@@ -131,6 +176,10 @@ BEGIN
                         event_versions, event_data, event_contexts, event_sources, event_checksums)
                 AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
+        -- A newer release makes these rows anew.
+        IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
+            PERFORM order_service.note_outdated_v1(last_position + 1, of_projection);
+        END IF;
     ELSIF repeated THEN
         -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
         -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone
@@ -140,23 +189,42 @@ BEGIN
 END
 $$;
 
--- The views of many orders at once. Orders that there are not are left out.
-CREATE FUNCTION order_service.look_up(order_ids text[]) RETURNS SETOF order_service.orders
+-- The views of many orders at once, beside what the log says of each: its key and its version. The row is as it is, or
+-- null if it is lost. Orders that the log does not have are left out.
+CREATE FUNCTION order_service.look_up_v1(order_ids text[])
+RETURNS TABLE (
+    asked_id text, log_key bigint, log_version bigint,
+    key bigint, order_id text, state text, version bigint, customer_id text, status text, total_cents bigint,
+    placed_at timestamptz, updated_at timestamptz, checksum bytea, projection integer
+)
 LANGUAGE plpgsql STABLE ROWS 64
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_memoize = off
 SET jit = off
 AS $$
 BEGIN
-    RETURN QUERY SELECT o.* FROM unnest(order_ids) AS a(order_id)
-        JOIN order_service.orders o ON o.order_id = a.order_id;
+    RETURN QUERY SELECT a.order_id, b.position, b.last_version,
+            o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
+            o.checksum, o.projection
+        FROM unnest(order_ids) AS a(order_id)
+        JOIN LATERAL (
+            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
+                                    ORDER BY l.version DESC LIMIT 1) AS last_version
+                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+        ) b ON true
+        LEFT JOIN order_service.orders o ON o.key = b.position;
 END
 $$;
 
 -- An order's events after a version, for whoever holds the head and has others waiting: its plan is kept.
-CREATE FUNCTION order_service.news(of_order text, after_version bigint) RETURNS SETOF order_service.events
+CREATE FUNCTION order_service.news_v1(of_order text, after_version bigint)
+RETURNS TABLE (
+    "position" bigint, version bigint, "time" timestamptz, id uuid, order_id text, type text, data text, context text,
+    source text, checksum bytea
+)
 LANGUAGE plpgsql STABLE ROWS 10
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -164,8 +232,10 @@ SET enable_bitmapscan = off
 SET jit = off
 AS $$
 BEGIN
-    RETURN QUERY SELECT e.* FROM order_service.events e
-        WHERE e.order_key = (SELECT o.key FROM order_service.orders o WHERE o.order_id = of_order)
+    RETURN QUERY SELECT e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum
+        FROM order_service.events e
+        WHERE e.order_key = (SELECT b.position FROM order_service.events b
+                                WHERE b.order_id = of_order AND b.version = 1 LIMIT 1)
             AND e.version > after_version
         ORDER BY e.version;
 END

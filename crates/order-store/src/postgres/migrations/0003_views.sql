@@ -1,0 +1,142 @@
+-- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
+
+-- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
+-- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
+CREATE FUNCTION order_service.replace_views_v1(
+    keys bigint[],
+    seen_versions bigint[],
+    seen_checksums bytea[],
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    view_checksums bytea[],
+    of_projection integer
+) RETURNS SETOF bigint
+LANGUAGE plpgsql ROWS 200
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY
+        WITH seen AS MATERIALIZED (
+            SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                                   totals, placed_ats, updated_ats, view_checksums)
+                    AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                         updated_at, checksum)
+                JOIN order_service.orders o ON o.key = a.key
+                WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
+                FOR UPDATE OF o SKIP LOCKED
+        )
+        UPDATE order_service.orders o
+            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
+                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
+                checksum = s.checksum, projection = of_projection
+            FROM seen s WHERE o.key = s.key
+            RETURNING o.key;
+    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+END
+$$;
+
+-- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
+-- has added its order's. Answers with the keys of those that were added.
+CREATE FUNCTION order_service.restore_views_v1(
+    keys bigint[],
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    view_checksums bytea[],
+    of_projection integer
+) RETURNS SETOF bigint
+LANGUAGE plpgsql ROWS 200
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+BEGIN
+    PERFORM order_service.take_head_v1();
+    RETURN QUERY
+        INSERT INTO order_service.orders AS o
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
+        SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+               a.checksum, of_projection
+            FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
+                        view_checksums)
+                AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+        ON CONFLICT (key) DO NOTHING
+        RETURNING o.key;
+    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+END
+$$;
+
+-- Deletes rows of orders that the log does not have, while appends are kept away. Says how many there were.
+CREATE FUNCTION order_service.delete_views_v1(keys bigint[]) RETURNS bigint
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    deleted bigint;
+BEGIN
+    PERFORM order_service.take_head_v1();
+    DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
+        WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
+END
+$$;
+
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The head keeps
+-- appends away that do not know of it yet.
+CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM order_service.take_head_v1();
+    UPDATE order_service.log l
+        SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
+        WHERE l.projection < of_projection;
+END
+$$;
+
+-- All rows of orders without events after a position are of a projection, or of a later one. If those after it are, too,
+-- that is remembered; else how far it goes. Says which.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer) RETURNS boolean
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    outdated boolean;
+BEGIN
+    PERFORM order_service.take_head_v1();
+    outdated := EXISTS (SELECT FROM order_service.events e JOIN order_service.orders o ON o.key = e.order_key
+                            WHERE e.position > up_to AND o.projection < of_projection);
+    UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL;
+    RETURN NOT outdated;
+END
+$$;

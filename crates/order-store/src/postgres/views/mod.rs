@@ -1,0 +1,235 @@
+//! Views that are made anew while the store serves: those that were found damaged, and all of them after an upgrade.
+//!
+//! Each instance mends what it finds by itself, which is safe however many do it. To go over all views is for one at a time,
+//! under a lease ([`rebuild`]).
+
+mod rebuild;
+mod remake;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use order_application::{Position, StoreError, ViewRepair, ViewsState, ViewsStatus};
+use order_domain::OrderId;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::database::Database;
+use super::state::{check_schema, log_state};
+use super::url::Target;
+use super::{PostgresError, PostgresStore, connect, projection, refused};
+use crate::rebuild_report::RebuildReport;
+use rebuild::{Lease, Rebuild, mend, outdated_from};
+use remake::{MAX_ROWS, of_position};
+use tokio_postgres::types::Type;
+
+/// How often it is looked whether another release has written rows that are to be made anew, and what failed is tried again.
+const PERIOD: Duration = Duration::from_secs(5);
+/// Most orders that wait to be mended. Beyond that all views are made anew.
+const MAX_WAITING: usize = 10_000;
+/// Nobody waits for a single batch, so it may take its time.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// One reads and writes rows, the other keeps the lease.
+const REBUILD_CONNECTIONS: usize = 2;
+
+/// What is wrong with the views of this store, as far as this instance knows.
+#[derive(Default)]
+pub(super) struct Repairs {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: HashSet<Damaged>,
+    /// All views are to be made anew, and why.
+    all: Option<String>,
+    status: ViewsStatus,
+}
+
+impl State {
+    /// All is done, unless more has been found meanwhile.
+    fn end(&mut self) {
+        if self.waiting.is_empty() && self.all.is_none() {
+            self.status = ViewsStatus::default();
+        }
+    }
+}
+
+/// Whose row is damaged, by what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Damaged {
+    Order(OrderId),
+    Key(Position),
+}
+
+const OUTDATED: &str = "an earlier release made them";
+
+impl Repairs {
+    /// Looks whether there is anything to make anew.
+    pub(super) async fn new(database: &Database) -> Result<Self, StoreError> {
+        let repairs = Self::default();
+        if outdated_from(database).await?.is_some() {
+            repairs.state().status = rebuilding(OUTDATED);
+        }
+        Ok(repairs)
+    }
+
+    /// Has these rows made anew, soon.
+    pub(super) fn ask_for(&self, damaged: impl IntoIterator<Item = Damaged>, why: &str) {
+        let mut state = self.state();
+        let before = state.waiting.len();
+        state.waiting.extend(damaged);
+        if state.waiting.len() == before {
+            return;
+        }
+        tracing::warn!(why, waiting = state.waiting.len(), "views are damaged and are being made anew");
+        state.status = rebuilding(why);
+        if state.waiting.len() > MAX_WAITING {
+            state.waiting.clear();
+            state.all = Some(why.to_owned());
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    pub(super) fn status(&self) -> ViewsStatus {
+        self.state().status.clone()
+    }
+
+    /// Mends for as long as the store is open. `rows` is for reading and writing rows, `leases` for everything short.
+    pub(super) async fn run(self: Arc<Self>, rows: Arc<Database>, leases: Arc<Database>) {
+        loop {
+            if let Err(error) = self.work(&rows, &leases).await {
+                tracing::warn!(%error, "views could not be made anew; it is tried again");
+                let detail = Some(error.to_string());
+                self.state().status = ViewsStatus { state: ViewsState::Failed, detail, done: 0, total: 0 };
+            }
+            let _ = timeout(PERIOD, self.wake.notified()).await;
+        }
+    }
+
+    async fn work(&self, rows: &Database, leases: &Database) -> Result<(), StoreError> {
+        self.mend_waiting(rows).await?;
+        let all = self.state().all.clone();
+        let outdated_from = outdated_from(leases).await?;
+        let (why, from) = match (all, outdated_from) {
+            (Some(why), _) => (why, None),
+            (None, Some(from)) => (OUTDATED.to_owned(), Some(from).filter(|from| *from > 1)),
+            (None, None) => {
+                self.state().end();
+                return Ok(());
+            }
+        };
+        self.state().status = rebuilding(&why);
+        let Some(lease) = Lease::claim(leases).await? else { return Ok(()) };
+        let rebuild = Rebuild::new(rows, lease).await?;
+        match from {
+            Some(position) => drop(rebuild.from(position).await?),
+            None => self.everything(rebuild, &why).await?,
+        }
+        let mut state = self.state();
+        state.all = None;
+        state.end();
+        Ok(())
+    }
+
+    async fn everything(&self, rebuild: Rebuild<'_>, why: &str) -> Result<(), StoreError> {
+        tracing::info!(why, "all views are being made anew");
+        let mut progress = |done, total| {
+            let status = &mut self.state().status;
+            (status.done, status.total) = (done, total);
+        };
+        let RebuildReport { events, orders, unreadable } = rebuild.everything(&mut progress).await?;
+        tracing::info!(events, orders, unreadable, "all views were made anew");
+        Ok(())
+    }
+
+    async fn mend_waiting(&self, rows: &Database) -> Result<(), StoreError> {
+        loop {
+            let batch: Vec<Damaged> = self.state().waiting.iter().take(MAX_ROWS).cloned().collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let (mut order_ids, mut keys) = (Vec::new(), Vec::new());
+            for damaged in &batch {
+                match damaged {
+                    Damaged::Order(order_id) => order_ids.push(order_id.as_str()),
+                    Damaged::Key(key) => keys.push(of_position(*key)),
+                }
+            }
+            let mended = mend(rows, &order_ids, &keys).await?;
+            tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
+            let mut state = self.state();
+            for damaged in &batch {
+                state.waiting.remove(damaged);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rebuilding(why: &str) -> ViewsStatus {
+    ViewsStatus { state: ViewsState::Rebuilding, detail: Some(why.to_owned()), done: 0, total: 0 }
+}
+
+/// Tells the database which projection this release makes its rows with.
+pub(super) async fn expect_projection(connection: &deadpool_postgres::Object) -> Result<(), PostgresError> {
+    let known = "SELECT projection >= $1 FROM order_service.log";
+    let mine = [(&projection() as _, Type::INT4)];
+    let row = connection.query_typed_one(known, &mine).await.map_err(refused("be read"))?;
+    if row.try_get(0).map_err(refused("be read"))? {
+        return Ok(());
+    }
+    let expect = "SELECT order_service.expect_projection_v1($1)";
+    connection.query_typed(expect, &mine).await.map(drop).map_err(refused("take a newer projection"))
+}
+
+impl PostgresStore {
+    /// Makes all views of the database at `url` anew, beside instances that serve from it, and says what it did. `progress`
+    /// is told events done and events in all. Dropping the future stops it: what is made is made.
+    ///
+    /// # Errors
+    /// [`PostgresError::ViewsBusy`] while another process does it; [`PostgresError`] when the database cannot be used.
+    pub async fn rebuild(
+        url: &str,
+        progress: &mut (dyn FnMut(u64, u64) + Send),
+    ) -> Result<RebuildReport, PostgresError> {
+        let target = Target::parse(url).map_err(PostgresError::Url)?;
+        let database = Database::new(&target, REBUILD_CONNECTIONS, DEADLINE).map_err(PostgresError::Url)?;
+        let connection = connect(&database).await?;
+        check_schema(&connection).await?;
+        if log_state(&connection).await?.copying {
+            return Err(PostgresError::Copying);
+        }
+        expect_projection(&connection).await?;
+        drop(connection);
+        let refused =
+            |error: StoreError| PostgresError::Refused { doing: "make views anew", why: error.to_string() };
+        let lease = Lease::claim_soon(&database).await.map_err(refused)?.ok_or(PostgresError::ViewsBusy)?;
+        let rebuild = Rebuild::new(&database, lease).await.map_err(refused)?;
+        rebuild.everything(progress).await.map_err(refused)
+    }
+
+    /// The pool that rows are made anew with.
+    pub(super) fn repair_pool(target: &Target) -> Result<Database, String> {
+        Database::new(target, 1, DEADLINE)
+    }
+}
+
+#[async_trait]
+impl ViewRepair for PostgresStore {
+    async fn mend(&self, order_ids: &[OrderId], why: &str) -> Result<(), StoreError> {
+        self.shared.repairs.ask_for(order_ids.iter().cloned().map(Damaged::Order), why);
+        Ok(())
+    }
+
+    fn views(&self) -> ViewsStatus {
+        self.shared.repairs.status()
+    }
+}

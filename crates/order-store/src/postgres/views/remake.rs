@@ -1,0 +1,312 @@
+//! Rows of views made anew from the log: a batch of orders, read in one snapshot and written if nobody else has.
+//!
+//! Nothing is locked between reading and writing. In the snapshot a row and its events belong together, since an append
+//! writes both in one transaction; a row that is still the one that was seen when it is replaced has had no append since.
+
+use std::collections::{BTreeMap, HashSet};
+
+use deadpool_postgres::{Object, Transaction};
+use futures_util::TryStreamExt;
+use futures_util::future::join3;
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, StoreError, Unreadable, Version};
+use order_domain::OrderId;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, IsolationLevel, Row};
+
+use super::super::database::Parameter;
+use super::super::projection;
+use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
+use super::super::view_columns::ViewColumns;
+
+/// Most rows that one statement writes, and orders that one snapshot reads.
+pub(super) const MAX_ROWS: usize = 200;
+
+/// No deadline that somebody has set for others.
+const SETTINGS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+                        SET LOCAL jit = off";
+
+/// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
+
+const REPLACE: &str = "SELECT * FROM order_service.replace_views_v1(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const RESTORE: &str =
+    "SELECT * FROM order_service.restore_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const DELETE: &str = "SELECT order_service.delete_views_v1($1)";
+
+macro_rules! events_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            ", e.order_key FROM order_service.events e WHERE ",
+            $condition,
+            " ORDER BY e.order_key, e.version"
+        )
+    };
+}
+
+macro_rules! rows_where {
+    ($condition:literal) => {
+        concat!("SELECT ", order_columns!(), " FROM order_service.orders o WHERE ", $condition)
+    };
+}
+
+/// The columns of an event that are looked at before it is read.
+const VERSION: usize = 1;
+const ORDER_ID: usize = 4;
+const ORDER_KEY: usize = 10;
+
+/// The columns of an order's row that say which row it is.
+const KEY: usize = 0;
+const SEEN_VERSION: usize = 3;
+const SEEN_CHECKSUM: usize = 9;
+
+/// More than one order would have the id, which an index forbids as long as nobody drops it.
+const BEGUN_TWICE: &str = "SELECT e.order_id FROM order_service.events e \
+    WHERE e.order_id = ANY($1) AND e.version = 1 GROUP BY e.order_id HAVING count(*) > 1";
+
+/// Which orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Orders {
+    /// Those whose keys are above one and up to another.
+    Between(i64, i64),
+    /// Those with these keys.
+    WithKeys(Vec<i64>),
+}
+
+/// What was done to the rows of some orders.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Remade {
+    pub(super) events: u64,
+    pub(super) orders: u64,
+    /// How many of them cannot be read.
+    pub(super) unreadable: u64,
+    pub(super) written: u64,
+    pub(super) deleted: u64,
+    /// Keys of rows that somebody else was writing.
+    pub(super) left: Vec<i64>,
+}
+
+/// Makes the rows of some orders anew where they are not what the log makes of them.
+pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<Remade, Error> {
+    let (mut remade, changes) = compare(connection, orders).await?;
+    for replaced in changes.replace.chunks(MAX_ROWS) {
+        let keys = replace(connection, replaced).await?;
+        remade.written += keys.len() as u64;
+        remade.left.extend(replaced.iter().map(|change| change.key).filter(|key| !keys.contains(key)));
+    }
+    for restored in changes.restore.chunks(MAX_ROWS) {
+        let keys = restore(connection, restored).await?;
+        remade.written += keys.len() as u64;
+        remade.left.extend(restored.iter().map(|(key, _)| *key).filter(|key| !keys.contains(key)));
+    }
+    for ghosts in changes.delete.chunks(MAX_ROWS) {
+        let deleted = write(connection, DELETE, &[(&ghosts, Type::INT8_ARRAY)]).await?;
+        remade.deleted += deleted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
+    }
+    Ok(remade)
+}
+
+/// What has to be done to rows.
+#[derive(Debug, Default)]
+struct Changes {
+    replace: Vec<Replacement>,
+    restore: Vec<(i64, OrderView)>,
+    delete: Vec<i64>,
+}
+
+/// A view, and the row in whose place it goes.
+#[derive(Debug)]
+struct Replacement {
+    key: i64,
+    seen_version: i64,
+    seen_checksum: Vec<u8>,
+    view: OrderView,
+}
+
+async fn compare(connection: &mut Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
+    let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    let snapshot = snapshot.read_only(true).start().await?;
+    snapshot.batch_execute(SETTINGS).await?;
+    let (mut folded, events) = fold(&snapshot, orders).await?;
+    quarantine_begun_twice(&snapshot, &mut folded).await?;
+    let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
+    let remade = Remade { events, orders: folded.len() as u64, unreadable, ..Remade::default() };
+    let changes = compare_rows(&snapshot, orders, folded).await?;
+    snapshot.commit().await?;
+    Ok((remade, changes))
+}
+
+/// The orders by their keys.
+type Folded = BTreeMap<i64, FoldedRow>;
+
+/// What an order's row has to be, as far as the events go.
+#[derive(Debug, Default)]
+struct FoldedRow {
+    /// `None` as long as no row could be made, since no event tells whose it is.
+    order_id: Option<OrderId>,
+    order: Option<FoldedOrder>,
+}
+
+impl FoldedRow {
+    fn add(&mut self, key: i64, event: &RecordedEvent) {
+        let begins_here = event.version != Version(1) || event.position.0.cast_signed() == key;
+        let order_id = self.order_id.get_or_insert_with(|| event.order_id.clone());
+        if begins_here && *order_id == event.order_id {
+            self.order = Some(FoldedOrder::after(self.order.take(), event).0);
+        } else {
+            self.damage(event.version);
+        }
+    }
+
+    fn damage(&mut self, version: Version) {
+        let version = version.max(self.order.as_ref().map_or(Version::NONE, FoldedOrder::version));
+        self.order = Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged });
+    }
+
+    fn is_readable(&self) -> bool {
+        matches!(self.order, Some(FoldedOrder::Readable(_)))
+    }
+
+    fn view(&self) -> Option<OrderView> {
+        Some(self.order.as_ref()?.view(self.order_id.as_ref()?))
+    }
+}
+
+/// Reads and folds the events as they come: no more is held in memory than what they make.
+async fn fold(snapshot: &Transaction<'_>, orders: &Orders) -> Result<(Folded, u64), Error> {
+    let between = events_where!("e.order_key > $1 AND e.order_key <= $2");
+    let with_keys = events_where!("e.order_key = ANY($1)");
+    let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
+    let mut folded = Folded::new();
+    let mut scratch = Vec::new();
+    let mut events = 0;
+    while let Some(row) = rows.try_next().await? {
+        let key: i64 = row.try_get(ORDER_KEY)?;
+        let order = folded.entry(key).or_default();
+        match read_event(&row, &mut scratch) {
+            Ok(event) => order.add(key, &event),
+            Err(error) => add_unreadable(order, &row, &error)?,
+        }
+        events += 1;
+    }
+    Ok((folded, events))
+}
+
+fn add_unreadable(order: &mut FoldedRow, row: &Row, error: &StoreError) -> Result<(), Error> {
+    tracing::error!(%error, "an event cannot be read; its order is not served");
+    if order.order_id.is_none() {
+        order.order_id = OrderId::new(row.try_get::<_, &str>(ORDER_ID)?).ok();
+    }
+    order.damage(Version(row.try_get::<_, i64>(VERSION)?.cast_unsigned()));
+    Ok(())
+}
+
+/// Nobody can say which of two orders with one id is meant.
+async fn quarantine_begun_twice(snapshot: &Transaction<'_>, folded: &mut Folded) -> Result<(), Error> {
+    let order_ids: Vec<&str> =
+        folded.values().filter_map(|order| order.order_id.as_ref()).map(OrderId::as_str).collect();
+    let rows = snapshot.query_typed(BEGUN_TWICE, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
+    let twice: HashSet<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let is_twice =
+        |order: &&mut FoldedRow| order.order_id.as_ref().is_some_and(|id| twice.contains(id.as_str()));
+    for order in folded.values_mut().filter(is_twice) {
+        tracing::error!(order_id = ?order.order_id, "the log has two beginnings of an order; it is not served");
+        order.damage(Version::NONE);
+    }
+    Ok(())
+}
+
+async fn compare_rows(
+    snapshot: &Transaction<'_>,
+    orders: &Orders,
+    mut folded: Folded,
+) -> Result<Changes, Error> {
+    let between = rows_where!("o.key > $1 AND o.key <= $2");
+    let with_keys = rows_where!("o.key = ANY($1)");
+    let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
+    let mut changes = Changes::default();
+    while let Some(row) = rows.try_next().await? {
+        let key: i64 = row.try_get(KEY)?;
+        let Some(order) = folded.remove(&key) else {
+            changes.delete.push(key);
+            continue;
+        };
+        let Some(view) = order.view() else { continue };
+        if !is_right(&read_order(&row, 0), &view) {
+            let (seen_version, seen_checksum) = (row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?);
+            changes.replace.push(Replacement { key, seen_version, seen_checksum, view });
+        }
+    }
+    changes.restore =
+        folded.into_iter().filter_map(|(key, order)| order.view().map(|view| (key, view))).collect();
+    Ok(changes)
+}
+
+/// Whether a row is what this release makes of the order, or what a newer one made of it, who knows more.
+fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView) -> bool {
+    let Ok(StoredView { key: _, view: stored, projection: made_by }) = row else { return false };
+    let is_of_order = stored.order_id() == view.order_id() && stored.version() == view.version();
+    (*made_by > projection() && is_of_order) || (*made_by == projection() && stored == view)
+}
+
+async fn stream(
+    snapshot: &Transaction<'_>,
+    (between, with_keys): (&str, &str),
+    orders: &Orders,
+) -> Result<tokio_postgres::RowStream, Error> {
+    match orders {
+        Orders::Between(after, up_to) => {
+            snapshot.query_typed_raw(between, [(after, Type::INT8), (up_to, Type::INT8)]).await
+        }
+        Orders::WithKeys(keys) => snapshot.query_typed_raw(with_keys, [(keys, Type::INT8_ARRAY)]).await,
+    }
+}
+
+async fn replace(connection: &Object, changes: &[Replacement]) -> Result<HashSet<i64>, Error> {
+    let keys: Vec<i64> = changes.iter().map(|change| change.key).collect();
+    let seen_versions: Vec<i64> = changes.iter().map(|change| change.seen_version).collect();
+    let seen_checksums: Vec<&[u8]> = changes.iter().map(|change| &change.seen_checksum[..]).collect();
+    let views = ViewColumns::of(changes.iter().map(|change| &change.view));
+    let seen: [Parameter<'_>; 3] =
+        [(&keys, Type::INT8_ARRAY), (&seen_versions, Type::INT8_ARRAY), (&seen_checksums, Type::BYTEA_ARRAY)];
+    let made_by: [Parameter<'_>; 1] = [(&projection(), Type::INT4)];
+    let parameters: Vec<_> = seen.into_iter().chain(views.parameters()).chain(made_by).collect();
+    write(connection, REPLACE, &parameters).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+async fn restore(connection: &Object, lost: &[(i64, OrderView)]) -> Result<HashSet<i64>, Error> {
+    let keys: Vec<i64> = lost.iter().map(|(key, _)| *key).collect();
+    let views = ViewColumns::of(lost.iter().map(|(_, view)| view));
+    let (first, last): (Parameter<'_>, Parameter<'_>) =
+        ((&keys, Type::INT8_ARRAY), (&projection(), Type::INT4));
+    let parameters: Vec<_> = [first].into_iter().chain(views.parameters()).chain([last]).collect();
+    write(connection, RESTORE, &parameters).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// One statement in a transaction of its own, all on its way at once: its locks are held no longer than it runs.
+async fn write(connection: &Object, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
+    let (begun, rows, committed) = join3(
+        connection.batch_execute(BEGIN),
+        connection.query_typed(sql, parameters),
+        connection.batch_execute("COMMIT"),
+    )
+    .await;
+    begun?;
+    let rows = rows?;
+    committed?;
+    Ok(rows)
+}
+
+/// The keys of those of these orders that the log has.
+pub(super) async fn keys_of(connection: &Object, order_ids: &[&str]) -> Result<Vec<i64>, Error> {
+    let keys = "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
+    let rows = connection.query_typed(keys, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// A key as a row has it.
+pub(super) fn of_position(key: Position) -> i64 {
+    key.0.cast_signed()
+}

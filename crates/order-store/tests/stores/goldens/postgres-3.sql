@@ -1,0 +1,497 @@
+CREATE SCHEMA order_service;
+CREATE TABLE order_service.migrations (version bigint PRIMARY KEY, oldest_compatible bigint NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp());
+-- The log of all orders, and the view of each, in one schema of their own.
+
+-- One row: which log this is, and whether it may be served.
+CREATE TABLE order_service.log (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    identity uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- 'ready', or 'copying' while `order-service copy` fills the store.
+    state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'copying')),
+    -- The log that this one was copied from, if it was.
+    copied_from uuid,
+    -- The highest projection that a release which opened the store makes its rows with (0: none has yet); and the first
+    -- position from which on events may have led to rows that an older one made. Null: there are none.
+    projection integer NOT NULL DEFAULT 0,
+    outdated_from bigint
+);
+INSERT INTO order_service.log DEFAULT VALUES;
+
+-- The truth. Rows are only ever added, in the order of their positions.
+CREATE TABLE order_service.events (
+    -- 1, 2, … in commit order, without gaps.
+    position bigint PRIMARY KEY,
+    -- The position of the order's first event. In the place of the order's id it keeps the index below small, and new
+    -- entries at its end.
+    order_key bigint NOT NULL,
+    -- The event's place in its order's stream: 1, 2, …
+    version bigint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    time timestamptz NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    -- JSON, kept as the bytes that were written.
+    data text NOT NULL,
+    -- A JSON object: the event's CloudEvents extensions, kept as the bytes that were written.
+    context text NOT NULL,
+    -- The event's CloudEvents source, if it is another than the service's.
+    source text,
+    -- A byte that names its format, then that, over all of the above but the position and the key.
+    checksum bytea NOT NULL,
+    UNIQUE (order_key, version)
+);
+
+-- Where an order begins. It is the log that says whether there is an order, and no table that is derived from it: no order
+-- is ever placed twice or taken for unknown, whatever becomes of the views. With the position in it, the index alone
+-- answers, once the log's pages are vacuumed.
+CREATE UNIQUE INDEX order_beginnings ON order_service.events (order_id) INCLUDE (position) WHERE version = 1;
+
+-- The rows of lists and of single reads, derived from the events in the transactions that add them.
+CREATE TABLE order_service.orders (
+    -- The position of the order's first event: the order of placement.
+    key bigint PRIMARY KEY,
+    order_id text COLLATE "C" NOT NULL,
+    -- 'ok'. Otherwise ('newer', 'damaged') the order cannot be read, and only its id and version mean anything.
+    state text NOT NULL,
+    version bigint NOT NULL,
+    customer_id text,
+    status text,
+    total_cents bigint,
+    placed_at timestamptz,
+    updated_at timestamptz,
+    -- A byte that names its format, then that, over all of the above but the key.
+    checksum bytea NOT NULL,
+    -- The number of the projection that made the row.
+    projection integer NOT NULL
+) WITH (fillfactor = 90);
+
+-- For people: the events with data and context as JSON that SQL can look into.
+--   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';
+CREATE VIEW order_service.event_log AS
+    SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
+    FROM order_service.events;
+
+-- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.
+CREATE TABLE order_service.checkpoints (
+    name text PRIMARY KEY,
+    -- Who has the lease, or had it until it ran out. Null: nobody.
+    holder text,
+    -- Numbers those who have had it. None is ever given twice for a name; 0 is nobody's.
+    epoch bigint NOT NULL DEFAULT 0,
+    expires_at timestamptz NOT NULL DEFAULT '-infinity',
+    -- Everything up to here is done. Null until it is saved for the first time.
+    position bigint,
+    -- What the other side would have to show for it, in words of its adapter.
+    evidence text
+);
+-- Functions are versioned by their names. One that has been released is never changed: what has to change gets the next
+-- name, and the old one stays for the releases that call it.
+
+-- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    asked timestamptz := clock_timestamp();
+BEGIN
+    PERFORM pg_advisory_xact_lock(1869767780);
+    RETURN greatest(0, extract(epoch FROM clock_timestamp() - asked) * 1000000)::bigint;
+END
+$$;
+
+-- Remembers that rows of orders with events at a position, or later ones, were made by an older projection than others of
+-- the store.
+CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
+LANGUAGE sql
+AS $$
+    UPDATE order_service.log SET outdated_from = first_position
+        WHERE projection > of_projection AND (outdated_from IS NULL OR outdated_from > first_position);
+$$;
+
+-- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
+--
+-- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
+-- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
+-- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
+-- waited.) No client is waited for while the lock is held.
+--
+-- An append whose order is not at the expected version is refused, and the others go on. If what is in its place is
+-- that very append, committed earlier by a connection that broke before it could answer, that is success.
+--
+-- Which version an order has is asked of the log alone. Rows of views are only written here, as a whole and whatever is in
+-- their place, so that damage to them reaches no decision.
+CREATE FUNCTION order_service.append_v1(
+    -- One entry for each append; no order more than once.
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    view_checksums bytea[],
+    expected_versions bigint[],
+    event_counts bigint[],
+    first_event_ids uuid[],
+    -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
+    event_appends int[],
+    event_offsets bigint[],
+    event_ids uuid[],
+    event_types text[],
+    event_times timestamptz[],
+    event_order_ids text[],
+    event_versions bigint[],
+    event_data text[],
+    event_contexts text[],
+    event_sources text[],
+    event_checksums bytea[],
+    -- The projection that made the views.
+    of_projection integer,
+    -- For each append: the position of its first event, or null for a conflict; and the version that was found.
+    OUT first_positions bigint[],
+    OUT found_versions bigint[],
+    -- How long the head was somebody else's.
+    OUT waited_micros bigint
+)
+LANGUAGE plpgsql
+-- Plans that were made while the tables were small must not be used when they are large: no scans, ever.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_memoize = off
+SET jit = off
+-- Whoever holds the head for longer than this has come to grief; the caller tries again.
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    keys bigint[];
+    last_position bigint;
+    head bigint;
+    -- Positions of what this call adds.
+    added_positions bigint[];
+    -- Where an append of this call was committed already.
+    earlier bigint;
+    additions int := 0;
+    changes int := 0;
+    rows_changed bigint;
+    repeated boolean := false;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE 'order_service.append_v1 needs READ COMMITTED, not %', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+
+    waited_micros := order_service.take_head_v1();
+
+    SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
+        INTO keys, found_versions
+        FROM unnest(order_ids) WITH ORDINALITY AS a(order_id, n)
+        LEFT JOIN LATERAL (
+            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
+                                    ORDER BY l.version DESC LIMIT 1) AS last_version
+                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+        ) b ON true;
+    SELECT e.position INTO last_position FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
+    last_position := coalesce(last_position, 0);
+    head := last_position;
+
+    added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
+    first_positions := added_positions;
+    FOR n IN 1 .. cardinality(order_ids) LOOP
+        IF found_versions[n] = expected_versions[n] THEN
+            added_positions[n] := head + 1;
+            first_positions[n] := head + 1;
+            head := head + event_counts[n];
+            IF expected_versions[n] = 0 THEN additions := additions + 1; ELSE changes := changes + 1; END IF;
+        ELSIF found_versions[n] > expected_versions[n] THEN
+            SELECT e.position INTO earlier FROM order_service.events e
+                WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
+            first_positions[n] := earlier;
+            repeated := repeated OR earlier IS NOT NULL;
+        END IF;
+    END LOOP;
+
+    IF additions > 0 THEN
+        -- A row beyond the end of the log is nobody's, and would be in the way.
+        IF EXISTS (SELECT FROM order_service.orders o WHERE o.key > last_position) THEN
+            DELETE FROM order_service.orders o WHERE o.key > last_position;
+        END IF;
+        INSERT INTO order_service.orders
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
+        SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+               a.checksum, of_projection
+            FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
+                        placed_ats, updated_ats, view_checksums)
+                AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
+                     checksum)
+            WHERE a.position IS NOT NULL AND a.expected = 0;
+    END IF;
+    IF changes > 0 THEN
+        UPDATE order_service.orders o
+            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id,
+                status = a.status, total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at,
+                checksum = a.checksum, projection = of_projection
+            FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
+                        updated_ats, view_checksums)
+                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+            WHERE o.key = a.key AND a.position IS NOT NULL;
+        GET DIAGNOSTICS rows_changed = ROW_COUNT;
+        IF rows_changed < changes THEN
+            -- A row was lost. It is made here as well as anywhere.
+            INSERT INTO order_service.orders
+                (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum,
+                 projection)
+            SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+                   a.checksum, of_projection
+                FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals,
+                            placed_ats, updated_ats, view_checksums)
+                    AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at,
+                         checksum)
+                WHERE a.key IS NOT NULL AND a.position IS NOT NULL
+            ON CONFLICT (key) DO NOTHING;
+        END IF;
+    END IF;
+    IF additions + changes > 0 THEN
+        INSERT INTO order_service.events
+            (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
+        SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
+               e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
+            FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
+                        event_versions, event_data, event_contexts, event_sources, event_checksums)
+                AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
+            WHERE added_positions[e.append] IS NOT NULL;
+        -- A newer release makes these rows anew.
+        IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
+            PERFORM order_service.note_outdated_v1(last_position + 1, of_projection);
+        END IF;
+    ELSIF repeated THEN
+        -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
+        -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone
+        -- is nothing.)
+        PERFORM pg_logical_emit_message(true, 'order_service', ''::text);
+    END IF;
+END
+$$;
+
+-- The views of many orders at once, beside what the log says of each: its key and its version. The row is as it is, or
+-- null if it is lost. Orders that the log does not have are left out.
+CREATE FUNCTION order_service.look_up_v1(order_ids text[])
+RETURNS TABLE (
+    asked_id text, log_key bigint, log_version bigint,
+    key bigint, order_id text, state text, version bigint, customer_id text, status text, total_cents bigint,
+    placed_at timestamptz, updated_at timestamptz, checksum bytea, projection integer
+)
+LANGUAGE plpgsql STABLE ROWS 64
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_memoize = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY SELECT a.order_id, b.position, b.last_version,
+            o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
+            o.checksum, o.projection
+        FROM unnest(order_ids) AS a(order_id)
+        JOIN LATERAL (
+            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
+                                    ORDER BY l.version DESC LIMIT 1) AS last_version
+                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+        ) b ON true
+        LEFT JOIN order_service.orders o ON o.key = b.position;
+END
+$$;
+
+-- An order's events after a version, for whoever holds the head and has others waiting: its plan is kept.
+CREATE FUNCTION order_service.news_v1(of_order text, after_version bigint)
+RETURNS TABLE (
+    "position" bigint, version bigint, "time" timestamptz, id uuid, order_id text, type text, data text, context text,
+    source text, checksum bytea
+)
+LANGUAGE plpgsql STABLE ROWS 10
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY SELECT e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum
+        FROM order_service.events e
+        WHERE e.order_key = (SELECT b.position FROM order_service.events b
+                                WHERE b.order_id = of_order AND b.version = 1 LIMIT 1)
+            AND e.version > after_version
+        ORDER BY e.version;
+END
+$$;
+-- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
+
+-- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
+-- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
+CREATE FUNCTION order_service.replace_views_v1(
+    keys bigint[],
+    seen_versions bigint[],
+    seen_checksums bytea[],
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    view_checksums bytea[],
+    of_projection integer
+) RETURNS SETOF bigint
+LANGUAGE plpgsql ROWS 200
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY
+        WITH seen AS MATERIALIZED (
+            SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                                   totals, placed_ats, updated_ats, view_checksums)
+                    AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                         updated_at, checksum)
+                JOIN order_service.orders o ON o.key = a.key
+                WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
+                FOR UPDATE OF o SKIP LOCKED
+        )
+        UPDATE order_service.orders o
+            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
+                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
+                checksum = s.checksum, projection = of_projection
+            FROM seen s WHERE o.key = s.key
+            RETURNING o.key;
+    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+END
+$$;
+
+-- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
+-- has added its order's. Answers with the keys of those that were added.
+CREATE FUNCTION order_service.restore_views_v1(
+    keys bigint[],
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    view_checksums bytea[],
+    of_projection integer
+) RETURNS SETOF bigint
+LANGUAGE plpgsql ROWS 200
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+BEGIN
+    PERFORM order_service.take_head_v1();
+    RETURN QUERY
+        INSERT INTO order_service.orders AS o
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
+        SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+               a.checksum, of_projection
+            FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
+                        view_checksums)
+                AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+        ON CONFLICT (key) DO NOTHING
+        RETURNING o.key;
+    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+END
+$$;
+
+-- Deletes rows of orders that the log does not have, while appends are kept away. Says how many there were.
+CREATE FUNCTION order_service.delete_views_v1(keys bigint[]) RETURNS bigint
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    deleted bigint;
+BEGIN
+    PERFORM order_service.take_head_v1();
+    DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
+        WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
+END
+$$;
+
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The head keeps
+-- appends away that do not know of it yet.
+CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    PERFORM order_service.take_head_v1();
+    UPDATE order_service.log l
+        SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
+        WHERE l.projection < of_projection;
+END
+$$;
+
+-- All rows of orders without events after a position are of a projection, or of a later one. If those after it are, too,
+-- that is remembered; else how far it goes. Says which.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer) RETURNS boolean
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+DECLARE
+    outdated boolean;
+BEGIN
+    PERFORM order_service.take_head_v1();
+    outdated := EXISTS (SELECT FROM order_service.events e JOIN order_service.orders o ON o.key = e.order_key
+                            WHERE e.position > up_to AND o.projection < of_projection);
+    UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL;
+    RETURN NOT outdated;
+END
+$$;
+DELETE FROM order_service.migrations;
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T07:44:25.647115+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T07:44:25.652296+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T07:44:25.652834+00:00"}');
+DELETE FROM order_service.log;
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"84b860d0-0c37-4812-94eb-854f48e14db1","state":"ready","copied_from":null,"projection":1,"outdated_from":null}');
+DELETE FROM order_service.events;
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a216d0-163d-702a-b6ff-2dfc9951311b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01256ffcedc9572a9e"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a216d0-1646-7389-89c1-f2af77302a0b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01c48dbec7630ad0bc"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a216d0-1646-7389-89c1-f2b0923ab0fb","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01cb0ad7282d9bb271"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a216d0-1640-725f-9e33-3ec112e5745c","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01341eb51e26156b55"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a216d0-1643-75ad-8279-4196d840646b","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ef33a430783af314"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a216d0-1643-75ad-8279-4197f4769b71","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0118ea1f9b8bedfa7c"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a216d0-1643-75ad-8279-41981747bd5a","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01a604ab13a73a14a5"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a216d0-1644-73dc-85b1-f7aad67f025d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0183c15a7cf7e2b880"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a216d0-1644-73dc-85b1-f7ac47d58414","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0109bb09b5856745f9"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a216d0-1645-7005-ad9d-6d429b60d2f6","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015fbd3f014a763ddc"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a216d0-1645-7005-ad9d-6d44b61586ba","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014064aa1515795d3c"}');
+DELETE FROM order_service.orders;
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01aa5b23f7632c8024","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a2efad07ed5f791d","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","checksum":"\\\\x0180edad7dfcd37819","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","checksum":"\\\\x0103a38353175994a2","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01b58b5ebe5f4d5e2a","projection":1}');
+DELETE FROM order_service.checkpoints;
+INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"relay-1","holder":null,"epoch":0,"expires_at":"-infinity","position":3,"evidence":"evidence"}');
+INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"views","holder":null,"epoch":1,"expires_at":"-infinity","position":null,"evidence":null}');

@@ -1,0 +1,141 @@
+//! How a database gets its schema, and which releases may serve from it.
+
+use order_application::{EventLog, StoreError};
+use order_store::{PostgresError, PostgresStore};
+use test_servers::PostgresServer;
+use tokio_postgres::{Client, NoTls};
+
+use crate::contract::bus;
+use crate::order::TestOrder;
+use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
+
+fn database() -> String {
+    PostgresServer::shared().unwrap().create_database().unwrap()
+}
+
+async fn open(url: &str) -> Result<PostgresStore, PostgresError> {
+    PostgresStore::open(url, bus(), QUICK_SERVER).await
+}
+
+async fn session(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Waits until somebody in this database waits for a lock, and says who.
+async fn blocked(client: &Client) -> i32 {
+    let waits = "SELECT a.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                 WHERE NOT l.granted AND a.datname = current_database()";
+    loop {
+        if let Some(row) = client.query_opt(waits, &[]).await.unwrap() {
+            return row.get(0);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Holds a lock that a migration meets after its first tables are made.
+async fn in_the_way(url: &str) -> Client {
+    sql(
+        url,
+        "CREATE SCHEMA order_service; CREATE TABLE order_service.migrations (version bigint PRIMARY KEY, \
+         oldest_compatible bigint NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())",
+    )
+    .await;
+    let client = session(url).await;
+    client.batch_execute("BEGIN; LOCK TABLE order_service.migrations IN SHARE MODE").await.unwrap();
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_says_what_it_did() {
+    let url = database();
+    let made = PostgresStore::migrate(&url).await.unwrap();
+    assert_eq!((made.from, made.to), (0, made.known));
+    let again = PostgresStore::migrate(&url).await.unwrap();
+    assert_eq!((again.from, again.to), (made.known, made.known));
+    sql(&url, "INSERT INTO order_service.migrations VALUES (99, 3)").await;
+    let newer = PostgresStore::migrate(&url).await.unwrap();
+    assert_eq!((newer.from, newer.to, newer.known), (99, 99, made.known));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_is_killed_half_way_leaves_nothing_and_is_run_again() {
+    let url = database();
+    let blocker = in_the_way(&url).await;
+    let migrating = tokio::spawn({
+        let url = url.clone();
+        async move { PostgresStore::migrate(&url).await }
+    });
+    let pid = blocked(&blocker).await;
+    blocker.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
+    let killed = migrating.await.unwrap();
+    assert!(matches!(killed, Err(PostgresError::Refused { .. })), "{killed:?}");
+    let there = "SELECT to_regclass('order_service.events') IS NOT NULL";
+    assert!(!blocker.query_one(there, &[]).await.unwrap().get::<_, bool>(0), "a part of it is there");
+    blocker.batch_execute("COMMIT").await.unwrap();
+
+    assert_eq!(PostgresStore::migrate(&url).await.unwrap().from, 0);
+    open(&url).await.unwrap().append(TestOrder::new("a").place()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_waits_for_a_lock_lets_others_pass_and_tries_again() {
+    let url = database();
+    let blocker = in_the_way(&url).await;
+    let migrating = tokio::spawn({
+        let url = url.clone();
+        async move { PostgresStore::migrate(&url).await }
+    });
+    let first = blocked(&blocker).await;
+    // It gives up: its transaction ends, and with it every lock that others could wait for.
+    let ended = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND xact_start IS NOT NULL AND wait_event_type = 'Lock'";
+    while blocker.query_one(ended, &[&first]).await.unwrap().get::<_, i64>(0) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!migrating.is_finished());
+    blocker.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(migrating.await.unwrap().unwrap().from, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_schema_that_says_it_is_compatible_is_served() {
+    let url = database();
+    let before = open(&url).await.unwrap();
+    sql(
+        &url,
+        "INSERT INTO order_service.migrations VALUES (99, 3); \
+         ALTER TABLE order_service.orders ADD COLUMN later text; ALTER TABLE order_service.events ADD COLUMN later text",
+    )
+    .await;
+    let after = open(&url).await.unwrap();
+    let mut order = TestOrder::new("a");
+    for (store, append) in [(&before, order.place()), (&after, order.pay(1)), (&before, order.pay(1))] {
+        store.append(append).await.unwrap();
+        assert_eq!(store.check().await, Ok(()));
+    }
+    assert_eq!(PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap().faults, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_schema_that_needs_a_newer_release_is_refused_before_and_after_the_start() {
+    let url = database();
+    let serving = open(&url).await.unwrap();
+    sql(
+        &url,
+        "INSERT INTO order_service.migrations VALUES (99, 98); \
+         ALTER FUNCTION order_service.append_v1 RENAME TO append_v2",
+    )
+    .await;
+    let refused = open(&url).await.err().expect("refused");
+    assert!(matches!(refused, PostgresError::Newer { found: 99, needed: 98, .. }), "{refused}");
+    let check = serving.check().await;
+    assert!(matches!(check, Err(StoreError::NewerRelease(_))), "{check:?}");
+    let append = serving.append(TestOrder::new("a").place()).await;
+    assert!(
+        matches!(append, Err(order_application::AppendError::Store(StoreError::NewerRelease(_)))),
+        "{append:?}"
+    );
+}

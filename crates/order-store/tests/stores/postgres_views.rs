@@ -1,0 +1,305 @@
+//! Views that are made anew: single ones that were found damaged, and all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use order_application::{
+    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair, ViewsState,
+};
+use order_domain::OrderId;
+use order_store::PostgresStore;
+use test_servers::PostgresServer;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_postgres::{Client, NoTls};
+
+use crate::contract::bus;
+use crate::order::TestOrder;
+use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
+
+const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
+
+async fn open(url: &str) -> Arc<PostgresStore> {
+    Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
+}
+
+/// Orders `order-0`, `order-1`, … with keys 1, 2, …, each paid once.
+async fn paid_orders(number: usize) -> (String, Arc<PostgresStore>, Vec<TestOrder>) {
+    let url = PostgresServer::shared().unwrap().create_database().unwrap();
+    let store = open(&url).await;
+    let mut orders: Vec<_> = (0..number).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
+    for order in &mut orders {
+        store.append(order.place()).await.unwrap();
+    }
+    for order in &mut orders {
+        store.append(order.pay(1)).await.unwrap();
+    }
+    (url, store, orders)
+}
+
+async fn session(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn faults(url: &str) -> Vec<String> {
+    PostgresStore::verify(url, &mut |_, _| {}).await.unwrap().faults
+}
+
+/// Waits until a store answers for an order what it should.
+async fn wait_until_right(store: &PostgresStore, order: &TestOrder) {
+    let right = async {
+        while store.one(&order.id).await != Ok(Some(order.summary())) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), right).await.expect("it is mended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
+    for damage in [
+        "DELETE FROM order_service.orders WHERE key = 2",
+        "UPDATE order_service.orders SET status = 'shipped' WHERE key = 2",
+        "UPDATE order_service.orders SET key = 1000 WHERE key = 2",
+        "UPDATE order_service.orders SET version = 3 WHERE key = 2",
+        "UPDATE order_service.orders SET state = 'damaged' WHERE key = 2",
+    ] {
+        let (url, store, orders) = paid_orders(3).await;
+        sql(&url, damage).await;
+        assert!(store.one(&orders[1].id).await.is_err(), "{damage}");
+        assert_ne!(store.views().state, ViewsState::Failed);
+        wait_until_right(&store, &orders[1]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_rows_that_a_list_met_are_mended_by_themselves() {
+    let (url, store, orders) = paid_orders(5).await;
+    sql(&url, "UPDATE order_service.orders SET order_id = '' WHERE key IN (2, 4)").await;
+    let mended = async {
+        loop {
+            let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
+            if page.left_out == 0 {
+                break page.orders.into_iter().map(|listed| listed.summary).collect::<Vec<_>>();
+            }
+        }
+    };
+    let mended = timeout(Duration::from_secs(20), mended).await.expect("they are mended");
+    assert_eq!(mended, orders.iter().map(TestOrder::summary).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
+    let (url, store, orders) = paid_orders(3).await;
+    sql(&url, "TRUNCATE order_service.orders").await;
+    let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
+    store.mend(&ids, "a test asks for it").await.unwrap();
+    let mended = async {
+        while store.views().state != ViewsState::Current {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), mended).await.expect("they are mended");
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_makes_every_row_what_the_log_makes_of_it() {
+    let (url, store, orders) = paid_orders(450).await;
+    store.close().await;
+    sql(
+        &url,
+        "CREATE TABLE before AS TABLE order_service.orders; \
+         DELETE FROM order_service.orders WHERE key % 7 = 0; \
+         UPDATE order_service.orders SET version = version + 1 WHERE key % 7 = 1; \
+         UPDATE order_service.orders SET total_cents = 1, checksum = 'x' WHERE key % 7 = 2; \
+         UPDATE order_service.orders SET key = key + 10000 WHERE key % 7 = 3; \
+         INSERT INTO order_service.orders SELECT -key, order_id, state, version, customer_id, status, total_cents, \
+         placed_at, updated_at, checksum, projection FROM before; \
+         UPDATE order_service.orders SET projection = 0 WHERE key % 7 = 4",
+    )
+    .await;
+    let mut told = Vec::new();
+    let report = PostgresStore::rebuild(&url, &mut |done, total| told.push((done, total))).await.unwrap();
+    assert_eq!((report.events, report.orders, report.unreadable), (900, 450, 0));
+    let client = session(&url).await;
+    let differences = "SELECT count(*) FROM (TABLE before EXCEPT TABLE order_service.orders) d";
+    assert_eq!(client.query_one(differences, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+    assert_eq!(told.last(), Some(&(900, 900)));
+    assert!(told.is_sorted(), "{told:?}");
+
+    client
+        .batch_execute("CREATE TABLE seen AS SELECT key, xmin::text AS writer FROM order_service.orders")
+        .await
+        .unwrap();
+    PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+    let written =
+        "SELECT count(*) FROM seen s JOIN order_service.orders o USING (key) WHERE o.xmin::text <> s.writer";
+    let written = client.query_one(written, &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(written, 0, "what is right is left as it is");
+    let store = open(&url).await;
+    assert_eq!(store.one(&orders[3].id).await, Ok(Some(orders[3].summary())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreadable_event_makes_its_order_damaged_and_no_other() {
+    let (url, store, orders) = paid_orders(5).await;
+    sql(&url, "UPDATE order_service.events SET source = 'x' WHERE position = 7").await;
+    assert_eq!(PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap().unreadable, 1);
+    for (n, order) in orders.iter().enumerate() {
+        let (one, stream) = (store.one(&order.id).await, store.read_stream(&order.id, Version(2), ALL).await);
+        if n == 1 {
+            assert!(matches!(one, Err(StoreError::Corrupt(_))), "{one:?}");
+            assert!(matches!(stream, Err(StoreError::Corrupt(_))), "{stream:?}");
+        } else {
+            assert_eq!((one, stream), (Ok(Some(order.summary())), Ok(vec![])));
+        }
+    }
+    assert_eq!(store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap().left_out, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_beginnings_of_one_order_quarantine_that_order_alone() {
+    let (url, store, mut orders) = paid_orders(3).await;
+    sql(
+        &url,
+        "DROP INDEX order_service.order_beginnings; \
+         CREATE INDEX order_beginnings ON order_service.events (order_id) INCLUDE (position) WHERE version = 1; \
+         INSERT INTO order_service.events SELECT 7, 7, 1, id, type, time, order_id, data, context, source, checksum \
+         FROM order_service.events WHERE position = 2",
+    )
+    .await;
+    PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+    let order = &orders[1];
+    let (one, stream) = (store.one(&order.id).await, store.read_stream(&order.id, Version::NONE, ALL).await);
+    assert!(matches!(one, Err(StoreError::Corrupt(_))), "{one:?}");
+    assert!(matches!(stream, Err(StoreError::Corrupt(_))), "{stream:?}");
+    for n in [0, 2] {
+        store.append(orders[n].pay(1)).await.unwrap();
+        assert_eq!(store.one(&orders[n].id).await, Ok(Some(orders[n].summary())));
+    }
+}
+
+/// Rows of an older projection come while the pass is on its way and after it, and none stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
+    let (url, store, orders) = paid_orders(300).await;
+    drop(store);
+    sql(
+        &url,
+        "UPDATE order_service.orders SET projection = 0, status = 'shipped'; \
+         UPDATE order_service.log SET projection = 0, outdated_from = NULL",
+    )
+    .await;
+    let store = open(&url).await;
+    let client = session(&url).await;
+    let older = "SELECT (SELECT count(*) FROM order_service.orders WHERE projection < 1), outdated_from FROM order_service.log";
+    let none_older = async {
+        loop {
+            let row = client.query_one(older, &[]).await.unwrap();
+            if (row.get::<_, i64>(0), row.get::<_, Option<i64>>(1)) == (0, None) {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), none_older).await.expect("all are made anew");
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+
+    // What an older instance does beside this one.
+    let (order, mut newer) = (&orders[7], orders[7].clone());
+    store.append(newer.pay(1)).await.unwrap();
+    sql(
+        &url,
+        "UPDATE order_service.orders SET projection = 0, checksum = 'x' WHERE key = 8; \
+         SELECT order_service.note_outdated_v1(601, 0)",
+    )
+    .await;
+    let none_older = async {
+        loop {
+            let row = client.query_one(older, &[]).await.unwrap();
+            if (row.get::<_, i64>(0), row.get::<_, Option<i64>>(1)) == (0, None) {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), none_older).await.expect("that is made anew");
+    assert_eq!(store.one(&order.id).await, Ok(Some(newer.summary())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_of_an_older_release_is_remembered() {
+    let (url, store, mut orders) = paid_orders(3).await;
+    let client = session(&url).await;
+    sql(&url, "UPDATE order_service.log SET projection = 2").await;
+    store.append(orders[1].pay(1)).await.unwrap();
+    store.append(orders[2].pay(1)).await.unwrap();
+    let from = client.query_one("SELECT outdated_from FROM order_service.log", &[]).await.unwrap();
+    assert_eq!(from.get::<_, Option<i64>>(0), Some(7));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_are_made_anew_beside_appends_and_none_is_behind() {
+    const REBUILDS: usize = 8;
+    let (url, store, mut orders) = paid_orders(100).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let writing = tokio::spawn({
+        let (store, done) = (open(&url).await, done.clone());
+        async move {
+            while !done.load(Ordering::SeqCst) {
+                for order in &mut orders {
+                    store.append(order.pay(1)).await.unwrap();
+                }
+            }
+            orders
+        }
+    });
+    for _ in 0..REBUILDS {
+        let damage = "DELETE FROM order_service.orders WHERE key % 10 = 0; \
+                      UPDATE order_service.orders SET status = 'shipped' WHERE key % 10 = 1; \
+                      UPDATE order_service.orders SET projection = 0 WHERE key % 10 > 1";
+        sql(&url, damage).await;
+        PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+    }
+    done.store(true, Ordering::SeqCst);
+    for order in writing.await.unwrap() {
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+    }
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_killed_again_and_again_does_no_harm() {
+    let (url, store, orders) = paid_orders(450).await;
+    let client = session(&url).await;
+    for kill_after in [0, 1, 2] {
+        sql(&url, "UPDATE order_service.orders SET projection = 0, status = 'shipped' WHERE key % 3 > 0")
+            .await;
+        let (killed, mut told) = (Notify::new(), 0);
+        let mut progress = |_, _| {
+            told += 1;
+            if told > kill_after {
+                killed.notify_one();
+            }
+        };
+        tokio::select! {
+            _ = PostgresStore::rebuild(&url, &mut progress) => {}
+            () = killed.notified() => {}
+        }
+        // The lease of one that died runs out by itself; this is quicker.
+        client.batch_execute("DELETE FROM order_service.checkpoints WHERE name = 'views'").await.unwrap();
+        for order in &orders {
+            let one = store.one(&order.id).await;
+            assert!(
+                matches!(&one, Err(StoreError::Unavailable(_))) || one == Ok(Some(order.summary())),
+                "{one:?}"
+            );
+        }
+    }
+    PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
