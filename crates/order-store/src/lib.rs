@@ -13,12 +13,22 @@ mod checksum;
 mod copy;
 mod log_reader;
 mod memory;
+#[cfg(feature = "planted-faults")]
+mod planted_release;
 mod postgres;
 mod rebuild_report;
 mod replication;
 mod sqlite;
 mod verify;
 mod view_row;
+
+/// The version of the projection by which this release makes rows.
+pub(crate) fn projection() -> u32 {
+    #[cfg(feature = "planted-faults")]
+    return planted_release::projection();
+    #[cfg(not(feature = "planted-faults"))]
+    return order_application::PROJECTION_VERSION;
+}
 
 pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
 pub use log_reader::LogReader;

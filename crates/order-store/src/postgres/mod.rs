@@ -51,8 +51,6 @@ use announcer::Announcer;
 use database::Database;
 use error::refused;
 use look_ups::LookUps;
-#[cfg(feature = "planted-faults")]
-use planted_faults::projection;
 use prepare::{bring_up, check_server, connect, prepare};
 use url::Target;
 use views::{Damaged, Repairs};
@@ -120,10 +118,9 @@ struct Shared {
     repairs: Arc<Repairs>,
 }
 
-/// [`PROJECTION_VERSION`](order_application::PROJECTION_VERSION) as the database has it.
-#[cfg(not(feature = "planted-faults"))]
-const fn projection() -> i32 {
-    order_application::PROJECTION_VERSION.cast_signed()
+/// The version of the projection as the database has it.
+fn projection() -> i32 {
+    crate::projection().cast_signed()
 }
 
 /// The writer sends one batch after the other.
@@ -221,7 +218,7 @@ pub fn check_postgres_url(url: &str) -> Result<(), String> {
 impl EventLog for PostgresStore {
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         #[cfg(feature = "planted-faults")]
-        let append = planted_faults::write(append);
+        let append = crate::planted_release::write(append);
         self.writer.append(append).await
     }
 

@@ -53,7 +53,7 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     }
     let event = checked.into_event(Position(position.cast_unsigned()));
     #[cfg(feature = "planted-faults")]
-    let event = event.map(super::planted_faults::read);
+    let event = event.map(crate::planted_release::read);
     event.map_err(|e| corrupt(&format!("order id: {e}")))
 }
 

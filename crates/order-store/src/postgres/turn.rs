@@ -92,7 +92,7 @@ impl PostgresStore {
             .and_then(|news: Vec<RecordedEvent>| decide(news).map_err(Failure::Refused));
         let append = match decided {
             #[cfg(feature = "planted-faults")]
-            Ok(Some(append)) => super::planted_faults::write(append),
+            Ok(Some(append)) => crate::planted_release::write(append),
             #[cfg(not(feature = "planted-faults"))]
             Ok(Some(append)) => append,
             other => {

@@ -28,6 +28,19 @@ pub enum OpenError {
         /// The latest schema version that this release knows.
         known: i64,
     },
+    /// An earlier release wrote it, and whoever only reads does not change it.
+    #[error(
+        "{} was written by an earlier version (schema {found}, and this one needs {known}); start the server once",
+        path.display()
+    )]
+    Older {
+        /// The store's log.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The schema version of this release.
+        known: i64,
+    },
     /// It is some other file.
     #[error("{} is not an order store", path.display())]
     NotAStore {

@@ -3,6 +3,7 @@
 pub(super) mod checkpoints;
 mod copying;
 pub(super) mod entries;
+pub(super) mod migrations;
 pub(super) mod pages;
 pub(super) mod scan;
 
@@ -10,42 +11,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use order_application::{Append, Position};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use super::connection::{OpenError, Settings, open_checked};
 use super::row;
-
-/// The schema that this release writes (`PRAGMA user_version`).
-const SCHEMA_VERSION: i64 = 1;
-
-const SCHEMA: &str = "
-CREATE TABLE log (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    identity BLOB NOT NULL                 -- 16 random bytes; views of another log are told by it
-) STRICT;
-
-CREATE TABLE events (
-    position INTEGER PRIMARY KEY,          -- 1, 2, … in commit order
-    version INTEGER NOT NULL,              -- 1, 2, … within the order
-    time INTEGER NOT NULL,                 -- microseconds since 1970
-    id BLOB NOT NULL,                      -- UUIDv7
-    order_id TEXT NOT NULL,
-    type TEXT NOT NULL,
-    data TEXT NOT NULL,                    -- JSON
-    context TEXT NOT NULL,                 -- a JSON object: the event's CloudEvents extensions
-    source TEXT,                           -- its CloudEvents source, if it is another than this service's
-    checksum BLOB NOT NULL                 -- a byte that names its format, then that, over all of the above
-) STRICT;
-
--- How far those who follow the log have come.
-CREATE TABLE checkpoints (
-    name TEXT PRIMARY KEY,
-    epoch INTEGER NOT NULL,                -- of the last holder of its lease; 0: it had none
-    position INTEGER,                      -- everything up to here is done; null until it is saved for the first time
-    evidence TEXT                          -- what the other side would have to show for it
-) STRICT;
-";
+use migrations::Schema;
 
 /// What a log is, which its file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +61,7 @@ impl Log {
         let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
         let check = |connection: &Connection| check_schema(connection, path, kinds);
         let mut connection = open_checked(path, &settings, check)?;
-        if is_empty(&connection).map_err(&failed)? {
-            create(&mut connection, kinds[0]).map_err(&failed)?;
-        }
+        bring_up(&mut connection, kinds[0]).map_err(&failed)?;
         let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
         let identity = Uuid::from_bytes(identity.map_err(failed)?);
         Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new() })
@@ -188,12 +157,11 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         Some(LogKind::Store) => return Err(OpenError::NotAReplica { path: path.to_owned() }),
         None => return Err(OpenError::NotAStore { path: path.to_owned() }),
     }
-    match pragma("user_version")? {
-        found if found > SCHEMA_VERSION => {
-            Err(OpenError::Newer { path: path.to_owned(), found, known: SCHEMA_VERSION })
-        }
-        _ => Ok(()),
+    let schema = Schema::of(connection).map_err(failed)?;
+    if schema.is_open_to_this_release() {
+        return Ok(());
     }
+    Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: Schema::known() })
 }
 
 /// The same of a log that is there, whoever writes it.
@@ -201,7 +169,12 @@ pub(super) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind])
     if is_empty(connection).map_err(OpenError::sqlite(path))? {
         return Err(OpenError::NotAStore { path: path.to_owned() });
     }
-    check_schema(connection, path, kinds)
+    check_schema(connection, path, kinds)?;
+    let found = Schema::of(connection).map_err(OpenError::sqlite(path))?.version;
+    if found < Schema::known() {
+        return Err(OpenError::Older { path: path.to_owned(), found, known: Schema::known() });
+    }
+    Ok(())
 }
 
 /// The declaration of each table, by its name.
@@ -210,26 +183,31 @@ pub(super) fn schema_text(connection: &Connection) -> rusqlite::Result<BTreeMap<
     statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// The declarations that a log of this release has.
-pub(super) fn declared_schema() -> rusqlite::Result<BTreeMap<String, String>> {
-    let connection = Connection::open_in_memory()?;
-    connection.execute_batch(SCHEMA)?;
-    schema_text(&connection)
+/// The declarations that a log has to have; none are known of a later release's.
+pub(super) fn declared_schema(log: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    if Schema::of(log)?.version > Schema::known() {
+        return Ok(BTreeMap::new());
+    }
+    schema_text(&migrations::in_memory()?)
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an identity is made once for a file, and no test asks for a given one"
-)]
-fn create(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> {
+/// Makes the tables of an empty file, or those that a release after the file's has added.
+fn bring_up(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> {
+    let is_new = is_empty(connection)?;
+    let found = if is_new { 0 } else { Schema::of(connection)?.version };
+    if found >= Schema::known() {
+        return Ok(());
+    }
     let transaction = connection.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
-    transaction.execute("INSERT INTO log VALUES (1, ?1)", params![Uuid::new_v4().as_bytes()])?;
-    transaction.pragma_update(None, "application_id", kind.application_id())?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    migrations::migrate(&transaction, found)?;
+    if is_new {
+        transaction.pragma_update(None, "application_id", kind.application_id())?;
+    } else {
+        tracing::info!(from = found, to = Schema::known(), "migrated the log");
+    }
     transaction.commit()
 }

@@ -64,6 +64,8 @@ use crate::replication::takes_no_commands;
 
 pub use connection::OpenError;
 pub(crate) use copy::{SqliteSource, SqliteTarget};
+#[cfg(feature = "planted-faults")]
+pub(crate) use log::migrations::Migration as LogMigration;
 pub(crate) use log_reader::SqliteLogReader;
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
@@ -304,6 +306,8 @@ impl EventLog for SqliteStore {
             return Err(takes_no_commands());
         }
         self.shared.health.check()?;
+        #[cfg(feature = "planted-faults")]
+        let append = crate::planted_release::write(append);
         let outcome = self.writer.submit(append)?;
         // The writer answers every append that it took, unless it died half-way.
         outcome.await.unwrap_or_else(|_| Err(StoreError::OutcomeUnknown(WRITER_ENDED.to_owned()).into()))

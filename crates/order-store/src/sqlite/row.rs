@@ -90,6 +90,8 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
         return Err(corrupt(Some(position), "the checksum does not match"));
     }
     let event = checked.into_event(Position(position));
+    #[cfg(feature = "planted-faults")]
+    let event = event.map(crate::planted_release::read);
     event.map_err(|e| corrupt(Some(position), &format!("order id: {e}")))
 }
 

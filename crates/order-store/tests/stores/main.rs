@@ -31,5 +31,8 @@ mod postgres_views;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;
+mod sqlite_goldens;
 mod sqlite_rebuild;
+#[cfg(feature = "planted-faults")]
+mod sqlite_releases;
 mod sqlite_replica;

@@ -47,7 +47,7 @@ async fn assert_views_are_right(store: &SqliteStore, orders: &[TestOrder]) {
         let stream = store.read_stream(&order.id, Version::NONE, PageLimit::events(100)).await.unwrap();
         assert_eq!(stream.len() as u64, order.version().0);
     }
-    let list = list(&*store, Position::START, 1000).await;
+    let list = list(store, Position::START, 1000).await;
     let summaries: Vec<_> = orders.iter().map(TestOrder::summary).collect();
     assert_eq!(list.into_iter().map(|listed| listed.summary).collect::<Vec<_>>(), summaries);
 }

@@ -20,6 +20,9 @@ pub(in crate::sqlite) fn select(
     limit: PageLimit,
 ) -> rusqlite::Result<Result<Vec<RecordedEvent>, StoreError>> {
     let mut events = Vec::new();
+    if after >= head {
+        return Ok(Ok(events));
+    }
     let mut bytes = 0;
     let mut scratch = Vec::new();
     let mut statement = log.prepare_cached(LOG_PAGE)?;

@@ -68,6 +68,7 @@ fn is_fault(error: &OpenError) -> bool {
         OpenError::Sqlite { source, .. } => is_damage(source),
         OpenError::InUse { .. }
         | OpenError::Newer { .. }
+        | OpenError::Older { .. }
         | OpenError::Copying { .. }
         | OpenError::Replica { .. }
         | OpenError::NotAReplica { .. }
@@ -129,7 +130,7 @@ fn check_pages(log: &Connection, path: &Path, report: &mut VerifyReport) {
 
 /// That the tables are declared as this release declares them: what reads today may not be written tomorrow.
 fn check_schema_text(log: &Connection, report: &mut VerifyReport) {
-    match (schema_text(log), declared_schema()) {
+    match (schema_text(log), declared_schema(log)) {
         (Ok(found), Ok(declared)) => {
             for (name, text) in declared {
                 if found.get(&name) != Some(&text) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use order_application::{FoldedOrder, OrderView, PROJECTION_VERSION, Position, RecordedEvent, Version};
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, Version};
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use super::super::views::progress::Progress;
 use super::super::views::schema::SCHEMA_VERSION;
 use super::super::views::{files, hash_order_id, reading};
 use super::outside::Outside;
+use crate::projection;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
@@ -127,7 +128,7 @@ impl CheckedViews {
     ) -> Result<(), String> {
         // An order whose rows cannot be read may be anything; one of an earlier projection is made anew by the server.
         let Some(fold) = order.view(order_id) else { return Ok(()) };
-        if self.progress.projection != PROJECTION_VERSION {
+        if self.progress.projection != projection() {
             return Ok(());
         }
         if key != order.placed_position.0 {

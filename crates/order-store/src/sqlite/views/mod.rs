@@ -12,7 +12,7 @@ pub(super) mod schema;
 
 use std::path::{Path, PathBuf};
 
-use order_application::{OrderView, PROJECTION_VERSION, Position, Version};
+use order_application::{OrderView, Position, Version};
 use order_domain::{OrderId, Timestamp};
 use rusqlite::{CachedStatement, Connection, params};
 use twox_hash::XxHash3_64;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::connection::{OpenError, Settings, is_damage, open_writer};
 use super::overlay::{Change, Generation, OrderKey};
+use crate::projection;
 use crate::view_row::ViewRow;
 use id_ranges::{IdEntry, RangeWriter};
 use progress::Progress;
@@ -116,9 +117,9 @@ impl Views {
             Ok(progress) => progress,
             Err(what) => return Ok(Err(what)),
         };
-        if progress.projection > PROJECTION_VERSION {
+        if progress.projection > projection() {
             // From now on some of their rows are this release's. The later one has to know, should it come back.
-            progress.projection = PROJECTION_VERSION;
+            progress.projection = projection();
             progress.save(&connection)?;
         }
         Ok(Ok(Self { connection, path, number, progress }))
@@ -136,7 +137,7 @@ impl Views {
         files::remove(&path)?;
         let create = || {
             let mut connection = open(&path, writing)?;
-            let progress = Progress::start(log_identity, hash_seed, PROJECTION_VERSION);
+            let progress = Progress::start(log_identity, hash_seed, projection());
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
             progress.save(&transaction)?;
@@ -164,7 +165,7 @@ impl Views {
 
     /// Whether an earlier release made some of the rows.
     pub(super) fn are_older(&self) -> bool {
-        self.progress.projection < PROJECTION_VERSION
+        self.progress.projection < projection()
     }
 
     /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; a crash in
