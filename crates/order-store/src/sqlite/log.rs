@@ -158,6 +158,10 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         None => return Err(OpenError::NotAStore { path: path.to_owned() }),
     }
     let schema = Schema::of(connection).map_err(failed)?;
+    if schema.oldest_compatible > schema.version {
+        let what = "which releases may open it cannot be read".to_owned();
+        return Err(OpenError::Corrupt { path: path.to_owned(), what });
+    }
     if schema.is_open_to_this_release() {
         return Ok(());
     }

@@ -29,6 +29,8 @@ mod rebuilds;
 mod replica;
 mod row;
 mod space;
+#[cfg(feature = "planted-faults")]
+mod unchecked;
 mod verify;
 mod view_writer;
 mod views;

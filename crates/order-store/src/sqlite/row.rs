@@ -86,7 +86,10 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
         source: text(8)?,
     };
     let stored = row.get_ref(9).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
-    if checked.checksum(scratch).as_bytes() != stored {
+    let is_sound = checked.checksum(scratch).as_bytes() == stored;
+    #[cfg(feature = "planted-faults")]
+    let is_sound = is_sound || super::unchecked::events();
+    if !is_sound {
         return Err(corrupt(Some(position), "the checksum does not match"));
     }
     let event = checked.into_event(Position(position));
