@@ -25,6 +25,7 @@ const READS_THE_ENVIRONMENT: &[&str] = &[
     "test-servers/",
     // Not in a release: see the feature `planted-faults`.
     "order-application/src/relay/planted_faults.rs",
+    "order-store/src/postgres/planted_faults.rs",
     "order-store/src/sqlite/writer/planted_faults.rs",
 ];
 

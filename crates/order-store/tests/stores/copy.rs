@@ -118,7 +118,7 @@ fn awkward(mut append: Append, n: usize) -> Append {
             n.is_multiple_of(3).then_some(""),
             (n % 3 == 1).then_some("\\N"),
         );
-        event.source = (n % 5 == 0).then(|| "/\t".into());
+        event.source = n.is_multiple_of(5).then(|| "/\t".into());
     }
     append
 }
