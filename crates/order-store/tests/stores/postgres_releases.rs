@@ -90,13 +90,15 @@ async fn an_older_release_serves_beside_a_newer_one_all_that_it_knows() {
     PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
     newer_release("newer-release", &url, "look");
 
-    // A row that is lost is made anew as well as this release can, and as well as the newer one can when it sees it.
-    crate::postgres_verify::sql(&url, "TRUNCATE order_service.orders").await;
-    PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
-    assert_eq!(after.one(&older.id).await, Ok(Some(older.summary())));
-    let one = after.one(&of_both.id).await;
-    assert!(matches!(one, Err(StoreError::NewerRelease(_))), "{one:?}");
-    newer_release("newer-release", &url, "look");
+    // Rows that are damaged or lost are made anew as well as this release can, and then as well as the newer one can.
+    for damage in ["UPDATE order_service.orders SET total_cents = 1", "TRUNCATE order_service.orders"] {
+        crate::postgres_verify::sql(&url, damage).await;
+        PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+        assert_eq!(after.one(&older.id).await, Ok(Some(older.summary())));
+        let one = after.one(&of_both.id).await;
+        assert!(matches!(one, Err(StoreError::NewerRelease(_))), "{one:?}");
+        newer_release("newer-release", &url, "look");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -164,6 +164,40 @@ async fn an_unreadable_event_makes_its_order_damaged_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_database_cannot_read_keeps_no_other_order_from_being_made_anew() {
+    let (url, store, orders) = paid_orders(300).await;
+    store.close().await;
+    sql(
+        &url,
+        "CREATE TABLE before AS TABLE order_service.orders; \
+         UPDATE order_service.orders SET projection = 0, status = 'shipped'; \
+         CREATE FUNCTION order_service.page_of(number bigint, value text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN \
+             IF number IN (7, 250) THEN RAISE data_corrupted USING MESSAGE = 'invalid page'; END IF; \
+             RETURN value; \
+         END $$; \
+         ALTER TABLE order_service.events RENAME TO stored_events; \
+         CREATE VIEW order_service.events AS SELECT position, order_key, version, id, type, time, order_id, \
+             order_service.page_of(position, data) AS data, context, source, checksum FROM order_service.stored_events",
+    )
+    .await;
+    let report = PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+    assert_eq!((report.orders, report.unreadable), (300, 2));
+    let left = "SELECT array_agg(o.key ORDER BY o.key) FROM order_service.orders o JOIN before b USING (key) WHERE o <> b";
+    let left = session(&url).await.query_one(left, &[]).await.unwrap().get::<_, Vec<i64>>(0);
+    assert_eq!(left, [7, 250]);
+
+    // Nor do those that are mended with it.
+    let store = open(&url).await;
+    sql(&url, "UPDATE order_service.orders SET status = 'shipped' WHERE key < 20").await;
+    store
+        .mend(&orders.iter().map(|order| order.id.clone()).collect::<Vec<_>>(), "a test asks for it")
+        .await
+        .unwrap();
+    wait_until_right(&store, &orders[18]).await;
+    wait_until_right(&store, &orders[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_beginnings_of_one_order_quarantine_that_order_alone() {
     let (url, store, mut orders) = paid_orders(3).await;
     sql(

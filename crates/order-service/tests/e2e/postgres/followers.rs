@@ -38,11 +38,6 @@ impl Follower {
         });
     }
 
-    /// The position that it saw last.
-    pub(crate) fn last(&self) -> Option<u64> {
-        self.shared.last()
-    }
-
     pub(crate) fn end(self) -> Vec<Seen> {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.hang_up();

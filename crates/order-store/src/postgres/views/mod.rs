@@ -1,10 +1,12 @@
 //! Views that are made anew while the store serves: those that were found damaged, and all of them after an upgrade.
 //!
 //! Each instance mends what it finds by itself, which is safe however many do it. To go over all views is for one at a time,
-//! under a lease ([`rebuild`]).
+//! under a lease ([`lease`], [`rebuild`]).
 
+mod lease;
 mod rebuild;
 mod remake;
+mod write;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +23,8 @@ use super::state::{check_schema, log_state};
 use super::url::Target;
 use super::{PostgresError, PostgresStore, connect, projection, refused};
 use crate::rebuild_report::RebuildReport;
-use rebuild::{Lease, Rebuild, mend, outdated_from};
+use lease::Lease;
+use rebuild::{Rebuild, mend, outdated_from};
 use remake::{MAX_ROWS, of_position};
 use tokio_postgres::types::Type;
 
@@ -153,15 +156,11 @@ impl Repairs {
             if batch.is_empty() {
                 return Ok(());
             }
-            let (mut order_ids, mut keys) = (Vec::new(), Vec::new());
-            for damaged in &batch {
-                match damaged {
-                    Damaged::Order(order_id) => order_ids.push(order_id.as_str()),
-                    Damaged::Key(key) => keys.push(of_position(*key)),
-                }
+            match mend_batch(rows, &batch).await {
+                // The database cannot read what one of them comes of. The others need not suffer for it.
+                Err(StoreError::Corrupt(_)) => mend_one_by_one(rows, &batch).await?,
+                mended => mended?,
             }
-            let mended = mend(rows, &order_ids, &keys).await?;
-            tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
             let mut state = self.state();
             for damaged in &batch {
                 state.waiting.remove(damaged);
@@ -172,6 +171,35 @@ impl Repairs {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn mend_batch(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
+    let (mut order_ids, mut keys) = (Vec::new(), Vec::new());
+    for damaged in batch {
+        match damaged {
+            Damaged::Order(order_id) => order_ids.push(order_id.as_str()),
+            Damaged::Key(key) => keys.push(of_position(*key)),
+        }
+    }
+    let mended = mend(rows, &order_ids, &keys).await?;
+    tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
+    Ok(())
+}
+
+async fn mend_one_by_one(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
+    for damaged in batch {
+        match mend_batch(rows, std::slice::from_ref(damaged)).await {
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(
+                    ?damaged,
+                    why,
+                    "the rows of an order cannot be read; its view is left as it is"
+                );
+            }
+            mended => mended?,
+        }
+    }
+    Ok(())
 }
 
 fn rebuilding(why: &str) -> ViewsStatus {

@@ -9,23 +9,17 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::StoreError;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
-use uuid::Uuid;
 
 use super::super::database::{Database, abandon};
 use super::super::failure::Failure;
-use super::super::{checkpoints, projection};
+use super::super::projection;
+use super::lease::Lease;
 use super::remake::{MAX_ROWS, Orders, Remade, keys_of, remake};
 use crate::rebuild_report::RebuildReport;
 
-/// The lease that keeps a second process from doing the same work. It is not what makes it right.
-const LEASE: &str = "views";
-/// How long the others wait for a process that died.
-const TERM: Duration = Duration::from_secs(15);
-/// How old a lease may be when it is renewed.
-const RENEWAL: Duration = Duration::from_secs(4);
 /// How long a batch may take.
 const BATCH_PATIENCE: Duration = Duration::from_secs(60);
 /// Positions that are followed with one statement.
@@ -34,10 +28,6 @@ const FOLLOWED_POSITIONS: i64 = 1_000;
 const MAX_ROUNDS: usize = 50;
 /// How often rows that others were writing are looked at again.
 const MAX_LOOKS: usize = 5;
-/// How long a moment's lease of another process is waited for, and how often it is asked for.
-const LEASE_PATIENCE: Duration = Duration::from_secs(30);
-const LEASE_PAUSE: Duration = Duration::from_millis(200);
-
 /// The highest key of the next orders, and how many those are. A step from key to key, so that an order of ten thousand
 /// events costs no more than another.
 const NEXT_KEYS: &str = "\
@@ -68,60 +58,6 @@ pub(super) async fn outdated_from(database: &Database) -> Result<Option<i64>, St
     let (made_by, from): (i32, Option<i64>) =
         (row.try_get(0).map_err(|e| failed(&e))?, row.try_get(1).map_err(|e| failed(&e))?);
     Ok(from.filter(|_| made_by == projection()))
-}
-
-/// The right to make all views anew.
-pub(super) struct Lease<'a> {
-    database: &'a Database,
-    holder: String,
-    epoch: order_application::Epoch,
-    renewed: Instant,
-}
-
-impl<'a> Lease<'a> {
-    /// `None` if another process has it.
-    pub(super) async fn claim(database: &'a Database) -> Result<Option<Self>, StoreError> {
-        let holder = new_holder();
-        let renewed = Instant::now();
-        let epoch = checkpoints::claim(database, LEASE, &holder, TERM).await?;
-        Ok(epoch.map(|epoch| Self { database, holder, epoch, renewed }))
-    }
-
-    /// The same, after a wait for a process that will soon be done or that died.
-    pub(super) async fn claim_soon(database: &'a Database) -> Result<Option<Self>, StoreError> {
-        let deadline = Instant::now() + LEASE_PATIENCE;
-        loop {
-            let lease = Self::claim(database).await?;
-            if lease.is_some() || Instant::now() >= deadline {
-                return Ok(lease);
-            }
-            sleep(LEASE_PAUSE).await;
-        }
-    }
-
-    async fn keep(&mut self) -> Result<(), StoreError> {
-        if self.renewed.elapsed() < RENEWAL {
-            return Ok(());
-        }
-        let renewed = Instant::now();
-        if checkpoints::claim(self.database, LEASE, &self.holder, TERM).await? != Some(self.epoch) {
-            return Err(StoreError::Unavailable("another process makes the views anew".to_owned()));
-        }
-        self.renewed = renewed;
-        Ok(())
-    }
-
-    pub(super) async fn release(self) -> Result<(), StoreError> {
-        checkpoints::release(self.database, LEASE, &self.holder, self.epoch).await
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "names a holder for the time of one lease, and is seen nowhere else"
-)]
-fn new_holder() -> String {
-    Uuid::now_v7().to_string()
 }
 
 /// Makes all views anew, or those of orders with events from a position on.
@@ -164,11 +100,12 @@ impl<'a> Rebuild<'a> {
         let began = self.number(END).await?;
         let total = began.cast_unsigned();
         let mut after = i64::MIN;
-        while let Some(up_to) = self.next(after).await? {
-            let remade = self.remake(&Orders::Between(after, up_to)).await?;
-            self.report.events += remade.events;
-            self.report.orders += remade.orders;
-            self.report.unreadable += remade.unreadable;
+        while after < i64::MAX {
+            let up_to = match self.next(after).await {
+                Err(StoreError::Corrupt(_)) if after < began => began.min(after.max(0) + MAX_ROWS as i64),
+                next => next?,
+            };
+            self.between(after, up_to).await?;
             progress(self.report.events.min(total), total);
             after = up_to;
         }
@@ -178,17 +115,43 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    /// The key up to which the next orders are. The last of them stand for all rows that come later.
-    async fn next(&mut self, after: i64) -> Result<Option<i64>, StoreError> {
-        if after == i64::MAX {
-            return Ok(None);
+    /// The orders between two keys. Where the server cannot read the rows of one, that order is left as it is.
+    async fn between(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
+        let mut ranges = vec![(after, up_to)];
+        while let Some((after, up_to)) = ranges.pop() {
+            match self.remake(&Orders::Between(after, up_to)).await {
+                Ok(remade) => {
+                    self.report.events += remade.events;
+                    self.report.orders += remade.orders;
+                    self.report.unreadable += remade.unreadable;
+                }
+                Err(StoreError::Corrupt(why)) if after.checked_add(1) == Some(up_to) => {
+                    tracing::error!(
+                        key = up_to,
+                        why,
+                        "the rows of an order cannot be read; its view is left as it is"
+                    );
+                    self.report.orders += 1;
+                    self.report.unreadable += 1;
+                }
+                Err(StoreError::Corrupt(_)) => {
+                    let middle = after.midpoint(up_to);
+                    ranges.extend([(middle, up_to), (after, middle)]);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
+    }
+
+    /// The key up to which the next orders are. The last of them stand for all rows that come later.
+    async fn next(&mut self, after: i64) -> Result<i64, StoreError> {
         let limit = MAX_ROWS as i64;
         let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
         let row = within_patience(self.connection.query_typed_one(NEXT_KEYS, &parameters)).await?;
         let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
         let (last, orders) = read().map_err(|error| failed(&error))?;
-        Ok(Some(last.filter(|_| orders == limit).unwrap_or(i64::MAX)))
+        Ok(last.filter(|_| orders == limit).unwrap_or(i64::MAX))
     }
 
     /// Rows that others were writing: what they wrote is right, unless they took it back.

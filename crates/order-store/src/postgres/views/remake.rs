@@ -7,16 +7,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use deadpool_postgres::{Object, Transaction};
 use futures_util::TryStreamExt;
-use futures_util::future::join3;
 use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row};
 
-use super::super::database::Parameter;
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
-use super::super::view_columns::ViewColumns;
+use super::write::{Replacement, delete, replace, restore};
 
 /// Most rows that one statement writes, and orders that one snapshot reads.
 pub(super) const MAX_ROWS: usize = 200;
@@ -24,15 +22,6 @@ pub(super) const MAX_ROWS: usize = 200;
 /// No deadline that somebody has set for others.
 const SETTINGS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
                         SET LOCAL jit = off";
-
-/// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
-
-const REPLACE: &str = "SELECT * FROM order_service.replace_views_v1(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-const RESTORE: &str =
-    "SELECT * FROM order_service.restore_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const DELETE: &str = "SELECT order_service.delete_views_v1($1)";
 
 macro_rules! events_where {
     ($condition:literal) => {
@@ -102,8 +91,7 @@ pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<R
         remade.left.extend(restored.iter().map(|(key, _)| *key).filter(|key| !keys.contains(key)));
     }
     for ghosts in changes.delete.chunks(MAX_ROWS) {
-        let deleted = write(connection, DELETE, &[(&ghosts, Type::INT8_ARRAY)]).await?;
-        remade.deleted += deleted.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned();
+        remade.deleted += delete(connection, ghosts).await?;
     }
     Ok(remade)
 }
@@ -114,15 +102,6 @@ struct Changes {
     replace: Vec<Replacement>,
     restore: Vec<(i64, OrderView)>,
     delete: Vec<i64>,
-}
-
-/// A view, and the row in whose place it goes.
-#[derive(Debug)]
-struct Replacement {
-    key: i64,
-    seen_version: i64,
-    seen_checksum: Vec<u8>,
-    view: OrderView,
 }
 
 async fn compare(connection: &mut Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
@@ -262,41 +241,6 @@ async fn stream(
         }
         Orders::WithKeys(keys) => snapshot.query_typed_raw(with_keys, [(keys, Type::INT8_ARRAY)]).await,
     }
-}
-
-async fn replace(connection: &Object, changes: &[Replacement]) -> Result<HashSet<i64>, Error> {
-    let keys: Vec<i64> = changes.iter().map(|change| change.key).collect();
-    let seen_versions: Vec<i64> = changes.iter().map(|change| change.seen_version).collect();
-    let seen_checksums: Vec<&[u8]> = changes.iter().map(|change| &change.seen_checksum[..]).collect();
-    let views = ViewColumns::of(changes.iter().map(|change| &change.view));
-    let seen: [Parameter<'_>; 3] =
-        [(&keys, Type::INT8_ARRAY), (&seen_versions, Type::INT8_ARRAY), (&seen_checksums, Type::BYTEA_ARRAY)];
-    let made_by: [Parameter<'_>; 1] = [(&projection(), Type::INT4)];
-    let parameters: Vec<_> = seen.into_iter().chain(views.parameters()).chain(made_by).collect();
-    write(connection, REPLACE, &parameters).await?.iter().map(|row| row.try_get(0)).collect()
-}
-
-async fn restore(connection: &Object, lost: &[(i64, OrderView)]) -> Result<HashSet<i64>, Error> {
-    let keys: Vec<i64> = lost.iter().map(|(key, _)| *key).collect();
-    let views = ViewColumns::of(lost.iter().map(|(_, view)| view));
-    let (first, last): (Parameter<'_>, Parameter<'_>) =
-        ((&keys, Type::INT8_ARRAY), (&projection(), Type::INT4));
-    let parameters: Vec<_> = [first].into_iter().chain(views.parameters()).chain([last]).collect();
-    write(connection, RESTORE, &parameters).await?.iter().map(|row| row.try_get(0)).collect()
-}
-
-/// One statement in a transaction of its own, all on its way at once: its locks are held no longer than it runs.
-async fn write(connection: &Object, sql: &str, parameters: &[Parameter<'_>]) -> Result<Vec<Row>, Error> {
-    let (begun, rows, committed) = join3(
-        connection.batch_execute(BEGIN),
-        connection.query_typed(sql, parameters),
-        connection.batch_execute("COMMIT"),
-    )
-    .await;
-    begun?;
-    let rows = rows?;
-    committed?;
-    Ok(rows)
 }
 
 /// The keys of those of these orders that the log has.
