@@ -33,6 +33,15 @@ pub(crate) fn edit(directory: &TempDir, statement: &str) {
     log.execute_batch(statement).unwrap();
 }
 
+pub(crate) fn edit_views(directory: &TempDir, statement: &str) {
+    let files = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(".db")).collect();
+    files.retain(|path| path.to_string_lossy().contains(".views."));
+    for file in files {
+        rusqlite::Connection::open(file).unwrap().execute_batch(statement).unwrap();
+    }
+}
+
 /// Everything that comes from the views.
 pub(crate) fn view_reads(server: &Server) -> Vec<Answer> {
     ["/orders", "/orders?limit=2", "/orders/a", "/orders/b", "/orders/c/events"]

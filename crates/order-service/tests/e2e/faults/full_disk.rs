@@ -60,7 +60,7 @@ fn assert_survives<F>(
 }
 
 /// `strace` while it is attached.
-struct Attached(Child);
+pub(super) struct Attached(Child);
 
 impl Drop for Attached {
     fn drop(&mut self) {
@@ -72,7 +72,7 @@ impl Drop for Attached {
 
 impl Attached {
     /// Fails the server's writes for want of space: all of them, or those to these files.
-    fn without_space(server: &Server, files: &[PathBuf]) -> Self {
+    pub(super) fn without_space(server: &Server, files: &[PathBuf]) -> Self {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-p", &server.process().to_string()]);
         strace.args(["-e", "trace=pwrite64", "-e", "inject=pwrite64:error=ENOSPC"]);

@@ -4,6 +4,7 @@
 mod failed_sync;
 mod full_disk;
 mod kill_at_system_call;
+mod rebuild;
 
 use std::ffi::OsStr;
 use std::path::Path;
