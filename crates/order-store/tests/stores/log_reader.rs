@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use order_application::{EventLog, PageLimit, Position, RecordedEvent, Version};
+use order_application::{EventLog, PageLimit, Position, RecordedEvent};
 use order_store::{LogReader, OpenError, SideError, SqliteStore, StoreLocation};
 use tempfile::TempDir;
 
@@ -211,7 +211,10 @@ mod postgres {
         store.append(order.place()).await.unwrap();
         store.append(order.pay(249)).await.unwrap();
         assert_eq!(log.head().await.unwrap(), Position(250));
-        let stream = store.read_stream(&order.id, Version::NONE, PageLimit::events(1_000)).await.unwrap();
+        let stream = store
+            .read_stream(&order.id, order_application::Version::NONE, PageLimit::events(1_000))
+            .await
+            .unwrap();
         assert_eq!(read(&log, 0).await, stream);
     }
 

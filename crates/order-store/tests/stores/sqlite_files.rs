@@ -155,7 +155,7 @@ async fn a_second_server_is_refused() {
 #[tokio::test]
 async fn a_store_from_a_newer_version_is_refused_and_left_alone() {
     let (directory, _) = closed_store().await;
-    sql(&log_in(&directory), "PRAGMA user_version = 99");
+    sql(&log_in(&directory), "UPDATE log SET oldest_compatible = 98; PRAGMA user_version = 99");
     let before = fs::read(log_in(&directory)).unwrap();
     let refused = open(&directory).err().expect("refused");
     assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");

@@ -105,7 +105,7 @@ async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
 async fn damage_is_no_answer_and_is_mended() {
     let damage = [
         "DELETE FROM order_ids WHERE key = 4",
-        "DELETE FROM order_ids WHERE key = 4; DELETE FROM id_ranges WHERE range = (SELECT hash >> 48 FROM order_ids LIMIT 1)",
+        "DELETE FROM order_ids WHERE key = 4; DELETE FROM id_ranges WHERE id % 2 = 0",
         "DELETE FROM orders WHERE key = 4",
         "UPDATE orders SET total_cents = 1 WHERE key = 4",
         "UPDATE orders SET version = 9 WHERE key = 4",
@@ -115,9 +115,9 @@ async fn damage_is_no_answer_and_is_mended() {
         "UPDATE order_ids SET hash = hash + 1 WHERE key = 4",
         "DELETE FROM order_events WHERE key = 4",
         "UPDATE order_events SET position = position + 1 WHERE key = 4",
-        "UPDATE id_ranges SET sum = sum + 1",
+        "UPDATE id_ranges SET totals = zeroblob(2048)",
+        "UPDATE id_ranges SET id = id + 1000",
         "DELETE FROM id_ranges",
-        "DELETE FROM id_groups",
         "UPDATE progress SET id_entries = 1",
         "UPDATE progress SET hash_seed = hash_seed + 1",
         "UPDATE progress SET last_key = 10",

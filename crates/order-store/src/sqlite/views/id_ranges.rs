@@ -5,46 +5,38 @@
 //! transactions that add the entries. An order is not there if its range adds up without it: that takes a look at the few
 //! entries of one range.
 //!
-//! A range that is empty has no row, and one that was lost with all of its entries has none either. So 256 ranges make a
-//! group, which has totals of its own; and all entries together add up to what is written, under a checksum, beside how far
-//! the views have come. The fewer entries there are, the likelier an empty range is, and the shorter the way through all.
+//! The totals of 128 neighbours, a group, are one row with a checksum. A group that is empty has no row, and one that was
+//! lost with all of its entries has none either: then all entries together are held against what is written, under another
+//! checksum, beside how far the views have come. It is likelier the fewer entries there are, and the shorter for it.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
 
 use super::super::overlay::OrderKey;
 use super::progress::Progress;
+use crate::checksum::Checksum;
 
 /// An entry of the index: an id's hash, and the order's key.
 pub(in crate::sqlite) type IdEntry = (i64, OrderKey);
 
-/// One of the two tables of totals; `(sum | new) - (sum & new)` is SQLite's way to say exclusive or.
-macro_rules! upsert {
-    ($table:literal) => {
-        concat!(
-            "INSERT INTO ",
-            $table,
-            " (range, entries, sum) VALUES (?1, ?2, ?3) ON CONFLICT (range) DO UPDATE SET \
-              entries = entries + excluded.entries, sum = (sum | excluded.sum) - (sum & excluded.sum)"
-        )
-    };
-}
-
-const UPSERT_RANGE: &str = upsert!("id_ranges");
-const UPSERT_GROUP: &str = upsert!("id_groups");
-const RANGE: &str = "SELECT entries, sum FROM id_ranges WHERE range = ?1";
-const GROUP: &str = "SELECT entries, sum FROM id_groups WHERE range = ?1";
-const GROUPS: &str = "SELECT range, entries, sum FROM id_groups ORDER BY range";
-const RANGES_BETWEEN: &str =
-    "SELECT range, entries, sum FROM id_ranges WHERE range BETWEEN ?1 AND ?2 ORDER BY range";
-const ENTRIES_BETWEEN: &str = "SELECT hash, key FROM order_ids WHERE hash BETWEEN ?1 AND ?2";
+const SAVE_GROUP: &str = "INSERT OR REPLACE INTO id_ranges (id, totals, checksum) VALUES (?1, ?2, ?3)";
+const LOAD_GROUP: &str = "SELECT totals, checksum FROM id_ranges WHERE id = ?1";
+const GROUP_IDS: &str = "SELECT id FROM id_ranges WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+const ENTRIES_BETWEEN: &str = "SELECT hash, key FROM order_ids WHERE hash BETWEEN ?1 AND ?2 ORDER BY hash";
 const ENTRIES_FROM: &str = "SELECT hash, key FROM order_ids WHERE hash >= ?1 ORDER BY hash LIMIT ?2";
 
-/// The first and the last range.
-const FIRST_RANGE: i64 = i16::MIN as i64;
-const LAST_RANGE: i64 = i16::MAX as i64;
-/// A group is this many upper bits of a range's number.
-const GROUP_SHIFT: u32 = 8;
+/// A range is so many upper bits of a hash.
+const RANGE_BITS: u32 = 16;
+/// A group has as many ranges as these lower bits of a range's number can tell apart.
+const GROUP_BITS: u32 = 7;
+const RANGES_OF_GROUP: usize = 1 << GROUP_BITS;
+/// Bits of a hash below those that name its group.
+const GROUP_SHIFT: u32 = i64::BITS - RANGE_BITS + GROUP_BITS;
+const FIRST_GROUP: i64 = i64::MIN >> GROUP_SHIFT;
+const LAST_GROUP: i64 = i64::MAX >> GROUP_SHIFT;
+
+/// What is said where the index has lost something.
+const LOST: &str = "the index of orders does not have the entries that it should";
 
 /// What a set of entries comes to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,23 +54,6 @@ impl IdTotals {
         self.entries = self.entries.wrapping_add(other.entries);
         self.sum ^= other.sum;
     }
-
-    fn of_row(row: &rusqlite::Row<'_>, first_column: usize) -> rusqlite::Result<Self> {
-        Ok(Self { entries: row.get(first_column)?, sum: row.get(first_column + 1)? })
-    }
-}
-
-/// The range that a hash belongs to.
-fn range(hash: i64) -> i64 {
-    hash >> 48
-}
-
-fn first_hash(range: i64) -> i64 {
-    range << 48
-}
-
-fn last_hash(range: i64) -> i64 {
-    first_hash(range) | ((1 << 48) - 1)
 }
 
 fn fingerprint((hash, key): IdEntry) -> i64 {
@@ -88,68 +63,123 @@ fn fingerprint((hash, key): IdEntry) -> i64 {
     XxHash3_64::oneshot(&bytes).cast_signed()
 }
 
-/// Sums up entries that are being added in the order of their hashes, and writes the totals of each range and group when it
-/// is complete.
+/// The group that a hash belongs to.
+fn group_of(hash: i64) -> i64 {
+    hash >> GROUP_SHIFT
+}
+
+/// The place of a hash's range in its group.
+fn place_of(hash: i64) -> usize {
+    (hash >> (i64::BITS - RANGE_BITS)) as usize % RANGES_OF_GROUP
+}
+
+fn first_hash(group: i64) -> i64 {
+    group << GROUP_SHIFT
+}
+
+fn last_hash(group: i64) -> i64 {
+    first_hash(group) | ((1 << GROUP_SHIFT) - 1)
+}
+
+/// The totals of a group's ranges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Group([IdTotals; RANGES_OF_GROUP]);
+
+impl Group {
+    const EMPTY: Self = Self([IdTotals { entries: 0, sum: 0 }; RANGES_OF_GROUP]);
+
+    fn of(entries: &[IdEntry]) -> Self {
+        let mut group = Self::EMPTY;
+        entries.iter().for_each(|entry| group.0[place_of(entry.0)].add(*entry));
+        group
+    }
+
+    /// The row of a group; `None` if there is none. The inner error says what is wrong with it.
+    fn load(views: &Connection, id: i64) -> rusqlite::Result<Result<Option<Self>, String>> {
+        let mut statement = views.prepare_cached(LOAD_GROUP)?;
+        let row = statement.query_row([id], |row| {
+            let (totals, checksum) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
+            Ok((checksum_of(id, totals).as_bytes() == checksum).then(|| Self::read(totals)).flatten())
+        });
+        let row = row.optional()?;
+        Ok(row.map_or(Ok(None), |group| group.map(Some).ok_or_else(|| LOST.to_owned())))
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut group = Self::EMPTY;
+        let (totals, rest) = bytes.as_chunks::<16>();
+        if totals.len() != RANGES_OF_GROUP || !rest.is_empty() {
+            return None;
+        }
+        for (into, bytes) in group.0.iter_mut().zip(totals) {
+            let both = u128::from_le_bytes(*bytes);
+            *into = IdTotals { entries: both as u64, sum: ((both >> 64) as u64).cast_signed() };
+        }
+        Some(group)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let numbers = self.0.iter().flat_map(|range| [range.entries, range.sum.cast_unsigned()]);
+        numbers.flat_map(u64::to_le_bytes).collect()
+    }
+}
+
+fn checksum_of(id: i64, totals: &[u8]) -> Checksum {
+    Checksum::of(&[&id.to_le_bytes(), totals].concat())
+}
+
+/// Sums up entries that are being added in the order of their hashes, and writes each group when it is complete.
 pub(super) struct RangeWriter<'c> {
-    ranges: TotalsWriter<'c>,
-    groups: TotalsWriter<'c>,
+    views: &'c Connection,
+    save: CachedStatement<'c>,
+    id: i64,
+    added: Group,
     /// Of all entries that were added.
     pub(super) totals: IdTotals,
 }
 
+/// Why totals could not be written.
+pub(super) enum RangeError {
+    Sqlite(rusqlite::Error),
+    Damaged(String),
+}
+
+impl From<rusqlite::Error> for RangeError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
 impl<'c> RangeWriter<'c> {
-    pub(super) fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        let ranges = TotalsWriter::new(connection.prepare_cached(UPSERT_RANGE)?);
-        let groups = TotalsWriter::new(connection.prepare_cached(UPSERT_GROUP)?);
-        Ok(Self { ranges, groups, totals: IdTotals::default() })
+    pub(super) fn new(views: &'c Connection) -> rusqlite::Result<Self> {
+        let save = views.prepare_cached(SAVE_GROUP)?;
+        Ok(Self { views, save, id: FIRST_GROUP, added: Group::EMPTY, totals: IdTotals::default() })
     }
 
-    pub(super) fn add(&mut self, entry: IdEntry) -> rusqlite::Result<()> {
-        let range = range(entry.0);
+    pub(super) fn add(&mut self, entry: IdEntry) -> Result<(), RangeError> {
+        if group_of(entry.0) != self.id {
+            self.write()?;
+            self.id = group_of(entry.0);
+        }
         self.totals.add(entry);
-        self.ranges.add(range, entry)?;
-        self.groups.add(range >> GROUP_SHIFT, entry)
+        self.added.0[place_of(entry.0)].add(entry);
+        Ok(())
     }
 
     /// Writes what is left.
-    pub(super) fn write(&mut self) -> rusqlite::Result<()> {
-        self.ranges.write()?;
-        self.groups.write()
-    }
-}
-
-/// Writes the totals of one table.
-struct TotalsWriter<'c> {
-    upsert: CachedStatement<'c>,
-    range: i64,
-    totals: IdTotals,
-}
-
-impl<'c> TotalsWriter<'c> {
-    fn new(upsert: CachedStatement<'c>) -> Self {
-        Self { upsert, range: FIRST_RANGE, totals: IdTotals::default() }
-    }
-
-    fn add(&mut self, range: i64, entry: IdEntry) -> rusqlite::Result<()> {
-        if range != self.range {
-            self.write()?;
-            self.range = range;
+    pub(super) fn write(&mut self) -> Result<(), RangeError> {
+        let added = std::mem::replace(&mut self.added, Group::EMPTY);
+        if added == Group::EMPTY {
+            return Ok(());
         }
-        self.totals.add(entry);
-        Ok(())
-    }
-
-    fn write(&mut self) -> rusqlite::Result<()> {
-        let IdTotals { entries, sum } = std::mem::take(&mut self.totals);
-        if entries > 0 {
-            self.upsert.execute(params![self.range, entries, sum])?;
-        }
+        let there = Group::load(self.views, self.id)?.map_err(RangeError::Damaged)?;
+        let mut group = there.unwrap_or(Group::EMPTY);
+        group.0.iter_mut().zip(added.0).for_each(|(range, added)| range.combine(added));
+        let bytes = group.bytes();
+        self.save.execute(params![self.id, bytes, checksum_of(self.id, &bytes).as_bytes()])?;
         Ok(())
     }
 }
-
-const LOST_ENTRIES: &str = "the index of orders does not have the entries that it should";
-const LOST_RANGES: &str = "the ranges of the index of orders are not all there";
 
 /// Whether the index has lost nothing in the range of a hash. The inner error says what is wrong.
 pub(in crate::sqlite) fn prove_range(views: &Connection, hash: i64) -> rusqlite::Result<Result<(), String>> {
@@ -157,129 +187,111 @@ pub(in crate::sqlite) fn prove_range(views: &Connection, hash: i64) -> rusqlite:
     if super::super::unchecked::absence() {
         return Ok(Ok(()));
     }
-    let range = range(hash);
-    let found = totals_between(views, range, range)?;
-    match select_totals(views, RANGE, range)? {
-        Some(expected) if expected == found => Ok(Ok(())),
-        None if found == IdTotals::default() => prove_group(views, range >> GROUP_SHIFT),
-        Some(_) | None => Ok(Err(LOST_ENTRIES.to_owned())),
-    }
-}
-
-/// Whether the index has lost nothing in a group of ranges.
-fn prove_group(views: &Connection, group: i64) -> rusqlite::Result<Result<(), String>> {
-    let found = totals_between(views, group << GROUP_SHIFT, last_range_of(group))?;
-    match select_totals(views, GROUP, group)? {
-        Some(expected) if expected == found => Ok(Ok(())),
-        None if found == IdTotals::default() => prove_index(views),
-        Some(_) | None => Ok(Err(LOST_ENTRIES.to_owned())),
-    }
-}
-
-/// Whether the index has lost nothing at all.
-fn prove_index(views: &Connection) -> rusqlite::Result<Result<(), String>> {
-    let found = totals_between(views, FIRST_RANGE, LAST_RANGE)?;
-    Ok(match Progress::load(views)? {
-        Ok(progress) if progress.ids == found => Ok(()),
-        Ok(_) => Err(LOST_ENTRIES.to_owned()),
+    let low_bits = (1 << (i64::BITS - RANGE_BITS)) - 1;
+    let found = totals_between(views, hash & !low_bits, hash | low_bits)?;
+    Ok(match Group::load(views, group_of(hash))? {
+        Ok(Some(group)) if group.0[place_of(hash)] == found => Ok(()),
+        Ok(None) if found == IdTotals::default() => return prove_index(views),
+        Ok(_) => Err(LOST.to_owned()),
         Err(what) => Err(what),
     })
 }
 
-fn last_range_of(group: i64) -> i64 {
-    (group << GROUP_SHIFT) | ((1 << GROUP_SHIFT) - 1)
+/// Whether the index has lost nothing at all.
+fn prove_index(views: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let found = totals_between(views, i64::MIN, i64::MAX)?;
+    Ok(Progress::load(views)?.and_then(|progress| same(progress.ids, found)))
 }
 
-/// What the entries of ranges come to.
+fn same(expected: IdTotals, found: IdTotals) -> Result<(), String> {
+    if expected == found { Ok(()) } else { Err(LOST.to_owned()) }
+}
+
 fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result<IdTotals> {
     let mut totals = IdTotals::default();
     let mut statement = views.prepare_cached(ENTRIES_BETWEEN)?;
-    let mut rows = statement.query([first_hash(first), last_hash(last)])?;
+    let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
         totals.add((row.get(0)?, row.get(1)?));
     }
     Ok(totals)
 }
 
-fn select_totals(views: &Connection, sql: &str, range: i64) -> rusqlite::Result<Option<IdTotals>> {
-    views.prepare_cached(sql)?.query_row([range], |row| IdTotals::of_row(row, 0)).optional()
-}
-
-/// Whether all ranges are there: those of a group add up to the group, and the groups to all that there is.
-fn prove_ranges(views: &Connection) -> rusqlite::Result<Result<(), String>> {
-    let mut all = IdTotals::default();
-    let mut groups = views.prepare_cached(GROUPS)?;
-    let mut rows = groups.query(())?;
-    while let Some(row) = rows.next()? {
-        let (group, expected): (i64, _) = (row.get(0)?, IdTotals::of_row(row, 1)?);
-        let mut found = IdTotals::default();
-        let mut ranges = views.prepare_cached(RANGES_BETWEEN)?;
-        let mut rows = ranges.query([group << GROUP_SHIFT, last_range_of(group)])?;
-        while let Some(row) = rows.next()? {
-            found.combine(IdTotals::of_row(row, 1)?);
-        }
-        if found != expected {
-            return Ok(Err(LOST_RANGES.to_owned()));
-        }
-        all.combine(found);
-    }
-    Ok(match Progress::load(views)? {
-        Ok(progress) if progress.ids == all => Ok(()),
-        Ok(_) => Err(LOST_RANGES.to_owned()),
-        Err(what) => Err(what),
-    })
-}
-
-/// Entries in the order of their hashes, of whole ranges that add up.
+/// Entries in the order of their hashes, of whole groups that add up.
 pub(in crate::sqlite) struct ProvenEntries {
     pub(in crate::sqlite) entries: Vec<IdEntry>,
     /// Where the next ones begin; `None` after the last.
     pub(in crate::sqlite) next: Option<i64>,
 }
 
-/// Reads entries from a hash on, which begins a range (`None`: the first), and checks that their ranges add up. The inner
+/// Reads entries from a hash on, which begins a group (`None`: the first), and checks that their groups add up. The inner
 /// error says what is wrong.
 pub(in crate::sqlite) fn proven_entries(
     views: &Connection,
     from: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<Result<ProvenEntries, String>> {
-    let from = from.unwrap_or(first_hash(FIRST_RANGE));
+    let from = from.unwrap_or(i64::MIN);
     let mut entries = select_entries(views, ENTRIES_FROM, params![from, limit])?;
-    let mut last_range = LAST_RANGE;
+    let mut last = LAST_GROUP;
     if entries.len() == limit {
-        // The last range may go on, and is for the next time; unless it is the only one, which is then read whole.
-        let cut = entries.last().map_or(FIRST_RANGE, |(hash, _)| range(*hash));
-        entries.retain(|(hash, _)| range(*hash) < cut);
-        last_range = cut - 1;
+        // The last group may go on, and is for the next time; unless it is the only one, which is then read whole.
+        let cut = entries.last().map_or(FIRST_GROUP, |(hash, _)| group_of(*hash));
+        entries.retain(|(hash, _)| group_of(*hash) < cut);
+        last = cut - 1;
         if entries.is_empty() {
             entries = select_entries(views, ENTRIES_BETWEEN, params![first_hash(cut), last_hash(cut)])?;
-            last_range = cut;
+            last = cut;
         }
     }
-    let mut found = entries.chunk_by(|a, b| range(a.0) == range(b.0)).map(|of_range| {
-        let mut totals = IdTotals::default();
-        of_range.iter().for_each(|entry| totals.add(*entry));
-        (range(of_range[0].0), totals)
-    });
-    let mut statement = views.prepare_cached(RANGES_BETWEEN)?;
-    let mut rows = statement.query([range(from), last_range])?;
-    while let Some(row) = rows.next()? {
-        let expected = (row.get(0)?, IdTotals::of_row(row, 1)?);
-        if found.next() != Some(expected) {
-            return Ok(Err(LOST_ENTRIES.to_owned()));
-        }
+    if let Err(what) = prove_groups(views, group_of(from), last, &entries)? {
+        return Ok(Err(what));
     }
-    if found.next().is_some() {
-        return Ok(Err(LOST_RANGES.to_owned()));
-    }
-    let next = (last_range < LAST_RANGE).then(|| first_hash(last_range + 1));
+    let next = (last < LAST_GROUP).then(|| first_hash(last + 1));
     if next.is_none()
-        && let Err(what) = prove_ranges(views)?
+        && let Err(what) = prove_all_groups(views)?
     {
         return Ok(Err(what));
     }
     Ok(Ok(ProvenEntries { entries, next }))
+}
+
+/// Whether the groups between two have just these entries.
+fn prove_groups(
+    views: &Connection,
+    first: i64,
+    last: i64,
+    entries: &[IdEntry],
+) -> rusqlite::Result<Result<(), String>> {
+    let mut found = entries.chunk_by(|a, b| group_of(a.0) == group_of(b.0));
+    let mut statement = views.prepare_cached(GROUP_IDS)?;
+    let mut rows = statement.query([first, last])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let Some(of_group) = found.next().filter(|of_group| group_of(of_group[0].0) == id) else {
+            return Ok(Err(LOST.to_owned()));
+        };
+        match Group::load(views, id)? {
+            Ok(Some(group)) if group == Group::of(of_group) => {}
+            Ok(_) => return Ok(Err(LOST.to_owned())),
+            Err(what) => return Ok(Err(what)),
+        }
+    }
+    Ok(if found.next().is_none() { Ok(()) } else { Err(LOST.to_owned()) })
+}
+
+/// Whether all groups are there.
+fn prove_all_groups(views: &Connection) -> rusqlite::Result<Result<(), String>> {
+    let mut found = IdTotals::default();
+    let mut statement = views.prepare_cached(GROUP_IDS)?;
+    let mut rows = statement.query([FIRST_GROUP, LAST_GROUP])?;
+    while let Some(row) = rows.next()? {
+        match Group::load(views, row.get(0)?)? {
+            Ok(group) => group.into_iter().flat_map(|group| group.0).for_each(|range| found.combine(range)),
+            Err(what) => return Ok(Err(what)),
+        }
+    }
+    Ok(Progress::load(views)?.and_then(|progress| same(progress.ids, found)))
 }
 
 fn select_entries(

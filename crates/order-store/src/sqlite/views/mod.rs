@@ -22,7 +22,7 @@ use super::connection::{OpenError, Settings, is_damage, open_writer};
 use super::overlay::{Change, Generation, OrderKey};
 use crate::projection;
 use crate::view_row::ViewRow;
-use id_ranges::{IdEntry, RangeWriter};
+use id_ranges::{IdEntry, RangeError, RangeWriter};
 use progress::Progress;
 use schema::{SCHEMA, SCHEMA_VERSION};
 
@@ -67,6 +67,15 @@ pub(super) enum ViewsError {
     /// What is there contradicts what is to be written.
     #[error("{0}")]
     Damaged(String),
+}
+
+impl From<RangeError> for ViewsError {
+    fn from(error: RangeError) -> Self {
+        match error {
+            RangeError::Sqlite(error) => Self::Sqlite(error),
+            RangeError::Damaged(what) => Self::Damaged(what),
+        }
+    }
 }
 
 impl ViewsError {

@@ -36,16 +36,9 @@ CREATE TABLE order_ids (
 -- What order_ids has to have in each range of hashes, so that an entry that is not there can be told from one that is lost.
 -- See `id_ranges.rs`.
 CREATE TABLE id_ranges (
-    range INTEGER PRIMARY KEY,             -- the upper 16 bits of the hash
-    entries INTEGER NOT NULL,
-    sum INTEGER NOT NULL                   -- their fingerprints, one over the other
-) STRICT;
-
--- The same for the upper 8 bits, so that an empty range can be told from one that is lost.
-CREATE TABLE id_groups (
-    range INTEGER PRIMARY KEY,
-    entries INTEGER NOT NULL,
-    sum INTEGER NOT NULL
+    id INTEGER PRIMARY KEY,                -- the upper 9 bits of the hash: a group of 128 ranges
+    totals BLOB NOT NULL,                  -- of each range: how many entries, and their fingerprints, one over the other
+    checksum BLOB NOT NULL                 -- over all of the above
 ) STRICT;
 
 CREATE TABLE orders (
