@@ -2,7 +2,7 @@
 //! served once it is complete.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build`](super::build)), and what comes in
-//! meanwhile ([`catch_up`](super::catch_up)). The last bit and the change of files are the view writer's, which alone knows
+//! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
 //! how far the served views have come ([`Replacement`]).
 
 use std::io;

@@ -28,6 +28,7 @@ mod postgres_releases;
 mod postgres_verify;
 #[cfg(feature = "full-tests")]
 mod postgres_views;
+mod random;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;

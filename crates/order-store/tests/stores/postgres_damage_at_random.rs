@@ -16,38 +16,22 @@ use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
+use crate::random::Random;
 
 const SETS: u64 = 200;
 const ORDERS: usize = 30;
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
 /// One change of one row, or of two.
 fn damage(random: &mut Random) -> String {
-    let (key, other) = (1 + random.below(ORDERS as u64), 1 + random.below(ORDERS as u64));
+    let (key, other) = (1 + random.below(ORDERS), 1 + random.below(ORDERS));
     let set = |what: &str| format!("UPDATE order_service.orders SET {what} WHERE key = {key};");
     match random.below(17) {
         0 | 1 => format!("DELETE FROM order_service.orders WHERE key = {key};"),
         2 => set(&format!("order_id = 'order-{other}'")),
         3 => set("order_id = ''"),
-        4 => set(&format!("state = '{}'", ["damaged", "newer", "later", ""][random.below(4) as usize])),
+        4 => set(&format!("state = '{}'", ["damaged", "newer", "later", ""][random.below(4)])),
         5 => set(&format!("version = {}", random.below(5))),
         6 => set("version = -1"),
         7 => set("customer_id = NULL"),
@@ -56,7 +40,7 @@ fn damage(random: &mut Random) -> String {
         10 => set("placed_at = placed_at - interval '1 microsecond'"),
         11 => set("updated_at = 'infinity'"),
         12 => set("checksum = set_byte(checksum, 4, get_byte(checksum, 4) # 16)"),
-        13 => set(&format!("projection = {}", [-1, 0, 99][random.below(3) as usize])),
+        13 => set(&format!("projection = {}", [-1, 0, 99][random.below(3)])),
         14 => set(&format!("key = {}", 1000 + random.below(100_000))).replace(
             "WHERE",
             "WHERE NOT EXISTS (SELECT FROM order_service.orders g WHERE g.key >= 1000) AND",
@@ -191,7 +175,7 @@ async fn of_views_damaged_at_random_nobody_learns_what_is_not_so_and_all_are_men
         PostgresStore::rebuild(&stage.url, &mut |_, _| {}).await.unwrap();
         assert_eq!(stage.differences().await, 0, "seed {seed}: {damaged:?}");
         // And they go on.
-        let order = &mut stage.orders[random.below(ORDERS as u64) as usize];
+        let order = &mut stage.orders[random.below(ORDERS)];
         stage.store.append(order.pay(1)).await.unwrap();
     }
     assert_eq!(PostgresStore::verify(&stage.url, &mut |_, _| {}).await.unwrap().faults, Vec::<String>::new());

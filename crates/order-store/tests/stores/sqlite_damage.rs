@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::contract::{bus, list};
 use crate::order::TestOrder;
+use crate::random::Random;
 use crate::sqlite::SMALL_BATCHES;
 
 /// Images of each kind. A run for every change has some, the full tests have all.
@@ -24,27 +25,6 @@ const IMAGES: u64 = if cfg!(feature = "full-tests") { 1_000 } else { 60 };
 const ORDERS: usize = 40;
 const ALL: PageLimit = PageLimit::events(10_000);
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn one_of<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
-        choices[self.below(choices.len())]
-    }
-}
 
 /// A store that was closed, as the bytes of its files.
 struct Original {
