@@ -69,14 +69,17 @@ pub(super) enum BuildError {
     Views(#[from] ViewsError),
 }
 
+/// Tells the orders of views that were built from those that are surely new.
+pub(super) type BuiltOrders = BloomFilter;
+
 /// Fills empty views, up to a position that is not the start of the log.
 pub(super) fn build(
     log: &Connection,
     views: &mut Views,
     options: BuildOptions<'_>,
-) -> Result<Built, BuildError> {
+) -> Result<(Built, BuiltOrders), BuildError> {
     let (up_to, event_id) = options.up_to;
-    let filter = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
+    let filter = no_orders();
     let mut build = Build { views, options, filter, events: 0, built: Built::default() };
     let mut from = Position::START;
     while from < up_to {
@@ -86,7 +89,12 @@ pub(super) fn build(
     }
     let last_key = build.views.progress().last_key;
     build.views.reach(up_to, event_id, last_key).map_err(ViewsError::from)?;
-    Ok(build.built)
+    Ok((build.built, build.filter))
+}
+
+/// Those of empty views.
+pub(super) fn no_orders() -> BuiltOrders {
+    BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER)
 }
 
 struct Build<'v, 'o> {
@@ -165,7 +173,7 @@ impl Build<'_, '_> {
         };
         pass.put(at, row.position, after);
         self.events += 1;
-        if pass.ended_at.is_none() && pass.bytes > self.options.memory / 2 {
+        if pass.ended_at.is_none() && pass.bytes > self.options.memory / 8 * 5 {
             // The rest is for what these orders grow by until the end of the log.
             pass.ended_at = Some(row.position);
         } else if pass.bytes > self.options.memory {

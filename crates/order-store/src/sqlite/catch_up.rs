@@ -10,6 +10,7 @@ use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::SqliteLimits;
+use super::build::BuiltOrders;
 use super::connection::OpenError;
 use super::log::entries::LogEntry;
 use super::overlay::{Appended, OrderHead, OrderKey, Overlay};
@@ -21,8 +22,6 @@ use super::views::{Views, ViewsError};
 const PAGE_EVENTS: usize = 2_000;
 /// A longer way than a crash leaves is worth a line in the log.
 const EVENTS_WORTH_TELLING: u64 = 200_000;
-/// Lines of the orders that are kept to spare replays; then all are forgotten.
-const MAX_KEPT_LINES: usize = 200_000;
 
 /// Views that have reached a position of their log, or that will once the overlay is written.
 pub(super) struct CaughtUp {
@@ -38,6 +37,7 @@ pub(super) fn run(
     up_to: Position,
     views: Views,
     rebuilds: Arc<Rebuilds>,
+    known: Option<&mut BuiltOrders>,
     limits: &SqliteLimits,
 ) -> Result<CaughtUp, OpenError> {
     let mut position = views.progress().position;
@@ -46,8 +46,16 @@ pub(super) fn run(
         tracing::info!(events = behind, "bringing the views up to the log");
     }
     let readers = Readers::new(log_path.to_owned(), &views, rebuilds);
-    let mut catch_up =
-        CatchUp { log_path, views, overlay: Overlay::new(), readers, kept: HashMap::new(), kept_lines: 0 };
+    let mut catch_up = CatchUp {
+        log_path,
+        views,
+        overlay: Overlay::new(),
+        readers,
+        known,
+        kept: HashMap::new(),
+        kept_bytes: 0,
+        max_kept_bytes: limits.rebuild_bytes / 2,
+    };
     while position < up_to {
         let page = catch_up.readers.log_entries(position, up_to, PAGE_EVENTS);
         for entry in page.map_err(OpenError::corrupt(log_path))? {
@@ -80,8 +88,12 @@ struct CatchUp<'a> {
     views: Views,
     overlay: Overlay,
     readers: Readers,
+    /// Tells orders that are surely new, which spares their look-up.
+    known: Option<&'a mut BuiltOrders>,
+    /// Orders that may soon have their next event, which spares their replay; when there are too many, all are forgotten.
     kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
-    kept_lines: usize,
+    kept_bytes: usize,
+    max_kept_bytes: usize,
 }
 
 impl CatchUp<'_> {
@@ -139,10 +151,16 @@ impl CatchUp<'_> {
     /// The order as it is so far, and its key. Asked also for a first event: a damaged log may have two for one order.
     fn before(&mut self, order_id: &OrderId) -> Result<Option<(OrderKey, FoldedOrder)>, StoreError> {
         if let Some((key, order)) = self.kept.remove(order_id) {
-            self.kept_lines -= lines(&order);
+            self.kept_bytes -= order.heap_bytes();
             return Ok(Some((key, order)));
         }
-        match self.readers.order_head(&self.overlay, order_id)? {
+        let hash = self.views.hash(order_id).cast_unsigned();
+        if let Some(known) = &mut self.known
+            && !known.insert_hash(hash)
+        {
+            return Ok(None);
+        }
+        match self.readers.named_order_head(&self.overlay, order_id)? {
             Some(head) => Ok(Some((head.key, self.replay(order_id, head)?))),
             None => Ok(None),
         }
@@ -173,11 +191,11 @@ impl CatchUp<'_> {
     }
 
     fn keep(&mut self, order_id: OrderId, key: OrderKey, order: FoldedOrder) {
-        if self.kept_lines > MAX_KEPT_LINES {
+        if self.kept_bytes > self.max_kept_bytes {
             self.kept.clear();
-            self.kept_lines = 0;
+            self.kept_bytes = 0;
         }
-        self.kept_lines += lines(&order);
+        self.kept_bytes += order.heap_bytes();
         self.kept.insert(order_id, (key, order));
     }
 
@@ -195,12 +213,4 @@ fn flush(views: &mut Views, overlay: &Overlay) -> Result<(), OpenError> {
     })?;
     overlay.end_flush();
     Ok(())
-}
-
-/// What an order takes in memory, about.
-fn lines(order: &FoldedOrder) -> usize {
-    match order {
-        FoldedOrder::Readable(order) => order.order.lines().len(),
-        FoldedOrder::Unreadable { .. } => 1,
-    }
 }

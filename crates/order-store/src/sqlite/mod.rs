@@ -99,7 +99,7 @@ impl Default for SqliteLimits {
             overlay_bytes: 60 * 1024 * 1024,
             wal_pages: 8_192,
             build_bytes: 96 * 1024 * 1024,
-            rebuild_bytes: 32 * 1024 * 1024,
+            rebuild_bytes: 48 * 1024 * 1024,
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn open_views(
 
 fn catch_up(log: &Log, end: Position, views: Views, limits: &SqliteLimits) -> Result<OpenedViews, OpenError> {
     let rebuilds = Arc::new(Rebuilds::new(views.number()));
-    let caught_up = catch_up::run(log.path(), end, views, Arc::clone(&rebuilds), limits)?;
+    let caught_up = catch_up::run(log.path(), end, views, Arc::clone(&rebuilds), None, limits)?;
     if caught_up.views.are_older() {
         rebuilds.want("they were made by an earlier release".to_owned(), false);
     }
@@ -137,7 +137,9 @@ fn fill(
     let options = BuildOptions { up_to: (end, event_id), memory, unreadable, progress };
     let reader = open_reader(log.path(), SCAN_CACHE_KIB).map_err(OpenError::sqlite(log.path()))?;
     let path = views.path().to_owned();
-    build(&reader, views, options).map_err(|error| open_error(log.path(), &path, error))
+    build(&reader, views, options)
+        .map(|(built, _)| built)
+        .map_err(|error| open_error(log.path(), &path, error))
 }
 
 fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenError {

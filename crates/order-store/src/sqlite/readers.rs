@@ -60,6 +60,20 @@ impl Readers {
         }
     }
 
+    /// Where an order stands that the log has just named: nobody would place it for want of a view.
+    pub(super) fn named_order_head(
+        &self,
+        overlay: &Overlay,
+        order_id: &OrderId,
+    ) -> Result<Option<OrderHead>, StoreError> {
+        let flushed = match overlay.head(order_id) {
+            Ok(head) => return Ok(Some(head)),
+            Err(flushed) => flushed,
+        };
+        let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id));
+        Ok(self.in_views(flushed, find)?.map(|(key, view)| OrderHead::of(key, &view)))
+    }
+
     fn head_in_views(
         &self,
         order_id: &OrderId,

@@ -16,7 +16,7 @@ use order_application::Position;
 use rustix::fs::statvfs;
 use uuid::Uuid;
 
-use super::build::{BuildError, BuildOptions, OnUnreadable, build};
+use super::build::{BuildError, BuildOptions, BuiltOrders, OnUnreadable, build, no_orders};
 use super::connection::{OpenError, open_reader};
 use super::rebuilds::{Rebuilds, Wanted};
 use super::view_writer::FlushSignal;
@@ -32,8 +32,8 @@ const MAX_ROUNDS: usize = 20;
 /// The first wait after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Commands come first.
-const NICENESS: i32 = 10;
+/// Commands come first, and yet it comes to an end on a machine that has no core to spare.
+const NICENESS: i32 = 4;
 /// What is left free on the disk for the log, in bytes.
 const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
@@ -46,7 +46,11 @@ pub(super) struct Rebuilder {
 }
 
 /// Complete views, for the view writer to take over.
-pub(super) struct Replacement(pub(super) Views);
+pub(super) struct Replacement {
+    pub(super) views: Views,
+    /// The orders that they have.
+    pub(super) orders: BuiltOrders,
+}
 
 /// Why views could not be made anew.
 #[derive(Debug, thiserror::Error)]
@@ -99,8 +103,8 @@ fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
     let mut pause = FIRST_PAUSE;
     while let Some(Wanted { why, .. }) = shared.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
-        let made = rebuild(shared, log_path).and_then(|views| {
-            writer.replace(Replacement(views));
+        let made = rebuild(shared, log_path).and_then(|made| {
+            writer.replace(made);
             let handed_over = shared.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
             handed_over.map_err(RebuildError::HandOver)
         });
@@ -120,13 +124,13 @@ fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &Arc<Shared>, log_path: &Path) -> Result<Views, RebuildError> {
+fn rebuild(shared: &Arc<Shared>, log_path: &Path) -> Result<Replacement, RebuildError> {
     let served = shared.readers.served_file();
     let end = shared.head();
     check_space(&served.path, log_path, end)?;
     let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
     let path = files::path(log_path, number);
-    let made = fill(shared, log_path, number, end).and_then(|views| follow(shared, log_path, views));
+    let made = fill(shared, log_path, number, end).and_then(|made| follow(shared, log_path, made));
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
         files::remove(&path)?;
@@ -135,10 +139,11 @@ fn rebuild(shared: &Arc<Shared>, log_path: &Path) -> Result<Views, RebuildError>
 }
 
 /// Builds everything up to where the log ends now.
-fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<Views, RebuildError> {
+fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<Replacement, RebuildError> {
     let log = open_reader(log_path, SCAN_CACHE_KIB).map_err(RebuildError::Log)?;
     let mut views =
         Views::create(log_path, number, shared.log_identity, shared.readers.hash_seed(), Writing::Building)?;
+    let mut orders = no_orders();
     if end > Position::START {
         let event_id = log.query_row("SELECT id FROM events WHERE position = ?1", [end.0], |row| row.get(0));
         let mut progress = |done, total| {
@@ -151,43 +156,48 @@ fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<
             unreadable: OnUnreadable::GiveUp,
             progress: &mut progress,
         };
-        build(&log, &mut views, options).map_err(|error| match error {
+        let built = build(&log, &mut views, options).map_err(|error| match error {
             BuildError::Stopped => RebuildError::Stopped,
             error @ (BuildError::Log(_) | BuildError::ReadLog(_) | BuildError::Views(_)) => {
                 RebuildError::Build(error)
             }
         })?;
+        orders = built.1;
     }
-    Ok(views.finish()?)
+    Ok(Replacement { views: views.finish()?, orders })
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &Shared, log_path: &Path, mut views: Views) -> Result<Views, RebuildError> {
+fn follow(shared: &Shared, log_path: &Path, mut made: Replacement) -> Result<Replacement, RebuildError> {
     for _ in 0..MAX_ROUNDS {
         let end = shared.head();
-        if end.0 - views.progress().position.0 <= LAST_BIT {
+        if end.0 - made.views.progress().position.0 <= LAST_BIT {
             break;
         }
         if shared.rebuilds.is_over() {
             return Err(RebuildError::Stopped);
         }
-        views = bring_up(shared, log_path, views, end)?;
+        made = made.bring_up(shared, log_path, end)?;
+        shared.rebuilds.progress(made.views.progress().position.0, shared.head().0);
     }
-    Ok(views)
+    Ok(made)
 }
 
-/// Brings views that nobody reads up to a position, if they are not there.
-pub(super) fn bring_up(
-    shared: &Shared,
-    log_path: &Path,
-    views: Views,
-    up_to: Position,
-) -> Result<Views, OpenError> {
-    // Damage of these views is an error here, and no reason to make those anew that are served.
-    let rebuilds = Arc::new(Rebuilds::new(views.number()));
-    let mut caught_up = catch_up::run(log_path, up_to, views, rebuilds, &shared.limits)?;
-    caught_up.flush()?;
-    Ok(caught_up.views)
+impl Replacement {
+    /// Brings views that nobody reads up to a position, if they are not there.
+    pub(super) fn bring_up(
+        mut self,
+        shared: &Shared,
+        log_path: &Path,
+        up_to: Position,
+    ) -> Result<Self, OpenError> {
+        // Damage of these views is an error here, and no reason to make those anew that are served.
+        let rebuilds = Arc::new(Rebuilds::new(self.views.number()));
+        let known = Some(&mut self.orders);
+        let mut caught_up = catch_up::run(log_path, up_to, self.views, rebuilds, known, &shared.limits)?;
+        caught_up.flush()?;
+        Ok(Self { views: caught_up.views, orders: self.orders })
+    }
 }
 
 /// Whether there is room for what is about to be written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Shared;
 use super::connection::{OpenError, is_damage};
 use super::overlay::{FlushCount, Generation};
-use super::rebuild::{Replacement, bring_up};
+use super::rebuild::Replacement;
 use super::space::{index_cannot_grow, is_exhausted};
 use super::views::{Views, ViewsError, files};
 
@@ -128,8 +128,8 @@ enum Written {
 impl ViewWriterThread {
     fn run(mut self) {
         while self.signal.wait(MAX_FLUSH_DELAY) {
-            if let Some(Replacement(views)) = self.signal.take_replacement() {
-                self.take_over(views);
+            if let Some(replacement) = self.signal.take_replacement() {
+                self.take_over(replacement);
             }
             if !self.flush() {
                 return;
@@ -184,13 +184,14 @@ impl ViewWriterThread {
 
     /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
-    fn take_over(&mut self, views: Views) {
+    fn take_over(&mut self, replacement: Replacement) {
+        let Replacement { views, .. } = &replacement;
         let (path, number) = (views.path().to_owned(), views.number());
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
         let up_to = reached.max(views.progress().position);
-        match bring_up(&self.shared, &self.log_path, views, up_to) {
-            Ok(views) => {
+        match replacement.bring_up(&self.shared, &self.log_path, up_to) {
+            Ok(Replacement { views, .. }) => {
                 self.shared.readers.replace_views(&views);
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {

@@ -34,6 +34,18 @@ pub(in crate::sqlite) fn find(
     order_id: &OrderId,
     hash: i64,
 ) -> Checked<Option<(OrderKey, OrderView)>> {
+    match find_unproven(views, order_id, hash)? {
+        Ok(None) => Ok(prove_range(views, hash)?.map(|()| None)),
+        found => Ok(found),
+    }
+}
+
+/// The same for whoever has the order's events at hand: `None` if the index does not have it.
+pub(in crate::sqlite) fn find_unproven(
+    views: &Connection,
+    order_id: &OrderId,
+    hash: i64,
+) -> Checked<Option<(OrderKey, OrderView)>> {
     let mut statement = views.prepare_cached(FIND)?;
     let mut rows = statement.query([hash])?;
     let mut scratch = Vec::new();
@@ -46,7 +58,7 @@ pub(in crate::sqlite) fn find(
             Err(what) => return Ok(Err(what)),
         }
     }
-    Ok(prove_range(views, hash)?.map(|()| None))
+    Ok(Ok(None))
 }
 
 /// The rows of orders that were placed after a position, without one that is lost: each names the one before, and the last
