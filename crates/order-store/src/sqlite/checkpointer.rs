@@ -15,8 +15,9 @@ use super::Shared;
 use super::connection::{OpenError, Settings, open_writer};
 use super::space::is_exhausted;
 
-/// Bytes, about, in the write-ahead log that are worth a copy.
-const BYTES_PER_COPY: usize = 8 * 1024 * 1024;
+/// Bytes, about, in the write-ahead log that are worth a copy. Few, so that its file soon has its full length: while it
+/// grows, each commit also writes the file system's journal.
+const BYTES_PER_COPY: usize = 2 * 1024 * 1024;
 /// What a commit adds beside its rows: the pages that it fills only in part.
 const COMMIT_OVERHEAD_BYTES: usize = 8 * 1024;
 

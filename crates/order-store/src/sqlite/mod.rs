@@ -97,7 +97,7 @@ impl Default for SqliteLimits {
             queued_bytes: 16 * 1024 * 1024,
             view_batch_bytes: 20 * 1024 * 1024,
             overlay_bytes: 60 * 1024 * 1024,
-            wal_pages: 8_192,
+            wal_pages: 2_048,
             build_bytes: 96 * 1024 * 1024,
             rebuild_bytes: 48 * 1024 * 1024,
         }

@@ -60,13 +60,17 @@ fn assert_survives<F>(
 }
 
 /// `strace` while it is attached.
-pub(super) struct Attached(Child);
+pub(super) struct Attached {
+    strace: Child,
+    /// Who reads meanwhile, and so keeps the write-ahead log from starting anew.
+    reader: Option<rusqlite::Connection>,
+}
 
 impl Drop for Attached {
     fn drop(&mut self) {
         // Asked, not killed: it lets go of the server first.
-        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
-        let _ = self.0.wait();
+        let _ = kill_process(Pid::from_child(&self.strace), Signal::TERM);
+        let _ = self.strace.wait();
     }
 }
 
@@ -79,7 +83,7 @@ impl Attached {
         for file in files {
             strace.arg("-P").arg(file);
         }
-        Self(strace.stderr(Stdio::null()).spawn().unwrap())
+        Self { strace: strace.stderr(Stdio::null()).spawn().unwrap(), reader: None }
     }
 }
 
@@ -110,7 +114,9 @@ fn no_space_for_the_shared_memory_is_told_and_survived() {
         reader.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
         let length = || fs::metadata(directory.join("orders.db-wal")).unwrap().len();
         wait_until("the write-ahead log is long", || (length() > NEARLY_4096_PAGES).then_some(()));
-        Attached::without_space(server, &[directory.join("orders.db-shm")])
+        let mut full = Attached::without_space(server, &[directory.join("orders.db-shm")]);
+        full.reader = Some(reader);
+        full
     });
 }
 
