@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use order_application::{Checkpoints, EventBus};
+use order_application::{Checkpoints, EventBus, ViewRepair, ViewsState};
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
@@ -17,6 +18,18 @@ pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
     build_bytes: 40_000,
     rebuild_bytes: 20_000,
 };
+
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until the views are whole and current; `what` was wrong with them is told if they never are.
+pub(crate) async fn mended(store: &SqliteStore, what: &str) {
+    let start = Instant::now();
+    while store.views().state != ViewsState::Current {
+        assert!(start.elapsed() < PATIENCE, "{what}: {:?}", store.views());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
 
 struct Sqlite {
     directory: TempDir,

@@ -5,11 +5,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version, ViewRepair,
-    ViewsState,
+    EventLog, ListQuery, OrderViews, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_store::SqliteStore;
 use rusqlite::Connection;
@@ -18,13 +16,12 @@ use tempfile::TempDir;
 use crate::contract::{bus, list};
 use crate::order::TestOrder;
 use crate::random::Random;
-use crate::sqlite::SMALL_BATCHES;
+use crate::sqlite::{SMALL_BATCHES, mended};
 
 /// Images of each kind. A run for every change has some, the full tests have all.
 const IMAGES: u64 = if cfg!(feature = "full-tests") { 1_000 } else { 60 };
 const ORDERS: usize = 40;
 const ALL: PageLimit = PageLimit::events(10_000);
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store that was closed, as the bytes of its files.
 struct Original {
@@ -185,14 +182,6 @@ async fn assert_nothing_wrong(store: &SqliteStore, orders: &[TestOrder], what: &
             Err(StoreError::Unavailable(_)) => return,
             Err(error) => panic!("{what}: {error}"),
         }
-    }
-}
-
-async fn mended(store: &SqliteStore, what: &str) {
-    let start = Instant::now();
-    while store.views().state != ViewsState::Current {
-        assert!(start.elapsed() < PATIENCE, "{what}: {:?}", store.views());
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -15,10 +15,9 @@ use twox_hash::XxHash3_64;
 
 use crate::contract::{bus, list};
 use crate::order::TestOrder;
-use crate::sqlite::SMALL_BATCHES;
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended};
 
 const ALL: PageLimit = PageLimit::events(10_000);
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn log_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.db")
@@ -68,14 +67,6 @@ async fn assert_right(store: &SqliteStore, orders: &[TestOrder]) {
     assert_eq!(listed.into_iter().map(|listed| listed.summary).collect::<Vec<_>>(), summaries);
 }
 
-async fn mended(store: &SqliteStore) {
-    let start = Instant::now();
-    while store.views().state != ViewsState::Current {
-        assert!(start.elapsed() < PATIENCE, "{:?}", store.views());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
     let (directory, mut orders) = closed_store(200, 3).await;
@@ -92,7 +83,7 @@ async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
         let new = orders.last_mut().unwrap();
         store.append(new.place()).await.unwrap();
         assert_eq!(list(&store, Position::START, 10_000).await.len(), orders.len());
-        mended(&store).await;
+        mended(&store, "views").await;
         assert_right(&store, &orders).await;
         assert_eq!(view_files(directory.path()), [format!("orders.views.{number}.db")]);
     }
@@ -144,7 +135,7 @@ async fn damage_is_no_answer_and_is_mended() {
         if let Ok(page) = store.many(&ListQuery { after: Position::START, limit: 100 }).await {
             assert_eq!(page.orders.len(), 20, "{damage}");
         }
-        mended(&store).await;
+        mended(&store, damage).await;
         assert_right(&store, &orders).await;
     }
 }
@@ -159,7 +150,7 @@ async fn a_row_that_list_readers_alone_can_miss_is_noticed_by_them() {
         let right = |page: &order_application::OrderPage| page.orders.len() == limit.min(20 - after as usize);
         assert!(page.as_ref().is_err() || right(page.as_ref().unwrap()), "{after}: {page:?}");
     }
-    mended(&store).await;
+    mended(&store, "views").await;
     assert_right(&store, &orders).await;
 }
 
@@ -184,7 +175,7 @@ async fn damage_that_the_writer_meets_stops_nothing() {
             order.pay(1);
         }
     }
-    mended(&store).await;
+    mended(&store, "views").await;
     assert_right(&store, &orders).await;
     drop(store);
     assert_right(&open(&directory), &orders).await;
@@ -197,7 +188,7 @@ async fn views_of_an_earlier_projection_are_served_and_made_anew() {
     say_projection(&path, 0);
     let store = open(&directory);
     assert_right(&store, &orders).await;
-    mended(&store).await;
+    mended(&store, "views").await;
     assert_eq!(view_files(directory.path()), ["orders.views.2.db"]);
     assert_right(&store, &orders).await;
 }

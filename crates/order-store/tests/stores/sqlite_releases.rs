@@ -5,19 +5,17 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair, ViewsState,
+    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair,
 };
 use order_store::{OpenError, SqliteStore};
 
 use crate::contract::bus;
 use crate::order::TestOrder;
-use crate::sqlite::SMALL_BATCHES;
+use crate::sqlite::{SMALL_BATCHES, mended};
 
 const ALL: PageLimit = PageLimit::events(10_000);
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tell the other process which store, and what to do.
 const STORE: &str = "ORDER_STORE_TEST_FILE";
@@ -41,14 +39,6 @@ fn later_release(release: &str, path: &Path, job: &str) {
     assert!(ended.status.success(), "{ended:?}");
 }
 
-async fn mended(store: &SqliteStore) {
-    let start = Instant::now();
-    while store.views().state != ViewsState::Current {
-        assert!(start.elapsed() < PATIENCE, "{:?}", store.views());
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
 async fn order(store: &SqliteStore, id: &str) -> TestOrder {
     let mut order = TestOrder::new(id);
     for event in store.read_stream(&order.id, Version::NONE, ALL).await.unwrap() {
@@ -63,7 +53,7 @@ async fn the_later_release_does_what_it_is_told() {
     let (Ok(path), Ok(job)) = (env::var(STORE), env::var(JOB)) else { return };
     let path = PathBuf::from(path);
     let store = open(&path).unwrap();
-    mended(&store).await;
+    mended(&store, "views").await;
     match job.as_str() {
         "pay" => {
             let mut of_both = order(&store, "of-both").await;
@@ -106,7 +96,7 @@ async fn an_earlier_release_goes_on_with_what_a_later_one_has_written_and_the_la
     let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out), (3, 0), "its rows are as the later release made them");
     store.mend(&[], "a test asks for it").await.unwrap();
-    mended(&store).await;
+    mended(&store, "views").await;
     for id in ["of-both", "newer"] {
         let one = store.one(&TestOrder::new(id).id).await;
         assert!(matches!(one, Err(StoreError::NewerRelease(_))), "{one:?}");
