@@ -9,6 +9,8 @@ use order_application::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::views::files;
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -147,10 +149,7 @@ impl DirectoryLock {
 
     /// Creates the directory if need be and takes the lock.
     pub(super) fn take(log_path: &Path) -> Result<Self, OpenError> {
-        let directory = match log_path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) | None => Path::new("."),
-        };
+        let directory = files::directory(log_path);
         if !directory.is_dir() {
             create_durably(directory).map_err(OpenError::io(directory))?;
         }

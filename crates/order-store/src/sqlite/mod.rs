@@ -84,9 +84,7 @@ pub struct SqliteLimits {
     pub overlay_bytes: usize,
     /// Pages in the log's write-ahead log that make the writer finish a checkpoint.
     pub wal_pages: u64,
-    /// Bytes, about, of orders that are held while views are built before the store serves.
-    pub build_bytes: usize,
-    /// The same while views are made anew beside the server.
+    /// Bytes, about, that views take beside the page caches while they are made anew.
     pub rebuild_bytes: usize,
 }
 
@@ -98,8 +96,7 @@ impl Default for SqliteLimits {
             view_batch_bytes: 20 * 1024 * 1024,
             overlay_bytes: 60 * 1024 * 1024,
             wal_pages: 2_048,
-            build_bytes: 96 * 1024 * 1024,
-            rebuild_bytes: 48 * 1024 * 1024,
+            rebuild_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -268,7 +265,7 @@ impl SqliteStore {
             progress(done, total);
             ControlFlow::Continue(())
         };
-        let memory = SqliteLimits::default().build_bytes;
+        let memory = SqliteLimits::default().rebuild_bytes;
         let (views, built) = opening::build_anew(&log, OnUnreadable::GiveUp, memory, &mut progress)?;
         let events = views.progress().position.0;
         Ok(RebuildReport { events, orders: built.orders, unreadable: built.unreadable })

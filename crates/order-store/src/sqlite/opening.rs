@@ -46,7 +46,7 @@ pub(super) fn open_views(
     } else if end > Position::START {
         tracing::info!(events = end.0, "building the views");
     }
-    let (views, _) = build_anew(log, OnUnreadable::Quarantine, limits.build_bytes, progress)?;
+    let (views, _) = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
     catch_up(log, end, views, limits)
 }
 
@@ -147,6 +147,7 @@ fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenErro
         BuildError::Stopped => OpenError::Stopped,
         BuildError::Log(error) => OpenError::corrupt(log_path)(error),
         BuildError::ReadLog(error) => OpenError::damaged_or_failed(log_path, error),
+        BuildError::Sort(error) => OpenError::io(files::directory(views_path))(error),
         BuildError::Views(ViewsError::Sqlite(error)) => OpenError::sqlite(views_path)(error),
         BuildError::Views(ViewsError::Damaged(what)) => {
             OpenError::Corrupt { path: views_path.to_owned(), what }

@@ -16,7 +16,9 @@ use order_application::Position;
 use rustix::fs::statvfs;
 use uuid::Uuid;
 
-use super::build::{BuildError, BuildOptions, BuiltOrders, OnUnreadable, build, no_orders};
+use super::build::{
+    BuildError, BuildOptions, BuiltOrders, OnUnreadable, SORTED_BYTES_PER_EVENT, build, no_orders,
+};
 use super::connection::{OpenError, open_reader};
 use super::rebuilds::{Rebuilds, Wanted};
 use super::view_writer::FlushSignal;
@@ -33,7 +35,7 @@ const MAX_ROUNDS: usize = 20;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Commands come first, and yet it comes to an end on a machine that has no core to spare.
-const NICENESS: i32 = 4;
+const NICENESS: i32 = 13;
 /// What is left free on the disk for the log, in bytes.
 const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
@@ -158,9 +160,10 @@ fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<
         };
         let built = build(&log, &mut views, options).map_err(|error| match error {
             BuildError::Stopped => RebuildError::Stopped,
-            error @ (BuildError::Log(_) | BuildError::ReadLog(_) | BuildError::Views(_)) => {
-                RebuildError::Build(error)
-            }
+            error @ (BuildError::Log(_)
+            | BuildError::ReadLog(_)
+            | BuildError::Sort(_)
+            | BuildError::Views(_)) => RebuildError::Build(error),
         })?;
         orders = built.1;
     }
@@ -202,13 +205,11 @@ impl Replacement {
 
 /// Whether there is room for what is about to be written.
 fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), RebuildError> {
-    let directory = match log_path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) | None => Path::new("."),
-    };
-    let space = statvfs(directory).map_err(|error| RebuildError::Space(error.into()))?;
+    let space = statvfs(files::directory(log_path)).map_err(|error| RebuildError::Space(error.into()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let now = std::fs::metadata(served).map_or(0, |file| file.len());
-    let needed = now.max(end.0.saturating_mul(BYTES_PER_EVENT)).saturating_add(SPARE_BYTES);
+    let views = now.max(end.0.saturating_mul(BYTES_PER_EVENT));
+    let sorting = end.0.saturating_mul(SORTED_BYTES_PER_EVENT);
+    let needed = views.saturating_add(sorting).saturating_add(SPARE_BYTES);
     if free < needed { Err(RebuildError::NoSpace { needed, free }) } else { Ok(()) }
 }

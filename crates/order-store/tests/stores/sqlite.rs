@@ -15,7 +15,6 @@ pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
     view_batch_bytes: 2_500,
     overlay_bytes: 60 * 1024 * 1024,
     wal_pages: 64,
-    build_bytes: 40_000,
     rebuild_bytes: 20_000,
 };
 

@@ -286,9 +286,9 @@ async fn the_command_makes_views_anew_and_says_of_how_many_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_the_same_whatever_fits_in_memory() {
     let (directory, orders) = closed_store(60, 4).await;
-    for build_bytes in [0, 1_500, 10_000, 1_000_000] {
+    for rebuild_bytes in [0, 1_500, 10_000, 1_000_000] {
         fs::remove_file(directory.path().join("orders.views.1.db")).unwrap();
-        let limits = SqliteLimits { build_bytes, ..SMALL_BATCHES };
+        let limits = SqliteLimits { rebuild_bytes, ..SMALL_BATCHES };
         let store = SqliteStore::open(&log_in(&directory), bus(), limits).unwrap();
         assert_right(&store, &orders).await;
         drop(store);

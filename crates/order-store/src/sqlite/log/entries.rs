@@ -1,13 +1,17 @@
-//! Pages of the log for whoever goes on past rows that cannot be read.
+//! Rows of the log for whoever goes on past those that cannot be read.
 
 use std::ops::ControlFlow;
 
 use order_application::{Position, RecordedEvent, StoreError};
 use order_domain::OrderId;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::scan::scan;
+use super::super::row;
+use super::scan::{no_event, rows, scan};
+
+const ROWS: &str = rows!(row::columns!());
+const ROW_AT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
 /// A row of the log.
 pub(in crate::sqlite) enum LogEntry {
@@ -33,6 +37,32 @@ impl LogEntry {
             Self::Unreadable { position, .. } => *position,
         }
     }
+
+    /// The order that it is of, or says it is of.
+    pub(in crate::sqlite) fn order_id(&self) -> Option<&OrderId> {
+        match self {
+            Self::Event(event) => Some(&event.order_id),
+            Self::Unreadable { order_id, .. } => order_id.as_ref(),
+        }
+    }
+
+    fn read(position: Position, row: &Row<'_>, scratch: &mut Vec<u8>) -> Self {
+        match row::read(row, scratch) {
+            Ok(event) => Self::Event(event),
+            Err(error) => Self::Unreadable {
+                position,
+                order_id: order_id(row, row::ORDER_ID),
+                version: row.get(row::VERSION).unwrap_or_default(),
+                event_id: row.get(row::ID).ok().map(Uuid::from_bytes),
+                error,
+            },
+        }
+    }
+}
+
+/// The order that a row says it is of, if that can be one.
+pub(in crate::sqlite) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
+    OrderId::new(row.get_ref(column).ok()?.as_str().ok()?).ok()
 }
 
 /// Rows between two positions, so many at most. The inner error says which position the log lacks.
@@ -44,18 +74,20 @@ pub(in crate::sqlite) fn select(
 ) -> rusqlite::Result<Result<Vec<LogEntry>, StoreError>> {
     let mut entries = Vec::new();
     let mut scratch = Vec::new();
-    let scanned = scan(log, after, up_to, std::convert::identity, &mut |row| {
-        entries.push(match row.event(&mut scratch) {
-            Ok(event) => LogEntry::Event(event),
-            Err(error) => LogEntry::Unreadable {
-                position: row.position,
-                order_id: row.order_id(),
-                version: row.version,
-                event_id: row.event_id(),
-                error,
-            },
-        });
+    let scanned = scan(log, ROWS, after, up_to, std::convert::identity, |position, row| {
+        entries.push(LogEntry::read(position, row, &mut scratch));
         Ok(if entries.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
     Ok(scanned.map(|()| entries))
+}
+
+/// The row at a position. The inner error says that the log lacks it.
+pub(in crate::sqlite) fn at(
+    log: &Connection,
+    position: Position,
+    scratch: &mut Vec<u8>,
+) -> rusqlite::Result<Result<LogEntry, StoreError>> {
+    let mut statement = log.prepare_cached(ROW_AT)?;
+    let entry = statement.query_row([position.0], |row| Ok(LogEntry::read(position, row, scratch)));
+    Ok(entry.optional()?.ok_or_else(|| no_event(position)))
 }

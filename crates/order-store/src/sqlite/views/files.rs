@@ -14,12 +14,17 @@ pub(in crate::sqlite) fn path(log_path: &Path, number: u64) -> PathBuf {
     log_path.with_extension(format!("views.{number}.db"))
 }
 
-/// The numbers of all that there are, the highest first.
-pub(in crate::sqlite) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
-    let directory = match log_path.parent() {
+/// The directory that a file is in.
+pub(in crate::sqlite) fn directory(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
-    };
+    }
+}
+
+/// The numbers of all that there are, the highest first.
+pub(in crate::sqlite) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
+    let directory = directory(log_path);
     let list = || -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(directory)? {

@@ -311,10 +311,6 @@ impl Views {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
 
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
     pub(super) fn hash(&self, order_id: &OrderId) -> i64 {
         hash_order_id(order_id, self.progress.hash_seed)
     }
@@ -353,7 +349,12 @@ fn version_before(change: &Change) -> Version {
 }
 
 fn open(path: &Path, writing: Writing) -> rusqlite::Result<Connection> {
-    let connection = open_writer(path, &Settings { synchronous: "normal", cache_kib: 12 * 1024 })?;
+    let cache_kib = match writing {
+        Writing::Serving => 12 * 1024,
+        // Each table is written from its beginning to its end.
+        Writing::Building => 2 * 1024,
+    };
+    let connection = open_writer(path, &Settings { synchronous: "normal", cache_kib })?;
     if writing == Writing::Building {
         connection.pragma_update(None, "journal_mode", "off")?;
         connection.pragma_update(None, "synchronous", "off")?;

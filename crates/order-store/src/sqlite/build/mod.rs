@@ -1,0 +1,319 @@
+//! Builds views from nothing.
+//!
+//! An order's row needs all of its events, which may be anywhere in the log. So where they are is sorted, twice: by the
+//! hashes of their orders' ids, which is the order of `order_ids` and tells each order's key, and then by the keys, which is
+//! the order of the other tables. After that, one order after the other is read from the log, folded and written. Each table
+//! is written from its beginning to its end, every event is read twice, and memory is bounded by configuration.
+
+mod sorter;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use fastbloom::BloomFilter;
+use order_application::{FoldedOrder, OrderView, Position, StoreError, Unreadable, Version};
+use order_domain::OrderId;
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
+
+use super::log::entries::{self, LogEntry};
+use super::log::scan::{rows, scan};
+use super::overlay::OrderKey;
+use super::views::{PutOrder, Views, ViewsError, files, hash_order_id};
+use sorter::{Sorted, Sorter};
+
+const ORDER_IDS: &str = rows!("position, order_id");
+/// 8 MiB.
+const FILTER_BITS: usize = 64 * 1024 * 1024;
+const BITS_PER_ORDER: u32 = 5;
+/// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
+/// from starting anew.
+const EVENTS_AT_ONCE: usize = 4_096;
+/// Entries of the index that are written at once.
+const IDS_AT_ONCE: usize = 4_096;
+/// When it is known which order each event is of, about one part in so many of all the work is done.
+const SORTING_PART: u64 = 4;
+
+/// Free space that sorting needs beside the views, in bytes for each event of the log.
+pub(super) const SORTED_BYTES_PER_EVENT: u64 = 8 * (BY_ORDER + BY_KEY) as u64;
+
+/// How views are built.
+pub(super) struct BuildOptions<'a> {
+    /// The last event that goes into them.
+    pub(super) up_to: (Position, Uuid),
+    /// Bytes, about, that sorting takes.
+    pub(super) memory: usize,
+    /// What an event that cannot be read means.
+    pub(super) unreadable: OnUnreadable,
+    /// Is told how many events are done, and how many there are; answers whether to go on.
+    pub(super) progress: &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+}
+
+/// What an event means that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnUnreadable {
+    /// Its order has a view that says so: there is nothing else that could be served.
+    Quarantine,
+    /// These views are of no use: those that are there may know more.
+    GiveUp,
+}
+
+/// What was built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Built {
+    pub(super) orders: u64,
+    /// Of these, how many cannot be read.
+    pub(super) unreadable: u64,
+}
+
+/// Why views could not be built.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuildError {
+    #[error("it was stopped")]
+    Stopped,
+    /// The log does not have what it should.
+    #[error("the log: {0}")]
+    Log(StoreError),
+    #[error("reading the log: {0}")]
+    ReadLog(rusqlite::Error),
+    #[error("sorting the events: {0}")]
+    Sort(#[from] io::Error),
+    #[error("writing the views: {0}")]
+    Views(#[from] ViewsError),
+}
+
+/// Tells the orders of views that were built from those that are surely new.
+pub(super) type BuiltOrders = BloomFilter;
+
+/// Fills empty views, up to a position that is not the start of the log.
+pub(super) fn build(
+    log: &Connection,
+    views: &mut Views,
+    options: BuildOptions<'_>,
+) -> Result<(Built, BuiltOrders), BuildError> {
+    let (up_to, event_id) = options.up_to;
+    let directory = files::directory(views.path()).to_owned();
+    let mut build = Build { log, views, directory, options, orders: no_orders(), built: Built::default() };
+    let by_order = build.sort_by_order()?;
+    let by_key = build.sort_by_key(by_order)?;
+    build.write_orders(by_key)?;
+    let last_key = build.views.progress().last_key;
+    build.views.reach(up_to, event_id, last_key).map_err(ViewsError::from)?;
+    Ok((build.built, build.orders))
+}
+
+/// Those of empty views.
+pub(super) fn no_orders() -> BuiltOrders {
+    BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER)
+}
+
+struct Build<'b, 'o> {
+    log: &'b Connection,
+    views: &'b mut Views,
+    /// Where there is room for what does not fit in memory.
+    directory: PathBuf,
+    options: BuildOptions<'o>,
+    /// The orders that are in the views.
+    orders: BuiltOrders,
+    built: Built,
+}
+
+/// An event by its order: two hashes of the order's id, and the position. Two orders that share one hash will hardly share
+/// the other, too.
+const BY_ORDER: usize = 3;
+/// An event by its order: the order's key, and the position.
+const BY_KEY: usize = 2;
+
+impl Build<'_, '_> {
+    /// Reads which order each event is of.
+    fn sort_by_order(&mut self) -> Result<Sorted<BY_ORDER>, BuildError> {
+        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+        let seed = self.views.progress().hash_seed;
+        let (log, up_to) = (self.log, self.options.up_to.0);
+        let visit = |position: Position, row: &Row<'_>| {
+            let Some(order_id) = entries::order_id(row, 1) else {
+                let what = format!("event at position {position}: its order's id cannot be read");
+                return Err(BuildError::Log(StoreError::Corrupt(what)));
+            };
+            let hash = hash_order_id(&order_id, seed);
+            let other_hash = hash_order_id(&order_id, !seed);
+            sorter.push([sortable(hash), other_hash.cast_unsigned(), position.0])?;
+            if position.0.is_multiple_of(EVENTS_AT_ONCE as u64) {
+                self.tell(position.0 / SORTING_PART)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        scan(log, ORDER_IDS, Position::START, up_to, BuildError::Log, visit)
+            .map_err(BuildError::ReadLog)??;
+        Ok(sorter.sorted()?)
+    }
+
+    /// Gives each order its key, which is the position of its first event, and writes the index that finds it.
+    fn sort_by_key(&mut self, events: Sorted<BY_ORDER>) -> Result<Sorted<BY_KEY>, BuildError> {
+        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+        let mut ids = Vec::with_capacity(IDS_AT_ONCE);
+        let mut order = None;
+        for event in events {
+            let [hash, other_hash, position] = event?;
+            let key = match order {
+                Some((hashes, key)) if hashes == (hash, other_hash) => key,
+                Some(_) | None => {
+                    let hash = from_sortable(hash);
+                    self.orders.insert_hash(hash.cast_unsigned());
+                    ids.push((hash, position));
+                    position
+                }
+            };
+            order = Some(((hash, other_hash), key));
+            sorter.push([key, position])?;
+            if ids.len() == IDS_AT_ONCE {
+                self.views.insert_ids(&ids)?;
+                ids.clear();
+            }
+        }
+        self.views.insert_ids(&ids)?;
+        Ok(sorter.sorted()?)
+    }
+
+    /// Folds one order after the other.
+    fn write_orders(&mut self, events: Sorted<BY_KEY>) -> Result<(), BuildError> {
+        let mut events = events.peekable();
+        let mut folding = None;
+        let (mut folded, mut scratch) = (0, Vec::new());
+        while events.peek().is_some() {
+            let mut done = Vec::new();
+            let transaction = self.log.unchecked_transaction().map_err(BuildError::ReadLog)?;
+            for event in events.by_ref().take(EVENTS_AT_ONCE) {
+                let [key, position] = event?;
+                let entry = entries::at(&transaction, Position(position), &mut scratch);
+                let entry = entry.map_err(BuildError::ReadLog)?.map_err(BuildError::Log)?;
+                if folding.as_ref().is_none_or(|order: &Folding| order.key != key) {
+                    done.extend(folding.replace(Folding::begin(key, &entry)?));
+                }
+                if let Some(order) = &mut folding {
+                    order.add(entry, self.options.unreadable)?;
+                }
+                folded += 1;
+            }
+            drop(transaction);
+            if events.peek().is_none() {
+                done.extend(folding.take());
+            }
+            self.write(&done)?;
+            let up_to = self.options.up_to.0.0;
+            self.tell(up_to / SORTING_PART + folded - folded / SORTING_PART)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, orders: &[Folding]) -> Result<(), BuildError> {
+        let views: Vec<_> = orders.iter().filter_map(Folding::view).collect();
+        self.built.orders += views.len() as u64;
+        self.built.unreadable += views.iter().filter(|(_, view)| view.is_unreadable()).count() as u64;
+        let puts = views.iter().map(|(key, view)| PutOrder { key: *key, view, previous: None });
+        let last_key = self.views.put_orders(puts)?;
+        self.views.insert_events(orders.iter().flat_map(Folding::events))?;
+        // Only the last key counts so far: the file is of no use before it is complete.
+        self.views.reach(Position::START, Uuid::nil(), last_key).map_err(ViewsError::from)?;
+        Ok(())
+    }
+
+    fn tell(&mut self, done: u64) -> Result<(), BuildError> {
+        match (self.options.progress)(done, self.options.up_to.0.0) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BuildError::Stopped),
+        }
+    }
+}
+
+/// A hash as a number that sorts as the index does, whose hashes have a sign.
+fn sortable(hash: i64) -> u64 {
+    hash.cast_unsigned() ^ (1 << 63)
+}
+
+fn from_sortable(hash: u64) -> i64 {
+    (hash ^ (1 << 63)).cast_signed()
+}
+
+/// An order whose events are being read.
+struct Folding {
+    key: OrderKey,
+    order_id: OrderId,
+    /// `None` before the first event.
+    order: Option<FoldedOrder>,
+    /// Of all events but the first.
+    positions: Vec<Position>,
+}
+
+impl Folding {
+    /// With the order's first event, which is yet to be added.
+    fn begin(key: OrderKey, first: &LogEntry) -> Result<Self, BuildError> {
+        let order_id = first.order_id().cloned().ok_or_else(|| changed(first))?;
+        Ok(Self { key, order_id, order: None, positions: Vec::new() })
+    }
+
+    fn add(&mut self, entry: LogEntry, unreadable: OnUnreadable) -> Result<(), BuildError> {
+        if entry.order_id() != Some(&self.order_id) {
+            return Err(changed(&entry));
+        }
+        let position = entry.position();
+        let before = self.order.take();
+        let order_id = &self.order_id;
+        let after = match entry {
+            LogEntry::Event(event) => {
+                let (after, fault) = FoldedOrder::after(before, &event);
+                if let Some(fault) = fault {
+                    tracing::warn!(%order_id, %position, %fault, "an order cannot be read");
+                }
+                after
+            }
+            LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => {
+                return Err(BuildError::Log(error));
+            }
+            LogEntry::Unreadable { version, error, .. } => {
+                let after = quarantined(before.as_ref(), Version(version), &error)?;
+                tracing::warn!(%order_id, %position, %error, "an order cannot be read");
+                after
+            }
+        };
+        if position.0 > self.key {
+            self.positions.push(position);
+        }
+        self.order = Some(after);
+        Ok(())
+    }
+
+    fn view(&self) -> Option<(OrderKey, OrderView)> {
+        self.order.as_ref().map(|order| (self.key, order.view(&self.order_id)))
+    }
+
+    /// Where its events are; nothing of one that is damaged, whose versions tell nothing.
+    fn events(&self) -> impl Iterator<Item = (OrderKey, Version, Position)> {
+        let is_damaged = matches!(self.order, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
+        let positions: &[Position] = if is_damaged { &[] } else { &self.positions };
+        positions.iter().zip(2..).map(|(position, version)| (self.key, Version(version), *position))
+    }
+}
+
+/// The order after an event that cannot be read. That it is the order's is believed if it would have continued it.
+fn quarantined(
+    before: Option<&FoldedOrder>,
+    version: Version,
+    error: &StoreError,
+) -> Result<FoldedOrder, BuildError> {
+    let known = before.map_or(Version::NONE, FoldedOrder::version);
+    let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
+    if version != known.plus(1) && !is_damaged {
+        return Err(BuildError::Log(error.clone()));
+    }
+    Ok(FoldedOrder::Unreadable { version: known.max(version), why: Unreadable::Damaged })
+}
+
+/// A row does not say any more that it is of the order that it was of.
+fn changed(entry: &LogEntry) -> BuildError {
+    BuildError::Log(StoreError::Corrupt(format!(
+        "event at position {}: it is of one order now and of another a moment later",
+        entry.position()
+    )))
+}
