@@ -69,10 +69,11 @@ pub trait EventLog: Send + Sync + 'static {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError>;
 
-    /// A page of the log with positions above `after`, ascending. Empty at the end.
+    /// A page of the log with positions above `after`, ascending. Empty at the end. It ends before an event that cannot be
+    /// read.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// See [`StoreError`]; one of them when the first event of the page cannot be read.
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError>;
 
     /// The position of the newest event; [`Position::START`] while there is none.

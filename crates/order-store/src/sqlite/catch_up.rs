@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{FoldedOrder, Position, RecordedEvent, StoreError, Unreadable, Version};
+use order_application::{FoldedOrder, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::SqliteLimits;
-use super::build::BuiltOrders;
+use super::build::{BuildProgress, BuiltOrders, OnUnreadable, quarantined};
 use super::connection::OpenError;
 use super::log::entries::LogEntry;
 use super::overlay::{Appended, OrderHead, OrderKey, Overlay};
 use super::readers::Readers;
 use super::rebuilds::Rebuilds;
-use super::views::{Views, ViewsError};
+use super::views::Views;
 
-/// Events that are read at a time.
-const PAGE_EVENTS: usize = 2_000;
+/// What is read at a time.
+const PAGE: PageLimit = PageLimit::events(2_000);
 /// A longer way than a crash leaves is worth a line in the log.
 const EVENTS_WORTH_TELLING: u64 = 200_000;
 
@@ -30,16 +30,27 @@ pub(super) struct CaughtUp {
     pub(super) readers: Readers,
 }
 
+/// How views are brought up.
+pub(super) struct CatchUpOptions<'a> {
+    /// Where the last event is that goes into them.
+    pub(super) up_to: Position,
+    /// Tells orders that are surely new, which spares their look-up.
+    pub(super) known: Option<&'a mut BuiltOrders>,
+    /// What an event that cannot be read means.
+    pub(super) unreadable: OnUnreadable,
+    pub(super) limits: &'a SqliteLimits,
+    pub(super) progress: BuildProgress<'a>,
+}
+
 /// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
 /// that is found in the views is an error, and told to `rebuilds`.
 pub(super) fn run(
     log_path: &Path,
-    up_to: Position,
     views: Views,
     rebuilds: Arc<Rebuilds>,
-    known: Option<&mut BuiltOrders>,
-    limits: &SqliteLimits,
+    options: CatchUpOptions<'_>,
 ) -> Result<CaughtUp, OpenError> {
+    let CatchUpOptions { up_to, known, unreadable, limits, progress } = options;
     let mut position = views.progress().position;
     let behind = up_to.0.saturating_sub(position.0);
     if behind > EVENTS_WORTH_TELLING {
@@ -52,12 +63,16 @@ pub(super) fn run(
         overlay: Overlay::new(),
         readers,
         known,
+        unreadable,
         kept: HashMap::new(),
         kept_bytes: 0,
         max_kept_bytes: limits.rebuild_bytes / 2,
     };
     while position < up_to {
-        let page = catch_up.readers.log_entries(position, up_to, PAGE_EVENTS);
+        if progress(position.0, up_to.0).is_break() {
+            return Err(OpenError::Stopped);
+        }
+        let page = catch_up.readers.log_entries(position, up_to, PAGE);
         for entry in page.map_err(OpenError::corrupt(log_path))? {
             position = entry.position();
             match entry {
@@ -79,7 +94,7 @@ pub(super) fn run(
 impl CaughtUp {
     /// Writes what is in the overlay.
     pub(super) fn flush(&mut self) -> Result<(), OpenError> {
-        flush(&mut self.views, &self.overlay)
+        flush(&mut self.views, &self.overlay, &self.readers)
     }
 }
 
@@ -90,6 +105,7 @@ struct CatchUp<'a> {
     readers: Readers,
     /// Tells orders that are surely new, which spares their look-up.
     known: Option<&'a mut BuiltOrders>,
+    unreadable: OnUnreadable,
     /// Orders that may soon have their next event, which spares their replay; when there are too many, all are forgotten.
     kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
     kept_bytes: usize,
@@ -98,7 +114,8 @@ struct CatchUp<'a> {
 
 impl CatchUp<'_> {
     fn add(&mut self, event: &RecordedEvent) -> Result<(), OpenError> {
-        let before = self.before(&event.order_id).map_err(OpenError::corrupt(self.log_path))?;
+        let before =
+            self.before(&event.order_id, event.version).map_err(OpenError::corrupt(self.log_path))?;
         let (key, before) = before.map_or((event.position.0, None), |(key, order)| (key, Some(order)));
         let (order, fault) = FoldedOrder::after(before, event);
         if let Some(fault) = fault {
@@ -126,15 +143,15 @@ impl CatchUp<'_> {
         version: Version,
         error: StoreError,
     ) -> Result<(), OpenError> {
-        let Some(order_id) = order_id else { return Err(OpenError::corrupt(self.log_path)(error)) };
-        let before = self.before(&order_id).map_err(OpenError::corrupt(self.log_path))?;
-        let known = before.as_ref().map_or(Version::NONE, |(_, order)| order.version());
-        if version != known.plus(1) {
-            return Err(OpenError::corrupt(self.log_path)(error));
-        }
+        let corrupt = OpenError::corrupt(self.log_path);
+        let order_id = order_id.filter(|_| self.unreadable == OnUnreadable::Quarantine);
+        let Some(order_id) = order_id else { return Err(corrupt(error)) };
+        let before = self.before(&order_id, version).map_err(&corrupt)?;
+        let key = before.as_ref().map_or(position.0, |(key, _)| *key);
+        let Some(order) = quarantined(before.as_ref().map(|(_, order)| order), version) else {
+            return Err(corrupt(error));
+        };
         tracing::warn!(%order_id, %position, %error, "an order cannot be read; it is refused, and all others are served");
-        let key = before.map_or(position.0, |(key, _)| key);
-        let order = FoldedOrder::Unreadable { version, why: Unreadable::Damaged };
         let view = order.view(&order_id);
         self.keep(order_id, key, order);
         self.overlay.add([Appended {
@@ -148,8 +165,12 @@ impl CatchUp<'_> {
         Ok(())
     }
 
-    /// The order as it is so far, and its key. Asked also for a first event: a damaged log may have two for one order.
-    fn before(&mut self, order_id: &OrderId) -> Result<Option<(OrderKey, FoldedOrder)>, StoreError> {
+    /// The order before an event of it, and its key. Asked also for a first event: a damaged log may have two for one order.
+    fn before(
+        &mut self,
+        order_id: &OrderId,
+        event: Version,
+    ) -> Result<Option<(OrderKey, FoldedOrder)>, StoreError> {
         if let Some((key, order)) = self.kept.remove(order_id) {
             self.kept_bytes -= order.heap_bytes();
             return Ok(Some((key, order)));
@@ -160,30 +181,32 @@ impl CatchUp<'_> {
         {
             return Ok(None);
         }
-        match self.readers.named_order_head(&self.overlay, order_id)? {
-            Some(head) => Ok(Some((head.key, self.replay(order_id, head)?))),
+        let reached = self.views.progress().position;
+        match self.readers.stream_before(&self.overlay, order_id, event, reached)? {
+            Some((head, positions)) => Ok(Some((head.key, self.replay(order_id, head, &positions)?))),
             None => Ok(None),
         }
     }
 
-    /// From the log: the index has every event before the position that the views have reached, and the overlay those after.
-    fn replay(&self, order_id: &OrderId, head: OrderHead) -> Result<FoldedOrder, StoreError> {
+    fn replay(
+        &self,
+        order_id: &OrderId,
+        head: OrderHead,
+        positions: &[(Version, Position)],
+    ) -> Result<FoldedOrder, StoreError> {
+        let damaged = FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged };
         if head.is_damaged {
-            return Ok(FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged });
+            return Ok(damaged);
         }
-        let events = usize::try_from(head.version.0).unwrap_or(usize::MAX);
-        let positions = self.readers.stream_positions(&self.overlay, order_id, Version::NONE, events)?;
         let mut order = None;
-        for chunk in positions.chunks(PAGE_EVENTS) {
+        for chunk in positions.chunks(PAGE.events) {
             match self.readers.events_at(order_id, chunk, usize::MAX) {
                 Ok(events) => {
                     for earlier in events {
                         order = Some(FoldedOrder::after(order, &earlier).0);
                     }
                 }
-                Err(StoreError::Corrupt(_)) => {
-                    return Ok(FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged });
-                }
+                Err(StoreError::Corrupt(_)) => return Ok(damaged),
                 Err(error) => return Err(error),
             }
         }
@@ -200,17 +223,21 @@ impl CatchUp<'_> {
     }
 
     fn flush(&mut self) -> Result<(), OpenError> {
-        flush(&mut self.views, &self.overlay)
+        flush(&mut self.views, &self.overlay, &self.readers)
     }
 }
 
-fn flush(views: &mut Views, overlay: &Overlay) -> Result<(), OpenError> {
+fn flush(views: &mut Views, overlay: &Overlay, readers: &Readers) -> Result<(), OpenError> {
     let Some(generation) = overlay.begin_flush() else { return Ok(()) };
-    let written = views.write(&generation).and_then(|()| Ok(views.checkpoint()?));
-    written.map_err(|error| match error {
-        ViewsError::Sqlite(error) => OpenError::sqlite(views.path())(error),
-        ViewsError::Damaged(what) => OpenError::Corrupt { path: views.path().to_owned(), what },
-    })?;
+    let written = views.write(&generation).and_then(|()| {
+        // A snapshot from before would keep the write-ahead log from being copied, and one from before the copy from being
+        // started anew.
+        readers.end_snapshots_before(overlay.renew_snapshots());
+        views.checkpoint()?;
+        readers.end_snapshots_before(overlay.renew_snapshots());
+        Ok(())
+    });
+    written.map_err(|error| OpenError::views(views.path(), error))?;
     overlay.end_flush();
     Ok(())
 }

@@ -9,7 +9,7 @@ use order_application::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::views::files;
+use super::views::{ViewsError, files};
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +121,14 @@ impl OpenError {
             return Self::Corrupt { path: path.to_owned(), what: error.to_string() };
         }
         Self::sqlite(path)(error)
+    }
+
+    /// Why views at a path could not be written.
+    pub(super) fn views(path: &Path, error: ViewsError) -> Self {
+        match error {
+            ViewsError::Sqlite(error) => Self::damaged_or_failed(path, error),
+            ViewsError::Damaged(what) => Self::Corrupt { path: path.to_owned(), what },
+        }
     }
 
     pub(super) fn corrupt(path: &Path) -> impl Fn(StoreError) -> Self {
@@ -297,7 +305,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown | ErrorCode::TooBig,
         ) => true,
         Some(_) => false,
-        // A value that is of no type that was ever written.
-        None => true,
+        // A value that is of no type that was ever written; not one that was asked with, and that no row can have.
+        None => !matches!(error, rusqlite::Error::ToSqlConversionFailure(_)),
     }
 }

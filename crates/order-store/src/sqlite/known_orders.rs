@@ -16,9 +16,9 @@ use super::connection::OpenError;
 use super::views::hash_order_id;
 
 /// 8 MiB.
-const FILTER_BITS: usize = 64 * 1024 * 1024;
+pub(super) const FILTER_BITS: usize = 64 * 1024 * 1024;
 /// Bits of an order. Best at nine million orders; at three million, one in two thousand new ones is taken for known.
-const BITS_PER_ORDER: u32 = 5;
+pub(super) const BITS_PER_ORDER: u32 = 5;
 /// Entries of the index that are read at a time.
 const PAGE_ENTRIES: usize = 20_000;
 
@@ -82,6 +82,7 @@ fn fill(shared: &Shared, stop: &AtomicBool) {
     shared.overlay.for_each_order(&mut |order_id| known.add(order_id));
     let mut from = None;
     while !stop.load(Ordering::Relaxed) {
+        let number = shared.readers.served_file().number;
         // An entry that is lost would make its order seem new.
         match shared.readers.proven_entries(&shared.overlay, from, PAGE_ENTRIES) {
             Ok(proven) => {
@@ -98,7 +99,8 @@ fn fill(shared: &Shared, stop: &AtomicBool) {
                 // Placing orders goes on, with a look-up for each.
                 tracing::warn!(%error, "cannot read the index of orders to speed up placing");
                 // Views that are made anew have the same hashes, and have them all.
-                if !shared.rebuilds.are_wanted() || !shared.rebuilds.wait_until_mended() {
+                let is_new_file = number != shared.readers.served_file().number;
+                if !(is_new_file || shared.rebuilds.are_wanted()) || !shared.rebuilds.wait_until_mended() {
                     return;
                 }
                 from = None;

@@ -1,24 +1,20 @@
 //! Chooses the views that a store opens with, or builds some.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use order_application::Position;
 
 use super::SqliteLimits;
-use super::build::{BuildError, BuildOptions, Built, OnUnreadable, build};
-use super::catch_up::{self, CaughtUp};
-use super::connection::{OpenError, open_reader};
+use super::build::{BuildError, BuildOptions, BuildProgress, Built, OnUnreadable, build};
+use super::catch_up::{self, CatchUpOptions, CaughtUp};
+use super::connection::{OpenError, is_damage, open_reader};
 use super::log::Log;
 use super::rebuilds::Rebuilds;
-use super::views::{Views, ViewsError, Writing, files, new_hash_seed};
-
-/// Is told how many events are done, and how many there are; answers whether to go on.
-pub(super) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+use super::views::{Views, Writing, files, new_hash_seed};
 
 /// Page cache of the connection that reads a log from its beginning to its end.
-const SCAN_CACHE_KIB: u32 = 1024;
+pub(super) const SCAN_CACHE_KIB: u32 = 1024;
 
 /// Views that have reached the end of their log, or that will once the overlay is written.
 pub(super) struct OpenedViews {
@@ -36,7 +32,7 @@ pub(super) fn open_views(
     let end = log.end()?;
     if let Some(views) = choose(log)? {
         let path = views.path().to_owned();
-        match catch_up(log, end, views, limits) {
+        match catch_up(log, end, views, limits, progress) {
             // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
             Err(OpenError::Corrupt { what, .. }) => {
                 tracing::warn!(path = %path.display(), what, "the views are damaged; they are built anew");
@@ -47,14 +43,22 @@ pub(super) fn open_views(
         tracing::info!(events = end.0, "building the views");
     }
     let (views, _) = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
-    catch_up(log, end, views, limits)
+    catch_up(log, end, views, limits, progress)
 }
 
-fn catch_up(log: &Log, end: Position, views: Views, limits: &SqliteLimits) -> Result<OpenedViews, OpenError> {
+fn catch_up(
+    log: &Log,
+    end: Position,
+    views: Views,
+    limits: &SqliteLimits,
+    progress: BuildProgress<'_>,
+) -> Result<OpenedViews, OpenError> {
     let rebuilds = Arc::new(Rebuilds::new(views.number()));
-    let caught_up = catch_up::run(log.path(), end, views, Arc::clone(&rebuilds), None, limits)?;
+    let unreadable = OnUnreadable::Quarantine;
+    let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
+    let caught_up = catch_up::run(log.path(), views, Arc::clone(&rebuilds), options)?;
     if caught_up.views.are_older() {
-        rebuilds.want("they were made by an earlier release".to_owned(), false);
+        rebuilds.want("they were made by an earlier release".to_owned());
     }
     Ok(OpenedViews { end, caught_up, rebuilds })
 }
@@ -66,7 +70,7 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
         let path = files::path(log.path(), number);
         if chosen.is_none() {
             match Views::open(log.path(), number, log.identity()) {
-                Ok(Ok(views)) => match fits(log, &views) {
+                Ok(Ok(views)) => match fits(log, &views)? {
                     Ok(()) => {
                         chosen = Some(views);
                         continue;
@@ -74,7 +78,11 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
                     Err(why) => tracing::warn!(path = %path.display(), why, "these views are of no use"),
                 },
                 Ok(Err(why)) => tracing::info!(path = %path.display(), why, "these views are of no use"),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "these views cannot be read"),
+                Err(error) if is_damage(&error) => {
+                    tracing::warn!(path = %path.display(), %error, "these views cannot be read");
+                }
+                // It may pass, and they may know what the log has lost.
+                Err(error) => return Err(OpenError::sqlite(&path)(error)),
             }
         }
         files::remove(&path)?;
@@ -82,19 +90,19 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
     Ok(chosen)
 }
 
-/// Whether the log has the event that the views end with.
-pub(super) fn fits(log: &Log, views: &Views) -> Result<(), String> {
+/// Whether the log has the event that the views end with. The inner error says that it has not.
+pub(super) fn fits(log: &Log, views: &Views) -> Result<Result<(), String>, OpenError> {
     let progress = views.progress();
     if progress.position == Position::START {
-        return Ok(());
+        return Ok(Ok(()));
     }
-    match log.event_id_at(progress.position) {
-        Ok(Some(id)) if id == progress.event_id => Ok(()),
-        Ok(_) | Err(_) => Err(format!(
-            "the log does not have the event {} at position {} that they end with",
-            progress.event_id, progress.position
-        )),
+    if log.event_id_at(progress.position)? == Some(progress.event_id) {
+        return Ok(Ok(()));
     }
+    Ok(Err(format!(
+        "the log does not have the event {} at position {} that they end with",
+        progress.event_id, progress.position
+    )))
 }
 
 /// Builds views of all of a log that nobody is writing to, and removes all others.
@@ -148,9 +156,6 @@ fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenErro
         BuildError::Log(error) => OpenError::corrupt(log_path)(error),
         BuildError::ReadLog(error) => OpenError::damaged_or_failed(log_path, error),
         BuildError::Sort(error) => OpenError::io(files::directory(views_path))(error),
-        BuildError::Views(ViewsError::Sqlite(error)) => OpenError::sqlite(views_path)(error),
-        BuildError::Views(ViewsError::Damaged(what)) => {
-            OpenError::Corrupt { path: views_path.to_owned(), what }
-        }
+        BuildError::Views(error) => OpenError::views(views_path, error),
     }
 }

@@ -82,7 +82,7 @@ struct Generations {
 }
 
 /// Where an order stands, and where its recent events are.
-type RecentStream = (OrderHead, Vec<(Version, Position)>);
+pub(super) type RecentStream = (OrderHead, Vec<(Version, Position)>);
 
 impl Overlay {
     pub(super) fn new() -> Self {

@@ -98,18 +98,13 @@ impl Snapshots {
         flushed: FlushCount,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> (u64, rusqlite::Result<T>) {
-        let idle = {
-            let mut state = lock(&self.state);
-            state.idle.pop().ok_or_else(|| state.file.clone())
+        let idle = lock(&self.state).idle.pop();
+        let (number, snapshot) = match idle {
+            Some(snapshot) => (snapshot.number, Ok(snapshot)),
+            None => self.open(),
         };
-        let number = idle.as_ref().map_or_else(|file| file.number, |snapshot| snapshot.number);
         let read = || {
-            let mut snapshot = match idle {
-                Ok(snapshot) => snapshot,
-                Err(ServedFile { path, number }) => {
-                    Snapshot { connection: open_reader(&path, self.cache_kib())?, number, taken_after: None }
-                }
-            };
+            let mut snapshot = snapshot?;
             if snapshot.taken_after.is_none_or(|taken_after| taken_after < flushed) {
                 snapshot.end()?;
                 // The transaction takes its snapshot at its first read, which is later than the count.
@@ -122,6 +117,22 @@ impl Snapshots {
         };
         // A connection whose read failed is not kept.
         (number, read())
+    }
+
+    /// Opens the file that is being read, again if another takes its place meanwhile: the one before may be gone by then, or
+    /// be there without its write-ahead log. Answers with its number, too.
+    fn open(&self) -> (u64, rusqlite::Result<Snapshot>) {
+        loop {
+            let ServedFile { path, number } = self.file();
+            let opened = open_reader(&path, self.cache_kib()).and_then(|connection| {
+                // SQLite opens the write-ahead log at the first read.
+                connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
+                Ok(Snapshot { connection, number, taken_after: None })
+            });
+            if self.file().number == number {
+                return (number, opened);
+            }
+        }
     }
 
     fn keep(&self, mut snapshot: Snapshot) -> rusqlite::Result<()> {

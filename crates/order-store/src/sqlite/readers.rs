@@ -14,7 +14,7 @@ use super::connection::{is_damage, read_error};
 use super::known_orders::KnownOrders;
 use super::log::entries::{self, LogEntry};
 use super::log::{checkpoints, pages};
-use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay};
+use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay, RecentStream};
 use super::pool::{Pool, ServedFile, Snapshots};
 use super::rebuilds::Rebuilds;
 use super::row;
@@ -30,6 +30,9 @@ const MAX_LIST_READS: usize = 16;
 
 /// More would not fit a parameter.
 pub(super) const MAX_LIST_ROWS: usize = u32::MAX as usize;
+
+/// No position is higher; a client may ask for more, which no parameter can be.
+const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
 
 /// Connections for reading both files.
 pub(super) struct Readers {
@@ -60,18 +63,46 @@ impl Readers {
         }
     }
 
-    /// Where an order stands that the log has just named: nobody would place it for want of a view.
-    pub(super) fn named_order_head(
+    /// Where an order stands of which the log has just named an event, and where its events before that one are: those in
+    /// the views up to the position that they have reached, and those in the overlay. `None` if it is the first.
+    ///
+    /// A crash may have left rows in the views that are ahead of that position. What they know more is about to be met.
+    pub(super) fn stream_before(
         &self,
         overlay: &Overlay,
         order_id: &OrderId,
-    ) -> Result<Option<OrderHead>, StoreError> {
-        let flushed = match overlay.head(order_id) {
-            Ok(head) => return Ok(Some(head)),
-            Err(flushed) => flushed,
+        event: Version,
+        reached: Position,
+    ) -> Result<Option<RecentStream>, StoreError> {
+        let (recent, flushed) = overlay.stream(order_id);
+        let (head, recent, known) = match recent {
+            Some((head, recent)) => (head, recent, head.version),
+            None => {
+                // Without a proof that there is none: nobody places an order for want of it.
+                let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id));
+                match self.in_views(flushed, find)? {
+                    Some((key, view)) if key <= reached.0 => {
+                        let head = OrderHead::of(key, &view);
+                        (head, Vec::new(), head.version.min(Version(event.0.saturating_sub(1))))
+                    }
+                    Some(_) | None => return Ok(None),
+                }
+            }
         };
-        let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id));
-        Ok(self.in_views(flushed, find)?.map(|(key, view)| OrderHead::of(key, &view)))
+        if head.is_damaged {
+            return Ok(Some((head, Vec::new())));
+        }
+        let below = recent.first().map_or(Version(u64::MAX), |(version, _)| *version);
+        let in_views =
+            |views: &_| Ok(Ok(reading::positions(views, head.key, Version(1), below, MAX_LIST_ROWS)?));
+        let mut positions = vec![(Version(1), Position(head.key))];
+        if below > Version(2) {
+            let earlier = self.in_views(flushed, in_views)?;
+            positions.extend(earlier.into_iter().take_while(|(_, position)| *position <= reached));
+        }
+        positions.extend(recent);
+        self.check_contiguous(order_id, Version::NONE, known, usize::MAX, &positions)?;
+        Ok(Some((head, positions)))
     }
 
     fn head_in_views(
@@ -122,7 +153,7 @@ impl Readers {
     /// A page of a list.
     pub(super) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
-        let rows = self.rows(overlay, query.after, query.limit.min(MAX_LIST_ROWS) + 1)?;
+        let rows = self.rows(overlay, query.after.min(MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
         Ok(OrderPage::of(rows.into_iter().map(|(key, view)| (Position(key), view)), query.limit))
     }
 
@@ -183,6 +214,9 @@ impl Readers {
         if head.is_damaged {
             return Err(Unreadable::Damaged.error(order_id));
         }
+        if after >= head.version {
+            return Ok(Vec::new());
+        }
         let mut positions = Vec::new();
         if after == Version::NONE {
             positions.push((Version(1), Position(head.key)));
@@ -196,11 +230,28 @@ impl Readers {
         }
         positions.extend(recent.into_iter().filter(|(version, _)| *version > after));
         positions.truncate(limit);
-        check_contiguous(after, head.version, limit, &positions).map_err(|()| {
-            let what = format!("the index of order {order_id} lacks versions after {after}");
-            self.rebuilds.damaged(self.views.file().number, what)
-        })?;
+        self.check_contiguous(order_id, after, head.version, limit, &positions)?;
         Ok(positions)
+    }
+
+    /// The index must name every version, or a replay would silently be of another history.
+    fn check_contiguous(
+        &self,
+        order_id: &OrderId,
+        after: Version,
+        up_to: Version,
+        limit: usize,
+        positions: &[(Version, Position)],
+    ) -> Result<(), StoreError> {
+        let expected = up_to.0.saturating_sub(after.0).min(limit as u64) as usize;
+        let contiguous =
+            positions.iter().zip(after.0 + 1..).all(|((version, _), expected)| version.0 == expected);
+        // More than expected: the order moved on between two looks, which is as good.
+        if contiguous && positions.len() >= expected {
+            return Ok(());
+        }
+        let what = format!("the index of order {order_id} lacks versions after {after}");
+        Err(self.rebuilds.damaged(self.views.file().number, what))
     }
 
     /// The events at these positions, which must be the order's.
@@ -259,7 +310,7 @@ impl Readers {
         &self,
         after: Position,
         up_to: Position,
-        limit: usize,
+        limit: PageLimit,
     ) -> Result<Vec<LogEntry>, StoreError> {
         self.log.with(|log| entries::select(log, after, up_to, limit))?
     }
@@ -326,18 +377,4 @@ fn missing(log: &Connection, version: Version, position: Position) -> rusqlite::
         return Ok(Misplaced::Elsewhere(version, position));
     }
     Ok(Misplaced::Unreadable(StoreError::Corrupt(format!("no event at position {position}"))))
-}
-
-/// The index must name every version, or a replay would silently be of another history.
-fn check_contiguous(
-    after: Version,
-    head: Version,
-    limit: usize,
-    positions: &[(Version, Position)],
-) -> Result<(), ()> {
-    let expected = head.0.saturating_sub(after.0).min(limit as u64) as usize;
-    let contiguous =
-        positions.iter().zip(after.0 + 1..).all(|((version, _), expected)| version.0 == expected);
-    // More than expected: the order moved on between two looks, which is as good.
-    if contiguous && positions.len() >= expected { Ok(()) } else { Err(()) }
 }

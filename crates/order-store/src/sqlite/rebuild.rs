@@ -6,7 +6,6 @@
 //! how far the served views have come ([`Replacement`]).
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -16,17 +15,17 @@ use order_application::Position;
 use rustix::fs::statvfs;
 use uuid::Uuid;
 
+use super::Shared;
 use super::build::{
     BuildError, BuildOptions, BuiltOrders, OnUnreadable, SORTED_BYTES_PER_EVENT, build, no_orders,
 };
+use super::catch_up::{self, CatchUpOptions};
 use super::connection::{OpenError, open_reader};
+use super::opening::SCAN_CACHE_KIB;
 use super::rebuilds::{Rebuilds, Wanted};
 use super::view_writer::FlushSignal;
 use super::views::{Views, Writing, files};
-use super::{Shared, catch_up};
 
-/// Page cache of the connection that reads the log from its beginning to its end.
-const SCAN_CACHE_KIB: u32 = 1024;
 /// Events that are left for the view writer, about, while everybody waits for it.
 const LAST_BIT: u64 = 20_000;
 /// How often what came in meanwhile is added. Each time less comes in, unless the log grows as fast as it is read.
@@ -35,6 +34,7 @@ const MAX_ROUNDS: usize = 20;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Commands come first, and yet it comes to an end on a machine that has no core to spare.
+#[cfg(target_os = "linux")]
 const NICENESS: i32 = 13;
 /// What is left free on the disk for the log, in bytes.
 const SPARE_BYTES: u64 = 16 * 1024 * 1024;
@@ -51,7 +51,9 @@ pub(super) struct Rebuilder {
 pub(super) struct Replacement {
     pub(super) views: Views,
     /// The orders that they have.
-    pub(super) orders: BuiltOrders,
+    orders: BuiltOrders,
+    /// What an event means that cannot be read.
+    unreadable: OnUnreadable,
 }
 
 /// Why views could not be made anew.
@@ -82,9 +84,7 @@ impl Rebuilder {
         let rebuilds = Arc::clone(&shared.rebuilds);
         let path = log_path.to_owned();
         let run = move || {
-            if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-                tracing::debug!(%error, "views are made anew at the requests' priority");
-            }
+            lower_priority();
             run(&shared, &path, &writer);
         };
         let thread = std::thread::Builder::new().name("rebuilder".to_owned()).spawn(run);
@@ -101,18 +101,28 @@ impl Rebuilder {
     }
 }
 
+/// Of this thread, and not of the whole process, which Linux alone can do.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "views are made anew at the requests' priority");
+    }
+}
+
 fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
     let mut pause = FIRST_PAUSE;
-    while let Some(Wanted { why, .. }) = shared.rebuilds.wait() {
+    while let Some(Wanted { why, is_urgent }) = shared.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
-        let made = rebuild(shared, log_path).and_then(|made| {
+        // Those that are there may know what the log has lost. But an order is not worth all others' commands.
+        let unreadable = if is_urgent { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
+        let made = rebuild(shared, log_path, unreadable).and_then(|made| {
             writer.replace(made);
             let handed_over = shared.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
             handed_over.map_err(RebuildError::HandOver)
         });
         match made {
             Ok(()) => pause = FIRST_PAUSE,
-            Err(RebuildError::Stopped) => return,
+            Err(RebuildError::Stopped | RebuildError::Open(OpenError::Stopped)) => return,
             Err(error) => {
                 tracing::error!(%error, "the views could not be made anew; those that are there are served on");
                 shared.rebuilds.failed(error.to_string());
@@ -126,13 +136,18 @@ fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &Arc<Shared>, log_path: &Path) -> Result<Replacement, RebuildError> {
+fn rebuild(
+    shared: &Arc<Shared>,
+    log_path: &Path,
+    unreadable: OnUnreadable,
+) -> Result<Replacement, RebuildError> {
     let served = shared.readers.served_file();
     let end = shared.head();
     check_space(&served.path, log_path, end)?;
     let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
     let path = files::path(log_path, number);
-    let made = fill(shared, log_path, number, end).and_then(|made| follow(shared, log_path, made));
+    let made = fill(shared, log_path, number, end, unreadable);
+    let made = made.and_then(|made| follow(shared, log_path, made));
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
         files::remove(&path)?;
@@ -141,21 +156,24 @@ fn rebuild(shared: &Arc<Shared>, log_path: &Path) -> Result<Replacement, Rebuild
 }
 
 /// Builds everything up to where the log ends now.
-fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<Replacement, RebuildError> {
+fn fill(
+    shared: &Shared,
+    log_path: &Path,
+    number: u64,
+    end: Position,
+    unreadable: OnUnreadable,
+) -> Result<Replacement, RebuildError> {
     let log = open_reader(log_path, SCAN_CACHE_KIB).map_err(RebuildError::Log)?;
     let mut views =
         Views::create(log_path, number, shared.log_identity, shared.readers.hash_seed(), Writing::Building)?;
     let mut orders = no_orders();
     if end > Position::START {
         let event_id = log.query_row("SELECT id FROM events WHERE position = ?1", [end.0], |row| row.get(0));
-        let mut progress = |done, total| {
-            shared.rebuilds.progress(done, total);
-            if shared.rebuilds.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
+        let mut progress = |done, total| shared.rebuilds.progress(done, total);
         let options = BuildOptions {
             up_to: (end, Uuid::from_bytes(event_id.map_err(RebuildError::Log)?)),
             memory: shared.limits.rebuild_bytes,
-            unreadable: OnUnreadable::GiveUp,
+            unreadable,
             progress: &mut progress,
         };
         let built = build(&log, &mut views, options).map_err(|error| match error {
@@ -167,7 +185,7 @@ fn fill(shared: &Shared, log_path: &Path, number: u64, end: Position) -> Result<
         })?;
         orders = built.1;
     }
-    Ok(Replacement { views: views.finish()?, orders })
+    Ok(Replacement { views: views.finish()?, orders, unreadable })
 }
 
 /// Adds what has come in meanwhile, until not much is left.
@@ -177,11 +195,7 @@ fn follow(shared: &Shared, log_path: &Path, mut made: Replacement) -> Result<Rep
         if end.0 - made.views.progress().position.0 <= LAST_BIT {
             break;
         }
-        if shared.rebuilds.is_over() {
-            return Err(RebuildError::Stopped);
-        }
         made = made.bring_up(shared, log_path, end)?;
-        shared.rebuilds.progress(made.views.progress().position.0, shared.head().0);
     }
     Ok(made)
 }
@@ -196,10 +210,16 @@ impl Replacement {
     ) -> Result<Self, OpenError> {
         // Damage of these views is an error here, and no reason to make those anew that are served.
         let rebuilds = Arc::new(Rebuilds::new(self.views.number()));
-        let known = Some(&mut self.orders);
-        let mut caught_up = catch_up::run(log_path, up_to, self.views, rebuilds, known, &shared.limits)?;
+        let options = CatchUpOptions {
+            up_to,
+            known: Some(&mut self.orders),
+            unreadable: self.unreadable,
+            limits: &shared.limits,
+            progress: &mut |done, _| shared.rebuilds.progress(done, shared.head().0),
+        };
+        let mut caught_up = catch_up::run(log_path, self.views, rebuilds, options)?;
         caught_up.flush()?;
-        Ok(Self { views: caught_up.views, orders: self.orders })
+        Ok(Self { views: caught_up.views, ..self })
     }
 }
 

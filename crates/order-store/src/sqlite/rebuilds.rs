@@ -1,5 +1,6 @@
 //! Between those who find that the views have to be made anew, and the thread that does it.
 
+use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use order_application::{StoreError, ViewsState, ViewsStatus};
@@ -28,8 +29,8 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) why: String,
-    /// Whether what is served does not add up. Otherwise it is right, and merely made by an earlier release.
-    pub(super) is_damage: bool,
+    /// Whether those that are served cannot be written any more, so that commands will have to stop.
+    pub(super) is_urgent: bool,
 }
 
 impl Rebuilds {
@@ -48,17 +49,24 @@ impl Rebuilds {
                 what,
                 "the views are damaged; they are made anew, and served meanwhile as far as they add up"
             );
-            state.want(Wanted { why: what, is_damage: true });
+            state.want(Wanted { why: what, is_urgent: false });
             self.changed.notify_all();
         }
         StoreError::Unavailable(DAMAGED.to_owned())
     }
 
+    /// Says that the file that is served is so damaged that it cannot be written.
+    pub(super) fn unwritable(&self, what: String) {
+        tracing::warn!(what, "the views cannot be written; they are made anew");
+        self.state().want(Wanted { why: what, is_urgent: true });
+        self.changed.notify_all();
+    }
+
     /// Has the views made anew that are served now.
-    pub(super) fn want(&self, why: String, is_damage: bool) {
+    pub(super) fn want(&self, why: String) {
         let mut state = self.state();
         if state.wanted.is_none() {
-            state.want(Wanted { why, is_damage });
+            state.want(Wanted { why, is_urgent: false });
             self.changed.notify_all();
         }
     }
@@ -75,8 +83,10 @@ impl Rebuilds {
             if state.finish {
                 return None;
             }
-            if let Some(wanted) = &state.wanted {
-                return Some(wanted.clone());
+            if let Some(wanted) = state.wanted.clone() {
+                // It may have failed before.
+                state.want(wanted.clone());
+                return Some(wanted);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -104,11 +114,6 @@ impl Rebuilds {
         !state.finish
     }
 
-    /// Whether it is time to end.
-    pub(super) fn is_over(&self) -> bool {
-        self.state().finish
-    }
-
     /// Says that another file is served from now on.
     pub(super) fn replaced(&self, number: u64) {
         let mut state = self.state();
@@ -123,10 +128,11 @@ impl Rebuilds {
         self.changed.notify_all();
     }
 
-    /// Shows how far it has come.
-    pub(super) fn progress(&self, done: u64, total: u64) {
+    /// Shows how far it has come. Answers whether to go on.
+    pub(super) fn progress(&self, done: u64, total: u64) -> ControlFlow<()> {
         let mut state = self.state();
         (state.status.done, state.status.total) = (done, total);
+        if state.finish { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Shows that it did not work out. It is tried again.

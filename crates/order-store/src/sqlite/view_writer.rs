@@ -54,6 +54,10 @@ impl FlushSignal {
         self.0.changed.notify_one();
     }
 
+    fn has_replacement(&self) -> bool {
+        self.wanted().replacement.is_some()
+    }
+
     fn take_replacement(&self) -> Option<Replacement> {
         self.wanted().replacement.take()
     }
@@ -111,7 +115,7 @@ struct ViewWriterThread {
     shared: Arc<Shared>,
     log_path: PathBuf,
     views: Views,
-    /// What damaged views could not take. It goes into those that are being made anew; readers find it in the overlay.
+    /// What the views could not take. It goes into those that are being made anew; readers find it in the overlay.
     unwritten: Option<Arc<Generation>>,
     signal: FlushSignal,
 }
@@ -119,8 +123,8 @@ struct ViewWriterThread {
 /// What became of a generation.
 enum Written {
     Yes,
-    /// The views are damaged.
-    Damaged,
+    /// These views cannot take it; those that take their place will have it.
+    NotThese,
     /// The store has stopped, or is about to end.
     Over,
 }
@@ -140,14 +144,14 @@ impl ViewWriterThread {
 
     /// Writes what has changed. `false` when that is over for good.
     fn flush(&mut self) -> bool {
-        // Nothing goes into damaged views: what they lack, and all that follows, waits for those that take their place.
+        // Nothing more goes into these views: what they lack, and all that follows, waits for those that take their place.
         if self.unwritten.is_some() {
             return true;
         }
         let Some(generation) = self.shared.overlay.begin_flush() else { return true };
         match self.write(&generation) {
             Written::Yes => self.checkpoint(self.shared.overlay.end_flush()),
-            Written::Damaged => {
+            Written::NotThese => {
                 self.unwritten = Some(generation);
                 true
             }
@@ -167,11 +171,15 @@ impl ViewWriterThread {
                         // The log has everything: the next start catches up.
                         return Written::Over;
                     }
+                    if self.signal.has_replacement() {
+                        // These go then, and with them what they take of the disk.
+                        return Written::NotThese;
+                    }
                 }
                 Err(error) => match error.damage() {
                     Some(what) => {
-                        self.shared.rebuilds.damaged(self.views.number(), what);
-                        return Written::Damaged;
+                        self.shared.rebuilds.unwritable(what);
+                        return Written::NotThese;
                     }
                     None => {
                         self.shared.health.stop(format!("writing the views: {error}"));

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use order_application::{Append, AppendError, Committed, Epoch, EventBus, Position, StoreError, Version};
+use order_application::{Append, AppendError, Committed, Epoch, EventBus, Position, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
@@ -247,7 +247,8 @@ impl WriterThread {
             let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
             self.head = last_position;
             bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
-            if append.expected_version == Version::NONE {
+            // Its first event, whatever version that has: a replica also keeps orders that its primary's log has damaged.
+            if key == first_position.0 {
                 self.shared.known_orders.add(&append.order_id);
             }
             let last_event_id = append.events.last().map(|event| event.id).unwrap_or_default();

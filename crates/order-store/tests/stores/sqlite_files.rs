@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_application::{
-    AppendError, Checkpoint, Checkpoints, EventLog, OrderViews, PageLimit, Position, StoreError, Version,
+    AppendError, Checkpoint, Checkpoints, EventLog, OrderViews, PageLimit, Position, RecordedEvent,
+    StoreError, Version, ViewRepair, ViewsState,
 };
 use order_store::{OpenError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
@@ -108,26 +109,64 @@ async fn views_that_a_crash_left_behind_are_brought_up() {
     assert_views_are_right(&open(&directory).unwrap(), &orders).await;
 }
 
-/// A crash between the transactions of one batch leaves rows ahead of the progress that is noted.
+/// A crash between the transactions of one batch leaves rows ahead of the progress that is noted. They are sound, and the
+/// events that made them are met once more.
 #[tokio::test]
 async fn views_that_a_crash_left_half_written_are_completed() {
     let (directory, mut orders) = closed_store().await;
+    let before = directory.path().join("before.db");
+    fs::copy(views_in(&directory), &before).unwrap();
     let store = open(&directory).unwrap();
-    let mut new = TestOrder::new("new");
-    store.append(new.place()).await.unwrap();
     for order in &mut orders {
         store.append(order.pay(3)).await.unwrap();
     }
     drop(store);
-    let half = [
-        "DELETE FROM order_events WHERE position > 61",
-        "DELETE FROM orders WHERE order_id = 'new'",
-        "UPDATE progress SET position = 60, event_id = (SELECT id FROM log.events WHERE position = 60)",
-    ];
-    let attach = format!("ATTACH '{}' AS log;", log_in(&directory).display());
-    sql(&views_in(&directory), &format!("{attach}{}", half.join(";")));
-    orders.push(new);
-    assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+    let after = fs::read(views_in(&directory)).unwrap();
+    for written in [
+        // Everything but how far they have come,
+        "",
+        // not all positions of the events,
+        "DELETE FROM order_events WHERE position > 76",
+        // none of them,
+        "DELETE FROM order_events WHERE position > 60",
+        // and not all rows.
+        "DELETE FROM order_events WHERE position > 60; INSERT OR REPLACE INTO orders SELECT * FROM before.orders WHERE key > 9",
+    ] {
+        fs::write(views_in(&directory), &after).unwrap();
+        let progress = "DELETE FROM progress; INSERT INTO progress SELECT * FROM before.progress";
+        let attach = format!("ATTACH '{}' AS before", before.display());
+        sql(&views_in(&directory), &format!("{attach}; {progress}; {written}"));
+        assert_views_are_right(&open(&directory).unwrap(), &orders).await;
+        assert!(views_in(&directory).exists(), "{written}: they were built anew");
+    }
+}
+
+/// A position or a version that no row can have is asked for by a client, and says nothing about the views.
+#[tokio::test]
+async fn what_is_asked_beyond_all_numbers_is_no_damage() {
+    let (directory, orders) = closed_store().await;
+    let store = open(&directory).unwrap();
+    for beyond in [i64::MAX.cast_unsigned(), i64::MAX.cast_unsigned() + 1, u64::MAX] {
+        assert!(list(&store, Position(beyond), 10).await.is_empty());
+        let stream = store.read_stream(&orders[0].id, Version(beyond), PageLimit::events(10)).await;
+        assert_eq!(stream, Ok(Vec::new()));
+        assert_eq!(store.read_log(Position(beyond), PageLimit::events(10)).await, Ok(Vec::new()));
+    }
+    assert_eq!(store.views().state, ViewsState::Current);
+}
+
+/// What precedes an event that cannot be read is served: whoever follows the log comes as far as that.
+#[tokio::test]
+async fn a_page_of_the_log_ends_before_an_event_that_cannot_be_read() {
+    let (directory, _) = closed_store().await;
+    sql(&log_in(&directory), "UPDATE events SET data = 'other' WHERE position = 20");
+    let store = open(&directory).unwrap();
+    let positions =
+        |events: Vec<RecordedEvent>| events.iter().map(|event| event.position.0).collect::<Vec<_>>();
+    let page = |after| store.read_log(Position(after), PageLimit::events(100));
+    assert_eq!(page(0).await.map(positions), Ok((1..20).collect()));
+    assert!(matches!(page(19).await, Err(StoreError::Corrupt(_))));
+    assert_eq!(page(20).await.map(positions), Ok((21..=60).collect()));
 }
 
 #[tokio::test]
@@ -206,7 +245,7 @@ async fn a_changed_row_is_an_error_and_not_an_answer() {
         let (directory, orders) = closed_store().await;
         sql(&log_in(&directory), &format!("UPDATE events SET {change} WHERE position = 4"));
         let store = open(&directory).unwrap();
-        let log = store.read_log(Position::START, PageLimit::events(100)).await;
+        let log = store.read_log(Position(3), PageLimit::events(100)).await;
         assert!(
             matches!(&log, Err(StoreError::Corrupt(what)) if what.contains("position 4")),
             "{change}: {log:?}"
@@ -223,7 +262,7 @@ async fn a_missing_row_is_an_error_and_not_an_answer() {
     let (directory, orders) = closed_store().await;
     sql(&log_in(&directory), "DELETE FROM events WHERE position = 34");
     let store = open(&directory).unwrap();
-    let log = store.read_log(Position::START, PageLimit::events(100)).await;
+    let log = store.read_log(Position(33), PageLimit::events(100)).await;
     assert_eq!(log, Err(StoreError::Corrupt("no event at position 34".into())));
     let stream = store.read_stream(&orders[3].id, Version::NONE, PageLimit::events(100)).await;
     assert!(matches!(stream, Err(StoreError::Corrupt(_))), "{stream:?}");

@@ -181,6 +181,57 @@ async fn damage_that_the_writer_meets_stops_nothing() {
     assert_right(&open(&directory), &orders).await;
 }
 
+/// Otherwise every command would have to wait for what only a restart could do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_that_cannot_be_written_are_made_anew_without_the_order_that_cannot_be_read() {
+    let (directory, mut orders) = closed_store(20, 1).await;
+    let store = open(&directory);
+    sql(&log_in(&directory), "UPDATE events SET data = data || ' ' WHERE position = 20");
+    sql(
+        &directory.path().join("orders.views.1.db"),
+        "UPDATE orders SET version = 0, order_id = 'x' || order_id",
+    );
+    let unreadable = orders.pop().unwrap();
+    let mut new = TestOrder::new("new");
+    store.append(new.place()).await.unwrap();
+    for order in &mut orders {
+        let start = Instant::now();
+        let append = order.pay(1);
+        while store.append(append.clone()).await.is_err() {
+            assert!(start.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    mended(&store, "views").await;
+    for order in orders.iter().chain([&new]) {
+        assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+    }
+    let one = store.one(&unreadable.id).await;
+    assert!(matches!(one, Err(StoreError::Corrupt(_))), "{one:?}");
+}
+
+/// A damaged page that only writing touches, met while a start brings the views up to the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_that_a_start_cannot_write_are_built_anew() {
+    let (directory, mut orders) = closed_store(30, 1).await;
+    let views = directory.path().join("orders.views.1.db");
+    let mut behind = fs::read(&views).unwrap();
+    let root: usize = rusqlite::Connection::open(&views)
+        .unwrap()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'orders'", (), |row| row.get(0))
+        .unwrap();
+    behind[(root - 1) * 4096..root * 4096].fill(0);
+    let store = open(&directory);
+    for n in 30..200 {
+        let mut order = TestOrder::new(&format!("order-{n}"));
+        store.append(order.place()).await.unwrap();
+        orders.push(order);
+    }
+    drop(store);
+    fs::write(&views, behind).unwrap();
+    assert_right(&open(&directory), &orders).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_of_an_earlier_projection_are_served_and_made_anew() {
     let (directory, orders) = closed_store(30, 2).await;

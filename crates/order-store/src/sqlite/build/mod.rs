@@ -17,21 +17,17 @@ use order_domain::OrderId;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
+use super::known_orders::{BITS_PER_ORDER, FILTER_BITS};
 use super::log::entries::{self, LogEntry};
 use super::log::scan::{rows, scan};
 use super::overlay::OrderKey;
-use super::views::{PutOrder, Views, ViewsError, files, hash_order_id};
+use super::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
 use sorter::{Sorted, Sorter};
 
 const ORDER_IDS: &str = rows!("position, order_id");
-/// 8 MiB.
-const FILTER_BITS: usize = 64 * 1024 * 1024;
-const BITS_PER_ORDER: u32 = 5;
 /// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
 /// from starting anew.
 const EVENTS_AT_ONCE: usize = 4_096;
-/// Entries of the index that are written at once.
-const IDS_AT_ONCE: usize = 4_096;
 /// When it is known which order each event is of, about one part in so many of all the work is done.
 const SORTING_PART: u64 = 4;
 
@@ -46,9 +42,11 @@ pub(super) struct BuildOptions<'a> {
     pub(super) memory: usize,
     /// What an event that cannot be read means.
     pub(super) unreadable: OnUnreadable,
-    /// Is told how many events are done, and how many there are; answers whether to go on.
-    pub(super) progress: &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    pub(super) progress: BuildProgress<'a>,
 }
+
+/// Is told how many events are done, and how many there are; answers whether to go on.
+pub(super) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 /// What an event means that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,9 +150,12 @@ impl Build<'_, '_> {
     /// Gives each order its key, which is the position of its first event, and writes the index that finds it.
     fn sort_by_key(&mut self, events: Sorted<BY_ORDER>) -> Result<Sorted<BY_KEY>, BuildError> {
         let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
-        let mut ids = Vec::with_capacity(IDS_AT_ONCE);
+        let mut ids = Vec::with_capacity(ROWS_PER_COMMIT);
         let mut order = None;
-        for event in events {
+        for (nth, event) in events.enumerate() {
+            if nth.is_multiple_of(EVENTS_AT_ONCE) {
+                self.tell(self.options.up_to.0.0 / SORTING_PART)?;
+            }
             let [hash, other_hash, position] = event?;
             let key = match order {
                 Some((hashes, key)) if hashes == (hash, other_hash) => key,
@@ -167,7 +168,7 @@ impl Build<'_, '_> {
             };
             order = Some(((hash, other_hash), key));
             sorter.push([key, position])?;
-            if ids.len() == IDS_AT_ONCE {
+            if ids.len() == ROWS_PER_COMMIT {
                 self.views.insert_ids(&ids)?;
                 ids.clear();
             }
@@ -189,7 +190,7 @@ impl Build<'_, '_> {
                 let entry = entries::at(&transaction, Position(position), &mut scratch);
                 let entry = entry.map_err(BuildError::ReadLog)?.map_err(BuildError::Log)?;
                 if folding.as_ref().is_none_or(|order: &Folding| order.key != key) {
-                    done.extend(folding.replace(Folding::begin(key, &entry)?));
+                    done.extend(folding.replace(Folding::begin(key, &entry)?).and_then(Folding::finish));
                 }
                 if let Some(order) = &mut folding {
                     order.add(entry, self.options.unreadable)?;
@@ -198,7 +199,7 @@ impl Build<'_, '_> {
             }
             drop(transaction);
             if events.peek().is_none() {
-                done.extend(folding.take());
+                done.extend(folding.take().and_then(Folding::finish));
             }
             self.write(&done)?;
             let up_to = self.options.up_to.0.0;
@@ -207,13 +208,12 @@ impl Build<'_, '_> {
         Ok(())
     }
 
-    fn write(&mut self, orders: &[Folding]) -> Result<(), BuildError> {
-        let views: Vec<_> = orders.iter().filter_map(Folding::view).collect();
-        self.built.orders += views.len() as u64;
-        self.built.unreadable += views.iter().filter(|(_, view)| view.is_unreadable()).count() as u64;
-        let puts = views.iter().map(|(key, view)| PutOrder { key: *key, view, previous: None });
+    fn write(&mut self, orders: &[Folded]) -> Result<(), BuildError> {
+        self.built.orders += orders.len() as u64;
+        self.built.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
+        let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
         let last_key = self.views.put_orders(puts)?;
-        self.views.insert_events(orders.iter().flat_map(Folding::events))?;
+        self.views.insert_events(orders.iter().flat_map(Folded::events))?;
         // Only the last key counts so far: the file is of no use before it is complete.
         self.views.reach(Position::START, Uuid::nil(), last_key).map_err(ViewsError::from)?;
         Ok(())
@@ -272,7 +272,9 @@ impl Folding {
                 return Err(BuildError::Log(error));
             }
             LogEntry::Unreadable { version, error, .. } => {
-                let after = quarantined(before.as_ref(), Version(version), &error)?;
+                let Some(after) = quarantined(before.as_ref(), Version(version)) else {
+                    return Err(BuildError::Log(error));
+                };
                 tracing::warn!(%order_id, %position, %error, "an order cannot be read");
                 after
             }
@@ -284,30 +286,36 @@ impl Folding {
         Ok(())
     }
 
-    fn view(&self) -> Option<(OrderKey, OrderView)> {
-        self.order.as_ref().map(|order| (self.key, order.view(&self.order_id)))
+    /// What is written of it, which is far less than the order.
+    fn finish(self) -> Option<Folded> {
+        let view = self.order?.view(&self.order_id);
+        Some(Folded { key: self.key, view, positions: self.positions })
     }
+}
 
+/// An order all of whose events have been read.
+struct Folded {
+    key: OrderKey,
+    view: OrderView,
+    /// Of all events but the first.
+    positions: Vec<Position>,
+}
+
+impl Folded {
     /// Where its events are; nothing of one that is damaged, whose versions tell nothing.
     fn events(&self) -> impl Iterator<Item = (OrderKey, Version, Position)> {
-        let is_damaged = matches!(self.order, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
-        let positions: &[Position] = if is_damaged { &[] } else { &self.positions };
+        let positions: &[Position] = if self.view.is_damaged() { &[] } else { &self.positions };
         positions.iter().zip(2..).map(|(position, version)| (self.key, Version(version), *position))
     }
 }
 
-/// The order after an event that cannot be read. That it is the order's is believed if it would have continued it.
-fn quarantined(
-    before: Option<&FoldedOrder>,
-    version: Version,
-    error: &StoreError,
-) -> Result<FoldedOrder, BuildError> {
+/// The order after an event that cannot be read. That it is the order's is believed if it would have continued it; `None`
+/// if it would not.
+pub(super) fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
     let known = before.map_or(Version::NONE, FoldedOrder::version);
     let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
-    if version != known.plus(1) && !is_damaged {
-        return Err(BuildError::Log(error.clone()));
-    }
-    Ok(FoldedOrder::Unreadable { version: known.max(version), why: Unreadable::Damaged })
+    let is_believed = version == known.plus(1) || is_damaged;
+    is_believed.then(|| FoldedOrder::Unreadable { version: known.max(version), why: Unreadable::Damaged })
 }
 
 /// A row does not say any more that it is of the order that it was of.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use order_application::{Position, RecordedEvent, StoreError};
+use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
@@ -46,6 +46,13 @@ impl LogEntry {
         }
     }
 
+    fn data_bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => event.data.len(),
+            Self::Unreadable { .. } => 0,
+        }
+    }
+
     fn read(position: Position, row: &Row<'_>, scratch: &mut Vec<u8>) -> Self {
         match row::read(row, scratch) {
             Ok(event) => Self::Event(event),
@@ -65,18 +72,21 @@ pub(in crate::sqlite) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderI
     OrderId::new(row.get_ref(column).ok()?.as_str().ok()?).ok()
 }
 
-/// Rows between two positions, so many at most. The inner error says which position the log lacks.
+/// Rows between two positions, so many at most, or one that is larger. The inner error says which position the log lacks.
 pub(in crate::sqlite) fn select(
     log: &Connection,
     after: Position,
     up_to: Position,
-    limit: usize,
+    limit: PageLimit,
 ) -> rusqlite::Result<Result<Vec<LogEntry>, StoreError>> {
     let mut entries = Vec::new();
-    let mut scratch = Vec::new();
+    let (mut bytes, mut scratch) = (0, Vec::new());
     let scanned = scan(log, ROWS, after, up_to, std::convert::identity, |position, row| {
-        entries.push(LogEntry::read(position, row, &mut scratch));
-        Ok(if entries.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        let entry = LogEntry::read(position, row, &mut scratch);
+        bytes += entry.data_bytes();
+        entries.push(entry);
+        let is_full = entries.len() >= limit.events || bytes >= limit.bytes;
+        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(scanned.map(|()| entries))
 }

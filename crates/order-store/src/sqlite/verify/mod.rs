@@ -108,6 +108,7 @@ pub(super) fn check(
     }
     if let Some(views) = &views {
         views.check_count(viewed, &mut report);
+        views.check_index(viewed, &mut report);
     }
     Ok(report)
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::super::connection::OpenError;
 use super::super::overlay::OrderKey;
 use super::super::row;
+use super::super::views::id_ranges::proven_entries;
 use super::super::views::progress::Progress;
 use super::super::views::schema::SCHEMA_VERSION;
 use super::super::views::{files, hash_order_id, reading};
@@ -20,6 +21,8 @@ use crate::verify::{CheckedOrder, VerifyReport, difference};
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 /// Rows of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
+/// Entries of the index that are read at a time.
+const INDEX_ENTRIES: usize = 20_000;
 
 /// The views that a server would open.
 pub(super) struct CheckedViews {
@@ -189,6 +192,30 @@ impl CheckedViews {
             return Err(format!("the index of its events lacks versions after {}", events.len()));
         }
         Ok(events)
+    }
+
+    /// The index of orders has lost nothing, and has nothing that is of no order.
+    pub(super) fn check_index(&self, viewed: u64, report: &mut VerifyReport) {
+        let mut entries = 0;
+        let mut from = None;
+        loop {
+            match proven_entries(&self.file.connection, from, INDEX_ENTRIES) {
+                Ok(Ok(proven)) => {
+                    entries += proven.entries.len() as u64;
+                    from = proven.next;
+                }
+                Ok(Err(what)) => return report.fault(format!("views: {what}")),
+                Err(error) => return report.fault(format!("views: the index of orders: {error}")),
+            }
+            if from.is_none() {
+                break;
+            }
+        }
+        if entries != viewed {
+            report.fault(format!(
+                "views: the index has {entries} orders, and {viewed} of these are in the log"
+            ));
+        }
     }
 
     /// No view is of an order that the log does not have.

@@ -49,7 +49,7 @@ const UPDATE_ORDER: &str =
 const INSERT_EVENT: &str = "INSERT OR REPLACE INTO order_events (key, version, position) VALUES (?1, ?2, ?3)";
 
 /// Rows of one transaction. Larger ones hold the disk and a core for longer than a command likes to wait.
-const ROWS_PER_COMMIT: usize = 4_000;
+pub(super) const ROWS_PER_COMMIT: usize = 4_000;
 
 /// The writing end of a file of views.
 pub(super) struct Views {

@@ -1,0 +1,63 @@
+//! `kill -9` while a later release, which is planted, migrates the log of this one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::command_with_fault;
+use crate::checker::check;
+use crate::load::{Claim, under_load};
+use crate::server::{Program, wait_until};
+
+/// A store of this release, with what its clients were told.
+fn store_of_this_release(directory: &Path) -> Vec<Claim> {
+    let server = Program::serving(directory).start();
+    let (claims, _) = under_load(server.port(), "before", |progress| {
+        wait_until("some orders are there", || (progress.acknowledged() > 50).then_some(()));
+    });
+    server.stop();
+    claims
+}
+
+fn of_later_release(program: Program) -> Program {
+    program.variable("ORDER_SERVICE_PLANTED_FAULT", "newer-release")
+}
+
+/// How many migrations the log has had, as whoever opens it next finds it.
+fn schema_version(directory: &Path) -> i64 {
+    let log = directory.join("orders.db");
+    let log = Connection::open_with_flags(log, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    log.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_migration_that_is_killed_at_any_write_or_sync_leaves_the_log_as_it_was_or_as_it_becomes() {
+    let before = tempfile::tempdir().unwrap();
+    let claims = store_of_this_release(before.path());
+    let mut versions = BTreeSet::new();
+    let writes = (1..=12).map(|nth| ("pwrite64", nth));
+    for (call, nth) in writes.chain([1, 2, 3].map(|nth| ("fdatasync", nth))) {
+        let directory = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(before.path()).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+        }
+        let fault = format!("{call}:signal=KILL:when={nth}");
+        // It migrates the log before anything else, and ends if it gets so far.
+        let ended = of_later_release(command_with_fault(&fault, &["rebuild"], directory.path())).run();
+        assert_eq!(ended.status, None, "{fault}: {ended:?}");
+        versions.insert(schema_version(directory.path()));
+
+        for program in
+            [Program::serving(directory.path()), of_later_release(Program::serving(directory.path()))]
+        {
+            let server = program.start();
+            check(&server, 0, &claims).unwrap_or_else(|breach| panic!("{fault}: {breach}"));
+            server.kill();
+        }
+        assert_eq!(schema_version(directory.path()), 2, "{fault}: it was not run again");
+    }
+    assert_eq!(versions, BTreeSet::from([1, 2]), "some kills came before its commit, and some after");
+}
