@@ -47,7 +47,7 @@ pub(crate) struct Ended {
 
 impl Program {
     pub(crate) fn new<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::started_by(&[""; 0], arguments)
+        Self::started_by(&[], arguments)
     }
 
     /// Serves a data directory on a free port.
@@ -61,12 +61,12 @@ impl Program {
     }
 
     /// The program with words before it, such as those of `strace`.
-    pub(crate) fn started_by<P: AsRef<OsStr>, A: AsRef<OsStr>>(
-        prefix: &[P],
+    pub(crate) fn started_by<A: AsRef<OsStr>>(
+        prefix: &[&str],
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
-        let mut words = prefix.iter().map(AsRef::as_ref).chain([BINARY.as_ref()]);
-        let mut command = Command::new(words.next().unwrap_or(BINARY.as_ref()));
+        let mut words = prefix.iter().copied().chain([BINARY]);
+        let mut command = Command::new(words.next().unwrap_or(BINARY));
         command.args(words).args(arguments);
         // What is set where the tests run is no business of theirs.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {

@@ -31,9 +31,6 @@ const MAX_LIST_READS: usize = 16;
 /// More would not fit a parameter.
 pub(super) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
-/// No position is higher; a client may ask for more, which no parameter can be.
-const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
-
 /// Connections for reading both files.
 pub(super) struct Readers {
     log: Pool,
@@ -79,13 +76,13 @@ impl Readers {
             Some((head, recent)) => (head, recent, head.version),
             None => {
                 // Without a proof that there is none: nobody places an order for want of it.
-                let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id));
+                let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id), reached);
                 match self.in_views(flushed, find)? {
-                    Some((key, view)) if key <= reached.0 => {
+                    Some((key, view)) => {
                         let head = OrderHead::of(key, &view);
                         (head, Vec::new(), head.version.min(Version(event.0.saturating_sub(1))))
                     }
-                    Some(_) | None => return Ok(None),
+                    None => return Ok(None),
                 }
             }
         };
@@ -153,7 +150,8 @@ impl Readers {
     /// A page of a list.
     pub(super) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
-        let rows = self.rows(overlay, query.after.min(MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
+        let rows =
+            self.rows(overlay, query.after.min(reading::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
         Ok(OrderPage::of(rows.into_iter().map(|(key, view)| (Position(key), view)), query.limit))
     }
 

@@ -1,6 +1,7 @@
 //! System calls that kill, fail, or find the disk full. `strace` plants them in the running binary; it counts calls in
 //! each thread by itself.
 
+mod crash_in_a_batch;
 mod failed_sync;
 mod full_disk;
 mod kill_at_system_call;
@@ -14,30 +15,16 @@ use crate::server::Program;
 
 /// Serves a data directory with a fault planted, such as `fdatasync:error=EIO:when=3+`.
 fn with_fault(fault: &str, directory: &Path) -> Program {
-    command_with_fault(fault, &SERVE, directory)
-}
-
-/// The same, where only calls on one of the directory's files count.
-fn with_fault_in(file: &str, fault: &str, directory: &Path) -> Program {
-    let file = directory.join(file);
-    let options = ["-P".as_ref(), file.as_os_str()];
-    traced(&options, fault, &SERVE, directory)
+    command_with_fault(fault, &["serve", "--listen", "127.0.0.1:0"], directory)
 }
 
 /// The same of any command on a data directory.
 fn command_with_fault(fault: &str, command: &[&str], directory: &Path) -> Program {
-    traced(&[], fault, command, directory)
-}
-
-const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
-
-fn traced(options: &[&OsStr], fault: &str, command: &[&str], directory: &Path) -> Program {
     let calls = fault.split(':').next().unwrap_or(fault);
     let (trace, inject) = (format!("trace={calls}"), format!("inject={fault}"));
     // -D: strace stands aside, and the server is our own child, with its own exit status.
-    let always =
+    let prefix =
         ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", "signal=none", "-e", &inject];
-    let prefix: Vec<&OsStr> = always.iter().map(OsStr::new).chain(options.iter().copied()).collect();
     let arguments = command.iter().chain(&["--data-dir"]).map(OsStr::new);
     Program::started_by(&prefix, arguments.chain([directory.as_os_str()]))
 }

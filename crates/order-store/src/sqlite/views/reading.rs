@@ -9,6 +9,9 @@ use super::id_ranges::prove_range;
 use super::progress::Progress;
 use super::schema::{NEXT_COLUMN, order_columns, read_order};
 
+/// No position is higher; a client may ask for more, which no parameter can be.
+pub(in crate::sqlite) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
+
 /// What a look-up found, or what is wrong with the views.
 type Checked<T> = rusqlite::Result<Result<T, String>>;
 
@@ -16,7 +19,7 @@ type Checked<T> = rusqlite::Result<Result<T, String>>;
 const FIND: &str = concat!(
     "SELECT ",
     order_columns!(),
-    ", i.key FROM order_ids AS i LEFT JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1"
+    ", i.key FROM order_ids AS i LEFT JOIN orders AS o ON o.key = i.key WHERE i.hash = ?1 AND i.key <= ?2"
 );
 
 const LIST: &str = concat!(
@@ -34,20 +37,22 @@ pub(in crate::sqlite) fn find(
     order_id: &OrderId,
     hash: i64,
 ) -> Checked<Option<(OrderKey, OrderView)>> {
-    match find_unproven(views, order_id, hash)? {
+    match find_unproven(views, order_id, hash, MAX_POSITION)? {
         Ok(None) => Ok(prove_range(views, hash)?.map(|()| None)),
         found => Ok(found),
     }
 }
 
-/// The same for whoever has the order's events at hand: `None` if the index does not have it.
+/// The same of an order that was placed up to a position, for whoever has the order's events at hand: `None` if the index
+/// does not have it.
 pub(in crate::sqlite) fn find_unproven(
     views: &Connection,
     order_id: &OrderId,
     hash: i64,
+    up_to: Position,
 ) -> Checked<Option<(OrderKey, OrderView)>> {
     let mut statement = views.prepare_cached(FIND)?;
-    let mut rows = statement.query([hash])?;
+    let mut rows = statement.query(params![hash, up_to.0])?;
     let mut scratch = Vec::new();
     while let Some(row) = rows.next()? {
         let key = row.get(NEXT_COLUMN)?;

@@ -1,0 +1,26 @@
+//! A process that ends in the middle of a batch for the views, which goes there in several transactions: what is in the file
+//! is then ahead of how far it says that it has come. The end is planted, since a random moment seldom hits.
+
+use crate::checker::{check, check_list, verify};
+use crate::load::under_load;
+use crate::server::Program;
+
+#[test]
+fn what_was_acknowledged_survives_an_end_in_the_middle_of_a_batch_for_the_views() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut position = 0;
+    for end in ["end-after-ids", "end-after-orders", "end-after-positions"] {
+        let planted = Program::serving(directory.path()).variable("ORDER_SERVICE_PLANTED_FAULT", end);
+        let mut server = planted.start();
+        let (claims, _) = under_load(server.port(), end, |_| {
+            assert_eq!(server.wait().code(), None, "{end}: {}", server.log());
+        });
+        let server = Program::serving(directory.path()).start();
+        position = check(&server, position, &claims).unwrap_or_else(|breach| panic!("{end}: {breach}"));
+        check_list(&server).unwrap_or_else(|breach| panic!("{end}: {breach}"));
+        // Brought up, and not built anew.
+        assert!(directory.path().join("orders.views.1.db").exists(), "{end}: {}", server.log());
+        server.stop();
+    }
+    verify(directory.path()).unwrap();
+}
