@@ -141,6 +141,11 @@ pub(super) struct DirectoryLock {
     file: File,
 }
 
+/// Where the lock of a log is.
+pub(super) fn lock_path(log_path: &Path) -> PathBuf {
+    log_path.with_extension("lock")
+}
+
 impl Drop for DirectoryLock {
     /// Closing the file is not enough: a process that was just begun has it as well, until it runs its own program.
     fn drop(&mut self) {
@@ -151,7 +156,7 @@ impl Drop for DirectoryLock {
 impl DirectoryLock {
     /// Takes the lock if there is one to take: no server has ever run where there is none.
     pub(super) fn take_if_there(log_path: &Path) -> Result<Option<Self>, OpenError> {
-        let there = log_path.with_extension("lock").exists();
+        let there = lock_path(log_path).exists();
         there.then(|| Self::take(log_path)).transpose()
     }
 
@@ -161,7 +166,7 @@ impl DirectoryLock {
         if !directory.is_dir() {
             create_durably(directory).map_err(OpenError::io(directory))?;
         }
-        let path = log_path.with_extension("lock");
+        let path = lock_path(log_path);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(OpenError::io(&path))?;
         match file.try_lock() {

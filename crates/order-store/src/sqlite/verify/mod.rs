@@ -44,7 +44,7 @@ impl SqliteStore {
             return Ok(report);
         }
         let _lock = DirectoryLock::take_if_there(path)?;
-        let opened = Outside::open(path).and_then(|log| {
+        let opened = Outside::open(path, path).and_then(|log| {
             check_log(&log.connection, path, &[LogKind::Store, LogKind::Replica])?;
             let identity = log.connection.query_row("SELECT identity FROM log", (), |row| row.get(0));
             let identity = identity.map_err(|error| OpenError::damaged_or_failed(path, error))?;

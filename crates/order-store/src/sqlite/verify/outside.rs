@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::super::connection::{OpenError, open_from_outside};
+use super::super::connection::{OpenError, lock_path, open_from_outside};
 
 /// A file that is only read.
 pub(super) struct Outside {
@@ -17,11 +17,15 @@ pub(super) struct Outside {
 struct Companion {
     path: PathBuf,
     was_there: bool,
+    /// What every server makes before it opens the store.
+    lock: PathBuf,
+    was_locked: bool,
 }
 
 impl Outside {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let companion = Companion::of(path);
+    /// Opens a file of a log's store.
+    pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, OpenError> {
+        let companion = Companion::of(log_path, path);
         let has_write_ahead_log = with_suffix(path, "-wal").exists();
         let connection = open_from_outside(path, !has_write_ahead_log).map_err(OpenError::sqlite(path))?;
         Ok(Self { connection, _companion: companion })
@@ -29,16 +33,17 @@ impl Outside {
 }
 
 impl Companion {
-    fn of(path: &Path) -> Self {
-        let path = with_suffix(path, "-shm");
-        Self { was_there: path.exists(), path }
+    fn of(log_path: &Path, path: &Path) -> Self {
+        let (path, lock) = (with_suffix(path, "-shm"), lock_path(log_path));
+        Self { was_there: path.exists(), path, was_locked: lock.exists(), lock }
     }
 }
 
 impl Drop for Companion {
-    /// Dropped after the connection, as the order of the fields has it.
+    /// Dropped after the connection, as the order of the fields has it. A server that has started meanwhile, which only a
+    /// store without a lock to hold lets it do, needs the file.
     fn drop(&mut self) {
-        if !self.was_there {
+        if !self.was_there && self.was_locked == self.lock.exists() {
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -39,7 +39,7 @@ impl CheckedViews {
     ) -> Result<Option<Self>, OpenError> {
         for number in files::numbers(log_path)? {
             let path = files::path(log_path, number);
-            let opened = Outside::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+            let opened = Outside::open(log_path, &path).map_err(|error| error.to_string()).and_then(|file| {
                 let read = || {
                     let version: i64 =
                         file.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
