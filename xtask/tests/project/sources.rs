@@ -26,8 +26,7 @@ const READS_THE_ENVIRONMENT: &[&str] = &[
     // Not in a release: see the feature `planted-faults`.
     "order-application/src/relay/planted_faults.rs",
     "order-store/src/planted_release.rs",
-    "order-store/src/sqlite/unchecked.rs",
-    "order-store/src/sqlite/writer/planted_faults.rs",
+    "order-store/src/sqlite/planted_faults.rs",
 ];
 
 #[test]

@@ -21,6 +21,8 @@ mod log;
 mod log_reader;
 mod opening;
 mod overlay;
+#[cfg(feature = "planted-faults")]
+mod planted_faults;
 mod pool;
 mod queue;
 mod readers;
@@ -29,8 +31,6 @@ mod rebuilds;
 mod replica;
 mod row;
 mod space;
-#[cfg(feature = "planted-faults")]
-mod unchecked;
 mod verify;
 mod view_writer;
 mod views;

@@ -6,8 +6,6 @@
 
 pub(super) mod files;
 pub(super) mod id_ranges;
-#[cfg(feature = "planted-faults")]
-mod planted_end;
 pub(super) mod progress;
 pub(super) mod reading;
 pub(super) mod schema;
@@ -190,14 +188,14 @@ impl Views {
         entries.sort_unstable();
         self.insert_ids(&entries)?;
         #[cfg(feature = "planted-faults")]
-        planted_end::end_here("end-after-ids");
+        super::planted_faults::end_here("end-after-ids");
         let orders = generation.changes().map(|(key, change)| {
             let previous = (key <= reached.0).then(|| version_before(change));
             PutOrder { key, view: &change.view, previous }
         });
         let last_key = self.put_orders(orders)?;
         #[cfg(feature = "planted-faults")]
-        planted_end::end_here("end-after-orders");
+        super::planted_faults::end_here("end-after-orders");
         let positions = |(key, change): (OrderKey, &'_ Change)| {
             change
                 .positions
@@ -207,7 +205,7 @@ impl Views {
         };
         self.insert_events(generation.changes().flat_map(positions))?;
         #[cfg(feature = "planted-faults")]
-        planted_end::end_here("end-after-positions");
+        super::planted_faults::end_here("end-after-positions");
         Ok(self.reach(position, event_id, last_key)?)
     }
 

@@ -1,19 +1,11 @@
-//! Faults that tests plant to see their checkers go red. A build without the feature `planted-faults` has none of this,
-//! and one with it does nothing unless the environment names a fault.
-
-use std::sync::LazyLock;
+//! The writer's part of the [planted faults](super::super::planted_faults).
 
 use order_application::Position;
 use tokio::sync::oneshot;
 
+use super::super::planted_faults::is_planted;
 use super::placement::Accepted;
 use super::{Waiting, WriterThread};
-
-/// Names the fault to plant.
-const VARIABLE: &str = "ORDER_SERVICE_PLANTED_FAULT";
-
-static ACK_BEFORE_COMMIT: LazyLock<bool> =
-    LazyLock::new(|| std::env::var_os(VARIABLE).is_some_and(|fault| fault == "ack-before-commit"));
 
 impl WriterThread {
     /// Says that appends are durable before anything is written.
@@ -21,7 +13,7 @@ impl WriterThread {
         &self,
         mut accepted: Vec<Accepted<Waiting>>,
     ) -> Vec<Accepted<Waiting>> {
-        if *ACK_BEFORE_COMMIT {
+        if is_planted("ack-before-commit") {
             let acknowledge = |Accepted { append, first_position, waiting, .. }: &mut Accepted<Waiting>| {
                 let (nobody, _) = oneshot::channel();
                 let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
