@@ -61,7 +61,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     };
     server.serve(order_api::router(service, api));
     process::announce(server.port());
-    tracing::info!(store = %settings.store, "serving");
+    tracing::info!(store = %settings.store, version = env!("CARGO_PKG_VERSION"), "serving");
 
     let code = process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, grace).await;
     scrub.stop().await;

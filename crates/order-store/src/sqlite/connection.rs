@@ -15,7 +15,7 @@ use super::views::{ViewsError, files};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("{} is in use by another process; one server at a time may open a store", path.display())]
+    #[error("{} is in use by another process; a store is one process's at a time, so stop that one first", path.display())]
     InUse {
         /// The store's log.
         path: PathBuf,
@@ -71,20 +71,20 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory or a file cannot be read or written.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {cause}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// SQLite could not read or write a file.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {cause}", path.display())]
     Sqlite {
         /// The file.
         path: PathBuf,
         /// What SQLite said.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
     /// It was to stop while it was being opened.
     #[error("the opening was stopped")]
@@ -101,14 +101,14 @@ pub enum OpenError {
 
 impl OpenError {
     pub(super) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
-        move |source| match source.sqlite_error_code() {
+        move |cause| match cause.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotAStore { path: path.to_owned() },
-            _ => Self::Sqlite { path: path.to_owned(), source },
+            _ => Self::Sqlite { path: path.to_owned(), cause },
         }
     }
 
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |cause| Self::Io { path: path.to_owned(), cause }
     }
 
     pub(super) fn missing(path: &Path) -> Self {
@@ -172,7 +172,7 @@ impl DirectoryLock {
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: log_path.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(OpenError::Io { path, source }),
+            Err(TryLockError::Error(cause)) => Err(OpenError::Io { path, cause }),
         }
     }
 }

@@ -254,7 +254,8 @@ impl SqliteStore {
     /// all.
     ///
     /// # Errors
-    /// See [`OpenError`]. An event that cannot be read is one: then the views that are there stay.
+    /// See [`OpenError`]. An event that cannot be read is one where there are views, which then stay; without any, its order
+    /// alone is refused.
     pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, OpenError> {
         if !path.exists() {
             return Err(OpenError::missing(path));
@@ -266,7 +267,9 @@ impl SqliteStore {
             ControlFlow::Continue(())
         };
         let memory = SqliteLimits::default().rebuild_bytes;
-        let (views, built) = opening::build_anew(&log, OnUnreadable::GiveUp, memory, &mut progress)?;
+        let has_views = !views::files::numbers(path)?.is_empty();
+        let unreadable = if has_views { OnUnreadable::GiveUp } else { OnUnreadable::Quarantine };
+        let (views, built) = opening::build_anew(&log, unreadable, memory, &mut progress)?;
         let events = views.progress().position.0;
         Ok(RebuildReport { events, orders: built.orders, unreadable: built.unreadable })
     }
@@ -366,7 +369,7 @@ impl OrderViews for SqliteStore {
 impl ViewRepair for SqliteStore {
     /// All views are made anew: the damage that was found is seldom all that there is.
     async fn mend(&self, _: &[OrderId], why: &str) -> Result<(), StoreError> {
-        self.shared.rebuilds.want(why.to_owned());
+        self.shared.rebuilds.want(why.to_owned(), true);
         Ok(())
     }
 

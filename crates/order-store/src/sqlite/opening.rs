@@ -58,7 +58,7 @@ fn catch_up(
     let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
     let caught_up = catch_up::run(log.path(), views, Arc::clone(&rebuilds), options)?;
     if caught_up.views.are_older() {
-        rebuilds.want("they were made by an earlier release".to_owned());
+        rebuilds.want("they were made by an earlier release".to_owned(), false);
     }
     Ok(OpenedViews { end, caught_up, rebuilds })
 }

@@ -111,10 +111,10 @@ fn lower_priority() {
 
 fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
     let mut pause = FIRST_PAUSE;
-    while let Some(Wanted { why, is_urgent }) = shared.rebuilds.wait() {
+    while let Some(Wanted { why, is_damage }) = shared.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
-        // Those that are there may know what the log has lost. But an order is not worth all others' commands.
-        let unreadable = if is_urgent { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
+        // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
+        let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
         let made = rebuild(shared, log_path, unreadable).and_then(|made| {
             writer.replace(made);
             let handed_over = shared.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;

@@ -29,8 +29,8 @@ struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) why: String,
-    /// Whether those that are served cannot be written any more, so that commands will have to stop.
-    pub(super) is_urgent: bool,
+    /// Whether what is served does not add up. Otherwise it is right, and merely made by an earlier release.
+    pub(super) is_damage: bool,
 }
 
 impl Rebuilds {
@@ -42,32 +42,28 @@ impl Rebuilds {
     /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
     /// made anew.
     pub(super) fn damaged(&self, number: u64, what: String) -> StoreError {
-        let mut state = self.state();
         // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
-        if number == state.serving && state.wanted.is_none() {
-            tracing::warn!(
-                what,
-                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
-            );
-            state.want(Wanted { why: what, is_urgent: false });
-            self.changed.notify_all();
+        if number == self.state().serving {
+            self.want(what, true);
         }
         StoreError::Unavailable(DAMAGED.to_owned())
     }
 
-    /// Says that the file that is served is so damaged that it cannot be written.
-    pub(super) fn unwritable(&self, what: String) {
-        tracing::warn!(what, "the views cannot be written; they are made anew");
-        self.state().want(Wanted { why: what, is_urgent: true });
-        self.changed.notify_all();
-    }
-
     /// Has the views made anew that are served now.
-    pub(super) fn want(&self, why: String) {
+    pub(super) fn want(&self, why: String, is_damage: bool) {
         let mut state = self.state();
-        if state.wanted.is_none() {
-            state.want(Wanted { why, is_urgent: false });
-            self.changed.notify_all();
+        match &mut state.wanted {
+            Some(wanted) => wanted.is_damage |= is_damage,
+            None => {
+                if is_damage {
+                    tracing::warn!(
+                        why,
+                        "the views are damaged; they are made anew, and served meanwhile as far as they add up"
+                    );
+                }
+                state.want(Wanted { why, is_damage });
+                self.changed.notify_all();
+            }
         }
     }
 

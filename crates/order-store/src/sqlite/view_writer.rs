@@ -178,7 +178,7 @@ impl ViewWriterThread {
                 }
                 Err(error) => match error.damage() {
                     Some(what) => {
-                        self.shared.rebuilds.unwritable(what);
+                        self.shared.rebuilds.damaged(self.views.number(), what);
                         return Written::NotThese;
                     }
                     None => {

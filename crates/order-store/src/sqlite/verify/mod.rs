@@ -65,7 +65,7 @@ impl SqliteStore {
 fn is_fault(error: &OpenError) -> bool {
     match error {
         OpenError::NotAStore { .. } | OpenError::Corrupt { .. } => true,
-        OpenError::Sqlite { source, .. } => is_damage(source),
+        OpenError::Sqlite { cause, .. } => is_damage(cause),
         OpenError::InUse { .. }
         | OpenError::Newer { .. }
         | OpenError::Older { .. }
