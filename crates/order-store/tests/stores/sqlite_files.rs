@@ -430,10 +430,10 @@ async fn write_ahead_logs_stay_short_while_somebody_reads_all_the_time() {
     }
     reader.await.unwrap();
     let bytes = |name: &str| fs::metadata(directory.path().join(name)).unwrap().len();
-    // All orders together are about 12 MB in the log and 6 MB in the views, and each page is written many times: every
-    // batch touches most of the 300 pages of the index's ranges.
+    // All orders together are about 12 MB in the log and 6 MB in the views, and each page is written many times. If readers
+    // kept their snapshots, the views' write-ahead log would come to 35 MB; on a busy machine a copy or two comes late.
     assert!(bytes("orders.db-wal") < 16 * 1024 * 1024, "{}", bytes("orders.db-wal"));
-    assert!(bytes("orders.views.1.db-wal") < 6 * 1024 * 1024, "{}", bytes("orders.views.1.db-wal"));
+    assert!(bytes("orders.views.1.db-wal") < 12 * 1024 * 1024, "{}", bytes("orders.views.1.db-wal"));
 }
 
 #[tokio::test]
