@@ -26,7 +26,7 @@ use super::rebuilds::{Rebuilds, Wanted};
 use super::view_writer::FlushSignal;
 use super::views::{Views, Writing, files};
 
-/// Events that are left for the view writer, about, while everybody waits for it.
+/// Events that are left for the view writer, about. While it adds them, what changes gathers in the overlay.
 const LAST_BIT: u64 = 20_000;
 /// How often what came in meanwhile is added. Each time less comes in, unless the log grows as fast as it is read.
 const MAX_ROUNDS: usize = 20;

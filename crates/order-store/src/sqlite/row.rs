@@ -90,7 +90,9 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
     #[cfg(feature = "planted-faults")]
     let is_sound = is_sound || super::planted_faults::is_planted("unchecked-events");
     if !is_sound {
-        return Err(corrupt(Some(position), "the checksum does not match"));
+        let order_id = checked.order_id;
+        let what = format!("the checksum does not match; the row says that it is of order {order_id}");
+        return Err(corrupt(Some(position), &what));
     }
     let event = checked.into_event(Position(position));
     #[cfg(feature = "planted-faults")]

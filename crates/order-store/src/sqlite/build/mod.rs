@@ -309,8 +309,9 @@ impl Folded {
     }
 }
 
-/// The order after an event that cannot be read. That it is the order's is believed if it would have continued it; `None`
-/// if it would not.
+/// The order after an event that cannot be read. Its row names an order and a version, which may be wrong, too: it is only
+/// believed where that is the order's next version. `None` otherwise; then nobody knows which order lacks an event, and no
+/// views can be made.
 pub(super) fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
     let known = before.map_or(Version::NONE, FoldedOrder::version);
     let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));

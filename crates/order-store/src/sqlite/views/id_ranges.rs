@@ -7,7 +7,7 @@
 //!
 //! The totals of 128 neighbours, a group, are one row with a checksum. A group that is empty has no row, and one that was
 //! lost with all of its entries has none either: then all entries together are held against what is written, under another
-//! checksum, beside how far the views have come. It is likelier the fewer entries there are, and the shorter for it.
+//! checksum, beside how far the views have come. Only a small index has groups that are empty, so there is little to sum up.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;

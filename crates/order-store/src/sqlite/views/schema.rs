@@ -22,7 +22,7 @@ CREATE TABLE progress (
     event_id BLOB NOT NULL,                -- of the event there; zeros at the beginning
     last_key INTEGER NOT NULL,             -- of the last order that was placed up to there; 0 if there is none
     id_entries INTEGER NOT NULL,           -- how many entries order_ids has
-    id_sum INTEGER NOT NULL,               -- and their fingerprints, one over the other
+    id_sum INTEGER NOT NULL,               -- and their fingerprints, by exclusive or
     checksum BLOB NOT NULL                 -- over all of the above
 ) STRICT;
 
@@ -37,7 +37,7 @@ CREATE TABLE order_ids (
 -- See `id_ranges.rs`.
 CREATE TABLE id_ranges (
     id INTEGER PRIMARY KEY,                -- the upper 9 bits of the hash: a group of 128 ranges
-    totals BLOB NOT NULL,                  -- of each range: how many entries, and their fingerprints, one over the other
+    totals BLOB NOT NULL,                  -- of each range: how many entries, and their fingerprints, by exclusive or
     checksum BLOB NOT NULL                 -- over all of the above
 ) STRICT;
 
