@@ -165,21 +165,24 @@ async fn an_unreadable_event_makes_its_order_damaged_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_the_database_cannot_read_keeps_no_other_order_from_being_made_anew() {
+    for error in ["data_corrupted", "io_error", "internal_error"] {
+        assert_others_are_made_anew(error).await;
+    }
+}
+
+async fn assert_others_are_made_anew(error: &str) {
     let (url, store, orders) = paid_orders(300).await;
     store.close().await;
-    sql(
-        &url,
-        "CREATE TABLE before AS TABLE order_service.orders; \
+    let damage = "CREATE TABLE before AS TABLE order_service.orders; \
          UPDATE order_service.orders SET projection = 0, status = 'shipped'; \
          CREATE FUNCTION order_service.page_of(number bigint, value text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN \
-             IF number IN (7, 250) THEN RAISE data_corrupted USING MESSAGE = 'invalid page'; END IF; \
+             IF number IN (7, 250) THEN RAISE ERROR_OF_SERVER USING MESSAGE = 'invalid page'; END IF; \
              RETURN value; \
          END $$; \
          ALTER TABLE order_service.events RENAME TO stored_events; \
          CREATE VIEW order_service.events AS SELECT position, order_key, version, id, type, time, order_id, \
-             order_service.page_of(position, data) AS data, context, source, checksum FROM order_service.stored_events",
-    )
-    .await;
+             order_service.page_of(position, data) AS data, context, source, checksum FROM order_service.stored_events";
+    sql(&url, &damage.replace("ERROR_OF_SERVER", error)).await;
     let report = PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
     assert_eq!((report.orders, report.unreadable), (300, 2));
     let left = "SELECT array_agg(o.key ORDER BY o.key) FROM order_service.orders o JOIN before b USING (key) WHERE o <> b";

@@ -64,7 +64,8 @@ pub(super) async fn outdated_from(database: &Database) -> Result<Option<i64>, St
 pub(super) struct Rebuild<'a> {
     connection: Object,
     lease: Lease<'a>,
-    report: RebuildReport,
+    /// What the pass over all orders came to.
+    passed: Remade,
     /// Keys of rows that somebody else was writing.
     left: Vec<i64>,
 }
@@ -72,7 +73,7 @@ pub(super) struct Rebuild<'a> {
 impl<'a> Rebuild<'a> {
     pub(super) async fn new(database: &Database, lease: Lease<'a>) -> Result<Self, StoreError> {
         let connection = database.connection().await?;
-        Ok(Self { connection, lease, report: RebuildReport::default(), left: Vec::new() })
+        Ok(Self { connection, lease, passed: Remade::default(), left: Vec::new() })
     }
 
     /// Goes over all orders, and follows what comes meanwhile.
@@ -93,65 +94,90 @@ impl<'a> Rebuild<'a> {
             abandon(self.connection);
         }
         let released = self.lease.release().await;
-        done.and(released).map(|()| self.report)
+        let Remade { events, orders, unreadable, .. } = self.passed;
+        done.and(released).map(|()| RebuildReport { events, orders, unreadable })
     }
 
     async fn pass(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
         let began = self.number(END).await?;
         let total = began.cast_unsigned();
-        let mut after = i64::MIN;
-        while after < i64::MAX {
-            let up_to = match self.next(after).await {
-                Err(StoreError::Corrupt(_)) if after < began => began.min(after.max(0) + MAX_ROWS as i64),
-                next => next?,
-            };
-            self.between(after, up_to).await?;
-            progress(self.report.events.min(total), total);
-            after = up_to;
-        }
-        self.look_again().await?;
+        self.outside(i64::MIN, 0).await?;
+        self.between(0, began, &mut |events| progress(events.min(total), total)).await?;
+        // What was placed meanwhile has its row, but no other row may be among them.
+        let end = self.number(END).await?;
+        self.between(began, end, &mut |_| {}).await?;
+        self.outside(end, i64::MAX).await?;
         self.follow(began).await?;
         progress(total, total);
         Ok(())
     }
 
-    /// The orders between two keys. Where the server cannot read the rows of one, that order is left as it is.
-    async fn between(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
-        let mut ranges = vec![(after, up_to)];
-        while let Some((after, up_to)) = ranges.pop() {
-            match self.remake(&Orders::Between(after, up_to)).await {
-                Ok(remade) => {
-                    self.report.events += remade.events;
-                    self.report.orders += remade.orders;
-                    self.report.unreadable += remade.unreadable;
-                }
-                Err(StoreError::Corrupt(why)) if after.checked_add(1) == Some(up_to) => {
-                    tracing::error!(
-                        key = up_to,
-                        why,
-                        "the rows of an order cannot be read; its view is left as it is"
-                    );
-                    self.report.orders += 1;
-                    self.report.unreadable += 1;
-                }
-                Err(StoreError::Corrupt(_)) => {
-                    let middle = after.midpoint(up_to);
-                    ranges.extend([(middle, up_to), (after, middle)]);
-                }
-                Err(error) => return Err(error),
+    /// Rows under keys that no order has. There is no end to halving such a range where the server cannot read it.
+    async fn outside(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
+        self.lease.keep().await?;
+        match self.remake(&Orders::Between(after, up_to)).await {
+            Ok(remade) => self.passed.add(&remade),
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(after, up_to, why, "rows that are no order's cannot be looked for");
             }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// The key up to which the next orders are. The last of them stand for all rows that come later.
-    async fn next(&mut self, after: i64) -> Result<i64, StoreError> {
+    /// The orders between two keys that the log may have.
+    async fn between(
+        &mut self,
+        mut after: i64,
+        end: i64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), StoreError> {
+        while after < end {
+            let up_to = match self.next(after, end).await {
+                Err(StoreError::Corrupt(_)) => end.min(after + MAX_ROWS as i64),
+                next => next?,
+            };
+            let remade = self.remake_readable(Orders::Between(after, up_to)).await?;
+            self.passed.add(&remade);
+            progress(self.passed.events);
+            after = up_to;
+        }
+        Ok(())
+    }
+
+    /// Where the server cannot read the rows of an order, that order is left as it is.
+    async fn remake_readable(&mut self, orders: Orders) -> Result<Remade, StoreError> {
+        let mut remade = Remade::default();
+        let mut batches = vec![orders];
+        while let Some(batch) = batches.pop() {
+            self.lease.keep().await?;
+            match self.remake(&batch).await {
+                Ok(part) => remade.add(&part),
+                Err(StoreError::Corrupt(why)) => match batch.halves() {
+                    Some([first, second]) => batches.extend([second, first]),
+                    None => {
+                        tracing::error!(
+                            order = ?batch,
+                            why,
+                            "the rows of an order cannot be read; its view is left as it is"
+                        );
+                        remade.add(&Remade { orders: 1, unreadable: 1, ..Remade::default() });
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(remade)
+    }
+
+    /// The key up to which the next orders are, as far as an end.
+    async fn next(&mut self, after: i64, end: i64) -> Result<i64, StoreError> {
         let limit = MAX_ROWS as i64;
         let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
         let row = within_patience(self.connection.query_typed_one(NEXT_KEYS, &parameters)).await?;
         let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
         let (last, orders) = read().map_err(|error| failed(&error))?;
-        Ok(last.filter(|_| orders == limit).unwrap_or(i64::MAX))
+        Ok(last.filter(|_| orders == limit).unwrap_or(end).min(end))
     }
 
     /// Rows that others were writing: what they wrote is right, unless they took it back.
@@ -159,7 +185,7 @@ impl<'a> Rebuild<'a> {
         for _ in 0..MAX_LOOKS {
             let left = std::mem::take(&mut self.left);
             for keys in left.chunks(MAX_ROWS) {
-                self.remake(&Orders::WithKeys(keys.to_vec())).await?;
+                self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
             }
         }
         Ok(())
@@ -172,9 +198,7 @@ impl<'a> Rebuild<'a> {
             let end = self.number(END).await?;
             while followed < end {
                 let up_to = end.min(followed.saturating_add(FOLLOWED_POSITIONS));
-                for keys in self.outdated_keys(followed, up_to).await?.chunks(MAX_ROWS) {
-                    self.remake(&Orders::WithKeys(keys.to_vec())).await?;
-                }
+                self.follow_between(followed, up_to).await?;
                 followed = up_to;
             }
             self.look_again().await?;
@@ -183,6 +207,34 @@ impl<'a> Rebuild<'a> {
             }
         }
         // Where to go on is in the database.
+        Ok(())
+    }
+
+    /// What the server cannot read is nobody's to follow.
+    async fn follow_between(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
+        let mut ranges = vec![(after, up_to)];
+        while let Some((after, up_to)) = ranges.pop() {
+            self.lease.keep().await?;
+            match self.outdated_keys(after, up_to).await {
+                Ok(keys) => {
+                    for keys in keys.chunks(MAX_ROWS) {
+                        self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+                    }
+                }
+                Err(StoreError::Corrupt(why)) if up_to - after <= 1 => {
+                    tracing::error!(
+                        position = up_to,
+                        why,
+                        "whose row an event led to cannot be read; it is left as it is"
+                    );
+                }
+                Err(StoreError::Corrupt(_)) => {
+                    let middle = after.midpoint(up_to);
+                    ranges.extend([(middle, up_to), (after, middle)]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
@@ -201,7 +253,6 @@ impl<'a> Rebuild<'a> {
     }
 
     async fn remake(&mut self, orders: &Orders) -> Result<Remade, StoreError> {
-        self.lease.keep().await?;
         let remade = within_patience(remake(&mut self.connection, orders)).await?;
         self.left.extend(&remade.left);
         Ok(remade)

@@ -64,6 +64,23 @@ pub(super) enum Orders {
     WithKeys(Vec<i64>),
 }
 
+impl Orders {
+    /// As two smaller batches. `None`: it is one key.
+    pub(super) fn halves(&self) -> Option<[Self; 2]> {
+        match self {
+            Self::Between(after, up_to) => {
+                let middle = after.midpoint(*up_to);
+                let halves = [Self::Between(*after, middle), Self::Between(middle, *up_to)];
+                (middle > *after && middle < *up_to).then_some(halves)
+            }
+            Self::WithKeys(keys) => {
+                let (first, second) = keys.split_at(keys.len() / 2);
+                (!first.is_empty()).then(|| [Self::WithKeys(first.to_vec()), Self::WithKeys(second.to_vec())])
+            }
+        }
+    }
+}
+
 /// What was done to the rows of some orders.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Remade {
@@ -75,6 +92,16 @@ pub(super) struct Remade {
     pub(super) deleted: u64,
     /// Keys of rows that somebody else was writing.
     pub(super) left: Vec<i64>,
+}
+
+impl Remade {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.orders += other.orders;
+        self.unreadable += other.unreadable;
+        self.written += other.written;
+        self.deleted += other.deleted;
+    }
 }
 
 /// Makes the rows of some orders anew where they are not what the log makes of them.
