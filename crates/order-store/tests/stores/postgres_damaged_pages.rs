@@ -14,6 +14,8 @@ use tokio_postgres::{Client, NoTls};
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
+use crate::postgres_views::wait_until_current;
 
 const PAGE: usize = 8192;
 /// So many that the index over the orders' keys has pages between its first and its last.
@@ -38,37 +40,60 @@ async fn wrong_views() -> (PostgresServer, String) {
         .batch_execute(
             "CREATE TABLE before AS TABLE order_service.orders; \
              UPDATE order_service.orders SET status = 'shipped'; \
-             ALTER ROLE CURRENT_USER SET enable_seqscan = off",
+             ALTER ROLE CURRENT_USER SET enable_seqscan = off; ALTER ROLE CURRENT_USER SET enable_hashjoin = off; \
+             ALTER ROLE CURRENT_USER SET enable_mergejoin = off",
         )
         .await
         .unwrap();
     (server, url)
 }
 
-/// Writes over the first and the last page below an index's root.
-async fn damage_ends_of_index(server: &mut PostgresServer, url: &str, index: &str) {
-    let file = format!("SELECT pg_relation_filepath('{index}')");
-    let file: String = session(url).await.query_one(&file, &[]).await.unwrap().get(0);
+/// Writes over two pages of a table or an index, of so many as it has.
+async fn damage(server: &mut PostgresServer, url: &str, relation: &str, which: fn(u64) -> [u64; 2]) {
+    let file = "SELECT pg_relation_filepath($1::text::regclass)";
+    let file: String = session(url).await.query_one(file, &[&relation]).await.unwrap().get(0);
     server.stop().unwrap();
     let file = File::options().write(true).open(server.directory().join("data").join(file)).unwrap();
     let pages = file.metadata().unwrap().len() / PAGE as u64;
-    assert!(pages > 4, "there is no page between the first and the last");
-    for page in [1, pages - 1] {
+    assert!(pages > 4, "{relation} has too few pages");
+    for page in which(pages) {
         file.write_all_at(&[0xff; PAGE], page * PAGE as u64).unwrap();
     }
     server.start_again().unwrap();
 }
 
+/// How many rows are what they were, on pages that can be read.
+async fn right_rows(url: &str) -> u64 {
+    let client = session(url).await;
+    client.batch_execute("SET zero_damaged_pages = on; SET enable_seqscan = on").await.unwrap();
+    let right = "SELECT count(*) FROM order_service.orders o JOIN before b USING (key) WHERE o = b";
+    client.query_one(right, &[]).await.unwrap().get::<_, i64>(0).cast_unsigned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_goes_past_the_damaged_ends_of_an_index() {
     let (mut server, url) = wrong_views().await;
-    damage_ends_of_index(&mut server, &url, "order_service.events_order_key_version_key").await;
+    // The leaves at both ends; page 0 is about the index.
+    damage(&mut server, &url, "order_service.events_order_key_version_key", |pages| [1, pages - 1]).await;
     let mut progress = |_, _| {};
     let rebuild = PostgresStore::rebuild(&url, &mut progress);
     let report = timeout(Duration::from_secs(60), rebuild).await.expect("it ends").unwrap();
-    assert_eq!(report.orders, ORDERS as u64);
-    let right = "SELECT count(*) FROM order_service.orders o JOIN before b USING (key) WHERE o = b";
-    let right: i64 = session(&url).await.query_one(right, &[]).await.unwrap().get(0);
+    let right = right_rows(&url).await;
     assert!(right > 0, "nothing was made anew");
-    assert_eq!(report.unreadable, (ORDERS as i64 - right).cast_unsigned());
+    assert_eq!((report.orders, report.unreadable), (ORDERS as u64, ORDERS as u64 - right));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_pages_keep_no_other_rows_of_an_older_release_from_being_made_anew() {
+    for table in ["order_service.events", "order_service.orders"] {
+        let (mut server, url) = wrong_views().await;
+        let older =
+            "UPDATE order_service.orders SET projection = 0; UPDATE order_service.log SET outdated_from = 2";
+        sql(&url, older).await;
+        damage(&mut server, &url, table, |pages| [1, pages / 2]).await;
+        let store = PostgresStore::open(&url, bus(), QUICK_SERVER).await.unwrap();
+        wait_until_current(&store).await;
+        let right = right_rows(&url).await;
+        assert!(right > ORDERS as u64 / 2, "{table}: {right} were made anew");
+    }
 }

@@ -59,6 +59,15 @@ async fn wait_until_right(store: &PostgresStore, order: &TestOrder) {
     timeout(Duration::from_secs(20), right).await.expect("it is mended");
 }
 
+pub(crate) async fn wait_until_current(store: &PostgresStore) {
+    let current = async {
+        while store.views().state != ViewsState::Current {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), current).await.expect("they are made anew");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
     for damage in [
@@ -98,12 +107,7 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
     sql(&url, "TRUNCATE order_service.orders").await;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
     store.mend(&ids, "a test asks for it").await.unwrap();
-    let mended = async {
-        while store.views().state != ViewsState::Current {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(20), mended).await.expect("they are mended");
+    wait_until_current(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
