@@ -76,12 +76,7 @@ pub(super) async fn stream(
     let rows = database.query(STREAM, &parameters).await?;
     let is_damaged = rows.first().and_then(|row| row.try_get::<_, Option<bool>>(IS_DAMAGED).ok().flatten());
     let has_events = rows.first().is_some_and(|row| matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_))));
-    let events = if has_events { read_events(&rows)? } else { Vec::new() };
-    for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
-        if event.version.0 != version {
-            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
-        }
-    }
+    let events = if has_events { read_stream(&rows, order_id, after)? } else { Vec::new() };
     Ok(StreamPage { events, is_damaged: is_damaged.unwrap_or_default() })
 }
 
@@ -167,7 +162,29 @@ fn bounds(limit: PageLimit) -> (i64, i64) {
     (events, i64::try_from(limit.bytes).unwrap_or(i64::MAX).max(1))
 }
 
-pub(super) fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
+/// An order's events after a version. None is missing, and none is another order's whose key has changed.
+pub(super) fn read_stream(
+    rows: &[Row],
+    order_id: &OrderId,
+    after: Version,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let events = read_events(rows)?;
+    for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
+        if event.version.0 != version {
+            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
+        }
+        if event.order_id != *order_id {
+            let Position(position) = event.position;
+            return Err(StoreError::Corrupt(format!(
+                "order {order_id} has an event of order {} at position {position}",
+                event.order_id
+            )));
+        }
+    }
+    Ok(events)
+}
+
+fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut scratch = Vec::new();
     rows.iter().map(|row| read_event(row, &mut scratch)).collect()
 }
