@@ -283,6 +283,38 @@ async fn an_append_of_an_older_release_is_remembered() {
     assert_eq!(from.get::<_, Option<i64>>(0), Some(7));
 }
 
+/// What an older release does: it mends a row that the pass of this one has been past, and that is not to be forgotten when
+/// the pass ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
+    let (url, store, _) = paid_orders(300).await;
+    store.close().await;
+    sql(
+        &url,
+        "CREATE TABLE before AS TABLE order_service.orders; \
+         UPDATE order_service.orders SET projection = 0; \
+         UPDATE order_service.log SET outdated_from = 1; \
+         CREATE FUNCTION order_service.mend_as_an_older_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM order_service.replace_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
+                 ARRAY[o.state], ARRAY[o.version], ARRAY[o.customer_id], ARRAY['shipped'], ARRAY[o.total_cents], \
+                 ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.checksum], 0) \
+                 FROM order_service.orders o WHERE o.key = 1; \
+             DROP TRIGGER once ON order_service.orders; \
+             RETURN NULL; \
+         END $$; \
+         CREATE TRIGGER once AFTER UPDATE ON order_service.orders FOR EACH ROW WHEN (new.key = 300 AND new.projection > 0) \
+             EXECUTE FUNCTION order_service.mend_as_an_older_release()",
+    )
+    .await;
+    let store = open(&url).await;
+    wait_until_current(&store).await;
+    let left = "SELECT count(*), (SELECT outdated_from FROM order_service.log), \
+                    (SELECT older_mends FROM order_service.log) \
+                FROM order_service.orders o JOIN before b USING (key) WHERE o <> b";
+    let left = session(&url).await.query_one(left, &[]).await.unwrap();
+    assert_eq!((left.get::<_, i64>(0), left.get::<_, Option<i64>>(1), left.get::<_, i64>(2)), (0, None, 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_made_anew_beside_appends_and_none_is_behind() {
     const REBUILDS: usize = 8;

@@ -41,7 +41,7 @@ const NEXT_KEYS: &str = "\
 
 const END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
-const OUTDATED: &str = "SELECT projection, outdated_from FROM order_service.log";
+const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order_service.log";
 
 const OUTDATED_KEYS: &str = "\
     SELECT DISTINCT e.order_key FROM order_service.events e LEFT JOIN order_service.orders o ON o.key = e.order_key \
@@ -50,20 +50,30 @@ const OUTDATED_KEYS: &str = "\
 /// Told events done and events in all.
 pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
-/// From which position on events may have led to rows of an older projection than this release's. `None`: there are none,
-/// or a newer release minds them.
-pub(super) async fn outdated_from(database: &Database) -> Result<Option<i64>, StoreError> {
+/// What the database says of rows that an older projection made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Outdated {
+    /// From which position on events may have led to such rows. `None`: there are none, or a newer release minds them.
+    pub(super) from: Option<i64>,
+    /// How often older releases had mended rows by then.
+    mends: i64,
+}
+
+/// To be asked before a pass begins.
+pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
     let rows = database.query(OUTDATED, &[]).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let (made_by, from): (i32, Option<i64>) =
-        (row.try_get(0).map_err(|e| failed(&e))?, row.try_get(1).map_err(|e| failed(&e))?);
-    Ok(from.filter(|_| made_by == projection()))
+    let Some(row) = rows.first() else { return Ok(Outdated::default()) };
+    let read = || Ok::<_, Error>((row.try_get::<_, i32>(0)?, row.try_get(1)?, row.try_get(2)?));
+    let (made_by, from, mends): (_, Option<i64>, _) = read().map_err(|error| failed(&error))?;
+    Ok(Outdated { from: from.filter(|_| made_by == projection()), mends })
 }
 
 /// Makes all views anew, or those of orders with events from a position on.
 pub(super) struct Rebuild<'a> {
     connection: Object,
     lease: Lease<'a>,
+    /// How often older releases had mended rows before.
+    mends_before: i64,
     /// What the pass over all orders came to.
     passed: Remade,
     /// Keys of rows that somebody else was writing.
@@ -71,9 +81,14 @@ pub(super) struct Rebuild<'a> {
 }
 
 impl<'a> Rebuild<'a> {
-    pub(super) async fn new(database: &Database, lease: Lease<'a>) -> Result<Self, StoreError> {
+    pub(super) async fn new(
+        database: &Database,
+        lease: Lease<'a>,
+        before: Outdated,
+    ) -> Result<Self, StoreError> {
         let connection = database.connection().await?;
-        Ok(Self { connection, lease, passed: Remade::default(), left: Vec::new() })
+        let mends_before = before.mends;
+        Ok(Self { connection, lease, mends_before, passed: Remade::default(), left: Vec::new() })
     }
 
     /// Goes over all orders, and follows what comes meanwhile.
@@ -202,7 +217,8 @@ impl<'a> Rebuild<'a> {
                 followed = up_to;
             }
             self.look_again().await?;
-            if self.is_done(followed).await? {
+            // Without an answer, all is to be gone over again.
+            if self.is_done(followed).await? != Some(false) {
                 return Ok(());
             }
         }
@@ -245,9 +261,13 @@ impl<'a> Rebuild<'a> {
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
     }
 
-    async fn is_done(&mut self, followed: i64) -> Result<bool, StoreError> {
-        let done = "SELECT order_service.views_followed_v1($1, $2)";
-        let parameters = [(&followed as _, Type::INT8), (&projection() as _, Type::INT4)];
+    async fn is_done(&mut self, followed: i64) -> Result<Option<bool>, StoreError> {
+        let done = "SELECT order_service.views_followed_v1($1, $2, $3)";
+        let parameters = [
+            (&followed as _, Type::INT8),
+            (&projection() as _, Type::INT4),
+            (&self.mends_before as _, Type::INT8),
+        ];
         let row = within_patience(self.connection.query_typed_one(done, &parameters)).await?;
         row.try_get(0).map_err(|error| failed(&error))
     }
