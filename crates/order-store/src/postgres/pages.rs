@@ -53,7 +53,8 @@ const LIST: &str = concat!(
     " FROM order_service.orders o WHERE o.key > $1 ORDER BY o.key LIMIT $2",
 );
 
-const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
+/// The last position.
+pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
 /// A page of an order's events.
 pub(super) struct StreamPage {

@@ -85,6 +85,29 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
     }
 }
 
+/// A machine that vanishes between the statement and its commit cannot be had, so this looks at what the server would do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_mends_and_vanishes_keeps_the_head_for_a_second_at_most() {
+    let (url, store, orders) = paid_orders(3).await;
+    sql(
+        &url,
+        "CREATE TABLE settings AS SELECT ''::text AS idle, ''::text AS statement; \
+         CREATE FUNCTION order_service.note_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             UPDATE settings SET idle = current_setting('idle_in_transaction_session_timeout'), \
+                 statement = current_setting('statement_timeout'); \
+             RETURN NULL; \
+         END $$; \
+         CREATE TRIGGER note_settings AFTER INSERT ON order_service.orders \
+             FOR EACH ROW EXECUTE FUNCTION order_service.note_settings(); \
+         DELETE FROM order_service.orders WHERE key = 2",
+    )
+    .await;
+    assert!(store.one(&orders[1].id).await.is_err());
+    wait_until_right(&store, &orders[1]).await;
+    let settings = session(&url).await.query_one("SELECT idle, statement FROM settings", &[]).await.unwrap();
+    assert_eq!((settings.get(0), settings.get(1)), ("1s", "0"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damaged_rows_that_a_list_met_are_mended_by_themselves() {
     let (url, store, orders) = paid_orders(5).await;

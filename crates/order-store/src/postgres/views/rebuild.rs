@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 
 use super::super::database::{Database, abandon};
 use super::super::failure::Failure;
+use super::super::pages::HEAD;
 use super::super::projection;
 use super::lease::Lease;
 use super::remake::{MAX_ROWS, Orders, Remade, keys_of, remake};
@@ -38,8 +39,6 @@ const NEXT_KEYS: &str = "\
             FROM k WHERE k.key IS NOT NULL \
     ) \
     SELECT max(l.key), count(l.key) FROM (SELECT k.key FROM k LIMIT $2) l";
-
-const END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
 const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order_service.log";
 
@@ -114,12 +113,12 @@ impl<'a> Rebuild<'a> {
     }
 
     async fn pass(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
-        let began = self.number(END).await?;
+        let began = self.end_of_log().await?;
         let total = began.cast_unsigned();
         self.outside(i64::MIN, 0).await?;
         self.between(0, began, &mut |events| progress(events.min(total), total)).await?;
         // What was placed meanwhile has its row, but no other row may be among them.
-        let end = self.number(END).await?;
+        let end = self.end_of_log().await?;
         self.between(began, end, &mut |_| {}).await?;
         self.outside(end, i64::MAX).await?;
         self.follow(began).await?;
@@ -210,7 +209,7 @@ impl<'a> Rebuild<'a> {
     async fn follow(&mut self, after: i64) -> Result<(), StoreError> {
         let mut followed = after;
         for _ in 0..MAX_ROUNDS {
-            let end = self.number(END).await?;
+            let end = self.end_of_log().await?;
             while followed < end {
                 let up_to = end.min(followed.saturating_add(FOLLOWED_POSITIONS));
                 self.follow_between(followed, up_to).await?;
@@ -278,8 +277,8 @@ impl<'a> Rebuild<'a> {
         Ok(remade)
     }
 
-    async fn number(&mut self, sql: &str) -> Result<i64, StoreError> {
-        let row = within_patience(self.connection.query_typed_one(sql, &[])).await?;
+    async fn end_of_log(&mut self) -> Result<i64, StoreError> {
+        let row = within_patience(self.connection.query_typed_one(HEAD, &[])).await?;
         row.try_get(0).map_err(|error| failed(&error))
     }
 }

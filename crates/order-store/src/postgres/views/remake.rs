@@ -12,16 +12,13 @@ use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row};
 
+use super::super::database::NO_DEADLINES;
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
 use super::write::{Replacement, delete, replace, restore};
 
 /// Most rows that one statement writes, and orders that one snapshot reads.
 pub(super) const MAX_ROWS: usize = 200;
-
-/// No deadline that somebody has set for others.
-const SETTINGS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
-                        SET LOCAL jit = off";
 
 macro_rules! events_where {
     ($condition:literal) => {
@@ -134,7 +131,8 @@ struct Changes {
 async fn compare(connection: &mut Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
     let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let snapshot = snapshot.read_only(true).start().await?;
-    snapshot.batch_execute(SETTINGS).await?;
+    snapshot.batch_execute(NO_DEADLINES).await?;
+    snapshot.batch_execute("SET LOCAL jit = off").await?;
     let (mut folded, events) = fold(&snapshot, orders).await?;
     quarantine_begun_twice(&snapshot, &mut folded).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;

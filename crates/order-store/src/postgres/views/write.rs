@@ -12,8 +12,10 @@ use super::super::database::Parameter;
 use super::super::projection;
 use super::super::view_columns::ViewColumns;
 
-/// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
+/// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk. The transaction ends by
+/// itself if this machine vanishes before the commit: nobody may keep the head.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; \
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1s'";
 
 const REPLACE: &str = "SELECT order_service.replace_views_v1(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
