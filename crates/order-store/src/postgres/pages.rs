@@ -81,22 +81,41 @@ pub(super) async fn stream(
     Ok(StreamPage { events, is_damaged: is_damaged.unwrap_or_default() })
 }
 
-/// A page of the log after a position. Positions have no gaps, so where one is missing, a row is lost.
+/// A page of the log after a position, up to the first event that cannot be read. Positions have no gaps, so where one is
+/// missing, a row is lost.
 pub(super) async fn log(
     database: &Database,
     after: Position,
     limit: PageLimit,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let (events, bytes) = bounds(limit);
-    let first = bigint(after.0);
-    let parameters = [(&first as _, Type::INT8), (&events as _, Type::INT8), (&bytes as _, Type::INT8)];
-    let events = read_events(&database.query(LOG, &parameters).await?)?;
-    for (event, position) in events.iter().zip(after.0.saturating_add(1)..) {
-        if event.position.0 != position {
-            return Err(StoreError::Corrupt(format!("no event at position {position}")));
+    let rows = log_rows(database, after, limit).await?;
+    let mut events = Vec::with_capacity(rows.len());
+    let mut scratch = Vec::new();
+    for (row, position) in rows.iter().zip(after.0.saturating_add(1)..) {
+        let event = read_event(row, &mut scratch).and_then(|event| {
+            let missing = || StoreError::Corrupt(format!("no event at position {position}"));
+            (event.position == Position(position)).then_some(event).ok_or_else(missing)
+        });
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) if events.is_empty() => return Err(error),
+            Err(_) => break,
         }
     }
     Ok(events)
+}
+
+/// Where the server cannot read a row, less is asked for, so that what is before it comes.
+async fn log_rows(database: &Database, after: Position, limit: PageLimit) -> Result<Vec<Row>, StoreError> {
+    let (mut events, bytes) = bounds(limit);
+    let first = bigint(after.0);
+    loop {
+        let parameters = [(&first as _, Type::INT8), (&events as _, Type::INT8), (&bytes as _, Type::INT8)];
+        match database.query(LOG, &parameters).await {
+            Err(StoreError::Corrupt(_)) if events > 1 => events /= 2,
+            rows => return rows,
+        }
+    }
 }
 
 /// A page of views in placement order, and the keys of rows that are not what was written.
