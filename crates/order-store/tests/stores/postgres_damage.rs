@@ -41,6 +41,7 @@ async fn an_order_whose_row_is_lost_or_changed_is_an_error_and_no_other_is() {
         "UPDATE order_service.orders SET order_id = 'order-7' WHERE key = 2",
         "UPDATE order_service.orders SET key = 1000 WHERE key = 2",
         "UPDATE order_service.orders SET checksum = '' WHERE key = 2",
+        "UPDATE order_service.orders SET projection = 99 WHERE key = 2",
         "UPDATE order_service.orders o SET version = 1, status = 'shipped' WHERE key = 2",
     ] {
         let (url, store, orders) = paid_orders(3).await;

@@ -76,6 +76,7 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
         "UPDATE order_service.orders SET key = 1000 WHERE key = 2",
         "UPDATE order_service.orders SET version = 3 WHERE key = 2",
         "UPDATE order_service.orders SET state = 'damaged' WHERE key = 2",
+        "UPDATE order_service.orders SET projection = 99 WHERE key = 2",
     ] {
         let (url, store, orders) = paid_orders(3).await;
         sql(&url, damage).await;

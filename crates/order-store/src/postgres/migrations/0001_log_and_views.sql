@@ -59,7 +59,7 @@ CREATE TABLE order_service.orders (
     total_cents bigint,
     placed_at timestamptz,
     updated_at timestamptz,
-    -- A byte that names its format, then that, over all of the above but the key.
+    -- A byte that names its format, then that, over all of the above but the key, and over the projection.
     checksum bytea NOT NULL,
     -- The number of the projection that made the row.
     projection integer NOT NULL
