@@ -35,8 +35,9 @@ const DOING: &str = "take events";
 
 const KEYS: &str = "SELECT o.asked_id, o.log_key FROM order_service.look_up_v1($1) AS o";
 
-/// All rows are this release's, as the check has shown.
-const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), outdated_from = NULL";
+/// All rows are this release's, as the check has shown. A newer one that has opened the store before makes them anew.
+const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), \
+                      outdated_from = CASE WHEN projection > $1 THEN 1 END";
 
 /// Writing a database that nobody serves from.
 pub(crate) struct PostgresTarget {
