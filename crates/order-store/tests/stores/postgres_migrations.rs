@@ -62,6 +62,16 @@ async fn migrate_says_what_it_did() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_refuses_a_server_that_no_instance_could_serve_from() {
+    let url = database();
+    let isolation = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', \
+                     current_database()); END $$";
+    sql(&url, isolation).await;
+    let refused = PostgresStore::migrate(&url).await;
+    assert!(matches!(refused, Err(PostgresError::Isolation { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_that_is_killed_half_way_leaves_nothing_and_is_run_again() {
     let url = database();
     let blocker = in_the_way(&url).await;
