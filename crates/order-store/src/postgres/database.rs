@@ -130,6 +130,12 @@ impl Database {
         self.query_within(self.deadline, sql, parameters).await
     }
 
+    /// The same, for an answer of one row.
+    pub(super) async fn query_one(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, StoreError> {
+        let missing = || StoreError::Corrupt(format!("there is no row of: {sql}"));
+        self.query(sql, parameters).await?.into_iter().next().ok_or_else(missing)
+    }
+
     /// The same, with less patience.
     pub(super) async fn query_within(
         &self,

@@ -149,8 +149,7 @@ pub(super) async fn rows(
 
 /// The last position.
 pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
-    let rows = database.query(HEAD, &[]).await?;
-    let head = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0));
+    let head = database.query_one(HEAD, &[]).await?.try_get::<_, i64>(0);
     Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
 }
 

@@ -1,5 +1,6 @@
 //! Views that are made anew: single ones that were found damaged, and all of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +11,9 @@ use order_application::{
 use order_domain::OrderId;
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
@@ -172,6 +175,51 @@ async fn a_rebuild_makes_every_row_what_the_log_makes_of_it() {
     assert_eq!(written, 0, "what is right is left as it is");
     let store = open(&url).await;
     assert_eq!(store.one(&orders[3].id).await, Ok(Some(orders[3].summary())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_loses_its_connections_goes_on_where_it_was() {
+    let (url, store, _) = paid_orders(450).await;
+    store.close().await;
+    sql(&url, "UPDATE order_service.orders SET status = 'shipped'").await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let mut told = Vec::new();
+    let mut progress = |done: u64, _| {
+        if told.is_empty() {
+            block_in_place(|| Handle::current().block_on(sql(&url, kill)));
+        }
+        told.push(done);
+    };
+    PostgresStore::rebuild(&url, &mut progress).await.unwrap();
+    assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_somebody_is_writing_is_waited_for() {
+    let (url, store, _) = paid_orders(3).await;
+    store.close().await;
+    sql(&url, "UPDATE order_service.orders SET status = 'shipped'").await;
+    let mut writer = session(&url).await;
+    let writing = writer.transaction().await.unwrap();
+    writing.execute("SELECT FROM order_service.orders WHERE key = 2 FOR UPDATE", &[]).await.unwrap();
+    let rebuilding = tokio::spawn({
+        let url = url.clone();
+        async move { PostgresStore::rebuild(&url, &mut |_, _| {}).await }
+    });
+    // It looks again and again: so many statements are far more than what it takes to go over three orders.
+    let (client, mut statements) = (session(&url).await, HashSet::new());
+    let begun = "SELECT query_start::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query_start IS NOT NULL";
+    while statements.len() < 100 {
+        assert!(!rebuilding.is_finished(), "it has left the row as it is");
+        let seen = client.query(begun, &[]).await.unwrap();
+        statements.extend(seen.iter().map(|row| row.get::<_, String>(0)));
+    }
+    writing.rollback().await.unwrap();
+    rebuilding.await.unwrap().unwrap();
+    assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -147,7 +147,7 @@ impl Repairs {
         };
         self.state().status = rebuilding(why);
         let Some(lease) = Lease::claim(leases).await? else { return Ok(false) };
-        let rebuild = Rebuild::new(rows, lease, outdated).await?;
+        let rebuild = Rebuild::new(rows, lease, outdated);
         if from > 1 {
             rebuild.from(from).await?;
         } else {
@@ -258,7 +258,7 @@ impl PostgresStore {
             |error: StoreError| PostgresError::Refused { doing: "make views anew", why: error.to_string() };
         let lease = Lease::claim_soon(&database).await.map_err(refused)?.ok_or(PostgresError::ViewsBusy)?;
         let before = outdated(&database).await.map_err(refused)?;
-        let rebuild = Rebuild::new(&database, lease, before).await.map_err(refused)?;
+        let rebuild = Rebuild::new(&database, lease, before);
         rebuild.everything(progress).await.map_err(refused)
     }
 

@@ -7,28 +7,27 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::StoreError;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::super::database::{Database, abandon};
+use super::super::database::{Database, Pause, abandon};
 use super::super::failure::Failure;
-use super::super::pages::HEAD;
-use super::super::projection;
+use super::super::{pages, projection};
 use super::lease::Lease;
-use super::remake::{MAX_ROWS, Orders, Remade, keys_of, remake};
+use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake};
 use crate::rebuild_report::RebuildReport;
 
-/// How long a batch may take.
+/// How long a batch may take, with all attempts.
 const BATCH_PATIENCE: Duration = Duration::from_secs(60);
 /// Positions that are followed with one statement.
 const FOLLOWED_POSITIONS: i64 = 1_000;
 /// How often the log may have grown while it was followed. Each time there is less to follow.
 const MAX_ROUNDS: usize = 50;
-/// How often rows that others were writing are looked at again.
+/// How often in each round rows that others were writing are looked at again, and how long those are given.
 const MAX_LOOKS: usize = 5;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The highest key of the next orders, and how many those are. A step from key to key, so that an order of ten thousand
 /// events costs no more than another.
 const NEXT_KEYS: &str = "\
@@ -46,11 +45,14 @@ const OUTDATED_KEYS: &str = "\
     SELECT DISTINCT e.order_key FROM order_service.events e LEFT JOIN order_service.orders o ON o.key = e.order_key \
     WHERE e.position > $1 AND e.position <= $2 AND (o.key IS NULL OR o.projection < $3)";
 
+const KEYS: &str =
+    "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
+
 /// Told events done and events in all.
 pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 /// What the database says of rows that an older projection made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outdated {
     /// From which position on events may have led to such rows. `None`: there are none, or a newer release minds them.
     pub(super) from: Option<i64>,
@@ -60,8 +62,7 @@ pub(super) struct Outdated {
 
 /// To be asked before a pass begins.
 pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
-    let rows = database.query(OUTDATED, &[]).await?;
-    let Some(row) = rows.first() else { return Ok(Outdated::default()) };
+    let row = database.query_one(OUTDATED, &[]).await?;
     let read = || Ok::<_, Error>((row.try_get::<_, i32>(0)?, row.try_get(1)?, row.try_get(2)?));
     let (made_by, from, mends): (_, Option<i64>, _) = read().map_err(|error| failed(&error))?;
     Ok(Outdated { from: from.filter(|_| made_by == projection()), mends })
@@ -69,7 +70,7 @@ pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError
 
 /// Makes all views anew, or those of orders with events from a position on.
 pub(super) struct Rebuild<'a> {
-    connection: Object,
+    database: &'a Database,
     lease: Lease<'a>,
     /// How often older releases had mended rows before.
     mends_before: i64,
@@ -80,14 +81,9 @@ pub(super) struct Rebuild<'a> {
 }
 
 impl<'a> Rebuild<'a> {
-    pub(super) async fn new(
-        database: &Database,
-        lease: Lease<'a>,
-        before: Outdated,
-    ) -> Result<Self, StoreError> {
-        let connection = database.connection().await?;
+    pub(super) fn new(database: &'a Database, lease: Lease<'a>, before: Outdated) -> Self {
         let mends_before = before.mends;
-        Ok(Self { connection, lease, mends_before, passed: Remade::default(), left: Vec::new() })
+        Self { database, lease, mends_before, passed: Remade::default(), left: Vec::new() }
     }
 
     /// Goes over all orders, and follows what comes meanwhile.
@@ -103,10 +99,6 @@ impl<'a> Rebuild<'a> {
     }
 
     async fn end(self, done: Result<(), StoreError>) -> Result<RebuildReport, StoreError> {
-        if done.is_err() {
-            // It may still have an answer to come.
-            abandon(self.connection);
-        }
         let released = self.lease.release().await;
         let Remade { events, orders, unreadable, .. } = self.passed;
         done.and(released).map(|()| RebuildReport { events, orders, unreadable })
@@ -185,10 +177,10 @@ impl<'a> Rebuild<'a> {
     }
 
     /// The key up to which the next orders are, as far as an end.
-    async fn next(&mut self, after: i64, end: i64) -> Result<i64, StoreError> {
+    async fn next(&self, after: i64, end: i64) -> Result<i64, StoreError> {
         let limit = MAX_ROWS as i64;
         let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
-        let row = within_patience(self.connection.query_typed_one(NEXT_KEYS, &parameters)).await?;
+        let row = self.database.query_one(NEXT_KEYS, &parameters).await?;
         let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
         let (last, orders) = read().map_err(|error| failed(&error))?;
         Ok(last.filter(|_| orders == limit).unwrap_or(end).min(end))
@@ -197,6 +189,10 @@ impl<'a> Rebuild<'a> {
     /// Rows that others were writing: what they wrote is right, unless they took it back.
     async fn look_again(&mut self) -> Result<(), StoreError> {
         for _ in 0..MAX_LOOKS {
+            if self.left.is_empty() {
+                return Ok(());
+            }
+            sleep(LOOK_PAUSE).await;
             let left = std::mem::take(&mut self.left);
             for keys in left.chunks(MAX_ROWS) {
                 self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
@@ -217,12 +213,15 @@ impl<'a> Rebuild<'a> {
             }
             self.look_again().await?;
             // Without an answer, all is to be gone over again.
-            if self.is_done(followed).await? != Some(false) {
+            if self.left.is_empty() && self.is_done(followed).await? != Some(false) {
                 return Ok(());
             }
         }
-        // Where to go on is in the database.
-        Ok(())
+        match self.left.len() {
+            // Where to go on is in the database.
+            0 => Ok(()),
+            left => Err(StoreError::Unavailable(format!("others were writing {left} rows all the time"))),
+        }
     }
 
     /// What the server cannot read is nobody's to follow.
@@ -253,33 +252,32 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    async fn outdated_keys(&mut self, after: i64, up_to: i64) -> Result<Vec<i64>, StoreError> {
+    async fn outdated_keys(&self, after: i64, up_to: i64) -> Result<Vec<i64>, StoreError> {
         let parameters =
             [(&after as _, Type::INT8), (&up_to as _, Type::INT8), (&projection() as _, Type::INT4)];
-        let rows = within_patience(self.connection.query_typed(OUTDATED_KEYS, &parameters)).await?;
+        let rows = self.database.query(OUTDATED_KEYS, &parameters).await?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
     }
 
-    async fn is_done(&mut self, followed: i64) -> Result<Option<bool>, StoreError> {
+    async fn is_done(&self, followed: i64) -> Result<Option<bool>, StoreError> {
         let done = "SELECT order_service.views_followed_v1($1, $2, $3)";
         let parameters = [
             (&followed as _, Type::INT8),
             (&projection() as _, Type::INT4),
             (&self.mends_before as _, Type::INT8),
         ];
-        let row = within_patience(self.connection.query_typed_one(done, &parameters)).await?;
+        let row = self.database.query_one(done, &parameters).await?;
         row.try_get(0).map_err(|error| failed(&error))
     }
 
     async fn remake(&mut self, orders: &Orders) -> Result<Remade, StoreError> {
-        let remade = within_patience(remake(&mut self.connection, orders)).await?;
+        let remade = remake_soon(self.database, orders).await?;
         self.left.extend(&remade.left);
         Ok(remade)
     }
 
-    async fn end_of_log(&mut self) -> Result<i64, StoreError> {
-        let row = within_patience(self.connection.query_typed_one(HEAD, &[])).await?;
-        row.try_get(0).map_err(|error| failed(&error))
+    async fn end_of_log(&self) -> Result<i64, StoreError> {
+        Ok(of_position(pages::head(self.database).await?))
     }
 }
 
@@ -289,26 +287,45 @@ pub(super) async fn mend(
     order_ids: &[&str],
     keys: &[i64],
 ) -> Result<Remade, StoreError> {
-    let mut connection = database.connection().await?;
-    let mending = async {
-        let mut all = keys_of(&connection, order_ids).await?;
-        all.extend(keys);
-        remake(&mut connection, &Orders::WithKeys(all)).await
-    };
-    match timeout(BATCH_PATIENCE, mending).await {
-        Ok(mended) => mended.map_err(|error| failed(&error)),
-        Err(_) => {
-            abandon(connection);
-            Err(StoreError::Unavailable(database.missed()))
+    let mut all = keys_of(database, order_ids).await?;
+    all.extend(keys);
+    remake_soon(database, &Orders::WithKeys(all)).await
+}
+
+/// The keys of those of these orders that the log has.
+async fn keys_of(database: &Database, order_ids: &[&str]) -> Result<Vec<i64>, StoreError> {
+    let rows = database.query(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
+}
+
+/// Tries again as long as what failed may pass by itself.
+async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
+    let deadline = Instant::now() + BATCH_PATIENCE;
+    let mut pause = Pause::new();
+    loop {
+        let why = match remake_once(database, orders, deadline).await {
+            Ok(remade) => return Ok(remade),
+            Err(Failure::Refused(error)) => return Err(error),
+            Err(Failure::NothingHappened(why) | Failure::Unknown(why)) => why,
+        };
+        if !pause.before(deadline).await {
+            return Err(StoreError::Unavailable(why));
         }
     }
 }
 
-/// Whoever waits no longer drops the connection: nobody else may have to wait for the answer.
-async fn within_patience<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
-    match timeout(BATCH_PATIENCE, answer).await {
-        Ok(answer) => answer.map_err(|error| failed(&error)),
-        Err(_) => Err(StoreError::Unavailable("the database does not answer".to_owned())),
+async fn remake_once(database: &Database, orders: &Orders, deadline: Instant) -> Result<Remade, Failure> {
+    let mut connection = match database.connection().await {
+        Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),
+        connection => connection.map_err(Failure::Refused)?,
+    };
+    match timeout_at(deadline, remake(&mut connection, orders)).await {
+        Ok(remade) => remade.map_err(|error| Failure::of(&error)),
+        Err(_) => {
+            // Nobody else may have to wait for the answer.
+            abandon(connection);
+            Err(Failure::Unknown(database.missed()))
+        }
     }
 }
 

@@ -268,13 +268,6 @@ async fn stream(
     }
 }
 
-/// The keys of those of these orders that the log has.
-pub(super) async fn keys_of(connection: &Object, order_ids: &[&str]) -> Result<Vec<i64>, Error> {
-    let keys = "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
-    let rows = connection.query_typed(keys, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
-}
-
 /// A key as a row has it.
 pub(super) fn of_position(key: Position) -> i64 {
     key.0.cast_signed()
