@@ -77,12 +77,13 @@ impl<'a> ViewRow<'a> {
         }))
     }
 
-    /// The checksum of the row under a key, if the store knows that when it makes the row.
-    pub(crate) fn checksum(&self, key: Option<u64>, scratch: &mut Vec<u8>) -> Checksum {
+    /// The checksum of the row and of a number that the store keeps beside it: SQLite the key, and PostgreSQL, where the
+    /// database gives the key later, the projection that made it.
+    pub(crate) fn checksum(&self, beside: u64, scratch: &mut Vec<u8>) -> Checksum {
         scratch.clear();
         let micros = |time: Timestamp| time.as_micros();
         for number in [
-            Some(key.unwrap_or_default().cast_signed()),
+            Some(beside.cast_signed()),
             Some(self.version.cast_signed()),
             self.total_cents,
             self.placed_at.map(micros),
@@ -155,11 +156,11 @@ mod tests {
             ViewRow { updated_at: None, ..row },
         ];
         let scratch = &mut Vec::new();
-        let original = row.checksum(Some(7), scratch);
-        assert_eq!(row.checksum(Some(7), scratch), original);
-        assert_ne!(row.checksum(Some(8), scratch), original);
+        let original = row.checksum(7, scratch);
+        assert_eq!(row.checksum(7, scratch), original);
+        assert_ne!(row.checksum(8, scratch), original);
         for row in changed {
-            assert_ne!(row.checksum(Some(7), scratch), original, "{row:?}");
+            assert_ne!(row.checksum(7, scratch), original, "{row:?}");
         }
     }
 }

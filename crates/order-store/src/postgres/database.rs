@@ -33,6 +33,12 @@ const SILENT: &str = "the database does not answer";
 /// whose plans each connection to the server keeps.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
+/// For a transaction that takes its time: no deadline that somebody has set for others. The one for whole transactions came
+/// with PostgreSQL 17, and servers before it refuse its name.
+pub(super) const NO_DEADLINES: &str = "\
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+    SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'";
+
 /// A pool of connections.
 pub(super) struct Database {
     pool: Pool,
@@ -122,6 +128,12 @@ impl Database {
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, StoreError> {
         self.query_within(self.deadline, sql, parameters).await
+    }
+
+    /// The same, for an answer of one row.
+    pub(super) async fn query_one(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, StoreError> {
+        let missing = || StoreError::Corrupt(format!("there is no row of: {sql}"));
+        self.query(sql, parameters).await?.into_iter().next().ok_or_else(missing)
     }
 
     /// The same, with less patience.

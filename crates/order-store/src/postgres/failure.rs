@@ -25,13 +25,13 @@ impl Failure {
         let Some(state) = error.code() else { return Self::Unknown(why) };
         match state.code() {
             // A pooler lost its server (PgBouncer's 08P01): as if the connection had ended.
-            state if state.starts_with("08") => Self::Unknown(why),
+            code if code.starts_with("08") => Self::Unknown(why),
             // The server or somebody at it ends the connection: perhaps after the commit, while it waited for a standby.
-            "25P03" | "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
+            "25P03" | "25P04" | "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
             // A function, table or column that this release calls is gone: a newer one has taken it away.
             "42883" | "42P01" | "42703" => Self::Refused(StoreError::NewerRelease(why)),
             "53100" => Self::Refused(StoreError::StorageFull),
-            "XX001" | "XX002" => Self::Refused(StoreError::Corrupt(why)),
+            _ if is_about_rows(state) => Self::Refused(StoreError::Corrupt(why)),
             _ if is_transient(state) => Self::NothingHappened(why),
             _ => Self::Refused(StoreError::Unavailable(why)),
         }
@@ -55,6 +55,12 @@ fn is_transient(state: &SqlState) -> bool {
         // A standby, or a primary that has just become one: the next connection finds the right server.
         || *state == SqlState::READ_ONLY_SQL_TRANSACTION
         || *state == SqlState::LOCK_NOT_AVAILABLE
+}
+
+/// Whether the server says that a row cannot be read (its page is damaged, cannot be had from the disk, or holds no text),
+/// and not that it cannot go on.
+pub(super) fn is_about_rows(state: &SqlState) -> bool {
+    ["XX", "22", "58"].iter().any(|class| state.code().starts_with(class))
 }
 
 /// Whether a unique index refused a row.

@@ -82,27 +82,30 @@ async fn work(database: Arc<Database>, waiting: Arc<tokio::sync::Mutex<mpsc::Rec
         if waiting.lock().await.recv_many(&mut questions, MAX_ORDERS).await == 0 {
             return;
         }
-        match look_up(&database, &questions).await {
-            Ok(found) => {
-                for Question { order_id, answer } in questions {
-                    let _ = answer.send(Ok(found.get(&order_id).cloned()));
-                }
-            }
-            Err(error) => {
-                for question in questions {
-                    let _ = question.answer.send(Err(error.clone()));
-                }
-            }
-        }
+        answer(&database, questions).await;
     }
 }
 
-async fn look_up(
-    database: &Database,
-    questions: &[Question],
-) -> Result<HashMap<OrderId, FoundOrder>, StoreError> {
+async fn answer(database: &Database, mut questions: Vec<Question>) {
     let order_ids: Vec<&str> = questions.iter().map(|question| question.order_id.as_str()).collect();
-    find(database, &order_ids).await
+    match find(database, &order_ids).await {
+        Ok(found) => {
+            for Question { order_id, answer } in questions {
+                let _ = answer.send(Ok(found.get(&order_id).cloned()));
+            }
+        }
+        // The database cannot read one of them; the others need not suffer for it.
+        Err(StoreError::Corrupt(_)) if questions.len() > 1 => {
+            let others = questions.split_off(questions.len() / 2);
+            Box::pin(answer(database, questions)).await;
+            Box::pin(answer(database, others)).await;
+        }
+        Err(error) => {
+            for question in questions {
+                let _ = question.answer.send(Err(error.clone()));
+            }
+        }
+    }
 }
 
 /// The orders among these that the log has.

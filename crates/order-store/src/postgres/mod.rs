@@ -173,6 +173,8 @@ impl PostgresStore {
         let database =
             Database::new(&target, 1, PostgresLimits::default().deadline).map_err(PostgresError::Url)?;
         let mut connection = connect(&database).await?;
+        // Whether a server may lose what it acknowledges is for those to decide who serve from it.
+        check_server(&connection, true).await?;
         bring_up(&mut connection).await
     }
 

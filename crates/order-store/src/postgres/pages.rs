@@ -53,7 +53,8 @@ const LIST: &str = concat!(
     " FROM order_service.orders o WHERE o.key > $1 ORDER BY o.key LIMIT $2",
 );
 
-const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
+/// The last position.
+pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
 /// A page of an order's events.
 pub(super) struct StreamPage {
@@ -76,31 +77,45 @@ pub(super) async fn stream(
     let rows = database.query(STREAM, &parameters).await?;
     let is_damaged = rows.first().and_then(|row| row.try_get::<_, Option<bool>>(IS_DAMAGED).ok().flatten());
     let has_events = rows.first().is_some_and(|row| matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_))));
-    let events = if has_events { read_events(&rows)? } else { Vec::new() };
-    for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
-        if event.version.0 != version {
-            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
-        }
-    }
+    let events = if has_events { read_stream(&rows, order_id, after)? } else { Vec::new() };
     Ok(StreamPage { events, is_damaged: is_damaged.unwrap_or_default() })
 }
 
-/// A page of the log after a position. Positions have no gaps, so where one is missing, a row is lost.
+/// A page of the log after a position, up to the first event that cannot be read. Positions have no gaps, so where one is
+/// missing, a row is lost.
 pub(super) async fn log(
     database: &Database,
     after: Position,
     limit: PageLimit,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let (events, bytes) = bounds(limit);
-    let first = bigint(after.0);
-    let parameters = [(&first as _, Type::INT8), (&events as _, Type::INT8), (&bytes as _, Type::INT8)];
-    let events = read_events(&database.query(LOG, &parameters).await?)?;
-    for (event, position) in events.iter().zip(after.0.saturating_add(1)..) {
-        if event.position.0 != position {
-            return Err(StoreError::Corrupt(format!("no event at position {position}")));
+    let rows = log_rows(database, after, limit).await?;
+    let mut events = Vec::with_capacity(rows.len());
+    let mut scratch = Vec::new();
+    for (row, position) in rows.iter().zip(after.0.saturating_add(1)..) {
+        let event = read_event(row, &mut scratch).and_then(|event| {
+            let missing = || StoreError::Corrupt(format!("no event at position {position}"));
+            (event.position == Position(position)).then_some(event).ok_or_else(missing)
+        });
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) if events.is_empty() => return Err(error),
+            Err(_) => break,
         }
     }
     Ok(events)
+}
+
+/// Where the server cannot read a row, less is asked for, so that what is before it comes.
+async fn log_rows(database: &Database, after: Position, limit: PageLimit) -> Result<Vec<Row>, StoreError> {
+    let (mut events, bytes) = bounds(limit);
+    let first = bigint(after.0);
+    loop {
+        let parameters = [(&first as _, Type::INT8), (&events as _, Type::INT8), (&bytes as _, Type::INT8)];
+        match database.query(LOG, &parameters).await {
+            Err(StoreError::Corrupt(_)) if events > 1 => events /= 2,
+            rows => return rows,
+        }
+    }
 }
 
 /// A page of views in placement order, and the keys of rows that are not what was written.
@@ -134,8 +149,7 @@ pub(super) async fn rows(
 
 /// The last position.
 pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
-    let rows = database.query(HEAD, &[]).await?;
-    let head = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0));
+    let head = database.query_one(HEAD, &[]).await?.try_get::<_, i64>(0);
     Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
 }
 
@@ -167,7 +181,29 @@ fn bounds(limit: PageLimit) -> (i64, i64) {
     (events, i64::try_from(limit.bytes).unwrap_or(i64::MAX).max(1))
 }
 
-pub(super) fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
+/// An order's events after a version. None is missing, and none is another order's whose key has changed.
+pub(super) fn read_stream(
+    rows: &[Row],
+    order_id: &OrderId,
+    after: Version,
+) -> Result<Vec<RecordedEvent>, StoreError> {
+    let events = read_events(rows)?;
+    for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
+        if event.version.0 != version {
+            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
+        }
+        if event.order_id != *order_id {
+            let Position(position) = event.position;
+            return Err(StoreError::Corrupt(format!(
+                "order {order_id} has an event of order {} at position {position}",
+                event.order_id
+            )));
+        }
+    }
+    Ok(events)
+}
+
+fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
     let mut scratch = Vec::new();
     rows.iter().map(|row| read_event(row, &mut scratch)).collect()
 }

@@ -88,17 +88,24 @@ pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedV
             placed_at: time(first + 7)?,
             updated_at: time(first + 8)?,
         };
-        // The key is the database's to give, so the row was made without it.
-        if found.checksum(None, &mut Vec::new()).as_bytes() != row.try_get::<_, &[u8]>(first + 9)? {
+        let projection: i32 = row.try_get(first + 10)?;
+        if view_checksum(&found, projection, &mut Vec::new()).as_bytes()
+            != row.try_get::<_, &[u8]>(first + 9)?
+        {
             return Err("the checksum does not match".into());
         }
         Ok(StoredView {
             key: Position(row.try_get::<_, i64>(first)?.cast_unsigned()),
             view: found.into_view()?,
-            projection: row.try_get(first + 10)?,
+            projection,
         })
     };
     read().map_err(|error| DamagedView(error.to_string()))
+}
+
+/// The checksum of an order's row that a projection made.
+pub(super) fn view_checksum(row: &ViewRow<'_>, projection: i32, scratch: &mut Vec<u8>) -> Checksum {
+    row.checksum(projection.cast_unsigned().into(), scratch)
 }
 
 /// A number of an event as the database has it. None is as large as what this makes of larger ones.

@@ -6,7 +6,7 @@
 //! two round trips more, which is why it is only done after the usual way has failed.
 
 use futures_util::future::join;
-use order_application::{Append, AppendError, DecideInTurn, Position, RecordedEvent, StoreError, Version};
+use order_application::{Append, AppendError, DecideInTurn, Position, StoreError, Version};
 use order_domain::OrderId;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::Type;
@@ -78,9 +78,8 @@ impl PostgresStore {
 
         // All on its way at once; the order is read in a statement of its own, which sees what was committed before the
         // head was ours.
-        let order_id = order_id.as_str();
-        let after = bigint(after.0);
-        let parameters: [Parameter<'_>; 2] = [(&order_id, Type::TEXT), (&after, Type::INT8)];
+        let first = bigint(after.0);
+        let parameters: [Parameter<'_>; 2] = [(&order_id.as_str(), Type::TEXT), (&first, Type::INT8)];
         let begun = join(head::take(&connection), connection.query_typed(NEWS, &parameters));
         let Ok((taken, news)) = timeout_at(deadline, begun).await else {
             abandon(connection);
@@ -88,8 +87,8 @@ impl PostgresStore {
         };
         let news = taken.and(news).map_err(|error| Failure::of(&error));
         let decided = news
-            .and_then(|rows| pages::read_events(&rows).map_err(Failure::Refused))
-            .and_then(|news: Vec<RecordedEvent>| decide(news).map_err(Failure::Refused));
+            .and_then(|rows| pages::read_stream(&rows, order_id, after).map_err(Failure::Refused))
+            .and_then(|news| decide(news).map_err(Failure::Refused));
         let append = match decided {
             #[cfg(feature = "planted-faults")]
             Ok(Some(append)) => crate::planted_release::write(append),

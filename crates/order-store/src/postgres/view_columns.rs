@@ -4,11 +4,12 @@ use order_application::OrderView;
 use tokio_postgres::types::Type;
 
 use super::database::Parameter;
-use super::row::PgTime;
+use super::projection;
+use super::row::{PgTime, view_checksum};
 use crate::checksum::Checksum;
 use crate::view_row::ViewRow;
 
-/// The columns of `order_service.orders` but the key.
+/// The columns of `order_service.orders` but the key and the projection, which is this release's.
 #[derive(Default)]
 pub(super) struct ViewColumns<'a> {
     order_ids: Vec<&'a str>,
@@ -42,7 +43,7 @@ impl<'a> ViewColumns<'a> {
         self.totals.push(row.total_cents);
         self.placed_ats.push(row.placed_at.map(PgTime));
         self.updated_ats.push(row.updated_at.map(PgTime));
-        self.checksums.push(row.checksum(None, &mut self.scratch));
+        self.checksums.push(view_checksum(&row, projection(), &mut self.scratch));
     }
 
     /// The arrays as parameters, in the order of the columns.

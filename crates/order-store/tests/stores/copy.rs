@@ -359,6 +359,41 @@ async fn a_copy_that_is_not_sound_is_not_finished() {
     assert!(matches!(refused, PostgresError::Copying), "{refused}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_whose_views_another_release_made_is_refused_before_anything_is_copied() {
+    let (from, to) = (Place::postgres(), Place::sqlite());
+    from.fill().await;
+    for (another, why) in [
+        (
+            "outdated_from = 1",
+            "an earlier release made views of the store; run `order-service rebuild` first",
+        ),
+        ("projection = 99", "a newer release made views of the store; copy it with that one"),
+    ] {
+        sql(from.url(), &format!("UPDATE order_service.log SET {another}")).await;
+        let refused = copy(&from, &to).await.unwrap_err();
+        assert_eq!(refused.to_string(), format!("the source: {why}"));
+    }
+    assert!(!to.path().exists());
+    sql(from.url(), "UPDATE order_service.log SET projection = 1").await;
+    PostgresStore::rebuild(from.url(), &mut |_, _| {}).await.unwrap();
+    copy(&from, &to).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_to_what_a_newer_release_has_opened_tells_that_release_to_make_views_anew() {
+    let (from, to) = (Place::sqlite(), Place::postgres());
+    from.fill().await;
+    PostgresStore::migrate(to.url()).await.unwrap();
+    sql(to.url(), "UPDATE order_service.log SET projection = 99").await;
+    copy(&from, &to).await.unwrap();
+    sql(
+        to.url(),
+        "DO $$ BEGIN ASSERT (SELECT projection = 99 AND outdated_from = 1 FROM order_service.log); END $$",
+    )
+    .await;
+}
+
 /// Views of a source in service are newer than the events that are copied with them; in the end all is level.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_in_service_is_copied_once_it_pauses() {

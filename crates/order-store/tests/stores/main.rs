@@ -17,6 +17,8 @@ mod postgres_damage;
 #[cfg(feature = "full-tests")]
 mod postgres_damage_at_random;
 #[cfg(feature = "full-tests")]
+mod postgres_damaged_pages;
+#[cfg(feature = "full-tests")]
 mod postgres_goldens;
 #[cfg(feature = "full-tests")]
 mod postgres_instances;

@@ -41,6 +41,7 @@ async fn an_order_whose_row_is_lost_or_changed_is_an_error_and_no_other_is() {
         "UPDATE order_service.orders SET order_id = 'order-7' WHERE key = 2",
         "UPDATE order_service.orders SET key = 1000 WHERE key = 2",
         "UPDATE order_service.orders SET checksum = '' WHERE key = 2",
+        "UPDATE order_service.orders SET projection = 99 WHERE key = 2",
         "UPDATE order_service.orders o SET version = 1, status = 'shipped' WHERE key = 2",
     ] {
         let (url, store, orders) = paid_orders(3).await;
@@ -119,13 +120,41 @@ async fn lists_leave_out_damaged_rows_and_count_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_of_the_log_that_lacks_a_position_is_corrupt() {
+async fn a_page_of_the_log_ends_before_an_event_that_cannot_be_read_and_is_corrupt_where_that_is_the_first() {
+    for damage in [
+        "DELETE FROM order_service.events WHERE position = 5",
+        "UPDATE order_service.events SET source = 'x' WHERE position = 5",
+        "UPDATE order_service.events SET order_id = '' WHERE position = 5",
+        "CREATE FUNCTION order_service.page_of(number bigint, value text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN \
+             IF number = 5 THEN RAISE data_corrupted USING MESSAGE = 'invalid page'; END IF; \
+             RETURN value; \
+         END $$; \
+         ALTER TABLE order_service.events RENAME TO stored_events; \
+         CREATE VIEW order_service.events AS SELECT position, order_key, version, id, type, time, order_id, \
+             order_service.page_of(position, data) AS data, context, source, checksum FROM order_service.stored_events",
+    ] {
+        let (url, store, _) = paid_orders(3).await;
+        sql(&url, damage).await;
+        let (mut after, mut positions) = (Position::START, Vec::new());
+        let error = loop {
+            match store.read_log(after, ALL).await {
+                Ok(page) => positions.extend(page.iter().map(|event| event.position.0)),
+                Err(error) => break error,
+            }
+            after = Position(positions.len() as u64);
+        };
+        assert_eq!(positions, [1, 2, 3, 4], "{damage}");
+        assert!(matches!(error, StoreError::Corrupt(_)), "{damage}: {error:?}");
+        assert_eq!(store.read_log(Position(5), ALL).await.unwrap().len(), 1, "{damage}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_that_the_log_lacks_is_corrupt() {
     let (url, store, orders) = paid_orders(3).await;
     sql(&url, "DELETE FROM order_service.events WHERE position = 5").await;
     let gap = Err(StoreError::Corrupt("no event at position 5".to_owned()));
-    assert_eq!(store.read_log(Position::START, ALL).await, gap);
     assert_eq!(store.read_log(Position(4), ALL).await, gap);
-    assert_eq!(store.read_log(Position(5), ALL).await.unwrap().len(), 1);
     for beyond in [6, 7, u64::MAX >> 1, u64::MAX] {
         assert_eq!(store.read_log(Position(beyond), ALL).await, Ok(vec![]));
         assert_eq!(store.read_stream(&orders[0].id, Version(beyond), ALL).await, Ok(vec![]));
@@ -139,6 +168,21 @@ async fn an_order_that_lacks_an_event_is_corrupt() {
     sql(&url, "DELETE FROM order_service.events WHERE position = 5").await;
     let read = store.read_stream(&orders[1].id, Version::NONE, ALL).await;
     assert_eq!(read, Err(StoreError::Corrupt("order order-1 has no event of version 2".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_under_another_orders_key_is_corrupt_for_reads_and_for_turns() {
+    let (url, store, orders) = paid_orders(3).await;
+    let swap = "UPDATE order_service.events SET order_key = -1 WHERE position = 4; \
+                UPDATE order_service.events SET order_key = 1 WHERE position = 5; \
+                UPDATE order_service.events SET order_key = 2 WHERE position = 4";
+    sql(&url, swap).await;
+    let foreign = StoreError::Corrupt("order order-0 has an event of order order-1 at position 5".to_owned());
+    let read = store.read_stream(&orders[0].id, Version::NONE, ALL).await;
+    assert_eq!(read, Err(foreign.clone()));
+    let mut decide = |_| -> Result<_, StoreError> { panic!("decided on an event of another order") };
+    let turn = store.append_in_turn(&orders[0].id, Version(1), &mut decide).await;
+    assert_eq!(turn, Err(AppendError::Store(foreign)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,14 +125,7 @@ impl Stage {
     /// Rows of the table that are not what they were.
     async fn differences(&self) -> i64 {
         let differences = "SELECT count(*) FROM (
-            (SELECT key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum FROM sound
-             EXCEPT SELECT key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum
-                FROM order_service.orders)
-            UNION ALL
-            (SELECT key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum
-                FROM order_service.orders
-             EXCEPT SELECT key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum
-                FROM sound)) d";
+            (TABLE sound EXCEPT TABLE order_service.orders) UNION ALL (TABLE order_service.orders EXCEPT TABLE sound)) d";
         self.client.query_one(differences, &[]).await.unwrap().get(0)
     }
 }

@@ -1,6 +1,6 @@
 //! How a database gets its schema, and which releases may serve from it.
 
-use order_application::{EventLog, StoreError};
+use order_application::{EventLog, OrderViews, StoreError, Version};
 use order_store::{PostgresError, PostgresStore};
 use test_servers::PostgresServer;
 use tokio_postgres::{Client, NoTls};
@@ -62,6 +62,16 @@ async fn migrate_says_what_it_did() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_refuses_a_server_that_no_instance_could_serve_from() {
+    let url = database();
+    let isolation = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', \
+                     current_database()); END $$";
+    sql(&url, isolation).await;
+    let refused = PostgresStore::migrate(&url).await;
+    assert!(matches!(refused, Err(PostgresError::Isolation { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_that_is_killed_half_way_leaves_nothing_and_is_run_again() {
     let url = database();
     let blocker = in_the_way(&url).await;
@@ -117,6 +127,50 @@ async fn a_newer_schema_that_says_it_is_compatible_is_served() {
         assert_eq!(store.check().await, Ok(()));
     }
     assert_eq!(PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap().faults, Vec::<String>::new());
+}
+
+/// Functions never change once they are released, and columns come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn later_columns_may_have_the_names_of_what_functions_call_their_variables() {
+    let url = database();
+    let store = open(&url).await.unwrap();
+    let mut order = TestOrder::new("a");
+    store.append(order.place()).await.unwrap();
+    sql(
+        &url,
+        "DO $$ DECLARE name text; BEGIN \
+             FOR name IN \
+                 SELECT unnest(proargnames) FROM pg_proc WHERE pronamespace = 'order_service'::regnamespace \
+                 UNION SELECT (regexp_matches(prosrc, '^ +(\\w+) [a-z]+(?:\\[\\])?(?: := .*)?;$', 'gm'))[1] FROM pg_proc \
+                     WHERE pronamespace = 'order_service'::regnamespace \
+             LOOP \
+                 EXECUTE format('ALTER TABLE order_service.log ADD COLUMN IF NOT EXISTS %I text', name); \
+                 EXECUTE format('ALTER TABLE order_service.events ADD COLUMN IF NOT EXISTS %I text', name); \
+                 EXECUTE format('ALTER TABLE order_service.orders ADD COLUMN IF NOT EXISTS %I text', name); \
+             END LOOP; \
+         END $$",
+    )
+    .await;
+    let declared = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'order_service.orders'::regclass \
+                    AND attname IN ('last_position', 'written', 'outdated', 'deleted')";
+    assert_eq!(session(&url).await.query_one(declared, &[]).await.unwrap().get::<_, i64>(0), 4);
+
+    let store = open(&url).await.unwrap();
+    store.append(order.pay(1)).await.unwrap();
+    let payment = order.pay(1);
+    let mut decide = |_| Ok(Some(payment.clone()));
+    store.append_in_turn(&order.id, Version(2), &mut decide).await.unwrap();
+    assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+    for damage in [
+        "UPDATE order_service.orders SET status = 'shipped'; UPDATE order_service.log SET outdated_from = 1",
+        "DELETE FROM order_service.orders",
+        "INSERT INTO order_service.orders SELECT (jsonb_populate_record(o, '{\"key\":2}')).* FROM order_service.orders o",
+        "UPDATE order_service.log SET projection = 0",
+    ] {
+        sql(&url, damage).await;
+        PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+        assert_eq!(PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap().faults, Vec::<String>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,13 +5,17 @@ use std::env;
 use std::process::Command;
 
 use order_application::codec::{self, CodecError};
-use order_application::{EventLog, OrderViews, PageLimit, StoreError, Version, ViewRepair, ViewsState};
+use order_application::{
+    Append, EventLog, OrderView, OrderViews, PageLimit, StoreError, Version, ViewRepair, ViewsState,
+};
+use order_domain::CustomerId;
 use order_store::{PostgresError, PostgresStore};
 use test_servers::PostgresServer;
 
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 
@@ -21,6 +25,18 @@ const JOB: &str = "ORDER_STORE_TEST_RELEASE_JOB";
 
 async fn open(url: &str) -> PostgresStore {
     PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap()
+}
+
+async fn faults(url: &str) -> Vec<String> {
+    PostgresStore::verify(url, &mut |_, _| {}).await.unwrap().faults
+}
+
+/// A view that is sound and not what this release makes of the events.
+fn forged(mut append: Append) -> Append {
+    let mut summary = append.view.clone().into_summary().unwrap();
+    summary.customer_id = CustomerId::new("somebody-else").unwrap();
+    append.view = OrderView::Readable(summary);
+    append
 }
 
 /// Has a newer release do something, and waits for its end.
@@ -39,6 +55,14 @@ fn newer_release(release: &str, url: &str, job: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newer_release_does_what_it_is_told() {
     let (Ok(url), Ok(job)) = (env::var(DATABASE), env::var(JOB)) else { return };
+    if job == "verify" {
+        PostgresStore::migrate(&url).await.unwrap();
+        let faults = faults(&url).await;
+        let fault =
+            "order of-older: an earlier release made its view, `order-service rebuild` makes it anew: ";
+        assert!(matches!(&faults[..], [found] if found.starts_with(fault)), "{faults:?}");
+        return;
+    }
     let store = open(&url).await;
     while store.views().state != ViewsState::Current {
         tokio::task::yield_now().await;
@@ -58,10 +82,17 @@ async fn the_newer_release_does_what_it_is_told() {
                 order.replay(&store.read_stream(&order.id, Version::NONE, ALL).await.unwrap());
                 assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
             }
-            assert_eq!(
-                PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap().faults,
-                Vec::<String>::new()
-            );
+            assert_eq!(faults(&url).await, Vec::<String>::new());
+        }
+        "change" => {
+            let mut order = TestOrder::new("of-newer");
+            store.append(order.place()).await.unwrap();
+            sql(
+                &url,
+                "CREATE TABLE before AS SELECT * FROM order_service.orders WHERE order_id = 'of-newer'",
+            )
+            .await;
+            store.append(order.pay(1)).await.unwrap();
         }
         "open" => {}
         other => panic!("no such job: {other}"),
@@ -92,13 +123,34 @@ async fn an_older_release_serves_beside_a_newer_one_all_that_it_knows() {
 
     // Rows that are damaged or lost are made anew as well as this release can, and then as well as the newer one can.
     for damage in ["UPDATE order_service.orders SET total_cents = 1", "TRUNCATE order_service.orders"] {
-        crate::postgres_verify::sql(&url, damage).await;
+        sql(&url, damage).await;
         PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
         assert_eq!(after.one(&older.id).await, Ok(Some(older.summary())));
         let one = after.one(&of_both.id).await;
         assert!(matches!(one, Err(StoreError::NewerRelease(_))), "{one:?}");
         newer_release("newer-release", &url, "look");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verify_finds_what_an_earlier_release_made_otherwise_and_leaves_what_a_newer_one_made() {
+    let url = PostgresServer::shared().unwrap().create_database().unwrap();
+    open(&url).await.append(forged(TestOrder::new("of-older").place())).await.unwrap();
+    newer_release("newer-release", &url, "verify");
+    newer_release("newer-release", &url, "change");
+    let of_view =
+        |faults: Vec<String>| faults.iter().any(|fault| fault.starts_with("order of-newer: its view"));
+    let after_payment = faults(&url).await;
+    assert!(!of_view(after_payment.clone()), "{after_payment:?}");
+    // But not one that is behind.
+    sql(
+        &url,
+        "DELETE FROM order_service.orders WHERE order_id = 'of-newer'; \
+         INSERT INTO order_service.orders SELECT * FROM before",
+    )
+    .await;
+    let behind = faults(&url).await;
+    assert!(of_view(behind.clone()), "{behind:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

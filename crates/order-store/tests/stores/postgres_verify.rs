@@ -245,38 +245,6 @@ async fn verify_names_an_order_that_begins_twice() {
 }
 
 #[tokio::test]
-async fn verify_finds_what_an_earlier_release_made_otherwise_and_leaves_what_a_newer_one_made() {
-    let (url, store) = paid_orders().await;
-    // A row that is sound and yet not what this release makes.
-    let other = "UPDATE order_service.orders o SET state = t.state, customer_id = t.customer_id, status = t.status, \
-                 total_cents = t.total_cents, placed_at = t.placed_at, updated_at = t.updated_at, checksum = t.checksum, \
-                 projection = PROJECTION FROM other t WHERE o.key = 4";
-    let mut order = TestOrder::new("order-3");
-    order.replay(&store.read_stream(&order.id, Version::NONE, PageLimit::events(10)).await.unwrap());
-    sql(&url, "CREATE TABLE before AS SELECT * FROM order_service.orders WHERE key = 4").await;
-    let mut append = order.pay(1);
-    let mut summary = append.view.clone().into_summary().unwrap();
-    summary.customer_id = order_domain::CustomerId::new("somebody-else").unwrap();
-    append.view = order_application::OrderView::Readable(summary);
-    store.append(append).await.unwrap();
-    store.close().await;
-    sql(&url, "CREATE TABLE other AS SELECT * FROM order_service.orders WHERE key = 4").await;
-
-    sql(&url, &other.replace("PROJECTION", "0")).await;
-    let faults = verify(&url).await.faults;
-    let fault = "order order-3: an earlier release made its view, `order-service rebuild` makes it anew: ";
-    assert!(matches!(&faults[..], [found] if found.starts_with(fault)), "{faults:?}");
-    sql(&url, &other.replace("PROJECTION", "99")).await;
-    assert_eq!(verify(&url).await.faults, Vec::<String>::new());
-    // But not one that is behind.
-    sql(&url, "TRUNCATE order_service.orders CASCADE; INSERT INTO order_service.orders SELECT * FROM before")
-        .await;
-    sql(&url, "UPDATE order_service.orders SET projection = 99").await;
-    let faults = verify(&url).await.faults;
-    assert!(faults.iter().any(|found| found.starts_with("order order-3: its view is ")), "{faults:?}");
-}
-
-#[tokio::test]
 async fn verify_changes_nothing() {
     let (url, store) = paid_orders().await;
     store.close().await;

@@ -1,5 +1,6 @@
 //! Views that are made anew: single ones that were found damaged, and all of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +11,9 @@ use order_application::{
 use order_domain::OrderId;
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
@@ -59,6 +62,15 @@ async fn wait_until_right(store: &PostgresStore, order: &TestOrder) {
     timeout(Duration::from_secs(20), right).await.expect("it is mended");
 }
 
+pub(crate) async fn wait_until_current(store: &PostgresStore) {
+    let current = async {
+        while store.views().state != ViewsState::Current {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), current).await.expect("they are made anew");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
     for damage in [
@@ -67,6 +79,7 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
         "UPDATE order_service.orders SET key = 1000 WHERE key = 2",
         "UPDATE order_service.orders SET version = 3 WHERE key = 2",
         "UPDATE order_service.orders SET state = 'damaged' WHERE key = 2",
+        "UPDATE order_service.orders SET projection = 99 WHERE key = 2",
     ] {
         let (url, store, orders) = paid_orders(3).await;
         sql(&url, damage).await;
@@ -74,6 +87,29 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
         assert_ne!(store.views().state, ViewsState::Failed);
         wait_until_right(&store, &orders[1]).await;
     }
+}
+
+/// A machine that vanishes between the statement and its commit cannot be had, so this looks at what the server would do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_mends_and_vanishes_keeps_the_head_for_a_second_at_most() {
+    let (url, store, orders) = paid_orders(3).await;
+    sql(
+        &url,
+        "CREATE TABLE settings AS SELECT ''::text AS idle, ''::text AS statement; \
+         CREATE FUNCTION order_service.note_settings() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             UPDATE settings SET idle = current_setting('idle_in_transaction_session_timeout'), \
+                 statement = current_setting('statement_timeout'); \
+             RETURN NULL; \
+         END $$; \
+         CREATE TRIGGER note_settings AFTER INSERT ON order_service.orders \
+             FOR EACH ROW EXECUTE FUNCTION order_service.note_settings(); \
+         DELETE FROM order_service.orders WHERE key = 2",
+    )
+    .await;
+    assert!(store.one(&orders[1].id).await.is_err());
+    wait_until_right(&store, &orders[1]).await;
+    let settings = session(&url).await.query_one("SELECT idle, statement FROM settings", &[]).await.unwrap();
+    assert_eq!((settings.get(0), settings.get(1)), ("1s", "0"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,12 +134,7 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
     sql(&url, "TRUNCATE order_service.orders").await;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
     store.mend(&ids, "a test asks for it").await.unwrap();
-    let mended = async {
-        while store.views().state != ViewsState::Current {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(20), mended).await.expect("they are mended");
+    wait_until_current(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
@@ -147,6 +178,51 @@ async fn a_rebuild_makes_every_row_what_the_log_makes_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_loses_its_connections_goes_on_where_it_was() {
+    let (url, store, _) = paid_orders(450).await;
+    store.close().await;
+    sql(&url, "UPDATE order_service.orders SET status = 'shipped'").await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let mut told = Vec::new();
+    let mut progress = |done: u64, _| {
+        if told.is_empty() {
+            block_in_place(|| Handle::current().block_on(sql(&url, kill)));
+        }
+        told.push(done);
+    };
+    PostgresStore::rebuild(&url, &mut progress).await.unwrap();
+    assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_somebody_is_writing_is_waited_for() {
+    let (url, store, _) = paid_orders(3).await;
+    store.close().await;
+    sql(&url, "UPDATE order_service.orders SET status = 'shipped'").await;
+    let mut writer = session(&url).await;
+    let writing = writer.transaction().await.unwrap();
+    writing.execute("SELECT FROM order_service.orders WHERE key = 2 FOR UPDATE", &[]).await.unwrap();
+    let rebuilding = tokio::spawn({
+        let url = url.clone();
+        async move { PostgresStore::rebuild(&url, &mut |_, _| {}).await }
+    });
+    // It looks again and again: so many statements are far more than what it takes to go over three orders.
+    let (client, mut statements) = (session(&url).await, HashSet::new());
+    let begun = "SELECT query_start::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query_start IS NOT NULL";
+    while statements.len() < 100 {
+        assert!(!rebuilding.is_finished(), "it has left the row as it is");
+        let seen = client.query(begun, &[]).await.unwrap();
+        statements.extend(seen.iter().map(|row| row.get::<_, String>(0)));
+    }
+    writing.rollback().await.unwrap();
+    rebuilding.await.unwrap().unwrap();
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_event_makes_its_order_damaged_and_no_other() {
     let (url, store, orders) = paid_orders(5).await;
     sql(&url, "UPDATE order_service.events SET source = 'x' WHERE position = 7").await;
@@ -165,21 +241,24 @@ async fn an_unreadable_event_makes_its_order_damaged_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_the_database_cannot_read_keeps_no_other_order_from_being_made_anew() {
+    for error in ["data_corrupted", "io_error", "internal_error"] {
+        assert_others_are_made_anew(error).await;
+    }
+}
+
+async fn assert_others_are_made_anew(error: &str) {
     let (url, store, orders) = paid_orders(300).await;
     store.close().await;
-    sql(
-        &url,
-        "CREATE TABLE before AS TABLE order_service.orders; \
+    let damage = "CREATE TABLE before AS TABLE order_service.orders; \
          UPDATE order_service.orders SET projection = 0, status = 'shipped'; \
          CREATE FUNCTION order_service.page_of(number bigint, value text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN \
-             IF number IN (7, 250) THEN RAISE data_corrupted USING MESSAGE = 'invalid page'; END IF; \
+             IF number IN (7, 250) THEN RAISE ERROR_OF_SERVER USING MESSAGE = 'invalid page'; END IF; \
              RETURN value; \
          END $$; \
          ALTER TABLE order_service.events RENAME TO stored_events; \
          CREATE VIEW order_service.events AS SELECT position, order_key, version, id, type, time, order_id, \
-             order_service.page_of(position, data) AS data, context, source, checksum FROM order_service.stored_events",
-    )
-    .await;
+             order_service.page_of(position, data) AS data, context, source, checksum FROM order_service.stored_events";
+    sql(&url, &damage.replace("ERROR_OF_SERVER", error)).await;
     let report = PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
     assert_eq!((report.orders, report.unreadable), (300, 2));
     let left = "SELECT array_agg(o.key ORDER BY o.key) FROM order_service.orders o JOIN before b USING (key) WHERE o <> b";
@@ -274,6 +353,38 @@ async fn an_append_of_an_older_release_is_remembered() {
     store.append(orders[2].pay(1)).await.unwrap();
     let from = client.query_one("SELECT outdated_from FROM order_service.log", &[]).await.unwrap();
     assert_eq!(from.get::<_, Option<i64>>(0), Some(7));
+}
+
+/// What an older release does: it mends a row that the pass of this one has been past, and that is not to be forgotten when
+/// the pass ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
+    let (url, store, _) = paid_orders(300).await;
+    store.close().await;
+    sql(
+        &url,
+        "CREATE TABLE before AS TABLE order_service.orders; \
+         UPDATE order_service.orders SET projection = 0; \
+         UPDATE order_service.log SET outdated_from = 1; \
+         CREATE FUNCTION order_service.mend_as_an_older_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM order_service.replace_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
+                 ARRAY[o.state], ARRAY[o.version], ARRAY[o.customer_id], ARRAY['shipped'], ARRAY[o.total_cents], \
+                 ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.checksum], 0) \
+                 FROM order_service.orders o WHERE o.key = 1; \
+             DROP TRIGGER once ON order_service.orders; \
+             RETURN NULL; \
+         END $$; \
+         CREATE TRIGGER once AFTER UPDATE ON order_service.orders FOR EACH ROW WHEN (new.key = 300 AND new.projection > 0) \
+             EXECUTE FUNCTION order_service.mend_as_an_older_release()",
+    )
+    .await;
+    let store = open(&url).await;
+    wait_until_current(&store).await;
+    let left = "SELECT count(*), (SELECT outdated_from FROM order_service.log), \
+                    (SELECT older_mends FROM order_service.log) \
+                FROM order_service.orders o JOIN before b USING (key) WHERE o <> b";
+    let left = session(&url).await.query_one(left, &[]).await.unwrap();
+    assert_eq!((left.get::<_, i64>(0), left.get::<_, Option<i64>>(1), left.get::<_, i64>(2)), (0, None, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::pages::HEAD;
 use super::{PostgresError, refused};
 use crate::copy::LogEnd;
 
@@ -22,8 +23,7 @@ use crate::copy::LogEnd;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn head(connection: &Object) -> Result<Position, PostgresError> {
-    let head = "SELECT coalesce(max(position), 0) FROM order_service.events";
-    let read = async || connection.query_typed_one(head, &[]).await?.try_get::<_, i64>(0);
+    let read = async || connection.query_typed_one(HEAD, &[]).await?.try_get::<_, i64>(0);
     Ok(Position(read().await.map_err(refused("be read"))?.cast_unsigned()))
 }
 

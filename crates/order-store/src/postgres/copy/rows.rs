@@ -14,7 +14,7 @@ use crate::checksum::Checked;
 use crate::copy::{NamedCheckpoints, PlacedView};
 use crate::postgres::database::Parameter;
 use crate::postgres::projection;
-use crate::postgres::row::PgTime;
+use crate::postgres::row::{PgTime, view_checksum};
 use crate::postgres::view_columns::ViewColumns;
 use crate::view_row::ViewRow;
 
@@ -117,7 +117,7 @@ pub(super) async fn copy_views(transaction: &Transaction<'_>, views: &[PlacedVie
                 &row.total_cents,
                 &row.placed_at.map(PgTime),
                 &row.updated_at.map(PgTime),
-                &row.checksum(None, &mut scratch),
+                &view_checksum(&row, projection(), &mut scratch),
                 // The check at the end of the copy compares it with what this release makes.
                 &projection(),
             ])

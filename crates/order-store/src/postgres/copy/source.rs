@@ -11,7 +11,7 @@ use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
 use crate::postgres::pages::KeyedView;
 use crate::postgres::row::DamagedView;
-use crate::postgres::state::{check_schema, log_state};
+use crate::postgres::state::{ViewsOf, check_schema, log_state};
 use crate::postgres::url::Target as Address;
 use crate::postgres::{PostgresError, checkpoints, connect, look_ups, pages, refused};
 
@@ -21,6 +21,7 @@ const CONNECTIONS: usize = 2;
 /// Reading a database.
 pub(crate) struct PostgresSource {
     identity: Uuid,
+    views: ViewsOf,
     database: Database,
 }
 
@@ -36,7 +37,16 @@ impl PostgresSource {
             return Err(PostgresError::Copying);
         }
         drop(connection);
-        Ok(Self { identity: state.identity, database })
+        Ok(Self { identity: state.identity, views: state.views, database })
+    }
+
+    /// For whoever takes the views, too, as they are: they have to be this release's.
+    pub(crate) fn with_views(self) -> Result<Self, PostgresError> {
+        match self.views {
+            ViewsOf::This => Ok(self),
+            ViewsOf::Earlier => Err(PostgresError::EarlierViews),
+            ViewsOf::Newer => Err(PostgresError::NewerViews),
+        }
     }
 }
 

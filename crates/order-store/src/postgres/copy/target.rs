@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{DEADLINE, rows};
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
-use crate::postgres::database::Database;
+use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::state::log_state;
 use crate::postgres::url::Target as Address;
 use crate::postgres::verify;
@@ -25,8 +25,7 @@ use crate::verify::VerifyReport;
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
 /// that of `order_service.append_v1`, which a server may hold that was started before the copy.
-const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 0; \
-                           SELECT order_service.take_head_v1()";
+const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SELECT order_service.take_head_v1()";
 
 const CHUNK_BASIS: &str = "SELECT state = 'copying', \
                            coalesce((SELECT max(position) FROM order_service.events), 0) FROM order_service.log";
@@ -36,8 +35,9 @@ const DOING: &str = "take events";
 
 const KEYS: &str = "SELECT o.asked_id, o.log_key FROM order_service.look_up_v1($1) AS o";
 
-/// All rows are this release's, as the check has shown.
-const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), outdated_from = NULL";
+/// All rows are this release's, as the check has shown. A newer one that has opened the store before makes them anew.
+const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), \
+                      outdated_from = CASE WHEN projection > $1 THEN 1 END";
 
 /// Writing a database that nobody serves from.
 pub(crate) struct PostgresTarget {
@@ -146,6 +146,7 @@ async fn append(
 
 /// Whether the database is being copied to, and how far it is.
 async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error> {
+    transaction.batch_execute(NO_DEADLINES).await?;
     transaction.batch_execute(BEGIN_CHUNK).await?;
     let row = transaction.query_typed_one(CHUNK_BASIS, &[]).await?;
     Ok((row.try_get(0)?, Position(row.try_get::<_, i64>(1)?.cast_unsigned())))

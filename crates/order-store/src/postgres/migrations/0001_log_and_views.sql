@@ -11,7 +11,9 @@ CREATE TABLE order_service.log (
     -- The highest projection that a release which opened the store makes its rows with (0: none has yet); and the first
     -- position from which on events may have led to rows that an older one made. Null: there are none.
     projection integer NOT NULL DEFAULT 0,
-    outdated_from bigint
+    outdated_from bigint,
+    -- How often a release with an older projection has mended rows. Who makes all anew has not seen those that came behind it.
+    older_mends bigint NOT NULL DEFAULT 0
 );
 INSERT INTO order_service.log DEFAULT VALUES;
 
@@ -57,7 +59,7 @@ CREATE TABLE order_service.orders (
     total_cents bigint,
     placed_at timestamptz,
     updated_at timestamptz,
-    -- A byte that names its format, then that, over all of the above but the key.
+    -- A byte that names its format, then that, over all of the above but the key, and over the projection.
     checksum bytea NOT NULL,
     -- The number of the projection that made the row.
     projection integer NOT NULL

@@ -1,10 +1,12 @@
 -- Functions are versioned by their names. One that has been released is never changed: what has to change gets the next
--- name, and the old one stays for the releases that call it.
+-- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
+-- name of one of its variables, each says which of the two it means.
 
 -- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
 CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
+#variable_conflict use_variable
 DECLARE
     asked timestamptz := clock_timestamp();
 BEGIN
@@ -18,8 +20,8 @@ $$;
 CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
 LANGUAGE sql
 AS $$
-    UPDATE order_service.log SET outdated_from = first_position
-        WHERE projection > of_projection AND (outdated_from IS NULL OR outdated_from > first_position);
+    UPDATE order_service.log l SET outdated_from = least(l.outdated_from, note_outdated_v1.first_position)
+        WHERE l.projection > note_outdated_v1.of_projection;
 $$;
 
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
@@ -79,6 +81,7 @@ SET jit = off
 -- Whoever holds the head for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
 DECLARE
     keys bigint[];
     last_position bigint;
@@ -205,6 +208,7 @@ SET enable_mergejoin = off
 SET enable_memoize = off
 SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY SELECT a.order_id, b.position, b.last_version,
             o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
@@ -231,6 +235,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY SELECT e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum
         FROM order_service.events e

@@ -1,5 +1,19 @@
 -- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
+-- Remembers that rows of these orders were made by a projection, if it is older than that of others of the store. Whoever
+-- goes over all of them may have been past these already.
+CREATE FUNCTION order_service.note_mended_v1(keys bigint[], of_projection integer) RETURNS void
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(k.key) FROM unnest(keys) AS k(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(keys) > 0;
+END
+$$;
+
 -- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
 -- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
 CREATE FUNCTION order_service.replace_views_v1(
@@ -16,32 +30,37 @@ CREATE FUNCTION order_service.replace_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS SETOF bigint
-LANGUAGE plpgsql ROWS 200
+) RETURNS bigint[]
+LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 AS $$
+#variable_conflict use_variable
+DECLARE
+    written bigint[];
 BEGIN
-    RETURN QUERY
-        WITH seen AS MATERIALIZED (
-            SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                                   totals, placed_ats, updated_ats, view_checksums)
-                    AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                         updated_at, checksum)
-                JOIN order_service.orders o ON o.key = a.key
-                WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
-                FOR UPDATE OF o SKIP LOCKED
-        )
+    WITH seen AS MATERIALIZED (
+        SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                               totals, placed_ats, updated_ats, view_checksums)
+                AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                     updated_at, checksum)
+            JOIN order_service.orders o ON o.key = a.key
+            WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
+            FOR UPDATE OF o SKIP LOCKED
+    ), replaced AS (
         UPDATE order_service.orders o
             SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
                 status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
                 checksum = s.checksum, projection = of_projection
             FROM seen s WHERE o.key = s.key
-            RETURNING o.key;
-    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+            RETURNING o.key
+    )
+    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM replaced r;
+    PERFORM order_service.note_mended_v1(written, of_projection);
+    RETURN written;
 END
 $$;
 
@@ -59,8 +78,8 @@ CREATE FUNCTION order_service.restore_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS SETOF bigint
-LANGUAGE plpgsql ROWS 200
+) RETURNS bigint[]
+LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
@@ -68,9 +87,12 @@ SET enable_mergejoin = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
+DECLARE
+    written bigint[];
 BEGIN
     PERFORM order_service.take_head_v1();
-    RETURN QUERY
+    WITH restored AS (
         INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
         SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
@@ -79,8 +101,11 @@ BEGIN
                         view_checksums)
                 AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
         ON CONFLICT (key) DO NOTHING
-        RETURNING o.key;
-    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+        RETURNING o.key
+    )
+    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM restored r;
+    PERFORM order_service.note_mended_v1(written, of_projection);
+    RETURN written;
 END
 $$;
 
@@ -94,6 +119,7 @@ SET enable_mergejoin = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
 DECLARE
     deleted bigint;
 BEGIN
@@ -110,6 +136,7 @@ $$;
 CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM order_service.take_head_v1();
     UPDATE order_service.log l
@@ -118,9 +145,10 @@ BEGIN
 END
 $$;
 
--- All rows of orders without events after a position are of a projection, or of a later one. If those after it are, too,
--- that is remembered; else how far it goes. Says which.
-CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer) RETURNS boolean
+-- All rows of orders without events after a position are of a projection, or of a later one, but for those that an older
+-- release has mended since there were so many of its mends. Without any, it is remembered that those after the position are
+-- outdated, too, or that none is. Says whether none is. Null: there were such mends, and all is to be looked at again.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, mends_before bigint) RETURNS boolean
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -129,6 +157,7 @@ SET enable_mergejoin = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
 DECLARE
     outdated boolean;
 BEGIN
@@ -136,7 +165,10 @@ BEGIN
     outdated := EXISTS (SELECT FROM order_service.events e JOIN order_service.orders o ON o.key = e.order_key
                             WHERE e.position > up_to AND o.projection < of_projection);
     UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
-        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL;
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_mends = mends_before;
+    IF (SELECT l.older_mends FROM order_service.log l) <> mends_before THEN
+        RETURN NULL;
+    END IF;
     RETURN NOT outdated;
 END
 $$;

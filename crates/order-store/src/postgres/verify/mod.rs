@@ -10,7 +10,8 @@ use deadpool_postgres::{Object, Transaction};
 use order_application::Position;
 use tokio_postgres::{Error, IsolationLevel};
 
-use super::database::Database;
+use super::database::{Database, NO_DEADLINES};
+use super::pages::HEAD;
 use super::row::{event_columns, read_event};
 use super::state::{check_schema, log_state};
 use super::url::{Target, chain};
@@ -36,9 +37,8 @@ const SCAN_PARTITION: &str = concat!(
 const ORDER_KEY: usize = 10;
 const ORDER_ID: usize = 4;
 
-/// No deadline that somebody has set for others; and rows in the log's order as they come, never sorted on a disk.
-const SETTINGS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
-                        SET LOCAL enable_sort = off; SET LOCAL jit = off";
+/// Rows come in the log's order, and are never sorted on a disk.
+const PLANS: &str = "SET LOCAL enable_sort = off; SET LOCAL jit = off";
 
 /// Told rows done and rows in all.
 pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
@@ -76,9 +76,9 @@ pub(super) async fn check(
 }
 
 async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> Result<VerifyReport, Error> {
-    snapshot.batch_execute(SETTINGS).await?;
-    let end = "SELECT coalesce(max(position), 0) FROM order_service.events";
-    let end: i64 = snapshot.query_typed_one(end, &[]).await?.try_get(0)?;
+    snapshot.batch_execute(NO_DEADLINES).await?;
+    snapshot.batch_execute(PLANS).await?;
+    let end: i64 = snapshot.query_typed_one(HEAD, &[]).await?.try_get(0)?;
     let events = end.cast_unsigned();
     let mut report = VerifyReport::default();
     check_checkpoints(snapshot, &mut report).await?;

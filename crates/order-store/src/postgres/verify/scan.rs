@@ -6,6 +6,8 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, RowStream, Transaction};
 
+use crate::postgres::failure;
+
 /// A row of the log.
 pub(super) enum Scanned {
     Row(Row),
@@ -95,8 +97,7 @@ pub(super) async fn go_on(snapshot: &Transaction<'_>) -> Result<(), Error> {
     snapshot.batch_execute("ROLLBACK TO SAVEPOINT before_rows; RELEASE SAVEPOINT before_rows").await
 }
 
-/// Whether the server says that a row cannot be read (its page is damaged, cannot be had from the disk, or holds no text),
-/// and not that it cannot go on.
+/// Whether what failed is a row, and the next may be read.
 pub(super) fn is_about_rows(error: &Error) -> bool {
-    error.code().is_some_and(|state| ["XX", "22", "58"].iter().any(|class| state.code().starts_with(class)))
+    error.code().is_some_and(failure::is_about_rows)
 }

@@ -24,7 +24,7 @@ use super::url::Target;
 use super::{PostgresError, PostgresStore, connect, projection, refused};
 use crate::rebuild_report::RebuildReport;
 use lease::Lease;
-use rebuild::{Rebuild, mend, outdated_from};
+use rebuild::{Rebuild, mend, outdated};
 use remake::{MAX_ROWS, of_position};
 use tokio_postgres::types::Type;
 
@@ -74,7 +74,7 @@ impl Repairs {
     /// Looks whether there is anything to make anew.
     pub(super) async fn new(database: &Database) -> Result<Self, StoreError> {
         let repairs = Self::default();
-        if outdated_from(database).await?.is_some() {
+        if outdated(database).await?.from.is_some() {
             repairs.state().status = rebuilding(OUTDATED);
         }
         Ok(repairs)
@@ -114,29 +114,46 @@ impl Repairs {
         }
     }
 
+    /// Until there is nothing to do.
     async fn work(&self, rows: &Database, leases: &Database) -> Result<(), StoreError> {
-        self.mend_waiting(rows).await?;
-        let all = self.state().all.clone();
-        let outdated_from = outdated_from(leases).await?;
-        let (why, from) = match (all, outdated_from) {
-            (Some(why), _) => (why, None),
-            (None, Some(from)) => (OUTDATED.to_owned(), Some(from).filter(|from| *from > 1)),
+        loop {
+            self.mend_waiting(rows).await?;
+            // A request that comes from now on is the next round's.
+            let all = self.state().all.take();
+            let made_anew = self.make_anew(all.as_deref(), rows, leases).await;
+            if made_anew != Ok(true) {
+                let mut state = self.state();
+                state.all = state.all.take().or(all);
+                return made_anew.map(drop);
+            }
+        }
+    }
+
+    /// Says whether it did anything: nothing may be to do, or another instance does it.
+    async fn make_anew(
+        &self,
+        all: Option<&str>,
+        rows: &Database,
+        leases: &Database,
+    ) -> Result<bool, StoreError> {
+        let outdated = outdated(leases).await?;
+        let (why, from) = match (all, outdated.from) {
+            (Some(why), _) => (why, 1),
+            (None, Some(from)) => (OUTDATED, from),
             (None, None) => {
                 self.state().end();
-                return Ok(());
+                return Ok(false);
             }
         };
-        self.state().status = rebuilding(&why);
-        let Some(lease) = Lease::claim(leases).await? else { return Ok(()) };
-        let rebuild = Rebuild::new(rows, lease).await?;
-        match from {
-            Some(position) => drop(rebuild.from(position).await?),
-            None => self.everything(rebuild, &why).await?,
+        self.state().status = rebuilding(why);
+        let Some(lease) = Lease::claim(leases).await? else { return Ok(false) };
+        let rebuild = Rebuild::new(rows, lease, outdated);
+        if from > 1 {
+            rebuild.from(from).await?;
+        } else {
+            self.everything(rebuild, why).await?;
         }
-        let mut state = self.state();
-        state.all = None;
-        state.end();
-        Ok(())
+        Ok(true)
     }
 
     async fn everything(&self, rebuild: Rebuild<'_>, why: &str) -> Result<(), StoreError> {
@@ -240,7 +257,8 @@ impl PostgresStore {
         let refused =
             |error: StoreError| PostgresError::Refused { doing: "make views anew", why: error.to_string() };
         let lease = Lease::claim_soon(&database).await.map_err(refused)?.ok_or(PostgresError::ViewsBusy)?;
-        let rebuild = Rebuild::new(&database, lease).await.map_err(refused)?;
+        let before = outdated(&database).await.map_err(refused)?;
+        let rebuild = Rebuild::new(&database, lease, before);
         rebuild.everything(progress).await.map_err(refused)
     }
 

@@ -7,27 +7,27 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
 use order_application::StoreError;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::super::database::{Database, abandon};
+use super::super::database::{Database, Pause, abandon};
 use super::super::failure::Failure;
-use super::super::projection;
+use super::super::{pages, projection};
 use super::lease::Lease;
-use super::remake::{MAX_ROWS, Orders, Remade, keys_of, remake};
+use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake};
 use crate::rebuild_report::RebuildReport;
 
-/// How long a batch may take.
+/// How long a batch may take, with all attempts.
 const BATCH_PATIENCE: Duration = Duration::from_secs(60);
 /// Positions that are followed with one statement.
 const FOLLOWED_POSITIONS: i64 = 1_000;
 /// How often the log may have grown while it was followed. Each time there is less to follow.
 const MAX_ROUNDS: usize = 50;
-/// How often rows that others were writing are looked at again.
+/// How often in each round rows that others were writing are looked at again, and how long those are given.
 const MAX_LOOKS: usize = 5;
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The highest key of the next orders, and how many those are. A step from key to key, so that an order of ten thousand
 /// events costs no more than another.
 const NEXT_KEYS: &str = "\
@@ -39,40 +39,51 @@ const NEXT_KEYS: &str = "\
     ) \
     SELECT max(l.key), count(l.key) FROM (SELECT k.key FROM k LIMIT $2) l";
 
-const END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
-
-const OUTDATED: &str = "SELECT projection, outdated_from FROM order_service.log";
+const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order_service.log";
 
 const OUTDATED_KEYS: &str = "\
     SELECT DISTINCT e.order_key FROM order_service.events e LEFT JOIN order_service.orders o ON o.key = e.order_key \
     WHERE e.position > $1 AND e.position <= $2 AND (o.key IS NULL OR o.projection < $3)";
 
+const KEYS: &str =
+    "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
+
 /// Told events done and events in all.
 pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
-/// From which position on events may have led to rows of an older projection than this release's. `None`: there are none,
-/// or a newer release minds them.
-pub(super) async fn outdated_from(database: &Database) -> Result<Option<i64>, StoreError> {
-    let rows = database.query(OUTDATED, &[]).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let (made_by, from): (i32, Option<i64>) =
-        (row.try_get(0).map_err(|e| failed(&e))?, row.try_get(1).map_err(|e| failed(&e))?);
-    Ok(from.filter(|_| made_by == projection()))
+/// What the database says of rows that an older projection made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outdated {
+    /// From which position on events may have led to such rows. `None`: there are none, or a newer release minds them.
+    pub(super) from: Option<i64>,
+    /// How often older releases had mended rows by then.
+    mends: i64,
+}
+
+/// To be asked before a pass begins.
+pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
+    let row = database.query_one(OUTDATED, &[]).await?;
+    let read = || Ok::<_, Error>((row.try_get::<_, i32>(0)?, row.try_get(1)?, row.try_get(2)?));
+    let (made_by, from, mends): (_, Option<i64>, _) = read().map_err(|error| failed(&error))?;
+    Ok(Outdated { from: from.filter(|_| made_by == projection()), mends })
 }
 
 /// Makes all views anew, or those of orders with events from a position on.
 pub(super) struct Rebuild<'a> {
-    connection: Object,
+    database: &'a Database,
     lease: Lease<'a>,
-    report: RebuildReport,
+    /// How often older releases had mended rows before.
+    mends_before: i64,
+    /// What the pass over all orders came to.
+    passed: Remade,
     /// Keys of rows that somebody else was writing.
     left: Vec<i64>,
 }
 
 impl<'a> Rebuild<'a> {
-    pub(super) async fn new(database: &Database, lease: Lease<'a>) -> Result<Self, StoreError> {
-        let connection = database.connection().await?;
-        Ok(Self { connection, lease, report: RebuildReport::default(), left: Vec::new() })
+    pub(super) fn new(database: &'a Database, lease: Lease<'a>, before: Outdated) -> Self {
+        let mends_before = before.mends;
+        Self { database, lease, mends_before, passed: Remade::default(), left: Vec::new() }
     }
 
     /// Goes over all orders, and follows what comes meanwhile.
@@ -88,51 +99,148 @@ impl<'a> Rebuild<'a> {
     }
 
     async fn end(self, done: Result<(), StoreError>) -> Result<RebuildReport, StoreError> {
-        if done.is_err() {
-            // It may still have an answer to come.
-            abandon(self.connection);
-        }
         let released = self.lease.release().await;
-        done.and(released).map(|()| self.report)
+        let Remade { events, orders, unreadable, .. } = self.passed;
+        done.and(released).map(|()| RebuildReport { events, orders, unreadable })
     }
 
     async fn pass(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
-        let began = self.number(END).await?;
+        let began = self.end_of_log().await?;
         let total = began.cast_unsigned();
-        let mut after = i64::MIN;
-        while after < i64::MAX {
-            let up_to = match self.next(after).await {
-                Err(StoreError::Corrupt(_)) if after < began => began.min(after.max(0) + MAX_ROWS as i64),
-                next => next?,
-            };
-            self.between(after, up_to).await?;
-            progress(self.report.events.min(total), total);
-            after = up_to;
-        }
-        self.look_again().await?;
+        self.outside(i64::MIN, 0).await?;
+        self.between(0, began, &mut |events| progress(events.min(total), total)).await?;
+        // What was placed meanwhile has its row, but no other row may be among them.
+        let end = self.end_of_log().await?;
+        self.between(began, end, &mut |_| {}).await?;
+        self.outside(end, i64::MAX).await?;
         self.follow(began).await?;
         progress(total, total);
         Ok(())
     }
 
-    /// The orders between two keys. Where the server cannot read the rows of one, that order is left as it is.
-    async fn between(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
+    /// Rows under keys that no order has. There is no end to halving such a range where the server cannot read it.
+    async fn outside(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
+        self.lease.keep().await?;
+        match self.remake(&Orders::Between(after, up_to)).await {
+            Ok(remade) => self.passed.add(&remade),
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(after, up_to, why, "rows that are no order's cannot be looked for");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The orders between two keys that the log may have.
+    async fn between(
+        &mut self,
+        mut after: i64,
+        end: i64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), StoreError> {
+        while after < end {
+            let up_to = match self.next(after, end).await {
+                Err(StoreError::Corrupt(_)) => end.min(after + MAX_ROWS as i64),
+                next => next?,
+            };
+            let remade = self.remake_readable(Orders::Between(after, up_to)).await?;
+            self.passed.add(&remade);
+            progress(self.passed.events);
+            after = up_to;
+        }
+        Ok(())
+    }
+
+    /// Where the server cannot read the rows of an order, that order is left as it is.
+    async fn remake_readable(&mut self, orders: Orders) -> Result<Remade, StoreError> {
+        let mut remade = Remade::default();
+        let mut batches = vec![orders];
+        while let Some(batch) = batches.pop() {
+            self.lease.keep().await?;
+            match self.remake(&batch).await {
+                Ok(part) => remade.add(&part),
+                Err(StoreError::Corrupt(why)) => match batch.halves() {
+                    Some([first, second]) => batches.extend([second, first]),
+                    None => {
+                        tracing::error!(
+                            order = ?batch,
+                            why,
+                            "the rows of an order cannot be read; its view is left as it is"
+                        );
+                        remade.add(&Remade { orders: 1, unreadable: 1, ..Remade::default() });
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(remade)
+    }
+
+    /// The key up to which the next orders are, as far as an end.
+    async fn next(&self, after: i64, end: i64) -> Result<i64, StoreError> {
+        let limit = MAX_ROWS as i64;
+        let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
+        let row = self.database.query_one(NEXT_KEYS, &parameters).await?;
+        let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
+        let (last, orders) = read().map_err(|error| failed(&error))?;
+        Ok(last.filter(|_| orders == limit).unwrap_or(end).min(end))
+    }
+
+    /// Rows that others were writing: what they wrote is right, unless they took it back.
+    async fn look_again(&mut self) -> Result<(), StoreError> {
+        for _ in 0..MAX_LOOKS {
+            if self.left.is_empty() {
+                return Ok(());
+            }
+            sleep(LOOK_PAUSE).await;
+            let left = std::mem::take(&mut self.left);
+            for keys in left.chunks(MAX_ROWS) {
+                self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes rows of an older projection anew that come of events after a position, until there are none.
+    async fn follow(&mut self, after: i64) -> Result<(), StoreError> {
+        let mut followed = after;
+        for _ in 0..MAX_ROUNDS {
+            let end = self.end_of_log().await?;
+            while followed < end {
+                let up_to = end.min(followed.saturating_add(FOLLOWED_POSITIONS));
+                self.follow_between(followed, up_to).await?;
+                followed = up_to;
+            }
+            self.look_again().await?;
+            // Without an answer, all is to be gone over again.
+            if self.left.is_empty() && self.is_done(followed).await? != Some(false) {
+                return Ok(());
+            }
+        }
+        match self.left.len() {
+            // Where to go on is in the database.
+            0 => Ok(()),
+            left => Err(StoreError::Unavailable(format!("others were writing {left} rows all the time"))),
+        }
+    }
+
+    /// What the server cannot read is nobody's to follow.
+    async fn follow_between(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
         let mut ranges = vec![(after, up_to)];
         while let Some((after, up_to)) = ranges.pop() {
-            match self.remake(&Orders::Between(after, up_to)).await {
-                Ok(remade) => {
-                    self.report.events += remade.events;
-                    self.report.orders += remade.orders;
-                    self.report.unreadable += remade.unreadable;
+            self.lease.keep().await?;
+            match self.outdated_keys(after, up_to).await {
+                Ok(keys) => {
+                    for keys in keys.chunks(MAX_ROWS) {
+                        self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+                    }
                 }
-                Err(StoreError::Corrupt(why)) if after.checked_add(1) == Some(up_to) => {
+                Err(StoreError::Corrupt(why)) if up_to - after <= 1 => {
                     tracing::error!(
-                        key = up_to,
+                        position = up_to,
                         why,
-                        "the rows of an order cannot be read; its view is left as it is"
+                        "whose row an event led to cannot be read; it is left as it is"
                     );
-                    self.report.orders += 1;
-                    self.report.unreadable += 1;
                 }
                 Err(StoreError::Corrupt(_)) => {
                     let middle = after.midpoint(up_to);
@@ -144,72 +252,32 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    /// The key up to which the next orders are. The last of them stand for all rows that come later.
-    async fn next(&mut self, after: i64) -> Result<i64, StoreError> {
-        let limit = MAX_ROWS as i64;
-        let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
-        let row = within_patience(self.connection.query_typed_one(NEXT_KEYS, &parameters)).await?;
-        let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
-        let (last, orders) = read().map_err(|error| failed(&error))?;
-        Ok(last.filter(|_| orders == limit).unwrap_or(i64::MAX))
-    }
-
-    /// Rows that others were writing: what they wrote is right, unless they took it back.
-    async fn look_again(&mut self) -> Result<(), StoreError> {
-        for _ in 0..MAX_LOOKS {
-            let left = std::mem::take(&mut self.left);
-            for keys in left.chunks(MAX_ROWS) {
-                self.remake(&Orders::WithKeys(keys.to_vec())).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes rows of an older projection anew that come of events after a position, until there are none.
-    async fn follow(&mut self, after: i64) -> Result<(), StoreError> {
-        let mut followed = after;
-        for _ in 0..MAX_ROUNDS {
-            let end = self.number(END).await?;
-            while followed < end {
-                let up_to = end.min(followed.saturating_add(FOLLOWED_POSITIONS));
-                for keys in self.outdated_keys(followed, up_to).await?.chunks(MAX_ROWS) {
-                    self.remake(&Orders::WithKeys(keys.to_vec())).await?;
-                }
-                followed = up_to;
-            }
-            self.look_again().await?;
-            if self.is_done(followed).await? {
-                return Ok(());
-            }
-        }
-        // Where to go on is in the database.
-        Ok(())
-    }
-
-    async fn outdated_keys(&mut self, after: i64, up_to: i64) -> Result<Vec<i64>, StoreError> {
+    async fn outdated_keys(&self, after: i64, up_to: i64) -> Result<Vec<i64>, StoreError> {
         let parameters =
             [(&after as _, Type::INT8), (&up_to as _, Type::INT8), (&projection() as _, Type::INT4)];
-        let rows = within_patience(self.connection.query_typed(OUTDATED_KEYS, &parameters)).await?;
+        let rows = self.database.query(OUTDATED_KEYS, &parameters).await?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
     }
 
-    async fn is_done(&mut self, followed: i64) -> Result<bool, StoreError> {
-        let done = "SELECT order_service.views_followed_v1($1, $2)";
-        let parameters = [(&followed as _, Type::INT8), (&projection() as _, Type::INT4)];
-        let row = within_patience(self.connection.query_typed_one(done, &parameters)).await?;
+    async fn is_done(&self, followed: i64) -> Result<Option<bool>, StoreError> {
+        let done = "SELECT order_service.views_followed_v1($1, $2, $3)";
+        let parameters = [
+            (&followed as _, Type::INT8),
+            (&projection() as _, Type::INT4),
+            (&self.mends_before as _, Type::INT8),
+        ];
+        let row = self.database.query_one(done, &parameters).await?;
         row.try_get(0).map_err(|error| failed(&error))
     }
 
     async fn remake(&mut self, orders: &Orders) -> Result<Remade, StoreError> {
-        self.lease.keep().await?;
-        let remade = within_patience(remake(&mut self.connection, orders)).await?;
+        let remade = remake_soon(self.database, orders).await?;
         self.left.extend(&remade.left);
         Ok(remade)
     }
 
-    async fn number(&mut self, sql: &str) -> Result<i64, StoreError> {
-        let row = within_patience(self.connection.query_typed_one(sql, &[])).await?;
-        row.try_get(0).map_err(|error| failed(&error))
+    async fn end_of_log(&self) -> Result<i64, StoreError> {
+        Ok(of_position(pages::head(self.database).await?))
     }
 }
 
@@ -219,26 +287,45 @@ pub(super) async fn mend(
     order_ids: &[&str],
     keys: &[i64],
 ) -> Result<Remade, StoreError> {
-    let mut connection = database.connection().await?;
-    let mending = async {
-        let mut all = keys_of(&connection, order_ids).await?;
-        all.extend(keys);
-        remake(&mut connection, &Orders::WithKeys(all)).await
-    };
-    match timeout(BATCH_PATIENCE, mending).await {
-        Ok(mended) => mended.map_err(|error| failed(&error)),
-        Err(_) => {
-            abandon(connection);
-            Err(StoreError::Unavailable(database.missed()))
+    let mut all = keys_of(database, order_ids).await?;
+    all.extend(keys);
+    remake_soon(database, &Orders::WithKeys(all)).await
+}
+
+/// The keys of those of these orders that the log has.
+async fn keys_of(database: &Database, order_ids: &[&str]) -> Result<Vec<i64>, StoreError> {
+    let rows = database.query(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
+}
+
+/// Tries again as long as what failed may pass by itself.
+async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
+    let deadline = Instant::now() + BATCH_PATIENCE;
+    let mut pause = Pause::new();
+    loop {
+        let why = match remake_once(database, orders, deadline).await {
+            Ok(remade) => return Ok(remade),
+            Err(Failure::Refused(error)) => return Err(error),
+            Err(Failure::NothingHappened(why) | Failure::Unknown(why)) => why,
+        };
+        if !pause.before(deadline).await {
+            return Err(StoreError::Unavailable(why));
         }
     }
 }
 
-/// Whoever waits no longer drops the connection: nobody else may have to wait for the answer.
-async fn within_patience<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
-    match timeout(BATCH_PATIENCE, answer).await {
-        Ok(answer) => answer.map_err(|error| failed(&error)),
-        Err(_) => Err(StoreError::Unavailable("the database does not answer".to_owned())),
+async fn remake_once(database: &Database, orders: &Orders, deadline: Instant) -> Result<Remade, Failure> {
+    let mut connection = match database.connection().await {
+        Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),
+        connection => connection.map_err(Failure::Refused)?,
+    };
+    match timeout_at(deadline, remake(&mut connection, orders)).await {
+        Ok(remade) => remade.map_err(|error| Failure::of(&error)),
+        Err(_) => {
+            // Nobody else may have to wait for the answer.
+            abandon(connection);
+            Err(Failure::Unknown(database.missed()))
+        }
     }
 }
 

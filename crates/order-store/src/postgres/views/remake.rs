@@ -12,16 +12,13 @@ use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row};
 
+use super::super::database::NO_DEADLINES;
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
 use super::write::{Replacement, delete, replace, restore};
 
 /// Most rows that one statement writes, and orders that one snapshot reads.
 pub(super) const MAX_ROWS: usize = 200;
-
-/// No deadline that somebody has set for others.
-const SETTINGS: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
-                        SET LOCAL jit = off";
 
 macro_rules! events_where {
     ($condition:literal) => {
@@ -64,6 +61,23 @@ pub(super) enum Orders {
     WithKeys(Vec<i64>),
 }
 
+impl Orders {
+    /// As two smaller batches. `None`: it is one key.
+    pub(super) fn halves(&self) -> Option<[Self; 2]> {
+        match self {
+            Self::Between(after, up_to) => {
+                let middle = after.midpoint(*up_to);
+                let halves = [Self::Between(*after, middle), Self::Between(middle, *up_to)];
+                (middle > *after && middle < *up_to).then_some(halves)
+            }
+            Self::WithKeys(keys) => {
+                let (first, second) = keys.split_at(keys.len() / 2);
+                (!first.is_empty()).then(|| [Self::WithKeys(first.to_vec()), Self::WithKeys(second.to_vec())])
+            }
+        }
+    }
+}
+
 /// What was done to the rows of some orders.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Remade {
@@ -75,6 +89,16 @@ pub(super) struct Remade {
     pub(super) deleted: u64,
     /// Keys of rows that somebody else was writing.
     pub(super) left: Vec<i64>,
+}
+
+impl Remade {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.orders += other.orders;
+        self.unreadable += other.unreadable;
+        self.written += other.written;
+        self.deleted += other.deleted;
+    }
 }
 
 /// Makes the rows of some orders anew where they are not what the log makes of them.
@@ -107,7 +131,8 @@ struct Changes {
 async fn compare(connection: &mut Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
     let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let snapshot = snapshot.read_only(true).start().await?;
-    snapshot.batch_execute(SETTINGS).await?;
+    snapshot.batch_execute(NO_DEADLINES).await?;
+    snapshot.batch_execute("SET LOCAL jit = off").await?;
     let (mut folded, events) = fold(&snapshot, orders).await?;
     quarantine_begun_twice(&snapshot, &mut folded).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
@@ -241,13 +266,6 @@ async fn stream(
         }
         Orders::WithKeys(keys) => snapshot.query_typed_raw(with_keys, [(keys, Type::INT8_ARRAY)]).await,
     }
-}
-
-/// The keys of those of these orders that the log has.
-pub(super) async fn keys_of(connection: &Object, order_ids: &[&str]) -> Result<Vec<i64>, Error> {
-    let keys = "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
-    let rows = connection.query_typed(keys, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// A key as a row has it.

@@ -341,7 +341,7 @@ fn put(
         row.total_cents,
         row.placed_at.map(Timestamp::as_micros),
         row.updated_at.map(Timestamp::as_micros),
-        row.checksum(Some(key), scratch).as_bytes(),
+        row.checksum(key, scratch).as_bytes(),
         last,
     ])
 }

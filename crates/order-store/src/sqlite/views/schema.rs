@@ -99,7 +99,7 @@ pub(in crate::sqlite) fn read_order(
         updated_at: time(8)?,
     };
     let stored = row.get_ref(9)?.as_bytes_or_null()?.unwrap_or_default();
-    let is_sound = found.checksum(Some(wanted), scratch).as_bytes() == stored;
+    let is_sound = found.checksum(wanted, scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
     let is_sound = is_sound || super::super::planted_faults::is_planted("unchecked-views");
     let view = if is_sound { found.into_view() } else { Err("the checksum does not match".to_owned()) };

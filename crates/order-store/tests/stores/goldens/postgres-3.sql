@@ -13,7 +13,9 @@ CREATE TABLE order_service.log (
     -- The highest projection that a release which opened the store makes its rows with (0: none has yet); and the first
     -- position from which on events may have led to rows that an older one made. Null: there are none.
     projection integer NOT NULL DEFAULT 0,
-    outdated_from bigint
+    outdated_from bigint,
+    -- How often a release with an older projection has mended rows. Who makes all anew has not seen those that came behind it.
+    older_mends bigint NOT NULL DEFAULT 0
 );
 INSERT INTO order_service.log DEFAULT VALUES;
 
@@ -59,7 +61,7 @@ CREATE TABLE order_service.orders (
     total_cents bigint,
     placed_at timestamptz,
     updated_at timestamptz,
-    -- A byte that names its format, then that, over all of the above but the key.
+    -- A byte that names its format, then that, over all of the above but the key, and over the projection.
     checksum bytea NOT NULL,
     -- The number of the projection that made the row.
     projection integer NOT NULL
@@ -85,12 +87,14 @@ CREATE TABLE order_service.checkpoints (
     evidence text
 );
 -- Functions are versioned by their names. One that has been released is never changed: what has to change gets the next
--- name, and the old one stays for the releases that call it.
+-- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
+-- name of one of its variables, each says which of the two it means.
 
 -- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
 CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
+#variable_conflict use_variable
 DECLARE
     asked timestamptz := clock_timestamp();
 BEGIN
@@ -104,8 +108,8 @@ $$;
 CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
 LANGUAGE sql
 AS $$
-    UPDATE order_service.log SET outdated_from = first_position
-        WHERE projection > of_projection AND (outdated_from IS NULL OR outdated_from > first_position);
+    UPDATE order_service.log l SET outdated_from = least(l.outdated_from, note_outdated_v1.first_position)
+        WHERE l.projection > note_outdated_v1.of_projection;
 $$;
 
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
@@ -165,6 +169,7 @@ SET jit = off
 -- Whoever holds the head for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
 DECLARE
     keys bigint[];
     last_position bigint;
@@ -291,6 +296,7 @@ SET enable_mergejoin = off
 SET enable_memoize = off
 SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY SELECT a.order_id, b.position, b.last_version,
             o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
@@ -317,6 +323,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET jit = off
 AS $$
+#variable_conflict use_variable
 BEGIN
     RETURN QUERY SELECT e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum
         FROM order_service.events e
@@ -327,6 +334,20 @@ BEGIN
 END
 $$;
 -- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
+
+-- Remembers that rows of these orders were made by a projection, if it is older than that of others of the store. Whoever
+-- goes over all of them may have been past these already.
+CREATE FUNCTION order_service.note_mended_v1(keys bigint[], of_projection integer) RETURNS void
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_variable
+BEGIN
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(k.key) FROM unnest(keys) AS k(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(keys) > 0;
+END
+$$;
 
 -- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
 -- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
@@ -344,32 +365,37 @@ CREATE FUNCTION order_service.replace_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS SETOF bigint
-LANGUAGE plpgsql ROWS 200
+) RETURNS bigint[]
+LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 AS $$
+#variable_conflict use_variable
+DECLARE
+    written bigint[];
 BEGIN
-    RETURN QUERY
-        WITH seen AS MATERIALIZED (
-            SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                                   totals, placed_ats, updated_ats, view_checksums)
-                    AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                         updated_at, checksum)
-                JOIN order_service.orders o ON o.key = a.key
-                WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
-                FOR UPDATE OF o SKIP LOCKED
-        )
+    WITH seen AS MATERIALIZED (
+        SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                               totals, placed_ats, updated_ats, view_checksums)
+                AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                     updated_at, checksum)
+            JOIN order_service.orders o ON o.key = a.key
+            WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
+            FOR UPDATE OF o SKIP LOCKED
+    ), replaced AS (
         UPDATE order_service.orders o
             SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
                 status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
                 checksum = s.checksum, projection = of_projection
             FROM seen s WHERE o.key = s.key
-            RETURNING o.key;
-    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+            RETURNING o.key
+    )
+    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM replaced r;
+    PERFORM order_service.note_mended_v1(written, of_projection);
+    RETURN written;
 END
 $$;
 
@@ -387,8 +413,8 @@ CREATE FUNCTION order_service.restore_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS SETOF bigint
-LANGUAGE plpgsql ROWS 200
+) RETURNS bigint[]
+LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
@@ -396,9 +422,12 @@ SET enable_mergejoin = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
+DECLARE
+    written bigint[];
 BEGIN
     PERFORM order_service.take_head_v1();
-    RETURN QUERY
+    WITH restored AS (
         INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
         SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
@@ -407,8 +436,11 @@ BEGIN
                         view_checksums)
                 AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
         ON CONFLICT (key) DO NOTHING
-        RETURNING o.key;
-    PERFORM order_service.note_outdated_v1((SELECT min(k.key) FROM unnest(keys) AS k(key)), of_projection);
+        RETURNING o.key
+    )
+    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM restored r;
+    PERFORM order_service.note_mended_v1(written, of_projection);
+    RETURN written;
 END
 $$;
 
@@ -422,6 +454,7 @@ SET enable_mergejoin = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
 DECLARE
     deleted bigint;
 BEGIN
@@ -438,6 +471,7 @@ $$;
 CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM order_service.take_head_v1();
     UPDATE order_service.log l
@@ -446,9 +480,10 @@ BEGIN
 END
 $$;
 
--- All rows of orders without events after a position are of a projection, or of a later one. If those after it are, too,
--- that is remembered; else how far it goes. Says which.
-CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer) RETURNS boolean
+-- All rows of orders without events after a position are of a projection, or of a later one, but for those that an older
+-- release has mended since there were so many of its mends. Without any, it is remembered that those after the position are
+-- outdated, too, or that none is. Says whether none is. Null: there were such mends, and all is to be looked at again.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, mends_before bigint) RETURNS boolean
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -457,6 +492,7 @@ SET enable_mergejoin = off
 SET jit = off
 SET lock_timeout = '2s'
 AS $$
+#variable_conflict use_variable
 DECLARE
     outdated boolean;
 BEGIN
@@ -464,34 +500,37 @@ BEGIN
     outdated := EXISTS (SELECT FROM order_service.events e JOIN order_service.orders o ON o.key = e.order_key
                             WHERE e.position > up_to AND o.projection < of_projection);
     UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
-        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL;
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_mends = mends_before;
+    IF (SELECT l.older_mends FROM order_service.log l) <> mends_before THEN
+        RETURN NULL;
+    END IF;
     RETURN NOT outdated;
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T07:44:25.647115+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T07:44:25.652296+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T07:44:25.652834+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T10:38:36.292363+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T10:38:36.317481+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T10:38:36.320873+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"84b860d0-0c37-4812-94eb-854f48e14db1","state":"ready","copied_from":null,"projection":1,"outdated_from":null}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"8f693e21-a3ee-42b9-9f3e-14f001b01a71","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a216d0-163d-702a-b6ff-2dfc9951311b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01256ffcedc9572a9e"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a216d0-1646-7389-89c1-f2af77302a0b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01c48dbec7630ad0bc"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a216d0-1646-7389-89c1-f2b0923ab0fb","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01cb0ad7282d9bb271"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a216d0-1640-725f-9e33-3ec112e5745c","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01341eb51e26156b55"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a216d0-1643-75ad-8279-4196d840646b","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ef33a430783af314"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a216d0-1643-75ad-8279-4197f4769b71","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0118ea1f9b8bedfa7c"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a216d0-1643-75ad-8279-41981747bd5a","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01a604ab13a73a14a5"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a216d0-1644-73dc-85b1-f7aad67f025d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0183c15a7cf7e2b880"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a216d0-1644-73dc-85b1-f7ac47d58414","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0109bb09b5856745f9"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a216d0-1645-7005-ad9d-6d429b60d2f6","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015fbd3f014a763ddc"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a216d0-1645-7005-ad9d-6d44b61586ba","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014064aa1515795d3c"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a2176f-8d36-7716-bbf8-f9e303ea19df","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01a4301b6d22849e65"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a2176f-8d3e-76dc-b5f4-758f502f0975","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x013399ddceabc4e64d"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a2176f-8d3e-76dc-b5f4-7590c46962dd","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x0196147c7428aebd40"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a2176f-8d39-75e5-bb2c-201ca1d8be23","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d38a35b1b411c557"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a2176f-8d3a-741d-bd39-a282f4344ca2","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0179dbb4f42417b4ae"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a2176f-8d3a-741d-bd39-a28349c5834b","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015b2cb93bd28fdbde"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a2176f-8d3a-741d-bd39-a28488dcc8f6","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0188359c771eaa33c7"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a2176f-8d3b-733a-83a5-c2a05ca9b098","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01a72f907b2e5ed304"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a2176f-8d3c-76dd-ba9e-bfd83a3d113a","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01529c95a5d342b65f"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a2176f-8d3c-76dd-ba9e-bfd9910c5c48","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01a0bc25649d1e92ce"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a2176f-8d3d-7335-bb87-ffc352084e0a","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015af8d7a053fdde40"}');
 DELETE FROM order_service.orders;
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01aa5b23f7632c8024","projection":1}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a2efad07ed5f791d","projection":1}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","checksum":"\\\\x0180edad7dfcd37819","projection":1}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","checksum":"\\\\x0103a38353175994a2","projection":1}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01b58b5ebe5f4d5e2a","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01e6688941b57d74ed","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a782715b45e0df41","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","checksum":"\\\\x014100458447616bbe","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","checksum":"\\\\x01fd83ba502c6e411d","projection":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01ba85de6746f0e082","projection":1}');
 DELETE FROM order_service.checkpoints;
 INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"relay-1","holder":null,"epoch":0,"expires_at":"-infinity","position":3,"evidence":"evidence"}');
 INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"views","holder":null,"epoch":1,"expires_at":"-infinity","position":null,"evidence":null}');
