@@ -122,7 +122,7 @@ fn command_problem(error: CommandError) -> Problem {
 fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Overloaded => overloaded(),
-        StoreError::Unavailable(_) => hidden(&kind::STORE_UNAVAILABLE, error),
+        StoreError::Unavailable(_) | StoreError::DamagedView(_) => hidden(&kind::STORE_UNAVAILABLE, error),
         StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
         StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
         StoreError::Corrupt(_) => hidden(&kind::CORRUPT, error),

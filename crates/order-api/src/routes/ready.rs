@@ -44,7 +44,9 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let store = match checked {
         Ok(()) => "ok",
         Err(StoreError::Overloaded) => "overloaded",
-        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => "unavailable",
+        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::DamagedView(_)) => {
+            "unavailable"
+        }
         Err(StoreError::StorageFull) => "storage_full",
         Err(StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => "corrupt",
     };

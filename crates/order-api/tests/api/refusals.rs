@@ -146,6 +146,7 @@ async fn a_store_that_fails_is_a_5xx_that_hides_why() {
     for (error, status, code, retry_after, check) in [
         (StoreError::Overloaded, 503, "overloaded", Some("1"), "overloaded"),
         (StoreError::Unavailable(secret()), 503, "store-unavailable", Some("2"), "unavailable"),
+        (StoreError::DamagedView(secret()), 503, "store-unavailable", Some("2"), "unavailable"),
         (StoreError::OutcomeUnknown(secret()), 503, "outcome-unknown", Some("1"), "unavailable"),
         (StoreError::StorageFull, 507, "storage-full", None, "storage_full"),
         (StoreError::Corrupt(secret()), 503, "corrupt", None, "corrupt"),

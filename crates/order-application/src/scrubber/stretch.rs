@@ -29,7 +29,7 @@ pub(super) struct Stretch {
 pub(super) struct Placed {
     pub(super) position: Position,
     pub(super) order_id: OrderId,
-    /// What its events make of it; `None` if it keeps changing.
+    /// What its events make of it; `None` if it keeps changing, or if its view is damaged: that is told anyway.
     pub(super) look: Option<Look>,
 }
 
@@ -59,11 +59,19 @@ impl Stretch {
         for (position, order_id) in &self.begun {
             // A store may answer point reads without ever waiting. Requests come first.
             tokio::task::yield_now().await;
-            let (look, difference) = compare_order(log, views, order_id).await?;
+            let (look, difference) = match compare_order(log, views, order_id).await {
+                Err(StoreError::DamagedView(why)) => {
+                    (None, Some(Difference::of(order_id, Kind::DamagedView { why })))
+                }
+                compared => compared?,
+            };
             found.extend(difference);
             placed.push(Placed { position: *position, order_id: order_id.clone(), look });
         }
-        found.extend(self.compare_list(log, views, placed).await?);
+        match self.compare_list(log, views, placed).await {
+            Err(StoreError::DamagedView(why)) => found.push(Difference::list(self.after, why)),
+            listed => found.extend(listed?),
+        }
         let mut told = HashSet::new();
         found.retain(|difference| told.insert(difference.order_id.clone()));
         Ok(found)
@@ -104,8 +112,12 @@ impl Stretch {
     async fn damaged(&self, views: &dyn OrderViews) -> Result<usize, StoreError> {
         let mut damaged = 0;
         for order_id in &self.continued {
-            if Look::at_view(views, order_id).await? == Look::Unreadable(Unreadable::Damaged) {
-                damaged += 1;
+            match Look::at_view(views, order_id).await {
+                Ok(Look::Unreadable(Unreadable::Damaged)) => damaged += 1,
+                // A damaged view is told where its order begins.
+                Ok(Look::Unreadable(Unreadable::Newer) | Look::Readable(_) | Look::Absent)
+                | Err(StoreError::DamagedView(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(damaged)

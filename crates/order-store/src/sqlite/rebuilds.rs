@@ -5,9 +5,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use order_application::{StoreError, ViewsState, ViewsStatus};
 
-/// What is said to a reader or a command that met damage.
-const DAMAGED: &str = "the views are damaged, and are being made anew";
-
 /// Requests to make the views anew, and how that goes.
 pub(super) struct Rebuilds {
     state: Mutex<State>,
@@ -49,10 +46,10 @@ impl Rebuilds {
                 what,
                 "the views are damaged; they are made anew, and served meanwhile as far as they add up"
             );
-            state.want(Wanted { why: what, is_urgent: false });
+            state.want(Wanted { why: what.clone(), is_urgent: false });
             self.changed.notify_all();
         }
-        StoreError::Unavailable(DAMAGED.to_owned())
+        StoreError::DamagedView(what)
     }
 
     /// Says that the file that is served is so damaged that it cannot be written.

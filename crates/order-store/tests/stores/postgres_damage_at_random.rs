@@ -93,7 +93,7 @@ impl Stage {
         );
         match one {
             Ok(Some(summary)) if summary == order.summary() => {}
-            Err(StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => {}
+            Err(StoreError::DamagedView(_) | StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => {}
             wrong => return Some(format!("{wrong:?}")),
         }
         if !matches!(&asked, Ok(asked) if *asked == version) {
@@ -105,7 +105,7 @@ impl Stage {
                 read.replay(&events);
                 (read.summary() != order.summary()).then(|| format!("{events:?}"))
             }
-            Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)) => None,
+            Err(StoreError::DamagedView(_) | StoreError::Corrupt(_)) => None,
             Err(error) => Some(error.to_string()),
         }
     }

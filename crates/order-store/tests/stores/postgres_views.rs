@@ -1,11 +1,13 @@
 //! Views that are made anew: single ones that were found damaged, and all of them.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair, ViewsState,
+    EventLog, ListQuery, OrderViews, PageLimit, Position, ScrubLimits, Scrubber, ScrubberPorts, StoreError,
+    Version, ViewRepair, ViewsState,
 };
 use order_domain::OrderId;
 use order_store::PostgresStore;
@@ -13,6 +15,7 @@ use test_servers::PostgresServer;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
 
 use crate::contract::bus;
 use crate::order::TestOrder;
@@ -59,6 +62,16 @@ async fn wait_until_right(store: &PostgresStore, order: &TestOrder) {
     timeout(Duration::from_secs(20), right).await.expect("it is mended");
 }
 
+/// Waits until a store knows of nothing more that is to be made anew.
+async fn wait_until_mended(store: &PostgresStore) {
+    let mended = async {
+        while store.views().state != ViewsState::Current {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), mended).await.expect("they are mended");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
     for damage in [
@@ -98,12 +111,37 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
     sql(&url, "TRUNCATE order_service.orders").await;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
     store.mend(&ids, "a test asks for it").await.unwrap();
-    let mended = async {
-        while store.views().state != ViewsState::Current {
-            tokio::task::yield_now().await;
-        }
+    wait_until_mended(&store).await;
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+/// What one pass of the scrubber counts.
+async fn one_pass(store: &Arc<PostgresStore>) -> u64 {
+    let ports = ScrubberPorts {
+        log: store.clone(),
+        views: store.clone(),
+        checkpoints: store.clone(),
+        repair: store.clone(),
     };
-    timeout(Duration::from_secs(20), mended).await.expect("they are mended");
+    let rate = NonZeroU32::new(100_000).unwrap();
+    let scrubber = Scrubber::new("a test", ports, rate, ScrubLimits::default());
+    let (mut status, stop) = (scrubber.status(), CancellationToken::new());
+    let (running, passed) = (scrubber.run(stop.clone()), status.wait_for(|status| status.passes == 1));
+    let pass = async {
+        let faults = timeout(Duration::from_secs(20), passed).await.unwrap().unwrap().faults;
+        stop.cancel();
+        faults
+    };
+    tokio::join!(running, pass).1
+}
+
+/// As many as one page of the table has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_lost_side_by_side_are_mended_within_one_pass_without_anybody_reading_them() {
+    let (url, store, _orders) = paid_orders(60).await;
+    sql(&url, "DELETE FROM order_service.orders WHERE key BETWEEN 11 AND 50").await;
+    assert_eq!(one_pass(&store).await, 40);
+    wait_until_mended(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
@@ -329,7 +367,7 @@ async fn a_rebuild_that_is_killed_again_and_again_does_no_harm() {
         for order in &orders {
             let one = store.one(&order.id).await;
             assert!(
-                matches!(&one, Err(StoreError::Unavailable(_))) || one == Ok(Some(order.summary())),
+                matches!(&one, Err(StoreError::DamagedView(_))) || one == Ok(Some(order.summary())),
                 "{one:?}"
             );
         }

@@ -21,6 +21,8 @@ pub(super) struct Lies {
     pub(super) one: Option<ShowOne>,
     /// What becomes of the list of all orders.
     pub(super) list: Option<ShowList>,
+    /// The list is damaged.
+    pub(super) damaged_list: bool,
     pub(super) restless: Option<Restless>,
     /// This event cannot be read.
     pub(super) unreadable: Option<Position>,
@@ -127,6 +129,9 @@ impl OrderViews for LyingStore {
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         self.disturb(None).await;
+        if self.lies().damaged_list {
+            return Err(StoreError::DamagedView("its chain".to_owned()));
+        }
         if self.lies().list.is_none() {
             return self.store.many(query).await;
         }

@@ -149,6 +149,24 @@ async fn a_row_that_is_missing_or_cannot_be_read_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn views_that_the_store_itself_finds_damaged_are_counted_and_mended_and_the_pass_goes_on() {
+    let stage = Stage::new().await;
+    stage.store.lies().one = Some(Box::new(|summary| match summary.order_id.as_str() {
+        "o3" | "o4" => Err(StoreError::DamagedView("its checksum".to_owned())),
+        "o20" => Ok(None),
+        _ => Ok(Some(summary)),
+    }));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o4".to_owned(), "o20".to_owned()], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_the_store_itself_finds_damaged_is_counted_and_the_pass_goes_on() {
+    let stage = Stage::new().await;
+    stage.store.lies().damaged_list = true;
+    assert_eq!(stage.found().await, (vec![], 6), "one for each page");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_that_the_list_lacks_is_mended() {
     for lacking in [0, 3, 4, ORDERS - 1] {
         let stage = Stage::new().await;
