@@ -50,6 +50,21 @@ impl Difference {
         Self { order_id: None, kind: Kind::Log { position, why } }
     }
 
+    /// Where the list has a row too much.
+    pub(super) fn too_much_at(&self) -> Option<Position> {
+        match self.kind {
+            Kind::ListedTooMuch { position } => Some(position),
+            Kind::Log { .. }
+            | Kind::DamagedView { .. }
+            | Kind::DamagedList { .. }
+            | Kind::View { .. }
+            | Kind::ListedRow { .. }
+            | Kind::NotListed { .. }
+            | Kind::ListedOutOfOrder { .. }
+            | Kind::NotLeftOut => None,
+        }
+    }
+
     /// A list that is damaged.
     pub(super) fn list(after: Position, why: String) -> Self {
         Self { order_id: None, kind: Kind::DamagedList { after, why } }

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `work.rs` | the lease, and where to go on |
 //! | `pass.rs` | going through the log, past what cannot be read |
-//! | `stretch.rs` | comparing the orders that were placed in one page |
+//! | `stretch.rs` | comparing the orders that were placed in one page, and what is beyond all pages |
 //! | `look.rs` | one order, as its events make it and as its view shows it |
 //! | `difference.rs` | what can differ |
 //! | `pace.rs` | how fast |
@@ -47,7 +47,7 @@ pub use status::{ScrubReadiness, ScrubState, ScrubStatus};
 use difference::Difference;
 use pace::Pace;
 use pass::{Page, Pass};
-use stretch::Stretch;
+use stretch::beyond_the_end;
 use work::Work;
 
 /// The name of the scrubber's checkpoint and of its lease.
@@ -186,14 +186,17 @@ impl Scrubber {
             }
             let wait = match work.pass.next_page(&*self.ports.log, pace.page()).await? {
                 Page::Stretch(stretch) => {
-                    self.compare(work, &stretch).await?;
+                    let differences = stretch.differences(&*self.ports.log, &*self.ports.views).await?;
+                    self.settle(work, &differences).await;
                     pace.after(work.pass.move_to(stretch.last))
                 }
                 Page::Unreadable { position, why } => {
-                    self.found(work, &Difference::log(position, why));
+                    self.settle(work, &[Difference::log(position, why)]).await;
                     pace.after(work.pass.move_to(position))
                 }
                 Page::End => {
+                    let differences = beyond_the_end(&*self.ports.log, &*self.ports.views).await?;
+                    self.settle(work, &differences).await;
                     if !self.complete(work).await? {
                         return Ok(());
                     }
@@ -208,21 +211,18 @@ impl Scrubber {
         }
     }
 
-    async fn compare(&self, work: &mut Work, stretch: &Stretch) -> Result<(), StoreError> {
-        let differences = stretch.differences(&*self.ports.log, &*self.ports.views).await?;
-        let Some(first) = differences.iter().find(|difference| difference.can_be_mended()) else {
-            differences.iter().for_each(|difference| self.found(work, difference));
-            return Ok(());
-        };
-        let why = format!("they are not what the log makes of them: {first}");
+    /// Counts and tells what differs, and has it mended.
+    async fn settle(&self, work: &mut Work, differences: &[Difference]) {
         differences.iter().for_each(|difference| self.found(work, difference));
-        let to_mend = differences.iter().filter(|difference| difference.can_be_mended());
-        let order_ids: Vec<OrderId> = to_mend.filter_map(|difference| difference.order_id.clone()).collect();
+        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended());
+        let Some(first) = to_mend().next() else { return };
+        let why = format!("they are not what the log makes of them: {first}");
+        let order_ids: Vec<OrderId> = to_mend().filter_map(|found| found.order_id.clone()).collect();
+        let positions: Vec<Position> = to_mend().filter_map(Difference::too_much_at).collect();
         // The next pass finds again what is not mended, so this one need not end here.
-        if let Err(error) = self.ports.repair.mend(&order_ids, &why).await {
+        if let Err(error) = self.ports.repair.mend(&order_ids, &positions, &why).await {
             tracing::warn!(%error, "the views that differ could not be had mended for now");
         }
-        Ok(())
     }
 
     /// Counts what differs, and tells it.

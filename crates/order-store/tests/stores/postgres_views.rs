@@ -110,7 +110,7 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
     let (url, store, orders) = paid_orders(3).await;
     sql(&url, "TRUNCATE order_service.orders").await;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
-    store.mend(&ids, "a test asks for it").await.unwrap();
+    store.mend(&ids, &[], "a test asks for it").await.unwrap();
     wait_until_mended(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
@@ -141,6 +141,18 @@ async fn rows_that_are_lost_side_by_side_are_mended_within_one_pass_without_anyb
     let (url, store, _orders) = paid_orders(60).await;
     sql(&url, "DELETE FROM order_service.orders WHERE key BETWEEN 11 AND 50").await;
     assert_eq!(one_pass(&store).await, 40);
+    wait_until_mended(&store).await;
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_with_other_orders_keys_are_mended_within_one_pass() {
+    let (url, store, _orders) = paid_orders(60).await;
+    // One to where the log has an event that begins no order, one beyond the log's end.
+    let move_rows = "UPDATE order_service.orders SET key = 90 WHERE key = 20; \
+                     UPDATE order_service.orders SET key = 1000 WHERE key = 30";
+    sql(&url, move_rows).await;
+    assert_eq!(one_pass(&store).await, 4, "each is missing at one place and too much at another");
     wait_until_mended(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
@@ -228,7 +240,7 @@ async fn an_event_that_the_database_cannot_read_keeps_no_other_order_from_being_
     let store = open(&url).await;
     sql(&url, "UPDATE order_service.orders SET status = 'shipped' WHERE key < 20").await;
     store
-        .mend(&orders.iter().map(|order| order.id.clone()).collect::<Vec<_>>(), "a test asks for it")
+        .mend(&orders.iter().map(|order| order.id.clone()).collect::<Vec<_>>(), &[], "a test asks for it")
         .await
         .unwrap();
     wait_until_right(&store, &orders[18]).await;

@@ -30,6 +30,7 @@ pub(super) struct Lies {
     pub(super) away: Option<StoreError>,
     pub(super) views: ViewsStatus,
     pub(super) mended: Vec<OrderId>,
+    pub(super) mended_positions: Vec<Position>,
     /// The lease is another's.
     pub(super) held_by_another: bool,
     pub(super) pages: Vec<usize>,
@@ -147,8 +148,9 @@ impl OrderViews for LyingStore {
 
 #[async_trait]
 impl ViewRepair for LyingStore {
-    async fn mend(&self, order_ids: &[OrderId], _: &str) -> Result<(), StoreError> {
+    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], _: &str) -> Result<(), StoreError> {
         self.lies().mended.extend_from_slice(order_ids);
+        self.lies().mended_positions.extend_from_slice(positions);
         Ok(())
     }
 

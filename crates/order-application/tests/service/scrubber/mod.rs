@@ -163,7 +163,7 @@ async fn views_that_the_store_itself_finds_damaged_are_counted_and_mended_and_th
 async fn a_list_that_the_store_itself_finds_damaged_is_counted_and_the_pass_goes_on() {
     let stage = Stage::new().await;
     stage.store.lies().damaged_list = true;
-    assert_eq!(stage.found().await, (vec![], 6), "one for each page");
+    assert_eq!(stage.found().await, (vec![], 7), "one for each page, and one beyond them");
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,14 +179,42 @@ async fn an_order_that_the_list_lacks_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_the_list_has_too_much_is_mended() {
+async fn a_row_that_the_list_has_where_no_order_was_placed_is_mended_also_beyond_the_log_s_end() {
+    for (index, position) in [(4, Position(8)), (ORDERS, Position(EVENTS)), (ORDERS, Position(1_000))] {
+        let stage = Stage::new().await;
+        stage.store.lies().list = Some(Box::new(move |mut rows| {
+            let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
+            rows.insert(index, ListedOrder { placed_position: position, summary });
+            rows
+        }));
+        assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
+        assert_eq!(stage.store.lies().mended_positions, [position]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_has_every_order_twice_is_mended_within_one_pass() {
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|rows| {
+        let twice = |row: ListedOrder| {
+            let again = ListedOrder { placed_position: row.placed_position.plus(1), ..row.clone() };
+            [row, again]
+        };
+        rows.into_iter().flat_map(twice).collect()
+    }));
+    assert_eq!(stage.found().await.1, ORDERS as u64);
+    assert_eq!(stage.store.lies().mended_positions.len(), ORDERS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_the_list_has_at_another_place_is_mended_at_both() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|mut rows| {
-        let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
-        rows.insert(4, ListedOrder { placed_position: Position(8), summary });
+        rows[3].placed_position = Position(8);
         rows
     }));
-    assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o3".to_owned()], 2));
+    assert_eq!(stage.store.lies().mended_positions, [Position(8)]);
 }
 
 #[tokio::test(start_paused = true)]

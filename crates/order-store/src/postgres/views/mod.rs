@@ -252,8 +252,9 @@ impl PostgresStore {
 
 #[async_trait]
 impl ViewRepair for PostgresStore {
-    async fn mend(&self, order_ids: &[OrderId], why: &str) -> Result<(), StoreError> {
-        self.shared.repairs.ask_for(order_ids.iter().cloned().map(Damaged::Order), why);
+    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError> {
+        let orders = order_ids.iter().cloned().map(Damaged::Order);
+        self.shared.repairs.ask_for(orders.chain(positions.iter().copied().map(Damaged::Key)), why);
         Ok(())
     }
 
