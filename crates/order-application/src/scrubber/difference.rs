@@ -70,7 +70,7 @@ impl Difference {
         Self { order_id: None, kind: Kind::DamagedList { after, why } }
     }
 
-    /// Whether making the view anew helps. Where the log itself is damaged it does not.
+    /// Whether the view should be made anew. One of damaged events would only say that it cannot be read.
     pub(super) fn can_be_mended(&self) -> bool {
         match &self.kind {
             Kind::Log { .. } => false,
