@@ -131,7 +131,7 @@ struct ViewsCheck {
 #[expect(dead_code, reason = "documents what is written elsewhere")]
 struct ScrubCheck {
     /// `scrubbing`, `resting` (a pass has ended, and the next begins soon), `standby` (another instance compares),
-    /// `waiting` (the views are being made anew), `unavailable` or `starting`.
+    /// `waiting` (the views are being made anew, or are a newer release's), `unavailable` or `starting`.
     state: String,
     /// Everything up to here has been compared in this pass.
     position: u64,

@@ -18,6 +18,15 @@ pub trait ViewRepair: Send + Sync + 'static {
 
     /// How the views are now.
     fn views(&self) -> ViewsStatus;
+
+    /// Whether a newer release has made some of the views, or does so now: what it makes of the log may be something else.
+    /// A store that only one process writes to need not know: the release that opens it has them made anew.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// How a store's views are.

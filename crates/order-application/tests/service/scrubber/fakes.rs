@@ -29,6 +29,8 @@ pub(super) struct Lies {
     /// What every read is answered with.
     pub(super) away: Option<StoreError>,
     pub(super) views: ViewsStatus,
+    /// A newer release makes the views once this has been asked so often.
+    pub(super) newer_after: Option<usize>,
     pub(super) mended: Vec<OrderId>,
     pub(super) mended_positions: Vec<Position>,
     /// The lease is another's.
@@ -105,6 +107,7 @@ impl EventLog for LyingStore {
     }
 
     async fn end(&self) -> Result<Position, StoreError> {
+        self.reachable()?;
         self.store.end().await
     }
 
@@ -156,6 +159,13 @@ impl ViewRepair for LyingStore {
 
     fn views(&self) -> ViewsStatus {
         self.lies().views.clone()
+    }
+
+    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
+        let mut lies = self.lies();
+        let is_newer = lies.newer_after == Some(0);
+        lies.newer_after = lies.newer_after.map(|more| more.saturating_sub(1));
+        Ok(is_newer)
     }
 }
 

@@ -354,10 +354,29 @@ async fn among_instances_only_the_holder_works() {
     let status = running.becomes(ScrubState::Standby).await;
     assert_eq!((status.position, status.of), (Position::START, Position(EVENTS)));
     stage.store.lies().held_by_another = false;
-    running.passes(1).await;
+    stage.store.lies().unreadable = Some(Position(7));
+    assert_eq!(running.passes(1).await.faults_in_pass, 1);
     // It is noticed between two passes, too.
     stage.store.lies().held_by_another = true;
-    running.becomes(ScrubState::Standby).await;
+    assert_eq!(running.becomes(ScrubState::Standby).await.faults_in_pass, 0, "that pass is another's");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_on_standby_nothing_of_it_is_shown_and_the_next_is_waited_out_as_the_first() {
+    let stage = Stage::new().await;
+    stage.store.lies().held_by_another = true;
+    let mut running = stage.start();
+    for _ in 0..3 {
+        assert_eq!(running.becomes(ScrubState::Standby).await.detail, None);
+        let gone = Some(StoreError::Unavailable("gone".to_owned()));
+        stage.store.lies().away = gone;
+        running.becomes(ScrubState::Unavailable).await;
+        let begun = Instant::now();
+        stage.store.lies().away = None;
+        running.becomes(ScrubState::Standby).await;
+        assert_eq!(begun.elapsed(), ScrubLimits::default().first_backoff);
+    }
     running.stop().await;
 }
 
@@ -387,6 +406,21 @@ async fn it_waits_while_the_views_are_made_anew() {
     stage.store.lies().views.state = ViewsState::Current;
     running.passes(1).await;
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_release_made_is_not_compared_also_if_it_comes_in_the_middle() {
+    for newer_after in [0, 1] {
+        let stage = Stage::new().await;
+        stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 0, 5)));
+        stage.store.lies().newer_after = Some(newer_after);
+        let mut running = stage.start();
+        assert_eq!(running.becomes(ScrubState::Waiting).await.faults, 0);
+        assert_eq!(stage.store.lies().mended, []);
+        stage.store.lies().newer_after = None;
+        assert_eq!(running.passes(1).await.faults, 2);
+        running.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

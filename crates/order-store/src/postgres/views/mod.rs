@@ -24,7 +24,7 @@ use super::url::Target;
 use super::{PostgresError, PostgresStore, connect, projection, refused};
 use crate::rebuild_report::RebuildReport;
 use lease::Lease;
-use rebuild::{Rebuild, mend, outdated_from};
+use rebuild::{Rebuild, are_of_newer_release, mend, outdated_from};
 use remake::{MAX_ROWS, of_position};
 use tokio_postgres::types::Type;
 
@@ -260,5 +260,9 @@ impl ViewRepair for PostgresStore {
 
     fn views(&self) -> ViewsStatus {
         self.shared.repairs.status()
+    }
+
+    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
+        are_of_newer_release(&self.shared.reads).await
     }
 }

@@ -53,11 +53,21 @@ pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 /// From which position on events may have led to rows of an older projection than this release's. `None`: there are none,
 /// or a newer release minds them.
 pub(super) async fn outdated_from(database: &Database) -> Result<Option<i64>, StoreError> {
+    let Some((made_by, from)) = newest_projection(database).await? else { return Ok(None) };
+    Ok(from.filter(|_| made_by == projection()))
+}
+
+/// Whether a newer release than this has made rows.
+pub(super) async fn are_of_newer_release(database: &Database) -> Result<bool, StoreError> {
+    Ok(newest_projection(database).await?.is_some_and(|(made_by, _)| made_by > projection()))
+}
+
+/// The newest projection that rows are made with, and from which position on events may have led to rows of an older one.
+async fn newest_projection(database: &Database) -> Result<Option<(i32, Option<i64>)>, StoreError> {
     let rows = database.query(OUTDATED, &[]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let (made_by, from): (i32, Option<i64>) =
-        (row.try_get(0).map_err(|e| failed(&e))?, row.try_get(1).map_err(|e| failed(&e))?);
-    Ok(from.filter(|_| made_by == projection()))
+    let read = || Ok::<_, Error>((row.try_get(0)?, row.try_get(1)?));
+    read().map(Some).map_err(|error| failed(&error))
 }
 
 /// Makes all views anew, or those of orders with events from a position on.
