@@ -48,7 +48,8 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
             "unavailable"
         }
         Err(StoreError::StorageFull) => "storage_full",
-        Err(StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => "corrupt",
+        Err(StoreError::Corrupt(_)) => "corrupt",
+        Err(StoreError::NewerRelease(_)) => "newer_release_needed",
     };
     let mut body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}""#);
     for (name, value) in details.iter().flat_map(|detail| detail.checks()) {
@@ -100,7 +101,7 @@ struct Readiness {
 struct Checks {
     /// `starting`, `serving` or `draining`.
     lifecycle: String,
-    /// `ok`, `opening`, `overloaded`, `unavailable`, `storage_full` or `corrupt`.
+    /// `ok`, `opening`, `overloaded`, `unavailable`, `storage_full`, `corrupt` or `newer_release_needed`.
     store: String,
     /// How what readers are shown is.
     views: Option<ViewsCheck>,
