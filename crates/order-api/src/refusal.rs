@@ -122,23 +122,31 @@ fn command_problem(error: CommandError) -> Problem {
 fn store_problem(error: &StoreError) -> Problem {
     match error {
         StoreError::Overloaded => overloaded(),
-        StoreError::Unavailable(_) => hidden(&kind::STORE_UNAVAILABLE, error),
+        StoreError::Unavailable(_) | StoreError::DamagedView(_) => hidden(&kind::STORE_UNAVAILABLE, error),
         StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
         StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
         StoreError::Corrupt(_) => hidden(&kind::CORRUPT, error),
-        StoreError::NewerRelease(_) => hidden(&kind::NEWER_RELEASE_NEEDED, error),
+        StoreError::NewerRelease(_) => newer_release_needed(error),
     }
 }
 
 /// A 5xx tells the client what to do, and the log why.
 fn hidden(kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an incident's name is for the log; no decision depends on it"
-    )]
-    let incident = Uuid::new_v4();
+    let incident = new_incident();
     tracing::error!(%incident, code = kind.code, %cause, "request failed");
     Problem::new(kind, kind.advice).with_incident(incident)
+}
+
+/// The one 5xx that is as it should be: nothing is wrong, and during an upgrade it may come often.
+fn newer_release_needed(cause: &StoreError) -> Problem {
+    let (kind, incident) = (&kind::NEWER_RELEASE_NEEDED, new_incident());
+    tracing::info!(%incident, code = kind.code, %cause, "request refused");
+    Problem::new(kind, kind.advice).with_incident(incident)
+}
+
+#[expect(clippy::disallowed_methods, reason = "an incident's name is for the log; no decision depends on it")]
+fn new_incident() -> Uuid {
+    Uuid::new_v4()
 }
 
 /// The one 5xx without a cause to hide, and the one that comes in floods: a line in the log for each would make the

@@ -47,7 +47,8 @@ enum Command {
     /// Make the views anew: what lists and reads show, derived from the events.
     ///
     /// A release that derives them otherwise, and damage that is noticed, have them made anew without being told. On SQLite
-    /// the server must not be running. On PostgreSQL servers may keep running. An interrupted run leaves the old views.
+    /// the server must not be running. On PostgreSQL servers may keep running. A run that is interrupted leaves
+    /// the old views on SQLite, and on PostgreSQL those that are made and the old ones of all other orders.
     Rebuild(StoreArguments),
     /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
     /// who let it start with a user that may not.

@@ -35,7 +35,7 @@ pub(crate) struct StoreOptions {
     /// Keep orders in this store instead: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, or `memory:` (gone at exit).
     #[arg(long, value_name = "URL", env = "ORDER_SERVICE_STORE", hide_env_values = true)]
     store: Option<String>,
-    /// Connections to PostgreSQL for reads; one more is for writing [default: 8].
+    /// Connections to PostgreSQL for reads; all else takes up to four more [default: 8].
     #[arg(long, value_name = "N", env = "ORDER_SERVICE_POSTGRES_CONNECTIONS")]
     postgres_connections: Option<u32>,
     /// Serve from a PostgreSQL that acknowledges before it has synced (`fsync=off` and the like), and so loses orders

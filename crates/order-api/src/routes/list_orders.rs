@@ -105,8 +105,11 @@ async fn full_page(
     for (index, listed) in orders.iter().enumerate() {
         let order_id = &listed.summary.order_id;
         let order = match service.order(order_id).await {
-            // It became so since the list was read.
-            Err(QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
+            // It became so since the list was read; or the list is damaged, and has a row of no order.
+            Err(
+                QueryError::OrderNotFound
+                | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
+            ) => {
                 page.left_out += 1;
                 continue;
             }

@@ -44,9 +44,12 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let store = match checked {
         Ok(()) => "ok",
         Err(StoreError::Overloaded) => "overloaded",
-        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => "unavailable",
+        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::DamagedView(_)) => {
+            "unavailable"
+        }
         Err(StoreError::StorageFull) => "storage_full",
-        Err(StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => "corrupt",
+        Err(StoreError::Corrupt(_)) => "corrupt",
+        Err(StoreError::NewerRelease(_)) => "newer_release_needed",
     };
     let mut body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}""#);
     for (name, value) in details.iter().flat_map(|detail| detail.checks()) {
@@ -98,7 +101,7 @@ struct Readiness {
 struct Checks {
     /// `starting`, `serving` or `draining`.
     lifecycle: String,
-    /// `ok`, `opening`, `overloaded`, `unavailable`, `storage_full` or `corrupt`.
+    /// `ok`, `opening`, `overloaded`, `unavailable`, `storage_full`, `corrupt` or `newer_release_needed`.
     store: String,
     /// How what readers are shown is.
     views: Option<ViewsCheck>,
@@ -129,7 +132,7 @@ struct ViewsCheck {
 #[expect(dead_code, reason = "documents what is written elsewhere")]
 struct ScrubCheck {
     /// `scrubbing`, `resting` (a pass has ended, and the next begins soon), `standby` (another instance compares),
-    /// `waiting` (the views are being made anew), `unavailable` or `starting`.
+    /// `waiting` (the views are being made anew, or are a newer release's), `unavailable` or `starting`.
     state: String,
     /// Everything up to here has been compared in this pass.
     position: u64,

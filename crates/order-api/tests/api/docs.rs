@@ -45,6 +45,18 @@ async fn the_openapi_document_names_every_route_and_resolves_its_references() {
 }
 
 #[tokio::test]
+async fn whatever_may_be_damaged_may_also_be_a_newer_release_s() {
+    let document: serde_json::Value = serde_json::from_str(&order_api::openapi_json()).unwrap();
+    let operations = document["paths"].as_object().unwrap().values();
+    let operations = operations.flat_map(|path| path.as_object().unwrap().values());
+    for operation in operations {
+        let examples = &operation["responses"]["503"]["content"]["application/problem+json"]["examples"];
+        let (corrupt, newer) = (&examples["corrupt"], &examples["newer-release-needed"]);
+        assert_eq!(corrupt.is_null(), newer.is_null(), "{}", operation["operationId"]);
+    }
+}
+
+#[tokio::test]
 async fn the_docs_page_brings_its_own_scripts() {
     let h = Harness::new();
     h.get("/docs/nothing.js").await.refuses(404, "not-found");

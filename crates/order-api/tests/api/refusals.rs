@@ -5,10 +5,10 @@ use axum::body::Body;
 use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
-    Append, AppendError, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews, PageLimit, Position,
-    RecordedEvent, StoreError, Version,
+    Append, AppendError, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews, PageLimit,
+    Position, RecordedEvent, StoreError, Version,
 };
-use order_domain::OrderId;
+use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
 use crate::harness::{Harness, ORDER_EVENTS, order_body};
 
@@ -74,6 +74,8 @@ struct FailingStore(Failure);
 enum Failure {
     Error(StoreError),
     AlwaysMovedOn,
+    /// The list has this order, and there is none.
+    Ghost(OrderSummary),
     Panic,
 }
 
@@ -81,7 +83,7 @@ impl FailingStore {
     fn fail<T>(&self) -> Result<T, StoreError> {
         match &self.0 {
             Failure::Error(error) => Err(error.clone()),
-            Failure::AlwaysMovedOn => Err(StoreError::Overloaded),
+            Failure::AlwaysMovedOn | Failure::Ghost(_) => Err(StoreError::Overloaded),
             Failure::Panic => panic!("a bug with a secret in it"),
         }
     }
@@ -92,7 +94,7 @@ impl EventLog for FailingStore {
     async fn append(&self, _: Append) -> Result<Position, AppendError> {
         match &self.0 {
             Failure::AlwaysMovedOn => Err(AppendError::Conflict { current: Version(1) }),
-            Failure::Error(_) | Failure::Panic => Ok(self.fail()?),
+            Failure::Error(_) | Failure::Ghost(_) | Failure::Panic => Ok(self.fail()?),
         }
     }
 
@@ -103,7 +105,7 @@ impl EventLog for FailingStore {
         _: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         match &self.0 {
-            Failure::AlwaysMovedOn => Ok(Vec::new()),
+            Failure::AlwaysMovedOn | Failure::Ghost(_) => Ok(Vec::new()),
             Failure::Error(_) | Failure::Panic => self.fail(),
         }
     }
@@ -131,8 +133,14 @@ impl OrderViews for FailingStore {
         self.fail()
     }
 
-    async fn many(&self, _: &ListQuery) -> Result<OrderPage, StoreError> {
-        self.fail()
+    async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
+        match &self.0 {
+            Failure::Ghost(order) => {
+                let view = OrderView::Readable(order.clone());
+                Ok(OrderPage::of([(Position(1), view)], query.limit))
+            }
+            Failure::Error(_) | Failure::AlwaysMovedOn | Failure::Panic => self.fail(),
+        }
     }
 }
 
@@ -146,10 +154,11 @@ async fn a_store_that_fails_is_a_5xx_that_hides_why() {
     for (error, status, code, retry_after, check) in [
         (StoreError::Overloaded, 503, "overloaded", Some("1"), "overloaded"),
         (StoreError::Unavailable(secret()), 503, "store-unavailable", Some("2"), "unavailable"),
+        (StoreError::DamagedView(secret()), 503, "store-unavailable", Some("2"), "unavailable"),
         (StoreError::OutcomeUnknown(secret()), 503, "outcome-unknown", Some("1"), "unavailable"),
         (StoreError::StorageFull, 507, "storage-full", None, "storage_full"),
         (StoreError::Corrupt(secret()), 503, "corrupt", None, "corrupt"),
-        (StoreError::NewerRelease(secret()), 503, "newer-release-needed", Some("60"), "corrupt"),
+        (StoreError::NewerRelease(secret()), 503, "newer-release-needed", Some("60"), "newer_release_needed"),
     ] {
         let h = failing(Failure::Error(error));
         let answers = [
@@ -175,6 +184,21 @@ async fn a_store_that_fails_is_a_5xx_that_hides_why() {
         let feed = h.get_with("/events", &[("accept", "text/event-stream")]).await;
         assert_eq!((feed.status.as_u16(), feed.text()), (200, ":\n\n"), "a feed that fails ends");
     }
+}
+
+#[tokio::test]
+async fn an_order_that_is_listed_and_not_there_is_left_out_of_full_views() {
+    let ghost = OrderSummary {
+        order_id: OrderId::new("o").unwrap(),
+        customer_id: CustomerId::new("c").unwrap(),
+        status: Status::Placed,
+        total: Cents::new(1).unwrap(),
+        version: Version(1),
+        placed_at: Timestamp::from_micros(0),
+        updated_at: Timestamp::from_micros(0),
+    };
+    let page = failing(Failure::Ghost(ghost)).get("/orders?view=full").await.is(200, "[]");
+    assert_eq!(page.header("orders-left-out"), Some("1"));
 }
 
 #[tokio::test]

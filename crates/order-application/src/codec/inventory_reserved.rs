@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use order_domain::{InventoryReserved, LineNumber, ReservationId, ReservedUnits};
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, invalid, missing, time};
+use super::{CodecError, out_of_range, refused, time};
 use crate::rfc3339;
 
 #[derive(Serialize, Deserialize)]
@@ -37,16 +37,16 @@ pub(super) fn encode(event: &InventoryReserved) -> Shape<'_> {
 
 pub(super) fn decode(shape: Shape<'_>) -> Result<InventoryReserved, CodecError> {
     let units = |u: Units| {
-        let line = LineNumber::new(u.line.into()).ok_or_else(|| missing("line"))?;
+        let line = LineNumber::new(u.line.into()).ok_or_else(|| out_of_range("line"))?;
         Ok(ReservedUnits { line, quantity: u.quantity })
     };
     let expires = match (shape.expires_in_seconds, shape.expires_at) {
         (Some(seconds), Some(at)) => Some((seconds, time("expires_at", &at)?)),
         (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => return Err(missing("expires_at")),
+        (Some(_), None) | (None, Some(_)) => return Err(out_of_range("expires_at")),
     };
     Ok(InventoryReserved {
-        reservation_id: ReservationId::new(shape.reservation_id).map_err(invalid("reservation_id"))?,
+        reservation_id: ReservationId::new(shape.reservation_id).map_err(refused("reservation_id"))?,
         units: shape.units.into_iter().map(units).collect::<Result<_, CodecError>>()?,
         expires,
     })

@@ -8,8 +8,10 @@
 //!
 //! A field that is new and may be missing: give it `#[serde(default)]`, and add a golden file. Releases before that know the
 //! type and not the field: shapes deny unknown fields, so that for them it is a [newer event](CodecError::NewerEvent), and
-//! nobody decides on half of what happened. Anything else is a new type (`order.placed.v2`): [`encode`] writes the new one; [`decode`] keeps an arm for the old one that
-//! upcasts, that is, reads the old shape and fills in what it did not say. Stored events and golden files are never edited.
+//! nobody decides on half of what happened. The same goes for a value that those releases do not allow, such as a currency
+//! that was added since. Anything else is a new type (`order.placed.v2`): [`encode`] writes the new one; [`decode`] keeps an
+//! arm for the old one that upcasts, that is, reads the old shape and fills in what it did not say. Stored events and golden
+//! files are never edited.
 
 mod inventory_reserved;
 mod order_placed;
@@ -89,10 +91,10 @@ pub fn replay(order: Option<VersionedOrder>, event: &RecordedEvent) -> Result<Ve
 /// Why stored data is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// A type, or a shape of a known type, that this release does not know: a later one wrote it.
+    /// A type, a shape of a known type or a value that this release does not know: a later one wrote it.
     #[error("{0}")]
     NewerEvent(String),
-    /// What no release writes: no JSON, a value that the domain does not allow, an event out of its place.
+    /// What no release writes: no JSON, or an event out of its place.
     #[error("{0}")]
     Invalid(String),
 }
@@ -115,17 +117,17 @@ fn shape<T: DeserializeOwned>(data: &str) -> Result<T, CodecError> {
     })
 }
 
-/// Turns a refused value into a codec error that names its field.
-fn invalid<E: std::fmt::Display>(field: &'static str) -> impl Fn(E) -> CodecError {
-    move |error| CodecError::Invalid(format!("{field}: {error}"))
+/// Turns a value that the domain refuses into a codec error that names its field: a later release allows it.
+fn refused<E: std::fmt::Display>(field: &'static str) -> impl Fn(E) -> CodecError {
+    move |error| CodecError::NewerEvent(format!("{field}: {error}"))
 }
 
-fn missing(field: &'static str) -> CodecError {
-    CodecError::Invalid(format!("{field} is out of range"))
+fn out_of_range(field: &'static str) -> CodecError {
+    CodecError::NewerEvent(format!("{field} is out of range"))
 }
 
 fn time(field: &'static str, text: &str) -> Result<Timestamp, CodecError> {
-    crate::rfc3339::parse(text).ok_or_else(|| CodecError::Invalid(format!("{field} is not a time")))
+    crate::rfc3339::parse(text).ok_or_else(|| CodecError::NewerEvent(format!("{field} is not a time")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use order_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, invalid, missing};
+use super::{CodecError, out_of_range, refused};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,12 +66,12 @@ pub(super) fn encode(event: &OrderPlaced) -> Shape<'_> {
 
 pub(super) fn decode(shape: Shape<'_>) -> Result<OrderPlaced, CodecError> {
     Ok(OrderPlaced {
-        customer_id: CustomerId::new(shape.customer_id).map_err(invalid("customer_id"))?,
-        currency: Currency::from_code(&shape.currency).ok_or_else(|| missing("currency"))?,
-        total: Cents::new(shape.total_cents).map_err(invalid("total_cents"))?,
+        customer_id: CustomerId::new(shape.customer_id).map_err(refused("customer_id"))?,
+        currency: Currency::from_code(&shape.currency).ok_or_else(|| out_of_range("currency"))?,
+        total: Cents::new(shape.total_cents).map_err(refused("total_cents"))?,
         lines: (1..).zip(shape.lines).map(decode_line).collect::<Result<_, _>>()?,
         adjustments: shape.adjustments.into_iter().map(decode_adjustment).collect::<Result<_, _>>()?,
-        metadata: Metadata::new(shape.metadata.0).map_err(|(_, e)| invalid("metadata")(e))?,
+        metadata: Metadata::new(shape.metadata.0).map_err(|(_, e)| refused("metadata")(e))?,
     })
 }
 
@@ -86,12 +86,12 @@ fn encode_line(number: u16, line: &OrderLine) -> Line<'_> {
 
 fn decode_line((number, line): (u16, Line<'_>)) -> Result<OrderLine, CodecError> {
     if line.line != number {
-        return Err(missing("line"));
+        return Err(out_of_range("line"));
     }
     Ok(OrderLine {
-        sku: Sku::new(line.sku).map_err(invalid("sku"))?,
-        quantity: Quantity::new(line.quantity.into()).ok_or_else(|| missing("quantity"))?,
-        unit_price: Cents::new(line.unit_price_cents).map_err(invalid("unit_price_cents"))?,
+        sku: Sku::new(line.sku).map_err(refused("sku"))?,
+        quantity: Quantity::new(line.quantity.into()).ok_or_else(|| out_of_range("quantity"))?,
+        unit_price: Cents::new(line.unit_price_cents).map_err(refused("unit_price_cents"))?,
     })
 }
 
@@ -116,8 +116,8 @@ fn decode_adjustment(adjustment: AdjustmentShape<'_>) -> Result<Adjustment, Code
             Kind::Discount => AdjustmentKind::Discount,
             Kind::Fee => AdjustmentKind::Fee,
         },
-        label: Label::new(adjustment.label).map_err(invalid("label"))?,
-        amount: Cents::new(adjustment.amount_cents).map_err(invalid("amount_cents"))?,
+        label: Label::new(adjustment.label).map_err(refused("label"))?,
+        amount: Cents::new(adjustment.amount_cents).map_err(refused("amount_cents"))?,
     })
 }
 

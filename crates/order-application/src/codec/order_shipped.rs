@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use order_domain::{Carrier, LineNumber, OrderShipped, ReservationId, ShippedUnits, TrackingNumber};
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, invalid, missing};
+use super::{CodecError, out_of_range, refused};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,8 +33,8 @@ pub(super) fn encode(event: &OrderShipped) -> Shape<'_> {
 
 pub(super) fn decode(shape: Shape<'_>) -> Result<OrderShipped, CodecError> {
     Ok(OrderShipped {
-        tracking_number: TrackingNumber::new(shape.tracking_number).map_err(invalid("tracking_number"))?,
-        carrier: Carrier::new(shape.carrier).map_err(invalid("carrier"))?,
+        tracking_number: TrackingNumber::new(shape.tracking_number).map_err(refused("tracking_number"))?,
+        carrier: Carrier::new(shape.carrier).map_err(refused("carrier"))?,
         units: shape.units.into_iter().map(decode_units).collect::<Result<_, _>>()?,
     })
 }
@@ -49,8 +49,8 @@ fn encode_units(units: &ShippedUnits) -> Units<'_> {
 
 fn decode_units(units: Units<'_>) -> Result<ShippedUnits, CodecError> {
     Ok(ShippedUnits {
-        line: LineNumber::new(units.line.into()).ok_or_else(|| missing("line"))?,
-        reservation_id: ReservationId::new(units.reservation_id).map_err(invalid("reservation_id"))?,
+        line: LineNumber::new(units.line.into()).ok_or_else(|| out_of_range("line"))?,
+        reservation_id: ReservationId::new(units.reservation_id).map_err(refused("reservation_id"))?,
         quantity: units.quantity,
     })
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use order_domain::{Cents, PaymentAuthorized, PaymentId};
 use serde::{Deserialize, Serialize};
 
-use super::{CodecError, invalid};
+use super::{CodecError, refused};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,7 +20,7 @@ pub(super) fn encode(event: &PaymentAuthorized) -> Shape<'_> {
 
 pub(super) fn decode(shape: Shape<'_>) -> Result<PaymentAuthorized, CodecError> {
     Ok(PaymentAuthorized {
-        payment_id: PaymentId::new(shape.payment_id).map_err(invalid("payment_id"))?,
-        amount: Cents::new(shape.amount_cents).map_err(invalid("amount_cents"))?,
+        payment_id: PaymentId::new(shape.payment_id).map_err(refused("payment_id"))?,
+        amount: Cents::new(shape.amount_cents).map_err(refused("amount_cents"))?,
     })
 }

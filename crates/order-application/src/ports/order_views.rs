@@ -20,7 +20,8 @@ pub trait OrderViews: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NewerRelease`] or [`StoreError::Corrupt`] if the order is
-    /// [unreadable](crate::projection::Unreadable); otherwise see [`StoreError`].
+    /// [unreadable](crate::projection::Unreadable); [`StoreError::DamagedView`] if its view is damaged; otherwise see
+    /// [`StoreError`].
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError>;
 
     /// A page of views.

@@ -4,19 +4,29 @@ use async_trait::async_trait;
 use order_domain::OrderId;
 
 use super::event_log::StoreError;
+use crate::event::Position;
 
 /// A store whose views can be made anew from its log while it serves.
 #[async_trait]
 pub trait ViewRepair: Send + Sync + 'static {
-    /// Has the views of these orders made anew, or more than theirs if the store cannot do less. It does not wait for it.
-    /// What is asked for again while it is under way is done once.
+    /// Has the views of these orders made anew, and what lists have at these positions; or more, if the store cannot do
+    /// less. It does not wait for it. What is asked for again while it is under way is done once.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn mend(&self, order_ids: &[OrderId], why: &str) -> Result<(), StoreError>;
+    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError>;
 
     /// How the views are now.
     fn views(&self) -> ViewsStatus;
+
+    /// Whether a newer release has made some of the views, or does so now: what it makes of the log may be something else.
+    /// A store that only one process writes to need not know: the release that opens it has them made anew.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// How a store's views are.

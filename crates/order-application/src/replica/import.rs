@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::apply::Writer;
 use super::stored_ids::StoredIds;
 use super::{CHECKPOINT, ReplicaError, ReplicaLimits};
@@ -23,6 +25,8 @@ pub struct Import {
     head: Position,
     /// The last position in the store.
     stored_head: Position,
+    /// The event that was given last, by position and id, if it is surely of this replica's log.
+    previous: Option<(Position, Uuid)>,
     imported: Imported,
 }
 
@@ -74,6 +78,7 @@ impl Import {
             batch_bytes: 0,
             head,
             stored_head: head,
+            previous: None,
             imported: Imported::default(),
         })
     }
@@ -86,15 +91,19 @@ impl Import {
         if event.position <= self.stored_head {
             self.stored.check(event.position, event.id).await?;
             self.imported.known += 1;
+            self.previous = Some((event.position, event.id));
             return Ok(());
         }
         let expected = self.head.plus(1);
         if event.position != expected {
             return Err(ImportError::Gap { expected, found: event.position });
         }
+        let previous_id = self.previous.filter(|(position, _)| *position == self.head).map(|(_, id)| id);
+        let is_sure = previous_id.is_some() || self.head == Position::START;
+        self.previous = is_sure.then_some((expected, event.id));
         self.head = expected;
         self.batch_bytes += event.data.len();
-        self.batch.push(PublishedEvent { event, previous_id: None });
+        self.batch.push(PublishedEvent { event, previous_id });
         if self.batch.len() >= self.limits.batch_events || self.batch_bytes >= self.limits.batch_bytes {
             self.write().await?;
         }

@@ -25,7 +25,7 @@ pub(super) enum End {
     /// It cannot go on.
     Failed {
         error: ReplicaError,
-        /// Whether anything had been delivered.
+        /// Whether anything had been applied. What is delivered need not be news.
         worked: bool,
     },
 }
@@ -61,13 +61,14 @@ impl Replica {
             Ok(session) => session,
             Err(error) => return End::Failed { error, worked: false },
         };
+        let began = session.applied;
         let ended = match session.run().await {
             // What has come is applied all the same: a connection that breaks again and again still brings it forward.
             Ok(()) => session.finish().await.map(|()| End::ReadAgain),
             Err(error @ ReplicaError::Broker(_)) => session.finish().await.and(Err(error)),
             Err(error) => Err(error),
         };
-        ended.unwrap_or_else(|error| End::Failed { error, worked: session.merge.delivered() > 0 })
+        ended.unwrap_or_else(|error| End::Failed { error, worked: session.applied > began })
     }
 
     async fn open(&self) -> Result<Session<'_>, ReplicaError> {

@@ -22,6 +22,10 @@ pub(super) struct Difference {
 pub(super) enum Kind {
     /// An event cannot be read.
     Log { position: Position, why: StoreError },
+    /// The store says by itself that the order's view is damaged.
+    DamagedView { why: String },
+    /// The store says by itself that the list is damaged somewhere after this position.
+    DamagedList { after: Position, why: String },
     /// An order's view is not what its events make.
     View { shown: Look, derived: Look },
     /// The list shows another row at the order's place.
@@ -46,12 +50,34 @@ impl Difference {
         Self { order_id: None, kind: Kind::Log { position, why } }
     }
 
-    /// Whether making the view anew helps. Where the log itself is damaged it does not.
+    /// Where the list has a row too much.
+    pub(super) fn too_much_at(&self) -> Option<Position> {
+        match self.kind {
+            Kind::ListedTooMuch { position } => Some(position),
+            Kind::Log { .. }
+            | Kind::DamagedView { .. }
+            | Kind::DamagedList { .. }
+            | Kind::View { .. }
+            | Kind::ListedRow { .. }
+            | Kind::NotListed { .. }
+            | Kind::ListedOutOfOrder { .. }
+            | Kind::NotLeftOut => None,
+        }
+    }
+
+    /// A list that is damaged.
+    pub(super) fn list(after: Position, why: String) -> Self {
+        Self { order_id: None, kind: Kind::DamagedList { after, why } }
+    }
+
+    /// Whether the view should be made anew. One of damaged events would only say that it cannot be read.
     pub(super) fn can_be_mended(&self) -> bool {
         match &self.kind {
             Kind::Log { .. } => false,
             Kind::View { derived, .. } => *derived != Look::Unreadable(Unreadable::Damaged),
-            Kind::ListedRow { .. }
+            Kind::DamagedView { .. }
+            | Kind::DamagedList { .. }
+            | Kind::ListedRow { .. }
             | Kind::NotListed { .. }
             | Kind::ListedTooMuch { .. }
             | Kind::ListedOutOfOrder { .. }
@@ -68,6 +94,10 @@ impl fmt::Display for Difference {
         match &self.kind {
             Kind::Log { position, why } => {
                 write!(f, "the event at position {position} cannot be read: {why}")
+            }
+            Kind::DamagedView { why } => write!(f, "its view is damaged: {why}"),
+            Kind::DamagedList { after, why } => {
+                write!(f, "the list after position {after} is damaged: {why}")
             }
             Kind::View { shown, derived } => {
                 write!(f, "its view is {shown}, and its events make it {derived}")

@@ -67,6 +67,7 @@ fn unreadable(error: StoreError) -> Result<Look, StoreError> {
         StoreError::NewerRelease(_) => Ok(Look::Unreadable(Unreadable::Newer)),
         error @ (StoreError::Overloaded
         | StoreError::Unavailable(_)
+        | StoreError::DamagedView(_)
         | StoreError::OutcomeUnknown(_)
         | StoreError::StorageFull) => Err(error),
     }

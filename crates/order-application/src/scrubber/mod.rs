@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `work.rs` | the lease, and where to go on |
 //! | `pass.rs` | going through the log, past what cannot be read |
-//! | `stretch.rs` | comparing the orders that were placed in one page |
+//! | `stretch.rs` | comparing the orders that were placed in one page, and what is beyond all pages |
 //! | `look.rs` | one order, as its events make it and as its view shows it |
 //! | `difference.rs` | what can differ |
 //! | `pace.rs` | how fast |
@@ -47,7 +47,7 @@ pub use status::{ScrubReadiness, ScrubState, ScrubStatus};
 use difference::Difference;
 use pace::Pace;
 use pass::{Page, Pass};
-use stretch::Stretch;
+use stretch::{Stretch, beyond_the_end};
 use work::Work;
 
 /// The name of the scrubber's checkpoint and of its lease.
@@ -132,10 +132,10 @@ impl Scrubber {
         let mut work = None;
         let mut backoff = self.limits.first_backoff;
         while let Some(Err(error)) = stop.run_until_cancelled(self.work(&mut work)).await {
-            if work.as_mut().is_some_and(|work| std::mem::take(&mut work.went_on)) {
+            let went_on_before = self.failed(&error);
+            if went_on_before {
                 backoff = self.limits.first_backoff;
             }
-            self.failed(&error);
             if stop.run_until_cancelled(sleep(backoff)).await.is_none() {
                 break;
             }
@@ -165,7 +165,15 @@ impl Scrubber {
                     *work = None;
                     let position = self.saved().await?;
                     let of = self.ports.log.end().await?;
-                    self.tell(|now| ScrubStatus { state: ScrubState::Standby, position, of, ..now });
+                    self.tell(|ScrubStatus { faults, passes, .. }| ScrubStatus {
+                        state: ScrubState::Standby,
+                        position,
+                        of,
+                        faults_in_pass: 0,
+                        faults,
+                        passes,
+                        detail: None,
+                    });
                     sleep(lease_term / 3).await;
                 }
             }
@@ -176,53 +184,62 @@ impl Scrubber {
     async fn compare_while_held(&self, work: &mut Work) -> Result<(), StoreError> {
         let mut pace = Pace::new(self.rate);
         loop {
-            if self.ports.repair.views().state == ViewsState::Rebuilding {
-                // What is made anew would only be found to differ, and be asked for once more.
-                self.show(ScrubState::Waiting, work);
+            if self.must_wait().await? {
+                self.show(ScrubState::Waiting, &work.pass);
                 if !self.pause(work, LOOK_EVERY).await? {
                     return Ok(());
                 }
                 continue;
             }
-            let wait = match work.pass.next_page(&*self.ports.log, pace.page()).await? {
-                Page::Stretch(stretch) => {
-                    self.compare(work, &stretch).await?;
-                    pace.after(work.pass.move_to(stretch.last))
-                }
+            let reached = match work.pass.next_page(&*self.ports.log, pace.page()).await? {
+                Page::Stretch(stretch) if self.compare(work, &stretch).await? => stretch.last,
+                Page::Stretch(_) => continue,
                 Page::Unreadable { position, why } => {
-                    self.found(work, &Difference::log(position, why));
-                    pace.after(work.pass.move_to(position))
+                    self.settle(work, &[Difference::log(position, why)]).await;
+                    position
                 }
-                Page::End => {
-                    if !self.complete(work).await? {
-                        return Ok(());
-                    }
-                    continue;
-                }
+                Page::End if self.complete(work).await? => continue,
+                Page::End => return Ok(()),
             };
-            work.went_on = true;
-            self.show(ScrubState::Scrubbing, work);
+            let wait = pace.after(work.pass.move_to(reached));
+            self.show(ScrubState::Scrubbing, &work.pass);
             if !self.save(work).await? || !self.pause(work, wait).await? {
                 return Ok(());
             }
         }
     }
 
-    async fn compare(&self, work: &mut Work, stretch: &Stretch) -> Result<(), StoreError> {
+    /// Compares a page. `false` if that was for nothing, since a newer release has come meanwhile.
+    async fn compare(&self, work: &mut Work, stretch: &Stretch) -> Result<bool, StoreError> {
         let differences = stretch.differences(&*self.ports.log, &*self.ports.views).await?;
-        let Some(first) = differences.iter().find(|difference| difference.can_be_mended()) else {
-            differences.iter().for_each(|difference| self.found(work, difference));
-            return Ok(());
-        };
-        let why = format!("they are not what the log makes of them: {first}");
+        if !differences.is_empty() && self.ports.repair.are_of_newer_release().await? {
+            return Ok(false);
+        }
+        self.settle(work, &differences).await;
+        Ok(true)
+    }
+
+    /// Whether comparing makes no sense now: what is made anew would only be found to differ and be asked for once more, and
+    /// what a newer release makes of the log is not for this one to judge.
+    async fn must_wait(&self) -> Result<bool, StoreError> {
+        let repair = &self.ports.repair;
+        Ok(repair.views().state == ViewsState::Rebuilding || repair.are_of_newer_release().await?)
+    }
+
+    /// Counts and tells what differs, and has it mended.
+    async fn settle(&self, work: &mut Work, differences: &[Difference]) {
         differences.iter().for_each(|difference| self.found(work, difference));
-        let to_mend = differences.iter().filter(|difference| difference.can_be_mended());
-        let order_ids: Vec<OrderId> = to_mend.filter_map(|difference| difference.order_id.clone()).collect();
+        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended());
+        let Some(first) = to_mend().next() else { return };
+        let why = format!("they are not what the log makes of them: {first}");
+        let order_ids: Vec<OrderId> = to_mend().filter_map(|found| found.order_id.clone()).collect();
+        let positions: Vec<Position> = to_mend().filter_map(Difference::too_much_at).collect();
         // The next pass finds again what is not mended, so this one need not end here.
-        if let Err(error) = self.ports.repair.mend(&order_ids, &why).await {
+        if let Err(error) = self.ports.repair.mend(&order_ids, &positions, &why).await
+            && work.pass.faults <= MOST_TOLD
+        {
             tracing::warn!(%error, "the views that differ could not be had mended for now");
         }
-        Ok(())
     }
 
     /// Counts what differs, and tells it.
@@ -239,6 +256,8 @@ impl Scrubber {
 
     /// Ends the pass, and after a rest begins the next from the log's start. `false` when the lease is lost.
     async fn complete(&self, work: &mut Work) -> Result<bool, StoreError> {
+        let beyond = beyond_the_end(&*self.ports.log, &*self.ports.views).await?;
+        self.settle(work, &beyond).await;
         let Pass { position, faults, begun, .. } = work.pass;
         if faults > 0 {
             tracing::info!(events = %position, faults, "all views have been compared with the log");
@@ -246,7 +265,7 @@ impl Scrubber {
             tracing::debug!(events = %position, "all views have been compared with the log, and none differs");
         }
         self.status.send_modify(|now| now.passes += 1);
-        self.show(ScrubState::Resting, work);
+        self.show(ScrubState::Resting, &work.pass);
         if !self.pause(work, self.limits.shortest_pass.saturating_sub(begun.elapsed())).await? {
             return Ok(false);
         }
@@ -254,16 +273,19 @@ impl Scrubber {
         Ok(true)
     }
 
-    fn failed(&self, error: &StoreError) {
+    /// Shows and tells an error. Answers whether anything had gone well since the one before.
+    fn failed(&self, error: &StoreError) -> bool {
         let detail = Some(error.to_string());
         let before = self.tell(|now| ScrubStatus { state: ScrubState::Unavailable, detail, ..now });
-        if before.state != ScrubState::Unavailable {
+        let went_on_before = before.state != ScrubState::Unavailable;
+        if went_on_before {
             tracing::warn!(%error, "the views cannot be compared with the log for now");
         }
+        went_on_before
     }
 
-    fn show(&self, state: ScrubState, work: &Work) {
-        let Pass { position, goal, faults, .. } = work.pass;
+    fn show(&self, state: ScrubState, pass: &Pass) {
+        let Pass { position, goal, faults, .. } = *pass;
         self.tell(|now| ScrubStatus {
             state,
             position,

@@ -35,7 +35,7 @@ pub enum ScrubState {
     Scrubbing,
     /// A pass has ended, and the next begins soon.
     Resting,
-    /// The views are being made anew.
+    /// The views are being made anew, or are a newer release's.
     Waiting,
     /// Another instance is at work.
     Standby,

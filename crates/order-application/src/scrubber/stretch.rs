@@ -7,12 +7,13 @@ use super::look::Look;
 use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::{ListQuery, OrderViews};
-use crate::projection::Unreadable;
 
 /// How often what changes while it is looked at is looked at again.
 const MOST_LOOKS: usize = 5;
+/// Most rows beyond the log's end that one pass finds.
+const MOST_BEYOND: usize = 500;
 
-/// A page of the log: where it is, and which orders have events in it.
+/// A page of the log: where it is, and which orders begin in it.
 pub(super) struct Stretch {
     /// It begins after this position.
     pub(super) after: Position,
@@ -20,8 +21,6 @@ pub(super) struct Stretch {
     pub(super) last: Position,
     /// Where an order begins, ascending.
     begun: Vec<(Position, OrderId)>,
-    /// The orders that go on in it.
-    continued: HashSet<OrderId>,
 }
 
 /// An order that was placed in a stretch.
@@ -29,7 +28,7 @@ pub(super) struct Stretch {
 pub(super) struct Placed {
     pub(super) position: Position,
     pub(super) order_id: OrderId,
-    /// What its events make of it; `None` if it keeps changing.
+    /// What its events make of it; `None` if it keeps changing, or if its view is damaged: that is told anyway.
     pub(super) look: Option<Look>,
 }
 
@@ -37,18 +36,13 @@ impl Stretch {
     /// `None` for an empty page.
     pub(super) fn of(after: Position, page: Vec<RecordedEvent>) -> Option<Self> {
         let last = page.last()?.position;
-        let (mut begun, mut continued) = (Vec::new(), HashSet::new());
-        for event in page {
-            if event.version == Version(1) {
-                begun.push((event.position, event.order_id));
-            } else {
-                continued.insert(event.order_id);
-            }
-        }
-        Some(Self { after, last, begun, continued })
+        let begun = page.into_iter().filter(|event| event.version == Version(1));
+        let begun = begun.map(|event| (event.position, event.order_id)).collect();
+        Some(Self { after, last, begun })
     }
 
-    /// What differs between its orders' views and its orders' events; one difference for each order.
+    /// What differs between its orders' views and its orders' events; one difference for each order, and for each row that
+    /// the list has too much.
     pub(super) async fn differences(
         &self,
         log: &dyn EventLog,
@@ -59,13 +53,21 @@ impl Stretch {
         for (position, order_id) in &self.begun {
             // A store may answer point reads without ever waiting. Requests come first.
             tokio::task::yield_now().await;
-            let (look, difference) = compare_order(log, views, order_id).await?;
+            let (look, difference) = match compare_order(log, views, order_id).await {
+                Err(StoreError::DamagedView(why)) => {
+                    (None, Some(Difference::of(order_id, Kind::DamagedView { why })))
+                }
+                compared => compared?,
+            };
             found.extend(difference);
             placed.push(Placed { position: *position, order_id: order_id.clone(), look });
         }
-        found.extend(self.compare_list(log, views, placed).await?);
+        match self.compare_list(log, views, placed).await {
+            Err(StoreError::DamagedView(why)) => found.push(Difference::list(self.after, why)),
+            listed => found.extend(listed?),
+        }
         let mut told = HashSet::new();
-        found.retain(|difference| told.insert(difference.order_id.clone()));
+        found.retain(|difference| told.insert((difference.order_id.clone(), difference.too_much_at())));
         Ok(found)
     }
 
@@ -77,39 +79,46 @@ impl Stretch {
         views: &dyn OrderViews,
         mut placed: Vec<Placed>,
     ) -> Result<Vec<Difference>, StoreError> {
-        // Rows beyond those that are expected: they would make the page end before it has all.
-        let mut more = 0;
+        // One row beyond the stretch shows that there are no more in it.
+        let mut more = 1;
         let mut settled = Vec::new();
         for _ in 0..MOST_LOOKS {
-            let limit = (placed.len() + more).max(1);
-            let page = views.many(&ListQuery { after: self.after, limit }).await?;
-            let found = in_list(self.after, self.last, &placed, &page);
-            if found.is_empty() {
-                return Ok(found);
-            }
-            let too_much = found.iter().filter(|found| matches!(found.kind, Kind::ListedTooMuch { .. }));
-            let more_now = too_much.count() + self.damaged(views).await?;
+            let page = views.many(&ListQuery { after: self.after, limit: placed.len() + more }).await?;
+            let up_to = page.next.map_or(self.last, |next| next.min(self.last));
+            let seen = placed.partition_point(|placed| placed.position <= up_to);
+            let found = in_list(self.after, up_to, &placed[..seen], &page);
             let changed = look_again(log, &found, &mut placed).await?;
-            if changed.is_empty() && more_now <= more {
+            if changed.is_empty() && up_to == self.last {
                 return Ok(found);
             }
-            more = more_now.max(more);
+            if up_to < self.last {
+                more *= 4;
+            }
             settled = found;
             settled.retain(|found| !found.order_id.as_ref().is_some_and(|id| changed.contains(id)));
         }
         Ok(settled)
     }
+}
 
-    /// How many orders that go on here are damaged. One that begins with another version than 1 is listed all the same.
-    async fn damaged(&self, views: &dyn OrderViews) -> Result<usize, StoreError> {
-        let mut damaged = 0;
-        for order_id in &self.continued {
-            if Look::at_view(views, order_id).await? == Look::Unreadable(Unreadable::Damaged) {
-                damaged += 1;
-            }
-        }
-        Ok(damaged)
-    }
+/// Rows that the list has beyond the log's end, where no stretch is.
+pub(super) async fn beyond_the_end(
+    log: &dyn EventLog,
+    views: &dyn OrderViews,
+) -> Result<Vec<Difference>, StoreError> {
+    let after = log.end().await?;
+    let page = match views.many(&ListQuery { after, limit: MOST_BEYOND }).await {
+        Err(StoreError::DamagedView(why)) => return Ok(vec![Difference::list(after, why)]),
+        page => page?,
+    };
+    // What was placed meanwhile is in the log by now.
+    let end = log.end().await?;
+    let beyond = page.orders.iter().filter(|listed| listed.placed_position > end);
+    let too_much = beyond.map(|listed| {
+        let position = listed.placed_position;
+        Difference::of(&listed.summary.order_id, Kind::ListedTooMuch { position })
+    });
+    Ok(too_much.collect())
 }
 
 /// Compares one order's view, and answers with what its events make of it.

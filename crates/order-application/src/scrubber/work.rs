@@ -15,8 +15,6 @@ pub(super) struct Work {
     pub(super) saved: Position,
     pub(super) saved_at: Instant,
     pub(super) pass: Pass,
-    /// Whether anything was compared since the last error.
-    pub(super) went_on: bool,
 }
 
 impl Scrubber {
@@ -24,14 +22,7 @@ impl Scrubber {
         let saved = self.saved().await?;
         let goal = self.ports.log.end().await?;
         let now = Instant::now();
-        Ok(Work {
-            epoch,
-            claimed_at: now,
-            saved,
-            saved_at: now,
-            pass: Pass::new(saved, goal),
-            went_on: false,
-        })
+        Ok(Work { epoch, claimed_at: now, saved, saved_at: now, pass: Pass::new(saved, goal) })
     }
 
     pub(super) async fn saved(&self) -> Result<Position, StoreError> {

@@ -46,7 +46,7 @@ impl BrokerLog for KafkaLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Bookmark {
     pub(super) topic: String,
-    /// Of each partition the next offset; `None`: from its beginning.
+    /// Of each partition the offset that reading goes on with; `None`: from its beginning.
     pub(super) offsets: Vec<Option<i64>>,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Bookmark {
     /// When the stream was made, in nanoseconds since 1970.
     pub(super) created: i64,
-    /// The sequence of the next message.
+    /// The sequence that reading goes on with.
     pub(super) next: u64,
 }
 

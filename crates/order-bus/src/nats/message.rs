@@ -79,9 +79,12 @@ pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<Publishe
         let header: &str = header.as_ref();
         let Some(name) = header.strip_prefix(PREFIX) else { continue };
         let Some(value) = values.first() else { continue };
-        let value =
-            decode(value.as_str()).ok_or_else(|| format!("the header {PREFIX}{name} cannot be decoded"))?;
-        attributes.add(name, value);
+        match decode(value.as_str()) {
+            Some(value) => attributes.add(name, value),
+            None if NAMES.contains(&name) => return Err(format!("the header {header} cannot be decoded")),
+            // Whoever has added it does not keep to the binding, and it is not needed.
+            None => {}
+        }
     }
     cloud_event::read(attributes, data).map_err(|error| error.to_string())
 }
@@ -96,30 +99,23 @@ pub(super) fn id(headers: &HeaderMap) -> Option<Uuid> {
     headers.get(header_name("id")).and_then(|id| Uuid::try_parse(id.as_str()).ok())
 }
 
-fn header_name(attribute: &str) -> HeaderName {
-    macro_rules! known {
-        ($($name:literal,)*) => {
+macro_rules! attributes {
+    ($($name:literal)*) => {
+        /// The attributes that this service writes.
+        const NAMES: &[&str] = &[$($name),*];
+
+        fn header_name(attribute: &str) -> HeaderName {
             match attribute {
                 $($name => const { HeaderName::from_static(concat!("ce-", $name)) },)*
                 other => format!("{PREFIX}{other}").into_header_name(),
             }
-        };
-    }
-    known!(
-        "specversion",
-        "id",
-        "source",
-        "type",
-        "subject",
-        "time",
-        "position",
-        "version",
-        "previousid",
-        "correlationid",
-        "causationid",
-        "actor",
-        "datacontenttype",
-    )
+        }
+    };
+}
+
+attributes! {
+    "specversion" "id" "source" "type" "subject" "time" "position" "version" "previousid" "correlationid" "causationid"
+    "actor" "datacontenttype"
 }
 
 /// The type without `order.` and `.v1`.

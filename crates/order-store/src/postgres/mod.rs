@@ -194,9 +194,9 @@ impl PostgresStore {
     async fn find_view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
         let Some(found) = self.look_ups.find(order_id).await? else { return Ok(None) };
         found.view.map(Some).map_err(|damaged| {
-            let why = format!("the view of order {order_id} is damaged and is being made anew: {damaged}");
+            let why = format!("order {order_id}: {damaged}");
             self.shared.repairs.ask_for([Damaged::Order(order_id.clone())], &why);
-            StoreError::Unavailable(why)
+            StoreError::DamagedView(why)
         })
     }
 }

@@ -15,6 +15,7 @@ pub(super) async fn connect(database: &Database) -> Result<deadpool_postgres::Ob
             | StoreError::OutcomeUnknown(_)
             | StoreError::StorageFull
             | StoreError::Corrupt(_)
+            | StoreError::DamagedView(_)
             | StoreError::NewerRelease(_)) => other.to_string(),
         })
     })

@@ -368,7 +368,7 @@ impl OrderViews for SqliteStore {
 #[async_trait]
 impl ViewRepair for SqliteStore {
     /// All views are made anew: the damage that was found is seldom all that there is.
-    async fn mend(&self, _: &[OrderId], why: &str) -> Result<(), StoreError> {
+    async fn mend(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
         self.shared.rebuilds.want(why.to_owned(), true);
         Ok(())
     }

@@ -57,8 +57,8 @@ fn catch_up(
     let unreadable = OnUnreadable::Quarantine;
     let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
     let caught_up = catch_up::run(log.path(), views, Arc::clone(&rebuilds), options)?;
-    if caught_up.views.are_older() {
-        rebuilds.want("they were made by an earlier release".to_owned(), false);
+    if caught_up.views.are_of_another_release() {
+        rebuilds.want("they were made by another release".to_owned(), false);
     }
     Ok(OpenedViews { end, caught_up, rebuilds })
 }

@@ -5,9 +5,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use order_application::{StoreError, ViewsState, ViewsStatus};
 
-/// What is said to a reader or a command that met damage.
-const DAMAGED: &str = "the views are damaged, and are being made anew";
-
 /// Requests to make the views anew, and how that goes.
 pub(super) struct Rebuilds {
     state: Mutex<State>,
@@ -44,9 +41,9 @@ impl Rebuilds {
     pub(super) fn damaged(&self, number: u64, what: String) -> StoreError {
         // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
         if number == self.state().serving {
-            self.want(what, true);
+            self.want(what.clone(), true);
         }
-        StoreError::Unavailable(DAMAGED.to_owned())
+        StoreError::DamagedView(what)
     }
 
     /// Has the views made anew that are served now.

@@ -30,7 +30,7 @@ async fn paid_orders(number: usize) -> (String, Arc<PostgresStore>, Vec<TestOrde
 }
 
 fn is_damaged<T>(answer: &Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Unavailable(why)) if why.contains("is damaged and is being made anew"))
+    matches!(answer, Err(StoreError::DamagedView(_)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

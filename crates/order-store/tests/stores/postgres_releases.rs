@@ -106,7 +106,9 @@ async fn an_older_release_serves_beside_a_newer_one_all_that_it_knows() {
         (open(&url).await, TestOrder::new("older"), TestOrder::new("of-both"));
     before.append(older.place()).await.unwrap();
     before.append(of_both.place()).await.unwrap();
+    assert_eq!(before.are_of_newer_release().await, Ok(false));
     newer_release("newer-release", &url, "pay");
+    assert_eq!(before.are_of_newer_release().await, Ok(true));
 
     let after = open(&url).await;
     for store in [&before, &after] {

@@ -6,9 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair,
-};
+use order_application::{EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version};
 use order_store::{OpenError, SqliteStore};
 
 use crate::contract::bus;
@@ -93,9 +91,6 @@ async fn an_earlier_release_goes_on_with_what_a_later_one_has_written_and_the_la
     let store = open(&path).unwrap();
     store.append(older.pay(1)).await.unwrap();
     assert_eq!(store.one(&older.id).await, Ok(Some(older.summary())));
-    let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
-    assert_eq!((page.orders.len(), page.left_out), (3, 0), "its rows are as the later release made them");
-    store.mend(&[], "a test asks for it").await.unwrap();
     mended(&store, "views").await;
     for id in ["of-both", "newer"] {
         let one = store.one(&TestOrder::new(id).id).await;

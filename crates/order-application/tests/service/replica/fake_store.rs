@@ -17,6 +17,8 @@ pub(super) struct FakeStore {
     pub(super) without_checkpoint: AtomicBool,
     /// What the next calls of `replicate` answer with; with `true` after they have done their work.
     pub(super) faults: Mutex<VecDeque<(StoreError, bool)>>,
+    /// Whether its events cannot be read.
+    pub(super) is_damaged: AtomicBool,
     /// How many events each transaction had.
     pub(super) transactions: Mutex<Vec<usize>>,
     /// How many orders were looked up.
@@ -29,6 +31,7 @@ impl FakeStore {
             orders: MemoryStore::replica(Arc::new(InProcessBus::new())),
             without_checkpoint: AtomicBool::new(false),
             faults: Mutex::default(),
+            is_damaged: AtomicBool::new(false),
             transactions: Mutex::default(),
             look_ups: Mutex::default(),
         }
@@ -112,6 +115,9 @@ impl EventLog for FakeStore {
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
+        if self.is_damaged.load(Ordering::Relaxed) {
+            return Err(StoreError::Corrupt("an event".to_owned()));
+        }
         self.orders.read_log(after, limit).await
     }
 

@@ -1,6 +1,7 @@
 //! What goes wrong, and what is said about it.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 
 use super::*;
 
@@ -64,6 +65,24 @@ async fn a_store_that_cannot_write_is_tried_again() {
         replica.reaches(events.len()).await;
         stage.assert_equal().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_whose_events_cannot_be_read_is_tried_again_with_growing_waits() {
+    let stage = Stage::new(4, 1).await;
+    let events = stage.events().await;
+    stage.log.publish(0, &events);
+    let mut replica = stage.start();
+    replica.reaches(events.len()).await;
+    replica.stop().await;
+    stage.store.is_damaged.store(true, Ordering::Relaxed);
+    stage.log.state().bookmarks.clear();
+    let mut replica = stage.start();
+    replica.becomes(ReplicaState::Unavailable).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let opened = stage.log.state().bookmarks.len();
+    assert!((10..=20).contains(&opened), "the broker was opened {opened} times");
+    replica.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

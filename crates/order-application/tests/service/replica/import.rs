@@ -42,6 +42,37 @@ async fn an_import_keeps_the_bookmark() {
     assert_eq!((checkpoint.position, checkpoint.evidence.as_deref()), (Position(40), Some("29")));
 }
 
+/// Imports events one after the other.
+async fn import(stage: &Stage, events: &[RecordedEvent]) -> Result<Imported, ImportError> {
+    let mut import = Import::begin(stage.store.clone(), stage.limits).await?;
+    for event in events {
+        import.add(event.clone()).await?;
+    }
+    import.finish().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_damaged_in_the_primary_s_log_is_imported_as_it_is() {
+    let stage = Stage::new(20, 1).await;
+    let mut events = stage.events().await;
+    events[30].version = Version(7);
+    import(&stage, &events[..20]).await.unwrap();
+    import(&stage, &events).await.unwrap();
+    assert_eq!(stage.store.read_log(Position::START, PageLimit::events(1_000)).await.unwrap(), events);
+    let refused = stage.store.one(&events[30].order_id).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_begins_behind_the_store_s_events_has_only_its_versions_to_tell_that_it_continues_them() {
+    let stage = Stage::new(20, 1).await;
+    let mut events = stage.events().await;
+    import(&stage, &events[..20]).await.unwrap();
+    events[30].version = Version(7);
+    let refused = import(&stage, &events[20..]).await.unwrap_err();
+    assert!(refused.to_string().contains("another log than this replica's, at position 31"), "{refused}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn gaps_and_other_logs_are_not_imported() {
     let stage = Stage::new(40, 1).await;

@@ -21,13 +21,18 @@ pub(super) struct Lies {
     pub(super) one: Option<ShowOne>,
     /// What becomes of the list of all orders.
     pub(super) list: Option<ShowList>,
+    /// The list is damaged.
+    pub(super) damaged_list: bool,
     pub(super) restless: Option<Restless>,
     /// This event cannot be read.
     pub(super) unreadable: Option<Position>,
     /// What every read is answered with.
     pub(super) away: Option<StoreError>,
     pub(super) views: ViewsStatus,
+    /// A newer release makes the views once this has been asked so often.
+    pub(super) newer_after: Option<usize>,
     pub(super) mended: Vec<OrderId>,
+    pub(super) mended_positions: Vec<Position>,
     /// The lease is another's.
     pub(super) held_by_another: bool,
     pub(super) pages: Vec<usize>,
@@ -102,6 +107,7 @@ impl EventLog for LyingStore {
     }
 
     async fn end(&self) -> Result<Position, StoreError> {
+        self.reachable()?;
         self.store.end().await
     }
 
@@ -127,6 +133,9 @@ impl OrderViews for LyingStore {
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         self.disturb(None).await;
+        if self.lies().damaged_list {
+            return Err(StoreError::DamagedView("its chain".to_owned()));
+        }
         if self.lies().list.is_none() {
             return self.store.many(query).await;
         }
@@ -142,13 +151,21 @@ impl OrderViews for LyingStore {
 
 #[async_trait]
 impl ViewRepair for LyingStore {
-    async fn mend(&self, order_ids: &[OrderId], _: &str) -> Result<(), StoreError> {
+    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], _: &str) -> Result<(), StoreError> {
         self.lies().mended.extend_from_slice(order_ids);
+        self.lies().mended_positions.extend_from_slice(positions);
         Ok(())
     }
 
     fn views(&self) -> ViewsStatus {
         self.lies().views.clone()
+    }
+
+    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
+        let mut lies = self.lies();
+        let is_newer = lies.newer_after == Some(0);
+        lies.newer_after = lies.newer_after.map(|more| more.saturating_sub(1));
+        Ok(is_newer)
     }
 }
 

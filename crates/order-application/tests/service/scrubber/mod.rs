@@ -149,6 +149,24 @@ async fn a_row_that_is_missing_or_cannot_be_read_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn views_that_the_store_itself_finds_damaged_are_counted_and_mended_and_the_pass_goes_on() {
+    let stage = Stage::new().await;
+    stage.store.lies().one = Some(Box::new(|summary| match summary.order_id.as_str() {
+        "o3" | "o4" => Err(StoreError::DamagedView("its checksum".to_owned())),
+        "o20" => Ok(None),
+        _ => Ok(Some(summary)),
+    }));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o4".to_owned(), "o20".to_owned()], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_the_store_itself_finds_damaged_is_counted_and_the_pass_goes_on() {
+    let stage = Stage::new().await;
+    stage.store.lies().damaged_list = true;
+    assert_eq!(stage.found().await, (vec![], 7), "one for each page, and one beyond them");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_that_the_list_lacks_is_mended() {
     for lacking in [0, 3, 4, ORDERS - 1] {
         let stage = Stage::new().await;
@@ -161,14 +179,42 @@ async fn an_order_that_the_list_lacks_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_the_list_has_too_much_is_mended() {
+async fn a_row_that_the_list_has_where_no_order_was_placed_is_mended_also_beyond_the_log_s_end() {
+    for (index, position) in [(4, Position(8)), (ORDERS, Position(EVENTS)), (ORDERS, Position(1_000))] {
+        let stage = Stage::new().await;
+        stage.store.lies().list = Some(Box::new(move |mut rows| {
+            let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
+            rows.insert(index, ListedOrder { placed_position: position, summary });
+            rows
+        }));
+        assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
+        assert_eq!(stage.store.lies().mended_positions, [position]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_has_every_order_twice_is_mended_within_one_pass() {
+    let stage = Stage::new().await;
+    stage.store.lies().list = Some(Box::new(|rows| {
+        let twice = |row: ListedOrder| {
+            let again = ListedOrder { placed_position: row.placed_position.plus(1), ..row.clone() };
+            [row, again]
+        };
+        rows.into_iter().flat_map(twice).collect()
+    }));
+    assert_eq!(stage.found().await.1, ORDERS as u64);
+    assert_eq!(stage.store.lies().mended_positions.len(), ORDERS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_the_list_has_at_another_place_is_mended_at_both() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|mut rows| {
-        let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
-        rows.insert(4, ListedOrder { placed_position: Position(8), summary });
+        rows[3].placed_position = Position(8);
         rows
     }));
-    assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o3".to_owned()], 2));
+    assert_eq!(stage.store.lies().mended_positions, [Position(8)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -308,10 +354,29 @@ async fn among_instances_only_the_holder_works() {
     let status = running.becomes(ScrubState::Standby).await;
     assert_eq!((status.position, status.of), (Position::START, Position(EVENTS)));
     stage.store.lies().held_by_another = false;
-    running.passes(1).await;
+    stage.store.lies().unreadable = Some(Position(7));
+    assert_eq!(running.passes(1).await.faults_in_pass, 1);
     // It is noticed between two passes, too.
     stage.store.lies().held_by_another = true;
-    running.becomes(ScrubState::Standby).await;
+    assert_eq!(running.becomes(ScrubState::Standby).await.faults_in_pass, 0, "that pass is another's");
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_on_standby_nothing_of_it_is_shown_and_the_next_is_waited_out_as_the_first() {
+    let stage = Stage::new().await;
+    stage.store.lies().held_by_another = true;
+    let mut running = stage.start();
+    for _ in 0..3 {
+        assert_eq!(running.becomes(ScrubState::Standby).await.detail, None);
+        let gone = Some(StoreError::Unavailable("gone".to_owned()));
+        stage.store.lies().away = gone;
+        running.becomes(ScrubState::Unavailable).await;
+        let begun = Instant::now();
+        stage.store.lies().away = None;
+        running.becomes(ScrubState::Standby).await;
+        assert_eq!(begun.elapsed(), ScrubLimits::default().first_backoff);
+    }
     running.stop().await;
 }
 
@@ -341,6 +406,21 @@ async fn it_waits_while_the_views_are_made_anew() {
     stage.store.lies().views.state = ViewsState::Current;
     running.passes(1).await;
     running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_newer_release_made_is_not_compared_also_if_it_comes_in_the_middle() {
+    for newer_after in [0, 1] {
+        let stage = Stage::new().await;
+        stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 0, 5)));
+        stage.store.lies().newer_after = Some(newer_after);
+        let mut running = stage.start();
+        assert_eq!(running.becomes(ScrubState::Waiting).await.faults, 0);
+        assert_eq!(stage.store.lies().mended, []);
+        stage.store.lies().newer_after = None;
+        assert_eq!(running.passes(1).await.faults, 2);
+        running.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ use super::url::Target;
 use super::{PostgresError, PostgresStore, connect, projection, refused};
 use crate::rebuild_report::RebuildReport;
 use lease::Lease;
-use rebuild::{Rebuild, mend, outdated};
+use rebuild::{Rebuild, are_of_newer_release, mend, outdated};
 use remake::{MAX_ROWS, of_position};
 use tokio_postgres::types::Type;
 
@@ -270,12 +270,17 @@ impl PostgresStore {
 
 #[async_trait]
 impl ViewRepair for PostgresStore {
-    async fn mend(&self, order_ids: &[OrderId], why: &str) -> Result<(), StoreError> {
-        self.shared.repairs.ask_for(order_ids.iter().cloned().map(Damaged::Order), why);
+    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError> {
+        let orders = order_ids.iter().cloned().map(Damaged::Order);
+        self.shared.repairs.ask_for(orders.chain(positions.iter().copied().map(Damaged::Key)), why);
         Ok(())
     }
 
     fn views(&self) -> ViewsStatus {
         self.shared.repairs.status()
+    }
+
+    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
+        are_of_newer_release(&self.shared.reads).await
     }
 }

@@ -62,10 +62,21 @@ pub(super) struct Outdated {
 
 /// To be asked before a pass begins.
 pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
-    let row = database.query_one(OUTDATED, &[]).await?;
-    let read = || Ok::<_, Error>((row.try_get::<_, i32>(0)?, row.try_get(1)?, row.try_get(2)?));
-    let (made_by, from, mends): (_, Option<i64>, _) = read().map_err(|error| failed(&error))?;
+    let (made_by, from, mends) = newest_projection(database).await?;
     Ok(Outdated { from: from.filter(|_| made_by == projection()), mends })
+}
+
+/// Whether a newer release than this has made rows.
+pub(super) async fn are_of_newer_release(database: &Database) -> Result<bool, StoreError> {
+    Ok(newest_projection(database).await?.0 > projection())
+}
+
+/// The newest projection that rows are made with, from which position on events may have led to rows of an older one, and how
+/// often older releases have mended rows.
+async fn newest_projection(database: &Database) -> Result<(i32, Option<i64>, i64), StoreError> {
+    let row = database.query_one(OUTDATED, &[]).await?;
+    let read = || Ok::<_, Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    read().map_err(|error| failed(&error))
 }
 
 /// Makes all views anew, or those of orders with events from a position on.

@@ -23,7 +23,7 @@ use super::overlay::{Change, Generation, OrderKey};
 use crate::projection;
 use crate::view_row::ViewRow;
 use id_ranges::{IdEntry, RangeError, RangeWriter};
-use progress::Progress;
+use progress::{OF_SEVERAL, Progress};
 use schema::{SCHEMA, SCHEMA_VERSION};
 
 const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1, ?2)";
@@ -127,8 +127,8 @@ impl Views {
             Err(what) => return Ok(Err(what)),
         };
         if progress.projection > projection() {
-            // From now on some of their rows are this release's. The later one has to know, should it come back.
-            progress.projection = projection();
+            // From now on some of their rows are this release's. Both it and the later one, should it come back, have to know.
+            progress.projection = OF_SEVERAL;
             progress.save(&connection)?;
         }
         Ok(Ok(Self { connection, path, number, progress }))
@@ -172,9 +172,9 @@ impl Views {
         &self.progress
     }
 
-    /// Whether an earlier release made some of the rows.
-    pub(super) fn are_older(&self) -> bool {
-        self.progress.projection < projection()
+    /// Whether another release made some of the rows.
+    pub(super) fn are_of_another_release(&self) -> bool {
+        self.progress.projection != projection()
     }
 
     /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; a crash in

@@ -8,6 +8,9 @@ use super::super::overlay::OrderKey;
 use super::id_ranges::IdTotals;
 use crate::checksum::Checksum;
 
+/// In place of a projection: the rows were made by several.
+pub(super) const OF_SEVERAL: u32 = 0;
+
 /// The row of `progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sqlite) struct Progress {
@@ -15,7 +18,7 @@ pub(in crate::sqlite) struct Progress {
     pub(in crate::sqlite) log_identity: Uuid,
     /// What order ids are hashed with.
     pub(in crate::sqlite) hash_seed: u64,
-    /// The version of the projection that made the rows; of several the earliest.
+    /// The version of the projection that made the rows; or [`OF_SEVERAL`].
     pub(in crate::sqlite) projection: u32,
     /// Not so while the file is being built.
     pub(in crate::sqlite) complete: bool,

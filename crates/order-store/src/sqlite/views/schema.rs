@@ -16,7 +16,7 @@ CREATE TABLE progress (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     log_identity BLOB NOT NULL,            -- of the log that they are derived from
     hash_seed INTEGER NOT NULL,            -- random, so that nobody can choose ids that collide
-    projection INTEGER NOT NULL,           -- the version of the projection that made the rows
+    projection INTEGER NOT NULL,           -- the version of the projection that made the rows; 0: several
     complete INTEGER NOT NULL,             -- 0 while the file is being built
     position INTEGER NOT NULL,             -- everything up to here is in the tables below
     event_id BLOB NOT NULL,                -- of the event there; zeros at the beginning
