@@ -4,6 +4,7 @@
 //! under a lease ([`lease`], [`rebuild`]).
 
 mod lease;
+mod mend;
 mod rebuild;
 mod remake;
 mod write;
@@ -24,7 +25,8 @@ use super::url::Target;
 use super::{PostgresError, PostgresStore, connect, projection, refused};
 use crate::rebuild_report::RebuildReport;
 use lease::Lease;
-use rebuild::{Rebuild, are_of_newer_release, mend, outdated};
+use mend::mend;
+use rebuild::{Rebuild, are_of_newer_release, outdated};
 use remake::{MAX_ROWS, of_position};
 use tokio_postgres::types::Type;
 

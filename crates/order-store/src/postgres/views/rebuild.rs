@@ -8,19 +8,17 @@
 use std::time::Duration;
 
 use order_application::StoreError;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::super::database::{Database, Pause, abandon};
-use super::super::failure::Failure;
+use super::super::database::Database;
 use super::super::{pages, projection};
 use super::lease::Lease;
-use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake};
+use super::mend::{failed, remake_soon};
+use super::remake::{MAX_ROWS, Orders, Remade, of_position};
 use crate::rebuild_report::RebuildReport;
 
-/// How long a batch may take, with all attempts.
-const BATCH_PATIENCE: Duration = Duration::from_secs(60);
 /// Positions that are followed with one statement.
 const FOLLOWED_POSITIONS: i64 = 1_000;
 /// How often the log may have grown while it was followed. Each time there is less to follow.
@@ -44,9 +42,6 @@ const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order
 const OUTDATED_KEYS: &str = "\
     SELECT DISTINCT e.order_key FROM order_service.events e LEFT JOIN order_service.orders o ON o.key = e.order_key \
     WHERE e.position > $1 AND e.position <= $2 AND (o.key IS NULL OR o.projection < $3)";
-
-const KEYS: &str =
-    "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
 
 /// Told events done and events in all.
 pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
@@ -290,56 +285,4 @@ impl<'a> Rebuild<'a> {
     async fn end_of_log(&self) -> Result<i64, StoreError> {
         Ok(of_position(pages::head(self.database).await?))
     }
-}
-
-/// Makes the rows of single orders anew.
-pub(super) async fn mend(
-    database: &Database,
-    order_ids: &[&str],
-    keys: &[i64],
-) -> Result<Remade, StoreError> {
-    let mut all = keys_of(database, order_ids).await?;
-    all.extend(keys);
-    remake_soon(database, &Orders::WithKeys(all)).await
-}
-
-/// The keys of those of these orders that the log has.
-async fn keys_of(database: &Database, order_ids: &[&str]) -> Result<Vec<i64>, StoreError> {
-    let rows = database.query(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
-}
-
-/// Tries again as long as what failed may pass by itself.
-async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
-    let deadline = Instant::now() + BATCH_PATIENCE;
-    let mut pause = Pause::new();
-    loop {
-        let why = match remake_once(database, orders, deadline).await {
-            Ok(remade) => return Ok(remade),
-            Err(Failure::Refused(error)) => return Err(error),
-            Err(Failure::NothingHappened(why) | Failure::Unknown(why)) => why,
-        };
-        if !pause.before(deadline).await {
-            return Err(StoreError::Unavailable(why));
-        }
-    }
-}
-
-async fn remake_once(database: &Database, orders: &Orders, deadline: Instant) -> Result<Remade, Failure> {
-    let mut connection = match database.connection().await {
-        Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),
-        connection => connection.map_err(Failure::Refused)?,
-    };
-    match timeout_at(deadline, remake(&mut connection, orders)).await {
-        Ok(remade) => remade.map_err(|error| Failure::of(&error)),
-        Err(_) => {
-            // Nobody else may have to wait for the answer.
-            abandon(connection);
-            Err(Failure::Unknown(database.missed()))
-        }
-    }
-}
-
-fn failed(error: &Error) -> StoreError {
-    Failure::of(error).into_store_error()
 }
