@@ -73,7 +73,7 @@ pub(super) fn run(
             return Err(OpenError::Stopped);
         }
         let page = catch_up.readers.log_entries(position, up_to, PAGE);
-        for entry in page.map_err(OpenError::corrupt(log_path))? {
+        for entry in page.map_err(OpenError::read(log_path))? {
             position = entry.position();
             match entry {
                 LogEntry::Event(event) => catch_up.add(&event)?,
@@ -114,8 +114,7 @@ struct CatchUp<'a> {
 
 impl CatchUp<'_> {
     fn add(&mut self, event: &RecordedEvent) -> Result<(), OpenError> {
-        let before =
-            self.before(&event.order_id, event.version).map_err(OpenError::corrupt(self.log_path))?;
+        let before = self.before(&event.order_id, event.version).map_err(OpenError::read(self.log_path))?;
         let (key, before) = before.map_or((event.position.0, None), |(key, order)| (key, Some(order)));
         let (order, fault) = FoldedOrder::after(before, event);
         if let Some(fault) = fault {
@@ -143,7 +142,7 @@ impl CatchUp<'_> {
         version: Version,
         error: StoreError,
     ) -> Result<(), OpenError> {
-        let corrupt = OpenError::corrupt(self.log_path);
+        let corrupt = OpenError::read(self.log_path);
         let order_id = order_id.filter(|_| self.unreadable == OnUnreadable::Quarantine);
         let Some(order_id) = order_id else { return Err(corrupt(error)) };
         let before = self.before(&order_id, version).map_err(&corrupt)?;

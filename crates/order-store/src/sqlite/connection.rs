@@ -131,8 +131,17 @@ impl OpenError {
         }
     }
 
-    pub(super) fn corrupt(path: &Path) -> impl Fn(StoreError) -> Self {
-        move |error| Self::Corrupt { path: path.to_owned(), what: error.to_string() }
+    /// Why a log or its views could not be read: because of what is in there, or for a reason that may pass.
+    pub(super) fn read(path: &Path) -> impl Fn(StoreError) -> Self {
+        move |error| match error {
+            StoreError::Corrupt(what) | StoreError::DamagedView(what) | StoreError::NewerRelease(what) => {
+                Self::Corrupt { path: path.to_owned(), what }
+            }
+            StoreError::Overloaded
+            | StoreError::Unavailable(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::StorageFull => Self::Io { path: path.to_owned(), cause: io::Error::other(error) },
+        }
     }
 }
 

@@ -153,7 +153,7 @@ fn fill(
 fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenError {
     match error {
         BuildError::Stopped => OpenError::Stopped,
-        BuildError::Log(error) => OpenError::corrupt(log_path)(error),
+        BuildError::Log(error) => OpenError::read(log_path)(error),
         BuildError::ReadLog(error) => OpenError::damaged_or_failed(log_path, error),
         BuildError::Sort(error) => OpenError::io(files::directory(views_path))(error),
         BuildError::Views(error) => OpenError::views(views_path, error),
