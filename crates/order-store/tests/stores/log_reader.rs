@@ -171,9 +171,10 @@ async fn a_damaged_event_is_not_answered() {
     connection.execute_batch("UPDATE events SET source = 'x' WHERE position = 20").unwrap();
     drop(connection);
     let log = open(&path).await.unwrap();
-    assert_eq!(log.read_log(Position::START, PageLimit::events(19)).await.unwrap().len(), 19);
-    let refused = log.read_log(Position(10), PAGE).await.unwrap_err();
-    assert_eq!(refused.to_string(), "corrupt data: event at position 20: the checksum does not match");
+    assert_eq!(log.read_log(Position(10), PAGE).await.unwrap().len(), 9, "a page ends before it");
+    let refused = log.read_log(Position(19), PAGE).await.unwrap_err();
+    let why = "event at position 20: the checksum does not match; the row says that it is of order before-4";
+    assert_eq!(refused.to_string(), format!("corrupt data: {why}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
