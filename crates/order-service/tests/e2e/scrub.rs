@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::damage::{stopped_store, view_reads};
+use crate::damage::{edit_views, stopped_store, view_reads};
 use crate::server::{Program, Server, wait_until};
 
 /// What `/ready` says of something.
@@ -47,9 +47,7 @@ fn damage_that_nobody_reads_is_noticed_and_mended() {
     let server = Program::serving(directory.path()).start();
     let before = view_reads(&server);
     server.stop();
-    let views = rusqlite::Connection::open(directory.path().join("orders.views.1.db")).unwrap();
-    views.execute_batch("UPDATE orders SET status = 'shipped' WHERE order_id = 'b'").unwrap();
-    views.close().unwrap();
+    edit_views(&directory, "UPDATE orders SET status = 'shipped' WHERE order_id = 'b'");
 
     let server = Program::serving(directory.path()).start();
     wait_until("other views are served", || {
@@ -57,6 +55,7 @@ fn damage_that_nobody_reads_is_noticed_and_mended() {
         (others && check(&server, "views")["state"] == "current").then_some(())
     });
     wait_until("they have been compared, too", || (check(&server, "scrub")["passes"] == 1).then_some(()));
+    assert!(check(&server, "scrub")["faults"].as_u64() > Some(0), "it is counted");
     assert_eq!(view_reads(&server), before);
     assert!(server.log().contains("the views are damaged"), "{}", server.log());
     server.stop();
