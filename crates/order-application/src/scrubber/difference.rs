@@ -5,7 +5,7 @@ use order_domain::OrderId;
 
 use super::look::Look;
 use super::stretch::Placed;
-use crate::event::Position;
+use crate::event::{Position, Version};
 use crate::ports::event_log::StoreError;
 use crate::ports::order_views::OrderPage;
 use crate::projection::{OrderSummary, Unreadable};
@@ -26,6 +26,8 @@ pub(super) enum Kind {
     DamagedView { why: String },
     /// The store says by itself that the list is damaged somewhere after this position.
     DamagedList { after: Position, why: String },
+    /// An order's view is at an earlier version than the log.
+    Behind { shown: Look, version: Version },
     /// An order's view is not what its events make.
     View { shown: Look, derived: Look },
     /// The list shows another row at the order's place.
@@ -57,6 +59,7 @@ impl Difference {
             Kind::Log { .. }
             | Kind::DamagedView { .. }
             | Kind::DamagedList { .. }
+            | Kind::Behind { .. }
             | Kind::View { .. }
             | Kind::ListedRow { .. }
             | Kind::NotListed { .. }
@@ -77,6 +80,7 @@ impl Difference {
             Kind::View { derived, .. } => *derived != Look::Unreadable(Unreadable::Damaged),
             Kind::DamagedView { .. }
             | Kind::DamagedList { .. }
+            | Kind::Behind { .. }
             | Kind::ListedRow { .. }
             | Kind::NotListed { .. }
             | Kind::ListedTooMuch { .. }
@@ -98,6 +102,9 @@ impl fmt::Display for Difference {
             Kind::DamagedView { why } => write!(f, "its view is damaged: {why}"),
             Kind::DamagedList { after, why } => {
                 write!(f, "the list after position {after} is damaged: {why}")
+            }
+            Kind::Behind { shown, version } => {
+                write!(f, "its view is {shown}, and the log has its version {version}")
             }
             Kind::View { shown, derived } => {
                 write!(f, "its view is {shown}, and its events make it {derived}")

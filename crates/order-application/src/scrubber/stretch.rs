@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use order_domain::OrderId;
 
@@ -13,7 +13,7 @@ const MOST_LOOKS: usize = 5;
 /// Most rows beyond the log's end that one pass finds.
 const MOST_BEYOND: usize = 500;
 
-/// A page of the log: where it is, and which orders begin in it.
+/// A page of the log: where it is, and which orders begin and go on in it.
 pub(super) struct Stretch {
     /// It begins after this position.
     pub(super) after: Position,
@@ -21,6 +21,8 @@ pub(super) struct Stretch {
     pub(super) last: Position,
     /// Where an order begins, ascending.
     begun: Vec<(Position, OrderId)>,
+    /// The version that an order has at least, by its last event here.
+    reached: BTreeMap<OrderId, Version>,
 }
 
 /// An order that was placed in a stretch.
@@ -36,9 +38,14 @@ impl Stretch {
     /// `None` for an empty page.
     pub(super) fn of(after: Position, page: Vec<RecordedEvent>) -> Option<Self> {
         let last = page.last()?.position;
-        let begun = page.into_iter().filter(|event| event.version == Version(1));
-        let begun = begun.map(|event| (event.position, event.order_id)).collect();
-        Some(Self { after, last, begun })
+        let (mut begun, mut reached) = (Vec::new(), BTreeMap::new());
+        for event in page {
+            if event.version == Version(1) {
+                begun.push((event.position, event.order_id.clone()));
+            }
+            reached.insert(event.order_id, event.version);
+        }
+        Some(Self { after, last, begun, reached })
     }
 
     /// What differs between its orders' views and its orders' events; one difference for each order, and for each row that
@@ -62,12 +69,38 @@ impl Stretch {
             found.extend(difference);
             placed.push(Placed { position: *position, order_id: order_id.clone(), look });
         }
+        found.extend(self.compare_versions(views).await?);
         match self.compare_list(log, views, placed).await {
             Err(StoreError::DamagedView(why)) => found.push(Difference::list(self.after, why)),
             listed => found.extend(listed?),
         }
         let mut told = HashSet::new();
         found.retain(|difference| told.insert((difference.order_id.clone(), difference.too_much_at())));
+        Ok(found)
+    }
+
+    /// No view is behind the log. A store that finds an order's events by what may be as old as its view would make the same of
+    /// both.
+    async fn compare_versions(&self, views: &dyn OrderViews) -> Result<Vec<Difference>, StoreError> {
+        let mut found = Vec::new();
+        for (order_id, version) in &self.reached {
+            tokio::task::yield_now().await;
+            let shown = match Look::at_view(views, order_id).await {
+                Err(StoreError::DamagedView(why)) => {
+                    found.push(Difference::of(order_id, Kind::DamagedView { why }));
+                    continue;
+                }
+                shown => shown?,
+            };
+            let is_behind = match &shown {
+                Look::Readable(summary) => summary.version < *version,
+                Look::Absent => true,
+                Look::Unreadable(_) => false,
+            };
+            if is_behind {
+                found.push(Difference::of(order_id, Kind::Behind { shown, version: *version }));
+            }
+        }
         Ok(found)
     }
 

@@ -84,7 +84,8 @@ impl OrderService {
         Ok(wanted.events)
     }
 
-    /// A page of the log after a position; of the given types only, if any are given.
+    /// A page of the log after a position; of the given types only, if any are given. It ends before an event that cannot be
+    /// read.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -96,7 +97,10 @@ impl OrderService {
     ) -> Result<Vec<RecordedEvent>, StoreError> {
         let mut wanted = Wanted::new(types, limit);
         while let Some(page_limit) = wanted.next_page() {
-            let page = self.0.log.read_log(after, page_limit).await?;
+            let page = match self.0.log.read_log(after, page_limit).await {
+                Err(StoreError::Corrupt(_)) if !wanted.events.is_empty() => break,
+                page => page?,
+            };
             let Some(last) = page.last() else { break };
             after = last.position;
             wanted.take(page);

@@ -90,7 +90,7 @@ pub enum OpenError {
     #[error("the opening was stopped")]
     Stopped,
     /// What is stored is not what was written.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {what}; `order-service verify` tells all that is wrong", path.display())]
     Corrupt {
         /// The store's log.
         path: PathBuf,
@@ -150,9 +150,9 @@ pub(super) struct DirectoryLock {
     file: File,
 }
 
-/// Where the lock of a log is.
+/// Where the lock of a log is: beside the file itself, whatever links lead to it.
 pub(super) fn lock_path(log_path: &Path) -> PathBuf {
-    log_path.with_extension("lock")
+    log_path.canonicalize().unwrap_or_else(|_| log_path.to_owned()).with_extension("lock")
 }
 
 impl Drop for DirectoryLock {

@@ -66,8 +66,7 @@ impl SqliteLogReader {
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let events = limit.events.min(LONGEST_PAGE.events);
         let limit = PageLimit { events, bytes: limit.bytes.min(LONGEST_PAGE.bytes) };
-        let end = Position(i64::MAX.cast_unsigned());
-        self.read(move |log| pages::select(log, after, end, limit)).await
+        self.read(move |log| pages::select(log, after, None, limit)).await
     }
 
     /// Not on the runtime's own threads.

@@ -107,8 +107,7 @@ impl Readers {
         order_id: &OrderId,
         flushed: FlushCount,
     ) -> Result<Option<OrderHead>, StoreError> {
-        let found = self.in_views(flushed, |views| reading::find(views, order_id, self.hash(order_id)))?;
-        Ok(found.map(|(key, view)| OrderHead::of(key, &view)))
+        self.in_views(flushed, |views| reading::head(views, order_id, self.hash(order_id)))
     }
 
     /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up,
@@ -151,7 +150,7 @@ impl Readers {
     pub(super) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
         let rows =
-            self.rows(overlay, query.after.min(reading::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
+            self.rows(overlay, query.after.min(row::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
         Ok(OrderPage::of(rows.into_iter().map(|(key, view)| (Position(key), view)), query.limit))
     }
 
@@ -300,7 +299,7 @@ impl Readers {
         head: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| pages::select(log, after, head, limit))?
+        self.log.with(|log| pages::select(log, after, Some(head), limit))?
     }
 
     /// Rows of the log after a position, up to another, those included that cannot be read.

@@ -25,6 +25,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// No position is higher; a client may ask for more, which no parameter can be.
+pub(super) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
+
 /// Where an event goes.
 pub(super) struct Place<'a> {
     pub(super) position: Position,

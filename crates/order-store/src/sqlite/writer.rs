@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
 use super::checkpointer::CheckpointSignal;
-use super::connection::OpenError;
+use super::connection::{OpenError, is_damage};
 use super::log::Log;
 use super::overlay::Appended;
 use super::queue::{Batch, Job, Queue, Work};
@@ -163,14 +163,27 @@ impl WriterThread {
     }
 
     /// Commits the appends of a batch that can be, and says what became of each.
-    fn settle(&mut self, Batch { appends, lease_jobs }: Batch) -> Vec<Answer> {
+    fn settle(&mut self, Batch { appends, mut lease_jobs }: Batch) -> Vec<Answer> {
         let (accepted, mut answers) = self.check_versions(appends);
         if accepted.is_empty() && lease_jobs.is_empty() {
             return answers;
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
-        match self.write(&accepted, &lease_jobs) {
+        let mut written = self.write(&accepted, &lease_jobs);
+        if let Err(error) = &written
+            && !lease_jobs.is_empty()
+            && is_damage(error)
+            && self.log.roll_back().is_ok()
+        {
+            // What is wrong with the checkpoints does not keep events from being appended. Nothing has failed to be written.
+            let corrupt = StoreError::Corrupt(format!("checkpoints: {error}"));
+            for job in lease_jobs.drain(..) {
+                let _ = job.done.send(Err(corrupt.clone()));
+            }
+            written = if accepted.is_empty() { Ok(Vec::new()) } else { self.write(&accepted, &[]) };
+        }
+        match written {
             Ok(epochs) => {
                 self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
                 self.answer_lease_jobs(lease_jobs, epochs);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent};
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, Version};
 use order_domain::OrderId;
 
 use super::VerifyReport;
@@ -12,6 +12,8 @@ use super::VerifyReport;
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
     orders: HashMap<OrderId, CheckedOrder>,
+    /// Up to where events are in the views, where these come behind the log.
+    viewed_to: Position,
 }
 
 /// An order that its events make.
@@ -19,6 +21,8 @@ pub(crate) struct Partition {
 pub(crate) struct CheckedOrder {
     /// Where its first event is.
     pub(crate) placed_position: Position,
+    /// The version that its view has at least.
+    pub(crate) viewed_version: Version,
     /// `None`: one of its rows could not be read, so nobody knows what it has to be.
     order: Option<FoldedOrder>,
 }
@@ -36,12 +40,19 @@ impl CheckedOrder {
 }
 
 impl Partition {
+    /// Of a store whose views have come up to a position.
+    pub(crate) fn viewed_to(position: Position) -> Self {
+        Self { viewed_to: position, ..Self::default() }
+    }
+
     /// Takes the next event of one of the orders, and answers with where the order begins.
     pub(crate) fn add(&mut self, event: &RecordedEvent, report: &mut VerifyReport) -> Position {
+        let is_viewed = event.position <= self.viewed_to;
         let checked = match self.orders.entry(event.order_id.clone()) {
             Entry::Vacant(entry) => {
                 let order = Some(fold(None, event, report));
-                entry.insert(CheckedOrder { placed_position: event.position, order })
+                let viewed_version = Version::NONE;
+                entry.insert(CheckedOrder { placed_position: event.position, viewed_version, order })
             }
             Entry::Occupied(entry) => {
                 let checked = entry.into_mut();
@@ -49,13 +60,17 @@ impl Partition {
                 checked
             }
         };
+        if is_viewed {
+            checked.viewed_version = event.version;
+        }
         checked.placed_position
     }
 
     /// An event at a position, as it seems of this order, cannot be read, which the first pass told.
     pub(crate) fn add_unreadable(&mut self, order_id: &str, position: Position) {
         if let Ok(order_id) = OrderId::new(order_id) {
-            let unread = CheckedOrder { placed_position: position, order: None };
+            let unread =
+                CheckedOrder { placed_position: position, viewed_version: Version::NONE, order: None };
             self.orders.entry(order_id).or_insert(unread).order = None;
         }
     }

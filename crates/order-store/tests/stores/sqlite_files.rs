@@ -155,6 +155,37 @@ async fn what_is_asked_beyond_all_numbers_is_no_damage() {
     assert_eq!(store.views().state, ViewsState::Current);
 }
 
+/// A flipped bit in a position makes a row unfindable, and those after it: that is no end.
+#[tokio::test]
+async fn a_log_that_seems_to_end_early_is_corrupt() {
+    let (directory, _) = closed_store().await;
+    let store = open(&directory).unwrap();
+    sql(&log_in(&directory), "DELETE FROM events WHERE position BETWEEN 50 AND 59");
+    sql(&log_in(&directory), "UPDATE events SET position = 1000 WHERE position = 60");
+    let page = |after| store.read_log(Position(after), PageLimit::events(100));
+    assert_eq!(page(40).await.map(|events| events.len()), Ok(9));
+    assert_eq!(page(49).await, Err(StoreError::Corrupt("no event at position 50".to_owned())));
+    assert_eq!(page(60).await, Ok(Vec::new()));
+}
+
+/// Checkpoints are for those who follow the log; what is wrong with them stops no command.
+#[tokio::test]
+async fn damaged_checkpoints_do_not_keep_orders_from_being_placed() {
+    let (directory, _) = closed_store().await;
+    let mut bytes = fs::read(log_in(&directory)).unwrap();
+    let root: usize = rusqlite::Connection::open(log_in(&directory))
+        .unwrap()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'checkpoints'", (), |row| row.get(0))
+        .unwrap();
+    bytes[(root - 1) * 4096..root * 4096].fill(0);
+    fs::write(log_in(&directory), bytes).unwrap();
+    let store = open(&directory).unwrap();
+    let claim = store.claim("relay", "a", Duration::from_secs(1)).await;
+    assert!(matches!(claim, Err(StoreError::Corrupt(_))), "{claim:?}");
+    store.append(TestOrder::new("new").place()).await.unwrap();
+    assert_eq!(store.check().await, Ok(()));
+}
+
 /// What precedes an event that cannot be read is served: whoever follows the log comes as far as that.
 #[tokio::test]
 async fn a_page_of_the_log_ends_before_an_event_that_cannot_be_read() {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair, ViewsState,
+    AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair,
+    ViewsState,
 };
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
@@ -179,6 +180,32 @@ async fn damage_that_the_writer_meets_stops_nothing() {
     assert_right(&store, &orders).await;
     drop(store);
     assert_right(&open(&directory), &orders).await;
+}
+
+/// As after a write that was lost: the row adds up, and says what the order was once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_older_than_its_orders_events_is_not_decided_on() {
+    let (directory, mut orders) = closed_store(30, 1).await;
+    let views = directory.path().join("orders.views.1.db");
+    let before = directory.path().join("before.db");
+    fs::copy(&views, &before).unwrap();
+    let store = open(&directory);
+    for order in &mut orders {
+        store.append(order.pay(1)).await.unwrap();
+    }
+    drop(store);
+    let older = "INSERT OR REPLACE INTO orders SELECT * FROM before.orders WHERE key = 7";
+    sql(&views, &format!("ATTACH '{}' AS before; {older}", before.display()));
+    let faults = SqliteStore::verify(&log_in(&directory), &mut |_, _| {}).unwrap().faults;
+    assert!(matches!(&faults[..], [fault] if fault.contains("its view is at version 1")), "{faults:?}");
+
+    let store = open(&directory);
+    let mut once = TestOrder::new("order-6");
+    once.place();
+    let append = store.append(once.pay(1)).await;
+    assert!(matches!(append, Err(AppendError::Store(StoreError::DamagedView(_)))), "{append:?}");
+    mended(&store, "views").await;
+    assert_right(&store, &orders).await;
 }
 
 /// Otherwise every command would have to wait for what only a restart could do.

@@ -19,6 +19,8 @@ pub(super) struct LyingStore {
 pub(super) struct Lies {
     /// What becomes of one order's view.
     pub(super) one: Option<ShowOne>,
+    /// An order whose events after the first are not found where the store looks for them.
+    pub(super) forgotten: Option<OrderId>,
     /// What becomes of the list of all orders.
     pub(super) list: Option<ShowList>,
     /// The list is damaged.
@@ -90,7 +92,11 @@ impl EventLog for LyingStore {
         after: Version,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.store.read_stream(order_id, after, limit).await
+        let mut events = self.store.read_stream(order_id, after, limit).await?;
+        if self.lies().forgotten.as_ref() == Some(order_id) {
+            events.retain(|event| event.version == Version(1));
+        }
+        Ok(events)
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {

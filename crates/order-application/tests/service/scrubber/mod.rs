@@ -137,6 +137,19 @@ async fn a_row_that_says_something_else_than_its_events_is_mended() {
     assert_eq!(stage.found().await, (vec!["o3".to_owned()], 1));
 }
 
+/// As after writes that were lost: the row and the index of the order's events are of the same past.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_older_than_the_log_is_mended_also_if_its_events_are_not_found() {
+    let stage = Stage::new().await;
+    let first = stage.store.read_stream(&id("o3"), Version::NONE, PageLimit::events(1)).await.unwrap();
+    let older = codec::replay(None, &first[0]).unwrap().summary(&id("o3"));
+    stage.store.lies().forgotten = Some(id("o3"));
+    stage.store.lies().one = Some(Box::new(move |summary| {
+        Ok(Some(if summary.order_id.as_str() == "o3" { older.clone() } else { summary }))
+    }));
+    assert_eq!(stage.found().await.0, ["o3"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_row_that_is_missing_or_cannot_be_read_is_mended() {
     let stage = Stage::new().await;

@@ -4,32 +4,35 @@ use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use rusqlite::{Connection, params};
 
 use super::super::connection::is_damage;
-use super::super::row;
+use super::super::row::{self, MAX_POSITION};
 use super::scan::{no_event, rows};
 
 /// Asks for positions from one on, and not for those after another: that one may be on a page that cannot be read.
 const LOG_PAGE: &str = rows!(row::columns!());
 
-/// A page of the log after a position, up to `head`. It ends before an event that cannot be read; where that is the first,
-/// the inner error says what is wrong with it.
+/// A page of the log after a position, up to its end; `None`: as far as it goes, since another process may be adding to it.
+/// The page ends before an event that cannot be read; where that is the first, the inner error says what is wrong with it.
 pub(in crate::sqlite) fn select(
     log: &Connection,
     after: Position,
-    head: Position,
+    end: Option<Position>,
     limit: PageLimit,
 ) -> rusqlite::Result<Result<Vec<RecordedEvent>, StoreError>> {
     let mut events = Vec::new();
-    if after >= head {
+    let up_to = end.unwrap_or(MAX_POSITION);
+    if after >= up_to {
         return Ok(Ok(events));
     }
     let mut bytes = 0;
     let mut scratch = Vec::new();
     let mut statement = log.prepare_cached(LOG_PAGE)?;
-    let mut rows = statement.query(params![after.0 + 1, head.0, limit.events])?;
+    let mut rows = statement.query(params![after.0 + 1, up_to.0, limit.events])?;
     let mut expected = after;
     loop {
         let row = match rows.next() {
             Ok(Some(row)) => row,
+            // A row that is lost, or in a wrong place, must not look like the end.
+            Ok(None) if end.is_some() && events.is_empty() => return Ok(Err(no_event(after.plus(1)))),
             Ok(None) => break,
             Err(error) if is_damage(&error) && !events.is_empty() => break,
             Err(error) => return Err(error),

@@ -88,7 +88,9 @@ pub(super) fn check(
     check_pages(log, path, &mut report);
     check_schema_text(log, &mut report);
     let views = CheckedViews::open(path, identity, &mut report)?;
-    let rows = Rows::of(log, views.as_ref().map(CheckedViews::position));
+    let viewed_to = views.as_ref().map(CheckedViews::position);
+    let rows = Rows::of(log, viewed_to);
+    let viewed_to = viewed_to.unwrap_or_default();
     let partitions = check_rows(&rows, &mut report, progress);
     check_checkpoints(log, rows.end(), &mut report);
     if let Some(views) = &views {
@@ -98,7 +100,7 @@ pub(super) fn check(
     for partition in 0..partitions {
         let mut progress =
             |done| progress(rows.end().0 * (partition + 1) + done, rows.end().0 * (partitions + 1));
-        let orders = fold(&rows, partition, partitions, &mut report, &mut progress);
+        let orders = fold(&rows, viewed_to, (partition, partitions), &mut report, &mut progress);
         report.orders += orders.len();
         if let Some(views) = &views {
             for (order_id, order) in orders.orders() {
@@ -195,12 +197,12 @@ fn check_checkpoints(log: &Connection, end: Position, report: &mut VerifyReport)
 
 fn fold(
     rows: &Rows<'_>,
-    partition: u64,
-    partitions: u64,
+    viewed_to: Position,
+    (partition, partitions): (u64, u64),
     report: &mut VerifyReport,
     progress: &mut dyn FnMut(u64),
 ) -> Partition {
-    let mut orders = Partition::default();
+    let mut orders = Partition::viewed_to(viewed_to);
     let mut scratch = Vec::new();
     let mut done = 0_u64;
     rows.visit(&mut |row| {

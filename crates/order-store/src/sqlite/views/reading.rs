@@ -4,13 +4,11 @@ use order_application::{OrderView, Position, Version};
 use order_domain::OrderId;
 use rusqlite::{Connection, params};
 
-use super::super::overlay::OrderKey;
+use super::super::overlay::{OrderHead, OrderKey};
+use super::super::row::MAX_POSITION;
 use super::id_ranges::prove_range;
 use super::progress::Progress;
 use super::schema::{NEXT_COLUMN, order_columns, read_order};
-
-/// No position is higher; a client may ask for more, which no parameter can be.
-pub(in crate::sqlite) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
 
 /// What a look-up found, or what is wrong with the views.
 type Checked<T> = rusqlite::Result<Result<T, String>>;
@@ -43,7 +41,25 @@ pub(in crate::sqlite) fn find(
     }
 }
 
-/// The same of an order that was placed up to a position, for whoever has the order's events at hand: `None` if the index
+/// Where an order stands, for whoever decides on it. The index of events must know of none that its row does not: a row
+/// that is older than that, as after a write that was lost, adds up by itself.
+pub(in crate::sqlite) fn head(
+    views: &Connection,
+    order_id: &OrderId,
+    hash: i64,
+) -> Checked<Option<OrderHead>> {
+    let head = match find(views, order_id, hash)? {
+        Ok(Some((key, view))) => OrderHead::of(key, &view),
+        Ok(None) => return Ok(Ok(None)),
+        Err(what) => return Ok(Err(what)),
+    };
+    if !head.is_damaged && !positions(views, head.key, head.version, Version(u64::MAX), 1)?.is_empty() {
+        return Ok(Err(format!("the view of order {order_id} is older than the index of its events")));
+    }
+    Ok(Ok(Some(head)))
+}
+
+/// The key and the view of an order that was placed up to a position, for whoever has the order's events at hand: `None` if the index
 /// does not have it.
 pub(in crate::sqlite) fn find_unproven(
     views: &Connection,

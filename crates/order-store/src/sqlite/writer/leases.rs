@@ -62,8 +62,9 @@ impl Leases {
         match request {
             LeaseRequest::Claim { holder } if self.holders.get(name) == Some(holder) => log.epoch(name),
             LeaseRequest::Claim { holder } => {
+                let epoch = log.new_epoch(name)?;
                 self.holders.insert(name.clone(), holder.clone());
-                log.new_epoch(name).map(Some)
+                Ok(Some(epoch))
             }
             LeaseRequest::Release { holder, epoch } => {
                 if self.holders.get(name) == Some(holder) && log.epoch(name)? == Some(*epoch) {
