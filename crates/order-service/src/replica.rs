@@ -47,7 +47,7 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
         let stop = shutdown.clone();
         tokio::spawn(async move { replica.run(stop).await })
     };
-    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports());
+    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports(), shutdown.clone());
     let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.repair()));
     let replica_shown: Arc<dyn ReadyDetails> = Arc::new(readiness);
     let service = OrderService::new(
@@ -71,7 +71,7 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     tracing::info!(from = %settings.from, store = %settings.store, "serving a read replica");
 
     let code = process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, grace).await;
-    scrub.stop().await;
+    scrub.ended().await;
     if let Err(error) = following.await {
         tracing::error!(%error, "the replica ended early");
     }

@@ -17,24 +17,29 @@ const STOPPING: Duration = Duration::from_secs(3);
 pub(crate) struct Scrub(Option<Running>);
 
 struct Running {
-    stop: CancellationToken,
     task: JoinHandle<()>,
     shown: Arc<dyn ReadyDetails>,
 }
 
 impl Scrub {
-    /// Starts it, unless there is no rate.
-    pub(crate) fn start(rate: Option<NonZeroU32>, ports: ScrubberPorts) -> Self {
+    /// Starts it, unless there is no rate. It stops by itself at the shutdown, while requests are still being finished; what it
+    /// cannot save in time is compared again.
+    pub(crate) fn start(rate: Option<NonZeroU32>, ports: ScrubberPorts, shutdown: CancellationToken) -> Self {
         let Some(rate) = rate else { return Self(None) };
         let holder = UuidV7Ids.next().to_string();
         let scrubber = Scrubber::new(holder, ports, rate, ScrubLimits::default());
         let shown = Arc::new(ScrubReadiness::new(scrubber.status()));
-        let stop = CancellationToken::new();
-        let task = {
-            let stop = stop.clone();
-            tokio::spawn(async move { scrubber.run(stop).await })
-        };
-        Self(Some(Running { stop, task, shown }))
+        let task = tokio::spawn(async move {
+            let late = async {
+                shutdown.cancelled().await;
+                tokio::time::sleep(STOPPING).await;
+            };
+            tokio::select! {
+                () = scrubber.run(shutdown.clone()) => {}
+                () = late => {}
+            }
+        });
+        Self(Some(Running { task, shown }))
     }
 
     /// What `/ready` tells of it.
@@ -42,14 +47,11 @@ impl Scrub {
         self.0.as_ref().map(|running| Arc::clone(&running.shown))
     }
 
-    /// Stops it; what it has not saved is compared again.
-    pub(crate) async fn stop(self) {
-        let Some(Running { stop, mut task, .. }) = self.0 else { return };
-        stop.cancel();
-        match tokio::time::timeout(STOPPING, &mut task).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the scrubber ended early"),
-            Err(_) => task.abort(),
+    /// Waits for its end after the shutdown.
+    pub(crate) async fn ended(self) {
+        let Some(Running { task, .. }) = self.0 else { return };
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the scrubber ended early");
         }
     }
 }

@@ -41,7 +41,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let shutdown = CancellationToken::new();
     let relay_ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus: bus.clone() };
     let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
-    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports());
+    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports(), shutdown.clone());
     let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.repair()));
     let service = OrderService::new(
         store.log(),
@@ -64,7 +64,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     tracing::info!(store = %settings.store, version = env!("CARGO_PKG_VERSION"), "serving");
 
     let code = process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, grace).await;
-    scrub.stop().await;
+    scrub.ended().await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;
