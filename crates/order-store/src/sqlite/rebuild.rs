@@ -35,7 +35,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Commands come first, and yet it comes to an end on a machine that has no core to spare.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 13;
+const NICENESS: i32 = 16;
 /// What is left free on the disk for the log, in bytes.
 const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
