@@ -90,7 +90,7 @@ fn command_problem(error: CommandError) -> Problem {
         CommandError::Refused { error, facts } => match error {
             OrderError::NotFound => order_not_found(),
             OrderError::IdReused { .. } => Problem::new(&kind::ID_REUSED, detail).with_facts(facts),
-            OrderError::InvalidTransition { .. } => {
+            OrderError::InvalidTransition(_) => {
                 Problem::new(&kind::INVALID_TRANSITION, detail).with_facts(facts)
             }
             OrderError::AmountExceedsDue { .. } => {

@@ -1,15 +1,14 @@
 //! Holds a command against the order's ledgers.
 
-mod authorize_payment;
-mod place;
-mod reserve_inventory;
-mod ship;
-
 use crate::command::OrderCommand;
 use crate::error::OrderError;
 use crate::event::OrderEvent;
+use crate::fulfilment::ship;
+use crate::inventory::reserve;
 use crate::order::Order;
-use crate::time::Timestamp;
+use crate::payment::authorize;
+use crate::placement::place;
+use crate::values::time::Timestamp;
 
 /// What a command does to an order: the events to append, none when what it asks for was done already.
 ///
@@ -26,8 +25,8 @@ pub fn decide(
 ) -> Result<Vec<OrderEvent>, OrderError> {
     match command {
         OrderCommand::Place(command) => place::decide(order, command),
-        OrderCommand::AuthorizePayment(command) => authorize_payment::decide(existing(order)?, command),
-        OrderCommand::ReserveInventory(command) => reserve_inventory::decide(existing(order)?, command, now),
+        OrderCommand::AuthorizePayment(command) => authorize::decide(existing(order)?, command),
+        OrderCommand::ReserveInventory(command) => reserve::decide(existing(order)?, command, now),
         OrderCommand::Ship(command) => ship::decide(existing(order)?, command),
     }
 }
@@ -37,6 +36,6 @@ fn existing(order: Option<&Order>) -> Result<&Order, OrderError> {
 }
 
 /// Whether a field of a repeated command agrees with what was recorded: left out, it does.
-fn matches_recorded<T: PartialEq>(given: Option<&T>, recorded: &T) -> bool {
+pub(crate) fn matches_recorded<T: PartialEq>(given: Option<&T>, recorded: &T) -> bool {
     given.is_none_or(|given| given == recorded)
 }

@@ -1,8 +1,11 @@
 //! Why an order refuses a command. Nothing happened when one of these is answered.
 
-use crate::money::{Cents, MoneyError};
-use crate::quantity::LineNumber;
-use crate::text::Sku;
+use crate::fulfilment::ship::ShipObstacle;
+use crate::inventory::reserve::ReserveObstacle;
+use crate::payment::authorize::PaymentObstacle;
+use crate::values::money::{Cents, MoneyError};
+use crate::values::quantity::LineNumber;
+use crate::values::text::Sku;
 
 /// A refusal. The text is meant for the client; the variant is what programs go by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,11 +20,8 @@ pub enum OrderError {
         kind: IdKind,
     },
     /// The order's state forbids it.
-    #[error("{reason}")]
-    InvalidTransition {
-        /// What stands in the way, as a sentence without its full stop.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    InvalidTransition(#[from] Obstacle),
     /// More money than is due and not covered.
     #[error("{requested} is more than the {available} that is due and not covered yet")]
     AmountExceedsDue {
@@ -49,6 +49,20 @@ pub enum OrderError {
     InvalidTotal(&'static str),
 }
 
+/// What in an order's state stands in an action's way. Its text is a sentence without its full stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// To [`Action::Payment`](crate::Action::Payment).
+    #[error(transparent)]
+    Payment(#[from] PaymentObstacle),
+    /// To [`Action::Reserve`](crate::Action::Reserve).
+    #[error(transparent)]
+    Reserve(#[from] ReserveObstacle),
+    /// To [`Action::Ship`](crate::Action::Ship).
+    #[error(transparent)]
+    Ship(#[from] ShipObstacle),
+}
+
 impl From<MoneyError> for OrderError {
     fn from(_: MoneyError) -> Self {
         Self::InvalidTotal("lines and adjustments must add up to at most 9007199254740991 minor units")
@@ -56,7 +70,7 @@ impl From<MoneyError> for OrderError {
 }
 
 /// The ids that a client gives to make a command safe to repeat.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdKind {
     /// The order's own.
     Order,

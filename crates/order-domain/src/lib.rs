@@ -7,6 +7,10 @@
 //! * [`decide()`]: holds a command against the order's ledgers and answers with [`OrderEvent`]s or an [`OrderError`];
 //! * [`evolve`]: applies one event to the ledgers. It never refuses: what happened, happened.
 //!
+//! The code has a folder for each subject (`placement`, `payment`, `inventory`, `fulfilment`) with a file for each command,
+//! which holds all of it: command, event, what may stand in its way, how it is decided, and what its event does to the
+//! order. `command.rs`, `event.rs` and `action.rs` list them.
+//!
 //! ```
 //! use order_domain::{decide, evolve, OrderCommand, OrderEvent, Timestamp};
 //! # use order_domain::{PlaceOrder, OrderLine, Sku, Quantity, Cents, CustomerId, Currency};
@@ -22,35 +26,39 @@
 //! # Ok::<(), order_domain::OrderError>(())
 //! ```
 
+mod action;
 mod command;
 mod decide;
 mod error;
 mod event;
-mod ledger;
-mod money;
+mod fulfilment;
+mod inventory;
 mod order;
-mod quantity;
-mod status;
-mod text;
-mod time;
+mod payment;
+mod placement;
+mod values;
 
-pub use command::{
-    AuthorizePayment, OrderCommand, OrderLine, PlaceOrder, ReserveInventory, ShipOrder, UnitRequest,
-    UnitSelector,
-};
+pub use action::Action;
+pub use command::OrderCommand;
 pub use decide::decide;
-pub use error::{IdKind, OrderError, Reference};
-pub use event::{
-    InventoryReserved, OrderEvent, OrderPlaced, OrderShipped, PaymentAuthorized, ReservedUnits, ShippedUnits,
-};
+pub use error::{IdKind, Obstacle, OrderError, Reference};
+pub use event::OrderEvent;
+pub use fulfilment::Shipment;
+pub use fulfilment::ship::{OrderShipped, ShipObstacle, ShipOrder, ShippedUnits, UnitRequest, UnitSelector};
+pub use inventory::Reservation;
+pub use inventory::reserve::{InventoryReserved, ReserveInventory, ReserveObstacle, ReservedUnits};
 pub use iso_currency::Currency;
-pub use ledger::{LineLedger, PaymentLedger};
-pub use money::{Adjustment, AdjustmentKind, Cents, MAX_CENTS, MoneyError};
-pub use order::{Line, Order, Payment, Reservation, Shipment, evolve};
-pub use quantity::{LineNumber, MAX_LINES, MAX_QUANTITY, Quantity};
-pub use status::{Action, Status};
-pub use text::{
+pub use order::ledger::{LineLedger, PaymentLedger};
+pub use order::status::Status;
+pub use order::{Order, evolve};
+pub use payment::Payment;
+pub use payment::authorize::{AuthorizePayment, PaymentAuthorized, PaymentObstacle};
+pub use placement::Line;
+pub use placement::place::{OrderLine, OrderPlaced, PlaceOrder, PlacedLine};
+pub use values::money::{Adjustment, AdjustmentKind, Cents, MAX_CENTS, MoneyError};
+pub use values::quantity::{LineNumber, MAX_LINES, MAX_QUANTITY, Quantity};
+pub use values::text::{
     Carrier, CustomerId, Label, MAX_METADATA_PAIRS, Metadata, OrderId, PaymentId, ReservationId, Sku,
     TextError, TrackingNumber,
 };
-pub use time::{MAX_EXPIRES_IN_SECONDS, Timestamp};
+pub use values::time::{MAX_EXPIRES_IN_SECONDS, Timestamp};

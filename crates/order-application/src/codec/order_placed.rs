@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use order_domain::{
-    Adjustment, AdjustmentKind, Cents, Currency, CustomerId, Label, Metadata, OrderLine, OrderPlaced,
+    Adjustment, AdjustmentKind, Cents, Currency, CustomerId, Label, Metadata, OrderPlaced, PlacedLine,
     Quantity, Sku,
 };
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ pub(super) fn decode(shape: Shape<'_>) -> Result<OrderPlaced, CodecError> {
     })
 }
 
-fn encode_line(number: u16, line: &OrderLine) -> Line<'_> {
+fn encode_line(number: u16, line: &PlacedLine) -> Line<'_> {
     Line {
         line: number,
         sku: Cow::Borrowed(line.sku.as_str()),
@@ -84,11 +84,11 @@ fn encode_line(number: u16, line: &OrderLine) -> Line<'_> {
     }
 }
 
-fn decode_line((number, line): (u16, Line<'_>)) -> Result<OrderLine, CodecError> {
+fn decode_line((number, line): (u16, Line<'_>)) -> Result<PlacedLine, CodecError> {
     if line.line != number {
         return Err(out_of_range("line"));
     }
-    Ok(OrderLine {
+    Ok(PlacedLine {
         sku: Sku::new(line.sku).map_err(refused("sku"))?,
         quantity: Quantity::new(line.quantity.into()).ok_or_else(|| out_of_range("quantity"))?,
         unit_price: Cents::new(line.unit_price_cents).map_err(refused("unit_price_cents"))?,

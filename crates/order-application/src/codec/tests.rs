@@ -5,7 +5,7 @@ use order_domain::*;
 use super::*;
 
 fn goldens() -> Vec<(&'static str, &'static str, OrderEvent)> {
-    let line = |sku: &str, quantity, price| OrderLine {
+    let line = |sku: &str, quantity, price| PlacedLine {
         sku: Sku::new(sku).unwrap(),
         quantity: Quantity::new(quantity).unwrap(),
         unit_price: Cents::new(price).unwrap(),

@@ -47,9 +47,13 @@ impl Outcome {
         assert_eq!(self.result, Err(expected));
     }
 
+    /// Refused, and not counted among what may be done next.
     #[track_caller]
-    pub(crate) fn then_invalid_transition(self) {
-        assert!(matches!(self.result, Err(OrderError::InvalidTransition { .. })), "{:?}", self.result);
+    pub(crate) fn then_in_the_way(self, action: Action, obstacle: impl Into<Obstacle>) {
+        let (order, obstacle) = (self.order.expect("an order"), obstacle.into());
+        assert_eq!(self.result, Err(OrderError::InvalidTransition(obstacle)));
+        assert_eq!(order.allows(action), Err(obstacle));
+        assert!(!order.allowed_actions().contains(&action));
     }
 
     /// The events, applied.
@@ -70,6 +74,10 @@ pub(crate) fn line(sku: &str, quantity: u64, unit_price: i64) -> OrderLine {
         quantity: Quantity::new(quantity).unwrap(),
         unit_price: cents(unit_price),
     }
+}
+
+pub(crate) fn placed_line(sku: &str, quantity: u64, unit_price: i64) -> PlacedLine {
+    PlacedLine::from(&line(sku, quantity, unit_price))
 }
 
 pub(crate) fn adjustment(kind: AdjustmentKind, amount: i64) -> Adjustment {

@@ -6,7 +6,7 @@ fn a_new_order_records_everything_with_defaults_filled_in() {
     given([]).when(place()).then([OrderEvent::OrderPlaced(OrderPlaced {
         customer_id: CustomerId::new("cust-1").unwrap(),
         currency: Currency::USD,
-        lines: vec![line("sku-1", 2, 1500), line("sku-2", 1, 2000)],
+        lines: vec![placed_line("sku-1", 2, 1500), placed_line("sku-2", 1, 2000)],
         adjustments: vec![],
         metadata: Metadata::default(),
         total: cents(5000),

@@ -205,7 +205,7 @@ fn placement(n: u64) -> Append {
     let order_id = OrderId::new(format!("order-{n}")).unwrap();
     let price = Cents::new(1500).unwrap();
     let line =
-        OrderLine { sku: Sku::new("s").unwrap(), quantity: Quantity::new(1).unwrap(), unit_price: price };
+        PlacedLine { sku: Sku::new("s").unwrap(), quantity: Quantity::new(1).unwrap(), unit_price: price };
     let event = OrderEvent::OrderPlaced(OrderPlaced {
         customer_id: CustomerId::new("c").unwrap(),
         currency: Currency::USD,

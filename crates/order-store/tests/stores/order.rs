@@ -34,7 +34,7 @@ impl TestOrder {
     }
 
     pub(crate) fn place_for(&mut self, customer_id: &str) -> Append {
-        let line = OrderLine {
+        let line = PlacedLine {
             sku: Sku::new("sku-1").unwrap(),
             quantity: Quantity::new(2).unwrap(),
             unit_price: Cents::new(1500).unwrap(),

@@ -1,6 +1,6 @@
-//! What the ledgers add up to: one word for people, and what may be done next.
+//! What the ledgers add up to: one word for people.
 
-use crate::order::Order;
+use super::Order;
 
 /// The summary of an order's ledgers. It is derived, never stored as a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,28 +44,6 @@ impl Status {
     }
 }
 
-/// What can be asked of an order that exists, by the name of its route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Authorise a payment.
-    Payment,
-    /// Reserve inventory.
-    Reserve,
-    /// Ship reserved units.
-    Ship,
-}
-
-impl Action {
-    /// Its name in answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Payment => "payment",
-            Self::Reserve => "reserve",
-            Self::Ship => "ship",
-        }
-    }
-}
-
 impl Order {
     /// The first of these that holds.
     pub fn status(&self) -> Status {
@@ -96,21 +74,5 @@ impl Order {
     /// Whether a unit is held and not shipped.
     pub fn has_reserved_units(&self) -> bool {
         self.lines().iter().any(|line| line.ledger.reserved > 0)
-    }
-
-    /// What may be done next.
-    pub fn allowed_actions(&self) -> Vec<Action> {
-        let covered = self.is_covered();
-        let mut actions = Vec::new();
-        if !covered || self.total().get() == 0 {
-            actions.push(Action::Payment);
-        }
-        if covered && self.has_unreserved_units() {
-            actions.push(Action::Reserve);
-        }
-        if covered && self.has_reserved_units() {
-            actions.push(Action::Ship);
-        }
-        actions
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::Label;
+use super::text::Label;
 
 /// The largest amount, and the largest sum of amounts: 2^53 − 1, the largest whole number that every JSON reader
 /// can hold exactly.

@@ -1,13 +1,86 @@
 use std::collections::BTreeMap;
 
-use crate::command::{ShipOrder, UnitRequest, UnitSelector};
-use crate::error::{IdKind, OrderError, Reference};
-use crate::event::{OrderEvent, OrderShipped, ShippedUnits};
-use crate::order::{Order, Shipment};
-use crate::quantity::LineNumber;
-use crate::text::Sku;
+use super::Shipment;
+use crate::error::{IdKind, Obstacle, OrderError, Reference};
+use crate::event::OrderEvent;
+use crate::order::Order;
+use crate::values::quantity::{LineNumber, Quantity};
+use crate::values::text::{Carrier, ReservationId, Sku, TrackingNumber};
 
-pub(super) fn decide(order: &Order, command: &ShipOrder) -> Result<Vec<OrderEvent>, OrderError> {
+/// See [`OrderCommand::Ship`](crate::OrderCommand::Ship).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShipOrder {
+    /// The carrier's name for the parcel.
+    pub tracking_number: TrackingNumber,
+    /// Who carries it.
+    pub carrier: Carrier,
+    /// What is in it; left out: every reserved unit.
+    pub units: Option<Vec<UnitRequest>>,
+}
+
+/// Units of an order, named by line or by SKU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitRequest {
+    /// Which units.
+    pub selector: UnitSelector,
+    /// How many.
+    pub quantity: Quantity,
+}
+
+/// How a client names units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnitSelector {
+    /// Units of one line.
+    Line(LineNumber),
+    /// Units of whichever lines have this SKU, in line order.
+    Sku(Sku),
+}
+
+/// See [`OrderEvent::OrderShipped`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderShipped {
+    /// The parcel.
+    pub tracking_number: TrackingNumber,
+    /// Who carries it.
+    pub carrier: Carrier,
+    /// What is in it, and which reservation each unit was held by: the oldest first.
+    pub units: Vec<ShippedUnits>,
+}
+
+/// Units of one line and one reservation that are in a parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShippedUnits {
+    /// The line.
+    pub line: LineNumber,
+    /// The reservation that held them.
+    pub reservation_id: ReservationId,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// What stands in a parcel's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ShipObstacle {
+    /// There is nothing to put into it.
+    #[error("no unit is reserved, so there is nothing to ship")]
+    NothingReserved,
+    /// Not enough money stands for the order.
+    #[error("payments must cover all that is due before units are shipped")]
+    NotCovered,
+}
+
+/// A unit is held in stock, and the order is covered.
+pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
+    if !order.has_reserved_units() {
+        return Err(ShipObstacle::NothingReserved.into());
+    }
+    if !order.is_covered() {
+        return Err(ShipObstacle::NotCovered.into());
+    }
+    Ok(())
+}
+
+pub(crate) fn decide(order: &Order, command: &ShipOrder) -> Result<Vec<OrderEvent>, OrderError> {
     if let Some(earlier) = order.shipments().iter().find(|s| s.tracking_number == command.tracking_number) {
         return if is_repetition(order, earlier, command) {
             Ok(Vec::new())
@@ -17,14 +90,7 @@ pub(super) fn decide(order: &Order, command: &ShipOrder) -> Result<Vec<OrderEven
     }
     let requests = command.units.as_deref();
     check_references(order, requests.unwrap_or_default())?;
-    if !order.has_reserved_units() {
-        let reason = "no unit is reserved, so there is nothing to ship";
-        return Err(OrderError::InvalidTransition { reason });
-    }
-    if !order.is_covered() {
-        let reason = "payments must cover all that is due before units are shipped";
-        return Err(OrderError::InvalidTransition { reason });
-    }
+    guard(order)?;
     let by_line = match requests {
         Some(requests) => assign_to_lines(order, requests)?,
         None => all_reserved(order),
@@ -146,4 +212,23 @@ fn is_repetition(order: &Order, earlier: &Shipment, command: &ShipOrder) -> bool
         *asked_by_sku.entry(sku).or_default() += quantity;
     }
     asked_by_sku == shipped_by_sku
+}
+
+impl OrderShipped {
+    pub(crate) fn apply(&self, order: &mut Order) {
+        for units in &self.units {
+            if let Some(line) = order.lines.get_mut(units.line.index()) {
+                line.ledger.reserved = line.ledger.reserved.saturating_sub(units.quantity);
+                line.ledger.shipped = line.ledger.shipped.saturating_add(units.quantity);
+            }
+        }
+        for reservation in &mut order.reservations {
+            reservation.take_shipped(&self.units);
+        }
+        order.shipments.push(Shipment {
+            tracking_number: self.tracking_number.clone(),
+            carrier: self.carrier.clone(),
+            units: self.units.clone(),
+        });
+    }
 }

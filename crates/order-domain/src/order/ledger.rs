@@ -1,6 +1,6 @@
 //! The ledgers: what was counted, per line and per payment. The rules of an order are sums over them.
 
-use crate::money::Cents;
+use crate::values::money::Cents;
 
 /// Units of one line, by what became of them. Every field counts units since the order began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

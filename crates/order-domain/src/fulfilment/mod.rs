@@ -1,0 +1,17 @@
+//! What leaves for the customer.
+
+pub(crate) mod ship;
+
+use crate::values::text::{Carrier, TrackingNumber};
+use ship::ShippedUnits;
+
+/// One parcel, in the order of shipping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shipment {
+    /// The carrier's name for it.
+    pub tracking_number: TrackingNumber,
+    /// Who carries it.
+    pub carrier: Carrier,
+    /// What is in it.
+    pub units: Vec<ShippedUnits>,
+}

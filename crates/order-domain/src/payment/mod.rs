@@ -1,0 +1,15 @@
+//! The money that stands for an order.
+
+pub(crate) mod authorize;
+
+use crate::order::ledger::PaymentLedger;
+use crate::values::text::PaymentId;
+
+/// One payment, in the order of authorisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// The client's name for it.
+    pub id: PaymentId,
+    /// What became of its money.
+    pub ledger: PaymentLedger,
+}
