@@ -369,7 +369,7 @@ impl OrderViews for SqliteStore {
 impl ViewRepair for SqliteStore {
     /// All views are made anew: the damage that was found is seldom all that there is.
     async fn mend(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
-        self.shared.rebuilds.want(why.to_owned(), true);
+        self.shared.rebuilds.want(why, true);
         Ok(())
     }
 

@@ -58,7 +58,7 @@ fn catch_up(
     let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
     let caught_up = catch_up::run(log.path(), views, Arc::clone(&rebuilds), options)?;
     if caught_up.views.are_of_another_release() {
-        rebuilds.want("they were made by another release".to_owned(), false);
+        rebuilds.want("they were made by another release", false);
     }
     Ok(OpenedViews { end, caught_up, rebuilds })
 }

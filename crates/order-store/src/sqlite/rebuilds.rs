@@ -39,28 +39,18 @@ impl Rebuilds {
     /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
     /// made anew.
     pub(super) fn damaged(&self, number: u64, what: String) -> StoreError {
+        let mut state = self.state();
         // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
-        if number == self.state().serving {
-            self.want(what.clone(), true);
+        if number == state.serving && state.ask(&what, true) {
+            self.changed.notify_all();
         }
         StoreError::DamagedView(what)
     }
 
     /// Has the views made anew that are served now.
-    pub(super) fn want(&self, why: String, is_damage: bool) {
-        let mut state = self.state();
-        match &mut state.wanted {
-            Some(wanted) => wanted.is_damage |= is_damage,
-            None => {
-                if is_damage {
-                    tracing::warn!(
-                        why,
-                        "the views are damaged; they are made anew, and served meanwhile as far as they add up"
-                    );
-                }
-                state.want(Wanted { why, is_damage });
-                self.changed.notify_all();
-            }
+    pub(super) fn want(&self, why: &str, is_damage: bool) {
+        if self.state().ask(why, is_damage) {
+            self.changed.notify_all();
         }
     }
 
@@ -151,6 +141,22 @@ impl Rebuilds {
 }
 
 impl State {
+    /// Answers whether that is news.
+    fn ask(&mut self, why: &str, is_damage: bool) -> bool {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.is_damage |= is_damage;
+            return false;
+        }
+        if is_damage {
+            tracing::warn!(
+                why,
+                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
+            );
+        }
+        self.want(Wanted { why: why.to_owned(), is_damage });
+        true
+    }
+
     fn want(&mut self, wanted: Wanted) {
         self.status = ViewsStatus {
             state: ViewsState::Rebuilding,
