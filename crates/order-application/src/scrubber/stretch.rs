@@ -69,7 +69,7 @@ impl Stretch {
             found.extend(difference);
             placed.push(Placed { position: *position, order_id: order_id.clone(), look });
         }
-        found.extend(self.compare_versions(views).await?);
+        found.extend(self.compare_versions(views, &placed).await?);
         match self.compare_list(log, views, placed).await {
             Err(StoreError::DamagedView(why)) => found.push(Difference::list(self.after, why)),
             listed => found.extend(listed?),
@@ -81,9 +81,18 @@ impl Stretch {
 
     /// No view is behind the log. A store that finds an order's events by what may be as old as its view would make the same of
     /// both.
-    async fn compare_versions(&self, views: &dyn OrderViews) -> Result<Vec<Difference>, StoreError> {
+    async fn compare_versions(
+        &self,
+        views: &dyn OrderViews,
+        placed: &[Placed],
+    ) -> Result<Vec<Difference>, StoreError> {
+        let has_reached = |placed: &&Placed| match &placed.look {
+            Some(Look::Readable(summary)) => Some(&summary.version) >= self.reached.get(&placed.order_id),
+            Some(Look::Unreadable(_) | Look::Absent) | None => false,
+        };
+        let seen: HashSet<_> = placed.iter().filter(has_reached).map(|placed| &placed.order_id).collect();
         let mut found = Vec::new();
-        for (order_id, version) in &self.reached {
+        for (order_id, version) in self.reached.iter().filter(|(order_id, _)| !seen.contains(order_id)) {
             tokio::task::yield_now().await;
             let shown = match Look::at_view(views, order_id).await {
                 Err(StoreError::DamagedView(why)) => {

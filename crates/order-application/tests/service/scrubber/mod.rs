@@ -144,8 +144,15 @@ async fn a_row_that_is_older_than_the_log_is_mended_also_if_its_events_are_not_f
     let first = stage.store.read_stream(&id("o3"), Version::NONE, PageLimit::events(1)).await.unwrap();
     let older = codec::replay(None, &first[0]).unwrap().summary(&id("o3"));
     stage.store.lies().forgotten = Some(id("o3"));
-    stage.store.lies().one = Some(Box::new(move |summary| {
-        Ok(Some(if summary.order_id.as_str() == "o3" { older.clone() } else { summary }))
+    let shown = move |summary: OrderSummary| match summary.order_id.as_str() {
+        "o3" => older.clone(),
+        _ => summary,
+    };
+    let listed = shown.clone();
+    stage.store.lies().one = Some(Box::new(move |summary| Ok(Some(shown(summary)))));
+    stage.store.lies().list = Some(Box::new(move |rows| {
+        let older = |row: ListedOrder| ListedOrder { summary: listed(row.summary), ..row };
+        rows.into_iter().map(older).collect()
     }));
     assert_eq!(stage.found().await.0, ["o3"]);
 }
