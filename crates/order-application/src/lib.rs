@@ -44,7 +44,7 @@ pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, 
 pub use ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
-pub use ports::event_log::{Append, AppendError, DecideInTurn, EventLog, PageLimit, StoreError};
+pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
 pub use ports::ids::IdSource;
 pub use ports::order_views::{ListQuery, ListedOrder, OrderPage, OrderViews};
 pub use ports::replica_store::ReplicaStore;

@@ -3,186 +3,130 @@
 //! It spares two commands to one order a conflict in the store; it is not what keeps them apart. The store's version check
 //! is, since other instances know nothing of these locks.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, sleep};
 
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
 
-/// Commands that expect other instances to change the order, after one has been found to.
-const WARY_COMMANDS: u8 = 16;
+/// For so long after a conflict, whoever has the order's lock lets other instances in before each change.
+const CONTENDED_FOR: Duration = Duration::from_secs(1);
+/// The shortest and the longest time that others are let in: they have to read the order and to append.
+const SHORTEST_PAUSE_MICROS: u64 = 1_000;
+const LONGEST_PAUSE_MICROS: u64 = 3_000;
 
-/// Locks by order. Only orders that are being worked on take memory. While they wait, commands (`C`) may be taken along
-/// by whoever has the lock.
-pub(crate) struct OrderLocks<C> {
+/// Locks by order. Only orders that are being worked on take memory.
+pub(crate) struct OrderLocks {
     hasher: RandomState,
-    shards: Box<[Shard<C>]>,
+    shards: Box<[Shard]>,
 }
 
-type Entries<C> = HashMap<OrderId, Arc<Entry<C>>>;
-type Shard<C> = Mutex<Entries<C>>;
-
-/// The lock of one order, and who waits for it.
-struct Entry<C> {
-    lock: Arc<tokio::sync::Mutex<Lately>>,
-    line: Mutex<Line<C>>,
-}
-
-struct Line<C> {
-    next_ticket: u64,
-    waiting: VecDeque<(u64, C)>,
-}
+type Entries = HashMap<OrderId, Arc<Entry>>;
+type Shard = Mutex<Entries>;
+type Entry = tokio::sync::Mutex<Lately>;
 
 /// What whoever has an order's lock leaves to the next in line; forgotten when there is none.
 #[derive(Debug, Default)]
 struct Lately {
-    /// Other instances have changed the order too: so many commands more go on expecting it.
-    wary_commands: u8,
+    /// When another instance was found to have changed the order.
+    conflict: Option<Instant>,
 }
 
 /// Holds an order's lock until it is dropped.
-pub(crate) struct OrderGuard<'a, C> {
+pub(crate) struct OrderGuard<'a> {
     guard: Option<OwnedMutexGuard<Lately>>,
-    reference: Reference<'a, C>,
-}
-
-/// A place in the line for an order's lock, until it is dropped.
-pub(crate) struct Waiting<'a, C> {
-    ticket: u64,
-    reference: Reference<'a, C>,
+    reference: Reference<'a>,
 }
 
 /// Keeps an order's entry in being.
-struct Reference<'a, C> {
-    shard: &'a Shard<C>,
+struct Reference<'a> {
+    locks: &'a OrderLocks,
     order_id: OrderId,
-    entry: Arc<Entry<C>>,
+    entry: Arc<Entry>,
 }
 
-impl<C> OrderLocks<C> {
+impl OrderLocks {
     pub(crate) fn new() -> Self {
         Self { hasher: RandomState::new(), shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 
     /// Takes an order's lock if nobody has it.
-    pub(crate) fn try_lock(&self, order_id: &OrderId) -> Option<OrderGuard<'_, C>> {
+    pub(crate) fn try_lock(&self, order_id: &OrderId) -> Option<OrderGuard<'_>> {
         let reference = self.refer(order_id);
-        let guard = Arc::clone(&reference.entry.lock).try_lock_owned().ok()?;
+        let guard = Arc::clone(&reference.entry).try_lock_owned().ok()?;
         Some(OrderGuard { guard: Some(guard), reference })
     }
 
-    /// Gets in line. Whoever has the lock may take `command` along.
-    pub(crate) fn wait(&self, order_id: &OrderId, command: C) -> Waiting<'_, C> {
+    /// Waits for an order's lock; first come, first served.
+    pub(crate) async fn lock(&self, order_id: &OrderId) -> OrderGuard<'_> {
         let reference = self.refer(order_id);
-        let ticket = {
-            let mut line = reference.entry.line();
-            line.next_ticket += 1;
-            let ticket = line.next_ticket;
-            line.waiting.push_back((ticket, command));
-            ticket
-        };
-        Waiting { ticket, reference }
+        let guard = Arc::clone(&reference.entry).lock_owned().await;
+        OrderGuard { guard: Some(guard), reference }
     }
 
-    fn refer(&self, order_id: &OrderId) -> Reference<'_, C> {
+    fn refer(&self, order_id: &OrderId) -> Reference<'_> {
+        let entry = self.entries(order_id).entry(order_id.clone()).or_default().clone();
+        Reference { locks: self, order_id: order_id.clone(), entry }
+    }
+
+    /// A panic while a shard is held cannot leave it half-changed, so poisoning means nothing here.
+    fn entries(&self, order_id: &OrderId) -> MutexGuard<'_, Entries> {
         let shard = &self.shards[self.hasher.hash_one(order_id) as usize % SHARDS];
-        let entry = entries(shard).entry(order_id.clone()).or_default().clone();
-        Reference { shard, order_id: order_id.clone(), entry }
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of no two instances the same.
+    fn pause(&self, conflict: Instant) -> Duration {
+        let range = LONGEST_PAUSE_MICROS - SHORTEST_PAUSE_MICROS;
+        Duration::from_micros(SHORTEST_PAUSE_MICROS + self.hasher.hash_one(conflict.elapsed()) % range)
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.shards.iter().map(|shard| entries(shard).len()).sum()
+        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 }
 
-impl<'a, C> Waiting<'a, C> {
-    /// Waits for the lock; first come, first served.
-    pub(crate) async fn lock(&self) -> OrderGuard<'a, C> {
-        let guard = Arc::clone(&self.reference.entry.lock).lock_owned().await;
-        OrderGuard { guard: Some(guard), reference: self.reference.again() }
-    }
-
-    /// Takes the command back. `false` if somebody has taken it along.
-    pub(crate) fn take_back(&self) -> bool {
-        let mut line = self.reference.entry.line();
-        let found = line.waiting.iter().position(|(ticket, _)| *ticket == self.ticket);
-        found.and_then(|index| line.waiting.remove(index)).is_some()
-    }
-}
-
-impl<C> Drop for Waiting<'_, C> {
-    fn drop(&mut self) {
-        self.take_back();
-    }
-}
-
-impl<C> OrderGuard<'_, C> {
-    /// Takes commands along that wait for the lock, the first in line first.
-    pub(crate) fn take_along(&mut self, at_most: usize) -> Vec<C> {
-        let mut line = self.reference.entry.line();
-        let count = line.waiting.len().min(at_most);
-        line.waiting.drain(..count).map(|(_, command)| command).collect()
-    }
-
-    /// Whether other instances have changed the order too, by what was found lately.
-    pub(crate) fn is_contended(&self) -> bool {
-        self.guard.as_ref().is_some_and(|lately| lately.wary_commands > 0)
-    }
-
-    /// Tells the next in line whether another instance was found to have changed the order this time.
-    pub(crate) fn found(&mut self, change_by_another: bool) {
+impl OrderGuard<'_> {
+    /// Tells the next in line, too, that another instance changes the order.
+    pub(crate) fn met_conflict(&mut self) {
         if let Some(lately) = &mut self.guard {
-            lately.wary_commands =
-                if change_by_another { WARY_COMMANDS } else { lately.wary_commands.saturating_sub(1) };
+            lately.conflict = Some(Instant::now());
+        }
+    }
+
+    /// Waits for a moment if another instance changes the order, too: it needs a round trip more to try again, and would
+    /// come too late each time.
+    pub(crate) async fn let_others_in(&self) {
+        let conflict = self.guard.as_ref().and_then(|lately| lately.conflict);
+        if let Some(conflict) = conflict.filter(|conflict| conflict.elapsed() < CONTENDED_FOR) {
+            sleep(self.reference.locks.pause(conflict)).await;
         }
     }
 }
 
-impl<C> Drop for OrderGuard<'_, C> {
+impl Drop for OrderGuard<'_> {
     fn drop(&mut self) {
         // The lock before the reference, which has to be the last.
         drop(self.guard.take());
     }
 }
 
-impl<C> Reference<'_, C> {
-    fn again(&self) -> Self {
-        Self { shard: self.shard, order_id: self.order_id.clone(), entry: Arc::clone(&self.entry) }
-    }
-}
-
-impl<C> Drop for Reference<'_, C> {
+impl Drop for Reference<'_> {
     fn drop(&mut self) {
-        let mut entries = entries(self.shard);
+        let mut entries = self.locks.entries(&self.order_id);
         // The map's and this one. Others are only made under the shard's lock, or from one that is held.
         if Arc::strong_count(&self.entry) == 2 {
             entries.remove(&self.order_id);
         }
     }
-}
-
-impl<C> Entry<C> {
-    fn line(&self) -> MutexGuard<'_, Line<C>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<C> Default for Entry<C> {
-    fn default() -> Self {
-        let line = Line { next_ticket: 0, waiting: VecDeque::new() };
-        Self { lock: Arc::default(), line: Mutex::new(line) }
-    }
-}
-
-/// A panic while a shard is held cannot leave it half-changed, so poisoning means nothing here.
-fn entries<C>(shard: &Shard<C>) -> MutexGuard<'_, Entries<C>> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -205,48 +149,42 @@ mod tests {
         let held = locks.try_lock(&order_id("a")).unwrap();
         assert!(locks.try_lock(&order_id("b")).is_some(), "another order");
         assert!(locks.try_lock(&order_id("a")).is_none());
-        let waiting = locks.wait(&order_id("a"), ());
-        let mut second = Box::pin(waiting.lock());
+        let a = order_id("a");
+        let mut second = Box::pin(locks.lock(&a));
         assert!(!is_ready(&mut second).await, "the second waits");
         drop(held);
         assert!(is_ready(&mut second).await, "and goes on when the first is done");
     }
 
-    #[tokio::test]
-    async fn the_next_in_line_learns_what_was_found_and_nobody_after_that() {
+    #[tokio::test(start_paused = true)]
+    async fn others_are_let_in_for_a_moment_as_long_as_somebody_waits_who_knows_of_a_conflict() {
         let locks = OrderLocks::new();
-        let mut held = locks.try_lock(&order_id("a")).unwrap();
-        assert!(!held.is_contended());
-        held.found(true);
-        let waiting = locks.wait(&order_id("a"), ());
+        let a = order_id("a");
+        let mut held = locks.try_lock(&a).unwrap();
+        let begun = Instant::now();
+        held.let_others_in().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        held.met_conflict();
+        let mut next = Box::pin(locks.lock(&a));
+        assert!(!is_ready(&mut next).await);
         drop(held);
-        let next = waiting.lock().await;
-        assert!(next.is_contended());
-        drop((waiting, next));
-        assert!(!locks.try_lock(&order_id("a")).unwrap().is_contended());
-    }
-
-    #[tokio::test]
-    async fn who_waits_may_be_taken_along_in_the_order_of_coming_and_once() {
-        let locks = OrderLocks::new();
-        let mut held = locks.try_lock(&order_id("a")).unwrap();
-        let [first, second, third] = ["1", "2", "3"].map(|command| locks.wait(&order_id("a"), command));
-        drop(second);
-        assert_eq!(held.take_along(1), ["1"]);
-        assert!(!first.take_back());
-        assert_eq!(held.take_along(9), ["3"]);
-        assert!(!third.take_back());
-        let fourth = locks.wait(&order_id("a"), "4");
-        assert!(fourth.take_back());
-        assert!(held.take_along(9).is_empty());
+        let next = next.await;
+        next.let_others_in().await;
+        let pause = begun.elapsed();
+        assert!((Duration::from_millis(1)..Duration::from_millis(4)).contains(&pause), "{pause:?}");
+        tokio::time::advance(CONTENDED_FOR).await;
+        let begun = Instant::now();
+        next.let_others_in().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "it was long ago");
     }
 
     #[tokio::test]
     async fn an_order_nobody_works_on_takes_no_memory() {
         let locks = OrderLocks::new();
-        let held = locks.try_lock(&order_id("a")).unwrap();
-        let waiting = locks.wait(&order_id("a"), ());
-        assert!(!is_ready(&mut Box::pin(waiting.lock())).await);
+        let a = order_id("a");
+        let held = locks.try_lock(&a).unwrap();
+        let mut waiting = Box::pin(locks.lock(&a));
+        assert!(!is_ready(&mut waiting).await);
         drop(held);
         assert_eq!(locks.len(), 1);
         drop(waiting);

@@ -6,7 +6,6 @@
 //! - [`scenario`]: what is measured, one function for each claim
 //! - [`load`]: the load generator
 //! - [`work`], [`request`], [`order_ids`]: what it asks for
-//! - [`hot_order`]: many clients that change one order, and whether each change is there
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
@@ -19,7 +18,6 @@ mod build;
 mod disk;
 mod drive;
 mod echo_server;
-mod hot_order;
 mod http;
 mod interrupt;
 mod load;

@@ -4,6 +4,7 @@
 
 use async_trait::async_trait;
 use order_domain::OrderId;
+use tokio::time::Instant;
 
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::projection::OrderView;
@@ -28,34 +29,6 @@ pub trait EventLog: Send + Sync + 'static {
     /// # Errors
     /// [`AppendError::Conflict`] when the stream is not at the expected version; otherwise see [`StoreError`].
     async fn append(&self, append: Append) -> Result<Position, AppendError>;
-
-    /// Appends what `decide` makes of the order's events after version `after`, so that nobody else's append comes in
-    /// between: for an order that others keep changing. Without this, whoever is a little slower than the others would
-    /// be refused again and again. `None` when `decide` wants nothing appended.
-    ///
-    /// `decide` may be called again, with the events of that moment. It MUST NOT block: other writers may be waiting.
-    ///
-    /// A store that only one process writes to need not do more than try again, as this does.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append); what `decide` answers with.
-    async fn append_in_turn(
-        &self,
-        order_id: &OrderId,
-        after: Version,
-        decide: &mut DecideInTurn<'_>,
-    ) -> Result<Option<Position>, AppendError> {
-        let mut attempts = 0;
-        loop {
-            let news = read_all(self, order_id, after).await?;
-            let Some(append) = decide(news)? else { return Ok(None) };
-            attempts += 1;
-            match self.append(append).await {
-                Err(AppendError::Conflict { .. }) if attempts < MAX_ATTEMPTS_IN_TURN => {}
-                outcome => return outcome.map(Some),
-            }
-        }
-    }
 
     /// A page of an order's events with versions above `after`, ascending. Empty for an unknown order.
     ///
@@ -95,31 +68,7 @@ pub trait EventLog: Send + Sync + 'static {
     async fn check(&self) -> Result<(), StoreError>;
 }
 
-/// Makes an append of what has happened to an order since it was last looked at.
-pub type DecideInTurn<'a> = dyn FnMut(Vec<RecordedEvent>) -> Result<Option<Append>, StoreError> + Send + 'a;
-
-/// How often a store that takes no turns tries to append before it gives up.
-const MAX_ATTEMPTS_IN_TURN: u32 = 16;
-
-/// Events that are read at a time.
-const PAGE: PageLimit = PageLimit::events(500);
-
-/// All events of an order after a version.
-async fn read_all<S: EventLog + ?Sized>(
-    store: &S,
-    order_id: &OrderId,
-    mut after: Version,
-) -> Result<Vec<RecordedEvent>, StoreError> {
-    let mut events = Vec::new();
-    loop {
-        let page = store.read_stream(order_id, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(events) };
-        after = last.version;
-        events.extend(page);
-    }
-}
-
-/// Events that one command adds to one order; or several commands, one after the other.
+/// Events that one command adds to one order.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The stream.
@@ -130,6 +79,8 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// The order's view after the last of the events.
     pub view: OrderView,
+    /// Until when somebody waits for it; `None`: as long as the store takes.
+    pub deadline: Option<Instant>,
 }
 
 impl Append {

@@ -225,6 +225,7 @@ fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) 
         events: vec![NewEvent { id, event_type, time, data, context, source }],
         view: next.view(&order_id),
         order_id,
+        deadline: None,
     };
     *order = Some(next);
     Ok(append)

@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::in_turn::{Asked, Passenger};
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
-use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
 
@@ -37,7 +36,7 @@ impl OrderService {
 }
 
 /// What a command is decided on, and how sure that is.
-pub(super) enum Basis {
+enum Basis {
     /// A placement whose order is not known here: most likely new. Spares a look-up; the append settles it.
     AssumedNew,
     /// As this process saw it last. Another instance may have moved on.
@@ -47,14 +46,14 @@ pub(super) enum Basis {
 }
 
 impl Basis {
-    pub(super) fn order(&self) -> Option<&VersionedOrder> {
+    fn order(&self) -> Option<&VersionedOrder> {
         match self {
             Self::AssumedNew | Self::Confirmed(None) => None,
             Self::Cached(order) | Self::Confirmed(Some(order)) => Some(order),
         }
     }
 
-    pub(super) fn version(&self) -> Version {
+    fn version(&self) -> Version {
         self.order().map_or(Version::NONE, |order| order.version)
     }
 
@@ -64,6 +63,8 @@ impl Basis {
 }
 
 impl Shared {
+    /// One command to an order at a time in this process, first come, first served. Other instances know nothing of that:
+    /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
     async fn execute(
         &self,
         order_id: Option<OrderId>,
@@ -71,24 +72,22 @@ impl Shared {
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         let order_id = order_id.unwrap_or_else(|| self.new_order_id());
-        let asked = Asked { command, meta };
-        match self.locks.try_lock(&order_id) {
-            Some(lock) => self.execute_under(lock, order_id, &asked).await,
-            None => self.execute_after_others(order_id, asked).await,
-        }
-    }
-
-    /// Carries out a command under its order's lock.
-    pub(super) async fn execute_under(
-        &self,
-        mut lock: OrderGuard<'_, Passenger>,
-        order_id: OrderId,
-        asked: &Asked,
-    ) -> Result<CommandOutcome, CommandError> {
-        let mut basis = self.likely_basis(&order_id, &asked.command).await?;
-        let hopeful_decisions = if lock.is_contended() { 0 } else { self.limits.hopeful_decisions };
-        for _ in 0..hopeful_decisions {
-            match self.decide_on(basis.order(), asked)? {
+        let deadline = Instant::now() + self.limits.command_patience;
+        let mut lock = match self.locks.try_lock(&order_id) {
+            Some(lock) => lock,
+            None => match timeout_at(deadline, self.locks.lock(&order_id)).await {
+                Ok(lock) if Instant::now() < deadline => lock,
+                Ok(_) | Err(_) => return Err(StoreError::Overloaded.into()),
+            },
+        };
+        lock.let_others_in().await;
+        let mut basis = self.likely_basis(&order_id, &command).await?;
+        let mut had_conflict = false;
+        loop {
+            match self.decide_on(basis.order(), &command, &meta)? {
+                Judgement::Append(_) if had_conflict && Instant::now() >= deadline => {
+                    return Err(CommandError::ConcurrentModification(OrderFacts::of(basis.order())));
+                }
                 Judgement::Append(decided) => {
                     let next = Arc::new(decided.next(basis.order().cloned()));
                     let append = Append {
@@ -96,10 +95,13 @@ impl Shared {
                         events: decided.encoded,
                         view: OrderView::Readable(next.summary(&order_id)),
                         order_id: order_id.clone(),
+                        deadline: Some(deadline),
                     };
                     match self.log.append(append).await {
                         Ok(_) => return Ok(self.appended(order_id, next)),
                         Err(AppendError::Conflict { current }) => {
+                            lock.met_conflict();
+                            had_conflict = true;
                             basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
                         }
                         Err(AppendError::Store(error)) => return Err(self.failed(&order_id, error)),
@@ -119,8 +121,6 @@ impl Shared {
                 }
             }
         }
-        lock.found(hopeful_decisions > 0);
-        self.execute_in_turn(order_id, asked, basis, &mut lock).await
     }
 
     /// The order as it is now, given that others have moved it on to `current`, at least.
@@ -148,10 +148,11 @@ impl Shared {
     }
 
     /// Decides a command on an order, and makes everything ready that the decision needs.
-    pub(super) fn decide_on(
+    fn decide_on(
         &self,
         order: Option<&VersionedOrder>,
-        Asked { command, meta }: &Asked,
+        command: &OrderCommand,
+        meta: &CommandMeta,
     ) -> Result<Judgement, CommandError> {
         let now = self.time_after(order);
         let decision = decide(order.map(|versioned| &versioned.order), command, now);
@@ -167,14 +168,14 @@ impl Shared {
         Ok(Judgement::Append(Decided { events, encoded, now }))
     }
 
-    pub(super) fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
+    fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
         let version = next.version;
         self.cache.put(order_id.clone(), next);
         CommandOutcome { order_id, version, appended: true }
     }
 
     /// After a failure nobody knows for certain where the order is.
-    pub(super) fn failed(&self, order_id: &OrderId, error: StoreError) -> CommandError {
+    fn failed(&self, order_id: &OrderId, error: StoreError) -> CommandError {
         self.cache.forget(order_id);
         CommandError::Store(error)
     }
@@ -223,22 +224,22 @@ impl Shared {
 }
 
 /// What becomes of a command.
-pub(super) enum Judgement {
+enum Judgement {
     Append(Decided),
     /// Nothing is appended: it has been done already, or is refused.
     Answer(Result<(), CommandError>),
 }
 
 /// What a command leads to, ready to be appended.
-pub(super) struct Decided {
+struct Decided {
     events: Vec<OrderEvent>,
-    pub(super) encoded: Vec<NewEvent>,
+    encoded: Vec<NewEvent>,
     now: Timestamp,
 }
 
 impl Decided {
     /// The order after these events, given what it was before.
-    pub(super) fn next(&self, order: Option<VersionedOrder>) -> VersionedOrder {
+    fn next(&self, order: Option<VersionedOrder>) -> VersionedOrder {
         match self.events.iter().fold(order, |order, event| apply(order, event, self.now)) {
             Some(next) => next,
             None => {
@@ -268,7 +269,7 @@ fn judge(
     }
 }
 
-pub(super) fn nothing_appended(
+fn nothing_appended(
     order_id: OrderId,
     version: Version,
     answer: Result<(), CommandError>,

@@ -1,7 +1,6 @@
 //! The use cases: one way in for commands, and the queries.
 
 mod command;
-mod in_turn;
 mod query;
 
 use std::sync::Arc;
@@ -31,7 +30,7 @@ struct Shared {
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    locks: OrderLocks<in_turn::Passenger>,
+    locks: OrderLocks,
     cache: OrderCache,
     limits: ServiceLimits,
 }
@@ -45,12 +44,9 @@ pub struct ServiceLimits {
     pub order_events: u64,
     /// Most bytes of one event's data.
     pub event_bytes: usize,
-    /// How often a command is decided on what is known of its order, in the hope that nobody else changes it meanwhile.
-    /// After that it waits for its turn at the store.
-    pub hopeful_decisions: u32,
-    /// How long a command waits for others to the same order. While a store says nothing each of them takes as long as
-    /// the store's patience lasts, one after the other.
-    pub order_patience: Duration,
+    /// How long a command takes at most: the wait for others to the same order, the store, and deciding again where another
+    /// instance was quicker.
+    pub command_patience: Duration,
 }
 
 impl Default for ServiceLimits {
@@ -59,8 +55,7 @@ impl Default for ServiceLimits {
             order_cache_bytes: 32 * 1024 * 1024,
             order_events: 10_000,
             event_bytes: 512 * 1024,
-            hopeful_decisions: 2,
-            order_patience: Duration::from_secs(2),
+            command_patience: Duration::from_secs(5),
         }
     }
 }
@@ -119,7 +114,7 @@ pub enum CommandError {
     /// The order is at another version than the command asked for.
     #[error("the order is not at the version that the request names")]
     VersionMismatch(Option<OrderFacts>),
-    /// Others changed the order each time the command was decided, its turn at the store included.
+    /// Other instances changed the order each time the command was decided, for as long as it may take.
     #[error("other requests keep changing the order")]
     ConcurrentModification(Option<OrderFacts>),
     /// The order has as many events as an order may have.

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod commands;
-mod in_turn;
+mod forestalled;
 mod instances;
 mod queries;
 mod relay;

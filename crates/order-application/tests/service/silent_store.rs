@@ -16,15 +16,6 @@ impl EventLog for Silent {
         pending().await
     }
 
-    async fn append_in_turn(
-        &self,
-        _: &OrderId,
-        _: Version,
-        _: &mut DecideInTurn<'_>,
-    ) -> Result<Option<Position>, AppendError> {
-        pending().await
-    }
-
     async fn read_stream(
         &self,
         _: &OrderId,
@@ -72,6 +63,6 @@ async fn a_command_does_not_wait_for_ever_behind_others_to_the_same_order() {
     let begun = Instant::now();
     let outcome = execute(&service, "a", place()).await;
     assert_eq!(outcome, Err(CommandError::Store(StoreError::Overloaded)));
-    assert!(begun.elapsed() < world.limits.order_patience + Duration::from_millis(100));
+    assert!(begun.elapsed() < world.limits.command_patience + Duration::from_millis(100));
     stuck.abort();
 }

@@ -52,8 +52,6 @@ pub(crate) enum Scenario {
     PgTwoInstances,
     /// PostgreSQL: place orders on one connection, beside one client of pgbench
     PgOneConnection,
-    /// PostgreSQL: many clients change one order through two instances
-    PgHotOrder,
     /// PostgreSQL: place orders while another session keeps an old snapshot
     PgOldSnapshot,
     /// PostgreSQL: read single orders at random, beside the SQLite store
@@ -164,7 +162,6 @@ impl Scenario {
             Self::PgPlace => postgres::at_full_rate(bench),
             Self::PgTwoInstances => postgres::two(bench),
             Self::PgOneConnection => postgres::one_connection(bench),
-            Self::PgHotOrder => postgres::many_clients(bench),
             Self::PgOldSnapshot => postgres::beside_an_old_one(bench),
             Self::PgGet => postgres::single_orders(bench),
             Self::PgCopy => postgres::from_sqlite(bench),

@@ -97,7 +97,7 @@ impl<'a> Columns<'a> {
     }
 
     fn add(&mut self, append: &'a Append, number: i32, scratch: &mut Vec<u8>) {
-        let Append { order_id, expected_version, events, view } = append;
+        let Append { order_id, expected_version, events, view, deadline: _ } = append;
         self.views.add(view);
         self.expected_versions.push(expected_version.0.cast_signed());
         self.event_counts.push(events.len() as i64);

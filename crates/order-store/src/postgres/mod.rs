@@ -20,7 +20,6 @@ mod copy;
 mod database;
 mod error;
 mod failure;
-mod head;
 mod look_ups;
 mod pages;
 #[cfg(feature = "planted-faults")]
@@ -30,7 +29,6 @@ mod row;
 mod schema;
 mod state;
 mod tls;
-mod turn;
 mod url;
 mod verify;
 mod view_columns;
@@ -42,8 +40,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, DecideInTurn, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
+    Append, AppendError, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews,
+    PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
 };
 use order_domain::OrderId;
 
@@ -100,7 +98,6 @@ pub struct PostgresOptions {
 
 /// Orders in a PostgreSQL database.
 pub struct PostgresStore {
-    limits: PostgresLimits,
     shared: Arc<Shared>,
     writer: writer::Writer,
     look_ups: LookUps,
@@ -112,7 +109,6 @@ pub struct PostgresStore {
 struct Shared {
     /// For the writer alone: readers must not keep it waiting.
     appends: Database,
-    turns: Database,
     reads: Arc<Database>,
     announcer: Arc<Announcer>,
     repairs: Arc<Repairs>,
@@ -125,8 +121,6 @@ fn projection() -> i32 {
 
 /// The writer sends one batch after the other.
 const APPEND_CONNECTIONS: usize = 1;
-/// All turns need the same lock, so more connections would only wait; the second has its question ready meanwhile.
-const TURN_CONNECTIONS: usize = 2;
 
 impl PostgresStore {
     /// Connects, checks the server, and migrates the database if it needs to be.
@@ -146,7 +140,7 @@ impl PostgresStore {
                 Database::new(&target, connections, limits.deadline).map_err(PostgresError::Url)?;
             Ok::<_, PostgresError>(database.sharing(&presence))
         };
-        let (appends, turns) = (pool(APPEND_CONNECTIONS)?, pool(TURN_CONNECTIONS)?);
+        let appends = pool(APPEND_CONNECTIONS)?;
         let reads = Arc::new(pool(limits.read_connections)?);
         prepare(&appends, options).await?;
 
@@ -159,9 +153,9 @@ impl PostgresStore {
         let repairs = Arc::new(repairs);
         let rows = Self::repair_pool(&target).map_err(PostgresError::Url)?.sharing(&presence);
         let repairing = tokio::spawn(Arc::clone(&repairs).run(Arc::new(rows), Arc::clone(&reads)));
-        let shared = Arc::new(Shared { appends, turns, reads, announcer, repairs });
+        let shared = Arc::new(Shared { appends, reads, announcer, repairs });
         let writer = writer::Writer::start(Arc::clone(&shared), limits);
-        Ok(Self { limits, shared, writer, look_ups, following, repairing })
+        Ok(Self { shared, writer, look_ups, following, repairing })
     }
 
     /// Brings the database's schema up to this release, and says what it did.
@@ -184,7 +178,6 @@ impl PostgresStore {
         self.following.abort();
         self.repairing.abort();
         self.shared.appends.close();
-        self.shared.turns.close();
         self.shared.reads.close();
     }
 }
@@ -222,15 +215,6 @@ impl EventLog for PostgresStore {
         #[cfg(feature = "planted-faults")]
         let append = crate::planted_release::write(append);
         self.writer.append(append).await
-    }
-
-    async fn append_in_turn(
-        &self,
-        order_id: &OrderId,
-        after: Version,
-        decide: &mut DecideInTurn<'_>,
-    ) -> Result<Option<Position>, AppendError> {
-        self.take_turn(order_id, after, decide).await
     }
 
     async fn read_stream(

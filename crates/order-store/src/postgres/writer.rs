@@ -54,21 +54,13 @@ impl Writer {
         }
     }
 
-    /// Hands an append over and waits for what becomes of it, until the deadline.
+    /// Hands an append over and waits for what becomes of it: until its deadline, or for as long as this store waits.
     pub(super) async fn append(&self, append: Append) -> Outcome {
-        self.append_until(append, Instant::now() + self.limits.deadline, false).await
-    }
-
-    /// The same for an append that has been sent before, elsewhere, and whose outcome is to be learnt.
-    pub(super) async fn append_again(&self, append: Append, deadline: Instant) -> Outcome {
-        self.append_until(append, deadline, true).await
-    }
-
-    async fn append_until(&self, append: Append, deadline: Instant, unknown: bool) -> Outcome {
+        let patience = Instant::now() + self.limits.deadline;
+        let deadline = append.deadline.map_or(patience, |deadline| deadline.min(patience));
         let begun = Arc::new(AtomicBool::new(false));
         let (done, mut outcome) = oneshot::channel();
-        self.submit(Job { append, deadline, unknown, begun: Arc::clone(&begun), done })
-            .map_err(|error| if unknown { unknown_outcome(&error.to_string()) } else { error.into() })?;
+        self.submit(Job { append, deadline, unknown: false, begun: Arc::clone(&begun), done })?;
         if let Ok(outcome) = timeout_at(deadline, &mut outcome).await {
             return outcome.unwrap_or_else(|_| Err(ended()));
         }
@@ -76,7 +68,7 @@ impl Writer {
         if begun.swap(true, Ordering::AcqRel) {
             return outcome.await.unwrap_or_else(|_| Err(ended()));
         }
-        Err(not_done(unknown, "the database did not answer in time"))
+        Err(not_done(false, "the database did not answer in time"))
     }
 
     fn submit(&self, job: Job) -> Result<(), StoreError> {

@@ -87,6 +87,7 @@ impl TestOrder {
             }
         };
         Append {
+            deadline: None,
             order_id: self.id.clone(),
             expected_version,
             events: events.iter().map(encode).collect(),

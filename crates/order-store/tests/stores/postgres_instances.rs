@@ -1,12 +1,9 @@
 //! What only shows when several instances share a database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use order_application::{
-    AppendError, Checkpoint, Checkpoints, EventLog, PageLimit, Position, RecordedEvent, Subscription, Version,
-};
+use order_application::{Checkpoint, Checkpoints, EventLog, PageLimit, Position, Subscription, Version};
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
 use tokio::time::{sleep, timeout};
@@ -58,62 +55,6 @@ async fn positions_have_no_gap_when_several_instances_write() {
     for writer in writers {
         writer.await.unwrap();
     }
-}
-
-/// Some change an order in the usual way, as fast as they can, each from its own idea of it; one takes turns.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_takes_turns_is_never_refused() {
-    const TURNS: u64 = 25;
-    let url = database();
-    let store = open(&url).await;
-    let mut order = TestOrder::new("hot");
-    store.append(order.place()).await.unwrap();
-    let done = Arc::new(AtomicBool::new(false));
-    let mut others = Vec::new();
-    for _ in 0..3 {
-        let (store, done, mut order) = (open(&url).await, done.clone(), order.clone());
-        others.push(tokio::spawn(async move {
-            let mut appended = 0;
-            while !done.load(Ordering::SeqCst) {
-                let mut next = order.clone();
-                match store.append(next.pay(1)).await {
-                    Ok(_) => {
-                        appended += 1;
-                        order = next;
-                    }
-                    Err(AppendError::Conflict { .. }) => {
-                        order.replay(&store.read_stream(&order.id, order.version(), ALL).await.unwrap());
-                    }
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            appended
-        }));
-    }
-
-    for _ in 0..TURNS {
-        let known = order.clone();
-        let mut next = None;
-        let mut decide = |news: Vec<RecordedEvent>| {
-            let mut order = known.clone();
-            order.replay(&news);
-            let append = order.pay(1);
-            next = Some(order);
-            Ok(Some(append))
-        };
-        let appended = store.append_in_turn(&order.id, order.version(), &mut decide).await;
-        appended.unwrap().expect("something was to be appended");
-        order = next.unwrap();
-    }
-    done.store(true, Ordering::SeqCst);
-    let mut by_others = 0;
-    for other in others {
-        by_others += other.await.unwrap();
-    }
-    assert_eq!(store.version(&order.id).await, Ok(Version(1 + TURNS + by_others)));
-    let stream = store.read_stream(&order.id, Version::NONE, ALL).await.unwrap();
-    let versions: Vec<_> = stream.iter().map(|event| event.version.0).collect();
-    assert_eq!(versions, (1..=1 + TURNS + by_others).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,6 @@
 //! The service on PostgreSQL, beside `pgbench` on the same server.
 
 mod copy;
-mod hot_order;
 mod instances;
 mod latency;
 mod peers;
@@ -11,7 +10,6 @@ mod rebuild;
 mod snapshot;
 
 pub(super) use self::copy::from_sqlite;
-pub(super) use self::hot_order::many_clients;
 pub(super) use self::instances::two;
 pub(super) use self::latency::one_connection;
 pub(super) use self::peers::same_work;

@@ -7,7 +7,6 @@ use test_servers::{PostgresOptions, PostgresServer};
 
 use super::clients::Balance;
 use super::scenario::{INSTANCES, instances, run};
-use super::sql::Session;
 use crate::random::Random;
 use crate::server::wait_until;
 
@@ -39,45 +38,6 @@ fn an_instance_that_is_frozen_while_it_commits_holds_nobody_up_and_does_no_harm_
             }
             servers[frozen].signal(Signal::CONT);
         }
-        progress.wait_for_more(&[0, 1, 2], 20);
-    });
-}
-
-/// For how many milliseconds a transaction has been open in which nothing is going on; -1 if there is none.
-const IDLE: &str = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - state_change)) * 1000, -1)::float8 \
-    FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()";
-/// One that nobody has frozen goes on before.
-const LONG_IDLE_MILLIS: f64 = 300.0;
-
-/// Where several instances keep changing an order, each takes the head first and decides then: in between, PostgreSQL
-/// waits for the instance.
-#[test]
-fn an_instance_that_is_frozen_while_it_has_the_head_loses_it() {
-    let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
-    let url = database.create_database().unwrap();
-    run("frozen with the head", instances(&url), Balance::AtHome, |progress, servers| {
-        progress.wait_for_more(&[0, 1, 2], 10);
-        let session = Session::open(&url);
-        let idle_millis = || session.value::<f64>(IDLE);
-        wait_until("the first instance is frozen in its turn", || {
-            if idle_millis() < 0.0 {
-                return None;
-            }
-            servers[0].signal(Signal::STOP);
-            let is_its = wait_until("it is clear whose turn it was", || {
-                let millis = idle_millis();
-                let (is_over, is_long) = (millis < 0.0, millis > LONG_IDLE_MILLIS);
-                (is_over || is_long).then_some(is_long)
-            });
-            if !is_its {
-                servers[0].signal(Signal::CONT);
-            }
-            is_its.then_some(())
-        });
-        let started = Instant::now();
-        progress.wait_for_more(&[1, 2], 20);
-        assert!(started.elapsed() < OTHERS_GO_ON_WITHIN, "the others needed {:?}", started.elapsed());
-        servers[0].signal(Signal::CONT);
         progress.wait_for_more(&[0, 1, 2], 20);
     });
 }

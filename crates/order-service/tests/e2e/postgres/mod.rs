@@ -25,6 +25,7 @@ mod frozen_instance;
 mod history;
 mod log;
 mod model;
+mod one_order;
 mod outages;
 mod pooler;
 mod proxy;

@@ -222,26 +222,3 @@ BEGIN
         LEFT JOIN order_service.orders o ON o.key = b.position;
 END
 $$;
-
--- An order's events after a version, for whoever holds the head and has others waiting: its plan is kept.
-CREATE FUNCTION order_service.news_v1(of_order text, after_version bigint)
-RETURNS TABLE (
-    "position" bigint, version bigint, "time" timestamptz, id uuid, order_id text, type text, data text, context text,
-    source text, checksum bytea
-)
-LANGUAGE plpgsql STABLE ROWS 10
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
-#variable_conflict use_variable
-BEGIN
-    RETURN QUERY SELECT e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum
-        FROM order_service.events e
-        WHERE e.order_key = (SELECT b.position FROM order_service.events b
-                                WHERE b.order_id = of_order AND b.version = 1 LIMIT 1)
-            AND e.version > after_version
-        ORDER BY e.version;
-END
-$$;

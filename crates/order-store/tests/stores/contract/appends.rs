@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use order_application::{AppendError, PageLimit, Position, RecordedEvent, StoreError, Version};
+use order_application::{AppendError, PageLimit, Position, Version};
 
 use super::{Fixture, bus, list};
 use crate::order::TestOrder;
@@ -151,24 +151,4 @@ pub(crate) async fn an_append_whose_caller_goes_away_is_whole_or_not_there<F: Fi
         let summary = store.one(&order.id).await.unwrap();
         assert_eq!(summary, (version.0 == 1).then(|| order.summary()));
     }
-}
-
-pub(crate) async fn a_turn_may_append_nothing<F: Fixture>() {
-    let fixture = F::open(bus());
-    let store = fixture.store();
-    let mut order = TestOrder::new("a");
-    store.append(order.place()).await.unwrap();
-    store.append(order.pay(2)).await.unwrap();
-    let mut seen = Vec::new();
-    let mut decide = |news: Vec<RecordedEvent>| {
-        seen = news;
-        Ok(None)
-    };
-    assert_eq!(store.append_in_turn(&order.id, Version(1), &mut decide).await, Ok(None));
-    assert_eq!(seen.iter().map(|event| event.version.0).collect::<Vec<_>>(), [2, 3]);
-    let mut broken = |_: Vec<RecordedEvent>| Err(StoreError::Corrupt("planted".to_owned()));
-    let refused = store.append_in_turn(&order.id, Version(1), &mut broken).await;
-    assert_eq!(refused, Err(AppendError::Store(StoreError::Corrupt("planted".to_owned()))));
-    // Nothing is left behind that would be in the way.
-    store.append(order.pay(1)).await.unwrap();
 }

@@ -74,7 +74,6 @@ macro_rules! contract_suite {
             of_many_appends_at_one_version_one_succeeds,
             a_refused_append_does_not_sink_its_neighbours,
             appends_to_one_order_may_share_a_batch,
-            a_turn_may_append_nothing,
             an_append_whose_caller_goes_away_is_whole_or_not_there,
             positions_have_no_gap_however_many_write,
             a_reader_that_follows_skips_nothing_and_sees_nothing_twice,
