@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
@@ -39,15 +39,15 @@ struct Lately {
     conflict: Option<Instant>,
 }
 
-/// Holds an order's lock until it is dropped.
+/// Holds an order's lock until it is dropped. (Fields are dropped as they stand here, and the reference has to be the last.)
 pub(crate) struct OrderGuard<'a> {
-    guard: Option<OwnedMutexGuard<Lately>>,
-    reference: Reference<'a>,
+    lately: OwnedMutexGuard<Lately>,
+    _reference: Reference<'a>,
 }
 
 /// Keeps an order's entry in being.
 struct Reference<'a> {
-    locks: &'a OrderLocks,
+    shard: &'a Shard,
     order_id: OrderId,
     entry: Arc<Entry>,
 }
@@ -60,73 +60,58 @@ impl OrderLocks {
     /// Takes an order's lock if nobody has it.
     pub(crate) fn try_lock(&self, order_id: &OrderId) -> Option<OrderGuard<'_>> {
         let reference = self.refer(order_id);
-        let guard = Arc::clone(&reference.entry).try_lock_owned().ok()?;
-        Some(OrderGuard { guard: Some(guard), reference })
+        let lately = Arc::clone(&reference.entry).try_lock_owned().ok()?;
+        Some(OrderGuard { lately, _reference: reference })
     }
 
     /// Waits for an order's lock; first come, first served.
     pub(crate) async fn lock(&self, order_id: &OrderId) -> OrderGuard<'_> {
         let reference = self.refer(order_id);
-        let guard = Arc::clone(&reference.entry).lock_owned().await;
-        OrderGuard { guard: Some(guard), reference }
+        let lately = Arc::clone(&reference.entry).lock_owned().await;
+        OrderGuard { lately, _reference: reference }
     }
 
     fn refer(&self, order_id: &OrderId) -> Reference<'_> {
-        let entry = self.entries(order_id).entry(order_id.clone()).or_default().clone();
-        Reference { locks: self, order_id: order_id.clone(), entry }
-    }
-
-    /// A panic while a shard is held cannot leave it half-changed, so poisoning means nothing here.
-    fn entries(&self, order_id: &OrderId) -> MutexGuard<'_, Entries> {
         let shard = &self.shards[self.hasher.hash_one(order_id) as usize % SHARDS];
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Of no two instances the same.
-    fn pause(&self, conflict: Instant) -> Duration {
-        let range = LONGEST_PAUSE_MICROS - SHORTEST_PAUSE_MICROS;
-        Duration::from_micros(SHORTEST_PAUSE_MICROS + self.hasher.hash_one(conflict.elapsed()) % range)
+        let entry = entries(shard).entry(order_id.clone()).or_default().clone();
+        Reference { shard, order_id: order_id.clone(), entry }
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
+        self.shards.iter().map(|shard| entries(shard).len()).sum()
     }
 }
 
 impl OrderGuard<'_> {
     /// Tells the next in line, too, that another instance changes the order.
     pub(crate) fn met_conflict(&mut self) {
-        if let Some(lately) = &mut self.guard {
-            lately.conflict = Some(Instant::now());
-        }
+        self.lately.conflict = Some(Instant::now());
     }
 
-    /// Waits for a moment if another instance changes the order, too: it needs a round trip more to try again, and would
-    /// come too late each time.
-    pub(crate) async fn let_others_in(&self) {
-        let conflict = self.guard.as_ref().and_then(|lately| lately.conflict);
-        if let Some(conflict) = conflict.filter(|conflict| conflict.elapsed() < CONTENDED_FOR) {
-            sleep(self.reference.locks.pause(conflict)).await;
-        }
-    }
-}
-
-impl Drop for OrderGuard<'_> {
-    fn drop(&mut self) {
-        // The lock before the reference, which has to be the last.
-        drop(self.guard.take());
+    /// How long to let another instance in, if one changes the order, too: it needs a round trip more to try again, and
+    /// would come too late each time.
+    pub(crate) fn pause_for_others(&self) -> Option<Duration> {
+        let since = self.lately.conflict?.elapsed();
+        // Of no two instances the same.
+        let share = RandomState::new().hash_one(since) % (LONGEST_PAUSE_MICROS - SHORTEST_PAUSE_MICROS);
+        (since < CONTENDED_FOR).then(|| Duration::from_micros(SHORTEST_PAUSE_MICROS + share))
     }
 }
 
 impl Drop for Reference<'_> {
     fn drop(&mut self) {
-        let mut entries = self.locks.entries(&self.order_id);
+        let mut entries = entries(self.shard);
         // The map's and this one. Others are only made under the shard's lock, or from one that is held.
         if Arc::strong_count(&self.entry) == 2 {
             entries.remove(&self.order_id);
         }
     }
+}
+
+/// A panic while a shard is held cannot leave it half-changed, so poisoning means nothing here.
+fn entries(shard: &Shard) -> MutexGuard<'_, Entries> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -161,21 +146,16 @@ mod tests {
         let locks = OrderLocks::new();
         let a = order_id("a");
         let mut held = locks.try_lock(&a).unwrap();
-        let begun = Instant::now();
-        held.let_others_in().await;
-        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(held.pause_for_others(), None);
         held.met_conflict();
         let mut next = Box::pin(locks.lock(&a));
         assert!(!is_ready(&mut next).await);
         drop(held);
         let next = next.await;
-        next.let_others_in().await;
-        let pause = begun.elapsed();
-        assert!((Duration::from_millis(1)..Duration::from_millis(4)).contains(&pause), "{pause:?}");
+        let pause = next.pause_for_others().expect("a pause");
+        assert!((Duration::from_millis(1)..Duration::from_millis(3)).contains(&pause), "{pause:?}");
         tokio::time::advance(CONTENDED_FOR).await;
-        let begun = Instant::now();
-        next.let_others_in().await;
-        assert_eq!(begun.elapsed(), Duration::ZERO, "it was long ago");
+        assert_eq!(next.pause_for_others(), None, "it was long ago");
     }
 
     #[tokio::test]

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
+use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
 
@@ -75,12 +76,8 @@ impl Shared {
         let deadline = Instant::now() + self.limits.command_patience;
         let mut lock = match self.locks.try_lock(&order_id) {
             Some(lock) => lock,
-            None => match timeout_at(deadline, self.locks.lock(&order_id)).await {
-                Ok(lock) if Instant::now() < deadline => lock,
-                Ok(_) | Err(_) => return Err(StoreError::Overloaded.into()),
-            },
+            None => Box::pin(self.lock_in_line(&order_id, deadline)).await?,
         };
-        lock.let_others_in().await;
         let mut basis = self.likely_basis(&order_id, &command).await?;
         let mut had_conflict = false;
         loop {
@@ -121,6 +118,20 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Waits for the order's lock behind others. Boxed, since few commands need its room.
+    async fn lock_in_line(
+        &self,
+        order_id: &OrderId,
+        deadline: Instant,
+    ) -> Result<OrderGuard<'_>, StoreError> {
+        let overloaded = |_| StoreError::Overloaded;
+        let lock = timeout_at(deadline, self.locks.lock(order_id)).await.map_err(overloaded)?;
+        if let Some(pause) = lock.pause_for_others() {
+            timeout_at(deadline, sleep(pause)).await.map_err(overloaded)?;
+        }
+        Ok(lock)
     }
 
     /// The order as it is now, given that others have moved it on to `current`, at least.
