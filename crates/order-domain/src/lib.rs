@@ -58,7 +58,7 @@ pub use placement::place::{OrderLine, OrderPlaced, PlaceOrder, PlacedLine};
 pub use values::money::{Adjustment, AdjustmentKind, Cents, MAX_CENTS, MoneyError};
 pub use values::quantity::{LineNumber, MAX_LINES, MAX_QUANTITY, Quantity};
 pub use values::text::{
-    Carrier, CustomerId, Label, MAX_METADATA_PAIRS, Metadata, OrderId, PaymentId, ReservationId, Sku,
-    TextError, TrackingNumber,
+    Carrier, CustomerId, Label, MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS,
+    MAX_TEXT_CHARS, Metadata, OrderId, PaymentId, ReservationId, Sku, TextError, TrackingNumber,
 };
 pub use values::time::{MAX_EXPIRES_IN_SECONDS, Timestamp};

@@ -3,14 +3,17 @@
 //! All are cheap to clone (a reference count), since an id travels from the command to events, ledgers and views.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Most characters of an id or a name.
-const MAX_TEXT_CHARS: usize = 128;
+pub const MAX_TEXT_CHARS: usize = 128;
 /// Most pairs in an order's metadata.
 pub const MAX_METADATA_PAIRS: usize = 50;
-const MAX_METADATA_KEY_CHARS: usize = 40;
-const MAX_METADATA_VALUE_CHARS: usize = 500;
+/// Most characters of the key of a pair.
+pub const MAX_METADATA_KEY_CHARS: usize = 40;
+/// Most characters of the value of a pair.
+pub const MAX_METADATA_VALUE_CHARS: usize = 500;
 
 /// Why a text is not an id, a name or a metadata pair.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,12 @@ pub enum TextError {
     /// A control character (Unicode category Cc), NUL and newlines among them.
     #[error("must not contain control characters")]
     ControlCharacter,
+    /// White space at the beginning or the end: a retry that trims it would name something else.
+    #[error("must not begin or end with white space")]
+    WhiteSpaceAtEnd,
+    /// Nothing that people can see.
+    #[error("must have something visible in it")]
+    Invisible,
     /// A character that cannot stand in a path segment unescaped, or the segments `.` and `..`.
     #[error("must be made of A-Z a-z 0-9 . _ ~ : - and must not be '.' or '..'")]
     NotPathSafe,
@@ -35,22 +44,51 @@ pub enum TextError {
     TooManyPairs,
 }
 
-fn check_chars(text: &str, min_chars: usize, max_chars: usize) -> Result<(), TextError> {
+fn check_length(text: &str, max_chars: usize) -> Result<(), TextError> {
     // Bytes bound characters from above, so the common short ASCII text needs no count.
     if text.len() > max_chars && text.chars().count() > max_chars {
         return Err(TextError::TooLong { max_chars });
     }
-    if text.len() < min_chars {
+    Ok(())
+}
+
+/// A name that people read and programs compare.
+fn check_name(text: &str, max_chars: usize) -> Result<(), TextError> {
+    check_length(text, max_chars)?;
+    if text.is_empty() {
         return Err(TextError::Empty);
+    }
+    // The common text is made of letters, digits and punctuation of ASCII, and needs no closer look.
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
     }
     if text.chars().any(char::is_control) {
         return Err(TextError::ControlCharacter);
     }
+    if text.trim() != text {
+        return Err(TextError::WhiteSpaceAtEnd);
+    }
+    if text.chars().all(is_invisible) {
+        return Err(TextError::Invisible);
+    }
     Ok(())
 }
 
+/// White space, and what Unicode says to draw nothing for (`Default_Ignorable_Code_Point` in DerivedCoreProperties.txt of
+/// Unicode 17), or draws empty (U+2800).
+const fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
 fn check_text(text: &str) -> Result<(), TextError> {
-    check_chars(text, 1, MAX_TEXT_CHARS)
+    check_name(text, MAX_TEXT_CHARS)
 }
 
 /// Ids that travel in paths: unreserved characters of RFC 3986 and `:`, so that no client has to escape them.
@@ -68,6 +106,15 @@ fn check_path_id(text: &str) -> Result<(), TextError> {
     Ok(())
 }
 
+/// The value of a metadata pair: notes may have more than one line.
+fn check_note(text: &str) -> Result<(), TextError> {
+    check_length(text, MAX_METADATA_VALUE_CHARS)?;
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err(TextError::ControlCharacter);
+    }
+    Ok(())
+}
+
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident checked by $check:path) => {
         $(#[$doc])*
@@ -80,14 +127,21 @@ macro_rules! text_type {
             /// # Errors
             /// A [`TextError`] that says what is wrong with it.
             pub fn new(text: impl AsRef<str>) -> Result<Self, TextError> {
-                let text = text.as_ref();
-                $check(text)?;
-                Ok(Self(text.into()))
+                text.as_ref().parse()
             }
 
             /// The text itself.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = TextError;
+
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                $check(text)?;
+                Ok(Self(text.into()))
             }
         }
 
@@ -110,7 +164,8 @@ text_type!(
     OrderId checked by check_path_id
 );
 text_type!(
-    /// Who ordered: 1 to 128 characters without control characters, as are the ids below.
+    /// Who ordered: 1 to 128 characters, none of them a control character, no white space at either end, something visible
+    /// in it, as are the ids below.
     CustomerId checked by check_text
 );
 text_type!(
@@ -156,8 +211,8 @@ impl Metadata {
                 return Err((0, TextError::TooManyPairs));
             }
             let (key, value) = (key.as_ref(), value.as_ref());
-            check_chars(key, 1, MAX_METADATA_KEY_CHARS).map_err(|e| (index, e))?;
-            check_chars(value, 0, MAX_METADATA_VALUE_CHARS).map_err(|e| (index, e))?;
+            check_name(key, MAX_METADATA_KEY_CHARS).map_err(|e| (index, e))?;
+            check_note(value).map_err(|e| (index, e))?;
             checked.push((key.into(), value.into()));
         }
         Ok(Self(checked))
@@ -200,6 +255,27 @@ mod tests {
         assert_eq!(Sku::new("a\nb"), Err(TextError::ControlCharacter));
         assert_eq!(Sku::new("a\u{85}b"), Err(TextError::ControlCharacter));
         assert_eq!(Sku::new(""), Err(TextError::Empty));
+    }
+
+    #[test]
+    fn a_name_has_no_white_space_at_its_ends_and_something_visible_in_it() {
+        for good in ["a b", "Müller & Söhne", "\u{2764}\u{fe0f}", "a\u{200d}b", "x\u{a0}y"] {
+            assert!(Carrier::new(good).is_ok(), "{good:?}");
+        }
+        for bad in [" a", "a ", "\u{a0}a", "a\u{3000}", " ", "\u{2003}"] {
+            assert_eq!(Carrier::new(bad), Err(TextError::WhiteSpaceAtEnd), "{bad:?}");
+        }
+        for bad in ["\u{200b}", "\u{ad}\u{2060}", "\u{200d} \u{200d}", "\u{2800}", "\u{e0041}"] {
+            assert_eq!(Carrier::new(bad), Err(TextError::Invisible), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_values_of_metadata_have_more_than_one_line() {
+        assert!(Metadata::new([("note", "one\r\n\ttwo"), ("empty", "")]).is_ok());
+        assert_eq!(Metadata::new([("a\nb", "")]), Err((0, TextError::ControlCharacter)));
+        assert_eq!(Metadata::new([("note", "\0")]), Err((0, TextError::ControlCharacter)));
+        assert_eq!(Metadata::new([("", "")]), Err((0, TextError::Empty)));
     }
 
     #[test]
