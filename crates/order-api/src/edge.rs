@@ -1,19 +1,22 @@
-//! The one layer around every route: it writes problems out, since it knows the request's path, and turns a panic
-//! into one. It allocates nothing for a request that goes well, but for what axum needs to have a layer at all.
+//! The one layer around every route: it writes problems out and logs the causes that they hide, since it knows what was
+//! asked for, and turns a panic into a problem. It allocates nothing for a request that goes well, but for what axum needs
+//! to have a layer at all.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
-use axum::extract::Request;
-use axum::http::Uri;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
+use tracing::field::Empty;
+use tracing::{Level, Span, debug, debug_span};
 
-use crate::problem::Problem;
+use crate::problem::{self, HiddenCause, Problem};
 use crate::refusal::Refusal;
 
 /// Wraps a route in [`Edge`].
@@ -23,26 +26,6 @@ pub(crate) struct EdgeLayer;
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Edge<S>(S);
-
-/// A problem on its way through the router. Extensions want values that can be cloned; this one is only taken.
-#[derive(Clone)]
-struct Carried(Arc<Mutex<Option<Problem>>>);
-
-/// A response that stands for a problem until the edge writes it out.
-pub(crate) fn carry(problem: Problem) -> Response {
-    let mut response = Response::default();
-    response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(problem)))));
-    response
-}
-
-fn write_out(mut response: Response, uri: &Uri) -> Response {
-    let Some(Carried(problem)) = response.extensions_mut().remove::<Carried>() else { return response };
-    let taken = problem.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match taken {
-        Some(problem) => problem.into_response(uri.path()),
-        None => response,
-    }
-}
 
 impl<S> Layer<S> for EdgeLayer {
     type Service = Edge<S>;
@@ -65,9 +48,56 @@ where
     }
 
     fn call(&mut self, request: Request) -> EdgeFuture<S::Future> {
-        // A Uri is a few reference counts: cheaper than asking ahead whether it will be needed.
-        let uri = request.uri().clone();
-        EdgeFuture { answering: self.0.call(request), uri }
+        let asked = Asked::of(&request);
+        let answering = asked.span.in_scope(|| self.0.call(request));
+        EdgeFuture { answering, asked }
+    }
+}
+
+/// What is known of a request, for its refusal and for the log: a few reference counts.
+struct Asked {
+    method: Method,
+    uri: Uri,
+    /// The path as the router has it, with the names of its parameters.
+    route: Option<MatchedPath>,
+    /// Disabled unless the log is at debug. Whoever reads an order's id or a correlation id records it here.
+    span: Span,
+    begun: Option<Instant>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let name = route.as_ref().map(MatchedPath::as_str);
+        let span = debug_span!("request", %method, route = name, order_id = Empty, correlation_id = Empty);
+        let begun = (!span.is_disabled()).then(Instant::now);
+        Self { method, uri, route, span, begun }
+    }
+
+    fn answer(&self, mut response: Response) -> Response {
+        if let Some(problem) = problem::carried(&mut response) {
+            if let Some(hidden) = problem.hidden() {
+                self.log(&problem, hidden);
+            }
+            response = problem.into_response(self.uri.path());
+        }
+        if let Some(begun) = self.begun {
+            let (status, micros) = (response.status().as_u16(), begun.elapsed().as_micros() as u64);
+            debug!(status, micros, path = self.uri.path(), "answered");
+        }
+        response
+    }
+
+    /// Where a failure is logged, once.
+    fn log(&self, problem: &Problem, HiddenCause { incident, level, text: cause }: &HiddenCause) {
+        let (method, path, code) = (&self.method, self.uri.path(), problem.kind().code);
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        if *level == Level::ERROR {
+            tracing::error!(%incident, code, cause, %method, route, path, "request failed");
+        } else {
+            tracing::info!(%incident, code, cause, %method, route, path, "request refused");
+        }
     }
 }
 
@@ -76,7 +106,7 @@ pin_project! {
     pub(crate) struct EdgeFuture<F> {
         #[pin]
         answering: F,
-        uri: Uri,
+        asked: Asked,
     }
 }
 
@@ -85,12 +115,13 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for EdgeFuture<F> 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _in_span = this.asked.span.enter();
         // Nothing of the request is looked at again after a panic, so nothing half-changed can be seen.
         let polled = catch_unwind(AssertUnwindSafe(|| this.answering.poll(cx)));
         let response = match polled {
             Ok(poll) => ready!(poll)?,
             Err(panic) => Refusal::Panic(panic).into_response(),
         };
-        Poll::Ready(Ok(write_out(response, this.uri)))
+        Poll::Ready(Ok(this.asked.answer(response)))
     }
 }

@@ -1,7 +1,5 @@
 //! Answers to requests whose head cannot be read. They never reach the router, so whoever serves connections writes them.
 
-use std::fmt::Write;
-
 use crate::problem::Problem;
 use crate::problem::kind::{HEADERS_TOO_LARGE, REQUEST_TIMEOUT};
 
@@ -22,16 +20,13 @@ impl HeadFault {
             Self::TooSlow => (&REQUEST_TIMEOUT, "The request's head did not arrive in time."),
         };
         let document = Problem::new(kind, detail).document(None);
-        let mut answer = String::with_capacity(512);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            answer,
-            "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{document}",
+        let head = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             kind.status.as_str(),
             kind.status.canonical_reason().unwrap_or_default(),
             document.len(),
         );
-        answer.into_bytes()
+        [head.into_bytes(), document].concat()
     }
 }
 

@@ -3,13 +3,13 @@
 //! [`router`] gives everything but the listener: serving, header timeouts and connection limits are the binary's. The
 //! crate knows the use cases ([`OrderService`]) and the domain, and never a store or a bus.
 //!
-//! A request's way: `edge` (writes problems out) → a handler under `routes`, one file per verb → `body` and `json` read
-//! it → the service → `view` or [`order_application::cloud_event`] write the answer. Whatever goes wrong is a `refusal`, which alone decides
-//! its status and code.
+//! A request's way: `edge` (writes problems out) → a file under `routes`, one for each verb; commands share the way in
+//! `command` → `body` and `json` read it → the service → `view` or [`order_application::cloud_event`] write the answer.
+//! Whatever goes wrong is a `refusal`, which alone decides its status and code.
 
 mod body;
 
-mod command_request;
+mod command;
 mod config;
 mod cursor;
 mod edge;

@@ -1,28 +1,35 @@
 //! The OpenAPI document: what handlers have in common, and what no single handler says.
 
 mod event;
-mod order;
+mod never_null;
 mod problem;
+mod words;
 
-use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::{ComponentsBuilder, OpenApi, Ref, RefOr, Required, Schema};
+use utoipa::{OpenApi as _, PartialSchema, ToSchema};
+
+use crate::problem::ProblemDocument;
+use crate::view::{BasicView, FullView};
 
 pub(crate) use event::Event;
-pub(crate) use order::{OrderView, ViewParameter};
-pub(crate) use problem::{
-    OrderReadRefusals, PaymentRefusals, PlaceRefusals, ReadRefusals, ReserveRefusals, ShipRefusals,
-};
+pub(crate) use problem::{OrderReadRefusals, ReadRefusals, responses};
+pub(crate) use words::{ActionName, OrderStatus, ProblemCode};
 
 /// The OpenAPI 3.1 document of every route, as JSON for people to read.
 pub fn openapi_json() -> String {
-    match crate::routes::documented().into_openapi().to_pretty_json() {
+    let mut document = crate::routes::documented().into_openapi();
+    never_null::never_null(&mut document);
+    match document.to_pretty_json() {
         Ok(json) => json + "\n",
         Err(e) => unreachable!("invariant: the document is made of texts, numbers and lists: {e}"),
     }
 }
 
 /// The document before any route is in it.
-pub(crate) fn frame() -> utoipa::openapi::OpenApi {
-    #[derive(OpenApi)]
+pub(crate) fn frame() -> OpenApi {
+    #[derive(utoipa::OpenApi)]
     #[openapi(
         info(title = "Order service", description = INTRODUCTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
         tags(
@@ -31,45 +38,57 @@ pub(crate) fn frame() -> utoipa::openapi::OpenApi {
             (name = "Events", description = "What happened, as CloudEvents 1.0."),
             (name = "Operations", description = "For orchestrators and load balancers."),
         ),
-        components(schemas(problem::Problem, problem::Fault)),
     )]
     struct Frame;
 
-    Frame::openapi()
+    let mut schemas = Vec::new();
+    add::<ProblemDocument<'_>>(&mut schemas);
+    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
+    let mut document = Frame::openapi();
+    document.components = Some(components);
+    document
+}
+
+/// Adds a schema under its name, and those that it refers to.
+fn add<S: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((S::name().into_owned(), S::schema()));
+    S::schemas(schemas);
 }
 
 const INTRODUCTION: &str = include_str!("openapi/introduction.md");
 
-/// Headers that every command takes.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "documents what is read by hand in `command_request`")]
-pub(crate) struct CommandHeaders {
-    /// An `ETag` of the order: the command is refused with `version-mismatch` when the order moved on. What was done
-    /// already is answered as the first time all the same.
-    #[param(rename = "If-Match", example = "\"3\"")]
-    if_match: Option<String>,
-    /// 1 to 128 visible ASCII characters that tie together all that this request sets off; they come back as
-    /// `correlationid` of its events. Anything else is ignored, and an id is made.
-    #[param(rename = "X-Correlation-Id", example = "checkout-42")]
-    x_correlation_id: Option<String>,
+/// What reads of orders answer with. The type is only a name for the schema.
+pub(crate) enum OrderView {}
+
+impl PartialSchema for OrderView {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .description(Some("`view=full` gives a full order, anything else the basic one."))
+            .item(reference::<FullView<'_>>())
+            .item(reference::<BasicView<'_>>())
+            .into()
+    }
 }
 
-/// The answer to every accepted command but a placement.
-#[derive(IntoResponses)]
-#[response(
-    status = 202,
-    description = "Accepted: durable, and every read that follows sees it. A repetition is answered the same and changes nothing.",
-    headers(("ETag" = String, description = "The order's version in quotes, for `If-Match`."))
-)]
-#[expect(dead_code, reason = "documents what is written by hand in `command_request`")]
-pub(crate) struct Accepted(#[to_schema] AcceptedAnswer);
+impl ToSchema for OrderView {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        add::<BasicView<'_>>(schemas);
+        add::<FullView<'_>>(schemas);
+    }
+}
 
-/// An accepted command.
-#[derive(ToSchema)]
-#[schema(example = json!({"status": "accepted"}))]
-#[expect(dead_code, reason = "documents what is written by hand in `command_request`")]
-struct AcceptedAnswer {
-    /// Always `accepted`.
-    status: String,
+fn reference<S: ToSchema>() -> Ref {
+    Ref::from_schema_name(S::name())
+}
+
+/// The order that a path names.
+pub(crate) fn order_id_parameter() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).examples(["ord-001"]);
+    ParameterBuilder::new()
+        .name("id")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(text))
+        .description(Some("The order's id."))
+        .build()
 }

@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use order_domain::OrderId;
+use tracing::Span;
 
 use crate::refusal::Refusal;
 
@@ -24,6 +25,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathOrderId {
         // An error here is a path that is not UTF-8 once it is unescaped: no id either.
         let params = RawPathParams::from_request_parts(parts, state).await.ok();
         let first = params.as_ref().and_then(|params| params.iter().next());
-        Ok(Self(first.and_then(|(_, text)| OrderId::new(text).ok())))
+        let order_id = first.and_then(|(_, text)| OrderId::new(text).ok());
+        if let Some(order_id) = &order_id {
+            Span::current().record("order_id", order_id.as_str());
+        }
+        Ok(Self(order_id))
     }
 }

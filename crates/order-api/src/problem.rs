@@ -6,15 +6,19 @@
 pub(crate) mod kind;
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use order_application::OrderFacts;
+use serde::Serialize;
+use tracing::Level;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::json::{Faults, push_string};
+use crate::json::{Fault, Faults};
+use crate::openapi::{ActionName, OrderStatus, ProblemCode};
 use kind::ProblemKind;
 
 /// A refusal that is ready to be written, but for the path it answers.
@@ -24,12 +28,61 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     facts: Option<OrderFacts>,
     faults: Faults,
-    incident: Option<Uuid>,
+    hidden: Option<HiddenCause>,
+}
+
+/// What the log tells and the client is not told.
+#[derive(Debug)]
+pub(crate) struct HiddenCause {
+    /// The name under which both know it.
+    pub(crate) incident: Uuid,
+    pub(crate) level: Level,
+    pub(crate) text: String,
+}
+
+/// A refusal (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemDocument<'a> {
+    /// The path of a page that explains it.
+    #[schema(example = "/problems/invalid-transition")]
+    r#type: String,
+    /// The same words for every problem of this kind.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is the matter with this request, for people.
+    detail: &'a str,
+    /// The path that was asked for; absent where the request's head could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
+    /// The stable name that programs go by.
+    #[schema(value_type = ProblemCode)]
+    code: &'static str,
+    /// 409 and 412 about an order: what it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<OrderStatus>)]
+    order_status: Option<&'static str>,
+    /// 409 and 412 about an order: its version now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    /// 409 and 412 about an order: what may be done next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<ActionName>>)]
+    allowed_actions: Option<Vec<&'static str>>,
+    /// `validation-failed`: the faults of the request, at most 100.
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    #[schema(value_type = Option<Vec<Fault>>)]
+    errors: &'a [Fault],
+    /// 5xx but `overloaded`: the name under which the service's log tells more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid")]
+    incident: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: &'static ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), facts: None, faults: Faults::default(), incident: None }
+        Self { kind, detail: detail.into(), facts: None, faults: Faults::default(), hidden: None }
     }
 
     /// What the order is, for a client that has to find another way.
@@ -42,9 +95,17 @@ impl Problem {
         Self { faults, ..self }
     }
 
-    /// The name under which the log tells more.
-    pub(crate) fn with_incident(self, incident: Uuid) -> Self {
-        Self { incident: Some(incident), ..self }
+    /// Keeps the cause from the client.
+    pub(crate) fn hiding(self, hidden: HiddenCause) -> Self {
+        Self { hidden: Some(hidden), ..self }
+    }
+
+    pub(crate) fn kind(&self) -> &'static ProblemKind {
+        self.kind
+    }
+
+    pub(crate) fn hidden(&self) -> Option<&HiddenCause> {
+        self.hidden.as_ref()
     }
 
     /// The answer to a request for `path`.
@@ -60,51 +121,43 @@ impl Problem {
     }
 
     /// The document; without a path where the request's head could not be read.
-    pub(crate) fn document(&self, path: Option<&str>) -> String {
-        let kind = self.kind;
-        let mut out = String::with_capacity(512);
-        let status = kind.status.as_u16();
-        // Codes and titles are constants without anything to escape. Writing to a String cannot fail.
-        let _ = write!(
-            out,
-            r#"{{"type":"/problems/{code}","title":"{title}","status":{status},"detail":"#,
-            code = kind.code,
-            title = kind.title
-        );
-        push_string(&mut out, &self.detail);
-        if let Some(path) = path {
-            out.push_str(",\"instance\":");
-            push_string(&mut out, path);
+    pub(crate) fn document(&self, path: Option<&str>) -> Vec<u8> {
+        let facts = self.facts.as_ref();
+        let actions =
+            |facts: &OrderFacts| facts.allowed_actions.iter().map(|action| action.as_str()).collect();
+        let document = ProblemDocument {
+            r#type: format!("/problems/{}", self.kind.code),
+            title: self.kind.title,
+            status: self.kind.status.as_u16(),
+            detail: &self.detail,
+            instance: path,
+            code: self.kind.code,
+            order_status: facts.map(|facts| facts.status.as_str()),
+            version: facts.map(|facts| facts.version.0),
+            allowed_actions: facts.map(actions),
+            errors: self.faults.told(),
+            incident: self.hidden.as_ref().map(|hidden| hidden.incident.to_string()),
+        };
+        match serde_json::to_vec(&document) {
+            Ok(document) => document,
+            Err(e) => unreachable!("invariant: a problem is made of texts, numbers and lists: {e}"),
         }
-        let _ = write!(out, r#","code":"{}""#, kind.code);
-        if let Some(facts) = &self.facts {
-            write_facts(&mut out, facts);
-        }
-        for (index, fault) in self.faults.as_slice().iter().enumerate() {
-            out.push_str(if index == 0 { ",\"errors\":[" } else { "," });
-            fault.write(&mut out);
-        }
-        if !self.faults.is_empty() {
-            out.push(']');
-        }
-        if let Some(incident) = self.incident {
-            let _ = write!(out, r#","incident":"{incident}""#);
-        }
-        out.push('}');
-        out
     }
 }
 
-fn write_facts(out: &mut String, facts: &OrderFacts) {
-    let _ = write!(
-        out,
-        r#","order_status":"{}","version":{},"allowed_actions":["#,
-        facts.status.as_str(),
-        facts.version
-    );
-    for (index, action) in facts.allowed_actions.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
-        let _ = write!(out, "{comma}\"{}\"", action.as_str());
-    }
-    out.push(']');
+/// A problem on its way through the router. Extensions want values that can be cloned; this one is only taken.
+#[derive(Clone)]
+struct Carried(Arc<Mutex<Option<Problem>>>);
+
+/// A response that stands for a problem until the [edge](crate::edge) writes it out, which knows what was asked for.
+pub(crate) fn carry(problem: Problem) -> Response {
+    let mut response = Response::default();
+    response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(problem)))));
+    response
+}
+
+/// The problem that a response stands for.
+pub(crate) fn carried(response: &mut Response) -> Option<Problem> {
+    let Carried(problem) = response.extensions_mut().remove()?;
+    problem.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

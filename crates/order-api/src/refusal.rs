@@ -5,11 +5,12 @@ use std::any::Any;
 use axum::response::{IntoResponse, Response};
 use order_application::{CommandError, QueryError, StoreError};
 use order_domain::OrderError;
+use tracing::Level;
 use uuid::Uuid;
 
 use crate::json::{Faults, Pointer};
-use crate::problem::Problem;
 use crate::problem::kind::{self, ProblemKind};
+use crate::problem::{self, HiddenCause, Problem};
 
 /// Why a request is not answered as it hoped.
 #[derive(Debug)]
@@ -126,27 +127,20 @@ fn store_problem(error: &StoreError) -> Problem {
         StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
         StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
         StoreError::Corrupt(_) => hidden(&kind::CORRUPT, error),
-        StoreError::NewerRelease(_) => newer_release_needed(error),
+        // Nothing is wrong, and during an upgrade it may come often.
+        StoreError::NewerRelease(_) => hidden_at(Level::INFO, &kind::NEWER_RELEASE_NEEDED, error),
     }
 }
 
 /// A 5xx tells the client what to do, and the log why.
 fn hidden(kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem {
-    let incident = new_incident();
-    tracing::error!(%incident, code = kind.code, %cause, "request failed");
-    Problem::new(kind, kind.advice).with_incident(incident)
-}
-
-/// The one 5xx that is as it should be: nothing is wrong, and during an upgrade it may come often.
-fn newer_release_needed(cause: &StoreError) -> Problem {
-    let (kind, incident) = (&kind::NEWER_RELEASE_NEEDED, new_incident());
-    tracing::info!(%incident, code = kind.code, %cause, "request refused");
-    Problem::new(kind, kind.advice).with_incident(incident)
+    hidden_at(Level::ERROR, kind, cause)
 }
 
 #[expect(clippy::disallowed_methods, reason = "an incident's name is for the log; no decision depends on it")]
-fn new_incident() -> Uuid {
-    Uuid::new_v4()
+fn hidden_at(level: Level, kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem {
+    let hidden = HiddenCause { incident: Uuid::new_v4(), level, text: cause.to_string() };
+    Problem::new(kind, kind.advice).hiding(hidden)
 }
 
 /// The one 5xx without a cause to hide, and the one that comes in floods: a line in the log for each would make the
@@ -161,11 +155,7 @@ fn order_not_found() -> Problem {
 }
 
 fn invalid(faults: Faults) -> Problem {
-    let detail = match faults.as_slice().len() {
-        1 => "The request has one fault; see errors.".to_owned(),
-        count => format!("The request has {count} faults; see errors."),
-    };
-    Problem::new(&kind::VALIDATION_FAILED, detail).with_faults(faults)
+    Problem::new(&kind::VALIDATION_FAILED, faults.summary()).with_faults(faults)
 }
 
 fn invalid_at(member: &'static str, detail: String) -> Problem {
@@ -189,9 +179,9 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
 }
 
 impl IntoResponse for Refusal {
-    /// A stand-in that carries the problem to [`crate::edge`], which knows the path that it is about.
+    /// A stand-in that carries the problem to the edge, which knows the path that it is about.
     fn into_response(self) -> Response {
-        crate::edge::carry(self.into())
+        problem::carry(self.into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! One file per verb: its handler, the shape of its request, its documentation.
+//! One file per verb. A command's says where it is, what its body is and what it means; a question's also how it is answered.
 
 mod docs;
 mod get_order;
@@ -13,22 +13,26 @@ mod problems;
 pub(crate) mod ready;
 mod reserve;
 mod ship;
+mod units;
+mod values;
 
 use axum::Router;
 use axum::routing::MethodRouter;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::Api;
+use crate::{Api, command};
 
 /// What clients build on; the OpenAPI document lists it in this order.
 pub(crate) fn documented() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(crate::openapi::frame())
-        .routes(routes!(list_orders::list_orders, place::place))
-        .routes(routes!(get_order::get_order))
-        .routes(routes!(payment::authorize_payment))
-        .routes(routes!(reserve::reserve_inventory))
-        .routes(routes!(ship::ship))
+    let router = OpenApiRouter::with_openapi(crate::openapi::frame())
+        .routes(routes!(list_orders::list_orders))
+        .routes(routes!(get_order::get_order));
+    let router = command::add(router, &place::ROUTE);
+    let router = command::add(router, &payment::ROUTE);
+    let router = command::add(router, &reserve::ROUTE);
+    let router = command::add(router, &ship::ROUTE);
+    router
         .routes(routes!(order_events::order_events))
         .routes(routes!(log::log))
         .routes(routes!(health::health))

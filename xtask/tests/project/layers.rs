@@ -34,7 +34,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("hyper", &["order-service"]),
     ("async-nats", &["order-bus", "order-bench"]),
     ("rdkafka", &["order-bus", "order-bench"]),
-    ("utoipa", &["order-api"]),
+    // The codec says what event data are.
+    ("utoipa", &["order-api", "order-application"]),
     // Reads the command line and the environment.
     ("clap", &["order-service", "order-bench", "xtask"]),
     // Erases what went wrong: only where nobody needs to tell errors apart any more.

@@ -1,64 +1,76 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::push_string;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Most faults that are told of one request: an answer is not to be much longer than its request.
+const MAX_TOLD: usize = 100;
 
 /// Everything that is wrong with one request.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Fault>);
-
-/// One thing that is wrong, and where.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    place: Place,
-    detail: Cow<'static, str>,
+pub(crate) struct Faults {
+    told: Vec<Fault>,
+    count: usize,
 }
 
-#[derive(Debug)]
-enum Place {
+/// One fault of a request. One of `pointer`, `parameter` and `header` says where.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub(crate) struct Fault {
     /// A JSON Pointer (RFC 6901) into the body.
-    Body(String),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/items/0/Quantity")]
+    pointer: Option<String>,
     /// A query parameter.
-    Query(String),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
     /// A header field.
-    Header(&'static str),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<&'static str>,
+    /// What is wrong.
+    #[schema(example = "is required")]
+    detail: Cow<'static, str>,
 }
 
 impl Faults {
     pub(crate) fn at(&mut self, pointer: Pointer<'_>, detail: impl Into<Cow<'static, str>>) {
-        self.0.push(Fault { place: Place::Body(pointer.to_text()), detail: detail.into() });
+        self.note(|| Fault { pointer: Some(pointer.to_text()), detail: detail.into(), ..Fault::default() });
     }
 
     pub(crate) fn parameter(&mut self, name: &str, detail: impl Into<Cow<'static, str>>) {
-        self.0.push(Fault { place: Place::Query(name.to_owned()), detail: detail.into() });
+        self.note(|| Fault { parameter: Some(name.to_owned()), detail: detail.into(), ..Fault::default() });
     }
 
     pub(crate) fn header(&mut self, name: &'static str, detail: impl Into<Cow<'static, str>>) {
-        self.0.push(Fault { place: Place::Header(name), detail: detail.into() });
+        self.note(|| Fault { header: Some(name), detail: detail.into(), ..Fault::default() });
+    }
+
+    fn note(&mut self, fault: impl FnOnce() -> Fault) {
+        self.count += 1;
+        if self.told.len() < MAX_TOLD {
+            self.told.push(fault());
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
     }
 
-    pub(crate) fn as_slice(&self) -> &[Fault] {
-        &self.0
+    /// How many there are, in a sentence.
+    pub(crate) fn summary(&self) -> String {
+        match self.count {
+            1 => "The request has one fault; see errors.".to_owned(),
+            count if count > MAX_TOLD => {
+                format!("The request has {count} faults; errors has the first {MAX_TOLD}.")
+            }
+            count => format!("The request has {count} faults; see errors."),
+        }
     }
-}
 
-impl Fault {
-    /// Writes `{"pointer":…,"detail":…}`, or with `parameter` or `header` in the pointer's place.
-    pub(crate) fn write(&self, out: &mut String) {
-        let (member, name) = match &self.place {
-            Place::Body(pointer) => ("{\"pointer\":", pointer.as_str()),
-            Place::Query(name) => ("{\"parameter\":", name.as_str()),
-            Place::Header(name) => ("{\"header\":", *name),
-        };
-        out.push_str(member);
-        push_string(out, name);
-        out.push_str(",\"detail\":");
-        push_string(out, &self.detail);
-        out.push('}');
+    /// Those that are told.
+    pub(crate) fn told(&self) -> &[Fault] {
+        &self.told
     }
 }
 

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
+use order_domain::MAX_CENTS;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value that borrows what it can from the bytes it was read from.
@@ -9,9 +10,9 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 pub(crate) enum Json<'a> {
     Null,
     Bool,
-    /// A number without fraction or exponent that 64 bits hold.
+    /// A whole number within ±(2^53 − 1), however it is written: beyond that, other decoders would read another one.
     Integer(i64),
-    /// Any other number; no field takes one.
+    /// Any other number; no member takes one.
     OtherNumber,
     Text(Cow<'a, str>),
     List(Vec<Json<'a>>),
@@ -50,16 +51,17 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Bool)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Integer(number))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Json<'de>, E> {
+        Ok(if (-MAX_CENTS..=MAX_CENTS).contains(&number) { Json::Integer(number) } else { Json::OtherNumber })
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Json<'de>, E> {
-        Ok(i64::try_from(number).map_or(Json::OtherNumber, Json::Integer))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Json<'de>, E> {
+        i64::try_from(number).map_or(Ok(Json::OtherNumber), |number| self.visit_i64(number))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
-        Ok(Json::OtherNumber)
+    fn visit_f64<E>(self, number: f64) -> Result<Json<'de>, E> {
+        let is_whole = number.fract() == 0.0 && number.abs() <= MAX_CENTS as f64;
+        Ok(if is_whole { Json::Integer(number as i64) } else { Json::OtherNumber })
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
@@ -152,9 +154,20 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_numbers_of_64_bits_are_integers() {
-        assert_eq!(parse(b"-9223372036854775808").unwrap(), Json::Integer(i64::MIN));
-        for other in ["3000.0", "1e3", "18446744073709551616", "9223372036854775808", "-1e-7"] {
+    fn whole_numbers_of_53_bits_are_integers_however_they_are_written() {
+        for (text, number) in [
+            ("3000.0", 3000),
+            ("3e3", 3000),
+            ("-30.00e2", -3000),
+            ("-0.0", 0),
+            ("9007199254740991", MAX_CENTS),
+            ("-9007199254740991.0", -MAX_CENTS),
+        ] {
+            assert_eq!(parse(text.as_bytes()).unwrap(), Json::Integer(number), "{text}");
+        }
+        for other in
+            ["3000.5", "1e-1", "9007199254740992", "-9007199254740992.0", "1e16", "18446744073709551616"]
+        {
             assert_eq!(parse(other.as_bytes()).unwrap(), Json::OtherNumber, "{other}");
         }
         refuses(b"1e400", "number out of range");

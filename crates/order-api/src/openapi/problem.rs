@@ -1,59 +1,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{
     ContentBuilder, Ref, RefOr, Response, ResponseBuilder, example::Example, example::ExampleBuilder,
 };
-use utoipa::{IntoResponses, ToSchema};
 
 use crate::problem::kind::{self, ProblemKind};
-
-/// A refusal (RFC 9457).
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written by hand in `problem`")]
-pub(crate) struct Problem {
-    /// The path of a page that explains it.
-    #[schema(example = "/problems/invalid-transition")]
-    r#type: String,
-    /// The same words for every problem of this kind.
-    title: String,
-    /// The HTTP status.
-    status: i64,
-    /// What is the matter with this request, for people.
-    detail: String,
-    /// The path that was asked for.
-    instance: String,
-    /// The stable name that programs go by.
-    #[schema(example = "invalid-transition")]
-    code: String,
-    /// 409 and 412 about an order: what it is now.
-    order_status: Option<String>,
-    /// 409 and 412 about an order: its version now.
-    version: Option<i64>,
-    /// 409 and 412 about an order: what may be done next.
-    allowed_actions: Option<Vec<String>>,
-    /// `validation-failed`: every fault of the request.
-    errors: Option<Vec<Fault>>,
-    /// 5xx but `overloaded`: the name under which the service's log tells more.
-    incident: Option<String>,
-}
-
-/// One fault of a request. One of `pointer`, `parameter` and `header` says where.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written by hand in `problem`")]
-pub(crate) struct Fault {
-    /// A JSON Pointer (RFC 6901) into the body.
-    #[schema(example = "/items/0/Quantity")]
-    pointer: Option<String>,
-    /// A query parameter.
-    parameter: Option<String>,
-    /// A header field.
-    header: Option<String>,
-    /// What is wrong.
-    detail: String,
-}
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident)+;)+) => {
@@ -68,29 +23,6 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// Every way in which a placement can be refused.
-    PlaceRefusals:
-        MALFORMED_REQUEST REQUEST_TIMEOUT ID_REUSED CONCURRENT_MODIFICATION VERSION_MISMATCH BODY_TOO_LARGE
-        UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE OUTCOME_UNKNOWN NEWER_RELEASE_NEEDED
-        CORRUPT STORAGE_FULL;
-    /// Every way in which a payment can be refused.
-    PaymentRefusals:
-        MALFORMED_REQUEST ORDER_NOT_FOUND REQUEST_TIMEOUT ID_REUSED INVALID_TRANSITION AMOUNT_EXCEEDS_DUE
-        CONCURRENT_MODIFICATION ORDER_FULL VERSION_MISMATCH BODY_TOO_LARGE UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED
-        INTERNAL OVERLOADED STORE_UNAVAILABLE OUTCOME_UNKNOWN NEWER_RELEASE_NEEDED
-        CORRUPT STORAGE_FULL;
-    /// Every way in which a reservation can be refused.
-    ReserveRefusals:
-        MALFORMED_REQUEST ORDER_NOT_FOUND REQUEST_TIMEOUT ID_REUSED INVALID_TRANSITION CONCURRENT_MODIFICATION
-        ORDER_FULL VERSION_MISMATCH BODY_TOO_LARGE UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED INTERNAL OVERLOADED
-        STORE_UNAVAILABLE OUTCOME_UNKNOWN NEWER_RELEASE_NEEDED
-        CORRUPT STORAGE_FULL;
-    /// Every way in which a parcel can be refused.
-    ShipRefusals:
-        MALFORMED_REQUEST ORDER_NOT_FOUND REQUEST_TIMEOUT ID_REUSED INVALID_TRANSITION QUANTITY_EXCEEDS_AVAILABLE
-        CONCURRENT_MODIFICATION ORDER_FULL VERSION_MISMATCH BODY_TOO_LARGE UNSUPPORTED_MEDIA_TYPE VALIDATION_FAILED
-        UNKNOWN_REFERENCE INTERNAL OVERLOADED STORE_UNAVAILABLE OUTCOME_UNKNOWN NEWER_RELEASE_NEEDED
-        CORRUPT STORAGE_FULL;
     /// Every way in which a question about many orders can fail.
     ReadRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE NEWER_RELEASE_NEEDED CORRUPT;
     /// Every way in which a question about one order can fail.
@@ -99,7 +31,7 @@ refusals! {
 }
 
 /// One response for each status, with an example for each kind.
-fn responses(kinds: &[&ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
+pub(crate) fn responses(kinds: &[&ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<u16, Vec<&ProblemKind>> = BTreeMap::new();
     for kind in kinds {
         by_status.entry(kind.status.as_u16()).or_default().push(kind);

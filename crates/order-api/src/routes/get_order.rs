@@ -3,7 +3,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::Response;
 
-use crate::openapi::{OrderReadRefusals, OrderView, ViewParameter};
+use crate::openapi::{OrderReadRefusals, OrderView};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -17,7 +17,7 @@ use crate::{Api, etag};
     get, path = "/orders/{id}", tag = "Reading", operation_id = "getOrder",
     params(
         ("id" = String, Path, description = "The order's id."),
-        ("view" = inline(Option<ViewParameter>), Query,
+        ("view" = inline(Option<View>), Query,
             description = "How much is shown: `basic` (the default), the five fields that never change, or `full`, everything."),
     ),
     responses(
@@ -36,7 +36,7 @@ pub(crate) async fn get_order(
     let view = query.one("view", View::read).unwrap_or_default();
     query.finish()?;
 
-    let mut body = String::with_capacity(256);
+    let mut body = Vec::with_capacity(256);
     let version = match view {
         View::Basic => {
             let order = api.service.summary(&order_id).await?;

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::Response;
 use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError, StoreError};
 
-use crate::openapi::{OrderView, ReadRefusals, ViewParameter};
+use crate::openapi::{OrderView, ReadRefusals};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
@@ -30,7 +30,7 @@ const BASIC_BYTES: usize = 160;
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most orders of one page; 100 if left out."),
         ("cursor" = Option<String>, Query, description = "Where the page begins: opaque, from the `Link` of the page before."),
-        ("view" = inline(Option<ViewParameter>), Query,
+        ("view" = inline(Option<View>), Query,
             description = "How much is shown of each: `basic` (the default) or `full`."),
     ),
     responses(
@@ -74,21 +74,21 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     Ok(response)
 }
 
-fn basic_page(orders: &[ListedOrder]) -> String {
-    let mut body = String::with_capacity(2 + orders.len() * BASIC_BYTES);
-    body.push('[');
+fn basic_page(orders: &[ListedOrder]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
+    body.push(b'[');
     for (index, order) in orders.iter().enumerate() {
         if index > 0 {
-            body.push(',');
+            body.push(b',');
         }
         write_basic(&mut body, &order.summary);
     }
-    body.push(']');
+    body.push(b']');
     body
 }
 
 struct FullPage {
-    body: String,
+    body: Vec<u8>,
     /// Orders that could not be read.
     left_out: usize,
     /// Where it ended early.
@@ -101,7 +101,7 @@ async fn full_page(
     orders: &[ListedOrder],
     max_bytes: usize,
 ) -> Result<FullPage, QueryError> {
-    let mut page = FullPage { body: String::from("["), left_out: 0, ended_at: None };
+    let mut page = FullPage { body: vec![b'['], left_out: 0, ended_at: None };
     for (index, listed) in orders.iter().enumerate() {
         let order_id = &listed.summary.order_id;
         let order = match service.order(order_id).await {
@@ -116,7 +116,7 @@ async fn full_page(
             order => order?,
         };
         if page.body.len() > 1 {
-            page.body.push(',');
+            page.body.push(b',');
         }
         write_full(&mut page.body, order_id, &order);
         if page.body.len() >= max_bytes && index + 1 < orders.len() {
@@ -124,7 +124,7 @@ async fn full_page(
             break;
         }
     }
-    page.body.push(']');
+    page.body.push(b']');
     Ok(page)
 }
 

@@ -1,137 +1,283 @@
-use std::fmt::Write;
+use order_application::{OrderSummary, VersionedOrder, rfc3339};
+use order_domain::{AdjustmentKind, Metadata, Order, PaymentLedger};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
-use order_application::{VersionedOrder, rfc3339};
-use order_domain::{AdjustmentKind, Order, OrderId, PaymentLedger};
+use super::BasicView;
 
-use super::write_basic_members;
-use crate::json::push_string;
-
-/// Writes the basic view's fields and everything else there is.
-pub(crate) fn write_full(out: &mut String, order_id: &OrderId, versioned: &VersionedOrder) {
-    let VersionedOrder { order, version, placed_at, updated_at } = versioned;
-    out.push('{');
-    write_basic_members(out, &versioned.summary(order_id));
-    // Writing to a String cannot fail, here and below.
-    let _ = write!(
-        out,
-        r#","Currency":"{}","Version":{version},"OnHold":false,"PlacedAt":"{}","UpdatedAt":"{}""#,
-        order.currency().code(),
-        rfc3339::format(*placed_at),
-        rfc3339::format(*updated_at),
-    );
-    write_lines(out, order);
-    write_adjustments(out, order);
-    write_payments(out, order);
-    write_reservations(out, order);
-    write_shipments(out, order);
-    let _ = write!(out, r#","Returns":[],"DueCents":{}"#, order.due());
-    write_money(out, &order.money());
-    let _ = write!(out, r#","RefundDueCents":{}"#, order.refund_due());
-    write_metadata(out, order);
-    out.push('}');
+/// An order with everything that is known of it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = FullOrder)]
+pub(crate) struct FullView<'a> {
+    #[serde(flatten)]
+    basic: BasicView<'a>,
+    /// The ISO 4217 code of every amount.
+    currency: &'a str,
+    /// How many events the order has.
+    version: u64,
+    /// Whether the order is held back.
+    on_hold: bool,
+    /// The time of the first event, in UTC with microseconds.
+    #[schema(format = DateTime)]
+    placed_at: String,
+    /// The time of the latest event, in UTC with microseconds.
+    #[schema(format = DateTime)]
+    updated_at: String,
+    /// What was ordered, and what became of its units.
+    lines: Vec<LineView<'a>>,
+    /// What was added to the lines' prices or taken off them.
+    adjustments: Vec<AdjustmentView<'a>>,
+    /// Every payment, oldest first.
+    payments: Vec<PaymentView<'a>>,
+    /// Every reservation, oldest first.
+    reservations: Vec<ReservationView<'a>>,
+    /// Every parcel, oldest first.
+    shipments: Vec<ShipmentView<'a>>,
+    /// Every return; none can be asked for yet.
+    #[schema(value_type = Vec<Object>)]
+    returns: [(); 0],
+    /// What the customer owes in all, whatever was paid; minor units, as all amounts here.
+    due_cents: i64,
+    #[serde(flatten)]
+    money: MoneyView,
+    /// Taken beyond what is due.
+    refund_due_cents: i64,
+    /// Your own notes.
+    #[serde(serialize_with = "pairs")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    metadata: &'a Metadata,
 }
 
-fn write_lines(out: &mut String, order: &Order) {
-    write_list(out, "Lines", (1..).zip(order.lines()), |out, (number, line)| {
-        let _ = write!(out, r#""Line":{number},"SKU":"#);
-        push_string(out, line.sku.as_str());
-        let ledger = &line.ledger;
-        let _ = write!(
-            out,
-            r#","UnitPriceCents":{},"Ordered":{},"Cancelled":{},"Reserved":{},"Shipped":{},"Delivered":{},"Returned":{}"#,
-            line.unit_price,
-            ledger.ordered,
-            ledger.cancelled,
-            ledger.reserved,
-            ledger.shipped,
-            ledger.delivered,
-            ledger.returned
-        );
-    });
+/// A line with the ledger of its units.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = OrderLine)]
+struct LineView<'a> {
+    /// Its number, from 1.
+    line: u16,
+    /// What was ordered.
+    #[serde(rename = "SKU")]
+    sku: &'a str,
+    /// The price of one, in minor units.
+    unit_price_cents: i64,
+    /// Units asked for.
+    ordered: u32,
+    /// Units given up before they were shipped.
+    cancelled: u32,
+    /// Units held in stock and not shipped yet.
+    reserved: u32,
+    /// Units handed to a carrier.
+    shipped: u32,
+    /// Units that arrived.
+    delivered: u32,
+    /// Units received back.
+    returned: u32,
 }
 
-fn write_adjustments(out: &mut String, order: &Order) {
-    write_list(out, "Adjustments", order.adjustments().iter(), |out, adjustment| {
-        let kind = match adjustment.kind {
-            AdjustmentKind::Shipping => "shipping",
-            AdjustmentKind::Tax => "tax",
-            AdjustmentKind::Discount => "discount",
-            AdjustmentKind::Fee => "fee",
-        };
-        let _ = write!(out, r#""Kind":"{kind}","Label":"#);
-        push_string(out, adjustment.label.as_str());
-        let _ = write!(out, r#","AmountCents":{}"#, adjustment.amount);
-    });
+/// A charge or a discount.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = OrderAdjustment)]
+struct AdjustmentView<'a> {
+    kind: AdjustmentKindView,
+    /// Its name on the bill.
+    label: &'a str,
+    /// Minor units; 0 or less for a discount.
+    amount_cents: i64,
 }
 
-fn write_payments(out: &mut String, order: &Order) {
-    write_list(out, "Payments", order.payments().iter(), |out, payment| {
-        out.push_str("\"PaymentID\":");
-        push_string(out, payment.id.as_str());
-        write_money(out, &payment.ledger);
-    });
+/// What an adjustment is for.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = AdjustmentKind)]
+enum AdjustmentKindView {
+    Shipping,
+    Tax,
+    Discount,
+    Fee,
 }
 
-fn write_reservations(out: &mut String, order: &Order) {
-    write_list(out, "Reservations", order.reservations().iter(), |out, reservation| {
-        out.push_str("\"ReservationID\":");
-        push_string(out, reservation.id.as_str());
-        if let Some((_, expires_at)) = reservation.expires {
-            let _ = write!(out, r#","ExpiresAt":"{}""#, rfc3339::format(expires_at));
+/// A payment with its ledger.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = OrderPayment)]
+struct PaymentView<'a> {
+    /// Your name for it.
+    #[serde(rename = "PaymentID")]
+    payment_id: &'a str,
+    #[serde(flatten)]
+    money: MoneyView,
+}
+
+/// What became of payments, in minor units.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = MoneyLedger)]
+struct MoneyView {
+    /// Promised by payers.
+    authorized_cents: i64,
+    /// Promised and given up.
+    voided_cents: i64,
+    /// Taken.
+    captured_cents: i64,
+    /// Given back.
+    refunded_cents: i64,
+}
+
+/// A reservation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = OrderReservation)]
+struct ReservationView<'a> {
+    /// Your name for it.
+    #[serde(rename = "ReservationID")]
+    reservation_id: &'a str,
+    /// Until when it holds; absent: for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// What it holds and has not shipped.
+    units: Vec<HeldUnits>,
+}
+
+/// Units of one line.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct HeldUnits {
+    /// The line's number.
+    line: u16,
+    /// How many.
+    quantity: u32,
+}
+
+/// A parcel.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = OrderShipment)]
+struct ShipmentView<'a> {
+    /// The carrier's name for it.
+    tracking_number: &'a str,
+    /// Who carries it.
+    carrier: &'a str,
+    /// What is in it.
+    units: Vec<ParcelUnits<'a>>,
+}
+
+/// Units of one line and one reservation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct ParcelUnits<'a> {
+    /// The line's number.
+    line: u16,
+    /// The reservation that held them.
+    #[serde(rename = "ReservationID")]
+    reservation_id: &'a str,
+    /// How many.
+    quantity: u32,
+}
+
+impl<'a> FullView<'a> {
+    pub(super) fn of(summary: &'a OrderSummary, versioned: &'a VersionedOrder) -> Self {
+        let VersionedOrder { order, version, placed_at, updated_at } = versioned;
+        Self {
+            basic: BasicView::from(summary),
+            currency: order.currency().code(),
+            version: version.0,
+            on_hold: false,
+            placed_at: rfc3339::format(*placed_at),
+            updated_at: rfc3339::format(*updated_at),
+            lines: lines(order),
+            adjustments: adjustments(order),
+            payments: payments(order),
+            reservations: reservations(order),
+            shipments: shipments(order),
+            returns: [],
+            due_cents: order.due().get(),
+            money: MoneyView::from(&order.money()),
+            refund_due_cents: order.refund_due().get(),
+            metadata: order.metadata(),
         }
-        write_list(out, "Units", reservation.held.iter(), |out, (line, quantity)| {
-            let _ = write!(out, r#""Line":{line},"Quantity":{quantity}"#);
-        });
+    }
+}
+
+fn lines(order: &Order) -> Vec<LineView<'_>> {
+    let numbered = (1..).zip(order.lines());
+    let line = numbered.map(|(number, line)| LineView {
+        line: number,
+        sku: line.sku.as_str(),
+        unit_price_cents: line.unit_price.get(),
+        ordered: line.ledger.ordered,
+        cancelled: line.ledger.cancelled,
+        reserved: line.ledger.reserved,
+        shipped: line.ledger.shipped,
+        delivered: line.ledger.delivered,
+        returned: line.ledger.returned,
     });
+    line.collect()
 }
 
-fn write_shipments(out: &mut String, order: &Order) {
-    write_list(out, "Shipments", order.shipments().iter(), |out, shipment| {
-        out.push_str("\"TrackingNumber\":");
-        push_string(out, shipment.tracking_number.as_str());
-        out.push_str(",\"Carrier\":");
-        push_string(out, shipment.carrier.as_str());
-        write_list(out, "Units", shipment.units.iter(), |out, units| {
-            let _ = write!(out, r#""Line":{},"ReservationID":"#, units.line);
-            push_string(out, units.reservation_id.as_str());
-            let _ = write!(out, r#","Quantity":{}"#, units.quantity);
-        });
+fn adjustments(order: &Order) -> Vec<AdjustmentView<'_>> {
+    let adjustment = order.adjustments().iter().map(|adjustment| AdjustmentView {
+        kind: match adjustment.kind {
+            AdjustmentKind::Shipping => AdjustmentKindView::Shipping,
+            AdjustmentKind::Tax => AdjustmentKindView::Tax,
+            AdjustmentKind::Discount => AdjustmentKindView::Discount,
+            AdjustmentKind::Fee => AdjustmentKindView::Fee,
+        },
+        label: adjustment.label.as_str(),
+        amount_cents: adjustment.amount.get(),
     });
+    adjustment.collect()
 }
 
-fn write_money(out: &mut String, ledger: &PaymentLedger) {
-    let _ = write!(
-        out,
-        r#","AuthorizedCents":{},"VoidedCents":{},"CapturedCents":{},"RefundedCents":{}"#,
-        ledger.authorized, ledger.voided, ledger.captured, ledger.refunded
-    );
+fn payments(order: &Order) -> Vec<PaymentView<'_>> {
+    let payment = order.payments().iter().map(|payment| PaymentView {
+        payment_id: payment.id.as_str(),
+        money: MoneyView::from(&payment.ledger),
+    });
+    payment.collect()
 }
 
-fn write_metadata(out: &mut String, order: &Order) {
-    out.push_str(",\"Metadata\":{");
-    for (index, (key, value)) in order.metadata().iter().enumerate() {
-        if index > 0 {
-            out.push(',');
+fn reservations(order: &Order) -> Vec<ReservationView<'_>> {
+    let units = |(line, quantity): (u16, u32)| HeldUnits { line, quantity };
+    let reservation = order.reservations().iter().map(|reservation| ReservationView {
+        reservation_id: reservation.id.as_str(),
+        expires_at: reservation.expires.map(|(_, at)| rfc3339::format(at)),
+        units: reservation.held.iter().map(|(line, quantity)| units((line.get(), *quantity))).collect(),
+    });
+    reservation.collect()
+}
+
+fn shipments(order: &Order) -> Vec<ShipmentView<'_>> {
+    let shipment = order.shipments().iter().map(|shipment| ShipmentView {
+        tracking_number: shipment.tracking_number.as_str(),
+        carrier: shipment.carrier.as_str(),
+        units: shipment
+            .units
+            .iter()
+            .map(|units| ParcelUnits {
+                line: units.line.get(),
+                reservation_id: units.reservation_id.as_str(),
+                quantity: units.quantity,
+            })
+            .collect(),
+    });
+    shipment.collect()
+}
+
+impl From<&PaymentLedger> for MoneyView {
+    fn from(ledger: &PaymentLedger) -> Self {
+        Self {
+            authorized_cents: ledger.authorized.get(),
+            voided_cents: ledger.voided.get(),
+            captured_cents: ledger.captured.get(),
+            refunded_cents: ledger.refunded.get(),
         }
-        push_string(out, key);
-        out.push(':');
-        push_string(out, value);
     }
-    out.push('}');
 }
 
-/// Writes `,"Name":[{…},{…}]`, each object's members by `write_members`.
-fn write_list<T>(
-    out: &mut String,
-    name: &str,
-    entries: impl Iterator<Item = T>,
-    mut write_members: impl FnMut(&mut String, T),
-) {
-    let _ = write!(out, r#","{name}":["#);
-    for (index, entry) in entries.enumerate() {
-        out.push_str(if index == 0 { "{" } else { ",{" });
-        write_members(out, entry);
-        out.push('}');
-    }
-    out.push(']');
+/// Pairs in the order in which the client gave them.
+fn pairs<S: Serializer>(metadata: &Metadata, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(metadata.iter())
 }

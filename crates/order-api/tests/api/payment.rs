@@ -37,7 +37,16 @@ async fn zero_is_only_for_orders_that_cost_nothing() {
 async fn faults_are_told_at_once() {
     let h = Harness::with_order().await;
     h.post(PATH, r#"{"amount_cents":-1}"#).await.has_faults(&["/payment_id", "/amount_cents"]);
-    for amount in ["1.0", "1e2", "9007199254740992", "18446744073709551616", "\"5\"", "[]"] {
+    for amount in [
+        "1.5",
+        "1e-2",
+        "1e16",
+        "9007199254740992",
+        "9007199254740992.0",
+        "18446744073709551616",
+        "\"5\"",
+        "[]",
+    ] {
         let body = format!(r#"{{"payment_id":"a","amount_cents":{amount}}}"#);
         h.post(PATH, &body).await.has_faults(&["/amount_cents"]);
     }

@@ -4,25 +4,37 @@ use std::borrow::Cow;
 
 use order_domain::{InventoryReserved, LineNumber, ReservationId, ReservedUnits};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CodecError, out_of_range, refused, time};
 use crate::rfc3339;
 
-#[derive(Serialize, Deserialize)]
+/// Stock is held for units.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = InventoryReservedData)]
 pub(super) struct Shape<'a> {
+    /// The client's name for the reservation.
     reservation_id: Cow<'a, str>,
+    /// What is held.
     units: Vec<Units>,
+    /// How long it was asked to hold; absent: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_in_seconds: Option<u32>,
+    /// Until when it holds; absent: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// Units of one line.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReservedUnits)]
 struct Units {
+    /// The line's number, from 1.
     line: u16,
+    /// How many.
     quantity: u32,
 }
 

@@ -24,6 +24,8 @@ use order_domain::OrderEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 use order_domain::Timestamp;
 
@@ -61,6 +63,33 @@ pub fn decode(event_type: &str, data: &str) -> Result<OrderEvent, CodecError> {
         ORDER_SHIPPED_V1 => order_shipped::decode(shape(data)?).map(OrderEvent::OrderShipped),
         unknown => Err(CodecError::NewerEvent(format!("unknown event type {unknown:?}"))),
     }
+}
+
+/// The data of events of one type, as the OpenAPI document describes them.
+pub struct DataSchema {
+    /// The event's type.
+    pub event_type: &'static str,
+    /// The schema's name.
+    pub name: String,
+    /// The schema itself.
+    pub schema: RefOr<Schema>,
+    /// Schemas that it refers to, by their names.
+    pub referred: Vec<(String, RefOr<Schema>)>,
+}
+
+/// A schema for each of [`EVENT_TYPES`].
+pub fn data_schemas() -> [DataSchema; EVENT_TYPES.len()] {
+    fn describe<S: ToSchema>(event_type: &'static str) -> DataSchema {
+        let mut referred = Vec::new();
+        S::schemas(&mut referred);
+        DataSchema { event_type, name: S::name().into_owned(), schema: S::schema(), referred }
+    }
+    [
+        describe::<order_placed::Shape<'_>>(ORDER_PLACED_V1),
+        describe::<payment_authorized::Shape<'_>>(PAYMENT_AUTHORIZED_V1),
+        describe::<inventory_reserved::Shape<'_>>(INVENTORY_RESERVED_V1),
+        describe::<order_shipped::Shape<'_>>(ORDER_SHIPPED_V1),
+    ]
 }
 
 /// An event type as stores keep it: one of [`EVENT_TYPES`] without an allocation, any other as it stands.

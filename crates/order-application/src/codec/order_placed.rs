@@ -7,36 +7,58 @@ use order_domain::{
     Quantity, Sku,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CodecError, out_of_range, refused};
 
-#[derive(Serialize, Deserialize)]
+/// An order has begun.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OrderPlacedData)]
 pub(super) struct Shape<'a> {
+    /// Who ordered.
     customer_id: Cow<'a, str>,
+    /// The ISO 4217 code of every amount of this order.
     currency: Cow<'a, str>,
+    /// Lines and adjustments together, in minor units.
     total_cents: i64,
+    /// What was ordered.
     lines: Vec<Line<'a>>,
+    /// What was added to the lines' prices or taken off them; absent: nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     adjustments: Vec<AdjustmentShape<'a>>,
+    /// The client's own notes; absent: none.
     #[serde(default, skip_serializing_if = "Pairs::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
     metadata: Pairs<'a>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A line of an order.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PlacedLine)]
 struct Line<'a> {
+    /// Its number, from 1.
     line: u16,
+    /// What was ordered.
     sku: Cow<'a, str>,
+    /// How many.
     quantity: u32,
+    /// The price of one, in minor units.
     unit_price_cents: i64,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A charge or a discount.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PlacedAdjustment)]
 struct AdjustmentShape<'a> {
+    #[schema(inline)]
     kind: Kind,
+    /// Its name on the bill.
     label: Cow<'a, str>,
+    /// Minor units; 0 or less for a discount, 0 or more for all others.
     amount_cents: i64,
 }
 
@@ -44,7 +66,8 @@ struct AdjustmentShape<'a> {
 #[derive(Default)]
 struct Pairs<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-#[derive(Serialize, Deserialize)]
+/// What an adjustment is for.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Shipping,

@@ -4,22 +4,33 @@ use std::borrow::Cow;
 
 use order_domain::{Carrier, LineNumber, OrderShipped, ReservationId, ShippedUnits, TrackingNumber};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CodecError, out_of_range, refused};
 
-#[derive(Serialize, Deserialize)]
+/// Units have left with a carrier, as one parcel.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OrderShippedData)]
 pub(super) struct Shape<'a> {
+    /// The carrier's name for the parcel.
     tracking_number: Cow<'a, str>,
+    /// Who carries it.
     carrier: Cow<'a, str>,
+    /// What is in it.
     units: Vec<Units<'a>>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// Units of one line and one reservation.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ShippedUnits)]
 struct Units<'a> {
+    /// The line's number, from 1.
     line: u16,
+    /// The reservation that held them.
     reservation_id: Cow<'a, str>,
+    /// How many.
     quantity: u32,
 }
 

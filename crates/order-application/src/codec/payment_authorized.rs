@@ -4,13 +4,18 @@ use std::borrow::Cow;
 
 use order_domain::{Cents, PaymentAuthorized, PaymentId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CodecError, refused};
 
-#[derive(Serialize, Deserialize)]
+/// A payer stands for an amount.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PaymentAuthorizedData)]
 pub(super) struct Shape<'a> {
+    /// The client's name for the payment.
     payment_id: Cow<'a, str>,
+    /// Minor units of the order's currency.
     amount_cents: i64,
 }
 

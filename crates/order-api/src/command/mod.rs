@@ -1,0 +1,126 @@
+//! The one way in for commands over HTTP. A file under `routes` says what is particular to a command; what all of them
+//! need is here: the body off the wire, its faults, `If-Match`, the correlation id, the answer.
+
+mod headers;
+mod operation;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+use order_application::{CommandMeta, CommandOutcome};
+use order_domain::{OrderCommand, OrderId};
+use tracing::Span;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::config::ApiConfig;
+use crate::json::{self, Object, Pointer, Shape, Value};
+use crate::path_id::PathOrderId;
+use crate::problem::kind::ProblemKind;
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::{Api, body, etag};
+
+/// What is particular to a command over HTTP.
+pub(crate) struct CommandRoute<B: 'static> {
+    pub(crate) path: &'static str,
+    /// What clients that are generated from the OpenAPI document call it.
+    pub(crate) operation_id: &'static str,
+    pub(crate) summary: &'static str,
+    /// Markdown.
+    pub(crate) description: &'static str,
+    pub(crate) target: Target<B>,
+    pub(crate) body: Object<B>,
+    pub(crate) command: fn(B, &ApiConfig) -> OrderCommand,
+    /// How it may be refused, besides what every command may meet.
+    pub(crate) refusals: &'static [&'static ProblemKind],
+}
+
+/// Which order a command is for.
+pub(crate) enum Target<B> {
+    /// The one that the path names; the answer is 202.
+    OrderInPath,
+    /// A new one, under the id that its body may name; the answer is 201.
+    NewOrder(fn(&B) -> Option<OrderId>),
+}
+
+/// Adds a command to the routes, and to their document.
+pub(crate) fn add<B: Send>(
+    router: OpenApiRouter<Api>,
+    route: &'static CommandRoute<B>,
+) -> OpenApiRouter<Api> {
+    let handler = move |State(api): State<Api>, order_id: PathOrderId, request: Request| async move {
+        carry_out(route, &api, order_id, request).await
+    };
+    let mut router = router.route(route.path, post(handler));
+    operation::describe(route, router.get_openapi_mut());
+    router
+}
+
+async fn carry_out<B>(
+    route: &CommandRoute<B>,
+    api: &Api,
+    order_id: PathOrderId,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    let bytes = body::read(&parts.headers, body, &api.config).await?;
+    let order_in_path = match route.target {
+        Target::OrderInPath => Some(order_id.get()?),
+        Target::NewOrder(_) => None,
+    };
+    let (body, meta) = read(&route.body, &parts, &bytes)?;
+    let order_id = match route.target {
+        Target::OrderInPath => order_in_path,
+        Target::NewOrder(named) => named(&body),
+    };
+    let command = (route.command)(body, &api.config);
+    let outcome = api.service.execute(order_id, command, meta).await?;
+    Span::current().record("order_id", outcome.order_id.as_str());
+    Ok(match route.target {
+        Target::OrderInPath => answer(StatusCode::ACCEPTED, &outcome, ACCEPTED),
+        Target::NewOrder(_) => placed(&outcome),
+    })
+}
+
+/// Reads the body by its shape, and what comes with every command.
+fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, CommandMeta), Refusal> {
+    let json = json::parse(bytes)?;
+    let mut faults = Query::new(parts.uri.query()).into_faults();
+    let meta = CommandMeta {
+        correlation_id: headers::correlation_id(&parts.headers),
+        actor: None,
+        if_match: headers::if_match(&parts.headers, &mut faults),
+    };
+    match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
+        Some(body) if faults.is_empty() => Ok((body, meta)),
+        Some(_) | None => Err(Refusal::Invalid(faults)),
+    }
+}
+
+const ACCEPTED: Bytes = Bytes::from_static(br#"{"status":"accepted"}"#);
+
+fn placed(outcome: &CommandOutcome) -> Response {
+    // An order id needs no escaping, neither in JSON nor in a path nor in a header.
+    let id = outcome.order_id.as_str();
+    let body = Bytes::from([r#"{"order_id":""#, id, r#""}"#].concat());
+    let mut response = answer(StatusCode::CREATED, outcome, body);
+    match HeaderValue::from_maybe_shared(Bytes::from(["/orders/", id].concat())) {
+        Ok(location) => response.headers_mut().insert(header::LOCATION, location),
+        Err(e) => unreachable!("invariant: order ids are made of characters that headers allow: {e}"),
+    };
+    response
+}
+
+/// An answer about one order.
+fn answer(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ETAG, etag::of(outcome.version));
+    response
+}
