@@ -216,6 +216,8 @@ impl Shared {
             Some(given) => given,
             None => &*self.ids.next().hyphenated().encode_lower(&mut made),
         };
+        // For the log, if whoever brought the command has a span with a place for it.
+        tracing::Span::current().record("correlation_id", correlation_id);
         EventContext::new(correlation_id, None, meta.actor.as_deref())
     }
 

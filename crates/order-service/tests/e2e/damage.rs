@@ -86,7 +86,10 @@ fn verify_finds_a_flipped_bit_and_the_server_does_not_serve_it() {
         assert_eq!((answer.status, answer.code().as_str()), (503, "corrupt"), "{path}");
         assert!(!answer.text().contains("checksum"), "the cause is shown: {answer:?}");
     }
-    assert!(server.log().contains("event at position 3: the checksum does not match"), "{}", server.log());
+    let log = server.log();
+    assert!(log.contains("event at position 3: the checksum does not match"), "{log}");
+    let failed = r#""method":"GET","route":"/orders/{id}/events","path":"/orders/b/events""#;
+    assert!(log.contains(failed), "a failure names its request: {log}");
     assert_eq!(server.get("/orders/a/events").status, 200);
     server.stop();
 }

@@ -61,6 +61,49 @@ fn logs_are_json_lines_and_hold_nothing_of_a_customers() {
 }
 
 #[test]
+fn at_debug_each_request_is_a_line_with_its_route_its_order_and_its_correlation_id() {
+    let mut server = Program::serve().argument("--store", "memory:").argument("--log", "debug").start();
+    let order = r#"{"customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
+    let order_id = server.post("/orders", order).json()["order_id"].as_str().unwrap().to_owned();
+    let payment = format!("/orders/{order_id}/payment");
+    let request =
+        post(&payment, r#"{"payment_id":"p"}"#).replace("\r\n\r\n", "\r\nX-Correlation-Id: tied\r\n\r\n");
+    let mut client = server.connect();
+    client.send(request.as_bytes()).unwrap();
+    assert_eq!(client.answer().unwrap().status, 202);
+    assert_eq!(server.get(&format!("/orders/{order_id}?view=x")).status, 422);
+    assert_eq!(server.get("/nowhere").status, 404);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+
+    let log = server.log();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let answered: Vec<_> = lines.filter(|line| line["message"] == "answered").collect();
+    let told: Vec<_> = answered
+        .iter()
+        .map(|line| {
+            let span = &line["span"];
+            [&span["method"], &span["route"], &span["order_id"], &line["status"]]
+                .map(ToString::to_string)
+                .join(" ")
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            format!(r#""POST" "/orders" "{order_id}" 201"#),
+            format!(r#""POST" "/orders/{{id}}/payment" "{order_id}" 202"#),
+            format!(r#""GET" "/orders/{{id}}" "{order_id}" 422"#),
+            r#""GET" null null 404"#.to_owned(),
+        ],
+        "{log}"
+    );
+    assert!(answered[0]["span"]["correlation_id"].is_string(), "made: {log}");
+    assert_eq!(answered[1]["span"]["correlation_id"], "tied");
+    assert!(answered.iter().all(|line| line["micros"].is_u64()), "{log}");
+}
+
+#[test]
 fn text_is_for_people_when_they_ask_for_it() {
     let server = Program::serve().argument("--store", "memory:").argument("--log-format", "text").start();
     wait_until("it logs", || (!server.log().is_empty()).then_some(()));
