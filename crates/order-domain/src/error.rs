@@ -1,8 +1,5 @@
 //! Why an order refuses a command. Nothing happened when one of these is answered.
 
-use crate::fulfilment::ship::ShipObstacle;
-use crate::inventory::reserve::ReserveObstacle;
-use crate::payment::authorize::PaymentObstacle;
 use crate::values::money::{Cents, MoneyError};
 use crate::values::quantity::LineNumber;
 use crate::values::text::Sku;
@@ -14,10 +11,10 @@ pub enum OrderError {
     #[error("no such order")]
     NotFound,
     /// The client's id was used before, with other content.
-    #[error("{kind} is already taken by a request with other content")]
+    #[error("the {id} is already taken by a request with other content")]
     IdReused {
-        /// Which of the ids.
-        kind: IdKind,
+        /// Which of its ids, as bodies name it.
+        id: &'static str,
     },
     /// The order's state forbids it.
     #[error(transparent)]
@@ -49,47 +46,15 @@ pub enum OrderError {
     InvalidTotal(&'static str),
 }
 
-/// What in an order's state stands in an action's way. Its text is a sentence without its full stop.
+/// What in an order's state stands in a command's way: a sentence without its full stop. Each command has its own as
+/// constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
-    /// To [`Action::Payment`](crate::Action::Payment).
-    #[error(transparent)]
-    Payment(#[from] PaymentObstacle),
-    /// To [`Action::Reserve`](crate::Action::Reserve).
-    #[error(transparent)]
-    Reserve(#[from] ReserveObstacle),
-    /// To [`Action::Ship`](crate::Action::Ship).
-    #[error(transparent)]
-    Ship(#[from] ShipObstacle),
-}
+#[error("{0}")]
+pub struct Obstacle(pub(crate) &'static str);
 
 impl From<MoneyError> for OrderError {
     fn from(_: MoneyError) -> Self {
         Self::InvalidTotal("lines and adjustments must add up to at most 9007199254740991 minor units")
-    }
-}
-
-/// The ids that a client gives to make a command safe to repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdKind {
-    /// The order's own.
-    Order,
-    /// A `payment_id`.
-    Payment,
-    /// A `reservation_id`.
-    Reservation,
-    /// A `tracking_number`.
-    TrackingNumber,
-}
-
-impl std::fmt::Display for IdKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Order => f.write_str("the order_id"),
-            Self::Payment => f.write_str("the payment_id"),
-            Self::Reservation => f.write_str("the reservation_id"),
-            Self::TrackingNumber => f.write_str("the tracking_number"),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::fulfilment::ship::OrderShipped;
 use crate::inventory::reserve::InventoryReserved;
+use crate::order::Order;
 use crate::payment::authorize::PaymentAuthorized;
 use crate::placement::place::OrderPlaced;
 
@@ -17,4 +18,19 @@ pub enum OrderEvent {
     InventoryReserved(InventoryReserved),
     /// A parcel left.
     OrderShipped(OrderShipped),
+}
+
+/// Applies one event. It never refuses; events other than `OrderPlaced` leave an order that never began as it is.
+pub fn evolve(order: Option<Order>, event: &OrderEvent) -> Option<Order> {
+    if let OrderEvent::OrderPlaced(placed) = event {
+        return Some(placed.begin());
+    }
+    let mut order = order?;
+    match event {
+        OrderEvent::OrderPlaced(_) => {}
+        OrderEvent::PaymentAuthorized(event) => event.apply(&mut order),
+        OrderEvent::InventoryReserved(event) => event.apply(&mut order),
+        OrderEvent::OrderShipped(event) => event.apply(&mut order),
+    }
+    Some(order)
 }

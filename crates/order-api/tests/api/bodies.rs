@@ -96,3 +96,44 @@ async fn an_answer_tells_a_hundred_faults_and_counts_the_rest() {
     let answer = h.get(&format!("/orders?{}", query.join("&"))).await;
     assert_eq!(answer.json()["errors"].as_array().map(Vec::len), Some(100));
 }
+
+/// What the OpenAPI document says of each command, held against the service: a new command needs no tests of its own for it.
+#[tokio::test]
+async fn every_command_that_is_documented_reads_its_body_as_documented() {
+    let document: serde_json::Value = serde_json::from_str(&order_api::openapi_json()).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let commands: Vec<_> = paths.iter().filter_map(|(path, item)| Some((path, item.get("post")?))).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for (path, command) in commands {
+        let h = Harness::with_order().await;
+        let body = &command["requestBody"]["content"]["application/json"];
+        let name = body["schema"]["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        let schema = &document["components"]["schemas"][name];
+        let example = body["example"].as_object().unwrap();
+        let order = path.replace("{id}", "ord-001");
+
+        let with = |name: &str, value: serde_json::Value| {
+            let mut changed = example.clone();
+            changed.insert(name.to_owned(), value);
+            serde_json::Value::from(changed).to_string()
+        };
+        h.post(&order, &with("unheard_of", 1.into())).await.has_faults(&["/unheard_of"]);
+        for other in ["null", "[]", "3"] {
+            h.post(&order, other).await.has_faults(&[""]);
+        }
+        for required in schema["required"].as_array().unwrap() {
+            let name = required.as_str().unwrap();
+            h.post(&order, &with(name, serde_json::Value::Null)).await.has_faults(&[&format!("/{name}")]);
+        }
+        h.post(&order, "{").await.refuses(400, "malformed-request");
+        if path.contains("{id}") {
+            let nobodys = path.replace("{id}", "nobody");
+            h.post(&nobodys, &with("x", 1.into())).await.has_faults(&["/x"]);
+            let example = serde_json::Value::from(example.clone()).to_string();
+            h.post(&nobodys, &example).await.refuses(404, "order-not-found");
+        }
+        assert_eq!(h.event_count().await, 1, "{path}");
+        let answer = h.post(&order, &serde_json::Value::from(example.clone()).to_string()).await;
+        assert!(command["responses"].get(answer.status.as_str()).is_some(), "{path}: {}", answer.text());
+    }
+}

@@ -1,5 +1,3 @@
-//! `order.inventory_reserved.v1`
-
 use std::borrow::Cow;
 
 use order_domain::{InventoryReserved, LineNumber, ReservationId, ReservedUnits};
@@ -8,6 +6,8 @@ use utoipa::ToSchema;
 
 use super::{CodecError, out_of_range, refused, time};
 use crate::rfc3339;
+
+pub(super) const TYPE: &str = "order.inventory_reserved.v1";
 
 /// Stock is held for units.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -62,4 +62,25 @@ pub(super) fn decode(shape: Shape<'_>) -> Result<InventoryReserved, CodecError> 
         units: shape.units.into_iter().map(units).collect::<Result<_, CodecError>>()?,
         expires,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use order_domain::*;
+
+    use super::super::tests::assert_golden;
+
+    #[test]
+    fn the_golden_file_says_what_the_event_says() {
+        let number = |n| LineNumber::new(n).unwrap();
+        let reservation_id = ReservationId::new("res-001").unwrap();
+        assert_golden(
+            "order.inventory_reserved.v1.json",
+            OrderEvent::InventoryReserved(InventoryReserved {
+                reservation_id,
+                units: vec![ReservedUnits { line: number(1), quantity: 2 }],
+                expires: Some((900, Timestamp::from_micros(1_767_226_500_000_000))),
+            }),
+        );
+    }
 }

@@ -32,22 +32,17 @@ use order_domain::Timestamp;
 use crate::event::RecordedEvent;
 use crate::projection::{VersionedOrder, apply};
 
-const ORDER_PLACED_V1: &str = "order.placed.v1";
-const PAYMENT_AUTHORIZED_V1: &str = "order.payment_authorized.v1";
-const INVENTORY_RESERVED_V1: &str = "order.inventory_reserved.v1";
-const ORDER_SHIPPED_V1: &str = "order.shipped.v1";
-
 /// Every type that this release writes.
 pub const EVENT_TYPES: [&str; 4] =
-    [ORDER_PLACED_V1, PAYMENT_AUTHORIZED_V1, INVENTORY_RESERVED_V1, ORDER_SHIPPED_V1];
+    [order_placed::TYPE, payment_authorized::TYPE, inventory_reserved::TYPE, order_shipped::TYPE];
 
 /// The type of an event, and its data as JSON text.
 pub fn encode(event: &OrderEvent) -> (&'static str, Box<str>) {
     match event {
-        OrderEvent::OrderPlaced(e) => (ORDER_PLACED_V1, json(&order_placed::encode(e))),
-        OrderEvent::PaymentAuthorized(e) => (PAYMENT_AUTHORIZED_V1, json(&payment_authorized::encode(e))),
-        OrderEvent::InventoryReserved(e) => (INVENTORY_RESERVED_V1, json(&inventory_reserved::encode(e))),
-        OrderEvent::OrderShipped(e) => (ORDER_SHIPPED_V1, json(&order_shipped::encode(e))),
+        OrderEvent::OrderPlaced(e) => (order_placed::TYPE, json(&order_placed::encode(e))),
+        OrderEvent::PaymentAuthorized(e) => (payment_authorized::TYPE, json(&payment_authorized::encode(e))),
+        OrderEvent::InventoryReserved(e) => (inventory_reserved::TYPE, json(&inventory_reserved::encode(e))),
+        OrderEvent::OrderShipped(e) => (order_shipped::TYPE, json(&order_shipped::encode(e))),
     }
 }
 
@@ -57,10 +52,14 @@ pub fn encode(event: &OrderEvent) -> (&'static str, Box<str>) {
 /// [`CodecError`] when the type is unknown, or the data is not of its shape.
 pub fn decode(event_type: &str, data: &str) -> Result<OrderEvent, CodecError> {
     match event_type {
-        ORDER_PLACED_V1 => order_placed::decode(shape(data)?).map(OrderEvent::OrderPlaced),
-        PAYMENT_AUTHORIZED_V1 => payment_authorized::decode(shape(data)?).map(OrderEvent::PaymentAuthorized),
-        INVENTORY_RESERVED_V1 => inventory_reserved::decode(shape(data)?).map(OrderEvent::InventoryReserved),
-        ORDER_SHIPPED_V1 => order_shipped::decode(shape(data)?).map(OrderEvent::OrderShipped),
+        order_placed::TYPE => order_placed::decode(shape(data)?).map(OrderEvent::OrderPlaced),
+        payment_authorized::TYPE => {
+            payment_authorized::decode(shape(data)?).map(OrderEvent::PaymentAuthorized)
+        }
+        inventory_reserved::TYPE => {
+            inventory_reserved::decode(shape(data)?).map(OrderEvent::InventoryReserved)
+        }
+        order_shipped::TYPE => order_shipped::decode(shape(data)?).map(OrderEvent::OrderShipped),
         unknown => Err(CodecError::NewerEvent(format!("unknown event type {unknown:?}"))),
     }
 }
@@ -85,10 +84,10 @@ pub fn data_schemas() -> [DataSchema; EVENT_TYPES.len()] {
         DataSchema { event_type, name: S::name().into_owned(), schema: S::schema(), referred }
     }
     [
-        describe::<order_placed::Shape<'_>>(ORDER_PLACED_V1),
-        describe::<payment_authorized::Shape<'_>>(PAYMENT_AUTHORIZED_V1),
-        describe::<inventory_reserved::Shape<'_>>(INVENTORY_RESERVED_V1),
-        describe::<order_shipped::Shape<'_>>(ORDER_SHIPPED_V1),
+        describe::<order_placed::Shape<'_>>(order_placed::TYPE),
+        describe::<payment_authorized::Shape<'_>>(payment_authorized::TYPE),
+        describe::<inventory_reserved::Shape<'_>>(inventory_reserved::TYPE),
+        describe::<order_shipped::Shape<'_>>(order_shipped::TYPE),
     ]
 }
 

@@ -1,5 +1,3 @@
-//! `order.placed.v1`
-
 use std::borrow::Cow;
 
 use order_domain::{
@@ -10,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{CodecError, out_of_range, refused};
+
+pub(super) const TYPE: &str = "order.placed.v1";
 
 /// An order has begun.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -177,5 +177,54 @@ impl<'de> Deserialize<'de> for Pairs<'_> {
         }
 
         deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use order_domain::*;
+
+    use super::super::tests::assert_golden;
+
+    #[test]
+    fn the_golden_files_say_what_the_event_says() {
+        let line = |sku: &str, quantity, price| PlacedLine {
+            sku: Sku::new(sku).unwrap(),
+            quantity: Quantity::new(quantity).unwrap(),
+            unit_price: Cents::new(price).unwrap(),
+        };
+        assert_golden(
+            "order.placed.v1.json",
+            OrderEvent::OrderPlaced(OrderPlaced {
+                customer_id: CustomerId::new("cust-123").unwrap(),
+                currency: Currency::EUR,
+                lines: vec![line("sku-1", 2, 1500), line("sku-\"ü\"", 1, 0)],
+                adjustments: vec![
+                    Adjustment {
+                        kind: AdjustmentKind::Shipping,
+                        label: Label::new("Express").unwrap(),
+                        amount: Cents::new(700).unwrap(),
+                    },
+                    Adjustment {
+                        kind: AdjustmentKind::Discount,
+                        label: Label::new("Winter").unwrap(),
+                        amount: Cents::new(-500).unwrap(),
+                    },
+                ],
+                metadata: Metadata::new([("channel", "web"), ("note", "")]).unwrap(),
+                total: Cents::new(3200).unwrap(),
+            }),
+        );
+        assert_golden(
+            "order.placed.v1-plain.json",
+            OrderEvent::OrderPlaced(OrderPlaced {
+                customer_id: CustomerId::new("cust-123").unwrap(),
+                currency: Currency::USD,
+                lines: vec![line("sku-1", 2, 1500)],
+                adjustments: vec![],
+                metadata: Metadata::default(),
+                total: Cents::new(3000).unwrap(),
+            }),
+        );
     }
 }

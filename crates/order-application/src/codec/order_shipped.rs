@@ -1,5 +1,3 @@
-//! `order.shipped.v1`
-
 use std::borrow::Cow;
 
 use order_domain::{Carrier, LineNumber, OrderShipped, ReservationId, ShippedUnits, TrackingNumber};
@@ -7,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{CodecError, out_of_range, refused};
+
+pub(super) const TYPE: &str = "order.shipped.v1";
 
 /// Units have left with a carrier, as one parcel.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -64,4 +64,25 @@ fn decode_units(units: Units<'_>) -> Result<ShippedUnits, CodecError> {
         reservation_id: ReservationId::new(units.reservation_id).map_err(refused("reservation_id"))?,
         quantity: units.quantity,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use order_domain::*;
+
+    use super::super::tests::assert_golden;
+
+    #[test]
+    fn the_golden_file_says_what_the_event_says() {
+        let number = |n| LineNumber::new(n).unwrap();
+        let reservation_id = ReservationId::new("res-001").unwrap();
+        assert_golden(
+            "order.shipped.v1.json",
+            OrderEvent::OrderShipped(OrderShipped {
+                tracking_number: TrackingNumber::new("1Z999").unwrap(),
+                carrier: Carrier::new("UPS").unwrap(),
+                units: vec![ShippedUnits { line: number(1), reservation_id, quantity: 2 }],
+            }),
+        );
+    }
 }

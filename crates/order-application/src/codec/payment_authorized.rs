@@ -1,5 +1,3 @@
-//! `order.payment_authorized.v1`
-
 use std::borrow::Cow;
 
 use order_domain::{Cents, PaymentAuthorized, PaymentId};
@@ -7,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{CodecError, refused};
+
+pub(super) const TYPE: &str = "order.payment_authorized.v1";
 
 /// A payer stands for an amount.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -28,4 +28,22 @@ pub(super) fn decode(shape: Shape<'_>) -> Result<PaymentAuthorized, CodecError> 
         payment_id: PaymentId::new(shape.payment_id).map_err(refused("payment_id"))?,
         amount: Cents::new(shape.amount_cents).map_err(refused("amount_cents"))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use order_domain::*;
+
+    use super::super::tests::assert_golden;
+
+    #[test]
+    fn the_golden_file_says_what_the_event_says() {
+        assert_golden(
+            "order.payment_authorized.v1.json",
+            OrderEvent::PaymentAuthorized(PaymentAuthorized {
+                payment_id: PaymentId::new("pay-001").unwrap(),
+                amount: Cents::new(3200).unwrap(),
+            }),
+        );
+    }
 }

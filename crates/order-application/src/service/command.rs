@@ -150,12 +150,10 @@ impl Shared {
         if let Some(order) = self.cache.get(order_id) {
             return Ok(Basis::Cached(order));
         }
-        match command {
-            OrderCommand::Place(_) => Ok(Basis::AssumedNew),
-            OrderCommand::AuthorizePayment(_) | OrderCommand::ReserveInventory(_) | OrderCommand::Ship(_) => {
-                Ok(Basis::Confirmed(self.load(order_id).await?))
-            }
+        if matches!(command, OrderCommand::Place(_)) {
+            return Ok(Basis::AssumedNew);
         }
+        Ok(Basis::Confirmed(self.load(order_id).await?))
     }
 
     /// Decides a command on an order, and makes everything ready that the decision needs.

@@ -50,7 +50,7 @@ async fn a_refusal_says_what_the_order_is_and_may_do() {
     let service = World::new().instance();
     execute(&service, "a", place()).await.unwrap();
     let (error, facts) = refusal(execute(&service, "a", ship()).await);
-    assert_eq!(error, OrderError::InvalidTransition(ShipObstacle::NothingReserved.into()));
+    assert_eq!(error, OrderError::InvalidTransition(ShipOrder::NOTHING_RESERVED));
     let allowed_actions = vec![Action::Payment];
     assert_eq!(facts, Some(OrderFacts { status: Status::Placed, version: Version(1), allowed_actions }));
     assert_eq!(refusal(execute(&service, "b", ship()).await), (OrderError::NotFound, None));

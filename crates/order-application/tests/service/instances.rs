@@ -22,7 +22,7 @@ async fn a_placement_that_another_instance_took_is_recognised() {
     let same = execute(&second, "a", place()).await.unwrap();
     assert!(!same.appended);
     let (error, facts) = refusal(execute(&world.instance(), "a", place_lines(2)).await);
-    assert_eq!(error, OrderError::IdReused { kind: IdKind::Order });
+    assert_eq!(error, OrderError::IdReused { id: "order_id" });
     assert!(facts.is_some());
 }
 

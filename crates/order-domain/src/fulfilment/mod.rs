@@ -2,8 +2,9 @@
 
 pub(crate) mod ship;
 
+pub use ship::{OrderShipped, ShipOrder, ShippedUnits, UnitRequest, UnitSelector};
+
 use crate::values::text::{Carrier, TrackingNumber};
-use ship::ShippedUnits;
 
 /// One parcel, in the order of shipping.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::Shipment;
-use crate::error::{IdKind, Obstacle, OrderError, Reference};
+use crate::error::{Obstacle, OrderError, Reference};
 use crate::event::OrderEvent;
 use crate::order::Order;
 use crate::values::quantity::{LineNumber, Quantity};
@@ -58,24 +58,22 @@ pub struct ShippedUnits {
     pub quantity: u32,
 }
 
-/// What stands in a parcel's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ShipObstacle {
+impl ShipOrder {
     /// There is nothing to put into it.
-    #[error("no unit is reserved, so there is nothing to ship")]
-    NothingReserved,
+    pub const NOTHING_RESERVED: Obstacle = Obstacle("no unit is reserved, so there is nothing to ship");
+
     /// Not enough money stands for the order.
-    #[error("payments must cover all that is due before units are shipped")]
-    NotCovered,
+    pub const NOT_COVERED: Obstacle =
+        Obstacle("payments must cover all that is due before units are shipped");
 }
 
 /// A unit is held in stock, and the order is covered.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
     if !order.has_reserved_units() {
-        return Err(ShipObstacle::NothingReserved.into());
+        return Err(ShipOrder::NOTHING_RESERVED);
     }
     if !order.is_covered() {
-        return Err(ShipObstacle::NotCovered.into());
+        return Err(ShipOrder::NOT_COVERED);
     }
     Ok(())
 }
@@ -85,7 +83,7 @@ pub(crate) fn decide(order: &Order, command: &ShipOrder) -> Result<Vec<OrderEven
         return if is_repetition(order, earlier, command) {
             Ok(Vec::new())
         } else {
-            Err(OrderError::IdReused { kind: IdKind::TrackingNumber })
+            Err(OrderError::IdReused { id: "tracking_number" })
         };
     }
     let requests = command.units.as_deref();
@@ -230,5 +228,129 @@ impl OrderShipped {
             carrier: self.carrier.clone(),
             units: self.units.clone(),
         });
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+mod tests {
+    use crate::specification::*;
+    use crate::*;
+
+    /// Two `sku-1` and one `sku-2`, paid and reserved.
+    fn ready() -> Vec<OrderEvent> {
+        vec![placed(), paid("p", 5000), reserved("r", &[(1, 2), (2, 1)])]
+    }
+
+    /// Lines 1 and 3 have the same SKU: 2 and 3 units of `a`, 1 of `b`.
+    fn ready_with_one_sku_on_two_lines() -> Vec<OrderEvent> {
+        let placed = placed_by(place_lines([line("a", 2, 1), line("b", 1, 1), line("a", 3, 1)]));
+        vec![placed, paid("p", 6), reserved("r", &[(1, 2), (2, 1), (3, 3)])]
+    }
+
+    #[test]
+    fn units_left_out_are_all_that_is_reserved() {
+        given(ready()).when(ship("t")).then([shipped("t", &[(1, "r", 2), (2, "r", 1)])]);
+    }
+
+    #[test]
+    fn the_rest_goes_in_a_second_parcel() {
+        let first = shipped("t-1", &[(1, "r", 1)]);
+        given(ready()).when(ship_units("t-1", [of_sku("sku-1", 1)])).then([first.clone()]);
+        given(ready().into_iter().chain([first]))
+            .when(ship("t-2"))
+            .then([shipped("t-2", &[(1, "r", 1), (2, "r", 1)])]);
+    }
+
+    #[test]
+    fn a_sku_on_two_lines_is_taken_in_line_order() {
+        given(ready_with_one_sku_on_two_lines())
+            .when(ship_units("t", [of_sku("a", 4)]))
+            .then([shipped("t", &[(1, "r", 2), (3, "r", 2)])]);
+    }
+
+    #[test]
+    fn units_named_by_line_are_not_given_to_a_sku() {
+        given(ready_with_one_sku_on_two_lines())
+            .when(ship_units("t", [of_sku("a", 3), of_line(1, 2)]))
+            .then([shipped("t", &[(1, "r", 2), (3, "r", 3)])]);
+    }
+
+    #[test]
+    fn more_than_is_reserved_is_refused() {
+        given(ready())
+            .when(ship_units("t", [of_sku("sku-1", 3)]))
+            .then_refused(OrderError::QuantityExceedsAvailable { requested: 3, available: 2 });
+        given(ready())
+            .when(ship_units("t", [of_line(1, 2), of_sku("sku-1", 1)]))
+            .then_refused(OrderError::QuantityExceedsAvailable { requested: 1, available: 0 });
+    }
+
+    #[test]
+    fn what_the_order_does_not_have_is_refused() {
+        given(ready())
+            .when(ship_units("t", [of_line(3, 1)]))
+            .then_refused(OrderError::UnknownReference(Reference::Line(number(3))));
+        given(ready())
+            .when(ship_units("t", [of_sku("sku-3", 1)]))
+            .then_refused(OrderError::UnknownReference(Reference::Sku(Sku::new("sku-3").unwrap())));
+    }
+
+    #[test]
+    fn nothing_reserved_means_nothing_to_ship() {
+        let done = ready().into_iter().chain([shipped("t-1", &[(1, "r", 2), (2, "r", 1)])]).collect();
+        for past in [vec![placed(), paid("p", 5000)], done] {
+            given(past).when(ship("t-2")).then_in_the_way(Action::Ship, ShipOrder::NOTHING_RESERVED);
+        }
+    }
+
+    /// No command leads here today, but events are what they are.
+    #[test]
+    fn what_is_reserved_is_not_shipped_before_it_is_covered() {
+        given([placed(), reserved("r", &[(1, 2)])])
+            .when(ship("t"))
+            .then_in_the_way(Action::Ship, ShipOrder::NOT_COVERED);
+    }
+
+    #[test]
+    fn the_same_parcel_again_changes_nothing() {
+        let past = || {
+            ready_with_one_sku_on_two_lines().into_iter().chain([shipped("t", &[(1, "r", 2), (3, "r", 2)])])
+        };
+        let retries = [
+            ship("t"),
+            ship_units("t", [of_sku("a", 4)]),
+            ship_units("t", [of_sku("a", 1), of_sku("a", 3)]),
+            ship_units("t", [of_line(1, 2), of_line(3, 2)]),
+            ship_units("t", [of_line(3, 2), of_sku("a", 2)]),
+        ];
+        for retry in retries {
+            given(past()).when(retry).then_nothing();
+        }
+    }
+
+    #[test]
+    fn the_same_tracking_number_for_another_parcel_is_refused() {
+        let past = || {
+            ready_with_one_sku_on_two_lines().into_iter().chain([shipped("t", &[(1, "r", 2), (3, "r", 2)])])
+        };
+        let others = [
+            ShipOrder { carrier: Carrier::new("DHL").unwrap(), ..ship("t") },
+            ship_units("t", [of_sku("a", 3)]),
+            ship_units("t", [of_sku("a", 4), of_sku("b", 1)]),
+            ship_units("t", [of_line(1, 1), of_line(3, 3)]),
+            ship_units("t", [of_line(9, 4)]),
+        ];
+        for other in others {
+            given(past()).when(other).then_refused(OrderError::IdReused { id: "tracking_number" });
+        }
+    }
+
+    #[test]
+    fn the_oldest_reservation_is_shipped_first() {
+        let past =
+            [placed(), paid("p", 5000), reserved("r-1", &[(1, 1)]), reserved("r-2", &[(1, 1), (2, 1)])];
+        given(past.clone()).when(ship_units("t", [of_line(1, 1)])).then([shipped("t", &[(1, "r-1", 1)])]);
+        given(past).when(ship("t")).then([shipped("t", &[(1, "r-1", 1), (1, "r-2", 1), (2, "r-2", 1)])]);
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod reserve;
 
+pub use reserve::{InventoryReserved, ReserveInventory, ReservedUnits};
+
 use crate::fulfilment::ship::ShippedUnits;
 use crate::values::quantity::LineNumber;
 use crate::values::text::ReservationId;

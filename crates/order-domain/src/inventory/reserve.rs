@@ -1,5 +1,5 @@
 use super::Reservation;
-use crate::error::{IdKind, Obstacle, OrderError};
+use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
 use crate::order::Order;
 use crate::placement::Line;
@@ -36,24 +36,22 @@ pub struct ReservedUnits {
     pub quantity: u32,
 }
 
-/// What stands in a reservation's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReserveObstacle {
+impl ReserveInventory {
     /// Not enough money stands for the order.
-    #[error("payments must cover all that is due before inventory is reserved")]
-    NotCovered,
+    pub const NOT_COVERED: Obstacle =
+        Obstacle("payments must cover all that is due before inventory is reserved");
+
     /// There is nothing left to hold.
-    #[error("no unit is open that is not reserved already")]
-    NothingOpen,
+    pub const NOTHING_OPEN: Obstacle = Obstacle("no unit is open that is not reserved already");
 }
 
 /// The order is covered, and a unit is open that nothing is held for.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
     if !order.is_covered() {
-        return Err(ReserveObstacle::NotCovered.into());
+        return Err(ReserveInventory::NOT_COVERED);
     }
     if !order.has_unreserved_units() {
-        return Err(ReserveObstacle::NothingOpen.into());
+        return Err(ReserveInventory::NOTHING_OPEN);
     }
     Ok(())
 }
@@ -66,7 +64,7 @@ pub(crate) fn decide(
     if let Some(earlier) = order.reservations().iter().find(|earlier| earlier.id == command.reservation_id) {
         let recorded = earlier.expires.map(|(seconds, _)| seconds);
         let same = command.expires_in_seconds.is_none() || command.expires_in_seconds == recorded;
-        return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { kind: IdKind::Reservation }) };
+        return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "reservation_id" }) };
     }
     guard(order)?;
     Ok(vec![OrderEvent::InventoryReserved(InventoryReserved {
@@ -93,5 +91,62 @@ impl InventoryReserved {
             expires: self.expires,
             held: self.units.iter().map(|units| (units.line, units.quantity)).collect(),
         });
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+mod tests {
+    use crate::specification::*;
+    use crate::*;
+
+    #[test]
+    fn every_open_unit_is_reserved_once_the_order_is_covered() {
+        given([placed(), paid("p", 5000)]).when(reserve("r")).then([reserved("r", &[(1, 2), (2, 1)])]);
+    }
+
+    #[test]
+    fn an_order_that_is_not_covered_reserves_nothing() {
+        for past in [vec![placed()], vec![placed(), paid("p", 4999)]] {
+            given(past).when(reserve("r")).then_in_the_way(Action::Reserve, ReserveInventory::NOT_COVERED);
+        }
+    }
+
+    #[test]
+    fn an_order_that_costs_nothing_is_covered_from_the_start() {
+        let free = placed_by(place_lines([line("gift", 3, 0)]));
+        given([free]).when(reserve("r")).then([reserved("r", &[(1, 3)])]);
+    }
+
+    #[test]
+    fn a_life_in_seconds_becomes_a_point_in_time() {
+        let command = ReserveInventory { expires_in_seconds: Some(60), ..reserve("r") };
+        let OrderEvent::InventoryReserved(units) = reserved("r", &[(1, 2), (2, 1)]) else { unreachable!() };
+        let expires = Some((60, Timestamp::from_micros(NOW.as_micros() + 60_000_000)));
+        given([placed(), paid("p", 5000)])
+            .when(command)
+            .then([OrderEvent::InventoryReserved(InventoryReserved { expires, ..units })]);
+    }
+
+    #[test]
+    fn the_same_reservation_again_changes_nothing() {
+        let past = [placed(), paid("p", 5000), reserved("r", &[(1, 2), (2, 1)])];
+        given(past.clone()).when(reserve("r")).then_nothing();
+        let shipped = shipped("t", &[(1, "r", 2), (2, "r", 1)]);
+        given(past.into_iter().chain([shipped])).when(reserve("r")).then_nothing();
+    }
+
+    #[test]
+    fn the_same_reservation_id_with_another_life_is_refused() {
+        given([placed(), paid("p", 5000), reserved("r", &[(1, 2), (2, 1)])])
+            .when(ReserveInventory { expires_in_seconds: Some(1), ..reserve("r") })
+            .then_refused(OrderError::IdReused { id: "reservation_id" });
+    }
+
+    #[test]
+    fn what_is_reserved_is_not_reserved_again() {
+        given([placed(), paid("p", 5000), reserved("r", &[(1, 2), (2, 1)])])
+            .when(reserve("r-2"))
+            .then_in_the_way(Action::Reserve, ReserveInventory::NOTHING_OPEN);
     }
 }

@@ -5,7 +5,6 @@ pub(crate) mod status;
 
 use iso_currency::Currency;
 
-use crate::event::OrderEvent;
 use crate::fulfilment::Shipment;
 use crate::inventory::Reservation;
 use crate::payment::Payment;
@@ -13,21 +12,6 @@ use crate::placement::Line;
 use crate::values::money::{Adjustment, Cents};
 use crate::values::text::{CustomerId, Metadata};
 use ledger::PaymentLedger;
-
-/// Applies one event. It never refuses; events other than `OrderPlaced` leave an order that never began as it is.
-pub fn evolve(order: Option<Order>, event: &OrderEvent) -> Option<Order> {
-    if let OrderEvent::OrderPlaced(placed) = event {
-        return Some(placed.begin());
-    }
-    let mut order = order?;
-    match event {
-        OrderEvent::OrderPlaced(_) => {}
-        OrderEvent::PaymentAuthorized(event) => event.apply(&mut order),
-        OrderEvent::InventoryReserved(event) => event.apply(&mut order),
-        OrderEvent::OrderShipped(event) => event.apply(&mut order),
-    }
-    Some(order)
-}
 
 /// An order that was placed.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 use super::Payment;
-use crate::decide::matches_recorded;
-use crate::error::{IdKind, Obstacle, OrderError};
+use crate::command::matches_recorded;
+use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
 use crate::order::Order;
 use crate::order::ledger::PaymentLedger;
@@ -25,18 +25,16 @@ pub struct PaymentAuthorized {
     pub amount: Cents,
 }
 
-/// What stands in a payment's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PaymentObstacle {
+impl AuthorizePayment {
     /// There is nothing left to stand for.
-    #[error("payments already cover all that is due, so there is no amount to authorise")]
-    Covered,
+    pub const COVERED: Obstacle =
+        Obstacle("payments already cover all that is due, so there is no amount to authorise");
 }
 
 /// Something is left to stand for; or the order costs nothing, and a payment of nothing says that somebody agreed to it.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
     if order.is_covered() && order.total() != Cents::ZERO {
-        return Err(PaymentObstacle::Covered.into());
+        return Err(AuthorizePayment::COVERED);
     }
     Ok(())
 }
@@ -46,7 +44,7 @@ pub(crate) fn decide(order: &Order, command: &AuthorizePayment) -> Result<Vec<Or
         return if matches_recorded(command.amount.as_ref(), &payment.ledger.authorized) {
             Ok(Vec::new())
         } else {
-            Err(OrderError::IdReused { kind: IdKind::Payment })
+            Err(OrderError::IdReused { id: "payment_id" })
         };
     }
     let amount = amount(order, command.amount)?;
@@ -74,5 +72,63 @@ impl PaymentAuthorized {
     pub(crate) fn apply(&self, order: &mut Order) {
         let ledger = PaymentLedger { authorized: self.amount, ..PaymentLedger::default() };
         order.payments.push(Payment { id: self.payment_id.clone(), ledger });
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+mod tests {
+    use crate::specification::*;
+    use crate::*;
+
+    #[test]
+    fn an_amount_left_out_is_what_is_not_covered() {
+        given([placed()]).when(pay("p-1", None)).then([paid("p-1", 5000)]);
+        given([placed(), paid("p-1", 2000)]).when(pay("p-2", None)).then([paid("p-2", 3000)]);
+    }
+
+    #[test]
+    fn payments_may_add_up_to_what_is_due_but_not_beyond() {
+        given([placed(), paid("p-1", 2000)]).when(pay("p-2", Some(3000))).then([paid("p-2", 3000)]);
+        given([placed(), paid("p-1", 2000)])
+            .when(pay("p-2", Some(3001)))
+            .then_refused(OrderError::AmountExceedsDue { requested: cents(3001), available: cents(3000) });
+    }
+
+    #[test]
+    fn a_covered_order_takes_no_more() {
+        given([placed(), paid("p-1", 5000)])
+            .when(pay("p-2", None))
+            .then_in_the_way(Action::Payment, AuthorizePayment::COVERED);
+        given([placed(), paid("p-1", 5000)])
+            .when(pay("p-2", Some(1)))
+            .then_refused(OrderError::AmountExceedsDue { requested: cents(1), available: Cents::ZERO });
+    }
+
+    #[test]
+    fn nothing_may_only_be_authorised_where_nothing_is_to_be_paid() {
+        given([placed()]).when(pay("p", Some(0))).then_refused(OrderError::ZeroAmount);
+        let free = placed_by(place_lines([line("gift", 1, 0)]));
+        given([free.clone()]).when(pay("p", Some(0))).then([paid("p", 0)]);
+        given([free]).when(pay("p", None)).then([paid("p", 0)]);
+    }
+
+    #[test]
+    fn the_same_payment_again_changes_nothing() {
+        for retry in [pay("p-1", Some(5000)), pay("p-1", None)] {
+            given([placed(), paid("p-1", 5000)]).when(retry).then_nothing();
+        }
+    }
+
+    #[test]
+    fn the_same_payment_id_with_another_amount_is_refused() {
+        given([placed(), paid("p-1", 5000)])
+            .when(pay("p-1", Some(4999)))
+            .then_refused(OrderError::IdReused { id: "payment_id" });
+    }
+
+    #[test]
+    fn an_order_that_was_not_placed_cannot_be_paid() {
+        given([]).when(pay("p-1", None)).then_refused(OrderError::NotFound);
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod authorize;
 
+pub use authorize::{AuthorizePayment, PaymentAuthorized};
+
 use crate::order::ledger::PaymentLedger;
 use crate::values::text::PaymentId;
 

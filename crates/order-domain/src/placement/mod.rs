@@ -2,6 +2,8 @@
 
 pub(crate) mod place;
 
+pub use place::{OrderLine, OrderPlaced, PlaceOrder, PlacedLine};
+
 use crate::order::ledger::LineLedger;
 use crate::values::money::Cents;
 use crate::values::text::Sku;

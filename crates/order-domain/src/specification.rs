@@ -1,6 +1,9 @@
-//! `given([…]).when(command).then([…])`, and builders with good defaults.
+//! How tests say what an order may do: `given([…]).when(command).then([…])`, and builders with good defaults. Each command's
+//! own stand beside it.
 
-use order_domain::*;
+mod properties;
+
+use crate::*;
 
 /// 2026-01-01T00:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -49,8 +52,8 @@ impl Outcome {
 
     /// Refused, and not counted among what may be done next.
     #[track_caller]
-    pub(crate) fn then_in_the_way(self, action: Action, obstacle: impl Into<Obstacle>) {
-        let (order, obstacle) = (self.order.expect("an order"), obstacle.into());
+    pub(crate) fn then_in_the_way(self, action: Action, obstacle: Obstacle) {
+        let order = self.order.expect("an order");
         assert_eq!(self.result, Err(OrderError::InvalidTransition(obstacle)));
         assert_eq!(order.allows(action), Err(obstacle));
         assert!(!order.allowed_actions().contains(&action));
