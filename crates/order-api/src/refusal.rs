@@ -100,7 +100,7 @@ fn command_problem(error: CommandError) -> Problem {
             OrderError::QuantityExceedsAvailable { .. } => {
                 Problem::new(&kind::QUANTITY_EXCEEDS_AVAILABLE, detail).with_facts(facts)
             }
-            OrderError::UnknownReference(_) => Problem::new(&kind::UNKNOWN_REFERENCE, detail),
+            OrderError::UnknownReference { .. } => Problem::new(&kind::UNKNOWN_REFERENCE, detail),
             OrderError::ZeroAmount => invalid_at("amount_cents", error.to_string()),
             OrderError::InvalidTotal(_) => invalid_at("items", error.to_string()),
         },

@@ -1,8 +1,6 @@
 //! Why an order refuses a command. Nothing happened when one of these is answered.
 
 use crate::values::money::{Cents, MoneyError};
-use crate::values::quantity::LineNumber;
-use crate::values::text::Sku;
 
 /// A refusal. The text is meant for the client; the variant is what programs go by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +34,13 @@ pub enum OrderError {
         available: u64,
     },
     /// Something that the order does not have.
-    #[error("the order has no {0}")]
-    UnknownReference(Reference),
+    #[error("the order has no {part} {name}")]
+    UnknownReference {
+        /// What kind of part.
+        part: &'static str,
+        /// Its name, as the command gave it.
+        name: String,
+    },
     /// An amount of nothing where something is to be paid.
     #[error("an amount of 0 is only allowed for an order whose total is 0")]
     ZeroAmount,
@@ -55,23 +58,5 @@ pub struct Obstacle(pub(crate) &'static str);
 impl From<MoneyError> for OrderError {
     fn from(_: MoneyError) -> Self {
         Self::InvalidTotal("lines and adjustments must add up to at most 9007199254740991 minor units")
-    }
-}
-
-/// What a command named that the order does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
-    /// A line number.
-    Line(LineNumber),
-    /// A SKU.
-    Sku(Sku),
-}
-
-impl std::fmt::Display for Reference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            Self::Sku(sku) => write!(f, "line with SKU {sku}"),
-        }
     }
 }

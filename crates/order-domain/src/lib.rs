@@ -40,7 +40,7 @@ mod specification;
 mod values;
 
 pub use command::{Action, OrderCommand, decide};
-pub use error::{Obstacle, OrderError, Reference};
+pub use error::{Obstacle, OrderError};
 pub use event::{OrderEvent, evolve};
 pub use fulfilment::*;
 pub use inventory::*;

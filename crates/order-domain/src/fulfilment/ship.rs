@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::Shipment;
-use crate::error::{Obstacle, OrderError, Reference};
+use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
 use crate::order::Order;
 use crate::values::quantity::{LineNumber, Quantity};
@@ -165,14 +165,14 @@ fn take_from_oldest_reservation(order: &Order, mut wanted: UnitsByLine) -> Vec<S
 
 fn check_references(order: &Order, requests: &[UnitRequest]) -> Result<(), OrderError> {
     for request in requests {
-        let missing = match &request.selector {
-            UnitSelector::Line(line) if line.index() >= order.lines().len() => Reference::Line(*line),
+        let (part, name) = match &request.selector {
+            UnitSelector::Line(line) if line.index() >= order.lines().len() => ("line", line.to_string()),
             UnitSelector::Sku(sku) if !order.lines().iter().any(|line| line.sku == *sku) => {
-                Reference::Sku(sku.clone())
+                ("line with SKU", sku.to_string())
             }
             UnitSelector::Line(_) | UnitSelector::Sku(_) => continue,
         };
-        return Err(OrderError::UnknownReference(missing));
+        return Err(OrderError::UnknownReference { part, name });
     }
     Ok(())
 }
@@ -290,10 +290,10 @@ mod tests {
     fn what_the_order_does_not_have_is_refused() {
         given(ready())
             .when(ship_units("t", [of_line(3, 1)]))
-            .then_refused(OrderError::UnknownReference(Reference::Line(number(3))));
+            .then_refused(OrderError::UnknownReference { part: "line", name: "3".to_owned() });
         given(ready())
             .when(ship_units("t", [of_sku("sku-3", 1)]))
-            .then_refused(OrderError::UnknownReference(Reference::Sku(Sku::new("sku-3").unwrap())));
+            .then_refused(OrderError::UnknownReference { part: "line with SKU", name: "sku-3".to_owned() });
     }
 
     #[test]
