@@ -55,6 +55,7 @@ fn existing(order: Option<&Order>) -> Result<&Order, OrderError> {
 pub(crate) fn matches_recorded<T: PartialEq>(given: Option<&T>, recorded: &T) -> bool {
     given.is_none_or(|given| given == recorded)
 }
+
 /// What can be asked of an order that exists, by the name of its route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -164,8 +165,9 @@ pub(crate) mod any {
         })
     }
 
-    /// The command of an action with a new id, and everything left out that may be.
-    pub(crate) fn least(action: Action) -> OrderCommand {
+    /// The command of an action as it would do something to the order if any would: a new id, and everything left out that
+    /// may be.
+    pub(crate) fn least(action: Action, _order: &Order) -> OrderCommand {
         match action {
             Action::Payment => pay("p-new", None).into(),
             Action::Reserve => reserve("r-new").into(),
