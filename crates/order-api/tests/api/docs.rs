@@ -20,24 +20,9 @@ async fn the_committed_openapi_document_is_the_codes() {
 }
 
 #[tokio::test]
-async fn the_openapi_document_names_every_route_and_resolves_its_references() {
+async fn the_openapi_document_resolves_its_references() {
     let document: serde_json::Value = serde_json::from_str(&order_api::openapi_json()).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
-    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(
-        paths,
-        [
-            "/events",
-            "/health",
-            "/orders",
-            "/orders/{id}",
-            "/orders/{id}/events",
-            "/orders/{id}/payment",
-            "/orders/{id}/reserve",
-            "/orders/{id}/ship",
-            "/ready",
-        ]
-    );
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(document.pointer(reference).is_some(), "{reference}");
