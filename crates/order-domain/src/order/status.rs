@@ -84,9 +84,8 @@ mod tests {
     use crate::*;
 
     #[track_caller]
-    fn check(events: &[OrderEvent], status: Status, actions: &[Action]) {
-        let order = given(events.to_vec()).order();
-        assert_eq!((order.status(), &*order.allowed_actions()), (status, actions));
+    fn check(events: &[OrderEvent], status: Status) {
+        assert_eq!(given(events.to_vec()).order().status(), status);
     }
 
     #[test]
@@ -99,18 +98,18 @@ mod tests {
             shipped("t-1", &[(1, "r", 2)]),
             shipped("t-2", &[(2, "r", 1)]),
         ];
-        check(&life[..1], Status::Placed, &[Action::Payment]);
-        check(&life[..2], Status::Placed, &[Action::Payment]);
-        check(&life[..3], Status::PaymentAuthorized, &[Action::Reserve]);
-        check(&life[..4], Status::InventoryReserved, &[Action::Ship]);
-        check(&life[..5], Status::PartiallyShipped, &[Action::Ship]);
-        check(&life, Status::Shipped, &[]);
+        check(&life[..1], Status::Placed);
+        check(&life[..2], Status::Placed);
+        check(&life[..3], Status::PaymentAuthorized);
+        check(&life[..4], Status::InventoryReserved);
+        check(&life[..5], Status::PartiallyShipped);
+        check(&life, Status::Shipped);
     }
 
     #[test]
     fn an_order_that_costs_nothing_starts_covered() {
         let free = placed_by(place_lines([line("gift", 1, 0)]));
-        check(&[free], Status::PaymentAuthorized, &[Action::Payment, Action::Reserve]);
+        check(&[free], Status::PaymentAuthorized);
     }
 
     #[test]
