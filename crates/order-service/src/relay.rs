@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Failure;
 use crate::config::RelaySettings;
 use crate::logging;
-use crate::open_store::OpenStore;
+use crate::open_store;
 use crate::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -36,8 +36,8 @@ pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result
 
 async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
-    let store = OpenStore::open(&settings.store, bus.clone(), ViewsProgress::default()).await?;
-    let ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus };
+    let store = open_store::open(&settings.store, bus.clone(), ViewsProgress::default()).await?;
+    let ports = RelayPorts { log: store.clone(), checkpoints: store.clone(), bus };
     let head = ports.log.end().await?;
     for url in &settings.brokers {
         let done = publish_to(url, from, head, &ports, &settings.event_source).await;

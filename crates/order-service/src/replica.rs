@@ -1,7 +1,6 @@
 //! `replica`: builds a read model from a broker, and serves the read half of the API.
 
 mod from_file;
-mod store;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Failure;
 use crate::config::ReplicaSettings;
 use crate::logging;
+use crate::open_store::{self, Replicating, Store};
 use crate::process::{self, StopSignal};
 use crate::scrub::Scrub;
 use crate::server::Server;
-use store::OpenReplica;
 
 pub(crate) fn run(settings: ReplicaSettings) -> Result<ExitCode, Failure> {
     logging::start(settings.log.format, &settings.log.filter);
@@ -36,23 +35,24 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     let server = Server::start(listeners, order_api::starting(progress.clone()), settings.http.limits);
     let grace = settings.http.grace;
     let opening = open(&settings, Arc::clone(&bus), progress);
-    let Some(store) = process::before_serving(&server, &mut stop, opening, grace).await? else {
+    let Some(replicating) = process::before_serving(&server, &mut stop, opening, grace).await? else {
         return Ok(ExitCode::SUCCESS);
     };
 
+    let store: Arc<dyn Store> = replicating.clone();
     let shutdown = CancellationToken::new();
-    let replica = Replica::new(settings.from.log(), store.port(), ReplicaLimits::default());
+    let replica = Replica::new(settings.from.log(), replicating.clone(), ReplicaLimits::default());
     let readiness = ReplicaReadiness::new(replica.status());
     let following = {
         let stop = shutdown.clone();
         tokio::spawn(async move { replica.run(stop).await })
     };
-    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports(), shutdown.clone());
-    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.repair()));
+    let scrub = Scrub::start(settings.scrub_rate, open_store::scrubber_ports(&store), shutdown.clone());
+    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.clone()));
     let replica_shown: Arc<dyn ReadyDetails> = Arc::new(readiness);
     let service = OrderService::new(
-        store.port(),
-        store.views(),
+        store.clone(),
+        store.clone(),
         bus,
         Arc::new(SystemClock),
         Arc::new(UuidV7Ids),
@@ -75,7 +75,7 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     if let Err(error) = following.await {
         tracing::error!(%error, "the replica ended early");
     }
-    store.close();
+    store.close().await;
     tracing::info!("stopped");
     Ok(code)
 }
@@ -85,10 +85,10 @@ async fn open(
     settings: &ReplicaSettings,
     bus: Arc<dyn EventBus>,
     progress: ViewsProgress,
-) -> anyhow::Result<OpenReplica> {
-    let store = OpenReplica::open(&settings.store, bus, progress).await?;
+) -> anyhow::Result<Arc<dyn Replicating>> {
+    let store = open_store::open_replica(&settings.store, bus, progress).await?;
     if let Some(path) = &settings.from_file {
-        from_file::import(path, store.port()).await?;
+        from_file::import(path, store.clone()).await?;
     }
     Ok(store)
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Failure;
 use crate::config::Settings;
 use crate::logging;
-use crate::open_store::OpenStore;
+use crate::open_store;
 use crate::process::{self, StopSignal};
 use crate::relays::Relays;
 use crate::scrub::Scrub;
@@ -32,20 +32,20 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
     let progress = ViewsProgress::default();
     let server = Server::start(listeners, order_api::starting(progress.clone()), settings.http.limits);
-    let opening = OpenStore::open(&settings.store, bus.clone(), progress);
+    let opening = open_store::open(&settings.store, bus.clone(), progress);
     let grace = settings.http.grace;
     let Some(store) = process::before_serving(&server, &mut stop, opening, grace).await? else {
         return Ok(ExitCode::SUCCESS);
     };
 
     let shutdown = CancellationToken::new();
-    let relay_ports = RelayPorts { log: store.log(), checkpoints: store.checkpoints(), bus: bus.clone() };
+    let relay_ports = RelayPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
     let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
-    let scrub = Scrub::start(settings.scrub_rate, store.scrubber_ports(), shutdown.clone());
-    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.repair()));
+    let scrub = Scrub::start(settings.scrub_rate, open_store::scrubber_ports(&store), shutdown.clone());
+    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.clone()));
     let service = OrderService::new(
-        store.log(),
-        store.views(),
+        store.clone(),
+        store.clone(),
         bus,
         Arc::new(SystemClock),
         Arc::new(UuidV7Ids),
