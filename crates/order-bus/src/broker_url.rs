@@ -22,7 +22,7 @@ pub enum BrokerUrl {
 
 impl BrokerUrl {
     /// The name of a relay to it, and so of its checkpoint. It stays the same when hosts or credentials change.
-    pub fn name(&self) -> String {
+    pub fn name(&self) -> &str {
         match self {
             Self::Nats(options) => options.name(),
             #[cfg(feature = "kafka")]

@@ -5,6 +5,8 @@ mod in_process;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod nats;
+mod tls;
+mod url;
 
 pub use broker_url::BrokerUrl;
 pub use in_process::InProcessBus;

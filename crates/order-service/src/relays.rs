@@ -45,7 +45,7 @@ impl Relays {
             let broker = url.broker(event_source);
             let relay = Relay::new(url.name(), &holder, ports.clone(), broker, RelayLimits::default());
             tracing::info!(relay = url.name(), broker = %url, "events are relayed");
-            shown.push((url.name(), relay.status()));
+            shown.push((url.name().to_owned(), relay.status()));
             relays.push(relay);
         }
         if !relays.is_empty() {

@@ -1,6 +1,5 @@
 //! Settings of librdkafka, and what it says.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub(super) fn settings(options: &KafkaOptions) -> ClientConfig {
     config
         .set("bootstrap.servers", &options.servers)
         .set("client.id", "order-service")
-        .set("security.protocol", options.security())
+        .set("security.protocol", options.security_protocol())
         // A missing topic is made as this adapter makes it, or not at all.
         .set("allow.auto.create.topics", "false")
         .set("socket.keepalive.enable", "true")
@@ -34,7 +33,7 @@ pub(super) fn settings(options: &KafkaOptions) -> ClientConfig {
         .set_log_level(RDKafkaLogLevel::Info);
     if let Some(login) = &options.login {
         config
-            .set("sasl.mechanism", login.mechanism.name())
+            .set("sasl.mechanism", login.mechanism)
             .set("sasl.username", &login.user)
             .set("sasl.password", &login.password);
     }
@@ -129,11 +128,8 @@ impl ClientContext for Observer {
         // Some failures are only logged: that a broker hangs up, for example, since it awaits TLS.
         if facility == "FAIL" {
             let what = message.split_once("]: ").map_or(message, |(_thread, what)| what);
-            let hint = if what.contains("APIVERSION_QUERY") {
-                "; it may expect TLS (security=ssl or sasl_ssl)"
-            } else {
-                ""
-            };
+            let hint =
+                if what.contains("APIVERSION_QUERY") { "; it may expect TLS (tls=required)" } else { "" };
             let failure = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
             self.complaints().last.get_or_insert_with(|| (failure, format!("{what}{hint}")));
         }
@@ -145,19 +141,6 @@ impl ClientContext for Observer {
 }
 
 impl ConsumerContext for Observer {}
-
-/// Whether the files that the URL names are there: librdkafka's own words name none of them.
-pub(super) fn check_files(options: &KafkaOptions) -> Result<(), BrokerError> {
-    let Some(tls) = &options.tls else { return Ok(()) };
-    let client = tls.client.as_ref().map(|(certificate, key)| [("cert", certificate), ("key", key)]);
-    let authorities = tls.authorities.as_ref().map(|file| ("ca", file));
-    for (name, file) in client.into_iter().flatten().chain(authorities) {
-        File::open(file).map_err(|error| {
-            BrokerError::Misconfigured(format!("{name}={} cannot be read: {error}", file.display()))
-        })?;
-    }
-    Ok(())
-}
 
 /// What librdkafka has against the settings.
 pub(super) fn not_created(error: &KafkaError) -> BrokerError {

@@ -99,10 +99,10 @@ pub(super) fn failed(code: Option<Code>, reason: &str) -> BrokerError {
     }
 }
 
-/// A broker that expects TLS hangs up on whoever speaks plainly. Librdkafka says so, unless the end comes too soon for it.
+/// A broker that expects TLS hangs up on whoever speaks plainly.
 fn with_hint(reason: String) -> String {
-    if reason.contains("connection closed by peer") && !reason.contains("security.protocol") {
-        return format!("{reason} (if that is always so, it may expect another security=)");
+    if reason.contains("connection closed by peer") || reason.contains("security.protocol") {
+        return format!("{reason} (if that is always so, it may expect TLS: tls=required)");
     }
     reason
 }
@@ -155,9 +155,7 @@ mod tests {
     #[test]
     fn whoever_is_hung_up_on_is_told_what_it_may_mean() {
         let told = |reason| failed(Some(Code::BrokerTransportFailure), reason).to_string();
-        assert!(
-            told("h:9092: Disconnected: connection closed by peer: receive 0").contains("another security=")
-        );
+        assert!(told("h:9092: Disconnected: connection closed by peer: receive 0").contains("tls=required"));
         assert_eq!(told("h:9092: Connect failed: refused"), "h:9092: Connect failed: refused");
     }
 }

@@ -11,7 +11,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
-use super::client::{Observer, PATIENCE, check_files, consumer_settings, not_created};
+use super::client::{Observer, PATIENCE, consumer_settings, not_created};
 use super::failure::{NO_TOPIC, failed, failure};
 use super::options::KafkaOptions;
 
@@ -54,7 +54,9 @@ impl Watermarks {
 
 impl Probe {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BrokerError> {
-        check_files(options)?;
+        if let Some(files) = &options.tls {
+            files.check()?;
+        }
         let observer = Observer::default();
         let mut config = consumer_settings(options);
         // It reads a few messages, and not what comes after them.

@@ -82,7 +82,7 @@ fn producer_settings(options: &KafkaOptions, max_message_bytes: Option<usize>) -
         .set("batch.size", batch_bytes.min(BATCH_BYTES).to_string())
         .set("queue.buffering.max.messages", QUEUED_EVENTS.to_string())
         .set("queue.buffering.max.kbytes", QUEUED_KIB.to_string())
-        .set("compression.type", options.compression.name())
+        .set("compression.type", options.compression)
         // Java's clients choose partitions like that, and what joins topics relies on it.
         .set("partitioner", "murmur2_random");
     #[cfg(feature = "planted-faults")]

@@ -7,14 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_nats::rustls;
-use async_nats::rustls::pki_types::CertificateDer;
-use async_nats::rustls::pki_types::pem::PemObject;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
 use order_application::BrokerError;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::options::{Access, NatsOptions};
+use crate::tls::file_fault;
 
 /// To reach one address and to be let in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,7 +33,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn open(options: &NatsOptions) -> Result<Self, BrokerError> {
         let (sender, lost) = watch::channel(None);
-        let servers = options.servers();
+        let servers = options.servers.clone();
         let on_event = {
             let servers = servers.clone();
             move |event| {
@@ -49,21 +48,20 @@ impl Connection {
                 std::future::ready(())
             }
         };
+        let hosts: Vec<&str> = options.servers.split(',').collect();
         let connect = connect_options(options)
-            .await
-            .map_err(BrokerError::Misconfigured)?
+            .await?
             .name("order-service")
             .connection_timeout(CONNECT_TIMEOUT)
             .request_timeout(Some(REQUEST_TIMEOUT))
             .subscription_capacity(SUBSCRIPTION_MESSAGES)
             // Each server once, now and after the loss: the client must not go on for ever on its own.
-            .max_reconnects(options.hosts.len())
+            .max_reconnects(hosts.len())
             .ignore_discovered_servers()
             // The subjects are made here, of characters that are known.
             .skip_subject_validation(true)
             .event_callback(on_event);
-        let client =
-            connect.connect(&options.hosts[..]).await.map_err(|error| connect_error(&servers, &error))?;
+        let client = connect.connect(&hosts[..]).await.map_err(|error| connect_error(&servers, &error))?;
         Ok(Self { client, lost })
     }
 
@@ -93,7 +91,8 @@ fn loss(servers: &str, event: &Event) -> Option<BrokerError> {
     }
 }
 
-async fn connect_options(options: &NatsOptions) -> Result<ConnectOptions, String> {
+async fn connect_options(options: &NatsOptions) -> Result<ConnectOptions, BrokerError> {
+    options.tls_files.check()?;
     let connect = match &options.access {
         Access::Anybody => ConnectOptions::new(),
         Access::Password { user, password } => {
@@ -105,41 +104,24 @@ async fn connect_options(options: &NatsOptions) -> Result<ConnectOptions, String
             .await
             .map_err(|error| file_fault("creds", file, &error.to_string()))?,
     };
-    let mut connect = connect.require_tls(options.tls.is_required);
-    if options.tls.is_first {
+    let mut connect = connect.require_tls(options.requires_tls);
+    if options.begins_with_tls {
         connect = connect.tls_first();
     }
-    if let Some(file) = &options.tls.roots {
-        check_certificates("ca", file)?;
+    if let Some(file) = &options.tls_files.authorities {
         connect = connect.add_root_certificates(file.clone());
     }
-    if let Some((certificate, key)) = &options.tls.client {
-        check_certificates("cert", certificate)?;
-        fs::File::open(key).map_err(|error| file_fault("key", key, &error.to_string()))?;
+    if let Some((certificate, key)) = &options.tls_files.client {
         connect = connect.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(connect)
 }
 
 /// The line of a file that is the seed of a user's nkey: such files may have comments.
-fn nkey_seed(file: &Path) -> Result<String, String> {
+fn nkey_seed(file: &Path) -> Result<String, BrokerError> {
     let text = fs::read_to_string(file).map_err(|error| file_fault("nkey", file, &error.to_string()))?;
     let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU"));
     seed.map(str::to_owned).ok_or_else(|| file_fault("nkey", file, "it has no seed of a user (SU…)"))
-}
-
-fn check_certificates(parameter: &str, file: &Path) -> Result<(), String> {
-    let fault = |what: String| file_fault(parameter, file, &what);
-    let mut certificates = CertificateDer::pem_file_iter(file).map_err(|error| fault(error.to_string()))?;
-    match certificates.next() {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(error)) => Err(fault(error.to_string())),
-        None => Err(fault("there is no certificate in it".to_owned())),
-    }
-}
-
-fn file_fault(parameter: &str, file: &Path, what: &str) -> String {
-    format!("{parameter}={}: {what}", file.display())
 }
 
 fn connect_error(servers: &str, error: &ConnectError) -> BrokerError {
@@ -197,7 +179,7 @@ pub(super) async fn within<T>(
     timeout(limit, Box::pin(work)).await.unwrap_or_else(|_| {
         Err(BrokerError::Unavailable(format!(
             "NATS ({}) has not answered within {} s",
-            options.servers(),
+            options.servers,
             limit.as_secs()
         )))
     })

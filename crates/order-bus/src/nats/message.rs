@@ -13,7 +13,6 @@
 //! window) has the publication's name after it: it is meant to come again.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use async_nats::header::{
     IntoHeaderName, NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
@@ -21,12 +20,15 @@ use async_nats::header::{
 use async_nats::{HeaderMap, HeaderName};
 use order_application::cloud_event::{self, Attributes, PublishedEvent};
 use order_application::{Position, RecordedEvent};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
-
-use super::options::percent_decode;
 
 /// What headers with attributes begin with.
 const PREFIX: &str = "ce-";
+/// What is percent-encoded in a header's value, as in the HTTP binding.
+const ENCODED_IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+/// What is percent-encoded in a word of a subject.
+const ENCODED_IN_SUBJECTS: &AsciiSet = &CONTROLS.add(b' ').add(b'.').add(b'*').add(b'>').add(b'%');
 
 /// Where in the stream a message belongs.
 pub(super) struct Place<'a> {
@@ -47,7 +49,7 @@ pub(super) fn headers(
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloud_event::attributes(source, event, previous_id) {
-        headers.insert(header_name(&name), encode(value));
+        headers.insert(header_name(&name), utf8_percent_encode(&value, ENCODED_IN_HEADERS).to_string());
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
     headers.insert(NATS_MESSAGE_ID, place.id);
@@ -60,14 +62,8 @@ pub(super) fn headers(
 
 /// The subject of an event's message.
 pub(super) fn subject(prefix: &str, event: &RecordedEvent) -> String {
-    let id = event.order_id.as_str();
-    let mut subject = String::with_capacity(prefix.len() + event.event_type.len() + id.len() + 16);
-    subject.push_str(prefix);
-    for word in [event_word(&event.event_type), id] {
-        subject.push('.');
-        push_word(&mut subject, word);
-    }
-    subject
+    let word = |word| utf8_percent_encode(word, ENCODED_IN_SUBJECTS);
+    format!("{prefix}.{}.{}", word(event_word(&event.event_type)), word(event.order_id.as_str()))
 }
 
 /// Reads an event.
@@ -81,7 +77,9 @@ pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<Publishe
         let Some(value) = values.first() else { continue };
         match decode(value.as_str()) {
             Some(value) => attributes.add(name, value),
-            None if NAMES.contains(&name) => return Err(format!("the header {header} cannot be decoded")),
+            None if known_header(name).is_some() => {
+                return Err(format!("the header {header} cannot be decoded"));
+            }
             // Whoever has added it does not keep to the binding, and it is not needed.
             None => {}
         }
@@ -99,23 +97,29 @@ pub(super) fn id(headers: &HeaderMap) -> Option<Uuid> {
     headers.get(header_name("id")).and_then(|id| Uuid::try_parse(id.as_str()).ok())
 }
 
-macro_rules! attributes {
-    ($($name:literal)*) => {
-        /// The attributes that this service writes.
-        const NAMES: &[&str] = &[$($name),*];
+/// The attributes that this service writes, and their headers, so that none has to be put together for each message.
+static HEADERS: [(&str, HeaderName); 13] = [
+    ("specversion", HeaderName::from_static("ce-specversion")),
+    ("id", HeaderName::from_static("ce-id")),
+    ("source", HeaderName::from_static("ce-source")),
+    ("type", HeaderName::from_static("ce-type")),
+    ("subject", HeaderName::from_static("ce-subject")),
+    ("time", HeaderName::from_static("ce-time")),
+    ("position", HeaderName::from_static("ce-position")),
+    ("version", HeaderName::from_static("ce-version")),
+    ("previousid", HeaderName::from_static("ce-previousid")),
+    ("correlationid", HeaderName::from_static("ce-correlationid")),
+    ("causationid", HeaderName::from_static("ce-causationid")),
+    ("actor", HeaderName::from_static("ce-actor")),
+    ("datacontenttype", HeaderName::from_static("ce-datacontenttype")),
+];
 
-        fn header_name(attribute: &str) -> HeaderName {
-            match attribute {
-                $($name => const { HeaderName::from_static(concat!("ce-", $name)) },)*
-                other => format!("{PREFIX}{other}").into_header_name(),
-            }
-        }
-    };
+fn known_header(attribute: &str) -> Option<&'static HeaderName> {
+    HEADERS.iter().find(|(name, _)| *name == attribute).map(|(_, header)| header)
 }
 
-attributes! {
-    "specversion" "id" "source" "type" "subject" "time" "position" "version" "previousid" "correlationid" "causationid"
-    "actor" "datacontenttype"
+fn header_name(attribute: &str) -> HeaderName {
+    known_header(attribute).cloned().unwrap_or_else(|| format!("{PREFIX}{attribute}").into_header_name())
 }
 
 /// The type without `order.` and `.v1`.
@@ -127,42 +131,14 @@ fn event_word(event_type: &str) -> &str {
     }
 }
 
-fn push_word(subject: &mut String, word: &str) {
-    // An id has no `%` of its own.
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b".*>%".contains(byte);
-    push_encoded(subject, word, is_plain);
-}
-
-fn encode(value: Cow<'_, str>) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"%".contains(byte);
-    if value.as_bytes().iter().all(is_plain) {
-        return value.into_owned();
-    }
-    let mut encoded = String::with_capacity(value.len() * 3);
-    push_encoded(&mut encoded, &value, is_plain);
-    encoded
-}
-
-fn push_encoded(out: &mut String, text: &str, is_plain: impl Fn(&u8) -> bool) {
-    if text.as_bytes().iter().all(&is_plain) {
-        out.push_str(text);
-        return;
-    }
-    for byte in text.bytes() {
-        if is_plain(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-}
-
 /// The binding wants double-quoted values read, too, which earlier drafts wrote.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
-    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let value = quoted.map_or(Cow::Borrowed(value), |inner| Cow::Owned(unescape(inner)));
-    if value.contains('%') { percent_decode(&value).map(Cow::Owned) } else { Some(value) }
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => {
+            percent_decode_str(&unescape(quoted)).decode_utf8().ok().map(|text| text.into_owned().into())
+        }
+        None => percent_decode_str(value).decode_utf8().ok(),
+    }
 }
 
 fn unescape(quoted: &str) -> String {

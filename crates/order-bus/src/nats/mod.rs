@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `options.rs`, `parameters.rs`, `units.rs` | `nats://…` |
+//! | `options.rs` | `nats://…` |
 //! | `connection.rs` | one connection, and what it means when there is none |
 //! | `stream.rs`, `inspection.rs` | the stream: made, or looked at |
 //! | `evidence.rs` | what the stream had to show, and where to go on |
@@ -19,12 +19,10 @@ mod evidence;
 mod inspection;
 mod message;
 mod options;
-mod parameters;
 mod publication;
 mod reader;
 mod refusal;
 mod stream;
-mod units;
 mod window;
 
 pub use broker::NatsBroker;

@@ -4,12 +4,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use async_nats::ServerAddr;
+use jiff::{Span, SpanRelativeTo};
 
-use super::parameters::Parameters;
+use crate::tls::TlsFiles;
+use crate::url::{self, Parameters};
 
+const DEFAULT_PORT: u16 = 4222;
 const DEFAULT_STREAM: &str = "ORDERS";
 const DEFAULT_SUBJECT: &str = "orders";
+/// NATS's own limit on the replicas of a stream.
+const MAX_REPLICAS: usize = 5;
+/// Long enough for any file system that a stream's name becomes a directory on.
+const MAX_STREAM_CHARS: usize = 200;
 
 /// Where NATS is, and what its stream is to be like. Displays as its URL without secrets.
 ///
@@ -28,18 +34,23 @@ const DEFAULT_SUBJECT: &str = "orders";
 /// | `ca`, `cert`, `key` | PEM files: roots in place of the system's; the client's certificate and its key |
 /// | `name` | the name of the checkpoint: `nats/` and the stream |
 ///
-/// Of a cluster several hosts should be named: only these are asked. Each host may repeat the scheme and the user, as NATS's own tools have it. What a user or a password holds of
-/// `@ : / ? # %` or a comma is percent-encoded.
+/// Of a cluster several hosts should be named: only these are asked. Each host may repeat the scheme and the user, as
+/// NATS's own tools have it. What a user or a password holds of `@ : / ? # %` or a comma is percent-encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NatsOptions {
-    pub(super) hosts: Vec<ServerAddr>,
+    /// `host:port`, with commas between.
+    pub(super) servers: String,
     pub(super) access: Access,
+    /// A server without TLS is refused.
+    pub(super) requires_tls: bool,
+    /// TLS comes before the server's first word.
+    pub(super) begins_with_tls: bool,
+    pub(super) tls_files: TlsFiles,
     pub(super) stream: String,
     pub(super) subject: String,
     pub(super) replicas: usize,
     pub(super) max_age: Option<Duration>,
     pub(super) max_bytes: Option<i64>,
-    pub(super) tls: Tls,
     name: String,
 }
 
@@ -53,84 +64,50 @@ pub(super) enum Access {
     Nkey(PathBuf),
 }
 
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Tls {
-    /// A server without is refused.
-    pub(super) is_required: bool,
-    pub(super) is_first: bool,
-    pub(super) roots: Option<PathBuf>,
-    /// Certificate and key.
-    pub(super) client: Option<(PathBuf, PathBuf)>,
-}
-
 impl NatsOptions {
     /// Reads a URL.
     ///
     /// # Errors
     /// One line that says what is wrong, without any secret.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let is_tls = match scheme {
-            "nats" => false,
-            "tls" => true,
-            _ => return Err("a NATS URL begins with nats:// or tls://".to_owned()),
-        };
-        let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let parameters = Parameters::read(query)?;
-        let mut access = parameters.access()?;
-        let mut hosts = Vec::new();
-        for server in authority.strip_suffix('/').unwrap_or(authority).split(',') {
-            let server =
-                server.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).unwrap_or(server);
-            let (user, host) =
-                server.rsplit_once('@').map_or((None, server), |(user, host)| (Some(user), host));
-            hosts.push(parse_host(scheme, host)?);
-            if let Some(user) = user {
-                let given = parse_user(user)?;
-                if access != Access::Anybody && access != given {
-                    return Err(
-                        "one user, token, creds= or nkey= is enough, the same for all servers".to_owned()
-                    );
-                }
-                access = given;
-            }
+        let (scheme, authority, mut parameters) = url::split(url)?;
+        if !matches!(scheme, "nats" | "tls") {
+            return Err("a NATS URL begins with nats:// or tls://".to_owned());
         }
-
-        let stream = parameters.stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
-        let name = parameters.name.unwrap_or_else(|| format!("nats/{stream}"));
-        let tls = Tls { is_required: is_tls || parameters.tls.is_required, ..parameters.tls };
-        Ok(Self {
-            hosts,
+        let (hosts, access) = read_authority(scheme, authority, Access::from_files(&mut parameters)?)?;
+        let tls = parameters.one_of("tls", &["required", "first"])?;
+        let stream =
+            parameters.take("stream", "a stream's name: no spaces, nor any of . * > / \\", read_stream)?;
+        let stream = stream.unwrap_or_else(|| DEFAULT_STREAM.to_owned());
+        let subject = parameters.take("subject", "words with dots between, without $ * >", read_subject)?;
+        let name = parameters.checkpoint_name()?;
+        let options = Self {
+            servers: url::servers(&hosts, DEFAULT_PORT)?,
             access,
-            subject: parameters.subject.unwrap_or_else(|| DEFAULT_SUBJECT.to_owned()),
+            requires_tls: scheme == "tls" || tls.is_some(),
+            begins_with_tls: tls == Some("first"),
+            tls_files: TlsFiles::take(&mut parameters)?,
+            subject: subject.unwrap_or_else(|| DEFAULT_SUBJECT.to_owned()),
+            replicas: parameters.take("replicas", "1 to 5", read_replicas)?.unwrap_or(1),
+            max_age: parameters.take("max_age", "a time such as 30d", read_duration)?,
+            max_bytes: parameters.take("max_bytes", "a size such as 50GB", read_bytes)?,
+            name: name.unwrap_or_else(|| format!("nats/{stream}")),
             stream,
-            replicas: parameters.replicas.unwrap_or(1),
-            max_age: parameters.max_age,
-            max_bytes: parameters.max_bytes,
-            tls,
-            name,
-        })
+        };
+        parameters.finish()?;
+        Ok(options)
     }
 
     /// The name of the checkpoint. It stays the same when servers or credentials change.
-    pub fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    /// `host:port`, for messages.
-    pub(super) fn servers(&self) -> String {
-        let host = |host: &ServerAddr| {
-            let (name, port) = (host.host(), host.port());
-            if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") }
-        };
-        self.hosts.iter().map(host).collect::<Vec<_>>().join(",")
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
 impl fmt::Display for NatsOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls.is_required { "tls" } else { "nats" };
-        write!(f, "{scheme}://{}?stream={}&subject={}", self.servers(), self.stream, self.subject)
+        let scheme = if self.requires_tls { "tls" } else { "nats" };
+        write!(f, "{scheme}://{}?stream={}&subject={}", self.servers, self.stream, self.subject)
     }
 }
 
@@ -140,42 +117,83 @@ impl fmt::Debug for NatsOptions {
     }
 }
 
-fn parse_host(scheme: &str, host: &str) -> Result<ServerAddr, String> {
-    let wrong = || format!("{host:?} is not a host with an optional port");
-    if host.is_empty() || host.contains(['/', '#', '@']) || host.chars().any(char::is_whitespace) {
-        return Err(wrong());
-    }
-    let address: ServerAddr = format!("{scheme}://{host}").parse().map_err(|_| wrong())?;
-    if address.host().is_empty() || address.port() == 0 { Err(wrong()) } else { Ok(address) }
-}
-
-/// What it complains about never holds what was given: it may be a secret.
-fn parse_user(text: &str) -> Result<Access, String> {
-    let decode = |text| percent_decode(text).ok_or_else(|| "the user cannot be percent-decoded".to_owned());
-    match text.split_once(':') {
-        None if text.is_empty() => Err("there is no user before the @".to_owned()),
-        None => Ok(Access::Token(decode(text)?)),
-        Some((user, password)) => Ok(Access::Password { user: decode(user)?, password: decode(password)? }),
-    }
-}
-
-/// `None` when a sign is cut off, or what it says is not UTF-8.
-pub(super) fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
+/// The hosts without what each of them repeats, and the user that stands before them or comes from a file.
+fn read_authority(scheme: &str, authority: &str, from_file: Access) -> Result<(String, Access), String> {
+    let (mut hosts, mut access) = (Vec::new(), from_file);
+    for server in authority.split(',') {
+        let server = server.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).unwrap_or(server);
+        let (user, host) = url::split_user(server);
+        hosts.push(host);
+        let Some(user) = user else { continue };
+        let given = Access::from_user(user)?;
+        if access != Access::Anybody && access != given {
+            return Err("one user, token, creds= or nkey= is enough, the same for all servers".to_owned());
         }
-        let [high, low, tail @ ..] = rest else { return None };
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let byte = digit(*high)? * 16 + digit(*low)?;
-        bytes.push(u8::try_from(byte).ok()?);
-        rest = tail;
+        access = given;
     }
-    String::from_utf8(bytes).ok()
+    Ok((hosts.join(","), access))
+}
+
+impl Access {
+    fn from_files(parameters: &mut Parameters) -> Result<Self, String> {
+        match (parameters.file("creds"), parameters.file("nkey")) {
+            (None, None) => Ok(Self::Anybody),
+            (Some(file), None) => Ok(Self::Credentials(file)),
+            (None, Some(file)) => Ok(Self::Nkey(file)),
+            (Some(_), Some(_)) => Err("creds= and nkey= exclude each other".to_owned()),
+        }
+    }
+
+    fn from_user(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text.is_empty() => Err("there is no user before the @".to_owned()),
+            None => Ok(Self::Token(url::decode_user(text)?)),
+            Some((user, password)) => {
+                Ok(Self::Password { user: url::decode_user(user)?, password: url::decode_user(password)? })
+            }
+        }
+    }
+}
+
+fn read_stream(value: &str) -> Option<String> {
+    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c);
+    let fits = !value.contains(is_forbidden) && value.chars().count() <= MAX_STREAM_CHARS;
+    fits.then(|| value.to_owned())
+}
+
+fn read_subject(value: &str) -> Option<String> {
+    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "*>".contains(c);
+    let has_words = !value.split('.').any(str::is_empty) && !value.contains(is_forbidden);
+    let fits = has_words && !value.starts_with('$') && value.chars().count() <= MAX_STREAM_CHARS;
+    fits.then(|| value.to_owned())
+}
+
+fn read_replicas(value: &str) -> Option<usize> {
+    value.parse().ok().filter(|replicas| (1..=MAX_REPLICAS).contains(replicas))
+}
+
+/// As NATS's own tools have it: `30d`, `1d12h`.
+fn read_duration(value: &str) -> Option<Duration> {
+    /// NATS's own limits: it counts nanoseconds in 63 bits.
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+    let span: Span = value.parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(duration).ok().filter(|duration| (SHORTEST..=LONGEST).contains(duration))
+}
+
+/// A number of bytes, or of `K`, `M`, `G`, `T` (powers of 1024, also as `KB` or `KiB`), as NATS's own tools have it.
+fn read_bytes(value: &str) -> Option<i64> {
+    let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
+    let shift = match unit.to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ fn sending_error(position: Position, error: &PublishError) -> BrokerError {
 fn silence(options: &NatsOptions) -> BrokerError {
     BrokerError::Unavailable(format!(
         "NATS ({}) has not answered within {} s",
-        options.servers(),
+        options.servers,
         ANSWER_TIMEOUT.as_secs()
     ))
 }

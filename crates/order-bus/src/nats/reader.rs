@@ -224,7 +224,7 @@ impl NatsReader {
 }
 
 fn unavailable(options: &NatsOptions, what: &str) -> BrokerError {
-    BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers()))
+    BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers))
 }
 
 fn consumer_error(options: &NatsOptions, error: &jetstream::stream::ConsumerError) -> BrokerError {

@@ -7,7 +7,7 @@ use super::options::NatsOptions;
 
 /// An error in an answer of JetStream's API.
 pub(super) fn api_error(options: &NatsOptions, code: ErrorCode, text: &str) -> BrokerError {
-    let (servers, stream, subject) = (options.servers(), &options.stream, &options.subject);
+    let (servers, stream, subject) = (&options.servers, &options.stream, &options.subject);
     match code {
         ErrorCode::JETSTREAM_NOT_ENABLED => without_jetstream(options),
         ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
@@ -31,7 +31,7 @@ pub(super) fn api_error(options: &NatsOptions, code: ErrorCode, text: &str) -> B
 pub(super) fn without_jetstream(options: &NatsOptions) -> BrokerError {
     BrokerError::Misconfigured(format!(
         "NATS ({}) has no JetStream: start it with -js, or with a jetstream block in its configuration",
-        options.servers()
+        options.servers
     ))
 }
 
@@ -74,7 +74,7 @@ pub(super) fn message_error(
         | ErrorCode::MEMORY_RESOURCES_EXCEEDED
         | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED => BrokerError::Unavailable(format!(
             "NATS ({}) has no room for the stream {stream}: {text}; raise max_file_store or the account's limits",
-            options.servers()
+            options.servers
         )),
         _ => api_error(options, code, text),
     }

@@ -197,5 +197,5 @@ fn missing(options: &NatsOptions) -> BrokerError {
 }
 
 fn unavailable(options: &NatsOptions, what: &str) -> BrokerError {
-    BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers()))
+    BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers))
 }

@@ -64,10 +64,10 @@ async fn tls_is_spoken_and_the_password_is_not() {
         let other = another.root().display().to_string();
         misconfigured(&format!("kafka://app:s3cret@{at}?mechanism={mechanism}&ca={other}"), "certificate")
             .await;
-        let system = format!("kafka://app:s3cret@{at}?mechanism={mechanism}&security=sasl_ssl");
+        let system = format!("kafka://app:s3cret@{at}?mechanism={mechanism}&tls=required");
         misconfigured(&system, "certificate").await;
         misconfigured(&format!("kafka://app:s3cret@{at}?ca=/is/not/there.pem"), "/is/not/there.pem").await;
-        unavailable(&format!("kafka://{at}"), "security").await;
+        unavailable(&format!("kafka://{at}"), "tls=required").await;
     }
 }
 

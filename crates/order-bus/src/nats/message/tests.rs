@@ -81,11 +81,10 @@ fn headers_are_read_as_the_binding_wants_it() {
     assert_eq!(actor("a%20%c3%bc"), Ok("a ü".to_owned()), "small digits, too");
     assert_eq!(actor("%61b"), Ok("ab".to_owned()), "without need");
     assert_eq!(actor(r#""a \"b\" %20""#), Ok(r#"a "b"  "#.to_owned()), "as earlier drafts had it");
-    for wrong in ["%C0%A0", "%", "%4", "%zz"] {
-        assert_eq!(actor(wrong), Err("the header ce-actor cannot be decoded".to_owned()), "{wrong}");
-    }
+    assert_eq!(actor("50%"), Ok("50%".to_owned()), "what encodes nothing");
+    assert_eq!(actor("%C0%A0"), Err("the header ce-actor cannot be decoded".to_owned()));
     assert!(read("ce-position", "x").is_err());
-    assert!(read("ce-traceparent", "100%").is_ok(), "others may add what they like");
+    assert!(read("ce-traceparent", "%C0%A0").is_ok(), "others may add what they like");
     assert_eq!(event(None, b"{}"), Err("it has no headers".to_owned()));
     assert_eq!(event(Some(&HeaderMap::new()), b"\xff"), Err("its data is not UTF-8".to_owned()));
 }

@@ -12,18 +12,18 @@ fn a_host_is_enough() {
     assert_eq!(options.to_string(), "nats://broker.example:4222?stream=ORDERS&subject=orders");
     assert_eq!(options.name(), "nats/ORDERS");
     assert_eq!((options.replicas, options.max_age, options.max_bytes), (1, None, None));
-    assert!(options.access == Access::Anybody && !options.tls.is_required);
+    assert!(options.access == Access::Anybody && !options.requires_tls);
 }
 
 #[test]
 fn several_hosts_may_be_given_as_nats_tools_have_them() {
     let hosts = "a:4222,b:4333,[::1]:4222";
     for url in ["nats://a,b:4333,[::1]", "nats://a,nats://b:4333,nats://[::1]/"] {
-        assert_eq!(parse(url).servers(), hosts, "{url}");
+        assert_eq!(parse(url).servers, hosts, "{url}");
     }
     let options = parse("tls://u:p@a,tls://u:p@b:4333,[::1]");
-    assert_eq!(options.servers(), hosts);
-    assert!(options.tls.is_required && options.hosts.iter().all(ServerAddr::tls_required));
+    assert_eq!(options.servers, hosts);
+    assert!(options.requires_tls);
 }
 
 #[test]
@@ -48,16 +48,17 @@ fn parameters_say_what_the_stream_is_to_be() {
     assert_eq!((&*options.stream, &*options.subject, options.replicas), ("EU", "eu.orders", 3));
     assert_eq!(options.max_age, Some(Duration::from_secs(30 * 24 * 3600)));
     assert_eq!(options.max_bytes, Some(50 << 30));
-    assert!(options.tls.is_required && options.tls.is_first);
-    assert_eq!(options.tls.roots, Some("/ca.pem".into()));
-    assert_eq!(options.tls.client, Some(("/c.pem".into(), "/c.key".into())));
+    assert!(options.requires_tls && options.begins_with_tls);
+    assert_eq!(options.tls_files.authorities, Some("/ca.pem".into()));
+    assert_eq!(options.tls_files.client, Some(("/c.pem".into(), "/c.key".into())));
     assert_eq!(options.name(), "eu");
 }
 
 #[test]
 fn the_checkpoints_name_stays_when_hosts_and_users_change() {
-    let names = ["nats://a", "nats://u:p@b:1,c", "tls://t@d?replicas=3"].map(|url| parse(url).name());
-    assert_eq!(names, ["nats/ORDERS"; 3]);
+    for url in ["nats://a", "nats://u:p@b:1,c", "tls://t@d?replicas=3"] {
+        assert_eq!(parse(url).name(), "nats/ORDERS", "{url}");
+    }
     assert_eq!(parse("nats://a?stream=EU").name(), "nats/EU");
 }
 
@@ -66,11 +67,11 @@ fn what_is_wrong_is_said_in_one_line() {
     for (url, says) in [
         ("broker", "nats://"),
         ("http://h", "nats://"),
-        ("nats://", "not a host"),
-        ("nats://a,,b", "not a host"),
-        ("nats://h:0", "not a host"),
-        ("nats://h:port", "not a host"),
-        ("nats://h/path", "not a host"),
+        ("nats://", "not HOST"),
+        ("nats://a,,b", "not HOST"),
+        ("nats://h:0", "not HOST"),
+        ("nats://h:port", "not HOST"),
+        ("nats://h/path", "not HOST"),
         ("nats://@h", "before the @"),
         ("nats://h?strem=X", "strem="),
         ("nats://h?stream=a.b", "stream=a.b"),
@@ -81,9 +82,9 @@ fn what_is_wrong_is_said_in_one_line() {
         ("nats://h?subject=a.*", "subject=a.*"),
         ("nats://h?replicas=6", "1 to 5"),
         ("nats://h?replicas=0", "1 to 5"),
-        ("nats://h?max_age=30", "max_age=30d"),
-        ("nats://h?max_bytes=many", "max_bytes=50GB"),
-        ("nats://h?tls=maybe", "tls=maybe"),
+        ("nats://h?max_age=30", "such as 30d"),
+        ("nats://h?max_bytes=many", "such as 50GB"),
+        ("nats://h?tls=maybe", "one of required, first"),
         ("nats://h?cert=/c.pem", "belong together"),
         ("nats://h?creds=/a&nkey=/b", "exclude"),
         ("nats://u:p@h?creds=/a", "is enough"),
@@ -100,10 +101,32 @@ fn no_secret_is_ever_shown() {
         let options = parse(url);
         assert!(!format!("{options} {options:?} {}", options.name()).contains("secret"), "{url}");
     }
-    for url in
-        ["nats://app:secret%zz@h", "nats://secret%@h", "nats://app:secret@h:port", "nats://u:secret@a,v:q@b"]
-    {
+    for url in [
+        "nats://app:secret%ff@h",
+        "nats://secret%ff@h",
+        "nats://app:secret@h:port",
+        "nats://u:secret@a,v:q@b",
+    ] {
         let error = NatsOptions::parse(url).unwrap_err();
         assert!(!error.contains("secret"), "{url}: {error}");
+    }
+}
+
+#[test]
+fn durations_and_sizes_are_read_as_nats_tools_have_them() {
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    assert_eq!(read_duration("30d"), hours(30 * 24));
+    assert_eq!(read_duration("1d12h"), hours(36));
+    assert_eq!(read_duration("2w"), hours(14 * 24));
+    assert_eq!(read_duration("90s"), Some(Duration::from_secs(90)));
+    for wrong in ["", "d", "30", "30x", "0s", "1ms", "-1d", "99999999999d", "1mo"] {
+        assert_eq!(read_duration(wrong), None, "{wrong}");
+    }
+    assert_eq!(read_bytes("1000"), Some(1000));
+    assert_eq!(read_bytes("1K"), Some(1024));
+    assert_eq!(read_bytes("50GB"), Some(50 << 30));
+    assert_eq!(read_bytes("2TiB"), Some(2 << 40));
+    for wrong in ["", "GB", "0", "1.5G", "1X", "99999999T", "-1"] {
+        assert_eq!(read_bytes(wrong), None, "{wrong}");
     }
 }
