@@ -2,9 +2,11 @@
 
 mod broker_url;
 mod in_process;
+mod json;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod nats;
+mod send_window;
 mod tls;
 mod url;
 

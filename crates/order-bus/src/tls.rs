@@ -29,11 +29,6 @@ impl TlsFiles {
         Ok(Self { authorities: parameters.file("ca"), client })
     }
 
-    /// Whether no file was named.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.authorities.is_none() && self.client.is_none()
-    }
-
     /// Reads them once: what the clients say of a file that they cannot use does not name it.
     pub(crate) fn check(&self) -> Result<(), BrokerError> {
         if let Some(file) = &self.authorities {

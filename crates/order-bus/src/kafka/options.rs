@@ -158,7 +158,7 @@ fn read_login(user: Option<&str>, parameters: &mut Parameters) -> Result<Option<
 fn read_tls(parameters: &mut Parameters) -> Result<Option<TlsFiles>, String> {
     let files = TlsFiles::take(parameters)?;
     let is_required = parameters.one_of("tls", &["required"])?.is_some();
-    if !is_required && files.is_empty() {
+    if !is_required && files == TlsFiles::default() {
         return Ok(None);
     }
     if !cfg!(feature = "kafka-tls") {

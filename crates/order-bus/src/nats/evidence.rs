@@ -4,9 +4,12 @@ use order_application::{Checkpoint, Position};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+#[cfg(test)]
+use crate::json::to_json;
+
 /// What the stream had when the checkpoint was saved: the form of [`Checkpoint::evidence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Evidence {
+pub(super) struct NatsEvidence {
     /// When the stream was made, in nanoseconds since 1970: another stream of the same name was made at another time.
     pub(super) created: i64,
     /// The last sequence that was acknowledged.
@@ -16,14 +19,7 @@ pub(super) struct Evidence {
     pub(super) again: bool,
 }
 
-impl Evidence {
-    pub(super) fn to_text(&self) -> Box<str> {
-        match serde_json::to_string(self) {
-            Ok(text) => text.into_boxed_str(),
-            Err(error) => unreachable!("invariant: two numbers and a flag can be written as JSON: {error}"),
-        }
-    }
-
+impl NatsEvidence {
     /// What is missing in a stream, if anything is.
     pub(super) fn missing(&self, created: i64, last_sequence: u64) -> Option<String> {
         if self.created != created {
@@ -77,7 +73,7 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> Resumption {
         notice,
     };
     let Some(text) = &checkpoint.evidence else { return from_checkpoint(None) };
-    let Ok(evidence) = serde_json::from_str::<Evidence>(text) else {
+    let Ok(evidence) = serde_json::from_str::<NatsEvidence>(text) else {
         let notice =
             "the checkpoint says nothing that can be read of the stream: it is not compared".to_owned();
         return from_checkpoint(Some(notice));
@@ -109,8 +105,8 @@ mod tests {
     const CREATED: i64 = 1_767_225_600_123_456_789;
 
     fn checkpoint(position: u64, sequence: u64) -> Checkpoint {
-        let evidence = Evidence { created: CREATED, sequence, again: false };
-        Checkpoint { position: Position(position), evidence: Some(evidence.to_text()) }
+        let evidence = NatsEvidence { created: CREATED, sequence, again: false };
+        Checkpoint { position: Position(position), evidence: Some(to_json(&evidence)) }
     }
 
     fn found(last_sequence: u64, last_position: Option<u64>) -> Found {
@@ -177,9 +173,9 @@ mod tests {
 
     #[test]
     fn publishing_again_is_not_forgotten_on_the_way() {
-        let evidence = Evidence { created: CREATED, sequence: 7, again: true };
-        assert_eq!(serde_json::from_str::<Evidence>(&evidence.to_text()).unwrap(), evidence);
-        let checkpoint = Checkpoint { position: Position(3), evidence: Some(evidence.to_text()) };
+        let evidence = NatsEvidence { created: CREATED, sequence: 7, again: true };
+        assert_eq!(serde_json::from_str::<NatsEvidence>(&to_json(&evidence)).unwrap(), evidence);
+        let checkpoint = Checkpoint { position: Position(3), evidence: Some(to_json(&evidence)) };
         assert!(resume(&checkpoint, found(9, Some(5))).again);
         assert!(!resume(&checkpoint, Found { created: CREATED + 1, ..found(9, Some(5)) }).again);
     }

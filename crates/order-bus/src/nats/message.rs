@@ -8,15 +8,10 @@
 //! (<https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/nats-protocol-binding.md>): every attribute is
 //! `ce-` and its name, `datacontenttype` too, since a `Content-Type` tells the structured mode. Values are
 //! percent-encoded as in the HTTP binding.
-//!
-//! `Nats-Msg-Id` is the event's id. What is published again although the stream may still know that id (its duplicate
-//! window) has the publication's name after it: it is meant to come again.
 
 use std::borrow::Cow;
 
-use async_nats::header::{
-    IntoHeaderName, NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID,
-};
+use async_nats::header::IntoHeaderName;
 use async_nats::{HeaderMap, HeaderName};
 use order_application::cloud_event::{self, Attributes, PublishedEvent};
 use order_application::{Position, RecordedEvent};
@@ -30,33 +25,13 @@ const ENCODED_IN_HEADERS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 /// What is percent-encoded in a word of a subject.
 const ENCODED_IN_SUBJECTS: &AsciiSet = &CONTROLS.add(b' ').add(b'.').add(b'*').add(b'>').add(b'%');
 
-/// Where in the stream a message belongs.
-pub(super) struct Place<'a> {
-    /// The message's own id.
-    pub(super) id: &'a str,
-    /// The stream's last sequence before it.
-    pub(super) after_sequence: u64,
-    /// The id of the stream's last message before it, where that is known.
-    pub(super) after_id: Option<&'a str>,
-}
-
 /// The headers of an event's message, where `previous_id` is the id of the event before it in the log.
-pub(super) fn headers(
-    source: &str,
-    event: &RecordedEvent,
-    previous_id: Option<Uuid>,
-    place: &Place<'_>,
-) -> HeaderMap {
+pub(super) fn headers(source: &str, event: &RecordedEvent, previous_id: Option<Uuid>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloud_event::attributes(source, event, previous_id) {
         headers.insert(header_name(&name), utf8_percent_encode(&value, ENCODED_IN_HEADERS).to_string());
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
-    headers.insert(NATS_MESSAGE_ID, place.id);
-    headers.insert(NATS_EXPECTED_LAST_SEQUENCE, place.after_sequence.to_string());
-    if let Some(id) = place.after_id {
-        headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, id);
-    }
     headers
 }
 

@@ -3,28 +3,26 @@
 //! | file | holds |
 //! |---|---|
 //! | `options.rs` | `nats://…` |
-//! | `connection.rs` | one connection, and what it means when there is none |
+//! | `client.rs`, `error.rs` | one connection, and what it means when something goes wrong |
 //! | `stream.rs`, `inspection.rs` | the stream: made, or looked at |
-//! | `evidence.rs` | what the stream had to show, and where to go on |
-//! | `broker.rs`, `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
-//! | `answer.rs`, `refusal.rs` | the stream's answers, and what JetStream's error codes mean |
+//! | `broker.rs`, `evidence.rs` | opening a publication: what the stream had to show, and where to go on |
+//! | `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
 //! | `message.rs` | an event as a message, and back |
-//! | `reader.rs`, `bookmark.rs` | reading, as a replica does |
+//! | `log.rs`, `reader.rs` | reading, as a replica does |
 
-mod answer;
-mod bookmark;
 mod broker;
-mod connection;
+mod client;
+mod error;
 mod evidence;
 mod inspection;
+mod log;
 mod message;
 mod options;
 mod publication;
 mod reader;
-mod refusal;
 mod stream;
 mod window;
 
 pub use broker::NatsBroker;
+pub use log::NatsLog;
 pub use options::NatsOptions;
-pub use reader::NatsLog;

@@ -1,42 +1,45 @@
 //! Publishing to the stream.
 
-use std::pin::pin;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::client::{PublishError, PublishErrorKind};
-use async_nats::{Client, Message, Subject, Subscriber};
+use async_nats::header::{NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::Stream;
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
-use super::answer::{self, Answer};
-use super::broker::Shared;
-use super::connection::{Connection, chain, lost, within};
-use super::evidence::{Evidence, Found, Resumption};
-use super::message::{self, Place};
+use super::client::{Connection, within};
+use super::error::{chain, message_error, silence, unavailable};
+use super::evidence::{Found, NatsEvidence, Resumption};
+use super::message;
 use super::options::NatsOptions;
-use super::stream::{OpenStream, created};
-use super::window::{Misfit, Window};
+use super::stream;
+use super::window::NatsWindow;
+use crate::json::to_json;
 
 /// For the connection to take a message, and for the next answer while messages are under way.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The stream, as long as all goes well.
 pub(super) struct NatsPublication {
-    shared: Arc<Shared>,
+    options: Arc<NatsOptions>,
+    source: Arc<str>,
     connection: Connection,
     client: Client,
-    stream: OpenStream,
+    stream: Stream,
     created: i64,
-    /// Answers to message `n` come to `<inbox>.<n>`.
+    /// The answer to the event at a position comes to `<inbox>.<position>`.
     inbox: String,
     answers: Subscriber,
-    window: Window,
-    /// When the last answer came.
-    answered_at: Instant,
+    window: NatsWindow,
     /// What `acknowledged` has answered with last.
     reported: Position,
     /// Why it cannot go on. First comes what was acknowledged before.
@@ -56,57 +59,22 @@ impl Publication for NatsPublication {
         events: &[RecordedEvent],
     ) -> Result<(), BrokerError> {
         let mut previous_id = previous_id;
-        let now = Instant::now();
-        let are_known = self.known_until.is_some_and(|until| until > now);
-        let mut patience = pin!(sleep_until(now + ANSWER_TIMEOUT));
-        let mut sent_at = now;
+        let are_known = self.are_known();
         for event in events {
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
             }
-            let (number, position, after_sequence) = self.window.next();
-            if event.position != position {
-                return Err(BrokerError::OutOfStep(format!(
-                    "the event {} cannot be published where {position} follows",
-                    event.position
-                )));
-            }
             let id = if are_known { format!("{}-{}", event.id, self.inbox) } else { event.id.to_string() };
-            let place = Place { id: &id, after_sequence, after_id: self.last_id.as_deref() };
-            let headers = message::headers(&self.shared.source, event, previous_id, &place);
-            let subject = Subject::from(message::subject(&self.shared.options.subject, event));
-            let reply = Subject::from(format!("{}.{number}", self.inbox));
-            let data = event.data.as_bytes().to_vec().into();
-            let sending = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
-            let sent = {
-                let mut sending = pin!(sending);
-                loop {
-                    tokio::select! {
-                        biased;
-                        sent = &mut sending => break sent.map_err(|error| sending_error(position, &error)),
-                        // As long as the connection takes messages, it may take its time.
-                        () = &mut patience => {
-                            let deadline = sent_at + ANSWER_TIMEOUT;
-                            if deadline <= Instant::now() {
-                                break Err(silence(&self.shared.options));
-                            }
-                            patience.as_mut().reset(deadline);
-                        }
-                        error = self.connection.lost() => break Err(error),
-                    }
-                }
-            };
-            match sent {
-                Ok(()) => {
-                    sent_at = Instant::now();
-                    self.window.sent(now);
-                    self.last_id = Some(id);
-                    previous_id = Some(event.id);
-                }
+            let headers = self.headers(event, previous_id, &id)?;
+            match self.send(event, headers).await {
+                Ok(()) => {}
                 // Nothing was sent of it: what is under way may still arrive.
                 Err(error @ BrokerError::Refused { .. }) => return Err(error),
                 Err(error) => return Err(self.fail(error)),
             }
+            self.window.sent();
+            self.last_id = Some(id);
+            previous_id = Some(event.id);
         }
         Ok(())
     }
@@ -116,7 +84,7 @@ impl Publication for NatsPublication {
             while let Some(Some(answer)) = self.answers.next().now_or_never() {
                 self.take(&answer);
             }
-            let (position, _) = self.window.acknowledged();
+            let position = self.window.acknowledged();
             if position > self.reported {
                 self.reported = position;
                 return Ok(position);
@@ -124,12 +92,11 @@ impl Publication for NatsPublication {
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
             }
-            let waiting = self.window.waiting_since().map(|since| since.max(self.answered_at));
-            let deadline = waiting.map(|since| since + ANSWER_TIMEOUT);
+            let waiting_since = self.window.waiting_since();
             let patience = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
+                match waiting_since {
+                    Some(since) => sleep_until(since + ANSWER_TIMEOUT).await,
+                    None => pending().await,
                 }
             };
             let error = tokio::select! {
@@ -142,30 +109,25 @@ impl Publication for NatsPublication {
                     None => self.connection.lost().await,
                 },
                 error = self.connection.lost() => error,
-                () = patience => silence(&self.shared.options),
+                () = patience => silence(&self.options, ANSWER_TIMEOUT),
             };
             self.fail(error);
         }
     }
 
     fn evidence(&self) -> Box<str> {
-        let (_, sequence) = self.window.acknowledged();
-        let again = self.known_until.is_some_and(|until| until > Instant::now());
-        Evidence { created: self.created, sequence, again }.to_text()
+        to_json(&NatsEvidence { again: self.are_known(), ..self.acknowledged_evidence() })
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {
-        let (_, sequence) = self.window.acknowledged();
-        let evidence = Evidence { created: self.created, sequence, again: false };
-        let options = &self.shared.options;
-        let info = within(ANSWER_TIMEOUT, options, self.stream.info(options)).await?;
-        match evidence.missing(created(&info), info.state.last_sequence) {
+        let info = within(ANSWER_TIMEOUT, &self.options, stream::info(&self.options, &self.stream)).await?;
+        let missing = self.acknowledged_evidence().missing(stream::created(&info), info.state.last_sequence);
+        match missing {
             None => Ok(()),
             Some(missing) => {
-                let stream = &options.stream;
-                Err(self.fail(BrokerError::OutOfStep(format!(
-                    "the stream {stream} has lost messages: {missing}"
-                ))))
+                let stream = &self.options.stream;
+                let lost = format!("the stream {stream} has lost messages: {missing}");
+                Err(self.fail(BrokerError::OutOfStep(lost)))
             }
         }
     }
@@ -173,55 +135,90 @@ impl Publication for NatsPublication {
 
 impl NatsPublication {
     pub(super) async fn begin(
-        shared: &Arc<Shared>,
+        options: Arc<NatsOptions>,
+        source: Arc<str>,
         connection: Connection,
-        stream: OpenStream,
+        stream: Stream,
         found: &Found,
         resumption: &Resumption,
     ) -> Result<Self, BrokerError> {
         let client = connection.client.clone();
         let inbox = client.new_inbox();
-        let answers = client.subscribe(format!("{inbox}.*")).await.map_err(|error| lost(&error))?;
+        let answers = client.subscribe(format!("{inbox}.*")).await;
         // When the window has passed once, what was published before this moment is older than it.
-        let duplicate_window = stream.stream.cached_info().config.duplicate_window;
+        let duplicate_window = stream.cached_info().config.duplicate_window;
         Ok(Self {
-            shared: Arc::clone(shared),
-            window: Window::new(resumption.after, found.last_sequence),
-            answered_at: Instant::now(),
-            reported: resumption.after,
-            failed: None,
-            created: found.created,
-            last_id: None,
-            known_until: resumption.again.then(|| Instant::now() + duplicate_window),
+            answers: answers.map_err(|error| unavailable(&options, chain(&error)))?,
+            options,
+            source,
             connection,
             client,
             stream,
+            created: found.created,
             inbox,
-            answers,
+            window: NatsWindow::new(resumption.after, found.last_sequence),
+            reported: resumption.after,
+            failed: None,
+            last_id: None,
+            known_until: resumption.again.then(|| Instant::now() + duplicate_window),
         })
     }
 
+    /// Whether the stream may know the events' ids.
+    fn are_known(&self) -> bool {
+        self.known_until.is_some_and(|until| until > Instant::now())
+    }
+
+    fn acknowledged_evidence(&self) -> NatsEvidence {
+        NatsEvidence { created: self.created, sequence: self.window.sequence(), again: false }
+    }
+
+    /// The headers of an event's message. Those of NATS tell what it must come after.
+    fn headers(
+        &self,
+        event: &RecordedEvent,
+        previous_id: Option<Uuid>,
+        id: &str,
+    ) -> Result<HeaderMap, BrokerError> {
+        let after_sequence = self.window.sequence_before(event.position)?;
+        let mut headers = message::headers(&self.source, event, previous_id);
+        headers.insert(NATS_MESSAGE_ID, id);
+        headers.insert(NATS_EXPECTED_LAST_SEQUENCE, after_sequence.to_string());
+        if let Some(after_id) = &self.last_id {
+            headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, after_id.as_str());
+        }
+        Ok(headers)
+    }
+
+    /// Waits while the connection has too much to send.
+    async fn send(&mut self, event: &RecordedEvent, headers: HeaderMap) -> Result<(), BrokerError> {
+        let subject = Subject::from(message::subject(&self.options.subject, event));
+        let reply = Subject::from(format!("{}.{}", self.inbox, event.position));
+        let data = event.data.as_bytes().to_vec().into();
+        let sending = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
+        tokio::select! {
+            biased;
+            sent = timeout(ANSWER_TIMEOUT, sending) => match sent {
+                Ok(sent) => sent.map_err(|error| send_error(&self.options, event.position, &error)),
+                Err(_) => Err(silence(&self.options, ANSWER_TIMEOUT)),
+            },
+            error = self.connection.lost() => Err(error),
+        }
+    }
+
     fn take(&mut self, answer: &Message) {
-        self.answered_at = Instant::now();
-        let number = answer.subject.rsplit_once('.').and_then(|(_, number)| number.parse().ok());
-        let Some(number) = number else { return };
+        let position = answer.subject.rsplit_once('.').and_then(|(_, position)| position.parse().ok());
         // After a first refusal the others are only its consequence.
-        let Some(position) = self.window.position(number).filter(|_| self.failed.is_none()) else { return };
-        let Answer { sequence, duplicate } = match answer::read(&self.shared.options, position, answer) {
-            Ok(answer) => answer,
+        let Some(position) = position.map(Position).filter(|_| self.failed.is_none()) else { return };
+        let taken = read_answer(&self.options, position, answer)
+            .and_then(|ack| self.window.acknowledge(position, &ack).map(|()| ack.duplicate));
+        match taken {
+            // Then it need not be the stream's last message. With nothing in flight the sequence is enough.
+            Ok(true) if self.window.waiting_since().is_none() => self.last_id = None,
+            Ok(_) => {}
             Err(error) => {
                 self.fail(error);
-                return;
             }
-        };
-        if let Err(Misfit { position, sequence }) = self.window.acknowledge(number, sequence, duplicate) {
-            self.fail(BrokerError::OutOfStep(format!(
-                "the event {position} came into the stream as its message {sequence}"
-            )));
-        }
-        // Then it need not be the stream's last message. With nothing in flight the sequence is enough.
-        if duplicate && self.window.waiting_since().is_none() {
-            self.last_id = None;
         }
     }
 
@@ -231,20 +228,29 @@ impl NatsPublication {
     }
 }
 
-fn sending_error(position: Position, error: &PublishError) -> BrokerError {
+fn read_answer(
+    options: &NatsOptions,
+    position: Position,
+    answer: &Message,
+) -> Result<PublishAck, BrokerError> {
+    if answer.status == Some(StatusCode::NO_RESPONDERS) {
+        let stream = &options.stream;
+        let gone = format_args!("the stream {stream} takes nothing: it is gone, or nobody leads it");
+        return Err(unavailable(options, gone));
+    }
+    match serde_json::from_slice(&answer.payload) {
+        Ok(Response::Ok(ack)) => Ok(ack),
+        Ok(Response::Err { error }) => Err(message_error(options, position, &error)),
+        Err(error) => Err(unavailable(options, format_args!("an answer that cannot be read: {error}"))),
+    }
+}
+
+fn send_error(options: &NatsOptions, position: Position, error: &PublishError) -> BrokerError {
     match error.kind() {
         PublishErrorKind::MaxPayloadExceeded => BrokerError::Refused {
             position,
             why: format!("{}: raise max_payload in the configuration of NATS", chain(error)),
         },
-        PublishErrorKind::InvalidSubject | PublishErrorKind::Send => lost(error),
+        PublishErrorKind::InvalidSubject | PublishErrorKind::Send => unavailable(options, chain(error)),
     }
-}
-
-fn silence(options: &NatsOptions) -> BrokerError {
-    BrokerError::Unavailable(format!(
-        "NATS ({}) has not answered within {} s",
-        options.servers,
-        ANSWER_TIMEOUT.as_secs()
-    ))
 }

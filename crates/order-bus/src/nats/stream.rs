@@ -1,9 +1,10 @@
 //! The stream: made if there is none, looked at if there is, never changed.
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{
-    ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestErrorKind,
+    ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{
@@ -13,85 +14,71 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{Context, ErrorCode};
 use order_application::BrokerError;
 
-use super::connection::{Connection, chain};
+use super::client::{Connection, REQUEST_TIMEOUT};
+use super::error::{api_error, chain, no_jetstream, unavailable};
 use super::evidence::{Found, LastEvent};
 use super::inspection::{Warnings, check};
 use super::message;
 use super::options::NatsOptions;
-use super::refusal::{api_error, without_jetstream};
 
-/// For one answer of JetStream's API.
-const API_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the stream knows the ids of messages, if it is made here. A help only: what keeps events single and in
 /// order is the expected sequence.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
 
-/// A stream as a connection sees it.
-pub(super) struct OpenStream {
-    pub(super) stream: Stream,
+/// The stream, made if it is missing. What is peculiar about it goes into `warnings`.
+pub(super) async fn find_or_make(
+    options: &NatsOptions,
+    connection: &Connection,
+    warnings: &Warnings,
+) -> Result<Stream, BrokerError> {
+    let context = context(connection);
+    let stream = match get(options, &context).await? {
+        Some(stream) => stream,
+        None => create(options, &context).await?,
+    };
+    check(options, stream.cached_info(), warnings)?;
+    Ok(stream)
 }
 
-impl OpenStream {
-    /// The stream, made if it is missing. What is peculiar about it goes into `warnings`.
-    pub(super) async fn make(
-        options: &NatsOptions,
-        connection: &Connection,
-        warnings: &Warnings,
-    ) -> Result<Self, BrokerError> {
-        let context = ContextBuilder::new().timeout(API_TIMEOUT).build(connection.client.clone());
-        let stream = match find(options, &context).await? {
-            Some(stream) => stream,
-            None => match create(options, &context).await? {
-                Some(stream) => stream,
-                // Somebody else has made it meanwhile.
-                None => find(options, &context).await?.ok_or_else(|| missing(options))?,
-            },
-        };
-        check(options, stream.cached_info(), warnings)?;
-        Ok(Self { stream })
-    }
+/// The stream, which must be there.
+pub(super) async fn find(options: &NatsOptions, connection: &Connection) -> Result<Stream, BrokerError> {
+    let found = get(options, &context(connection)).await?;
+    found.ok_or_else(|| unavailable(options, format_args!("no stream {}", options.stream)))
+}
 
-    /// The stream, which must be there.
-    pub(super) async fn find(options: &NatsOptions, connection: &Connection) -> Result<Self, BrokerError> {
-        let context = ContextBuilder::new().timeout(API_TIMEOUT).build(connection.client.clone());
-        let stream = find(options, &context).await?.ok_or_else(|| missing(options))?;
-        Ok(Self { stream })
-    }
+/// As it was when it was opened, with the last of our events in it.
+pub(super) async fn found(options: &NatsOptions, stream: &Stream) -> Result<Found, BrokerError> {
+    let info = stream.cached_info();
+    let last_event = match info.state.messages {
+        0 => None,
+        _ => last_event(options, stream, info.state.last_sequence).await?,
+    };
+    Ok(Found { created: created(info), last_sequence: info.state.last_sequence, last_event })
+}
 
-    /// As it was when it was opened, with the last of our events in it.
-    pub(super) async fn found(&self, options: &NatsOptions) -> Result<Found, BrokerError> {
-        let info = self.stream.cached_info();
-        let last_event = match info.state.messages {
-            0 => None,
-            _ => self.last_event(options, info.state.last_sequence).await?,
-        };
-        Ok(Found { created: created(info), last_sequence: info.state.last_sequence, last_event })
-    }
+/// How it is now.
+pub(super) async fn info(options: &NatsOptions, stream: &Stream) -> Result<Info, BrokerError> {
+    stream.get_info().await.map_err(|error| unavailable(options, chain(&error)))
+}
 
-    /// How it is now.
-    pub(super) async fn info(&self, options: &NatsOptions) -> Result<Info, BrokerError> {
-        self.stream.get_info().await.map_err(|error| match error.kind() {
-            RequestErrorKind::NoResponders => unavailable(options, "has no JetStream that answers"),
-            RequestErrorKind::TimedOut | RequestErrorKind::InvalidSubject | RequestErrorKind::Other => {
-                unavailable(options, &chain(&error))
-            }
-        })
-    }
+/// When it was made, in nanoseconds since 1970.
+pub(super) fn created(info: &Info) -> i64 {
+    i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX)
+}
 
-    /// The last of our events. As a rule it is the last message, which the server finds at once; to find it among
-    /// other subjects, it may have to go through all of them.
-    async fn last_event(
-        &self,
-        options: &NatsOptions,
-        last_sequence: u64,
-    ) -> Result<Option<LastEvent>, BrokerError> {
-        let last = our_event(options, self.stream.get_raw_message(last_sequence).await)?;
-        if last.is_some() {
-            return Ok(last);
-        }
-        let ours = format!("{}.>", options.subject);
-        our_event(options, self.stream.get_last_raw_message_by_subject(&ours).await)
+/// The last of our events. As a rule it is the last message, which the server finds at once; to find it among other
+/// subjects, it may have to go through all of them.
+async fn last_event(
+    options: &NatsOptions,
+    stream: &Stream,
+    last_sequence: u64,
+) -> Result<Option<LastEvent>, BrokerError> {
+    let last = our_event(options, stream.get_raw_message(last_sequence).await)?;
+    if last.is_some() {
+        return Ok(last);
     }
+    let ours = format!("{}.>", options.subject);
+    our_event(options, stream.get_last_raw_message_by_subject(&ours).await)
 }
 
 /// `None` if the message is gone, or none of ours.
@@ -108,63 +95,44 @@ fn our_event(
             Ok(event.map(|(position, id)| LastEvent { sequence: message.sequence, position, id }))
         }
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(unavailable(options, &chain(&error))),
+        Err(error) => Err(unavailable(options, chain(&error))),
     }
 }
 
-/// When it was made, in nanoseconds since 1970.
-pub(super) fn created(info: &Info) -> i64 {
-    i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX)
+fn context(connection: &Connection) -> Context {
+    ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(connection.client.clone())
 }
 
-async fn find(options: &NatsOptions, context: &Context) -> Result<Option<Stream>, BrokerError> {
-    match context.get_stream(&options.stream).await {
-        Ok(stream) => Ok(Some(stream)),
-        Err(error) => match error.kind() {
-            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                Ok(None)
-            }
-            GetStreamErrorKind::JetStream(error) => {
-                Err(api_error(options, error.error_code(), &error.to_string()))
-            }
-            GetStreamErrorKind::Request if has_no_responders(&error) => Err(without_jetstream(options)),
-            GetStreamErrorKind::EmptyName
-            | GetStreamErrorKind::Request
-            | GetStreamErrorKind::InvalidStreamName => Err(unavailable(options, &chain(&error))),
-        },
+async fn get(options: &NatsOptions, context: &Context) -> Result<Option<Stream>, BrokerError> {
+    let error = match context.get_stream(&options.stream).await {
+        Ok(stream) => return Ok(Some(stream)),
+        Err(error) => error,
+    };
+    if let GetStreamErrorKind::JetStream(error) = error.kind() {
+        let is_missing = error.error_code() == ErrorCode::STREAM_NOT_FOUND;
+        return if is_missing { Ok(None) } else { Err(api_error(options, &error)) };
     }
+    Err(if has_no_responders(&error) { no_jetstream(options) } else { unavailable(options, chain(&error)) })
 }
 
-fn has_no_responders(error: &(dyn std::error::Error + 'static)) -> bool {
-    let request =
-        error.source().and_then(|cause| cause.downcast_ref::<async_nats::error::Error<RequestErrorKind>>());
+fn has_no_responders(error: &dyn Error) -> bool {
+    let request = error.source().and_then(|cause| cause.downcast_ref::<RequestError>());
     request.is_some_and(|request| request.kind() == RequestErrorKind::NoResponders)
 }
 
-/// `None` if there is one of that name already.
-async fn create(options: &NatsOptions, context: &Context) -> Result<Option<Stream>, BrokerError> {
-    match context.create_stream(wanted(options)).await {
+/// If somebody else makes one of the same name meanwhile, that is an error: the next attempt finds it.
+async fn create(options: &NatsOptions, context: &Context) -> Result<Stream, BrokerError> {
+    let error = match context.create_stream(wanted(options)).await {
         Ok(stream) => {
             tracing::info!(stream = options.stream, replicas = options.replicas, "made the stream");
-            Ok(Some(stream))
+            return Ok(stream);
         }
-        Err(error) => match error.kind() {
-            CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST => {
-                Ok(None)
-            }
-            CreateStreamErrorKind::JetStream(error) => {
-                Err(api_error(options, error.error_code(), &error.to_string()))
-            }
-            CreateStreamErrorKind::EmptyStreamName
-            | CreateStreamErrorKind::InvalidStreamName
-            | CreateStreamErrorKind::DomainAndExternalSet
-            | CreateStreamErrorKind::JetStreamUnavailable
-            | CreateStreamErrorKind::TimedOut
-            | CreateStreamErrorKind::Response
-            | CreateStreamErrorKind::NotFound
-            | CreateStreamErrorKind::ResponseParse => Err(unavailable(options, &chain(&error))),
-        },
+        Err(error) => error,
+    };
+    if let CreateStreamErrorKind::JetStream(error) = error.kind() {
+        return Err(api_error(options, &error));
     }
+    Err(unavailable(options, chain(&error)))
 }
 
 fn wanted(options: &NatsOptions) -> Config {
@@ -190,12 +158,4 @@ fn wanted(options: &NatsOptions) -> Config {
         duplicate_window: if max_age.is_zero() { DUPLICATE_WINDOW } else { DUPLICATE_WINDOW.min(max_age) },
         ..Config::default()
     }
-}
-
-fn missing(options: &NatsOptions) -> BrokerError {
-    unavailable(options, &format!("has no stream {}", options.stream))
-}
-
-fn unavailable(options: &NatsOptions, what: &str) -> BrokerError {
-    BrokerError::Unavailable(format!("NATS ({}): {what}", options.servers))
 }

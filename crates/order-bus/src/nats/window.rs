@@ -1,125 +1,84 @@
-//! What was sent and is not acknowledged yet.
+//! What was sent to the stream, and which sequences it must have there.
 
-use std::collections::VecDeque;
-
-use order_application::Position;
+use async_nats::jetstream::publish::PublishAck;
+use order_application::{BrokerError, Position};
 use tokio::time::Instant;
 
-/// Messages are numbered 1, 2, … within a publication. Acknowledgements are taken in any order, because a cluster's
-/// leader answers at once what it knows already, and later what its followers have to agree to.
+use crate::send_window::SendWindow;
+
 #[derive(Debug)]
-pub(super) struct Window {
-    /// Up to here everything is acknowledged.
-    acknowledged: Position,
-    /// The last sequence of the stream that belongs to it.
+pub(super) struct NatsWindow {
+    messages: SendWindow<SentMessage>,
+    /// The last sequence of the stream that belongs to what is acknowledged.
     sequence: u64,
-    /// The number of the first message in flight.
-    first: u64,
-    in_flight: VecDeque<InFlight>,
-    /// How many of these are known to be duplicates.
+    /// How many messages in flight are known to be duplicates.
     duplicates: u64,
-    /// When messages were sent: for each sending, the number of its last message.
-    sent: VecDeque<(u64, Instant)>,
 }
 
 #[derive(Debug)]
-struct InFlight {
-    /// What the stream's last sequence is to be before it.
-    expected: u64,
-    acknowledged: Option<Acknowledged>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Acknowledged {
+struct SentMessage {
+    /// The sequence that it is to have in the stream; once it is answered, the one that it has.
     sequence: u64,
-    duplicate: bool,
+    is_duplicate: bool,
 }
 
-/// An acknowledgement that does not fit what was sent.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
-    pub(super) position: Position,
-    pub(super) sequence: u64,
-}
-
-impl Window {
+impl NatsWindow {
     /// Nothing is in flight, and the event after `position` comes into the stream after `sequence`.
     pub(super) fn new(position: Position, sequence: u64) -> Self {
-        Self {
-            acknowledged: position,
-            sequence,
-            first: 1,
-            in_flight: VecDeque::new(),
-            duplicates: 0,
-            sent: VecDeque::new(),
-        }
+        Self { messages: SendWindow::new(position), sequence, duplicates: 0 }
     }
 
-    /// Up to where everything is acknowledged, and the last sequence that belongs to it.
-    pub(super) fn acknowledged(&self) -> (Position, u64) {
-        (self.acknowledged, self.sequence)
+    /// Up to where everything is acknowledged.
+    pub(super) fn acknowledged(&self) -> Position {
+        self.messages.acknowledged()
     }
 
-    /// The number of the next message, its position, and the sequence it must follow.
-    pub(super) fn next(&self) -> (u64, Position, u64) {
-        let in_flight = self.in_flight.len() as u64;
-        (self.first + in_flight, self.acknowledged.plus(in_flight + 1), self.expected())
+    /// The last sequence of the stream that belongs to it.
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence
     }
 
-    /// What the stream's last sequence is when all that is in flight has arrived.
-    fn expected(&self) -> u64 {
-        self.sequence + self.in_flight.len() as u64 - self.duplicates
-    }
-
-    /// The next message was sent.
-    pub(super) fn sent(&mut self, now: Instant) {
-        let number = self.first + self.in_flight.len() as u64;
-        self.in_flight.push_back(InFlight { expected: self.expected(), acknowledged: None });
-        match self.sent.back_mut() {
-            Some((last, at)) if *at == now => *last = number,
-            _ => self.sent.push_back((number, now)),
-        }
-    }
-
-    /// The position of a message in flight.
-    pub(super) fn position(&self, number: u64) -> Option<Position> {
-        let index = number.checked_sub(self.first)?;
-        let is_in_flight = usize::try_from(index).is_ok_and(|index| index < self.in_flight.len());
-        is_in_flight.then(|| self.acknowledged.plus(index + 1))
-    }
-
-    /// A message was acknowledged. As a duplicate it was in the stream already, and does not make it longer: later
-    /// messages in flight are refused if they expect that, and the next one that is sent does not.
-    pub(super) fn acknowledge(&mut self, number: u64, sequence: u64, duplicate: bool) -> Result<(), Misfit> {
-        let Some(position) = self.position(number) else { return Ok(()) };
-        let index = usize::try_from(number - self.first).unwrap_or(usize::MAX);
-        let Some(entry) = self.in_flight.get_mut(index) else { return Ok(()) };
-        if entry.acknowledged.is_some() {
-            return Ok(());
-        }
-        if !duplicate && sequence != entry.expected + 1 {
-            return Err(Misfit { position, sequence });
-        }
-        entry.acknowledged = Some(Acknowledged { sequence, duplicate });
-        self.duplicates += u64::from(duplicate);
-        while let Some(Acknowledged { sequence, duplicate }) =
-            self.in_flight.front().and_then(|first| first.acknowledged)
-        {
-            self.in_flight.pop_front();
-            self.duplicates -= u64::from(duplicate);
-            self.first += 1;
-            self.acknowledged = self.acknowledged.plus(1);
-            self.sequence = self.sequence.max(sequence);
-        }
-        while self.sent.front().is_some_and(|(last, _)| *last < self.first) {
-            self.sent.pop_front();
-        }
-        Ok(())
-    }
-
-    /// When the oldest message in flight was sent.
+    /// Since when no answer has come although some should.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
-        self.sent.front().map(|(_, at)| *at)
+        self.messages.waiting_since()
+    }
+
+    /// The sequence that an event must follow, which comes next.
+    pub(super) fn sequence_before(&self, event: Position) -> Result<u64, BrokerError> {
+        self.messages.check_next(event)?;
+        Ok(self.last_sequence())
+    }
+
+    /// The stream's last sequence when all that is in flight has arrived.
+    fn last_sequence(&self) -> u64 {
+        self.sequence + self.messages.len() as u64 - self.duplicates
+    }
+
+    /// The next event was sent.
+    pub(super) fn sent(&mut self) {
+        self.messages.push(SentMessage { sequence: self.last_sequence() + 1, is_duplicate: false });
+    }
+
+    /// An event was acknowledged. As a duplicate it was in the stream already, and does not make it longer: later
+    /// messages in flight are refused if they expect that, and the next one that is sent does not.
+    ///
+    /// # Errors
+    /// [`BrokerError::OutOfStep`] if it has come to another place of the stream than it was to have.
+    pub(super) fn acknowledge(&mut self, position: Position, ack: &PublishAck) -> Result<(), BrokerError> {
+        let PublishAck { sequence, duplicate: is_duplicate, .. } = *ack;
+        let Some(message) = self.messages.awaited(position) else { return Ok(()) };
+        if !is_duplicate && sequence != message.sequence {
+            return Err(BrokerError::OutOfStep(format!(
+                "the event {position} came into the stream as its message {sequence}"
+            )));
+        }
+        *message = SentMessage { sequence, is_duplicate };
+        self.duplicates += u64::from(is_duplicate);
+        self.messages.acknowledge(position, |message| {
+            self.duplicates -= u64::from(message.is_duplicate);
+            self.sequence = self.sequence.max(message.sequence);
+        });
+        Ok(())
     }
 }
 
@@ -127,59 +86,64 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn window(messages: u64) -> Window {
-        let mut window = Window::new(Position(100), 7);
-        for _ in 0..messages {
-            window.sent(Instant::now());
-        }
+    /// The events 101 and later, after the stream's message 7.
+    fn window(events: u64) -> NatsWindow {
+        let mut window = NatsWindow::new(Position(100), 7);
+        (0..events).for_each(|_| window.sent());
         window
     }
 
+    fn ack(sequence: u64, duplicate: bool) -> PublishAck {
+        PublishAck { sequence, duplicate, ..PublishAck::default() }
+    }
+
+    fn acknowledge(window: &mut NatsWindow, position: u64, sequence: u64, duplicate: bool) {
+        window.acknowledge(Position(position), &ack(sequence, duplicate)).unwrap();
+    }
+
     #[test]
-    fn only_what_all_before_is_acknowledged_counts() {
+    fn the_sequence_is_that_of_what_all_before_is_acknowledged_of() {
         let mut window = window(3);
-        assert_eq!(window.next(), (4, Position(104), 10));
-        window.acknowledge(2, 9, false).unwrap();
-        assert_eq!(window.acknowledged(), (Position(100), 7));
-        window.acknowledge(1, 8, false).unwrap();
-        assert_eq!(window.acknowledged(), (Position(102), 9));
-        assert!(window.waiting_since().is_some());
-        window.acknowledge(3, 10, false).unwrap();
-        assert_eq!(window.acknowledged(), (Position(103), 10));
-        assert!(window.waiting_since().is_none());
-        assert_eq!(window.next(), (4, Position(104), 10));
+        assert_eq!(window.sequence_before(Position(104)), Ok(10));
+        acknowledge(&mut window, 102, 9, false);
+        assert_eq!((window.acknowledged(), window.sequence()), (Position(100), 7));
+        acknowledge(&mut window, 101, 8, false);
+        assert_eq!((window.acknowledged(), window.sequence()), (Position(102), 9));
+        acknowledge(&mut window, 103, 10, false);
+        assert_eq!((window.acknowledged(), window.sequence()), (Position(103), 10));
+        assert_eq!(window.sequence_before(Position(104)), Ok(10));
     }
 
     #[test]
     fn after_duplicates_the_right_sequence_is_expected() {
         let mut window = window(2);
-        window.acknowledge(1, 3, true).unwrap();
-        window.acknowledge(2, 4, true).unwrap();
-        assert_eq!(window.acknowledged(), (Position(102), 7), "the stream has not become shorter");
-        assert_eq!(window.next(), (3, Position(103), 7));
+        acknowledge(&mut window, 101, 3, true);
+        acknowledge(&mut window, 102, 4, true);
+        assert_eq!(window.acknowledged(), Position(102));
+        assert_eq!(window.sequence(), 7, "the stream has not become shorter");
+        assert_eq!(window.sequence_before(Position(103)), Ok(7));
     }
 
     #[test]
     fn duplicates_tell_how_long_the_stream_is() {
         // Somebody else has published the same after the stream was looked at.
         let mut window = window(3);
-        window.acknowledge(2, 9, true).unwrap();
-        assert_eq!(window.next(), (4, Position(104), 9), "two are still to come");
-        window.acknowledge(1, 8, true).unwrap();
-        assert_eq!(window.next(), (4, Position(104), 10), "the third follows them");
-        window.acknowledge(3, 10, false).unwrap();
-        assert_eq!(window.acknowledged(), (Position(103), 10));
-        assert_eq!(window.next(), (4, Position(104), 10));
+        acknowledge(&mut window, 102, 9, true);
+        assert_eq!(window.sequence_before(Position(104)), Ok(9), "two are still to come");
+        acknowledge(&mut window, 101, 8, true);
+        assert_eq!(window.sequence_before(Position(104)), Ok(10), "the third follows them");
+        acknowledge(&mut window, 103, 10, false);
+        assert_eq!((window.acknowledged(), window.sequence()), (Position(103), 10));
+        assert_eq!(window.sequence_before(Position(104)), Ok(10));
     }
 
     #[test]
     fn an_acknowledgement_that_does_not_fit_is_told() {
         let mut window = window(2);
-        assert_eq!(window.acknowledge(1, 9, false), Err(Misfit { position: Position(101), sequence: 9 }));
-        assert_eq!(window.acknowledge(5, 9, false), Ok(()), "nothing of that number is in flight");
-        window.acknowledge(1, 8, false).unwrap();
-        assert_eq!(window.acknowledge(1, 8, false), Ok(()), "again");
-        assert_eq!(window.position(2), Some(Position(102)));
-        assert_eq!(window.position(1), None);
+        let elsewhere = window.acknowledge(Position(101), &ack(9, false));
+        assert!(matches!(elsewhere, Err(BrokerError::OutOfStep(_))), "{elsewhere:?}");
+        acknowledge(&mut window, 101, 8, false);
+        acknowledge(&mut window, 101, 8, false);
+        assert_eq!(window.acknowledged(), Position(101), "the same answer came again");
     }
 }

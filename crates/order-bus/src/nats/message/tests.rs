@@ -4,8 +4,6 @@ use uuid::Uuid;
 
 use super::*;
 
-const FIRST: Place<'_> = Place { id: "event-1", after_sequence: 0, after_id: None };
-
 fn placed(order_id: &str) -> RecordedEvent {
     RecordedEvent {
         position: Position(7),
@@ -22,17 +20,13 @@ fn placed(order_id: &str) -> RecordedEvent {
 
 #[test]
 fn the_headers_are_those_of_the_binding() {
-    let place = Place { id: "event-42", after_sequence: 41, after_id: Some("event-41") };
     let previous_id = Some(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000));
-    let headers = headers("/order-service", &placed("ord-1"), previous_id, &place);
+    let headers = headers("/order-service", &placed("ord-1"), previous_id);
     let mut lines: Vec<_> = headers.iter().map(|(name, values)| format!("{name}: {}", values[0])).collect();
     lines.sort();
     assert_eq!(
         lines,
         [
-            "Nats-Expected-Last-Msg-Id: event-41",
-            "Nats-Expected-Last-Sequence: 41",
-            "Nats-Msg-Id: event-42",
             "ce-actor: clerk%20%227%22%20at%2050%25",
             // The draft's own example.
             "ce-correlationid: Euro%20%E2%82%AC%20%F0%9F%98%80",
@@ -73,7 +67,7 @@ fn subjects_have_one_word_for_the_event_and_one_for_the_order() {
 #[test]
 fn headers_are_read_as_the_binding_wants_it() {
     let read = |name: &'static str, value: &str| {
-        let mut headers = headers("/", &placed("ord-1"), None, &FIRST);
+        let mut headers = headers("/", &placed("ord-1"), None);
         headers.insert(name, value);
         event(Some(&headers), b"{}")
     };
@@ -91,7 +85,7 @@ fn headers_are_read_as_the_binding_wants_it() {
 
 #[test]
 fn a_message_without_a_position_is_none_of_ours() {
-    assert_eq!(position(&headers("/", &placed("x"), None, &FIRST)), Some(Position(7)));
+    assert_eq!(position(&headers("/", &placed("x"), None)), Some(Position(7)));
     let mut foreign = HeaderMap::new();
     assert_eq!(position(&foreign), None);
     foreign.insert("ce-position", "0");

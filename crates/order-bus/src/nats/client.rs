@@ -12,17 +12,18 @@ use order_application::BrokerError;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::error::{chain, misconfigured, silence, unavailable};
 use super::options::{Access, NatsOptions};
 use crate::tls::file_fault;
 
 /// To reach one address and to be let in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For one answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 /// To connect, and to find out where the stream is.
 pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that may wait for their reader: more than a window of acknowledgements or of messages fetched ahead.
-pub(super) const SUBSCRIPTION_MESSAGES: usize = 128 * 1024;
+const SUBSCRIPTION_MESSAGES: usize = 128 * 1024;
 
 pub(super) struct Connection {
     pub(super) client: Client,
@@ -33,11 +34,10 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn open(options: &NatsOptions) -> Result<Self, BrokerError> {
         let (sender, lost) = watch::channel(None);
-        let servers = options.servers.clone();
         let on_event = {
-            let servers = servers.clone();
+            let options = options.clone();
             move |event| {
-                if let Some(error) = loss(&servers, &event) {
+                if let Some(error) = loss(&options, &event) {
                     // The first reason stands; what follows is its consequence.
                     sender.send_if_modified(|lost| {
                         let is_first = lost.is_none();
@@ -61,7 +61,7 @@ impl Connection {
             // The subjects are made here, of characters that are known.
             .skip_subject_validation(true)
             .event_callback(on_event);
-        let client = connect.connect(&hosts[..]).await.map_err(|error| connect_error(&servers, &error))?;
+        let client = connect.connect(&hosts[..]).await.map_err(|error| connect_error(options, &error))?;
         Ok(Self { client, lost })
     }
 
@@ -77,15 +77,13 @@ impl Connection {
 
 /// What an event means for whoever uses the connection; `None` if nothing.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the client's enum: what it adds later is no loss")]
-fn loss(servers: &str, event: &Event) -> Option<BrokerError> {
+fn loss(options: &NatsOptions, event: &Event) -> Option<BrokerError> {
     match event {
-        Event::Disconnected | Event::Closed => {
-            Some(BrokerError::Unavailable(format!("the connection to NATS ({servers}) was lost")))
-        }
+        Event::Disconnected | Event::Closed => Some(unavailable(options, "the connection was lost")),
         Event::ServerError(ServerError::Other(text))
             if text.to_lowercase().contains("permissions violation") =>
         {
-            Some(BrokerError::Misconfigured(format!("NATS ({servers}) does not let this user: {text}")))
+            Some(misconfigured(options, format_args!("this user may not do everything: {text}")))
         }
         _ => None,
     }
@@ -124,28 +122,23 @@ fn nkey_seed(file: &Path) -> Result<String, BrokerError> {
     seed.map(str::to_owned).ok_or_else(|| file_fault("nkey", file, "it has no seed of a user (SU…)"))
 }
 
-fn connect_error(servers: &str, error: &ConnectError) -> BrokerError {
+fn connect_error(options: &NatsOptions, error: &ConnectError) -> BrokerError {
     let cause = error.source().map(chain).unwrap_or_default();
     match error.kind() {
-        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
-            BrokerError::Misconfigured(format!(
-                "NATS ({servers}) does not let us in: user, password, token or key are wrong or missing"
-            ))
-        }
-        ConnectErrorKind::Tls => BrokerError::Misconfigured(format!("TLS with NATS ({servers}): {cause}")),
-        ConnectErrorKind::ServerParse => {
-            BrokerError::Misconfigured(format!("NATS ({servers}): not an address: {cause}"))
-        }
-        ConnectErrorKind::Dns => {
-            BrokerError::Unavailable(format!("NATS ({servers}): the host is not known: {cause}"))
-        }
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => misconfigured(
+            options,
+            "the server does not let us in: user, password, token or key are wrong or missing",
+        ),
+        ConnectErrorKind::Tls => misconfigured(options, format_args!("TLS: {cause}")),
+        ConnectErrorKind::ServerParse => misconfigured(options, format_args!("not an address: {cause}")),
+        ConnectErrorKind::Dns => unavailable(options, format_args!("the host is not known: {cause}")),
         ConnectErrorKind::TimedOut | ConnectErrorKind::MaxReconnects => {
-            BrokerError::Unavailable(format!("NATS ({servers}) does not answer"))
+            unavailable(options, "the server does not answer")
         }
         // A broken handshake comes as an error of reading.
         ConnectErrorKind::Io => match error.source().and_then(tls_error) {
-            Some(tls) => BrokerError::Misconfigured(format!("TLS with NATS ({servers}): {tls}")),
-            None => BrokerError::Unavailable(format!("NATS ({servers}) cannot be reached: {cause}")),
+            Some(tls) => misconfigured(options, format_args!("TLS: {tls}")),
+            None => unavailable(options, format_args!("the server cannot be reached: {cause}")),
         },
     }
 }
@@ -155,20 +148,6 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     inner.and_then(|inner| inner.downcast_ref())
 }
 
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.replace('\n', " ")
-}
-
 /// Bounds what talks to the server.
 pub(super) async fn within<T>(
     limit: Duration,
@@ -176,15 +155,5 @@ pub(super) async fn within<T>(
     work: impl Future<Output = Result<T, BrokerError>>,
 ) -> Result<T, BrokerError> {
     // Boxed, for it is large and happens seldom.
-    timeout(limit, Box::pin(work)).await.unwrap_or_else(|_| {
-        Err(BrokerError::Unavailable(format!(
-            "NATS ({}) has not answered within {} s",
-            options.servers,
-            limit.as_secs()
-        )))
-    })
-}
-
-pub(super) fn lost(error: &dyn Error) -> BrokerError {
-    BrokerError::Unavailable(format!("the connection to NATS has ended: {error}"))
+    timeout(limit, Box::pin(work)).await.unwrap_or_else(|_| Err(silence(options, limit)))
 }
