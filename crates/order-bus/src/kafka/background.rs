@@ -1,5 +1,6 @@
 //! Threads for what librdkafka does blockingly.
 
+use std::ops::Deref;
 use std::thread;
 
 use order_application::BrokerError;
@@ -22,8 +23,30 @@ pub(super) async fn in_background<T: Send + 'static>(
     result.await.unwrap_or_else(|_| Err(BrokerError::Unavailable("Kafka's client has given up".to_owned())))
 }
 
-/// Drops it where that may take its time.
-pub(super) fn drop_in_background(value: impl Send + 'static) {
-    // If there is no thread for it, it has been dropped here.
-    let _ = thread::Builder::new().name("kafka-drop".to_owned()).spawn(move || drop(value));
+/// What takes its time to be dropped, half a second and more when nobody answers: a thread of its own does it.
+pub(super) struct DroppedInBackground<T: Send + 'static>(Option<T>);
+
+impl<T: Send> DroppedInBackground<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T: Send> Deref for DroppedInBackground<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.0 {
+            Some(value) => value,
+            None => unreachable!("invariant: only `drop` takes the value"),
+        }
+    }
+}
+
+impl<T: Send> Drop for DroppedInBackground<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        // If there is no thread for it, it has been dropped here.
+        let _ = thread::Builder::new().name("kafka-drop".to_owned()).spawn(move || drop(value));
+    }
 }

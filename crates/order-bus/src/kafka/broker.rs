@@ -7,14 +7,13 @@ use order_application::{Broker, BrokerError, Checkpoint, Opened, Position};
 use tokio::runtime::Handle;
 
 use super::background::in_background;
-use super::evidence::Evidence;
 use super::options::KafkaOptions;
-use super::outstanding::Outstanding;
 use super::probe::Probe;
-use super::producer::{Producer, Shared, producer};
+use super::producer::producer;
 use super::publication::KafkaPublication;
-use super::topic::ensure;
-use super::verify::{Verified, verify};
+use super::resumption::{KafkaResumption, resume};
+use super::topic::find_or_make;
+use super::window::KafkaWindow;
 
 /// Apache Kafka as a broker that takes events.
 ///
@@ -38,43 +37,27 @@ impl Broker for KafkaBroker {
     async fn open(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
         let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
         let (checkpoint, runtime) = (checkpoint.clone(), Handle::current());
-        let Ready { producer, shared, resume_after } =
-            in_background(move || open(&options, &source, &checkpoint, &runtime)).await?;
-        let publication = KafkaPublication::new(
-            producer,
-            shared,
-            &self.options.topic,
-            Arc::clone(&self.source),
-            resume_after,
-        );
+        let (publication, resume_after) =
+            in_background(move || open(&options, source, &checkpoint, &runtime)).await?;
         Ok(Opened { publication: Box::new(publication), resume_after, resume_event: None })
     }
 }
 
-struct Ready {
-    producer: Arc<Producer>,
-    shared: Arc<Shared>,
-    resume_after: Position,
-}
-
 fn open(
     options: &KafkaOptions,
-    source: &str,
+    source: Arc<str>,
     checkpoint: &Checkpoint,
     runtime: &Handle,
-) -> Result<Ready, BrokerError> {
+) -> Result<(KafkaPublication, Position), BrokerError> {
     let probe = Probe::new(options)?;
-    let topic = ensure(options, &probe, runtime)?;
-    let evidence = checkpoint.evidence.as_deref().and_then(Evidence::read).unwrap_or_default();
-    let Verified { resume_after, evidence, lost } =
-        verify(&probe, source, topic.partitions, evidence, checkpoint.position)?;
+    let topic = find_or_make(options, &probe, runtime)?;
+    let KafkaResumption { after, evidence, lost } = resume(&probe, &source, topic.partitions, checkpoint)?;
     if !lost.is_empty() {
         tracing::warn!(
-            topic = options.topic, %resume_after,
+            topic = options.topic, %after,
             "Kafka no longer has what it had acknowledged: {}", lost.join("; ")
         );
     }
-    let shared = Arc::new(Shared::new(Outstanding::new(resume_after, evidence)));
-    let producer = Arc::new(producer(options, Arc::clone(&shared), topic.max_message_bytes)?);
-    Ok(Ready { producer, shared, resume_after })
+    let producer = producer(options, KafkaWindow::new(after, evidence), topic.max_message_bytes)?;
+    Ok((KafkaPublication::new(producer, &options.topic, source, after), after))
 }

@@ -10,7 +10,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::failure::{code_of, failed, misconfigured, one_line};
+use super::error::{code_of, failed, misconfigured, one_line};
 use super::options::KafkaOptions;
 
 /// How long to wait for a broker before saying that there is none.

@@ -1,16 +1,26 @@
 //! What a topic would have to show for a checkpoint.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use order_application::BrokerError;
+use rdkafka::ClientContext;
+use rdkafka::client::Client;
+use rdkafka::error::KafkaError;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::error::{NO_TOPIC, code_of, failure, misconfigured};
+use super::probe::watermarks;
+
+/// How long the partitions' leaders may take to say where the partitions end: there may be none for a while.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How far the older mark stays behind the last, in messages: between so many and twice as many.
 const MARKS_APART: i64 = 100_000;
 
 /// What has been acknowledged, by partition. Partitions without anything are not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Evidence {
+pub(super) struct KafkaEvidence {
     pub(super) partitions: BTreeMap<i32, Marks>,
 }
 
@@ -56,7 +66,7 @@ impl Marks {
     }
 }
 
-impl Evidence {
+impl KafkaEvidence {
     /// Notes an acknowledgement. `false` when it contradicts an earlier one.
     pub(super) fn acknowledge(&mut self, partition: i32, mark: Mark) -> bool {
         match self.partitions.get_mut(&partition) {
@@ -68,24 +78,43 @@ impl Evidence {
         }
     }
 
-    /// As it is kept in a checkpoint.
-    pub(super) fn write(&self) -> Box<str> {
-        #[expect(
-            clippy::expect_used,
-            reason = "numbers, ids and a map with numbers for keys: all of it is JSON"
-        )]
-        serde_json::to_string(self).expect("evidence is JSON").into()
+    /// Compares the ends of all partitions with what was acknowledged. Blocks.
+    pub(super) fn check_ends<C: ClientContext>(
+        &self,
+        client: &Client<C>,
+        topic: &str,
+    ) -> Result<(), BrokerError> {
+        let until = Instant::now() + PATIENCE;
+        for (&partition, Marks { last, .. }) in &self.partitions {
+            let left = until.saturating_duration_since(Instant::now());
+            let now = watermarks(client, topic, partition, left)
+                .map_err(|error| no_answer(&error, topic, partition))?;
+            if now.high <= last.offset {
+                return Err(BrokerError::OutOfStep(format!(
+                    "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",
+                    now.high, last.offset
+                )));
+            }
+        }
+        Ok(())
     }
+}
 
-    /// `None` for what this adapter has not written.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+fn no_answer(error: &KafkaError, topic: &str, partition: i32) -> BrokerError {
+    let code = code_of(error);
+    if code.is_some_and(|code| NO_TOPIC.contains(&code)) {
+        return BrokerError::OutOfStep(format!("partition {partition} of {topic} is gone"));
     }
+    if misconfigured(code) {
+        return failure(error, &format!("look at partition {partition} of {topic}"));
+    }
+    BrokerError::Unavailable(format!("nobody says where partition {partition} of {topic} ends: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::to_json;
 
     fn mark(offset: i64) -> Mark {
         Mark { offset, id: Uuid::from_u128(offset.unsigned_abs().into()) }
@@ -93,18 +122,19 @@ mod tests {
 
     #[test]
     fn evidence_is_read_as_it_was_written() {
-        let mut evidence = Evidence::default();
+        let mut evidence = KafkaEvidence::default();
         assert!(evidence.acknowledge(3, mark(7)) && evidence.acknowledge(3, mark(9)));
         assert!(evidence.acknowledge(0, mark(0)));
-        let text = evidence.write();
-        assert_eq!(Evidence::read(&text), Some(evidence), "{text}");
-        assert_eq!(Evidence::read("{}"), None);
-        assert_eq!(Evidence::read(r#"{"stream":"ORDERS"}"#), None);
+        let text = to_json(&evidence);
+        assert_eq!(serde_json::from_str::<KafkaEvidence>(&text).unwrap(), evidence, "{text}");
+        for foreign in ["{}", r#"{"stream":"ORDERS"}"#] {
+            assert!(serde_json::from_str::<KafkaEvidence>(foreign).is_err(), "{foreign}");
+        }
     }
 
     #[test]
     fn an_offset_that_comes_again_is_told() {
-        let mut evidence = Evidence::default();
+        let mut evidence = KafkaEvidence::default();
         assert!(evidence.acknowledge(0, mark(5)));
         assert!(evidence.acknowledge(1, mark(0)), "each partition has its own");
         assert!(!evidence.acknowledge(0, mark(5)));

@@ -14,8 +14,8 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::mpsc;
 
 use super::client::Observer;
-use super::failure::{code_of, failure, misconfigured};
-use super::headers::event;
+use super::error::{code_of, failure, misconfigured};
+use super::message::event;
 
 /// Messages that are handed on together, and how many such batches wait.
 const BATCH_MESSAGES: usize = 512;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::background::in_background;
 use super::client::{Observer, consumer_settings, not_created};
-use super::failure::failure;
+use super::error::failure;
 use super::options::KafkaOptions;
-use super::probe::{Probe, Topic};
-use super::reader::KafkaReader;
+use super::probe::Probe;
+use super::reader::{KafkaReader, Partition};
 
 /// Most KiB that are fetched ahead, and the fewest messages that librdkafka tries to have ready of a partition.
 const FETCHED_AHEAD_KIB: usize = 32 * 1024;
@@ -36,79 +36,50 @@ impl KafkaLog {
 impl BrokerLog for KafkaLog {
     async fn open(&self, bookmark: Option<&str>) -> Result<Box<dyn BrokerReader>, BrokerError> {
         let options = Arc::clone(&self.options);
-        let bookmark = bookmark.map(Bookmark::read).transpose()?;
+        let bookmark: Option<KafkaBookmark> = bookmark
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| BrokerError::Misconfigured("the bookmark is none of a Kafka topic".to_owned()))?;
         let reader = in_background(move || open(&options, bookmark.as_ref())).await?;
         Ok(Box::new(reader))
     }
 }
 
-/// From where to go on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Bookmark {
-    pub(super) topic: String,
-    /// Of each partition the offset that reading goes on with; `None`: from its beginning.
-    pub(super) offsets: Vec<Option<i64>>,
-}
-
-impl Bookmark {
-    fn read(text: &str) -> Result<Self, BrokerError> {
-        serde_json::from_str(text)
-            .map_err(|_| BrokerError::Misconfigured("the bookmark is none of a Kafka topic".to_owned()))
-    }
-
-    pub(super) fn write(&self) -> Box<str> {
-        #[expect(clippy::expect_used, reason = "a text and a list of numbers: all of it is JSON")]
-        serde_json::to_string(self).expect("a bookmark is JSON").into()
-    }
-}
-
-fn open(options: &KafkaOptions, bookmark: Option<&Bookmark>) -> Result<KafkaReader, BrokerError> {
+fn open(options: &KafkaOptions, bookmark: Option<&KafkaBookmark>) -> Result<KafkaReader, BrokerError> {
     let probe = Probe::new(options)?;
     let topic = &options.topic;
-    let partitions = match probe.topic()? {
-        Topic::Ready { partitions } => partitions,
-        Topic::Missing => return Err(BrokerError::Unavailable(format!("there is no topic {topic}"))),
-        Topic::Incomplete => {
-            return Err(BrokerError::Unavailable(format!(
-                "the topic {topic} has partitions without a leader"
-            )));
+    let partitions = probe.topic()?.partitions(topic)?;
+    let bookmark = bookmark.filter(|bookmark| {
+        let fits = bookmark.topic == *topic;
+        if !fits {
+            tracing::warn!(topic, "the bookmark is one of another topic: Kafka is read from the beginning");
         }
-    };
-    let starts = (0..partitions)
+        fits
+    });
+    let partitions = (0..partitions)
         .map(|partition| start(&probe, topic, partition, bookmark))
         .collect::<Result<Vec<_>, _>>()?;
     let consumer = consumer(options)?;
     let assigning = |error| failure(&error, &format!("read {topic}"));
-    let mut places = TopicPartitionList::with_capacity(starts.len());
-    for (partition, start) in (0..).zip(&starts) {
-        places.add_partition_offset(topic, partition, Offset::Offset(start.from)).map_err(assigning)?;
+    let mut places = TopicPartitionList::with_capacity(partitions.len());
+    for (number, partition) in (0..).zip(&partitions) {
+        let next = Offset::Offset(partition.next);
+        places.add_partition_offset(topic, number, next).map_err(assigning)?;
     }
     consumer.assign(&places).map_err(assigning)?;
-    KafkaReader::start(Arc::new(consumer), topic.as_str().into(), &starts)
+    KafkaReader::begin(consumer, topic, partitions)
 }
 
-/// Where reading a partition begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Start {
-    pub(super) from: i64,
-    /// What a bookmark says that is made before anything is delivered.
-    pub(super) bookmarked: Option<i64>,
-}
-
+/// A partition as reading begins.
 fn start(
     probe: &Probe,
     topic: &str,
     partition: i32,
-    bookmark: Option<&Bookmark>,
-) -> Result<Start, BrokerError> {
+    bookmark: Option<&KafkaBookmark>,
+) -> Result<Partition, BrokerError> {
     let there = probe.watermarks(partition)?;
-    let index = usize::try_from(partition).ok();
-    let wanted = bookmark
-        .filter(|bookmark| bookmark.topic == topic)
-        .and_then(|bookmark| *bookmark.offsets.get(index?)?);
-    if bookmark.is_some_and(|bookmark| bookmark.topic != topic) && partition == 0 {
-        tracing::warn!(topic, "the bookmark is one of another topic: Kafka is read from the beginning");
-    }
+    let wanted = bookmark.zip(usize::try_from(partition).ok());
+    let wanted = wanted.and_then(|(bookmark, index)| *bookmark.offsets.get(index)?);
     Ok(match wanted {
         Some(next) if next > there.high => {
             tracing::warn!(
@@ -118,10 +89,10 @@ fn start(
                 end = there.high,
                 "Kafka's partition ends before the bookmark: it is another one, and read from its beginning"
             );
-            Start { from: there.low, bookmarked: None }
+            Partition::new(there.low, None)
         }
-        Some(next) => Start { from: next.max(there.low), bookmarked: Some(next) },
-        None => Start { from: there.low, bookmarked: None },
+        Some(next) => Partition::new(next.max(there.low), Some(next)),
+        None => Partition::new(there.low, None),
     })
 }
 
@@ -134,4 +105,12 @@ fn consumer(options: &KafkaOptions) -> Result<BaseConsumer<Observer>, BrokerErro
         .set("fetch.queue.backoff.ms", "20")
         .set("fetch.wait.max.ms", "100");
     BaseConsumer::from_config_and_context(&config, Observer::default()).map_err(|error| not_created(&error))
+}
+
+/// From where to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KafkaBookmark {
+    pub(super) topic: String,
+    /// Of each partition the offset that reading goes on with; `None`: from its beginning.
+    pub(super) offsets: Vec<Option<i64>>,
 }

@@ -4,30 +4,30 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `options/` | `kafka://…` |
-//! | `broker.rs`, `topic.rs`, `verify.rs`, `evidence.rs` | opening: the topic, and whether it is what it was |
-//! | `publication.rs`, `producer.rs`, `outstanding.rs`, `check.rs` | publishing, and what is acknowledged |
-//! | `log.rs`, `reader.rs`, `fetch.rs` | reading |
-//! | `headers.rs` | an event as a message |
-//! | `client.rs`, `probe.rs`, `failure.rs`, `background.rs` | librdkafka: settings, errors, threads |
+//! | `options.rs` | `kafka://…` |
+//! | `client.rs`, `error.rs`, `background.rs` | librdkafka: settings, what its errors mean, threads for what blocks |
+//! | `topic.rs`, `probe.rs` | the topic: made, or looked at |
+//! | `broker.rs`, `evidence.rs`, `resumption.rs` | opening a publication: what the topic has to show, and where to go on |
+//! | `publication.rs`, `producer.rs`, `window.rs` | publishing, and what is not acknowledged yet |
+//! | `message.rs` | an event as a message, and back |
+//! | `log.rs`, `reader.rs`, `fetch.rs` | reading, as a replica does |
 
 mod background;
 mod broker;
-mod check;
 mod client;
+mod error;
 mod evidence;
-mod failure;
 mod fetch;
-mod headers;
 mod log;
+mod message;
 mod options;
-mod outstanding;
 mod probe;
 mod producer;
 mod publication;
 mod reader;
+mod resumption;
 mod topic;
-mod verify;
+mod window;
 
 pub use broker::KafkaBroker;
 pub use log::KafkaLog;

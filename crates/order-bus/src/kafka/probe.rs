@@ -12,7 +12,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
 use super::client::{Observer, PATIENCE, consumer_settings, not_created};
-use super::failure::{NO_TOPIC, failed, failure};
+use super::error::{NO_TOPIC, failed, failure};
 use super::options::KafkaOptions;
 
 /// The first wait for an answer; each further one is twice as long.
@@ -37,6 +37,19 @@ pub(super) enum Topic {
     Ready {
         partitions: i32,
     },
+}
+
+impl Topic {
+    /// How many partitions it has, if all of it is there.
+    pub(super) fn partitions(self, name: &str) -> Result<i32, BrokerError> {
+        match self {
+            Self::Ready { partitions } => Ok(partitions),
+            Self::Missing => Err(BrokerError::Unavailable(format!("there is no topic {name}"))),
+            Self::Incomplete => {
+                Err(BrokerError::Unavailable(format!("the topic {name} has partitions without a leader")))
+            }
+        }
+    }
 }
 
 /// The offsets that a partition has: from `low` on, up to before `high`.

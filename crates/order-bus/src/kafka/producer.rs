@@ -1,6 +1,6 @@
 //! The producer, and where its acknowledgements go.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use order_application::{BrokerError, Position};
 use rdkafka::ClientContext;
@@ -11,9 +11,9 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
 use super::client::{Observer, not_created, settings};
-use super::failure::{code_of, consequence};
+use super::error::{code_of, consequence};
 use super::options::KafkaOptions;
-use super::outstanding::{Failure, Outstanding};
+use super::window::{KafkaWindow, PublishFailure};
 
 /// Most events in librdkafka's queue, and most KiB of them.
 const QUEUED_EVENTS: usize = 100_000;
@@ -27,37 +27,16 @@ const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
 
 pub(super) type Producer = ThreadedProducer<Deliveries>;
 
-/// What a publication and its producer's thread have in common.
-pub(super) struct Shared {
-    outstanding: Mutex<Outstanding>,
-    /// More is acknowledged, or something failed.
-    pub(super) changed: Notify,
-}
-
-impl Shared {
-    pub(super) fn new(outstanding: Outstanding) -> Self {
-        Self { outstanding: Mutex::new(outstanding), changed: Notify::new() }
-    }
-
-    pub(super) fn outstanding(&self) -> MutexGuard<'_, Outstanding> {
-        self.outstanding.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn fail(&self, failure: Failure) {
-        self.outstanding().fail(failure);
-        self.changed.notify_one();
-    }
-}
-
 /// Connects by itself, and goes on trying for ever. `max_message_bytes` is what the topic takes in a batch.
 pub(super) fn producer(
     options: &KafkaOptions,
-    shared: Arc<Shared>,
+    window: KafkaWindow,
     max_message_bytes: Option<usize>,
 ) -> Result<Producer, BrokerError> {
     let config = producer_settings(options, max_message_bytes);
     let context = Deliveries {
-        shared,
+        window: Mutex::new(window),
+        changed: Notify::new(),
         observer: Observer::default(),
         #[cfg(feature = "planted-faults")]
         losses_are_missed: options.planted_message_timeout_ms.is_some(),
@@ -95,9 +74,11 @@ fn producer_settings(options: &KafkaOptions, max_message_bytes: Option<usize>) -
     config
 }
 
-/// Takes what comes back.
+/// Takes what comes back, on the producer's thread.
 pub(super) struct Deliveries {
-    shared: Arc<Shared>,
+    window: Mutex<KafkaWindow>,
+    /// More is acknowledged, or something failed.
+    pub(super) changed: Notify,
     observer: Observer,
     /// The fault: what was lost counts as delivered.
     #[cfg(feature = "planted-faults")]
@@ -105,14 +86,25 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
+    pub(super) fn window(&self) -> MutexGuard<'_, KafkaWindow> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The event at a position was not taken.
+    pub(super) fn fail(&self, position: Position, code: Code) {
+        let (reason, is_consequence) = (code.to_string(), consequence(code));
+        self.window().fail(PublishFailure { position, code, reason, is_consequence });
+        self.changed.notify_one();
+    }
+
     /// What librdkafka complained about last.
     pub(super) fn complaint(&self) -> Option<String> {
         self.observer.complaint()
     }
 
     fn acknowledge(&self, position: Position, partition: i32, offset: i64) {
-        if self.shared.outstanding().acknowledge(position, partition, offset) {
-            self.shared.changed.notify_one();
+        if self.window().acknowledge(position, partition, offset) {
+            self.changed.notify_one();
         }
     }
 }
@@ -125,8 +117,8 @@ impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         // Nothing can be sent any more. What was sent fails as well, and may say more.
         if code_of(&error) == Some(Code::Fatal) {
-            let position = self.shared.outstanding().acknowledged();
-            self.shared.fail(Failure::Delivery { position, code: Code::Fatal, consequence: true });
+            let position = self.window().acknowledged();
+            self.fail(position, Code::Fatal);
         }
         self.observer.error(error, reason);
     }
@@ -144,10 +136,7 @@ impl ProducerContext for Deliveries {
             Ok(message) => self.acknowledge(position, message.partition(), message.offset()),
             #[cfg(feature = "planted-faults")]
             Err(_) if self.losses_are_missed => self.acknowledge(position, 0, -1),
-            Err((error, _)) => {
-                let code = code_of(error).unwrap_or(Code::Unknown);
-                self.shared.fail(Failure::Delivery { position, code, consequence: consequence(code) });
-            }
+            Err((error, _)) => self.fail(position, code_of(error).unwrap_or(Code::Unknown)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Publishing to a topic.
+//! Publishing to the topic.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,161 +7,30 @@ use async_trait::async_trait;
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::consume_budget;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::background::{drop_in_background, in_background};
-use super::check::check;
-use super::failure::{code_of, failed, refusal, refused};
-use super::headers::headers;
-use super::outstanding::Failure;
-use super::producer::{Producer, Shared};
+use super::background::{DroppedInBackground, in_background};
+use super::error::{code_of, failed, refusal, refused};
+use super::message::headers;
+use super::producer::{Deliveries, Producer};
+use super::window::PublishFailure;
+use crate::json::to_json;
 
-/// Most events behind one that is not acknowledged, itself included. The relay's window is much smaller.
-const MAX_OUTSTANDING: usize = 100_000;
-/// How long there may be no room for the next event.
-const ROOM_PATIENCE: Duration = Duration::from_secs(5);
-/// Events between two moments in which the runtime may do something else.
-const EVENTS_IN_A_ROW: usize = 64;
 /// How long a failure that is only a consequence may wait for its cause.
 const CAUSE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long nothing may come back although something should. Longer than it takes a cluster to choose another leader, mostly.
 const STALL_PATIENCE: Duration = Duration::from_secs(12);
 
 pub(super) struct KafkaPublication {
-    /// Always there, until it is dropped.
-    producer: Option<Arc<Producer>>,
-    shared: Arc<Shared>,
+    producer: Arc<DroppedInBackground<Producer>>,
     topic: Arc<str>,
     source: Arc<str>,
-    /// The event that was noted last.
-    sent: Position,
-    /// What [`acknowledged`](Publication::acknowledged) answered with last.
-    told: Position,
+    /// What `acknowledged` has answered with last.
+    reported: Position,
     /// Until when a failure may wait for its cause.
     cause_until: Option<Instant>,
-}
-
-impl KafkaPublication {
-    pub(super) fn new(
-        producer: Arc<Producer>,
-        shared: Arc<Shared>,
-        topic: &str,
-        source: Arc<str>,
-        after: Position,
-    ) -> Self {
-        Self {
-            producer: Some(producer),
-            shared,
-            topic: topic.into(),
-            source,
-            sent: after,
-            told: after,
-            cause_until: None,
-        }
-    }
-
-    fn producer(&self) -> Result<&Arc<Producer>, BrokerError> {
-        self.producer
-            .as_ref()
-            .ok_or_else(|| BrokerError::Unavailable("this publication has ended".to_owned()))
-    }
-
-    /// Takes note of events that come next, before they are sent: their acknowledgements may be quick.
-    fn note(&mut self, events: &[RecordedEvent]) -> Result<(), BrokerError> {
-        let mut outstanding = self.shared.outstanding();
-        for event in events {
-            if event.position != self.sent.plus(1) {
-                return Err(BrokerError::OutOfStep(format!(
-                    "event {} was to be published right after event {}",
-                    event.position, self.sent
-                )));
-            }
-            outstanding.sending(event.id);
-            self.sent = event.position;
-        }
-        Ok(())
-    }
-
-    /// `false` when something failed.
-    async fn send(&self, event: &RecordedEvent, previous_id: Option<Uuid>) -> Result<bool, BrokerError> {
-        let mut record = BaseRecord::with_opaque_to(&self.topic, opaque(event.position)?)
-            .key(event.order_id.as_str())
-            .payload(&*event.data)
-            .headers(headers(&self.source, event, previous_id));
-        loop {
-            let Err((error, unsent)) = self.producer()?.send(record) else { return Ok(true) };
-            record = unsent;
-            let code = code_of(&error).unwrap_or(Code::Unknown);
-            if code != Code::QueueFull {
-                let consequence = code == Code::Fatal;
-                self.shared.fail(Failure::Delivery { position: event.position, code, consequence });
-                return Ok(false);
-            }
-            self.wait_for_room().await?;
-        }
-    }
-
-    /// Waits until some more may be outstanding. `false` when something failed.
-    async fn room(&self) -> Result<bool, BrokerError> {
-        loop {
-            {
-                let outstanding = self.shared.outstanding();
-                if outstanding.failure().is_some() {
-                    return Ok(false);
-                }
-                if outstanding.len() < MAX_OUTSTANDING {
-                    return Ok(true);
-                }
-            }
-            self.wait_for_room().await?;
-        }
-    }
-
-    async fn wait_for_room(&self) -> Result<(), BrokerError> {
-        timeout(ROOM_PATIENCE, self.shared.changed.notified()).await.map_err(|_| {
-            let seconds = ROOM_PATIENCE.as_secs();
-            BrokerError::Unavailable(format!(
-                "Kafka has acknowledged nothing for {seconds} s, and the queue is full"
-            ))
-        })
-    }
-
-    /// Why nothing comes back, as far as it is known. Nothing more is to go out.
-    fn stalled(&self) -> BrokerError {
-        let seconds = STALL_PATIENCE.as_secs();
-        let stalled = format!("Kafka has acknowledged nothing for {seconds} s");
-        let why = self.producer.as_ref().and_then(|producer| producer.context().complaint());
-        let error = BrokerError::Unavailable(match why {
-            Some(why) => format!("{stalled}: {why}"),
-            None => stalled,
-        });
-        self.ended(Failure::Other(error))
-    }
-
-    /// What a failure means. Nothing more is to go out.
-    fn ended(&self, failure: Failure) -> BrokerError {
-        let Some(producer) = &self.producer else {
-            return BrokerError::Unavailable("this publication has ended".to_owned());
-        };
-        producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
-        match failure {
-            Failure::Other(error) => error,
-            Failure::Delivery { position, code, .. } if refused(code) => {
-                BrokerError::Refused { position, why: refusal(code, &self.topic) }
-            }
-            Failure::Delivery { position, code, consequence } => {
-                let fatal = producer.client().fatal_error().filter(|_| consequence);
-                let (code, reason) = fatal.unwrap_or_else(|| (code, code.to_string()));
-                failed(Some(code), &format!("event {position} was not taken by Kafka: {reason}"))
-            }
-        }
-    }
-}
-
-fn opaque(position: Position) -> Result<usize, BrokerError> {
-    usize::try_from(position.0)
-        .map_err(|_| BrokerError::Misconfigured("so many events need a machine of 64 bits".to_owned()))
 }
 
 #[async_trait]
@@ -173,73 +42,111 @@ impl Publication for KafkaPublication {
         events: &[RecordedEvent],
     ) -> Result<(), BrokerError> {
         let mut previous_id = previous_id;
-        for some in events.chunks(EVENTS_IN_A_ROW) {
-            if !self.room().await? {
-                return Ok(());
-            }
-            self.note(some)?;
-            for event in some {
-                if !self.send(event, previous_id).await? {
+        for event in events {
+            {
+                let mut window = self.deliveries().window();
+                if window.failure().is_some() {
                     return Ok(());
                 }
-                previous_id = Some(event.id);
+                window.sending(event.position, event.id)?;
             }
-            tokio::task::yield_now().await;
+            self.send(event, previous_id)?;
+            previous_id = Some(event.id);
+            consume_budget().await;
         }
         Ok(())
     }
 
     async fn acknowledged(&mut self) -> Result<Position, BrokerError> {
         loop {
-            let (failure, waiting_since) = {
-                let outstanding = self.shared.outstanding();
-                if outstanding.acknowledged() > self.told {
-                    self.told = outstanding.acknowledged();
-                    return Ok(self.told);
-                }
-                (outstanding.failure().cloned(), outstanding.waiting_since())
+            let (position, failure, waiting_since) = {
+                let window = self.deliveries().window();
+                (window.acknowledged(), window.failure().cloned(), window.waiting_since())
             };
-            let changed = self.shared.changed.notified();
-            match failure {
-                None => {
-                    let Some(since) = waiting_since else {
-                        changed.await;
-                        continue;
-                    };
-                    if since.elapsed() >= STALL_PATIENCE {
-                        return Err(self.stalled());
-                    }
-                    // Either way it is looked at again.
-                    let _ = timeout_at((since + STALL_PATIENCE).into(), changed).await;
-                }
-                Some(Failure::Delivery { consequence: true, .. }) => {
-                    let until = *self.cause_until.get_or_insert_with(|| Instant::now() + CAUSE_PATIENCE);
-                    let waited = timeout_at(until, changed).await;
-                    let failure = self.shared.outstanding().failure().cloned();
-                    if let (Err(_), Some(failure)) = (waited, failure) {
-                        return Err(self.ended(failure));
-                    }
+            if position > self.reported {
+                self.reported = position;
+                return Ok(position);
+            }
+            let until = match &failure {
+                None => waiting_since.map(|since| since + STALL_PATIENCE),
+                Some(failure) if failure.is_consequence => {
+                    Some(*self.cause_until.get_or_insert_with(|| Instant::now() + CAUSE_PATIENCE))
                 }
                 Some(failure) => return Err(self.ended(failure)),
+            };
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Err(failure.map_or_else(|| self.stalled(), |failure| self.ended(&failure)));
+            }
+            let changed = self.deliveries().changed.notified();
+            match until {
+                // Either way it is looked at again.
+                Some(until) => drop(timeout_at(until, changed).await),
+                None => changed.await,
             }
         }
     }
 
     fn evidence(&self) -> Box<str> {
-        self.shared.outstanding().evidence().write()
+        to_json(self.deliveries().window().evidence())
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {
-        let acknowledged = self.shared.outstanding().evidence().clone();
-        let producer = Arc::clone(self.producer()?);
-        let topic = Arc::clone(&self.topic);
-        in_background(move || check(producer.client(), &topic, &acknowledged)).await
+        let acknowledged = self.deliveries().window().evidence().clone();
+        let (producer, topic) = (Arc::clone(&self.producer), Arc::clone(&self.topic));
+        in_background(move || acknowledged.check_ends(producer.client(), &topic)).await
     }
 }
 
-impl Drop for KafkaPublication {
-    fn drop(&mut self) {
-        // Librdkafka takes half a second and more when nobody answers.
-        drop_in_background(self.producer.take());
+impl KafkaPublication {
+    pub(super) fn new(producer: Producer, topic: &str, source: Arc<str>, after: Position) -> Self {
+        Self {
+            producer: Arc::new(DroppedInBackground::new(producer)),
+            topic: topic.into(),
+            source,
+            reported: after,
+            cause_until: None,
+        }
+    }
+
+    fn deliveries(&self) -> &Deliveries {
+        self.producer.context()
+    }
+
+    /// Gives an event to librdkafka, whose queue takes more than a relay's window.
+    fn send(&self, event: &RecordedEvent, previous_id: Option<Uuid>) -> Result<(), BrokerError> {
+        let opaque = usize::try_from(event.position.0)
+            .map_err(|_| BrokerError::Misconfigured("so many events need a machine of 64 bits".to_owned()))?;
+        let record = BaseRecord::with_opaque_to(&self.topic, opaque)
+            .key(event.order_id.as_str())
+            .payload(&*event.data)
+            .headers(headers(&self.source, event, previous_id));
+        if let Err((error, _)) = self.producer.send(record) {
+            self.deliveries().fail(event.position, code_of(&error).unwrap_or(Code::Unknown));
+        }
+        Ok(())
+    }
+
+    /// Why nothing comes back, as far as it is known. Nothing more is to go out.
+    fn stalled(&self) -> BrokerError {
+        self.purge();
+        let why = self.deliveries().complaint().map(|why| format!(": {why}")).unwrap_or_default();
+        let seconds = STALL_PATIENCE.as_secs();
+        BrokerError::Unavailable(format!("Kafka has acknowledged nothing for {seconds} s{why}"))
+    }
+
+    /// What a failure means. Nothing more is to go out.
+    fn ended(&self, failure: &PublishFailure) -> BrokerError {
+        self.purge();
+        let PublishFailure { position, code, reason, is_consequence } = failure.clone();
+        if refused(code) {
+            return BrokerError::Refused { position, why: refusal(code, &self.topic) };
+        }
+        let fatal = self.producer.client().fatal_error().filter(|_| is_consequence);
+        let (code, reason) = fatal.unwrap_or((code, reason));
+        failed(Some(code), &format!("event {position} was not taken by Kafka: {reason}"))
+    }
+
+    fn purge(&self) {
+        self.producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
     }
 }

@@ -1,6 +1,5 @@
 //! What a replica sees of a topic.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,10 +11,11 @@ use tokio::sync::mpsc;
 
 use super::background::in_background;
 use super::client::Observer;
-use super::failure::failure;
+use super::error::failure;
 use super::fetch::{Fetched, fetch};
-use super::log::{Bookmark, Start};
+use super::log::KafkaBookmark;
 use super::probe::watermarks;
+use crate::json::to_json;
 
 /// How long the brokers may take to say how much there is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,29 +28,32 @@ pub(super) struct KafkaReader {
     partitions: Vec<Partition>,
 }
 
-struct Partition {
-    start: Start,
+pub(super) struct Partition {
+    /// What a bookmark says that is made before anything is delivered.
+    bookmarked: Option<i64>,
     /// The offset that comes next.
-    next: i64,
-    paused: bool,
+    pub(super) next: i64,
+    is_paused: bool,
     /// What had been fetched when it was paused: as much as is fetched ahead, at most.
-    held: VecDeque<Delivery>,
+    held: Vec<Delivery>,
+}
+
+impl Partition {
+    pub(super) fn new(next: i64, bookmarked: Option<i64>) -> Self {
+        Self { bookmarked, next, is_paused: false, held: Vec::new() }
+    }
 }
 
 impl KafkaReader {
-    pub(super) fn start(
-        consumer: Arc<BaseConsumer<Observer>>,
-        topic: Arc<str>,
-        starts: &[Start],
+    /// Reads what the consumer is assigned to.
+    pub(super) fn begin(
+        consumer: BaseConsumer<Observer>,
+        topic: &str,
+        partitions: Vec<Partition>,
     ) -> Result<Self, BrokerError> {
+        let (consumer, topic) = (Arc::new(consumer), Arc::from(topic));
         let fetched = fetch(Arc::clone(&consumer), Arc::clone(&topic))?;
-        let partition = |start: &Start| Partition {
-            start: *start,
-            next: start.from,
-            paused: false,
-            held: VecDeque::new(),
-        };
-        Ok(Self { consumer, topic, fetched, partitions: starts.iter().map(partition).collect() })
+        Ok(Self { consumer, topic, fetched, partitions })
     }
 
     fn partition(&mut self, partition: usize) -> Result<&mut Partition, BrokerError> {
@@ -72,7 +75,7 @@ impl KafkaReader {
 
     /// What had been held back of partitions that go on.
     fn released(&mut self) -> Vec<Delivery> {
-        let going_on = self.partitions.iter_mut().filter(|partition| !partition.paused);
+        let going_on = self.partitions.iter_mut().filter(|partition| !partition.is_paused);
         going_on.flat_map(|partition| partition.held.drain(..)).collect()
     }
 
@@ -81,10 +84,10 @@ impl KafkaReader {
         let mut delivered = fetched;
         delivered.retain(|delivery| {
             let Some(partition) = self.partitions.get_mut(delivery.partition) else { return false };
-            if !partition.paused {
+            if !partition.is_paused {
                 return true;
             }
-            partition.held.push_back(delivery.clone());
+            partition.held.push(delivery.clone());
             false
         });
         delivered
@@ -118,13 +121,13 @@ impl BrokerReader for KafkaReader {
 
     fn pause(&mut self, partition: usize) -> Result<(), BrokerError> {
         let place = self.place(partition)?;
-        self.partition(partition)?.paused = true;
+        self.partition(partition)?.is_paused = true;
         self.consumer.pause(&place).map_err(|error| failure(&error, &format!("pause {}", self.topic)))
     }
 
     fn resume(&mut self, partition: usize) -> Result<(), BrokerError> {
         let place = self.place(partition)?;
-        self.partition(partition)?.paused = false;
+        self.partition(partition)?.is_paused = false;
         self.consumer.resume(&place).map_err(|error| failure(&error, &format!("go on with {}", self.topic)))
     }
 
@@ -137,10 +140,10 @@ impl BrokerReader for KafkaReader {
     fn bookmark(&self, next_offsets: &[Option<u64>]) -> Box<str> {
         let offset = |(index, partition): (usize, &Partition)| {
             let given = next_offsets.get(index).copied().flatten();
-            given.and_then(|offset| i64::try_from(offset).ok()).or(partition.start.bookmarked)
+            given.and_then(|offset| i64::try_from(offset).ok()).or(partition.bookmarked)
         };
         let offsets = self.partitions.iter().enumerate().map(offset).collect();
-        Bookmark { topic: self.topic.to_string(), offsets }.write()
+        to_json(&KafkaBookmark { topic: self.topic.to_string(), offsets })
     }
 }
 

@@ -9,7 +9,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::runtime::Handle;
 
 use super::client::{Observer, PATIENCE, not_created, settings};
-use super::failure::{failed, failure};
+use super::error::{failed, failure};
 use super::options::KafkaOptions;
 use super::probe::{Probe, Topic};
 
@@ -26,8 +26,8 @@ pub(super) struct ReadyTopic {
     pub(super) max_message_bytes: Option<usize>,
 }
 
-/// Sees to it that there is the topic. Blocks.
-pub(super) fn ensure(
+/// The topic, made if it is missing. Blocks.
+pub(super) fn find_or_make(
     options: &KafkaOptions,
     probe: &Probe,
     runtime: &Handle,
@@ -78,15 +78,10 @@ fn create(
 fn wait_until_ready(topic: &str, probe: &Probe) -> Result<i32, BrokerError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let why = match probe.topic()? {
-            Topic::Ready { partitions } => return Ok(partitions),
-            Topic::Missing => "is not there yet",
-            Topic::Incomplete => "has partitions without a leader",
-        };
-        if Instant::now() >= deadline {
-            return Err(BrokerError::Unavailable(format!("the topic {topic} {why}")));
+        match probe.topic()?.partitions(topic) {
+            Err(_) if Instant::now() < deadline => probe.wait(LOOK_AGAIN),
+            partitions => return partitions,
         }
-        probe.wait(LOOK_AGAIN);
     }
 }
 

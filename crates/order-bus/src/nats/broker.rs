@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use order_application::{Broker, BrokerError, Checkpoint, Opened};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
-use super::evidence::resume;
 use super::inspection::Warnings;
 use super::options::NatsOptions;
 use super::publication::NatsPublication;
+use super::resumption::resume;
 use super::stream;
 
 /// NATS JetStream as a broker that takes events.

@@ -5,7 +5,7 @@
 //! | `options.rs` | `nats://…` |
 //! | `client.rs`, `error.rs` | one connection, and what it means when something goes wrong |
 //! | `stream.rs`, `inspection.rs` | the stream: made, or looked at |
-//! | `broker.rs`, `evidence.rs` | opening a publication: what the stream had to show, and where to go on |
+//! | `broker.rs`, `evidence.rs`, `resumption.rs` | opening a publication: what the stream has to show, and where to go on |
 //! | `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
 //! | `message.rs` | an event as a message, and back |
 //! | `log.rs`, `reader.rs` | reading, as a replica does |
@@ -20,6 +20,7 @@ mod message;
 mod options;
 mod publication;
 mod reader;
+mod resumption;
 mod stream;
 mod window;
 

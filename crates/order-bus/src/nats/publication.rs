@@ -18,9 +18,10 @@ use uuid::Uuid;
 
 use super::client::{Connection, within};
 use super::error::{chain, message_error, silence, unavailable};
-use super::evidence::{Found, NatsEvidence, Resumption};
+use super::evidence::NatsEvidence;
 use super::message;
 use super::options::NatsOptions;
+use super::resumption::{Found, NatsResumption};
 use super::stream;
 use super::window::NatsWindow;
 use crate::json::to_json;
@@ -140,7 +141,7 @@ impl NatsPublication {
         connection: Connection,
         stream: Stream,
         found: &Found,
-        resumption: &Resumption,
+        resumption: &NatsResumption,
     ) -> Result<Self, BrokerError> {
         let client = connection.client.clone();
         let inbox = client.new_inbox();

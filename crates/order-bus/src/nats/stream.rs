@@ -16,10 +16,10 @@ use order_application::BrokerError;
 
 use super::client::{Connection, REQUEST_TIMEOUT};
 use super::error::{api_error, chain, no_jetstream, unavailable};
-use super::evidence::{Found, LastEvent};
 use super::inspection::{Warnings, check};
 use super::message;
 use super::options::NatsOptions;
+use super::resumption::{Found, LastEvent};
 
 /// How long the stream knows the ids of messages, if it is made here. A help only: what keeps events single and in
 /// order is the expected sequence.

@@ -1,14 +1,14 @@
-//! Whether a topic still has what it had acknowledged.
+//! Where to go on, by what a topic still has and what it had acknowledged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use order_application::{BrokerError, Position};
+use order_application::{BrokerError, Checkpoint, Position};
 use rdkafka::Message;
 use uuid::Uuid;
 
-use super::evidence::{Evidence, Marks};
-use super::headers;
+use super::evidence::{KafkaEvidence, Marks};
+use super::message;
 use super::probe::{Content, Probe, Watermarks};
 
 /// How many messages of a partition are looked at, from its end, for the last one that is this service's.
@@ -17,43 +17,46 @@ const LOOKED_AT: i64 = 1_000;
 const LOOKS: usize = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// What came out of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verified {
-    /// Go on after this.
-    pub(super) resume_after: Position,
+/// Where publication goes on.
+#[derive(Debug)]
+pub(super) struct KafkaResumption {
+    pub(super) after: Position,
     /// What the topic still has.
-    pub(super) evidence: Evidence,
+    pub(super) evidence: KafkaEvidence,
     /// What it lost, if anything.
     pub(super) lost: Vec<String>,
 }
 
-/// Compares. Removing what is old is not forgetting. Blocks.
-pub(super) fn verify(
+/// Compares a topic with the checkpoint. Removing what is old is not forgetting. Blocks.
+pub(super) fn resume(
     probe: &Probe,
     source: &str,
     partitions: i32,
-    evidence: Evidence,
-    checkpoint: Position,
-) -> Result<Verified, BrokerError> {
-    let mut verified = Verified { resume_after: checkpoint, evidence, lost: Vec::new() };
-    let mut losses = losses(probe, &verified.evidence, partitions)?;
+    checkpoint: &Checkpoint,
+) -> Result<KafkaResumption, BrokerError> {
+    let evidence = checkpoint.evidence.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let mut resumption = KafkaResumption {
+        after: checkpoint.position,
+        evidence: evidence.unwrap_or_default(),
+        lost: Vec::new(),
+    };
+    let mut losses = losses(probe, &resumption.evidence, partitions)?;
     for _ in 1..LOOKS {
         if losses.is_empty() {
             break;
         }
         probe.wait(BETWEEN_LOOKS);
-        losses = self::losses(probe, &verified.evidence, partitions)?;
+        losses = self::losses(probe, &resumption.evidence, partitions)?;
     }
     for (partition, Loss { marks, left }) in losses {
         let remains = match left {
             Some(left) => last_of_ours(probe, source, partition, marks, left)?,
             None => Position::START,
         };
-        verified.resume_after = verified.resume_after.min(remains);
-        verified.evidence.partitions.remove(&partition);
+        resumption.after = resumption.after.min(remains);
+        resumption.evidence.partitions.remove(&partition);
         let offset = marks.last.offset;
-        verified.lost.push(match left {
+        resumption.lost.push(match left {
             Some(left) if left.high > offset => {
                 format!("partition {partition} has another message at offset {offset} than it had")
             }
@@ -63,7 +66,7 @@ pub(super) fn verify(
             None => format!("partition {partition} is gone"),
         });
     }
-    Ok(verified)
+    Ok(resumption)
 }
 
 struct Loss {
@@ -72,7 +75,11 @@ struct Loss {
     left: Option<Watermarks>,
 }
 
-fn losses(probe: &Probe, evidence: &Evidence, partitions: i32) -> Result<BTreeMap<i32, Loss>, BrokerError> {
+fn losses(
+    probe: &Probe,
+    evidence: &KafkaEvidence,
+    partitions: i32,
+) -> Result<BTreeMap<i32, Loss>, BrokerError> {
     let mut losses = BTreeMap::new();
     let mut compared = BTreeMap::new();
     for (&partition, &marks) in &evidence.partitions {
@@ -133,10 +140,10 @@ fn last_of_ours(
 }
 
 fn id<M: Message>(message: &M) -> Option<Uuid> {
-    headers::attribute(message, "id").and_then(|id| Uuid::try_parse(id).ok())
+    message::attribute(message, "id").and_then(|id| Uuid::try_parse(id).ok())
 }
 
 fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
-    let ours = headers::attribute(message, "source") == Some(source);
-    headers::attribute(message, "position").filter(|_| ours).and_then(|text| text.parse().ok()).map(Position)
+    let ours = message::attribute(message, "source") == Some(source);
+    message::attribute(message, "position").filter(|_| ours).and_then(|text| text.parse().ok()).map(Position)
 }
