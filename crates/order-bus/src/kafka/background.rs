@@ -4,15 +4,18 @@ use std::ops::Deref;
 use std::thread;
 
 use order_application::BrokerError;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Runs it on a thread of its own. Not on one of the runtime's: that would wait for them when it ends, and librdkafka can
-/// take seconds when nobody answers.
+/// Runs it on a thread of its own, where the runtime can be asked for. Not on one of the runtime's: that would wait for
+/// them when it ends, and librdkafka can take seconds when nobody answers.
 pub(super) async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BrokerError> + Send + 'static,
 ) -> Result<T, BrokerError> {
     let (sender, result) = oneshot::channel();
+    let runtime = Handle::current();
     let work = move || {
+        let _entered = runtime.enter();
         // Nobody waits for it any more, if it cannot be sent.
         let _ = sender.send(work());
     };

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use order_application::{Broker, BrokerError, Checkpoint, Opened, Position};
-use tokio::runtime::Handle;
 
 use super::background::in_background;
 use super::options::KafkaOptions;
@@ -36,9 +35,8 @@ impl KafkaBroker {
 impl Broker for KafkaBroker {
     async fn open(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
         let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
-        let (checkpoint, runtime) = (checkpoint.clone(), Handle::current());
-        let (publication, resume_after) =
-            in_background(move || open(&options, source, &checkpoint, &runtime)).await?;
+        let checkpoint = checkpoint.clone();
+        let (publication, resume_after) = in_background(move || open(&options, source, &checkpoint)).await?;
         Ok(Opened { publication: Box::new(publication), resume_after, resume_event: None })
     }
 }
@@ -47,10 +45,9 @@ fn open(
     options: &KafkaOptions,
     source: Arc<str>,
     checkpoint: &Checkpoint,
-    runtime: &Handle,
 ) -> Result<(KafkaPublication, Position), BrokerError> {
     let probe = Probe::new(options)?;
-    let topic = find_or_make(options, &probe, runtime)?;
+    let topic = find_or_make(options, &probe)?;
     let KafkaResumption { after, evidence, lost } = resume(&probe, &source, topic.partitions, checkpoint)?;
     if !lost.is_empty() {
         tracing::warn!(

@@ -1,6 +1,6 @@
 //! Settings of librdkafka, and what it says.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use order_application::BrokerError;
@@ -8,9 +8,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::error::{code_of, failed, misconfigured, one_line};
+use super::error::{failed, misconfigured, one_line};
 use super::options::KafkaOptions;
 
 /// How long to wait for a broker before saying that there is none.
@@ -78,13 +78,11 @@ impl Observer {
     /// What makes it useless to go on trying, if anything does.
     pub(super) fn verdict(&self) -> Option<BrokerError> {
         let complaints = self.complaints();
-        if complaints.lasting.is_some() {
-            return complaints.lasting.clone();
-        }
-        complaints.nobody_answers.then(|| match &complaints.last {
-            Some((error, reason)) => failed(code_of(error), reason),
+        let unreachable = || match &complaints.last {
+            Some((error, reason)) => failed(error.rdkafka_error_code(), reason),
             None => BrokerError::Unavailable("no broker can be reached".to_owned()),
-        })
+        };
+        complaints.lasting.clone().or_else(|| complaints.nobody_answers.then(unreachable))
     }
 
     /// The same when patience is at its end, whatever is known.
@@ -100,25 +98,8 @@ impl Observer {
         self.complaints().last.as_ref().map(|(_, reason)| one_line(reason))
     }
 
-    fn complaints(&self) -> std::sync::MutexGuard<'_, Complaints> {
+    fn complaints(&self) -> MutexGuard<'_, Complaints> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "kafka", %error, reason, "librdkafka");
-        let code = code_of(&error);
-        let mut complaints = self.complaints();
-        match code {
-            Some(RDKafkaErrorCode::AllBrokersDown) => complaints.nobody_answers = true,
-            // Nobody needs a group here, so nobody need be allowed to.
-            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
-            _ => {
-                if complaints.lasting.is_none() && misconfigured(code) {
-                    complaints.lasting = Some(failed(code, reason));
-                }
-                complaints.last = Some((error, reason.to_owned()));
-            }
-        }
     }
 }
 
@@ -128,15 +109,24 @@ impl ClientContext for Observer {
         // Some failures are only logged: that a broker hangs up, for example, since it awaits TLS.
         if facility == "FAIL" {
             let what = message.split_once("]: ").map_or(message, |(_thread, what)| what);
-            let hint =
-                if what.contains("APIVERSION_QUERY") { "; it may expect TLS (tls=required)" } else { "" };
-            let failure = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
-            self.complaints().last.get_or_insert_with(|| (failure, format!("{what}{hint}")));
+            let failure = KafkaError::Global(Code::BrokerTransportFailure);
+            self.complaints().last.get_or_insert_with(|| (failure, what.to_owned()));
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.note(error, reason);
+        tracing::debug!(target: "kafka", %error, reason, "librdkafka");
+        let code = error.rdkafka_error_code();
+        let mut complaints = self.complaints();
+        match code {
+            Some(Code::AllBrokersDown) => complaints.nobody_answers = true,
+            _ => {
+                if complaints.lasting.is_none() && misconfigured(code) {
+                    complaints.lasting = Some(failed(code, reason));
+                }
+                complaints.last = Some((error, reason.to_owned()));
+            }
+        }
     }
 }
 

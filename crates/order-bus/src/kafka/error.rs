@@ -14,12 +14,9 @@ const MISCONFIGURED: &[Code] = &[
     Code::SSL,
     Code::TopicAuthorizationFailed,
     Code::ClusterAuthorizationFailed,
-    Code::GroupAuthorizationFailed,
-    Code::TransactionalIdAuthorizationFailed,
     Code::InvalidTopic,
     Code::InvalidPartitions,
     Code::InvalidReplicationFactor,
-    Code::InvalidReplicaAssignment,
     Code::InvalidConfig,
     Code::InvalidRequiredAcks,
     Code::PolicyViolation,
@@ -42,8 +39,6 @@ const OUT_OF_STEP: &[Code] = &[
     Code::DuplicateSequenceNumber,
     Code::UnknownProducerId,
     Code::InvalidProducerEpoch,
-    Code::InvalidProducerIdMapping,
-    Code::ProducerFenced,
     Code::Fenced,
     Code::Inconsistent,
     Code::GaplessGuarantee,
@@ -73,10 +68,6 @@ const CONSEQUENCES: &[Code] = &[
 pub(super) const NO_TOPIC: &[Code] =
     &[Code::UnknownTopic, Code::UnknownTopicOrPartition, Code::UnknownPartition];
 
-pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
-    error.rdkafka_error_code()
-}
-
 pub(super) fn misconfigured(code: Option<Code>) -> bool {
     code.is_some_and(|code| MISCONFIGURED.contains(&code))
 }
@@ -99,9 +90,10 @@ pub(super) fn failed(code: Option<Code>, reason: &str) -> BrokerError {
     }
 }
 
-/// A broker that expects TLS hangs up on whoever speaks plainly.
+/// A broker that expects TLS hangs up on whoever speaks plainly: on the first request, as a rule.
 fn with_hint(reason: String) -> String {
-    if reason.contains("connection closed by peer") || reason.contains("security.protocol") {
+    let signs = ["connection closed by peer", "security.protocol", "APIVERSION_QUERY"];
+    if signs.iter().any(|sign| reason.contains(sign)) {
         return format!("{reason} (if that is always so, it may expect TLS: tls=required)");
     }
     reason
@@ -109,7 +101,7 @@ fn with_hint(reason: String) -> String {
 
 /// The same for an error that comes without a reason of its own.
 pub(super) fn failure(error: &KafkaError, doing: &str) -> BrokerError {
-    let code = code_of(error);
+    let code = error.rdkafka_error_code();
     let what = code.map_or_else(|| error.to_string(), |code| code.to_string());
     failed(code, &format!("{doing}: {what}"))
 }

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use order_application::BrokerError;
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
-use rdkafka::error::KafkaError;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::{NO_TOPIC, code_of, failure, misconfigured};
-use super::probe::watermarks;
+use super::error::failure;
+use super::probe::offsets;
 
 /// How long the partitions' leaders may take to say where the partitions end: there may be none for a while.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -87,28 +86,17 @@ impl KafkaEvidence {
         let until = Instant::now() + PATIENCE;
         for (&partition, Marks { last, .. }) in &self.partitions {
             let left = until.saturating_duration_since(Instant::now());
-            let now = watermarks(client, topic, partition, left)
-                .map_err(|error| no_answer(&error, topic, partition))?;
-            if now.high <= last.offset {
+            let now = offsets(client, topic, partition, left)
+                .map_err(|error| failure(&error, &format!("look at partition {partition} of {topic}")))?;
+            if now.end <= last.offset {
                 return Err(BrokerError::OutOfStep(format!(
                     "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",
-                    now.high, last.offset
+                    now.end, last.offset
                 )));
             }
         }
         Ok(())
     }
-}
-
-fn no_answer(error: &KafkaError, topic: &str, partition: i32) -> BrokerError {
-    let code = code_of(error);
-    if code.is_some_and(|code| NO_TOPIC.contains(&code)) {
-        return BrokerError::OutOfStep(format!("partition {partition} of {topic} is gone"));
-    }
-    if misconfigured(code) {
-        return failure(error, &format!("look at partition {partition} of {topic}"));
-    }
-    BrokerError::Unavailable(format!("nobody says where partition {partition} of {topic} ends: {error}"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use order_application::{BrokerError, BrokerLog, BrokerReader};
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use super::background::in_background;
 use super::client::{Observer, consumer_settings, not_created};
 use super::error::failure;
 use super::options::KafkaOptions;
-use super::probe::Probe;
-use super::reader::{KafkaReader, Partition};
+use super::probe::{Probe, missing};
+use super::reader::{KafkaReader, PartitionOffsets};
 
 /// Most KiB that are fetched ahead, and the fewest messages that librdkafka tries to have ready of a partition.
 const FETCHED_AHEAD_KIB: usize = 32 * 1024;
@@ -48,7 +48,7 @@ impl BrokerLog for KafkaLog {
 fn open(options: &KafkaOptions, bookmark: Option<&KafkaBookmark>) -> Result<KafkaReader, BrokerError> {
     let probe = Probe::new(options)?;
     let topic = &options.topic;
-    let partitions = probe.topic()?.partitions(topic)?;
+    let partitions = probe.partitions()?.ok_or_else(|| missing(topic))?;
     let bookmark = bookmark.filter(|bookmark| {
         let fits = bookmark.topic == *topic;
         if !fits {
@@ -67,7 +67,7 @@ fn open(options: &KafkaOptions, bookmark: Option<&KafkaBookmark>) -> Result<Kafk
         places.add_partition_offset(topic, number, next).map_err(assigning)?;
     }
     consumer.assign(&places).map_err(assigning)?;
-    KafkaReader::begin(consumer, topic, partitions)
+    Ok(KafkaReader::new(consumer, topic, partitions))
 }
 
 /// A partition as reading begins.
@@ -76,27 +76,27 @@ fn start(
     topic: &str,
     partition: i32,
     bookmark: Option<&KafkaBookmark>,
-) -> Result<Partition, BrokerError> {
-    let there = probe.watermarks(partition)?;
+) -> Result<PartitionOffsets, BrokerError> {
+    let there = probe.offsets(partition)?;
     let wanted = bookmark.zip(usize::try_from(partition).ok());
     let wanted = wanted.and_then(|(bookmark, index)| *bookmark.offsets.get(index)?);
     Ok(match wanted {
-        Some(next) if next > there.high => {
+        Some(next) if next > there.end => {
             tracing::warn!(
                 topic,
                 partition,
                 bookmark = next,
-                end = there.high,
+                end = there.end,
                 "Kafka's partition ends before the bookmark: it is another one, and read from its beginning"
             );
-            Partition::new(there.low, None)
+            PartitionOffsets { next: there.start, bookmarked: None }
         }
-        Some(next) => Partition::new(next.max(there.low), Some(next)),
-        None => Partition::new(there.low, None),
+        Some(next) => PartitionOffsets { next: next.max(there.start), bookmarked: Some(next) },
+        None => PartitionOffsets { next: there.start, bookmarked: None },
     })
 }
 
-fn consumer(options: &KafkaOptions) -> Result<BaseConsumer<Observer>, BrokerError> {
+fn consumer(options: &KafkaOptions) -> Result<StreamConsumer<Observer>, BrokerError> {
     let mut config = consumer_settings(options);
     config
         .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string())
@@ -104,7 +104,7 @@ fn consumer(options: &KafkaOptions) -> Result<BaseConsumer<Observer>, BrokerErro
         // Librdkafka looks for room after so long.
         .set("fetch.queue.backoff.ms", "20")
         .set("fetch.wait.max.ms", "100");
-    BaseConsumer::from_config_and_context(&config, Observer::default()).map_err(|error| not_created(&error))
+    StreamConsumer::from_config_and_context(&config, Observer::default()).map_err(|error| not_created(&error))
 }
 
 /// From where to go on.

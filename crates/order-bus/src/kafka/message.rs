@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use order_application::RecordedEvent;
 use order_application::cloud_event::{self, Attributes, DATA_CONTENT_TYPE, PublishedEvent};
+use order_application::{Position, RecordedEvent};
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use uuid::Uuid;
@@ -27,20 +27,6 @@ pub(super) fn headers(source: &str, event: &RecordedEvent, previous_id: Option<U
     headers.insert(Header { key: CONTENT_TYPE, value: Some(DATA_CONTENT_TYPE.as_bytes()) })
 }
 
-/// An attribute of a message, unless it is not UTF-8.
-pub(super) fn attribute<'a, M: Message>(message: &'a M, name: &str) -> Option<&'a str> {
-    let attributes = attributes(message).filter(|(attribute, _)| *attribute == name);
-    attributes.map(|(_, value)| value).next()
-}
-
-/// The attributes of a message that are UTF-8.
-fn attributes<M: Message>(message: &M) -> impl Iterator<Item = (&str, &str)> {
-    message.headers().into_iter().flat_map(Headers::iter).filter_map(|header| {
-        let name = header.key.strip_prefix(PREFIX)?;
-        Some((name, header.value.and_then(|value| std::str::from_utf8(value).ok())?))
-    })
-}
-
 /// The event that a message is; else what is wrong with it.
 pub(super) fn event<M: Message>(message: &M) -> Result<PublishedEvent, String> {
     let data = message.payload().ok_or("it has no value")?;
@@ -50,4 +36,27 @@ pub(super) fn event<M: Message>(message: &M) -> Result<PublishedEvent, String> {
         found.add(name, Cow::Borrowed(value));
     }
     cloud_event::read(found, data).map_err(|error| error.to_string())
+}
+
+/// The id of the event in a message.
+pub(super) fn id<M: Message>(message: &M) -> Option<Uuid> {
+    attribute(message, "id").and_then(|id| Uuid::try_parse(id).ok())
+}
+
+/// The position of the event in a message, if it comes from this source.
+pub(super) fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
+    attribute(message, "source").filter(|found| *found == source)?;
+    attribute(message, "position")?.parse().ok().map(Position)
+}
+
+fn attribute<'a, M: Message>(message: &'a M, name: &str) -> Option<&'a str> {
+    attributes(message).find(|(attribute, _)| *attribute == name).map(|(_, value)| value)
+}
+
+/// The attributes of a message that are UTF-8.
+fn attributes<M: Message>(message: &M) -> impl Iterator<Item = (&str, &str)> {
+    message.headers().into_iter().flat_map(Headers::iter).filter_map(|header| {
+        let name = header.key.strip_prefix(PREFIX)?;
+        Some((name, header.value.and_then(|value| std::str::from_utf8(value).ok())?))
+    })
 }

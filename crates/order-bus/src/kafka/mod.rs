@@ -10,14 +10,13 @@
 //! | `broker.rs`, `evidence.rs`, `resumption.rs` | opening a publication: what the topic has to show, and where to go on |
 //! | `publication.rs`, `producer.rs`, `window.rs` | publishing, and what is not acknowledged yet |
 //! | `message.rs` | an event as a message, and back |
-//! | `log.rs`, `reader.rs`, `fetch.rs` | reading, as a replica does |
+//! | `log.rs`, `reader.rs` | reading, as a replica does |
 
 mod background;
 mod broker;
 mod client;
 mod error;
 mod evidence;
-mod fetch;
 mod log;
 mod message;
 mod options;

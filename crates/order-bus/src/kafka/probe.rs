@@ -1,5 +1,6 @@
 //! Looking at a topic: what there is, and whether it is what it was.
 
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use order_application::BrokerError;
@@ -8,6 +9,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
+use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 
@@ -28,43 +30,6 @@ pub(super) struct Probe {
     topic: String,
 }
 
-/// What the brokers say of a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Topic {
-    Missing,
-    /// Some partition has no leader.
-    Incomplete,
-    Ready {
-        partitions: i32,
-    },
-}
-
-impl Topic {
-    /// How many partitions it has, if all of it is there.
-    pub(super) fn partitions(self, name: &str) -> Result<i32, BrokerError> {
-        match self {
-            Self::Ready { partitions } => Ok(partitions),
-            Self::Missing => Err(BrokerError::Unavailable(format!("there is no topic {name}"))),
-            Self::Incomplete => {
-                Err(BrokerError::Unavailable(format!("the topic {name} has partitions without a leader")))
-            }
-        }
-    }
-}
-
-/// The offsets that a partition has: from `low` on, up to before `high`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Watermarks {
-    pub(super) low: i64,
-    pub(super) high: i64,
-}
-
-impl Watermarks {
-    pub(super) fn contain(self, offset: i64) -> bool {
-        (self.low..self.high).contains(&offset)
-    }
-}
-
 impl Probe {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BrokerError> {
         if let Some(files) = &options.tls {
@@ -83,8 +48,8 @@ impl Probe {
         Ok(Self { consumer, observer, topic: options.topic.clone() })
     }
 
-    /// What there is; as soon as anybody answers.
-    pub(super) fn topic(&self) -> Result<Topic, BrokerError> {
+    /// How many partitions the topic has, as soon as anybody answers. `None` if there is no topic.
+    pub(super) fn partitions(&self) -> Result<Option<i32>, BrokerError> {
         let deadline = Instant::now() + PATIENCE;
         let mut wait = FIRST_WAIT;
         loop {
@@ -92,7 +57,7 @@ impl Probe {
             // What librdkafka has to complain about comes this way. Polling for no time stops at its first line for the log.
             self.wait(COMPLAINTS);
             let error = match asked {
-                Ok(metadata) => return read_topic(&metadata),
+                Ok(metadata) => return partitions(&metadata),
                 Err(error) => error,
             };
             tracing::debug!(target: "kafka", %error, "no metadata yet");
@@ -114,17 +79,17 @@ impl Probe {
         }
     }
 
-    pub(super) fn watermarks(&self, partition: i32) -> Result<Watermarks, BrokerError> {
-        watermarks(self.consumer.client(), &self.topic, partition, PATIENCE)
+    /// The offsets that a partition has.
+    pub(super) fn offsets(&self, partition: i32) -> Result<Range<i64>, BrokerError> {
+        offsets(self.consumer.client(), &self.topic, partition, PATIENCE)
             .map_err(|error| failure(&error, &format!("look at partition {partition} of {}", self.topic)))
     }
 
-    /// Shows messages, of each partition from an offset on, until `take` is content with what it has seen of it, or the
-    /// partition ends.
+    /// Shows messages, of each partition from an offset on, until `take` wants no more of it, or the partition ends.
     pub(super) fn read(
         &self,
         from: &[(i32, i64)],
-        mut take: impl FnMut(&BorrowedMessage<'_>) -> Content,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
     ) -> Result<(), BrokerError> {
         let reading = |error: KafkaError| failure(&error, &format!("read from {}", self.topic));
         let mut places = TopicPartitionList::with_capacity(from.len());
@@ -138,7 +103,7 @@ impl Probe {
             let left = deadline.saturating_duration_since(Instant::now());
             let done = match self.consumer.poll(left) {
                 Some(Ok(message)) if open.contains(&message.partition()) => {
-                    (take(&message) == Content::Enough).then(|| message.partition())
+                    take(&message).is_break().then(|| message.partition())
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => Some(partition),
                 // Librdkafka goes on by itself.
@@ -154,36 +119,33 @@ impl Probe {
     }
 }
 
-/// Whether a reader wants more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
-    More,
-    Enough,
-}
-
-/// Asks a partition's leader. Blocks.
-pub(super) fn watermarks<C: ClientContext>(
+/// Asks a partition's leader which offsets it has. Blocks.
+pub(super) fn offsets<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
     partition: i32,
     patience: Duration,
-) -> KafkaResult<Watermarks> {
-    client.fetch_watermarks(topic, partition, patience).map(|(low, high)| Watermarks { low, high })
+) -> KafkaResult<Range<i64>> {
+    client.fetch_watermarks(topic, partition, patience).map(|(low, high)| low..high)
 }
 
-fn read_topic(metadata: &rdkafka::metadata::Metadata) -> Result<Topic, BrokerError> {
-    let Some(topic) = metadata.topics().first() else { return Ok(Topic::Missing) };
+fn partitions(metadata: &Metadata) -> Result<Option<i32>, BrokerError> {
+    let Some(topic) = metadata.topics().first() else { return Ok(None) };
+    let name = topic.name();
     match topic.error().map(Code::from) {
-        None => {}
-        Some(code) if NO_TOPIC.contains(&code) => return Ok(Topic::Missing),
-        Some(Code::LeaderNotAvailable) => return Ok(Topic::Incomplete),
-        Some(code) => return Err(failed(Some(code), &format!("the topic {}: {code}", topic.name()))),
+        None | Some(Code::LeaderNotAvailable) => {}
+        Some(code) if NO_TOPIC.contains(&code) => return Ok(None),
+        Some(code) => return Err(failed(Some(code), &format!("the topic {name}: {code}"))),
     }
     if topic.partitions().is_empty() || topic.partitions().iter().any(|partition| partition.leader() < 0) {
-        return Ok(Topic::Incomplete);
+        return Err(BrokerError::Unavailable(format!("the topic {name} has partitions without a leader")));
     }
     let partitions = i32::try_from(topic.partitions().len());
-    partitions.map(|partitions| Topic::Ready { partitions }).map_err(|_| {
-        BrokerError::Misconfigured(format!("the topic {} has too many partitions", topic.name()))
-    })
+    partitions
+        .map(Some)
+        .map_err(|_| BrokerError::Misconfigured(format!("the topic {name} has too many partitions")))
+}
+
+pub(super) fn missing(topic: &str) -> BrokerError {
+    BrokerError::Unavailable(format!("there is no topic {topic}"))
 }

@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
 use super::client::{Observer, not_created, settings};
-use super::error::{code_of, consequence};
+use super::error::consequence;
 use super::options::KafkaOptions;
 use super::window::{KafkaWindow, PublishFailure};
 
@@ -116,7 +116,7 @@ impl ClientContext for Deliveries {
 
     fn error(&self, error: KafkaError, reason: &str) {
         // Nothing can be sent any more. What was sent fails as well, and may say more.
-        if code_of(&error) == Some(Code::Fatal) {
+        if error.rdkafka_error_code() == Some(Code::Fatal) {
             let position = self.window().acknowledged();
             self.fail(position, Code::Fatal);
         }
@@ -136,7 +136,7 @@ impl ProducerContext for Deliveries {
             Ok(message) => self.acknowledge(position, message.partition(), message.offset()),
             #[cfg(feature = "planted-faults")]
             Err(_) if self.losses_are_missed => self.acknowledge(position, 0, -1),
-            Err((error, _)) => self.fail(position, code_of(error).unwrap_or(Code::Unknown)),
+            Err((error, _)) => self.fail(position, error.rdkafka_error_code().unwrap_or(Code::Unknown)),
         }
     }
 }

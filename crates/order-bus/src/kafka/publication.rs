@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::background::{DroppedInBackground, in_background};
-use super::error::{code_of, failed, refusal, refused};
+use super::error::{failed, refusal, refused};
 use super::message::headers;
 use super::producer::{Deliveries, Producer};
 use super::window::PublishFailure;
@@ -121,7 +121,7 @@ impl KafkaPublication {
             .payload(&*event.data)
             .headers(headers(&self.source, event, previous_id));
         if let Err((error, _)) = self.producer.send(record) {
-            self.deliveries().fail(event.position, code_of(&error).unwrap_or(Code::Unknown));
+            self.deliveries().fail(event.position, error.rdkafka_error_code().unwrap_or(Code::Unknown));
         }
         Ok(())
     }

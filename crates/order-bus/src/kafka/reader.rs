@@ -1,96 +1,61 @@
-//! What a replica sees of a topic.
+//! What a replica sees of the topic.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use order_application::{BrokerError, BrokerReader, Delivery};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use tokio::sync::mpsc;
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, TopicPartitionList};
 
-use super::background::in_background;
+use super::background::{DroppedInBackground, in_background};
 use super::client::Observer;
 use super::error::failure;
-use super::fetch::{Fetched, fetch};
 use super::log::KafkaBookmark;
-use super::probe::watermarks;
+use super::message::event;
+use super::probe::offsets;
 use crate::json::to_json;
 
+/// Messages that are handed out at a time.
+const DELIVERED_MESSAGES: usize = 512;
 /// How long the brokers may take to say how much there is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct KafkaReader {
-    /// Dropped before `fetched`, whose thread has the consumer, too, and drops it at leisure.
-    consumer: Arc<BaseConsumer<Observer>>,
+    consumer: Arc<DroppedInBackground<StreamConsumer<Observer>>>,
     topic: Arc<str>,
-    fetched: mpsc::Receiver<Fetched>,
-    partitions: Vec<Partition>,
+    partitions: Vec<PartitionOffsets>,
 }
 
-pub(super) struct Partition {
-    /// What a bookmark says that is made before anything is delivered.
-    bookmarked: Option<i64>,
+/// How far a partition is read.
+pub(super) struct PartitionOffsets {
     /// The offset that comes next.
     pub(super) next: i64,
-    is_paused: bool,
-    /// What had been fetched when it was paused: as much as is fetched ahead, at most.
-    held: Vec<Delivery>,
-}
-
-impl Partition {
-    pub(super) fn new(next: i64, bookmarked: Option<i64>) -> Self {
-        Self { bookmarked, next, is_paused: false, held: Vec::new() }
-    }
+    /// What a bookmark says that is made before anything is delivered.
+    pub(super) bookmarked: Option<i64>,
 }
 
 impl KafkaReader {
     /// Reads what the consumer is assigned to.
-    pub(super) fn begin(
-        consumer: BaseConsumer<Observer>,
+    pub(super) fn new(
+        consumer: StreamConsumer<Observer>,
         topic: &str,
-        partitions: Vec<Partition>,
-    ) -> Result<Self, BrokerError> {
-        let (consumer, topic) = (Arc::new(consumer), Arc::from(topic));
-        let fetched = fetch(Arc::clone(&consumer), Arc::clone(&topic))?;
-        Ok(Self { consumer, topic, fetched, partitions })
+        partitions: Vec<PartitionOffsets>,
+    ) -> Self {
+        Self { consumer: Arc::new(DroppedInBackground::new(consumer)), topic: topic.into(), partitions }
     }
 
-    fn partition(&mut self, partition: usize) -> Result<&mut Partition, BrokerError> {
-        let topic = &self.topic;
-        self.partitions.get_mut(partition).ok_or_else(|| {
-            BrokerError::OutOfStep(format!(
-                "the topic {topic} had no partition {partition} when it was opened"
-            ))
-        })
-    }
-
-    fn place(&self, partition: usize) -> Result<TopicPartitionList, BrokerError> {
-        let number = i32::try_from(partition)
-            .map_err(|_| BrokerError::OutOfStep(format!("there is no partition {partition}")))?;
-        let mut place = TopicPartitionList::with_capacity(1);
-        place.add_partition(&self.topic, number);
-        Ok(place)
-    }
-
-    /// What had been held back of partitions that go on.
-    fn released(&mut self) -> Vec<Delivery> {
-        let going_on = self.partitions.iter_mut().filter(|partition| !partition.is_paused);
-        going_on.flat_map(|partition| partition.held.drain(..)).collect()
-    }
-
-    /// Holds back what is paused.
-    fn sort(&mut self, fetched: Vec<Delivery>) -> Vec<Delivery> {
-        let mut delivered = fetched;
-        delivered.retain(|delivery| {
-            let Some(partition) = self.partitions.get_mut(delivery.partition) else { return false };
-            if !partition.is_paused {
-                return true;
-            }
-            partition.held.push(delivery.clone());
-            false
-        });
-        delivered
+    fn list_of(&self, partition: usize) -> Result<TopicPartitionList, BrokerError> {
+        let number = i32::try_from(partition).ok().filter(|_| partition < self.partitions.len());
+        let number = number
+            .ok_or_else(|| BrokerError::OutOfStep(format!("{} had no partition {partition}", self.topic)))?;
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.topic, number);
+        Ok(list)
     }
 }
 
@@ -101,34 +66,31 @@ impl BrokerReader for KafkaReader {
     }
 
     async fn next(&mut self) -> Result<Vec<Delivery>, BrokerError> {
-        loop {
-            let mut delivered = self.released();
-            if delivered.is_empty() {
-                let gone = || Err(BrokerError::Unavailable("Kafka's client has given up".to_owned()));
-                let fetched = self.fetched.recv().await.unwrap_or_else(gone)?;
-                delivered = self.sort(fetched);
-            }
-            for Delivery { partition, offset, .. } in &delivered {
-                let (partition, offset) =
-                    (self.partition(*partition)?, i64::try_from(*offset).unwrap_or(i64::MAX));
-                partition.next = offset.saturating_add(1);
-            }
-            if !delivered.is_empty() {
-                return Ok(delivered);
+        let mut deliveries = Vec::new();
+        while deliveries.is_empty() {
+            let mut polled = Some(self.consumer.recv().await);
+            while let Some(message) = polled {
+                deliveries.extend(delivery(message, &self.topic)?);
+                let has_room = deliveries.len() < DELIVERED_MESSAGES;
+                polled = if has_room { self.consumer.recv().now_or_never() } else { None };
             }
         }
+        for Delivery { partition, offset, .. } in &deliveries {
+            if let Some(partition) = self.partitions.get_mut(*partition) {
+                partition.next = i64::try_from(*offset).unwrap_or(i64::MAX).saturating_add(1);
+            }
+        }
+        Ok(deliveries)
     }
 
     fn pause(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let place = self.place(partition)?;
-        self.partition(partition)?.is_paused = true;
-        self.consumer.pause(&place).map_err(|error| failure(&error, &format!("pause {}", self.topic)))
+        let paused = self.consumer.pause(&self.list_of(partition)?);
+        paused.map_err(|error| failure(&error, &format!("pause {}", self.topic)))
     }
 
     fn resume(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let place = self.place(partition)?;
-        self.partition(partition)?.is_paused = false;
-        self.consumer.resume(&place).map_err(|error| failure(&error, &format!("go on with {}", self.topic)))
+        let resumed = self.consumer.resume(&self.list_of(partition)?);
+        resumed.map_err(|error| failure(&error, &format!("go on with {}", self.topic)))
     }
 
     async fn behind(&mut self) -> Result<u64, BrokerError> {
@@ -138,7 +100,7 @@ impl BrokerReader for KafkaReader {
     }
 
     fn bookmark(&self, next_offsets: &[Option<u64>]) -> Box<str> {
-        let offset = |(index, partition): (usize, &Partition)| {
+        let offset = |(index, partition): (usize, &PartitionOffsets)| {
             let given = next_offsets.get(index).copied().flatten();
             given.and_then(|offset| i64::try_from(offset).ok()).or(partition.bookmarked)
         };
@@ -147,7 +109,7 @@ impl BrokerReader for KafkaReader {
     }
 }
 
-fn behind(consumer: &BaseConsumer<Observer>, topic: &str, next: &[i64]) -> Result<u64, BrokerError> {
+fn behind(consumer: &StreamConsumer<Observer>, topic: &str, next: &[i64]) -> Result<u64, BrokerError> {
     let until = Instant::now() + PATIENCE;
     let left = || until.saturating_duration_since(Instant::now());
     let asking = |error| failure(&error, &format!("ask how much {topic} has"));
@@ -161,14 +123,37 @@ fn behind(consumer: &BaseConsumer<Observer>, topic: &str, next: &[i64]) -> Resul
     }
     let mut behind = 0;
     for (partition, next) in (0..).zip(next) {
-        let there = watermarks(consumer.client(), topic, partition, left()).map_err(asking)?;
-        if there.high < *next {
+        let there = offsets(consumer.client(), topic, partition, left()).map_err(asking)?;
+        if there.end < *next {
             return Err(BrokerError::OutOfStep(format!(
                 "partition {partition} of {topic} ends at offset {}, and was read up to offset {next}",
-                there.high
+                there.end
             )));
         }
-        behind += u64::try_from(there.high - (*next).max(there.low)).unwrap_or(0);
+        behind += u64::try_from(there.end - (*next).max(there.start)).unwrap_or(0);
     }
     Ok(behind)
+}
+
+/// `None` for what librdkafka gets over by itself.
+fn delivery(polled: KafkaResult<BorrowedMessage<'_>>, topic: &str) -> Result<Option<Delivery>, BrokerError> {
+    let message = match polled {
+        Ok(message) => message,
+        Err(error) => {
+            let failure = failure(&error, &format!("read {topic}"));
+            if !matches!(failure, BrokerError::Unavailable(_)) {
+                return Err(failure);
+            }
+            tracing::debug!(target: "kafka", %error, "librdkafka tries again");
+            return Ok(None);
+        }
+    };
+    let (Ok(partition), Ok(offset)) = (usize::try_from(message.partition()), u64::try_from(message.offset()))
+    else {
+        return Ok(None);
+    };
+    // The binding panics at a header whose name is not UTF-8, and anybody may write one.
+    let event = catch_unwind(AssertUnwindSafe(|| event(&message)))
+        .unwrap_or_else(|_| Err("a header's name is not UTF-8".to_owned()));
+    Ok(Some(Delivery { partition, offset, event }))
 }

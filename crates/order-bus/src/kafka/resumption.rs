@@ -1,15 +1,15 @@
 //! Where to go on, by what a topic still has and what it had acknowledged.
 
 use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
 use order_application::{BrokerError, Checkpoint, Position};
 use rdkafka::Message;
-use uuid::Uuid;
 
 use super::evidence::{KafkaEvidence, Marks};
-use super::message;
-use super::probe::{Content, Probe, Watermarks};
+use super::message::{id, position};
+use super::probe::Probe;
 
 /// How many messages of a partition are looked at, from its end, for the last one that is this service's.
 const LOOKED_AT: i64 = 1_000;
@@ -49,22 +49,22 @@ pub(super) fn resume(
         losses = self::losses(probe, &resumption.evidence, partitions)?;
     }
     for (partition, Loss { marks, left }) in losses {
-        let remains = match left {
-            Some(left) => last_of_ours(probe, source, partition, marks, left)?,
-            None => Position::START,
+        let offset = marks.last.offset;
+        let (remains, lost) = match left {
+            None => (Position::START, format!("partition {partition} is gone")),
+            Some(left) => {
+                let end = left.end;
+                let lost = if end > offset {
+                    format!("partition {partition} has another message at offset {offset} than it had")
+                } else {
+                    format!("partition {partition} ends at offset {end}, and had offset {offset}")
+                };
+                (last_of_ours(probe, source, partition, marks, left)?, lost)
+            }
         };
         resumption.after = resumption.after.min(remains);
         resumption.evidence.partitions.remove(&partition);
-        let offset = marks.last.offset;
-        resumption.lost.push(match left {
-            Some(left) if left.high > offset => {
-                format!("partition {partition} has another message at offset {offset} than it had")
-            }
-            Some(left) => {
-                format!("partition {partition} ends at offset {}, and had offset {offset}", left.high)
-            }
-            None => format!("partition {partition} is gone"),
-        });
+        resumption.lost.push(lost);
     }
     Ok(resumption)
 }
@@ -72,7 +72,7 @@ pub(super) fn resume(
 struct Loss {
     marks: Marks,
     /// What the partition has now, if there is one.
-    left: Option<Watermarks>,
+    left: Option<Range<i64>>,
 }
 
 fn losses(
@@ -87,10 +87,10 @@ fn losses(
             losses.insert(partition, Loss { marks, left: None });
             continue;
         }
-        let left = probe.watermarks(partition)?;
-        if left.high <= marks.last.offset {
+        let left = probe.offsets(partition)?;
+        if left.end <= marks.last.offset {
             losses.insert(partition, Loss { marks, left: Some(left) });
-        } else if left.contain(marks.last.offset) {
+        } else if left.contains(&marks.last.offset) {
             compared.insert(partition, (marks, left));
         }
     }
@@ -102,10 +102,10 @@ fn losses(
             // A later one: the message itself was removed.
             let there = message.offset() == marks.last.offset;
             if there && id(message) != Some(marks.last.id) {
-                losses.insert(partition, Loss { marks: *marks, left: Some(*left) });
+                losses.insert(partition, Loss { marks: *marks, left: Some(left.clone()) });
             }
         }
-        Content::Enough
+        ControlFlow::Break(())
     })?;
     Ok(losses)
 }
@@ -119,31 +119,22 @@ fn last_of_ours(
     source: &str,
     partition: i32,
     marks: Marks,
-    left: Watermarks,
+    left: Range<i64>,
 ) -> Result<Position, BrokerError> {
-    if !left.contain(marks.older.offset) {
+    if !left.contains(&marks.older.offset) {
         return Ok(Position::START);
     }
     let mut older = None;
     probe.read(&[(partition, marks.older.offset)], |message| {
         let unchanged = message.offset() == marks.older.offset && id(message) == Some(marks.older.id);
         older = position(message, source).filter(|_| unchanged);
-        Content::Enough
+        ControlFlow::Break(())
     })?;
     let Some(mut found) = older else { return Ok(Position::START) };
-    let from = (left.high - LOOKED_AT).max(marks.older.offset);
+    let from = (left.end - LOOKED_AT).max(marks.older.offset);
     probe.read(&[(partition, from)], |message| {
         found = position(message, source).unwrap_or(found);
-        if message.offset() + 1 >= left.high { Content::Enough } else { Content::More }
+        if message.offset() + 1 >= left.end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(found)
-}
-
-fn id<M: Message>(message: &M) -> Option<Uuid> {
-    message::attribute(message, "id").and_then(|id| Uuid::try_parse(id).ok())
-}
-
-fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
-    let ours = message::attribute(message, "source") == Some(source);
-    message::attribute(message, "position").filter(|_| ours).and_then(|text| text.parse().ok()).map(Position)
 }

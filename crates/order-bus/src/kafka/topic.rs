@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::client::{Observer, PATIENCE, not_created, settings};
 use super::error::{failed, failure};
 use super::options::KafkaOptions;
-use super::probe::{Probe, Topic};
+use super::probe::{Probe, missing};
 
 /// Between two looks at a topic that is not there as it should be.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -27,46 +27,39 @@ pub(super) struct ReadyTopic {
 }
 
 /// The topic, made if it is missing. Blocks.
-pub(super) fn find_or_make(
-    options: &KafkaOptions,
-    probe: &Probe,
-    runtime: &Handle,
-) -> Result<ReadyTopic, BrokerError> {
+pub(super) fn find_or_make(options: &KafkaOptions, probe: &Probe) -> Result<ReadyTopic, BrokerError> {
     // The first question, for it finds out whether anybody answers.
-    let found = probe.topic()?;
+    let found = probe.partitions()?;
     let admin: AdminClient<Observer> =
         AdminClient::from_config_and_context(&settings(options), Observer::default())
             .map_err(|error| not_created(&error))?;
-    if found == Topic::Missing {
-        create(options, &admin, runtime)?;
-    }
-    let partitions = wait_until_ready(&options.topic, probe)?;
+    let partitions = match found {
+        Some(partitions) => partitions,
+        None => {
+            create(options, &admin)?;
+            wait_until_ready(&options.topic, probe)?
+        }
+    };
     if let Some(asked) = options.partitions.filter(|asked| i32::from(*asked) != partitions) {
         return Err(BrokerError::Misconfigured(format!(
             "the topic {} has {partitions} partitions, and partitions={asked} cannot change it: leave that out, or name another topic",
             options.topic
         )));
     }
-    let max_message_bytes = max_message_bytes(options, &admin, runtime);
-    Ok(ReadyTopic { partitions, max_message_bytes })
+    Ok(ReadyTopic { partitions, max_message_bytes: max_message_bytes(options, &admin) })
 }
 
-fn create(
-    options: &KafkaOptions,
-    admin: &AdminClient<Observer>,
-    runtime: &Handle,
-) -> Result<(), BrokerError> {
+fn create(options: &KafkaOptions, admin: &AdminClient<Observer>) -> Result<(), BrokerError> {
     let topic = &options.topic;
     let doing = format!("the topic {topic} is missing and could not be made");
     let copies = options.replication.map_or(BROKERS_CHOICE, i32::from);
     let partitions = i32::from(options.partitions.unwrap_or(1));
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(copies));
     let limits = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
-    let made =
-        runtime.block_on(admin.create_topics(&[new], &limits)).map_err(|error| failure(&error, &doing))?;
-    for outcome in made {
+    let made = Handle::current().block_on(admin.create_topics(&[new], &limits));
+    for outcome in made.map_err(|error| failure(&error, &doing))? {
         match outcome {
-            Ok(_) => tracing::info!(topic, partitions, "Kafka: the topic is new"),
+            Ok(_) => tracing::info!(topic, partitions, "made the topic"),
             // Another was quicker.
             Err((_, Code::TopicAlreadyExists)) => {}
             Err((_, code)) => return Err(failed(Some(code), &format!("{doing}: {code}"))),
@@ -75,25 +68,23 @@ fn create(
     Ok(())
 }
 
+/// Partitions that were just made may have no leader for a moment.
 fn wait_until_ready(topic: &str, probe: &Probe) -> Result<i32, BrokerError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match probe.topic()?.partitions(topic) {
-            Err(_) if Instant::now() < deadline => probe.wait(LOOK_AGAIN),
-            partitions => return partitions,
+        match probe.partitions() {
+            Ok(Some(partitions)) => return Ok(partitions),
+            Ok(None) | Err(_) if Instant::now() < deadline => probe.wait(LOOK_AGAIN),
+            outcome => return outcome?.ok_or_else(|| missing(topic)),
         }
     }
 }
 
 /// `None` as well when the user may not ask.
-fn max_message_bytes(
-    options: &KafkaOptions,
-    admin: &AdminClient<Observer>,
-    runtime: &Handle,
-) -> Option<usize> {
+fn max_message_bytes(options: &KafkaOptions, admin: &AdminClient<Observer>) -> Option<usize> {
     let limits = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let described =
-        runtime.block_on(admin.describe_configs(&[ResourceSpecifier::Topic(&options.topic)], &limits));
+    let topic = ResourceSpecifier::Topic(&options.topic);
+    let described = Handle::current().block_on(admin.describe_configs(&[topic], &limits));
     let bytes = described.ok()?.pop()?.ok()?.get("max.message.bytes")?.value.as_ref()?.parse().ok();
     tracing::debug!(target: "kafka", topic = options.topic, bytes, "max.message.bytes");
     bytes

@@ -47,42 +47,38 @@ fn obstacle(options: &NatsOptions, config: &Config) -> Option<String> {
 }
 
 fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut add = |applies: bool, text: &str| {
-        if applies {
-            found.push(text.to_owned());
-        }
-    };
-    add(
-        config.storage == StorageType::Memory,
-        "is kept in memory: it is empty after a restart, and published again",
-    );
-    add(
-        config.discard == DiscardPolicy::New && (config.max_bytes > 0 || config.max_messages > 0),
-        "refuses new messages when it is full (discard: new): publishing stops then, until there is room",
-    );
-    add(
-        config.discard == DiscardPolicy::Old && config.max_messages_per_subject > 0,
-        "keeps only some messages of each subject (max_msgs_per_subject): events of an order may be dropped",
-    );
-    add(
-        config.retention != RetentionPolicy::Limits,
-        "drops what its consumers have had (retention): a replica cannot read it from the beginning",
-    );
-    add(
-        config.persist_mode == Some(PersistenceMode::Async),
-        "acknowledges before it writes (persist_mode: async): after a crash events are missing until they are published \
-         again",
-    );
-    add(
-        config.num_replicas == 1,
-        "is on one server, which acknowledges before it syncs to its disk, unless its jetstream block says \
-         `sync_interval: always`: after a loss of power the last two minutes are missing until they are published again; \
-         three replicas do without",
-    );
     let (replicas, wanted) = (config.num_replicas, options.replicas);
-    add(replicas != wanted, &format!("has {replicas} replicas, not {wanted}: it was there already"));
-    found
+    let all = [
+        (
+            config.storage == StorageType::Memory,
+            "is kept in memory: it is empty after a restart, and published again",
+        ),
+        (
+            config.discard == DiscardPolicy::New && (config.max_bytes > 0 || config.max_messages > 0),
+            "refuses new messages when it is full (discard: new): publishing stops then, until there is room",
+        ),
+        (
+            config.discard == DiscardPolicy::Old && config.max_messages_per_subject > 0,
+            "keeps only some messages of each subject (max_msgs_per_subject): events of an order may be dropped",
+        ),
+        (
+            config.retention != RetentionPolicy::Limits,
+            "drops what its consumers have had (retention): a replica cannot read it from the beginning",
+        ),
+        (
+            config.persist_mode == Some(PersistenceMode::Async),
+            "acknowledges before it writes (persist_mode: async): after a crash events are missing until they are \
+             published again",
+        ),
+        (
+            replicas == 1,
+            "is on one server, which acknowledges before it syncs to its disk, unless its jetstream block says \
+             `sync_interval: always`: after a loss of power the last two minutes are missing until they are published \
+             again; three replicas do without",
+        ),
+        (replicas != wanted, &format!("has {replicas} replicas, not {wanted}: it was there already")),
+    ];
+    all.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text.to_owned()).collect()
 }
 
 /// Warnings that were given, so that each is given once for as long as the process runs.

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::{self, MessagesError, MessagesErrorKind};
@@ -10,7 +9,6 @@ use async_nats::jetstream::stream::Stream;
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, BrokerReader, Delivery};
-use tokio::time::Instant;
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
 use super::error::{chain, unavailable};
@@ -22,8 +20,6 @@ use crate::json::to_json;
 
 /// Messages that are handed out at a time.
 const DELIVERED_MESSAGES: usize = 1_000;
-/// How old an answer may be that says how far behind the reader is.
-const BEHIND_AGE: Duration = Duration::from_secs(1);
 
 pub(super) struct NatsReader {
     options: Arc<NatsOptions>,
@@ -36,8 +32,6 @@ pub(super) struct NatsReader {
     /// Messages that were handed out: the server numbers what it sends, too.
     delivered: u64,
     is_paused: bool,
-    /// The stream's last sequence, and when that was found out.
-    known: Option<(Instant, u64)>,
 }
 
 impl NatsReader {
@@ -58,7 +52,6 @@ impl NatsReader {
             next,
             delivered: 0,
             is_paused: false,
-            known: None,
         }
     }
 }
@@ -109,17 +102,10 @@ impl BrokerReader for NatsReader {
     }
 
     async fn behind(&mut self) -> Result<u64, BrokerError> {
-        let now = Instant::now();
-        if let Some((at, last_sequence)) = self.known
-            && now.duration_since(at) < BEHIND_AGE
-        {
-            return Ok((last_sequence + 1).saturating_sub(self.next));
-        }
         let info = within(OPEN_TIMEOUT, &self.options, stream::info(&self.options, &self.stream)).await?;
         if created(&info) != self.created {
             return Err(BrokerError::OutOfStep(format!("the stream {} was made anew", self.options.stream)));
         }
-        self.known = Some((now, info.state.last_sequence));
         let next = self.next.max(info.state.first_sequence);
         Ok((info.state.last_sequence + 1).saturating_sub(next))
     }

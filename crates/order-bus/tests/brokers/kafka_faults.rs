@@ -9,7 +9,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use test_servers::kafka::{KafkaCluster, KafkaOptions as ServerOptions, KafkaServer};
 use tokio::sync::watch;
 
-use crate::contract::{PATIENCE, assert_complete_and_in_order, checkpoint, events, positions, send};
+use crate::contract::{
+    PATIENCE, assert_complete_and_in_order, checkpoint, events, positions, send, until_it_fails,
+};
 use crate::kafka_support::{admin, deliveries, fresh_topic, make_topic, opened, options, publish, relay};
 
 fn server() -> KafkaServer {
@@ -171,6 +173,28 @@ async fn letting_go_of_a_server_that_says_nothing_takes_no_time() {
     let start = Instant::now();
     drop(opened);
     assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn events_that_the_clients_queue_has_no_room_for_end_the_publication_at_once() {
+    let mut server = server();
+    let options = options(&server.bootstrap(), "orders.events", "");
+    let mut first = opened(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 10)).await.unwrap();
+    let kept = checkpoint(10, &first);
+    server.freeze().unwrap();
+    // More bytes than the queue takes, and far more than a relay has under way.
+    let mut large = events(11, 100);
+    large.iter_mut().for_each(|event| event.data = format!(r#"{{"long":"{}"}}"#, "x".repeat(900_000)).into());
+    let start = Instant::now();
+    send(&mut first, &large).await.unwrap();
+    let (_, error) = until_it_fails(&mut first).await;
+    assert!(matches!(&error, BrokerError::Unavailable(why) if why.contains("ueue full")), "{error:?}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    server.thaw().unwrap();
+    let mut second = opened(&options, &kept).await;
+    publish(&mut second, &events(11, 100)).await.unwrap();
+    assert_complete(&options, 100).await;
 }
 
 /// See the checker go red.
