@@ -70,7 +70,7 @@ async fn open(options: &Arc<NatsOptions>, bookmark: Option<&str>) -> Result<Nats
         .messages()
         .await
         .map_err(|error| unavailable(options, chain(&error)))?;
-    Ok(NatsReader::begin(Arc::clone(options), connection, stream, messages, next))
+    Ok(NatsReader::new(Arc::clone(options), connection, stream, messages, next))
 }
 
 fn wanted(options: &NatsOptions, config: &Config, start_sequence: u64) -> pull::Config {

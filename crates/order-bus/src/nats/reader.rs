@@ -36,7 +36,7 @@ pub(super) struct NatsReader {
 
 impl NatsReader {
     /// Reads from this sequence on, with which the messages begin.
-    pub(super) fn begin(
+    pub(super) fn new(
         options: Arc<NatsOptions>,
         connection: Connection,
         stream: Stream,
@@ -135,9 +135,10 @@ impl NatsReader {
 
     fn read_error(&self, error: &MessagesError) -> BrokerError {
         let what = match error.kind() {
-            MessagesErrorKind::MissingHeartbeat => "has gone silent".to_owned(),
+            MessagesErrorKind::MissingHeartbeat => "the server has gone silent".to_owned(),
             MessagesErrorKind::ConsumerDeleted | MessagesErrorKind::NoResponders => {
-                "has no reader of ours any more: it was restarted, or the stream was deleted".to_owned()
+                "the server has no reader of ours any more: it was restarted, or the stream was deleted"
+                    .to_owned()
             }
             MessagesErrorKind::Pull
             | MessagesErrorKind::PushBasedConsumer
