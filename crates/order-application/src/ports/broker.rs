@@ -76,7 +76,8 @@ pub trait Publication: Send {
 /// A broker as a replica reads it.
 #[async_trait]
 pub trait BrokerLog: Send + Sync + 'static {
-    /// Reads on from a bookmark, or from the beginning of what the broker still has.
+    /// Reads on from a bookmark, or from the beginning of what the broker still has. A bookmark of another broker MUST mean
+    /// the beginning.
     ///
     /// # Errors
     /// See [`BrokerError`]. MUST come to an end within seconds, also when nobody answers.

@@ -36,28 +36,19 @@ impl KafkaLog {
 impl BrokerLog for KafkaLog {
     async fn open(&self, bookmark: Option<&str>) -> Result<Box<dyn BrokerReader>, BrokerError> {
         let options = Arc::clone(&self.options);
-        let bookmark: Option<KafkaBookmark> = bookmark
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|_| BrokerError::Misconfigured("the bookmark is none of a Kafka topic".to_owned()))?;
-        let reader = in_background(move || open(&options, bookmark.as_ref())).await?;
+        let bookmark = bookmark.map(str::to_owned);
+        let reader = in_background(move || open(&options, bookmark.as_deref())).await?;
         Ok(Box::new(reader))
     }
 }
 
-fn open(options: &KafkaOptions, bookmark: Option<&KafkaBookmark>) -> Result<KafkaReader, BrokerError> {
+fn open(options: &KafkaOptions, bookmark: Option<&str>) -> Result<KafkaReader, BrokerError> {
     let probe = Probe::new(options)?;
     let topic = &options.topic;
     let partitions = probe.partitions()?.ok_or_else(|| missing(topic))?;
-    let bookmark = bookmark.filter(|bookmark| {
-        let fits = bookmark.topic == *topic;
-        if !fits {
-            tracing::warn!(topic, "the bookmark is one of another topic: Kafka is read from the beginning");
-        }
-        fits
-    });
+    let bookmark = bookmark.and_then(|text| KafkaBookmark::read(text, topic));
     let partitions = (0..partitions)
-        .map(|partition| start(&probe, topic, partition, bookmark))
+        .map(|partition| start(&probe, topic, partition, bookmark.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
     let consumer = consumer(options)?;
     let assigning = |error| failure(&error, &format!("read {topic}"));
@@ -113,4 +104,14 @@ pub(super) struct KafkaBookmark {
     pub(super) topic: String,
     /// Of each partition the offset that reading goes on with; `None`: from its beginning.
     pub(super) offsets: Vec<Option<i64>>,
+}
+
+impl KafkaBookmark {
+    fn read(text: &str, topic: &str) -> Option<Self> {
+        let bookmark = serde_json::from_str(text).ok().filter(|bookmark: &Self| bookmark.topic == topic);
+        if bookmark.is_none() {
+            tracing::warn!(topic, "the bookmark is none of this topic: it is read from its beginning");
+        }
+        bookmark
+    }
 }

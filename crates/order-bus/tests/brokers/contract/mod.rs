@@ -61,6 +61,7 @@ macro_rules! contract_suite {
             an_event_that_is_too_large_is_refused_and_those_before_it_are_acknowledged,
             a_wait_that_is_cancelled_loses_nothing,
             a_reader_goes_on_from_its_bookmark,
+            a_bookmark_of_another_broker_means_the_beginning,
             a_reader_that_waits_is_woken,
             a_paused_reader_waits_and_goes_on_where_it_was,
             a_reader_knows_how_far_behind_it_is,

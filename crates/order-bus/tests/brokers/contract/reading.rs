@@ -24,6 +24,16 @@ pub(crate) async fn a_reader_goes_on_from_its_bookmark<F: Fixture>() {
     assert_eq!(positions(&read(&mut *third, 60).await), (41..=100).collect::<Vec<_>>());
 }
 
+pub(crate) async fn a_bookmark_of_another_broker_means_the_beginning<F: Fixture>() {
+    let fixture = F::shared();
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 10)).await.unwrap();
+    for foreign in ["{}", "no JSON"] {
+        let mut reader = reader(&fixture, Some(foreign)).await;
+        assert_eq!(positions(&read(&mut *reader, 10).await), (1..=10).collect::<Vec<_>>(), "{foreign}");
+    }
+}
+
 pub(crate) async fn a_reader_that_waits_is_woken<F: Fixture>() {
     let fixture = F::shared();
     let mut opened = open(&fixture, &Checkpoint::default()).await;
