@@ -29,7 +29,8 @@ const ENCODED_IN_SUBJECTS: &AsciiSet = &CONTROLS.add(b' ').add(b'.').add(b'*').a
 pub(super) fn headers(source: &str, event: &RecordedEvent, previous_id: Option<Uuid>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in cloud_event::attributes(source, event, previous_id) {
-        headers.insert(header_name(&name), utf8_percent_encode(&value, ENCODED_IN_HEADERS).to_string());
+        let encoded = Cow::from(utf8_percent_encode(&value, ENCODED_IN_HEADERS));
+        headers.insert(header_name(&name), &*encoded);
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
     headers
