@@ -42,7 +42,7 @@ fn server(text: &str, default_port: u16) -> Result<String, String> {
     };
     let is_strange = |c: char| c.is_whitespace() || "/@%#".contains(c);
     if port == 0 || host.is_empty() || host.contains(is_strange) {
-        return Err(format!("{text:?} is not HOST or HOST:PORT"));
+        return Err(format!("{text:?} is not a host with an optional port"));
     }
     Ok(format!("{host}:{port}"))
 }

@@ -84,7 +84,7 @@ fn a_bus_that_cannot_be_is_refused_in_one_line() {
     let cases: &[(&[&str], &str)] = &[
         (&["carrier-pigeon://loft"], "nats://"),
         (&["nats://"], "host"),
-        (&["kafka://"], "HOST"),
+        (&["kafka://"], "host"),
         (&["nats://127.0.0.1?strem=ORDERS"], "strem"),
         (&["kafka://127.0.0.1?partition=3"], "partition"),
         (&["kafka://127.0.0.1?partitions=0"], "partitions=0"),
