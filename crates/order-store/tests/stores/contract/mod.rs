@@ -81,6 +81,7 @@ macro_rules! contract_suite {
             a_slow_subscriber_loses_nothing,
             a_slow_subscriber_that_reads_ahead_loses_nothing,
             pages_end_where_their_limits_say,
+            beyond_the_end_there_is_nothing_however_far,
             lists_are_in_placement_order_and_in_pages,
             a_list_is_right_while_orders_are_added_and_changed,
             ten_thousand_events_in_one_order,

@@ -22,13 +22,25 @@ pub(crate) async fn pages_end_where_their_limits_say<F: Fixture>() {
     assert_eq!(store.read_stream(&order.id, Version(4), tiny).await.unwrap().len(), 1, "at least one");
     assert_eq!(store.read_log(Position(4), tiny).await.unwrap().len(), 1, "at least one");
 
-    for beyond in [10, 11, u64::MAX >> 1] {
-        assert_eq!(store.read_stream(&order.id, Version(beyond), PageLimit::events(3)).await, Ok(vec![]));
-        assert_eq!(store.read_log(Position(beyond), PageLimit::events(3)).await, Ok(vec![]));
-    }
     let unknown = TestOrder::new("unknown");
     assert_eq!(store.read_stream(&unknown.id, Version::NONE, PageLimit::events(3)).await, Ok(vec![]));
     assert_eq!(store.one(&unknown.id).await, Ok(None));
+}
+
+pub(crate) async fn beyond_the_end_there_is_nothing_however_far<F: Fixture>() {
+    const MAX_SIGNED: u64 = i64::MAX as u64;
+    let fixture = F::open(bus());
+    let store = fixture.store();
+    let mut order = TestOrder::new("a");
+    store.append(order.place()).await.unwrap();
+    store.append(order.pay(1)).await.unwrap();
+    for beyond in [2, 3, MAX_SIGNED - 1, MAX_SIGNED, MAX_SIGNED + 1, u64::MAX - 1, u64::MAX] {
+        let limit = PageLimit::events(3);
+        assert_eq!(store.read_stream(&order.id, Version(beyond), limit).await, Ok(vec![]), "{beyond}");
+        assert_eq!(store.read_log(Position(beyond), limit).await, Ok(vec![]), "{beyond}");
+        assert_eq!(list(&*store, Position(beyond), 3).await, [], "{beyond}");
+    }
+    assert_eq!(store.end().await, Ok(Position(2)));
 }
 
 pub(crate) async fn lists_are_in_placement_order_and_in_pages<F: Fixture>() {
