@@ -16,7 +16,9 @@ pub struct ApiConfig {
     pub max_body_bytes: usize,
     /// How long a whole request body may take to arrive.
     pub body_timeout: Duration,
-    /// How often a live feed sends a comment, so that proxies keep its connection; the first comes at once. Not zero.
+    /// Most live feeds at once.
+    pub max_feeds: usize,
+    /// How often a live feed says how far it is, so that proxies keep its connection; it does so at once, too. Not zero.
     pub feed_heartbeat: Duration,
     /// Most bytes of one page of full views, about: a page that would be larger ends early, with a link to the next.
     pub max_page_bytes: usize,
@@ -35,6 +37,7 @@ impl Default for ApiConfig {
             event_source: "/order-service".to_owned(),
             max_body_bytes: 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            max_feeds: 1_000,
             feed_heartbeat: Duration::from_secs(15),
             max_page_bytes: 4 * 1024 * 1024,
             shutdown: CancellationToken::new(),

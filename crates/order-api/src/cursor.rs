@@ -7,6 +7,9 @@ use order_application::Position;
 /// Marks the kind of list that a cursor is for, so that one of another kind is noticed.
 const PLACEMENT_ORDER: &str = "p";
 
+/// What is said of a cursor that was never handed out.
+pub(crate) const NOT_OURS: &str = "must be taken from the link of an earlier page";
+
 /// The cursor of what follows an order that was placed at this position.
 pub(crate) fn after(placed: Position) -> String {
     format!("{PLACEMENT_ORDER}{:x}", placed.0)
@@ -16,10 +19,7 @@ pub(crate) fn after(placed: Position) -> String {
 pub(crate) fn read(text: &str) -> Result<Position, Cow<'static, str>> {
     let position = text.strip_prefix(PLACEMENT_ORDER).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     // Written back, so that there is one cursor for one place: no sign, no leading zero.
-    position
-        .map(Position)
-        .filter(|position| after(*position) == text)
-        .ok_or_else(|| "must be taken from the link of an earlier page".into())
+    position.map(Position).filter(|position| after(*position) == text).ok_or(NOT_OURS.into())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod edge;
 mod etag;
 mod head;
 mod json;
+mod link;
 mod openapi;
 mod path_id;
 mod problem;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use order_application::OrderService;
+use tokio::sync::Semaphore;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
@@ -48,6 +50,8 @@ struct Shared {
     config: ApiConfig,
     /// The events' source as a JSON string, quotes included.
     event_source: String,
+    /// A permit for each live feed that may be open.
+    feeds: Arc<Semaphore>,
 }
 
 impl std::ops::Deref for Api {
@@ -63,7 +67,8 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::reading() };
-    let api = Api(Arc::new(Shared { service, config, event_source }));
+    let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
+    let api = Api(Arc::new(Shared { service, config, event_source, feeds }));
     Router::from(documented)
         .merge(routes::undocumented())
         .fallback(not_found)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use order_application::OrderFacts;
+use order_application::{OrderFacts, Position};
 use serde::Serialize;
 use tracing::Level;
 use utoipa::ToSchema;
@@ -27,6 +27,7 @@ pub(crate) struct Problem {
     kind: &'static ProblemKind,
     detail: Cow<'static, str>,
     facts: Option<OrderFacts>,
+    last_position: Option<Position>,
     faults: Faults,
     hidden: Option<HiddenCause>,
 }
@@ -70,11 +71,14 @@ pub(crate) struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<ActionName>>)]
     allowed_actions: Option<Vec<&'static str>>,
+    /// `position-ahead` and `replica-behind`: where the log ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_position: Option<u64>,
     /// `validation-failed`: the faults of the request, at most 100.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Option<Vec<Fault>>)]
     errors: &'a [Fault],
-    /// 5xx but `overloaded`: the name under which the service's log tells more.
+    /// 5xx but `overloaded` and `replica-behind`: the name under which the service's log tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     incident: Option<String>,
@@ -82,12 +86,18 @@ pub(crate) struct ProblemDocument<'a> {
 
 impl Problem {
     pub(crate) fn new(kind: &'static ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), facts: None, faults: Faults::default(), hidden: None }
+        let detail = detail.into();
+        Self { kind, detail, facts: None, last_position: None, faults: Faults::default(), hidden: None }
     }
 
     /// What the order is, for a client that has to find another way.
     pub(crate) fn with_facts(self, facts: Option<OrderFacts>) -> Self {
         Self { facts, ..self }
+    }
+
+    /// Where the log ends, for a client that asked for what is beyond it.
+    pub(crate) fn with_last_position(self, last_position: Position) -> Self {
+        Self { last_position: Some(last_position), ..self }
     }
 
     /// Everything that is wrong with the request.
@@ -135,6 +145,7 @@ impl Problem {
             order_status: facts.map(|facts| facts.status.as_str()),
             version: facts.map(|facts| facts.version.0),
             allowed_actions: facts.map(actions),
+            last_position: self.last_position.map(|position| position.0),
             errors: self.faults.told(),
             incident: self.hidden.as_ref().map(|hidden| hidden.incident.to_string()),
         };

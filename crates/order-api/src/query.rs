@@ -6,6 +6,13 @@ use std::ops::RangeInclusive;
 use crate::json::Faults;
 use crate::refusal::Refusal;
 
+/// Reads a version or a position. One that is too large for any history becomes the largest number that there is.
+pub(crate) fn place(digits: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(digits).ok()?;
+    let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
 /// The parameters of one request, until each has been asked for.
 pub(crate) struct Query<'q> {
     pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
@@ -40,6 +47,17 @@ impl<'q> Query<'q> {
             let (least, most) = (range.start(), range.end());
             number.ok_or_else(|| format!("must be a whole number from {least} to {most}").into())
         })
+    }
+
+    /// A place in a history, which may be beyond its end, and then may be so however far.
+    pub(crate) fn place(&mut self, name: &str) -> Option<u64> {
+        self.one(name, |text| place(text.as_bytes()).ok_or_else(|| "must be a whole number from 0".into()))
+    }
+
+    /// Yes or no; no if it is left out.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        let flag = self.one(name, |text| text.parse().map_err(|_| "must be true or false".into()));
+        flag.unwrap_or_default()
     }
 
     /// Every value of a parameter that may be repeated.

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::response::{IntoResponse, Response};
-use order_application::{CommandError, QueryError, StoreError};
+use order_application::{CommandError, Position, QueryError, StoreError};
 use order_domain::OrderError;
 use tracing::Level;
 use uuid::Uuid;
@@ -35,6 +35,10 @@ pub(crate) enum Refusal {
     MethodNotAllowed,
     /// There is not with this method, since this is a replica.
     NotOnReplica,
+    /// The log of this replica, which may only be behind, ends before the position that the request names.
+    ReplicaBehind { last_position: Position },
+    /// As many live feeds are open as may be.
+    TooManyFeeds,
     /// The store is not open yet.
     Starting,
     /// A command was not accepted.
@@ -71,6 +75,17 @@ impl From<Refusal> for Problem {
                 &kind::METHOD_NOT_ALLOWED,
                 "This is a read replica: it answers GET and HEAD. Commands go to the primary.",
             ),
+            Refusal::Query(QueryError::PositionAhead { last_position }) => {
+                Self::new(&kind::POSITION_AHEAD, format!("The log ends at position {last_position}."))
+                    .with_last_position(last_position)
+            }
+            Refusal::ReplicaBehind { last_position } => {
+                let detail = format!("The log of this replica ends at position {last_position} so far.");
+                Self::new(&kind::REPLICA_BEHIND, detail).with_last_position(last_position)
+            }
+            Refusal::TooManyFeeds => {
+                Self::new(&kind::OVERLOADED, "As many live feeds are open as the service allows.")
+            }
             Refusal::Starting => Self::new(
                 &kind::STORE_UNAVAILABLE,
                 "The service is starting, and its store is not open yet. Nothing happened; send the request again.",

@@ -1,6 +1,7 @@
 //! One file per verb. A command's says where it is, what its body is and what it means; a question's also how it is answered.
 
 mod docs;
+mod event_page;
 mod get_order;
 pub(crate) mod health;
 mod list_orders;

@@ -23,8 +23,11 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// Every way in which a question about many orders can fail.
-    ReadRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE NEWER_RELEASE_NEEDED CORRUPT;
+    /// Every way in which a list of orders can fail.
+    ListRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND NEWER_RELEASE_NEEDED CORRUPT;
+    /// Every way in which reading the log can fail.
+    LogRefusals: POSITION_AHEAD VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND
+        NEWER_RELEASE_NEEDED CORRUPT;
     /// Every way in which a question about one order can fail.
     OrderReadRefusals: ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE
         NEWER_RELEASE_NEEDED CORRUPT;
@@ -67,7 +70,11 @@ fn example(kind: &ProblemKind) -> Example {
         "instance": "/orders/ord-001",
         "code": kind.code,
     });
-    if kind.status.as_u16() == 409 || kind.status.as_u16() == 412 {
+    let is_about_a_position = [kind::POSITION_AHEAD.code, kind::REPLICA_BEHIND.code].contains(&kind.code);
+    if is_about_a_position {
+        problem["instance"] = json!("/events");
+        problem["last_position"] = json!(42);
+    } else if kind.status.as_u16() == 409 || kind.status.as_u16() == 412 {
         problem["order_status"] = json!("payment_authorized");
         problem["version"] = json!(2);
         problem["allowed_actions"] = json!(["reserve"]);
@@ -75,7 +82,7 @@ fn example(kind: &ProblemKind) -> Example {
     if kind.code == kind::VALIDATION_FAILED.code {
         problem["errors"] = json!([{"pointer": "/items/0/Quantity", "detail": "is required"}]);
     }
-    if kind.status.is_server_error() && kind.code != kind::OVERLOADED.code {
+    if kind.status.is_server_error() && kind.code != kind::OVERLOADED.code && !is_about_a_position {
         problem["incident"] = json!("7c9e6679-7425-40de-944b-e07fc1f90ae7");
     }
     ExampleBuilder::new().summary(kind.title).value(Some(problem)).build()

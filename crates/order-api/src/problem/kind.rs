@@ -33,8 +33,8 @@ macro_rules! kinds {
 }
 
 kinds! {
-    MALFORMED_REQUEST BAD_REQUEST "malformed-request" "The body is not JSON"
-        "The body could not be read as JSON: a syntax error, bytes that are not UTF-8, more than 127 levels of nesting, a number that no type holds, a key that stands twice in one object, or a body that ended early. The detail names line and column. Correct the request; nothing happened."
+    MALFORMED_REQUEST BAD_REQUEST "malformed-request" "The request cannot be read"
+        "Either the body could not be read as JSON: a syntax error, bytes that are not UTF-8, more than 127 levels of nesting, a number that no type holds, a key that stands twice in one object, or a body that ended early; the detail then names line and column. Or the head is not HTTP, or has not exactly one Host field. Correct the request; nothing happened."
 
     ORDER_NOT_FOUND NOT_FOUND "order-not-found" "No such order"
         "No order has the id in the path, or the text there cannot be an id at all (ids are 1 to 128 of A-Z a-z 0-9 . _ ~ : -). Place the order first."
@@ -63,6 +63,9 @@ kinds! {
     CONCURRENT_MODIFICATION CONFLICT "concurrent-modification" "Other requests keep changing the order"
         "The order changed each time this command was decided, and the service gave up. Nothing happened; send the request again."
 
+    POSITION_AHEAD CONFLICT "position-ahead" "The position is beyond the log's end"
+        "after or Last-Event-ID names a position that the log does not have; last_position is where it ends. A reader that was there before has read another log: the store was restored from a backup, or this is another store. Compare what you have with the log before you go on: to wait here would skip what comes."
+
     ORDER_FULL CONFLICT "order-full" "The order's history is too long"
         "An order holds at most 10,000 events. Nothing happened, and no further command will be taken for this order."
 
@@ -70,7 +73,7 @@ kinds! {
         "If-Match names a version that the order does not have now. Nothing happened; read the order, decide again, and send its current ETag."
 
     BODY_TOO_LARGE PAYLOAD_TOO_LARGE "body-too-large" "The body is too large"
-        "Bodies hold at most 1 MiB, unless the service is configured otherwise. Nothing happened."
+        "Bodies hold at most 1 MiB. Nothing happened."
 
     UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body must be application/json"
         "Send the body as JSON, uncompressed, with the header Content-Type: application/json. Nothing happened."
@@ -85,7 +88,7 @@ kinds! {
         "The request line and the header fields are longer than the service takes. Nothing happened; the connection is closed."
 
     INTERNAL INTERNAL_SERVER_ERROR "internal" "The service failed"
-        "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe. incident is the name under which the service's log tells more; the cause is never shown."
+        "This is the service's fault. A question can be asked again. A command may or may not have taken effect: sending it again with the same ids is safe. incident is the name under which the service's log tells more; the cause is never shown."
 
     OVERLOADED SERVICE_UNAVAILABLE "overloaded" "The service has more work than it can take" retry after 1 s
         "The request was turned away before anything happened. Send it again after the seconds in Retry-After, and wait longer each time."
@@ -95,6 +98,9 @@ kinds! {
 
     OUTCOME_UNKNOWN SERVICE_UNAVAILABLE "outcome-unknown" "Whether the command took effect is unknown" retry after 1 s
         "The store went away while the command was being stored, and what became of it could not be learnt in time. Send the same request with the same ids: if it took effect, it is answered as it would have been; if not, it takes effect now."
+
+    REPLICA_BEHIND SERVICE_UNAVAILABLE "replica-behind" "The replica is not there yet" retry after 1 s
+        "The request names a position that this read replica does not have yet; last_position is where its log ends. Send the request again after the seconds in Retry-After, or ask the primary. If the replica never gets there, the position is of another log."
 
     NEWER_RELEASE_NEEDED SERVICE_UNAVAILABLE "newer-release-needed" "The order was written by a newer release" retry after 60 s
         "The order has something in its history that this release of the service does not know: a newer one wrote it, as during an upgrade. Nothing is wrong with the order, and nothing happened. Send the request again once the service is upgraded; all other orders are served."

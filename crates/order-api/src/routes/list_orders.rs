@@ -4,11 +4,13 @@ use axum::http::{HeaderName, HeaderValue, Uri, header};
 use axum::response::Response;
 use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError, StoreError};
 
-use crate::openapi::{OrderView, ReadRefusals};
+use super::log;
+use crate::json::Faults;
+use crate::openapi::{ListRefusals, OrderView};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
-use crate::{Api, cursor};
+use crate::{Api, cursor, link};
 
 /// How many orders belong on the page and cannot be read.
 const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
@@ -41,7 +43,7 @@ const BASIC_BYTES: usize = 160;
                 ("Orders-Left-Out" = i64,
                     description = "How many orders belong on this page and cannot be read; absent when there are none."),
             )),
-        ReadRefusals,
+        ListRefusals,
     ),
 )]
 pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Response, Refusal> {
@@ -51,8 +53,8 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     let view = query.one("view", View::read).unwrap_or_default();
     query.finish()?;
 
-    let OrderPage { orders, mut left_out, mut next } =
-        api.service.list(&ListQuery { after, limit: limit as usize }).await?;
+    let page = api.service.list(&ListQuery { after, limit: limit as usize }).await;
+    let OrderPage { orders, mut left_out, mut next } = page.map_err(|error| refusal(&api, error))?;
     let body = match view {
         View::Basic => basic_page(&orders),
         View::Full => {
@@ -69,9 +71,19 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
         headers.insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
     }
     if let Some(next) = next {
-        headers.insert(header::LINK, link(limit, view, next));
+        headers.insert(header::LINK, link::next(&target(limit, view, next)));
     }
     Ok(response)
+}
+
+/// A cursor from beyond the log's end was never handed out, unless by the primary of this replica.
+fn refusal(api: &Api, error: QueryError) -> Refusal {
+    if matches!(error, QueryError::PositionAhead { .. }) && api.config.takes_commands {
+        let mut faults = Faults::default();
+        faults.parameter("cursor", cursor::NOT_OURS);
+        return Refusal::Invalid(faults);
+    }
+    log::refusal(api, error)
 }
 
 fn basic_page(orders: &[ListedOrder]) -> Vec<u8> {
@@ -128,14 +140,10 @@ async fn full_page(
     Ok(page)
 }
 
-fn link(limit: u64, view: View, next: Position) -> HeaderValue {
+fn target(limit: u64, view: View, next: Position) -> String {
     let view = match view {
         View::Basic => "",
         View::Full => "&view=full",
     };
-    let link = format!(r#"</orders?limit={limit}{view}&cursor={}>; rel="next""#, cursor::after(next));
-    match HeaderValue::from_maybe_shared(bytes::Bytes::from(link)) {
-        Ok(link) => link,
-        Err(e) => unreachable!("invariant: numbers and fixed words may stand in a header: {e}"),
-    }
+    format!("/orders?limit={limit}{view}&cursor={}", cursor::after(next))
 }

@@ -1,9 +1,9 @@
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use order_application::{PageLimit, Version};
+use order_application::{EventFilter, EventPage, Version};
 
-use super::log::{DEFAULT_LIMIT, MAX_LIMIT, event_types, page};
+use super::event_page;
 use crate::Api;
 use crate::openapi::{Event, OrderReadRefusals};
 use crate::path_id::PathOrderId;
@@ -12,18 +12,22 @@ use crate::refusal::Refusal;
 
 /// Read an order's history
 ///
-/// The events of one order, oldest first, as CloudEvents 1.0. Page with `after` set to the `version` of the last event you
-/// have; an empty page is the end.
+/// The events of one order, oldest first, as CloudEvents 1.0. The `Link` header leads to the next page and is absent on the
+/// last; later go on with `after` set to the `version` of the last event you have.
+///
+/// A page with a filter looks at a bounded stretch of the history: it may be short or empty, and its `Link` goes on.
 #[utoipa::path(
     get, path = "/orders/{id}/events", tag = "Events", operation_id = "orderEvents",
     params(
         ("id" = String, Path, description = "The order's id."),
         ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this version; 0, the beginning, if left out."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
-        ("type" = Option<Vec<String>>, Query, explode, example = "order.placed.v1", description = "Only events of this type; may be repeated."),
+        ("type" = Option<Vec<String>>, Query, explode, example = "order.placed.v1", description = "Only events of this type, which may be one that this release does not know; may be repeated."),
     ),
     responses(
-        (status = 200, description = "A page of events, as a bare array.", content_type = "application/cloudevents-batch+json", body = Vec<Event>),
+        (status = 200, description = "A page of events, as a bare array.", content_type = "application/cloudevents-batch+json", body = Vec<Event>,
+            headers(("Link" = String,
+                description = "`</orders/…/events?…>; rel=\"next\"` (RFC 8288), relative; absent at the end."))),
         OrderReadRefusals,
     ),
 )]
@@ -34,12 +38,13 @@ pub(crate) async fn order_events(
 ) -> Result<Response, Refusal> {
     let order_id = order_id.get()?;
     let mut query = Query::new(uri.query());
-    let after = query.number("after", 0..=u64::MAX).unwrap_or(0);
-    let limit = query.number("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-    let types = event_types(&mut query);
+    let after = Version(query.place("after").unwrap_or_default());
+    let limit = event_page::limit(&mut query);
+    let filter = EventFilter { types: event_page::types(&mut query), order_id: None };
     query.finish()?;
 
-    let limit = PageLimit::events(limit as usize);
-    let events = api.service.history(&order_id, Version(after), &types, limit).await?;
-    Ok(page(&api.event_source, &events))
+    let EventPage { events, next } = api.service.history(&order_id, after, &filter, limit).await?;
+    let path = || format!("/orders/{order_id}/events");
+    let next = next.map(|Version(next)| event_page::target(&path(), next, limit, &filter));
+    Ok(event_page::answer(&api.event_source, &events, next))
 }

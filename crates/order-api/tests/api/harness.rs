@@ -64,15 +64,27 @@ impl Harness {
         Self::with_store(config, |bus| Arc::new(MemoryStore::new(bus)))
     }
 
+    pub(crate) fn with_limits(limits: ServiceLimits) -> Self {
+        Self::put_together(ApiConfig::default(), |bus| Arc::new(MemoryStore::new(bus)), limits)
+    }
+
     pub(crate) fn with_store(
         config: ApiConfig,
         store: impl FnOnce(Arc<dyn EventBus>) -> Arc<dyn Store>,
+    ) -> Self {
+        let limits = ServiceLimits { order_events: ORDER_EVENTS, ..ServiceLimits::default() };
+        Self::put_together(config, store, limits)
+    }
+
+    fn put_together(
+        config: ApiConfig,
+        store: impl FnOnce(Arc<dyn EventBus>) -> Arc<dyn Store>,
+        limits: ServiceLimits,
     ) -> Self {
         let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
         let store = store(Arc::clone(&bus));
         let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000)));
         let ids = Arc::new(CountedIds(AtomicU64::new(0)));
-        let limits = ServiceLimits { order_events: ORDER_EVENTS, ..ServiceLimits::default() };
         let service = OrderService::new(
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,

@@ -98,7 +98,20 @@ async fn parameters_are_known_single_and_in_range() {
         h.get(&format!("/orders?limit={limit}")).await.has_faults(&["limit"]);
     }
     h.get("/orders?limit=1&limit=2").await.has_faults(&["limit"]);
-    for cursor in ["", "1", "p", "p-1", "p01", "q1", "%00"] {
+    for cursor in [
+        "",
+        "1",
+        "p",
+        "p-1",
+        "p01",
+        "q1",
+        "%00",
+        "p1",
+        "p7fffffffffffffff",
+        "p8000000000000000",
+        "pffffffffffffffff",
+        "p10000000000000000",
+    ] {
         h.get(&format!("/orders?cursor={cursor}")).await.has_faults(&["cursor"]);
     }
     h.get("/orders?view=&Limit=1&page=2").await.has_faults(&["view", "Limit", "page"]);

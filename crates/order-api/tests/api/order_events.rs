@@ -34,9 +34,16 @@ async fn pages_go_by_version() {
     let page = h.get("/orders/ord-001/events?after=1").await.json();
     assert_eq!(page.as_array().unwrap().len(), 1);
     assert_eq!((&page[0]["version"], &page[0]["position"]), (&"2".into(), &"3".into()));
-    h.get("/orders/ord-001/events?after=2").await.is(200, "[]");
-    h.get("/orders/ord-001/events?after=18446744073709551615").await.is(200, "[]");
-    h.get("/orders/ord-001/events?type=order.shipped.v1").await.is(200, "[]");
+    let first = h.get("/orders/ord-001/events?limit=1").await;
+    first.has("link", r#"</orders/ord-001/events?after=1&limit=1>; rel="next""#);
+    for after in ["2", "3", "9223372036854775808", "18446744073709551615", "18446744073709551616"] {
+        let end = h.get(&format!("/orders/ord-001/events?after={after}")).await.is(200, "[]");
+        assert_eq!(end.header("link"), None);
+    }
+    for event_type in ["order.shipped.v1", "order.exploded.v7"] {
+        let none = h.get(&format!("/orders/ord-001/events?type={event_type}")).await.is(200, "[]");
+        assert_eq!(none.header("link"), None);
+    }
     h.get("/orders/nobody/events").await.refuses(404, "order-not-found");
 }
 

@@ -55,6 +55,26 @@ async fn a_replica_answers_every_get_of_the_document_as_the_primary_does_and_ref
 }
 
 #[tokio::test]
+async fn a_replica_that_does_not_have_a_position_yet_asks_to_come_again() {
+    let (_primary, replica) = replica().await;
+    let feed = [("accept", "text/event-stream")];
+    let resumed = [("accept", "text/event-stream"), ("last-event-id", "2")];
+    for answer in [
+        replica.get("/events?after=2").await,
+        replica.get("/events?after=18446744073709551616&type=order.placed.v1").await,
+        replica.get_with("/events?after=2", &feed).await,
+        replica.get_with("/events", &resumed).await,
+        replica.get("/orders?cursor=p2").await,
+    ] {
+        let answer = answer.refuses(503, "replica-behind").has("retry-after", "1");
+        assert_eq!(answer.json()["last_position"], 1);
+        assert!(answer.json()["incident"].is_null());
+    }
+    replica.get("/events?after=1").await.is(200, "[]");
+    replica.get("/orders?cursor=p1").await.is(200, "[]");
+}
+
+#[tokio::test]
 async fn a_replica_has_the_same_document_and_pages() {
     let (primary, replica) = replica().await;
     for path in ["/openapi.json", "/problems/method-not-allowed", "/docs/"] {

@@ -1,6 +1,7 @@
 //! The use cases: one way in for commands, and the queries.
 
 mod command;
+mod events;
 mod query;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::ports::ids::IdSource;
 use crate::ports::order_views::OrderViews;
 use crate::projection::VersionedOrder;
 
+pub use events::{EventFilter, EventPage};
 pub use query::QueryError;
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
@@ -44,6 +46,8 @@ pub struct ServiceLimits {
     pub order_events: u64,
     /// Most bytes of one event's data.
     pub event_bytes: usize,
+    /// Most events that one filtered page looks at, whether or not they are wanted.
+    pub searched_events: usize,
     /// How long a command takes at most: the wait for others to the same order, the store, and deciding again where another
     /// instance was quicker.
     pub command_patience: Duration,
@@ -55,6 +59,7 @@ impl Default for ServiceLimits {
             order_cache_bytes: 32 * 1024 * 1024,
             order_events: 10_000,
             event_bytes: 512 * 1024,
+            searched_events: 5_000,
             command_patience: Duration::from_secs(5),
         }
     }

@@ -12,7 +12,7 @@ use crate::ports::order_views::{ListQuery, OrderPage};
 use crate::projection::{OrderSummary, VersionedOrder};
 use crate::subscription::Subscription;
 
-/// Events that are read at a time while an order is replayed or the log is searched.
+/// Events that are read at a time while an order is replayed.
 const REPLAY_PAGE: PageLimit = PageLimit::events(500);
 
 /// A question that could not be answered.
@@ -21,6 +21,12 @@ pub enum QueryError {
     /// There is no such order.
     #[error("no such order")]
     OrderNotFound,
+    /// The log ends before a position that somebody says to have seen.
+    #[error("the log ends at position {last_position}")]
+    PositionAhead {
+        /// Where it ends.
+        last_position: Position,
+    },
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,61 +62,22 @@ impl OrderService {
     /// A page of orders.
     ///
     /// # Errors
-    /// See [`StoreError`].
-    pub async fn list(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        self.0.views.many(query).await
-    }
-
-    /// A page of the order's events after a version; of the given types only, if any are given.
-    ///
-    /// # Errors
-    /// See [`QueryError`].
-    pub async fn history(
-        &self,
-        order_id: &OrderId,
-        mut after: Version,
-        types: &[String],
-        limit: PageLimit,
-    ) -> Result<Vec<RecordedEvent>, QueryError> {
-        let mut wanted = Wanted::new(types, limit);
-        while let Some(page_limit) = wanted.next_page() {
-            let page = self.0.log.read_stream(order_id, after, page_limit).await?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
-            wanted.take(page);
+    /// [`QueryError::PositionAhead`] if the page would begin beyond the log's end; otherwise see [`StoreError`].
+    pub async fn list(&self, query: &ListQuery) -> Result<OrderPage, QueryError> {
+        let page = self.0.views.many(query).await?;
+        if page == OrderPage::default() {
+            self.end_from(query.after).await?;
         }
-        // Also where the events could be handed on as they are: nobody is shown the beginning of a history for all of it.
-        self.summary(order_id).await?;
-        Ok(wanted.events)
-    }
-
-    /// A page of the log after a position; of the given types only, if any are given. It ends before an event that cannot be
-    /// read.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub async fn log(
-        &self,
-        mut after: Position,
-        types: &[String],
-        limit: PageLimit,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let mut wanted = Wanted::new(types, limit);
-        while let Some(page_limit) = wanted.next_page() {
-            let page = match self.0.log.read_log(after, page_limit).await {
-                Err(StoreError::Corrupt(_)) if !wanted.events.is_empty() => break,
-                page => page?,
-            };
-            let Some(last) = page.last() else { break };
-            after = last.position;
-            wanted.take(page);
-        }
-        Ok(wanted.events)
+        Ok(page)
     }
 
     /// Follows the log from after a position.
-    pub fn subscribe(&self, after: Position) -> Subscription {
-        Subscription::new(Arc::clone(&self.0.log), &*self.0.bus, after)
+    ///
+    /// # Errors
+    /// [`QueryError::PositionAhead`]; otherwise see [`StoreError`].
+    pub async fn subscribe(&self, after: Position) -> Result<Subscription, QueryError> {
+        self.end_from(after).await?;
+        Ok(Subscription::new(Arc::clone(&self.0.log), &*self.0.bus, after))
     }
 
     /// Whether commands and queries can be served now.
@@ -119,40 +86,6 @@ impl OrderService {
     /// The [`StoreError`] that a command would get.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.0.log.check().await
-    }
-}
-
-/// Collects the events of a page that are of the wanted types.
-struct Wanted<'a> {
-    types: &'a [String],
-    limit: PageLimit,
-    events: Vec<RecordedEvent>,
-    bytes: usize,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(types: &'a [String], limit: PageLimit) -> Self {
-        Self { types, limit, events: Vec::new(), bytes: 0 }
-    }
-
-    /// What to read next, if anything.
-    fn next_page(&self) -> Option<PageLimit> {
-        let missing = self.limit.events.saturating_sub(self.events.len());
-        if missing == 0 || self.bytes >= self.limit.bytes {
-            return None;
-        }
-        let events = if self.types.is_empty() { missing } else { REPLAY_PAGE.events };
-        Some(PageLimit { events, bytes: self.limit.bytes - self.bytes })
-    }
-
-    fn take(&mut self, page: Vec<RecordedEvent>) {
-        for event in page {
-            let wanted = self.types.is_empty() || self.types.iter().any(|t| *t == event.event_type);
-            if wanted && self.events.len() < self.limit.events {
-                self.bytes += event.data.len();
-                self.events.push(event);
-            }
-        }
     }
 }
 

@@ -15,9 +15,10 @@ async fn the_workflow_is_recorded_step_by_step() {
         assert_eq!((summary.status, summary.version), (status, Version(version)));
     }
     let types: Vec<_> = service
-        .history(&id("a"), Version::NONE, &[], PageLimit::events(10))
+        .history(&id("a"), Version::NONE, &EventFilter::default(), PageLimit::events(10))
         .await
         .unwrap()
+        .events
         .into_iter()
         .map(|event| event.event_type)
         .collect();
@@ -110,8 +111,11 @@ async fn a_clock_that_jumps_back_does_not_turn_an_orders_time_back() {
     execute(&service, "b", place()).await.unwrap();
     world.clock.set(NEW_YEAR + 86_400_000_000);
     execute(&service, "a", pay("q", 1)).await.unwrap();
-    let history = service.history(&id("a"), Version::NONE, &[], PageLimit::events(10)).await.unwrap();
-    let times: Vec<_> = history.iter().map(|event| event.time.as_micros() - NEW_YEAR).collect();
+    let history = service
+        .history(&id("a"), Version::NONE, &EventFilter::default(), PageLimit::events(10))
+        .await
+        .unwrap();
+    let times: Vec<_> = history.events.iter().map(|event| event.time.as_micros() - NEW_YEAR).collect();
     assert_eq!(times, [0, 0, 86_400_000_000]);
 }
 

@@ -1,11 +1,21 @@
 use super::*;
 
+const ALL: EventFilter = EventFilter { types: Vec::new(), order_id: None };
+
+fn of_type(event_type: &str) -> EventFilter {
+    EventFilter { types: vec![event_type.to_owned()], order_id: None }
+}
+
+fn positions<P>(page: &EventPage<P>) -> Vec<u64> {
+    page.events.iter().map(|event| event.position.0).collect()
+}
+
 #[tokio::test]
 async fn unknown_orders_are_not_found() {
     let service = World::new().instance();
     assert_eq!(service.summary(&id("a")).await, Err(QueryError::OrderNotFound));
     assert_eq!(service.order(&id("a")).await, Err(QueryError::OrderNotFound));
-    let history = service.history(&id("a"), Version::NONE, &[], PageLimit::events(1)).await;
+    let history = service.history(&id("a"), Version::NONE, &ALL, PageLimit::events(1)).await;
     assert_eq!(history, Err(QueryError::OrderNotFound));
 }
 
@@ -13,7 +23,10 @@ async fn unknown_orders_are_not_found() {
 async fn a_history_past_its_end_is_empty_and_not_an_unknown_order() {
     let service = World::new().instance();
     execute(&service, "a", place()).await.unwrap();
-    assert_eq!(service.history(&id("a"), Version(1), &[], PageLimit::events(1)).await, Ok(vec![]));
+    for after in [1, 2, u64::MAX] {
+        let history = service.history(&id("a"), Version(after), &ALL, PageLimit::events(1)).await.unwrap();
+        assert_eq!((history.events, history.next), (vec![], None), "{after}");
+    }
 }
 
 #[tokio::test]
@@ -26,15 +39,80 @@ async fn pages_of_one_type_skip_the_others() {
             execute(&service, &order_id, pay("p", 1)).await.unwrap();
         }
     }
-    let payments = ["order.payment_authorized.v1".to_owned()];
+    let payments = of_type("order.payment_authorized.v1");
     let first = service.log(Position::START, &payments, PageLimit::events(4)).await.unwrap();
-    assert_eq!(first.len(), 4);
-    let rest = service.log(first[3].position, &payments, PageLimit::events(4)).await.unwrap();
-    let ids: Vec<_> = first.iter().chain(&rest).map(|event| event.order_id.to_string()).collect();
+    assert_eq!((first.events.len(), first.next), (4, Some(first.events[3].position)));
+    let rest = service.log(first.next.unwrap(), &payments, PageLimit::events(4)).await.unwrap();
+    assert_eq!(rest.next, None);
+    let ids: Vec<_> =
+        first.events.iter().chain(&rest.events).map(|event| event.order_id.to_string()).collect();
     assert_eq!(ids, ["order-0", "order-100", "order-200", "order-300", "order-400", "order-500"]);
     let history =
         service.history(&id("order-100"), Version::NONE, &payments, PageLimit::events(4)).await.unwrap();
-    assert_eq!(history.len(), 1);
+    assert_eq!((history.events.len(), history.next), (1, None));
+}
+
+#[tokio::test]
+async fn a_filtered_page_looks_at_a_bounded_stretch_and_says_where_it_ended() {
+    let mut world = World::new();
+    world.limits.searched_events = 3;
+    let service = world.instance();
+    for order in ["a", "b", "c"] {
+        execute(&service, order, place()).await.unwrap();
+    }
+    for payment in ["p1", "p2", "p3", "p4"] {
+        execute(&service, "a", pay(payment, 1)).await.unwrap();
+    }
+    let payments = of_type("order.payment_authorized.v1");
+    let limit = PageLimit::events(2);
+    let mut pages = Vec::new();
+    let mut next = Some(Position::START);
+    while let Some(after) = next {
+        let page = service.log(after, &payments, limit).await.unwrap();
+        next = page.next;
+        pages.push((positions(&page), next.map(|next| next.0)));
+    }
+    assert_eq!(pages, [(vec![], Some(3)), (vec![4, 5], Some(5)), (vec![6, 7], None)]);
+
+    let reservations = of_type("order.inventory_reserved.v1");
+    let history = service.history(&id("a"), Version(1), &reservations, limit).await.unwrap();
+    assert_eq!((history.events, history.next), (vec![], Some(Version(4))));
+    let history = service.history(&id("a"), Version(4), &reservations, limit).await.unwrap();
+    assert_eq!((history.events, history.next), (vec![], None));
+
+    let of_a = EventFilter { order_id: Some(id("a")), ..payments };
+    let page = service.log(Position(5), &of_a, limit).await.unwrap();
+    assert_eq!((positions(&page), page.next), (vec![6, 7], None));
+    let page = service.log(Position(3), &of_a, limit).await.unwrap();
+    assert_eq!((positions(&page), page.next), (vec![4, 5], Some(Position(5))));
+}
+
+/// Another instance commits: no end that one of them remembers counts.
+#[tokio::test]
+async fn a_position_is_ahead_only_if_the_store_does_not_have_it_at_that_moment() {
+    let world = World::new();
+    let (service, other) = (world.instance(), world.instance());
+    let of_nobody = EventFilter { order_id: Some(id("nobody")), ..EventFilter::default() };
+    for end in 0..3 {
+        let ahead = QueryError::PositionAhead { last_position: Position(end) };
+        for seen in [end + 1, u64::MAX] {
+            for filter in [&ALL, &of_type("order.placed.v1"), &of_nobody] {
+                let page = service.log(Position(seen), filter, PageLimit::events(1)).await;
+                assert_eq!(page, Err(ahead.clone()), "{seen} of {end}, {filter:?}");
+            }
+            let after = Position(seen);
+            assert_eq!(service.list(&ListQuery { after, limit: 1 }).await, Err(ahead.clone()));
+            assert_eq!(service.subscribe(after).await.err(), Some(ahead.clone()));
+        }
+        execute(&other, &format!("order-{end}"), place()).await.unwrap();
+        let seen = Position(end + 1);
+        for filter in [&ALL, &of_nobody] {
+            let page = service.log(seen, filter, PageLimit::events(1)).await.unwrap();
+            assert_eq!((page.events, page.next), (vec![], None));
+        }
+        assert_eq!(service.list(&ListQuery { after: seen, limit: 1 }).await, Ok(OrderPage::default()));
+        assert_eq!(service.subscribe(seen).await.unwrap().position(), seen);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,98 @@
+//! What a page of the log and a page of one order's history have in common.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use order_application::{EventFilter, PageLimit, RecordedEvent, cloud_event};
+
+use crate::link;
+use crate::query::Query;
+
+const DEFAULT_EVENTS: u64 = 100;
+const MAX_EVENTS: u64 = 1_000;
+/// Most types of one filter, and the longest of them.
+const MAX_TYPES: usize = 100;
+const MAX_TYPE_BYTES: usize = 128;
+
+/// Reads the query parameter `limit`.
+pub(super) fn limit(query: &mut Query<'_>) -> PageLimit {
+    PageLimit::events(query.number("limit", 1..=MAX_EVENTS).unwrap_or(DEFAULT_EVENTS) as usize)
+}
+
+/// Reads the query parameter `type`, which may be repeated. It may be one that only a later release knows.
+pub(super) fn types(query: &mut Query<'_>) -> Vec<String> {
+    let types = query.all("type");
+    if types.len() > MAX_TYPES {
+        query.faults.parameter("type", format!("may be given {MAX_TYPES} times"));
+    } else if !types.iter().all(|given| is_event_type(given)) {
+        query.faults.parameter("type", "must be a type of events such as order.placed.v1");
+    }
+    types.into_iter().map(|given| given.into_owned()).collect()
+}
+
+/// Words in snake case and the version of their data's shape, parted by dots.
+fn is_event_type(text: &str) -> bool {
+    let is_word = |word: &str| {
+        let mut bytes = word.bytes();
+        !word.is_empty() && bytes.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= MAX_TYPE_BYTES
+        && text
+            .rsplit_once(".v")
+            .is_some_and(|(name, version)| name.split('.').all(is_word) && is_number(version))
+}
+
+/// The answer with a page of events, and a link to the next page if there is one.
+pub(super) fn answer(event_source: &str, events: &[RecordedEvent], next: Option<String>) -> Response {
+    let mut response = Response::new(Body::from(cloud_event::write_page(event_source, events)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cloudevents-batch+json"));
+    if let Some(next) = next {
+        headers.insert(header::LINK, link::next(&next));
+    }
+    response
+}
+
+/// Where a page at `path` is that begins after a version or a position, with the rest of the query as it was.
+pub(super) fn target(path: &str, after: u64, limit: PageLimit, filter: &EventFilter) -> String {
+    let mut target = format!("{path}?after={after}&limit={}", limit.events);
+    // Neither a type nor an order's id has anything to escape. Writing to a String cannot fail.
+    for event_type in &filter.types {
+        let _ = write!(target, "&type={event_type}");
+    }
+    if let Some(order_id) = &filter.order_id {
+        let _ = write!(target, "&order_id={order_id}");
+    }
+    target
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_words_and_a_version() {
+        for given in ["order.placed.v1", "order.payment_authorized.v12", "a.v0", "order.v.v1"] {
+            assert!(is_event_type(given), "{given}");
+        }
+        let longest = format!("{}.v1", "x".repeat(125));
+        assert!(is_event_type(&longest));
+        let too_long = format!("x{longest}");
+        for given in [
+            "",
+            ".v1",
+            "x",
+            "order.placed",
+            "order.placed.v",
+            "order..placed.v1",
+            "Order.placed.v1",
+            "a b.v1",
+        ] {
+            assert!(!is_event_type(given), "{given}");
+        }
+        assert!(!is_event_type(&too_long));
+    }
+}
