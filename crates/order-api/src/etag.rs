@@ -1,7 +1,9 @@
-//! Entity tags (RFC 9110, 8.8.3): an order's version in quotes.
+//! Entity tags (RFC 9110, 8.8.3): an order's version in quotes, and the preconditions that name some.
 
-use axum::http::HeaderValue;
-use order_application::Version;
+use axum::http::{HeaderMap, HeaderValue};
+use order_application::{IfMatch, Version};
+
+use crate::json::Faults;
 
 /// The tag of an order at a version.
 pub(crate) fn of(version: Version) -> HeaderValue {
@@ -22,19 +24,78 @@ pub(crate) fn of(version: Version) -> HeaderValue {
     }
 }
 
-/// The versions that a list of tags names. Weak tags and tags that no order ever had match nothing, as RFC 9110 asks
-/// of `If-Match`. `None` when it is no list of tags.
-pub(crate) fn read_list(text: &str) -> Option<Vec<Version>> {
-    let mut versions = Vec::new();
-    for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-        let weak = tag.starts_with("W/");
-        let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
-        let canonical = opaque.bytes().all(|byte| byte.is_ascii_digit()) && !opaque.starts_with('0');
-        if canonical && !weak {
-            versions.extend(opaque.parse().map(Version));
+/// The tags that a precondition names.
+pub(crate) enum Tags {
+    /// `*`: whatever there is.
+    Any,
+    /// Those of them that may be an order's.
+    Of(Vec<Version>),
+}
+
+impl Tags {
+    /// Whether the tag of an order at this version is among them.
+    pub(crate) fn contain(&self, version: Version) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Of(versions) => versions.contains(&version),
         }
     }
+}
+
+/// Reads `If-Match`, which compares strongly: a weak tag matches nothing.
+pub(crate) fn if_match(headers: &HeaderMap, faults: &mut Faults) -> Option<IfMatch> {
+    let tags = read(headers, "If-Match", false, faults)?;
+    Some(match tags {
+        Tags::Any => IfMatch::Exists,
+        Tags::Of(versions) => IfMatch::OneOf(versions),
+    })
+}
+
+/// Reads `If-None-Match`, which compares weakly.
+pub(crate) fn if_none_match(headers: &HeaderMap, faults: &mut Faults) -> Option<Tags> {
+    read(headers, "If-None-Match", true, faults)
+}
+
+fn read(headers: &HeaderMap, name: &'static str, weak_match: bool, faults: &mut Faults) -> Option<Tags> {
+    let mut versions: Option<Vec<Version>> = None;
+    for value in headers.get_all(name) {
+        if value == "*" {
+            return Some(Tags::Any);
+        }
+        match read_list(value.as_bytes(), weak_match) {
+            Some(listed) => versions.get_or_insert_default().extend(listed),
+            None => faults.header(name, "must be * or a list of entity tags such as \"3\""),
+        }
+    }
+    versions.map(Tags::Of)
+}
+
+/// The versions that a list of tags names; a tag that no order ever had matches nothing. `None` when it is no list of tags.
+fn read_list(mut list: &[u8], weak_match: bool) -> Option<Vec<Version>> {
+    let mut versions = Vec::new();
+    while let Some(start) = list.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b',')) {
+        let tag = &list[start..];
+        let weak = tag.starts_with(b"W/");
+        let opaque = tag.strip_prefix(b"W/").unwrap_or(tag).strip_prefix(b"\"")?;
+        let end = opaque.iter().position(|byte| *byte == b'"')?;
+        let (opaque, rest) = (&opaque[..end], opaque[end + 1..].trim_ascii_start());
+        // A comma may stand within a tag; white space and controls may not.
+        if !opaque.iter().all(|byte| matches!(byte, 0x21..=0x7e | 0x80..)) || !matches!(rest, [] | [b',', ..])
+        {
+            return None;
+        }
+        if !weak || weak_match {
+            versions.extend(version(opaque));
+        }
+        list = rest;
+    }
     Some(versions)
+}
+
+fn version(opaque: &[u8]) -> Option<Version> {
+    let text = str::from_utf8(opaque).ok()?;
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| canonical).map(Version)
 }
 
 #[cfg(test)]
@@ -49,11 +110,21 @@ mod tests {
     }
 
     #[test]
-    fn only_strong_tags_of_versions_match() {
-        assert_eq!(read_list(r#""1", "22""#), Some(vec![Version(1), Version(22)]));
-        assert_eq!(read_list(r#"W/"1", "abc", "01", "99999999999999999999", """#), Some(vec![]));
-        for broken in ["1", "\"1", "abc", "\"", "W/1"] {
-            assert_eq!(read_list(broken), None, "{broken}");
+    fn a_list_names_the_versions_among_its_tags() {
+        let of = |list: &str, weak_match| read_list(list.as_bytes(), weak_match);
+        let versions = |numbers: &[u64]| Some(numbers.iter().copied().map(Version).collect::<Vec<_>>());
+        assert_eq!(of(r#""1", "22""#, false), versions(&[1, 22]));
+        assert_eq!(of("\t, \"1\" ,,\t\"22\" ,", false), versions(&[1, 22]));
+        assert_eq!(of(r#""abc", "01", "+1", "99999999999999999999", """#, false), versions(&[]));
+        assert_eq!(of(r#""a,b", "3,4", "5""#, false), versions(&[5]));
+        assert_eq!(read_list(b"\"\xfc\", \"5\"", false), versions(&[5]));
+        assert_eq!(of("", false), versions(&[]));
+        assert_eq!(of(r#"W/"1", "2", W/"a,b""#, false), versions(&[2]));
+        assert_eq!(of(r#"W/"1", "2", W/"a,b""#, true), versions(&[1, 2]));
+        for broken in
+            ["1", "\"1", "abc", "\"", "W/1", "w/\"1\"", "\"1\"\"2\"", "\"1\" \"2\"", "\"a b\"", "*, \"1\""]
+        {
+            assert_eq!(of(broken, true), None, "{broken}");
         }
     }
 }

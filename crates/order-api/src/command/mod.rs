@@ -93,7 +93,7 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, Command
     let meta = CommandMeta {
         correlation_id: headers::correlation_id(&parts.headers),
         actor: None,
-        if_match: headers::if_match(&parts.headers, &mut faults),
+        if_match: etag::if_match(&parts.headers, &mut faults),
     };
     match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
         Some(body) if faults.is_empty() => Ok((body, meta)),

@@ -1,6 +1,6 @@
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 
 use crate::openapi::{OrderReadRefusals, OrderView};
@@ -12,17 +12,22 @@ use crate::{Api, etag};
 
 /// Read an order
 ///
-/// A read that follows an accepted command sees it: no client ever has to wait for a view to catch up.
+/// A read that follows an accepted command sees it: no client ever has to wait for a view to catch up. With `If-None-Match`
+/// the order comes only if it is at none of the versions that are named.
 #[utoipa::path(
     get, path = "/orders/{id}", tag = "Reading", operation_id = "getOrder",
     params(
         ("id" = String, Path, description = "The order's id."),
         ("view" = inline(Option<View>), Query,
             description = "How much is shown: `basic` (the default), the five fields that never change, or `full`, everything."),
+        ("If-None-Match" = Option<String>, Header,
+            description = "`*`, or an `ETag` or a list of them that the client has: the answer is 304 when one is the order's."),
     ),
     responses(
         (status = 200, description = "The order.", body = OrderView,
-            headers(("ETag" = String, description = "The order's version in quotes, for `If-Match`."))),
+            headers(("ETag" = String, description = "The order's version in quotes, for `If-Match` and `If-None-Match`."))),
+        (status = 304, description = "The order is at a version that `If-None-Match` names.",
+            headers(("ETag" = String, description = "That version in quotes."))),
         OrderReadRefusals,
     ),
 )]
@@ -30,10 +35,12 @@ pub(crate) async fn get_order(
     State(api): State<Api>,
     order_id: PathOrderId,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let order_id = order_id.get()?;
     let mut query = Query::new(uri.query());
     let view = query.one("view", View::read).unwrap_or_default();
+    let known = etag::if_none_match(&headers, &mut query.faults);
     query.finish()?;
 
     let mut body = Vec::with_capacity(256);
@@ -49,9 +56,13 @@ pub(crate) async fn get_order(
             order.version
         }
     };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::ETAG, etag::of(version));
+    let mut response = Response::default();
+    response.headers_mut().insert(header::ETAG, etag::of(version));
+    if known.is_some_and(|tags| tags.contain(version)) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
+    }
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.body_mut() = Body::from(body);
     Ok(response)
 }

@@ -31,6 +31,32 @@ async fn the_full_view_is_the_basic_one_and_everything_else() {
 }
 
 #[tokio::test]
+async fn an_order_that_the_client_has_is_not_sent_again() {
+    let h = Harness::with_order().await;
+    h.post("/orders/ord-001/payment", r#"{"payment_id":"p"}"#).await.is(202, r#"{"status":"accepted"}"#);
+    for view in ["", "?view=full"] {
+        let path = format!("/orders/ord-001{view}");
+        for known in ["\"2\"", "W/\"2\"", "*", "\"1\", \"2\"", "\"a,b\",,W/\"2\"", "\"x\" , \"2\" ,"] {
+            let answer =
+                h.get_with(&path, &[("if-none-match", known)]).await.is(304, "").has("etag", "\"2\"");
+            assert_eq!(answer.header("content-type"), None);
+        }
+        let two_fields = [("if-none-match", "\"1\""), ("if-none-match", "\"2\"")];
+        h.get_with(&path, &two_fields).await.is(304, "");
+        let whole = h.get(&path).await;
+        for other in ["\"1\"", "\"02\"", "\"3\", W/\"1\"", "\"2,2\"", "\"*\"", ""] {
+            h.get_with(&path, &[("if-none-match", other)]).await.is(200, whole.text()).has("etag", "\"2\"");
+        }
+        for broken in ["2", "\"2", "\"2\" \"3\"", "w/\"2\"", "*, \"2\""] {
+            h.get_with(&path, &[("if-none-match", broken)]).await.has_faults(&["If-None-Match"]);
+        }
+        h.get_with(&path.replace("001", "002"), &[("if-none-match", "*")])
+            .await
+            .refuses(404, "order-not-found");
+    }
+}
+
+#[tokio::test]
 async fn an_order_that_is_not_there_is_not_found() {
     let h = Harness::with_order().await;
     for id in ["ord-002", "a%2Fb", "%ff", "a%00b", "..%2f", "%20", "ord-001%0a", &"x".repeat(129)] {

@@ -70,7 +70,7 @@ async fn if_match_refuses_once_the_order_moved_on() {
     send("\"1\"", "a").await.is(202, r#"{"status":"accepted"}"#).has("etag", "\"2\"");
     let refused = send("\"1\"", "b").await.refuses(412, "version-mismatch").json();
     assert_eq!((&refused["version"], &refused["order_status"]), (&2.into(), &"placed".into()));
-    for stale in ["W/\"2\"", "\"02\"", "\"abc\"", "\"1\", \"3\""] {
+    for stale in ["\"a,b\"", "\"1,2\"", "W/\"2\"", "\"02\"", "\"abc\"", "\"1\", \"3\""] {
         send(stale, "b").await.refuses(412, "version-mismatch");
     }
     send("2", "b").await.has_faults(&["If-Match"]);
