@@ -70,7 +70,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
     let api = Api(Arc::new(Shared { service, config, event_source, feeds }));
     Router::from(documented)
-        .merge(routes::undocumented())
+        .merge(routes::pages::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(EdgeLayer)

@@ -8,6 +8,7 @@ mod list_orders;
 mod live_feed;
 mod log;
 mod order_events;
+pub(crate) mod pages;
 mod payment;
 mod place;
 mod problems;
@@ -17,7 +18,6 @@ mod ship;
 mod units;
 mod values;
 
-use axum::Router;
 use axum::routing::MethodRouter;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -53,9 +53,4 @@ pub(crate) fn reading() -> OpenApiRouter<Api> {
     let document = documented().into_openapi();
     let only_commands = document.paths.paths.iter().filter(|(_, item)| item.get.is_none());
     only_commands.fold(reading, |router, (path, _)| router.route(path, MethodRouter::new()))
-}
-
-/// What people look at.
-pub(crate) fn undocumented() -> Router<Api> {
-    docs::router().merge(problems::router())
 }

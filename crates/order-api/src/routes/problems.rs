@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
+use axum::http::header;
 use axum::response::Html;
 use axum::routing::get;
 
@@ -9,8 +10,13 @@ use crate::Api;
 use crate::problem::kind::{self, ProblemKind};
 use crate::refusal::Refusal;
 
+const STYLE: &str = "body { font: 16px/1.5 sans-serif; max-width: 42em; margin: 2em auto; padding: 0 1em }\n";
+
 pub(super) fn router() -> Router<Api> {
-    Router::new().route("/problems/", get(index)).route("/problems/{code}", get(page))
+    Router::new()
+        .route("/problems/", get(index))
+        .route("/problems/style.css", get(async || ([(header::CONTENT_TYPE, "text/css")], STYLE)))
+        .route("/problems/{code}", get(page))
 }
 
 async fn index() -> Html<String> {
@@ -39,7 +45,7 @@ async fn page(Path(code): Path<String>) -> Result<Html<String>, Refusal> {
 fn html(title: &str, body: &str) -> Html<String> {
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
-         <style>body{{font:16px/1.5 sans-serif;max-width:42em;margin:2em auto;padding:0 1em}}</style>\
+         <link rel=\"stylesheet\" href=\"/problems/style.css\">\
          <h1>{title}</h1>{body}</html>\n"
     ))
 }

@@ -62,3 +62,26 @@ async fn the_docs_page_brings_its_own_scripts() {
     assert!(settings.text().contains(r#""url": "/openapi.json""#), "{}", settings.text());
     assert!(settings.text().contains(r#""validatorUrl": "none""#), "{}", settings.text());
 }
+
+#[tokio::test]
+async fn the_root_leads_to_the_docs_page() {
+    let h = Harness::new();
+    h.get("/").await.is(303, "").has("location", "/docs/");
+}
+
+#[tokio::test]
+async fn pages_take_nothing_from_elsewhere_and_are_framed_by_nobody() {
+    let h = Harness::new();
+    let policy = "default-src 'none'; script-src 'self'; \
+                  style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
+                  img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    for path in ["/docs/", "/docs/swagger-ui.css", "/problems/", "/problems/internal", "/problems/style.css"]
+    {
+        let page =
+            h.get(path).await.has("content-security-policy", policy).has("x-content-type-options", "nosniff");
+        assert_eq!(page.status, 200);
+        // What the policy forbids within a page.
+        assert!(!page.text().contains("<style") && !page.text().contains("style=\""), "{path}");
+        assert!(!page.text().contains("<script>") && !page.text().contains("onclick="), "{path}");
+    }
+}

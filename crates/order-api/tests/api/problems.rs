@@ -14,5 +14,7 @@ async fn every_problem_that_the_document_names_has_a_page() {
         assert!(page.text().contains(code));
         assert!(index.text().contains(code), "{code}");
     }
+    let style = index.text().split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert_eq!(h.get(style).await.has("content-type", "text/css").status, 200);
     h.get("/problems/nothing").await.refuses(404, "not-found");
 }

@@ -15,7 +15,7 @@ use crate::harness::{Harness, ORDER_EVENTS, order_body};
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let h = Harness::with_order().await;
-    for path in ["/", "/order", "/orders/", "/orders/ord-001/", "/orders/ord-001/refund", "/docs2"] {
+    for path in ["/order", "/orders/", "/orders/ord-001/", "/orders/ord-001/refund", "/docs2"] {
         h.get(path).await.refuses(404, "not-found");
         h.post(path, "{}").await.refuses(404, "not-found");
     }
@@ -25,6 +25,7 @@ async fn unknown_paths_and_methods_are_problems_too() {
         (Method::PUT, "/orders", "GET,HEAD,POST"),
         (Method::GET, "/orders/ord-001/ship", "POST"),
         (Method::POST, "/health", "GET,HEAD"),
+        (Method::POST, "/", "GET,HEAD"),
         (Method::PATCH, "/events", "GET,HEAD"),
     ] {
         let answer = h.send(method, path, &[], Body::from("x")).await.refuses(405, "method-not-allowed");
