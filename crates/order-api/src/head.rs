@@ -1,11 +1,17 @@
-//! Answers to requests whose head cannot be read. They never reach the router, so whoever serves connections writes them.
+//! Answers to requests whose head is at fault. They never reach the router, so whoever serves connections gives them.
+
+use axum::response::Response;
 
 use crate::problem::Problem;
-use crate::problem::kind::{HEADERS_TOO_LARGE, REQUEST_TIMEOUT};
+use crate::problem::kind::{HEADERS_TOO_LARGE, MALFORMED_REQUEST, REQUEST_TIMEOUT};
 
 /// What is wrong with a request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadFault {
+    /// It is not HTTP.
+    Malformed,
+    /// It has no `Host` field, or more than one (RFC 9112, 3.2).
+    NotOneHost,
     /// It is longer than the service takes.
     TooLarge,
     /// It did not arrive in time.
@@ -13,17 +19,29 @@ pub enum HeadFault {
 }
 
 impl HeadFault {
-    /// The whole HTTP/1.1 answer (RFC 9112), after which the connection is closed.
-    pub fn answer(self) -> Vec<u8> {
+    fn problem(self) -> Problem {
         let (kind, detail) = match self {
+            Self::Malformed => (&MALFORMED_REQUEST, "The request line or a header field is not HTTP."),
+            Self::NotOneHost => (&MALFORMED_REQUEST, "The request must have exactly one Host field."),
             Self::TooLarge => (&HEADERS_TOO_LARGE, "The request line and header fields are too long."),
             Self::TooSlow => (&REQUEST_TIMEOUT, "The request's head did not arrive in time."),
         };
-        let document = Problem::new(kind, detail).document(None);
+        Problem::new(kind, detail)
+    }
+
+    /// The answer to a request for `path`, whose head could be read all the same.
+    pub fn response(self, path: &str) -> Response {
+        self.problem().into_response(path)
+    }
+
+    /// The whole HTTP/1.1 answer (RFC 9112), after which the connection is closed.
+    pub fn answer(self) -> Vec<u8> {
+        let problem = self.problem();
+        let (status, document) = (problem.kind().status, problem.document(None));
         let head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-            kind.status.as_str(),
-            kind.status.canonical_reason().unwrap_or_default(),
+            status.as_str(),
+            status.canonical_reason().unwrap_or_default(),
             document.len(),
         );
         [head.into_bytes(), document].concat()
@@ -37,6 +55,7 @@ mod tests {
     #[test]
     fn the_answer_is_a_problem_document_of_the_length_it_says() {
         for (fault, status, code) in [
+            (HeadFault::Malformed, "HTTP/1.1 400 Bad Request\r\n", "malformed-request"),
             (HeadFault::TooLarge, "HTTP/1.1 431 Request Header Fields Too Large\r\n", "headers-too-large"),
             (HeadFault::TooSlow, "HTTP/1.1 408 Request Timeout\r\n", "request-timeout"),
         ] {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -90,8 +90,8 @@ where
     builder.timer(head_timer.clone()).header_read_timeout(idle_timeout).max_header_size(MAX_HEAD_BYTES);
     // Answers are small: to copy head and body together costs less than to have the kernel gather them.
     builder.writev(false);
-    let io = ExplainRefusals { stream: TokioIo::new(stream), written: 0, answer: None };
-    let mut connection = builder.serve_connection(io, service);
+    let mut connection = builder
+        .serve_connection(WithoutBareRefusals { stream: TokioIo::new(stream), refused: false }, service);
     let served = async {
         tokio::select! {
             outcome = &mut connection => outcome,
@@ -107,20 +107,31 @@ where
     };
     let Err(error) = outcome else { return Ok(()) };
     let parts = connection.into_parts();
-    let mut stream = parts.io.stream.into_inner();
-    // An idle connection just closes; a request that was begun gets an answer.
-    if error.is_timeout() && !parts.read_buf.is_empty() {
-        let _ = stream.write_all(&HeadFault::TooSlow.answer()).await;
-    }
+    let stream = parts.io.stream.into_inner();
     if error.is_timeout() || error.is_parse() {
-        let _ = tokio::time::timeout(MAX_LINGER, let_the_answer_arrive(stream)).await;
+        // An idle connection just closes; a request that was begun gets an answer.
+        let is_begun = error.is_parse() || !parts.read_buf.is_empty();
+        let answer = is_begun.then(|| fault(&error).answer());
+        let _ = tokio::time::timeout(MAX_LINGER, end(stream, &answer.unwrap_or_default())).await;
     }
     Err(error)
 }
 
-/// Reads on for a while after a refusal. To close at once, while the client is still sending, would reset the connection,
-/// and the client would never see the answer.
-async fn let_the_answer_arrive(mut stream: TcpStream) -> io::Result<()> {
+/// What is wrong with the head that a connection ended with.
+fn fault(error: &hyper::Error) -> HeadFault {
+    if error.is_timeout() {
+        HeadFault::TooSlow
+    } else if error.is_parse_too_large() {
+        HeadFault::TooLarge
+    } else {
+        HeadFault::Malformed
+    }
+}
+
+/// Writes the last answer and reads on for a while. To close at once, while the client is still sending, would reset the
+/// connection, and the client would never see the answer.
+async fn end(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
+    stream.write_all(answer).await?;
     stream.shutdown().await?;
     let mut sink = [0; 4096];
     let mut read = 0;
@@ -161,32 +172,23 @@ where
     }
 }
 
-/// Writes a problem document in the place of the bare 431 (or 414) with which hyper refuses a head that is too long.
-/// The service itself never answers with these, so the status line is enough to tell.
-struct ExplainRefusals {
+/// Leaves out the bare 400, 414 or 431 with which hyper refuses a head that it cannot read, and keeps the connection open
+/// for the problem document that takes its place when hyper has ended.
+struct WithoutBareRefusals {
     stream: TokioIo<TcpStream>,
-    /// The answer that takes hyper's place, and how much of it is written.
-    answer: Option<Vec<u8>>,
-    written: usize,
+    refused: bool,
 }
 
-impl ExplainRefusals {
-    fn is_bare_refusal(bytes: &[u8]) -> bool {
-        bytes.starts_with(b"HTTP/1.1 431 ") || bytes.starts_with(b"HTTP/1.1 414 ")
-    }
-
-    /// Writes the answer and then says that hyper's `length` bytes were.
-    fn poll_explain(&mut self, cx: &mut Context<'_>, length: usize) -> Poll<io::Result<usize>> {
-        let answer = self.answer.get_or_insert_with(|| HeadFault::TooLarge.answer());
-        while self.written < answer.len() {
-            let rest = &answer[self.written..];
-            self.written += ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
-        }
-        Poll::Ready(Ok(length))
-    }
+/// The service itself answers neither 414 nor 431, and its 400 has a document.
+fn is_bare_refusal(bytes: &[u8]) -> bool {
+    let Some(answer) = bytes.strip_prefix(b"HTTP/1.1 ") else { return false };
+    let has_document = || answer.windows(13).any(|window| window == b"content-type:");
+    answer.starts_with(b"431 ")
+        || answer.starts_with(b"414 ")
+        || answer.starts_with(b"400 ") && !has_document()
 }
 
-impl Read for ExplainRefusals {
+impl Read for WithoutBareRefusals {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -196,10 +198,11 @@ impl Read for ExplainRefusals {
     }
 }
 
-impl Write for ExplainRefusals {
+impl Write for WithoutBareRefusals {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if Self::is_bare_refusal(bytes) {
-            return self.poll_explain(cx, bytes.len());
+        if is_bare_refusal(bytes) {
+            self.refused = true;
+            return Poll::Ready(Ok(bytes.len()));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -209,6 +212,9 @@ impl Write for ExplainRefusals {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refused {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

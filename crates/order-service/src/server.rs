@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
+use order_api::HeadFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -145,9 +146,15 @@ impl Acceptor {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let version = request.version();
-        let router = self.router.get().unwrap_or(&self.starting).clone();
-        let Ok(mut response) = router.oneshot(request.map(Body::new)).await;
-        if self.stop_accepting.is_cancelled() && version <= Version::HTTP_11 {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        let is_malformed = hosts > 1 || (hosts == 0 && version == Version::HTTP_11);
+        let mut response = if is_malformed {
+            HeadFault::NotOneHost.response(request.uri().path())
+        } else {
+            let router = self.router.get().unwrap_or(&self.starting).clone();
+            router.oneshot(request.map(Body::new)).await?
+        };
+        if (is_malformed || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)

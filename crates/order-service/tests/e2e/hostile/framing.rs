@@ -65,9 +65,36 @@ fn heads_that_are_none_are_refused() {
         ] {
             let mut client = server.connect();
             client.send(head.as_bytes()).unwrap();
-            let answer = client.answer().unwrap();
-            assert_eq!(answer.status, 400, "{head:?}");
+            let answer = client.answer().unwrap_or_else(|error| panic!("{head:?}: {error}"));
+            assert_problem(&answer, 400, "malformed-request");
+            assert_eq!(client.rest().unwrap(), b"", "{head:?}");
         }
+        // It is told apart from a body that is none, and comes in its turn.
+        let mut client = server.connect();
+        client.send(b"GET /health HTTP/1.1\r\nhost: e2e\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        assert_eq!(client.answer().unwrap().text(), r#"{"status":"ok"}"#);
+        assert_problem(&client.answer().unwrap(), 400, "malformed-request");
+    });
+}
+
+#[test]
+fn a_request_has_exactly_one_host() {
+    attack(server(), |server| {
+        let length = SMUGGLED.len();
+        for hosts in ["", "host: e2e\r\nhost: e2e\r\n", "host: a\r\nx: y\r\nHost: b\r\n"] {
+            let mut client = server.connect();
+            let request = format!(
+                "POST /orders HTTP/1.1\r\n{hosts}content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            );
+            client.send((request + SMUGGLED).as_bytes()).unwrap();
+            let answer = client.answer().unwrap();
+            assert_problem(&answer, 400, "malformed-request");
+            assert!(answer.closes(), "{hosts:?}: {answer:?}");
+            assert_eq!(server.get("/orders/smuggled").status, 404, "{hosts:?}");
+        }
+        let mut client = server.connect();
+        client.send(b"GET /health HTTP/1.0\r\n\r\n").unwrap();
+        assert_eq!(client.answer().unwrap().status, 200, "HTTP/1.0 has no Host");
     });
 }
 
