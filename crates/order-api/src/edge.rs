@@ -120,7 +120,9 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for EdgeFuture<F> 
         let polled = catch_unwind(AssertUnwindSafe(|| this.answering.poll(cx)));
         let response = match polled {
             Ok(poll) => ready!(poll)?,
-            Err(panic) => Refusal::Panic(panic).into_response(),
+            Err(payload) => {
+                Refusal::Panic { payload, in_command: !this.asked.method.is_safe() }.into_response()
+            }
         };
         Poll::Ready(Ok(this.asked.answer(response)))
     }

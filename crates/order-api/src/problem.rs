@@ -90,6 +90,11 @@ impl Problem {
         Self { kind, detail, facts: None, last_position: None, faults: Faults::default(), hidden: None }
     }
 
+    /// Says something else of this request.
+    pub(crate) fn with_detail(self, detail: &'static str) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
     /// What the order is, for a client that has to find another way.
     pub(crate) fn with_facts(self, facts: Option<OrderFacts>) -> Self {
         Self { facts, ..self }

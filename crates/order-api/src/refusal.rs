@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
     /// A question could not be answered.
     Query(QueryError),
     /// The code that answers panicked.
-    Panic(Box<dyn Any + Send>),
+    Panic { payload: Box<dyn Any + Send>, in_command: bool },
 }
 
 impl From<Refusal> for Problem {
@@ -93,12 +93,18 @@ impl From<Refusal> for Problem {
             Refusal::Command(error) => command_problem(error),
             Refusal::Query(QueryError::OrderNotFound) => order_not_found(),
             Refusal::Query(QueryError::Store(error)) => store_problem(&error),
-            Refusal::Panic(payload) => {
-                hidden(&kind::INTERNAL, &format_args!("a handler panicked: {}", panic_text(&*payload)))
+            Refusal::Panic { payload, in_command } => {
+                let cause = format_args!("a handler panicked: {}", panic_text(&*payload));
+                let problem = hidden(&kind::INTERNAL, &cause);
+                problem.with_detail(if in_command { FAILED_COMMAND } else { FAILED_QUESTION })
             }
         }
     }
 }
+
+const FAILED_QUESTION: &str =
+    "This is the service's fault, and nothing was changed. The request may be sent again.";
+const FAILED_COMMAND: &str = "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe.";
 
 fn command_problem(error: CommandError) -> Problem {
     let detail = sentence(&error.to_string());

@@ -216,13 +216,17 @@ async fn an_order_that_is_listed_and_not_there_is_left_out_of_full_views() {
 #[tokio::test]
 async fn a_panic_is_an_internal_problem_and_the_next_request_is_served() {
     let h = failing(Failure::Panic);
-    for answer in [
-        h.post("/orders", &order_body("o")).await,
-        h.get("/orders/o").await,
-        h.get("/orders").await,
-        h.get("/ready").await,
+    let command = "This is the service's fault. The command may or may not have taken effect: \
+                   sending it again with the same ids is safe.";
+    let question = "This is the service's fault, and nothing was changed. The request may be sent again.";
+    for (answer, detail) in [
+        (h.post("/orders", &order_body("o")).await, command),
+        (h.get("/orders/o").await, question),
+        (h.get("/orders").await, question),
+        (h.get("/ready").await, question),
     ] {
         let answer = answer.refuses(500, "internal");
+        assert_eq!(answer.json()["detail"], detail);
         assert!(!answer.text().contains("secret"), "{}", answer.text());
     }
     h.get("/health").await.is(200, r#"{"status":"ok"}"#);
