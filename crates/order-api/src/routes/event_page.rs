@@ -6,6 +6,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use order_application::{EventFilter, PageLimit, RecordedEvent, cloud_event};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::link;
 use crate::query::Query;
@@ -30,6 +33,18 @@ pub(super) fn types(query: &mut Query<'_>) -> Vec<String> {
         query.faults.parameter("type", "must be a type of events such as order.placed.v1");
     }
     types.into_iter().map(|given| given.into_owned()).collect()
+}
+
+/// The same as a schema.
+pub(super) enum EventTypeFilter {}
+
+impl ToSchema for EventTypeFilter {}
+
+impl PartialSchema for EventTypeFilter {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_TYPE_BYTES));
+        text.pattern(Some(r"^[a-z0-9_]+(\.[a-z0-9_]+)*\.v[0-9]+$")).into()
+    }
 }
 
 /// Words in snake case and the version of their data's shape, parted by dots.

@@ -4,7 +4,8 @@ use axum::response::Response;
 use order_application::{EventFilter, EventPage, Position, QueryError};
 use order_domain::OrderId;
 
-use super::{event_page, live_feed};
+use super::event_page::{self, EventTypeFilter};
+use super::live_feed;
 use crate::Api;
 use crate::openapi::{Event, LogRefusals};
 use crate::query::Query;
@@ -33,7 +34,7 @@ use crate::refusal::Refusal;
     params(
         ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this position; 0, the beginning, if left out."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
-        ("type" = Option<Vec<String>>, Query, explode, example = "order.placed.v1", description = "Only events of this type, which may be one that this release does not know; may be repeated."),
+        ("type" = inline(Option<Vec<EventTypeFilter>>), Query, explode, max_items = 100, description = "Only events of this type, which may be one that this release does not know; may be repeated."),
         ("order_id" = Option<String>, Query, description = "Only events of this order."),
         ("event_names" = Option<bool>, Query, description = "Live: whether each event comes with its type as `event:`; false if left out."),
         ("Last-Event-ID" = Option<String>, Header, description = "Live: the position of the last event that was received. Wins over `after`."),

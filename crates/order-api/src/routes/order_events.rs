@@ -3,7 +3,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use order_application::{EventFilter, EventPage, Version};
 
-use super::event_page;
+use super::event_page::{self, EventTypeFilter};
 use crate::Api;
 use crate::openapi::{Event, OrderReadRefusals};
 use crate::path_id::PathOrderId;
@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
         ("id" = String, Path, description = "The order's id."),
         ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this version; 0, the beginning, if left out."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
-        ("type" = Option<Vec<String>>, Query, explode, example = "order.placed.v1", description = "Only events of this type, which may be one that this release does not know; may be repeated."),
+        ("type" = inline(Option<Vec<EventTypeFilter>>), Query, explode, max_items = 100, description = "Only events of this type, which may be one that this release does not know; may be repeated."),
     ),
     responses(
         (status = 200, description = "A page of events, as a bare array.", content_type = "application/cloudevents-batch+json", body = Vec<Event>,
