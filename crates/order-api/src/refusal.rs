@@ -218,12 +218,6 @@ impl From<QueryError> for Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Query(error.into())
-    }
-}
-
 impl From<serde_json::Error> for Refusal {
     fn from(error: serde_json::Error) -> Self {
         Self::Malformed(error)

@@ -51,8 +51,8 @@ impl OrderService {
         let mut looked_at = after;
         while let Some(read) = search.next_read() {
             let events = self.0.log.read_stream(order_id, looked_at, read).await?;
-            let Some(last) = search.look_at(events) else { break };
-            looked_at = last.version;
+            let Some((version, _)) = search.look_at(events) else { break };
+            looked_at = version;
         }
         // Also where the events could be handed on as they are: nobody is shown the beginning of a history for all of it.
         let version = self.summary(order_id).await?.version;
@@ -81,8 +81,8 @@ impl OrderService {
                 Err(StoreError::Corrupt(_)) if looked_at > after => break,
                 events => events?,
             };
-            let Some(last) = search.look_at(events) else { break };
-            looked_at = last.position;
+            let Some((_, position)) = search.look_at(events) else { break };
+            looked_at = position;
         }
         let end = self.end_from(after).await?;
         Ok(EventPage { events: search.found, next: (looked_at < end).then_some(looked_at) })
@@ -158,15 +158,15 @@ impl<'a> Search<'a> {
         Some(PageLimit { events: events.min(self.budget), bytes: self.limit.bytes - self.found_bytes })
     }
 
-    /// Looks at events until the page is full. The last of them that was looked at.
-    fn look_at(&mut self, events: Vec<RecordedEvent>) -> Option<LookedAt> {
+    /// Looks at events until the page is full. Where the last one is that was looked at, if there is one.
+    fn look_at(&mut self, events: Vec<RecordedEvent>) -> Option<(Version, Position)> {
         let mut last = None;
         for event in events {
             if self.is_full() {
                 break;
             }
             self.budget -= 1;
-            last = Some(LookedAt { version: event.version, position: event.position });
+            last = Some((event.version, event.position));
             if self.filter.lets_through(&event) {
                 self.found_bytes += event.data.len();
                 self.found.push(event);
@@ -178,10 +178,4 @@ impl<'a> Search<'a> {
     fn is_full(&self) -> bool {
         self.found.len() >= self.limit.events || self.found_bytes >= self.limit.bytes
     }
-}
-
-/// How far a search has come.
-struct LookedAt {
-    version: Version,
-    position: Position,
 }
