@@ -31,7 +31,14 @@ pub fn openapi_json() -> String {
 pub(crate) fn frame() -> OpenApi {
     #[derive(utoipa::OpenApi)]
     #[openapi(
-        info(title = "Order service", description = INTRODUCTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+        info(
+            title = "Order service",
+            description = INTRODUCTION,
+            contact(name = "The order service's contributors"),
+            license(name = "MIT OR Apache-2.0"),
+        ),
+        servers((url = "/", description = "Where this document comes from.")),
+        security(()),
         tags(
             (name = "Commands", description = "What can be asked of an order. Accepted means durable."),
             (name = "Reading", description = "What orders are now."),
