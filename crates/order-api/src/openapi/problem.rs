@@ -63,7 +63,7 @@ fn example(kind: &ProblemKind) -> Example {
         "type": format!("/problems/{}", kind.code),
         "title": kind.title,
         "status": kind.status.as_u16(),
-        "detail": "What is the matter with this request.",
+        "detail": kind.example.unwrap_or(kind.advice),
         "instance": "/orders/ord-001",
         "code": kind.code,
     });
