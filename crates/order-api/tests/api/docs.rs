@@ -66,6 +66,7 @@ async fn the_docs_page_brings_its_own_scripts() {
     h.get("/docs").await.has("location", "/docs/");
     let page = h.get("/docs/").await;
     assert_eq!(page.status, 200);
+    assert!(page.text().contains("<title>Order service</title>"), "{}", page.text());
     for script in [
         "swagger-ui-bundle.js",
         "swagger-ui-standalone-preset.js",
