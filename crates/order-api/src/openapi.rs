@@ -90,12 +90,13 @@ fn reference<S: ToSchema>() -> Ref {
 
 /// The order that a path names.
 pub(crate) fn order_id_parameter() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).examples(["ord-001"]);
+    // An example of the parameter is filled in on the docs page; one of its schema is not.
     ParameterBuilder::new()
         .name("id")
+        .example(Some("ord-001".into()))
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
-        .schema(Some(text))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .description(Some("The order's id."))
         .build()
 }
