@@ -14,7 +14,7 @@ use crate::problem::ProblemDocument;
 use crate::view::{BasicView, FullView};
 
 pub(crate) use event::Event;
-pub(crate) use problem::{OrderReadRefusals, ReadRefusals, responses};
+pub(crate) use problem::{OrderReadRefusals, ProbeRefusals, ReadRefusals, responses};
 pub(crate) use words::{ActionName, OrderStatus, ProblemCode};
 
 /// The OpenAPI 3.1 document of every route, as JSON for people to read.

@@ -28,6 +28,8 @@ refusals! {
     /// Every way in which a question about one order can fail.
     OrderReadRefusals: ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE
         NEWER_RELEASE_NEEDED CORRUPT;
+    /// The way in which a question about the process can fail.
+    ProbeRefusals: INTERNAL;
 }
 
 /// One response for each status, with an example for each kind.
