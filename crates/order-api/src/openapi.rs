@@ -88,6 +88,17 @@ fn reference<S: ToSchema>() -> Ref {
     Ref::from_schema_name(S::name())
 }
 
+/// A version or a position that a reader has. It may be beyond the end, however far: no format bounds it.
+pub(crate) enum After {}
+
+impl PartialSchema for After {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into()
+    }
+}
+
+impl ToSchema for After {}
+
 /// The order that a path names.
 pub(crate) fn order_id_parameter() -> Parameter {
     // An example of the parameter is filled in on the docs page; one of its schema is not.

@@ -24,10 +24,10 @@ macro_rules! refusals {
 
 refusals! {
     /// Every way in which a question about many orders can fail.
-    ReadRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE NEWER_RELEASE_NEEDED CORRUPT;
+    ReadRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// Every way in which a question about one order can fail.
     OrderReadRefusals: ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE
-        NEWER_RELEASE_NEEDED CORRUPT;
+        NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// The way in which a question about the process can fail.
     ProbeRefusals: INTERNAL;
 }

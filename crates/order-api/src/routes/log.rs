@@ -9,7 +9,7 @@ use order_domain::OrderId;
 
 use super::live_feed;
 use crate::Api;
-use crate::openapi::{Event, ReadRefusals};
+use crate::openapi::{After, Event, ReadRefusals};
 use crate::query::Query;
 use crate::refusal::Refusal;
 
@@ -30,9 +30,9 @@ pub(super) const MAX_LIMIT: u64 = 1_000;
 #[utoipa::path(
     get, path = "/events", tag = "Events", operation_id = "log",
     params(
-        ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this position; 0, the beginning, if left out."),
+        ("after" = inline(Option<After>), Query, description = "Only events after this position; 0, the beginning, if left out."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
-        ("type" = Option<Vec<String>>, Query, explode, example = "order.placed.v1", description = "Only events of this type; may be repeated."),
+        ("type" = Option<Vec<String>>, Query, explode, description = "Only events of this type, such as `order.placed.v1`; may be repeated."),
         ("order_id" = Option<String>, Query, description = "Only events of this order."),
         ("Last-Event-ID" = Option<String>, Header, description = "Live: the position of the last event that was received. Wins over `after`."),
     ),

@@ -5,7 +5,7 @@ use order_application::{PageLimit, Version};
 
 use super::log::{DEFAULT_LIMIT, MAX_LIMIT, event_types, page};
 use crate::Api;
-use crate::openapi::{Event, OrderReadRefusals};
+use crate::openapi::{After, Event, OrderReadRefusals};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -17,10 +17,10 @@ use crate::refusal::Refusal;
 #[utoipa::path(
     get, path = "/orders/{id}/events", tag = "Events", operation_id = "orderEvents",
     params(
-        ("id" = String, Path, description = "The order's id."),
-        ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this version; 0, the beginning, if left out."),
+        ("id" = String, Path, example = "ord-001", description = "The order's id."),
+        ("after" = inline(Option<After>), Query, description = "Only events after this version; 0, the beginning, if left out."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
-        ("type" = Option<Vec<String>>, Query, explode, example = "order.placed.v1", description = "Only events of this type; may be repeated."),
+        ("type" = Option<Vec<String>>, Query, explode, description = "Only events of this type, such as `order.placed.v1`; may be repeated."),
     ),
     responses(
         (status = 200, description = "A page of events, as a bare array.", content_type = "application/cloudevents-batch+json", body = Vec<Event>),
