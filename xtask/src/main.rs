@@ -1,5 +1,6 @@
 //! The developer's commands, run as `cargo xtask <command>`.
 
+mod clients;
 mod prerequisites;
 mod servers;
 
@@ -12,7 +13,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::prerequisites::{
-    FULL_TEST_PREREQUISITES, OPTIONAL, RUST_PREREQUISITES, SERVER_PREREQUISITES, left_out, require,
+    CLIENT_PREREQUISITES, FULL_TEST_PREREQUISITES, OPTIONAL, RUST_PREREQUISITES, SERVER_PREREQUISITES,
+    left_out, require,
 };
 use crate::servers::Kind;
 
@@ -63,9 +65,10 @@ fn main() -> ExitCode {
 }
 
 fn test() -> Result<ExitCode> {
-    let tests = [RUST_PREREQUISITES, FULL_TEST_PREREQUISITES, SERVER_PREREQUISITES];
+    let tests = [RUST_PREREQUISITES, FULL_TEST_PREREQUISITES, CLIENT_PREREQUISITES, SERVER_PREREQUISITES];
     require(tests.into_iter().chain(Kind::value_variants().iter().map(|kind| kind.prerequisites())))?;
     servers::fetch()?;
+    clients::fetch()?;
     let left_out = left_out(OPTIONAL);
     let tell = || left_out.iter().for_each(|line| eprintln!("{line}"));
     tell();

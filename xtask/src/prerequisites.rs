@@ -60,6 +60,25 @@ pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[
     },
 ];
 
+/// What the full tests need to be other people's clients.
+pub(crate) const CLIENT_PREREQUISITES: &[Prerequisite] = &[
+    Prerequisite {
+        probe: &["sh", "-c", NODE_IS_RECENT],
+        needed_for: "linters of the OpenAPI document, a client in TypeScript and a browser",
+        install: "Node.js 20.19 or newer with npm",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", GO_IS_RECENT],
+        needed_for: "a client in Go",
+        install: "Go 1.26 or newer",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", PYTHON_IS_RECENT],
+        needed_for: "a client in Python and the fuzzer of the API",
+        install: "Python 3.11 or newer with pip, Debian's `python3-pip`",
+    },
+];
+
 /// What some tests need and this project cannot fetch. Where it is missing they are left out, and [`left_out`] tells.
 pub(crate) const OPTIONAL: &[Prerequisite] = &[
     Prerequisite {
@@ -101,6 +120,15 @@ pub(crate) const KAFKA_PREREQUISITES: &[Prerequisite] = &[
         install: "Debian's `maven`, or name the directory of Kafka's jars in KAFKA_LIBS",
     },
 ];
+
+const NODE_IS_RECENT: &str = r#"npm --version && [ "$(node --print 'const [major, minor] = process.versions.node.split("."); major * 100 + +minor')" -ge 2019 ]"#;
+
+/// It says a version like `go1.26.8`.
+const GO_IS_RECENT: &str =
+    r#"[ "$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go1\.\([0-9]*\).*/\1/')" -ge 26 ]"#;
+
+const PYTHON_IS_RECENT: &str =
+    "python3 -m pip --version && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'";
 
 /// Its first line is like `openjdk 17.0.15 2025-04-15`; before Java 9 the option was another one.
 const JAVA_IS_RECENT: &str = "[ \"$(\"${JAVA_HOME:+$JAVA_HOME/bin/}java\" --version | sed -n '1s/^[^0-9]*\\([0-9]*\\).*/\\1/p')\" -ge 17 ]";

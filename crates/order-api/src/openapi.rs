@@ -14,7 +14,7 @@ use crate::problem::ProblemDocument;
 use crate::view::{BasicView, FullView};
 
 pub(crate) use event::Event;
-pub(crate) use problem::{ListRefusals, LogRefusals, OrderReadRefusals, responses};
+pub(crate) use problem::{ListRefusals, LogRefusals, OrderReadRefusals, ProbeRefusals, responses};
 pub(crate) use words::{ActionName, OrderStatus, ProblemCode};
 
 /// The OpenAPI 3.1 document of every route, as JSON for people to read.
@@ -31,7 +31,14 @@ pub fn openapi_json() -> String {
 pub(crate) fn frame() -> OpenApi {
     #[derive(utoipa::OpenApi)]
     #[openapi(
-        info(title = "Order service", description = INTRODUCTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+        info(
+            title = "Order service",
+            description = INTRODUCTION,
+            contact(name = "The order service's contributors"),
+            license(name = "MIT OR Apache-2.0"),
+        ),
+        servers((url = "/", description = "Where this document comes from.")),
+        security(()),
         tags(
             (name = "Commands", description = "What can be asked of an order. Accepted means durable."),
             (name = "Reading", description = "What orders are now."),
@@ -81,14 +88,26 @@ fn reference<S: ToSchema>() -> Ref {
     Ref::from_schema_name(S::name())
 }
 
+/// A version or a position that a reader has. It may be beyond the end, however far: no format bounds it.
+pub(crate) enum After {}
+
+impl PartialSchema for After {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into()
+    }
+}
+
+impl ToSchema for After {}
+
 /// The order that a path names.
 pub(crate) fn order_id_parameter() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).examples(["ord-001"]);
+    // An example of the parameter is filled in on the docs page; one of its schema is not.
     ParameterBuilder::new()
         .name("id")
+        .example(Some("ord-001".into()))
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
-        .schema(Some(text))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .description(Some("The order's id."))
         .build()
 }

@@ -1,7 +1,8 @@
-//! What is fetched once and kept: servers' programs, for machines on which they are not installed.
+//! What is fetched once and kept: servers' programs, for machines on which they are not installed, and packages.
 
 use std::env;
 use std::fs::{self, DirBuilder, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,11 +25,19 @@ pub(crate) fn keep(kept: &Kept, name: &str, fetch: impl FnOnce(&Path) -> Result<
     found.clone().map_err(anyhow::Error::msg)
 }
 
-/// Installs one Python package, such as `name==1.2.3`, without what it depends on.
-pub(crate) fn pip_install(package: &str, target: &Path) -> Result<()> {
+/// What changes whenever one of the parts does, for the name of what is made from them. (Another Rust may hash
+/// otherwise: then it is fetched once more.)
+pub(crate) fn fingerprint(parts: &[&str]) -> String {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// Installs Python packages, such as `name==1.2.3`, without what they depend on.
+pub(crate) fn pip_install(packages: &[&str], target: &Path) -> Result<()> {
     let quietly = ["--quiet", "--no-deps", "--disable-pip-version-check", "--retries", "2"];
     let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install"]).args(quietly).arg("--target").arg(target).arg(package);
+    pip.args(["-m", "pip", "install"]).args(quietly).arg("--target").arg(target).args(packages);
     output(pip.env("PIP_ROOT_USER_ACTION", "ignore")).map(drop)
 }
 

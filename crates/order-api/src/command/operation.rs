@@ -16,6 +16,8 @@ use crate::problem::kind::{self, ProblemKind};
 /// How any command may be refused.
 const REFUSALS: &[&ProblemKind] = &[
     &kind::MALFORMED_REQUEST,
+    // On a read replica.
+    &kind::METHOD_NOT_ALLOWED,
     &kind::REQUEST_TIMEOUT,
     &kind::ID_REUSED,
     &kind::CONCURRENT_MODIFICATION,

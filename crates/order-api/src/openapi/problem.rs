@@ -24,13 +24,15 @@ macro_rules! refusals {
 
 refusals! {
     /// Every way in which a list of orders can fail.
-    ListRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND NEWER_RELEASE_NEEDED CORRUPT;
+    ListRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// Every way in which reading the log can fail.
     LogRefusals: POSITION_AHEAD VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND
-        NEWER_RELEASE_NEEDED CORRUPT;
+        NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// Every way in which a question about one order can fail.
     OrderReadRefusals: ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE
-        NEWER_RELEASE_NEEDED CORRUPT;
+        NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
+    /// The way in which a question about the process can fail.
+    ProbeRefusals: INTERNAL;
 }
 
 /// One response for each status, with an example for each kind.
@@ -66,7 +68,7 @@ fn example(kind: &ProblemKind) -> Example {
         "type": format!("/problems/{}", kind.code),
         "title": kind.title,
         "status": kind.status.as_u16(),
-        "detail": "What is the matter with this request.",
+        "detail": kind.example.unwrap_or(kind.advice),
         "instance": "/orders/ord-001",
         "code": kind.code,
     });

@@ -13,17 +13,20 @@ pub(crate) struct ProblemKind {
     pub(crate) title: &'static str,
     /// What it means and what to do, for the page that `type` leads to.
     pub(crate) advice: &'static str,
+    /// What one problem of this kind says; where nothing stands here, they all give the advice.
+    pub(crate) example: Option<&'static str>,
     /// When to try again, where trying again helps.
     pub(crate) retry_after_seconds: Option<u16>,
 }
 
 macro_rules! kinds {
-    ($($name:ident $status:ident $code:literal $title:literal $(retry after $seconds:literal s)? $advice:literal)*) => {
+    ($($name:ident $status:ident $code:literal $title:literal $(retry after $seconds:literal s)? $advice:literal $((such as $example:literal))?)*) => {
         $(pub(crate) static $name: ProblemKind = ProblemKind {
             code: $code,
             status: StatusCode::$status,
             title: $title,
             advice: $advice,
+            example: [$(Some($example),)? None][0],
             retry_after_seconds: [$(Some($seconds),)? None][0],
         };)*
 
@@ -35,9 +38,11 @@ macro_rules! kinds {
 kinds! {
     MALFORMED_REQUEST BAD_REQUEST "malformed-request" "The request cannot be read"
         "Either the body could not be read as JSON: a syntax error, bytes that are not UTF-8, more than 127 levels of nesting, a number that no type holds, a key that stands twice in one object, or a body that ended early; the detail then names line and column. Or the head is not HTTP, or has not exactly one Host field. Correct the request; nothing happened."
+        (such as "The body is not JSON: expected `,` or `}` at line 1 column 27.")
 
     ORDER_NOT_FOUND NOT_FOUND "order-not-found" "No such order"
         "No order has the id in the path, or the text there cannot be an id at all (ids are 1 to 128 of A-Z a-z 0-9 . _ ~ : -). Place the order first."
+        (such as "No order has this id.")
 
     NOT_FOUND NOT_FOUND "not-found" "No such resource"
         "The service has nothing at this path. All paths are listed on the page /docs and in /openapi.json."
@@ -47,42 +52,54 @@ kinds! {
 
     REQUEST_TIMEOUT REQUEST_TIMEOUT "request-timeout" "The request took too long to arrive"
         "The head or the body did not arrive in time. Nothing happened; send the request again, all of it at once."
+        (such as "The body did not arrive in time.")
 
     ID_REUSED CONFLICT "id-reused" "The id is taken by other content"
         "The order, payment, reservation or parcel of this id was recorded with other content. Repeating a request with the same id is safe only with the same content; a new fact needs a new id. Nothing happened."
+        (such as "The payment_id is already taken by a request with other content.")
 
     INVALID_TRANSITION CONFLICT "invalid-transition" "The order's state does not allow this"
         "The order is not in a state in which this may be done. order_status, version and allowed_actions tell what it is and what may be done. Nothing happened."
+        (such as "Payments must cover all that is due before inventory is reserved.")
 
     AMOUNT_EXCEEDS_DUE CONFLICT "amount-exceeds-due" "The amount is more than what is due"
         "Payments may be authorised up to what is due and not covered yet. Nothing happened; leave amount_cents out to authorise exactly that."
+        (such as "4000 is more than the 3000 that is due and not covered yet.")
 
     QUANTITY_EXCEEDS_AVAILABLE CONFLICT "quantity-exceeds-available" "More units than available"
         "The request names more units than the order has reserved. Nothing happened; ask for fewer, or leave items out to take all of them."
+        (such as "3 units are more than the 2 that are available.")
 
     CONCURRENT_MODIFICATION CONFLICT "concurrent-modification" "Other requests keep changing the order"
         "The order changed each time this command was decided, and the service gave up. Nothing happened; send the request again."
+        (such as "Other requests keep changing the order.")
 
     POSITION_AHEAD CONFLICT "position-ahead" "The position is beyond the log's end"
         "after or Last-Event-ID names a position that the log does not have; last_position is where it ends. A reader that was there before has read another log: the store was restored from a backup, or this is another store. Compare what you have with the log before you go on: to wait here would skip what comes."
 
     ORDER_FULL CONFLICT "order-full" "The order's history is too long"
         "An order holds at most 10,000 events. Nothing happened, and no further command will be taken for this order."
+        (such as "The order has as many events as an order may have.")
 
     VERSION_MISMATCH PRECONDITION_FAILED "version-mismatch" "The order moved on"
         "If-Match names a version that the order does not have now. Nothing happened; read the order, decide again, and send its current ETag."
+        (such as "The order is not at the version that the request names.")
 
     BODY_TOO_LARGE PAYLOAD_TOO_LARGE "body-too-large" "The body is too large"
         "Bodies hold at most 1 MiB. Nothing happened."
+        (such as "The body may have at most 1048576 bytes.")
 
     UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body must be application/json"
         "Send the body as JSON, uncompressed, with the header Content-Type: application/json. Nothing happened."
+        (such as "The body must be sent uncompressed with Content-Type: application/json.")
 
     VALIDATION_FAILED UNPROCESSABLE_ENTITY "validation-failed" "The request has faults"
         "The request could be read, but not everything in it is allowed. errors lists every fault with its place: pointer is a JSON Pointer (RFC 6901) into the body, parameter a query parameter, header a header field. Nothing happened; correct them all."
+        (such as "The request has one fault; see errors.")
 
     UNKNOWN_REFERENCE UNPROCESSABLE_ENTITY "unknown-reference" "The order has no such part"
         "The request names a line or a SKU that the order does not have. Nothing happened."
+        (such as "The order has no line 7.")
 
     HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large"
         "The request line and the header fields are longer than the service takes. Nothing happened; the connection is closed."

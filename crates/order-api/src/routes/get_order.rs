@@ -17,7 +17,7 @@ use crate::{Api, etag};
 #[utoipa::path(
     get, path = "/orders/{id}", tag = "Reading", operation_id = "getOrder",
     params(
-        ("id" = String, Path, description = "The order's id."),
+        ("id" = String, Path, example = "ord-001", description = "The order's id."),
         ("view" = inline(Option<View>), Query,
             description = "How much is shown: `basic` (the default), the five fields that never change, or `full`, everything."),
         ("If-None-Match" = Option<String>, Header,

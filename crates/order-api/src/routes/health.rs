@@ -3,13 +3,15 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use utoipa::ToSchema;
 
+use crate::openapi::ProbeRefusals;
+
 /// Is the process alive?
 ///
 /// Answers as long as requests are served at all; for restarts by an orchestrator. Whether traffic should come is asked of
 /// `/ready`.
 #[utoipa::path(
     get, path = "/health", tag = "Operations", operation_id = "health",
-    responses((status = 200, description = "It is.", body = Health)),
+    responses((status = 200, description = "It is.", body = Health), ProbeRefusals),
 )]
 pub(crate) async fn health() -> Response {
     let mut response = Response::new(Body::from(r#"{"status":"ok"}"#));

@@ -31,7 +31,7 @@ const BASIC_BYTES: usize = 160;
     get, path = "/orders", tag = "Reading", operation_id = "listOrders",
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most orders of one page; 100 if left out."),
-        ("cursor" = Option<String>, Query, description = "Where the page begins: opaque, from the `Link` of the page before."),
+        ("cursor" = Option<String>, Query, min_length = 1, description = "Where the page begins: opaque, from the `Link` of the page before."),
         ("view" = inline(Option<View>), Query,
             description = "How much is shown of each: `basic` (the default) or `full`."),
     ),

@@ -7,7 +7,7 @@ use order_domain::OrderId;
 use super::event_page::{self, EventTypeFilter};
 use super::live_feed;
 use crate::Api;
-use crate::openapi::{Event, LogRefusals};
+use crate::openapi::{After, Event, LogRefusals};
 use crate::query::Query;
 use crate::refusal::Refusal;
 
@@ -32,7 +32,7 @@ use crate::refusal::Refusal;
 #[utoipa::path(
     get, path = "/events", tag = "Events", operation_id = "log",
     params(
-        ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this position; 0, the beginning, if left out."),
+        ("after" = inline(Option<After>), Query, description = "Only events after this position; 0, the beginning, if left out."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
         ("type" = inline(Option<Vec<EventTypeFilter>>), Query, explode, max_items = 100, description = "Only events of this type, which may be one that this release does not know; may be repeated."),
         ("order_id" = Option<String>, Query, description = "Only events of this order."),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::json::push_string;
+use crate::openapi::ProbeRefusals;
 
 /// Should traffic come here?
 ///
@@ -29,6 +30,7 @@ use crate::json::push_string;
             example = json!({"status": "ready", "checks": {"lifecycle": "serving", "store": "ok"}})),
         (status = 503, description = "No, and `checks` tells why.", body = Readiness,
             example = json!({"status": "not_ready", "checks": {"lifecycle": "draining", "store": "ok"}})),
+        ProbeRefusals,
     ),
 )]
 pub(crate) async fn ready(State(api): State<Api>) -> Response {

@@ -90,7 +90,7 @@ struct AdjustmentView<'a> {
 /// What an adjustment is for.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = AdjustmentKind)]
+#[schema(as = OrderAdjustmentKind)]
 enum AdjustmentKindView {
     Shipping,
     Tax,

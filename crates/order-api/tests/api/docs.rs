@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::harness::Harness;
@@ -42,12 +43,30 @@ async fn whatever_may_be_damaged_may_also_be_a_newer_release_s() {
 }
 
 #[tokio::test]
+async fn the_example_of_each_problem_says_something_of_its_own() {
+    let document: serde_json::Value = serde_json::from_str(&order_api::openapi_json()).unwrap();
+    let operations = document["paths"].as_object().unwrap().values();
+    let operations = operations.flat_map(|path| path.as_object().unwrap().values());
+    let responses = operations.flat_map(|operation| operation["responses"].as_object().unwrap().values());
+    let mut codes = BTreeMap::new();
+    for response in responses {
+        let examples = response["content"]["application/problem+json"]["examples"].as_object();
+        for (code, example) in examples.into_iter().flatten() {
+            let detail = example["value"]["detail"].as_str().unwrap();
+            assert_eq!(codes.entry(detail.to_owned()).or_insert(code), &code, "{detail}");
+        }
+    }
+    assert!(codes.len() > 15, "{codes:?}");
+}
+
+#[tokio::test]
 async fn the_docs_page_brings_its_own_scripts() {
     let h = Harness::new();
     h.get("/docs/nothing.js").await.refuses(404, "not-found");
     h.get("/docs").await.has("location", "/docs/");
     let page = h.get("/docs/").await;
     assert_eq!(page.status, 200);
+    assert!(page.text().contains("<title>Order service</title>"), "{}", page.text());
     for script in [
         "swagger-ui-bundle.js",
         "swagger-ui-standalone-preset.js",

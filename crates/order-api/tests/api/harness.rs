@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use order_api::{ApiConfig, router};
@@ -18,6 +18,8 @@ use order_store::MemoryStore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
+
+use crate::document::Operation;
 
 /// 2025-12-05T06:48:48Z, the second that the contract's examples were written in.
 pub(crate) const START_SECONDS: i64 = 1_764_917_328;
@@ -137,10 +139,14 @@ impl Harness {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Answer {
+        let operation = Operation::find(&method, path);
         let (parts, body) = self.start(method, path, headers, body).await.into_parts();
         // A feed that nobody asked for never ends.
         let body = tokio::time::timeout(Duration::from_secs(60), body.collect()).await.expect("answers end");
         let body = body.expect("answers are whole").to_bytes();
+        if let Some(operation) = operation {
+            operation.check_body(parts.status, &parts.headers, &body);
+        }
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
@@ -152,17 +158,35 @@ impl Harness {
         headers: &[(&str, &str)],
         body: Body,
     ) -> axum::response::Response {
+        let operation = Operation::find(&method, path);
+        let (sent, body) = known(body).await;
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        if let Some(operation) = operation {
+            operation.check_head(response.status(), response.headers());
+            if let Some(sent) = sent.filter(|sent| !sent.is_empty() && response.status().is_success()) {
+                operation.check_request(&sent);
+            }
+        }
+        response
     }
 
     /// How many events there are in all.
     pub(crate) async fn event_count(&self) -> usize {
         self.store.read_log(Position::START, PageLimit::events(1_000_000)).await.unwrap().len()
     }
+}
+
+/// The bytes of a body whose size is known, so that they are there already, and the body.
+async fn known(body: Body) -> (Option<Bytes>, Body) {
+    if body.size_hint().exact().is_none() {
+        return (None, body);
+    }
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (Some(bytes.clone()), Body::from(bytes))
 }
 
 pub(crate) fn order_body(id: &str) -> String {

@@ -4,6 +4,7 @@
 
 mod bodies;
 mod docs;
+mod document;
 mod get_order;
 mod harness;
 mod health;

@@ -4,6 +4,8 @@
 
 mod checker;
 #[cfg(feature = "full-tests")]
+mod clients;
+#[cfg(feature = "full-tests")]
 mod copy;
 mod damage;
 mod drain;

