@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use order_application::{StoreError, ViewsState, ViewsStatus};
+use order_application::{ReadyChecks, StoreError, ViewsState, ViewsStatus};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::json::push_string;
 
 /// Should traffic come here?
 ///
@@ -51,32 +51,41 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
         Err(StoreError::Corrupt(_)) => "corrupt",
         Err(StoreError::NewerRelease(_)) => "newer_release_needed",
     };
-    let mut body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}""#);
-    for (name, value) in details.iter().flat_map(|detail| detail.checks()) {
-        body.push(',');
-        push_string(&mut body, &name);
-        body.push(':');
-        body.push_str(&value);
-    }
-    body.push_str("}}");
-    answer(is_ready, body)
+    let mut beside = ReadyChecks::default();
+    details.iter().for_each(|detail| detail.add_to(&mut beside));
+    answer(is_ready, &Shown { status, checks: ShownChecks { lifecycle, store, beside } })
 }
 
 /// The same while the store opens.
 pub(crate) fn starting(views: &ViewsStatus) -> Response {
-    let mut body = r#"{"status":"not_ready","checks":{"lifecycle":"starting","store":"opening""#.to_owned();
-    match views.state {
-        ViewsState::Current => {}
-        ViewsState::Rebuilding | ViewsState::Failed => {
-            body.push_str(r#","views":"#);
-            body.push_str(&views.json());
-        }
+    let mut beside = ReadyChecks::default();
+    if views.state != ViewsState::Current {
+        beside.views = Some(views.clone());
     }
-    body.push_str("}}");
-    answer(false, body)
+    let checks = ShownChecks { lifecycle: "starting", store: "opening", beside };
+    answer(false, &Shown { status: "not_ready", checks })
 }
 
-fn answer(is_ready: bool, body: String) -> Response {
+/// What is answered.
+#[derive(Serialize)]
+struct Shown {
+    status: &'static str,
+    checks: ShownChecks,
+}
+
+#[derive(Serialize)]
+struct ShownChecks {
+    lifecycle: &'static str,
+    store: &'static str,
+    #[serde(flatten)]
+    beside: ReadyChecks,
+}
+
+fn answer(is_ready: bool, shown: &Shown) -> Response {
+    let body = match serde_json::to_string(shown) {
+        Ok(body) => body,
+        Err(e) => unreachable!("invariant: what is shown is made of texts and numbers: {e}"),
+    };
     let mut response = Response::new(Body::from(body));
     if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -152,7 +161,7 @@ struct ScrubCheck {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents what is written elsewhere")]
 struct RelayCheck {
-    /// `publishing`, `standby` (another instance publishes), `connecting`, `unavailable`, `misconfigured` or `refused`.
+    /// `following` (it publishes), `standby` (another instance does), `connecting`, `unavailable`, `misconfigured` or `refused`.
     state: String,
     /// Everything up to here has been acknowledged by the broker.
     position: u64,
@@ -172,8 +181,8 @@ struct ReplicaCheck {
     position: u64,
     /// Messages that the broker has beyond that; not there while it is not known.
     behind: Option<u64>,
-    /// Messages that are not events of this service; not there while there are none.
-    skipped: Option<u64>,
+    /// Messages that are not events of this service.
+    skipped: u64,
     /// What is wrong, and what to do about it.
     detail: Option<String>,
 }

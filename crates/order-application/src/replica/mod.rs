@@ -49,13 +49,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::backoff::Backoff;
 use crate::event::{Position, Version};
 use crate::ports::broker::{BrokerError, BrokerLog};
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
 
 pub use import::{Import, ImportError, Imported};
-pub use status::{ReplicaReadiness, ReplicaState, ReplicaStatus};
+pub use status::{ReplicaState, ReplicaStatus};
 
 use apply::Writer;
 use noise::Noise;
@@ -93,7 +94,7 @@ pub struct ReplicaLimits {
     pub patience_for_dropped: Duration,
     /// How often the broker is asked how much more it has.
     pub ask_every: Duration,
-    /// The first wait after a failure; each further one is twice as long.
+    /// The first wait after a failure, at most; each further one may be twice as long.
     pub first_backoff: Duration,
     /// The longest wait after a failure.
     pub longest_backoff: Duration,
@@ -131,31 +132,28 @@ impl Replica {
 
     /// Follows the broker until `stop`, or until it turns out to have another log.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut backoff = self.limits.first_backoff;
+        let mut backoff = Backoff::new(self.limits.first_backoff, self.limits.longest_backoff);
         while let Some(ended) = stop.run_until_cancelled(self.follow()).await {
             let (error, worked) = match ended {
                 End::ReadAgain => continue,
                 End::Failed { error, worked } => (error, worked),
             };
             if worked {
-                backoff = self.limits.first_backoff;
+                backoff.reset();
             }
             self.failed(&error);
             if matches!(error, ReplicaError::Unfit(Unfit::OtherLog { .. })) {
                 return stop.cancelled().await;
             }
-            if stop.run_until_cancelled(tokio::time::sleep(backoff)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(backoff.next_wait())).await.is_none() {
                 return;
             }
-            backoff = (backoff * 2).min(self.limits.longest_backoff);
         }
     }
 
     fn failed(&self, error: &ReplicaError) {
         let state = match error {
-            ReplicaError::Unfit(Unfit::OtherLog { position, .. }) => {
-                ReplicaState::OtherLog { position: *position }
-            }
+            ReplicaError::Unfit(Unfit::OtherLog { .. }) => ReplicaState::OtherLog,
             ReplicaError::Broker(BrokerError::Misconfigured(_) | BrokerError::Refused { .. }) => {
                 ReplicaState::Misconfigured
             }

@@ -235,7 +235,7 @@ impl Session<'_> {
         let next = self.merge.first_early().unwrap_or(position);
         self.merge.look_for_missing();
         self.replica.tell(|status| {
-            status.state = ReplicaState::Missing { position };
+            status.state = ReplicaState::Missing;
             status.detail = Some(advice(position, &why, next));
         });
     }
