@@ -209,14 +209,15 @@ impl Shared {
     }
 
     fn context(&self, meta: &CommandMeta) -> EventContext {
-        let mut made = Uuid::encode_buffer();
+        let (mut made, mut cause) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let correlation_id = match &meta.correlation_id {
             Some(given) => given,
             None => &*self.ids.next().hyphenated().encode_lower(&mut made),
         };
         // For the log, if whoever brought the command has a span with a place for it.
         tracing::Span::current().record("correlation_id", correlation_id);
-        EventContext::new(correlation_id, None, meta.actor.as_deref())
+        let causation_id = meta.causation_id.map(|id| &*id.hyphenated().encode_lower(&mut cause));
+        EventContext::new(correlation_id, causation_id, meta.actor.as_deref())
     }
 
     fn new_order_id(&self) -> OrderId {

@@ -164,7 +164,7 @@ impl Publication for FakePublication {
 
 /// Checkpoints that several instances share.
 #[derive(Default)]
-pub(super) struct FakeCheckpoints(Mutex<HashMap<String, Entry>>);
+pub(crate) struct FakeCheckpoints(Mutex<HashMap<String, Entry>>);
 
 #[derive(Default)]
 struct Entry {
@@ -179,7 +179,7 @@ impl FakeCheckpoints {
         change(self.0.lock().unwrap().entry(name.to_owned()).or_default())
     }
 
-    pub(super) fn position(&self, name: &str) -> u64 {
+    pub(crate) fn position(&self, name: &str) -> u64 {
         self.with(name, |entry| entry.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.position.0))
     }
 }

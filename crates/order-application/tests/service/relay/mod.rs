@@ -1,6 +1,6 @@
 //! The relay against a broker in memory, by a clock that runs as fast as nothing else happens.
 
-mod fakes;
+pub(crate) mod fakes;
 
 use std::collections::HashMap;
 use std::time::Duration;
