@@ -37,6 +37,7 @@ pub mod replica;
 pub mod rfc3339;
 pub mod scrubber;
 pub mod service;
+mod stream;
 pub mod subscription;
 mod system;
 mod views_progress;

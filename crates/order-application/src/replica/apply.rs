@@ -11,20 +11,19 @@ use uuid::Uuid;
 
 use super::chain::{Chain, Link};
 use super::{CHECKPOINT, ReplicaError, Unfit};
+use crate::backoff::Backoff;
 use crate::cloud_event::PublishedEvent;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
-use crate::folded_order::{FoldedOrder, UnreadableEvent};
+use crate::folded_order::FoldedOrder;
 use crate::order_cache::OrderCache;
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_log::{Append, PageLimit, StoreError};
 use crate::ports::replica_store::ReplicaStore;
 use crate::projection::Unreadable;
 
-/// Events that are read at a time where an order has to be looked up.
-const PAGE: PageLimit = PageLimit::events(500);
 /// Events that are folded without letting others have the thread.
 const FOLDED_AT_ONCE: usize = 256;
-/// How long to wait for a store that has too much work; each further wait is twice as long, up to a bound.
+/// How long to wait for a store that has too much work.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// After so many of them the store counts as unavailable.
@@ -143,24 +142,13 @@ impl Writer {
     }
 
     async fn load(&self, order_id: &OrderId) -> Result<Option<FoldedOrder>, StoreError> {
-        let mut order: Option<FoldedOrder> = None;
-        loop {
-            let after = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
-            let page = match self.store.read_stream(order_id, after, PAGE).await {
-                Ok(page) => page,
-                // Nobody can read it, here or in the primary's log; what follows is kept with it.
-                Err(StoreError::Corrupt(_)) => {
-                    let version = self.store.version(order_id).await?;
-                    return Ok(Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged }));
-                }
-                Err(error) => return Err(error),
-            };
-            if page.is_empty() {
-                return Ok(order);
+        match FoldedOrder::load(&*self.store, order_id).await {
+            // Nobody can read it, here or in the primary's log; what follows is kept with it.
+            Err(StoreError::Corrupt(_)) => {
+                let version = self.store.version(order_id).await?;
+                Ok(Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged }))
             }
-            for event in page {
-                order = Some(FoldedOrder::after(order, &event).0);
-            }
+            loaded => loaded,
         }
     }
 
@@ -172,14 +160,13 @@ impl Writer {
             Some(_) => self.store.load(CHECKPOINT).await?.unwrap_or_default().evidence,
         };
         let checkpoint = Checkpoint { position: run.reached(), evidence };
-        let mut wait = FIRST_WAIT;
+        let mut waits = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_WAITS {
             match self.store.replicate(run.appends(), CHECKPOINT, checkpoint.clone()).await {
                 Err(StoreError::Overloaded) => {}
                 outcome => return outcome,
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            sleep(waits.next_wait()).await;
         }
         Err(StoreError::Overloaded)
     }
@@ -216,7 +203,7 @@ fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) 
         return Err(Unfit::another_version(event.position, event.version, before));
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
-    if let Some(UnreadableEvent { error }) = unreadable {
+    if let Some(error) = unreadable {
         tracing::warn!(position = %event.position, order_id = %event.order_id, %error, "an order cannot be read");
     }
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;

@@ -195,7 +195,7 @@ impl Scrubber {
                 Page::Stretch(stretch) if self.compare(work, &stretch).await? => stretch.last,
                 Page::Stretch(_) => continue,
                 Page::Unreadable { position, why } => {
-                    self.settle(work, &[Difference::log(position, why)]).await;
+                    self.settle(work, &[Difference::unreadable_event(position, &why)]).await;
                     position
                 }
                 Page::End => {
@@ -230,11 +230,11 @@ impl Scrubber {
     /// Counts and tells what differs, and has it mended.
     async fn settle(&self, work: &mut Work, differences: &[Difference]) {
         differences.iter().for_each(|difference| self.found(work, difference));
-        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended());
+        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended);
         let Some(first) = to_mend().next() else { return };
-        let why = format!("they are not what the log makes of them: {first}");
+        let why = format!("they are not what the log makes of them: {}", first.what);
         let order_ids: Vec<OrderId> = to_mend().filter_map(|found| found.order_id.clone()).collect();
-        let positions: Vec<Position> = to_mend().filter_map(Difference::too_much_at).collect();
+        let positions: Vec<Position> = to_mend().filter_map(|found| found.too_much_at).collect();
         // The next pass finds again what is not mended, so this one need not end here.
         if let Err(error) = self.ports.repair.mend(&order_ids, &positions, &why).await
             && work.pass.faults <= MOST_TOLD
@@ -248,7 +248,7 @@ impl Scrubber {
         work.pass.faults += 1;
         self.status.send_modify(|now| now.faults += 1);
         if work.pass.faults <= MOST_TOLD {
-            tracing::warn!("{difference}");
+            tracing::warn!("{}", difference.what);
         }
         if work.pass.faults == MOST_TOLD {
             tracing::warn!("further differences are only counted in this pass");
