@@ -63,7 +63,7 @@ pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{
     OrderSummary, OrderView, PROJECTION_VERSION, Unreadable, UnreadableOrder, VersionedOrder,
 };
-pub use ready_details::{ReadyChecks, ReadyDetails};
+pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
 pub use relay::Relay;
 pub use replica::{
     Import, ImportError, Imported, Replica, ReplicaError, ReplicaLimits, ReplicaState, ReplicaStatus, Unfit,

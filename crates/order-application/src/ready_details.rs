@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use crate::follower::FollowerStatus;
+use crate::ports::event_log::StoreError;
 use crate::ports::view_repair::{ViewRepair, ViewsStatus};
 use crate::replica::ReplicaStatus;
 use crate::scrubber::ScrubStatus;
@@ -22,10 +24,14 @@ pub trait ReadyDetails: Send + Sync {
     }
 }
 
-/// What there is to say of all that runs beside the requests, as `/ready` shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// What readiness depends on, and what there is to say of all that runs beside the requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReadyChecks {
-    /// How what readers are shown is.
+    /// Where the process is between its start and its end.
+    pub lifecycle: Lifecycle,
+    /// Whether the store can be used.
+    pub store: StoreCheck,
+    /// How what lists and reads show is: it is derived from the events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<ViewsStatus>,
     /// How its comparison with the events goes; not there if that is switched off.
@@ -33,10 +39,60 @@ pub struct ReadyChecks {
     pub scrub: Option<ScrubStatus>,
     /// Where events are relayed to, by the name of each broker; not there if there is none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
     pub relays: BTreeMap<String, FollowerStatus>,
     /// How a replica follows its primary; not there if this is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaStatus>,
+}
+
+/// Where a process is between its start and its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifecycle {
+    /// Its store is being opened.
+    #[default]
+    Starting,
+    /// Requests are served.
+    Serving,
+    /// No more should come; what is under way is finished.
+    Draining,
+}
+
+/// Whether the store can be used, in a word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreCheck {
+    /// It is being opened.
+    #[default]
+    Opening,
+    /// It can.
+    Ok,
+    /// It has more work than it can take.
+    Overloaded,
+    /// It cannot be reached.
+    Unavailable,
+    /// There is no space left to write to.
+    StorageFull,
+    /// It is not what was written.
+    Corrupt,
+    /// A newer release wrote what this one cannot read.
+    NewerReleaseNeeded,
+}
+
+impl From<&Result<(), StoreError>> for StoreCheck {
+    fn from(checked: &Result<(), StoreError>) -> Self {
+        match checked {
+            Ok(()) => Self::Ok,
+            Err(StoreError::Overloaded) => Self::Overloaded,
+            Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::DamagedView(_)) => {
+                Self::Unavailable
+            }
+            Err(StoreError::StorageFull) => Self::StorageFull,
+            Err(StoreError::Corrupt(_)) => Self::Corrupt,
+            Err(StoreError::NewerRelease(_)) => Self::NewerReleaseNeeded,
+        }
+    }
 }
 
 /// While views are made anew, what adds up is served.
@@ -67,21 +123,29 @@ impl ReadyDetails for watch::Receiver<ReplicaStatus> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Position;
     use crate::follower::FollowerState;
+    use crate::ports::event_log::StoreError;
     use crate::ports::view_repair::ViewsState;
     use crate::replica::ReplicaState;
     use crate::scrubber::ScrubState;
-    use crate::{Position, StoreError};
 
     fn shown(details: &dyn ReadyDetails) -> String {
         let mut checks = ReadyChecks::default();
         details.add_to(&mut checks);
-        serde_json::to_string(&checks).unwrap()
+        of_checks(&checks)
+    }
+
+    /// What comes after what every process has to say.
+    fn of_checks(checks: &ReadyChecks) -> String {
+        let text = serde_json::to_string(checks).unwrap();
+        let rest = text.strip_prefix(r#"{"lifecycle":"starting","store":"opening""#).unwrap();
+        format!("{{{}", rest.trim_start_matches(','))
     }
 
     #[test]
     fn where_nothing_runs_beside_the_requests_there_is_nothing_to_say() {
-        assert_eq!(serde_json::to_string(&ReadyChecks::default()).unwrap(), "{}");
+        assert_eq!(of_checks(&ReadyChecks::default()), "{}");
     }
 
     struct Store(ViewsStatus);
@@ -156,6 +220,6 @@ mod tests {
         checks.relays.insert("nats/orders".to_owned(), refused);
         let expected =
             r#"{"relays":{"nats/orders":{"state":"refused","position":7,"lag":3,"detail":"too large"}}}"#;
-        assert_eq!(serde_json::to_string(&checks).unwrap(), expected);
+        assert_eq!(of_checks(&checks), expected);
     }
 }

@@ -1,13 +1,15 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::event::Position;
 
 /// How a follower goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FollowerStatus {
     /// What it is doing.
     pub state: FollowerState,
     /// Everything up to here is done; for a relay, acknowledged by its broker.
+    #[schema(value_type = u64)]
     pub position: Position,
     /// Events in the log beyond that, as of the last look.
     pub lag: u64,
@@ -17,7 +19,7 @@ pub struct FollowerStatus {
 }
 
 /// What a follower is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowerState {
     /// On its way to the other side.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use order_domain::OrderId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::event_log::StoreError;
 use crate::event::Position;
@@ -31,7 +32,7 @@ pub trait ViewRepair: Send + Sync + 'static {
 }
 
 /// How a store's views are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ViewsStatus {
     /// In a word.
     pub state: ViewsState,
@@ -47,7 +48,7 @@ pub struct ViewsStatus {
 }
 
 /// How a store's views are, in a word.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ViewsState {
     /// As far as is known they are what the log makes of them.

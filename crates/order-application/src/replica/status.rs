@@ -1,13 +1,15 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::event::Position;
 
 /// How a replica goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ReplicaStatus {
     /// What it is doing.
     pub state: ReplicaState,
     /// Everything up to here has been applied, and nothing beyond.
+    #[schema(value_type = u64)]
     pub position: Position,
     /// Messages that the broker has, or that are held here, beyond that, as of the last look. `None`: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +25,7 @@ pub struct ReplicaStatus {
 }
 
 /// What a replica is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {
     /// On its way to the broker.

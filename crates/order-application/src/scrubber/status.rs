@@ -1,15 +1,18 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::event::Position;
 
 /// How a scrubber goes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ScrubStatus {
     /// What it is doing.
     pub state: ScrubState,
     /// Everything up to here has been compared in this pass.
+    #[schema(value_type = u64)]
     pub position: Position,
     /// Where this pass ends.
+    #[schema(value_type = u64)]
     pub of: Position,
     /// What was found to differ in this pass. The log names it, and it is mended.
     pub faults_in_pass: u64,
@@ -23,7 +26,7 @@ pub struct ScrubStatus {
 }
 
 /// What a scrubber is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScrubState {
     /// It has not done anything yet.
