@@ -66,9 +66,10 @@ pub use projection::{
 pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
 pub use relay::Relay;
 pub use replica::{
-    Import, ImportError, Imported, Replica, ReplicaError, ReplicaLimits, ReplicaState, ReplicaStatus, Unfit,
+    Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,
+    ReplicaStatus,
 };
-pub use scrubber::{ScrubLimits, ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
+pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, EventFilter, EventPage, IfMatch, OrderFacts, OrderService,
     QueryError, ServiceLimits,

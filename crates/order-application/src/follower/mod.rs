@@ -41,6 +41,14 @@ pub use status::{FollowerState, FollowerStatus};
 
 use session::{End, Goal};
 
+/// How long a lease lasts that nobody renews.
+const LEASE_TERM: Duration = Duration::from_secs(3);
+/// The waits after failures that end by themselves, at most.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// The wait after a failure that somebody has to end.
+const STUCK_BACKOFF: Duration = Duration::from_secs(15);
+
 /// What is done with the events of the log.
 #[async_trait]
 pub trait Consumer: Send + Sync + 'static {
@@ -100,35 +108,11 @@ pub struct FollowerLimits {
     pub window_events: usize,
     /// Most bytes of their data, and a page of the log on top.
     pub window_bytes: usize,
-    /// How often the checkpoint is saved while it moves: what may be done again after a crash.
-    pub save_every: Duration,
-    /// How often the consumer is asked to [check](Consumption::check).
-    pub check_every: Duration,
-    /// How long nothing may get done while there is something to do.
-    pub patience: Duration,
-    /// How long a lease lasts that nobody renews. It is renewed three times in that time, and others ask for it as often.
-    pub lease_term: Duration,
-    /// The first wait after a failure, at most; each further one may be twice as long.
-    pub first_backoff: Duration,
-    /// The longest wait after a failure that ends by itself.
-    pub longest_backoff: Duration,
-    /// The wait after a failure that somebody has to end.
-    pub stuck_backoff: Duration,
 }
 
 impl Default for FollowerLimits {
     fn default() -> Self {
-        Self {
-            window_events: 32_768,
-            window_bytes: 16 * 1024 * 1024,
-            save_every: Duration::from_millis(250),
-            check_every: Duration::from_secs(3),
-            patience: Duration::from_secs(20),
-            lease_term: Duration::from_secs(3),
-            first_backoff: Duration::from_millis(100),
-            longest_backoff: Duration::from_secs(5),
-            stuck_backoff: Duration::from_secs(15),
-        }
+        Self { window_events: 32_768, window_bytes: 16 * 1024 * 1024 }
     }
 }
 
@@ -154,7 +138,7 @@ impl Follower {
     ) -> Self {
         let FollowerPorts { log, checkpoints, bus } = ports;
         let (name, holder) = (name.into(), holder.into());
-        let lease = Candidate { checkpoints, name, holder, term: limits.lease_term };
+        let lease = Candidate { checkpoints, name, holder, term: LEASE_TERM };
         let (status, _) = watch::channel(FollowerStatus::default());
         Self { lease, log, bus, consumer, limits, status }
     }
@@ -166,7 +150,7 @@ impl Follower {
 
     /// Follows the log until `stop`; then it saves how far it has come and gives its lease back.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut backoff = Backoff::new(self.limits.first_backoff, self.limits.longest_backoff);
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         while !stop.is_cancelled() {
             let error = match self.attempt(&stop).await {
                 Ok(End::Stopped | End::GoalReached) => return,
@@ -177,7 +161,7 @@ impl Follower {
                 backoff.reset();
             }
             let state = self.failed(&error).await;
-            let wait = if state.is_stuck() { self.limits.stuck_backoff } else { backoff.next_wait() };
+            let wait = if state.is_stuck() { STUCK_BACKOFF } else { backoff.next_wait() };
             if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 return;
             }

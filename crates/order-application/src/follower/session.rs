@@ -8,12 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{FollowerState, FollowerStatus};
 use super::window::Window;
-use super::{Consumption, Follower, FollowerError};
+use super::{Consumption, Follower, FollowerError, FollowerLimits};
 use crate::event::{Position, RecordedEvent};
 use crate::lease::Lease;
 use crate::ports::checkpoints::Checkpoint;
 use crate::subscription::Subscription;
 
+/// How often the checkpoint is saved while it moves: what may be done again after a crash.
+const SAVE_EVERY: Duration = Duration::from_millis(250);
+/// How often the consumer is asked to check.
+const CHECK_EVERY: Duration = Duration::from_secs(3);
+/// How long nothing may get done while there is something to do.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks how long the log is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -98,21 +104,19 @@ struct Session<'a> {
 
 impl Session<'_> {
     async fn run(&mut self, goal: Goal, stop: &CancellationToken) -> Result<End, FollowerError> {
-        let limits = &self.follower.limits;
         let every = |period| {
             let mut ticks = interval_at(Instant::now() + period, period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         };
-        let (mut save, mut check, mut look) =
-            (every(limits.save_every), every(limits.check_every), every(LOOK_EVERY));
+        let (mut save, mut check, mut look) = (every(SAVE_EVERY), every(CHECK_EVERY), every(LOOK_EVERY));
         loop {
             if let Goal::UpTo(goal) = goal
                 && self.done >= goal
             {
                 return self.save().await.map(|kept| if kept { End::GoalReached } else { End::LeaseLost });
             }
-            let has_room = self.window.has_room(limits.window_events, limits.window_bytes);
+            let has_room = self.has_room();
             tokio::select! {
                 () = stop.cancelled() => {
                     self.settle().await;
@@ -138,8 +142,8 @@ impl Session<'_> {
                 }
                 _ = check.tick() => self.consumption.check().await?,
                 _ = look.tick() => self.look().await?,
-                () = sleep_until(self.progress + limits.patience), if !self.window.is_empty() => {
-                    let why = format!("nothing was done for {} s", limits.patience.as_secs());
+                () = sleep_until(self.progress + PATIENCE), if !self.window.is_empty() => {
+                    let why = format!("nothing was done for {} s", PATIENCE.as_secs());
                     return Err(FollowerError::Unavailable(why));
                 }
             }
@@ -151,13 +155,17 @@ impl Session<'_> {
     async fn hand_over(&mut self, events: Vec<RecordedEvent>) -> Result<usize, FollowerError> {
         let mut announced = events.len();
         self.take(&events).await?;
-        let limits = &self.follower.limits;
-        while self.subscription.is_live() && self.window.has_room(limits.window_events, limits.window_bytes) {
+        while self.subscription.is_live() && self.has_room() {
             let Some(Some(events)) = self.subscription.next().now_or_never().transpose()? else { break };
             announced += events.len();
             self.take(&events).await?;
         }
         Ok(if self.subscription.is_live() { announced } else { 0 })
+    }
+
+    fn has_room(&self) -> bool {
+        let FollowerLimits { window_events, window_bytes } = self.follower.limits;
+        self.window.has_room(window_events, window_bytes)
     }
 
     async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError> {

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::chain::{Chain, Link};
-use super::{CHECKPOINT, ReplicaError, Unfit};
+use super::{CHECKPOINT, OtherLog, ReplicaError};
 use crate::backoff::Backoff;
 use crate::cloud_event::PublishedEvent;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
@@ -53,7 +53,7 @@ struct Run {
     /// Its orders after it.
     orders: HashMap<OrderId, Option<FoldedOrder>>,
     /// Why the event after it cannot be applied.
-    unfit: Option<Unfit>,
+    broken: Option<OtherLog>,
 }
 
 /// One event of a run.
@@ -95,7 +95,7 @@ impl Writer {
                 self.cache.put(order_id, Arc::from(order));
             }
         }
-        run.unfit.map_or(Ok(reached), |unfit| Err(unfit.into()))
+        run.broken.map_or(Ok(reached), |other_log| Err(other_log.into()))
     }
 
     /// The id of the event at a position of the store.
@@ -120,10 +120,10 @@ impl Writer {
             };
             match fold(order, event, is_proved) {
                 Ok(append) => steps.push(Step { append, is_proved }),
-                Err(unfit) => return Ok(Run { after, steps, orders, unfit: Some(unfit) }),
+                Err(other_log) => return Ok(Run { after, steps, orders, broken: Some(other_log) }),
             }
         }
-        Ok(Run { after, steps, orders, unfit: broken })
+        Ok(Run { after, steps, orders, broken })
     }
 
     /// The order before an event, as the store has it.
@@ -155,7 +155,7 @@ impl Writer {
     /// Hands a run to the store; again for as long as it only has too much work. Before an event that cannot be applied, the
     /// bookmark stays where it is.
     async fn write(&self, run: &Run, bookmark: Option<Box<str>>) -> Result<(), StoreError> {
-        let evidence = match run.unfit {
+        let evidence = match run.broken {
             None => bookmark,
             Some(_) => self.store.load(CHECKPOINT).await?.unwrap_or_default().evidence,
         };
@@ -184,23 +184,23 @@ impl Run {
 
     /// The events again, to be applied in another way.
     fn into_chain(self) -> Chain {
-        let Self { after, steps, unfit, .. } = self;
+        let Self { after, steps, broken, .. } = self;
         let events = (1..).zip(&steps).flat_map(|(place, Step { append, is_proved })| {
             let recorded = append.recorded_at(after.plus(place));
             recorded.map(|event| Link { event, is_proved: *is_proved })
         });
-        Chain { after, links: events.collect(), broken: unfit }
+        Chain { after, links: events.collect(), broken }
     }
 }
 
 /// Applies an event to its order, and gives what the store needs to do the same.
 ///
 /// An event whose message does not name the one before it has only its version to tell that it is of this log.
-fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) -> Result<Append, Unfit> {
+fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) -> Result<Append, OtherLog> {
     let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
     let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));
     if is_readable && !is_proved && event.version != before.plus(1) {
-        return Err(Unfit::another_version(event.position, event.version, before));
+        return Err(OtherLog::another_version(event.position, event.version, before));
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
     if let Some(error) = unreadable {

@@ -62,21 +62,21 @@ pub(super) struct Batch {
 }
 
 impl Merge {
-    /// Merges what comes after `head`.
-    pub(super) fn new(head: Position, partitions: usize, limits: ReplicaLimits) -> Self {
+    /// Merges what comes after `after`.
+    pub(super) fn new(after: Position, partitions: usize, limits: ReplicaLimits) -> Self {
         Self {
             limits,
-            next: head.plus(1),
+            next: after.plus(1),
             ready: Vec::new(),
             ready_bytes: 0,
             early: Early::default(),
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
-            recent: RecentIds::after(head),
+            recent: RecentIds::after(after),
             unchecked: Vec::new(),
             missing: None,
             dropped: None,
             delivered: 0,
-            highest: head,
+            highest: after,
             heard: 0,
         }
     }

@@ -59,6 +59,14 @@ const CHECKPOINT: &str = "scrub";
 /// million.
 const MOST_TOLD: u64 = 100;
 
+/// How long a pass takes at least. A small log would otherwise be compared all the time.
+const SHORTEST_PASS: Duration = Duration::from_secs(60);
+/// How long its lease lasts if nobody renews it.
+const LEASE_TERM: Duration = Duration::from_secs(30);
+/// The waits after errors of the store, at most.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
 /// How often it looks whether the views are made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -67,7 +75,6 @@ pub struct Scrubber {
     lease: Candidate,
     ports: ScrubberPorts,
     rate: NonZeroU32,
-    limits: ScrubLimits,
     status: watch::Sender<ScrubStatus>,
 }
 
@@ -84,41 +91,14 @@ pub struct ScrubberPorts {
     pub repair: Arc<dyn ViewRepair>,
 }
 
-/// Bounds of a scrubber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScrubLimits {
-    /// How long a pass takes at least. A small log would otherwise be compared all the time.
-    pub shortest_pass: Duration,
-    /// How often the checkpoint is saved while it moves: what is compared again after a crash.
-    pub save_every: Duration,
-    /// How long a lease lasts that nobody renews. It is renewed three times in that time, and others ask for it as often.
-    pub lease_term: Duration,
-    /// The first wait after an error of the store, at most; each further one may be twice as long.
-    pub first_backoff: Duration,
-    /// The longest wait after an error of the store.
-    pub longest_backoff: Duration,
-}
-
-impl Default for ScrubLimits {
-    fn default() -> Self {
-        Self {
-            shortest_pass: Duration::from_secs(60),
-            save_every: Duration::from_secs(10),
-            lease_term: Duration::from_secs(30),
-            first_backoff: Duration::from_secs(1),
-            longest_backoff: Duration::from_secs(60),
-        }
-    }
-}
-
 impl Scrubber {
     /// A scrubber that compares `rate` events a second. `holder` is a name that no other instance has.
-    pub fn new(holder: &str, ports: ScrubberPorts, rate: NonZeroU32, limits: ScrubLimits) -> Self {
+    pub fn new(holder: &str, ports: ScrubberPorts, rate: NonZeroU32) -> Self {
         let (status, _) = watch::channel(ScrubStatus::default());
         let checkpoints = Arc::clone(&ports.checkpoints);
         let (name, holder) = (CHECKPOINT.into(), holder.into());
-        let lease = Candidate { checkpoints, name, holder, term: limits.lease_term };
-        Self { lease, ports, rate, limits, status }
+        let lease = Candidate { checkpoints, name, holder, term: LEASE_TERM };
+        Self { lease, ports, rate, status }
     }
 
     /// How it goes, now and later.
@@ -129,7 +109,7 @@ impl Scrubber {
     /// Compares until `stop`; then it saves how far it has come and gives its lease back.
     pub async fn run(&self, stop: CancellationToken) {
         let mut work = None;
-        let mut backoff = Backoff::new(self.limits.first_backoff, self.limits.longest_backoff);
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         while let Some(Err(error)) = stop.run_until_cancelled(self.work(&mut work)).await {
             let went_on_before = self.failed(&error);
             if went_on_before {
@@ -267,7 +247,7 @@ impl Scrubber {
         }
         self.status.send_modify(|now| now.passes += 1);
         self.show(ScrubState::Resting, &work.pass);
-        sleep(self.limits.shortest_pass.saturating_sub(begun.elapsed())).await;
+        sleep(SHORTEST_PASS.saturating_sub(begun.elapsed())).await;
         work.pass = Pass::new(Position::START, self.ports.log.end().await?);
         Ok(())
     }

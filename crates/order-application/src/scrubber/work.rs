@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::Scrubber;
@@ -6,6 +8,9 @@ use crate::event::Position;
 use crate::lease::Lease;
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_log::StoreError;
+
+/// How often the checkpoint is saved while it moves: what is compared again after a crash.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
 
 /// What the holder of the lease is at.
 pub(super) struct Work {
@@ -29,7 +34,7 @@ impl Scrubber {
     /// Saves how far it has come, now and then.
     pub(super) async fn save(&self, work: &mut Work) -> Result<(), StoreError> {
         let position = work.pass.resume_after();
-        if work.saved_at.elapsed() < self.limits.save_every || work.saved == position {
+        if work.saved_at.elapsed() < SAVE_EVERY || work.saved == position {
             return Ok(());
         }
         let checkpoint = Checkpoint { position, evidence: None };
