@@ -9,7 +9,8 @@ use crate::event::{Position, RecordedEvent};
 use crate::follower::{Consumer, Consumption, FollowerError};
 use crate::ports::broker::{Broker, Opened, Publication};
 use crate::ports::checkpoints::Checkpoint;
-use crate::ports::event_log::{EventLog, PageLimit};
+use crate::ports::event_log::EventLog;
+use crate::stream;
 
 /// What a [`Follower`](crate::Follower) does that publishes the log to one broker.
 pub struct Relay {
@@ -21,18 +22,6 @@ impl Relay {
     /// Publishes this log to this broker.
     pub fn new(log: Arc<dyn EventLog>, broker: Arc<dyn Broker>) -> Arc<Self> {
         Arc::new(Self { log, broker })
-    }
-
-    /// The id of the event at a position up to which all is published. `None` at the start of the log.
-    async fn id_at(&self, position: Position) -> Result<Option<Uuid>, FollowerError> {
-        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
-        let page = self.log.read_log(Position(before), PageLimit::events(1)).await?;
-        match page.first().filter(|event| event.position == position) {
-            Some(event) => Ok(Some(event.id)),
-            None => Err(another_log(&format!(
-                "events up to position {position} were published, where this log has none"
-            ))),
-        }
     }
 }
 
@@ -46,7 +35,12 @@ impl Consumer for Relay {
                 "the broker has forgotten events that it had acknowledged; they are published again"
             );
         }
-        let previous_id = self.id_at(resume_after).await?;
+        let previous_id = stream::id_at(&*self.log, resume_after).await?;
+        if resume_after != Position::START && previous_id.is_none() {
+            return Err(another_log(&format!(
+                "events up to position {resume_after} were published, where this log has none"
+            )));
+        }
         if resume_after > checkpoint.position && previous_id != resume_event {
             return Err(another_log(&format!(
                 "the broker has another event at position {resume_after} than this log"

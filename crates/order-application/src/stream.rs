@@ -1,8 +1,9 @@
-//! Reading one order's events to their end.
+//! Reading one order's events to their end, and finding one event in the log.
 
 use order_domain::OrderId;
+use uuid::Uuid;
 
-use crate::event::{RecordedEvent, Version};
+use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::{EventLog, PageLimit, StoreError};
 
 /// Events that are read at a time.
@@ -26,4 +27,11 @@ pub(crate) async fn read_to_end(
             return Ok(());
         }
     }
+}
+
+/// The id of the event at a position. `None` at the start of the log, and where it has no event.
+pub(crate) async fn id_at(log: &dyn EventLog, position: Position) -> Result<Option<Uuid>, StoreError> {
+    let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
+    let page = log.read_log(Position(before), PageLimit::events(1)).await?;
+    Ok(page.first().filter(|event| event.position == position).map(|event| event.id))
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use super::chain::{Chain, Link};
 use super::{CHECKPOINT, OtherLog, ReplicaError};
@@ -17,9 +16,10 @@ use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::folded_order::FoldedOrder;
 use crate::order_cache::OrderCache;
 use crate::ports::checkpoints::Checkpoint;
-use crate::ports::event_log::{Append, PageLimit, StoreError};
+use crate::ports::event_log::{Append, StoreError};
 use crate::ports::replica_store::ReplicaStore;
 use crate::projection::Unreadable;
+use crate::stream;
 
 /// Events that are folded without letting others have the thread.
 const FOLDED_AT_ONCE: usize = 256;
@@ -49,17 +49,12 @@ enum Placements {
 struct Run {
     /// The position before it.
     after: Position,
-    steps: Vec<Step>,
+    /// One for each event.
+    appends: Vec<Append>,
     /// Its orders after it.
     orders: HashMap<OrderId, Option<FoldedOrder>>,
     /// Why the event after it cannot be applied.
     broken: Option<OtherLog>,
-}
-
-/// One event of a run.
-struct Step {
-    append: Append,
-    is_proved: bool,
 }
 
 impl Writer {
@@ -79,12 +74,12 @@ impl Writer {
     ) -> Result<Position, ReplicaError> {
         let Some(first) = messages.first() else { return Ok(self.store.end().await?) };
         let after = Position(first.event.position.0 - 1);
-        let chain = Chain::of(messages, after, self.id_at(after).await?);
-        let mut run = self.fold(chain, Placements::AreNew).await?;
+        let chain = Chain::of(messages, after, stream::id_at(&*self.store, after).await?);
+        let mut run = self.fold(&chain, Placements::AreNew).await?;
         match self.write(&run, bookmark.clone()).await {
             // Most likely an order is placed that is there already. Only damaged orders are, so nobody looks before.
             Err(StoreError::Corrupt(_)) => {
-                run = self.fold(run.into_chain(), Placements::AreLookedUp).await?;
+                run = self.fold(&chain, Placements::AreLookedUp).await?;
                 self.write(&run, bookmark).await?;
             }
             outcome => outcome?,
@@ -98,32 +93,29 @@ impl Writer {
         run.broken.map_or(Ok(reached), |other_log| Err(other_log.into()))
     }
 
-    /// The id of the event at a position of the store.
-    async fn id_at(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
-        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
-        let page = self.store.read_log(Position(before), PageLimit::events(1)).await?;
-        Ok(page.first().filter(|event| event.position == position).map(|event| event.id))
-    }
-
     /// Applies events to their orders, up to one that cannot be applied.
-    async fn fold(&self, chain: Chain, placements: Placements) -> Result<Run, StoreError> {
+    async fn fold(&self, chain: &Chain, placements: Placements) -> Result<Run, StoreError> {
         let Chain { after, links, broken } = chain;
-        let (mut steps, mut orders) =
-            (Vec::with_capacity(links.len()), HashMap::<_, Option<_>>::with_capacity(links.len()));
+        let mut appends = Vec::with_capacity(links.len());
+        let mut orders = HashMap::<_, Option<_>>::with_capacity(links.len());
+        let mut broken = broken.clone();
         for Link { event, is_proved } in links {
-            if steps.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
+            if appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
             let order = match orders.entry(event.order_id.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => place.insert(self.order_before(&event, placements).await?),
+                Entry::Vacant(place) => place.insert(self.order_before(event, placements).await?),
             };
-            match fold(order, event, is_proved) {
-                Ok(append) => steps.push(Step { append, is_proved }),
-                Err(other_log) => return Ok(Run { after, steps, orders, broken: Some(other_log) }),
+            match fold(order, event.clone(), *is_proved) {
+                Ok(append) => appends.push(append),
+                Err(other_log) => {
+                    broken = Some(other_log);
+                    break;
+                }
             }
         }
-        Ok(Run { after, steps, orders, broken })
+        Ok(Run { after: *after, appends, orders, broken })
     }
 
     /// The order before an event, as the store has it.
@@ -162,7 +154,7 @@ impl Writer {
         let checkpoint = Checkpoint { position: run.reached(), evidence };
         let mut waits = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_WAITS {
-            match self.store.replicate(run.appends(), CHECKPOINT, checkpoint.clone()).await {
+            match self.store.replicate(run.appends.clone(), CHECKPOINT, checkpoint.clone()).await {
                 Err(StoreError::Overloaded) => {}
                 outcome => return outcome,
             }
@@ -175,21 +167,7 @@ impl Writer {
 impl Run {
     /// The position of its last event.
     fn reached(&self) -> Position {
-        self.after.plus(self.steps.len() as u64)
-    }
-
-    fn appends(&self) -> Vec<Append> {
-        self.steps.iter().map(|step| step.append.clone()).collect()
-    }
-
-    /// The events again, to be applied in another way.
-    fn into_chain(self) -> Chain {
-        let Self { after, steps, broken, .. } = self;
-        let events = (1..).zip(&steps).flat_map(|(place, Step { append, is_proved })| {
-            let recorded = append.recorded_at(after.plus(place));
-            recorded.map(|event| Link { event, is_proved: *is_proved })
-        });
-        Chain { after, links: events.collect(), broken }
+        self.after.plus(self.appends.len() as u64)
     }
 }
 

@@ -7,7 +7,7 @@ use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, dec
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
+use super::{CommandError, CommandMeta, CommandOutcome, Instance, OrderFacts, OrderService};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
@@ -63,7 +63,7 @@ impl Basis {
     }
 }
 
-impl Shared {
+impl Instance {
     /// One command to an order at a time in this process, first come, first served. Other instances know nothing of that:
     /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
     async fn execute(

@@ -26,9 +26,10 @@ pub use query::QueryError;
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]
-pub struct OrderService(Arc<Shared>);
+pub struct OrderService(Arc<Instance>);
 
-struct Shared {
+/// What one instance of the program works with.
+struct Instance {
     log: Arc<dyn EventLog>,
     views: Arc<dyn OrderViews>,
     bus: Arc<dyn EventBus>,
@@ -182,7 +183,7 @@ impl OrderService {
         limits: ServiceLimits,
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
-        let shared = Shared { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
-        Self(Arc::new(shared))
+        let instance = Instance { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
+        Self(Arc::new(instance))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_domain::OrderId;
 
-use super::{OrderService, Shared};
+use super::{Instance, OrderService};
 use crate::codec;
 use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::StoreError;
@@ -48,13 +48,13 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
-        let shared = &self.0;
-        if let Some(order) = shared.cache.get(order_id)
-            && shared.log.version(order_id).await? == order.version
+        let instance = &self.0;
+        if let Some(order) = instance.cache.get(order_id)
+            && instance.log.version(order_id).await? == order.version
         {
             return Ok(order);
         }
-        shared.load(order_id).await?.ok_or(QueryError::OrderNotFound)
+        instance.load(order_id).await?.ok_or(QueryError::OrderNotFound)
     }
 
     /// A page of orders.
@@ -87,7 +87,7 @@ impl OrderService {
     }
 }
 
-impl Shared {
+impl Instance {
     /// Replays an order from the store.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         self.load_after(order_id, None).await
