@@ -37,6 +37,7 @@ pub mod replica;
 pub mod rfc3339;
 pub mod scrubber;
 pub mod service;
+mod store_error;
 mod stream;
 pub mod subscription;
 mod system;

@@ -8,7 +8,7 @@ use order_domain::{Cents, CustomerId, Order, OrderEvent, OrderId, Status, Timest
 
 use crate::codec::EVENT_TYPES;
 use crate::event::Version;
-use crate::ports::event_log::StoreError;
+use crate::store_error::StoreError;
 
 /// Numbers what this module and the codec make of an order's events. Stores keep it with their rows, and a release makes
 /// anew what an earlier number made.

@@ -30,8 +30,8 @@ use utoipa::openapi::{RefOr, Schema};
 use order_domain::Timestamp;
 
 use crate::event::{Position, RecordedEvent};
-use crate::ports::event_log::StoreError;
 use crate::projection::{VersionedOrder, apply};
+use crate::store_error::StoreError;
 
 /// Every type that this release writes.
 pub const EVENT_TYPES: [&str; 4] =

@@ -28,7 +28,7 @@
 //!
 //! A position is missing once every partition has delivered a later one, since each delivers first occurrences in log
 //! order. Of a partition that says nothing this cannot be known: it may be empty, or its part of the broker may be away.
-//! So after a [silence](SILENCE) of all partitions that the position may come from, it counts as missing
+//! So after a silence of all partitions that the position may come from (`SILENCE`), it counts as missing
 //! as well. Should it come after all, that is no harm: what was dropped meanwhile is read again.
 
 mod apply;
