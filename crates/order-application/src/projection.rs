@@ -128,15 +128,8 @@ impl OrderView {
     pub fn into_summary(self) -> Result<OrderSummary, StoreError> {
         match self {
             Self::Readable(summary) => Ok(summary),
-            Self::Unreadable(order) => Err(order.error()),
+            Self::Unreadable(order) => Err(order.why.error(&order.order_id)),
         }
-    }
-}
-
-impl UnreadableOrder {
-    /// What is said to whoever asks for the order.
-    pub fn error(&self) -> StoreError {
-        self.why.error(&self.order_id)
     }
 }
 

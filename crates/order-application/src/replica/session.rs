@@ -117,7 +117,7 @@ impl Session<'_> {
                     self.lose();
                 }
             }
-            if self.merge.gap().is_some() && self.merge.missing().is_none() && self.merge.all_have_passed() {
+            if self.merge.gap().is_some() && self.merge.missing.is_none() && self.merge.all_have_passed() {
                 if self.merge.may_have_dropped_it() {
                     return Ok(());
                 }
@@ -158,7 +158,7 @@ impl Session<'_> {
 
     async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), ReplicaError> {
         let partitions = self.reader.partitions();
-        let missing = self.merge.missing();
+        let missing = self.merge.missing;
         for delivery in deliveries {
             if delivery.partition >= partitions {
                 return Err(BrokerError::OutOfStep("it has other partitions now".to_owned()).into());
@@ -172,7 +172,7 @@ impl Session<'_> {
         for (position, id) in self.merge.take_unchecked() {
             self.stored.check(position, id).await?;
         }
-        if let Some(position) = missing.filter(|_| self.merge.missing().is_none()) {
+        if let Some(position) = missing.filter(|_| self.merge.missing.is_none()) {
             tracing::info!(%position, "the position that was missing is here");
             self.replica.tell(|status| status.state = ReplicaState::CatchingUp);
         }
@@ -193,7 +193,7 @@ impl Session<'_> {
         let behind = timeout(MAX_ANSWER_TIME, self.reader.behind()).await.unwrap_or_else(|_| {
             Err(BrokerError::Unavailable(format!("it said nothing for {} s", MAX_ANSWER_TIME.as_secs())))
         })?;
-        self.goal.set(self.merge.delivered(), behind);
+        self.goal.set(self.merge.delivered, behind);
         let in_hand = self.merge.in_hand() + self.applying_events;
         self.replica.tell(|status| status.behind = Some(behind + in_hand as u64));
         self.tell_progress();
@@ -202,8 +202,8 @@ impl Session<'_> {
 
     /// Shows whether it has caught up, unless there is something worse to show.
     fn tell_progress(&mut self) {
-        let reached = self.goal.is_reached(self.merge.delivered(), self.merge.highest(), self.applied);
-        if self.merge.missing().is_some() {
+        let reached = self.goal.is_reached(self.merge.delivered, self.merge.highest, self.applied);
+        if self.merge.missing.is_some() {
             return;
         }
         self.replica.tell(|status| {

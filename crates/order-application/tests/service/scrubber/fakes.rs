@@ -105,15 +105,16 @@ impl EventLog for LyingStore {
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
         self.reachable()?;
-        let page = self.store.read_log(after, limit).await?;
+        let mut page = self.store.read_log(after, limit).await?;
         let mut lies = self.lies();
         lies.pages.push(page.len());
-        match lies.unreadable {
-            Some(position) if page.iter().any(|event| event.position == position) => {
-                Err(StoreError::Corrupt(format!("the event at position {position}")))
+        if let Some(position) = lies.unreadable {
+            if position == after.plus(1) {
+                return Err(StoreError::Corrupt(format!("the event at position {position}")));
             }
-            Some(_) | None => Ok(page),
+            page.retain(|event| event.position < position || position <= after);
         }
+        Ok(page)
     }
 
     async fn end(&self) -> Result<Position, StoreError> {
