@@ -55,7 +55,11 @@ impl Consumption for Timing {
     }
 
     async fn done(&mut self) -> Result<Position, FollowerError> {
-        while self.told == self.noted {
+        loop {
+            if self.told < self.noted {
+                self.told = self.noted;
+                return Ok(self.told);
+            }
             let next = self.due.lock().unwrap().front().cloned();
             let Some((due, placed)) = next else { return pending().await };
             sleep_until(due).await;
@@ -64,8 +68,6 @@ impl Consumption for Timing {
             paid.map_err(|error| FollowerError::Unavailable(error.to_string()))?;
             self.due.lock().unwrap().pop_front();
         }
-        self.told = self.noted;
-        Ok(self.told)
     }
 }
 
@@ -103,7 +105,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(Duration::from_secs(600), all).await.expect("the timer does what is due");
+        timeout(Duration::from_secs(600), all).await.unwrap();
         self.events().await
     }
 }
