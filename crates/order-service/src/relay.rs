@@ -57,7 +57,7 @@ async fn publish_to(
 ) -> anyhow::Result<()> {
     let holder = UuidV7Ids.next().to_string();
     let relay = Relay::new(ports.log.clone(), url.broker(event_source));
-    let relay = Follower::new(&url.name(), &holder, ports.clone(), relay, FollowerLimits::default());
+    let relay = Follower::new(url.name(), &holder, ports.clone(), relay, FollowerLimits::default());
     let mut status = relay.status();
     let mut progress = Progress::new();
     let (before, total) = (from.0.saturating_sub(1), (head.0 + 1).saturating_sub(from.0));
