@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::codec::intern_type;
 use crate::event::{Position, RecordedEvent, Version};
-use crate::event_context::{CORRELATION_ID, ContextBuilder, is_extension_name};
+use crate::event_context::{CORRELATION_ID, EventContext, is_extension_name};
 use crate::json_text::push_string;
 use crate::rfc3339;
 
@@ -122,68 +122,57 @@ pub enum CloudEventError {
     NotJson(String),
 }
 
-/// The attributes of a message, as they are found in it.
-#[derive(Debug, Default)]
-pub struct Attributes<'a> {
-    known: [Option<Cow<'a, str>>; KNOWN.len()],
-    context: ContextBuilder,
-}
-
-/// What an envelope has beside its data and its extensions, in the order of [`Attributes::known`].
-const KNOWN: [&str; 9] =
-    ["specversion", "id", "source", "type", "subject", "time", "position", "version", PREVIOUS_ID];
 /// Attributes that are no extensions, and that nothing is done with.
 const PASSED_OVER: [&str; 4] = ["datacontenttype", "dataschema", "data", "data_base64"];
 
+/// The attributes of a message, as they are found in it.
+#[derive(Debug, Default)]
+pub struct Attributes<'a>(BTreeMap<&'a str, Cow<'a, str>>);
+
 impl<'a> Attributes<'a> {
     /// Takes an attribute; each may come once. What CloudEvents do not allow as a name is passed over.
-    pub fn add(&mut self, name: &str, value: Cow<'a, str>) {
-        match KNOWN.iter().position(|known| *known == name) {
-            Some(index) => self.known[index] = Some(value),
-            None if is_extension(name) => self.context.add(name, &value),
-            None => {}
+    pub fn add(&mut self, name: &'a str, value: Cow<'a, str>) {
+        if is_extension_name(name) && !PASSED_OVER.contains(&name) {
+            self.0.insert(name, value);
         }
     }
 
-    fn known(&self, name: &'static str) -> Option<&str> {
-        KNOWN.iter().position(|known| *known == name).and_then(|index| self.known[index].as_deref())
+    /// Takes one out that has to be there, and reads it.
+    fn take<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, CloudEventError> {
+        let value = self.0.remove(name).ok_or(CloudEventError::Missing(name))?;
+        read(&value)
+            .ok_or_else(|| CloudEventError::Unreadable { name, value: value.chars().take(64).collect() })
     }
-
-    fn needed(&self, name: &'static str) -> Result<&str, CloudEventError> {
-        self.known(name).ok_or(CloudEventError::Missing(name))
-    }
-}
-
-fn is_extension(name: &str) -> bool {
-    is_extension_name(name) && !PASSED_OVER.contains(&name)
 }
 
 /// Reads an event from its attributes and its data. Extensions that this release does not know are kept.
 ///
 /// # Errors
 /// See [`CloudEventError`].
-pub fn read(attributes: Attributes<'_>, data: &str) -> Result<PublishedEvent, CloudEventError> {
-    let needed = |name| attributes.needed(name);
-    let text = |name: &'static str, value: &str| unreadable(name, value);
-    if needed("specversion")? != SPEC_VERSION {
-        return Err(text("specversion", needed("specversion")?));
-    }
-    if !attributes.context.has(CORRELATION_ID) {
+pub fn read(mut attributes: Attributes<'_>, data: &str) -> Result<PublishedEvent, CloudEventError> {
+    let uuid = |value: &str| Uuid::try_parse(value).ok();
+    // Positions and versions begin at 1.
+    let number = |value: &str| value.parse().ok().filter(|number| *number > 0);
+    attributes.take("specversion", |version| (version == SPEC_VERSION).then_some(()))?;
+    if !attributes.0.contains_key(CORRELATION_ID) {
         return Err(CloudEventError::Missing(CORRELATION_ID));
     }
-    let uuid = |name, value| Uuid::try_parse(value).map_err(|_| text(name, value));
-    let previous_id = attributes.known(PREVIOUS_ID).map(|id| uuid(PREVIOUS_ID, id)).transpose()?;
-    let (time, order_id) = (needed("time")?, needed("subject")?);
+    let has_previous = attributes.0.contains_key(PREVIOUS_ID);
+    let previous_id = has_previous.then(|| attributes.take(PREVIOUS_ID, uuid)).transpose()?;
     let event = RecordedEvent {
-        position: Position(number("position", needed("position")?)?),
-        order_id: OrderId::new(order_id).map_err(|_| text("subject", order_id))?,
-        version: Version(number("version", needed("version")?)?),
-        id: uuid("id", needed("id")?)?,
-        event_type: intern_type(needed("type")?),
-        time: rfc3339::parse(time).ok_or_else(|| text("time", time))?,
+        position: Position(attributes.take("position", number)?),
+        order_id: attributes.take("subject", |subject| OrderId::new(subject).ok())?,
+        version: Version(attributes.take("version", number)?),
+        id: attributes.take("id", uuid)?,
+        event_type: attributes.take("type", |event_type| Some(intern_type(event_type)))?,
+        time: attributes.take("time", rfc3339::parse)?,
         data: data.into(),
-        source: Some(needed("source")?.into()),
-        context: attributes.context.finish(),
+        source: attributes.take("source", |source| Some(Some(source.into())))?,
+        context: EventContext::of(attributes.0.iter().map(|(name, value)| (*name, &**value))),
     };
     Ok(PublishedEvent { event, previous_id })
 }
@@ -221,22 +210,11 @@ enum Scalar<'a> {
     Integer(i64),
 }
 
-/// Positions and versions begin at 1.
-fn number(name: &'static str, value: &str) -> Result<u64, CloudEventError> {
-    let number = value.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| unreadable(name, value))
-}
-
-fn unreadable(name: &'static str, value: &str) -> CloudEventError {
-    CloudEventError::Unreadable { name, value: value.chars().take(64).collect() }
-}
-
 #[cfg(test)]
 mod tests {
     use order_domain::Timestamp;
 
     use super::*;
-    use crate::event_context::EventContext;
 
     fn event(actor: Option<&str>) -> RecordedEvent {
         RecordedEvent {
@@ -264,9 +242,10 @@ mod tests {
     fn read_attributes<'a>(
         attributes: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     ) -> Result<PublishedEvent, CloudEventError> {
+        let attributes: Vec<_> = attributes.into_iter().collect();
         let mut found = Attributes::default();
-        for (name, value) in attributes {
-            found.add(&name, value);
+        for (name, value) in &attributes {
+            found.add(name, value.clone());
         }
         read(found, r#"{"b": 1.50, "a": "ü\u0000"}"#)
     }
@@ -298,7 +277,7 @@ mod tests {
         write(&mut text, "\"/order-service\"", &event(None));
         let text = text.replacen('{', r#"{"zone":7,"dataschema":"s","Upper":"no","nested":{"a":1},"#, 1);
         let read = read_json(&text).unwrap();
-        assert_eq!(read.context.members().len(), 2, "{:?}", read.context);
+        assert_eq!(read.context.members().count(), 2, "{:?}", read.context);
         assert_eq!(read.context.get("zone").as_deref(), Some("7"));
         let mut again = String::new();
         write(&mut again, "\"/order-service\"", &read);

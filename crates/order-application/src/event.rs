@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use order_domain::{OrderId, Timestamp};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::event_context::EventContext;
@@ -30,7 +31,7 @@ impl fmt::Display for Version {
 }
 
 /// An event's place in the log of all orders: 1, 2, … in commit order, without gaps. 0 is before the first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Position(pub u64);
 
 impl Position {

@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::json_text::push_string;
 
@@ -34,6 +32,14 @@ impl EventContext {
         object(members.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
 
+    /// The context that has these members, in whatever order they come.
+    pub fn of<'a>(members: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut members: Vec<_> = members.into_iter().collect();
+        let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+        members.sort_unstable_by_key(|(name, _)| (rank(name), *name));
+        object(members.into_iter())
+    }
+
     /// The context that was stored as this text, by this release or another. It is not looked into: its row's checksum says
     /// that it is what was written.
     pub fn stored(text: &str) -> Self {
@@ -51,69 +57,22 @@ impl EventContext {
         members.unwrap_or_default().trim()
     }
 
-    /// All members with their values, in their order.
-    pub fn members(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-        serde_json::from_str(&self.0).map(|Members(members)| members).unwrap_or_default()
+    /// All members with their values, by their names.
+    pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let members: BTreeMap<Text<'_>, Text<'_>> = serde_json::from_str(&self.0).unwrap_or_default();
+        members.into_iter().map(|(Text(name), Text(value))| (name, value))
     }
 
     /// The value of a member.
     pub fn get(&self, name: &str) -> Option<String> {
-        let member = self.members().into_iter().find(|(there, _)| there == name);
+        let member = self.members().find(|(there, _)| there == name);
         member.map(|(_, value)| value.into_owned())
     }
 }
 
-struct Members<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(FIRST.len());
-                while let Some((Text(name), Text(value))) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
 /// A text that is borrowed from the JSON where nothing in it is escaped.
-#[derive(Deserialize)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Puts a context together from members that come in any order.
-#[derive(Debug, Default)]
-pub struct ContextBuilder(BTreeMap<(usize, String), String>);
-
-impl ContextBuilder {
-    /// Adds a member; of two with one name the first counts.
-    pub fn add(&mut self, name: &str, value: &str) {
-        let rank = FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
-        self.0.entry((rank, name.to_owned())).or_insert_with(|| value.to_owned());
-    }
-
-    /// Whether there is such a member.
-    pub fn has(&self, name: &str) -> bool {
-        self.0.keys().any(|(_, there)| there == name)
-    }
-
-    /// The context: the same for the same members.
-    pub fn finish(self) -> EventContext {
-        object(self.0.iter().map(|((_, name), value)| (&**name, &**value)))
-    }
-}
 
 fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> EventContext {
     let mut text = String::from("{");
@@ -145,31 +104,26 @@ mod tests {
         assert_eq!(context.members_json(), r#""correlationid":"say \"ü\"","actor":"clerk 7""#);
         assert_eq!(context.get(CORRELATION_ID).as_deref(), Some("say \"ü\""));
         assert_eq!(context.get(CAUSATION_ID), None);
-        assert_eq!(context.members().len(), 2);
+        assert_eq!(context.members().count(), 2);
     }
 
     #[test]
     fn a_context_does_not_depend_on_the_order_of_its_members() {
-        let mut context = ContextBuilder::default();
-        for (name, value) in
-            [("zone", "7"), (ACTOR, "clerk"), ("traceparent", "00-1"), (CORRELATION_ID, "c"), ("zone", "8")]
-        {
-            context.add(name, value);
-        }
+        let members = [("zone", "7"), (ACTOR, "clerk"), ("traceparent", "00-1"), (CORRELATION_ID, "c")];
         let text = r#"{"correlationid":"c","actor":"clerk","traceparent":"00-1","zone":"7"}"#;
-        assert_eq!(context.finish().as_json(), text);
+        assert_eq!(EventContext::of(members).as_json(), text);
     }
 
     #[test]
     fn a_context_without_members_is_an_empty_object() {
-        let context = ContextBuilder::default().finish();
+        let context = EventContext::of([]);
         assert_eq!((context.as_json(), context.members_json()), ("{}", ""));
     }
 
     #[test]
     fn what_is_no_context_has_no_members() {
         for text in ["", "[]", "null", r#"{"a":1}"#] {
-            assert!(EventContext::stored(text).members().is_empty(), "{text}");
+            assert_eq!(EventContext::stored(text).members().count(), 0, "{text}");
         }
     }
 }

@@ -7,7 +7,9 @@ use order_domain::OrderId;
 
 use crate::codec::{self, CodecError};
 use crate::event::{RecordedEvent, Version};
+use crate::ports::event_log::{EventLog, StoreError};
 use crate::projection::{OrderView, Unreadable, UnreadableOrder, VersionedOrder};
+use crate::stream;
 
 /// An order, as far as its events can be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,18 +25,10 @@ pub enum FoldedOrder {
     },
 }
 
-/// An event that made its order unreadable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{error}")]
-pub struct UnreadableEvent {
-    /// What is wrong with it.
-    pub error: CodecError,
-}
-
 impl FoldedOrder {
     /// The order after its next event. With the event that makes it unreadable comes what is wrong with that one; what
-    /// follows on it is no news.
-    pub fn after(before: Option<Self>, event: &RecordedEvent) -> (Self, Option<UnreadableEvent>) {
+    /// follows on it says nothing new.
+    pub fn after(before: Option<Self>, event: &RecordedEvent) -> (Self, Option<CodecError>) {
         let before = match before {
             Some(Self::Unreadable { version, why }) => {
                 // The versions of an order that is merely too new still follow on each other.
@@ -53,9 +47,20 @@ impl FoldedOrder {
                     CodecError::NewerEvent(_) => Unreadable::Newer,
                     CodecError::Invalid(_) => Unreadable::Damaged,
                 };
-                (Self::Unreadable { version, why }, Some(UnreadableEvent { error }))
+                (Self::Unreadable { version, why }, Some(error))
             }
         }
+    }
+
+    /// Folds what the log has of an order.
+    pub(crate) async fn load(log: &dyn EventLog, order_id: &OrderId) -> Result<Option<Self>, StoreError> {
+        let mut order: Option<Self> = None;
+        stream::read_to_end(log, order_id, Version::NONE, |event| {
+            order = Some(Self::after(order.take(), event).0);
+            Ok(())
+        })
+        .await?;
+        Ok(order)
     }
 
     /// How many events it has.

@@ -10,19 +10,23 @@
 //! | [`ports`] | what the use cases need from outside: event log, views, event bus, brokers, checkpoints, clock, ids |
 //! | [`codec`] | stored JSON ⇄ domain event, and where upcasts go |
 //! | [`projection`], [`folded_order`] | the order view as a pure fold, and what becomes of orders that cannot be folded |
+//! | [`subscription`] | reading the log: catch up, then live |
+//! | [`follower`] | having every event dealt with, by one of many instances |
 //! | [`relay`] | publishing the log to a broker |
-//! | [`subscription`] | following the log: catch up, then live |
 //! | [`replica`] | a read model of its own, built from what a broker has |
 //! | [`scrubber`] | comparing the views with the log |
 //! | [`cloud_event`] | an event as others see it |
 //! | [`event_context`] | where an event came from |
 
+mod backoff;
 pub mod cloud_event;
 pub mod codec;
 mod event;
 pub mod event_context;
 pub mod folded_order;
+pub mod follower;
 pub mod json_text;
+mod lease;
 mod order_cache;
 mod order_locks;
 pub mod ports;
@@ -33,15 +37,23 @@ pub mod replica;
 pub mod rfc3339;
 pub mod scrubber;
 pub mod service;
+mod store_error;
+mod stream;
 pub mod subscription;
 mod system;
-mod views_readiness;
+mod views_progress;
 
+pub use backoff::Backoff;
 pub use event::{NewEvent, Position, RecordedEvent, Version};
 pub use event_context::EventContext;
 pub use folded_order::FoldedOrder;
+pub use follower::{
+    Consumer, Consumption, Follower, FollowerError, FollowerLimits, FollowerPorts, FollowerState,
+    FollowerStatus,
+};
+pub use lease::HolderWatch;
 pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
-pub use ports::checkpoints::{Checkpoint, Checkpoints, Epoch};
+pub use ports::checkpoints::{Beat, Checkpoint, Checkpoints, Claim, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
 pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
@@ -52,17 +64,17 @@ pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{
     OrderSummary, OrderView, PROJECTION_VERSION, Unreadable, UnreadableOrder, VersionedOrder,
 };
-pub use ready_details::ReadyDetails;
-pub use relay::{Relay, RelayError, RelayLimits, RelayPorts, RelayState, RelayStatus};
+pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
+pub use relay::Relay;
 pub use replica::{
-    Import, ImportError, Imported, Replica, ReplicaError, ReplicaLimits, ReplicaReadiness, ReplicaState,
-    ReplicaStatus, Unfit,
+    Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,
+    ReplicaStatus,
 };
-pub use scrubber::{ScrubLimits, ScrubReadiness, ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
+pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
     CommandError, CommandMeta, CommandOutcome, EventFilter, EventPage, IfMatch, OrderFacts, OrderService,
     QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};
-pub use views_readiness::{ViewsProgress, ViewsReadiness};
+pub use views_progress::ViewsProgress;

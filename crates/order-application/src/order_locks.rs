@@ -13,14 +13,16 @@ use order_domain::OrderId;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use crate::backoff::random_between;
+
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
 
 /// For so long after a conflict, whoever has the order's lock lets other instances in before each change.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);
 /// The shortest and the longest time that others are let in: they have to read the order and to append.
-const SHORTEST_PAUSE_MICROS: u64 = 1_000;
-const LONGEST_PAUSE_MICROS: u64 = 3_000;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(3);
 
 /// Locks by order. Only orders that are being worked on take memory.
 pub(crate) struct OrderLocks {
@@ -93,9 +95,7 @@ impl OrderGuard<'_> {
     /// would come too late each time.
     pub(crate) fn pause_for_others(&self) -> Option<Duration> {
         let since = self.lately.conflict?.elapsed();
-        // Of no two instances the same.
-        let share = RandomState::new().hash_one(since) % (LONGEST_PAUSE_MICROS - SHORTEST_PAUSE_MICROS);
-        (since < CONTENDED_FOR).then(|| Duration::from_micros(SHORTEST_PAUSE_MICROS + share))
+        (since < CONTENDED_FOR).then(|| random_between(SHORTEST_PAUSE, LONGEST_PAUSE))
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
         drop(held);
         let next = next.await;
         let pause = next.pause_for_others().expect("a pause");
-        assert!((Duration::from_millis(1)..Duration::from_millis(3)).contains(&pause), "{pause:?}");
+        assert!((SHORTEST_PAUSE..=LONGEST_PAUSE).contains(&pause), "{pause:?}");
         tokio::time::advance(CONTENDED_FOR).await;
         assert_eq!(next.pause_for_others(), None, "it was long ago");
     }

@@ -8,7 +8,7 @@ use order_domain::{Cents, CustomerId, Order, OrderEvent, OrderId, Status, Timest
 
 use crate::codec::EVENT_TYPES;
 use crate::event::Version;
-use crate::ports::event_log::StoreError;
+use crate::store_error::StoreError;
 
 /// Numbers what this module and the codec make of an order's events. Stores keep it with their rows, and a release makes
 /// anew what an earlier number made.
@@ -128,15 +128,8 @@ impl OrderView {
     pub fn into_summary(self) -> Result<OrderSummary, StoreError> {
         match self {
             Self::Readable(summary) => Ok(summary),
-            Self::Unreadable(order) => Err(order.error()),
+            Self::Unreadable(order) => Err(order.why.error(&order.order_id)),
         }
-    }
-}
-
-impl UnreadableOrder {
-    /// What is said to whoever asks for the order.
-    pub fn error(&self) -> StoreError {
-        self.why.error(&self.order_id)
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) async fn slow_open(progress: &ViewsProgress) -> anyhow::Result<()> {
     progress.tell(ViewsStatus {
         state: ViewsState::Rebuilding,
         detail: Some("planted".to_owned()),
-        done: 3,
-        total: 10,
+        done: Some(3),
+        total: Some(10),
     });
     on_its_own_thread(move || Ok(std::fs::read(pipe)?)).await?;
     Ok(())

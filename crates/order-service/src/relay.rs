@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use order_application::{
-    IdSource, Position, Relay, RelayLimits, RelayPorts, RelayState, UuidV7Ids, ViewsProgress,
+    Follower, FollowerLimits, FollowerPorts, FollowerState, IdSource, Position, Relay, UuidV7Ids,
+    ViewsProgress,
 };
 use order_bus::{BrokerUrl, InProcessBus};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,7 @@ pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result
 async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
     let store = open_store::open(&settings.store, bus.clone(), ViewsProgress::default()).await?;
-    let ports = RelayPorts { log: store.clone(), checkpoints: store.clone(), bus };
+    let ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus };
     let head = ports.log.end().await?;
     for url in &settings.brokers {
         let done = publish_to(url, from, head, &ports, &settings.event_source).await;
@@ -51,16 +52,16 @@ async fn publish_to(
     url: &BrokerUrl,
     from: Position,
     head: Position,
-    ports: &RelayPorts,
+    ports: &FollowerPorts,
     event_source: &str,
 ) -> anyhow::Result<()> {
     let holder = UuidV7Ids.next().to_string();
-    let broker = url.broker(event_source);
-    let relay = Relay::new(url.name(), holder, ports.clone(), broker, RelayLimits::default());
+    let relay = Relay::new(ports.log.clone(), url.broker(event_source));
+    let relay = Follower::new(url.name(), &holder, ports.clone(), relay, FollowerLimits::default());
     let mut status = relay.status();
     let mut progress = Progress::new();
     let (before, total) = (from.0.saturating_sub(1), (head.0 + 1).saturating_sub(from.0));
-    let publishing = relay.publish_again(from, CancellationToken::new());
+    let publishing = relay.run_again(from, CancellationToken::new());
     tokio::pin!(publishing);
     loop {
         tokio::select! {
@@ -70,7 +71,7 @@ async fn publish_to(
             }
             Ok(()) = status.changed() => {
                 let now = status.borrow_and_update();
-                if now.state == RelayState::Publishing {
+                if now.state == FollowerState::Following {
                     progress.show("publishing again", now.position.0.saturating_sub(before), total);
                 }
             }

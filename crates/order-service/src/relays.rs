@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use order_application::{
-    IdSource, ReadyDetails, Relay, RelayLimits, RelayPorts, RelayStatus, UuidV7Ids, json_text,
+    Follower, FollowerLimits, FollowerPorts, FollowerStatus, IdSource, ReadyChecks, ReadyDetails, Relay,
+    UuidV7Ids,
 };
 use order_bus::BrokerUrl;
 use tokio::sync::watch;
@@ -36,14 +37,15 @@ impl Relays {
     pub(crate) fn start(
         brokers: &[BrokerUrl],
         event_source: &str,
-        ports: &RelayPorts,
+        ports: &FollowerPorts,
     ) -> anyhow::Result<(Self, Arc<dyn ReadyDetails>)> {
         let holder = UuidV7Ids.next().to_string();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (mut relays, mut shown) = (Vec::new(), Vec::new());
         for url in brokers {
-            let broker = url.broker(event_source);
-            let relay = Relay::new(url.name(), &holder, ports.clone(), broker, RelayLimits::default());
+            let relay = Relay::new(ports.log.clone(), url.broker(event_source));
+            let limits = FollowerLimits::default();
+            let relay = Follower::new(url.name(), &holder, ports.clone(), relay, limits);
             tracing::info!(relay = url.name(), broker = %url, "events are relayed");
             shown.push((url.name().to_owned(), relay.status()));
             relays.push(relay);
@@ -73,7 +75,7 @@ impl Relays {
 }
 
 /// Runs relays on this thread until `stop`.
-fn run(relays: Vec<Relay>, stop: CancellationToken) {
+fn run(relays: Vec<Follower>, stop: CancellationToken) {
     // On Linux this is for the calling thread alone, and for those that it starts: the brokers' clients'.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
@@ -94,36 +96,11 @@ fn run(relays: Vec<Relay>, stop: CancellationToken) {
 }
 
 /// What `/ready` tells of the relays. A broker that is away is no reason to send no traffic here.
-struct Shown(Vec<(String, watch::Receiver<RelayStatus>)>);
+struct Shown(Vec<(String, watch::Receiver<FollowerStatus>)>);
 
 impl ReadyDetails for Shown {
-    fn checks(&self) -> Vec<(String, String)> {
-        if self.0.is_empty() {
-            return Vec::new();
-        }
-        let members = self.0.iter().map(|(name, status)| {
-            let mut member = String::new();
-            json_text::push_string(&mut member, name);
-            member.push(':');
-            member.push_str(&write_status(&status.borrow()));
-            member
-        });
-        let relays = members.collect::<Vec<_>>().join(",");
-        vec![("relays".to_owned(), format!("{{{relays}}}"))]
+    fn add_to(&self, checks: &mut ReadyChecks) {
+        let relays = self.0.iter().map(|(name, status)| (name.clone(), status.borrow().clone()));
+        checks.relays.extend(relays);
     }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-}
-
-fn write_status(status: &RelayStatus) -> String {
-    let RelayStatus { state, position, lag, detail } = status;
-    let mut out = format!(r#"{{"state":"{state}","position":{position},"lag":{lag}"#);
-    if let Some(detail) = detail {
-        out.push_str(",\"detail\":");
-        json_text::push_string(&mut out, detail);
-    }
-    out.push('}');
-    out
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use order_api::ApiConfig;
 use order_application::{
-    EventBus, OrderService, ReadyDetails, Replica, ReplicaLimits, ReplicaReadiness, ServiceLimits,
-    SystemClock, UuidV7Ids, ViewsProgress, ViewsReadiness,
+    EventBus, OrderService, ReadyDetails, Replica, ReplicaLimits, ServiceLimits, SystemClock, UuidV7Ids,
+    ViewRepair, ViewsProgress,
 };
 use order_bus::InProcessBus;
 use tokio_util::sync::CancellationToken;
@@ -42,14 +42,14 @@ async fn serve(settings: ReplicaSettings) -> anyhow::Result<ExitCode> {
     let store: Arc<dyn Store> = replicating.clone();
     let shutdown = CancellationToken::new();
     let replica = Replica::new(settings.from.log(), replicating.clone(), ReplicaLimits::default());
-    let readiness = ReplicaReadiness::new(replica.status());
+    let status = replica.status();
     let following = {
         let stop = shutdown.clone();
         tokio::spawn(async move { replica.run(stop).await })
     };
     let scrub = Scrub::start(settings.scrub_rate, open_store::scrubber_ports(&store), shutdown.clone());
-    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.clone()));
-    let replica_shown: Arc<dyn ReadyDetails> = Arc::new(readiness);
+    let views_shown: Arc<dyn ReadyDetails> = Arc::new(store.clone() as Arc<dyn ViewRepair>);
+    let replica_shown: Arc<dyn ReadyDetails> = Arc::new(status);
     let service = OrderService::new(
         store.clone(),
         store.clone(),

@@ -4,9 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_application::{
-    IdSource, ReadyDetails, ScrubLimits, ScrubReadiness, Scrubber, ScrubberPorts, UuidV7Ids,
-};
+use order_application::{IdSource, ReadyDetails, Scrubber, ScrubberPorts, UuidV7Ids};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +25,8 @@ impl Scrub {
     pub(crate) fn start(rate: Option<NonZeroU32>, ports: ScrubberPorts, shutdown: CancellationToken) -> Self {
         let Some(rate) = rate else { return Self(None) };
         let holder = UuidV7Ids.next().to_string();
-        let scrubber = Scrubber::new(holder, ports, rate, ScrubLimits::default());
-        let shown = Arc::new(ScrubReadiness::new(scrubber.status()));
+        let scrubber = Scrubber::new(&holder, ports, rate);
+        let shown = Arc::new(scrubber.status());
         let task = tokio::spawn(async move {
             let late = async {
                 shutdown.cancelled().await;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use order_api::ApiConfig;
 use order_application::{
-    OrderService, ReadyDetails, RelayPorts, ServiceLimits, SystemClock, UuidV7Ids, ViewsProgress,
-    ViewsReadiness,
+    FollowerPorts, OrderService, ReadyDetails, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair,
+    ViewsProgress,
 };
 use order_bus::InProcessBus;
 use tokio_util::sync::CancellationToken;
@@ -39,10 +39,10 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     };
 
     let shutdown = CancellationToken::new();
-    let relay_ports = RelayPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
+    let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
     let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
     let scrub = Scrub::start(settings.scrub_rate, open_store::scrubber_ports(&store), shutdown.clone());
-    let views_shown: Arc<dyn ReadyDetails> = Arc::new(ViewsReadiness::new(store.clone()));
+    let views_shown: Arc<dyn ReadyDetails> = Arc::new(store.clone() as Arc<dyn ViewRepair>);
     let service = OrderService::new(
         store.clone(),
         store.clone(),

@@ -13,7 +13,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("env::args", READS_THE_ENVIRONMENT, "settings arrive as arguments"),
     (
         ".publish(",
-        &["order-store/", "order-application/src/relay/"],
+        &["order-store/", "order-application/src/relay.rs"],
         "the log is the outbox: nothing is told that was not read from it or just committed",
     ),
     ("process::exit", &["order-bench/"], "nothing is cut short, and a library does not end its host"),
@@ -26,7 +26,7 @@ const READS_THE_ENVIRONMENT: &[&str] = &[
     // Writes its golden file anew when it is told to.
     "order-application/src/projection/tests.rs",
     // Not in a release: see the feature `planted-faults`.
-    "order-application/src/relay/planted_faults.rs",
+    "order-application/src/follower/planted_faults.rs",
     "order-store/src/planted_release.rs",
     "order-store/src/sqlite/planted_faults.rs",
 ];

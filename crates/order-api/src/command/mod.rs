@@ -92,8 +92,8 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, Command
     let mut faults = Query::new(parts.uri.query()).into_faults();
     let meta = CommandMeta {
         correlation_id: headers::correlation_id(&parts.headers),
-        actor: None,
         if_match: etag::if_match(&parts.headers, &mut faults),
+        ..CommandMeta::default()
     };
     match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
         Some(body) if faults.is_empty() => Ok((body, meta)),

@@ -1,14 +1,12 @@
-use std::collections::BTreeMap;
-
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use order_application::{StoreError, ViewsState, ViewsStatus};
+use order_application::{Lifecycle, ReadyChecks, StoreCheck, ViewsState, ViewsStatus};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::json::push_string;
 use crate::openapi::ProbeRefusals;
 
 /// Should traffic come here?
@@ -41,141 +39,48 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     }
     let details = &api.config.ready_details;
     let is_ready = checked.is_ok() && !draining && details.iter().all(|detail| detail.is_ready());
-    let status = if is_ready { "ready" } else { "not_ready" };
-    let lifecycle = if draining { "draining" } else { "serving" };
-    let store = match checked {
-        Ok(()) => "ok",
-        Err(StoreError::Overloaded) => "overloaded",
-        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::DamagedView(_)) => {
-            "unavailable"
-        }
-        Err(StoreError::StorageFull) => "storage_full",
-        Err(StoreError::Corrupt(_)) => "corrupt",
-        Err(StoreError::NewerRelease(_)) => "newer_release_needed",
+    let mut checks = ReadyChecks {
+        lifecycle: if draining { Lifecycle::Draining } else { Lifecycle::Serving },
+        store: StoreCheck::from(&checked),
+        ..ReadyChecks::default()
     };
-    let mut body = format!(r#"{{"status":"{status}","checks":{{"lifecycle":"{lifecycle}","store":"{store}""#);
-    for (name, value) in details.iter().flat_map(|detail| detail.checks()) {
-        body.push(',');
-        push_string(&mut body, &name);
-        body.push(':');
-        body.push_str(&value);
-    }
-    body.push_str("}}");
-    answer(is_ready, body)
+    details.iter().for_each(|detail| detail.add_to(&mut checks));
+    answer(is_ready, checks)
 }
 
 /// The same while the store opens.
 pub(crate) fn starting(views: &ViewsStatus) -> Response {
-    let mut body = r#"{"status":"not_ready","checks":{"lifecycle":"starting","store":"opening""#.to_owned();
-    match views.state {
-        ViewsState::Current => {}
-        ViewsState::Rebuilding | ViewsState::Failed => {
-            body.push_str(r#","views":"#);
-            body.push_str(&views.json());
-        }
-    }
-    body.push_str("}}");
-    answer(false, body)
+    let views = Some(views).filter(|views| views.state != ViewsState::Current).cloned();
+    answer(false, ReadyChecks { views, ..ReadyChecks::default() })
 }
 
-fn answer(is_ready: bool, body: String) -> Response {
+/// Whether traffic should come, and each thing that it depends on.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    #[schema(inline)]
+    status: ReadyStatus,
+    /// What was looked at.
+    checks: ReadyChecks,
+}
+
+/// Whether traffic should come, in a word.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ReadyStatus {
+    Ready,
+    NotReady,
+}
+
+fn answer(is_ready: bool, checks: ReadyChecks) -> Response {
+    let status = if is_ready { ReadyStatus::Ready } else { ReadyStatus::NotReady };
+    let body = match serde_json::to_string(&Readiness { status, checks }) {
+        Ok(body) => body,
+        Err(e) => unreachable!("invariant: what is shown is made of texts and numbers: {e}"),
+    };
     let mut response = Response::new(Body::from(body));
     if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// Whether traffic should come, and each thing that it depends on.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written by hand above")]
-struct Readiness {
-    /// `ready` or `not_ready`.
-    status: String,
-    /// What was looked at.
-    checks: Checks,
-}
-
-/// What readiness depends on.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written by hand above")]
-struct Checks {
-    /// `starting`, `serving` or `draining`.
-    lifecycle: String,
-    /// `ok`, `opening`, `overloaded`, `unavailable`, `storage_full`, `corrupt` or `newer_release_needed`.
-    store: String,
-    /// How what readers are shown is.
-    views: Option<ViewsCheck>,
-    /// How its comparison with the events goes; not there if that is switched off.
-    scrub: Option<ScrubCheck>,
-    /// Where events are relayed to, by the name of each broker.
-    relays: Option<BTreeMap<String, RelayCheck>>,
-    /// How a replica follows its primary.
-    replica: Option<ReplicaCheck>,
-}
-
-/// How the views are: what lists and reads show, derived from the events.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written elsewhere")]
-struct ViewsCheck {
-    /// `current`, `rebuilding` (they are being made anew) or `failed` (that did not work, and is tried again).
-    state: String,
-    /// While they are being made anew: how many events have been gone through.
-    done: Option<u64>,
-    /// Of how many.
-    total: Option<u64>,
-    /// Why they are being made anew, or why that failed.
-    detail: Option<String>,
-}
-
-/// How the comparison of the views with the events goes.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written elsewhere")]
-struct ScrubCheck {
-    /// `scrubbing`, `resting` (a pass has ended, and the next begins soon), `standby` (another instance compares),
-    /// `waiting` (the views are being made anew, or are a newer release's), `unavailable` or `starting`.
-    state: String,
-    /// Everything up to here has been compared in this pass.
-    position: u64,
-    /// Where this pass ends.
-    of: u64,
-    /// What was found to differ in this pass. The log names it, and it is mended.
-    faults_in_pass: u64,
-    /// What was found to differ since this process started.
-    faults: u64,
-    /// Passes that have ended since this process started.
-    passes: u64,
-    /// Why it does not go on.
-    detail: Option<String>,
-}
-
-/// How a relay to a broker goes.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written elsewhere")]
-struct RelayCheck {
-    /// `publishing`, `standby` (another instance publishes), `connecting`, `unavailable`, `misconfigured` or `refused`.
-    state: String,
-    /// Everything up to here has been acknowledged by the broker.
-    position: u64,
-    /// Events in the log beyond that.
-    lag: u64,
-    /// What is wrong, and what to do about it.
-    detail: Option<String>,
-}
-
-/// How a replica goes.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what is written elsewhere")]
-struct ReplicaCheck {
-    /// `following`, `catching_up`, `connecting`, `missing`, `other_log`, `unavailable` or `misconfigured`.
-    state: String,
-    /// Everything up to here has been applied.
-    position: u64,
-    /// Messages that the broker has beyond that; not there while it is not known.
-    behind: Option<u64>,
-    /// Messages that are not events of this service; not there while there are none.
-    skipped: Option<u64>,
-    /// What is wrong, and what to do about it.
-    detail: Option<String>,
 }

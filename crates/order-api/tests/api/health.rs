@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use order_api::{ApiConfig, starting};
-use order_application::{ReadyDetails, ViewsProgress, ViewsState, ViewsStatus};
+use order_application::{ReadyChecks, ReadyDetails, ViewsProgress, ViewsState, ViewsStatus};
 
 use crate::harness::Harness;
 
@@ -23,8 +23,8 @@ struct Detail {
 }
 
 impl ReadyDetails for Detail {
-    fn checks(&self) -> Vec<(String, String)> {
-        vec![("tide".to_owned(), r#"{"level":7}"#.to_owned())]
+    fn add_to(&self, checks: &mut ReadyChecks) {
+        checks.views = Some(ViewsStatus::default());
     }
 
     fn is_ready(&self) -> bool {
@@ -37,7 +37,7 @@ async fn what_runs_beside_the_requests_has_a_word_in_readiness() {
     for (ready, code, status) in [(true, 200, "ready"), (false, 503, "not_ready")] {
         let ready_details = vec![Arc::new(Detail { ready }) as Arc<dyn ReadyDetails>];
         let h = Harness::with_config(ApiConfig { ready_details, ..ApiConfig::default() });
-        let checks = r#"{"lifecycle":"serving","store":"ok","tide":{"level":7}}"#;
+        let checks = r#"{"lifecycle":"serving","store":"ok","views":{"state":"current"}}"#;
         h.get("/ready").await.is(code, &format!(r#"{{"status":"{status}","checks":{checks}}}"#));
     }
 }
@@ -53,7 +53,7 @@ async fn a_starting_service_is_alive_and_not_ready_and_asks_to_come_again() {
         format!(r#"{{"status":"not_ready","checks":{checks}}}"#)
     };
     h.get("/ready").await.is(503, &ready("")).has("content-type", "application/json");
-    views.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done: 2, total: 7 });
+    views.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done: Some(2), total: Some(7) });
     h.get("/ready").await.is(503, &ready(r#","views":{"state":"rebuilding","done":2,"total":7}"#));
     for path in ["/orders", "/nowhere"] {
         let answer = h.post(path, "{}").await.refuses(503, "store-unavailable").has("retry-after", "2");

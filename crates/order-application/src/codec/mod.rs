@@ -29,8 +29,9 @@ use utoipa::openapi::{RefOr, Schema};
 
 use order_domain::Timestamp;
 
-use crate::event::RecordedEvent;
+use crate::event::{Position, RecordedEvent};
 use crate::projection::{VersionedOrder, apply};
+use crate::store_error::StoreError;
 
 /// Every type that this release writes.
 pub const EVENT_TYPES: [&str; 4] =
@@ -125,6 +126,17 @@ pub enum CodecError {
     /// What no release writes: no JSON, or an event out of its place.
     #[error("{0}")]
     Invalid(String),
+}
+
+impl CodecError {
+    /// What is said to whoever needs the event at this position.
+    pub fn at(self, position: Position) -> StoreError {
+        let what = format!("event at position {position}: {self}");
+        match self {
+            Self::NewerEvent(_) => StoreError::NewerRelease(what),
+            Self::Invalid(_) => StoreError::Corrupt(what),
+        }
+    }
 }
 
 fn json(shape: &impl Serialize) -> Box<str> {

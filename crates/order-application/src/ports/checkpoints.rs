@@ -4,9 +4,11 @@
 //! saves names the lease's epoch, and is refused once somebody else has a later one: a holder that was frozen and
 //! wakes up late does no harm here.
 //!
+//! A store knows no term of a lease and compares no times. A holder claims again and again, and each time the lease's beat
+//! goes up. Whoever has seen one beat for too long names it in a claim of its own: the store grants that if it is still the
+//! last one.
+//!
 //! Every store goes through one contract suite (`order-store/tests/stores/contract`), which proves each MUST below.
-
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -18,21 +20,17 @@ use crate::event::Position;
 /// A store that only one process opens need not care about leases: to whoever asks, it grants them.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {
-    /// Takes or keeps the lease on a checkpoint, for `term` from now by the store's clock. `None` when another holder has
-    /// it. A holder keeps its epoch for as long as its lease never ran out in between; every other way to a lease MUST
-    /// give an epoch that is higher than all before.
+    /// Takes or keeps the lease on a checkpoint. Of another holder it is taken only if `silent_since` is that holder's last
+    /// beat.
+    ///
+    /// A holder keeps its epoch until it gives the lease back or another has it; every other way to a lease MUST give an
+    /// epoch that is higher than all before. Each claim that is granted MUST give the lease a beat that it never had.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError>;
+    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError>;
 
-    /// Takes the lease away from whoever has it.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError>;
-
-    /// Gives a lease back, so that the next holder need not wait for its end. Does nothing if it is no longer held.
+    /// Gives a lease back, so that the next holder need not wait. Does nothing if it is no longer held.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -51,9 +49,22 @@ pub trait Checkpoints: Send + Sync + 'static {
     async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError>;
 }
 
+/// What becomes of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Whoever asked has the lease.
+    Granted(Epoch),
+    /// Another holder has it, whose last beat this is.
+    Held(Beat),
+}
+
 /// Numbers the holders of a lease, ascending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
+
+/// Numbers what is heard of a lease's holders, ascending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Beat(pub u64);
 
 /// How far a follower has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::event::{Position, RecordedEvent};
 
-/// Events that were committed together, or only the news of them.
+/// Events that were committed together, or only that there are some.
 #[derive(Debug, Clone)]
 pub struct Committed {
     /// The position of the last of them.

@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 use order_domain::OrderId;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::event_log::StoreError;
 use crate::event::Position;
@@ -30,20 +32,24 @@ pub trait ViewRepair: Send + Sync + 'static {
 }
 
 /// How a store's views are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ViewsStatus {
     /// In a word.
     pub state: ViewsState,
-    /// Why they are being made anew, or why that failed.
-    pub detail: Option<String>,
-    /// How many events have been gone through.
-    pub done: u64,
+    /// While they are being made anew: how many events have been gone through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<u64>,
     /// Of how many.
-    pub total: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Why they are being made anew, or why that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// How a store's views are, in a word.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ViewsState {
     /// As far as is known they are what the log makes of them.
     #[default]
@@ -52,15 +58,4 @@ pub enum ViewsState {
     Rebuilding,
     /// They could not be made anew, and what is there is served on as far as it adds up; it is tried again.
     Failed,
-}
-
-impl ViewsState {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Current => "current",
-            Self::Rebuilding => "rebuilding",
-            Self::Failed => "failed",
-        }
-    }
 }

@@ -7,24 +7,23 @@ use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use super::chain::{Chain, Link};
-use super::{CHECKPOINT, ReplicaError, Unfit};
+use super::{CHECKPOINT, OtherLog, ReplicaError};
+use crate::backoff::Backoff;
 use crate::cloud_event::PublishedEvent;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
-use crate::folded_order::{FoldedOrder, UnreadableEvent};
+use crate::folded_order::FoldedOrder;
 use crate::order_cache::OrderCache;
 use crate::ports::checkpoints::Checkpoint;
-use crate::ports::event_log::{Append, PageLimit, StoreError};
+use crate::ports::event_log::{Append, StoreError};
 use crate::ports::replica_store::ReplicaStore;
 use crate::projection::Unreadable;
+use crate::stream;
 
-/// Events that are read at a time where an order has to be looked up.
-const PAGE: PageLimit = PageLimit::events(500);
 /// Events that are folded without letting others have the thread.
 const FOLDED_AT_ONCE: usize = 256;
-/// How long to wait for a store that has too much work; each further wait is twice as long, up to a bound.
+/// How long to wait for a store that has too much work.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// After so many of them the store counts as unavailable.
@@ -50,17 +49,12 @@ enum Placements {
 struct Run {
     /// The position before it.
     after: Position,
-    steps: Vec<Step>,
+    /// One for each event.
+    appends: Vec<Append>,
     /// Its orders after it.
     orders: HashMap<OrderId, Option<FoldedOrder>>,
     /// Why the event after it cannot be applied.
-    unfit: Option<Unfit>,
-}
-
-/// One event of a run.
-struct Step {
-    append: Append,
-    is_proved: bool,
+    broken: Option<OtherLog>,
 }
 
 impl Writer {
@@ -80,12 +74,12 @@ impl Writer {
     ) -> Result<Position, ReplicaError> {
         let Some(first) = messages.first() else { return Ok(self.store.end().await?) };
         let after = Position(first.event.position.0 - 1);
-        let chain = Chain::of(messages, after, self.id_at(after).await?);
-        let mut run = self.fold(chain, Placements::AreNew).await?;
+        let chain = Chain::of(messages, after, stream::id_at(&*self.store, after).await?);
+        let mut run = self.fold(&chain, Placements::AreNew).await?;
         match self.write(&run, bookmark.clone()).await {
             // Most likely an order is placed that is there already. Only damaged orders are, so nobody looks before.
             Err(StoreError::Corrupt(_)) => {
-                run = self.fold(run.into_chain(), Placements::AreLookedUp).await?;
+                run = self.fold(&chain, Placements::AreLookedUp).await?;
                 self.write(&run, bookmark).await?;
             }
             outcome => outcome?,
@@ -96,35 +90,32 @@ impl Writer {
                 self.cache.put(order_id, Arc::from(order));
             }
         }
-        run.unfit.map_or(Ok(reached), |unfit| Err(unfit.into()))
-    }
-
-    /// The id of the event at a position of the store.
-    async fn id_at(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
-        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
-        let page = self.store.read_log(Position(before), PageLimit::events(1)).await?;
-        Ok(page.first().filter(|event| event.position == position).map(|event| event.id))
+        run.broken.map_or(Ok(reached), |other_log| Err(other_log.into()))
     }
 
     /// Applies events to their orders, up to one that cannot be applied.
-    async fn fold(&self, chain: Chain, placements: Placements) -> Result<Run, StoreError> {
+    async fn fold(&self, chain: &Chain, placements: Placements) -> Result<Run, StoreError> {
         let Chain { after, links, broken } = chain;
-        let (mut steps, mut orders) =
-            (Vec::with_capacity(links.len()), HashMap::<_, Option<_>>::with_capacity(links.len()));
+        let mut appends = Vec::with_capacity(links.len());
+        let mut orders = HashMap::<_, Option<_>>::with_capacity(links.len());
+        let mut broken = broken.clone();
         for Link { event, is_proved } in links {
-            if steps.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
+            if appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
             let order = match orders.entry(event.order_id.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => place.insert(self.order_before(&event, placements).await?),
+                Entry::Vacant(place) => place.insert(self.order_before(event, placements).await?),
             };
-            match fold(order, event, is_proved) {
-                Ok(append) => steps.push(Step { append, is_proved }),
-                Err(unfit) => return Ok(Run { after, steps, orders, unfit: Some(unfit) }),
+            match fold(order, event.clone(), *is_proved) {
+                Ok(append) => appends.push(append),
+                Err(other_log) => {
+                    broken = Some(other_log);
+                    break;
+                }
             }
         }
-        Ok(Run { after, steps, orders, unfit: broken })
+        Ok(Run { after: *after, appends, orders, broken })
     }
 
     /// The order before an event, as the store has it.
@@ -143,43 +134,31 @@ impl Writer {
     }
 
     async fn load(&self, order_id: &OrderId) -> Result<Option<FoldedOrder>, StoreError> {
-        let mut order: Option<FoldedOrder> = None;
-        loop {
-            let after = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
-            let page = match self.store.read_stream(order_id, after, PAGE).await {
-                Ok(page) => page,
-                // Nobody can read it, here or in the primary's log; what follows is kept with it.
-                Err(StoreError::Corrupt(_)) => {
-                    let version = self.store.version(order_id).await?;
-                    return Ok(Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged }));
-                }
-                Err(error) => return Err(error),
-            };
-            if page.is_empty() {
-                return Ok(order);
+        match FoldedOrder::load(&*self.store, order_id).await {
+            // Nobody can read it, here or in the primary's log; what follows is kept with it.
+            Err(StoreError::Corrupt(_)) => {
+                let version = self.store.version(order_id).await?;
+                Ok(Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged }))
             }
-            for event in page {
-                order = Some(FoldedOrder::after(order, &event).0);
-            }
+            loaded => loaded,
         }
     }
 
     /// Hands a run to the store; again for as long as it only has too much work. Before an event that cannot be applied, the
     /// bookmark stays where it is.
     async fn write(&self, run: &Run, bookmark: Option<Box<str>>) -> Result<(), StoreError> {
-        let evidence = match run.unfit {
+        let evidence = match run.broken {
             None => bookmark,
             Some(_) => self.store.load(CHECKPOINT).await?.unwrap_or_default().evidence,
         };
         let checkpoint = Checkpoint { position: run.reached(), evidence };
-        let mut wait = FIRST_WAIT;
+        let mut waits = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         for _ in 0..MAX_WAITS {
-            match self.store.replicate(run.appends(), CHECKPOINT, checkpoint.clone()).await {
+            match self.store.replicate(run.appends.clone(), CHECKPOINT, checkpoint.clone()).await {
                 Err(StoreError::Overloaded) => {}
                 outcome => return outcome,
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            sleep(waits.next_wait()).await;
         }
         Err(StoreError::Overloaded)
     }
@@ -188,35 +167,21 @@ impl Writer {
 impl Run {
     /// The position of its last event.
     fn reached(&self) -> Position {
-        self.after.plus(self.steps.len() as u64)
-    }
-
-    fn appends(&self) -> Vec<Append> {
-        self.steps.iter().map(|step| step.append.clone()).collect()
-    }
-
-    /// The events again, to be applied in another way.
-    fn into_chain(self) -> Chain {
-        let Self { after, steps, unfit, .. } = self;
-        let events = (1..).zip(&steps).flat_map(|(place, Step { append, is_proved })| {
-            let recorded = append.recorded_at(after.plus(place));
-            recorded.map(|event| Link { event, is_proved: *is_proved })
-        });
-        Chain { after, links: events.collect(), broken: unfit }
+        self.after.plus(self.appends.len() as u64)
     }
 }
 
 /// Applies an event to its order, and gives what the store needs to do the same.
 ///
 /// An event whose message does not name the one before it has only its version to tell that it is of this log.
-fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) -> Result<Append, Unfit> {
+fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) -> Result<Append, OtherLog> {
     let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
     let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));
     if is_readable && !is_proved && event.version != before.plus(1) {
-        return Err(Unfit::another_version(event.position, event.version, before));
+        return Err(OtherLog::another_version(event.position, event.version, before));
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
-    if let Some(UnreadableEvent { error }) = unreadable {
+    if let Some(error) = unreadable {
         tracing::warn!(position = %event.position, order_id = %event.order_id, %error, "an order cannot be read");
     }
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Unfit;
+use super::OtherLog;
 use crate::cloud_event::PublishedEvent;
 use crate::event::{Position, RecordedEvent};
 
@@ -12,7 +12,7 @@ pub(super) struct Chain {
     pub(super) after: Position,
     pub(super) links: Vec<Link>,
     /// What is wrong with the event after the last of them, which is left out with all that follow on it.
-    pub(super) broken: Option<Unfit>,
+    pub(super) broken: Option<OtherLog>,
 }
 
 /// An event of a chain.
@@ -30,7 +30,7 @@ impl Chain {
         let mut before = id;
         for PublishedEvent { event, previous_id } in messages {
             if previous_id.is_some() && previous_id != before {
-                chain.broken = Some(Unfit::another_event_before(event.position, previous_id, before));
+                chain.broken = Some(OtherLog::another_event_before(event.position, previous_id, before));
                 break;
             }
             // Nothing comes before the first position, so nothing is named there.

@@ -22,9 +22,9 @@ pub struct Import {
     batch: Vec<PublishedEvent>,
     batch_bytes: usize,
     /// The last position in the store or the batch.
-    head: Position,
+    end: Position,
     /// The last position in the store.
-    stored_head: Position,
+    stored_end: Position,
     /// The event that was given last, by position and id, if it is surely of this replica's log.
     previous: Option<(Position, Uuid)>,
     imported: Imported,
@@ -67,7 +67,7 @@ impl Import {
     /// # Errors
     /// See [`StoreError`].
     pub async fn begin(store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Result<Self, StoreError> {
-        let head = store.end().await?;
+        let end = store.end().await?;
         let bookmark = store.load(CHECKPOINT).await?.and_then(|checkpoint| checkpoint.evidence);
         Ok(Self {
             writer: Writer::new(Arc::clone(&store), limits.order_cache_bytes),
@@ -76,8 +76,8 @@ impl Import {
             bookmark,
             batch: Vec::new(),
             batch_bytes: 0,
-            head,
-            stored_head: head,
+            end,
+            stored_end: end,
             previous: None,
             imported: Imported::default(),
         })
@@ -88,20 +88,20 @@ impl Import {
     /// # Errors
     /// See [`ImportError`]. An error of the store may be about one of the events before.
     pub async fn add(&mut self, event: RecordedEvent) -> Result<(), ImportError> {
-        if event.position <= self.stored_head {
+        if event.position <= self.stored_end {
             self.stored.check(event.position, event.id).await?;
             self.imported.known += 1;
             self.previous = Some((event.position, event.id));
             return Ok(());
         }
-        let expected = self.head.plus(1);
+        let expected = self.end.plus(1);
         if event.position != expected {
             return Err(ImportError::Gap { expected, found: event.position });
         }
-        let previous_id = self.previous.filter(|(position, _)| *position == self.head).map(|(_, id)| id);
-        let is_sure = previous_id.is_some() || self.head == Position::START;
+        let previous_id = self.previous.filter(|(position, _)| *position == self.end).map(|(_, id)| id);
+        let is_sure = previous_id.is_some() || self.end == Position::START;
         self.previous = is_sure.then_some((expected, event.id));
-        self.head = expected;
+        self.end = expected;
         self.batch_bytes += event.data.len();
         self.batch.push(PublishedEvent { event, previous_id });
         if self.batch.len() >= self.limits.batch_events || self.batch_bytes >= self.limits.batch_bytes {
@@ -123,7 +123,7 @@ impl Import {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         let added = batch.len() as u64;
-        self.stored_head = self.writer.apply(batch, self.bookmark.clone()).await?;
+        self.stored_end = self.writer.apply(batch, self.bookmark.clone()).await?;
         self.imported.added += added;
         Ok(())
     }

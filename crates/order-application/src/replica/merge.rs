@@ -34,13 +34,15 @@ pub(super) struct Merge {
     /// Repetitions that only the store can tell from another log's events.
     unchecked: Vec<(Position, Uuid)>,
     /// What is being looked for.
-    missing: Option<Position>,
+    pub(super) missing: Option<Position>,
     /// From the first to the last early arrival that was dropped and is still needed.
     dropped: Option<(Position, Position)>,
-    delivered: u64,
-    highest: Position,
+    /// How many messages have been delivered.
+    pub(super) delivered: u64,
+    /// The highest position that was ever heard of.
+    pub(super) highest: Position,
     /// Changes whenever there is hope for what is waited for.
-    heard: u64,
+    pub(super) heard: u64,
 }
 
 /// What became of a delivery.
@@ -62,21 +64,21 @@ pub(super) struct Batch {
 }
 
 impl Merge {
-    /// Merges what comes after `head`.
-    pub(super) fn new(head: Position, partitions: usize, limits: ReplicaLimits) -> Self {
+    /// Merges what comes after `after`.
+    pub(super) fn new(after: Position, partitions: usize, limits: ReplicaLimits) -> Self {
         Self {
             limits,
-            next: head.plus(1),
+            next: after.plus(1),
             ready: Vec::new(),
             ready_bytes: 0,
             early: Early::default(),
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
-            recent: RecentIds::after(head),
+            recent: RecentIds::after(after),
             unchecked: Vec::new(),
             missing: None,
             dropped: None,
             delivered: 0,
-            highest: head,
+            highest: after,
             heard: 0,
         }
     }
@@ -158,11 +160,6 @@ impl Merge {
         self.missing = Some(self.next);
     }
 
-    /// What is being looked for.
-    pub(super) fn missing(&self) -> Option<Position> {
-        self.missing
-    }
-
     /// The partitions that are to be paused from now on: those that are ahead, once no more can be held.
     pub(super) fn pause_ahead(&mut self) -> Vec<usize> {
         if self.missing.is_some() || !self.early.exceeds(&self.limits, 1) {
@@ -181,21 +178,6 @@ impl Merge {
     /// Repetitions that are older than what is remembered here: position and id.
     pub(super) fn take_unchecked(&mut self) -> Vec<(Position, Uuid)> {
         std::mem::take(&mut self.unchecked)
-    }
-
-    /// How many messages have been delivered.
-    pub(super) fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    /// The highest position that was ever heard of.
-    pub(super) fn highest(&self) -> Position {
-        self.highest
-    }
-
-    /// Changes whenever there is hope for the position that is waited for.
-    pub(super) fn heard(&self) -> u64 {
-        self.heard
     }
 
     /// Events that are here and not applied.

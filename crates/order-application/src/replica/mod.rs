@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `session.rs` | one reader's life |
 //! | `merge.rs`, `merge/` | deliveries in the order of the log |
-//! | `waiting.rs`, `goal.rs`, `noise.rs` | what a session waits for; when it has caught up; what is no event |
+//! | `waiting.rs`, `goal.rs` | what a session waits for; when it has caught up |
 //! | `apply.rs`, `chain.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
 //! | `import.rs` | events from elsewhere |
 //! | `status.rs` | how it goes |
@@ -28,7 +28,7 @@
 //!
 //! A position is missing once every partition has delivered a later one, since each delivers first occurrences in log
 //! order. Of a partition that says nothing this cannot be known: it may be empty, or its part of the broker may be away.
-//! So after a [silence](ReplicaLimits::silence) of all partitions that the position may come from, it counts as missing
+//! So after a silence of all partitions that the position may come from (`SILENCE`), it counts as missing
 //! as well. Should it come after all, that is no harm: what was dropped meanwhile is read again.
 
 mod apply;
@@ -36,7 +36,6 @@ mod chain;
 mod goal;
 mod import;
 mod merge;
-mod noise;
 mod session;
 mod status;
 mod stored_ids;
@@ -49,20 +48,23 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::backoff::Backoff;
 use crate::event::{Position, Version};
 use crate::ports::broker::{BrokerError, BrokerLog};
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
 
 pub use import::{Import, ImportError, Imported};
-pub use status::{ReplicaReadiness, ReplicaState, ReplicaStatus};
+pub use status::{ReplicaState, ReplicaStatus};
 
 use apply::Writer;
-use noise::Noise;
-use session::End;
 
 /// The name of a replica's checkpoint. Its evidence is the reader's bookmark.
 const CHECKPOINT: &str = "replica";
+
+/// The waits after failures, at most.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
 /// Builds a read model from one broker.
 pub struct Replica {
@@ -70,7 +72,6 @@ pub struct Replica {
     store: Arc<dyn ReplicaStore>,
     writer: Writer,
     limits: ReplicaLimits,
-    noise: Noise,
     status: watch::Sender<ReplicaStatus>,
 }
 
@@ -87,16 +88,6 @@ pub struct ReplicaLimits {
     pub early_bytes: usize,
     /// Most bytes, about, of orders that are kept in memory for their next event.
     pub order_cache_bytes: u64,
-    /// How long the partitions that an awaited position may come from can be silent until it counts as missing.
-    pub silence: Duration,
-    /// How long to wait for a position that may have been dropped until it is read again.
-    pub patience_for_dropped: Duration,
-    /// How often the broker is asked how much more it has.
-    pub ask_every: Duration,
-    /// The first wait after a failure; each further one is twice as long.
-    pub first_backoff: Duration,
-    /// The longest wait after a failure.
-    pub longest_backoff: Duration,
 }
 
 impl Default for ReplicaLimits {
@@ -107,11 +98,6 @@ impl Default for ReplicaLimits {
             early_events: 65_536,
             early_bytes: 48 * 1024 * 1024,
             order_cache_bytes: 32 * 1024 * 1024,
-            silence: Duration::from_secs(30),
-            patience_for_dropped: Duration::from_secs(1),
-            ask_every: Duration::from_secs(1),
-            first_backoff: Duration::from_millis(100),
-            longest_backoff: Duration::from_secs(5),
         }
     }
 }
@@ -121,7 +107,7 @@ impl Replica {
     pub fn new(log: Arc<dyn BrokerLog>, store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Self {
         let writer = Writer::new(Arc::clone(&store), limits.order_cache_bytes);
         let (status, _) = watch::channel(ReplicaStatus::default());
-        Self { log, store, writer, limits, noise: Noise::default(), status }
+        Self { log, store, writer, limits, status }
     }
 
     /// How it goes, now and later.
@@ -131,31 +117,27 @@ impl Replica {
 
     /// Follows the broker until `stop`, or until it turns out to have another log.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut backoff = self.limits.first_backoff;
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
+        let mut began = self.status.borrow().position;
         while let Some(ended) = stop.run_until_cancelled(self.follow()).await {
-            let (error, worked) = match ended {
-                End::ReadAgain => continue,
-                End::Failed { error, worked } => (error, worked),
-            };
-            if worked {
-                backoff = self.limits.first_backoff;
+            let reached = self.status.borrow().position;
+            if std::mem::replace(&mut began, reached) < reached {
+                backoff.reset();
             }
+            let Err(error) = ended else { continue };
             self.failed(&error);
-            if matches!(error, ReplicaError::Unfit(Unfit::OtherLog { .. })) {
+            if matches!(error, ReplicaError::OtherLog(_)) {
                 return stop.cancelled().await;
             }
-            if stop.run_until_cancelled(tokio::time::sleep(backoff)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(backoff.next_wait())).await.is_none() {
                 return;
             }
-            backoff = (backoff * 2).min(self.limits.longest_backoff);
         }
     }
 
     fn failed(&self, error: &ReplicaError) {
         let state = match error {
-            ReplicaError::Unfit(Unfit::OtherLog { position, .. }) => {
-                ReplicaState::OtherLog { position: *position }
-            }
+            ReplicaError::OtherLog(_) => ReplicaState::OtherLog,
             ReplicaError::Broker(BrokerError::Misconfigured(_) | BrokerError::Refused { .. }) => {
                 ReplicaState::Misconfigured
             }
@@ -190,30 +172,27 @@ pub enum ReplicaError {
     /// The replica's own store.
     #[error("the replica's own store: {0}")]
     Store(#[from] StoreError),
-    /// An event cannot be added.
+    /// An event is not of the log that the replica is a copy of.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    OtherLog(#[from] OtherLog),
 }
 
-/// Why an event cannot be added to a replica's log.
+/// An event is not of the log that a replica is a copy of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// It is not of the log that this replica is a copy of.
-    #[error(
-        "another log than this replica's, at position {position}: {why}. Name the broker of the primary whose copy \
-         this is, or start with an empty store"
-    )]
-    OtherLog {
-        /// The event.
-        position: Position,
-        /// How that shows.
-        why: String,
-    },
+#[error(
+    "another log than this replica's, at position {position}: {why}. Name the broker of the primary whose copy this is, or \
+     start with an empty store"
+)]
+pub struct OtherLog {
+    /// Where that shows.
+    pub position: Position,
+    /// How.
+    pub why: String,
 }
 
-impl Unfit {
+impl OtherLog {
     fn another_event(position: Position) -> Self {
-        Self::OtherLog { position, why: "the event there has another id".to_owned() }
+        Self { position, why: "the event there has another id".to_owned() }
     }
 
     /// `named` comes before the event, as its message says, and here `found` does.
@@ -221,12 +200,12 @@ impl Unfit {
         let name = |id: Option<Uuid>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
         let (named, found) = (name(named), name(found));
         let why = format!("the event before the one there is {named}, and here it is {found}");
-        Self::OtherLog { position, why }
+        Self { position, why }
     }
 
     fn another_version(position: Position, version: Version, before: Version) -> Self {
         let why =
             format!("its event there is version {version} of an order that is at version {before} here");
-        Self::OtherLog { position, why }
+        Self { position, why }
     }
 }

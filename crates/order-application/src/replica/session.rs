@@ -1,44 +1,35 @@
 //! One session with the broker: from opening it until something goes wrong.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use futures_util::future::{BoxFuture, OptionFuture};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::goal::Goal;
 use super::merge::{Added, Merge};
 use super::status::ReplicaState;
 use super::stored_ids::StoredIds;
 use super::waiting::{Waiting, advice};
-use super::{CHECKPOINT, Replica, ReplicaError, Unfit};
+use super::{CHECKPOINT, OtherLog, Replica, ReplicaError};
 use crate::event::Position;
 use crate::ports::broker::{BrokerError, BrokerReader, Delivery};
 
-/// How long the broker may take to say how much more it has.
+/// How long the partitions that an awaited position may come from can be silent until it counts as missing.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long to wait for a position that may have been dropped until it is read again.
+const PATIENCE_FOR_DROPPED: Duration = Duration::from_secs(1);
+/// How often the broker is asked how much more it has.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long it may take to answer that.
 const MAX_ANSWER_TIME: Duration = Duration::from_secs(10);
-
-/// Why a session ended.
-pub(super) enum End {
-    /// What was dropped is needed.
-    ReadAgain,
-    /// It cannot go on.
-    Failed {
-        error: ReplicaError,
-        /// Whether anything had been applied. What is delivered need not be news.
-        worked: bool,
-    },
-}
-
-/// A batch on its way into the store.
-type Applying<'a> = Pin<Box<dyn Future<Output = Result<Position, ReplicaError>> + Send + 'a>>;
 
 struct Session<'a> {
     replica: &'a Replica,
     reader: Box<dyn BrokerReader>,
     merge: Merge,
     stored: StoredIds,
-    applying: Option<Applying<'a>>,
+    /// A batch on its way into the store.
+    applying: Option<BoxFuture<'a, Result<Position, ReplicaError>>>,
     applied: Position,
     /// How many events are in the batch that is being applied.
     applying_events: usize,
@@ -55,29 +46,24 @@ enum Step {
 }
 
 impl Replica {
-    /// Reads the broker on from the checkpoint for as long as that goes well.
-    pub(super) async fn follow(&self) -> End {
-        let mut session = match self.open().await {
-            Ok(session) => session,
-            Err(error) => return End::Failed { error, worked: false },
-        };
-        let began = session.applied;
-        let ended = match session.run().await {
+    /// Reads the broker on from the checkpoint for as long as that goes well. Returns when what was dropped is needed.
+    pub(super) async fn follow(&self) -> Result<(), ReplicaError> {
+        let mut session = self.open().await?;
+        match session.run().await {
             // What has come is applied all the same: a connection that breaks again and again still brings it forward.
-            Ok(()) => session.finish().await.map(|()| End::ReadAgain),
+            Ok(()) => session.finish().await,
             Err(error @ ReplicaError::Broker(_)) => session.finish().await.and(Err(error)),
             Err(error) => Err(error),
-        };
-        ended.unwrap_or_else(|error| End::Failed { error, worked: session.applied > began })
+        }
     }
 
     async fn open(&self) -> Result<Session<'_>, ReplicaError> {
-        let head = self.store.end().await?;
+        let end = self.store.end().await?;
         let checkpoint = self.store.load(CHECKPOINT).await?.unwrap_or_default();
-        self.tell(|status| status.position = head);
+        self.tell(|status| status.position = end);
         // Events may have come from elsewhere since, and are then delivered once more. The other way round the bookmark
         // is of another log.
-        let bookmark = checkpoint.evidence.filter(|_| checkpoint.position <= head);
+        let bookmark = checkpoint.evidence.filter(|_| checkpoint.position <= end);
         let reader = match self.log.open(bookmark.as_deref()).await {
             // The broker is not the one that it was: what it has is read from the beginning.
             Err(BrokerError::OutOfStep(why)) if bookmark.is_some() => {
@@ -88,11 +74,11 @@ impl Replica {
         };
         Ok(Session {
             replica: self,
-            merge: Merge::new(head, reader.partitions(), self.limits),
+            merge: Merge::new(end, reader.partitions(), self.limits),
             reader,
             stored: StoredIds::new(self.store.clone()),
             applying: None,
-            applied: head,
+            applied: end,
             applying_events: 0,
             goal: Goal::Unknown,
             waiting: None,
@@ -103,7 +89,7 @@ impl Replica {
 impl Session<'_> {
     /// Returns when what was dropped is needed.
     async fn run(&mut self) -> Result<(), ReplicaError> {
-        let mut ask = interval(self.replica.limits.ask_every);
+        let mut ask = interval(ASK_EVERY);
         ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if self.applying.is_none() && self.merge.has_ready() {
@@ -114,10 +100,10 @@ impl Session<'_> {
                 let wants_more = !self.merge.is_full();
                 tokio::select! {
                     biased;
-                    applied = current(&mut self.applying) => Step::Applied(applied),
+                    Some(applied) = OptionFuture::from(self.applying.as_mut()) => Step::Applied(applied),
                     _ = ask.tick() => Step::Ask,
                     delivered = self.reader.next(), if wants_more => Step::Delivered(delivered),
-                    () = at(silent_at) => Step::Silent,
+                    Some(()) = OptionFuture::from(silent_at.map(sleep_until)) => Step::Silent,
                 }
             };
             match step {
@@ -131,7 +117,7 @@ impl Session<'_> {
                     self.lose();
                 }
             }
-            if self.merge.gap().is_some() && self.merge.missing().is_none() && self.merge.all_have_passed() {
+            if self.merge.gap().is_some() && self.merge.missing.is_none() && self.merge.all_have_passed() {
                 if self.merge.may_have_dropped_it() {
                     return Ok(());
                 }
@@ -172,7 +158,7 @@ impl Session<'_> {
 
     async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), ReplicaError> {
         let partitions = self.reader.partitions();
-        let missing = self.merge.missing();
+        let missing = self.merge.missing;
         for delivery in deliveries {
             if delivery.partition >= partitions {
                 return Err(BrokerError::OutOfStep("it has other partitions now".to_owned()).into());
@@ -180,13 +166,13 @@ impl Session<'_> {
             match self.merge.add(delivery) {
                 Added::Taken => {}
                 Added::Unreadable(fault) => self.skip(&fault),
-                Added::OtherLog(position) => return Err(Unfit::another_event(position).into()),
+                Added::OtherLog(position) => return Err(OtherLog::another_event(position).into()),
             }
         }
         for (position, id) in self.merge.take_unchecked() {
             self.stored.check(position, id).await?;
         }
-        if let Some(position) = missing.filter(|_| self.merge.missing().is_none()) {
+        if let Some(position) = missing.filter(|_| self.merge.missing.is_none()) {
             tracing::info!(%position, "the position that was missing is here");
             self.replica.tell(|status| status.state = ReplicaState::CatchingUp);
         }
@@ -194,17 +180,20 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Counts a message that is not an event, and logs the first of its kind.
+    /// Counts a message that is not an event. The more of them there were, the more rarely one is logged.
     fn skip(&mut self, fault: &str) {
         self.replica.tell(|status| status.skipped += 1);
-        self.replica.noise.log(fault);
+        let skipped = self.replica.status.borrow().skipped;
+        if skipped.is_power_of_two() {
+            tracing::warn!(fault, skipped, "a message is not an event of this service, and is passed over");
+        }
     }
 
     async fn ask(&mut self) -> Result<(), ReplicaError> {
         let behind = timeout(MAX_ANSWER_TIME, self.reader.behind()).await.unwrap_or_else(|_| {
             Err(BrokerError::Unavailable(format!("it said nothing for {} s", MAX_ANSWER_TIME.as_secs())))
         })?;
-        self.goal.set(self.merge.delivered(), behind);
+        self.goal.set(self.merge.delivered, behind);
         let in_hand = self.merge.in_hand() + self.applying_events;
         self.replica.tell(|status| status.behind = Some(behind + in_hand as u64));
         self.tell_progress();
@@ -213,8 +202,8 @@ impl Session<'_> {
 
     /// Shows whether it has caught up, unless there is something worse to show.
     fn tell_progress(&mut self) {
-        let reached = self.goal.is_reached(self.merge.delivered(), self.merge.highest(), self.applied);
-        if self.merge.missing().is_some() {
+        let reached = self.goal.is_reached(self.merge.delivered, self.merge.highest, self.applied);
+        if self.merge.missing.is_some() {
             return;
         }
         self.replica.tell(|status| {
@@ -230,12 +219,12 @@ impl Session<'_> {
         let why = if self.merge.all_have_passed() {
             "every partition of the broker has passed it".to_owned()
         } else {
-            format!("for {} s nothing came from where it could be", self.replica.limits.silence.as_secs())
+            format!("for {} s nothing came from where it could be", SILENCE.as_secs())
         };
         let next = self.merge.first_early().unwrap_or(position);
         self.merge.look_for_missing();
         self.replica.tell(|status| {
-            status.state = ReplicaState::Missing { position };
+            status.state = ReplicaState::Missing;
             status.detail = Some(advice(position, &why, next));
         });
     }
@@ -252,21 +241,6 @@ impl Session<'_> {
     }
 
     fn patience(&self) -> Duration {
-        let limits = &self.replica.limits;
-        if self.merge.may_have_dropped_it() { limits.patience_for_dropped } else { limits.silence }
-    }
-}
-
-async fn current(applying: &mut Option<Applying<'_>>) -> Result<Position, ReplicaError> {
-    match applying {
-        Some(applying) => applying.await,
-        None => pending().await,
-    }
-}
-
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => pending().await,
+        if self.merge.may_have_dropped_it() { PATIENCE_FOR_DROPPED } else { SILENCE }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{ReplicaError, Unfit};
+use super::{OtherLog, ReplicaError};
 use crate::event::Position;
 use crate::ports::event_log::PageLimit;
 use crate::ports::replica_store::ReplicaStore;
@@ -26,7 +26,7 @@ impl StoredIds {
     /// Checks that the event at a position of the store has this id.
     ///
     /// # Errors
-    /// [`Unfit::OtherLog`] if not; otherwise the store's.
+    /// [`ReplicaError::OtherLog`] if not; otherwise the store's.
     pub(super) async fn check(&mut self, position: Position, id: Uuid) -> Result<(), ReplicaError> {
         let found = match self.find(position) {
             Some(found) => Some(found),
@@ -37,7 +37,7 @@ impl StoredIds {
                 self.find(position)
             }
         };
-        if found == Some(id) { Ok(()) } else { Err(Unfit::another_event(position).into()) }
+        if found == Some(id) { Ok(()) } else { Err(OtherLog::another_event(position).into()) }
     }
 
     fn find(&self, position: Position) -> Option<Uuid> {

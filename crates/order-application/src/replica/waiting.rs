@@ -15,10 +15,10 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Looks again whether there is something to wait for.
     pub(super) fn look(before: Option<Self>, merge: &Merge) -> Option<Self> {
-        if merge.gap().is_none() || merge.missing().is_some() {
+        if merge.gap().is_none() || merge.missing.is_some() {
             return None;
         }
-        let heard = merge.heard();
+        let heard = merge.heard;
         let unchanged = before.filter(|waiting| waiting.heard == heard);
         Some(unchanged.unwrap_or_else(|| Self { heard, since: Instant::now() }))
     }

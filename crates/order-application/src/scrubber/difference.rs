@@ -5,129 +5,60 @@ use order_domain::OrderId;
 
 use super::look::Look;
 use super::stretch::Placed;
-use crate::event::{Position, Version};
+use crate::event::Position;
 use crate::ports::event_log::StoreError;
 use crate::ports::order_views::OrderPage;
-use crate::projection::{OrderSummary, Unreadable};
+use crate::projection::Unreadable;
 
 /// Something that differs between the views and the log.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Difference {
     /// The order that it is about. `None`: that cannot be told.
     pub(super) order_id: Option<OrderId>,
-    pub(super) kind: Kind,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
-    /// An event cannot be read.
-    Log { position: Position, why: StoreError },
-    /// The store says by itself that the order's view is damaged.
-    DamagedView { why: String },
-    /// The store says by itself that the list is damaged somewhere after this position.
-    DamagedList { after: Position, why: String },
-    /// An order's view is at an earlier version than the log.
-    Behind { shown: Look, version: Version },
-    /// An order's view is not what its events make.
-    View { shown: Look, derived: Look },
-    /// The list shows another row at the order's place.
-    ListedRow { shown: Box<OrderSummary>, derived: Look },
-    /// The list has no row at the order's place.
-    NotListed { position: Position },
-    /// The list has a row where no order was placed.
-    ListedTooMuch { position: Position },
-    /// The list has the row after one with a higher position.
-    ListedOutOfOrder { position: Position },
-    /// The list does not count the order among those that it leaves out.
-    NotLeftOut,
+    /// Where the list has a row too much.
+    pub(super) too_much_at: Option<Position>,
+    /// Whether the view should be made anew.
+    pub(super) can_be_mended: bool,
+    /// In words.
+    pub(super) what: String,
 }
 
 impl Difference {
-    pub(super) fn of(order_id: &OrderId, kind: Kind) -> Self {
-        Self { order_id: Some(order_id.clone()), kind }
+    /// What is wrong with one order's view.
+    pub(super) fn of(order_id: &OrderId, what: impl fmt::Display) -> Self {
+        let order_id = order_id.clone();
+        let what = format!("order {order_id}: {what}");
+        Self { order_id: Some(order_id), too_much_at: None, can_be_mended: true, what }
     }
 
-    /// An event that cannot be read.
-    pub(super) fn log(position: Position, why: StoreError) -> Self {
-        Self { order_id: None, kind: Kind::Log { position, why } }
+    /// The store says by itself that the order's view is damaged.
+    pub(super) fn damaged_view(order_id: &OrderId, why: &str) -> Self {
+        Self::of(order_id, format_args!("its view is damaged: {why}"))
     }
 
-    /// Where the list has a row too much.
-    pub(super) fn too_much_at(&self) -> Option<Position> {
-        match self.kind {
-            Kind::ListedTooMuch { position } => Some(position),
-            Kind::Log { .. }
-            | Kind::DamagedView { .. }
-            | Kind::DamagedList { .. }
-            | Kind::Behind { .. }
-            | Kind::View { .. }
-            | Kind::ListedRow { .. }
-            | Kind::NotListed { .. }
-            | Kind::ListedOutOfOrder { .. }
-            | Kind::NotLeftOut => None,
-        }
+    /// An order's view is not what its events make. That of damaged events would only say that it cannot be read.
+    pub(super) fn view(order_id: &OrderId, shown: &Look, derived: &Look) -> Self {
+        let can_be_mended = *derived != Look::Unreadable(Unreadable::Damaged);
+        let what = format_args!("its view is {shown}, and its events make it {derived}");
+        Self { can_be_mended, ..Self::of(order_id, what) }
     }
 
-    /// A list that is damaged.
-    pub(super) fn list(after: Position, why: String) -> Self {
-        Self { order_id: None, kind: Kind::DamagedList { after, why } }
+    /// The list has a row where no order was placed.
+    pub(super) fn listed_too_much(order_id: &OrderId, position: Position) -> Self {
+        let what = format_args!("the list has it at position {position}, where no order was placed");
+        Self { too_much_at: Some(position), ..Self::of(order_id, what) }
     }
 
-    /// Whether the view should be made anew. One of damaged events would only say that it cannot be read.
-    pub(super) fn can_be_mended(&self) -> bool {
-        match &self.kind {
-            Kind::Log { .. } => false,
-            Kind::View { derived, .. } => *derived != Look::Unreadable(Unreadable::Damaged),
-            Kind::DamagedView { .. }
-            | Kind::DamagedList { .. }
-            | Kind::Behind { .. }
-            | Kind::ListedRow { .. }
-            | Kind::NotListed { .. }
-            | Kind::ListedTooMuch { .. }
-            | Kind::ListedOutOfOrder { .. }
-            | Kind::NotLeftOut => true,
-        }
+    /// The store says by itself that the list is damaged somewhere after this position.
+    pub(super) fn damaged_list(after: Position, why: &str) -> Self {
+        let what = format!("the list after position {after} is damaged: {why}");
+        Self { order_id: None, too_much_at: None, can_be_mended: true, what }
     }
-}
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(order_id) = &self.order_id {
-            write!(f, "order {order_id}: ")?;
-        }
-        match &self.kind {
-            Kind::Log { position, why } => {
-                write!(f, "the event at position {position} cannot be read: {why}")
-            }
-            Kind::DamagedView { why } => write!(f, "its view is damaged: {why}"),
-            Kind::DamagedList { after, why } => {
-                write!(f, "the list after position {after} is damaged: {why}")
-            }
-            Kind::Behind { shown, version } => {
-                write!(f, "its view is {shown}, and the log has its version {version}")
-            }
-            Kind::View { shown, derived } => {
-                write!(f, "its view is {shown}, and its events make it {derived}")
-            }
-            Kind::ListedRow { shown, derived } => {
-                write!(f, "the list has {shown:?} in its place, and its events make it {derived}")
-            }
-            Kind::NotListed { position } => {
-                write!(f, "it was placed at position {position} and is not in the list")
-            }
-            Kind::ListedTooMuch { position } => {
-                write!(f, "the list has it at position {position}, where no order was placed")
-            }
-            Kind::ListedOutOfOrder { position } => {
-                write!(
-                    f,
-                    "the list has it, placed at position {position}, after an order that was placed later"
-                )
-            }
-            Kind::NotLeftOut => f.write_str(
-                "it cannot be read, and the list does not count it among those that it leaves out",
-            ),
-        }
+    /// An event cannot be read.
+    pub(super) fn unreadable_event(position: Position, why: &StoreError) -> Self {
+        let what = format!("the event at position {position} cannot be read: {why}");
+        Self { order_id: None, too_much_at: None, can_be_mended: false, what }
     }
 }
 
@@ -145,7 +76,10 @@ pub(super) fn in_list(
     for listed in page.orders.iter().take_while(|listed| listed.placed_position <= last) {
         let (position, order_id) = (listed.placed_position, &listed.summary.order_id);
         if position <= previous {
-            found.push(Difference::of(order_id, Kind::ListedOutOfOrder { position }));
+            let what = format_args!(
+                "the list has it, placed at position {position}, after an order that was placed later"
+            );
+            found.push(Difference::of(order_id, what));
         }
         previous = position;
         rows.insert(position, &listed.summary);
@@ -157,22 +91,25 @@ pub(super) fn in_list(
             // It keeps changing, so that only its place can be compared.
             (None, Some(shown)) if shown.order_id == *order_id => {}
             (Some(derived), Some(shown)) => {
-                let (shown, derived) = (Box::new(shown.clone()), derived.clone());
-                found.push(Difference::of(order_id, Kind::ListedRow { shown, derived }));
+                let what =
+                    format_args!("the list has {shown:?} in its place, and its events make it {derived}");
+                found.push(Difference::of(order_id, what));
             }
             (None, Some(_)) | (Some(Look::Readable(_)), None) => {
-                found.push(Difference::of(order_id, Kind::NotListed { position }));
+                let what = format_args!("it was placed at position {position} and is not in the list");
+                found.push(Difference::of(order_id, what));
             }
             (None | Some(Look::Unreadable(_) | Look::Absent), None) => {}
         }
     }
     for (position, shown) in rows {
-        found.push(Difference::of(&shown.order_id, Kind::ListedTooMuch { position }));
+        found.push(Difference::listed_too_much(&shown.order_id, position));
     }
     // A damaged order may begin twice, and is listed once.
     let newer = || placed.iter().filter(|placed| placed.look == Some(Look::Unreadable(Unreadable::Newer)));
     if page.left_out < newer().count() {
-        found.extend(newer().map(|placed| Difference::of(&placed.order_id, Kind::NotLeftOut)));
+        let what = "it cannot be read, and the list does not count it among those that it leaves out";
+        found.extend(newer().map(|placed| Difference::of(&placed.order_id, what)));
     }
     found
 }

@@ -2,9 +2,8 @@ use std::fmt;
 
 use order_domain::OrderId;
 
-use crate::event::Version;
 use crate::folded_order::FoldedOrder;
-use crate::ports::event_log::{EventLog, PageLimit, StoreError};
+use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
 use crate::projection::{OrderSummary, OrderView, Unreadable};
 
@@ -19,36 +18,17 @@ pub(super) enum Look {
     Absent,
 }
 
-/// Events of an order that are read at a time.
-const PAGE: PageLimit = PageLimit { events: 500, bytes: 1024 * 1024 };
-
 impl Look {
     /// What the order's events make of it.
     pub(super) async fn at_events(log: &dyn EventLog, order_id: &OrderId) -> Result<Self, StoreError> {
-        let mut order: Option<FoldedOrder> = None;
-        loop {
-            let after = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
-            let page = match log.read_stream(order_id, after, PAGE).await {
-                Err(error) => return unreadable(error),
-                Ok(page) => page,
-            };
-            if page.last().is_none_or(|last| last.version <= after) {
-                break;
-            }
-            let bytes: usize = page.iter().map(|event| event.data.len()).sum();
-            for event in &page {
-                order = Some(FoldedOrder::after(order, event).0);
-            }
-            // What is far from full is the last: most orders are read at once.
-            if page.len() < PAGE.events && bytes < PAGE.bytes / 2 {
-                break;
-            }
+        match FoldedOrder::load(log, order_id).await {
+            Ok(order) => Ok(match order.map(|order| order.view(order_id)) {
+                Some(OrderView::Readable(summary)) => Self::Readable(Box::new(summary)),
+                Some(OrderView::Unreadable(order)) => Self::Unreadable(order.why),
+                None => Self::Absent,
+            }),
+            Err(error) => unreadable(error),
         }
-        Ok(match order.map(|order| order.view(order_id)) {
-            Some(OrderView::Readable(summary)) => Self::Readable(Box::new(summary)),
-            Some(OrderView::Unreadable(order)) => Self::Unreadable(order.why),
-            None => Self::Absent,
-        })
     }
 
     /// What readers are shown.

@@ -10,7 +10,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `work.rs` | the lease, and where to go on |
+//! | `work.rs` | where to go on |
 //! | `pass.rs` | going through the log, past what cannot be read |
 //! | `stretch.rs` | comparing the orders that were placed in one page, and what is beyond all pages |
 //! | `look.rs` | one order, as its events make it and as its view shows it |
@@ -33,16 +33,18 @@ use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::Backoff;
 use crate::event::Position;
+use crate::lease::{Candidate, HolderWatch, Lease};
 use crate::ports::checkpoints::Checkpoints;
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
 use crate::ports::view_repair::{ViewRepair, ViewsState};
 
-pub use status::{ScrubReadiness, ScrubState, ScrubStatus};
+pub use status::{ScrubState, ScrubStatus};
 
 use difference::Difference;
 use pace::Pace;
@@ -57,15 +59,22 @@ const CHECKPOINT: &str = "scrub";
 /// million.
 const MOST_TOLD: u64 = 100;
 
+/// How long a pass takes at least. A small log would otherwise be compared all the time.
+const SHORTEST_PASS: Duration = Duration::from_secs(60);
+/// How long its lease lasts if nobody renews it.
+const LEASE_TERM: Duration = Duration::from_secs(30);
+/// The waits after errors of the store, at most.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
 /// How often it looks whether the views are made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Compares one store's views with its log.
 pub struct Scrubber {
-    holder: String,
+    lease: Candidate,
     ports: ScrubberPorts,
     rate: NonZeroU32,
-    limits: ScrubLimits,
     status: watch::Sender<ScrubStatus>,
 }
 
@@ -82,44 +91,14 @@ pub struct ScrubberPorts {
     pub repair: Arc<dyn ViewRepair>,
 }
 
-/// Bounds of a scrubber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScrubLimits {
-    /// How long a pass takes at least. A small log would otherwise be compared all the time.
-    pub shortest_pass: Duration,
-    /// How often the checkpoint is saved while it moves: what is compared again after a crash.
-    pub save_every: Duration,
-    /// How long a lease lasts that nobody renews. It is renewed three times in that time, and others look for a free one
-    /// as often.
-    pub lease_term: Duration,
-    /// The first wait after an error of the store; each further one is twice as long.
-    pub first_backoff: Duration,
-    /// The longest wait after an error of the store.
-    pub longest_backoff: Duration,
-}
-
-impl Default for ScrubLimits {
-    fn default() -> Self {
-        Self {
-            shortest_pass: Duration::from_secs(60),
-            save_every: Duration::from_secs(10),
-            lease_term: Duration::from_secs(30),
-            first_backoff: Duration::from_secs(1),
-            longest_backoff: Duration::from_secs(60),
-        }
-    }
-}
-
 impl Scrubber {
     /// A scrubber that compares `rate` events a second. `holder` is a name that no other instance has.
-    pub fn new(
-        holder: impl Into<String>,
-        ports: ScrubberPorts,
-        rate: NonZeroU32,
-        limits: ScrubLimits,
-    ) -> Self {
+    pub fn new(holder: &str, ports: ScrubberPorts, rate: NonZeroU32) -> Self {
         let (status, _) = watch::channel(ScrubStatus::default());
-        Self { holder: holder.into(), ports, rate, limits, status }
+        let checkpoints = Arc::clone(&ports.checkpoints);
+        let (name, holder) = (CHECKPOINT.into(), holder.into());
+        let lease = Candidate { checkpoints, name, holder, term: LEASE_TERM };
+        Self { lease, ports, rate, status }
     }
 
     /// How it goes, now and later.
@@ -130,82 +109,84 @@ impl Scrubber {
     /// Compares until `stop`; then it saves how far it has come and gives its lease back.
     pub async fn run(&self, stop: CancellationToken) {
         let mut work = None;
-        let mut backoff = self.limits.first_backoff;
+        let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         while let Some(Err(error)) = stop.run_until_cancelled(self.work(&mut work)).await {
             let went_on_before = self.failed(&error);
             if went_on_before {
-                backoff = self.limits.first_backoff;
+                backoff.reset();
             }
-            if stop.run_until_cancelled(sleep(backoff)).await.is_none() {
+            if stop.run_until_cancelled(sleep(backoff.next_wait())).await.is_none() {
                 break;
             }
-            backoff = (backoff * 2).min(self.limits.longest_backoff);
         }
         if let Some(work) = work {
             self.give_back(work).await;
         }
     }
 
-    /// Waits for the lease and compares while it is held, again and again.
+    /// Waits for the lease and compares while it is held, again and again. After an error it goes on with the pass that it was
+    /// at, if the lease is still held.
     async fn work(&self, work: &mut Option<Work>) -> Result<Infallible, StoreError> {
         loop {
-            let ScrubLimits { lease_term, .. } = self.limits;
-            let claimed_at = Instant::now();
-            match self.ports.checkpoints.claim(CHECKPOINT, &self.holder, lease_term).await? {
-                Some(epoch) => {
-                    // After an error it goes on with the pass that it was at, unless another has been at work meanwhile.
-                    if work.as_ref().is_none_or(|before| before.epoch != epoch) {
-                        *work = Some(self.begin(epoch).await?);
-                    }
-                    let Some(work) = work else { continue };
-                    work.claimed_at = claimed_at;
-                    self.compare_while_held(work).await?;
-                }
-                None => {
-                    *work = None;
-                    let position = self.saved().await?;
-                    let of = self.ports.log.end().await?;
-                    self.tell(|ScrubStatus { faults, passes, .. }| ScrubStatus {
-                        state: ScrubState::Standby,
-                        position,
-                        of,
-                        faults_in_pass: 0,
-                        faults,
-                        passes,
-                        detail: None,
-                    });
-                    sleep(lease_term / 3).await;
-                }
+            if work.as_ref().is_none_or(|work| work.lease.is_lost()) {
+                *work = None;
+                let lease = self.wait_for_lease().await?;
+                *work = Some(self.begin(lease).await?);
+            }
+            let Some(work) = work else { continue };
+            let lost = work.lease.lost_token();
+            if let Some(ended) = lost.run_until_cancelled(self.compare_all(work)).await {
+                return ended;
             }
         }
     }
 
-    /// Returns when the lease is lost.
-    async fn compare_while_held(&self, work: &mut Work) -> Result<(), StoreError> {
+    async fn wait_for_lease(&self) -> Result<Lease, StoreError> {
+        let mut watch = HolderWatch::default();
+        loop {
+            if let Some(lease) = self.lease.claim(&mut watch).await? {
+                return Ok(lease);
+            }
+            let position = self.saved().await?;
+            let of = self.ports.log.end().await?;
+            self.tell(|ScrubStatus { faults, passes, .. }| ScrubStatus {
+                state: ScrubState::Standby,
+                position,
+                of,
+                faults_in_pass: 0,
+                faults,
+                passes,
+                detail: None,
+            });
+            sleep(self.lease.period()).await;
+        }
+    }
+
+    /// Compares pass after pass.
+    async fn compare_all(&self, work: &mut Work) -> Result<Infallible, StoreError> {
         let mut pace = Pace::new(self.rate);
         loop {
             if self.must_wait().await? {
                 self.show(ScrubState::Waiting, &work.pass);
-                if !self.pause(work, LOOK_EVERY).await? {
-                    return Ok(());
-                }
+                sleep(LOOK_EVERY).await;
                 continue;
             }
             let reached = match work.pass.next_page(&*self.ports.log, pace.page()).await? {
                 Page::Stretch(stretch) if self.compare(work, &stretch).await? => stretch.last,
                 Page::Stretch(_) => continue,
                 Page::Unreadable { position, why } => {
-                    self.settle(work, &[Difference::log(position, why)]).await;
+                    self.settle(work, &[Difference::unreadable_event(position, &why)]).await;
                     position
                 }
-                Page::End if self.complete(work).await? => continue,
-                Page::End => return Ok(()),
+                Page::End => {
+                    self.complete(work).await?;
+                    continue;
+                }
             };
             let wait = pace.after(work.pass.move_to(reached));
             self.show(ScrubState::Scrubbing, &work.pass);
-            if !self.save(work).await? || !self.pause(work, wait).await? {
-                return Ok(());
-            }
+            self.save(work).await?;
+            sleep(wait).await;
         }
     }
 
@@ -229,11 +210,11 @@ impl Scrubber {
     /// Counts and tells what differs, and has it mended.
     async fn settle(&self, work: &mut Work, differences: &[Difference]) {
         differences.iter().for_each(|difference| self.found(work, difference));
-        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended());
+        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended);
         let Some(first) = to_mend().next() else { return };
-        let why = format!("they are not what the log makes of them: {first}");
+        let why = format!("they are not what the log makes of them: {}", first.what);
         let order_ids: Vec<OrderId> = to_mend().filter_map(|found| found.order_id.clone()).collect();
-        let positions: Vec<Position> = to_mend().filter_map(Difference::too_much_at).collect();
+        let positions: Vec<Position> = to_mend().filter_map(|found| found.too_much_at).collect();
         // The next pass finds again what is not mended, so this one need not end here.
         if let Err(error) = self.ports.repair.mend(&order_ids, &positions, &why).await
             && work.pass.faults <= MOST_TOLD
@@ -247,15 +228,15 @@ impl Scrubber {
         work.pass.faults += 1;
         self.status.send_modify(|now| now.faults += 1);
         if work.pass.faults <= MOST_TOLD {
-            tracing::warn!("{difference}");
+            tracing::warn!("{}", difference.what);
         }
         if work.pass.faults == MOST_TOLD {
             tracing::warn!("further differences are only counted in this pass");
         }
     }
 
-    /// Ends the pass, and after a rest begins the next from the log's start. `false` when the lease is lost.
-    async fn complete(&self, work: &mut Work) -> Result<bool, StoreError> {
+    /// Ends the pass, and after a rest begins the next from the log's start.
+    async fn complete(&self, work: &mut Work) -> Result<(), StoreError> {
         let beyond = beyond_the_end(&*self.ports.log, &*self.ports.views).await?;
         self.settle(work, &beyond).await;
         let Pass { position, faults, begun, .. } = work.pass;
@@ -266,11 +247,9 @@ impl Scrubber {
         }
         self.status.send_modify(|now| now.passes += 1);
         self.show(ScrubState::Resting, &work.pass);
-        if !self.pause(work, self.limits.shortest_pass.saturating_sub(begun.elapsed())).await? {
-            return Ok(false);
-        }
+        sleep(SHORTEST_PASS.saturating_sub(begun.elapsed())).await;
         work.pass = Pass::new(Position::START, self.ports.log.end().await?);
-        Ok(true)
+        Ok(())
     }
 
     /// Shows and tells an error. Answers whether anything had gone well since the one before.

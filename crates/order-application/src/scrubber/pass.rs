@@ -1,7 +1,7 @@
 use tokio::time::Instant;
 
 use super::stretch::Stretch;
-use crate::event::{Position, RecordedEvent};
+use crate::event::Position;
 use crate::ports::event_log::{EventLog, PageLimit, StoreError};
 
 /// Most bytes of a page.
@@ -18,8 +18,6 @@ pub(super) struct Pass {
     pub(super) faults: u64,
     /// Since when it is under way, in this process.
     pub(super) begun: Instant,
-    /// Up to here events are read one by one, since one of them cannot be read.
-    one_by_one_to: Position,
 }
 
 /// The next part of the log.
@@ -42,7 +40,7 @@ impl Pass {
     /// backup.
     pub(super) fn new(position: Position, goal: Position) -> Self {
         let position = if position < goal { position } else { Position::START };
-        Self { position, goal, faults: 0, begun: Instant::now(), one_by_one_to: Position::START }
+        Self { position, goal, faults: 0, begun: Instant::now() }
     }
 
     /// Where to go on after a restart. A pass that has reached its end is over.
@@ -51,29 +49,22 @@ impl Pass {
     }
 
     /// Reads on. The pass stays where it is until it is [moved](Self::move_to).
-    pub(super) async fn next_page(&mut self, log: &dyn EventLog, events: usize) -> Result<Page, StoreError> {
+    pub(super) async fn next_page(&self, log: &dyn EventLog, events: usize) -> Result<Page, StoreError> {
         if self.position >= self.goal {
             return Ok(Page::End);
         }
-        if self.position >= self.one_by_one_to {
-            match read(log, self.position, events).await {
-                Err(StoreError::Corrupt(_) | StoreError::NewerRelease(_)) => {
-                    self.one_by_one_to = self.position.plus(events as u64);
-                }
-                page => return self.up_to_the_goal(page?),
-            }
-        }
-        match read(log, self.position, 1).await {
+        let limit = PageLimit { events, bytes: PAGE_BYTES };
+        match log.read_log(self.position, limit).await {
+            // A page that cannot be read at all begins with an event that cannot.
             Err(why @ (StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
                 Ok(Page::Unreadable { position: self.position.plus(1), why })
             }
-            page => self.up_to_the_goal(page?),
+            page => {
+                let mut page = page?;
+                page.retain(|event| event.position <= self.goal);
+                Ok(Stretch::of(self.position, page).map_or(Page::End, Page::Stretch))
+            }
         }
-    }
-
-    fn up_to_the_goal(&self, mut page: Vec<RecordedEvent>) -> Result<Page, StoreError> {
-        page.retain(|event| event.position <= self.goal);
-        Ok(Stretch::of(self.position, page).map_or(Page::End, Page::Stretch))
     }
 
     /// Everything up to `position` is compared; answers with how much that was.
@@ -81,8 +72,4 @@ impl Pass {
         let before = std::mem::replace(&mut self.position, position);
         position.0 - before.0
     }
-}
-
-async fn read(log: &dyn EventLog, after: Position, events: usize) -> Result<Vec<RecordedEvent>, StoreError> {
-    log.read_log(after, PageLimit { events, bytes: PAGE_BYTES }).await
 }

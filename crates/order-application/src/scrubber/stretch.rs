@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use order_domain::OrderId;
 
-use super::difference::{Difference, Kind, in_list};
+use super::difference::{Difference, in_list};
 use super::look::Look;
 use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::{EventLog, StoreError};
@@ -61,9 +61,7 @@ impl Stretch {
             // A store may answer point reads without ever waiting. Requests come first.
             tokio::task::yield_now().await;
             let (look, difference) = match compare_order(log, views, order_id).await {
-                Err(StoreError::DamagedView(why)) => {
-                    (None, Some(Difference::of(order_id, Kind::DamagedView { why })))
-                }
+                Err(StoreError::DamagedView(why)) => (None, Some(Difference::damaged_view(order_id, &why))),
                 compared => compared?,
             };
             found.extend(difference);
@@ -71,11 +69,11 @@ impl Stretch {
         }
         found.extend(self.compare_versions(views, &placed).await?);
         match self.compare_list(log, views, placed).await {
-            Err(StoreError::DamagedView(why)) => found.push(Difference::list(self.after, why)),
+            Err(StoreError::DamagedView(why)) => found.push(Difference::damaged_list(self.after, &why)),
             listed => found.extend(listed?),
         }
         let mut told = HashSet::new();
-        found.retain(|difference| told.insert((difference.order_id.clone(), difference.too_much_at())));
+        found.retain(|difference| told.insert((difference.order_id.clone(), difference.too_much_at)));
         Ok(found)
     }
 
@@ -96,7 +94,7 @@ impl Stretch {
             tokio::task::yield_now().await;
             let shown = match Look::at_view(views, order_id).await {
                 Err(StoreError::DamagedView(why)) => {
-                    found.push(Difference::of(order_id, Kind::DamagedView { why }));
+                    found.push(Difference::damaged_view(order_id, &why));
                     continue;
                 }
                 shown => shown?,
@@ -107,7 +105,8 @@ impl Stretch {
                 Look::Unreadable(_) => false,
             };
             if is_behind {
-                found.push(Difference::of(order_id, Kind::Behind { shown, version: *version }));
+                let what = format_args!("its view is {shown}, and the log has its version {version}");
+                found.push(Difference::of(order_id, what));
             }
         }
         Ok(found)
@@ -150,16 +149,14 @@ pub(super) async fn beyond_the_end(
 ) -> Result<Vec<Difference>, StoreError> {
     let after = log.end().await?;
     let page = match views.many(&ListQuery { after, limit: MOST_BEYOND }).await {
-        Err(StoreError::DamagedView(why)) => return Ok(vec![Difference::list(after, why)]),
+        Err(StoreError::DamagedView(why)) => return Ok(vec![Difference::damaged_list(after, &why)]),
         page => page?,
     };
     // What was placed meanwhile is in the log by now.
     let end = log.end().await?;
     let beyond = page.orders.iter().filter(|listed| listed.placed_position > end);
-    let too_much = beyond.map(|listed| {
-        let position = listed.placed_position;
-        Difference::of(&listed.summary.order_id, Kind::ListedTooMuch { position })
-    });
+    let too_much =
+        beyond.map(|listed| Difference::listed_too_much(&listed.summary.order_id, listed.placed_position));
     Ok(too_much.collect())
 }
 
@@ -178,7 +175,7 @@ async fn compare_order(
         }
         let shown_now = Look::at_view(views, order_id).await?;
         if shown_now == shown {
-            let difference = Difference::of(order_id, Kind::View { shown, derived: derived.clone() });
+            let difference = Difference::view(order_id, &shown, &derived);
             return Ok((Some(derived), Some(difference)));
         }
         shown = shown_now;

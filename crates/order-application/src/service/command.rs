@@ -7,7 +7,7 @@ use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, dec
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, Shared};
+use super::{CommandError, CommandMeta, CommandOutcome, Instance, OrderFacts, OrderService};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
@@ -63,7 +63,7 @@ impl Basis {
     }
 }
 
-impl Shared {
+impl Instance {
     /// One command to an order at a time in this process, first come, first served. Other instances know nothing of that:
     /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
     async fn execute(
@@ -209,14 +209,15 @@ impl Shared {
     }
 
     fn context(&self, meta: &CommandMeta) -> EventContext {
-        let mut made = Uuid::encode_buffer();
+        let (mut made, mut cause) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let correlation_id = match &meta.correlation_id {
             Some(given) => given,
             None => &*self.ids.next().hyphenated().encode_lower(&mut made),
         };
         // For the log, if whoever brought the command has a span with a place for it.
         tracing::Span::current().record("correlation_id", correlation_id);
-        EventContext::new(correlation_id, None, meta.actor.as_deref())
+        let causation_id = meta.causation_id.map(|id| &*id.hyphenated().encode_lower(&mut cause));
+        EventContext::new(correlation_id, causation_id, meta.actor.as_deref())
     }
 
     fn new_order_id(&self) -> OrderId {

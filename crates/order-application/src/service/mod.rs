@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_domain::{Action, OrderError, OrderId, Status};
+use uuid::Uuid;
 
-use crate::event::Version;
+use crate::event::{RecordedEvent, Version};
+use crate::event_context::CORRELATION_ID;
 use crate::order_cache::OrderCache;
 use crate::order_locks::OrderLocks;
 use crate::ports::clock::Clock;
@@ -24,9 +26,10 @@ pub use query::QueryError;
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]
-pub struct OrderService(Arc<Shared>);
+pub struct OrderService(Arc<Instance>);
 
-struct Shared {
+/// What one instance of the program works with.
+struct Instance {
     log: Arc<dyn EventLog>,
     views: Arc<dyn OrderViews>,
     bus: Arc<dyn EventBus>,
@@ -70,10 +73,20 @@ impl Default for ServiceLimits {
 pub struct CommandMeta {
     /// Ties together what one request set off; made if left out.
     pub correlation_id: Option<Arc<str>>,
+    /// The event that made whoever sends the command act.
+    pub causation_id: Option<Uuid>,
     /// Who asks.
     pub actor: Option<Arc<str>>,
     /// The versions on which the command may act; left out: any.
     pub if_match: Option<IfMatch>,
+}
+
+impl CommandMeta {
+    /// For a command that a follower of the log sends because of an event: both belong to one request.
+    pub fn caused_by(event: &RecordedEvent) -> Self {
+        let correlation_id = event.context.get(CORRELATION_ID).map(Arc::from);
+        Self { correlation_id, causation_id: Some(event.id), ..Self::default() }
+    }
 }
 
 /// A precondition on the order's version, as in HTTP's `If-Match`.
@@ -170,7 +183,7 @@ impl OrderService {
         limits: ServiceLimits,
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
-        let shared = Shared { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
-        Self(Arc::new(shared))
+        let instance = Instance { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
+        Self(Arc::new(instance))
     }
 }

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use order_domain::OrderId;
 
-use super::{OrderService, Shared};
-use crate::codec::{self, CodecError};
+use super::{Instance, OrderService};
+use crate::codec;
 use crate::event::{Position, RecordedEvent, Version};
-use crate::ports::event_log::{PageLimit, StoreError};
+use crate::ports::event_log::StoreError;
 use crate::ports::order_views::{ListQuery, OrderPage};
 use crate::projection::{OrderSummary, VersionedOrder};
+use crate::stream;
 use crate::subscription::Subscription;
-
-/// Events that are read at a time while an order is replayed.
-const REPLAY_PAGE: PageLimit = PageLimit::events(500);
 
 /// A question that could not be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,13 +48,13 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
-        let shared = &self.0;
-        if let Some(order) = shared.cache.get(order_id)
-            && shared.log.version(order_id).await? == order.version
+        let instance = &self.0;
+        if let Some(order) = instance.cache.get(order_id)
+            && instance.log.version(order_id).await? == order.version
         {
             return Ok(order);
         }
-        shared.load(order_id).await?.ok_or(QueryError::OrderNotFound)
+        instance.load(order_id).await?.ok_or(QueryError::OrderNotFound)
     }
 
     /// A page of orders.
@@ -89,7 +87,7 @@ impl OrderService {
     }
 }
 
-impl Shared {
+impl Instance {
     /// Replays an order from the store.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         self.load_after(order_id, None).await
@@ -101,35 +99,16 @@ impl Shared {
         order_id: &OrderId,
         mut order: Option<VersionedOrder>,
     ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
-        loop {
-            let after = order.as_ref().map_or(Version::NONE, |order| order.version);
-            let page = self.log.read_stream(order_id, after, REPLAY_PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            order = replay(order, &page)?;
-        }
+        let after = order.as_ref().map_or(Version::NONE, |order| order.version);
+        let replay = |event: &RecordedEvent| {
+            order = Some(codec::replay(order.take(), event).map_err(|error| error.at(event.position))?);
+            Ok(())
+        };
+        stream::read_to_end(&*self.log, order_id, after, replay).await?;
         let order = order.map(Arc::new);
         if let Some(order) = &order {
             self.cache.put(order_id.clone(), Arc::clone(order));
         }
         Ok(order)
     }
-}
-
-/// Applies further events to an order.
-pub(super) fn replay(
-    order: Option<VersionedOrder>,
-    events: &[RecordedEvent],
-) -> Result<Option<VersionedOrder>, StoreError> {
-    events.iter().try_fold(order, |order, event| match codec::replay(order, event) {
-        Ok(next) => Ok(Some(next)),
-        Err(error) => {
-            let what = format!("event at position {}: {error}", event.position);
-            Err(match error {
-                CodecError::NewerEvent(_) => StoreError::NewerRelease(what),
-                CodecError::Invalid(_) => StoreError::Corrupt(what),
-            })
-        }
-    })
 }

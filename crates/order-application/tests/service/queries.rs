@@ -127,3 +127,17 @@ async fn the_whole_order_is_what_its_events_make_it() {
     assert_eq!(cached, replayed);
     assert_eq!(cached.summary(&id("a")), service.summary(&id("a")).await.unwrap());
 }
+
+#[tokio::test]
+async fn an_order_is_replayed_to_its_end_however_long_it_is() {
+    let world = World::new();
+    let service = world.instance();
+    execute(&service, "long", place()).await.unwrap();
+    for n in 1..1_200 {
+        execute(&service, "long", pay(&format!("p-{n}"), 1)).await.unwrap();
+    }
+    let other = world.instance();
+    assert_eq!(other.order(&id("long")).await.unwrap().version, Version(1_200));
+    let repeated = execute(&world.instance(), "long", pay("p-1199", 1)).await.unwrap();
+    assert_eq!((repeated.appended, repeated.version), (false, Version(1_200)));
+}

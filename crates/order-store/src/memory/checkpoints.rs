@@ -1,9 +1,7 @@
 //! Checkpoints in memory. Only this process has the store, so whoever asks for a lease gets it.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use order_application::{Checkpoint, Checkpoints, Epoch, StoreError};
+use order_application::{Beat, Checkpoint, Checkpoints, Claim, Epoch, StoreError};
 
 use super::MemoryStore;
 
@@ -17,18 +15,14 @@ pub(super) struct Entry {
 
 #[async_trait]
 impl Checkpoints for MemoryStore {
-    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
-        self.claim_by_force(name, holder, term).await.map(Some)
-    }
-
-    async fn claim_by_force(&self, name: &str, holder: &str, _: Duration) -> Result<Epoch, StoreError> {
+    async fn claim(&self, name: &str, holder: &str, _: Option<Beat>) -> Result<Claim, StoreError> {
         let mut tables = self.write();
         let entry = tables.checkpoints.entry(name.into()).or_default();
         if entry.holder.as_deref() != Some(holder) {
             entry.holder = Some(holder.into());
             entry.epoch += 1;
         }
-        Ok(Epoch(entry.epoch))
+        Ok(Claim::Granted(Epoch(entry.epoch)))
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {

@@ -1,42 +1,32 @@
 //! Checkpoints and the leases on them: one row for each name.
 //!
-//! All times are the database's, so that clocks of machines do not matter. Each statement changes one row, and waits for
-//! whoever changes it at that moment: then it looks at the row anew, so a save is never mixed up with a claim.
+//! No time is kept or compared here. Each statement changes one row, and waits for whoever changes it at that moment: then it
+//! looks at the row anew, so a save is never mixed up with a claim, and of two standbys one gets the lease.
 //!
 //! A statement whose answer got lost is sent again, which does no harm: a holder that claims twice keeps its epoch.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use order_application::{Checkpoint, Checkpoints, Epoch, Position, StoreError};
+use order_application::{Beat, Checkpoint, Checkpoints, Claim, Epoch, Position, StoreError};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
 use super::PostgresStore;
 use super::database::{Database, Parameter};
 
-macro_rules! claim {
-    () => {
-        "INSERT INTO order_service.checkpoints AS c (name, holder, epoch, expires_at) \
-         VALUES ($1, $2, 1, clock_timestamp() + $3::float8 * interval '1 second') \
-         ON CONFLICT (name) DO UPDATE SET \
-             holder = excluded.holder, expires_at = excluded.expires_at, \
-             epoch = CASE WHEN c.holder = excluded.holder AND c.expires_at > clock_timestamp() \
-                          THEN c.epoch ELSE c.epoch + 1 END"
-    };
-}
+/// Takes the lease if it is free, the holder's already, or of one whose last beat is the one that is named. It gets a new
+/// epoch unless it was the holder's all the while.
+const CLAIM: &str = "\
+    INSERT INTO order_service.checkpoints AS c (name, holder, epoch, beat) VALUES ($1, $2, 1, 1) \
+    ON CONFLICT (name) DO UPDATE SET \
+        holder = excluded.holder, beat = c.beat + 1, \
+        epoch = CASE WHEN c.holder = excluded.holder THEN c.epoch ELSE c.epoch + 1 END \
+    WHERE c.holder IS NULL OR c.holder = excluded.holder OR c.beat = $3 \
+    RETURNING epoch";
 
-/// Takes the lease if it is free, has run out, or is the holder's already; then it gets a new end, and a new epoch unless
-/// it was the holder's all the while.
-const CLAIM: &str = concat!(
-    claim!(),
-    " WHERE c.holder = excluded.holder OR c.expires_at <= clock_timestamp() RETURNING epoch"
-);
-
-const CLAIM_BY_FORCE: &str = concat!(claim!(), " RETURNING epoch");
+const BEAT: &str = "SELECT beat FROM order_service.checkpoints WHERE name = $1";
 
 const RELEASE: &str = "\
-    UPDATE order_service.checkpoints SET holder = NULL, expires_at = '-infinity' \
+    UPDATE order_service.checkpoints SET holder = NULL \
     WHERE name = $1 AND holder = $2 AND epoch = $3";
 
 const LOAD: &str =
@@ -46,20 +36,15 @@ const LOAD: &str =
 pub(super) const LOAD_ALL: &str = "\
     SELECT name, position, evidence FROM order_service.checkpoints WHERE position IS NOT NULL ORDER BY name";
 
-/// A lease that has run out is as good, as long as nobody else has had it.
+/// A lease that was given back is as good, as long as nobody else has had it.
 const SAVE: &str = "\
     UPDATE order_service.checkpoints SET position = $3, evidence = $4 WHERE name = $1 AND epoch = $2 \
     RETURNING epoch";
 
 #[async_trait]
 impl Checkpoints for PostgresStore {
-    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
-        claim(&self.shared.reads, name, holder, term).await
-    }
-
-    async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
-        let epoch = claim_with(&self.shared.reads, CLAIM_BY_FORCE, name, holder, term).await?;
-        epoch.ok_or_else(|| StoreError::Corrupt(format!("the lease {name:?} cannot be taken")))
+    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
+        claim(&self.shared.reads, name, holder, silent_since).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
@@ -85,9 +70,21 @@ pub(super) async fn claim(
     database: &Database,
     name: &str,
     holder: &str,
-    term: Duration,
-) -> Result<Option<Epoch>, StoreError> {
-    claim_with(database, CLAIM, name, holder, term).await
+    silent_since: Option<Beat>,
+) -> Result<Claim, StoreError> {
+    let beat = silent_since.map(|beat| beat.0.cast_signed());
+    let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
+    if let Some(row) = database.query(CLAIM, &parameters).await?.first() {
+        return number(name, row).map(|epoch| Claim::Granted(Epoch(epoch)));
+    }
+    let row = database.query_one(BEAT, &parameters[..1]).await?;
+    number(name, &row).map(|beat| Claim::Held(Beat(beat)))
+}
+
+/// The number that a row consists of.
+fn number(name: &str, row: &Row) -> Result<u64, StoreError> {
+    let number = row.try_get::<_, i64>(0).map_err(|error| corrupt(name, &error))?;
+    Ok(number.cast_unsigned())
 }
 
 /// See [`Checkpoints::release`].
@@ -100,21 +97,6 @@ pub(super) async fn release(
     let epoch = epoch.0.cast_signed();
     let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
     database.query(RELEASE, &parameters).await.map(drop)
-}
-
-async fn claim_with(
-    database: &Database,
-    claim: &str,
-    name: &str,
-    holder: &str,
-    term: Duration,
-) -> Result<Option<Epoch>, StoreError> {
-    let seconds = term.as_secs_f64();
-    let parameters: [Parameter<'_>; 3] =
-        [(&name, Type::TEXT), (&holder, Type::TEXT), (&seconds, Type::FLOAT8)];
-    let rows = database.query(claim, &parameters).await?;
-    let epoch = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-    Ok(epoch.map_err(|error| corrupt(name, &error))?.map(|epoch| Epoch(epoch.cast_unsigned())))
 }
 
 /// A checkpoint with its name, as [`LOAD_ALL`] has it.

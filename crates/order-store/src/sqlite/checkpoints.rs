@@ -1,10 +1,8 @@
 //! The port's checkpoints, of those who follow the log. (Those of the write-ahead log are another thing: see
 //! [`checkpointer`](super::checkpointer).) They are in the log's file, since views may be deleted.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use order_application::{Checkpoint, Checkpoints, Epoch, StoreError};
+use order_application::{Beat, Checkpoint, Checkpoints, Claim, Epoch, StoreError};
 use tokio::sync::oneshot;
 
 use super::writer::{LeaseJob, LeaseRequest};
@@ -12,13 +10,11 @@ use super::{SqliteStore, WRITER_ENDED};
 
 #[async_trait]
 impl Checkpoints for SqliteStore {
-    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
-        self.claim_by_force(name, holder, term).await.map(Some)
-    }
-
-    async fn claim_by_force(&self, name: &str, holder: &str, _: Duration) -> Result<Epoch, StoreError> {
+    async fn claim(&self, name: &str, holder: &str, _: Option<Beat>) -> Result<Claim, StoreError> {
         let epoch = self.carry_out(name, LeaseRequest::Claim { holder: holder.into() }).await?;
-        epoch.ok_or_else(|| StoreError::Corrupt(format!("the checkpoint {name:?} has gone")))
+        epoch
+            .map(Claim::Granted)
+            .ok_or_else(|| StoreError::Corrupt(format!("the checkpoint {name:?} has gone")))
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {

@@ -218,6 +218,7 @@ impl SqliteStore {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[kind])?;
         let opened = opening::open_views(&log, &limits, &mut |done, total| {
+            let (done, total) = (Some(done), Some(total));
             progress.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done, total });
             ControlFlow::Continue(())
         })?;

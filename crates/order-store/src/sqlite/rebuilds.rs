@@ -114,14 +114,14 @@ impl Rebuilds {
     /// Shows how far it has come. Answers whether to go on.
     pub(super) fn progress(&self, done: u64, total: u64) -> ControlFlow<()> {
         let mut state = self.state();
-        (state.status.done, state.status.total) = (done, total);
+        (state.status.done, state.status.total) = (Some(done), Some(total));
         if state.finish { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Shows that it did not work out. It is tried again.
     pub(super) fn failed(&self, why: String) {
-        let mut state = self.state();
-        (state.status.state, state.status.detail) = (ViewsState::Failed, Some(why));
+        let status = ViewsStatus { state: ViewsState::Failed, detail: Some(why), ..ViewsStatus::default() };
+        self.state().status = status;
     }
 
     /// How the views are.
@@ -161,8 +161,8 @@ impl State {
         self.status = ViewsStatus {
             state: ViewsState::Rebuilding,
             detail: Some(wanted.why.clone()),
-            done: 0,
-            total: 0,
+            done: Some(0),
+            total: Some(0),
         };
         self.wanted = Some(wanted);
     }

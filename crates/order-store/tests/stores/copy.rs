@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use order_application::{
-    Append, Checkpoint, Checkpoints, EventContext, ListedOrder, OrderSummary, PageLimit, Position,
+    Append, Checkpoint, Checkpoints, Claim, EventContext, ListedOrder, OrderSummary, PageLimit, Position,
     RecordedEvent, Version,
 };
 use order_store::{
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 use test_servers::PostgresServer;
 use tokio::sync::Notify;
 
-use crate::contract::{Store, bus, list};
+use crate::contract::{Store, bus, list, take};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
@@ -77,7 +76,7 @@ impl Place {
 
     async fn save(&self, name: &str, checkpoint: &Checkpoint) {
         let checkpoints = self.checkpoints().await;
-        let epoch = checkpoints.claim_by_force(name, "me", Duration::from_secs(3600)).await.unwrap();
+        let epoch = take(&*checkpoints, name, "me").await;
         assert_eq!(checkpoints.save(name, epoch, checkpoint).await, Ok(true));
     }
 
@@ -441,15 +440,15 @@ async fn checkpoints_are_copied_and_leases_are_not() {
         for (name, checkpoint) in &saved {
             from.save(name, checkpoint).await;
         }
-        from.checkpoints().await.claim("never saved", "me", Duration::from_secs(3600)).await.unwrap();
+        take(&*from.checkpoints().await, "never saved", "me").await;
         copy(&from, &to).await.unwrap();
 
         let copied = to.checkpoints().await;
         for (name, checkpoint) in &saved {
             assert_eq!(copied.load(name).await, Ok(Some(checkpoint.clone())));
             assert_eq!(from.checkpoints().await.load(name).await, Ok(Some(checkpoint.clone())));
-            let epoch = copied.claim(name, "somebody else", Duration::from_secs(1)).await;
-            assert!(matches!(epoch, Ok(Some(_))), "{epoch:?}");
+            let claim = copied.claim(name, "somebody else", None).await;
+            assert!(matches!(claim, Ok(Claim::Granted(_))), "{claim:?}");
         }
         assert_eq!(copied.load("never saved").await, Ok(None));
     }

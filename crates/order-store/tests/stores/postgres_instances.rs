@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use order_application::{Checkpoint, Checkpoints, EventLog, PageLimit, Position, Subscription, Version};
+use order_application::{
+    Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, HolderWatch, PageLimit, Position, Subscription,
+    Version,
+};
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
 use tokio::time::{sleep, timeout};
@@ -11,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
+use crate::postgres_verify::sql;
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 
@@ -115,51 +119,95 @@ fn at(position: u64) -> Checkpoint {
     Checkpoint { position: Position(position), evidence: Some("evidence".into()) }
 }
 
+/// How long a holder may be silent.
+const TERM: Duration = Duration::from_secs(1);
+
+/// Asks for the lease `relay` until it is granted.
+async fn stand_by(store: &PostgresStore, holder: &str) -> Epoch {
+    let mut watch = HolderWatch::default();
+    let taking = async {
+        loop {
+            match store.claim("relay", holder, watch.silent_for(TERM)).await.unwrap() {
+                Claim::Granted(epoch) => break epoch,
+                Claim::Held(beat) => watch.saw(beat),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(TERM * 5, taking).await.expect("it is taken over in time")
+}
+
+async fn granted(store: &PostgresStore, name: &str, holder: &str) -> Epoch {
+    match store.claim(name, holder, None).await.unwrap() {
+        Claim::Granted(epoch) => epoch,
+        Claim::Held(beat) => panic!("another has it, at {beat:?}"),
+    }
+}
+
+async fn last_beat(store: &PostgresStore, name: &str, holder: &str) -> Beat {
+    match store.claim(name, holder, None).await.unwrap() {
+        Claim::Granted(epoch) => panic!("nobody had it: {epoch:?}"),
+        Claim::Held(beat) => beat,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_instance_at_a_time_holds_a_lease_and_another_takes_over_when_it_ends() {
-    const TERM: Duration = Duration::from_secs(2);
     let url = database();
     let (first, second) = (open(&url).await, open(&url).await);
-    let lease = first.claim("relay", "a", TERM).await.unwrap().expect("nobody has it");
-    assert_eq!(second.claim("relay", "b", TERM).await, Ok(None));
-    assert!(second.claim("another", "b", TERM).await.unwrap().is_some());
-    assert_eq!(first.claim("relay", "a", TERM).await, Ok(Some(lease)));
+    let lease = granted(&first, "relay", "a").await;
+    last_beat(&second, "relay", "b").await;
+    granted(&second, "another", "b").await;
+    assert_eq!(granted(&first, "relay", "a").await, lease);
     assert_eq!(first.save("relay", lease, &at(1)).await, Ok(true));
     assert_eq!(second.load("relay").await, Ok(Some(at(1))));
 
     // The holder dies: it claims no more.
-    let taking = async {
-        loop {
-            match second.claim("relay", "b", TERM).await.unwrap() {
-                Some(lease) => break lease,
-                None => sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    let taken = timeout(Duration::from_secs(5), taking).await.expect("it is taken over within 5 s");
+    let taken = stand_by(&second, "b").await;
     assert!(taken > lease);
     // It was only frozen, and wakes up late.
     assert_eq!(first.save("relay", lease, &at(2)).await, Ok(false));
     first.release("relay", "a", lease).await.unwrap();
-    assert_eq!(first.claim("relay", "a", TERM).await, Ok(None), "it gave back what was not its own any more");
+    last_beat(&first, "relay", "a").await;
     assert_eq!(second.save("relay", taken, &at(3)).await, Ok(true));
     assert_eq!(first.load("relay").await, Ok(Some(at(3))));
 
     second.release("relay", "b", taken).await.unwrap();
-    let again = first.claim("relay", "a", TERM).await.unwrap().expect("it was given back");
-    assert!(again > taken);
+    assert!(granted(&first, "relay", "a").await > taken, "it was given back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whose_lease_ran_out_may_save_until_another_has_it_and_gets_a_new_epoch() {
+async fn a_holder_that_beats_keeps_its_lease_and_of_two_standbys_one_gets_it() {
+    let store = open(&database()).await;
+    let lease = granted(&store, "relay", "a").await;
+    let before = last_beat(&store, "relay", "b").await;
+    assert_eq!(last_beat(&store, "relay", "b").await, before, "who asks does not beat");
+    assert_eq!(granted(&store, "relay", "a").await, lease);
+    let now = last_beat(&store, "relay", "b").await;
+    assert!(now > before);
+    assert_eq!(store.claim("relay", "b", Some(before)).await, Ok(Claim::Held(now)), "it has beaten since");
+
+    let (b, c) = tokio::join!(store.claim("relay", "b", Some(now)), store.claim("relay", "c", Some(now)));
+    let granted = [b, c].map(|claim| matches!(claim, Ok(Claim::Granted(epoch)) if epoch > lease));
+    assert_eq!(granted.iter().filter(|granted| **granted).count(), 1, "{granted:?}");
+}
+
+/// Puts a clock of its own into a database, for sessions that begin from now on. `test_clock.shift` is what it is off by.
+const TEST_CLOCK: &str = "\
+    CREATE SCHEMA test_clock; \
+    CREATE TABLE test_clock.shift AS SELECT interval '0' AS by; \
+    CREATE FUNCTION test_clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS \
+        'SELECT pg_catalog.clock_timestamp() + by FROM test_clock.shift'; \
+    DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = test_clock, pg_catalog', current_database()); END $$";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_takes_over_in_time_also_if_the_database_s_clock_goes_back_a_day() {
     let url = database();
-    let store = open(&url).await;
-    // It has run out before the answer is here.
-    let first = store.claim("relay", "a", Duration::ZERO).await.unwrap().expect("nobody has it");
-    assert_eq!(store.save("relay", first, &at(1)).await, Ok(true));
-    let second = store.claim("relay", "a", Duration::from_secs(3600)).await.unwrap().expect("it is free");
-    assert!(second > first, "another might have had it in between");
-    assert_eq!(store.save("relay", first, &at(2)).await, Ok(false));
+    sql(&url, TEST_CLOCK).await;
+    let (first, second) = (open(&url).await, open(&url).await);
+    let lease = granted(&first, "relay", "a").await;
+    sql(&url, "UPDATE test_clock.shift SET by = interval '-1 day'").await;
+    assert!(stand_by(&second, "b").await > lease);
 }
 
 /// A save waits for a claim that is on its way, and is then refused.
@@ -167,7 +215,7 @@ async fn whose_lease_ran_out_may_save_until_another_has_it_and_gets_a_new_epoch(
 async fn a_save_that_meets_a_claim_on_its_way_waits_for_it() {
     let url = database();
     let store = open(&url).await;
-    let epoch = store.claim("relay", "a", Duration::from_secs(3600)).await.unwrap().expect("nobody has it");
+    let epoch = granted(&store, "relay", "a").await;
     let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let claim =

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, ScrubLimits, Scrubber, ScrubberPorts, StoreError,
-    Version, ViewRepair, ViewsState,
+    EventLog, ListQuery, OrderViews, PageLimit, Position, Scrubber, ScrubberPorts, StoreError, Version,
+    ViewRepair, ViewsState,
 };
 use order_domain::OrderId;
 use order_store::PostgresStore;
@@ -150,7 +150,7 @@ async fn one_pass(store: &Arc<PostgresStore>) -> u64 {
         repair: store.clone(),
     };
     let rate = NonZeroU32::new(100_000).unwrap();
-    let scrubber = Scrubber::new("a test", ports, rate, ScrubLimits::default());
+    let scrubber = Scrubber::new("a test", ports, rate);
     let (mut status, stop) = (scrubber.status(), CancellationToken::new());
     let (running, passed) = (scrubber.run(stop.clone()), status.wait_for(|status| status.passes == 1));
     let pass = async {

@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use order_application::{
-    AppendError, Checkpoint, Checkpoints, EventLog, OrderViews, PageLimit, Position, RecordedEvent,
+    AppendError, Checkpoint, Checkpoints, Claim, EventLog, OrderViews, PageLimit, Position, RecordedEvent,
     StoreError, Version, ViewRepair, ViewsState,
 };
 use order_store::{OpenError, SqliteLimits, SqliteStore};
@@ -180,7 +179,7 @@ async fn damaged_checkpoints_do_not_keep_orders_from_being_placed() {
     bytes[(root - 1) * 4096..root * 4096].fill(0);
     fs::write(log_in(&directory), bytes).unwrap();
     let store = open(&directory).unwrap();
-    let claim = store.claim("relay", "a", Duration::from_secs(1)).await;
+    let claim = store.claim("relay", "a", None).await;
     assert!(matches!(claim, Err(StoreError::Corrupt(_))), "{claim:?}");
     store.append(TestOrder::new("new").place()).await.unwrap();
     assert_eq!(store.check().await, Ok(()));
@@ -474,7 +473,7 @@ async fn a_checkpoint_is_saved_however_full_the_overlay_is() {
     let store = SqliteStore::open(&log_in(&directory), bus(), full).unwrap();
     let refused = store.append(TestOrder::new("a").place()).await;
     assert_eq!(refused, Err(AppendError::Store(StoreError::Overloaded)));
-    let epoch = store.claim("relay", "me", Duration::ZERO).await.unwrap().unwrap();
+    let Ok(Claim::Granted(epoch)) = store.claim("relay", "me", None).await else { panic!("nobody has it") };
     let checkpoint = Checkpoint { position: Position(3), evidence: None };
     assert_eq!(store.save("relay", epoch, &checkpoint).await, Ok(true));
     assert_eq!(store.load("relay").await, Ok(Some(checkpoint)));
@@ -485,7 +484,7 @@ async fn checkpoints_stay_when_the_views_are_deleted() {
     let (directory, _) = closed_store().await;
     let checkpoint = Checkpoint { position: Position(3), evidence: Some("evidence".into()) };
     let store = open(&directory).unwrap();
-    let epoch = store.claim("relay", "me", Duration::ZERO).await.unwrap().unwrap();
+    let Ok(Claim::Granted(epoch)) = store.claim("relay", "me", None).await else { panic!("nobody has it") };
     assert_eq!(store.save("relay", epoch, &checkpoint).await, Ok(true));
     drop(store);
     fs::remove_file(views_in(&directory)).unwrap();

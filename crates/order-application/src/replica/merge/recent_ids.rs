@@ -26,8 +26,8 @@ pub(super) enum Known {
 }
 
 impl RecentIds {
-    pub(super) fn after(head: Position) -> Self {
-        Self { first: head.plus(1), ids: VecDeque::new() }
+    pub(super) fn after(position: Position) -> Self {
+        Self { first: position.plus(1), ids: VecDeque::new() }
     }
 
     /// Remembers the event that comes next.

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use order_application::*;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 /// A broker that keeps what it takes, in order of arrival.
@@ -164,15 +162,15 @@ impl Publication for FakePublication {
     }
 }
 
-/// Checkpoints whose leases run out by the test's clock.
+/// Checkpoints that several instances share.
 #[derive(Default)]
-pub(super) struct FakeCheckpoints(Mutex<HashMap<String, Entry>>);
+pub(crate) struct FakeCheckpoints(Mutex<HashMap<String, Entry>>);
 
 #[derive(Default)]
 struct Entry {
-    holder: String,
+    holder: Option<String>,
     epoch: u64,
-    until: Option<Instant>,
+    beat: u64,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -181,37 +179,30 @@ impl FakeCheckpoints {
         change(self.0.lock().unwrap().entry(name.to_owned()).or_default())
     }
 
-    pub(super) fn position(&self, name: &str) -> u64 {
+    pub(crate) fn position(&self, name: &str) -> u64 {
         self.with(name, |entry| entry.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.position.0))
     }
 }
 
 #[async_trait]
 impl Checkpoints for FakeCheckpoints {
-    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
+    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
         Ok(self.with(name, |entry| {
-            let held = entry.until.is_some_and(|until| until > Instant::now());
-            if held && entry.holder != holder {
-                return None;
+            let is_holder = entry.holder.as_deref() == Some(holder);
+            if entry.holder.is_some() && !is_holder && silent_since != Some(Beat(entry.beat)) {
+                return Claim::Held(Beat(entry.beat));
             }
-            entry.epoch += u64::from(!held);
-            (entry.holder, entry.until) = (holder.to_owned(), Some(Instant::now() + term));
-            Some(Epoch(entry.epoch))
-        }))
-    }
-
-    async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
-        Ok(self.with(name, |entry| {
-            entry.epoch += 1;
-            (entry.holder, entry.until) = (holder.to_owned(), Some(Instant::now() + term));
-            Epoch(entry.epoch)
+            entry.epoch += u64::from(!is_holder);
+            entry.beat += 1;
+            entry.holder = Some(holder.to_owned());
+            Claim::Granted(Epoch(entry.epoch))
         }))
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
         self.with(name, |entry| {
-            if entry.holder == holder && entry.epoch == epoch.0 {
-                entry.until = None;
+            if entry.holder.as_deref() == Some(holder) && entry.epoch == epoch.0 {
+                entry.holder = None;
             }
         });
         Ok(())

@@ -1,6 +1,6 @@
 //! The relay against a broker in memory, by a clock that runs as fast as nothing else happens.
 
-mod fakes;
+pub(crate) mod fakes;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,12 +22,12 @@ struct Stage {
     world: World,
     checkpoints: Arc<FakeCheckpoints>,
     broker: FakeBroker,
-    limits: RelayLimits,
+    limits: FollowerLimits,
 }
 
 impl Stage {
     fn new() -> Self {
-        let limits = RelayLimits { window_events: 10, ..RelayLimits::default() };
+        let limits = FollowerLimits { window_events: 10, ..FollowerLimits::default() };
         Self { world: World::new(), checkpoints: Arc::default(), broker: FakeBroker::default(), limits }
     }
 
@@ -47,13 +47,14 @@ impl Stage {
         self.world.store.end().await.unwrap().0
     }
 
-    fn relay(&self, holder: &str) -> Relay {
-        let ports = RelayPorts {
+    fn relay(&self, holder: &str) -> Follower {
+        let ports = FollowerPorts {
             log: self.world.store.clone(),
             checkpoints: self.checkpoints.clone(),
             bus: self.world.bus.clone(),
         };
-        Relay::new(NAME, holder, ports, Arc::new(self.broker.clone()), self.limits)
+        let relay = Relay::new(ports.log.clone(), Arc::new(self.broker.clone()));
+        Follower::new(NAME, holder, ports, relay, self.limits)
     }
 
     fn start(&self, holder: &str) -> Running {
@@ -100,13 +101,13 @@ impl Stage {
 }
 
 struct Running {
-    status: watch::Receiver<RelayStatus>,
+    status: watch::Receiver<FollowerStatus>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    async fn becomes(&mut self, state: RelayState) -> RelayStatus {
+    async fn becomes(&mut self, state: FollowerState) -> FollowerStatus {
         let waited = tokio::time::timeout(PATIENCE, self.status.wait_for(|status| status.state == state));
         let status = waited.await.ok().map(|status| status.unwrap().clone());
         status.unwrap_or_else(|| panic!("it stays {:?}", self.status.borrow()))
@@ -156,7 +157,7 @@ async fn the_checkpoint_stays_behind_the_acknowledgements_and_the_window_bounded
     stage.grow(0..20).await;
     stage.broker.state().silent = true;
     let mut relay = stage.start("a");
-    relay.becomes(RelayState::Publishing).await;
+    relay.becomes(FollowerState::Following).await;
     stage.grow(20..400).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let published = stage.broker.positions().len();
@@ -175,8 +176,8 @@ async fn a_broker_that_says_nothing_for_too_long_is_opened_again() {
     stage.grow(0..5).await;
     stage.broker.state().silent = true;
     let mut relay = stage.start("a");
-    let status = relay.becomes(RelayState::Unavailable).await;
-    assert_eq!(status.detail.unwrap(), "nothing was acknowledged for 20 s");
+    let status = relay.becomes(FollowerState::Unavailable).await;
+    assert_eq!(status.detail.unwrap(), "nothing was done for 20 s");
     stage.broker.state().silent = false;
     stage.drained().await;
     stage.assert_promises_kept().await;
@@ -187,7 +188,7 @@ async fn a_backlog_waits_in_the_log_while_the_broker_is_away() {
     let stage = Stage::new();
     stage.broker.state().away = Some(BrokerError::Unavailable("nobody answers".to_owned()));
     let mut relay = stage.start("a");
-    assert_eq!(relay.becomes(RelayState::Unavailable).await.detail.unwrap(), "nobody answers");
+    assert_eq!(relay.becomes(FollowerState::Unavailable).await.detail.unwrap(), "nobody answers");
     stage.grow(0..50).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let attempts = stage.broker.state().opened;
@@ -195,7 +196,7 @@ async fn a_backlog_waits_in_the_log_while_the_broker_is_away() {
     stage.broker.state().away = None;
     stage.drained().await;
     let head = stage.head().await;
-    let all = |status: &RelayStatus| status.state == RelayState::Publishing && status.position.0 == head;
+    let all = |status: &FollowerStatus| status.state == FollowerState::Following && status.position.0 == head;
     assert_eq!(relay.status.wait_for(all).await.unwrap().lag, 0);
     stage.assert_promises_kept().await;
 }
@@ -221,9 +222,9 @@ async fn an_event_that_is_refused_stops_the_relay_until_somebody_helps() {
     stage.grow(0..5).await;
     stage.broker.state().refuses = Some(Position(4));
     let mut relay = stage.start("a");
-    let status = relay.becomes(RelayState::Refused).await;
+    let status = relay.becomes(FollowerState::Refused).await;
     assert_eq!(status.detail.unwrap(), "the event at position 4 is refused: too large");
-    let at_work = relay.status.wait_for(|status| status.state == RelayState::Publishing);
+    let at_work = relay.status.wait_for(|status| status.state == FollowerState::Following);
     let in_a_minute = tokio::time::timeout(Duration::from_secs(60), at_work).await.is_ok();
     assert!(!in_a_minute, "it says that it is at work again: {:?}", relay.status.borrow());
     assert!(stage.broker.positions().iter().all(|position| *position < 4), "nothing passes it");
@@ -238,7 +239,7 @@ async fn a_broker_with_events_of_another_log_is_not_published_to() {
     stage.grow(0..5).await;
     stage.broker.state().holds_up_to = Some(Position(2));
     let mut relay = stage.start("a");
-    let why = relay.becomes(RelayState::Misconfigured).await.detail.unwrap();
+    let why = relay.becomes(FollowerState::Misconfigured).await.detail.unwrap();
     assert!(why.contains("another event at position 2"), "{why}");
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(stage.broker.positions().is_empty());
@@ -261,11 +262,13 @@ async fn a_relay_that_goes_on_names_the_event_before() {
 async fn a_log_that_has_lost_what_was_published_is_not_published() {
     let stage = Stage::new();
     stage.grow(0..5).await;
-    let epoch = stage.checkpoints.claim_by_force(NAME, "a", Duration::ZERO).await.unwrap();
+    let Ok(Claim::Granted(epoch)) = stage.checkpoints.claim(NAME, "a", None).await else {
+        panic!("it is free")
+    };
     let beyond = Checkpoint { position: Position(8), evidence: None };
     stage.checkpoints.save(NAME, epoch, &beyond).await.unwrap();
     let mut relay = stage.start("a");
-    let why = relay.becomes(RelayState::Misconfigured).await.detail.unwrap();
+    let why = relay.becomes(FollowerState::Misconfigured).await.detail.unwrap();
     assert!(why.contains("events up to position 8 were published, where this log has none"), "{why}");
     stage.grow(5..9).await;
     assert!(stage.broker.positions().is_empty());
@@ -275,15 +278,15 @@ async fn a_log_that_has_lost_what_was_published_is_not_published() {
 async fn one_of_two_relays_publishes_and_the_other_takes_over_within_five_seconds() {
     let stage = Stage::new();
     let mut first = stage.start("a");
-    first.becomes(RelayState::Publishing).await;
+    first.becomes(FollowerState::Following).await;
     let mut second = stage.start("b");
-    second.becomes(RelayState::Standby).await;
+    second.becomes(FollowerState::Standby).await;
     stage.grow(0..10).await;
     stage.drained().await;
     assert_eq!(stage.broker.state().opened, 1);
     let died = tokio::time::Instant::now();
     first.kill().await;
-    second.becomes(RelayState::Publishing).await;
+    second.becomes(FollowerState::Following).await;
     assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
     stage.grow(10..20).await;
     stage.drained().await;
@@ -294,12 +297,12 @@ async fn one_of_two_relays_publishes_and_the_other_takes_over_within_five_second
 async fn whoever_stops_lets_another_take_over_at_once() {
     let stage = Stage::new();
     let mut first = stage.start("a");
-    first.becomes(RelayState::Publishing).await;
+    first.becomes(FollowerState::Following).await;
     let mut second = stage.start("b");
-    second.becomes(RelayState::Standby).await;
+    second.becomes(FollowerState::Standby).await;
     first.stop().await;
     let stopped = tokio::time::Instant::now();
-    second.becomes(RelayState::Publishing).await;
+    second.becomes(FollowerState::Following).await;
     assert!(stopped.elapsed() <= Duration::from_secs(1), "{:?}", stopped.elapsed());
 }
 
@@ -313,11 +316,11 @@ async fn the_lag_grows_while_the_broker_is_away() {
     let before = stage.head().await;
     stage.broker.state().away = Some(BrokerError::Unavailable("gone".to_owned()));
     let mut relay = stage.start("b");
-    assert_eq!(relay.becomes(RelayState::Unavailable).await.position, Position(before));
+    assert_eq!(relay.becomes(FollowerState::Unavailable).await.position, Position(before));
     stage.grow(4..8).await;
     let behind = stage.head().await - before;
     let status = relay.status.wait_for(|status| status.lag == behind).await.unwrap().clone();
-    assert_eq!((status.state, status.position), (RelayState::Unavailable, Position(before)));
+    assert_eq!((status.state, status.position), (FollowerState::Unavailable, Position(before)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -327,9 +330,9 @@ async fn events_are_published_again_on_request_and_the_usual_relay_goes_on() {
     let mut usual = stage.start("a");
     stage.drained().await;
     let head = stage.head().await;
-    stage.relay("command").publish_again(Position(5), CancellationToken::new()).await.unwrap();
+    stage.relay("command").run_again(Position(5), CancellationToken::new()).await.unwrap();
     assert_eq!(stage.broker.positions(), (1..=head).chain(5..=head).collect::<Vec<_>>());
-    usual.becomes(RelayState::Publishing).await;
+    usual.becomes(FollowerState::Following).await;
     stage.grow(10..20).await;
     stage.drained().await;
     assert_eq!(stage.broker.positions(), (1..=head).chain(5..=stage.head().await).collect::<Vec<_>>());
@@ -342,8 +345,8 @@ async fn what_is_not_in_the_log_cannot_be_published_again() {
     stage.grow(0..5).await;
     let end = Position(stage.head().await);
     let from = end.plus(2);
-    let asked = stage.relay("command").publish_again(from, CancellationToken::new()).await;
-    assert_eq!(asked, Err(RelayError::BeyondEnd { from, end }));
+    let asked = stage.relay("command").run_again(from, CancellationToken::new()).await;
+    assert_eq!(asked, Err(FollowerError::BeyondEnd { from, end }));
     assert_eq!(stage.checkpoints.position(NAME), 0, "the usual relay leaves nothing out");
 }
 
@@ -353,7 +356,7 @@ async fn publishing_again_begins_anew_when_somebody_else_still_publishes() {
     let stage = Stage::new();
     stage.grow(0..10).await;
     stage.broker.state().disturbed_after = Some(3);
-    stage.relay("command").publish_again(Position(2), CancellationToken::new()).await.unwrap();
+    stage.relay("command").run_again(Position(2), CancellationToken::new()).await.unwrap();
     let head = stage.head().await;
     assert_eq!(stage.broker.positions(), (2..=4).chain(2..=head).collect::<Vec<_>>());
 }

@@ -74,11 +74,7 @@ impl ReplicaStore for FakeStore {
 
 #[async_trait]
 impl Checkpoints for FakeStore {
-    async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<Option<Epoch>, StoreError> {
-        unreachable!("a replica needs no lease: its file is its own")
-    }
-
-    async fn claim_by_force(&self, _: &str, _: &str, _: Duration) -> Result<Epoch, StoreError> {
+    async fn claim(&self, _: &str, _: &str, _: Option<Beat>) -> Result<Claim, StoreError> {
         unreachable!("a replica needs no lease: its file is its own")
     }
 

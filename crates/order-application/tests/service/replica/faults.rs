@@ -21,7 +21,7 @@ async fn a_broker_that_is_away_is_tried_again_and_read_on_when_it_is_back() {
     stage.log.state().away = None;
     let back = tokio::time::Instant::now();
     replica.reaches(events.len()).await;
-    assert!(back.elapsed() <= stage.limits.longest_backoff, "{:?}", back.elapsed());
+    assert!(back.elapsed() <= Duration::from_secs(5), "{:?}", back.elapsed());
     let status = replica.becomes(ReplicaState::Following).await;
     assert_eq!(status.detail, None);
     stage.assert_equal().await;
@@ -81,7 +81,7 @@ async fn a_store_whose_events_cannot_be_read_is_tried_again_with_growing_waits()
     replica.becomes(ReplicaState::Unavailable).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let opened = stage.log.state().bookmarks.len();
-    assert!((10..=20).contains(&opened), "the broker was opened {opened} times");
+    assert!((12..=30).contains(&opened), "the broker was opened {opened} times");
     replica.stop().await;
 }
 

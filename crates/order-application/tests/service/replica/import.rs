@@ -8,7 +8,7 @@ async fn what_is_imported_continues_the_log_and_the_broker_continues_that() {
     let events = stage.events().await;
     stage.log.publish(0, &events[50..]);
     let mut replica = stage.start();
-    replica.becomes(ReplicaState::Missing { position: Position(1) }).await;
+    replica.misses(1).await;
     replica.stop().await;
 
     for part in [&events[..20], &events[..60]] {

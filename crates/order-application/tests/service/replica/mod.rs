@@ -80,6 +80,20 @@ impl Running {
         self.wait_for(|status| status.state == state).await
     }
 
+    async fn misses(&mut self, position: u64) -> ReplicaStatus {
+        let status = self.becomes(ReplicaState::Missing).await;
+        let why = status.detail.as_deref().unwrap();
+        assert!(why.starts_with(&format!("position {position} is missing")), "{why}");
+        status
+    }
+
+    async fn meets_another_log(&mut self, position: u64) -> ReplicaStatus {
+        let status = self.becomes(ReplicaState::OtherLog).await;
+        let why = status.detail.as_deref().unwrap();
+        assert!(why.contains(&format!("at position {position}:")), "{why}");
+        status
+    }
+
     async fn reaches(&mut self, position: usize) {
         self.wait_for(|status| status.position.0 == position as u64).await;
     }

@@ -8,10 +8,6 @@ fn other(event: &RecordedEvent) -> RecordedEvent {
     RecordedEvent { id: Uuid::from_u128(event.id.as_u128() + (1 << 70)), ..event.clone() }
 }
 
-fn other_log(position: u64) -> ReplicaState {
-    ReplicaState::OtherLog { position: Position(position) }
-}
-
 #[tokio::test(start_paused = true)]
 async fn another_event_in_the_place_of_one_that_was_applied_stops_the_replica() {
     let stage = Stage::new(20, 1).await;
@@ -20,7 +16,7 @@ async fn another_event_in_the_place_of_one_that_was_applied_stops_the_replica() 
     stage.log.publish(0, [&other(&events[6])]);
     stage.log.publish(0, &events[10..]);
     let mut replica = stage.start();
-    let status = replica.becomes(other_log(7)).await;
+    let status = replica.meets_another_log(7).await;
     assert_eq!(
         status.detail.unwrap(),
         "another log than this replica's, at position 7: the event there has another id. Name the broker of the \
@@ -43,7 +39,7 @@ async fn another_log_is_told_by_what_the_store_has() {
     stage.log.state().partitions[0] = Vec::new();
     stage.log.publish_unnamed(0, &events.iter().map(other).collect::<Vec<_>>());
     stage.store.without_checkpoint.store(true, Ordering::Relaxed);
-    stage.start().becomes(other_log(1)).await;
+    stage.start().meets_another_log(1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +48,7 @@ async fn two_events_that_come_early_for_one_position_are_of_two_logs() {
     let events = stage.events().await;
     stage.log.publish(0, [&events[5]]);
     stage.log.publish(1, [&other(&events[5])]);
-    stage.start().becomes(other_log(6)).await;
+    stage.start().meets_another_log(6).await;
 }
 
 /// As from an early build's relay.
@@ -63,7 +59,7 @@ async fn an_event_that_does_not_continue_its_order_is_of_another_log_if_its_mess
     stage.log.publish(0, &events[..2]);
     stage.log.publish_unnamed(0, [&RecordedEvent { version: Version(7), ..events[2].clone() }]);
     let mut replica = stage.start();
-    let status = replica.becomes(other_log(3)).await;
+    let status = replica.meets_another_log(3).await;
     let why = "its event there is version 7 of an order that is at version 0 here";
     assert!(status.detail.as_deref().unwrap().contains(why), "{status:?}");
     assert_eq!(stage.store.end().await.unwrap(), Position(2), "what came before is applied");
@@ -78,7 +74,7 @@ async fn an_order_that_is_placed_again_is_of_another_log_if_its_message_names_no
     replica.reaches(2).await;
     let again = RecordedEvent { order_id: events[0].order_id.clone(), ..events[2].clone() };
     stage.log.publish_unnamed(0, [&again]);
-    replica.becomes(other_log(3)).await;
+    replica.meets_another_log(3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +85,7 @@ async fn an_event_is_applied_only_after_the_one_that_its_message_names() {
     let named = other(&events[3]).id;
     stage.log.publish_after(Some(named), 0, &events[4..]);
     let mut replica = stage.start();
-    let status = replica.becomes(other_log(5)).await;
+    let status = replica.meets_another_log(5).await;
     let found = events[3].id;
     assert_eq!(
         status.detail.unwrap(),
@@ -110,7 +106,7 @@ async fn what_the_store_has_is_what_the_next_message_must_name() {
     replica.reaches(4).await;
     replica.kill().await;
     stage.log.publish_after(Some(other(&events[3]).id), 0, &events[4..5]);
-    stage.start().becomes(other_log(5)).await;
+    stage.start().meets_another_log(5).await;
     assert_eq!(stage.store.end().await.unwrap(), Position(4));
 }
 
@@ -119,7 +115,7 @@ async fn nothing_comes_before_the_first_event() {
     let stage = Stage::new(20, 1).await;
     let events = stage.events().await;
     stage.log.publish_after(Some(events[9].id), 0, &events);
-    stage.start().becomes(other_log(1)).await;
+    stage.start().meets_another_log(1).await;
     assert_eq!(stage.store.end().await.unwrap(), Position::START);
 }
 
@@ -154,7 +150,7 @@ async fn a_topic_that_was_made_anew_is_told_by_the_last_message_that_was_read() 
         stage.log.publish_after(previous_id.replace(event.id), partition(&event), [&event]);
     }
     let mut replica = stage.start();
-    let told = replica.wait_for(|status| matches!(status.state, ReplicaState::OtherLog { .. })).await;
+    let told = replica.wait_for(|status| status.state == ReplicaState::OtherLog).await;
     assert!(!told.has_caught_up, "before it says that it has caught up");
     assert_eq!(stage.store.end().await.unwrap().0, events.len() as u64);
 }

@@ -1,7 +1,7 @@
 //! A store in memory whose views and log lie as a test tells them to.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -13,6 +13,7 @@ type ShowList = Box<dyn Fn(Vec<ListedOrder>) -> Vec<ListedOrder> + Send>;
 pub(super) struct LyingStore {
     pub(super) store: Arc<MemoryStore>,
     lies: Mutex<Lies>,
+    beats: AtomicU64,
 }
 
 #[derive(Default)]
@@ -30,6 +31,7 @@ pub(super) struct Lies {
     pub(super) unreadable: Option<Position>,
     /// What every read is answered with.
     pub(super) away: Option<StoreError>,
+    pub(super) asked_while_away: usize,
     pub(super) views: ViewsStatus,
     /// A newer release makes the views once this has been asked so often.
     pub(super) newer_after: Option<usize>,
@@ -52,7 +54,7 @@ pub(super) struct Restless {
 
 impl LyingStore {
     pub(super) fn new(store: Arc<MemoryStore>) -> Self {
-        Self { store, lies: Mutex::default() }
+        Self { store, lies: Mutex::default(), beats: AtomicU64::default() }
     }
 
     pub(super) fn lies(&self) -> MutexGuard<'_, Lies> {
@@ -60,7 +62,9 @@ impl LyingStore {
     }
 
     fn reachable(&self) -> Result<(), StoreError> {
-        self.lies().away.clone().map_or(Ok(()), Err)
+        let mut lies = self.lies();
+        lies.asked_while_away += usize::from(lies.away.is_some());
+        lies.away.clone().map_or(Ok(()), Err)
     }
 
     /// A restless order moves on when it is looked at: alone, or, without an id, in the list.
@@ -101,15 +105,16 @@ impl EventLog for LyingStore {
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
         self.reachable()?;
-        let page = self.store.read_log(after, limit).await?;
+        let mut page = self.store.read_log(after, limit).await?;
         let mut lies = self.lies();
         lies.pages.push(page.len());
-        match lies.unreadable {
-            Some(position) if page.iter().any(|event| event.position == position) => {
-                Err(StoreError::Corrupt(format!("the event at position {position}")))
+        if let Some(position) = lies.unreadable {
+            if position == after.plus(1) {
+                return Err(StoreError::Corrupt(format!("the event at position {position}")));
             }
-            Some(_) | None => Ok(page),
+            page.retain(|event| event.position < position || position <= after);
         }
+        Ok(page)
     }
 
     async fn end(&self) -> Result<Position, StoreError> {
@@ -177,15 +182,12 @@ impl ViewRepair for LyingStore {
 
 #[async_trait]
 impl Checkpoints for LyingStore {
-    async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
+    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
         if self.lies().held_by_another {
-            return Ok(None);
+            // Another that lives, whenever it is asked for.
+            return Ok(Claim::Held(Beat(self.beats.fetch_add(1, Ordering::Relaxed))));
         }
-        self.store.claim(name, holder, term).await
-    }
-
-    async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
-        self.store.claim_by_force(name, holder, term).await
+        self.store.claim(name, holder, silent_since).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {

@@ -70,7 +70,7 @@ fn on_postgresql_events_are_published_again_beside_instances_at_work() {
     });
     for channel in &channels {
         let server = at_work(&servers, channel);
-        wait_for_state(server, &channel.relay(), "publishing");
+        wait_for_state(server, &channel.relay(), "following");
         assert_relayed(server, &claims, std::slice::from_ref(channel));
     }
     servers.into_iter().for_each(Server::stop);
@@ -79,6 +79,6 @@ fn on_postgresql_events_are_published_again_beside_instances_at_work() {
 /// The instance whose relay publishes, or soon will.
 fn at_work<'a>(servers: &'a [Server; 2], channel: &Channel) -> &'a Server {
     super::ready::patiently("one of them publishes", || {
-        servers.iter().find(|server| status(server, &channel.relay()).state == "publishing")
+        servers.iter().find(|server| status(server, &channel.relay()).state == "following")
     })
 }

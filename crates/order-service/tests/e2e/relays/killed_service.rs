@@ -95,7 +95,7 @@ fn serving(directory: &Path, channel: &Channel) -> Program {
 }
 
 fn wait_for(moment: Moment, server: &Server, channel: &Channel, broker: &mut Broker, progress: &Progress) {
-    let begun = || drop(wait_for_state(server, &channel.relay(), "publishing"));
+    let begun = || drop(wait_for_state(server, &channel.relay(), "following"));
     let after = |time| {
         let started = Instant::now();
         wait_until("the moment has come", || (started.elapsed() >= time).then_some(()));

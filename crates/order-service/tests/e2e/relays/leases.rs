@@ -27,7 +27,7 @@ fn an_instance_that_is_frozen_while_it_relays_and_wakes_up_late_does_no_harm() {
         program.start()
     };
     let first = instance();
-    channels.iter().for_each(|channel| drop(wait_for_state(&first, &channel.relay(), "publishing")));
+    channels.iter().for_each(|channel| drop(wait_for_state(&first, &channel.relay(), "following")));
     let servers = [first, instance()];
     let mut claims = Vec::new();
     let [mut of_first, mut of_second] = [Vec::new(), Vec::new()];
@@ -41,8 +41,7 @@ fn an_instance_that_is_frozen_while_it_relays_and_wakes_up_late_does_no_harm() {
     }));
     claims.extend(of_first);
     claims.extend(of_second);
-    let at_work =
-        servers.iter().position(|server| status(server, &channels[0].relay()).state == "publishing");
+    let at_work = servers.iter().position(|server| status(server, &channels[0].relay()).state == "following");
     let server = &servers[at_work.unwrap()];
     assert_relayed(server, &claims, &channels);
     channels.iter().for_each(|channel| assert_replicated(server, channel));

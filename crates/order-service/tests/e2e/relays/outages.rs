@@ -86,7 +86,7 @@ fn what_happens_while_brokers_are_away_for_long_waits_in_the_log_and_not_in_memo
         assert!(more < MOST_MORE_MEMORY_KIB, "{more} KiB more memory");
         brokers.iter_mut().for_each(Broker::start_again);
         for channel in &channels {
-            wait_for(&server, &channel.relay(), "through", |now| now.state == "publishing" && now.lag < 100);
+            wait_for(&server, &channel.relay(), "through", |now| now.state == "following" && now.lag < 100);
         }
     });
     assert_relayed(&server, &claims, &channels);

@@ -40,7 +40,7 @@ fn an_event_that_is_too_large_holds_up_its_relay_alone_until_the_broker_takes_it
         assert!(narrow.iter().all(|channel| status(&server, &channel.relay()).lag > 0));
         narrow.iter().for_each(make_wide);
         // It tries again by itself.
-        narrow.iter().for_each(|channel| drop(wait_for_state(&server, &channel.relay(), "publishing")));
+        narrow.iter().for_each(|channel| drop(wait_for_state(&server, &channel.relay(), "following")));
     });
     claims.extend(large);
     assert_relayed(&server, &claims, &all().cloned().collect::<Vec<_>>());

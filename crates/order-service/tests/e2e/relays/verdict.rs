@@ -39,16 +39,16 @@ pub(crate) fn assert_replicated(server: &Server, channel: &Channel) {
 #[track_caller]
 pub(crate) fn wait_until_published(server: &Server, channel: &Channel, head: u64) {
     wait_for(server, &channel.relay(), "through", |status| {
-        status.state == "publishing" && status.position >= head
+        status.state == "following" && status.position >= head
     });
 }
 
 /// Waits until the relay has published something new.
 #[track_caller]
 pub(crate) fn wait_until_at_work(server: &Server, channel: &Channel) {
-    let before = wait_for_state(server, &channel.relay(), "publishing").position;
+    let before = wait_for_state(server, &channel.relay(), "following").position;
     wait_for(server, &channel.relay(), "at work", |status| {
-        status.state == "publishing" && status.position > before
+        status.state == "following" && status.position > before
     });
 }
 

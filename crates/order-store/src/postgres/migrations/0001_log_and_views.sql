@@ -74,11 +74,12 @@ CREATE VIEW order_service.event_log AS
 -- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.
 CREATE TABLE order_service.checkpoints (
     name text PRIMARY KEY,
-    -- Who has the lease, or had it until it ran out. Null: nobody.
+    -- Who has the lease. Null: nobody.
     holder text,
     -- Numbers those who have had it. None is ever given twice for a name; 0 is nobody's.
     epoch bigint NOT NULL DEFAULT 0,
-    expires_at timestamptz NOT NULL DEFAULT '-infinity',
+    -- Goes up each time a holder shows that it lives.
+    beat bigint NOT NULL DEFAULT 0,
     -- Everything up to here is done. Null until it is saved for the first time.
     position bigint,
     -- What the other side would have to show for it, in words of its adapter.

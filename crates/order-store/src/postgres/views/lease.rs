@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use order_application::{Epoch, StoreError};
+use order_application::{Claim, Epoch, HolderWatch, StoreError};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -29,19 +29,28 @@ pub(super) struct Lease<'a> {
 }
 
 impl<'a> Lease<'a> {
-    /// `None` if another process has it.
-    pub(super) async fn claim(database: &'a Database) -> Result<Option<Self>, StoreError> {
+    /// `None` if another process has it and lives, as far as `watch` can tell.
+    pub(super) async fn claim(
+        database: &'a Database,
+        watch: &mut HolderWatch,
+    ) -> Result<Option<Self>, StoreError> {
         let holder = new_holder();
         let renewed = Instant::now();
-        let epoch = checkpoints::claim(database, LEASE, &holder, TERM).await?;
-        Ok(epoch.map(|epoch| Self { database, holder, epoch, renewed }))
+        match checkpoints::claim(database, LEASE, &holder, watch.silent_for(TERM)).await? {
+            Claim::Granted(epoch) => Ok(Some(Self { database, holder, epoch, renewed })),
+            Claim::Held(beat) => {
+                watch.saw(beat);
+                Ok(None)
+            }
+        }
     }
 
     /// The same, after a wait for a process that will soon be done or that died.
     pub(super) async fn claim_soon(database: &'a Database) -> Result<Option<Self>, StoreError> {
         let deadline = Instant::now() + LEASE_PATIENCE;
+        let mut watch = HolderWatch::default();
         loop {
-            let lease = Self::claim(database).await?;
+            let lease = Self::claim(database, &mut watch).await?;
             if lease.is_some() || Instant::now() >= deadline {
                 return Ok(lease);
             }
@@ -58,11 +67,13 @@ impl<'a> Lease<'a> {
             return Ok(());
         }
         let renewed = Instant::now();
-        let claimed = checkpoints::claim(self.database, LEASE, &self.holder, TERM).await?;
-        let another = || StoreError::Unavailable("another process makes the views anew".to_owned());
-        self.epoch = claimed.ok_or_else(another)?;
-        self.renewed = renewed;
-        Ok(())
+        match checkpoints::claim(self.database, LEASE, &self.holder, None).await? {
+            Claim::Granted(epoch) => {
+                (self.epoch, self.renewed) = (epoch, renewed);
+                Ok(())
+            }
+            Claim::Held(_) => Err(StoreError::Unavailable("another process makes the views anew".to_owned())),
+        }
     }
 
     pub(super) async fn release(self) -> Result<(), StoreError> {

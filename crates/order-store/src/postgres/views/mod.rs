@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use order_application::{Position, StoreError, ViewRepair, ViewsState, ViewsStatus};
+use order_application::{HolderWatch, Position, StoreError, ViewRepair, ViewsState, ViewsStatus};
 use order_domain::OrderId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -106,23 +106,30 @@ impl Repairs {
 
     /// Mends for as long as the store is open. `rows` is for reading and writing rows, `leases` for everything short.
     pub(super) async fn run(self: Arc<Self>, rows: Arc<Database>, leases: Arc<Database>) {
+        let mut watch = HolderWatch::default();
         loop {
-            if let Err(error) = self.work(&rows, &leases).await {
+            if let Err(error) = self.work(&rows, &leases, &mut watch).await {
                 tracing::warn!(%error, "views could not be made anew; it is tried again");
                 let detail = Some(error.to_string());
-                self.state().status = ViewsStatus { state: ViewsState::Failed, detail, done: 0, total: 0 };
+                self.state().status =
+                    ViewsStatus { state: ViewsState::Failed, detail, ..ViewsStatus::default() };
             }
             let _ = timeout(PERIOD, self.wake.notified()).await;
         }
     }
 
     /// Until there is nothing to do.
-    async fn work(&self, rows: &Database, leases: &Database) -> Result<(), StoreError> {
+    async fn work(
+        &self,
+        rows: &Database,
+        leases: &Database,
+        watch: &mut HolderWatch,
+    ) -> Result<(), StoreError> {
         loop {
             self.mend_waiting(rows).await?;
             // A request that comes from now on is the next round's.
             let all = self.state().all.take();
-            let made_anew = self.make_anew(all.as_deref(), rows, leases).await;
+            let made_anew = self.make_anew(all.as_deref(), rows, leases, watch).await;
             if made_anew != Ok(true) {
                 let mut state = self.state();
                 state.all = state.all.take().or(all);
@@ -137,6 +144,7 @@ impl Repairs {
         all: Option<&str>,
         rows: &Database,
         leases: &Database,
+        watch: &mut HolderWatch,
     ) -> Result<bool, StoreError> {
         let outdated = outdated(leases).await?;
         let (why, from) = match (all, outdated.from) {
@@ -148,7 +156,7 @@ impl Repairs {
             }
         };
         self.state().status = rebuilding(why);
-        let Some(lease) = Lease::claim(leases).await? else { return Ok(false) };
+        let Some(lease) = Lease::claim(leases, watch).await? else { return Ok(false) };
         let rebuild = Rebuild::new(rows, lease, outdated);
         if from > 1 {
             rebuild.from(from).await?;
@@ -162,7 +170,7 @@ impl Repairs {
         tracing::info!(why, "all views are being made anew");
         let mut progress = |done, total| {
             let status = &mut self.state().status;
-            (status.done, status.total) = (done, total);
+            (status.done, status.total) = (Some(done), Some(total));
         };
         let RebuildReport { events, orders, unreadable } = rebuild.everything(&mut progress).await?;
         tracing::info!(events, orders, unreadable, "all views were made anew");
@@ -222,7 +230,7 @@ async fn mend_one_by_one(rows: &Database, batch: &[Damaged]) -> Result<(), Store
 }
 
 fn rebuilding(why: &str) -> ViewsStatus {
-    ViewsStatus { state: ViewsState::Rebuilding, detail: Some(why.to_owned()), done: 0, total: 0 }
+    ViewsStatus { state: ViewsState::Rebuilding, detail: Some(why.to_owned()), done: Some(0), total: Some(0) }
 }
 
 /// Tells the database which projection this release makes its rows with.

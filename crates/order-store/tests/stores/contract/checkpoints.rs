@@ -1,24 +1,38 @@
-use std::time::Duration;
-
-use order_application::{Checkpoint, Epoch, Position};
+use order_application::{Checkpoint, Checkpoints, Claim, Epoch, Position};
 
 use super::{Fixture, bus};
 use crate::order::TestOrder;
 
-/// Longer than any test: no lease runs out by itself.
-const TERM: Duration = Duration::from_secs(3600);
-
 fn at(position: u64, evidence: Option<&str>) -> Checkpoint {
     Checkpoint { position: Position(position), evidence: evidence.map(Box::from) }
+}
+
+/// Takes a lease that is free or this holder's.
+async fn claim(checkpoints: &dyn Checkpoints, name: &str, holder: &str) -> Epoch {
+    match checkpoints.claim(name, holder, None).await.unwrap() {
+        Claim::Granted(epoch) => epoch,
+        Claim::Held(beat) => panic!("another has it, at {beat:?}"),
+    }
+}
+
+/// Takes a lease from whoever has it and does not renew it.
+pub(crate) async fn take(checkpoints: &dyn Checkpoints, name: &str, holder: &str) -> Epoch {
+    match checkpoints.claim(name, holder, None).await.unwrap() {
+        Claim::Granted(epoch) => epoch,
+        Claim::Held(beat) => match checkpoints.claim(name, holder, Some(beat)).await.unwrap() {
+            Claim::Granted(epoch) => epoch,
+            Claim::Held(beat) => panic!("another has it, at {beat:?}"),
+        },
+    }
 }
 
 pub(crate) async fn a_checkpoint_is_loaded_as_it_was_saved<F: Fixture>() {
     let fixture = F::open(bus());
     let checkpoints = fixture.checkpoints();
     assert_eq!(checkpoints.load("a").await, Ok(None));
-    let epoch = checkpoints.claim("a", "me", TERM).await.unwrap().expect("nobody has it");
+    let epoch = claim(&*checkpoints, "a", "me").await;
     assert_eq!(checkpoints.load("a").await, Ok(None), "it was claimed, and nothing saved");
-    let other = checkpoints.claim("b", "me", TERM).await.unwrap().expect("nobody has it");
+    let other = claim(&*checkpoints, "b", "me").await;
     assert_eq!(checkpoints.save("b", other, &at(7, Some("b's"))).await, Ok(true));
 
     let long = "{\"é\": \"\u{1F4E6}'\\n\"}".repeat(20_000);
@@ -41,38 +55,38 @@ pub(crate) async fn a_checkpoint_is_loaded_as_it_was_saved<F: Fixture>() {
 pub(crate) async fn a_holder_keeps_its_epoch_and_every_other_gets_a_higher_one<F: Fixture>() {
     let fixture = F::open(bus());
     let checkpoints = fixture.checkpoints();
-    let first = checkpoints.claim("a", "one", TERM).await.unwrap().expect("nobody has it");
+    let first = claim(&*checkpoints, "a", "one").await;
     for _ in 0..3 {
-        assert_eq!(checkpoints.claim("a", "one", TERM).await, Ok(Some(first)));
+        assert_eq!(claim(&*checkpoints, "a", "one").await, first);
     }
-    let second = checkpoints.claim_by_force("a", "two", TERM).await.unwrap();
+    let second = take(&*checkpoints, "a", "two").await;
     assert!(second > first, "{second:?} after {first:?}");
-    let third = checkpoints.claim_by_force("a", "one", TERM).await.unwrap();
+    let third = take(&*checkpoints, "a", "one").await;
     assert!(third > second, "{third:?} after {second:?}");
-    assert_eq!(checkpoints.claim("a", "one", TERM).await, Ok(Some(third)));
+    assert_eq!(claim(&*checkpoints, "a", "one").await, third);
 
     checkpoints.release("a", "one", third).await.unwrap();
-    let fourth = checkpoints.claim("a", "one", TERM).await.unwrap().expect("it was given back");
+    let fourth = claim(&*checkpoints, "a", "one").await;
     assert!(fourth > third, "{fourth:?} after {third:?}: it was free in between");
-    let other = checkpoints.claim("b", "one", TERM).await.unwrap();
-    assert_eq!(other, Some(first), "names have nothing to do with each other");
+    let other = claim(&*checkpoints, "b", "one").await;
+    assert_eq!(other, first, "names have nothing to do with each other");
 }
 
 pub(crate) async fn a_save_is_refused_once_another_has_had_the_lease<F: Fixture>() {
     let fixture = F::open(bus());
     let checkpoints = fixture.checkpoints();
     assert_eq!(checkpoints.save("a", Epoch(1), &at(1, None)).await, Ok(false), "nobody was given this epoch");
-    let first = checkpoints.claim("a", "one", TERM).await.unwrap().expect("nobody has it");
+    let first = claim(&*checkpoints, "a", "one").await;
     assert_eq!(checkpoints.save("a", first, &at(10, Some("one's"))).await, Ok(true));
 
-    let second = checkpoints.claim_by_force("a", "two", TERM).await.unwrap();
+    let second = take(&*checkpoints, "a", "two").await;
     assert_eq!(checkpoints.save("a", first, &at(11, Some("late"))).await, Ok(false));
     assert_eq!(checkpoints.load("a").await, Ok(Some(at(10, Some("one's")))));
     // What a late holder gives back is not its own any more.
     checkpoints.release("a", "one", first).await.unwrap();
     checkpoints.release("a", "one", second).await.unwrap();
     checkpoints.release("a", "two", first).await.unwrap();
-    assert_eq!(checkpoints.claim("a", "two", TERM).await, Ok(Some(second)));
+    assert_eq!(claim(&*checkpoints, "a", "two").await, second);
     assert_eq!(checkpoints.save("a", second, &at(12, None)).await, Ok(true));
 
     checkpoints.release("a", "two", second).await.unwrap();
@@ -84,10 +98,10 @@ pub(crate) async fn a_save_is_refused_once_another_has_had_the_lease<F: Fixture>
 pub(crate) async fn a_lease_that_is_given_back_is_free_at_once<F: Fixture>() {
     let fixture = F::open(bus());
     let checkpoints = fixture.checkpoints();
-    let first = checkpoints.claim("a", "one", TERM).await.unwrap().expect("nobody has it");
+    let first = claim(&*checkpoints, "a", "one").await;
     assert_eq!(checkpoints.save("a", first, &at(10, None)).await, Ok(true));
     checkpoints.release("a", "one", first).await.unwrap();
-    let second = checkpoints.claim("a", "two", TERM).await.unwrap().expect("it was given back");
+    let second = claim(&*checkpoints, "a", "two").await;
     assert!(second > first);
     assert_eq!(checkpoints.load("a").await, Ok(Some(at(10, None))));
 }
@@ -98,7 +112,7 @@ pub(crate) async fn checkpoints_and_epochs_are_there_after_a_restart<F: Fixture>
     let mut last = Epoch(0);
     for restart in 1..4 {
         let checkpoints = fixture.checkpoints();
-        let epoch = checkpoints.claim_by_force("a", &format!("holder {restart}"), TERM).await.unwrap();
+        let epoch = take(&*checkpoints, "a", &format!("holder {restart}")).await;
         assert!(epoch > last, "{epoch:?} after {last:?}");
         assert_eq!(checkpoints.save("a", last, &at(99, None)).await, Ok(false));
         let checkpoint = at(restart, Some("evidence"));
@@ -127,12 +141,12 @@ pub(crate) async fn checkpoints_are_saved_beside_appends<F: Fixture>() {
     for follower in 0..FOLLOWERS {
         let (name, checkpoints) = (format!("follower {follower}"), fixture.checkpoints());
         tasks.push(tokio::spawn(async move {
-            let epoch = checkpoints.claim(&name, "me", TERM).await.unwrap().unwrap();
+            let epoch = claim(&*checkpoints, &name, "me").await;
             for n in 1..=SAVES {
                 let checkpoint = at(n * FOLLOWERS + follower, Some(&name));
                 assert_eq!(checkpoints.save(&name, epoch, &checkpoint).await, Ok(true));
                 assert_eq!(checkpoints.load(&name).await, Ok(Some(checkpoint)));
-                assert_eq!(checkpoints.claim(&name, "me", TERM).await, Ok(Some(epoch)));
+                assert_eq!(claim(&*checkpoints, &name, "me").await, epoch);
             }
         }));
     }

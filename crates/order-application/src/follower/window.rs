@@ -1,5 +1,5 @@
-//! What was published and not acknowledged yet. Bounded, so that a broker that is slow costs no memory: the backlog waits
-//! in the log.
+//! What was handed over and is not done yet. Bounded, so that another side that is slow costs no memory: what comes after
+//! waits in the log.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::event::{Position, RecordedEvent};
 
 #[derive(Default)]
 pub(super) struct Window {
-    /// The last position of each page that was published, with its size.
+    /// The last position of each page that was handed over, with its size.
     pages: VecDeque<Page>,
     events: usize,
     bytes: usize,
@@ -28,16 +28,16 @@ impl Window {
         self.events < max_events && self.bytes < max_bytes
     }
 
-    pub(super) fn add(&mut self, published: &[RecordedEvent]) {
-        let Some(last) = published.last().map(|event| event.position) else { return };
-        let bytes = published.iter().map(|event| event.data.len()).sum();
-        self.pages.push_back(Page { last, events: published.len(), bytes });
-        self.events += published.len();
+    pub(super) fn add(&mut self, events: &[RecordedEvent]) {
+        let Some(last) = events.last().map(|event| event.position) else { return };
+        let bytes = events.iter().map(|event| event.data.len()).sum();
+        self.pages.push_back(Page { last, events: events.len(), bytes });
+        self.events += events.len();
         self.bytes += bytes;
     }
 
-    /// Forgets the pages of which everything is acknowledged.
-    pub(super) fn acknowledge(&mut self, up_to: Position) {
+    /// Forgets the pages of which everything is done.
+    pub(super) fn shrink(&mut self, up_to: Position) {
         while let Some(page) = self.pages.front().filter(|page| page.last <= up_to) {
             self.events -= page.events;
             self.bytes -= page.bytes;

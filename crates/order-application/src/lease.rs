@@ -1,0 +1,144 @@
+//! Leases: which of many instances is at work.
+//!
+//! No clock is compared with another. A holder shows that it lives by a beat that goes up; a standby that has seen the same
+//! beat for a whole term, by its own clock, takes the lease. A holder that could not renew for a term takes it for lost: it
+//! has asked before any standby saw the beat, so its term is over first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::ports::checkpoints::{Beat, Checkpoints, Claim, Epoch};
+use crate::ports::event_log::StoreError;
+
+/// How often a lease that is taken by force may beat in between.
+const MAX_FORCED_CLAIMS: usize = 10;
+
+/// What a standby has seen of a lease's holder.
+#[derive(Debug, Default)]
+pub struct HolderWatch(Option<(Beat, Instant)>);
+
+impl HolderWatch {
+    /// Notes the holder's beat, as it is now.
+    pub fn saw(&mut self, beat: Beat) {
+        if self.0.is_none_or(|(before, _)| before != beat) {
+            self.0 = Some((beat, Instant::now()));
+        }
+    }
+
+    /// The last beat of a holder that has been silent for this long.
+    pub fn silent_for(&self, term: Duration) -> Option<Beat> {
+        self.0.filter(|(_, since)| since.elapsed() >= term).map(|(beat, _)| beat)
+    }
+}
+
+/// One who may hold the lease on a checkpoint.
+#[derive(Clone)]
+pub(crate) struct Candidate {
+    pub(crate) checkpoints: Arc<dyn Checkpoints>,
+    pub(crate) name: Arc<str>,
+    /// A name that no other instance has.
+    pub(crate) holder: Arc<str>,
+    /// How long a lease lasts that nobody renews.
+    pub(crate) term: Duration,
+}
+
+impl Candidate {
+    /// Asks for the lease. `None` if another has it.
+    pub(crate) async fn claim(&self, watch: &mut HolderWatch) -> Result<Option<Lease>, StoreError> {
+        let asked = Instant::now();
+        let claim = self.checkpoints.claim(&self.name, &self.holder, watch.silent_for(self.term)).await?;
+        Ok(match claim {
+            Claim::Granted(epoch) => Some(Lease::keep(self.clone(), epoch, asked)),
+            Claim::Held(beat) => {
+                watch.saw(beat);
+                None
+            }
+        })
+    }
+
+    /// Takes the lease from whoever has it.
+    pub(crate) async fn claim_by_force(&self) -> Result<Lease, StoreError> {
+        let mut seen = None;
+        for _ in 0..MAX_FORCED_CLAIMS {
+            let asked = Instant::now();
+            match self.checkpoints.claim(&self.name, &self.holder, seen).await? {
+                Claim::Granted(epoch) => return Ok(Lease::keep(self.clone(), epoch, asked)),
+                Claim::Held(beat) => seen = Some(beat),
+            }
+        }
+        Err(StoreError::Unavailable(format!("the lease {:?} cannot be taken", self.name)))
+    }
+
+    /// How long to wait before the lease is asked for again, or renewed.
+    pub(crate) fn period(&self) -> Duration {
+        self.term / 3
+    }
+
+    /// Renews the lease until that has failed for a whole term, or somebody else has it.
+    async fn renew(&self, epoch: Epoch, mut asked: Instant) {
+        loop {
+            let held_until = asked + self.term;
+            let now = held_until.min(Instant::now() + self.period());
+            sleep_until(now).await;
+            let claim = self.checkpoints.claim(&self.name, &self.holder, None);
+            match timeout_at(held_until, claim).await {
+                Ok(Ok(Claim::Granted(now_epoch))) if now_epoch == epoch => asked = now,
+                // Another has it, or had it meanwhile.
+                Ok(Ok(Claim::Granted(_) | Claim::Held(_))) | Err(_) => return,
+                Ok(Err(error)) => {
+                    tracing::debug!(lease = &*self.name, %error, "the lease could not be renewed");
+                }
+            }
+        }
+    }
+}
+
+/// A lease that is being kept. Dropping it only stops keeping it.
+pub(crate) struct Lease {
+    candidate: Candidate,
+    pub(crate) epoch: Epoch,
+    lost: CancellationToken,
+    keeper: AbortOnDropHandle<()>,
+}
+
+impl Lease {
+    fn keep(candidate: Candidate, epoch: Epoch, asked: Instant) -> Self {
+        let lost = CancellationToken::new();
+        let keeper = tokio::spawn({
+            let (candidate, lost) = (candidate.clone(), lost.clone());
+            async move {
+                candidate.renew(epoch, asked).await;
+                lost.cancel();
+            }
+        });
+        Self { candidate, epoch, lost, keeper: AbortOnDropHandle::new(keeper) }
+    }
+
+    /// Whether it is not held any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
+    /// Is cancelled when it is not held any more.
+    pub(crate) fn lost_token(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Waits until it is not held any more.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
+    /// Lets others have it at once.
+    pub(crate) async fn give_back(self) {
+        drop(self.keeper);
+        let Candidate { checkpoints, name, holder, .. } = &self.candidate;
+        if let Err(error) = checkpoints.release(name, holder, self.epoch).await {
+            tracing::debug!(lease = &**name, %error, "the lease could not be given back; it will run out");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The relay: publishes the log to a broker. For each order the first occurrences of its events come in order.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::event::{Position, RecordedEvent};
+use crate::follower::{Consumer, Consumption, FollowerError};
+use crate::ports::broker::{Broker, Opened, Publication};
+use crate::ports::checkpoints::Checkpoint;
+use crate::ports::event_log::EventLog;
+use crate::stream;
+
+/// What a [`Follower`](crate::Follower) does that publishes the log to one broker.
+pub struct Relay {
+    log: Arc<dyn EventLog>,
+    broker: Arc<dyn Broker>,
+}
+
+impl Relay {
+    /// Publishes this log to this broker.
+    pub fn new(log: Arc<dyn EventLog>, broker: Arc<dyn Broker>) -> Arc<Self> {
+        Arc::new(Self { log, broker })
+    }
+}
+
+#[async_trait]
+impl Consumer for Relay {
+    async fn open(&self, checkpoint: &Checkpoint) -> Result<(Box<dyn Consumption>, Position), FollowerError> {
+        let Opened { publication, resume_after, resume_event } = self.broker.open(checkpoint).await?;
+        if resume_after < checkpoint.position {
+            tracing::warn!(
+                acknowledged = %checkpoint.position, after = %resume_after,
+                "the broker has forgotten events that it had acknowledged; they are published again"
+            );
+        }
+        let previous_id = stream::id_at(&*self.log, resume_after).await?;
+        if resume_after != Position::START && previous_id.is_none() {
+            return Err(another_log(&format!(
+                "events up to position {resume_after} were published, where this log has none"
+            )));
+        }
+        if resume_after > checkpoint.position && previous_id != resume_event {
+            return Err(another_log(&format!(
+                "the broker has another event at position {resume_after} than this log"
+            )));
+        }
+        Ok((Box::new(Publishing { publication, previous_id }), resume_after))
+    }
+}
+
+/// The broker has published what this log does not have.
+fn another_log(what: &str) -> FollowerError {
+    FollowerError::Misconfigured(format!(
+        "{what}: it is another shop's, or this store was restored from a backup that is older than what was published; \
+         relay to a new stream or topic"
+    ))
+}
+
+struct Publishing {
+    publication: Box<dyn Publication>,
+    /// The id of the event that was sent last, or of the one to go on after.
+    previous_id: Option<Uuid>,
+}
+
+#[async_trait]
+impl Consumption for Publishing {
+    async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError> {
+        self.publication.publish(self.previous_id, events).await?;
+        self.previous_id = events.last().map(|event| event.id).or(self.previous_id);
+        Ok(())
+    }
+
+    async fn done(&mut self) -> Result<Position, FollowerError> {
+        Ok(self.publication.acknowledged().await?)
+    }
+
+    fn evidence(&self) -> Option<Box<str>> {
+        Some(self.publication.evidence())
+    }
+
+    async fn check(&mut self) -> Result<(), FollowerError> {
+        Ok(self.publication.check().await?)
+    }
+}
