@@ -16,6 +16,7 @@
 mod announcer;
 mod batch;
 mod checkpoints;
+mod columns;
 mod copy;
 mod database;
 mod error;
@@ -31,7 +32,6 @@ mod state;
 mod tls;
 mod url;
 mod verify;
-mod view_columns;
 mod views;
 mod writer;
 

@@ -412,7 +412,7 @@ async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
          UPDATE order_service.orders SET projection = 0; \
          UPDATE order_service.log SET outdated_from = 1; \
          CREATE FUNCTION order_service.mend_as_an_older_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             PERFORM order_service.replace_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
+             PERFORM order_service.write_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
                  ARRAY[o.state], ARRAY[o.version], ARRAY[o.customer_id], ARRAY['shipped'], ARRAY[o.total_cents], \
                  ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.checksum], 0) \
                  FROM order_service.orders o WHERE o.key = 1; \

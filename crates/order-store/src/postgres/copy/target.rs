@@ -1,7 +1,7 @@
 //! A database that is made by copying.
 //!
-//! A chunk is one transaction: the events by COPY; the views of the orders that it places, as the source has them *now*,
-//! by COPY, too. So each view is written once however many events its order has, and later chunks find the order's key
+//! A chunk is one transaction: the events, and the views of the orders that it places, as the source has them *now*. So
+//! each view is written once however many events its order has, and later chunks find the order's key
 //! there. Only views that may have been written before the source grew, by an earlier run or round, are written again.
 
 use std::collections::HashMap;
@@ -133,13 +133,14 @@ async fn append(
     check_complete(events, &placed)?;
     let keys = keys(transaction, events).await?;
     rows::copy_events(transaction, events, &keys).await.map_err(failed)?;
-    rows::copy_views(transaction, &placed).await.map_err(failed)?;
+    rows::put_views(transaction, &placed).await.map_err(failed)?;
 
     let stale = keys.iter().filter(|(_, key)| **key <= round_began);
     let stale: Vec<OrderId> = stale.map(|(order_id, _)| (*order_id).clone()).collect();
     if !stale.is_empty() {
         let views = source.views_of(&stale).await.map_err(CopyError::Source)?;
-        rows::update_views(transaction, &views).await.map_err(failed)?;
+        let views = views.into_iter().filter_map(|view| Some((*keys.get(view.order_id())?, view)));
+        rows::put_views(transaction, &views.collect::<Vec<_>>()).await.map_err(failed)?;
     }
     Ok(())
 }

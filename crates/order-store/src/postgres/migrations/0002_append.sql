@@ -50,14 +50,13 @@ CREATE FUNCTION order_service.append_v1(
     expected_versions bigint[],
     event_counts bigint[],
     first_event_ids uuid[],
-    -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
+    -- One entry for each event: the number of its append, from 1, and what its row has.
     event_appends int[],
-    event_offsets bigint[],
+    event_versions bigint[],
     event_ids uuid[],
     event_types text[],
     event_times timestamptz[],
     event_order_ids text[],
-    event_versions bigint[],
     event_data text[],
     event_contexts text[],
     event_sources text[],
@@ -90,9 +89,7 @@ DECLARE
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    additions int := 0;
-    changes int := 0;
-    rows_changed bigint;
+    added int := 0;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -121,7 +118,7 @@ BEGIN
             added_positions[n] := head + 1;
             first_positions[n] := head + 1;
             head := head + event_counts[n];
-            IF expected_versions[n] = 0 THEN additions := additions + 1; ELSE changes := changes + 1; END IF;
+            added := added + 1;
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -130,54 +127,30 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF additions > 0 THEN
-        -- A row beyond the end of the log is nobody's, and would be in the way.
-        IF EXISTS (SELECT FROM order_service.orders o WHERE o.key > last_position) THEN
-            DELETE FROM order_service.orders o WHERE o.key > last_position;
-        END IF;
-        INSERT INTO order_service.orders
+    IF added > 0 THEN
+        -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
+        -- anywhere.
+        INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
-                        placed_ats, updated_ats, view_checksums)
-                AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
-                     checksum)
-            WHERE a.position IS NOT NULL AND a.expected = 0;
-    END IF;
-    IF changes > 0 THEN
-        UPDATE order_service.orders o
-            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id,
-                status = a.status, total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at,
-                checksum = a.checksum, projection = of_projection
+        SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
+               a.updated_at, a.checksum, of_projection
             FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
                         updated_ats, view_checksums)
                 AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
-            WHERE o.key = a.key AND a.position IS NOT NULL;
-        GET DIAGNOSTICS rows_changed = ROW_COUNT;
-        IF rows_changed < changes THEN
-            -- A row was lost. It is made here as well as anywhere.
-            INSERT INTO order_service.orders
-                (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum,
-                 projection)
-            SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-                   a.checksum, of_projection
-                FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals,
-                            placed_ats, updated_ats, view_checksums)
-                    AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at,
-                         checksum)
-                WHERE a.key IS NOT NULL AND a.position IS NOT NULL
-            ON CONFLICT (key) DO NOTHING;
-        END IF;
-    END IF;
-    IF additions + changes > 0 THEN
+            WHERE a.position IS NOT NULL
+        ON CONFLICT (key) DO UPDATE
+            SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
+                customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, checksum = excluded.checksum,
+                projection = excluded.projection;
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
-        SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
+        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+               coalesce(keys[e.append], added_positions[e.append]),
                e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-            FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
-                        event_versions, event_data, event_contexts, event_sources, event_checksums)
-                AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
+            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                        event_contexts, event_sources, event_checksums)
+                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
         -- A newer release makes these rows anew.
         IF of_projection < (SELECT l.projection FROM order_service.log l) THEN

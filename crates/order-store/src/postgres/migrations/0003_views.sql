@@ -14,60 +14,15 @@ BEGIN
 END
 $$;
 
--- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
--- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
-CREATE FUNCTION order_service.replace_views_v1(
+-- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
+-- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
+-- came in between has added its order's. Answers with the keys of the rows that were written.
+CREATE FUNCTION order_service.write_views_v1(
     keys bigint[],
+    -- Null: there was no row.
     seen_versions bigint[],
     seen_checksums bytea[],
-    order_ids text[],
-    states text[],
-    versions bigint[],
-    customer_ids text[],
-    statuses text[],
-    totals bigint[],
-    placed_ats timestamptz[],
-    updated_ats timestamptz[],
-    view_checksums bytea[],
-    of_projection integer
-) RETURNS bigint[]
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-AS $$
-#variable_conflict use_variable
-DECLARE
-    written bigint[];
-BEGIN
-    WITH seen AS MATERIALIZED (
-        SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                               totals, placed_ats, updated_ats, view_checksums)
-                AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                     updated_at, checksum)
-            JOIN order_service.orders o ON o.key = a.key
-            WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
-            FOR UPDATE OF o SKIP LOCKED
-    ), replaced AS (
-        UPDATE order_service.orders o
-            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
-                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
-                checksum = s.checksum, projection = of_projection
-            FROM seen s WHERE o.key = s.key
-            RETURNING o.key
-    )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM replaced r;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
-END
-$$;
-
--- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
--- has added its order's. Answers with the keys of those that were added.
-CREATE FUNCTION order_service.restore_views_v1(
-    keys bigint[],
     order_ids text[],
     states text[],
     versions bigint[],
@@ -91,19 +46,36 @@ AS $$
 DECLARE
     written bigint[];
 BEGIN
-    PERFORM order_service.take_head_v1();
-    WITH restored AS (
+    IF array_position(seen_versions, NULL) IS NOT NULL THEN
+        PERFORM order_service.take_head_v1();
+    END IF;
+    WITH made AS (
+        SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                             totals, placed_ats, updated_ats, view_checksums)
+            AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                 updated_at, checksum)
+    ), seen AS MATERIALIZED (
+        SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
+            WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
+            FOR UPDATE OF o SKIP LOCKED
+    ), replaced AS (
+        UPDATE order_service.orders o
+            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
+                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
+                checksum = s.checksum, projection = of_projection
+            FROM seen s WHERE o.key = s.key
+            RETURNING o.key
+    ), restored AS (
         INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
-                        view_checksums)
-                AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+        SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
+               m.checksum, of_projection
+            FROM made m WHERE m.seen_version IS NULL
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key
     )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM restored r;
+    SELECT coalesce(array_agg(w.key), '{}') INTO written
+        FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
     PERFORM order_service.note_mended_v1(written, of_projection);
     RETURN written;
 END

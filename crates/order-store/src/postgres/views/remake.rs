@@ -15,7 +15,7 @@ use tokio_postgres::{Error, IsolationLevel, Row};
 use super::super::database::NO_DEADLINES;
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
-use super::write::{Replacement, delete, replace, restore};
+use super::write::{Change, delete, write};
 
 /// Most rows that one statement writes, and orders that one snapshot reads.
 pub(super) const MAX_ROWS: usize = 200;
@@ -104,15 +104,10 @@ impl Remade {
 /// Makes the rows of some orders anew where they are not what the log makes of them.
 pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<Remade, Error> {
     let (mut remade, changes) = compare(connection, orders).await?;
-    for replaced in changes.replace.chunks(MAX_ROWS) {
-        let keys = replace(connection, replaced).await?;
+    for written in changes.write.chunks(MAX_ROWS) {
+        let keys = write(connection, written).await?;
         remade.written += keys.len() as u64;
-        remade.left.extend(replaced.iter().map(|change| change.key).filter(|key| !keys.contains(key)));
-    }
-    for restored in changes.restore.chunks(MAX_ROWS) {
-        let keys = restore(connection, restored).await?;
-        remade.written += keys.len() as u64;
-        remade.left.extend(restored.iter().map(|(key, _)| *key).filter(|key| !keys.contains(key)));
+        remade.left.extend(written.iter().map(|change| change.key).filter(|key| !keys.contains(key)));
     }
     for ghosts in changes.delete.chunks(MAX_ROWS) {
         remade.deleted += delete(connection, ghosts).await?;
@@ -123,8 +118,7 @@ pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<R
 /// What has to be done to rows.
 #[derive(Debug, Default)]
 struct Changes {
-    replace: Vec<Replacement>,
-    restore: Vec<(i64, OrderView)>,
+    write: Vec<Change>,
     delete: Vec<i64>,
 }
 
@@ -239,12 +233,13 @@ async fn compare_rows(
         };
         let Some(view) = order.view() else { continue };
         if !is_right(&read_order(&row, 0), &view) {
-            let (seen_version, seen_checksum) = (row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?);
-            changes.replace.push(Replacement { key, seen_version, seen_checksum, view });
+            let seen = Some((row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?));
+            changes.write.push(Change { key, seen, view });
         }
     }
-    changes.restore =
-        folded.into_iter().filter_map(|(key, order)| order.view().map(|view| (key, view))).collect();
+    let lost =
+        folded.into_iter().filter_map(|(key, order)| Some(Change { key, seen: None, view: order.view()? }));
+    changes.write.extend(lost);
     Ok(changes)
 }
 

@@ -138,14 +138,13 @@ CREATE FUNCTION order_service.append_v1(
     expected_versions bigint[],
     event_counts bigint[],
     first_event_ids uuid[],
-    -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
+    -- One entry for each event: the number of its append, from 1, and what its row has.
     event_appends int[],
-    event_offsets bigint[],
+    event_versions bigint[],
     event_ids uuid[],
     event_types text[],
     event_times timestamptz[],
     event_order_ids text[],
-    event_versions bigint[],
     event_data text[],
     event_contexts text[],
     event_sources text[],
@@ -178,9 +177,7 @@ DECLARE
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    additions int := 0;
-    changes int := 0;
-    rows_changed bigint;
+    added int := 0;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -209,7 +206,7 @@ BEGIN
             added_positions[n] := head + 1;
             first_positions[n] := head + 1;
             head := head + event_counts[n];
-            IF expected_versions[n] = 0 THEN additions := additions + 1; ELSE changes := changes + 1; END IF;
+            added := added + 1;
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -218,54 +215,30 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF additions > 0 THEN
-        -- A row beyond the end of the log is nobody's, and would be in the way.
-        IF EXISTS (SELECT FROM order_service.orders o WHERE o.key > last_position) THEN
-            DELETE FROM order_service.orders o WHERE o.key > last_position;
-        END IF;
-        INSERT INTO order_service.orders
+    IF added > 0 THEN
+        -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
+        -- anywhere.
+        INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
-                        placed_ats, updated_ats, view_checksums)
-                AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
-                     checksum)
-            WHERE a.position IS NOT NULL AND a.expected = 0;
-    END IF;
-    IF changes > 0 THEN
-        UPDATE order_service.orders o
-            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id,
-                status = a.status, total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at,
-                checksum = a.checksum, projection = of_projection
+        SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
+               a.updated_at, a.checksum, of_projection
             FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
                         updated_ats, view_checksums)
                 AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
-            WHERE o.key = a.key AND a.position IS NOT NULL;
-        GET DIAGNOSTICS rows_changed = ROW_COUNT;
-        IF rows_changed < changes THEN
-            -- A row was lost. It is made here as well as anywhere.
-            INSERT INTO order_service.orders
-                (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum,
-                 projection)
-            SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-                   a.checksum, of_projection
-                FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals,
-                            placed_ats, updated_ats, view_checksums)
-                    AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at,
-                         checksum)
-                WHERE a.key IS NOT NULL AND a.position IS NOT NULL
-            ON CONFLICT (key) DO NOTHING;
-        END IF;
-    END IF;
-    IF additions + changes > 0 THEN
+            WHERE a.position IS NOT NULL
+        ON CONFLICT (key) DO UPDATE
+            SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
+                customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, checksum = excluded.checksum,
+                projection = excluded.projection;
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
-        SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
+        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+               coalesce(keys[e.append], added_positions[e.append]),
                e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-            FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
-                        event_versions, event_data, event_contexts, event_sources, event_checksums)
-                AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
+            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                        event_contexts, event_sources, event_checksums)
+                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
         -- A newer release makes these rows anew.
         IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
@@ -326,60 +299,15 @@ BEGIN
 END
 $$;
 
--- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
--- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
-CREATE FUNCTION order_service.replace_views_v1(
+-- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
+-- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
+-- came in between has added its order's. Answers with the keys of the rows that were written.
+CREATE FUNCTION order_service.write_views_v1(
     keys bigint[],
+    -- Null: there was no row.
     seen_versions bigint[],
     seen_checksums bytea[],
-    order_ids text[],
-    states text[],
-    versions bigint[],
-    customer_ids text[],
-    statuses text[],
-    totals bigint[],
-    placed_ats timestamptz[],
-    updated_ats timestamptz[],
-    view_checksums bytea[],
-    of_projection integer
-) RETURNS bigint[]
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-AS $$
-#variable_conflict use_variable
-DECLARE
-    written bigint[];
-BEGIN
-    WITH seen AS MATERIALIZED (
-        SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                               totals, placed_ats, updated_ats, view_checksums)
-                AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                     updated_at, checksum)
-            JOIN order_service.orders o ON o.key = a.key
-            WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
-            FOR UPDATE OF o SKIP LOCKED
-    ), replaced AS (
-        UPDATE order_service.orders o
-            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
-                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
-                checksum = s.checksum, projection = of_projection
-            FROM seen s WHERE o.key = s.key
-            RETURNING o.key
-    )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM replaced r;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
-END
-$$;
-
--- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
--- has added its order's. Answers with the keys of those that were added.
-CREATE FUNCTION order_service.restore_views_v1(
-    keys bigint[],
     order_ids text[],
     states text[],
     versions bigint[],
@@ -403,19 +331,36 @@ AS $$
 DECLARE
     written bigint[];
 BEGIN
-    PERFORM order_service.take_head_v1();
-    WITH restored AS (
+    IF array_position(seen_versions, NULL) IS NOT NULL THEN
+        PERFORM order_service.take_head_v1();
+    END IF;
+    WITH made AS (
+        SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                             totals, placed_ats, updated_ats, view_checksums)
+            AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                 updated_at, checksum)
+    ), seen AS MATERIALIZED (
+        SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
+            WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
+            FOR UPDATE OF o SKIP LOCKED
+    ), replaced AS (
+        UPDATE order_service.orders o
+            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
+                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
+                checksum = s.checksum, projection = of_projection
+            FROM seen s WHERE o.key = s.key
+            RETURNING o.key
+    ), restored AS (
         INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
-                        view_checksums)
-                AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+        SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
+               m.checksum, of_projection
+            FROM made m WHERE m.seen_version IS NULL
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key
     )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM restored r;
+    SELECT coalesce(array_agg(w.key), '{}') INTO written
+        FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
     PERFORM order_service.note_mended_v1(written, of_projection);
     RETURN written;
 END
@@ -486,23 +431,23 @@ BEGIN
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T11:17:02.676953+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T11:17:02.678737+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T11:17:02.679684+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T13:04:25.371565+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T13:04:25.37672+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T13:04:25.377365+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"97b4b958-33a5-4694-9f7f-597bd675a1f3","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"e6f378dc-efcb-4536-93f0-e8249b21e8fb","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21792-be6b-7009-ad99-fd166a378ef4","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0132d200a65d9855c8"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21792-be72-7366-b3e7-c2eaa983a542","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ef31b8afb359c60e"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21792-be77-7711-9f39-edac2b760334","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x0184c1ce90cb45a13e"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21792-be6f-7693-a76b-fd7824a27b88","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x013cd0487b1c278dc1"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21792-be6f-7693-a76b-fd79de6e8f15","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01246ceb276cef1aaf"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21792-be6f-7693-a76b-fd7a0c08c9b5","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01aab90a6fde6d69cd"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21792-be6f-7693-a76b-fd7b622482be","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014769d92c9bfa837c"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21792-be70-73f1-894b-b4553bc8ac9a","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01df55dfe08b93b024"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21792-be71-70f6-aa33-fc8db61ab58a","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e7843afd496ff23b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21792-be71-70f6-aa33-fc8e5ea63619","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01354a16906fc33e7b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21792-be72-7366-b3e7-c2e950de2be8","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e360b1fbd0386021"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a217f5-0d3e-705d-bbf4-7a5e7572e813","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01526e492882a9f263"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a217f5-0d44-70c5-963d-215fda6a5426","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01cfdd6bee8e22b21b"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a217f5-0d45-728d-8b7e-949fc399041a","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01b3418d76eaa8675f"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a217f5-0d40-73b8-bf96-4f1038a6a227","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014f6c036a68bcee13"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a217f5-0d41-75e5-96f0-b2f2b4d89be7","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015d8666fcd90155dc"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a217f5-0d41-75e5-96f0-b2f32ed34b88","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d2606ff244e886b7"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a217f5-0d41-75e5-96f0-b2f4008345e8","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018853ef7018ddcbb8"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a217f5-0d42-7626-b4d3-2c35d1ffa5d8","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x013908752bf1688901"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a217f5-0d43-773a-9e67-4c3b8d59261f","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e31b505c012f18ab"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a217f5-0d43-773a-9e67-4c3c8a64cfa7","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018ac11c5253dba4a3"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a217f5-0d44-70c5-963d-215efba0c4d4","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x012178c9b03a0adc30"}');
 DELETE FROM order_service.orders;
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01e6688941b57d74ed","projection":1}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a782715b45e0df41","projection":1}');
