@@ -74,7 +74,7 @@ impl Announcer {
             let page = pages::log(database, after, PAGE).await?;
             if page.len() == PAGE.events {
                 // More than is handed around, as when nobody had listened for long. Subscribers read the log.
-                let head = pages::head(database).await?;
+                let head = pages::log_end(database).await?;
                 self.publish_up_to(head, Vec::new());
                 return Ok(());
             }

@@ -54,20 +54,20 @@ const SAVE: &str = "\
 #[async_trait]
 impl Checkpoints for PostgresStore {
     async fn claim(&self, name: &str, holder: &str, term: Duration) -> Result<Option<Epoch>, StoreError> {
-        claim(&self.shared.reads, name, holder, term).await
+        claim(&self.reads, name, holder, term).await
     }
 
     async fn claim_by_force(&self, name: &str, holder: &str, term: Duration) -> Result<Epoch, StoreError> {
-        let epoch = claim_with(&self.shared.reads, CLAIM_BY_FORCE, name, holder, term).await?;
+        let epoch = claim_with(&self.reads, CLAIM_BY_FORCE, name, holder, term).await?;
         epoch.ok_or_else(|| StoreError::Corrupt(format!("the lease {name:?} cannot be taken")))
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
-        release(&self.shared.reads, name, holder, epoch).await
+        release(&self.reads, name, holder, epoch).await
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let rows = self.shared.reads.query(LOAD, &[(&name, Type::TEXT)]).await?;
+        let rows = self.reads.query(LOAD, &[(&name, Type::TEXT)]).await?;
         rows.first().map(|row| read(row, 0)).transpose().map_err(|error| corrupt(name, &error))
     }
 
@@ -76,7 +76,7 @@ impl Checkpoints for PostgresStore {
         let evidence = checkpoint.evidence.as_deref();
         let parameters: [Parameter<'_>; 4] =
             [(&name, Type::TEXT), (&epoch, Type::INT8), (&position, Type::INT8), (&evidence, Type::TEXT)];
-        Ok(!self.shared.reads.query(SAVE, &parameters).await?.is_empty())
+        Ok(!self.reads.query(SAVE, &parameters).await?.is_empty())
     }
 }
 

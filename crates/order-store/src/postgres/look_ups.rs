@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use order_application::{OrderView, StoreError, Unreadable, UnreadableOrder, Version};
 use order_domain::OrderId;
@@ -12,8 +11,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::Database;
-use super::projection;
 use super::row::{DamagedView, order_columns, read_order};
+use super::{DEADLINE, projection};
 
 const LOOK_UP: &str = concat!(
     "SELECT o.asked_id, o.log_version, ",
@@ -49,17 +48,16 @@ struct Question {
 /// The way to the look-ups' workers. They end when this is dropped.
 pub(super) struct LookUps {
     questions: mpsc::Sender<Question>,
-    deadline: Duration,
 }
 
 impl LookUps {
-    pub(super) fn start(database: &Arc<Database>, deadline: Duration) -> Self {
+    pub(super) fn start(database: &Arc<Database>) -> Self {
         let (questions, waiting) = mpsc::channel(MAX_WAITING);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         for _ in 0..WORKERS {
             tokio::spawn(work(Arc::clone(database), Arc::clone(&waiting)));
         }
-        Self { questions, deadline }
+        Self { questions }
     }
 
     /// What there is of an order at some moment after this was called. `None`: the log does not have it.
@@ -68,7 +66,7 @@ impl LookUps {
         let question = Question { order_id: order_id.clone(), answer };
         self.questions.try_send(question).map_err(|_| StoreError::Overloaded)?;
         let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
-        match timeout(self.deadline, answered).await {
+        match timeout(DEADLINE, answered).await {
             Ok(answer) => answer.unwrap_or_else(|_| unavailable("the store is closed")),
             // It waited behind look-ups that got no answer either.
             Err(_) => unavailable("the database does not answer"),

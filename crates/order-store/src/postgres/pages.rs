@@ -1,8 +1,10 @@
 //! Reads of many rows, in pages whose size the database bounds. Planned anew each time: the right plan for a small table
 //! is the wrong one for a large one, and a page costs far more than its plan.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::Object;
 use order_application::{
     ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
@@ -54,7 +56,7 @@ const LIST: &str = concat!(
 );
 
 /// The last position.
-pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
+pub(super) const LOG_END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
 /// A page of an order's events.
 pub(super) struct StreamPage {
@@ -148,8 +150,8 @@ pub(super) async fn rows(
 }
 
 /// The last position.
-pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
-    let head = database.query_one(HEAD, &[]).await?.try_get::<_, i64>(0);
+pub(super) async fn log_end(database: &Database) -> Result<Position, StoreError> {
+    let head = database.query_one(LOG_END, &[]).await?.try_get::<_, i64>(0);
     Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
 }
 
@@ -158,7 +160,8 @@ const CHECK: &str =
 
 /// Whether this release takes orders for the database: it is there, no standby, and not migrated to what needs a newer one.
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
-    let rows = database.query_within(CHECK_PATIENCE, CHECK, &[]).await?;
+    let check = |connection: Arc<Object>| async move { connection.query_typed(CHECK, &[]).await };
+    let rows = database.retry(CHECK_PATIENCE, check).await?;
     let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
     let Some(row) = rows.first() else { return unavailable("the database does not know what it is") };
     match (row.try_get(0), row.try_get::<_, Option<i64>>(1)) {

@@ -15,15 +15,15 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::pages::HEAD;
+use super::pages::LOG_END;
 use super::{PostgresError, refused};
 use crate::copy::LogEnd;
 
 /// Nobody waits for a single page, so it may take its time.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-async fn head(connection: &Object) -> Result<Position, PostgresError> {
-    let read = async || connection.query_typed_one(HEAD, &[]).await?.try_get::<_, i64>(0);
+async fn log_end(connection: &Object) -> Result<Position, PostgresError> {
+    let read = async || connection.query_typed_one(LOG_END, &[]).await?.try_get::<_, i64>(0);
     Ok(Position(read().await.map_err(refused("be read"))?.cast_unsigned()))
 }
 

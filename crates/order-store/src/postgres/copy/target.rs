@@ -17,8 +17,7 @@ use uuid::Uuid;
 use super::{DEADLINE, rows};
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
-use crate::postgres::state::log_state;
-use crate::postgres::url::Target as Address;
+use crate::postgres::log_state::log_state;
 use crate::postgres::verify;
 use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
 use crate::verify::VerifyReport;
@@ -47,8 +46,7 @@ pub(crate) struct PostgresTarget {
 impl PostgresTarget {
     /// Connects, and brings the schema up to this release as a server does.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
-        let address = Address::parse(url).map_err(PostgresError::Url)?;
-        let database = Database::new(&address, 1, DEADLINE).map_err(PostgresError::Url)?;
+        let database = Database::open(url, 1, DEADLINE)?;
         let mut connection = connect(&database).await?;
         // Whether a server may lose what it acknowledges is for those to decide who serve from it.
         check_server(&connection, true).await?;
@@ -65,7 +63,7 @@ impl Target for PostgresTarget {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            head: super::head(&self.connection).await?,
+            head: super::log_end(&self.connection).await?,
         })
     }
 

@@ -11,11 +11,11 @@ use order_application::Position;
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::database::{Database, NO_DEADLINES};
-use super::pages::HEAD;
+use super::log_state::state_of_finished;
+use super::pages::LOG_END;
 use super::row::{event_columns, read_event};
-use super::state::{check_schema, log_state};
-use super::url::{Target, chain};
-use super::{PostgresError, PostgresLimits, PostgresStore, checkpoints, connect, refused};
+use super::url::chain;
+use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, refused};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
 use scan::{LogScan, Scanned};
 
@@ -53,14 +53,9 @@ impl PostgresStore {
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<VerifyReport, PostgresError> {
-        let target = Target::parse(url).map_err(PostgresError::Url)?;
-        let database =
-            Database::new(&target, 1, PostgresLimits::default().deadline).map_err(PostgresError::Url)?;
+        let database = Database::open(url, 1, DEADLINE)?;
         let mut connection = connect(&database).await?;
-        check_schema(&connection).await?;
-        if log_state(&connection).await?.copying {
-            return Err(PostgresError::Copying);
-        }
+        state_of_finished(&connection).await?;
         check(&mut connection, progress).await
     }
 }
@@ -78,7 +73,7 @@ pub(super) async fn check(
 async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> Result<VerifyReport, Error> {
     snapshot.batch_execute(NO_DEADLINES).await?;
     snapshot.batch_execute(PLANS).await?;
-    let end: i64 = snapshot.query_typed_one(HEAD, &[]).await?.try_get(0)?;
+    let end: i64 = snapshot.query_typed_one(LOG_END, &[]).await?.try_get(0)?;
     let events = end.cast_unsigned();
     let mut report = VerifyReport::default();
     check_checkpoints(snapshot, &mut report).await?;

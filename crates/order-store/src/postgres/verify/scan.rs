@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, RowStream, Transaction};
 
-use crate::postgres::failure;
+use crate::postgres::statement_failure;
 
 /// A row of the log.
 pub(super) enum Scanned {
@@ -99,5 +99,5 @@ pub(super) async fn go_on(snapshot: &Transaction<'_>) -> Result<(), Error> {
 
 /// Whether what failed is a row, and the next may be read.
 pub(super) fn is_about_rows(error: &Error) -> bool {
-    error.code().is_some_and(failure::is_about_rows)
+    error.code().is_some_and(statement_failure::is_about_rows)
 }

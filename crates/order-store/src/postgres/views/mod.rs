@@ -4,7 +4,6 @@
 //! under a lease ([`lease`], [`rebuild`]).
 
 mod lease;
-mod mend;
 mod rebuild;
 mod remake;
 mod write;
@@ -13,29 +12,28 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use order_application::{Position, StoreError, ViewRepair, ViewsState, ViewsStatus};
+use order_application::{Position, StoreError, ViewsState, ViewsStatus};
 use order_domain::OrderId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_postgres::types::Type;
 
 use super::database::Database;
-use super::state::{check_schema, log_state};
-use super::url::Target;
-use super::{PostgresError, PostgresStore, connect, projection, refused};
+use super::log_state::state_of_finished;
+use super::prepare::{connect, expect_projection};
+use super::{PostgresError, PostgresStore};
 use crate::rebuild_report::RebuildReport;
 use lease::Lease;
-use mend::mend;
-use rebuild::{Rebuild, are_of_newer_release, outdated};
-use remake::{MAX_ROWS, of_position};
-use tokio_postgres::types::Type;
+use rebuild::Rebuild;
+pub(super) use rebuild::outdated;
+use remake::{MAX_ROWS, Orders, of_position, remake_soon, unreadable};
 
 /// How often it is looked whether another release has written rows that are to be made anew, and what failed is tried again.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Most orders that wait to be mended. Beyond that all views are made anew.
 const MAX_WAITING: usize = 10_000;
 /// Nobody waits for a single batch, so it may take its time.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 /// One reads and writes rows, the other keeps the lease.
 const REBUILD_CONNECTIONS: usize = 2;
 
@@ -105,7 +103,7 @@ impl Repairs {
     }
 
     /// Mends for as long as the store is open. `rows` is for reading and writing rows, `leases` for everything short.
-    pub(super) async fn run(self: Arc<Self>, rows: Arc<Database>, leases: Arc<Database>) {
+    pub(super) async fn run(self: Arc<Self>, rows: Database, leases: Arc<Database>) {
         loop {
             if let Err(error) = self.work(&rows, &leases).await {
                 tracing::warn!(%error, "views could not be made anew; it is tried again");
@@ -192,6 +190,9 @@ impl Repairs {
     }
 }
 
+const KEYS: &str =
+    "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
+
 async fn mend_batch(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
     let (mut order_ids, mut keys) = (Vec::new(), Vec::new());
     for damaged in batch {
@@ -200,7 +201,10 @@ async fn mend_batch(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError
             Damaged::Key(key) => keys.push(of_position(*key)),
         }
     }
-    let mended = mend(rows, &order_ids, &keys).await?;
+    for row in rows.query(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await? {
+        keys.push(row.try_get(0).map_err(|error| unreadable(&error))?);
+    }
+    let mended = remake_soon(rows, &Orders::WithKeys(keys)).await?;
     tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
     Ok(())
 }
@@ -225,18 +229,6 @@ fn rebuilding(why: &str) -> ViewsStatus {
     ViewsStatus { state: ViewsState::Rebuilding, detail: Some(why.to_owned()), done: 0, total: 0 }
 }
 
-/// Tells the database which projection this release makes its rows with.
-pub(super) async fn expect_projection(connection: &deadpool_postgres::Object) -> Result<(), PostgresError> {
-    let known = "SELECT projection >= $1 FROM order_service.log";
-    let mine = [(&projection() as _, Type::INT4)];
-    let row = connection.query_typed_one(known, &mine).await.map_err(refused("be read"))?;
-    if row.try_get(0).map_err(refused("be read"))? {
-        return Ok(());
-    }
-    let expect = "SELECT order_service.expect_projection_v1($1)";
-    connection.query_typed(expect, &mine).await.map(drop).map_err(refused("take a newer projection"))
-}
-
 impl PostgresStore {
     /// Makes all views of the database at `url` anew, beside instances that serve from it, and says what it did. `progress`
     /// is told events done and events in all. Dropping the future stops it: what is made is made.
@@ -247,14 +239,9 @@ impl PostgresStore {
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<RebuildReport, PostgresError> {
-        let target = Target::parse(url).map_err(PostgresError::Url)?;
-        let database = Database::new(&target, REBUILD_CONNECTIONS, DEADLINE).map_err(PostgresError::Url)?;
+        let database = Database::open(url, REBUILD_CONNECTIONS, DEADLINE)?;
         let connection = connect(&database).await?;
-        check_schema(&connection).await?;
-        if log_state(&connection).await?.copying {
-            return Err(PostgresError::Copying);
-        }
-        expect_projection(&connection).await?;
+        expect_projection(&connection, state_of_finished(&connection).await?).await?;
         drop(connection);
         let refused =
             |error: StoreError| PostgresError::Refused { doing: "make views anew", why: error.to_string() };
@@ -262,27 +249,5 @@ impl PostgresStore {
         let before = outdated(&database).await.map_err(refused)?;
         let rebuild = Rebuild::new(&database, lease, before);
         rebuild.everything(progress).await.map_err(refused)
-    }
-
-    /// The pool that rows are made anew with.
-    pub(super) fn repair_pool(target: &Target) -> Result<Database, String> {
-        Database::new(target, 1, DEADLINE)
-    }
-}
-
-#[async_trait]
-impl ViewRepair for PostgresStore {
-    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError> {
-        let orders = order_ids.iter().cloned().map(Damaged::Order);
-        self.shared.repairs.ask_for(orders.chain(positions.iter().copied().map(Damaged::Key)), why);
-        Ok(())
-    }
-
-    fn views(&self) -> ViewsStatus {
-        self.shared.repairs.status()
-    }
-
-    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
-        are_of_newer_release(&self.shared.reads).await
     }
 }

@@ -15,8 +15,7 @@ use tokio_postgres::types::Type;
 use super::super::database::Database;
 use super::super::{pages, projection};
 use super::lease::Lease;
-use super::mend::{failed, remake_soon};
-use super::remake::{MAX_ROWS, Orders, Remade, of_position};
+use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake_soon, unreadable};
 use crate::rebuild_report::RebuildReport;
 
 /// Positions that are followed with one statement.
@@ -48,7 +47,9 @@ pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 /// What the database says of rows that an older projection made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outdated {
+pub(crate) struct Outdated {
+    /// A newer release than this has made rows, and minds those that are older than its own.
+    pub(crate) is_newer_releases: bool,
     /// From which position on events may have led to such rows. `None`: there are none, or a newer release minds them.
     pub(super) from: Option<i64>,
     /// How often older releases had mended rows by then.
@@ -56,22 +57,14 @@ pub(super) struct Outdated {
 }
 
 /// To be asked before a pass begins.
-pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
-    let (made_by, from, mends) = newest_projection(database).await?;
-    Ok(Outdated { from: from.filter(|_| made_by == projection()), mends })
-}
-
-/// Whether a newer release than this has made rows.
-pub(super) async fn are_of_newer_release(database: &Database) -> Result<bool, StoreError> {
-    Ok(newest_projection(database).await?.0 > projection())
-}
-
-/// The newest projection that rows are made with, from which position on events may have led to rows of an older one, and how
-/// often older releases have mended rows.
-async fn newest_projection(database: &Database) -> Result<(i32, Option<i64>, i64), StoreError> {
+pub(crate) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
     let row = database.query_one(OUTDATED, &[]).await?;
-    let read = || Ok::<_, Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-    read().map_err(|error| failed(&error))
+    let read = || -> Result<Outdated, Error> {
+        let (made_by, from): (i32, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        let from = from.filter(|_| made_by == projection());
+        Ok(Outdated { is_newer_releases: made_by > projection(), from, mends: row.try_get(2)? })
+    };
+    read().map_err(|error| unreadable(&error))
 }
 
 /// Makes all views anew, or those of orders with events from a position on.
@@ -188,7 +181,7 @@ impl<'a> Rebuild<'a> {
         let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
         let row = self.database.query_one(NEXT_KEYS, &parameters).await?;
         let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
-        let (last, orders) = read().map_err(|error| failed(&error))?;
+        let (last, orders) = read().map_err(|error| unreadable(&error))?;
         Ok(last.filter(|_| orders == limit).unwrap_or(end).min(end))
     }
 
@@ -262,7 +255,7 @@ impl<'a> Rebuild<'a> {
         let parameters =
             [(&after as _, Type::INT8), (&up_to as _, Type::INT8), (&projection() as _, Type::INT4)];
         let rows = self.database.query(OUTDATED_KEYS, &parameters).await?;
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| unreadable(&error))
     }
 
     async fn is_done(&self, followed: i64) -> Result<Option<bool>, StoreError> {
@@ -273,7 +266,7 @@ impl<'a> Rebuild<'a> {
             (&self.mends_before as _, Type::INT8),
         ];
         let row = self.database.query_one(done, &parameters).await?;
-        row.try_get(0).map_err(|error| failed(&error))
+        row.try_get(0).map_err(|error| unreadable(&error))
     }
 
     async fn remake(&mut self, orders: &Orders) -> Result<Remade, StoreError> {
@@ -283,6 +276,6 @@ impl<'a> Rebuild<'a> {
     }
 
     async fn end_of_log(&self) -> Result<i64, StoreError> {
-        Ok(of_position(pages::head(self.database).await?))
+        Ok(of_position(pages::log_end(self.database).await?))
     }
 }

@@ -4,17 +4,20 @@
 //! writes both in one transaction; a row that is still the one that was seen when it is replaced has had no append since.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
 use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, IsolationLevel, Row};
+use tokio_postgres::{Error, Row};
 
-use super::super::database::NO_DEADLINES;
+use super::super::database::{Database, NO_DEADLINES};
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
+use super::super::statement_failure::StatementFailure;
+use super::DEADLINE;
 use super::write::{Change, delete, write};
 
 /// Most rows that one statement writes, and orders that one snapshot reads.
@@ -51,6 +54,8 @@ const SEEN_CHECKSUM: usize = 9;
 /// More than one order would have the id, which an index forbids as long as nobody drops it.
 const BEGUN_TWICE: &str = "SELECT e.order_id FROM order_service.events e \
     WHERE e.order_id = ANY($1) AND e.version = 1 GROUP BY e.order_id HAVING count(*) > 1";
+
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off";
 
 /// Which orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +106,19 @@ impl Remade {
     }
 }
 
+/// The same, again as long as what failed may pass by itself.
+pub(super) async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
+    let remake = |connection: Arc<Object>| async move { remake(&connection, orders).await };
+    database.retry(DEADLINE, remake).await
+}
+
+/// What an answer that cannot be read means for whoever makes rows anew.
+pub(super) fn unreadable(error: &Error) -> StoreError {
+    StatementFailure::of(error).into_store_error()
+}
+
 /// Makes the rows of some orders anew where they are not what the log makes of them.
-pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<Remade, Error> {
+async fn remake(connection: &Object, orders: &Orders) -> Result<Remade, Error> {
     let (mut remade, changes) = compare(connection, orders).await?;
     for written in changes.write.chunks(MAX_ROWS) {
         let keys = write(connection, written).await?;
@@ -122,18 +138,21 @@ struct Changes {
     delete: Vec<i64>,
 }
 
-async fn compare(connection: &mut Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
-    let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-    let snapshot = snapshot.read_only(true).start().await?;
+async fn compare(connection: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
+    connection.batch_execute(SNAPSHOT).await?;
+    let compared = compare_in_snapshot(connection, orders).await;
+    let ended = connection.batch_execute("ROLLBACK").await;
+    let compared = compared?;
+    ended.map(|()| compared)
+}
+
+async fn compare_in_snapshot(snapshot: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
     snapshot.batch_execute(NO_DEADLINES).await?;
-    snapshot.batch_execute("SET LOCAL jit = off").await?;
-    let (mut folded, events) = fold(&snapshot, orders).await?;
-    quarantine_begun_twice(&snapshot, &mut folded).await?;
+    let (mut folded, events) = fold(snapshot, orders).await?;
+    quarantine_begun_twice(snapshot, &mut folded).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
     let remade = Remade { events, orders: folded.len() as u64, unreadable, ..Remade::default() };
-    let changes = compare_rows(&snapshot, orders, folded).await?;
-    snapshot.commit().await?;
-    Ok((remade, changes))
+    Ok((remade, compare_rows(snapshot, orders, folded).await?))
 }
 
 /// The orders by their keys.
@@ -173,7 +192,7 @@ impl FoldedRow {
 }
 
 /// Reads and folds the events as they come: no more is held in memory than what they make.
-async fn fold(snapshot: &Transaction<'_>, orders: &Orders) -> Result<(Folded, u64), Error> {
+async fn fold(snapshot: &Object, orders: &Orders) -> Result<(Folded, u64), Error> {
     let between = events_where!("e.order_key > $1 AND e.order_key <= $2");
     let with_keys = events_where!("e.order_key = ANY($1)");
     let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
@@ -202,7 +221,7 @@ fn add_unreadable(order: &mut FoldedRow, row: &Row, error: &StoreError) -> Resul
 }
 
 /// Nobody can say which of two orders with one id is meant.
-async fn quarantine_begun_twice(snapshot: &Transaction<'_>, folded: &mut Folded) -> Result<(), Error> {
+async fn quarantine_begun_twice(snapshot: &Object, folded: &mut Folded) -> Result<(), Error> {
     let order_ids: Vec<&str> =
         folded.values().filter_map(|order| order.order_id.as_ref()).map(OrderId::as_str).collect();
     let rows = snapshot.query_typed(BEGUN_TWICE, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
@@ -216,11 +235,7 @@ async fn quarantine_begun_twice(snapshot: &Transaction<'_>, folded: &mut Folded)
     Ok(())
 }
 
-async fn compare_rows(
-    snapshot: &Transaction<'_>,
-    orders: &Orders,
-    mut folded: Folded,
-) -> Result<Changes, Error> {
+async fn compare_rows(snapshot: &Object, orders: &Orders, mut folded: Folded) -> Result<Changes, Error> {
     let between = rows_where!("o.key > $1 AND o.key <= $2");
     let with_keys = rows_where!("o.key = ANY($1)");
     let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
@@ -251,7 +266,7 @@ fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView) -> bool {
 }
 
 async fn stream(
-    snapshot: &Transaction<'_>,
+    snapshot: &Object,
     (between, with_keys): (&str, &str),
     orders: &Orders,
 ) -> Result<tokio_postgres::RowStream, Error> {

@@ -7,8 +7,8 @@ use order_application::{Append, AppendError, Position, Version};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::columns::{Column, column, event_columns, made_by, parameters, view_columns};
 use crate::checksum::Checked;
+use crate::postgres::columns::{Column, column, event_columns, made_by, parameters, view_columns};
 
 const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append_v1(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
@@ -31,7 +31,7 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
     #[cfg(not(feature = "planted-faults"))]
     let statement = APPEND;
     #[cfg(feature = "planted-faults")]
-    let statement = &super::planted_faults::append_function(APPEND);
+    let statement = &crate::postgres::planted_faults::append_function(APPEND);
     let row = connection.query_typed_one(statement, &parameters(&columns)).await?;
     let first_positions: Vec<Option<i64>> = row.try_get(0)?;
     let found_versions: Vec<i64> = row.try_get(1)?;
