@@ -151,8 +151,8 @@ pub(super) async fn rows(
 
 /// The last position.
 pub(super) async fn log_end(database: &Database) -> Result<Position, StoreError> {
-    let head = database.query_one(LOG_END, &[]).await?.try_get::<_, i64>(0);
-    Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
+    let log_end = database.query_one(LOG_END, &[]).await?.try_get::<_, i64>(0);
+    Ok(Position(log_end.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
 }
 
 const CHECK: &str =

@@ -94,7 +94,7 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
 
 /// A machine that vanishes between the statement and its commit cannot be had, so this looks at what the server would do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_mends_and_vanishes_keeps_the_head_for_a_second_at_most() {
+async fn whoever_mends_and_vanishes_keeps_the_logs_end_for_a_second_at_most() {
     let (url, store, orders) = paid_orders(3).await;
     sql(
         &url,

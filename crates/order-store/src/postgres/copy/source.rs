@@ -1,5 +1,5 @@
-//! A database that is copied. It may be in service: events never change, and views are read after the head that they are
-//! copied up to.
+//! A database that is copied. It may be in service: events never change, and views are read after the events that
+//! they are copied with.
 
 use async_trait::async_trait;
 use order_application::{OrderView, PageLimit, Position, RecordedEvent, StoreError};

@@ -2,8 +2,8 @@
 -- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
 -- name of one of its variables, each says which of the two it means.
 
--- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
-CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
+-- Takes the lock on the log's end, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.lock_log_end_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
@@ -26,7 +26,7 @@ $$;
 
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
--- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
+-- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
 -- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
 -- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
 -- waited.) No client is waited for while the lock is held.
@@ -66,7 +66,7 @@ CREATE FUNCTION order_service.append_v1(
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
-    -- How long the head was somebody else's.
+    -- How long the lock on the log's end was somebody else's.
     OUT waited_micros bigint
 )
 LANGUAGE plpgsql
@@ -77,19 +77,18 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_memoize = off
 SET jit = off
--- Whoever holds the head for longer than this has come to grief; the caller tries again.
+-- Whoever holds the lock on the log's end for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
     keys bigint[];
     last_position bigint;
-    head bigint;
+    log_end bigint;
     -- Positions of what this call adds.
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    added int := 0;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -97,7 +96,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
-    waited_micros := order_service.take_head_v1();
+    waited_micros := order_service.lock_log_end_v1();
 
     SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
         INTO keys, found_versions
@@ -107,18 +106,16 @@ BEGIN
                                     ORDER BY l.version DESC LIMIT 1) AS last_version
                 FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
         ) b ON true;
-    SELECT e.position INTO last_position FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
-    last_position := coalesce(last_position, 0);
-    head := last_position;
+    SELECT coalesce(max(e.position), 0) INTO last_position FROM order_service.events e;
+    log_end := last_position;
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
     FOR n IN 1 .. cardinality(order_ids) LOOP
         IF found_versions[n] = expected_versions[n] THEN
-            added_positions[n] := head + 1;
-            first_positions[n] := head + 1;
-            head := head + event_counts[n];
-            added := added + 1;
+            added_positions[n] := log_end + 1;
+            first_positions[n] := log_end + 1;
+            log_end := log_end + event_counts[n];
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -127,10 +124,10 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF added > 0 THEN
+    IF log_end > last_position THEN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
-        INSERT INTO order_service.orders AS o
+        INSERT INTO order_service.orders
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
         SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
                a.updated_at, a.checksum, of_projection

@@ -47,7 +47,7 @@ DECLARE
     written bigint[];
 BEGIN
     IF array_position(seen_versions, NULL) IS NOT NULL THEN
-        PERFORM order_service.take_head_v1();
+        PERFORM order_service.lock_log_end_v1();
     END IF;
     WITH made AS (
         SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
@@ -95,7 +95,7 @@ AS $$
 DECLARE
     deleted bigint;
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
         WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
     GET DIAGNOSTICS deleted = ROW_COUNT;
@@ -103,14 +103,14 @@ BEGIN
 END
 $$;
 
--- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The head keeps
--- appends away that do not know of it yet.
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The lock on
+-- the log's end keeps appends away that do not know of it yet.
 CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     UPDATE order_service.log l
         SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
         WHERE l.projection < of_projection;
@@ -133,7 +133,7 @@ AS $$
 DECLARE
     outdated boolean;
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     -- Not a join: that might begin with all orders.
     outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
                             AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);

@@ -12,7 +12,7 @@ use super::super::columns::{column, made_by, parameters, view_columns};
 use super::super::database::Parameter;
 
 /// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk. The transaction ends by
-/// itself if this machine vanishes before the commit: nobody may keep the head.
+/// itself if this machine vanishes before the commit: nobody may keep the log's end.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; \
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1s'";
 

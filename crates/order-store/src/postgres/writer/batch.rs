@@ -20,7 +20,7 @@ pub(super) type Outcome = Result<Position, AppendError>;
 pub(super) struct Appended {
     /// For each append.
     pub(super) outcomes: Vec<Outcome>,
-    /// How long the head was somebody else's.
+    /// How long the lock on the log's end was somebody else's.
     pub(super) waited: Duration,
 }
 

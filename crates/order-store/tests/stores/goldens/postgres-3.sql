@@ -90,8 +90,8 @@ CREATE TABLE order_service.checkpoints (
 -- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
 -- name of one of its variables, each says which of the two it means.
 
--- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
-CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
+-- Takes the lock on the log's end, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.lock_log_end_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
@@ -114,7 +114,7 @@ $$;
 
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
--- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
+-- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
 -- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
 -- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
 -- waited.) No client is waited for while the lock is held.
@@ -154,7 +154,7 @@ CREATE FUNCTION order_service.append_v1(
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
-    -- How long the head was somebody else's.
+    -- How long the lock on the log's end was somebody else's.
     OUT waited_micros bigint
 )
 LANGUAGE plpgsql
@@ -165,19 +165,18 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_memoize = off
 SET jit = off
--- Whoever holds the head for longer than this has come to grief; the caller tries again.
+-- Whoever holds the lock on the log's end for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
     keys bigint[];
     last_position bigint;
-    head bigint;
+    log_end bigint;
     -- Positions of what this call adds.
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    added int := 0;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -185,7 +184,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
-    waited_micros := order_service.take_head_v1();
+    waited_micros := order_service.lock_log_end_v1();
 
     SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
         INTO keys, found_versions
@@ -195,18 +194,16 @@ BEGIN
                                     ORDER BY l.version DESC LIMIT 1) AS last_version
                 FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
         ) b ON true;
-    SELECT e.position INTO last_position FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
-    last_position := coalesce(last_position, 0);
-    head := last_position;
+    SELECT coalesce(max(e.position), 0) INTO last_position FROM order_service.events e;
+    log_end := last_position;
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
     FOR n IN 1 .. cardinality(order_ids) LOOP
         IF found_versions[n] = expected_versions[n] THEN
-            added_positions[n] := head + 1;
-            first_positions[n] := head + 1;
-            head := head + event_counts[n];
-            added := added + 1;
+            added_positions[n] := log_end + 1;
+            first_positions[n] := log_end + 1;
+            log_end := log_end + event_counts[n];
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -215,10 +212,10 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF added > 0 THEN
+    IF log_end > last_position THEN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
-        INSERT INTO order_service.orders AS o
+        INSERT INTO order_service.orders
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
         SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
                a.updated_at, a.checksum, of_projection
@@ -332,7 +329,7 @@ DECLARE
     written bigint[];
 BEGIN
     IF array_position(seen_versions, NULL) IS NOT NULL THEN
-        PERFORM order_service.take_head_v1();
+        PERFORM order_service.lock_log_end_v1();
     END IF;
     WITH made AS (
         SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
@@ -380,7 +377,7 @@ AS $$
 DECLARE
     deleted bigint;
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
         WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
     GET DIAGNOSTICS deleted = ROW_COUNT;
@@ -388,14 +385,14 @@ BEGIN
 END
 $$;
 
--- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The head keeps
--- appends away that do not know of it yet.
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The lock on
+-- the log's end keeps appends away that do not know of it yet.
 CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     UPDATE order_service.log l
         SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
         WHERE l.projection < of_projection;
@@ -418,7 +415,7 @@ AS $$
 DECLARE
     outdated boolean;
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     -- Not a join: that might begin with all orders.
     outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
                             AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);
@@ -431,23 +428,23 @@ BEGIN
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T13:04:25.371565+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T13:04:25.37672+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T13:04:25.377365+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T13:20:18.365559+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T13:20:18.369452+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T13:20:18.370577+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"e6f378dc-efcb-4536-93f0-e8249b21e8fb","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"f097db15-1fba-4a9c-bafb-618f54c1eb67","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a217f5-0d3e-705d-bbf4-7a5e7572e813","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01526e492882a9f263"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a217f5-0d44-70c5-963d-215fda6a5426","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01cfdd6bee8e22b21b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a217f5-0d45-728d-8b7e-949fc399041a","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01b3418d76eaa8675f"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a217f5-0d40-73b8-bf96-4f1038a6a227","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014f6c036a68bcee13"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a217f5-0d41-75e5-96f0-b2f2b4d89be7","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015d8666fcd90155dc"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a217f5-0d41-75e5-96f0-b2f32ed34b88","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d2606ff244e886b7"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a217f5-0d41-75e5-96f0-b2f4008345e8","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018853ef7018ddcbb8"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a217f5-0d42-7626-b4d3-2c35d1ffa5d8","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x013908752bf1688901"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a217f5-0d43-773a-9e67-4c3b8d59261f","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e31b505c012f18ab"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a217f5-0d43-773a-9e67-4c3c8a64cfa7","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018ac11c5253dba4a3"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a217f5-0d44-70c5-963d-215efba0c4d4","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x012178c9b03a0adc30"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21803-97d0-710b-8aff-17d9019f74a0","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01cb1a0be4545c65e1"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21803-97e4-759a-b883-826c9b26582b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014bfe4fc21beff0b4"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21803-97e5-721b-8b94-9dc5be83b922","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01b3865e05c4d1f06b"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21803-97da-731c-8adf-a1754205e15e","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e99c690fe9af7535"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21803-97dd-76c4-8deb-cf1b309e2b51","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01700f45306bb425ce"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21803-97dd-76c4-8deb-cf1c09fce325","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01c74251456e4703cb"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21803-97dd-76c4-8deb-cf1d8cc5e2e9","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e28fb99b877362a3"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21803-97de-74fc-9eab-042706decc72","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ca4a3f24b9f878c0"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21803-97df-752a-8ecf-1f810c98b860","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x011b11fabc85ce4979"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21803-97e3-7598-b59a-9d4c4fe81529","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01fc790e3f55c1334b"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21803-97e4-759a-b883-826b936512a6","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x012c50842adcaf932c"}');
 DELETE FROM order_service.orders;
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01e6688941b57d74ed","projection":1}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a782715b45e0df41","projection":1}');
