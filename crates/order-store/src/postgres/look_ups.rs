@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use order_application::{OrderView, StoreError, Unreadable, UnreadableOrder, Version};
+use order_application::{OrderView, Position, StoreError, Unreadable, UnreadableOrder, Version};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -15,12 +15,12 @@ use super::row::{DamagedView, order_columns, read_order};
 use super::{DEADLINE, projection};
 
 const LOOK_UP: &str = concat!(
-    "SELECT o.asked_id, o.log_version, ",
+    "SELECT o.asked_id, o.log_key, o.log_version, ",
     order_columns!(),
     " FROM order_service.look_up_v1($1) AS o"
 );
 /// Where the order's row begins among the columns of [`LOOK_UP`].
-const ROW: usize = 2;
+const ROW: usize = 3;
 
 /// Most orders of one round trip.
 const MAX_ORDERS: usize = 256;
@@ -32,6 +32,8 @@ const WORKERS: usize = 2;
 /// An order that the log has.
 #[derive(Debug, Clone)]
 pub(super) struct FoundOrder {
+    /// Where it begins.
+    pub(super) key: Position,
     /// How many events it has.
     pub(super) version: Version,
     /// Its view, unless that is not what the log makes of it.
@@ -118,11 +120,12 @@ pub(super) async fn find(
 fn read_found(row: &Row) -> Result<(OrderId, FoundOrder), StoreError> {
     let broken = |error: tokio_postgres::Error| StoreError::Corrupt(format!("a look-up: {error}"));
     let order_id: &str = row.try_get(0).map_err(broken)?;
-    let version = Version(row.try_get::<_, i64>(1).map_err(broken)?.cast_unsigned());
+    let number = |index| row.try_get::<_, i64>(index).map(i64::cast_unsigned).map_err(broken);
+    let (key, version) = (Position(number(1)?), Version(number(2)?));
     let order_id =
         OrderId::new(order_id).map_err(|error| StoreError::Corrupt(format!("order id: {error}")))?;
     let view = view_of(row, &order_id, version);
-    Ok((order_id, FoundOrder { version, view }))
+    Ok((order_id, FoundOrder { key, version, view }))
 }
 
 /// The row's view, if it is one of this order as the log has it.

@@ -47,7 +47,7 @@ use error::refused;
 use look_ups::LookUps;
 use prepare::{bring_up, check_server, connect, prepare};
 use url::Target;
-use views::{Damaged, Repairs};
+use views::Repairs;
 use writer::Writer;
 
 pub(crate) use copy::{PostgresSource, PostgresTarget};
@@ -151,7 +151,7 @@ impl PostgresStore {
         let Some(found) = self.look_ups.find(order_id).await? else { return Ok(None) };
         found.view.map(Some).map_err(|damaged| {
             let why = format!("order {order_id}: {damaged}");
-            self.repairs.ask_for([Damaged::Order(order_id.clone())], &why);
+            self.repairs.ask_for([found.key], &why);
             StoreError::DamagedView(why)
         })
     }

@@ -8,7 +8,7 @@ use order_application::{
 };
 use order_domain::OrderId;
 
-use super::views::{Damaged, outdated};
+use super::views::outdated;
 use super::{PostgresStore, pages};
 
 #[async_trait]
@@ -58,7 +58,7 @@ impl OrderViews for PostgresStore {
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let (page, damaged) = pages::list(&self.reads, query).await?;
-        self.repairs.ask_for(damaged.into_iter().map(Damaged::Key), "a list met damaged rows");
+        self.repairs.ask_for(damaged, "a list met damaged rows");
         Ok(page)
     }
 }
@@ -66,8 +66,17 @@ impl OrderViews for PostgresStore {
 #[async_trait]
 impl ViewRepair for PostgresStore {
     async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError> {
-        let orders = order_ids.iter().cloned().map(Damaged::Order);
-        self.repairs.ask_for(orders.chain(positions.iter().copied().map(Damaged::Key)), why);
+        let mut keys = positions.to_vec();
+        for order_id in order_ids {
+            match self.look_ups.find(order_id).await {
+                // Where the log does not have an order, there is nothing to make a row of.
+                Ok(found) => keys.extend(found.map(|found| found.key)),
+                // The database cannot read what the row comes of. The others need not suffer for it.
+                Err(StoreError::Corrupt(why)) => tracing::error!(%order_id, why, "a view is left as it is"),
+                Err(error) => return Err(error),
+            }
+        }
+        self.repairs.ask_for(keys, why);
         Ok(())
     }
 

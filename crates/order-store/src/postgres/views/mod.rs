@@ -13,10 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use order_application::{Position, StoreError, ViewsState, ViewsStatus};
-use order_domain::OrderId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_postgres::types::Type;
 
 use super::database::Database;
 use super::log_state::state_of_finished;
@@ -26,7 +24,7 @@ use crate::rebuild_report::RebuildReport;
 use lease::Lease;
 use rebuild::Rebuild;
 pub(super) use rebuild::outdated;
-use remake::{MAX_ROWS, Orders, of_position, remake_soon, unreadable};
+use remake::{MAX_ROWS, Orders, of_position, remake_readable};
 
 /// How often it is looked whether another release has written rows that are to be made anew, and what failed is tried again.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -46,7 +44,8 @@ pub(super) struct Repairs {
 
 #[derive(Default)]
 struct State {
-    waiting: HashSet<Damaged>,
+    /// Keys of orders whose rows are damaged.
+    waiting: HashSet<Position>,
     /// All views are to be made anew, and why.
     all: Option<String>,
     status: ViewsStatus,
@@ -59,13 +58,6 @@ impl State {
             self.status = ViewsStatus::default();
         }
     }
-}
-
-/// Whose row is damaged, by what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Damaged {
-    Order(OrderId),
-    Key(Position),
 }
 
 const OUTDATED: &str = "an earlier release made them";
@@ -81,7 +73,7 @@ impl Repairs {
     }
 
     /// Has these rows made anew, soon.
-    pub(super) fn ask_for(&self, damaged: impl IntoIterator<Item = Damaged>, why: &str) {
+    pub(super) fn ask_for(&self, damaged: impl IntoIterator<Item = Position>, why: &str) {
         let mut state = self.state();
         let before = state.waiting.len();
         state.waiting.extend(damaged);
@@ -169,18 +161,16 @@ impl Repairs {
 
     async fn mend_waiting(&self, rows: &Database) -> Result<(), StoreError> {
         loop {
-            let batch: Vec<Damaged> = self.state().waiting.iter().take(MAX_ROWS).cloned().collect();
+            let batch: Vec<Position> = self.state().waiting.iter().take(MAX_ROWS).copied().collect();
             if batch.is_empty() {
                 return Ok(());
             }
-            match mend_batch(rows, &batch).await {
-                // The database cannot read what one of them comes of. The others need not suffer for it.
-                Err(StoreError::Corrupt(_)) => mend_one_by_one(rows, &batch).await?,
-                mended => mended?,
-            }
+            let orders = Orders::with_keys(batch.iter().copied().map(of_position).collect());
+            let mended = remake_readable(rows, orders, None).await?;
+            tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
             let mut state = self.state();
-            for damaged in &batch {
-                state.waiting.remove(damaged);
+            for key in &batch {
+                state.waiting.remove(key);
             }
         }
     }
@@ -188,41 +178,6 @@ impl Repairs {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-const KEYS: &str =
-    "SELECT e.position FROM order_service.events e WHERE e.order_id = ANY($1) AND e.version = 1";
-
-async fn mend_batch(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
-    let (mut order_ids, mut keys) = (Vec::new(), Vec::new());
-    for damaged in batch {
-        match damaged {
-            Damaged::Order(order_id) => order_ids.push(order_id.as_str()),
-            Damaged::Key(key) => keys.push(of_position(*key)),
-        }
-    }
-    for row in rows.query(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await? {
-        keys.push(row.try_get(0).map_err(|error| unreadable(&error))?);
-    }
-    let mended = remake_soon(rows, &Orders::WithKeys(keys)).await?;
-    tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
-    Ok(())
-}
-
-async fn mend_one_by_one(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
-    for damaged in batch {
-        match mend_batch(rows, std::slice::from_ref(damaged)).await {
-            Err(StoreError::Corrupt(why)) => {
-                tracing::error!(
-                    ?damaged,
-                    why,
-                    "the rows of an order cannot be read; its view is left as it is"
-                );
-            }
-            mended => mended?,
-        }
-    }
-    Ok(())
 }
 
 fn rebuilding(why: &str) -> ViewsStatus {

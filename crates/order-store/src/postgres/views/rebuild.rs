@@ -15,9 +15,11 @@ use tokio_postgres::types::Type;
 use super::super::database::Database;
 use super::super::{pages, projection};
 use super::lease::Lease;
-use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake_soon, unreadable};
+use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake_readable, remake_soon, unreadable};
 use crate::rebuild_report::RebuildReport;
 
+/// Positions whose orders are made anew in one snapshot: there are no more orders than that, however many events they have.
+const PASSED_POSITIONS: i64 = 500;
 /// Positions that are followed with one statement.
 const FOLLOWED_POSITIONS: i64 = 1_000;
 /// How often the log may have grown while it was followed. Each time there is less to follow.
@@ -25,17 +27,6 @@ const MAX_ROUNDS: usize = 50;
 /// How often in each round rows that others were writing are looked at again, and how long those are given.
 const MAX_LOOKS: usize = 5;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// The highest key of the next orders, and how many those are. A step from key to key, so that an order of ten thousand
-/// events costs no more than another.
-const NEXT_KEYS: &str = "\
-    WITH RECURSIVE k(key) AS ( \
-        (SELECT e.order_key FROM order_service.events e WHERE e.order_key > $1 ORDER BY e.order_key LIMIT 1) \
-        UNION ALL \
-        SELECT (SELECT e.order_key FROM order_service.events e WHERE e.order_key > k.key ORDER BY e.order_key LIMIT 1) \
-            FROM k WHERE k.key IS NOT NULL \
-    ) \
-    SELECT max(l.key), count(l.key) FROM (SELECT k.key FROM k LIMIT $2) l";
-
 const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order_service.log";
 
 const OUTDATED_KEYS: &str = "\
@@ -120,8 +111,11 @@ impl<'a> Rebuild<'a> {
     /// Rows under keys that no order has. There is no end to halving such a range where the server cannot read it.
     async fn outside(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
         self.lease.keep().await?;
-        match self.remake(&Orders::Between(after, up_to)).await {
-            Ok(remade) => self.passed.add(&remade),
+        match remake_soon(self.database, &Orders::between(after, up_to)).await {
+            Ok(mut remade) => {
+                self.left.append(&mut remade.left);
+                self.passed.add(&remade);
+            }
             Err(StoreError::Corrupt(why)) => {
                 tracing::error!(after, up_to, why, "rows that are no order's cannot be looked for");
             }
@@ -138,11 +132,8 @@ impl<'a> Rebuild<'a> {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), StoreError> {
         while after < end {
-            let up_to = match self.next(after, end).await {
-                Err(StoreError::Corrupt(_)) => end.min(after + MAX_ROWS as i64),
-                next => next?,
-            };
-            let remade = self.remake_readable(Orders::Between(after, up_to)).await?;
+            let up_to = end.min(after.saturating_add(PASSED_POSITIONS));
+            let remade = self.remake(Orders::between(after, up_to)).await?;
             self.passed.add(&remade);
             progress(self.passed.events);
             after = up_to;
@@ -150,39 +141,10 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    /// Where the server cannot read the rows of an order, that order is left as it is.
-    async fn remake_readable(&mut self, orders: Orders) -> Result<Remade, StoreError> {
-        let mut remade = Remade::default();
-        let mut batches = vec![orders];
-        while let Some(batch) = batches.pop() {
-            self.lease.keep().await?;
-            match self.remake(&batch).await {
-                Ok(part) => remade.add(&part),
-                Err(StoreError::Corrupt(why)) => match batch.halves() {
-                    Some([first, second]) => batches.extend([second, first]),
-                    None => {
-                        tracing::error!(
-                            order = ?batch,
-                            why,
-                            "the rows of an order cannot be read; its view is left as it is"
-                        );
-                        remade.add(&Remade { orders: 1, unreadable: 1, ..Remade::default() });
-                    }
-                },
-                Err(error) => return Err(error),
-            }
-        }
+    async fn remake(&mut self, orders: Orders) -> Result<Remade, StoreError> {
+        let mut remade = remake_readable(self.database, orders, Some(&mut self.lease)).await?;
+        self.left.append(&mut remade.left);
         Ok(remade)
-    }
-
-    /// The key up to which the next orders are, as far as an end.
-    async fn next(&self, after: i64, end: i64) -> Result<i64, StoreError> {
-        let limit = MAX_ROWS as i64;
-        let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
-        let row = self.database.query_one(NEXT_KEYS, &parameters).await?;
-        let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
-        let (last, orders) = read().map_err(|error| unreadable(&error))?;
-        Ok(last.filter(|_| orders == limit).unwrap_or(end).min(end))
     }
 
     /// Rows that others were writing: what they wrote is right, unless they took it back.
@@ -194,7 +156,7 @@ impl<'a> Rebuild<'a> {
             sleep(LOOK_PAUSE).await;
             let left = std::mem::take(&mut self.left);
             for keys in left.chunks(MAX_ROWS) {
-                self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+                self.remake(Orders::with_keys(keys.to_vec())).await?;
             }
         }
         Ok(())
@@ -231,7 +193,7 @@ impl<'a> Rebuild<'a> {
             match self.outdated_keys(after, up_to).await {
                 Ok(keys) => {
                     for keys in keys.chunks(MAX_ROWS) {
-                        self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+                        self.remake(Orders::with_keys(keys.to_vec())).await?;
                     }
                 }
                 Err(StoreError::Corrupt(why)) if up_to - after <= 1 => {
@@ -267,12 +229,6 @@ impl<'a> Rebuild<'a> {
         ];
         let row = self.database.query_one(done, &parameters).await?;
         row.try_get(0).map_err(|error| unreadable(&error))
-    }
-
-    async fn remake(&mut self, orders: &Orders) -> Result<Remade, StoreError> {
-        let remade = remake_soon(self.database, orders).await?;
-        self.left.extend(&remade.left);
-        Ok(remade)
     }
 
     async fn end_of_log(&self) -> Result<i64, StoreError> {

@@ -11,35 +11,32 @@ use futures_util::TryStreamExt;
 use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, RowStream};
 
-use super::super::database::{Database, NO_DEADLINES};
+use super::super::database::{Database, NO_DEADLINES, Parameter};
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
 use super::super::statement_failure::StatementFailure;
 use super::DEADLINE;
+use super::lease::Lease;
 use super::write::{Change, delete, write};
 
 /// Most rows that one statement writes, and orders that one snapshot reads.
 pub(super) const MAX_ROWS: usize = 200;
 
-macro_rules! events_where {
-    ($condition:literal) => {
-        concat!(
-            "SELECT ",
-            event_columns!(),
-            ", e.order_key FROM order_service.events e WHERE ",
-            $condition,
-            " ORDER BY e.order_key, e.version"
-        )
-    };
-}
+const EVENTS: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    ", e.order_key FROM order_service.events e \
+     WHERE e.order_key > $1 AND e.order_key <= $2 AND ($3 IS NULL OR e.order_key = ANY($3)) \
+     ORDER BY e.order_key, e.version"
+);
 
-macro_rules! rows_where {
-    ($condition:literal) => {
-        concat!("SELECT ", order_columns!(), " FROM order_service.orders o WHERE ", $condition)
-    };
-}
+const ROWS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM order_service.orders o WHERE o.key > $1 AND o.key <= $2 AND ($3 IS NULL OR o.key = ANY($3))"
+);
 
 /// The columns of an event that are looked at before it is read.
 const VERSION: usize = 1;
@@ -57,29 +54,39 @@ const BEGUN_TWICE: &str = "SELECT e.order_id FROM order_service.events e \
 
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off";
 
-/// Which orders.
+/// Which orders: those whose keys are above one and up to another, or some of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Orders {
-    /// Those whose keys are above one and up to another.
-    Between(i64, i64),
-    /// Those with these keys.
-    WithKeys(Vec<i64>),
+pub(super) struct Orders {
+    after: i64,
+    up_to: i64,
+    keys: Option<Vec<i64>>,
 }
 
 impl Orders {
+    pub(super) fn between(after: i64, up_to: i64) -> Self {
+        Self { after, up_to, keys: None }
+    }
+
+    pub(super) fn with_keys(keys: Vec<i64>) -> Self {
+        Self { after: i64::MIN, up_to: i64::MAX, keys: Some(keys) }
+    }
+
     /// As two smaller batches. `None`: it is one key.
-    pub(super) fn halves(&self) -> Option<[Self; 2]> {
-        match self {
-            Self::Between(after, up_to) => {
-                let middle = after.midpoint(*up_to);
-                let halves = [Self::Between(*after, middle), Self::Between(middle, *up_to)];
-                (middle > *after && middle < *up_to).then_some(halves)
-            }
-            Self::WithKeys(keys) => {
-                let (first, second) = keys.split_at(keys.len() / 2);
-                (!first.is_empty()).then(|| [Self::WithKeys(first.to_vec()), Self::WithKeys(second.to_vec())])
-            }
-        }
+    fn halves(&self) -> Option<[Self; 2]> {
+        let Some(keys) = &self.keys else {
+            let middle = self.after.midpoint(self.up_to);
+            let halves = [Self::between(self.after, middle), Self::between(middle, self.up_to)];
+            return (middle > self.after && middle < self.up_to).then_some(halves);
+        };
+        let (first, second) = keys.split_at(keys.len() / 2);
+        (!first.is_empty()).then(|| [first, second].map(|half| Self::with_keys(half.to_vec())))
+    }
+
+    /// For [`EVENTS`] and [`ROWS`].
+    async fn select(&self, snapshot: &Object, sql: &str) -> Result<RowStream, Error> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&self.after, Type::INT8), (&self.up_to, Type::INT8), (&self.keys, Type::INT8_ARRAY)];
+        snapshot.query_typed_raw(sql, parameters).await
     }
 }
 
@@ -103,10 +110,43 @@ impl Remade {
         self.unreadable += other.unreadable;
         self.written += other.written;
         self.deleted += other.deleted;
+        self.left.extend(&other.left);
     }
 }
 
-/// The same, again as long as what failed may pass by itself.
+/// Makes the rows of some orders anew where they are not what the log makes of them. Where the server cannot read the rows of
+/// an order, that order is left as it is. Keeps a lease, if there is one.
+pub(super) async fn remake_readable(
+    database: &Database,
+    orders: Orders,
+    mut lease: Option<&mut Lease<'_>>,
+) -> Result<Remade, StoreError> {
+    let mut remade = Remade::default();
+    let mut batches = vec![orders];
+    while let Some(batch) = batches.pop() {
+        if let Some(lease) = &mut lease {
+            lease.keep().await?;
+        }
+        match remake_soon(database, &batch).await {
+            Ok(part) => remade.add(&part),
+            Err(StoreError::Corrupt(why)) => match batch.halves() {
+                Some([first, second]) => batches.extend([second, first]),
+                None => {
+                    tracing::error!(
+                        order = ?batch,
+                        why,
+                        "the rows of an order cannot be read; its view is left as it is"
+                    );
+                    remade.add(&Remade { orders: 1, unreadable: 1, ..Remade::default() });
+                }
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(remade)
+}
+
+/// Tries again as long as what failed may pass by itself.
 pub(super) async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
     let remake = |connection: Arc<Object>| async move { remake(&connection, orders).await };
     database.retry(DEADLINE, remake).await
@@ -117,7 +157,6 @@ pub(super) fn unreadable(error: &Error) -> StoreError {
     StatementFailure::of(error).into_store_error()
 }
 
-/// Makes the rows of some orders anew where they are not what the log makes of them.
 async fn remake(connection: &Object, orders: &Orders) -> Result<Remade, Error> {
     let (mut remade, changes) = compare(connection, orders).await?;
     for written in changes.write.chunks(MAX_ROWS) {
@@ -139,7 +178,7 @@ struct Changes {
 }
 
 async fn compare(connection: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
-    connection.batch_execute(SNAPSHOT).await?;
+    connection.batch_execute(&format!("{SNAPSHOT}; {NO_DEADLINES}")).await?;
     let compared = compare_in_snapshot(connection, orders).await;
     let ended = connection.batch_execute("ROLLBACK").await;
     let compared = compared?;
@@ -147,7 +186,6 @@ async fn compare(connection: &Object, orders: &Orders) -> Result<(Remade, Change
 }
 
 async fn compare_in_snapshot(snapshot: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
-    snapshot.batch_execute(NO_DEADLINES).await?;
     let (mut folded, events) = fold(snapshot, orders).await?;
     quarantine_begun_twice(snapshot, &mut folded).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
@@ -193,9 +231,7 @@ impl FoldedRow {
 
 /// Reads and folds the events as they come: no more is held in memory than what they make.
 async fn fold(snapshot: &Object, orders: &Orders) -> Result<(Folded, u64), Error> {
-    let between = events_where!("e.order_key > $1 AND e.order_key <= $2");
-    let with_keys = events_where!("e.order_key = ANY($1)");
-    let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
+    let mut rows = Box::pin(orders.select(snapshot, EVENTS).await?);
     let mut folded = Folded::new();
     let mut scratch = Vec::new();
     let mut events = 0;
@@ -236,9 +272,7 @@ async fn quarantine_begun_twice(snapshot: &Object, folded: &mut Folded) -> Resul
 }
 
 async fn compare_rows(snapshot: &Object, orders: &Orders, mut folded: Folded) -> Result<Changes, Error> {
-    let between = rows_where!("o.key > $1 AND o.key <= $2");
-    let with_keys = rows_where!("o.key = ANY($1)");
-    let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
+    let mut rows = Box::pin(orders.select(snapshot, ROWS).await?);
     let mut changes = Changes::default();
     while let Some(row) = rows.try_next().await? {
         let key: i64 = row.try_get(KEY)?;
@@ -263,19 +297,6 @@ fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView) -> bool {
     let Ok(StoredView { key: _, view: stored, projection: made_by }) = row else { return false };
     let is_of_order = stored.order_id() == view.order_id() && stored.version() == view.version();
     (*made_by > projection() && is_of_order) || (*made_by == projection() && stored == view)
-}
-
-async fn stream(
-    snapshot: &Object,
-    (between, with_keys): (&str, &str),
-    orders: &Orders,
-) -> Result<tokio_postgres::RowStream, Error> {
-    match orders {
-        Orders::Between(after, up_to) => {
-            snapshot.query_typed_raw(between, [(after, Type::INT8), (up_to, Type::INT8)]).await
-        }
-        Orders::WithKeys(keys) => snapshot.query_typed_raw(with_keys, [(keys, Type::INT8_ARRAY)]).await,
-    }
 }
 
 /// A key as a row has it.
