@@ -72,12 +72,6 @@ impl PostgresOptions {
     pub const DEFAULT: Self = Self { read_connections: 8, allow_unsafe_durability: false };
 }
 
-impl Default for PostgresOptions {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 /// Orders in a PostgreSQL database.
 pub struct PostgresStore {
     writer: Writer,

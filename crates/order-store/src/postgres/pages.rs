@@ -156,26 +156,23 @@ pub(super) async fn log_end(database: &Database) -> Result<Position, StoreError>
 }
 
 const CHECK: &str =
-    "SELECT pg_is_in_recovery(), (SELECT max(oldest_compatible) FROM order_service.migrations)";
+    "SELECT pg_is_in_recovery(), coalesce(max(oldest_compatible), 0) FROM order_service.migrations";
 
 /// Whether this release takes orders for the database: it is there, no standby, and not migrated to what needs a newer one.
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
-    let check = |connection: Arc<Object>| async move { connection.query_typed(CHECK, &[]).await };
-    let rows = database.retry(CHECK_PATIENCE, check).await?;
-    let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
-    let Some(row) = rows.first() else { return unavailable("the database does not know what it is") };
-    match (row.try_get(0), row.try_get::<_, Option<i64>>(1)) {
-        (Ok(true), _) => unavailable("the database is a standby"),
-        (Ok(false), Ok(Some(needed)))
-            if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) =>
-        {
-            Err(StoreError::NewerRelease(
-                "the database was migrated to what this release cannot run with".to_owned(),
-            ))
-        }
-        (Ok(false), Ok(_)) => Ok(()),
-        (Err(_), _) | (_, Err(_)) => unavailable("the database does not know what it is"),
+    let check = |connection: Arc<Object>| async move {
+        let row = connection.query_typed_one(CHECK, &[]).await?;
+        Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?))
+    };
+    let (is_standby, needed) = database.retry(CHECK_PATIENCE, check).await?;
+    if is_standby {
+        return Err(StoreError::Unavailable("the database is a standby".to_owned()));
     }
+    if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) {
+        let why = "the database was migrated to what this release cannot run with";
+        return Err(StoreError::NewerRelease(why.to_owned()));
+    }
+    Ok(())
 }
 
 fn bounds(limit: PageLimit) -> (i64, i64) {
@@ -190,7 +187,9 @@ pub(super) fn read_stream(
     order_id: &OrderId,
     after: Version,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let events = read_events(rows)?;
+    let mut scratch = Vec::new();
+    let events: Result<Vec<_>, _> = rows.iter().map(|row| read_event(row, &mut scratch)).collect();
+    let events = events?;
     for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
         if event.version.0 != version {
             return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
@@ -204,9 +203,4 @@ pub(super) fn read_stream(
         }
     }
     Ok(events)
-}
-
-fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
-    let mut scratch = Vec::new();
-    rows.iter().map(|row| read_event(row, &mut scratch)).collect()
 }

@@ -374,7 +374,7 @@ async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
     sql(
         &url,
         "UPDATE order_service.orders SET projection = 0, checksum = 'x' WHERE key = 8; \
-         SELECT order_service.note_outdated_v1(601, 0)",
+         UPDATE order_service.log SET outdated_from = 601",
     )
     .await;
     let none_older = async {

@@ -49,7 +49,7 @@ const PUT_VIEWS: &str = "\
 pub(super) async fn copy_events(
     transaction: &Transaction<'_>,
     events: &[RecordedEvent],
-    keys: &HashMap<&OrderId, Position>,
+    keys: &HashMap<OrderId, Position>,
 ) -> Result<(), Error> {
     let sink = transaction.copy_in(COPY_EVENTS).await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &EVENT_TYPES));

@@ -4,7 +4,7 @@
 //! each view is written once however many events its order has, and later chunks find the order's key
 //! there. Only views that may have been written before the source grew, by an earlier run or round, are written again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
@@ -134,7 +134,7 @@ async fn append(
     rows::put_views(transaction, &placed).await.map_err(failed)?;
 
     let stale = keys.iter().filter(|(_, key)| **key <= round_began);
-    let stale: Vec<OrderId> = stale.map(|(order_id, _)| (*order_id).clone()).collect();
+    let stale: Vec<OrderId> = stale.map(|(order_id, _)| order_id.clone()).collect();
     if !stale.is_empty() {
         let views = source.views_of(&stale).await.map_err(CopyError::Source)?;
         let views = views.into_iter().filter_map(|view| Some((*keys.get(view.order_id())?, view)));
@@ -164,29 +164,24 @@ fn check_complete(events: &[RecordedEvent], placed: &[PlacedView]) -> Result<(),
 }
 
 /// The key of each order: where its first event is, in these events or in those of an earlier chunk.
-async fn keys<'a>(
+async fn keys(
     transaction: &Transaction<'_>,
-    events: &'a [RecordedEvent],
-) -> Result<HashMap<&'a OrderId, Position>, CopyError> {
+    events: &[RecordedEvent],
+) -> Result<HashMap<OrderId, Position>, CopyError> {
     let placed = events.iter().filter(|event| event.version == Version(1));
-    let mut keys: HashMap<&OrderId, Position> =
-        placed.map(|event| (&event.order_id, event.position)).collect();
+    let mut keys: HashMap<_, _> = placed.map(|event| (event.order_id.clone(), event.position)).collect();
     let earlier = events.iter().filter(|event| !keys.contains_key(&event.order_id));
-    let mut earlier: HashMap<&str, &OrderId> =
-        earlier.map(|event| (event.order_id.as_str(), &event.order_id)).collect();
-    if earlier.is_empty() {
-        return Ok(keys);
-    }
-    let order_ids: Vec<&str> = earlier.keys().copied().collect();
-    for row in transaction.query_typed(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await.map_err(failed)? {
+    let earlier: HashSet<&str> = earlier.map(|event| event.order_id.as_str()).collect();
+    let earlier: Vec<&str> = earlier.into_iter().collect();
+    for row in transaction.query_typed(KEYS, &[(&earlier, Type::TEXT_ARRAY)]).await.map_err(failed)? {
         let key: i64 = row.try_get(1).map_err(failed)?;
-        if let Some(order_id) = earlier.remove(row.try_get::<_, &str>(0).map_err(failed)?) {
+        if let Ok(order_id) = OrderId::new(row.try_get::<_, &str>(0).map_err(failed)?) {
             keys.insert(order_id, Position(key.cast_unsigned()));
         }
     }
-    match earlier.values().next() {
+    match events.iter().find(|event| !keys.contains_key(&event.order_id)) {
         None => Ok(keys),
-        Some(order_id) => {
+        Some(RecordedEvent { order_id, .. }) => {
             Err(CopyError::source(StoreError::Corrupt(format!("order {order_id} has no first event"))))
         }
     }

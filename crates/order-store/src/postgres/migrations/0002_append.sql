@@ -15,15 +15,6 @@ BEGIN
 END
 $$;
 
--- Remembers that rows of orders with events at a position, or later ones, were made by an older projection than others of
--- the store.
-CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
-LANGUAGE sql
-AS $$
-    UPDATE order_service.log l SET outdated_from = least(l.outdated_from, note_outdated_v1.first_position)
-        WHERE l.projection > note_outdated_v1.of_projection;
-$$;
-
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
 -- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
@@ -150,9 +141,8 @@ BEGIN
                 AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
         -- A newer release makes these rows anew.
-        IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
-            PERFORM order_service.note_outdated_v1(last_position + 1, of_projection);
-        END IF;
+        UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
+            WHERE l.projection > of_projection;
     ELSIF repeated THEN
         -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
         -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone

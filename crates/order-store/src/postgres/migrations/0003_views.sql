@@ -1,19 +1,5 @@
 -- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
--- Remembers that rows of these orders were made by a projection, if it is older than that of others of the store. Whoever
--- goes over all of them may have been past these already.
-CREATE FUNCTION order_service.note_mended_v1(keys bigint[], of_projection integer) RETURNS void
-LANGUAGE plpgsql
-AS $$
-#variable_conflict use_variable
-BEGIN
-    UPDATE order_service.log l
-        SET outdated_from = least(l.outdated_from, (SELECT min(k.key) FROM unnest(keys) AS k(key))),
-            older_mends = l.older_mends + 1
-        WHERE l.projection > of_projection AND cardinality(keys) > 0;
-END
-$$;
-
 -- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
 -- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
 -- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
@@ -33,7 +19,7 @@ CREATE FUNCTION order_service.write_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS bigint[]
+) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -76,30 +62,12 @@ BEGIN
     )
     SELECT coalesce(array_agg(w.key), '{}') INTO written
         FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
-END
-$$;
-
--- Deletes rows of orders that the log does not have, while appends are kept away. Says how many there were.
-CREATE FUNCTION order_service.delete_views_v1(keys bigint[]) RETURNS bigint
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET lock_timeout = '2s'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    deleted bigint;
-BEGIN
-    PERFORM order_service.lock_log_end_v1();
-    DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
-        WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    RETURN deleted;
+    -- Whoever goes over all rows with a newer projection may have been past these already.
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(written) > 0;
+    RETURN QUERY SELECT unnest(written);
 END
 $$;
 

@@ -165,7 +165,7 @@ async fn remake(connection: &Object, orders: &Orders) -> Result<Remade, Error> {
         remade.left.extend(written.iter().map(|change| change.key).filter(|key| !keys.contains(key)));
     }
     for ghosts in changes.delete.chunks(MAX_ROWS) {
-        remade.deleted += delete(connection, ghosts).await?;
+        remade.deleted += delete(connection, ghosts).await?.len() as u64;
     }
     Ok(remade)
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use deadpool_postgres::Object;
 use futures_util::future::join3;
 use order_application::OrderView;
+use tokio_postgres::Error;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, Row};
 
 use super::super::columns::{column, made_by, parameters, view_columns};
 use super::super::database::Parameter;
@@ -14,11 +14,12 @@ use super::super::database::Parameter;
 /// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk. The transaction ends by
 /// itself if this machine vanishes before the commit: nobody may keep the log's end.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; \
-    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1s'";
+    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1s'; SET LOCAL lock_timeout = '2s'";
 
 const WRITE: &str =
-    "SELECT order_service.write_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-const DELETE: &str = "SELECT order_service.delete_views_v1($1)";
+    "SELECT * FROM order_service.write_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const DELETE: &str = "DELETE FROM order_service.orders o \
+    WHERE o.key = ANY($1) AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key) RETURNING o.key";
 
 /// A view that goes into the table.
 #[derive(Debug)]
@@ -39,26 +40,32 @@ pub(super) async fn write(connection: &Object, changes: &[Change]) -> Result<Has
     ];
     columns.extend(view_columns(changes.iter().map(|change| &change.view)));
     columns.push(made_by());
-    let written = in_transaction(connection, WRITE, &parameters(&columns)).await?;
-    Ok(written.try_get::<_, Vec<i64>>(0)?.into_iter().collect())
+    in_transaction(connection, BEGIN, WRITE, &parameters(&columns)).await
 }
 
-/// Deletes rows of orders that the log does not have. Says how many.
-pub(super) async fn delete(connection: &Object, keys: &[i64]) -> Result<u64, Error> {
-    let deleted = in_transaction(connection, DELETE, &[(&keys, Type::INT8_ARRAY)]).await?;
-    Ok(deleted.try_get::<_, i64>(0)?.cast_unsigned())
+/// Deletes rows of orders that the log does not have, and answers with their keys. Appends are kept away, which may be about
+/// to make rows of their own.
+pub(super) async fn delete(connection: &Object, keys: &[i64]) -> Result<HashSet<i64>, Error> {
+    let begin = format!("{BEGIN}; SELECT order_service.lock_log_end_v1()");
+    in_transaction(connection, &begin, DELETE, &[(&keys, Type::INT8_ARRAY)]).await
 }
 
-/// One statement in a transaction of its own, all on its way at once: its locks are held no longer than it runs.
-async fn in_transaction(connection: &Object, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Error> {
-    let (begun, written, committed) = join3(
-        connection.batch_execute(BEGIN),
-        connection.query_typed_one(sql, parameters),
+/// A statement that answers with keys, in a transaction of its own, all on its way at once: its locks are held no longer than
+/// it runs.
+async fn in_transaction(
+    connection: &Object,
+    begin: &str,
+    sql: &str,
+    parameters: &[Parameter<'_>],
+) -> Result<HashSet<i64>, Error> {
+    let (begun, keys, committed) = join3(
+        connection.batch_execute(begin),
+        connection.query_typed(sql, parameters),
         connection.batch_execute("COMMIT"),
     )
     .await;
     begun?;
-    let written = written?;
+    let keys = keys?;
     committed?;
-    Ok(written)
+    keys.iter().map(|row| row.try_get(0)).collect()
 }

@@ -103,15 +103,6 @@ BEGIN
 END
 $$;
 
--- Remembers that rows of orders with events at a position, or later ones, were made by an older projection than others of
--- the store.
-CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
-LANGUAGE sql
-AS $$
-    UPDATE order_service.log l SET outdated_from = least(l.outdated_from, note_outdated_v1.first_position)
-        WHERE l.projection > note_outdated_v1.of_projection;
-$$;
-
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
 -- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
@@ -238,9 +229,8 @@ BEGIN
                 AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
         -- A newer release makes these rows anew.
-        IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
-            PERFORM order_service.note_outdated_v1(last_position + 1, of_projection);
-        END IF;
+        UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
+            WHERE l.projection > of_projection;
     ELSIF repeated THEN
         -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
         -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone
@@ -282,20 +272,6 @@ END
 $$;
 -- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
--- Remembers that rows of these orders were made by a projection, if it is older than that of others of the store. Whoever
--- goes over all of them may have been past these already.
-CREATE FUNCTION order_service.note_mended_v1(keys bigint[], of_projection integer) RETURNS void
-LANGUAGE plpgsql
-AS $$
-#variable_conflict use_variable
-BEGIN
-    UPDATE order_service.log l
-        SET outdated_from = least(l.outdated_from, (SELECT min(k.key) FROM unnest(keys) AS k(key))),
-            older_mends = l.older_mends + 1
-        WHERE l.projection > of_projection AND cardinality(keys) > 0;
-END
-$$;
-
 -- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
 -- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
 -- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
@@ -315,7 +291,7 @@ CREATE FUNCTION order_service.write_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS bigint[]
+) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -358,30 +334,12 @@ BEGIN
     )
     SELECT coalesce(array_agg(w.key), '{}') INTO written
         FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
-END
-$$;
-
--- Deletes rows of orders that the log does not have, while appends are kept away. Says how many there were.
-CREATE FUNCTION order_service.delete_views_v1(keys bigint[]) RETURNS bigint
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET lock_timeout = '2s'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    deleted bigint;
-BEGIN
-    PERFORM order_service.lock_log_end_v1();
-    DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
-        WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    RETURN deleted;
+    -- Whoever goes over all rows with a newer projection may have been past these already.
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(written) > 0;
+    RETURN QUERY SELECT unnest(written);
 END
 $$;
 
@@ -428,23 +386,23 @@ BEGIN
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T13:20:18.365559+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T13:20:18.369452+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T13:20:18.370577+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T13:29:28.128201+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T13:29:28.1302+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T13:29:28.130734+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"f097db15-1fba-4a9c-bafb-618f54c1eb67","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"981b72dd-aa25-4e66-a007-5cc83d1c9f0a","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21803-97d0-710b-8aff-17d9019f74a0","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01cb1a0be4545c65e1"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21803-97e4-759a-b883-826c9b26582b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014bfe4fc21beff0b4"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21803-97e5-721b-8b94-9dc5be83b922","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01b3865e05c4d1f06b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21803-97da-731c-8adf-a1754205e15e","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e99c690fe9af7535"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21803-97dd-76c4-8deb-cf1b309e2b51","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01700f45306bb425ce"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21803-97dd-76c4-8deb-cf1c09fce325","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01c74251456e4703cb"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21803-97dd-76c4-8deb-cf1d8cc5e2e9","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e28fb99b877362a3"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21803-97de-74fc-9eab-042706decc72","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ca4a3f24b9f878c0"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21803-97df-752a-8ecf-1f810c98b860","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x011b11fabc85ce4979"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21803-97e3-7598-b59a-9d4c4fe81529","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01fc790e3f55c1334b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21803-97e4-759a-b883-826b936512a6","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x012c50842adcaf932c"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a2180b-fb83-711b-8083-c1d9c354c1db","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x017f1e655c6997a173"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a2180b-fba9-712d-8202-eeb358905624","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01844ab040ac207352"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a2180b-fbaf-73ed-ae25-89bbb94a881d","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01744f3cfb7e8a855c"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a2180b-fb86-72ef-9156-beafd570f9ee","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0158f1f7c3a7440c30"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a2180b-fb93-7020-b3a1-0a47a443eb15","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e20dc68ab7284b44"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a2180b-fb93-7020-b3a1-0a482fa92b32","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ea40f0ac3c26c48b"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a2180b-fb93-7020-b3a1-0a49a269eddf","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d8b486430d54b4a8"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a2180b-fb9a-7190-9e7f-57280242260f","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01502a239e13522eba"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a2180b-fb9b-7374-b36a-4f5f6f7f56c4","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x019df87ecb2a2d1e3f"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a2180b-fb9c-71a0-a3c9-398380a17565","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01235fa02f984fb579"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a2180b-fba2-7110-bf8a-d5e4171e2f5e","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ed8ee3d9e0eb3b2e"}');
 DELETE FROM order_service.orders;
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01e6688941b57d74ed","projection":1}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a782715b45e0df41","projection":1}');
