@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::Database;
-use super::row::{DamagedView, order_columns, read_order};
+use super::row::{DamagedView, number, order_columns, read_order};
 use super::{DEADLINE, projection};
 
 const LOOK_UP: &str = concat!(
@@ -120,8 +120,8 @@ pub(super) async fn find(
 fn read_found(row: &Row) -> Result<(OrderId, FoundOrder), StoreError> {
     let broken = |error: tokio_postgres::Error| StoreError::Corrupt(format!("a look-up: {error}"));
     let order_id: &str = row.try_get(0).map_err(broken)?;
-    let number = |index| row.try_get::<_, i64>(index).map(i64::cast_unsigned).map_err(broken);
-    let (key, version) = (Position(number(1)?), Version(number(2)?));
+    let key = Position(number(row, 1).map_err(broken)?);
+    let version = Version(number(row, 2).map_err(broken)?);
     let order_id =
         OrderId::new(order_id).map_err(|error| StoreError::Corrupt(format!("order id: {error}")))?;
     let view = view_of(row, &order_id, version);

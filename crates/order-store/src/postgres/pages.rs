@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
-use super::row::{DamagedView, bigint, event_columns, order_columns, read_event, read_order};
+use super::row::{DamagedView, bigint, event_columns, number, order_columns, read_event, read_order};
 use super::schema;
 
 /// Whoever probes does not wait for long.
@@ -38,7 +38,7 @@ const STREAM: &str = concat!(
 );
 
 /// The index of `is_damaged` among the columns of [`STREAM`].
-const IS_DAMAGED: usize = 10;
+const IS_DAMAGED: usize = 11;
 
 const LOG: &str = concat!(
     "SELECT ",
@@ -143,16 +143,16 @@ pub(super) async fn rows(
 ) -> Result<Vec<KeyedView>, StoreError> {
     let rows = database.query(LIST, &[(&bigint(after.0), Type::INT8), (&limit, Type::INT8)]).await?;
     let read = |row: &Row| {
-        let key: i64 = row.try_get(0).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        Ok((Position(key.cast_unsigned()), read_order(row, 0).map(|stored| stored.view)))
+        let key = number(row, 0).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        Ok((Position(key), read_order(row, 0).map(|stored| stored.view)))
     };
     rows.iter().map(read).collect()
 }
 
 /// The last position.
 pub(super) async fn log_end(database: &Database) -> Result<Position, StoreError> {
-    let log_end = database.query_one(LOG_END, &[]).await?.try_get::<_, i64>(0);
-    Ok(Position(log_end.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
+    let row = database.query_one(LOG_END, &[]).await?;
+    number(&row, 0).map(Position).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 const CHECK: &str =
@@ -162,7 +162,7 @@ const CHECK: &str =
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
     let check = |connection: Arc<Object>| async move {
         let row = connection.query_typed_one(CHECK, &[]).await?;
-        Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?))
+        Ok((row.try_get(0)?, number(&row, 1)?))
     };
     let (is_standby, needed) = database.retry(CHECK_PATIENCE, check).await?;
     if is_standby {

@@ -16,6 +16,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::pages::LOG_END;
+use super::row::number;
 use super::{PostgresError, refused};
 use crate::copy::LogEnd;
 
@@ -23,8 +24,8 @@ use crate::copy::LogEnd;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn log_end(connection: &Object) -> Result<Position, PostgresError> {
-    let read = async || connection.query_typed_one(LOG_END, &[]).await?.try_get::<_, i64>(0);
-    Ok(Position(read().await.map_err(refused("be read"))?.cast_unsigned()))
+    let row = connection.query_typed_one(LOG_END, &[]).await;
+    row.and_then(|row| number(&row, 0)).map(Position).map_err(refused("be read"))
 }
 
 async fn event_id_at(connection: &Object, position: Position) -> Result<Option<Uuid>, PostgresError> {
@@ -42,8 +43,8 @@ async fn end(connection: &Object) -> Result<LogEnd, PostgresError> {
     let read = async || -> Result<LogEnd, Error> {
         let row = connection.query_typed_one(end, &[]).await?;
         Ok(LogEnd {
-            events: row.try_get::<_, i64>(0)?.cast_unsigned(),
-            head: Position(row.try_get::<_, i64>(1)?.cast_unsigned()),
+            events: number(&row, 0)?,
+            head: Position(number(&row, 1)?),
             last_event_id: row.try_get(2)?,
         })
     };

@@ -18,6 +18,7 @@ use super::{DEADLINE, rows};
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
+use crate::postgres::row::number;
 use crate::postgres::verify;
 use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
 use crate::verify::VerifyReport;
@@ -148,7 +149,7 @@ async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error>
     transaction.batch_execute(NO_DEADLINES).await?;
     transaction.batch_execute(BEGIN_CHUNK).await?;
     let row = transaction.query_typed_one(CHUNK_BASIS, &[]).await?;
-    Ok((row.try_get(0)?, Position(row.try_get::<_, i64>(1)?.cast_unsigned())))
+    Ok((row.try_get(0)?, Position(number(&row, 1)?)))
 }
 
 /// Every order that these events place has a view: without one, later events would not find the order's key.
@@ -174,9 +175,9 @@ async fn keys(
     let earlier: HashSet<&str> = earlier.map(|event| event.order_id.as_str()).collect();
     let earlier: Vec<&str> = earlier.into_iter().collect();
     for row in transaction.query_typed(KEYS, &[(&earlier, Type::TEXT_ARRAY)]).await.map_err(failed)? {
-        let key: i64 = row.try_get(1).map_err(failed)?;
+        let key = Position(number(&row, 1).map_err(failed)?);
         if let Ok(order_id) = OrderId::new(row.try_get::<_, &str>(0).map_err(failed)?) {
-            keys.insert(order_id, Position(key.cast_unsigned()));
+            keys.insert(order_id, key);
         }
     }
     match events.iter().find(|event| !keys.contains_key(&event.order_id)) {

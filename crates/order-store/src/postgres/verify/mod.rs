@@ -13,29 +13,11 @@ use tokio_postgres::{Error, IsolationLevel};
 use super::database::{Database, NO_DEADLINES};
 use super::log_state::state_of_finished;
 use super::pages::LOG_END;
-use super::row::{event_columns, read_event};
+use super::row::{EVENT_ORDER_ID, EVENT_ORDER_KEY, number, read_event};
 use super::url::chain;
 use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, refused};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
 use scan::{LogScan, Scanned};
-
-const SCAN: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM order_service.events e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position"
-);
-
-/// The server says which rows are a partition's, so that only those travel. Both tables are split by the same hash.
-const SCAN_PARTITION: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    ", e.order_key FROM order_service.events e WHERE e.position > $1 AND e.position <= $2 \
-     AND (hashtextextended(e.order_id, 0) & 9223372036854775807) % $4 = $3 ORDER BY e.position"
-);
-
-/// The index of `order_key` among the columns of [`SCAN_PARTITION`], and of the order's id.
-const ORDER_KEY: usize = 10;
-const ORDER_ID: usize = 4;
 
 /// Rows come in the log's order, and are never sorted on a disk.
 const PLANS: &str = "SET LOCAL enable_sort = off; SET LOCAL jit = off";
@@ -92,7 +74,8 @@ async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> R
     Ok(report)
 }
 
-/// A partition of the log up to a position.
+/// A partition of the log up to a position. The server says which rows are a partition's, so that only those travel; both
+/// tables are split by the same hash.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     number: i64,
@@ -119,11 +102,11 @@ async fn check_rows(
 ) -> Result<u64, Error> {
     let mut check = LogCheck::default();
     let mut scratch = Vec::new();
-    let mut rows = LogScan::new(snapshot, SCAN, Vec::new(), end);
+    let mut rows = LogScan::new(snapshot, Part { number: 0, of: 1, end });
     while let Some(scanned) = rows.next().await? {
         match scanned {
             Scanned::Row(row) => {
-                let position = Position(row.try_get::<_, i64>(0)?.cast_unsigned());
+                let position = Position(number(&row, 0)?);
                 check.add(Some(position), &read_event(&row, &mut scratch), report);
             }
             Scanned::Unreadable(position, error) => {
@@ -149,12 +132,12 @@ async fn fold(
     let mut partition = Partition::default();
     let mut scratch = Vec::new();
     let mut done = 0_u64;
-    let mut rows = LogScan::new(snapshot, SCAN_PARTITION, vec![part.number, part.of], part.end);
+    let mut rows = LogScan::new(snapshot, part);
     while let Some(scanned) = rows.next().await? {
         let Scanned::Row(row) = scanned else { continue };
         match read_event(&row, &mut scratch) {
             Ok(event) => {
-                let key = Position(row.try_get::<_, i64>(ORDER_KEY)?.cast_unsigned());
+                let key = Position(number(&row, EVENT_ORDER_KEY)?);
                 let placed = partition.add(&event, report);
                 if placed != key {
                     report.fault(format!(
@@ -164,8 +147,8 @@ async fn fold(
                 }
             }
             Err(_) => {
-                let position = Position(row.try_get::<_, i64>(0)?.cast_unsigned());
-                partition.add_unreadable(row.try_get(ORDER_ID)?, position);
+                let position = Position(number(&row, 0)?);
+                partition.add_unreadable(row.try_get(EVENT_ORDER_ID)?, position);
             }
         }
         done += 1;

@@ -3,6 +3,7 @@
 //! Each instance mends what it finds by itself, which is safe however many do it. To go over all views is for one at a time,
 //! under a lease ([`lease`], [`rebuild`]).
 
+mod folding;
 mod lease;
 mod rebuild;
 mod remake;

@@ -3,34 +3,25 @@
 //! Nothing is locked between reading and writing. In the snapshot a row and its events belong together, since an append
 //! writes both in one transaction; a row that is still the one that was seen when it is replaced has had no append since.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, StoreError, Unreadable, Version};
-use order_domain::OrderId;
+use order_application::{OrderView, Position, StoreError};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, Row, RowStream};
+use tokio_postgres::{Error, RowStream};
 
 use super::super::database::{Database, NO_DEADLINES, Parameter};
 use super::super::projection;
-use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
+use super::super::row::{DamagedView, StoredView, order_columns, read_order};
 use super::super::statement_failure::StatementFailure;
 use super::DEADLINE;
+use super::folding::{FoldedOrders, fold};
 use super::lease::Lease;
 use super::write::{Change, delete, write};
 
-/// Most rows that one statement writes, and orders that one snapshot reads.
+/// Most rows that one statement writes, and keys of one list.
 pub(super) const MAX_ROWS: usize = 200;
-
-const EVENTS: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    ", e.order_key FROM order_service.events e \
-     WHERE e.order_key > $1 AND e.order_key <= $2 AND ($3 IS NULL OR e.order_key = ANY($3)) \
-     ORDER BY e.order_key, e.version"
-);
 
 const ROWS: &str = concat!(
     "SELECT ",
@@ -38,19 +29,10 @@ const ROWS: &str = concat!(
     " FROM order_service.orders o WHERE o.key > $1 AND o.key <= $2 AND ($3 IS NULL OR o.key = ANY($3))"
 );
 
-/// The columns of an event that are looked at before it is read.
-const VERSION: usize = 1;
-const ORDER_ID: usize = 4;
-const ORDER_KEY: usize = 10;
-
 /// The columns of an order's row that say which row it is.
 const KEY: usize = 0;
 const SEEN_VERSION: usize = 3;
 const SEEN_CHECKSUM: usize = 9;
-
-/// More than one order would have the id, which an index forbids as long as nobody drops it.
-const BEGUN_TWICE: &str = "SELECT e.order_id FROM order_service.events e \
-    WHERE e.order_id = ANY($1) AND e.version = 1 GROUP BY e.order_id HAVING count(*) > 1";
 
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off";
 
@@ -83,7 +65,7 @@ impl Orders {
     }
 
     /// For [`EVENTS`] and [`ROWS`].
-    async fn select(&self, snapshot: &Object, sql: &str) -> Result<RowStream, Error> {
+    pub(super) async fn select(&self, snapshot: &Object, sql: &str) -> Result<RowStream, Error> {
         let parameters: [Parameter<'_>; 3] =
             [(&self.after, Type::INT8), (&self.up_to, Type::INT8), (&self.keys, Type::INT8_ARRAY)];
         snapshot.query_typed_raw(sql, parameters).await
@@ -186,92 +168,17 @@ async fn compare(connection: &Object, orders: &Orders) -> Result<(Remade, Change
 }
 
 async fn compare_in_snapshot(snapshot: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
-    let (mut folded, events) = fold(snapshot, orders).await?;
-    quarantine_begun_twice(snapshot, &mut folded).await?;
+    let (folded, events) = fold(snapshot, orders).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
     let remade = Remade { events, orders: folded.len() as u64, unreadable, ..Remade::default() };
     Ok((remade, compare_rows(snapshot, orders, folded).await?))
 }
 
-/// The orders by their keys.
-type Folded = BTreeMap<i64, FoldedRow>;
-
-/// What an order's row has to be, as far as the events go.
-#[derive(Debug, Default)]
-struct FoldedRow {
-    /// `None` as long as no row could be made, since no event tells whose it is.
-    order_id: Option<OrderId>,
-    order: Option<FoldedOrder>,
-}
-
-impl FoldedRow {
-    fn add(&mut self, key: i64, event: &RecordedEvent) {
-        let begins_here = event.version != Version(1) || event.position.0.cast_signed() == key;
-        let order_id = self.order_id.get_or_insert_with(|| event.order_id.clone());
-        if begins_here && *order_id == event.order_id {
-            self.order = Some(FoldedOrder::after(self.order.take(), event).0);
-        } else {
-            self.damage(event.version);
-        }
-    }
-
-    fn damage(&mut self, version: Version) {
-        let version = version.max(self.order.as_ref().map_or(Version::NONE, FoldedOrder::version));
-        self.order = Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged });
-    }
-
-    fn is_readable(&self) -> bool {
-        matches!(self.order, Some(FoldedOrder::Readable(_)))
-    }
-
-    fn view(&self) -> Option<OrderView> {
-        Some(self.order.as_ref()?.view(self.order_id.as_ref()?))
-    }
-}
-
-/// Reads and folds the events as they come: no more is held in memory than what they make.
-async fn fold(snapshot: &Object, orders: &Orders) -> Result<(Folded, u64), Error> {
-    let mut rows = Box::pin(orders.select(snapshot, EVENTS).await?);
-    let mut folded = Folded::new();
-    let mut scratch = Vec::new();
-    let mut events = 0;
-    while let Some(row) = rows.try_next().await? {
-        let key: i64 = row.try_get(ORDER_KEY)?;
-        let order = folded.entry(key).or_default();
-        match read_event(&row, &mut scratch) {
-            Ok(event) => order.add(key, &event),
-            Err(error) => add_unreadable(order, &row, &error)?,
-        }
-        events += 1;
-    }
-    Ok((folded, events))
-}
-
-fn add_unreadable(order: &mut FoldedRow, row: &Row, error: &StoreError) -> Result<(), Error> {
-    tracing::error!(%error, "an event cannot be read; its order is not served");
-    if order.order_id.is_none() {
-        order.order_id = OrderId::new(row.try_get::<_, &str>(ORDER_ID)?).ok();
-    }
-    order.damage(Version(row.try_get::<_, i64>(VERSION)?.cast_unsigned()));
-    Ok(())
-}
-
-/// Nobody can say which of two orders with one id is meant.
-async fn quarantine_begun_twice(snapshot: &Object, folded: &mut Folded) -> Result<(), Error> {
-    let order_ids: Vec<&str> =
-        folded.values().filter_map(|order| order.order_id.as_ref()).map(OrderId::as_str).collect();
-    let rows = snapshot.query_typed(BEGUN_TWICE, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-    let twice: HashSet<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let is_twice =
-        |order: &&mut FoldedRow| order.order_id.as_ref().is_some_and(|id| twice.contains(id.as_str()));
-    for order in folded.values_mut().filter(is_twice) {
-        tracing::error!(order_id = ?order.order_id, "the log has two beginnings of an order; it is not served");
-        order.damage(Version::NONE);
-    }
-    Ok(())
-}
-
-async fn compare_rows(snapshot: &Object, orders: &Orders, mut folded: Folded) -> Result<Changes, Error> {
+async fn compare_rows(
+    snapshot: &Object,
+    orders: &Orders,
+    mut folded: FoldedOrders,
+) -> Result<Changes, Error> {
     let mut rows = Box::pin(orders.select(snapshot, ROWS).await?);
     let mut changes = Changes::default();
     while let Some(row) = rows.try_next().await? {
