@@ -17,10 +17,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 
-use super::error::PostgresError;
+use super::error::{PostgresError, chain};
 use super::statement_failure::StatementFailure;
 use super::tls;
-use super::url::{Target, chain};
+use super::url::DatabaseUrl;
 
 /// Pauses between attempts: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -75,22 +75,22 @@ impl Presence {
 impl Database {
     /// A pool for one URL.
     pub(super) fn open(url: &str, connections: usize, deadline: Duration) -> Result<Self, PostgresError> {
-        let target = Target::parse(url).map_err(PostgresError::Url)?;
-        Self::new(&target, connections, deadline, &Arc::default())
+        let url = DatabaseUrl::parse(url).map_err(PostgresError::Url)?;
+        Self::new(&url, connections, deadline, &Arc::default())
     }
 
     /// Opens nothing yet. To be called on the runtime that its connections are to live on. Outages are told once for all
     /// pools that share `presence`.
     pub(super) fn new(
-        target: &Target,
+        url: &DatabaseUrl,
         connections: usize,
         deadline: Duration,
         presence: &Arc<Presence>,
     ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let tls = tls::connector(&target.tls).map_err(PostgresError::Url)?;
+        let tls = tls::connector(&url.tls).map_err(PostgresError::Url)?;
         let connect = OnRuntime { connect: Arc::new(ConfigConnectImpl { tls }), runtime: Handle::current() };
-        let manager = Manager::from_connect(target.config.clone(), connect, recycling);
+        let manager = Manager::from_connect(url.config.clone(), connect, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
         let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
         let pool = pool.build().map_err(|error| PostgresError::Url(chain(&error)))?;

@@ -46,7 +46,7 @@ use database::Database;
 use error::refused;
 use look_ups::LookUps;
 use prepare::{bring_up, check_server, connect, prepare};
-use url::Target;
+use url::DatabaseUrl;
 use views::Repairs;
 use writer::Writer;
 
@@ -82,6 +82,9 @@ pub struct PostgresStore {
     background: [JoinHandle<()>; 2],
 }
 
+/// Told how much is done, and how much there is in all.
+type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
+
 /// The version of the projection as the database has it.
 fn projection() -> i32 {
     crate::projection().cast_signed()
@@ -97,9 +100,9 @@ impl PostgresStore {
         bus: Arc<dyn EventBus>,
         options: PostgresOptions,
     ) -> Result<Self, PostgresError> {
-        let target = Target::parse(url).map_err(PostgresError::Url)?;
+        let url = DatabaseUrl::parse(url).map_err(PostgresError::Url)?;
         let presence = Arc::default();
-        let pool = |connections, deadline| Database::new(&target, connections, deadline, &presence);
+        let pool = |connections, deadline| Database::new(&url, connections, deadline, &presence);
         // The writer sends one batch after the other, and readers must not keep it waiting.
         let appends = pool(1, DEADLINE)?;
         let reads = Arc::new(pool(options.read_connections, DEADLINE)?);
@@ -162,5 +165,5 @@ impl Drop for PostgresStore {
 /// # Errors
 /// What is wrong with it; never with its password.
 pub fn check_postgres_url(url: &str) -> Result<(), String> {
-    Target::parse(url).map(|_| ())
+    DatabaseUrl::parse(url).map(|_| ())
 }

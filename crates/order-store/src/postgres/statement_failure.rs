@@ -4,7 +4,7 @@ use order_application::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use super::url::chain;
+use super::error::chain;
 
 /// What became of a statement that failed.
 #[derive(Debug)]

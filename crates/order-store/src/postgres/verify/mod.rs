@@ -11,19 +11,16 @@ use order_application::Position;
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::database::{Database, NO_DEADLINES};
+use super::error::chain;
 use super::log_state::state_of_finished;
 use super::pages::LOG_END;
 use super::row::{EVENT_ORDER_ID, EVENT_ORDER_KEY, number, read_event};
-use super::url::chain;
-use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, refused};
+use super::{DEADLINE, PostgresError, PostgresStore, Progress, checkpoints, connect, refused};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
 use scan::{LogScan, Scanned};
 
 /// Rows come in the log's order, and are never sorted on a disk.
 const PLANS: &str = "SET LOCAL enable_sort = off; SET LOCAL jit = off";
-
-/// Told rows done and rows in all.
-pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 impl PostgresStore {
     /// Checks the database at `url`, also beside instances that serve from it: see [`VerifyReport`]. `progress` is told

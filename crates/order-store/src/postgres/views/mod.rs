@@ -39,12 +39,12 @@ const REBUILD_CONNECTIONS: usize = 2;
 /// What is wrong with the views of this store, as far as this instance knows.
 #[derive(Default)]
 pub(super) struct Repairs {
-    state: Mutex<State>,
+    state: Mutex<RepairState>,
     wake: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct RepairState {
     /// Keys of orders whose rows are damaged.
     waiting: HashSet<Position>,
     /// All views are to be made anew, and why.
@@ -52,7 +52,7 @@ struct State {
     status: ViewsStatus,
 }
 
-impl State {
+impl RepairState {
     /// All is done, unless more has been found meanwhile.
     fn end(&mut self) {
         if self.waiting.is_empty() && self.all.is_none() {
@@ -176,7 +176,7 @@ impl Repairs {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RepairState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

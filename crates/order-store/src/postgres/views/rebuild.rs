@@ -13,7 +13,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::super::database::Database;
-use super::super::{pages, projection};
+use super::super::{Progress, pages, projection};
 use super::lease::Lease;
 use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake_readable, remake_soon, unreadable};
 use crate::rebuild_report::RebuildReport;
@@ -32,9 +32,6 @@ const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order
 const OUTDATED_KEYS: &str = "\
     SELECT DISTINCT e.order_key FROM order_service.events e LEFT JOIN order_service.orders o ON o.key = e.order_key \
     WHERE e.position > $1 AND e.position <= $2 AND (o.key IS NULL OR o.projection < $3)";
-
-/// Told events done and events in all.
-pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 /// What the database says of rows that an older projection made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::super::statement_failure::StatementFailure;
 use super::DEADLINE;
 use super::folding::{FoldedOrders, fold};
 use super::lease::Lease;
-use super::write::{Change, delete, write};
+use super::write::{ViewChange, delete, write};
 
 /// Most rows that one statement writes, and keys of one list.
 pub(super) const MAX_ROWS: usize = 200;
@@ -155,7 +155,7 @@ async fn remake(connection: &Object, orders: &Orders) -> Result<Remade, Error> {
 /// What has to be done to rows.
 #[derive(Debug, Default)]
 struct Changes {
-    write: Vec<Change>,
+    write: Vec<ViewChange>,
     delete: Vec<i64>,
 }
 
@@ -190,11 +190,12 @@ async fn compare_rows(
         let Some(view) = order.view() else { continue };
         if !is_right(&read_order(&row, 0), &view) {
             let seen = Some((row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?));
-            changes.write.push(Change { key, seen, view });
+            changes.write.push(ViewChange { key, seen, view });
         }
     }
-    let lost =
-        folded.into_iter().filter_map(|(key, order)| Some(Change { key, seen: None, view: order.view()? }));
+    let lost = folded
+        .into_iter()
+        .filter_map(|(key, order)| Some(ViewChange { key, seen: None, view: order.view()? }));
     changes.write.extend(lost);
     Ok(changes)
 }

@@ -23,7 +23,7 @@ const DELETE: &str = "DELETE FROM order_service.orders o \
 
 /// A view that goes into the table.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct ViewChange {
     pub(super) key: i64,
     /// Version and checksum of the row in whose place it goes; `None`: the row is lost.
     pub(super) seen: Option<(i64, Vec<u8>)>,
@@ -31,7 +31,7 @@ pub(super) struct Change {
 }
 
 /// Puts views in the place of rows that are still what was seen, and answers with the keys of those.
-pub(super) async fn write(connection: &Object, changes: &[Change]) -> Result<HashSet<i64>, Error> {
+pub(super) async fn write(connection: &Object, changes: &[ViewChange]) -> Result<HashSet<i64>, Error> {
     let seen = || changes.iter().map(|change| change.seen.as_ref());
     let mut columns = vec![
         column(Type::INT8_ARRAY, changes, |change| change.key),

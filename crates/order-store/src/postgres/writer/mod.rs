@@ -21,7 +21,7 @@ use super::announcer::Announcer;
 use super::database::{Database, Pause};
 use super::statement_failure::StatementFailure;
 use batch::Outcome;
-use queue::{Batch, Queue, QueuedAppend, Waiting};
+use queue::{Batch, Queue, QueuedAppend, QueuedAppends};
 use rivals::Rivals;
 
 /// The way to the writer.
@@ -67,7 +67,7 @@ struct WriterTask {
     /// For the writer alone: readers must not keep it waiting.
     database: Database,
     announcer: Arc<Announcer>,
-    waiting: Waiting,
+    waiting: QueuedAppends,
     rivals: Rivals,
 }
 

@@ -61,10 +61,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new() -> (Self, Waiting) {
+    pub(super) fn new() -> (Self, QueuedAppends) {
         let (sender, appends) = mpsc::channel(MAX_APPENDS);
         let queue = Self { appends: Mutex::new(Some(sender)), room: Arc::new(Semaphore::new(MAX_BYTES)) };
-        (queue, Waiting { appends, next: None })
+        (queue, QueuedAppends { appends, next: None })
     }
 
     /// # Errors
@@ -99,13 +99,13 @@ fn event_bytes(append: &Append) -> usize {
 }
 
 /// The way out of the queue.
-pub(super) struct Waiting {
+pub(super) struct QueuedAppends {
     appends: mpsc::Receiver<QueuedAppend>,
     /// Taken off the queue, but not in a batch yet.
     next: Option<QueuedAppend>,
 }
 
-impl Waiting {
+impl QueuedAppends {
     /// Waits for an append, unless one did not fit the batch before. `false`: the queue is closed and empty.
     pub(super) async fn wait(&mut self) -> bool {
         if self.next.is_none() {

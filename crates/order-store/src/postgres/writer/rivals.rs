@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::queue::{Batch, Waiting};
+use super::queue::{Batch, QueuedAppends};
 
 /// A wait for the lock on the log's end that is more than the moment that a lock takes.
 const NOTICEABLE_WAIT: Duration = Duration::from_micros(150);
@@ -30,7 +30,7 @@ impl Rivals {
     }
 
     /// Among others, waits until the batch is as large as expected, or nothing more comes.
-    pub(super) async fn gather(&self, batch: &mut Batch, waiting: &mut Waiting) {
+    pub(super) async fn gather(&self, batch: &mut Batch, waiting: &mut QueuedAppends) {
         if self.calm_batches >= CALM_BATCHES {
             return;
         }
