@@ -175,10 +175,9 @@ pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// At least one event, however large: the first has no bytes before it.
 fn bounds(limit: PageLimit) -> (i64, i64) {
-    let events = i64::try_from(limit.events).unwrap_or(i64::MAX).min(MAX_PAGE_EVENTS);
-    // At least one event, however large: the first has no bytes before it.
-    (events, i64::try_from(limit.bytes).unwrap_or(i64::MAX).max(1))
+    (bigint(limit.events as u64).min(MAX_PAGE_EVENTS), bigint(limit.bytes as u64).max(1))
 }
 
 /// An order's events after a version. None is missing, and none is another order's whose key has changed.

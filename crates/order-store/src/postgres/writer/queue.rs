@@ -154,3 +154,87 @@ impl Batch {
         self.appends.push(queued);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use order_application::{
+        AppendError, EventContext, NewEvent, OrderView, Position, Unreadable, UnreadableOrder, Version,
+    };
+    use order_domain::Timestamp;
+
+    use super::*;
+
+    fn append(order_id: &str, bytes: usize) -> Append {
+        let order_id = OrderId::new(order_id).unwrap();
+        let event = NewEvent {
+            id: uuid::Uuid::nil(),
+            event_type: "order.placed.v1".into(),
+            time: Timestamp::from_micros(0),
+            data: "x".repeat(bytes).into(),
+            context: EventContext::stored("{}"),
+            source: None,
+        };
+        let view =
+            UnreadableOrder { order_id: order_id.clone(), version: Version(1), why: Unreadable::Newer };
+        Append {
+            order_id,
+            expected_version: Version::NONE,
+            events: vec![event],
+            view: OrderView::Unreadable(view),
+            deadline: None,
+        }
+    }
+
+    fn push(queue: &Queue, order_id: &str, bytes: usize) -> Result<QueuedOutcome, StoreError> {
+        queue.push(append(order_id, bytes), Instant::now() + Duration::from_secs(5))
+    }
+
+    fn batch(queued: &mut QueuedAppends) -> Vec<String> {
+        let mut batch = Batch::default();
+        queued.fill(&mut batch);
+        batch.appends.iter().map(|queued| queued.append.order_id.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_until_they_are_answered_and_one_append_may_be_larger() {
+        let (queue, mut queued) = Queue::new();
+        let mut large = push(&queue, "large", MAX_BYTES + 1).unwrap();
+        assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
+        let mut batch = Batch::default();
+        queued.fill(&mut batch);
+        assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded), "it is not answered yet");
+        batch.appends.remove(0).answer(Ok(Position(1)));
+        assert_eq!((&mut large.outcome).await.unwrap(), Ok::<_, AppendError>(Position(1)));
+        assert!(push(&queue, "a", 1).is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_order_is_in_a_batch_once_and_what_comes_behind_it_waits() {
+        let (queue, mut queued) = Queue::new();
+        let _outcomes = ["a", "b", "a", "c"].map(|order_id| push(&queue, order_id, 1));
+        assert_eq!(batch(&mut queued), ["a", "b"]);
+        assert_eq!(batch(&mut queued), ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn an_append_that_nobody_waits_for_any_more_is_not_begun_and_one_that_is_begun_stays() {
+        let (queue, mut queued) = Queue::new();
+        let outcomes = ["a", "b"].map(|order_id| push(&queue, order_id, 1).unwrap());
+        assert!(outcomes[0].take_off());
+        assert_eq!(batch(&mut queued), ["b"]);
+        assert!(!outcomes[1].take_off());
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_takes_no_more_and_ends_when_it_is_empty() {
+        let (queue, mut queued) = Queue::new();
+        let _outcome = push(&queue, "a", 1);
+        queue.close();
+        assert!(matches!(push(&queue, "b", 1).err(), Some(StoreError::Unavailable(_))));
+        assert!(queued.wait().await);
+        assert_eq!(batch(&mut queued), ["a"]);
+        assert!(!queued.wait().await);
+    }
+}
