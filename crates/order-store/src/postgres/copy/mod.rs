@@ -12,29 +12,13 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use order_application::Position;
 use tokio_postgres::Error;
-use tokio_postgres::types::Type;
-use uuid::Uuid;
 
-use super::pages::LOG_END;
 use super::row::number;
 use super::{PostgresError, refused};
 use crate::copy::LogEnd;
 
 /// Nobody waits for a single page, so it may take its time.
 const DEADLINE: Duration = Duration::from_secs(60);
-
-async fn log_end(connection: &Object) -> Result<Position, PostgresError> {
-    let row = connection.query_typed_one(LOG_END, &[]).await;
-    row.and_then(|row| number(&row, 0)).map(Position).map_err(refused("be read"))
-}
-
-async fn event_id_at(connection: &Object, position: Position) -> Result<Option<Uuid>, PostgresError> {
-    let id = "SELECT id FROM order_service.events WHERE position = $1";
-    let position = position.0.cast_signed();
-    let row = connection.query_typed_opt(id, &[(&position, Type::INT8)]).await;
-    let read = |row: Result<Option<tokio_postgres::Row>, Error>| row?.map(|row| row.try_get(0)).transpose();
-    read(row).map_err(refused("be read"))
-}
 
 /// As it was at one moment.
 async fn end(connection: &Object) -> Result<LogEnd, PostgresError> {

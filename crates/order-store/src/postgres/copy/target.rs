@@ -18,6 +18,7 @@ use super::{DEADLINE, rows};
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
+use crate::postgres::pages::LOG_END;
 use crate::postgres::row::number;
 use crate::postgres::verify;
 use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
@@ -60,16 +61,22 @@ impl PostgresTarget {
 impl Target for PostgresTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let state = log_state(&self.connection).await?;
+        let log_end = self.connection.query_typed_one(LOG_END, &[]).await;
+        let log_end = log_end.and_then(|row| number(&row, 0)).map_err(refused("be read"))?;
         Ok(TargetState {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            head: super::log_end(&self.connection).await?,
+            head: Position(log_end),
         })
     }
 
     async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
-        Ok(super::event_id_at(&self.connection, position).await?)
+        let id = "SELECT id FROM order_service.events WHERE position = $1";
+        let position = position.0.cast_signed();
+        let row = self.connection.query_typed_opt(id, &[(&position, Type::INT8)]).await;
+        let row = row.map_err(refused("be read"))?;
+        Ok(row.map(|row| row.try_get(0)).transpose().map_err(refused("be read"))?)
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
