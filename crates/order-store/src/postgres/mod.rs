@@ -106,7 +106,7 @@ impl PostgresStore {
         // The writer sends one batch after the other, and readers must not keep it waiting.
         let appends = pool(1, DEADLINE)?;
         let reads = Arc::new(pool(options.read_connections, DEADLINE)?);
-        let rows = pool(1, views::DEADLINE)?;
+        let rows = pool(1, views::BATCH_DEADLINE)?;
         prepare(&appends, options).await?;
 
         let unreachable = |error: StoreError| PostgresError::Connect(error.to_string());

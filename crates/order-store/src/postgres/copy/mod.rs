@@ -18,7 +18,7 @@ use super::{PostgresError, refused};
 use crate::copy::LogEnd;
 
 /// Nobody waits for a single page, so it may take its time.
-const DEADLINE: Duration = Duration::from_secs(60);
+const PAGE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// As it was at one moment.
 async fn end(connection: &Object) -> Result<LogEnd, PostgresError> {

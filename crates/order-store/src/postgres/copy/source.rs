@@ -6,7 +6,7 @@ use order_application::{OrderView, PageLimit, Position, RecordedEvent, StoreErro
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use super::DEADLINE;
+use super::PAGE_DEADLINE;
 use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
 use crate::postgres::log_state::{LogState, state_of_finished};
@@ -26,7 +26,7 @@ pub(crate) struct PostgresSource {
 impl PostgresSource {
     /// Connects to a database whose schema is that of this release; nothing is written to it.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
-        let database = Database::open(url, CONNECTIONS, DEADLINE)?;
+        let database = Database::open(url, CONNECTIONS, PAGE_DEADLINE)?;
         let connection = connect(&database).await?;
         let state = state_of_finished(&connection).await?;
         drop(connection);

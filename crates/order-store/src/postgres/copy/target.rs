@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
-use super::{DEADLINE, rows};
+use super::{PAGE_DEADLINE, rows};
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
@@ -48,7 +48,7 @@ pub(crate) struct PostgresTarget {
 impl PostgresTarget {
     /// Connects, and brings the schema up to this release as a server does.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
-        let database = Database::open(url, 1, DEADLINE)?;
+        let database = Database::open(url, 1, PAGE_DEADLINE)?;
         let mut connection = connect(&database).await?;
         // Whether a server may lose what it acknowledges is for those to decide who serve from it.
         check_server(&connection, true).await?;

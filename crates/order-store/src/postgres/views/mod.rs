@@ -32,7 +32,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// Most orders that wait to be mended. Beyond that all views are made anew.
 const MAX_WAITING: usize = 10_000;
 /// Nobody waits for a single batch, so it may take its time.
-pub(super) const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const BATCH_DEADLINE: Duration = Duration::from_secs(60);
 /// One reads and writes rows, the other keeps the lease.
 const REBUILD_CONNECTIONS: usize = 2;
 
@@ -195,7 +195,7 @@ impl PostgresStore {
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<RebuildReport, PostgresError> {
-        let database = Database::open(url, REBUILD_CONNECTIONS, DEADLINE)?;
+        let database = Database::open(url, REBUILD_CONNECTIONS, BATCH_DEADLINE)?;
         let connection = connect(&database).await?;
         expect_projection(&connection, state_of_finished(&connection).await?).await?;
         drop(connection);

@@ -15,7 +15,7 @@ use super::super::database::{Database, NO_DEADLINES, Parameter};
 use super::super::projection;
 use super::super::row::{DamagedView, StoredView, order_columns, read_order};
 use super::super::statement_failure::StatementFailure;
-use super::DEADLINE;
+use super::BATCH_DEADLINE;
 use super::folding::{FoldedOrders, fold};
 use super::lease::Lease;
 use super::write::{ViewChange, delete, write};
@@ -131,7 +131,7 @@ pub(super) async fn remake_readable(
 /// Tries again as long as what failed may pass by itself.
 pub(super) async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
     let remake = |connection: Arc<Object>| async move { remake(&connection, orders).await };
-    database.retry(DEADLINE, remake).await
+    database.retry(BATCH_DEADLINE, remake).await
 }
 
 /// What an answer that cannot be read means for whoever makes rows anew.
@@ -160,14 +160,15 @@ struct Changes {
 }
 
 async fn compare(connection: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
-    connection.batch_execute(&format!("{SNAPSHOT}; {NO_DEADLINES}")).await?;
     let compared = compare_in_snapshot(connection, orders).await;
+    // However it went: nobody else may get a connection with a transaction that is open.
     let ended = connection.batch_execute("ROLLBACK").await;
     let compared = compared?;
     ended.map(|()| compared)
 }
 
 async fn compare_in_snapshot(snapshot: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
+    snapshot.batch_execute(&format!("{SNAPSHOT}; {NO_DEADLINES}")).await?;
     let (folded, events) = fold(snapshot, orders).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
     let remade = Remade { events, orders: folded.len() as u64, unreadable, ..Remade::default() };
