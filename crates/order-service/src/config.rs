@@ -290,7 +290,7 @@ fn store_url(given: StoreOptions, in_file: StoreOptions, faults: &mut Vec<String
     if let StoreUrl::Postgres { options, .. } = &mut store {
         options.allow_unsafe_durability = allow_unsafe;
         if let Some(connections) = connections {
-            options.limits.read_connections = connections as usize;
+            options.read_connections = connections as usize;
         }
     }
     store

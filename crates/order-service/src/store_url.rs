@@ -36,7 +36,7 @@ impl std::str::FromStr for StoreUrl {
             Some(("sqlite", _)) => Err("sqlite: needs a file, such as sqlite:data/orders.db".to_owned()),
             Some(("postgres" | "postgresql", _)) => {
                 order_store::check_postgres_url(url)?;
-                Ok(Self::Postgres { url: url.to_owned(), options: PostgresOptions::default() })
+                Ok(Self::Postgres { url: url.to_owned(), options: PostgresOptions::DEFAULT })
             }
             _ => Err("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE".to_owned()),
         }

@@ -34,8 +34,7 @@ pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLoca
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{
-    Migrated, PostgresError, PostgresLimits, PostgresOptions, PostgresStore, check_postgres_url,
-    without_password,
+    Migrated, PostgresError, PostgresOptions, PostgresStore, check_postgres_url, without_password,
 };
 pub use rebuild_report::RebuildReport;
 pub use sqlite::{OpenError, SqliteLimits, SqliteStore};

@@ -1,7 +1,7 @@
 //! Tells the bus of this process what was committed, in log order, whoever committed it.
 //!
 //! What this instance commits is announced at once, unless another's commits come before it. Those are found by asking
-//! for the head of the log again and again, as long as anybody listens: a look at one index entry. (NOTIFY would take a
+//! for the end of the log again and again, as long as anybody listens: a look at one index entry. (NOTIFY would take a
 //! lock of the whole database in each commit.)
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,9 +27,9 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    /// Goes on from `head`.
-    pub(super) fn new(bus: Arc<dyn EventBus>, head: Position) -> Self {
-        Self { bus, announced: Mutex::new(head), gap: Notify::new() }
+    /// Goes on from `log_end`.
+    pub(super) fn new(bus: Arc<dyn EventBus>, log_end: Position) -> Self {
+        Self { bus, announced: Mutex::new(log_end), gap: Notify::new() }
     }
 
     /// Whether commits need to be told at all. Asked after a commit: whoever subscribes later reads the log first.
@@ -74,8 +74,8 @@ impl Announcer {
             let page = pages::log(database, after, PAGE).await?;
             if page.len() == PAGE.events {
                 // More than is handed around, as when nobody had listened for long. Subscribers read the log.
-                let head = pages::head(database).await?;
-                self.publish_up_to(head, Vec::new());
+                let log_end = pages::log_end(database).await?;
+                self.publish_up_to(log_end, Vec::new());
                 return Ok(());
             }
             let Some(last) = page.last().map(|event| event.position) else { return Ok(()) };

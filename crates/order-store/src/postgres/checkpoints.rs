@@ -44,15 +44,15 @@ const SAVE: &str = "\
 #[async_trait]
 impl Checkpoints for PostgresStore {
     async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
-        claim(&self.shared.reads, name, holder, silent_since).await
+        claim(&self.reads, name, holder, silent_since).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
-        release(&self.shared.reads, name, holder, epoch).await
+        release(&self.reads, name, holder, epoch).await
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let rows = self.shared.reads.query(LOAD, &[(&name, Type::TEXT)]).await?;
+        let rows = self.reads.query(LOAD, &[(&name, Type::TEXT)]).await?;
         rows.first().map(|row| read(row, 0)).transpose().map_err(|error| corrupt(name, &error))
     }
 
@@ -61,7 +61,7 @@ impl Checkpoints for PostgresStore {
         let evidence = checkpoint.evidence.as_deref();
         let parameters: [Parameter<'_>; 4] =
             [(&name, Type::TEXT), (&epoch, Type::INT8), (&position, Type::INT8), (&evidence, Type::TEXT)];
-        Ok(!self.shared.reads.query(SAVE, &parameters).await?.is_empty())
+        Ok(!self.reads.query(SAVE, &parameters).await?.is_empty())
     }
 }
 

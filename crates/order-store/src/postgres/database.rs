@@ -17,9 +17,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 
-use super::failure::Failure;
+use super::error::{PostgresError, chain};
+use super::statement_failure::StatementFailure;
 use super::tls;
-use super::url::{Target, chain};
+use super::url::DatabaseUrl;
 
 /// Pauses between attempts: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -72,38 +73,40 @@ impl Presence {
 }
 
 impl Database {
-    /// Opens nothing yet. To be called on the runtime that its connections are to live on.
-    pub(super) fn new(target: &Target, connections: usize, deadline: Duration) -> Result<Self, String> {
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let connect = OnRuntime {
-            connect: Arc::new(ConfigConnectImpl { tls: tls::connector(&target.tls)? }),
-            runtime: Handle::current(),
-        };
-        let manager = Manager::from_connect(target.config.clone(), connect, recycling);
-        let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
-        let pool = Pool::builder(manager)
-            .max_size(connections)
-            .runtime(Runtime::Tokio1)
-            .timeouts(timeouts)
-            .build()
-            .map_err(|error| chain(&error))?;
-        Ok(Self { pool, deadline, presence: Arc::default() })
+    /// A pool for one URL.
+    pub(super) fn open(url: &str, connections: usize, deadline: Duration) -> Result<Self, PostgresError> {
+        let url = DatabaseUrl::parse(url).map_err(PostgresError::Url)?;
+        Self::new(&url, connections, deadline, &Arc::default())
     }
 
-    /// Tells outages together with other pools.
-    pub(super) fn sharing(mut self, presence: &Arc<Presence>) -> Self {
-        self.presence = Arc::clone(presence);
-        self
+    /// Opens nothing yet. To be called on the runtime that its connections are to live on. Outages are told once for all
+    /// pools that share `presence`.
+    pub(super) fn new(
+        url: &DatabaseUrl,
+        connections: usize,
+        deadline: Duration,
+        presence: &Arc<Presence>,
+    ) -> Result<Self, PostgresError> {
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let tls = tls::connector(&url.tls).map_err(PostgresError::Url)?;
+        let connect = OnRuntime { connect: Arc::new(ConfigConnectImpl { tls }), runtime: Handle::current() };
+        let manager = Manager::from_connect(url.config.clone(), connect, recycling);
+        let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
+        let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
+        let pool = pool.build().map_err(|error| PostgresError::Url(chain(&error)))?;
+        Ok(Self { pool, deadline, presence: Arc::clone(presence) })
     }
 
     /// A connection, the next best that works.
-    pub(super) async fn connection(&self) -> Result<Object, StoreError> {
+    pub(super) async fn connection(&self) -> Result<Object, StatementFailure> {
         let why = match self.pool.get().await {
             Ok(connection) => {
                 self.presence.seen();
                 return Ok(connection);
             }
-            Err(PoolError::Timeout(TimeoutType::Wait)) => return Err(StoreError::Overloaded),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                return Err(StatementFailure::Refused(StoreError::Overloaded));
+            }
             Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => SILENT.to_owned(),
             // What the pool would say around it ("while creating a new object") helps nobody.
             Err(PoolError::Backend(error)) => chain(&error),
@@ -112,13 +115,7 @@ impl Database {
             ) => chain(&other),
         };
         self.presence.missed(&why);
-        Err(StoreError::Unavailable(why))
-    }
-
-    /// Remembers that no answer came on a connection.
-    pub(super) fn missed(&self) -> String {
-        self.presence.missed(SILENT);
-        SILENT.to_owned()
+        Err(StatementFailure::NothingHappened(why))
     }
 
     /// Asks a question, again if the connection was lost, until the deadline.
@@ -127,7 +124,8 @@ impl Database {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        self.query_within(self.deadline, sql, parameters).await
+        let query = |connection: Arc<Object>| async move { connection.query_typed(sql, parameters).await };
+        self.retry(self.deadline, query).await
     }
 
     /// The same, for an answer of one row.
@@ -136,19 +134,21 @@ impl Database {
         self.query(sql, parameters).await?.into_iter().next().ok_or_else(missing)
     }
 
-    /// The same, with less patience.
-    pub(super) async fn query_within(
+    /// Does what may be done twice, again as long as what failed may pass by itself.
+    pub(super) async fn retry<T, F>(
         &self,
         patience: Duration,
-        sql: &str,
-        parameters: &[Parameter<'_>],
-    ) -> Result<Vec<Row>, StoreError> {
+        work: impl Fn(Arc<Object>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let deadline = Instant::now() + patience;
         let mut pause = Pause::new();
         loop {
-            let error = match self.query_once(sql, parameters, deadline).await {
-                Ok(rows) => return Ok(rows),
-                Err(Failure::Refused(error)) => return Err(error),
+            let error = match self.attempt(deadline, &work).await {
+                Ok(done) => return Ok(done),
+                Err(StatementFailure::Refused(error)) => return Err(error),
                 Err(failure) => failure.into_store_error(),
             };
             if !pause.before(deadline).await {
@@ -157,24 +157,33 @@ impl Database {
         }
     }
 
-    async fn query_once(
+    /// Does something on a connection, once.
+    pub(super) async fn attempt<T, F>(
         &self,
-        sql: &str,
-        parameters: &[Parameter<'_>],
         deadline: Instant,
-    ) -> Result<Vec<Row>, Failure> {
-        let late = |_| Failure::Unknown(self.missed());
-        let connection = match timeout_at(deadline, self.connection()).await.map_err(late)? {
-            Err(StoreError::Unavailable(why)) => return Err(Failure::NothingHappened(why)),
-            other => other.map_err(Failure::Refused)?,
+        work: impl FnOnce(Arc<Object>) -> F,
+    ) -> Result<T, StatementFailure>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let Ok(connection) = timeout_at(deadline, self.connection()).await else {
+            return Err(StatementFailure::NothingHappened(self.missed()));
         };
-        match timeout_at(deadline, connection.query_typed(sql, parameters)).await {
-            Ok(answer) => answer.map_err(|error| Failure::of(&error)),
-            Err(elapsed) => {
-                abandon(connection);
-                Err(late(elapsed))
+        let connection = Arc::new(connection?);
+        match timeout_at(deadline, work(Arc::clone(&connection))).await {
+            Ok(done) => done.map_err(|error| StatementFailure::of(&error)),
+            Err(_) => {
+                // It still has an answer to come, which nobody else may have to wait for.
+                drop(Arc::into_inner(connection).map(Object::take));
+                Err(StatementFailure::Unknown(self.missed()))
             }
         }
+    }
+
+    /// Remembers that no answer came.
+    fn missed(&self) -> String {
+        self.presence.missed(SILENT);
+        SILENT.to_owned()
     }
 
     pub(super) fn close(&self) {
@@ -202,11 +211,6 @@ impl<C: Connect + 'static> Connect for OnRuntime<C> {
         }
         .boxed()
     }
-}
-
-/// Gives up a connection that still has an answer to come: nobody else may have to wait for it.
-pub(super) fn abandon(connection: Object) {
-    drop(Object::take(connection));
 }
 
 /// Pauses that grow.

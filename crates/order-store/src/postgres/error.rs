@@ -1,7 +1,5 @@
 //! Why a database cannot be used.
 
-use super::url;
-
 /// Why a database cannot be used. Each is one line for whoever starts the service.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
@@ -86,5 +84,19 @@ pub enum PostgresError {
 }
 
 pub(super) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Refused { doing, why: url::chain(&error) }
+    move |error| PostgresError::Refused { doing, why: chain(&error) }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }

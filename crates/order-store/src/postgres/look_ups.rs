@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use order_application::{OrderView, StoreError, Unreadable, UnreadableOrder, Version};
+use order_application::{OrderView, Position, StoreError, Unreadable, UnreadableOrder, Version};
 use order_domain::OrderId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -12,16 +11,16 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::Database;
-use super::projection;
-use super::row::{DamagedView, order_columns, read_order};
+use super::row::{DamagedView, number, order_columns, read_order};
+use super::{DEADLINE, projection};
 
 const LOOK_UP: &str = concat!(
-    "SELECT o.asked_id, o.log_version, ",
+    "SELECT o.asked_id, o.log_key, o.log_version, ",
     order_columns!(),
     " FROM order_service.look_up_v1($1) AS o"
 );
 /// Where the order's row begins among the columns of [`LOOK_UP`].
-const ROW: usize = 2;
+const ROW: usize = 3;
 
 /// Most orders of one round trip.
 const MAX_ORDERS: usize = 256;
@@ -33,6 +32,8 @@ const WORKERS: usize = 2;
 /// An order that the log has.
 #[derive(Debug, Clone)]
 pub(super) struct FoundOrder {
+    /// Where it begins.
+    pub(super) key: Position,
     /// How many events it has.
     pub(super) version: Version,
     /// Its view, unless that is not what the log makes of it.
@@ -49,17 +50,16 @@ struct Question {
 /// The way to the look-ups' workers. They end when this is dropped.
 pub(super) struct LookUps {
     questions: mpsc::Sender<Question>,
-    deadline: Duration,
 }
 
 impl LookUps {
-    pub(super) fn start(database: &Arc<Database>, deadline: Duration) -> Self {
+    pub(super) fn start(database: &Arc<Database>) -> Self {
         let (questions, waiting) = mpsc::channel(MAX_WAITING);
         let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
         for _ in 0..WORKERS {
             tokio::spawn(work(Arc::clone(database), Arc::clone(&waiting)));
         }
-        Self { questions, deadline }
+        Self { questions }
     }
 
     /// What there is of an order at some moment after this was called. `None`: the log does not have it.
@@ -68,7 +68,7 @@ impl LookUps {
         let question = Question { order_id: order_id.clone(), answer };
         self.questions.try_send(question).map_err(|_| StoreError::Overloaded)?;
         let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
-        match timeout(self.deadline, answered).await {
+        match timeout(DEADLINE, answered).await {
             Ok(answer) => answer.unwrap_or_else(|_| unavailable("the store is closed")),
             // It waited behind look-ups that got no answer either.
             Err(_) => unavailable("the database does not answer"),
@@ -120,11 +120,12 @@ pub(super) async fn find(
 fn read_found(row: &Row) -> Result<(OrderId, FoundOrder), StoreError> {
     let broken = |error: tokio_postgres::Error| StoreError::Corrupt(format!("a look-up: {error}"));
     let order_id: &str = row.try_get(0).map_err(broken)?;
-    let version = Version(row.try_get::<_, i64>(1).map_err(broken)?.cast_unsigned());
+    let key = Position(number(row, 1).map_err(broken)?);
+    let version = Version(number(row, 2).map_err(broken)?);
     let order_id =
         OrderId::new(order_id).map_err(|error| StoreError::Corrupt(format!("order id: {error}")))?;
     let view = view_of(row, &order_id, version);
-    Ok((order_id, FoundOrder { version, view }))
+    Ok((order_id, FoundOrder { key, version, view }))
 }
 
 /// The row's view, if it is one of this order as the log has it.

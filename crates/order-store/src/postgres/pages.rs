@@ -1,8 +1,10 @@
 //! Reads of many rows, in pages whose size the database bounds. Planned anew each time: the right plan for a small table
 //! is the wrong one for a large one, and a page costs far more than its plan.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::Object;
 use order_application::{
     ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
@@ -11,7 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
-use super::row::{DamagedView, bigint, event_columns, order_columns, read_event, read_order};
+use super::row::{DamagedView, bigint, event_columns, number, order_columns, read_event, read_order};
 use super::schema;
 
 /// Whoever probes does not wait for long.
@@ -36,7 +38,7 @@ const STREAM: &str = concat!(
 );
 
 /// The index of `is_damaged` among the columns of [`STREAM`].
-const IS_DAMAGED: usize = 10;
+const IS_DAMAGED: usize = 11;
 
 const LOG: &str = concat!(
     "SELECT ",
@@ -54,7 +56,7 @@ const LIST: &str = concat!(
 );
 
 /// The last position.
-pub(super) const HEAD: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
+pub(super) const LOG_END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
 /// A page of an order's events.
 pub(super) struct StreamPage {
@@ -141,44 +143,41 @@ pub(super) async fn rows(
 ) -> Result<Vec<KeyedView>, StoreError> {
     let rows = database.query(LIST, &[(&bigint(after.0), Type::INT8), (&limit, Type::INT8)]).await?;
     let read = |row: &Row| {
-        let key: i64 = row.try_get(0).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        Ok((Position(key.cast_unsigned()), read_order(row, 0).map(|stored| stored.view)))
+        let key = number(row, 0).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        Ok((Position(key), read_order(row, 0).map(|stored| stored.view)))
     };
     rows.iter().map(read).collect()
 }
 
 /// The last position.
-pub(super) async fn head(database: &Database) -> Result<Position, StoreError> {
-    let head = database.query_one(HEAD, &[]).await?.try_get::<_, i64>(0);
-    Ok(Position(head.map_err(|e| StoreError::Corrupt(e.to_string()))?.cast_unsigned()))
+pub(super) async fn log_end(database: &Database) -> Result<Position, StoreError> {
+    let row = database.query_one(LOG_END, &[]).await?;
+    number(&row, 0).map(Position).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 const CHECK: &str =
-    "SELECT pg_is_in_recovery(), (SELECT max(oldest_compatible) FROM order_service.migrations)";
+    "SELECT pg_is_in_recovery(), coalesce(max(oldest_compatible), 0) FROM order_service.migrations";
 
 /// Whether this release takes orders for the database: it is there, no standby, and not migrated to what needs a newer one.
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
-    let rows = database.query_within(CHECK_PATIENCE, CHECK, &[]).await?;
-    let unavailable = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
-    let Some(row) = rows.first() else { return unavailable("the database does not know what it is") };
-    match (row.try_get(0), row.try_get::<_, Option<i64>>(1)) {
-        (Ok(true), _) => unavailable("the database is a standby"),
-        (Ok(false), Ok(Some(needed)))
-            if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) =>
-        {
-            Err(StoreError::NewerRelease(
-                "the database was migrated to what this release cannot run with".to_owned(),
-            ))
-        }
-        (Ok(false), Ok(_)) => Ok(()),
-        (Err(_), _) | (_, Err(_)) => unavailable("the database does not know what it is"),
+    let check = |connection: Arc<Object>| async move {
+        let row = connection.query_typed_one(CHECK, &[]).await?;
+        Ok((row.try_get(0)?, number(&row, 1)?))
+    };
+    let (is_standby, needed) = database.retry(CHECK_PATIENCE, check).await?;
+    if is_standby {
+        return Err(StoreError::Unavailable("the database is a standby".to_owned()));
     }
+    if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) {
+        let why = "the database was migrated to what this release cannot run with";
+        return Err(StoreError::NewerRelease(why.to_owned()));
+    }
+    Ok(())
 }
 
+/// At least one event, however large: the first has no bytes before it.
 fn bounds(limit: PageLimit) -> (i64, i64) {
-    let events = i64::try_from(limit.events).unwrap_or(i64::MAX).min(MAX_PAGE_EVENTS);
-    // At least one event, however large: the first has no bytes before it.
-    (events, i64::try_from(limit.bytes).unwrap_or(i64::MAX).max(1))
+    (bigint(limit.events as u64).min(MAX_PAGE_EVENTS), bigint(limit.bytes as u64).max(1))
 }
 
 /// An order's events after a version. None is missing, and none is another order's whose key has changed.
@@ -187,7 +186,9 @@ pub(super) fn read_stream(
     order_id: &OrderId,
     after: Version,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let events = read_events(rows)?;
+    let mut scratch = Vec::new();
+    let events: Result<Vec<_>, _> = rows.iter().map(|row| read_event(row, &mut scratch)).collect();
+    let events = events?;
     for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
         if event.version.0 != version {
             return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
@@ -201,9 +202,4 @@ pub(super) fn read_stream(
         }
     }
     Ok(events)
-}
-
-fn read_events(rows: &[Row]) -> Result<Vec<RecordedEvent>, StoreError> {
-    let mut scratch = Vec::new();
-    rows.iter().map(|row| read_event(row, &mut scratch)).collect()
 }

@@ -1,22 +1,20 @@
 //! What is done with a database before it is used: connect, check the server, bring up the schema.
 
-use order_application::StoreError;
+use deadpool_postgres::Object;
+use tokio_postgres::types::Type;
 
 use super::database::Database;
 use super::error::{PostgresError, refused};
+use super::log_state::{self, LogState};
 use super::schema::{self, Migrated};
-use super::{PostgresOptions, state, views};
+use super::statement_failure::StatementFailure;
+use super::{PostgresOptions, projection};
 
-pub(super) async fn connect(database: &Database) -> Result<deadpool_postgres::Object, PostgresError> {
-    database.connection().await.map_err(|error| {
-        PostgresError::Connect(match error {
-            StoreError::Unavailable(why) => why,
-            other @ (StoreError::Overloaded
-            | StoreError::OutcomeUnknown(_)
-            | StoreError::StorageFull
-            | StoreError::Corrupt(_)
-            | StoreError::DamagedView(_)
-            | StoreError::NewerRelease(_)) => other.to_string(),
+pub(super) async fn connect(database: &Database) -> Result<Object, PostgresError> {
+    database.connection().await.map_err(|failure| {
+        PostgresError::Connect(match failure {
+            StatementFailure::NothingHappened(why) | StatementFailure::Unknown(why) => why,
+            StatementFailure::Refused(error) => error.to_string(),
         })
     })
 }
@@ -35,18 +33,24 @@ pub(super) async fn prepare(database: &Database, options: PostgresOptions) -> Re
             "a newer release has migrated the database, and this one may serve from it"
         );
     }
-    let state = "SELECT state FROM order_service.log";
-    let state = connection.query_typed_one(state, &[]).await.map_err(refused("be read"))?;
-    match state.try_get::<_, &str>(0).map_err(refused("be read"))? {
-        "copying" => Err(PostgresError::Copying),
-        _ => views::expect_projection(&connection).await,
+    let state = log_state::log_state(&connection).await?;
+    if state.copying {
+        return Err(PostgresError::Copying);
     }
+    expect_projection(&connection, state).await
 }
 
-pub(super) async fn check_server(
-    connection: &deadpool_postgres::Object,
-    allow_unsafe: bool,
-) -> Result<(), PostgresError> {
+/// Tells the database which projection this release makes its rows with, if it does not know.
+pub(super) async fn expect_projection(connection: &Object, state: LogState) -> Result<(), PostgresError> {
+    if state.projection >= projection() {
+        return Ok(());
+    }
+    let expect = "SELECT order_service.expect_projection_v1($1)";
+    let expected = connection.query_typed(expect, &[(&projection(), Type::INT4)]).await;
+    expected.map(drop).map_err(refused("take a newer projection"))
+}
+
+pub(super) async fn check_server(connection: &Object, allow_unsafe: bool) -> Result<(), PostgresError> {
     let settings = "SELECT current_setting('server_version_num')::int, current_setting('server_version'), \
                     current_setting('fsync'), current_setting('synchronous_commit'), \
                     current_setting('full_page_writes'), current_setting('default_transaction_isolation')";
@@ -70,9 +74,9 @@ pub(super) async fn check_server(
     }
 }
 
-pub(super) async fn bring_up(connection: &mut deadpool_postgres::Object) -> Result<Migrated, PostgresError> {
+pub(super) async fn bring_up(connection: &mut Object) -> Result<Migrated, PostgresError> {
     let known = schema::known();
-    let found = state::find_schema(connection).await?;
+    let found = log_state::find_schema(connection).await?;
     if found.version < known {
         return schema::migrate(connection).await.map_err(refused("migrate the schema"));
     }

@@ -12,13 +12,20 @@ use uuid::Uuid;
 use crate::checksum::{Checked, Checksum};
 use crate::view_row::ViewRow;
 
+type BoxedError = Box<dyn Error + Sync + Send>;
+
 /// The columns that [`read_event`] wants, of `order_service.events AS e`.
 macro_rules! event_columns {
     () => {
-        "e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum"
+        "e.position, e.version, e.time, e.id, e.order_id, e.type, e.data, e.context, e.source, e.checksum, e.order_key"
     };
 }
 pub(super) use event_columns;
+
+/// Where some of them are, for whoever cannot read the event.
+pub(super) const EVENT_VERSION: usize = 1;
+pub(super) const EVENT_ORDER_ID: usize = 4;
+pub(super) const EVENT_ORDER_KEY: usize = 10;
 
 /// The columns that [`read_order`] wants, of `order_service.orders AS o`.
 macro_rules! order_columns {
@@ -31,30 +38,34 @@ pub(super) use order_columns;
 
 /// Reads an event and checks it.
 pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
-    let position: i64 = row.try_get(0).map_err(|e| StoreError::Corrupt(format!("an event: {e}")))?;
-    let corrupt = |what: &str| StoreError::Corrupt(format!("event at position {position}: {what}"));
-    let broken = |e: tokio_postgres::Error| corrupt(&e.to_string());
-
-    let id: Uuid = row.try_get(3).map_err(broken)?;
-    let text = |index| row.try_get::<_, &str>(index).map_err(broken);
-    let checked = Checked {
-        position: None,
-        version: Version(row.try_get::<_, i64>(1).map_err(broken)?.cast_unsigned()),
-        time: row.try_get::<_, PgTime>(2).map_err(broken)?.0,
-        id: id.as_bytes(),
-        order_id: text(4)?,
-        event_type: text(5)?,
-        data: text(6)?,
-        context: text(7)?,
-        source: row.try_get(8).map_err(broken)?,
+    let position = number(row, 0).map_err(|e| StoreError::Corrupt(format!("an event: {e}")))?;
+    let mut read = || -> Result<RecordedEvent, BoxedError> {
+        let id: Uuid = row.try_get(3)?;
+        let checked = Checked {
+            position: None,
+            version: Version(number(row, 1)?),
+            time: row.try_get::<_, PgTime>(2)?.0,
+            id: id.as_bytes(),
+            order_id: row.try_get(4)?,
+            event_type: row.try_get(5)?,
+            data: row.try_get(6)?,
+            context: row.try_get(7)?,
+            source: row.try_get(8)?,
+        };
+        if checked.checksum(scratch).as_bytes() != row.try_get::<_, &[u8]>(9)? {
+            return Err("the checksum does not match".into());
+        }
+        checked.into_event(Position(position)).map_err(|error| format!("order id: {error}").into())
     };
-    if checked.checksum(scratch).as_bytes() != row.try_get::<_, &[u8]>(9).map_err(broken)? {
-        return Err(corrupt("the checksum does not match"));
-    }
-    let event = checked.into_event(Position(position.cast_unsigned()));
+    let event = read().map_err(|e| StoreError::Corrupt(format!("event at position {position}: {e}")));
     #[cfg(feature = "planted-faults")]
     let event = event.map(crate::planted_release::read);
-    event.map_err(|e| corrupt(&format!("order id: {e}")))
+    event
+}
+
+/// A number, which the database knows with a sign.
+pub(super) fn number(row: &Row, index: usize) -> Result<u64, tokio_postgres::Error> {
+    row.try_get::<_, i64>(index).map(i64::cast_unsigned)
 }
 
 /// An order's row that is what was written.
@@ -74,14 +85,12 @@ pub(super) struct DamagedView(pub(super) String);
 
 /// Reads an order's row, whose columns begin at an index, and checks it.
 pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedView> {
-    let time = |index| {
-        Ok::<_, Box<dyn Error + Sync + Send>>(row.try_get::<_, Option<PgTime>>(index)?.map(|time| time.0))
-    };
-    let read = || -> Result<StoredView, Box<dyn Error + Sync + Send>> {
+    let time = |index| row.try_get::<_, Option<PgTime>>(index).map(|time| time.map(|time| time.0));
+    let read = || -> Result<StoredView, BoxedError> {
         let found = ViewRow {
             order_id: row.try_get(first + 1)?,
             state: row.try_get(first + 2)?,
-            version: row.try_get::<_, i64>(first + 3)?.cast_unsigned(),
+            version: number(row, first + 3)?,
             customer_id: row.try_get(first + 4)?,
             status: row.try_get(first + 5)?,
             total_cents: row.try_get(first + 6)?,
@@ -94,11 +103,7 @@ pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedV
         {
             return Err("the checksum does not match".into());
         }
-        Ok(StoredView {
-            key: Position(row.try_get::<_, i64>(first)?.cast_unsigned()),
-            view: found.into_view()?,
-            projection,
-        })
+        Ok(StoredView { key: Position(number(row, first)?), view: found.into_view()?, projection })
     };
     read().map_err(|error| DamagedView(error.to_string()))
 }
@@ -121,7 +126,7 @@ pub(super) struct PgTime(pub(super) Timestamp);
 const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 impl<'a> FromSql<'a> for PgTime {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, BoxedError> {
         let micros = i64::from_be_bytes(raw.try_into()?);
         let micros = micros.checked_add(PG_EPOCH_MICROS).ok_or("a time that no event has")?;
         Ok(Self(Timestamp::from_micros(micros)))
@@ -133,7 +138,7 @@ impl<'a> FromSql<'a> for PgTime {
 }
 
 impl ToSql for PgTime {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, BoxedError> {
         let micros =
             self.0.as_micros().checked_sub(PG_EPOCH_MICROS).ok_or("a time that PostgreSQL does not know")?;
         out.extend_from_slice(&micros.to_be_bytes());
@@ -148,7 +153,7 @@ impl ToSql for PgTime {
 }
 
 impl ToSql for Checksum {
-    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, BoxedError> {
         self.as_bytes().to_sql(ty, out)
     }
 

@@ -29,11 +29,22 @@ const MIGRATIONS: [Migration; 3] = [
     Migration { sql: include_str!("migrations/0003_views.sql"), oldest_compatible: 3 },
 ];
 
-/// Keeps instances that start at once from migrating at once.
-const MIGRATION_LOCK: i64 = 1_869_767_781;
-
-/// A migration that waits for a lock has everybody else wait behind it, so it gives up soon and lets them pass.
-const BEGIN: &str = "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = 0";
+/// Begins a migration, with a lock that keeps instances that start at once from migrating at once. A migration that waits for a
+/// lock has everybody else wait behind it, so it gives up soon and lets them pass. A schema that the database's owner made
+/// beforehand is as good: then this role needs no right to make one.
+const BEGIN: &str = "
+    SET LOCAL lock_timeout = '2s';
+    SET LOCAL statement_timeout = 0;
+    SELECT pg_advisory_xact_lock(1869767781);
+    DO $$ BEGIN
+        IF to_regnamespace('order_service') IS NULL THEN CREATE SCHEMA order_service; END IF;
+    END $$;
+    CREATE TABLE IF NOT EXISTS order_service.migrations (
+        version bigint PRIMARY KEY,
+        -- Releases that know the schema up to this version may run with it.
+        oldest_compatible bigint NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    )";
 
 /// How long it is tried again for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
@@ -108,23 +119,6 @@ fn may_pass(error: &Error) -> bool {
 async fn migrate_once(connection: &mut Object) -> Result<Migrated, Error> {
     let transaction = connection.build_transaction().start().await?;
     transaction.batch_execute(BEGIN).await?;
-    let lock: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] = &[(&MIGRATION_LOCK, Type::INT8)];
-    transaction.query_typed("SELECT pg_advisory_xact_lock($1)", lock).await?;
-    // A schema that the database's owner made beforehand is as good: then this role needs no right to make one.
-    let schema = "SELECT to_regnamespace('order_service') IS NOT NULL";
-    if !transaction.query_typed_one(schema, &[]).await?.try_get::<_, bool>(0)? {
-        transaction.batch_execute("CREATE SCHEMA order_service").await?;
-    }
-    transaction
-        .batch_execute(
-            "CREATE TABLE IF NOT EXISTS order_service.migrations (
-                 version bigint PRIMARY KEY,
-                 -- Releases that know the schema up to this version may run with it.
-                 oldest_compatible bigint NOT NULL,
-                 applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-             )",
-        )
-        .await?;
     let newest = "SELECT coalesce(max(version), 0)::bigint FROM order_service.migrations";
     let newest: i64 = transaction.query_typed_one(newest, &[]).await?.try_get(0)?;
     let from = usize::try_from(newest).unwrap_or_default();

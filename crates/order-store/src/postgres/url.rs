@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
+use super::error::chain;
+
 /// How long a connection may take to come about, unless the URL says otherwise (`connect_timeout`).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// After so long without an answer from the other machine a connection counts as lost.
@@ -13,7 +15,7 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the database is, and how to talk to it.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(super) struct DatabaseUrl {
     pub(super) config: Config,
     pub(super) tls: Tls,
 }
@@ -33,7 +35,7 @@ pub(super) enum Tls {
     },
 }
 
-impl Target {
+impl DatabaseUrl {
     /// Reads a URL. What it complains about never holds the password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
@@ -101,26 +103,12 @@ pub fn without_password(url: &str) -> String {
     format!("{scheme}://{address}{query}")
 }
 
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn tls(query: &str) -> Result<Tls, String> {
-        Target::parse(&format!("postgres://u:secret@db.example/orders{query}")).map(|target| target.tls)
+        DatabaseUrl::parse(&format!("postgres://u:secret@db.example/orders{query}")).map(|url| url.tls)
     }
 
     #[test]
@@ -140,9 +128,9 @@ mod tests {
         for url in
             ["postgres://u:secret@h:port/x", "postgres://u:secret@/x?host=", "postgres://u:secret@h/x?bad=1"]
         {
-            match Target::parse(url) {
+            match DatabaseUrl::parse(url) {
                 Err(error) => assert!(!error.contains("secret"), "{error}"),
-                Ok(target) => panic!("{url} was taken for {target:?}"),
+                Ok(parsed) => panic!("{url} was taken for {parsed:?}"),
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::contract::{Fixture, Store, contract_suite};
 
 /// On the server that the tests of this process share, which does not wait for its disk.
 pub(crate) const QUICK_SERVER: PostgresOptions =
-    PostgresOptions { limits: order_store::PostgresLimits::DEFAULT, allow_unsafe_durability: true };
+    PostgresOptions { allow_unsafe_durability: true, ..PostgresOptions::DEFAULT };
 
 struct Postgres {
     url: String,

@@ -94,7 +94,7 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
 
 /// A machine that vanishes between the statement and its commit cannot be had, so this looks at what the server would do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_mends_and_vanishes_keeps_the_head_for_a_second_at_most() {
+async fn whoever_mends_and_vanishes_keeps_the_logs_end_for_a_second_at_most() {
     let (url, store, orders) = paid_orders(3).await;
     sql(
         &url,
@@ -374,7 +374,7 @@ async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
     sql(
         &url,
         "UPDATE order_service.orders SET projection = 0, checksum = 'x' WHERE key = 8; \
-         SELECT order_service.note_outdated_v1(601, 0)",
+         UPDATE order_service.log SET outdated_from = 601",
     )
     .await;
     let none_older = async {
@@ -412,7 +412,7 @@ async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
          UPDATE order_service.orders SET projection = 0; \
          UPDATE order_service.log SET outdated_from = 1; \
          CREATE FUNCTION order_service.mend_as_an_older_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             PERFORM order_service.replace_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
+             PERFORM order_service.write_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
                  ARRAY[o.state], ARRAY[o.version], ARRAY[o.customer_id], ARRAY['shipped'], ARRAY[o.total_cents], \
                  ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.checksum], 0) \
                  FROM order_service.orders o WHERE o.key = 1; \

@@ -10,7 +10,7 @@ use test_servers::PostgresServer;
 use super::breach::{Breach, Rule, assert_found, assert_none};
 use super::check::check;
 use super::followers::Follower;
-use super::foreign_sessions::{TAKE_HEAD, waiting};
+use super::foreign_sessions::{LOCK_LOG_END, waiting};
 use super::history::{Action, Command, History, Outcome, Request, Span};
 use super::scenario::serving;
 use super::sql::Session;
@@ -38,10 +38,10 @@ impl Stage {
         self.sabotage_function("append_v1", replacements);
     }
 
-    /// Whoever takes the head gets nothing for it.
+    /// Whoever takes the lock on the log's end gets nothing for it.
     #[track_caller]
     fn leave_out_the_lock(&self) {
-        self.sabotage_function("take_head_v1", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
+        self.sabotage_function("lock_log_end_v1", &[("PERFORM pg_advisory_xact_lock(1869767780);", "")]);
     }
 
     #[track_caller]
@@ -62,11 +62,11 @@ impl Stage {
         send(self.servers[instance].port(), instance, Arc::new(command))
     }
 
-    /// Sends a command to each instance, and lets both meet in front of the head, which somebody else holds.
+    /// Sends a command to each instance, and lets both meet in front of the log's end, which somebody else has locked.
     fn send_to_both_at_once(&self, commands: [Command; 2]) -> Vec<Request> {
         let holder = Session::open(&self.url);
         holder.run("BEGIN");
-        holder.run(TAKE_HEAD);
+        holder.run(LOCK_LOG_END);
         std::thread::scope(|scope| {
             let requests: Vec<_> = (0..)
                 .zip(commands)
@@ -75,7 +75,7 @@ impl Stage {
                     scope.spawn(move || send(port, instance, Arc::new(command)))
                 })
                 .collect();
-            wait_until("both wait for the head", || (waiting(&self.session) == 2).then_some(()));
+            wait_until("both wait for the lock", || (waiting(&self.session) == 2).then_some(()));
             holder.run("COMMIT");
             requests.into_iter().map(|request| request.join().unwrap()).collect()
         })
@@ -161,8 +161,8 @@ fn a_slow_commit_beside_a_quick_one(sabotage: impl FnOnce(&Stage)) -> Vec<Breach
     sabotage(&stage);
     // Before its commit, an append to the order `slow` waits for whoever holds this.
     stage.sabotage(&[(
-        "IF additions + changes > 0 THEN",
-        "IF order_ids[1] = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF; IF additions + changes > 0 THEN",
+        "IF log_end > last_position THEN",
+        "IF order_ids[1] = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF; IF log_end > last_position THEN",
     )]);
     let holder = Session::open(&stage.url);
     holder.run("BEGIN; SELECT pg_advisory_xact_lock(7)");
@@ -205,8 +205,8 @@ fn not_even_positions_of_a_sequence_make_followers_skip_events() {
         stage.session.run("CREATE SEQUENCE order_service.bare");
         stage.leave_out_the_lock();
         stage.sabotage(&[(
-            "added_positions[n] := head + 1;",
-            "head := nextval('order_service.bare') - 1; added_positions[n] := head + 1;",
+            "added_positions[n] := log_end + 1;",
+            "log_end := nextval('order_service.bare') - 1; added_positions[n] := log_end + 1;",
         )]);
     }));
 }

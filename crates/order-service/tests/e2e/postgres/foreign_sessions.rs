@@ -7,39 +7,39 @@ use super::scenario::{instances, run};
 use super::sql::Session;
 use crate::server::wait_until;
 
-/// The log's head, as `order_service.append_v1` takes it.
-pub(crate) const TAKE_HEAD: &str = "SELECT pg_advisory_xact_lock(1869767780)";
+/// The lock on the log's end, as `order_service.append_v1` takes it.
+pub(crate) const LOCK_LOG_END: &str = "SELECT pg_advisory_xact_lock(1869767780)";
 
 #[test]
-fn whoever_holds_the_head_or_an_old_snapshot_delays_commands_and_nothing_more() {
+fn whoever_holds_the_logs_end_or_an_old_snapshot_delays_commands_and_nothing_more() {
     let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
     let url = database.create_database().unwrap();
     run("foreign sessions", instances(&url), Balance::Anywhere, |progress, _| {
         progress.wait_for_more(&[0, 1, 2], 100);
-        let (head, snapshot) = (Session::open(&url), Session::open(&url));
+        let (holder, snapshot) = (Session::open(&url), Session::open(&url));
         snapshot.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
         let events = "SELECT count(*) FROM order_service.events";
         let seen: i64 = snapshot.value(events);
 
         // For a moment: the append waits, and then goes on.
-        head.run("BEGIN");
-        head.run(TAKE_HEAD);
-        wait_until("an append waits for the head", || (waiting(&snapshot) > 0).then_some(()));
-        head.run("COMMIT");
+        holder.run("BEGIN");
+        holder.run(LOCK_LOG_END);
+        wait_until("an append waits for the lock", || (waiting(&snapshot) > 0).then_some(()));
+        holder.run("COMMIT");
         progress.wait_for_more(&[0, 1, 2], 50);
 
         // Until the store gives up on some.
-        head.run("BEGIN");
-        head.run(TAKE_HEAD);
+        holder.run("BEGIN");
+        holder.run(LOCK_LOG_END);
         let before = progress.turned_away();
         wait_until("commands are turned away", || (progress.turned_away() >= before + 9).then_some(()));
-        head.run("COMMIT");
+        holder.run("COMMIT");
         progress.wait_for_more(&[0, 1, 2], 50);
         assert_eq!(snapshot.value::<i64>(events), seen, "the old snapshot was held all the while");
     });
 }
 
-/// How many sessions wait for a lock such as the head's, in the session's database.
+/// How many sessions wait for a lock such as that on the log's end, in the session's database.
 pub(crate) fn waiting(session: &Session) -> i64 {
     session.value(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \

@@ -7,7 +7,7 @@ use test_servers::{PostgresOptions, PostgresServer};
 
 use super::clients::Balance;
 use super::controls::{command, send};
-use super::foreign_sessions::{TAKE_HEAD, waiting};
+use super::foreign_sessions::{LOCK_LOG_END, waiting};
 use super::history::{Action, Outcome};
 use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, INSTANCES, instances, run, serving};
 use super::sql::Session;
@@ -73,10 +73,10 @@ fn an_instance_that_is_told_to_stop_while_the_database_says_nothing_answers_and_
     // The append is on its way when the database stops.
     let holder = Session::open(&url);
     holder.run("BEGIN");
-    holder.run(TAKE_HEAD);
+    holder.run(LOCK_LOG_END);
     let port = server.port();
     let request = std::thread::spawn(move || send(port, 0, Arc::new(command("o", Action::Place, "c"))));
-    wait_until("the append waits for the head", || (waiting(&session) == 1).then_some(()));
+    wait_until("the append waits for the lock", || (waiting(&session) == 1).then_some(()));
     database.freeze().unwrap();
     // Must end with exit status 0, long before the grace time is over.
     let told = Instant::now();

@@ -12,28 +12,13 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use order_application::Position;
 use tokio_postgres::Error;
-use tokio_postgres::types::Type;
-use uuid::Uuid;
 
-use super::pages::HEAD;
+use super::row::number;
 use super::{PostgresError, refused};
 use crate::copy::LogEnd;
 
 /// Nobody waits for a single page, so it may take its time.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-async fn head(connection: &Object) -> Result<Position, PostgresError> {
-    let read = async || connection.query_typed_one(HEAD, &[]).await?.try_get::<_, i64>(0);
-    Ok(Position(read().await.map_err(refused("be read"))?.cast_unsigned()))
-}
-
-async fn event_id_at(connection: &Object, position: Position) -> Result<Option<Uuid>, PostgresError> {
-    let id = "SELECT id FROM order_service.events WHERE position = $1";
-    let position = position.0.cast_signed();
-    let row = connection.query_typed_opt(id, &[(&position, Type::INT8)]).await;
-    let read = |row: Result<Option<tokio_postgres::Row>, Error>| row?.map(|row| row.try_get(0)).transpose();
-    read(row).map_err(refused("be read"))
-}
+const PAGE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// As it was at one moment.
 async fn end(connection: &Object) -> Result<LogEnd, PostgresError> {
@@ -42,8 +27,8 @@ async fn end(connection: &Object) -> Result<LogEnd, PostgresError> {
     let read = async || -> Result<LogEnd, Error> {
         let row = connection.query_typed_one(end, &[]).await?;
         Ok(LogEnd {
-            events: row.try_get::<_, i64>(0)?.cast_unsigned(),
-            head: Position(row.try_get::<_, i64>(1)?.cast_unsigned()),
+            events: number(&row, 0)?,
+            head: Position(number(&row, 1)?),
             last_event_id: row.try_get(2)?,
         })
     };

@@ -1,18 +1,17 @@
-//! A database that is copied. It may be in service: events never change, and views are read after the head that they are
-//! copied up to.
+//! A database that is copied. It may be in service: events never change, and views are read after the events that
+//! they are copied with.
 
 use async_trait::async_trait;
 use order_application::{OrderView, PageLimit, Position, RecordedEvent, StoreError};
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use super::DEADLINE;
+use super::PAGE_DEADLINE;
 use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
+use crate::postgres::log_state::{LogState, state_of_finished};
 use crate::postgres::pages::KeyedView;
 use crate::postgres::row::DamagedView;
-use crate::postgres::state::{ViewsOf, check_schema, log_state};
-use crate::postgres::url::Target as Address;
 use crate::postgres::{PostgresError, checkpoints, connect, look_ups, pages, refused};
 
 /// The next chunk of the log is read beside views for the one before.
@@ -20,44 +19,35 @@ const CONNECTIONS: usize = 2;
 
 /// Reading a database.
 pub(crate) struct PostgresSource {
-    identity: Uuid,
-    views: ViewsOf,
+    state: LogState,
     database: Database,
 }
 
 impl PostgresSource {
     /// Connects to a database whose schema is that of this release; nothing is written to it.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
-        let address = Address::parse(url).map_err(PostgresError::Url)?;
-        let database = Database::new(&address, CONNECTIONS, DEADLINE).map_err(PostgresError::Url)?;
+        let database = Database::open(url, CONNECTIONS, PAGE_DEADLINE)?;
         let connection = connect(&database).await?;
-        check_schema(&connection).await?;
-        let state = log_state(&connection).await?;
-        if state.copying {
-            return Err(PostgresError::Copying);
-        }
+        let state = state_of_finished(&connection).await?;
         drop(connection);
-        Ok(Self { identity: state.identity, views: state.views, database })
+        Ok(Self { state, database })
     }
 
     /// For whoever takes the views, too, as they are: they have to be this release's.
     pub(crate) fn with_views(self) -> Result<Self, PostgresError> {
-        match self.views {
-            ViewsOf::This => Ok(self),
-            ViewsOf::Earlier => Err(PostgresError::EarlierViews),
-            ViewsOf::Newer => Err(PostgresError::NewerViews),
-        }
+        self.state.check_views()?;
+        Ok(self)
     }
 }
 
 #[async_trait]
 impl Source for PostgresSource {
     fn identity(&self) -> Uuid {
-        self.identity
+        self.state.identity
     }
 
     async fn head(&self) -> Result<Position, SideError> {
-        Ok(pages::head(&self.database).await?)
+        Ok(pages::log_end(&self.database).await?)
     }
 
     async fn end(&self) -> Result<LogEnd, SideError> {

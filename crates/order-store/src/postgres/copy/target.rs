@@ -1,10 +1,10 @@
 //! A database that is made by copying.
 //!
-//! A chunk is one transaction: the events by COPY; the views of the orders that it places, as the source has them *now*,
-//! by COPY, too. So each view is written once however many events its order has, and later chunks find the order's key
+//! A chunk is one transaction: the events, and the views of the orders that it places, as the source has them *now*. So
+//! each view is written once however many events its order has, and later chunks find the order's key
 //! there. Only views that may have been written before the source grew, by an earlier run or round, are written again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
@@ -14,18 +14,19 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
-use super::{DEADLINE, rows};
+use super::{PAGE_DEADLINE, rows};
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
-use crate::postgres::state::log_state;
-use crate::postgres::url::Target as Address;
+use crate::postgres::log_state::log_state;
+use crate::postgres::pages::LOG_END;
+use crate::postgres::row::number;
 use crate::postgres::verify;
 use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
 use crate::verify::VerifyReport;
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
 /// that of `order_service.append_v1`, which a server may hold that was started before the copy.
-const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SELECT order_service.take_head_v1()";
+const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SELECT order_service.lock_log_end_v1()";
 
 const CHUNK_BASIS: &str = "SELECT state = 'copying', \
                            coalesce((SELECT max(position) FROM order_service.events), 0) FROM order_service.log";
@@ -47,8 +48,7 @@ pub(crate) struct PostgresTarget {
 impl PostgresTarget {
     /// Connects, and brings the schema up to this release as a server does.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
-        let address = Address::parse(url).map_err(PostgresError::Url)?;
-        let database = Database::new(&address, 1, DEADLINE).map_err(PostgresError::Url)?;
+        let database = Database::open(url, 1, PAGE_DEADLINE)?;
         let mut connection = connect(&database).await?;
         // Whether a server may lose what it acknowledges is for those to decide who serve from it.
         check_server(&connection, true).await?;
@@ -61,16 +61,22 @@ impl PostgresTarget {
 impl Target for PostgresTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let state = log_state(&self.connection).await?;
+        let log_end = self.connection.query_typed_one(LOG_END, &[]).await;
+        let log_end = log_end.and_then(|row| number(&row, 0)).map_err(refused("be read"))?;
         Ok(TargetState {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            head: super::head(&self.connection).await?,
+            head: Position(log_end),
         })
     }
 
     async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
-        Ok(super::event_id_at(&self.connection, position).await?)
+        let id = "SELECT id FROM order_service.events WHERE position = $1";
+        let position = position.0.cast_signed();
+        let row = self.connection.query_typed_opt(id, &[(&position, Type::INT8)]).await;
+        let row = row.map_err(refused("be read"))?;
+        Ok(row.map(|row| row.try_get(0)).transpose().map_err(refused("be read"))?)
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
@@ -133,13 +139,14 @@ async fn append(
     check_complete(events, &placed)?;
     let keys = keys(transaction, events).await?;
     rows::copy_events(transaction, events, &keys).await.map_err(failed)?;
-    rows::copy_views(transaction, &placed).await.map_err(failed)?;
+    rows::put_views(transaction, &placed).await.map_err(failed)?;
 
     let stale = keys.iter().filter(|(_, key)| **key <= round_began);
-    let stale: Vec<OrderId> = stale.map(|(order_id, _)| (*order_id).clone()).collect();
+    let stale: Vec<OrderId> = stale.map(|(order_id, _)| order_id.clone()).collect();
     if !stale.is_empty() {
         let views = source.views_of(&stale).await.map_err(CopyError::Source)?;
-        rows::update_views(transaction, &views).await.map_err(failed)?;
+        let views = views.into_iter().filter_map(|view| Some((*keys.get(view.order_id())?, view)));
+        rows::put_views(transaction, &views.collect::<Vec<_>>()).await.map_err(failed)?;
     }
     Ok(())
 }
@@ -149,7 +156,7 @@ async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error>
     transaction.batch_execute(NO_DEADLINES).await?;
     transaction.batch_execute(BEGIN_CHUNK).await?;
     let row = transaction.query_typed_one(CHUNK_BASIS, &[]).await?;
-    Ok((row.try_get(0)?, Position(row.try_get::<_, i64>(1)?.cast_unsigned())))
+    Ok((row.try_get(0)?, Position(number(&row, 1)?)))
 }
 
 /// Every order that these events place has a view: without one, later events would not find the order's key.
@@ -165,29 +172,24 @@ fn check_complete(events: &[RecordedEvent], placed: &[PlacedView]) -> Result<(),
 }
 
 /// The key of each order: where its first event is, in these events or in those of an earlier chunk.
-async fn keys<'a>(
+async fn keys(
     transaction: &Transaction<'_>,
-    events: &'a [RecordedEvent],
-) -> Result<HashMap<&'a OrderId, Position>, CopyError> {
+    events: &[RecordedEvent],
+) -> Result<HashMap<OrderId, Position>, CopyError> {
     let placed = events.iter().filter(|event| event.version == Version(1));
-    let mut keys: HashMap<&OrderId, Position> =
-        placed.map(|event| (&event.order_id, event.position)).collect();
+    let mut keys: HashMap<_, _> = placed.map(|event| (event.order_id.clone(), event.position)).collect();
     let earlier = events.iter().filter(|event| !keys.contains_key(&event.order_id));
-    let mut earlier: HashMap<&str, &OrderId> =
-        earlier.map(|event| (event.order_id.as_str(), &event.order_id)).collect();
-    if earlier.is_empty() {
-        return Ok(keys);
-    }
-    let order_ids: Vec<&str> = earlier.keys().copied().collect();
-    for row in transaction.query_typed(KEYS, &[(&order_ids, Type::TEXT_ARRAY)]).await.map_err(failed)? {
-        let key: i64 = row.try_get(1).map_err(failed)?;
-        if let Some(order_id) = earlier.remove(row.try_get::<_, &str>(0).map_err(failed)?) {
-            keys.insert(order_id, Position(key.cast_unsigned()));
+    let earlier: HashSet<&str> = earlier.map(|event| event.order_id.as_str()).collect();
+    let earlier: Vec<&str> = earlier.into_iter().collect();
+    for row in transaction.query_typed(KEYS, &[(&earlier, Type::TEXT_ARRAY)]).await.map_err(failed)? {
+        let key = Position(number(&row, 1).map_err(failed)?);
+        if let Ok(order_id) = OrderId::new(row.try_get::<_, &str>(0).map_err(failed)?) {
+            keys.insert(order_id, key);
         }
     }
-    match earlier.values().next() {
+    match events.iter().find(|event| !keys.contains_key(&event.order_id)) {
         None => Ok(keys),
-        Some(order_id) => {
+        Some(RecordedEvent { order_id, .. }) => {
             Err(CopyError::source(StoreError::Corrupt(format!("order {order_id} has no first event"))))
         }
     }

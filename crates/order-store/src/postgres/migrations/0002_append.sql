@@ -2,8 +2,8 @@
 -- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
 -- name of one of its variables, each says which of the two it means.
 
--- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
-CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
+-- Takes the lock on the log's end, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.lock_log_end_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
@@ -15,18 +15,9 @@ BEGIN
 END
 $$;
 
--- Remembers that rows of orders with events at a position, or later ones, were made by an older projection than others of
--- the store.
-CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
-LANGUAGE sql
-AS $$
-    UPDATE order_service.log l SET outdated_from = least(l.outdated_from, note_outdated_v1.first_position)
-        WHERE l.projection > note_outdated_v1.of_projection;
-$$;
-
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
--- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
+-- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
 -- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
 -- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
 -- waited.) No client is waited for while the lock is held.
@@ -50,14 +41,13 @@ CREATE FUNCTION order_service.append_v1(
     expected_versions bigint[],
     event_counts bigint[],
     first_event_ids uuid[],
-    -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
+    -- One entry for each event: the number of its append, from 1, and what its row has.
     event_appends int[],
-    event_offsets bigint[],
+    event_versions bigint[],
     event_ids uuid[],
     event_types text[],
     event_times timestamptz[],
     event_order_ids text[],
-    event_versions bigint[],
     event_data text[],
     event_contexts text[],
     event_sources text[],
@@ -67,7 +57,7 @@ CREATE FUNCTION order_service.append_v1(
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
-    -- How long the head was somebody else's.
+    -- How long the lock on the log's end was somebody else's.
     OUT waited_micros bigint
 )
 LANGUAGE plpgsql
@@ -78,21 +68,18 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_memoize = off
 SET jit = off
--- Whoever holds the head for longer than this has come to grief; the caller tries again.
+-- Whoever holds the lock on the log's end for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
     keys bigint[];
     last_position bigint;
-    head bigint;
+    log_end bigint;
     -- Positions of what this call adds.
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    additions int := 0;
-    changes int := 0;
-    rows_changed bigint;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -100,7 +87,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
-    waited_micros := order_service.take_head_v1();
+    waited_micros := order_service.lock_log_end_v1();
 
     SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
         INTO keys, found_versions
@@ -110,18 +97,16 @@ BEGIN
                                     ORDER BY l.version DESC LIMIT 1) AS last_version
                 FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
         ) b ON true;
-    SELECT e.position INTO last_position FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
-    last_position := coalesce(last_position, 0);
-    head := last_position;
+    SELECT coalesce(max(e.position), 0) INTO last_position FROM order_service.events e;
+    log_end := last_position;
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
     FOR n IN 1 .. cardinality(order_ids) LOOP
         IF found_versions[n] = expected_versions[n] THEN
-            added_positions[n] := head + 1;
-            first_positions[n] := head + 1;
-            head := head + event_counts[n];
-            IF expected_versions[n] = 0 THEN additions := additions + 1; ELSE changes := changes + 1; END IF;
+            added_positions[n] := log_end + 1;
+            first_positions[n] := log_end + 1;
+            log_end := log_end + event_counts[n];
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -130,59 +115,34 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF additions > 0 THEN
-        -- A row beyond the end of the log is nobody's, and would be in the way.
-        IF EXISTS (SELECT FROM order_service.orders o WHERE o.key > last_position) THEN
-            DELETE FROM order_service.orders o WHERE o.key > last_position;
-        END IF;
+    IF log_end > last_position THEN
+        -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
+        -- anywhere.
         INSERT INTO order_service.orders
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
-                        placed_ats, updated_ats, view_checksums)
-                AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
-                     checksum)
-            WHERE a.position IS NOT NULL AND a.expected = 0;
-    END IF;
-    IF changes > 0 THEN
-        UPDATE order_service.orders o
-            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id,
-                status = a.status, total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at,
-                checksum = a.checksum, projection = of_projection
+        SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
+               a.updated_at, a.checksum, of_projection
             FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
                         updated_ats, view_checksums)
                 AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
-            WHERE o.key = a.key AND a.position IS NOT NULL;
-        GET DIAGNOSTICS rows_changed = ROW_COUNT;
-        IF rows_changed < changes THEN
-            -- A row was lost. It is made here as well as anywhere.
-            INSERT INTO order_service.orders
-                (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum,
-                 projection)
-            SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-                   a.checksum, of_projection
-                FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals,
-                            placed_ats, updated_ats, view_checksums)
-                    AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at,
-                         checksum)
-                WHERE a.key IS NOT NULL AND a.position IS NOT NULL
-            ON CONFLICT (key) DO NOTHING;
-        END IF;
-    END IF;
-    IF additions + changes > 0 THEN
+            WHERE a.position IS NOT NULL
+        ON CONFLICT (key) DO UPDATE
+            SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
+                customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, checksum = excluded.checksum,
+                projection = excluded.projection;
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
-        SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
+        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+               coalesce(keys[e.append], added_positions[e.append]),
                e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-            FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
-                        event_versions, event_data, event_contexts, event_sources, event_checksums)
-                AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
+            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                        event_contexts, event_sources, event_checksums)
+                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
         -- A newer release makes these rows anew.
-        IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
-            PERFORM order_service.note_outdated_v1(last_position + 1, of_projection);
-        END IF;
+        UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
+            WHERE l.projection > of_projection;
     ELSIF repeated THEN
         -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
         -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone

@@ -1,23 +1,12 @@
 -- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
--- Remembers that rows of these orders were made by a projection, if it is older than that of others of the store. Whoever
--- goes over all of them may have been past these already.
-CREATE FUNCTION order_service.note_mended_v1(keys bigint[], of_projection integer) RETURNS void
-LANGUAGE plpgsql
-AS $$
-#variable_conflict use_variable
-BEGIN
-    UPDATE order_service.log l
-        SET outdated_from = least(l.outdated_from, (SELECT min(k.key) FROM unnest(keys) AS k(key))),
-            older_mends = l.older_mends + 1
-        WHERE l.projection > of_projection AND cardinality(keys) > 0;
-END
-$$;
-
--- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
--- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
-CREATE FUNCTION order_service.replace_views_v1(
+-- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
+-- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
+-- came in between has added its order's. Answers with the keys of the rows that were written.
+CREATE FUNCTION order_service.write_views_v1(
     keys bigint[],
+    -- Null: there was no row.
     seen_versions bigint[],
     seen_checksums bytea[],
     order_ids text[],
@@ -30,25 +19,30 @@ CREATE FUNCTION order_service.replace_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS bigint[]
+) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
     written bigint[];
 BEGIN
-    WITH seen AS MATERIALIZED (
-        SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                               totals, placed_ats, updated_ats, view_checksums)
-                AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                     updated_at, checksum)
-            JOIN order_service.orders o ON o.key = a.key
-            WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
+    IF array_position(seen_versions, NULL) IS NOT NULL THEN
+        PERFORM order_service.lock_log_end_v1();
+    END IF;
+    WITH made AS (
+        SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                             totals, placed_ats, updated_ats, view_checksums)
+            AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                 updated_at, checksum)
+    ), seen AS MATERIALIZED (
+        SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
+            WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
             FOR UPDATE OF o SKIP LOCKED
     ), replaced AS (
         UPDATE order_service.orders o
@@ -57,88 +51,34 @@ BEGIN
                 checksum = s.checksum, projection = of_projection
             FROM seen s WHERE o.key = s.key
             RETURNING o.key
-    )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM replaced r;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
-END
-$$;
-
--- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
--- has added its order's. Answers with the keys of those that were added.
-CREATE FUNCTION order_service.restore_views_v1(
-    keys bigint[],
-    order_ids text[],
-    states text[],
-    versions bigint[],
-    customer_ids text[],
-    statuses text[],
-    totals bigint[],
-    placed_ats timestamptz[],
-    updated_ats timestamptz[],
-    view_checksums bytea[],
-    of_projection integer
-) RETURNS bigint[]
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET lock_timeout = '2s'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    written bigint[];
-BEGIN
-    PERFORM order_service.take_head_v1();
-    WITH restored AS (
+    ), restored AS (
         INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
-                        view_checksums)
-                AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+        SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
+               m.checksum, of_projection
+            FROM made m WHERE m.seen_version IS NULL
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key
     )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM restored r;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
+    SELECT coalesce(array_agg(w.key), '{}') INTO written
+        FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
+    -- Whoever goes over all rows with a newer projection may have been past these already.
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(written) > 0;
+    RETURN QUERY SELECT unnest(written);
 END
 $$;
 
--- Deletes rows of orders that the log does not have, while appends are kept away. Says how many there were.
-CREATE FUNCTION order_service.delete_views_v1(keys bigint[]) RETURNS bigint
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET lock_timeout = '2s'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    deleted bigint;
-BEGIN
-    PERFORM order_service.take_head_v1();
-    DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
-        WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    RETURN deleted;
-END
-$$;
-
--- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The head keeps
--- appends away that do not know of it yet.
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The lock on
+-- the log's end keeps appends away that do not know of it yet.
 CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     UPDATE order_service.log l
         SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
         WHERE l.projection < of_projection;
@@ -161,7 +101,7 @@ AS $$
 DECLARE
     outdated boolean;
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     -- Not a join: that might begin with all orders.
     outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
                             AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);

@@ -11,37 +11,16 @@ use order_application::Position;
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::database::{Database, NO_DEADLINES};
-use super::pages::HEAD;
-use super::row::{event_columns, read_event};
-use super::state::{check_schema, log_state};
-use super::url::{Target, chain};
-use super::{PostgresError, PostgresLimits, PostgresStore, checkpoints, connect, refused};
+use super::error::chain;
+use super::log_state::state_of_finished;
+use super::pages::LOG_END;
+use super::row::{EVENT_ORDER_ID, EVENT_ORDER_KEY, number, read_event};
+use super::{DEADLINE, PostgresError, PostgresStore, Progress, checkpoints, connect, refused};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
 use scan::{LogScan, Scanned};
 
-const SCAN: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM order_service.events e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position"
-);
-
-/// The server says which rows are a partition's, so that only those travel. Both tables are split by the same hash.
-const SCAN_PARTITION: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    ", e.order_key FROM order_service.events e WHERE e.position > $1 AND e.position <= $2 \
-     AND (hashtextextended(e.order_id, 0) & 9223372036854775807) % $4 = $3 ORDER BY e.position"
-);
-
-/// The index of `order_key` among the columns of [`SCAN_PARTITION`], and of the order's id.
-const ORDER_KEY: usize = 10;
-const ORDER_ID: usize = 4;
-
 /// Rows come in the log's order, and are never sorted on a disk.
 const PLANS: &str = "SET LOCAL enable_sort = off; SET LOCAL jit = off";
-
-/// Told rows done and rows in all.
-pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 
 impl PostgresStore {
     /// Checks the database at `url`, also beside instances that serve from it: see [`VerifyReport`]. `progress` is told
@@ -53,14 +32,9 @@ impl PostgresStore {
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<VerifyReport, PostgresError> {
-        let target = Target::parse(url).map_err(PostgresError::Url)?;
-        let database =
-            Database::new(&target, 1, PostgresLimits::default().deadline).map_err(PostgresError::Url)?;
+        let database = Database::open(url, 1, DEADLINE)?;
         let mut connection = connect(&database).await?;
-        check_schema(&connection).await?;
-        if log_state(&connection).await?.copying {
-            return Err(PostgresError::Copying);
-        }
+        state_of_finished(&connection).await?;
         check(&mut connection, progress).await
     }
 }
@@ -78,7 +52,7 @@ pub(super) async fn check(
 async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> Result<VerifyReport, Error> {
     snapshot.batch_execute(NO_DEADLINES).await?;
     snapshot.batch_execute(PLANS).await?;
-    let end: i64 = snapshot.query_typed_one(HEAD, &[]).await?.try_get(0)?;
+    let end: i64 = snapshot.query_typed_one(LOG_END, &[]).await?.try_get(0)?;
     let events = end.cast_unsigned();
     let mut report = VerifyReport::default();
     check_checkpoints(snapshot, &mut report).await?;
@@ -97,7 +71,8 @@ async fn check_snapshot(snapshot: &Transaction<'_>, progress: Progress<'_>) -> R
     Ok(report)
 }
 
-/// A partition of the log up to a position.
+/// A partition of the log up to a position. The server says which rows are a partition's, so that only those travel; both
+/// tables are split by the same hash.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     number: i64,
@@ -124,11 +99,11 @@ async fn check_rows(
 ) -> Result<u64, Error> {
     let mut check = LogCheck::default();
     let mut scratch = Vec::new();
-    let mut rows = LogScan::new(snapshot, SCAN, Vec::new(), end);
+    let mut rows = LogScan::new(snapshot, Part { number: 0, of: 1, end });
     while let Some(scanned) = rows.next().await? {
         match scanned {
             Scanned::Row(row) => {
-                let position = Position(row.try_get::<_, i64>(0)?.cast_unsigned());
+                let position = Position(number(&row, 0)?);
                 check.add(Some(position), &read_event(&row, &mut scratch), report);
             }
             Scanned::Unreadable(position, error) => {
@@ -154,12 +129,12 @@ async fn fold(
     let mut partition = Partition::default();
     let mut scratch = Vec::new();
     let mut done = 0_u64;
-    let mut rows = LogScan::new(snapshot, SCAN_PARTITION, vec![part.number, part.of], part.end);
+    let mut rows = LogScan::new(snapshot, part);
     while let Some(scanned) = rows.next().await? {
         let Scanned::Row(row) = scanned else { continue };
         match read_event(&row, &mut scratch) {
             Ok(event) => {
-                let key = Position(row.try_get::<_, i64>(ORDER_KEY)?.cast_unsigned());
+                let key = Position(number(&row, EVENT_ORDER_KEY)?);
                 let placed = partition.add(&event, report);
                 if placed != key {
                     report.fault(format!(
@@ -169,8 +144,8 @@ async fn fold(
                 }
             }
             Err(_) => {
-                let position = Position(row.try_get::<_, i64>(0)?.cast_unsigned());
-                partition.add_unreadable(row.try_get(ORDER_ID)?, position);
+                let position = Position(number(&row, 0)?);
+                partition.add_unreadable(row.try_get(EVENT_ORDER_ID)?, position);
             }
         }
         done += 1;

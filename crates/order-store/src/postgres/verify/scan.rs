@@ -3,10 +3,20 @@
 use std::pin::Pin;
 
 use futures_util::TryStreamExt;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row, RowStream, Transaction};
 
-use crate::postgres::failure;
+use super::Part;
+use crate::postgres::database::Parameter;
+use crate::postgres::row::event_columns;
+use crate::postgres::statement_failure;
+
+const SCAN: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM order_service.events e WHERE e.position > $1 AND e.position <= $2 \
+     AND (hashtextextended(e.order_id, 0) & 9223372036854775807) % $4 = $3 ORDER BY e.position"
+);
 
 /// A row of the log.
 pub(super) enum Scanned {
@@ -18,25 +28,22 @@ pub(super) enum Scanned {
 /// Reads a part of the log in one snapshot.
 pub(super) struct LogScan<'a> {
     snapshot: &'a Transaction<'a>,
-    /// Its first two parameters are the position after which it begins, and the one up to which it goes.
-    sql: &'static str,
-    more: Vec<i64>,
+    part: Part,
     rows: Option<Pin<Box<RowStream>>>,
     last: i64,
-    end: i64,
 }
 
 impl<'a> LogScan<'a> {
-    pub(super) fn new(snapshot: &'a Transaction<'a>, sql: &'static str, more: Vec<i64>, end: i64) -> Self {
-        Self { snapshot, sql, more, rows: None, last: 0, end }
+    pub(super) fn new(snapshot: &'a Transaction<'a>, part: Part) -> Self {
+        Self { snapshot, part, rows: None, last: 0 }
     }
 
     /// The next row. Where the server fails, it is asked for one position after the other until it goes on.
     pub(super) async fn next(&mut self) -> Result<Option<Scanned>, Error> {
-        while self.last < self.end {
+        while self.last < self.part.end {
             match self.step().await {
                 Ok(Some(row)) => return self.take(row).map(Some),
-                Ok(None) => self.last = self.end,
+                Ok(None) => self.last = self.part.end,
                 Err(error) if is_about_rows(&error) => {
                     if let Some(scanned) = self.look_at_next().await? {
                         return Ok(Some(scanned));
@@ -51,7 +58,7 @@ impl<'a> LogScan<'a> {
     async fn step(&mut self) -> Result<Option<Row>, Error> {
         let mut rows = match self.rows.take() {
             Some(rows) => rows,
-            None => Box::pin(self.read(self.end).await?),
+            None => Box::pin(self.read(self.part.end).await?),
         };
         let row = rows.try_next().await?;
         self.rows = Some(rows);
@@ -83,9 +90,13 @@ impl<'a> LogScan<'a> {
 
     async fn read(&self, up_to: i64) -> Result<RowStream, Error> {
         self.snapshot.batch_execute(SAVEPOINT).await?;
-        let numbers = [self.last, up_to].into_iter().chain(self.more.iter().copied()).collect::<Vec<_>>();
-        let parameters = numbers.iter().map(|number| (number as &(dyn ToSql + Sync), Type::INT8));
-        self.snapshot.query_typed_raw(self.sql, parameters.collect::<Vec<_>>()).await
+        let parameters: [Parameter<'_>; 4] = [
+            (&self.last, Type::INT8),
+            (&up_to, Type::INT8),
+            (&self.part.number, Type::INT8),
+            (&self.part.of, Type::INT8),
+        ];
+        self.snapshot.query_typed_raw(SCAN, parameters).await
     }
 }
 
@@ -99,5 +110,5 @@ pub(super) async fn go_on(snapshot: &Transaction<'_>) -> Result<(), Error> {
 
 /// Whether what failed is a row, and the next may be read.
 pub(super) fn is_about_rows(error: &Error) -> bool {
-    error.code().is_some_and(failure::is_about_rows)
+    error.code().is_some_and(statement_failure::is_about_rows)
 }

@@ -3,8 +3,8 @@
 //! Each instance mends what it finds by itself, which is safe however many do it. To go over all views is for one at a time,
 //! under a lease ([`lease`], [`rebuild`]).
 
+mod folding;
 mod lease;
-mod mend;
 mod rebuild;
 mod remake;
 mod write;
@@ -13,61 +13,52 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use order_application::{HolderWatch, Position, StoreError, ViewRepair, ViewsState, ViewsStatus};
-use order_domain::OrderId;
+use order_application::{HolderWatch, Position, StoreError, ViewsState, ViewsStatus};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::database::Database;
-use super::state::{check_schema, log_state};
-use super::url::Target;
-use super::{PostgresError, PostgresStore, connect, projection, refused};
+use super::log_state::state_of_finished;
+use super::prepare::{connect, expect_projection};
+use super::{PostgresError, PostgresStore};
 use crate::rebuild_report::RebuildReport;
 use lease::Lease;
-use mend::mend;
-use rebuild::{Rebuild, are_of_newer_release, outdated};
-use remake::{MAX_ROWS, of_position};
-use tokio_postgres::types::Type;
+use rebuild::Rebuild;
+pub(super) use rebuild::outdated;
+use remake::{MAX_ROWS, Orders, of_position, remake_readable};
 
 /// How often it is looked whether another release has written rows that are to be made anew, and what failed is tried again.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Most orders that wait to be mended. Beyond that all views are made anew.
 const MAX_WAITING: usize = 10_000;
 /// Nobody waits for a single batch, so it may take its time.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const BATCH_DEADLINE: Duration = Duration::from_secs(60);
 /// One reads and writes rows, the other keeps the lease.
 const REBUILD_CONNECTIONS: usize = 2;
 
 /// What is wrong with the views of this store, as far as this instance knows.
 #[derive(Default)]
 pub(super) struct Repairs {
-    state: Mutex<State>,
+    state: Mutex<RepairState>,
     wake: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    waiting: HashSet<Damaged>,
+struct RepairState {
+    /// Keys of orders whose rows are damaged.
+    waiting: HashSet<Position>,
     /// All views are to be made anew, and why.
     all: Option<String>,
     status: ViewsStatus,
 }
 
-impl State {
+impl RepairState {
     /// All is done, unless more has been found meanwhile.
     fn end(&mut self) {
         if self.waiting.is_empty() && self.all.is_none() {
             self.status = ViewsStatus::default();
         }
     }
-}
-
-/// Whose row is damaged, by what is known of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Damaged {
-    Order(OrderId),
-    Key(Position),
 }
 
 const OUTDATED: &str = "an earlier release made them";
@@ -83,7 +74,7 @@ impl Repairs {
     }
 
     /// Has these rows made anew, soon.
-    pub(super) fn ask_for(&self, damaged: impl IntoIterator<Item = Damaged>, why: &str) {
+    pub(super) fn ask_for(&self, damaged: impl IntoIterator<Item = Position>, why: &str) {
         let mut state = self.state();
         let before = state.waiting.len();
         state.waiting.extend(damaged);
@@ -105,7 +96,7 @@ impl Repairs {
     }
 
     /// Mends for as long as the store is open. `rows` is for reading and writing rows, `leases` for everything short.
-    pub(super) async fn run(self: Arc<Self>, rows: Arc<Database>, leases: Arc<Database>) {
+    pub(super) async fn run(self: Arc<Self>, rows: Database, leases: Arc<Database>) {
         let mut watch = HolderWatch::default();
         loop {
             if let Err(error) = self.work(&rows, &leases, &mut watch).await {
@@ -179,70 +170,27 @@ impl Repairs {
 
     async fn mend_waiting(&self, rows: &Database) -> Result<(), StoreError> {
         loop {
-            let batch: Vec<Damaged> = self.state().waiting.iter().take(MAX_ROWS).cloned().collect();
+            let batch: Vec<Position> = self.state().waiting.iter().take(MAX_ROWS).copied().collect();
             if batch.is_empty() {
                 return Ok(());
             }
-            match mend_batch(rows, &batch).await {
-                // The database cannot read what one of them comes of. The others need not suffer for it.
-                Err(StoreError::Corrupt(_)) => mend_one_by_one(rows, &batch).await?,
-                mended => mended?,
-            }
+            let orders = Orders::with_keys(batch.iter().copied().map(of_position).collect());
+            let mended = remake_readable(rows, orders, None).await?;
+            tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
             let mut state = self.state();
-            for damaged in &batch {
-                state.waiting.remove(damaged);
+            for key in &batch {
+                state.waiting.remove(key);
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RepairState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn mend_batch(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
-    let (mut order_ids, mut keys) = (Vec::new(), Vec::new());
-    for damaged in batch {
-        match damaged {
-            Damaged::Order(order_id) => order_ids.push(order_id.as_str()),
-            Damaged::Key(key) => keys.push(of_position(*key)),
-        }
-    }
-    let mended = mend(rows, &order_ids, &keys).await?;
-    tracing::info!(rows = mended.written, deleted = mended.deleted, "made views anew");
-    Ok(())
-}
-
-async fn mend_one_by_one(rows: &Database, batch: &[Damaged]) -> Result<(), StoreError> {
-    for damaged in batch {
-        match mend_batch(rows, std::slice::from_ref(damaged)).await {
-            Err(StoreError::Corrupt(why)) => {
-                tracing::error!(
-                    ?damaged,
-                    why,
-                    "the rows of an order cannot be read; its view is left as it is"
-                );
-            }
-            mended => mended?,
-        }
-    }
-    Ok(())
-}
-
 fn rebuilding(why: &str) -> ViewsStatus {
     ViewsStatus { state: ViewsState::Rebuilding, detail: Some(why.to_owned()), done: Some(0), total: Some(0) }
-}
-
-/// Tells the database which projection this release makes its rows with.
-pub(super) async fn expect_projection(connection: &deadpool_postgres::Object) -> Result<(), PostgresError> {
-    let known = "SELECT projection >= $1 FROM order_service.log";
-    let mine = [(&projection() as _, Type::INT4)];
-    let row = connection.query_typed_one(known, &mine).await.map_err(refused("be read"))?;
-    if row.try_get(0).map_err(refused("be read"))? {
-        return Ok(());
-    }
-    let expect = "SELECT order_service.expect_projection_v1($1)";
-    connection.query_typed(expect, &mine).await.map(drop).map_err(refused("take a newer projection"))
 }
 
 impl PostgresStore {
@@ -255,14 +203,9 @@ impl PostgresStore {
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<RebuildReport, PostgresError> {
-        let target = Target::parse(url).map_err(PostgresError::Url)?;
-        let database = Database::new(&target, REBUILD_CONNECTIONS, DEADLINE).map_err(PostgresError::Url)?;
+        let database = Database::open(url, REBUILD_CONNECTIONS, BATCH_DEADLINE)?;
         let connection = connect(&database).await?;
-        check_schema(&connection).await?;
-        if log_state(&connection).await?.copying {
-            return Err(PostgresError::Copying);
-        }
-        expect_projection(&connection).await?;
+        expect_projection(&connection, state_of_finished(&connection).await?).await?;
         drop(connection);
         let refused =
             |error: StoreError| PostgresError::Refused { doing: "make views anew", why: error.to_string() };
@@ -270,27 +213,5 @@ impl PostgresStore {
         let before = outdated(&database).await.map_err(refused)?;
         let rebuild = Rebuild::new(&database, lease, before);
         rebuild.everything(progress).await.map_err(refused)
-    }
-
-    /// The pool that rows are made anew with.
-    pub(super) fn repair_pool(target: &Target) -> Result<Database, String> {
-        Database::new(target, 1, DEADLINE)
-    }
-}
-
-#[async_trait]
-impl ViewRepair for PostgresStore {
-    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError> {
-        let orders = order_ids.iter().cloned().map(Damaged::Order);
-        self.shared.repairs.ask_for(orders.chain(positions.iter().copied().map(Damaged::Key)), why);
-        Ok(())
-    }
-
-    fn views(&self) -> ViewsStatus {
-        self.shared.repairs.status()
-    }
-
-    async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
-        are_of_newer_release(&self.shared.reads).await
     }
 }

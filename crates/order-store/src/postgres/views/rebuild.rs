@@ -13,12 +13,13 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::super::database::Database;
-use super::super::{pages, projection};
+use super::super::{Progress, pages, projection};
 use super::lease::Lease;
-use super::mend::{failed, remake_soon};
-use super::remake::{MAX_ROWS, Orders, Remade, of_position};
+use super::remake::{MAX_ROWS, Orders, Remade, of_position, remake_readable, remake_soon, unreadable};
 use crate::rebuild_report::RebuildReport;
 
+/// Positions whose orders are made anew in one snapshot: there are no more orders than that, however many events they have.
+const PASSED_POSITIONS: i64 = 500;
 /// Positions that are followed with one statement.
 const FOLLOWED_POSITIONS: i64 = 1_000;
 /// How often the log may have grown while it was followed. Each time there is less to follow.
@@ -26,29 +27,17 @@ const MAX_ROUNDS: usize = 50;
 /// How often in each round rows that others were writing are looked at again, and how long those are given.
 const MAX_LOOKS: usize = 5;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
-/// The highest key of the next orders, and how many those are. A step from key to key, so that an order of ten thousand
-/// events costs no more than another.
-const NEXT_KEYS: &str = "\
-    WITH RECURSIVE k(key) AS ( \
-        (SELECT e.order_key FROM order_service.events e WHERE e.order_key > $1 ORDER BY e.order_key LIMIT 1) \
-        UNION ALL \
-        SELECT (SELECT e.order_key FROM order_service.events e WHERE e.order_key > k.key ORDER BY e.order_key LIMIT 1) \
-            FROM k WHERE k.key IS NOT NULL \
-    ) \
-    SELECT max(l.key), count(l.key) FROM (SELECT k.key FROM k LIMIT $2) l";
-
 const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order_service.log";
 
 const OUTDATED_KEYS: &str = "\
     SELECT DISTINCT e.order_key FROM order_service.events e LEFT JOIN order_service.orders o ON o.key = e.order_key \
     WHERE e.position > $1 AND e.position <= $2 AND (o.key IS NULL OR o.projection < $3)";
 
-/// Told events done and events in all.
-pub(super) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
-
 /// What the database says of rows that an older projection made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outdated {
+pub(crate) struct Outdated {
+    /// A newer release than this has made rows, and minds those that are older than its own.
+    pub(crate) is_newer_releases: bool,
     /// From which position on events may have led to such rows. `None`: there are none, or a newer release minds them.
     pub(super) from: Option<i64>,
     /// How often older releases had mended rows by then.
@@ -56,22 +45,14 @@ pub(super) struct Outdated {
 }
 
 /// To be asked before a pass begins.
-pub(super) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
-    let (made_by, from, mends) = newest_projection(database).await?;
-    Ok(Outdated { from: from.filter(|_| made_by == projection()), mends })
-}
-
-/// Whether a newer release than this has made rows.
-pub(super) async fn are_of_newer_release(database: &Database) -> Result<bool, StoreError> {
-    Ok(newest_projection(database).await?.0 > projection())
-}
-
-/// The newest projection that rows are made with, from which position on events may have led to rows of an older one, and how
-/// often older releases have mended rows.
-async fn newest_projection(database: &Database) -> Result<(i32, Option<i64>, i64), StoreError> {
+pub(crate) async fn outdated(database: &Database) -> Result<Outdated, StoreError> {
     let row = database.query_one(OUTDATED, &[]).await?;
-    let read = || Ok::<_, Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-    read().map_err(|error| failed(&error))
+    let read = || -> Result<Outdated, Error> {
+        let (made_by, from): (i32, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        let from = from.filter(|_| made_by == projection());
+        Ok(Outdated { is_newer_releases: made_by > projection(), from, mends: row.try_get(2)? })
+    };
+    read().map_err(|error| unreadable(&error))
 }
 
 /// Makes all views anew, or those of orders with events from a position on.
@@ -127,8 +108,11 @@ impl<'a> Rebuild<'a> {
     /// Rows under keys that no order has. There is no end to halving such a range where the server cannot read it.
     async fn outside(&mut self, after: i64, up_to: i64) -> Result<(), StoreError> {
         self.lease.keep().await?;
-        match self.remake(&Orders::Between(after, up_to)).await {
-            Ok(remade) => self.passed.add(&remade),
+        match remake_soon(self.database, &Orders::between(after, up_to)).await {
+            Ok(mut remade) => {
+                self.left.append(&mut remade.left);
+                self.passed.add(&remade);
+            }
             Err(StoreError::Corrupt(why)) => {
                 tracing::error!(after, up_to, why, "rows that are no order's cannot be looked for");
             }
@@ -145,11 +129,8 @@ impl<'a> Rebuild<'a> {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), StoreError> {
         while after < end {
-            let up_to = match self.next(after, end).await {
-                Err(StoreError::Corrupt(_)) => end.min(after + MAX_ROWS as i64),
-                next => next?,
-            };
-            let remade = self.remake_readable(Orders::Between(after, up_to)).await?;
+            let up_to = end.min(after.saturating_add(PASSED_POSITIONS));
+            let remade = self.remake(Orders::between(after, up_to)).await?;
             self.passed.add(&remade);
             progress(self.passed.events);
             after = up_to;
@@ -157,39 +138,10 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
-    /// Where the server cannot read the rows of an order, that order is left as it is.
-    async fn remake_readable(&mut self, orders: Orders) -> Result<Remade, StoreError> {
-        let mut remade = Remade::default();
-        let mut batches = vec![orders];
-        while let Some(batch) = batches.pop() {
-            self.lease.keep().await?;
-            match self.remake(&batch).await {
-                Ok(part) => remade.add(&part),
-                Err(StoreError::Corrupt(why)) => match batch.halves() {
-                    Some([first, second]) => batches.extend([second, first]),
-                    None => {
-                        tracing::error!(
-                            order = ?batch,
-                            why,
-                            "the rows of an order cannot be read; its view is left as it is"
-                        );
-                        remade.add(&Remade { orders: 1, unreadable: 1, ..Remade::default() });
-                    }
-                },
-                Err(error) => return Err(error),
-            }
-        }
+    async fn remake(&mut self, orders: Orders) -> Result<Remade, StoreError> {
+        let mut remade = remake_readable(self.database, orders, Some(&mut self.lease)).await?;
+        self.left.append(&mut remade.left);
         Ok(remade)
-    }
-
-    /// The key up to which the next orders are, as far as an end.
-    async fn next(&self, after: i64, end: i64) -> Result<i64, StoreError> {
-        let limit = MAX_ROWS as i64;
-        let parameters = [(&after as _, Type::INT8), (&limit as _, Type::INT8)];
-        let row = self.database.query_one(NEXT_KEYS, &parameters).await?;
-        let read = || Ok::<_, Error>((row.try_get::<_, Option<i64>>(0)?, row.try_get::<_, i64>(1)?));
-        let (last, orders) = read().map_err(|error| failed(&error))?;
-        Ok(last.filter(|_| orders == limit).unwrap_or(end).min(end))
     }
 
     /// Rows that others were writing: what they wrote is right, unless they took it back.
@@ -201,7 +153,7 @@ impl<'a> Rebuild<'a> {
             sleep(LOOK_PAUSE).await;
             let left = std::mem::take(&mut self.left);
             for keys in left.chunks(MAX_ROWS) {
-                self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+                self.remake(Orders::with_keys(keys.to_vec())).await?;
             }
         }
         Ok(())
@@ -238,7 +190,7 @@ impl<'a> Rebuild<'a> {
             match self.outdated_keys(after, up_to).await {
                 Ok(keys) => {
                     for keys in keys.chunks(MAX_ROWS) {
-                        self.remake_readable(Orders::WithKeys(keys.to_vec())).await?;
+                        self.remake(Orders::with_keys(keys.to_vec())).await?;
                     }
                 }
                 Err(StoreError::Corrupt(why)) if up_to - after <= 1 => {
@@ -262,7 +214,7 @@ impl<'a> Rebuild<'a> {
         let parameters =
             [(&after as _, Type::INT8), (&up_to as _, Type::INT8), (&projection() as _, Type::INT4)];
         let rows = self.database.query(OUTDATED_KEYS, &parameters).await?;
-        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&error))
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| unreadable(&error))
     }
 
     async fn is_done(&self, followed: i64) -> Result<Option<bool>, StoreError> {
@@ -273,16 +225,10 @@ impl<'a> Rebuild<'a> {
             (&self.mends_before as _, Type::INT8),
         ];
         let row = self.database.query_one(done, &parameters).await?;
-        row.try_get(0).map_err(|error| failed(&error))
-    }
-
-    async fn remake(&mut self, orders: &Orders) -> Result<Remade, StoreError> {
-        let remade = remake_soon(self.database, orders).await?;
-        self.left.extend(&remade.left);
-        Ok(remade)
+        row.try_get(0).map_err(|error| unreadable(&error))
     }
 
     async fn end_of_log(&self) -> Result<i64, StoreError> {
-        Ok(of_position(pages::head(self.database).await?))
+        Ok(of_position(pages::log_end(self.database).await?))
     }
 }

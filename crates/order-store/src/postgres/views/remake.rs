@@ -3,78 +3,72 @@
 //! Nothing is locked between reading and writing. In the snapshot a row and its events belong together, since an append
 //! writes both in one transaction; a row that is still the one that was seen when it is replaced has had no append since.
 
-use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, StoreError, Unreadable, Version};
-use order_domain::OrderId;
+use order_application::{OrderView, Position, StoreError};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, IsolationLevel, Row};
+use tokio_postgres::{Error, RowStream};
 
-use super::super::database::NO_DEADLINES;
+use super::super::database::{Database, NO_DEADLINES, Parameter};
 use super::super::projection;
-use super::super::row::{DamagedView, StoredView, event_columns, order_columns, read_event, read_order};
-use super::write::{Replacement, delete, replace, restore};
+use super::super::row::{DamagedView, StoredView, order_columns, read_order};
+use super::super::statement_failure::StatementFailure;
+use super::BATCH_DEADLINE;
+use super::folding::{FoldedOrders, fold};
+use super::lease::Lease;
+use super::write::{ViewChange, delete, write};
 
-/// Most rows that one statement writes, and orders that one snapshot reads.
+/// Most rows that one statement writes, and keys of one list.
 pub(super) const MAX_ROWS: usize = 200;
 
-macro_rules! events_where {
-    ($condition:literal) => {
-        concat!(
-            "SELECT ",
-            event_columns!(),
-            ", e.order_key FROM order_service.events e WHERE ",
-            $condition,
-            " ORDER BY e.order_key, e.version"
-        )
-    };
-}
-
-macro_rules! rows_where {
-    ($condition:literal) => {
-        concat!("SELECT ", order_columns!(), " FROM order_service.orders o WHERE ", $condition)
-    };
-}
-
-/// The columns of an event that are looked at before it is read.
-const VERSION: usize = 1;
-const ORDER_ID: usize = 4;
-const ORDER_KEY: usize = 10;
+const ROWS: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    " FROM order_service.orders o WHERE o.key > $1 AND o.key <= $2 AND ($3 IS NULL OR o.key = ANY($3))"
+);
 
 /// The columns of an order's row that say which row it is.
 const KEY: usize = 0;
 const SEEN_VERSION: usize = 3;
 const SEEN_CHECKSUM: usize = 9;
 
-/// More than one order would have the id, which an index forbids as long as nobody drops it.
-const BEGUN_TWICE: &str = "SELECT e.order_id FROM order_service.events e \
-    WHERE e.order_id = ANY($1) AND e.version = 1 GROUP BY e.order_id HAVING count(*) > 1";
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off";
 
-/// Which orders.
+/// Which orders: those whose keys are above one and up to another, or some of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Orders {
-    /// Those whose keys are above one and up to another.
-    Between(i64, i64),
-    /// Those with these keys.
-    WithKeys(Vec<i64>),
+pub(super) struct Orders {
+    after: i64,
+    up_to: i64,
+    keys: Option<Vec<i64>>,
 }
 
 impl Orders {
+    pub(super) fn between(after: i64, up_to: i64) -> Self {
+        Self { after, up_to, keys: None }
+    }
+
+    pub(super) fn with_keys(keys: Vec<i64>) -> Self {
+        Self { after: i64::MIN, up_to: i64::MAX, keys: Some(keys) }
+    }
+
     /// As two smaller batches. `None`: it is one key.
-    pub(super) fn halves(&self) -> Option<[Self; 2]> {
-        match self {
-            Self::Between(after, up_to) => {
-                let middle = after.midpoint(*up_to);
-                let halves = [Self::Between(*after, middle), Self::Between(middle, *up_to)];
-                (middle > *after && middle < *up_to).then_some(halves)
-            }
-            Self::WithKeys(keys) => {
-                let (first, second) = keys.split_at(keys.len() / 2);
-                (!first.is_empty()).then(|| [Self::WithKeys(first.to_vec()), Self::WithKeys(second.to_vec())])
-            }
-        }
+    fn halves(&self) -> Option<[Self; 2]> {
+        let Some(keys) = &self.keys else {
+            let middle = self.after.midpoint(self.up_to);
+            let halves = [Self::between(self.after, middle), Self::between(middle, self.up_to)];
+            return (middle > self.after && middle < self.up_to).then_some(halves);
+        };
+        let (first, second) = keys.split_at(keys.len() / 2);
+        (!first.is_empty()).then(|| [first, second].map(|half| Self::with_keys(half.to_vec())))
+    }
+
+    /// For [`EVENTS`] and [`ROWS`].
+    pub(super) async fn select(&self, snapshot: &Object, sql: &str) -> Result<RowStream, Error> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&self.after, Type::INT8), (&self.up_to, Type::INT8), (&self.keys, Type::INT8_ARRAY)];
+        snapshot.query_typed_raw(sql, parameters).await
     }
 }
 
@@ -98,24 +92,62 @@ impl Remade {
         self.unreadable += other.unreadable;
         self.written += other.written;
         self.deleted += other.deleted;
+        self.left.extend(&other.left);
     }
 }
 
-/// Makes the rows of some orders anew where they are not what the log makes of them.
-pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<Remade, Error> {
-    let (mut remade, changes) = compare(connection, orders).await?;
-    for replaced in changes.replace.chunks(MAX_ROWS) {
-        let keys = replace(connection, replaced).await?;
-        remade.written += keys.len() as u64;
-        remade.left.extend(replaced.iter().map(|change| change.key).filter(|key| !keys.contains(key)));
+/// Makes the rows of some orders anew where they are not what the log makes of them. Where the server cannot read the rows of
+/// an order, that order is left as it is. Keeps a lease, if there is one.
+pub(super) async fn remake_readable(
+    database: &Database,
+    orders: Orders,
+    mut lease: Option<&mut Lease<'_>>,
+) -> Result<Remade, StoreError> {
+    let mut remade = Remade::default();
+    let mut batches = vec![orders];
+    while let Some(batch) = batches.pop() {
+        if let Some(lease) = &mut lease {
+            lease.keep().await?;
+        }
+        match remake_soon(database, &batch).await {
+            Ok(part) => remade.add(&part),
+            Err(StoreError::Corrupt(why)) => match batch.halves() {
+                Some([first, second]) => batches.extend([second, first]),
+                None => {
+                    tracing::error!(
+                        order = ?batch,
+                        why,
+                        "the rows of an order cannot be read; its view is left as it is"
+                    );
+                    remade.add(&Remade { orders: 1, unreadable: 1, ..Remade::default() });
+                }
+            },
+            Err(error) => return Err(error),
+        }
     }
-    for restored in changes.restore.chunks(MAX_ROWS) {
-        let keys = restore(connection, restored).await?;
+    Ok(remade)
+}
+
+/// Tries again as long as what failed may pass by itself.
+pub(super) async fn remake_soon(database: &Database, orders: &Orders) -> Result<Remade, StoreError> {
+    let remake = |connection: Arc<Object>| async move { remake(&connection, orders).await };
+    database.retry(BATCH_DEADLINE, remake).await
+}
+
+/// What an answer that cannot be read means for whoever makes rows anew.
+pub(super) fn unreadable(error: &Error) -> StoreError {
+    StatementFailure::of(error).into_store_error()
+}
+
+async fn remake(connection: &Object, orders: &Orders) -> Result<Remade, Error> {
+    let (mut remade, changes) = compare(connection, orders).await?;
+    for written in changes.write.chunks(MAX_ROWS) {
+        let keys = write(connection, written).await?;
         remade.written += keys.len() as u64;
-        remade.left.extend(restored.iter().map(|(key, _)| *key).filter(|key| !keys.contains(key)));
+        remade.left.extend(written.iter().map(|change| change.key).filter(|key| !keys.contains(key)));
     }
     for ghosts in changes.delete.chunks(MAX_ROWS) {
-        remade.deleted += delete(connection, ghosts).await?;
+        remade.deleted += delete(connection, ghosts).await?.len() as u64;
     }
     Ok(remade)
 }
@@ -123,113 +155,32 @@ pub(super) async fn remake(connection: &mut Object, orders: &Orders) -> Result<R
 /// What has to be done to rows.
 #[derive(Debug, Default)]
 struct Changes {
-    replace: Vec<Replacement>,
-    restore: Vec<(i64, OrderView)>,
+    write: Vec<ViewChange>,
     delete: Vec<i64>,
 }
 
-async fn compare(connection: &mut Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
-    let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
-    let snapshot = snapshot.read_only(true).start().await?;
-    snapshot.batch_execute(NO_DEADLINES).await?;
-    snapshot.batch_execute("SET LOCAL jit = off").await?;
-    let (mut folded, events) = fold(&snapshot, orders).await?;
-    quarantine_begun_twice(&snapshot, &mut folded).await?;
+async fn compare(connection: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
+    let compared = compare_in_snapshot(connection, orders).await;
+    // However it went: nobody else may get a connection with a transaction that is open.
+    let ended = connection.batch_execute("ROLLBACK").await;
+    let compared = compared?;
+    ended.map(|()| compared)
+}
+
+async fn compare_in_snapshot(snapshot: &Object, orders: &Orders) -> Result<(Remade, Changes), Error> {
+    snapshot.batch_execute(&format!("{SNAPSHOT}; {NO_DEADLINES}")).await?;
+    let (folded, events) = fold(snapshot, orders).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
     let remade = Remade { events, orders: folded.len() as u64, unreadable, ..Remade::default() };
-    let changes = compare_rows(&snapshot, orders, folded).await?;
-    snapshot.commit().await?;
-    Ok((remade, changes))
-}
-
-/// The orders by their keys.
-type Folded = BTreeMap<i64, FoldedRow>;
-
-/// What an order's row has to be, as far as the events go.
-#[derive(Debug, Default)]
-struct FoldedRow {
-    /// `None` as long as no row could be made, since no event tells whose it is.
-    order_id: Option<OrderId>,
-    order: Option<FoldedOrder>,
-}
-
-impl FoldedRow {
-    fn add(&mut self, key: i64, event: &RecordedEvent) {
-        let begins_here = event.version != Version(1) || event.position.0.cast_signed() == key;
-        let order_id = self.order_id.get_or_insert_with(|| event.order_id.clone());
-        if begins_here && *order_id == event.order_id {
-            self.order = Some(FoldedOrder::after(self.order.take(), event).0);
-        } else {
-            self.damage(event.version);
-        }
-    }
-
-    fn damage(&mut self, version: Version) {
-        let version = version.max(self.order.as_ref().map_or(Version::NONE, FoldedOrder::version));
-        self.order = Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged });
-    }
-
-    fn is_readable(&self) -> bool {
-        matches!(self.order, Some(FoldedOrder::Readable(_)))
-    }
-
-    fn view(&self) -> Option<OrderView> {
-        Some(self.order.as_ref()?.view(self.order_id.as_ref()?))
-    }
-}
-
-/// Reads and folds the events as they come: no more is held in memory than what they make.
-async fn fold(snapshot: &Transaction<'_>, orders: &Orders) -> Result<(Folded, u64), Error> {
-    let between = events_where!("e.order_key > $1 AND e.order_key <= $2");
-    let with_keys = events_where!("e.order_key = ANY($1)");
-    let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
-    let mut folded = Folded::new();
-    let mut scratch = Vec::new();
-    let mut events = 0;
-    while let Some(row) = rows.try_next().await? {
-        let key: i64 = row.try_get(ORDER_KEY)?;
-        let order = folded.entry(key).or_default();
-        match read_event(&row, &mut scratch) {
-            Ok(event) => order.add(key, &event),
-            Err(error) => add_unreadable(order, &row, &error)?,
-        }
-        events += 1;
-    }
-    Ok((folded, events))
-}
-
-fn add_unreadable(order: &mut FoldedRow, row: &Row, error: &StoreError) -> Result<(), Error> {
-    tracing::error!(%error, "an event cannot be read; its order is not served");
-    if order.order_id.is_none() {
-        order.order_id = OrderId::new(row.try_get::<_, &str>(ORDER_ID)?).ok();
-    }
-    order.damage(Version(row.try_get::<_, i64>(VERSION)?.cast_unsigned()));
-    Ok(())
-}
-
-/// Nobody can say which of two orders with one id is meant.
-async fn quarantine_begun_twice(snapshot: &Transaction<'_>, folded: &mut Folded) -> Result<(), Error> {
-    let order_ids: Vec<&str> =
-        folded.values().filter_map(|order| order.order_id.as_ref()).map(OrderId::as_str).collect();
-    let rows = snapshot.query_typed(BEGUN_TWICE, &[(&order_ids, Type::TEXT_ARRAY)]).await?;
-    let twice: HashSet<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let is_twice =
-        |order: &&mut FoldedRow| order.order_id.as_ref().is_some_and(|id| twice.contains(id.as_str()));
-    for order in folded.values_mut().filter(is_twice) {
-        tracing::error!(order_id = ?order.order_id, "the log has two beginnings of an order; it is not served");
-        order.damage(Version::NONE);
-    }
-    Ok(())
+    Ok((remade, compare_rows(snapshot, orders, folded).await?))
 }
 
 async fn compare_rows(
-    snapshot: &Transaction<'_>,
+    snapshot: &Object,
     orders: &Orders,
-    mut folded: Folded,
+    mut folded: FoldedOrders,
 ) -> Result<Changes, Error> {
-    let between = rows_where!("o.key > $1 AND o.key <= $2");
-    let with_keys = rows_where!("o.key = ANY($1)");
-    let mut rows = Box::pin(stream(snapshot, (between, with_keys), orders).await?);
+    let mut rows = Box::pin(orders.select(snapshot, ROWS).await?);
     let mut changes = Changes::default();
     while let Some(row) = rows.try_next().await? {
         let key: i64 = row.try_get(KEY)?;
@@ -239,12 +190,14 @@ async fn compare_rows(
         };
         let Some(view) = order.view() else { continue };
         if !is_right(&read_order(&row, 0), &view) {
-            let (seen_version, seen_checksum) = (row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?);
-            changes.replace.push(Replacement { key, seen_version, seen_checksum, view });
+            let seen = Some((row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?));
+            changes.write.push(ViewChange { key, seen, view });
         }
     }
-    changes.restore =
-        folded.into_iter().filter_map(|(key, order)| order.view().map(|view| (key, view))).collect();
+    let lost = folded
+        .into_iter()
+        .filter_map(|(key, order)| Some(ViewChange { key, seen: None, view: order.view()? }));
+    changes.write.extend(lost);
     Ok(changes)
 }
 
@@ -253,19 +206,6 @@ fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView) -> bool {
     let Ok(StoredView { key: _, view: stored, projection: made_by }) = row else { return false };
     let is_of_order = stored.order_id() == view.order_id() && stored.version() == view.version();
     (*made_by > projection() && is_of_order) || (*made_by == projection() && stored == view)
-}
-
-async fn stream(
-    snapshot: &Transaction<'_>,
-    (between, with_keys): (&str, &str),
-    orders: &Orders,
-) -> Result<tokio_postgres::RowStream, Error> {
-    match orders {
-        Orders::Between(after, up_to) => {
-            snapshot.query_typed_raw(between, [(after, Type::INT8), (up_to, Type::INT8)]).await
-        }
-        Orders::WithKeys(keys) => snapshot.query_typed_raw(with_keys, [(keys, Type::INT8_ARRAY)]).await,
-    }
 }
 
 /// A key as a row has it.

@@ -91,8 +91,8 @@ CREATE TABLE order_service.checkpoints (
 -- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
 -- name of one of its variables, each says which of the two it means.
 
--- Takes the head of the log, until the transaction ends. Says how long it was somebody else's, in microseconds.
-CREATE FUNCTION order_service.take_head_v1() RETURNS bigint
+-- Takes the lock on the log's end, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.lock_log_end_v1() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
@@ -104,18 +104,9 @@ BEGIN
 END
 $$;
 
--- Remembers that rows of orders with events at a position, or later ones, were made by an older projection than others of
--- the store.
-CREATE FUNCTION order_service.note_outdated_v1(first_position bigint, of_projection integer) RETURNS void
-LANGUAGE sql
-AS $$
-    UPDATE order_service.log l SET outdated_from = least(l.outdated_from, note_outdated_v1.first_position)
-        WHERE l.projection > note_outdated_v1.of_projection;
-$$;
-
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
 --
--- It takes the log's head first: a lock that is held until the commit. So positions follow commit order, without gaps.
+-- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
 -- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
 -- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
 -- waited.) No client is waited for while the lock is held.
@@ -139,14 +130,13 @@ CREATE FUNCTION order_service.append_v1(
     expected_versions bigint[],
     event_counts bigint[],
     first_event_ids uuid[],
-    -- One entry for each event: the number of its append, from 1, and its place in it, from 0.
+    -- One entry for each event: the number of its append, from 1, and what its row has.
     event_appends int[],
-    event_offsets bigint[],
+    event_versions bigint[],
     event_ids uuid[],
     event_types text[],
     event_times timestamptz[],
     event_order_ids text[],
-    event_versions bigint[],
     event_data text[],
     event_contexts text[],
     event_sources text[],
@@ -156,7 +146,7 @@ CREATE FUNCTION order_service.append_v1(
     -- For each append: the position of its first event, or null for a conflict; and the version that was found.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
-    -- How long the head was somebody else's.
+    -- How long the lock on the log's end was somebody else's.
     OUT waited_micros bigint
 )
 LANGUAGE plpgsql
@@ -167,21 +157,18 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_memoize = off
 SET jit = off
--- Whoever holds the head for longer than this has come to grief; the caller tries again.
+-- Whoever holds the lock on the log's end for longer than this has come to grief; the caller tries again.
 SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
     keys bigint[];
     last_position bigint;
-    head bigint;
+    log_end bigint;
     -- Positions of what this call adds.
     added_positions bigint[];
     -- Where an append of this call was committed already.
     earlier bigint;
-    additions int := 0;
-    changes int := 0;
-    rows_changed bigint;
     repeated boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -189,7 +176,7 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
-    waited_micros := order_service.take_head_v1();
+    waited_micros := order_service.lock_log_end_v1();
 
     SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
         INTO keys, found_versions
@@ -199,18 +186,16 @@ BEGIN
                                     ORDER BY l.version DESC LIMIT 1) AS last_version
                 FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
         ) b ON true;
-    SELECT e.position INTO last_position FROM order_service.events e ORDER BY e.position DESC LIMIT 1;
-    last_position := coalesce(last_position, 0);
-    head := last_position;
+    SELECT coalesce(max(e.position), 0) INTO last_position FROM order_service.events e;
+    log_end := last_position;
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
     FOR n IN 1 .. cardinality(order_ids) LOOP
         IF found_versions[n] = expected_versions[n] THEN
-            added_positions[n] := head + 1;
-            first_positions[n] := head + 1;
-            head := head + event_counts[n];
-            IF expected_versions[n] = 0 THEN additions := additions + 1; ELSE changes := changes + 1; END IF;
+            added_positions[n] := log_end + 1;
+            first_positions[n] := log_end + 1;
+            log_end := log_end + event_counts[n];
         ELSIF found_versions[n] > expected_versions[n] THEN
             SELECT e.position INTO earlier FROM order_service.events e
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
@@ -219,59 +204,34 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF additions > 0 THEN
-        -- A row beyond the end of the log is nobody's, and would be in the way.
-        IF EXISTS (SELECT FROM order_service.orders o WHERE o.key > last_position) THEN
-            DELETE FROM order_service.orders o WHERE o.key > last_position;
-        END IF;
+    IF log_end > last_position THEN
+        -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
+        -- anywhere.
         INSERT INTO order_service.orders
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.position, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(added_positions, order_ids, expected_versions, states, versions, customer_ids, statuses, totals,
-                        placed_ats, updated_ats, view_checksums)
-                AS a(position, order_id, expected, state, version, customer_id, status, total, placed_at, updated_at,
-                     checksum)
-            WHERE a.position IS NOT NULL AND a.expected = 0;
-    END IF;
-    IF changes > 0 THEN
-        UPDATE order_service.orders o
-            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id,
-                status = a.status, total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at,
-                checksum = a.checksum, projection = of_projection
+        SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
+               a.updated_at, a.checksum, of_projection
             FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
                         updated_ats, view_checksums)
                 AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
-            WHERE o.key = a.key AND a.position IS NOT NULL;
-        GET DIAGNOSTICS rows_changed = ROW_COUNT;
-        IF rows_changed < changes THEN
-            -- A row was lost. It is made here as well as anywhere.
-            INSERT INTO order_service.orders
-                (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum,
-                 projection)
-            SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-                   a.checksum, of_projection
-                FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals,
-                            placed_ats, updated_ats, view_checksums)
-                    AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at,
-                         checksum)
-                WHERE a.key IS NOT NULL AND a.position IS NOT NULL
-            ON CONFLICT (key) DO NOTHING;
-        END IF;
-    END IF;
-    IF additions + changes > 0 THEN
+            WHERE a.position IS NOT NULL
+        ON CONFLICT (key) DO UPDATE
+            SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
+                customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, checksum = excluded.checksum,
+                projection = excluded.projection;
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
-        SELECT added_positions[e.append] + e.in_append, coalesce(keys[e.append], added_positions[e.append]),
+        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+               coalesce(keys[e.append], added_positions[e.append]),
                e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-            FROM unnest(event_appends, event_offsets, event_ids, event_types, event_times, event_order_ids,
-                        event_versions, event_data, event_contexts, event_sources, event_checksums)
-                AS e(append, in_append, id, type, time, order_id, version, data, context, source, checksum)
+            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                        event_contexts, event_sources, event_checksums)
+                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
         -- A newer release makes these rows anew.
-        IF of_projection < (SELECT l.projection FROM order_service.log l) THEN
-            PERFORM order_service.note_outdated_v1(last_position + 1, of_projection);
-        END IF;
+        UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
+            WHERE l.projection > of_projection;
     ELSIF repeated THEN
         -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
         -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone
@@ -313,24 +273,13 @@ END
 $$;
 -- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
--- Remembers that rows of these orders were made by a projection, if it is older than that of others of the store. Whoever
--- goes over all of them may have been past these already.
-CREATE FUNCTION order_service.note_mended_v1(keys bigint[], of_projection integer) RETURNS void
-LANGUAGE plpgsql
-AS $$
-#variable_conflict use_variable
-BEGIN
-    UPDATE order_service.log l
-        SET outdated_from = least(l.outdated_from, (SELECT min(k.key) FROM unnest(keys) AS k(key))),
-            older_mends = l.older_mends + 1
-        WHERE l.projection > of_projection AND cardinality(keys) > 0;
-END
-$$;
-
--- Puts rows in the place of others, if those are still what was seen: an append that came in between wrote a row of its own,
--- which is newer. Rows that an append is just writing are left out. Answers with the keys of those that were replaced.
-CREATE FUNCTION order_service.replace_views_v1(
+-- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
+-- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
+-- came in between has added its order's. Answers with the keys of the rows that were written.
+CREATE FUNCTION order_service.write_views_v1(
     keys bigint[],
+    -- Null: there was no row.
     seen_versions bigint[],
     seen_checksums bytea[],
     order_ids text[],
@@ -343,25 +292,30 @@ CREATE FUNCTION order_service.replace_views_v1(
     updated_ats timestamptz[],
     view_checksums bytea[],
     of_projection integer
-) RETURNS bigint[]
+) RETURNS SETOF bigint
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_variable
 DECLARE
     written bigint[];
 BEGIN
-    WITH seen AS MATERIALIZED (
-        SELECT a.* FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                               totals, placed_ats, updated_ats, view_checksums)
-                AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                     updated_at, checksum)
-            JOIN order_service.orders o ON o.key = a.key
-            WHERE o.version = a.seen_version AND o.checksum = a.seen_checksum
+    IF array_position(seen_versions, NULL) IS NOT NULL THEN
+        PERFORM order_service.lock_log_end_v1();
+    END IF;
+    WITH made AS (
+        SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                             totals, placed_ats, updated_ats, view_checksums)
+            AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                 updated_at, checksum)
+    ), seen AS MATERIALIZED (
+        SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
+            WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
             FOR UPDATE OF o SKIP LOCKED
     ), replaced AS (
         UPDATE order_service.orders o
@@ -370,88 +324,34 @@ BEGIN
                 checksum = s.checksum, projection = of_projection
             FROM seen s WHERE o.key = s.key
             RETURNING o.key
-    )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM replaced r;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
-END
-$$;
-
--- Adds rows that are lost. The head keeps appends away meanwhile, which may be about to add the same; one that came in between
--- has added its order's. Answers with the keys of those that were added.
-CREATE FUNCTION order_service.restore_views_v1(
-    keys bigint[],
-    order_ids text[],
-    states text[],
-    versions bigint[],
-    customer_ids text[],
-    statuses text[],
-    totals bigint[],
-    placed_ats timestamptz[],
-    updated_ats timestamptz[],
-    view_checksums bytea[],
-    of_projection integer
-) RETURNS bigint[]
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET lock_timeout = '2s'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    written bigint[];
-BEGIN
-    PERFORM order_service.take_head_v1();
-    WITH restored AS (
+    ), restored AS (
         INSERT INTO order_service.orders AS o
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
-        SELECT a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
-               a.checksum, of_projection
-            FROM unnest(keys, order_ids, states, versions, customer_ids, statuses, totals, placed_ats, updated_ats,
-                        view_checksums)
-                AS a(key, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+        SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
+               m.checksum, of_projection
+            FROM made m WHERE m.seen_version IS NULL
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key
     )
-    SELECT coalesce(array_agg(r.key), '{}') INTO written FROM restored r;
-    PERFORM order_service.note_mended_v1(written, of_projection);
-    RETURN written;
+    SELECT coalesce(array_agg(w.key), '{}') INTO written
+        FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
+    -- Whoever goes over all rows with a newer projection may have been past these already.
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(written) > 0;
+    RETURN QUERY SELECT unnest(written);
 END
 $$;
 
--- Deletes rows of orders that the log does not have, while appends are kept away. Says how many there were.
-CREATE FUNCTION order_service.delete_views_v1(keys bigint[]) RETURNS bigint
-LANGUAGE plpgsql
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
-SET lock_timeout = '2s'
-AS $$
-#variable_conflict use_variable
-DECLARE
-    deleted bigint;
-BEGIN
-    PERFORM order_service.take_head_v1();
-    DELETE FROM order_service.orders o USING unnest(keys) AS k(key)
-        WHERE o.key = k.key AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key);
-    GET DIAGNOSTICS deleted = ROW_COUNT;
-    RETURN deleted;
-END
-$$;
-
--- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The head keeps
--- appends away that do not know of it yet.
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The lock on
+-- the log's end keeps appends away that do not know of it yet.
 CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
 LANGUAGE plpgsql
 AS $$
 #variable_conflict use_variable
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     UPDATE order_service.log l
         SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
         WHERE l.projection < of_projection;
@@ -474,7 +374,7 @@ AS $$
 DECLARE
     outdated boolean;
 BEGIN
-    PERFORM order_service.take_head_v1();
+    PERFORM order_service.lock_log_end_v1();
     -- Not a join: that might begin with all orders.
     outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
                             AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);
@@ -487,23 +387,23 @@ BEGIN
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T13:09:34.479343+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T13:09:34.481075+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T13:09:34.481732+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T14:28:12.148726+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T14:28:12.150038+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T14:28:12.150532+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"641557de-907e-4259-b0a9-6776706f8011","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"ddab044d-fe33-47da-b4ee-ec0550269ad4","state":"ready","copied_from":null,"projection":1,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a217f9-c49d-7517-a744-ca9b3132bae2","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d040a1bb1022f354"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a217f9-c4a3-7715-a957-d9951bbe5721","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0196995dd3210c6b83"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a217f9-c4a4-7165-a0f1-0cc6895ea6bb","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01e7b8dd79d3f9c070"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a217f9-c4a0-7223-8671-1882dcb02e49","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018a0fcc1951519a4c"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a217f9-c4a1-72fe-9e4e-d7f27ed94f0d","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018444308763841bea"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a217f9-c4a1-72fe-9e4e-d7f3892b3969","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e19a746703de6980"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a217f9-c4a1-72fe-9e4e-d7f4515551ce","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01370841a9e7f94308"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a217f9-c4a1-72fe-9e4e-d7f514f4500d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01647ba890e645be9b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a217f9-c4a2-77db-9708-bc77b04510bc","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0152cbb7855ab9cb45"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a217f9-c4a2-77db-9708-bc784b1bc91d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x013626b26ca8621949"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a217f9-c4a3-7715-a957-d9944d5c967e","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01b3daee01346fb4a0"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21841-c105-74c4-9697-ae89ffeaa5e6","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0152cf18ebb8c027c2"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21841-c10b-7463-9602-94c074458d6a","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014346303cc0e14bdf"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21841-c10c-7032-b3c4-6a0ceb2e25c7","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01c538bd12063b79da"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21841-c107-7231-8bf9-a904d7c76a4a","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d195a879b9798eb9"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21841-c108-7536-8aa7-cc940ae7344c","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01fe6d0cc162b87573"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21841-c108-7536-8aa7-cc952ef2beba","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0169791fd6fb6910af"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21841-c108-7536-8aa7-cc961507f825","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0142de464c692727d1"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21841-c109-7753-b24f-ca1c38e8a97e","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01518a309f082ec47d"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21841-c109-7753-b24f-ca1db6d95ff3","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0195b9ae2592df029a"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21841-c10a-7366-ba11-5293ac9fbc54","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014fdffd457615e307"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21841-c10b-7463-9602-94bf4f95d36b","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x019d1d9aaf69c45e64"}');
 DELETE FROM order_service.orders;
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","checksum":"\\\\x01e6688941b57d74ed","projection":1}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"checksum":"\\\\x01a782715b45e0df41","projection":1}');

@@ -18,29 +18,20 @@ pub(super) struct LogState {
     pub(super) copying: bool,
     /// The log that this one is a copy of, or was when the copying ended.
     pub(super) copied_from: Option<Uuid>,
-    /// Which projection has made the views.
-    pub(super) views: ViewsOf,
+    /// The newest projection that has made views; 0: nobody has opened the store yet, and there are none.
+    pub(super) projection: i32,
+    /// An earlier one has made some.
+    some_are_outdated: bool,
 }
 
-/// Which projection has made a database's views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ViewsOf {
-    /// This release's, as far as there are any.
-    This,
-    /// An earlier one, some of them.
-    Earlier,
-    /// A newer one, some of them.
-    Newer,
-}
-
-impl ViewsOf {
-    fn of(made_by: i32, some_are_outdated: bool) -> Self {
-        match made_by.cmp(&projection()) {
-            Ordering::Greater => Self::Newer,
-            // 0: nobody has opened the store yet, and there are none.
-            Ordering::Less if made_by > 0 => Self::Earlier,
-            Ordering::Equal | Ordering::Less if some_are_outdated => Self::Earlier,
-            Ordering::Equal | Ordering::Less => Self::This,
+impl LogState {
+    /// For whoever takes the views as they are: they have to be this release's, as far as there are any.
+    pub(super) fn check_views(&self) -> Result<(), PostgresError> {
+        match self.projection.cmp(&projection()) {
+            Ordering::Greater => Err(PostgresError::NewerViews),
+            Ordering::Less if self.projection > 0 => Err(PostgresError::EarlierViews),
+            Ordering::Equal | Ordering::Less if self.some_are_outdated => Err(PostgresError::EarlierViews),
+            Ordering::Equal | Ordering::Less => Ok(()),
         }
     }
 }
@@ -56,14 +47,18 @@ pub(super) async fn find_schema(connection: &Object) -> Result<Schema, PostgresE
     Ok(found)
 }
 
-/// For whoever does not migrate: the schema is one that this release runs with, and not older than it.
-pub(super) async fn check_schema(connection: &Object) -> Result<(), PostgresError> {
+/// For whoever does not migrate: the row of a store whose schema is one that this release runs with, and not older than
+/// it, and that is no unfinished copy.
+pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, PostgresError> {
     let (found, known) = (find_schema(connection).await?.version, schema::known());
-    match found {
-        0 => Err(PostgresError::NoStore),
-        found if found < known => Err(PostgresError::Older { found, known }),
-        _ => Ok(()),
+    if found == 0 {
+        return Err(PostgresError::NoStore);
     }
+    if found < known {
+        return Err(PostgresError::Older { found, known });
+    }
+    let state = log_state(connection).await?;
+    if state.copying { Err(PostgresError::Copying) } else { Ok(state) }
 }
 
 /// The row, of a database whose schema is right.
@@ -76,7 +71,8 @@ pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresE
             identity: row.try_get(0)?,
             copying: row.try_get(1)?,
             copied_from: row.try_get(2)?,
-            views: ViewsOf::of(row.try_get(3)?, row.try_get(4)?),
+            projection: row.try_get(3)?,
+            some_are_outdated: row.try_get(4)?,
         })
     };
     read(row).map_err(refused("be read"))

@@ -4,11 +4,11 @@ use order_application::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use super::url::chain;
+use super::error::chain;
 
 /// What became of a statement that failed.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum StatementFailure {
     /// Nothing happened, and it may go well the next time.
     NothingHappened(String),
     /// It may have happened: the connection ended, or nobody answered in time.
@@ -17,7 +17,7 @@ pub(super) enum Failure {
     Refused(StoreError),
 }
 
-impl Failure {
+impl StatementFailure {
     /// Reads an error that came for a statement that was sent.
     pub(super) fn of(error: &Error) -> Self {
         let why = chain(error);
@@ -55,15 +55,12 @@ fn is_transient(state: &SqlState) -> bool {
         // A standby, or a primary that has just become one: the next connection finds the right server.
         || *state == SqlState::READ_ONLY_SQL_TRANSACTION
         || *state == SqlState::LOCK_NOT_AVAILABLE
+        // An index holds what the functions' own checks should have caught. Whatever was in the way is there to be seen now.
+        || *state == SqlState::UNIQUE_VIOLATION
 }
 
 /// Whether the server says that a row cannot be read (its page is damaged, cannot be had from the disk, or holds no text),
 /// and not that it cannot go on.
 pub(super) fn is_about_rows(state: &SqlState) -> bool {
     ["XX", "22", "58"].iter().any(|class| state.code().starts_with(class))
-}
-
-/// Whether a unique index refused a row.
-pub(super) fn is_unique_violation(error: &Error) -> bool {
-    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
 }

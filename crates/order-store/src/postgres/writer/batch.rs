@@ -1,0 +1,78 @@
+//! A batch of appends as the arrays that `order_service.append_v1` takes.
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use order_application::{Append, AppendError, Position, Version};
+use tokio_postgres::Error;
+use tokio_postgres::types::Type;
+
+use crate::checksum::Checked;
+use crate::postgres::columns::{Column, column, event_columns, made_by, parameters, view_columns};
+
+const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append_v1(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+
+/// What the database says of one append: where its first event is, or which version it found instead.
+pub(super) type Outcome = Result<Position, AppendError>;
+
+/// What the database says of a batch.
+pub(super) struct Appended {
+    /// For each append.
+    pub(super) outcomes: Vec<Outcome>,
+    /// How long the lock on the log's end was somebody else's.
+    pub(super) waited: Duration,
+}
+
+/// Adds a batch in one round trip and one transaction. No order may be in it twice.
+pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Appended, Error> {
+    let columns = columns(appends);
+    // Complete only when the server is ready for the next statement, which is after the commit.
+    #[cfg(not(feature = "planted-faults"))]
+    let statement = APPEND;
+    #[cfg(feature = "planted-faults")]
+    let statement = &crate::postgres::planted_faults::append_function(APPEND);
+    let row = connection.query_typed_one(statement, &parameters(&columns)).await?;
+    let first_positions: Vec<Option<i64>> = row.try_get(0)?;
+    let found_versions: Vec<i64> = row.try_get(1)?;
+    let outcomes = first_positions.into_iter().zip(found_versions).map(|(position, found)| match position {
+        Some(position) => Ok(Position(position.cast_unsigned())),
+        None => Err(AppendError::Conflict { current: Version(found.cast_unsigned()) }),
+    });
+    let waited: i64 = row.try_get(2)?;
+    Ok(Appended { outcomes: outcomes.collect(), waited: Duration::from_micros(waited.cast_unsigned()) })
+}
+
+/// The parameters of `order_service.append_v1`.
+fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
+    let numbers =
+        appends.iter().zip(1_i32..).flat_map(|(append, number)| append.events.iter().map(move |_| number));
+    let events: Vec<Checked<'a>> = appends.iter().flat_map(|append| checked(append)).collect();
+    let mut columns = Vec::from(view_columns(appends.iter().map(|append| &append.view)));
+    columns.extend([
+        column(Type::INT8_ARRAY, appends, |append| append.expected_version.0.cast_signed()),
+        column(Type::INT8_ARRAY, appends, |append| append.events.len() as i64),
+        column(Type::UUID_ARRAY, appends, |append| {
+            append.events.first().map(|event| event.id).unwrap_or_default()
+        }),
+        column(Type::INT4_ARRAY, numbers, |number| number),
+    ]);
+    columns.extend(event_columns(&events));
+    columns.push(made_by());
+    columns
+}
+
+/// The events of an append as rows, of which nobody knows the position yet.
+fn checked(append: &Append) -> impl Iterator<Item = Checked<'_>> {
+    append.events.iter().zip(1..).map(|(event, number)| Checked {
+        position: None,
+        version: append.expected_version.plus(number),
+        time: event.time,
+        id: event.id.as_bytes(),
+        order_id: append.order_id.as_str(),
+        event_type: &event.event_type,
+        data: &event.data,
+        context: event.context.as_json(),
+        source: event.source.as_deref(),
+    })
+}

@@ -1,0 +1,175 @@
+//! Takes the appends that have queued up and commits them together, one batch after the other.
+//!
+//! A batch whose fate is unknown (the connection ended before the answer came) is simply appended again: the database
+//! finds the batch's own event ids where they should go, or adds them now, or finds others. Each answers the question.
+//! Only looking would not: the old connection's server may still be about to commit.
+
+mod batch;
+mod queue;
+mod rivals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use order_application::{Append, AppendError, Position, StoreError};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::DEADLINE;
+use super::announcer::Announcer;
+use super::database::{Database, Pause};
+use super::statement_failure::StatementFailure;
+use batch::Outcome;
+use queue::{Batch, Queue, QueuedAppend, QueuedAppends};
+use rivals::Rivals;
+
+/// The way to the writer.
+pub(super) struct Writer {
+    queue: Queue,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(database: Database, announcer: Arc<Announcer>) -> Self {
+        let (queue, waiting) = Queue::new();
+        let task = tokio::spawn(WriterTask { database, announcer, waiting, rivals: Rivals::none() }.run());
+        Self { queue, task: tokio::sync::Mutex::new(Some(task)) }
+    }
+
+    /// Hands an append over and waits for what becomes of it: until its deadline, or for as long as this store waits.
+    pub(super) async fn append(&self, append: Append) -> Outcome {
+        let patience = Instant::now() + DEADLINE;
+        let deadline = append.deadline.map_or(patience, |deadline| deadline.min(patience));
+        let mut queued = self.queue.push(append, deadline)?;
+        let outcome = match timeout_at(deadline, &mut queued.outcome).await {
+            Ok(outcome) => outcome,
+            Err(_) if queued.take_off() => {
+                return Err(not_done(false, "the database did not answer in time"));
+            }
+            // The writer knows more in a moment.
+            Err(_) => queued.outcome.await,
+        };
+        outcome.unwrap_or_else(|_| Err(not_done(true, "the store's writer ended")))
+    }
+
+    /// Takes no more appends, and waits until those that are queued have been answered.
+    pub(super) async fn finish(&self) {
+        self.queue.close();
+        if let Some(task) = self.task.lock().await.take() {
+            // A panic in the writer has been told by the panic hook.
+            let _ = task.await;
+        }
+    }
+}
+
+struct WriterTask {
+    /// For the writer alone: readers must not keep it waiting.
+    database: Database,
+    announcer: Arc<Announcer>,
+    waiting: QueuedAppends,
+    rivals: Rivals,
+}
+
+impl WriterTask {
+    async fn run(mut self) {
+        while self.waiting.wait().await {
+            let mut batch = Batch::default();
+            if !self.waiting.fill(&mut batch) {
+                self.rivals.gather(&mut batch, &mut self.waiting).await;
+            }
+            let size = batch.appends.len();
+            self.settle(batch.appends).await;
+            self.rivals.came_back(size, self.waiting.len());
+        }
+    }
+
+    /// Finds out what becomes of each append of a batch, and says so.
+    async fn settle(&mut self, mut batch: Vec<QueuedAppend>) {
+        let mut pause = Pause::new();
+        while let Some(deadline) = batch.iter().map(|queued| queued.deadline).min() {
+            let (why, unknown) = match self.attempt(&batch, deadline).await {
+                Ok(outcomes) => return self.answer(batch, outcomes),
+                // Something in the batch is refused; the others need not suffer for it.
+                Err(StatementFailure::Refused(_)) if batch.len() > 1 => {
+                    for alone in batch {
+                        Box::pin(self.settle(vec![alone])).await;
+                    }
+                    return;
+                }
+                Err(StatementFailure::Refused(error)) => {
+                    for queued in batch {
+                        let unknown = queued.unknown.then(|| not_done(true, &error.to_string()));
+                        queued.answer(Err(unknown.unwrap_or_else(|| error.clone().into())));
+                    }
+                    return;
+                }
+                Err(StatementFailure::NothingHappened(why)) => (why, false),
+                Err(StatementFailure::Unknown(why)) => (why, true),
+            };
+            tracing::debug!(why, unknown, "appends have to be sent again");
+            for queued in &mut batch {
+                queued.unknown |= unknown;
+            }
+            pause.before(deadline).await;
+            batch = give_up_late(batch, &why);
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        batch: &[QueuedAppend],
+        deadline: Instant,
+    ) -> Result<Vec<Outcome>, StatementFailure> {
+        let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
+        let append = |connection: Arc<Object>| async move { batch::append(&connection, &appends).await };
+        let appended = self.database.attempt(deadline, append).await?;
+        self.rivals.waited(appended.waited);
+        Ok(appended.outcomes)
+    }
+
+    fn answer(&self, batch: Vec<QueuedAppend>, outcomes: Vec<Outcome>) {
+        let announce = self.announcer.is_listened_to();
+        let mut committed = Vec::new();
+        let mut range: Option<(Position, Position)> = None;
+        let mut events = 0;
+        for (queued, outcome) in batch.into_iter().zip(outcomes) {
+            let outcome = outcome.map(|first| {
+                let count = queued.append.events.len() as u64;
+                let last = Position(first.0 + count - 1);
+                events += count;
+                range = Some(range.map_or((first, last), |(from, to)| (from.min(first), to.max(last))));
+                if announce {
+                    committed.extend(queued.append.recorded_at(first));
+                }
+                last
+            });
+            queued.answer(outcome);
+        }
+        match range {
+            // What was committed by an earlier attempt may lie before what others committed meanwhile.
+            Some((first, last)) if last.0 - first.0 + 1 != events => self.announcer.look(),
+            Some((first, last)) => self.announcer.committed_here(first, last, committed),
+            None => {}
+        }
+    }
+}
+
+/// What is too late to try again: less would not be answered in time.
+const TOO_LATE: Duration = Duration::from_millis(20);
+
+/// Answers those whose time is over.
+fn give_up_late(batch: Vec<QueuedAppend>, why: &str) -> Vec<QueuedAppend> {
+    let soon = Instant::now() + TOO_LATE;
+    let (late, in_time): (Vec<_>, Vec<_>) = batch.into_iter().partition(|queued| queued.deadline <= soon);
+    for queued in late {
+        let outcome = Err(not_done(queued.unknown, why));
+        queued.answer(outcome);
+    }
+    in_time
+}
+
+fn not_done(unknown: bool, why: &str) -> AppendError {
+    let why = why.to_owned();
+    AppendError::from(if unknown { StoreError::OutcomeUnknown(why) } else { StoreError::Unavailable(why) })
+}

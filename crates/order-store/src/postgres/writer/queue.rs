@@ -1,0 +1,240 @@
+//! Appends that wait for the writer: bounded in number and bytes, taken in batches.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use order_application::{Append, StoreError};
+use order_domain::OrderId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::batch::Outcome;
+
+/// Most appends that wait for the writer.
+const MAX_APPENDS: usize = 8_192;
+/// Most bytes of event data that wait for the writer, or for the database.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Most appends of one transaction. More would not make the commit cheaper, only the first of them wait longer.
+const MAX_BATCH_APPENDS: usize = 512;
+/// Most event data of one transaction, about.
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// An append, and who waits for it.
+pub(super) struct QueuedAppend {
+    pub(super) append: Append,
+    pub(super) deadline: Instant,
+    /// Whether an earlier attempt may already have succeeded.
+    pub(super) unknown: bool,
+    /// Set by whoever decides first: the writer, which begins with it, or the caller, who has waited long enough.
+    begun: Arc<AtomicBool>,
+    done: oneshot::Sender<Outcome>,
+    /// For its bytes, until it is answered.
+    _room: OwnedSemaphorePermit,
+}
+
+impl QueuedAppend {
+    pub(super) fn answer(self, outcome: Outcome) {
+        // Whoever gave up waiting does not hear it.
+        let _ = self.done.send(outcome);
+    }
+}
+
+/// What becomes of an append that was queued.
+pub(super) struct QueuedOutcome {
+    pub(super) outcome: oneshot::Receiver<Outcome>,
+    begun: Arc<AtomicBool>,
+}
+
+impl QueuedOutcome {
+    /// Takes the append off the queue. `false`: the writer has begun with it.
+    pub(super) fn take_off(&self) -> bool {
+        !self.begun.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// The way into the queue.
+pub(super) struct Queue {
+    /// `None` when it has been closed.
+    appends: Mutex<Option<mpsc::Sender<QueuedAppend>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Queue {
+    pub(super) fn new() -> (Self, QueuedAppends) {
+        let (sender, appends) = mpsc::channel(MAX_APPENDS);
+        let queue = Self { appends: Mutex::new(Some(sender)), room: Arc::new(Semaphore::new(MAX_BYTES)) };
+        (queue, QueuedAppends { appends, next: None })
+    }
+
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue is full.
+    pub(super) fn push(&self, append: Append, deadline: Instant) -> Result<QueuedOutcome, StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let appends = self.appends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let appends = appends.ok_or_else(closed)?;
+        // An append that is larger than the whole queue may still go through an empty one.
+        let bytes = u32::try_from(event_bytes(&append).min(MAX_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
+        let room = room.map_err(|_| StoreError::Overloaded)?;
+        let begun = Arc::new(AtomicBool::new(false));
+        let (done, outcome) = oneshot::channel();
+        let queued =
+            QueuedAppend { append, deadline, unknown: false, begun: Arc::clone(&begun), done, _room: room };
+        match appends.try_send(queued) {
+            Ok(()) => Ok(QueuedOutcome { outcome, begun }),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(closed()),
+        }
+    }
+
+    /// Takes no more appends.
+    pub(super) fn close(&self) {
+        self.appends.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+fn event_bytes(append: &Append) -> usize {
+    append.events.iter().map(|event| event.data.len()).sum()
+}
+
+/// The way out of the queue.
+pub(super) struct QueuedAppends {
+    appends: mpsc::Receiver<QueuedAppend>,
+    /// Taken off the queue, but not in a batch yet.
+    next: Option<QueuedAppend>,
+}
+
+impl QueuedAppends {
+    /// Waits for an append, unless one did not fit the batch before. `false`: the queue is closed and empty.
+    pub(super) async fn wait(&mut self) -> bool {
+        if self.next.is_none() {
+            self.next = self.appends.recv().await;
+        }
+        self.next.is_some()
+    }
+
+    /// Adds what waits, as far as it may go together. Says whether there is more than that.
+    pub(super) fn fill(&mut self, batch: &mut Batch) -> bool {
+        while let Some(queued) = self.next.take().or_else(|| self.appends.try_recv().ok()) {
+            if !batch.has_room_for(&queued) {
+                self.next = Some(queued);
+                return true;
+            }
+            if !queued.begun.swap(true, Ordering::AcqRel) {
+                batch.add(queued);
+            }
+        }
+        false
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.appends.len()
+    }
+}
+
+/// Appends that go together: not too many bytes, and no order twice.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) appends: Vec<QueuedAppend>,
+    orders: HashSet<OrderId>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn has_room_for(&self, queued: &QueuedAppend) -> bool {
+        self.appends.len() < MAX_BATCH_APPENDS
+            && self.bytes < MAX_BATCH_BYTES
+            && !self.orders.contains(&queued.append.order_id)
+    }
+
+    fn add(&mut self, queued: QueuedAppend) {
+        self.bytes += event_bytes(&queued.append);
+        self.orders.insert(queued.append.order_id.clone());
+        self.appends.push(queued);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use order_application::{
+        AppendError, EventContext, NewEvent, OrderView, Position, Unreadable, UnreadableOrder, Version,
+    };
+    use order_domain::Timestamp;
+
+    use super::*;
+
+    fn append(order_id: &str, bytes: usize) -> Append {
+        let order_id = OrderId::new(order_id).unwrap();
+        let event = NewEvent {
+            id: uuid::Uuid::nil(),
+            event_type: "order.placed.v1".into(),
+            time: Timestamp::from_micros(0),
+            data: "x".repeat(bytes).into(),
+            context: EventContext::stored("{}"),
+            source: None,
+        };
+        let view =
+            UnreadableOrder { order_id: order_id.clone(), version: Version(1), why: Unreadable::Newer };
+        Append {
+            order_id,
+            expected_version: Version::NONE,
+            events: vec![event],
+            view: OrderView::Unreadable(view),
+            deadline: None,
+        }
+    }
+
+    fn push(queue: &Queue, order_id: &str, bytes: usize) -> Result<QueuedOutcome, StoreError> {
+        queue.push(append(order_id, bytes), Instant::now() + Duration::from_secs(5))
+    }
+
+    fn batch(queued: &mut QueuedAppends) -> Vec<String> {
+        let mut batch = Batch::default();
+        queued.fill(&mut batch);
+        batch.appends.iter().map(|queued| queued.append.order_id.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_until_they_are_answered_and_one_append_may_be_larger() {
+        let (queue, mut queued) = Queue::new();
+        let mut large = push(&queue, "large", MAX_BYTES + 1).unwrap();
+        assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
+        let mut batch = Batch::default();
+        queued.fill(&mut batch);
+        assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded), "it is not answered yet");
+        batch.appends.remove(0).answer(Ok(Position(1)));
+        assert_eq!((&mut large.outcome).await.unwrap(), Ok::<_, AppendError>(Position(1)));
+        assert!(push(&queue, "a", 1).is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_order_is_in_a_batch_once_and_what_comes_behind_it_waits() {
+        let (queue, mut queued) = Queue::new();
+        let _outcomes = ["a", "b", "a", "c"].map(|order_id| push(&queue, order_id, 1));
+        assert_eq!(batch(&mut queued), ["a", "b"]);
+        assert_eq!(batch(&mut queued), ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn an_append_that_nobody_waits_for_any_more_is_not_begun_and_one_that_is_begun_stays() {
+        let (queue, mut queued) = Queue::new();
+        let outcomes = ["a", "b"].map(|order_id| push(&queue, order_id, 1).unwrap());
+        assert!(outcomes[0].take_off());
+        assert_eq!(batch(&mut queued), ["b"]);
+        assert!(!outcomes[1].take_off());
+    }
+
+    #[tokio::test]
+    async fn a_closed_queue_takes_no_more_and_ends_when_it_is_empty() {
+        let (queue, mut queued) = Queue::new();
+        let _outcome = push(&queue, "a", 1);
+        queue.close();
+        assert!(matches!(push(&queue, "b", 1).err(), Some(StoreError::Unavailable(_))));
+        assert!(queued.wait().await);
+        assert_eq!(batch(&mut queued), ["a"]);
+        assert!(!queued.wait().await);
+    }
+}

@@ -1,0 +1,54 @@
+//! Whether other instances append as well.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::queue::{Batch, QueuedAppends};
+
+/// A wait for the lock on the log's end that is more than the moment that a lock takes.
+const NOTICEABLE_WAIT: Duration = Duration::from_micros(150);
+/// Batches without such a wait after which an instance takes itself to be alone.
+const CALM_BATCHES: u32 = 16;
+/// How long a batch waits for the next append that it expects.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How long the lock on the log's end was somebody else's lately; and how large a batch is then worth waiting for.
+///
+/// Alone, an instance sends what it has at once. Among others it would only wait at the server with it, and what comes
+/// meanwhile would have to wait for the next batch: an instance's clients fall apart into two crowds, and batches get
+/// smaller with each instance. So it then waits here, for as many as it knows to be about to ask again.
+pub(super) struct Rivals {
+    calm_batches: u32,
+    /// Most of what was on its way when the last batch came back: just answered, or queued.
+    expected: usize,
+}
+
+impl Rivals {
+    pub(super) fn none() -> Self {
+        Self { calm_batches: CALM_BATCHES, expected: 0 }
+    }
+
+    /// Among others, waits until the batch is as large as expected, or nothing more comes.
+    pub(super) async fn gather(&self, batch: &mut Batch, waiting: &mut QueuedAppends) {
+        if self.calm_batches >= CALM_BATCHES {
+            return;
+        }
+        while batch.appends.len() < self.expected {
+            if !matches!(timeout(PATIENCE, waiting.wait()).await, Ok(true)) || waiting.fill(batch) {
+                return;
+            }
+        }
+    }
+
+    /// Takes how long a batch waited for the lock.
+    pub(super) fn waited(&mut self, time: Duration) {
+        self.calm_batches = if time < NOTICEABLE_WAIT { self.calm_batches.saturating_add(1) } else { 0 };
+    }
+
+    /// Takes how large a batch was, and how much was queued when it came back. Not all of them are expected again: the last
+    /// few take long, and the database waits with everybody else.
+    pub(super) fn came_back(&mut self, batch: usize, queued: usize) {
+        self.expected = (batch + queued) * 3 / 4;
+    }
+}
