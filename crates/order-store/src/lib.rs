@@ -19,6 +19,7 @@ mod postgres;
 mod rebuild_report;
 mod replication;
 mod sqlite;
+mod sqlite_error;
 mod verify;
 mod view_row;
 
@@ -38,5 +39,6 @@ pub use postgres::{
     without_password,
 };
 pub use rebuild_report::RebuildReport;
-pub use sqlite::{OpenError, SqliteLimits, SqliteStore};
+pub use sqlite::{SqliteLimits, SqliteStore};
+pub use sqlite_error::OpenError;
 pub use verify::VerifyReport;

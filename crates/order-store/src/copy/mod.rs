@@ -28,7 +28,8 @@ use order_application::{PageLimit, Position, StoreError};
 use uuid::Uuid;
 
 use crate::postgres::{PostgresError, PostgresSource, PostgresTarget};
-use crate::sqlite::{OpenError, SqliteSource, SqliteTarget};
+use crate::sqlite::{SqliteSource, SqliteTarget};
+use crate::sqlite_error::OpenError;
 use crate::verify::VerifyReport;
 
 pub(crate) use sides::{LogEnd, NamedCheckpoints, PlacedView, Source, Target, TargetState};

@@ -3,12 +3,12 @@
 mod source;
 mod target;
 
-pub(crate) use source::SqliteSource;
-pub(crate) use target::SqliteTarget;
+pub(crate) use crate::sqlite::copy::source::SqliteSource;
+pub(crate) use crate::sqlite::copy::target::SqliteTarget;
 
-use super::connection::OpenError;
-use super::log::Log;
 use crate::copy::LogEnd;
+use crate::sqlite::log::Log;
+use crate::sqlite_error::OpenError;
 
 fn end(log: &Log) -> Result<LogEnd, OpenError> {
     let (head, last_event_id) = log.last_event()?;

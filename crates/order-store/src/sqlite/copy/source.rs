@@ -9,15 +9,17 @@ use order_application::{OrderView, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use super::end;
 use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
-use crate::sqlite::catch_up::CaughtUp;
-use crate::sqlite::connection::{DirectoryLock, OpenError};
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::copy::end;
+use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
-use crate::sqlite::opening;
-use crate::sqlite::overlay::Overlay;
+use crate::sqlite::ports::blocking;
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
-use crate::sqlite::{SqliteLimits, blocking};
+use crate::sqlite::rebuild::catch_up::CaughtUp;
+use crate::sqlite::rebuild::opening;
+use crate::sqlite::views::overlay::Overlay;
+use crate::sqlite_error::OpenError;
 
 /// Reading a store that nobody writes to.
 pub(crate) struct SqliteSource {

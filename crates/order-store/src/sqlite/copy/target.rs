@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
-use super::end;
 use crate::copy::{CopyError, LogEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
-use crate::sqlite::connection::{DirectoryLock, OpenError};
+use crate::sqlite::copy::end;
+use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
+use crate::sqlite_error::OpenError;
 use crate::verify::VerifyReport;
 
 /// Chunks between two checkpoints, which bound the write-ahead log.
@@ -56,7 +57,7 @@ impl Target for SqliteTarget {
         self.log.append_copied(events).map_err(CopyError::target)?;
         self.chunks += 1;
         if self.chunks.is_multiple_of(CHUNKS_PER_CHECKPOINT) {
-            let checkpoint = self.log.finish_checkpoint().map_err(OpenError::sqlite(self.log.path()));
+            let checkpoint = self.log.finish_wal_checkpoint().map_err(OpenError::sqlite(self.log.path()));
             checkpoint.map_err(CopyError::target)?;
         }
         Ok(())

@@ -4,10 +4,10 @@ use order_application::{NewEvent, Position, RecordedEvent};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
-use super::super::connection::OpenError;
-use super::super::row;
-use super::{Log, LogKind};
 use crate::copy::NamedCheckpoints;
+use crate::sqlite::log::row;
+use crate::sqlite::log::{Log, LogKind};
+use crate::sqlite_error::OpenError;
 
 /// Only targets have it.
 const CREATE_COPY: &str = "
@@ -19,7 +19,7 @@ CREATE TABLE copy (
 
 impl Log {
     /// Whether it is an unfinished copy, and of which log it is a copy at all.
-    pub(in crate::sqlite) fn copy_state(&self) -> Result<(bool, Option<Uuid>), OpenError> {
+    pub(crate) fn copy_state(&self) -> Result<(bool, Option<Uuid>), OpenError> {
         let state = || {
             let id: i64 = self.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
             let is_copy = "SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'copy'";
@@ -35,7 +35,7 @@ impl Log {
     }
 
     /// Marks an empty log as the unfinished copy of another. No server opens it from now on.
-    pub(in crate::sqlite) fn begin_copy(&mut self, source: Uuid) -> Result<(), OpenError> {
+    pub(crate) fn begin_copy(&mut self, source: Uuid) -> Result<(), OpenError> {
         let mut begin = || {
             let transaction = self.connection.transaction()?;
             transaction.execute_batch("DROP TABLE IF EXISTS copy;")?;
@@ -48,7 +48,7 @@ impl Log {
     }
 
     /// Adds events at their positions, and makes all of them durable, or none.
-    pub(in crate::sqlite) fn append_copied(&mut self, events: Vec<RecordedEvent>) -> Result<(), OpenError> {
+    pub(crate) fn append_copied(&mut self, events: Vec<RecordedEvent>) -> Result<(), OpenError> {
         let Self { connection, scratch, path, .. } = self;
         let append = || {
             let transaction = connection.transaction()?;
@@ -65,7 +65,7 @@ impl Log {
                     context,
                     source,
                 } = event;
-                let place = row::Place { position, version, order_id: &order_id };
+                let place = row::EventPlace { position, version, order_id: &order_id };
                 let event = NewEvent { id, event_type, time, data, context, source };
                 row::insert(&mut insert, &place, &event, scratch)?;
             }
@@ -76,10 +76,7 @@ impl Log {
     }
 
     /// Puts these checkpoints in the place of all that are there.
-    pub(in crate::sqlite) fn replace_checkpoints(
-        &self,
-        checkpoints: &NamedCheckpoints,
-    ) -> Result<(), OpenError> {
+    pub(crate) fn replace_checkpoints(&self, checkpoints: &NamedCheckpoints) -> Result<(), OpenError> {
         let replace = || {
             self.begin()?;
             self.connection.execute("DELETE FROM checkpoints", ())?;
@@ -92,22 +89,22 @@ impl Log {
     }
 
     /// How many events there are, whatever their positions.
-    pub(in crate::sqlite) fn count(&self) -> Result<u64, OpenError> {
+    pub(crate) fn count(&self) -> Result<u64, OpenError> {
         let count = self.connection.query_row("SELECT count(*) FROM events", (), |row| row.get(0));
         count.map_err(OpenError::sqlite(&self.path))
     }
 
     /// Lets servers open the log.
-    pub(in crate::sqlite) fn finish_copy(&self) -> Result<(), OpenError> {
+    pub(crate) fn finish_copy(&self) -> Result<(), OpenError> {
         let finish = || {
             self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
-            self.finish_checkpoint()
+            self.finish_wal_checkpoint()
         };
         finish().map_err(OpenError::sqlite(&self.path))
     }
 
     /// The last position with what is there.
-    pub(in crate::sqlite) fn last_event(&self) -> Result<(Position, Option<Uuid>), OpenError> {
+    pub(crate) fn last_event(&self) -> Result<(Position, Option<Uuid>), OpenError> {
         let head = self.end()?;
         Ok((head, self.event_id_at(head)?))
     }

@@ -7,14 +7,14 @@ use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::super::row;
-use super::scan::{no_event, rows, scan};
+use crate::sqlite::log::row;
+use crate::sqlite::log::scan::{no_event, rows, scan};
 
 const ROWS: &str = rows!(row::columns!());
 const ROW_AT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
 /// A row of the log.
-pub(in crate::sqlite) enum LogEntry {
+pub(crate) enum LogEntry {
     Event(RecordedEvent),
     /// A row that is not what was written.
     Unreadable {
@@ -31,7 +31,7 @@ pub(in crate::sqlite) enum LogEntry {
 }
 
 impl LogEntry {
-    pub(in crate::sqlite) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         match self {
             Self::Event(event) => event.position,
             Self::Unreadable { position, .. } => *position,
@@ -39,7 +39,7 @@ impl LogEntry {
     }
 
     /// The order that it is of, or says it is of.
-    pub(in crate::sqlite) fn order_id(&self) -> Option<&OrderId> {
+    pub(crate) fn order_id(&self) -> Option<&OrderId> {
         match self {
             Self::Event(event) => Some(&event.order_id),
             Self::Unreadable { order_id, .. } => order_id.as_ref(),
@@ -68,12 +68,12 @@ impl LogEntry {
 }
 
 /// The order that a row says it is of, if that can be one.
-pub(in crate::sqlite) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
+pub(crate) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
     OrderId::new(row.get_ref(column).ok()?.as_str().ok()?).ok()
 }
 
 /// Rows between two positions, so many at most, or one that is larger. The inner error says which position the log lacks.
-pub(in crate::sqlite) fn select(
+pub(crate) fn select(
     log: &Connection,
     after: Position,
     up_to: Position,
@@ -92,7 +92,7 @@ pub(in crate::sqlite) fn select(
 }
 
 /// The row at a position. The inner error says that the log lacks it.
-pub(in crate::sqlite) fn at(
+pub(crate) fn at(
     log: &Connection,
     position: Position,
     scratch: &mut Vec<u8>,

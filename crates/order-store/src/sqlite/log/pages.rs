@@ -3,16 +3,16 @@
 use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use rusqlite::{Connection, params};
 
-use super::super::connection::is_damage;
-use super::super::row::{self, MAX_POSITION};
-use super::scan::{no_event, rows};
+use crate::sqlite::log::row::{self, MAX_POSITION};
+use crate::sqlite::log::scan::{no_event, rows};
+use crate::sqlite_error::is_damage;
 
 /// Asks for positions from one on, and not for those after another: that one may be on a page that cannot be read.
 const LOG_PAGE: &str = rows!(row::columns!());
 
 /// A page of the log after a position, up to its end; `None`: as far as it goes, since another process may be adding to it.
 /// The page ends before an event that cannot be read; where that is the first, the inner error says what is wrong with it.
-pub(in crate::sqlite) fn select(
+pub(crate) fn select(
     log: &Connection,
     after: Position,
     end: Option<Position>,

@@ -18,14 +18,14 @@ macro_rules! rows {
         )
     };
 }
-pub(in crate::sqlite) use rows;
+pub(crate) use rows;
 
 /// Visits the rows between two positions in their order, for as long as `visit` says so. `sql` is from [`rows`], and has the
 /// position as its first column.
 ///
 /// # Errors
 /// The outer error is SQLite's; the inner one says which position the log lacks, or is the visitor's.
-pub(in crate::sqlite) fn scan<E>(
+pub(crate) fn scan<E>(
     log: &Connection,
     sql: &str,
     mut after: Position,

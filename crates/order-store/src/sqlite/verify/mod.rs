@@ -18,14 +18,15 @@ use rusqlite::Connection;
 use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
-use super::SqliteStore;
-use super::connection::{DirectoryLock, OpenError, is_damage};
-use super::log::{LogKind, check_log, checkpoints, declared_schema, schema_text};
-use super::row;
+use crate::sqlite::SqliteStore;
+use crate::sqlite::directory_lock::DirectoryLock;
+use crate::sqlite::log::row;
+use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
+use crate::sqlite::verify::outside::Outside;
+use crate::sqlite::verify::rows::Rows;
+use crate::sqlite::verify::views::CheckedViews;
+use crate::sqlite_error::{OpenError, is_damage};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
-use outside::Outside;
-use rows::Rows;
-use views::CheckedViews;
 
 /// Most lines of SQLite's own check of the file.
 const MAX_PAGE_FAULTS: u32 = 1_000;
@@ -182,7 +183,7 @@ fn check_rows(rows: &Rows<'_>, report: &mut VerifyReport, progress: &mut dyn FnM
 
 /// That they can be read, and are of this log: it goes as far as they do.
 fn check_checkpoints(log: &Connection, end: Position, report: &mut VerifyReport) {
-    match checkpoints::load_all(log) {
+    match follower_checkpoints::load_all(log) {
         Ok(checkpoints) => {
             for (name, checkpoint) in checkpoints.iter().filter(|(_, checkpoint)| checkpoint.position > end) {
                 report.fault(format!(

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::super::connection::{OpenError, lock_path, open_from_outside};
+use crate::sqlite::connection::open_from_outside;
+use crate::sqlite::directory_lock::lock_path;
+use crate::sqlite_error::OpenError;
 
 /// A file that is only read.
 pub(super) struct Outside {

@@ -3,7 +3,7 @@
 use order_application::Position;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::super::row;
+use crate::sqlite::log::row;
 
 const ROWS: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position >= ?1 ORDER BY position");
 const ROW: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");

@@ -7,15 +7,15 @@ use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use super::super::connection::OpenError;
-use super::super::overlay::OrderKey;
-use super::super::row;
-use super::super::views::id_ranges::proven_entries;
-use super::super::views::progress::Progress;
-use super::super::views::schema::SCHEMA_VERSION;
-use super::super::views::{files, hash_order_id, reading};
-use super::outside::Outside;
 use crate::projection;
+use crate::sqlite::log::row;
+use crate::sqlite::verify::outside::Outside;
+use crate::sqlite::views::id_ranges::proven_entries;
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::schema::SCHEMA_VERSION;
+use crate::sqlite::views::{files, hash_order_id, reading};
+use crate::sqlite_error::OpenError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");

@@ -12,12 +12,12 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
 
-use super::super::overlay::OrderKey;
-use super::progress::Progress;
 use crate::checksum::Checksum;
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::progress::Progress;
 
 /// An entry of the index: an id's hash, and the order's key.
-pub(in crate::sqlite) type IdEntry = (i64, OrderKey);
+pub(crate) type IdEntry = (i64, OrderKey);
 
 const SAVE_GROUP: &str = "INSERT OR REPLACE INTO id_ranges (id, totals, checksum) VALUES (?1, ?2, ?3)";
 const LOAD_GROUP: &str = "SELECT totals, checksum FROM id_ranges WHERE id = ?1";
@@ -40,9 +40,9 @@ const LOST: &str = "the index of orders does not have the entries that it should
 
 /// What a set of entries comes to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::sqlite) struct IdTotals {
-    pub(in crate::sqlite) entries: u64,
-    pub(in crate::sqlite) sum: i64,
+pub(crate) struct IdTotals {
+    pub(crate) entries: u64,
+    pub(crate) sum: i64,
 }
 
 impl IdTotals {
@@ -182,9 +182,9 @@ impl<'c> RangeWriter<'c> {
 }
 
 /// Whether the index has lost nothing in the range of a hash. The inner error says what is wrong.
-pub(in crate::sqlite) fn prove_range(views: &Connection, hash: i64) -> rusqlite::Result<Result<(), String>> {
+pub(crate) fn prove_range(views: &Connection, hash: i64) -> rusqlite::Result<Result<(), String>> {
     #[cfg(feature = "planted-faults")]
-    if super::super::planted_faults::is_planted("unchecked-absence") {
+    if crate::sqlite::planted_faults::is_planted("unchecked-absence") {
         return Ok(Ok(()));
     }
     let low_bits = (1 << (i64::BITS - RANGE_BITS)) - 1;
@@ -218,15 +218,15 @@ fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result
 }
 
 /// Entries in the order of their hashes, of whole groups that add up.
-pub(in crate::sqlite) struct ProvenEntries {
-    pub(in crate::sqlite) entries: Vec<IdEntry>,
+pub(crate) struct ProvenEntries {
+    pub(crate) entries: Vec<IdEntry>,
     /// Where the next ones begin; `None` after the last.
-    pub(in crate::sqlite) next: Option<i64>,
+    pub(crate) next: Option<i64>,
 }
 
 /// Reads entries from a hash on, which begins a group (`None`: the first), and checks that their groups add up. The inner
 /// error says what is wrong.
-pub(in crate::sqlite) fn proven_entries(
+pub(crate) fn proven_entries(
     views: &Connection,
     from: Option<i64>,
     limit: usize,

@@ -4,11 +4,14 @@
 //! proves that an order is not in it, rows of lists name the row before them, and positions of events are held against the
 //! log. What does not add up is damage, and has the views made anew.
 
-pub(super) mod files;
-pub(super) mod id_ranges;
-pub(super) mod progress;
-pub(super) mod reading;
-pub(super) mod schema;
+pub(crate) mod files;
+pub(crate) mod id_ranges;
+pub(crate) mod known_orders;
+pub(crate) mod overlay;
+pub(crate) mod progress;
+pub(crate) mod reading;
+pub(crate) mod schema;
+pub(crate) mod view_writer;
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +21,14 @@ use rusqlite::{CachedStatement, Connection, params};
 use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
-use super::connection::{OpenError, Settings, is_damage, open_writer};
-use super::overlay::{Change, Generation, OrderKey};
 use crate::projection;
+use crate::sqlite::connection::{Settings, open_writer};
+use crate::sqlite::views::id_ranges::{IdEntry, RangeError, RangeWriter};
+use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
+use crate::sqlite::views::progress::{OF_SEVERAL, Progress};
+use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
+use crate::sqlite_error::{OpenError, is_damage};
 use crate::view_row::ViewRow;
-use id_ranges::{IdEntry, RangeError, RangeWriter};
-use progress::{OF_SEVERAL, Progress};
-use schema::{SCHEMA, SCHEMA_VERSION};
 
 const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1, ?2)";
 
@@ -49,10 +53,10 @@ const UPDATE_ORDER: &str =
 const INSERT_EVENT: &str = "INSERT OR REPLACE INTO order_events (key, version, position) VALUES (?1, ?2, ?3)";
 
 /// Rows of one transaction. Larger ones hold the disk and a core for longer than a command likes to wait.
-pub(super) const ROWS_PER_COMMIT: usize = 4_000;
+pub(crate) const ROWS_PER_COMMIT: usize = 4_000;
 
 /// The writing end of a file of views.
-pub(super) struct Views {
+pub(crate) struct Views {
     connection: Connection,
     path: PathBuf,
     number: u64,
@@ -61,7 +65,7 @@ pub(super) struct Views {
 
 /// Why views could not be written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ViewsError {
+pub(crate) enum ViewsError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// What is there contradicts what is to be written.
@@ -79,8 +83,16 @@ impl From<RangeError> for ViewsError {
 }
 
 impl ViewsError {
+    /// The same of a file at a path.
+    pub(crate) fn at(self, path: &Path) -> OpenError {
+        match self {
+            Self::Sqlite(error) => OpenError::damaged_or_failed(path, error),
+            Self::Damaged(what) => OpenError::Corrupt { path: path.to_owned(), what },
+        }
+    }
+
     /// What is wrong with what is in the file, if that is why it could not be written.
-    pub(super) fn damage(&self) -> Option<String> {
+    pub(crate) fn damage(&self) -> Option<String> {
         match self {
             Self::Damaged(what) => Some(what.clone()),
             Self::Sqlite(error) => is_damage(error).then(|| error.to_string()),
@@ -89,16 +101,16 @@ impl ViewsError {
 }
 
 /// A row of `orders` on its way into the file.
-pub(super) struct PutOrder<'a> {
-    pub(super) key: OrderKey,
-    pub(super) view: &'a OrderView,
+pub(crate) struct PutOrder<'a> {
+    pub(crate) key: OrderKey,
+    pub(crate) view: &'a OrderView,
     /// The version of the row that is there; `None` if the order is new.
-    pub(super) previous: Option<Version>,
+    pub(crate) previous: Option<Version>,
 }
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Writing {
+pub(crate) enum Writing {
     /// Beside readers, by a write-ahead log.
     Serving,
     /// By somebody who is alone with it, without a way back: what comes of it is of no use unless it is finished.
@@ -107,7 +119,7 @@ pub(super) enum Writing {
 
 impl Views {
     /// Opens the file of a log with a number. The inner error says why it is of no use.
-    pub(super) fn open(
+    pub(crate) fn open(
         log_path: &Path,
         number: u64,
         log_identity: Uuid,
@@ -135,7 +147,7 @@ impl Views {
     }
 
     /// Makes an empty file with a number, to be [finished](Self::finish) once everything is in it.
-    pub(super) fn create(
+    pub(crate) fn create(
         log_path: &Path,
         number: u64,
         log_identity: Uuid,
@@ -158,28 +170,28 @@ impl Views {
     }
 
     /// Where the file is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Its number.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
     /// How far they have come.
-    pub(super) fn progress(&self) -> &Progress {
+    pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// Whether another release made some of the rows.
-    pub(super) fn are_of_another_release(&self) -> bool {
+    pub(crate) fn are_of_another_release(&self) -> bool {
         self.progress.projection != projection()
     }
 
     /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; a crash in
     /// between leaves rows ahead of `progress`, which the same events will meet again.
-    pub(super) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
+    pub(crate) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
         let Some((position, event_id)) = generation.last else { return Ok(()) };
         let reached = self.progress.position;
         let new_orders = generation.changes().filter(|(key, _)| *key > reached.0);
@@ -188,14 +200,14 @@ impl Views {
         entries.sort_unstable();
         self.insert_ids(&entries)?;
         #[cfg(feature = "planted-faults")]
-        super::planted_faults::end_here("end-after-ids");
+        crate::sqlite::planted_faults::end_here("end-after-ids");
         let orders = generation.changes().map(|(key, change)| {
             let previous = (key <= reached.0).then(|| version_before(change));
             PutOrder { key, view: &change.view, previous }
         });
         let last_key = self.put_orders(orders)?;
         #[cfg(feature = "planted-faults")]
-        super::planted_faults::end_here("end-after-orders");
+        crate::sqlite::planted_faults::end_here("end-after-orders");
         let positions = |(key, change): (OrderKey, &'_ Change)| {
             change
                 .positions
@@ -205,12 +217,12 @@ impl Views {
         };
         self.insert_events(generation.changes().flat_map(positions))?;
         #[cfg(feature = "planted-faults")]
-        super::planted_faults::end_here("end-after-positions");
+        crate::sqlite::planted_faults::end_here("end-after-positions");
         Ok(self.reach(position, event_id, last_key)?)
     }
 
     /// Adds new orders to the index: entries in the order of their hashes.
-    pub(super) fn insert_ids(&mut self, entries: &[IdEntry]) -> Result<(), ViewsError> {
+    pub(crate) fn insert_ids(&mut self, entries: &[IdEntry]) -> Result<(), ViewsError> {
         for chunk in entries.chunks(ROWS_PER_COMMIT) {
             let transaction = self.connection.transaction()?;
             let mut insert = transaction.prepare_cached(INSERT_ID)?;
@@ -233,7 +245,7 @@ impl Views {
     }
 
     /// Writes rows in the order of their keys. Answers with the key of the last new order.
-    pub(super) fn put_orders<'a>(
+    pub(crate) fn put_orders<'a>(
         &mut self,
         orders: impl Iterator<Item = PutOrder<'a>>,
     ) -> Result<OrderKey, ViewsError> {
@@ -264,7 +276,7 @@ impl Views {
     }
 
     /// Says where events are that are not their orders' first.
-    pub(super) fn insert_events(
+    pub(crate) fn insert_events(
         &mut self,
         events: impl Iterator<Item = (OrderKey, Version, Position)>,
     ) -> Result<(), ViewsError> {
@@ -282,7 +294,7 @@ impl Views {
     }
 
     /// Says that everything up to a position is in the file.
-    pub(super) fn reach(
+    pub(crate) fn reach(
         &mut self,
         position: Position,
         event_id: Uuid,
@@ -295,7 +307,7 @@ impl Views {
     }
 
     /// Says that the file is complete, once all of it is on the disk, and opens it for serving.
-    pub(super) fn finish(self) -> Result<Self, OpenError> {
+    pub(crate) fn finish(self) -> Result<Self, OpenError> {
         let Self { connection, path, number, mut progress } = self;
         // Without a journal everything is in the file when its connection closes, or in the system's cache.
         connection.close().map_err(|(_, error)| OpenError::sqlite(&path)(error))?;
@@ -313,11 +325,11 @@ impl Views {
     }
 
     /// Copies the write-ahead log into the file, so that it starts from its beginning again.
-    pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
+    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
 
-    pub(super) fn hash(&self, order_id: &OrderId) -> i64 {
+    pub(crate) fn hash(&self, order_id: &OrderId) -> i64 {
         hash_order_id(order_id, self.progress.hash_seed)
     }
 }
@@ -370,11 +382,11 @@ fn open(path: &Path, writing: Writing) -> rusqlite::Result<Connection> {
 
 /// A seed that nobody can guess.
 #[expect(clippy::disallowed_methods, reason = "that nobody can guess it is the point of it")]
-pub(super) fn new_hash_seed() -> u64 {
+pub(crate) fn new_hash_seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }
 
 /// The hash under which `order_ids` has an order.
-pub(super) fn hash_order_id(order_id: &OrderId, seed: u64) -> i64 {
+pub(crate) fn hash_order_id(order_id: &OrderId, seed: u64) -> i64 {
     XxHash3_64::oneshot_with_seed(seed, order_id.as_str().as_bytes()).cast_signed()
 }

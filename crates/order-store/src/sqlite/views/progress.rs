@@ -4,32 +4,32 @@ use order_application::Position;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::super::overlay::OrderKey;
-use super::id_ranges::IdTotals;
 use crate::checksum::Checksum;
+use crate::sqlite::views::id_ranges::IdTotals;
+use crate::sqlite::views::overlay::OrderKey;
 
 /// In place of a projection: the rows were made by several.
 pub(super) const OF_SEVERAL: u32 = 0;
 
 /// The row of `progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sqlite) struct Progress {
+pub(crate) struct Progress {
     /// The log that the views are derived from.
-    pub(in crate::sqlite) log_identity: Uuid,
+    pub(crate) log_identity: Uuid,
     /// What order ids are hashed with.
-    pub(in crate::sqlite) hash_seed: u64,
+    pub(crate) hash_seed: u64,
     /// The version of the projection that made the rows; or [`OF_SEVERAL`].
-    pub(in crate::sqlite) projection: u32,
+    pub(crate) projection: u32,
     /// Not so while the file is being built.
-    pub(in crate::sqlite) complete: bool,
+    pub(crate) complete: bool,
     /// Everything up to here is in the tables.
-    pub(in crate::sqlite) position: Position,
+    pub(crate) position: Position,
     /// The event there.
-    pub(in crate::sqlite) event_id: Uuid,
+    pub(crate) event_id: Uuid,
     /// The key of the last order that was placed up to there; 0 if there is none.
-    pub(in crate::sqlite) last_key: OrderKey,
+    pub(crate) last_key: OrderKey,
     /// What the index of orders comes to.
-    pub(in crate::sqlite) ids: IdTotals,
+    pub(crate) ids: IdTotals,
 }
 
 const SAVE: &str = "INSERT OR REPLACE INTO progress \
@@ -71,7 +71,7 @@ impl Progress {
     }
 
     /// The row. The inner error says what is wrong with it.
-    pub(in crate::sqlite) fn load(views: &Connection) -> rusqlite::Result<Result<Self, String>> {
+    pub(crate) fn load(views: &Connection) -> rusqlite::Result<Result<Self, String>> {
         let read = |row: &rusqlite::Row<'_>| {
             let progress = Self {
                 log_identity: Uuid::from_bytes(row.get(0)?),

@@ -4,11 +4,11 @@ use order_application::{OrderView, Position, Version};
 use order_domain::OrderId;
 use rusqlite::{Connection, params};
 
-use super::super::overlay::{OrderHead, OrderKey};
-use super::super::row::MAX_POSITION;
-use super::id_ranges::prove_range;
-use super::progress::Progress;
-use super::schema::{NEXT_COLUMN, order_columns, read_order};
+use crate::sqlite::log::row::MAX_POSITION;
+use crate::sqlite::views::id_ranges::prove_range;
+use crate::sqlite::views::overlay::{OrderKey, StreamState};
+use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::schema::{NEXT_COLUMN, order_columns, read_order};
 
 /// What a look-up found, or what is wrong with the views.
 type Checked<T> = rusqlite::Result<Result<T, String>>;
@@ -30,7 +30,7 @@ const POSITIONS: &str = "SELECT version, position FROM order_events \
     WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
 
 /// The key and the view of an order; `None` if it is certain that there is no such order.
-pub(in crate::sqlite) fn find(
+pub(crate) fn find(
     views: &Connection,
     order_id: &OrderId,
     hash: i64,
@@ -43,13 +43,9 @@ pub(in crate::sqlite) fn find(
 
 /// Where an order stands, for whoever decides on it. The index of events must know of none that its row does not: a row
 /// that is older than that, as after a write that was lost, adds up by itself.
-pub(in crate::sqlite) fn head(
-    views: &Connection,
-    order_id: &OrderId,
-    hash: i64,
-) -> Checked<Option<OrderHead>> {
+pub(crate) fn head(views: &Connection, order_id: &OrderId, hash: i64) -> Checked<Option<StreamState>> {
     let head = match find(views, order_id, hash)? {
-        Ok(Some((key, view))) => OrderHead::of(key, &view),
+        Ok(Some((key, view))) => StreamState::of(key, &view),
         Ok(None) => return Ok(Ok(None)),
         Err(what) => return Ok(Err(what)),
     };
@@ -61,7 +57,7 @@ pub(in crate::sqlite) fn head(
 
 /// The key and the view of an order that was placed up to a position, for whoever has the order's events at hand: `None` if the index
 /// does not have it.
-pub(in crate::sqlite) fn find_unproven(
+pub(crate) fn find_unproven(
     views: &Connection,
     order_id: &OrderId,
     hash: i64,
@@ -84,11 +80,7 @@ pub(in crate::sqlite) fn find_unproven(
 
 /// The rows of orders that were placed after a position, without one that is lost: each names the one before, and the last
 /// is where the views say that they end.
-pub(in crate::sqlite) fn list(
-    views: &Connection,
-    after: Position,
-    limit: usize,
-) -> Checked<Vec<(OrderKey, OrderView)>> {
+pub(crate) fn list(views: &Connection, after: Position, limit: usize) -> Checked<Vec<(OrderKey, OrderView)>> {
     let mut statement = views.prepare_cached(LIST)?;
     let mut rows = statement.query(params![after.0, limit])?;
     let mut scratch = Vec::new();
@@ -122,7 +114,7 @@ pub(in crate::sqlite) fn list(
 }
 
 /// Where an order's events after a version are, but for the first, up to another version, ascending.
-pub(in crate::sqlite) fn positions(
+pub(crate) fn positions(
     views: &Connection,
     key: OrderKey,
     after: Version,

@@ -4,11 +4,11 @@ use order_application::OrderView;
 use order_domain::Timestamp;
 use rusqlite::Row;
 
-use super::super::overlay::OrderKey;
+use crate::sqlite::views::overlay::OrderKey;
 use crate::view_row::ViewRow;
 
 /// The schema of this release (`PRAGMA user_version`). A file with another is of no use, and another is built beside it.
-pub(in crate::sqlite) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 1;
 
 pub(super) const SCHEMA: &str = "
 -- Whose views these are, and how far they have come. One row; see `progress.rs`.
@@ -71,13 +71,13 @@ macro_rules! order_columns {
          o.checksum"
     };
 }
-pub(in crate::sqlite) use order_columns;
+pub(crate) use order_columns;
 
 /// The index of the column after those of [`order_columns`].
-pub(in crate::sqlite) const NEXT_COLUMN: usize = 10;
+pub(crate) const NEXT_COLUMN: usize = 10;
 
 /// Reads a row of `orders` that was looked for under a key, and checks it. The inner error says what is wrong with it.
-pub(in crate::sqlite) fn read_order(
+pub(crate) fn read_order(
     row: &Row<'_>,
     wanted: OrderKey,
     scratch: &mut Vec<u8>,
@@ -101,7 +101,7 @@ pub(in crate::sqlite) fn read_order(
     let stored = row.get_ref(9)?.as_bytes_or_null()?.unwrap_or_default();
     let is_sound = found.checksum(wanted, scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
-    let is_sound = is_sound || super::super::planted_faults::is_planted("unchecked-views");
+    let is_sound = is_sound || crate::sqlite::planted_faults::is_planted("unchecked-views");
     let view = if is_sound { found.into_view() } else { Err("the checksum does not match".to_owned()) };
     Ok(view.map_err(|what| format!("the view with the key {wanted}: {what}")))
 }

@@ -1,11 +1,11 @@
-//! The writer's part of the [planted faults](super::super::planted_faults).
+//! The writer's part of the [planted faults](super::crate::sqlite::writer::planted_faults).
 
 use order_application::Position;
 use tokio::sync::oneshot;
 
-use super::super::planted_faults::is_planted;
-use super::placement::Accepted;
-use super::{Waiting, WriterThread};
+use crate::sqlite::planted_faults::is_planted;
+use crate::sqlite::writer::placement::Accepted;
+use crate::sqlite::writer::{Waiting, WriterThread};
 
 impl WriterThread {
     /// Says that appends are durable before anything is written.

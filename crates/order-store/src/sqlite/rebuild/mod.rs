@@ -5,26 +5,33 @@
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
 //! how far the served views have come ([`Replacement`]).
 
+pub(crate) mod build;
+pub(crate) mod catch_up;
+pub(crate) mod opening;
+pub(crate) mod requests;
+mod sorter;
+
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use order_application::Position;
 use rustix::fs::statvfs;
 use uuid::Uuid;
 
-use super::Shared;
-use super::build::{
+use crate::sqlite::connection::open_reader;
+use crate::sqlite::rebuild::build::{
     BuildError, BuildOptions, BuiltOrders, OnUnreadable, SORTED_BYTES_PER_EVENT, build, no_orders,
 };
-use super::catch_up::{self, CatchUpOptions};
-use super::connection::{OpenError, open_reader};
-use super::opening::SCAN_CACHE_KIB;
-use super::rebuilds::{Rebuilds, Wanted};
-use super::view_writer::FlushSignal;
-use super::views::{Views, Writing, files};
+use crate::sqlite::rebuild::catch_up::CatchUpOptions;
+use crate::sqlite::rebuild::opening::SCAN_CACHE_KIB;
+use crate::sqlite::rebuild::requests::{RebuildRequests, Wanted};
+use crate::sqlite::state::StoreState;
+use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::views::view_writer::FlushSignal;
+use crate::sqlite::views::{Views, Writing, files};
+use crate::sqlite_error::OpenError;
 
 /// Events that are left for the view writer, about. While it adds them, what changes gathers in the overlay.
 const LAST_BIT: u64 = 20_000;
@@ -42,14 +49,14 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 const BYTES_PER_EVENT: u64 = 64;
 
 /// The thread.
-pub(super) struct Rebuilder {
-    rebuilds: Arc<Rebuilds>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+pub(crate) struct Rebuilder {
+    rebuilds: Arc<RebuildRequests>,
+    thread: StoreThread,
 }
 
 /// Complete views, for the view writer to take over.
-pub(super) struct Replacement {
-    pub(super) views: Views,
+pub(crate) struct Replacement {
+    pub(crate) views: Views,
     /// The orders that they have.
     orders: BuiltOrders,
     /// What an event means that cannot be read.
@@ -76,8 +83,8 @@ enum RebuildError {
 }
 
 impl Rebuilder {
-    pub(super) fn start(
-        shared: Arc<Shared>,
+    pub(crate) fn start(
+        shared: Arc<StoreState>,
         log_path: &Path,
         writer: FlushSignal,
     ) -> Result<Self, OpenError> {
@@ -87,17 +94,13 @@ impl Rebuilder {
             lower_priority();
             run(&shared, &path, &writer);
         };
-        let thread = std::thread::Builder::new().name("rebuilder".to_owned()).spawn(run);
-        Ok(Self { rebuilds, thread: Mutex::new(Some(thread.map_err(OpenError::io(log_path))?)) })
+        Ok(Self { rebuilds, thread: StoreThread::start("rebuilder", log_path, run)? })
     }
 
     /// Ends, also in the middle.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.rebuilds.finish();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.thread.join();
     }
 }
 
@@ -109,7 +112,7 @@ fn lower_priority() {
     }
 }
 
-fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
+fn run(shared: &Arc<StoreState>, log_path: &Path, writer: &FlushSignal) {
     let mut pause = FIRST_PAUSE;
     while let Some(Wanted { why, is_damage }) = shared.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
@@ -137,12 +140,12 @@ fn run(shared: &Arc<Shared>, log_path: &Path, writer: &FlushSignal) {
 
 /// Complete views that are nearly at the end of the log.
 fn rebuild(
-    shared: &Arc<Shared>,
+    shared: &Arc<StoreState>,
     log_path: &Path,
     unreadable: OnUnreadable,
 ) -> Result<Replacement, RebuildError> {
     let served = shared.readers.served_file();
-    let end = shared.head();
+    let end = shared.log_end();
     check_space(&served.path, log_path, end)?;
     let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
     let path = files::path(log_path, number);
@@ -157,7 +160,7 @@ fn rebuild(
 
 /// Builds everything up to where the log ends now.
 fn fill(
-    shared: &Shared,
+    shared: &StoreState,
     log_path: &Path,
     number: u64,
     end: Position,
@@ -189,9 +192,9 @@ fn fill(
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &Shared, log_path: &Path, mut made: Replacement) -> Result<Replacement, RebuildError> {
+fn follow(shared: &StoreState, log_path: &Path, mut made: Replacement) -> Result<Replacement, RebuildError> {
     for _ in 0..MAX_ROUNDS {
-        let end = shared.head();
+        let end = shared.log_end();
         if end.0 - made.views.progress().position.0 <= LAST_BIT {
             break;
         }
@@ -202,20 +205,20 @@ fn follow(shared: &Shared, log_path: &Path, mut made: Replacement) -> Result<Rep
 
 impl Replacement {
     /// Brings views that nobody reads up to a position, if they are not there.
-    pub(super) fn bring_up(
+    pub(crate) fn bring_up(
         mut self,
-        shared: &Shared,
+        shared: &StoreState,
         log_path: &Path,
         up_to: Position,
     ) -> Result<Self, OpenError> {
         // Damage of these views is an error here, and no reason to make those anew that are served.
-        let rebuilds = Arc::new(Rebuilds::new(self.views.number()));
+        let rebuilds = Arc::new(RebuildRequests::new(self.views.number()));
         let options = CatchUpOptions {
             up_to,
             known: Some(&mut self.orders),
             unreadable: self.unreadable,
             limits: &shared.limits,
-            progress: &mut |done, _| shared.rebuilds.progress(done, shared.head().0),
+            progress: &mut |done, _| shared.rebuilds.progress(done, shared.log_end().0),
         };
         let mut caught_up = catch_up::run(log_path, self.views, rebuilds, options)?;
         caught_up.flush()?;

@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use order_application::StoreError;
 use rusqlite::Connection;
 
-use super::connection::{open_reader, read_error};
-use super::overlay::FlushCount;
+use crate::sqlite::connection::open_reader;
+use crate::sqlite::views::overlay::FlushCount;
+use crate::sqlite_error::read_error;
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
 /// the rest decides how many look-ups need the system's cache.
@@ -21,18 +22,18 @@ fn max_idle() -> usize {
 }
 
 /// Connections to the log, each read in a transaction of its own.
-pub(super) struct Pool {
+pub(crate) struct LogPool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     max_idle: usize,
 }
 
-impl Pool {
-    pub(super) fn new(path: PathBuf) -> Self {
+impl LogPool {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, idle: Mutex::default(), max_idle: max_idle() }
     }
 
-    pub(super) fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
@@ -48,14 +49,14 @@ impl Pool {
         Ok(answer)
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         lock(&self.idle).clear();
     }
 }
 
 /// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
 /// two locks on the file, which is a third of a look-up.
-pub(super) struct Snapshots {
+pub(crate) struct ViewsSnapshots {
     state: Mutex<State>,
     max_idle: usize,
 }
@@ -63,15 +64,15 @@ pub(super) struct Snapshots {
 struct State {
     file: ServedFile,
     idle: Vec<Snapshot>,
-    /// Snapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
+    /// ViewsSnapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
     oldest: Option<FlushCount>,
 }
 
 /// The views' file that is being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServedFile {
-    pub(super) path: PathBuf,
-    pub(super) number: u64,
+pub(crate) struct ServedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) number: u64,
 }
 
 struct Snapshot {
@@ -82,8 +83,8 @@ struct Snapshot {
     taken_after: Option<FlushCount>,
 }
 
-impl Snapshots {
-    pub(super) fn new(file: ServedFile) -> Self {
+impl ViewsSnapshots {
+    pub(crate) fn new(file: ServedFile) -> Self {
         let state = State { file, idle: Vec::new(), oldest: None };
         Self { state: Mutex::new(state), max_idle: max_idle() }
     }
@@ -93,7 +94,7 @@ impl Snapshots {
     }
 
     /// Reads from a snapshot that was taken after so many flushes, or more. Answers with the number of the file, too.
-    pub(super) fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         flushed: FlushCount,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -150,7 +151,7 @@ impl Snapshots {
     }
 
     /// Reads from another file from now on. Whoever is reading finishes in the one before.
-    pub(super) fn replace(&self, file: ServedFile) {
+    pub(crate) fn replace(&self, file: ServedFile) {
         let mut state = lock(&self.state);
         state.file = file;
         let idle = std::mem::take(&mut state.idle);
@@ -159,19 +160,19 @@ impl Snapshots {
     }
 
     /// The file that is being read.
-    pub(super) fn file(&self) -> ServedFile {
+    pub(crate) fn file(&self) -> ServedFile {
         lock(&self.state).file.clone()
     }
 
     /// Ends the idle snapshots that were taken before; those in use end when they come back.
-    pub(super) fn end_before(&self, flushed: FlushCount) {
+    pub(crate) fn end_before(&self, flushed: FlushCount) {
         let mut state = lock(&self.state);
         state.oldest = Some(flushed);
         // One that cannot be ended goes with its connection.
         state.idle.retain_mut(|snapshot| snapshot.taken_after >= Some(flushed) || snapshot.end().is_ok());
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         lock(&self.state).idle.clear();
     }
 }

@@ -4,8 +4,8 @@
 use order_application::{Checkpoint, Epoch, Position};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Log;
 use crate::copy::NamedCheckpoints;
+use crate::sqlite::log::Log;
 
 const NEW_EPOCH: &str = "INSERT INTO checkpoints (name, epoch) VALUES (?1, 1) \
     ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1 RETURNING epoch";
@@ -25,21 +25,21 @@ const LOAD_ALL: &str =
 
 impl Log {
     /// Gives the next holder of a lease its number.
-    pub(in crate::sqlite) fn new_epoch(&self, name: &str) -> rusqlite::Result<Epoch> {
+    pub(crate) fn new_epoch(&self, name: &str) -> rusqlite::Result<Epoch> {
         let epoch = |row: &Row<'_>| row.get::<_, i64>(0);
         let epoch = self.connection.prepare_cached(NEW_EPOCH)?.query_row([name], epoch)?;
         Ok(Epoch(epoch.cast_unsigned()))
     }
 
     /// The number of the lease's last holder.
-    pub(in crate::sqlite) fn epoch(&self, name: &str) -> rusqlite::Result<Option<Epoch>> {
+    pub(crate) fn epoch(&self, name: &str) -> rusqlite::Result<Option<Epoch>> {
         let epoch = |row: &Row<'_>| row.get::<_, i64>(0);
         let epoch = self.connection.prepare_cached(EPOCH)?.query_row([name], epoch).optional()?;
         Ok(epoch.map(|epoch| Epoch(epoch.cast_unsigned())))
     }
 
     /// Saves a checkpoint, if this is still the last epoch.
-    pub(in crate::sqlite) fn save_checkpoint(
+    pub(crate) fn save_checkpoint(
         &self,
         name: &str,
         epoch: Epoch,
@@ -55,11 +55,7 @@ impl Log {
     }
 
     /// Saves a checkpoint, whoever has the lease.
-    pub(in crate::sqlite) fn put_checkpoint(
-        &self,
-        name: &str,
-        checkpoint: &Checkpoint,
-    ) -> rusqlite::Result<()> {
+    pub(crate) fn put_checkpoint(&self, name: &str, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
         let position = checkpoint.position.0.cast_signed();
         self.connection.prepare_cached(PUT)?.execute(params![name, position, checkpoint.evidence])?;
         Ok(())
@@ -67,13 +63,13 @@ impl Log {
 }
 
 /// All that were ever saved.
-pub(in crate::sqlite) fn load_all(log: &Connection) -> rusqlite::Result<NamedCheckpoints> {
+pub(crate) fn load_all(log: &Connection) -> rusqlite::Result<NamedCheckpoints> {
     let mut statement = log.prepare(LOAD_ALL)?;
     statement.query_map((), |row| Ok((row.get(0)?, read(row, 1)?)))?.collect()
 }
 
 /// A checkpoint as it was committed last.
-pub(in crate::sqlite) fn load(log: &Connection, name: &str) -> rusqlite::Result<Option<Checkpoint>> {
+pub(crate) fn load(log: &Connection, name: &str) -> rusqlite::Result<Option<Checkpoint>> {
     log.prepare_cached(LOAD)?.query_row([name], |row| read(row, 0)).optional()
 }
 

@@ -1,11 +1,13 @@
 //! The log file: every event in commit order. The truth.
 
-pub(super) mod checkpoints;
 mod copying;
-pub(super) mod entries;
-pub(super) mod migrations;
-pub(super) mod pages;
-pub(super) mod scan;
+pub(crate) mod entries;
+pub(crate) mod follower_checkpoints;
+pub(crate) mod migrations;
+pub(crate) mod outside_reader;
+pub(crate) mod pages;
+pub(crate) mod row;
+pub(crate) mod scan;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +16,13 @@ use order_application::{Append, Position};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use super::connection::{OpenError, Settings, open_checked};
-use super::row;
-use migrations::Schema;
+use crate::sqlite::connection::{Settings, open_checked};
+use crate::sqlite::log::migrations::Schema;
+use crate::sqlite_error::OpenError;
 
 /// What a log is, which its file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogKind {
+pub(crate) enum LogKind {
     /// A server's, which takes commands.
     Store,
     /// A replica's.
@@ -47,7 +49,7 @@ impl LogKind {
 }
 
 /// The writing end of the log file.
-pub(super) struct Log {
+pub(crate) struct Log {
     connection: Connection,
     path: PathBuf,
     identity: Uuid,
@@ -56,7 +58,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens a file of one of these kinds. If there is none, it makes one of the first.
-    pub(super) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
         let failed = OpenError::sqlite(path);
         let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
         let check = |connection: &Connection| check_schema(connection, path, kinds);
@@ -68,28 +70,28 @@ impl Log {
     }
 
     /// For whoever reads beside the writer, in its thread.
-    pub(super) fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 
     /// Where the file is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What tells this log from every other.
-    pub(super) fn identity(&self) -> Uuid {
+    pub(crate) fn identity(&self) -> Uuid {
         self.identity
     }
 
     /// The last position.
-    pub(super) fn end(&self) -> Result<Position, OpenError> {
+    pub(crate) fn end(&self) -> Result<Position, OpenError> {
         let end = self.connection.query_row("SELECT max(position) FROM events", (), |row| row.get(0));
         Ok(Position(end.map(Option::unwrap_or_default).map_err(OpenError::sqlite(&self.path))?))
     }
 
     /// The id of the event at a position.
-    pub(super) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
+    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
         let id =
             self.connection
                 .query_row("SELECT id FROM events WHERE position = ?1", [position.0], |row| row.get(0));
@@ -100,15 +102,15 @@ impl Log {
     ///
     /// # Errors
     /// After one, also of what follows up to the commit, [`roll_back`](Self::roll_back) is the next thing to do.
-    pub(super) fn begin(&self) -> rusqlite::Result<()> {
+    pub(crate) fn begin(&self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         Ok(())
     }
 
     /// Adds appends, each at its place.
-    pub(super) fn insert<'a>(
+    pub(crate) fn insert<'a>(
         &mut self,
-        appends: impl Iterator<Item = (row::Place<'a>, &'a Append)>,
+        appends: impl Iterator<Item = (row::EventPlace<'a>, &'a Append)>,
     ) -> rusqlite::Result<()> {
         let mut insert = self.connection.prepare_cached(row::INSERT)?;
         for (mut place, append) in appends {
@@ -122,13 +124,13 @@ impl Log {
     }
 
     /// Makes everything since [`begin`](Self::begin) durable.
-    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+    pub(crate) fn commit(&self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         Ok(())
     }
 
     /// Takes back what a failed transaction has left open.
-    pub(super) fn roll_back(&self) -> rusqlite::Result<()> {
+    pub(crate) fn roll_back(&self) -> rusqlite::Result<()> {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
@@ -137,7 +139,7 @@ impl Log {
 
     /// Copies what is left in the write-ahead log into the file, so that the next commit starts it from its beginning.
     /// The checkpointer has done most of it, so this is short; a reader in the way leaves it for the next time.
-    pub(super) fn finish_checkpoint(&self) -> rusqlite::Result<()> {
+    pub(crate) fn finish_wal_checkpoint(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
 }
@@ -169,7 +171,7 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
 }
 
 /// The same of a log that is there, whoever writes it.
-pub(super) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
+pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
     if is_empty(connection).map_err(OpenError::sqlite(path))? {
         return Err(OpenError::NotAStore { path: path.to_owned() });
     }
@@ -182,13 +184,13 @@ pub(super) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind])
 }
 
 /// The declaration of each table, by its name.
-pub(super) fn schema_text(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+pub(crate) fn schema_text(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
     statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// The declarations that a log has to have; none are known of a later release's.
-pub(super) fn declared_schema(log: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+pub(crate) fn declared_schema(log: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
     if Schema::of(log)?.version > Schema::known() {
         return Ok(BTreeMap::new());
     }

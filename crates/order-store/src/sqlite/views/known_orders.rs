@@ -4,25 +4,26 @@
 //! size is fixed. Up to about ten million orders it spares nearly every look-up; far beyond, it spares fewer, and nothing
 //! else changes.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use fastbloom::AtomicBloomFilter;
 use order_domain::OrderId;
 
-use super::Shared;
-use super::connection::OpenError;
-use super::views::hash_order_id;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::views::hash_order_id;
+use crate::sqlite_error::OpenError;
 
 /// 8 MiB.
-pub(super) const FILTER_BITS: usize = 64 * 1024 * 1024;
+pub(crate) const FILTER_BITS: usize = 64 * 1024 * 1024;
 /// Bits of an order. Best at nine million orders; at three million, one in two thousand new ones is taken for known.
-pub(super) const BITS_PER_ORDER: u32 = 5;
+pub(crate) const BITS_PER_ORDER: u32 = 5;
 /// Entries of the index that are read at a time.
 const PAGE_ENTRIES: usize = 20_000;
 
-pub(super) struct KnownOrders {
+pub(crate) struct KnownOrders {
     hash_seed: u64,
     filter: AtomicBloomFilter,
     /// Whether every order is in the filter. Until then it knows nothing.
@@ -30,18 +31,18 @@ pub(super) struct KnownOrders {
 }
 
 impl KnownOrders {
-    pub(super) fn new(hash_seed: u64) -> Self {
+    pub(crate) fn new(hash_seed: u64) -> Self {
         let filter = AtomicBloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
         Self { hash_seed, filter, complete: AtomicBool::new(false) }
     }
 
     /// Whether no such order was ever placed. `false` says nothing.
-    pub(super) fn is_surely_new(&self, order_id: &OrderId) -> bool {
+    pub(crate) fn is_surely_new(&self, order_id: &OrderId) -> bool {
         self.complete.load(Ordering::Acquire) && !self.filter.contains_hash(self.hash(order_id))
     }
 
     /// Adds an order. Must come before it is acknowledged.
-    pub(super) fn add(&self, order_id: &OrderId) {
+    pub(crate) fn add(&self, order_id: &OrderId) {
         self.filter.insert_hash(self.hash(order_id));
     }
 
@@ -51,32 +52,27 @@ impl KnownOrders {
 }
 
 /// The thread that fills the filter from the views while the store already serves.
-pub(super) struct Filling {
+pub(crate) struct Filling {
     stop: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: StoreThread,
 }
 
 impl Filling {
-    pub(super) fn start(shared: Arc<Shared>) -> Result<Self, OpenError> {
+    pub(crate) fn start(shared: Arc<StoreState>, log_path: &Path) -> Result<Self, OpenError> {
         let stop = Arc::new(AtomicBool::new(false));
-        let path = shared.readers.served_file().path;
         let stopped = Arc::clone(&stop);
         let fill = move || fill(&shared, &stopped);
-        let thread = std::thread::Builder::new().name("known-orders".to_owned()).spawn(fill);
-        let thread = thread.map_err(OpenError::io(&path))?;
-        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+        let thread = StoreThread::start("known-orders", log_path, fill)?;
+        Ok(Self { stop, thread })
     }
 
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.thread.join();
     }
 }
 
-fn fill(shared: &Shared, stop: &AtomicBool) {
+fn fill(shared: &StoreState, stop: &AtomicBool) {
     let known = &shared.known_orders;
     // First what the views do not have yet; what is placed from now on, the writer adds.
     shared.overlay.for_each_order(&mut |order_id| known.add(order_id));

@@ -5,8 +5,6 @@
 //! the order of the other tables. After that, one order after the other is read from the log, folded and written. Each table
 //! is written from its beginning to its end, every event is read twice, and memory is bounded by configuration.
 
-mod sorter;
-
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -17,12 +15,12 @@ use order_domain::OrderId;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use super::known_orders::{BITS_PER_ORDER, FILTER_BITS};
-use super::log::entries::{self, LogEntry};
-use super::log::scan::{rows, scan};
-use super::overlay::OrderKey;
-use super::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
-use sorter::{Sorted, Sorter};
+use crate::sqlite::log::entries::{self, LogEntry};
+use crate::sqlite::log::scan::{rows, scan};
+use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
+use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
 
 const ORDER_IDS: &str = rows!("position, order_id");
 /// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
@@ -32,25 +30,25 @@ const EVENTS_AT_ONCE: usize = 4_096;
 const SORTING_PART: u64 = 4;
 
 /// Free space that sorting needs beside the views, in bytes for each event of the log.
-pub(super) const SORTED_BYTES_PER_EVENT: u64 = 8 * (BY_ORDER + BY_KEY) as u64;
+pub(crate) const SORTED_BYTES_PER_EVENT: u64 = 8 * (BY_ORDER + BY_KEY) as u64;
 
 /// How views are built.
-pub(super) struct BuildOptions<'a> {
+pub(crate) struct BuildOptions<'a> {
     /// The last event that goes into them.
-    pub(super) up_to: (Position, Uuid),
+    pub(crate) up_to: (Position, Uuid),
     /// Bytes, about, that sorting takes.
-    pub(super) memory: usize,
+    pub(crate) memory: usize,
     /// What an event that cannot be read means.
-    pub(super) unreadable: OnUnreadable,
-    pub(super) progress: BuildProgress<'a>,
+    pub(crate) unreadable: OnUnreadable,
+    pub(crate) progress: BuildProgress<'a>,
 }
 
 /// Is told how many events are done, and how many there are; answers whether to go on.
-pub(super) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+pub(crate) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
 
 /// What an event means that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnUnreadable {
+pub(crate) enum OnUnreadable {
     /// Its order has a view that says so: there is nothing else that could be served.
     Quarantine,
     /// These views are of no use: those that are there may know more.
@@ -59,15 +57,15 @@ pub(super) enum OnUnreadable {
 
 /// What was built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Built {
-    pub(super) orders: u64,
+pub(crate) struct Built {
+    pub(crate) orders: u64,
     /// Of these, how many cannot be read.
-    pub(super) unreadable: u64,
+    pub(crate) unreadable: u64,
 }
 
 /// Why views could not be built.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BuildError {
+pub(crate) enum BuildError {
     #[error("it was stopped")]
     Stopped,
     /// The log does not have what it should.
@@ -82,10 +80,10 @@ pub(super) enum BuildError {
 }
 
 /// Tells the orders of views that were built from those that are surely new.
-pub(super) type BuiltOrders = BloomFilter;
+pub(crate) type BuiltOrders = BloomFilter;
 
 /// Fills empty views, up to a position that is not the start of the log.
-pub(super) fn build(
+pub(crate) fn build(
     log: &Connection,
     views: &mut Views,
     options: BuildOptions<'_>,
@@ -102,7 +100,7 @@ pub(super) fn build(
 }
 
 /// Those of empty views.
-pub(super) fn no_orders() -> BuiltOrders {
+pub(crate) fn no_orders() -> BuiltOrders {
     BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER)
 }
 
@@ -312,7 +310,7 @@ impl Folded {
 /// The order after an event that cannot be read. Its row names an order and a version, which may be wrong, too: it is only
 /// believed where that is the order's next version. `None` otherwise; then nobody knows which order lacks an event, and no
 /// views can be made.
-pub(super) fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
+pub(crate) fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
     let known = before.map_or(Version::NONE, FoldedOrder::version);
     let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
     let is_believed = version == known.plus(1) || is_damaged;

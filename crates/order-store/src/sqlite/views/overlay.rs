@@ -13,19 +13,19 @@ use order_domain::OrderId;
 use uuid::Uuid;
 
 /// An order's key in the views: the position of its first event, so keys ascend in placement order.
-pub(super) type OrderKey = u64;
+pub(crate) type OrderKey = u64;
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OrderHead {
-    pub(super) key: OrderKey,
-    pub(super) version: Version,
+pub(crate) struct StreamState {
+    pub(crate) key: OrderKey,
+    pub(crate) version: Version,
     /// Its events do not follow on each other.
-    pub(super) is_damaged: bool,
+    pub(crate) is_damaged: bool,
 }
 
-impl OrderHead {
-    pub(super) fn of(key: OrderKey, view: &OrderView) -> Self {
+impl StreamState {
+    pub(crate) fn of(key: OrderKey, view: &OrderView) -> Self {
         Self { key, version: view.version(), is_damaged: view.is_damaged() }
     }
 }
@@ -33,25 +33,25 @@ impl OrderHead {
 /// Counts the generations that have gone to the views. Whoever does not find an order in the overlay finds it in a snapshot of the
 /// views that was taken after so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FlushCount(u64);
+pub(crate) struct FlushCount(u64);
 
 /// What changed of one order since the generation began.
 #[derive(Debug, Clone)]
-pub(super) struct Change {
-    pub(super) view: OrderView,
+pub(crate) struct Change {
+    pub(crate) view: OrderView,
     /// Position of each new event but the order's first, whose position is the key.
-    pub(super) positions: Vec<(Version, Position)>,
+    pub(crate) positions: Vec<(Version, Position)>,
 }
 
 /// Changed orders up to a position.
 #[derive(Default)]
-pub(super) struct Generation {
+pub(crate) struct Generation {
     keys: HashMap<OrderId, OrderKey>,
     changes: BTreeMap<OrderKey, Change>,
     /// What it takes, about.
     bytes: usize,
     /// The last event in it.
-    pub(super) last: Option<(Position, Uuid)>,
+    pub(crate) last: Option<(Position, Uuid)>,
 }
 
 /// What a changed order takes beside the texts of its view: entries of two maps and the heads of four allocations.
@@ -60,18 +60,18 @@ const BYTES_PER_ORDER: usize = 320;
 const BYTES_PER_POSITION: usize = size_of::<(Version, Position)>();
 
 /// Events of one order that follow on each other, in the log since just now.
-pub(super) struct Appended {
-    pub(super) key: OrderKey,
-    pub(super) first_position: Position,
-    pub(super) first_version: Version,
+pub(crate) struct Appended {
+    pub(crate) key: OrderKey,
+    pub(crate) first_position: Position,
+    pub(crate) first_version: Version,
     /// How many they are, at least one.
-    pub(super) events: u64,
-    pub(super) last_event_id: Uuid,
+    pub(crate) events: u64,
+    pub(crate) last_event_id: Uuid,
     /// The order's view after the last of them.
-    pub(super) view: OrderView,
+    pub(crate) view: OrderView,
 }
 
-pub(super) struct Overlay {
+pub(crate) struct Overlay {
     generations: RwLock<Generations>,
 }
 
@@ -82,17 +82,17 @@ struct Generations {
 }
 
 /// Where an order stands, and where its recent events are.
-pub(super) type RecentStream = (OrderHead, Vec<(Version, Position)>);
+pub(crate) type RecentStream = (StreamState, Vec<(Version, Position)>);
 
 impl Overlay {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let generations =
             Generations { active: Generation::default(), flushing: None, flushed: FlushCount(0) };
         Self { generations: RwLock::new(generations) }
     }
 
     /// Adds what was just committed.
-    pub(super) fn add(&self, batch: impl IntoIterator<Item = Appended>) {
+    pub(crate) fn add(&self, batch: impl IntoIterator<Item = Appended>) {
         let mut generations = self.write();
         for appended in batch {
             generations.active.add(appended);
@@ -100,16 +100,16 @@ impl Overlay {
     }
 
     /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
-    pub(super) fn head(&self, order_id: &OrderId) -> Result<OrderHead, FlushCount> {
+    pub(crate) fn head(&self, order_id: &OrderId) -> Result<StreamState, FlushCount> {
         let generations = self.read();
         generations.head(order_id).ok_or(generations.flushed)
     }
 
     /// The same for many, at one moment.
-    pub(super) fn heads<'a>(
+    pub(crate) fn heads<'a>(
         &self,
         order_ids: impl Iterator<Item = &'a OrderId>,
-        visit: &mut dyn FnMut(&'a OrderId, Option<OrderHead>),
+        visit: &mut dyn FnMut(&'a OrderId, Option<StreamState>),
     ) -> FlushCount {
         let generations = self.read();
         for order_id in order_ids {
@@ -119,7 +119,7 @@ impl Overlay {
     }
 
     /// Every order that changed lately.
-    pub(super) fn for_each_order(&self, visit: &mut dyn FnMut(&OrderId)) {
+    pub(crate) fn for_each_order(&self, visit: &mut dyn FnMut(&OrderId)) {
         let generations = self.read();
         for generation in generations.flushing.as_deref().into_iter().chain([&generations.active]) {
             generation.keys.keys().for_each(&mut *visit);
@@ -127,7 +127,7 @@ impl Overlay {
     }
 
     /// An order's view, if it changed lately.
-    pub(super) fn view(&self, order_id: &OrderId) -> Result<OrderView, FlushCount> {
+    pub(crate) fn view(&self, order_id: &OrderId) -> Result<OrderView, FlushCount> {
         let generations = self.read();
         let newest = generations.newest(order_id);
         newest.map(|(_, change)| change.view.clone()).ok_or(generations.flushed)
@@ -135,7 +135,7 @@ impl Overlay {
 
     /// Where an order stands and the positions of its recent events after the first, ascending; none if it did not change
     /// lately. The views know the rest, after so many flushes.
-    pub(super) fn stream(&self, order_id: &OrderId) -> (Option<RecentStream>, FlushCount) {
+    pub(crate) fn stream(&self, order_id: &OrderId) -> (Option<RecentStream>, FlushCount) {
         let generations = self.read();
         let Some((key, newest)) = generations.newest(order_id) else { return (None, generations.flushed) };
         let mut positions = Vec::new();
@@ -147,7 +147,7 @@ impl Overlay {
         if let Some(change) = generations.active.changes.get(&key) {
             positions.extend_from_slice(&change.positions);
         }
-        let head = OrderHead::of(key, &newest.view);
+        let head = StreamState::of(key, &newest.view);
         (Some((head, positions)), generations.flushed)
     }
 
@@ -156,7 +156,7 @@ impl Overlay {
     /// `rows` are a snapshot's rows with keys above `after`, ascending, and `complete` says that there are no more.
     /// Answers with the number of generations flushed so far: unless it is what it was before the snapshot was taken, an
     /// order may have slipped between snapshot and overlay.
-    pub(super) fn merge_list(
+    pub(crate) fn merge_list(
         &self,
         rows: &mut Vec<(OrderKey, OrderView)>,
         after: OrderKey,
@@ -189,18 +189,18 @@ impl Overlay {
     }
 
     /// How many generations have gone to the views.
-    pub(super) fn flushed(&self) -> FlushCount {
+    pub(crate) fn flushed(&self) -> FlushCount {
         self.read().flushed
     }
 
     /// What the changes take that nobody is writing to the views yet, in bytes, about.
-    pub(super) fn active_bytes(&self) -> usize {
+    pub(crate) fn active_bytes(&self) -> usize {
         self.read().active.bytes
     }
 
     /// Begins to flush the active generation: it is the caller's to write, and readers still see it. `None` when nothing
     /// changed, or when the generation before is not done.
-    pub(super) fn begin_flush(&self) -> Option<Arc<Generation>> {
+    pub(crate) fn begin_flush(&self) -> Option<Arc<Generation>> {
         let mut generations = self.write();
         if generations.flushing.is_some() || generations.active.changes.is_empty() {
             return None;
@@ -212,7 +212,7 @@ impl Overlay {
     }
 
     /// Lets the flushing generation go: the views have it.
-    pub(super) fn end_flush(&self) -> FlushCount {
+    pub(crate) fn end_flush(&self) -> FlushCount {
         let mut generations = self.write();
         let done = generations.flushing.take();
         generations.flushed.0 += 1;
@@ -224,7 +224,7 @@ impl Overlay {
     }
 
     /// Counts on without a flush, so that readers take new snapshots.
-    pub(super) fn renew_snapshots(&self) -> FlushCount {
+    pub(crate) fn renew_snapshots(&self) -> FlushCount {
         let mut generations = self.write();
         generations.flushed.0 += 1;
         generations.flushed
@@ -240,9 +240,9 @@ impl Overlay {
 }
 
 impl Generations {
-    fn head(&self, order_id: &OrderId) -> Option<OrderHead> {
+    fn head(&self, order_id: &OrderId) -> Option<StreamState> {
         let (key, change) = self.newest(order_id)?;
-        Some(OrderHead::of(key, &change.view))
+        Some(StreamState::of(key, &change.view))
     }
 
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
@@ -287,7 +287,7 @@ impl Generation {
     }
 
     /// The changed orders in placement order.
-    pub(super) fn changes(&self) -> impl ExactSizeIterator<Item = (OrderKey, &Change)> {
+    pub(crate) fn changes(&self) -> impl ExactSizeIterator<Item = (OrderKey, &Change)> {
         self.changes.iter().map(|(key, change)| (*key, change))
     }
 }

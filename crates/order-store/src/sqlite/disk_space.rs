@@ -9,7 +9,7 @@ use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 const PROBE_BYTES: usize = 8 * 1024;
 
 /// Whether a write to `file` failed because its disk is full or a quota is exhausted.
-pub(super) fn is_exhausted(error: &rusqlite::Error, file: &Path) -> bool {
+pub(crate) fn is_exhausted(error: &rusqlite::Error, file: &Path) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
         // SQLite does not tell an exhausted quota from other failed writes. A write of our own does.
         || extended_code(error) == Some(SQLITE_IOERR_WRITE) && probe_finds_no_space(file)
@@ -18,7 +18,7 @@ pub(super) fn is_exhausted(error: &rusqlite::Error, file: &Path) -> bool {
 /// Whether the write-ahead log's index could not grow, most likely for want of space. It is memory that is built anew at
 /// every start, so nothing is lost by it. But the rows are in the write-ahead log by then: the next commit goes over
 /// them, and after a crash before that they are found.
-pub(super) fn index_cannot_grow(error: &rusqlite::Error) -> bool {
+pub(crate) fn index_cannot_grow(error: &rusqlite::Error) -> bool {
     extended_code(error) == Some(SQLITE_IOERR_SHMSIZE)
 }
 

@@ -7,13 +7,14 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::Shared;
-use super::connection::{OpenError, Settings, open_writer};
-use super::space::is_exhausted;
+use crate::sqlite::connection::{Settings, open_writer};
+use crate::sqlite::disk_space::is_exhausted;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite_error::OpenError;
 
 /// Bytes, about, in the write-ahead log that are worth a copy. Few, so that its file soon has its full length: while it
 /// grows, each commit also writes the file system's journal.
@@ -21,14 +22,14 @@ const BYTES_PER_COPY: usize = 2 * 1024 * 1024;
 /// What a commit adds beside its rows: the pages that it fills only in part.
 const COMMIT_OVERHEAD_BYTES: usize = 8 * 1024;
 
-pub(super) struct Checkpointer {
-    signal: CheckpointSignal,
-    thread: Mutex<Option<JoinHandle<()>>>,
+pub(crate) struct WalCheckpointer {
+    signal: WalCheckpointSignal,
+    thread: StoreThread,
 }
 
 /// Between the writer and the checkpointer.
 #[derive(Clone)]
-pub(super) struct CheckpointSignal(Arc<SignalState>);
+pub(crate) struct WalCheckpointSignal(Arc<SignalState>);
 
 #[derive(Default)]
 struct SignalState {
@@ -43,9 +44,9 @@ struct Work {
     finish: bool,
 }
 
-impl CheckpointSignal {
+impl WalCheckpointSignal {
     /// Counts what the writer has committed.
-    pub(super) fn after_commit(&self, bytes: usize) {
+    pub(crate) fn after_commit(&self, bytes: usize) {
         let mut work = self.work();
         work.uncopied_bytes += bytes + COMMIT_OVERHEAD_BYTES;
         if work.uncopied_bytes >= BYTES_PER_COPY {
@@ -55,7 +56,7 @@ impl CheckpointSignal {
     }
 
     /// Whether the writer is asked to finish a checkpoint. Asking takes the request.
-    pub(super) fn must_finish(&self) -> bool {
+    pub(crate) fn must_finish(&self) -> bool {
         self.0.writer_must_finish.load(Ordering::Relaxed)
             && self.0.writer_must_finish.swap(false, Ordering::Relaxed)
     }
@@ -76,34 +77,30 @@ impl CheckpointSignal {
     }
 }
 
-impl Checkpointer {
-    pub(super) fn start(shared: Arc<Shared>, log_path: &Path) -> Result<Self, OpenError> {
+impl WalCheckpointer {
+    pub(crate) fn start(shared: Arc<StoreState>, log_path: &Path) -> Result<Self, OpenError> {
         let settings = Settings { synchronous: "full", cache_kib: 64 };
         let connection = open_writer(log_path, &settings).map_err(OpenError::sqlite(log_path))?;
-        let signal = CheckpointSignal(Arc::default());
+        let signal = WalCheckpointSignal(Arc::default());
         let thread_signal = signal.clone();
         let path = log_path.to_owned();
         let run = move || run(&shared, &connection, &path, &thread_signal);
-        let handle = std::thread::Builder::new().name("checkpointer".to_owned()).spawn(run);
-        let handle = handle.map_err(OpenError::io(log_path))?;
-        Ok(Self { signal, thread: Mutex::new(Some(handle)) })
+        let thread = StoreThread::start("wal-checkpointer", log_path, run)?;
+        Ok(Self { signal, thread })
     }
 
-    pub(super) fn signal(&self) -> CheckpointSignal {
+    pub(crate) fn signal(&self) -> WalCheckpointSignal {
         self.signal.clone()
     }
 
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.signal.work().finish = true;
         self.signal.0.changed.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.thread.join();
     }
 }
 
-fn run(shared: &Shared, connection: &Connection, log_path: &Path, signal: &CheckpointSignal) {
+fn run(shared: &StoreState, connection: &Connection, log_path: &Path, signal: &WalCheckpointSignal) {
     while signal.wait() {
         // Answers with (busy, pages in the write-ahead log, pages copied).
         let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get::<_, i64>(1));

@@ -6,16 +6,16 @@ use rusqlite::{CachedStatement, Row, params};
 
 use crate::checksum::Checked;
 
-pub(super) const INSERT: &str = "INSERT INTO events \
+pub(crate) const INSERT: &str = "INSERT INTO events \
     (position, version, time, id, order_id, type, data, context, source, checksum) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// The index of the version among the columns.
-pub(super) const VERSION: usize = 1;
+pub(crate) const VERSION: usize = 1;
 /// The index of the event's id among the columns.
-pub(super) const ID: usize = 3;
+pub(crate) const ID: usize = 3;
 /// The index of the order's id among the columns.
-pub(super) const ORDER_ID: usize = 4;
+pub(crate) const ORDER_ID: usize = 4;
 
 /// The columns that [`read`] wants, in its order.
 macro_rules! columns {
@@ -23,21 +23,21 @@ macro_rules! columns {
         "position, version, time, id, order_id, type, data, context, source, checksum"
     };
 }
-pub(super) use columns;
+pub(crate) use columns;
 
 /// No position is higher; a client may ask for more, which no parameter can be.
-pub(super) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
+pub(crate) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
 
 /// Where an event goes.
-pub(super) struct Place<'a> {
-    pub(super) position: Position,
-    pub(super) version: Version,
-    pub(super) order_id: &'a OrderId,
+pub(crate) struct EventPlace<'a> {
+    pub(crate) position: Position,
+    pub(crate) version: Version,
+    pub(crate) order_id: &'a OrderId,
 }
 
-pub(super) fn insert(
+pub(crate) fn insert(
     statement: &mut CachedStatement<'_>,
-    place: &Place<'_>,
+    place: &EventPlace<'_>,
     event: &NewEvent,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
@@ -69,7 +69,7 @@ pub(super) fn insert(
 }
 
 /// Reads a row and checks it.
-pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
+pub(crate) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
     let position = row.get(0).map_err(|e| corrupt(None, &e.to_string()))?;
     let broken = |e: rusqlite::Error| corrupt(Some(position), &e.to_string());
     let text = |index| row.get_ref(index).map_err(broken)?.as_str_or_null().map_err(|e| broken(e.into()));
@@ -91,7 +91,7 @@ pub(super) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
     let stored = row.get_ref(9).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
     let is_sound = checked.checksum(scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
-    let is_sound = is_sound || super::planted_faults::is_planted("unchecked-events");
+    let is_sound = is_sound || crate::sqlite::planted_faults::is_planted("unchecked-events");
     if !is_sound {
         let order_id = checked.order_id;
         let what = format!("the checksum does not match; the row says that it is of order {order_id}");

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::Shared;
-use super::connection::{OpenError, is_damage};
-use super::overlay::{FlushCount, Generation};
-use super::rebuild::Replacement;
-use super::space::{index_cannot_grow, is_exhausted};
-use super::views::{Views, ViewsError, files};
+use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
+use crate::sqlite::rebuild::Replacement;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::views::overlay::{FlushCount, Generation};
+use crate::sqlite::views::{Views, ViewsError, files};
+use crate::sqlite_error::{OpenError, is_damage};
 
 /// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
 const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
@@ -18,14 +18,14 @@ const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
 const FULL_DISK_DELAY: Duration = Duration::from_secs(1);
 
 /// The view writer's thread.
-pub(super) struct ViewWriter {
+pub(crate) struct ViewWriter {
     signal: FlushSignal,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: StoreThread,
 }
 
 /// Wakes the view writer.
 #[derive(Clone)]
-pub(super) struct FlushSignal(Arc<SignalState>);
+pub(crate) struct FlushSignal(Arc<SignalState>);
 
 struct SignalState {
     wanted: Mutex<Wanted>,
@@ -41,7 +41,7 @@ struct Wanted {
 
 impl FlushSignal {
     /// Wakes the view writer when enough has changed for a batch.
-    pub(super) fn after_commit(&self, shared: &Shared) {
+    pub(crate) fn after_commit(&self, shared: &StoreState) {
         if shared.overlay.active_bytes() >= shared.limits.view_batch_bytes {
             self.wanted().flush = true;
             self.0.changed.notify_one();
@@ -49,7 +49,7 @@ impl FlushSignal {
     }
 
     /// Gives the view writer a file to go on with.
-    pub(super) fn replace(&self, replacement: Replacement) {
+    pub(crate) fn replace(&self, replacement: Replacement) {
         self.wanted().replacement = Some(replacement);
         self.0.changed.notify_one();
     }
@@ -80,10 +80,9 @@ impl FlushSignal {
 }
 
 impl ViewWriter {
-    pub(super) fn start(shared: Arc<Shared>, log_path: &Path, views: Views) -> Result<Self, OpenError> {
+    pub(crate) fn start(shared: Arc<StoreState>, log_path: &Path, views: Views) -> Result<Self, OpenError> {
         let state = SignalState { wanted: Mutex::default(), changed: Condvar::new() };
         let signal = FlushSignal(Arc::new(state));
-        let path = views.path().to_owned();
         let thread = ViewWriterThread {
             shared,
             log_path: log_path.to_owned(),
@@ -91,28 +90,24 @@ impl ViewWriter {
             unwritten: None,
             signal: signal.clone(),
         };
-        let handle = std::thread::Builder::new().name("view-writer".to_owned()).spawn(move || thread.run());
-        let handle = handle.map_err(OpenError::io(&path))?;
-        Ok(Self { signal, thread: Mutex::new(Some(handle)) })
+        let thread = StoreThread::start("view-writer", log_path, move || thread.run())?;
+        Ok(Self { signal, thread })
     }
 
-    pub(super) fn signal(&self) -> FlushSignal {
+    pub(crate) fn signal(&self) -> FlushSignal {
         self.signal.clone()
     }
 
     /// Writes everything, and ends.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.signal.wanted().finish = true;
         self.signal.0.changed.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
-        }
+        self.thread.join();
     }
 }
 
 struct ViewWriterThread {
-    shared: Arc<Shared>,
+    shared: Arc<StoreState>,
     log_path: PathBuf,
     views: Views,
     /// What the views could not take. It goes into those that are being made anew; readers find it in the overlay.

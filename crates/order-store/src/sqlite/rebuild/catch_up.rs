@@ -9,14 +9,14 @@ use order_application::{FoldedOrder, PageLimit, Position, RecordedEvent, StoreEr
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use super::SqliteLimits;
-use super::build::{BuildProgress, BuiltOrders, OnUnreadable, quarantined};
-use super::connection::OpenError;
-use super::log::entries::LogEntry;
-use super::overlay::{Appended, OrderHead, OrderKey, Overlay};
-use super::readers::Readers;
-use super::rebuilds::Rebuilds;
-use super::views::Views;
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::log::entries::LogEntry;
+use crate::sqlite::readers::Readers;
+use crate::sqlite::rebuild::build::{BuildProgress, BuiltOrders, OnUnreadable, quarantined};
+use crate::sqlite::rebuild::requests::RebuildRequests;
+use crate::sqlite::views::Views;
+use crate::sqlite::views::overlay::{Appended, OrderKey, Overlay, StreamState};
+use crate::sqlite_error::OpenError;
 
 /// What is read at a time.
 const PAGE: PageLimit = PageLimit::events(2_000);
@@ -24,30 +24,30 @@ const PAGE: PageLimit = PageLimit::events(2_000);
 const EVENTS_WORTH_TELLING: u64 = 200_000;
 
 /// Views that have reached a position of their log, or that will once the overlay is written.
-pub(super) struct CaughtUp {
-    pub(super) views: Views,
-    pub(super) overlay: Overlay,
-    pub(super) readers: Readers,
+pub(crate) struct CaughtUp {
+    pub(crate) views: Views,
+    pub(crate) overlay: Overlay,
+    pub(crate) readers: Readers,
 }
 
 /// How views are brought up.
-pub(super) struct CatchUpOptions<'a> {
+pub(crate) struct CatchUpOptions<'a> {
     /// Where the last event is that goes into them.
-    pub(super) up_to: Position,
+    pub(crate) up_to: Position,
     /// Tells orders that are surely new, which spares their look-up.
-    pub(super) known: Option<&'a mut BuiltOrders>,
+    pub(crate) known: Option<&'a mut BuiltOrders>,
     /// What an event that cannot be read means.
-    pub(super) unreadable: OnUnreadable,
-    pub(super) limits: &'a SqliteLimits,
-    pub(super) progress: BuildProgress<'a>,
+    pub(crate) unreadable: OnUnreadable,
+    pub(crate) limits: &'a SqliteLimits,
+    pub(crate) progress: BuildProgress<'a>,
 }
 
 /// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
 /// that is found in the views is an error, and told to `rebuilds`.
-pub(super) fn run(
+pub(crate) fn run(
     log_path: &Path,
     views: Views,
-    rebuilds: Arc<Rebuilds>,
+    rebuilds: Arc<RebuildRequests>,
     options: CatchUpOptions<'_>,
 ) -> Result<CaughtUp, OpenError> {
     let CatchUpOptions { up_to, known, unreadable, limits, progress } = options;
@@ -93,7 +93,7 @@ pub(super) fn run(
 
 impl CaughtUp {
     /// Writes what is in the overlay.
-    pub(super) fn flush(&mut self) -> Result<(), OpenError> {
+    pub(crate) fn flush(&mut self) -> Result<(), OpenError> {
         flush(&mut self.views, &self.overlay, &self.readers)
     }
 }
@@ -190,7 +190,7 @@ impl CatchUp<'_> {
     fn replay(
         &self,
         order_id: &OrderId,
-        head: OrderHead,
+        head: StreamState,
         positions: &[(Version, Position)],
     ) -> Result<FoldedOrder, StoreError> {
         let damaged = FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged };
@@ -236,7 +236,7 @@ fn flush(views: &mut Views, overlay: &Overlay, readers: &Readers) -> Result<(), 
         readers.end_snapshots_before(overlay.renew_snapshots());
         Ok(())
     });
-    written.map_err(|error| OpenError::views(views.path(), error))?;
+    written.map_err(|error| error.at(views.path()))?;
     overlay.end_flush();
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use order_application::{StoreError, ViewsState, ViewsStatus};
 
 /// Requests to make the views anew, and how that goes.
-pub(super) struct Rebuilds {
+pub(crate) struct RebuildRequests {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -24,21 +24,21 @@ struct State {
 
 /// Why the views are to be made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) why: String,
+pub(crate) struct Wanted {
+    pub(crate) why: String,
     /// Whether what is served does not add up. Otherwise it is right, and merely made by an earlier release.
-    pub(super) is_damage: bool,
+    pub(crate) is_damage: bool,
 }
 
-impl Rebuilds {
-    pub(super) fn new(serving: u64) -> Self {
+impl RebuildRequests {
+    pub(crate) fn new(serving: u64) -> Self {
         let state = State { serving, ..State::default() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
     /// made anew.
-    pub(super) fn damaged(&self, number: u64, what: String) -> StoreError {
+    pub(crate) fn damaged(&self, number: u64, what: String) -> StoreError {
         let mut state = self.state();
         // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
         if number == state.serving && state.ask(&what, true) {
@@ -48,19 +48,19 @@ impl Rebuilds {
     }
 
     /// Has the views made anew that are served now.
-    pub(super) fn want(&self, why: &str, is_damage: bool) {
+    pub(crate) fn want(&self, why: &str, is_damage: bool) {
         if self.state().ask(why, is_damage) {
             self.changed.notify_all();
         }
     }
 
     /// Whether they are to be made anew, or are being so.
-    pub(super) fn are_wanted(&self) -> bool {
+    pub(crate) fn are_wanted(&self) -> bool {
         self.state().wanted.is_some()
     }
 
     /// Waits until they are to be made anew; `None` when it is time to end.
-    pub(super) fn wait(&self) -> Option<Wanted> {
+    pub(crate) fn wait(&self) -> Option<Wanted> {
         let mut state = self.state();
         loop {
             if state.finish {
@@ -76,7 +76,7 @@ impl Rebuilds {
     }
 
     /// Waits until the view writer has taken a file over, or could not. `None` when it is time to end.
-    pub(super) fn wait_for_hand_over(&self) -> Option<Result<(), String>> {
+    pub(crate) fn wait_for_hand_over(&self) -> Option<Result<(), String>> {
         let waited =
             self.changed.wait_while(self.state(), |state| !state.finish && state.handed_over.is_none());
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
@@ -84,21 +84,21 @@ impl Rebuilds {
     }
 
     /// Waits until no views are to be made anew. `false` when it is time to end.
-    pub(super) fn wait_until_mended(&self) -> bool {
+    pub(crate) fn wait_until_mended(&self) -> bool {
         let waited = self.changed.wait_while(self.state(), |state| !state.finish && state.wanted.is_some());
         let state = waited.unwrap_or_else(PoisonError::into_inner);
         !state.finish
     }
 
     /// Waits for a while, after a failure. `false` when it is time to end.
-    pub(super) fn pause(&self, at_most: std::time::Duration) -> bool {
+    pub(crate) fn pause(&self, at_most: std::time::Duration) -> bool {
         let waited = self.changed.wait_timeout_while(self.state(), at_most, |state| !state.finish);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !state.finish
     }
 
     /// Says that another file is served from now on.
-    pub(super) fn replaced(&self, number: u64) {
+    pub(crate) fn replaced(&self, number: u64) {
         let mut state = self.state();
         *state =
             State { serving: number, handed_over: Some(Ok(())), finish: state.finish, ..State::default() };
@@ -106,31 +106,31 @@ impl Rebuilds {
     }
 
     /// Says that the file that was made anew could not take the place of the other.
-    pub(super) fn not_replaced(&self, why: String) {
+    pub(crate) fn not_replaced(&self, why: String) {
         self.state().handed_over = Some(Err(why));
         self.changed.notify_all();
     }
 
     /// Shows how far it has come. Answers whether to go on.
-    pub(super) fn progress(&self, done: u64, total: u64) -> ControlFlow<()> {
+    pub(crate) fn progress(&self, done: u64, total: u64) -> ControlFlow<()> {
         let mut state = self.state();
         (state.status.done, state.status.total) = (done, total);
         if state.finish { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Shows that it did not work out. It is tried again.
-    pub(super) fn failed(&self, why: String) {
+    pub(crate) fn failed(&self, why: String) {
         let mut state = self.state();
         (state.status.state, state.status.detail) = (ViewsState::Failed, Some(why));
     }
 
     /// How the views are.
-    pub(super) fn status(&self) -> ViewsStatus {
+    pub(crate) fn status(&self) -> ViewsStatus {
         self.state().status.clone()
     }
 
     /// Has the thread end.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.state().finish = true;
         self.changed.notify_all();
     }

@@ -14,9 +14,10 @@ use std::time::SystemTime;
 use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use rusqlite::Connection;
 
-use super::connection::{OpenError, open_from_outside, read_error};
-use super::log::{LogKind, check_log, pages};
 use crate::copy::SideError;
+use crate::sqlite::connection::open_from_outside;
+use crate::sqlite::log::{LogKind, check_log, pages};
+use crate::sqlite_error::{OpenError, read_error};
 
 /// Most that one transaction reads.
 const LONGEST_PAGE: PageLimit = PageLimit::events(2_000);

@@ -5,26 +5,27 @@ use std::sync::Arc;
 
 use order_application::Position;
 
-use super::SqliteLimits;
-use super::build::{BuildError, BuildOptions, BuildProgress, Built, OnUnreadable, build};
-use super::catch_up::{self, CatchUpOptions, CaughtUp};
-use super::connection::{OpenError, is_damage, open_reader};
-use super::log::Log;
-use super::rebuilds::Rebuilds;
-use super::views::{Views, Writing, files, new_hash_seed};
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::connection::open_reader;
+use crate::sqlite::log::Log;
+use crate::sqlite::rebuild::build::{BuildError, BuildOptions, BuildProgress, Built, OnUnreadable, build};
+use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
+use crate::sqlite::rebuild::requests::RebuildRequests;
+use crate::sqlite::views::{Views, Writing, files, new_hash_seed};
+use crate::sqlite_error::{OpenError, is_damage};
 
 /// Page cache of the connection that reads a log from its beginning to its end.
-pub(super) const SCAN_CACHE_KIB: u32 = 1024;
+pub(crate) const SCAN_CACHE_KIB: u32 = 1024;
 
 /// Views that have reached the end of their log, or that will once the overlay is written.
-pub(super) struct OpenedViews {
-    pub(super) end: Position,
-    pub(super) caught_up: CaughtUp,
-    pub(super) rebuilds: Arc<Rebuilds>,
+pub(crate) struct OpenedViews {
+    pub(crate) end: Position,
+    pub(crate) caught_up: CaughtUp,
+    pub(crate) rebuilds: Arc<RebuildRequests>,
 }
 
 /// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.
-pub(super) fn open_views(
+pub(crate) fn open_views(
     log: &Log,
     limits: &SqliteLimits,
     progress: BuildProgress<'_>,
@@ -53,7 +54,7 @@ fn catch_up(
     limits: &SqliteLimits,
     progress: BuildProgress<'_>,
 ) -> Result<OpenedViews, OpenError> {
-    let rebuilds = Arc::new(Rebuilds::new(views.number()));
+    let rebuilds = Arc::new(RebuildRequests::new(views.number()));
     let unreadable = OnUnreadable::Quarantine;
     let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
     let caught_up = catch_up::run(log.path(), views, Arc::clone(&rebuilds), options)?;
@@ -91,7 +92,7 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
 }
 
 /// Whether the log has the event that the views end with. The inner error says that it has not.
-pub(super) fn fits(log: &Log, views: &Views) -> Result<Result<(), String>, OpenError> {
+pub(crate) fn fits(log: &Log, views: &Views) -> Result<Result<(), String>, OpenError> {
     let progress = views.progress();
     if progress.position == Position::START {
         return Ok(Ok(()));
@@ -106,7 +107,7 @@ pub(super) fn fits(log: &Log, views: &Views) -> Result<Result<(), String>, OpenE
 }
 
 /// Builds views of all of a log that nobody is writing to, and removes all others.
-pub(super) fn build_anew(
+pub(crate) fn build_anew(
     log: &Log,
     unreadable: OnUnreadable,
     memory: usize,
@@ -156,6 +157,6 @@ fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenErro
         BuildError::Log(error) => OpenError::read(log_path)(error),
         BuildError::ReadLog(error) => OpenError::damaged_or_failed(log_path, error),
         BuildError::Sort(error) => OpenError::io(files::directory(views_path))(error),
-        BuildError::Views(error) => OpenError::views(views_path, error),
+        BuildError::Views(error) => error.at(views_path),
     }
 }

@@ -1,5 +1,7 @@
 //! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
 
+mod pool;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,17 +12,17 @@ use order_application::{
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::connection::{is_damage, read_error};
-use super::known_orders::KnownOrders;
-use super::log::entries::{self, LogEntry};
-use super::log::{checkpoints, pages};
-use super::overlay::{FlushCount, OrderHead, OrderKey, Overlay, RecentStream};
-use super::pool::{Pool, ServedFile, Snapshots};
-use super::rebuilds::Rebuilds;
-use super::row;
-use super::views::id_ranges::{self, ProvenEntries};
-use super::views::{Views, hash_order_id, reading};
 use crate::copy::NamedCheckpoints;
+use crate::sqlite::log::entries::{self, LogEntry};
+use crate::sqlite::log::row;
+use crate::sqlite::log::{follower_checkpoints, pages};
+use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
+use crate::sqlite::rebuild::requests::RebuildRequests;
+use crate::sqlite::views::id_ranges::{self, ProvenEntries};
+use crate::sqlite::views::known_orders::KnownOrders;
+use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, RecentStream, StreamState};
+use crate::sqlite::views::{Views, hash_order_id, reading};
+use crate::sqlite_error::{is_damage, read_error};
 
 const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
@@ -29,34 +31,34 @@ const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE posi
 const MAX_LIST_READS: usize = 16;
 
 /// More would not fit a parameter.
-pub(super) const MAX_LIST_ROWS: usize = u32::MAX as usize;
+pub(crate) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
 /// Connections for reading both files.
-pub(super) struct Readers {
-    log: Pool,
-    views: Snapshots,
+pub(crate) struct Readers {
+    log: LogPool,
+    views: ViewsSnapshots,
     hash_seed: u64,
-    rebuilds: Arc<Rebuilds>,
+    rebuilds: Arc<RebuildRequests>,
 }
 
 impl Readers {
     /// Reads a log and a file of its views. Damage of the latter is told to `rebuilds`.
-    pub(super) fn new(log_path: PathBuf, views: &Views, rebuilds: Arc<Rebuilds>) -> Self {
+    pub(crate) fn new(log_path: PathBuf, views: &Views, rebuilds: Arc<RebuildRequests>) -> Self {
         let (path, number) = (views.path().to_owned(), views.number());
         let hash_seed = views.progress().hash_seed;
-        let views = Snapshots::new(ServedFile { path, number });
-        Self { log: Pool::new(log_path), views, hash_seed, rebuilds }
+        let views = ViewsSnapshots::new(ServedFile { path, number });
+        Self { log: LogPool::new(log_path), views, hash_seed, rebuilds }
     }
 
     /// Where an order stands now.
-    pub(super) fn order_head(
+    pub(crate) fn stream_state(
         &self,
         overlay: &Overlay,
         order_id: &OrderId,
-    ) -> Result<Option<OrderHead>, StoreError> {
+    ) -> Result<Option<StreamState>, StoreError> {
         match overlay.head(order_id) {
             Ok(head) => Ok(Some(head)),
-            Err(flushed) => self.head_in_views(order_id, flushed),
+            Err(flushed) => self.state_in_views(order_id, flushed),
         }
     }
 
@@ -64,7 +66,7 @@ impl Readers {
     /// the views up to the position that they have reached, and those in the overlay. `None` if it is the first.
     ///
     /// A crash may have left rows in the views that are ahead of that position. What they know more is about to be met.
-    pub(super) fn stream_before(
+    pub(crate) fn stream_before(
         &self,
         overlay: &Overlay,
         order_id: &OrderId,
@@ -79,7 +81,7 @@ impl Readers {
                 let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id), reached);
                 match self.in_views(flushed, find)? {
                     Some((key, view)) => {
-                        let head = OrderHead::of(key, &view);
+                        let head = StreamState::of(key, &view);
                         (head, Vec::new(), head.version.min(Version(event.0.saturating_sub(1))))
                     }
                     None => return Ok(None),
@@ -102,22 +104,22 @@ impl Readers {
         Ok(Some((head, positions)))
     }
 
-    fn head_in_views(
+    fn state_in_views(
         &self,
         order_id: &OrderId,
         flushed: FlushCount,
-    ) -> Result<Option<OrderHead>, StoreError> {
+    ) -> Result<Option<StreamState>, StoreError> {
         self.in_views(flushed, |views| reading::head(views, order_id, self.hash(order_id)))
     }
 
     /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up,
     /// and one of them that cannot be found out does not keep the others from it.
-    pub(super) fn order_heads<'a>(
+    pub(crate) fn stream_states<'a>(
         &self,
         overlay: &Overlay,
         known: &KnownOrders,
         order_ids: impl Iterator<Item = &'a OrderId>,
-    ) -> Vec<Result<Option<OrderHead>, StoreError>> {
+    ) -> Vec<Result<Option<StreamState>, StoreError>> {
         let mut heads = Vec::new();
         let mut unsure = Vec::new();
         let flushed = overlay.heads(order_ids, &mut |order_id, head| {
@@ -127,13 +129,13 @@ impl Readers {
             heads.push(Ok(head));
         });
         for (index, order_id) in unsure {
-            heads[index] = self.head_in_views(order_id, flushed);
+            heads[index] = self.state_in_views(order_id, flushed);
         }
         heads
     }
 
     /// An order's view.
-    pub(super) fn view(
+    pub(crate) fn view(
         &self,
         overlay: &Overlay,
         order_id: &OrderId,
@@ -147,7 +149,7 @@ impl Readers {
     }
 
     /// A page of a list.
-    pub(super) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
+    pub(crate) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
         let rows =
             self.rows(overlay, query.after.min(row::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
@@ -155,7 +157,7 @@ impl Readers {
     }
 
     /// The rows of orders that were placed after a position.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         &self,
         overlay: &Overlay,
         after: Position,
@@ -193,7 +195,7 @@ impl Readers {
     }
 
     /// The positions of an order's events with versions above `after`, ascending.
-    pub(super) fn stream_positions(
+    pub(crate) fn stream_positions(
         &self,
         overlay: &Overlay,
         order_id: &OrderId,
@@ -203,7 +205,7 @@ impl Readers {
         let (recent, flushed) = overlay.stream(order_id);
         let (head, recent) = match recent {
             Some(stream) => stream,
-            None => match self.head_in_views(order_id, flushed)? {
+            None => match self.state_in_views(order_id, flushed)? {
                 Some(head) => (head, Vec::new()),
                 None => return Ok(Vec::new()),
             },
@@ -252,7 +254,7 @@ impl Readers {
     }
 
     /// The events at these positions, which must be the order's.
-    pub(super) fn events_at(
+    pub(crate) fn events_at(
         &self,
         order_id: &OrderId,
         positions: &[(Version, Position)],
@@ -293,7 +295,7 @@ impl Readers {
     }
 
     /// A page of the log after a position, up to `head`.
-    pub(super) fn log_page(
+    pub(crate) fn log_page(
         &self,
         after: Position,
         head: Position,
@@ -303,7 +305,7 @@ impl Readers {
     }
 
     /// Rows of the log after a position, up to another, those included that cannot be read.
-    pub(super) fn log_entries(
+    pub(crate) fn log_entries(
         &self,
         after: Position,
         up_to: Position,
@@ -313,17 +315,17 @@ impl Readers {
     }
 
     /// A checkpoint of somebody who follows the log.
-    pub(super) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        self.log.with(|log| checkpoints::load(log, name))
+    pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        self.log.with(|log| follower_checkpoints::load(log, name))
     }
 
     /// All checkpoints that were ever saved.
-    pub(super) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
-        self.log.with(checkpoints::load_all)
+    pub(crate) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
+        self.log.with(follower_checkpoints::load_all)
     }
 
     /// Entries of the index of orders that are certain to be all that there are, from a hash on (`None`: the first).
-    pub(super) fn proven_entries(
+    pub(crate) fn proven_entries(
         &self,
         overlay: &Overlay,
         from: Option<i64>,
@@ -333,27 +335,27 @@ impl Readers {
     }
 
     /// Lets go of snapshots that are older than so many flushes, so that the views' write-ahead log can start anew.
-    pub(super) fn end_snapshots_before(&self, flushed: FlushCount) {
+    pub(crate) fn end_snapshots_before(&self, flushed: FlushCount) {
         self.views.end_before(flushed);
     }
 
     /// What order ids are hashed with.
-    pub(super) fn hash_seed(&self) -> u64 {
+    pub(crate) fn hash_seed(&self) -> u64 {
         self.hash_seed
     }
 
     /// The views' file that is being read.
-    pub(super) fn served_file(&self) -> ServedFile {
+    pub(crate) fn served_file(&self) -> ServedFile {
         self.views.file()
     }
 
     /// Reads another file of views from now on. It has the same hash seed.
-    pub(super) fn replace_views(&self, views: &Views) {
+    pub(crate) fn replace_views(&self, views: &Views) {
         self.views.replace(ServedFile { path: views.path().to_owned(), number: views.number() });
     }
 
     /// Closes the idle connections.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.log.close();
         self.views.close();
     }

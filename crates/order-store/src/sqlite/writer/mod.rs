@@ -5,121 +5,131 @@ mod leases;
 mod placement;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
+mod queue;
 mod replication;
+pub(crate) mod wal_checkpointer;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
-use order_application::{Append, AppendError, Committed, Epoch, EventBus, Position, StoreError};
+use order_application::{Append, AppendError, Checkpoint, Committed, Epoch, EventBus, Position, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Shared;
-use super::checkpointer::CheckpointSignal;
-use super::connection::{OpenError, is_damage};
-use super::log::Log;
-use super::overlay::Appended;
-use super::queue::{Batch, Job, Queue, Work};
-use super::row::Place;
-use super::space::{index_cannot_grow, is_exhausted};
-use super::view_writer::FlushSignal;
-
+use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
+use crate::sqlite::log::Log;
+use crate::sqlite::log::row::EventPlace;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::views::overlay::Appended;
+use crate::sqlite::views::view_writer::FlushSignal;
+use crate::sqlite_error::{OpenError, is_damage};
 use leases::Leases;
-pub(super) use leases::{LeaseJob, LeaseRequest};
 use placement::{Accepted, Placement};
-pub(super) use replication::Replication;
+use queue::{Batch, Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication, WriterWork};
+use wal_checkpointer::WalCheckpointSignal;
+
+pub(crate) use queue::LeaseRequest;
 
 /// The writer's thread, and the way to it.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
+pub(crate) struct Writer {
+    shared: Arc<StoreState>,
     queue: Arc<Queue>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: StoreThread,
 }
 
 impl Writer {
-    pub(super) fn start(
-        shared: Arc<Shared>,
+    pub(crate) fn start(
+        shared: Arc<StoreState>,
         log: Log,
         bus: Arc<dyn EventBus>,
         flush: FlushSignal,
-        checkpoint: CheckpointSignal,
+        wal_checkpoint: WalCheckpointSignal,
     ) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
         let path = log.path().to_owned();
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));
         let thread = WriterThread {
-            head: shared.head(),
+            log_end: shared.log_end(),
             shared: Arc::clone(&shared),
             queue: Arc::clone(&queue),
             log,
             bus,
             flush,
-            checkpoint,
+            wal_checkpoint,
             answers,
             leases: Leases::default(),
         };
-        let handle = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || thread.run());
-        let handle = handle.map_err(OpenError::io(&path))?;
-        Ok(Self { shared, queue, thread: Mutex::new(Some(handle)) })
+        let thread = StoreThread::start("log-writer", &path, move || thread.run())?;
+        Ok(Self { shared, queue, thread })
     }
 
-    /// Hands an append to the writer.
+    /// Has an append committed.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
-    pub(super) fn submit(
-        &self,
-        append: Append,
-    ) -> Result<oneshot::Receiver<Result<Position, AppendError>>, StoreError> {
-        if self.shared.overlay.active_bytes() >= self.shared.limits.overlay_bytes {
-            return Err(StoreError::Overloaded);
-        }
+    pub(crate) async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.check_room()?;
         let (done, outcome) = oneshot::channel();
-        self.queue.push(Job { append, done })?;
-        Ok(outcome)
+        self.queue.push(QueuedAppend { append, done })?;
+        // The writer answers everything that it took, unless it died half-way.
+        outcome.await.unwrap_or_else(|_| Err(writer_ended().into()))
     }
 
-    /// Hands a job with a checkpoint to the writer.
+    /// Has a lease changed, or a checkpoint saved.
     ///
     /// # Errors
-    /// [`StoreError::Overloaded`] when there are far too many of them.
-    pub(super) fn submit_lease_job(&self, job: LeaseJob) -> Result<(), StoreError> {
-        self.queue.push_lease_job(job)
+    /// [`StoreError::Overloaded`] when far too many others wait for that.
+    pub(crate) async fn lease(&self, name: &str, request: LeaseRequest) -> Result<Option<Epoch>, StoreError> {
+        self.shared.health.check()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push_lease_request(QueuedLeaseRequest { name: name.into(), request, done })?;
+        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
     }
 
-    /// Hands events of another log to the writer.
+    /// Has events of another log committed, with the checkpoint that they bring their follower to.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
-    pub(super) fn submit_replication(&self, replication: Replication) -> Result<(), StoreError> {
-        if self.shared.overlay.active_bytes() >= self.shared.limits.overlay_bytes {
-            return Err(StoreError::Overloaded);
-        }
-        self.queue.push_replication(replication)
+    pub(crate) async fn replicate(
+        &self,
+        appends: Vec<Append>,
+        name: &str,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        self.check_room()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push_replication(QueuedReplication { appends, name: name.into(), checkpoint, done })?;
+        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        self.shared.health.check()?;
+        let is_full = self.shared.overlay.active_bytes() >= self.shared.limits.overlay_bytes;
+        if is_full { Err(StoreError::Overloaded) } else { Ok(()) }
     }
 
     /// Writes what is queued, and ends.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // A panic in the writer has been told by the panic hook.
-            let _ = thread.join();
-        }
+        self.thread.join();
     }
 }
 
+fn writer_ended() -> StoreError {
+    StoreError::OutcomeUnknown("the store's writer ended".to_owned())
+}
+
 struct WriterThread {
-    shared: Arc<Shared>,
+    shared: Arc<StoreState>,
     queue: Arc<Queue>,
     log: Log,
     bus: Arc<dyn EventBus>,
     flush: FlushSignal,
-    checkpoint: CheckpointSignal,
+    wal_checkpoint: WalCheckpointSignal,
     /// As long as the queue, at most: an append is in one or the other.
     answers: mpsc::UnboundedSender<Vec<Answer>>,
-    head: Position,
+    log_end: Position,
     leases: Leases,
 }
 
@@ -143,7 +153,7 @@ impl WriterThread {
     fn run(mut self) {
         while let Some(work) = self.queue.take() {
             match work {
-                Work::Batch(batch) => {
+                WriterWork::Batch(batch) => {
                     let answers = match self.shared.health.check() {
                         Ok(()) => self.settle(batch),
                         Err(error) => refuse(batch, &error),
@@ -151,10 +161,10 @@ impl WriterThread {
                     // It fails when the runtime has gone, and all who waited with it.
                     let _ = self.answers.send(answers);
                 }
-                Work::Replication(replication) => self.replicate(replication),
+                WriterWork::Replication(replication) => self.replicate(replication),
             }
-            if self.checkpoint.must_finish()
-                && let Err(error) = self.log.finish_checkpoint()
+            if self.wal_checkpoint.must_finish()
+                && let Err(error) = self.log.finish_wal_checkpoint()
                 && !is_exhausted(&error, self.log.path())
             {
                 self.shared.health.stop(format!("checkpoint of the log: {error}"));
@@ -163,35 +173,35 @@ impl WriterThread {
     }
 
     /// Commits the appends of a batch that can be, and says what became of each.
-    fn settle(&mut self, Batch { appends, mut lease_jobs }: Batch) -> Vec<Answer> {
+    fn settle(&mut self, Batch { appends, mut lease_requests }: Batch) -> Vec<Answer> {
         let (accepted, mut answers) = self.check_versions(appends);
-        if accepted.is_empty() && lease_jobs.is_empty() {
+        if accepted.is_empty() && lease_requests.is_empty() {
             return answers;
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
-        let mut written = self.write(&accepted, &lease_jobs);
+        let mut written = self.write(&accepted, &lease_requests);
         if let Err(error) = &written
-            && !lease_jobs.is_empty()
+            && !lease_requests.is_empty()
             && is_damage(error)
             && self.log.roll_back().is_ok()
         {
             // What is wrong with the checkpoints does not keep events from being appended. Nothing has failed to be written.
             let corrupt = StoreError::Corrupt(format!("checkpoints: {error}"));
-            for job in lease_jobs.drain(..) {
-                let _ = job.done.send(Err(corrupt.clone()));
+            for request in lease_requests.drain(..) {
+                let _ = request.done.send(Err(corrupt.clone()));
             }
             written = if accepted.is_empty() { Ok(Vec::new()) } else { self.write(&accepted, &[]) };
         }
         match written {
             Ok(epochs) => {
                 self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
-                self.answer_lease_jobs(lease_jobs, epochs);
+                self.answer_lease_requests(lease_requests, epochs);
             }
             Err(error) => {
                 let error = self.after_failed_commit(&error);
-                for job in lease_jobs {
-                    let _ = job.done.send(Err(error.clone()));
+                for request in lease_requests {
+                    let _ = request.done.send(Err(error.clone()));
                 }
                 // Those that were refused may have been so because of appends that have now failed as well.
                 for (_, outcome) in &mut answers {
@@ -203,23 +213,23 @@ impl WriterThread {
         answers
     }
 
-    fn check_versions(&self, batch: Vec<Job>) -> (Vec<Accepted<Waiting>>, Vec<Answer>) {
-        let order_ids = batch.iter().map(|job| &job.append.order_id);
-        let Shared { overlay, known_orders, readers, .. } = &*self.shared;
-        let heads = readers.order_heads(overlay, known_orders, order_ids);
+    fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<Answer>) {
+        let order_ids = batch.iter().map(|queued| &queued.append.order_id);
+        let StoreState { overlay, known_orders, readers, .. } = &*self.shared;
+        let streams = readers.stream_states(overlay, known_orders, order_ids);
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
-        let mut placement = Placement::new(self.head, batch.len());
-        for (Job { append, done }, head) in batch.into_iter().zip(heads) {
+        let mut placement = Placement::new(self.log_end, batch.len());
+        for (QueuedAppend { append, done }, stream) in batch.into_iter().zip(streams) {
             // One order whose view cannot be read does not stop the others.
-            let head = match head {
-                Ok(head) => head,
+            let stream = match stream {
+                Ok(stream) => stream,
                 Err(error) => {
                     refused.push((done, Err(error.into())));
                     continue;
                 }
             };
-            match placement.place(append, head, done) {
+            match placement.place(append, stream, done) {
                 Ok(placed) => accepted.push(placed),
                 Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
             }
@@ -227,21 +237,23 @@ impl WriterThread {
         (accepted, refused)
     }
 
-    /// Answers with what each of the jobs is to be told.
+    /// Answers with what each of the lease requests is to be told.
     fn write(
         &mut self,
         accepted: &[Accepted<Waiting>],
-        lease_jobs: &[LeaseJob],
+        lease_requests: &[QueuedLeaseRequest],
     ) -> rusqlite::Result<Vec<Option<Epoch>>> {
         self.log.begin()?;
         self.log.insert(accepted.iter().map(place))?;
-        if lease_jobs.is_empty() {
+        if lease_requests.is_empty() {
             self.log.commit()?;
             return Ok(Vec::new());
         }
         let mut leases = self.leases.clone();
-        let epochs =
-            lease_jobs.iter().map(|job| leases.carry_out(job, &self.log)).collect::<Result<_, _>>()?;
+        let epochs = lease_requests
+            .iter()
+            .map(|request| leases.carry_out(request, &self.log))
+            .collect::<Result<_, _>>()?;
         self.log.commit()?;
         self.leases = leases;
         Ok(epochs)
@@ -258,7 +270,7 @@ impl WriterThread {
         let announce = self.bus.has_subscribers();
         for Accepted { append, key, first_position, waiting } in accepted {
             let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
-            self.head = last_position;
+            self.log_end = last_position;
             bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
             // Its first event, whatever version that has: a replica also keeps orders that its primary's log has damaged.
             if key == first_position.0 {
@@ -279,13 +291,13 @@ impl WriterThread {
             answer(waiting, last_position);
         }
         self.shared.overlay.add(changes);
-        self.shared.head.store(self.head.0, Ordering::Release);
-        // Asked again: whoever subscribed since would otherwise miss the news, though not the events.
+        self.shared.log_end.store(self.log_end.0, Ordering::Release);
+        // Asked again: whoever subscribed since would otherwise miss the announcement, though not the events.
         if announce || self.bus.has_subscribers() {
-            self.bus.publish(Committed { last_position: self.head, events: committed.into() });
+            self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
         }
         self.flush.after_commit(&self.shared);
-        self.checkpoint.after_commit(bytes);
+        self.wal_checkpoint.after_commit(bytes);
     }
 
     /// Takes the transaction back and says what that means for the appends in it.
@@ -308,18 +320,18 @@ impl WriterThread {
     }
 }
 
-fn place<W>(accepted: &Accepted<W>) -> (Place<'_>, &Append) {
+fn place<W>(accepted: &Accepted<W>) -> (EventPlace<'_>, &Append) {
     let Accepted { append, first_position, .. } = accepted;
     let version = append.expected_version.plus(1);
-    (Place { position: *first_position, version, order_id: &append.order_id }, append)
+    (EventPlace { position: *first_position, version, order_id: &append.order_id }, append)
 }
 
 /// Tells all who wait for a batch why nothing comes of it.
 fn refuse(batch: Batch, error: &StoreError) -> Vec<Answer> {
-    for job in batch.lease_jobs {
-        let _ = job.done.send(Err(error.clone()));
+    for request in batch.lease_requests {
+        let _ = request.done.send(Err(error.clone()));
     }
-    batch.appends.into_iter().map(|job| (job.done, Err(error.clone().into()))).collect()
+    batch.appends.into_iter().map(|queued| (queued.done, Err(error.clone().into()))).collect()
 }
 
 /// What a row takes beside its data, about.

@@ -1,0 +1,29 @@
+//! The threads of an open store.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use crate::sqlite_error::OpenError;
+
+/// A thread that ends when it is told to, which is its own affair.
+pub(crate) struct StoreThread(Mutex<Option<JoinHandle<()>>>);
+
+impl StoreThread {
+    pub(crate) fn start(
+        name: &str,
+        log_path: &Path,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let handle = Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::io(log_path))?;
+        Ok(Self(Mutex::new(Some(handle))))
+    }
+
+    /// Waits for its end. A panic in it has been told by the panic hook.
+    pub(crate) fn join(&self) {
+        let handle = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(handle) = handle {
+            let _ = handle.join();
+        }
+    }
+}
