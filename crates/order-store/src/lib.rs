@@ -20,6 +20,7 @@ mod rebuild_report;
 mod replication;
 mod sqlite;
 mod sqlite_error;
+mod store_location;
 mod verify;
 mod view_row;
 
@@ -31,7 +32,7 @@ pub(crate) fn projection() -> u32 {
     return order_application::PROJECTION_VERSION;
 }
 
-pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
+pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{
@@ -41,4 +42,5 @@ pub use postgres::{
 pub use rebuild_report::RebuildReport;
 pub use sqlite::{SqliteLimits, SqliteStore};
 pub use sqlite_error::OpenError;
+pub use store_location::{StoreLocation, copy};
 pub use verify::VerifyReport;

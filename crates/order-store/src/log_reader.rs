@@ -2,9 +2,10 @@
 
 use order_application::{PageLimit, Position, RecordedEvent};
 
-use crate::copy::{SideError, Source, StoreLocation};
+use crate::copy::{SideError, Source};
 use crate::postgres::PostgresSource;
 use crate::sqlite::SqliteLogReader;
+use crate::store_location::StoreLocation;
 
 /// Reads a log, and nothing else: it takes no lock that a server would miss, makes no file and runs no migration. It
 /// sees whole commits only.
@@ -34,14 +35,14 @@ impl LogReader {
     ///
     /// # Errors
     /// See [`SideError`].
-    pub async fn head(&self) -> Result<Position, SideError> {
+    pub async fn end(&self) -> Result<Position, SideError> {
         match &self.0 {
-            Reader::Sqlite(log) => log.head().await,
-            Reader::Postgres(log) => log.head().await,
+            Reader::Sqlite(log) => log.end().await,
+            Reader::Postgres(log) => log.log_end().await,
         }
     }
 
-    /// A page of the log with positions above `after`, ascending; empty at the head. It may have less events than `limit`
+    /// A page of the log with positions above `after`, ascending; empty at the end. It may have less events than `limit`
     /// says: a long page would keep the server from starting its write-ahead log anew.
     ///
     /// # Errors

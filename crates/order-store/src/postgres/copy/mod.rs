@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::pages::HEAD;
 use super::{PostgresError, refused};
-use crate::copy::LogEnd;
+use crate::copy::CountedEnd;
 
 /// Nobody waits for a single page, so it may take its time.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -36,14 +36,14 @@ async fn event_id_at(connection: &Object, position: Position) -> Result<Option<U
 }
 
 /// As it was at one moment.
-async fn end(connection: &Object) -> Result<LogEnd, PostgresError> {
+async fn end(connection: &Object) -> Result<CountedEnd, PostgresError> {
     let end = "SELECT count(*), coalesce(max(position), 0), \
                (SELECT id FROM order_service.events ORDER BY position DESC LIMIT 1) FROM order_service.events";
-    let read = async || -> Result<LogEnd, Error> {
+    let read = async || -> Result<CountedEnd, Error> {
         let row = connection.query_typed_one(end, &[]).await?;
-        Ok(LogEnd {
+        Ok(CountedEnd {
             events: row.try_get::<_, i64>(0)?.cast_unsigned(),
-            head: Position(row.try_get::<_, i64>(1)?.cast_unsigned()),
+            log_end: Position(row.try_get::<_, i64>(1)?.cast_unsigned()),
             last_event_id: row.try_get(2)?,
         })
     };

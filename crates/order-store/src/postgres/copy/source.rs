@@ -7,7 +7,7 @@ use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::DEADLINE;
-use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
+use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
 use crate::postgres::pages::KeyedView;
 use crate::postgres::row::DamagedView;
@@ -56,11 +56,11 @@ impl Source for PostgresSource {
         self.identity
     }
 
-    async fn head(&self) -> Result<Position, SideError> {
+    async fn log_end(&self) -> Result<Position, SideError> {
         Ok(pages::head(&self.database).await?)
     }
 
-    async fn end(&self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&self) -> Result<CountedEnd, SideError> {
         let connection = connect(&self.database).await?;
         Ok(super::end(&connection).await?)
     }

@@ -15,7 +15,9 @@ use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
 use super::{DEADLINE, rows};
-use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
+use crate::copy::{
+    CopyError, CountedEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState,
+};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::state::log_state;
 use crate::postgres::url::Target as Address;
@@ -65,7 +67,7 @@ impl Target for PostgresTarget {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            head: super::head(&self.connection).await?,
+            log_end: super::head(&self.connection).await?,
         })
     }
 
@@ -96,7 +98,7 @@ impl Target for PostgresTarget {
         Ok(put.map_err(refused("take checkpoints"))?)
     }
 
-    async fn end(&mut self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
         Ok(super::end(&self.connection).await?)
     }
 

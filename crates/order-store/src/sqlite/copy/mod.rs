@@ -6,11 +6,11 @@ mod target;
 pub(crate) use crate::sqlite::copy::source::SqliteSource;
 pub(crate) use crate::sqlite::copy::target::SqliteTarget;
 
-use crate::copy::LogEnd;
+use crate::copy::CountedEnd;
 use crate::sqlite::log::Log;
 use crate::sqlite_error::OpenError;
 
-fn end(log: &Log) -> Result<LogEnd, OpenError> {
-    let (head, last_event_id) = log.last_event()?;
-    Ok(LogEnd { events: log.count()?, head, last_event_id })
+fn end(log: &Log) -> Result<CountedEnd, OpenError> {
+    let (log_end, last_event_id) = log.last_event()?;
+    Ok(CountedEnd { events: log.count()?, log_end, last_event_id })
 }

@@ -9,7 +9,7 @@ use order_application::{OrderView, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
+use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::copy::end;
 use crate::sqlite::directory_lock::DirectoryLock;
@@ -24,7 +24,7 @@ use crate::sqlite_error::OpenError;
 /// Reading a store that nobody writes to.
 pub(crate) struct SqliteSource {
     identity: Uuid,
-    end: LogEnd,
+    end: CountedEnd,
     views: Arc<Views>,
     _lock: DirectoryLock,
 }
@@ -58,11 +58,11 @@ impl Source for SqliteSource {
         self.identity
     }
 
-    async fn head(&self) -> Result<Position, SideError> {
-        Ok(self.end.head)
+    async fn log_end(&self) -> Result<Position, SideError> {
+        Ok(self.end.log_end)
     }
 
-    async fn end(&self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&self) -> Result<CountedEnd, SideError> {
         Ok(self.end)
     }
 

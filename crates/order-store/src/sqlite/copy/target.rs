@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
-use crate::copy::{CopyError, LogEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
+use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
 use crate::sqlite::copy::end;
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
@@ -37,7 +37,7 @@ impl SqliteTarget {
 impl Target for SqliteTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let (copying, copied_from) = self.log.copy_state()?;
-        Ok(TargetState { identity: self.log.identity(), copying, copied_from, head: self.log.end()? })
+        Ok(TargetState { identity: self.log.identity(), copying, copied_from, log_end: self.log.end()? })
     }
 
     async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
@@ -67,7 +67,7 @@ impl Target for SqliteTarget {
         Ok(self.log.replace_checkpoints(checkpoints)?)
     }
 
-    async fn end(&mut self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
         Ok(end(&self.log)?)
     }
 

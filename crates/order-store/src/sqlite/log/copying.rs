@@ -105,7 +105,7 @@ impl Log {
 
     /// The last position with what is there.
     pub(crate) fn last_event(&self) -> Result<(Position, Option<Uuid>), OpenError> {
-        let head = self.end()?;
-        Ok((head, self.event_id_at(head)?))
+        let end = self.end()?;
+        Ok((end, self.event_id_at(end)?))
     }
 }

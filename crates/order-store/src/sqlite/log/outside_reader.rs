@@ -24,7 +24,7 @@ const LONGEST_PAGE: PageLimit = PageLimit::events(2_000);
 /// Times that a page is read because a server has started or ended in the middle.
 const MAX_READS: usize = 16;
 
-const HEAD: &str = "SELECT coalesce(max(position), 0) FROM events";
+const END: &str = "SELECT coalesce(max(position), 0) FROM events";
 
 /// A log that somebody else may be writing to.
 pub(crate) struct SqliteLogReader(Arc<File>);
@@ -51,13 +51,13 @@ impl SqliteLogReader {
     /// Opens a log that is there.
     pub(crate) async fn open(path: &Path) -> Result<Self, SideError> {
         let reader = Self(Arc::new(File { path: path.to_owned(), opened: Mutex::default() }));
-        reader.head().await?;
+        reader.end().await?;
         Ok(reader)
     }
 
-    pub(crate) async fn head(&self) -> Result<Position, SideError> {
-        let head = |log: &Connection| log.query_row(HEAD, (), |row| row.get(0));
-        Ok(Position(self.read(move |log| head(log).map(Ok)).await?))
+    pub(crate) async fn end(&self) -> Result<Position, SideError> {
+        let end = |log: &Connection| log.query_row(END, (), |row| row.get(0));
+        Ok(Position(self.read(move |log| end(log).map(Ok)).await?))
     }
 
     pub(crate) async fn read_log(
