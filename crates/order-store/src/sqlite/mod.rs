@@ -38,7 +38,7 @@ use crate::sqlite_error::OpenError;
 use directory_lock::DirectoryLock;
 use log::{Log, LogKind};
 use rebuild::Rebuilder;
-use rebuild::build::OnUnreadable;
+use rebuild::build::{BuiltViews, OnUnreadable};
 use rebuild::catch_up::CaughtUp;
 use rebuild::opening::{self, OpenedViews};
 use state::{StoreHealth, StoreState};
@@ -213,9 +213,9 @@ impl SqliteStore {
         let memory = SqliteLimits::default().rebuild_bytes;
         let has_views = !files::numbers(path)?.is_empty();
         let unreadable = if has_views { OnUnreadable::GiveUp } else { OnUnreadable::Quarantine };
-        let (views, built) = opening::build_anew(&log, unreadable, memory, &mut progress)?;
+        let BuiltViews { views, counts, .. } = opening::build_anew(&log, unreadable, memory, &mut progress)?;
         let events = views.progress().position.0;
-        Ok(RebuildReport { events, orders: built.orders, unreadable: built.unreadable })
+        Ok(RebuildReport { events, orders: counts.orders, unreadable: counts.unreadable })
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.

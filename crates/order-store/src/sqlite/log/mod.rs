@@ -2,6 +2,7 @@
 
 mod copying;
 pub(crate) mod entries;
+pub(crate) mod error;
 pub(crate) mod follower_checkpoints;
 pub(crate) mod migrations;
 pub(crate) mod outside_reader;
@@ -86,16 +87,12 @@ impl Log {
 
     /// The last position.
     pub(crate) fn end(&self) -> Result<Position, OpenError> {
-        let end = self.connection.query_row("SELECT max(position) FROM events", (), |row| row.get(0));
-        Ok(Position(end.map(Option::unwrap_or_default).map_err(OpenError::sqlite(&self.path))?))
+        end(&self.connection).map_err(OpenError::sqlite(&self.path))
     }
 
     /// The id of the event at a position.
     pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
-        let id =
-            self.connection
-                .query_row("SELECT id FROM events WHERE position = ?1", [position.0], |row| row.get(0));
-        Ok(id.optional().map_err(OpenError::sqlite(&self.path))?.map(Uuid::from_bytes))
+        event_id_at(&self.connection, position).map_err(OpenError::sqlite(&self.path))
     }
 
     /// Begins a transaction, which [`commit`](Self::commit) makes durable.
@@ -142,6 +139,18 @@ impl Log {
     pub(crate) fn finish_wal_checkpoint(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
+}
+
+/// The last position.
+pub(crate) fn end(log: &Connection) -> rusqlite::Result<Position> {
+    let end = "SELECT coalesce(max(position), 0) FROM events";
+    log.query_row(end, (), |row| row.get(0)).map(Position)
+}
+
+/// The id of the event at a position.
+pub(crate) fn event_id_at(log: &Connection, position: Position) -> rusqlite::Result<Option<Uuid>> {
+    let id = "SELECT id FROM events WHERE position = ?1";
+    Ok(log.query_row(id, [position.0], |row| row.get(0)).optional()?.map(Uuid::from_bytes))
 }
 
 /// Whether the file is one of these kinds that this release can read, or still nothing.

@@ -16,15 +16,14 @@ use rusqlite::Connection;
 
 use crate::copy::SideError;
 use crate::sqlite::connection::open_from_outside;
-use crate::sqlite::log::{LogKind, check_log, pages};
-use crate::sqlite_error::{OpenError, read_error};
+use crate::sqlite::log::error::LogError;
+use crate::sqlite::log::{LogKind, check_log, end, pages};
+use crate::sqlite_error::OpenError;
 
 /// Most that one transaction reads.
 const LONGEST_PAGE: PageLimit = PageLimit::events(2_000);
 /// Times that a page is read because a server has started or ended in the middle.
 const MAX_READS: usize = 16;
-
-const END: &str = "SELECT coalesce(max(position), 0) FROM events";
 
 /// A log that somebody else may be writing to.
 pub(crate) struct SqliteLogReader(Arc<File>);
@@ -56,8 +55,7 @@ impl SqliteLogReader {
     }
 
     pub(crate) async fn end(&self) -> Result<Position, SideError> {
-        let end = |log: &Connection| log.query_row(END, (), |row| row.get(0));
-        Ok(Position(self.read(move |log| end(log).map(Ok)).await?))
+        self.read(|log| Ok(end(log)?)).await
     }
 
     pub(crate) async fn read_log(
@@ -73,7 +71,7 @@ impl SqliteLogReader {
     /// Not on the runtime's own threads.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl Fn(&Connection) -> rusqlite::Result<Result<T, StoreError>> + Send + 'static,
+        read: impl Fn(&Connection) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, SideError> {
         let file = Arc::clone(&self.0);
         match tokio::task::spawn_blocking(move || file.read(&read)).await {
@@ -84,10 +82,7 @@ impl SqliteLogReader {
 }
 
 impl File {
-    fn read<T>(
-        &self,
-        read: &dyn Fn(&Connection) -> rusqlite::Result<Result<T, StoreError>>,
-    ) -> Result<T, SideError> {
+    fn read<T>(&self, read: &dyn Fn(&Connection) -> Result<T, LogError>) -> Result<T, SideError> {
         let mut kept = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..MAX_READS {
             let opened = match kept.take() {
@@ -99,7 +94,7 @@ impl File {
             if !opened.is_as_it_was(&self.path)? {
                 continue;
             }
-            let answer = answer.map_err(|error| read_error(&error))??;
+            let answer = answer.map_err(StoreError::from)?;
             *kept = Some(opened);
             return Ok(answer);
         }

@@ -1,8 +1,9 @@
 //! Reading the log in its order.
 
-use order_application::{PageLimit, Position, RecordedEvent, StoreError};
+use order_application::{PageLimit, Position, RecordedEvent};
 use rusqlite::{Connection, params};
 
+use crate::sqlite::log::error::LogError;
 use crate::sqlite::log::row::{self, MAX_POSITION};
 use crate::sqlite::log::scan::{no_event, rows};
 use crate::sqlite_error::is_damage;
@@ -11,17 +12,17 @@ use crate::sqlite_error::is_damage;
 const LOG_PAGE: &str = rows!(row::columns!());
 
 /// A page of the log after a position, up to its end; `None`: as far as it goes, since another process may be adding to it.
-/// The page ends before an event that cannot be read; where that is the first, the inner error says what is wrong with it.
+/// The page ends before an event that cannot be read; where that is the first, the error says what is wrong with it.
 pub(crate) fn select(
     log: &Connection,
     after: Position,
     end: Option<Position>,
     limit: PageLimit,
-) -> rusqlite::Result<Result<Vec<RecordedEvent>, StoreError>> {
+) -> Result<Vec<RecordedEvent>, LogError> {
     let mut events = Vec::new();
     let up_to = end.unwrap_or(MAX_POSITION);
     if after >= up_to {
-        return Ok(Ok(events));
+        return Ok(events);
     }
     let mut bytes = 0;
     let mut scratch = Vec::new();
@@ -32,17 +33,17 @@ pub(crate) fn select(
         let row = match rows.next() {
             Ok(Some(row)) => row,
             // A row that is lost, or in a wrong place, must not look like the end.
-            Ok(None) if end.is_some() && events.is_empty() => return Ok(Err(no_event(after.plus(1)))),
+            Ok(None) if end.is_some() && events.is_empty() => return Err(no_event(after.plus(1))),
             Ok(None) => break,
             Err(error) if is_damage(&error) && !events.is_empty() => break,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         expected = expected.plus(1);
         let event = match row::read(row, &mut scratch) {
             Ok(event) if event.position == expected => event,
             _ if !events.is_empty() => break,
-            Ok(_) => return Ok(Err(no_event(expected))),
-            Err(error) => return Ok(Err(error)),
+            Ok(_) => return Err(no_event(expected)),
+            Err(error) => return Err(error.into()),
         };
         bytes += event.data.len();
         if bytes > limit.bytes && !events.is_empty() {
@@ -50,5 +51,5 @@ pub(crate) fn select(
         }
         events.push(event);
     }
-    Ok(Ok(events))
+    Ok(events)
 }

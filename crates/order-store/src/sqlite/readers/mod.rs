@@ -10,21 +10,20 @@ use order_application::{
     Version,
 };
 use order_domain::OrderId;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::copy::NamedCheckpoints;
 use crate::sqlite::log::entries::{self, LogEntry};
 use crate::sqlite::log::row;
-use crate::sqlite::log::{follower_checkpoints, pages};
+use crate::sqlite::log::scan::no_event;
+use crate::sqlite::log::{end, follower_checkpoints, pages};
 use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
 use crate::sqlite::rebuild::requests::RebuildRequests;
+use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::id_ranges::{self, ProvenEntries};
 use crate::sqlite::views::known_orders::KnownOrders;
 use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, RecentStream, StreamState};
 use crate::sqlite::views::{Views, hash_order_id, reading};
-use crate::sqlite_error::{is_damage, read_error};
-
-const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.
@@ -92,8 +91,7 @@ impl Readers {
             return Ok(Some((head, Vec::new())));
         }
         let below = recent.first().map_or(Version(u64::MAX), |(version, _)| *version);
-        let in_views =
-            |views: &_| Ok(Ok(reading::positions(views, head.key, Version(1), below, MAX_LIST_ROWS)?));
+        let in_views = |views: &_| Ok(reading::positions(views, head.key, Version(1), below, MAX_LIST_ROWS)?);
         let mut positions = vec![(Version(1), Position(head.key))];
         if below > Version(2) {
             let earlier = self.in_views(flushed, in_views)?;
@@ -109,7 +107,7 @@ impl Readers {
         order_id: &OrderId,
         flushed: FlushCount,
     ) -> Result<Option<StreamState>, StoreError> {
-        self.in_views(flushed, |views| reading::head(views, order_id, self.hash(order_id)))
+        self.in_views(flushed, |views| reading::stream_state(views, order_id, self.hash(order_id)))
     }
 
     /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up,
@@ -178,16 +176,13 @@ impl Readers {
     fn in_views<T>(
         &self,
         flushed: FlushCount,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, String>>,
+        read: impl FnOnce(&Connection) -> Result<T, ViewsError>,
     ) -> Result<T, StoreError> {
-        match self.views.with(flushed, read) {
-            (_, Ok(Ok(answer))) => Ok(answer),
-            (number, Ok(Err(what))) => Err(self.rebuilds.damaged(number, what)),
-            (number, Err(error)) if is_damage(&error) => {
-                Err(self.rebuilds.damaged(number, error.to_string()))
-            }
-            (_, Err(error)) => Err(read_error(&error)),
-        }
+        let (number, answer) = self.views.with(flushed, read);
+        answer.map_err(|error| match error.damage() {
+            Some(what) => self.rebuilds.damaged(number, what),
+            None => StoreError::Unavailable(error.to_string()),
+        })
     }
 
     fn hash(&self, order_id: &OrderId) -> i64 {
@@ -224,7 +219,7 @@ impl Readers {
         let next = after.0.max(1) + 1;
         if next < first_recent.0 && next <= head.version.0 {
             let (after, below) = (Version(next - 1), first_recent);
-            let in_views = |views: &_| Ok(Ok(reading::positions(views, head.key, after, below, limit)?));
+            let in_views = |views: &_| Ok(reading::positions(views, head.key, after, below, limit)?);
             positions.extend(self.in_views(flushed, in_views)?);
         }
         positions.extend(recent.into_iter().filter(|(version, _)| *version > after));
@@ -263,18 +258,21 @@ impl Readers {
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        let mut events = Vec::with_capacity(positions.len());
-        let mut bytes = 0;
-        let mut scratch = Vec::new();
-        let fault = self.log.with(|log| {
-            let mut statement = log.prepare_cached(EVENT)?;
+        self.log.with(|log| {
+            let mut events = Vec::with_capacity(positions.len());
+            let (mut bytes, mut scratch) = (0, Vec::new());
             for (version, position) in positions {
-                let event = statement.query_row([position.0], |row| Ok(row::read(row, &mut scratch)));
-                let event = match event.optional()? {
-                    Some(Ok(event)) if event.order_id == *order_id && event.version == *version => event,
-                    Some(Err(error)) => return Ok(Err(Misplaced::Unreadable(error))),
-                    Some(Ok(_)) => return Ok(Err(Misplaced::Elsewhere(*version, *position))),
-                    None => return Ok(Err(missing(log, *version, *position)?)),
+                let event = match entries::event_at(log, *position, &mut scratch)? {
+                    Some(event) if event.order_id == *order_id && event.version == *version => event,
+                    // It is the log that lacks an event, and not the index that names one that there is not.
+                    None if *position > Position::START && *position <= end(log)? => {
+                        return Err(no_event(*position));
+                    }
+                    Some(_) | None => {
+                        let what =
+                            format!("version {version} of order {order_id} is not at position {position}");
+                        return Err(self.rebuilds.damaged(self.views.file().number, what).into());
+                    }
                 };
                 bytes += event.data.len();
                 if bytes > max_bytes && !events.is_empty() {
@@ -282,26 +280,18 @@ impl Readers {
                 }
                 events.push(event);
             }
-            Ok(Ok(()))
-        })?;
-        match fault {
-            Ok(()) => Ok(events),
-            Err(Misplaced::Unreadable(error)) => Err(error),
-            Err(Misplaced::Elsewhere(version, position)) => {
-                let what = format!("version {version} of order {order_id} is not at position {position}");
-                Err(self.rebuilds.damaged(self.views.file().number, what))
-            }
-        }
+            Ok(events)
+        })
     }
 
-    /// A page of the log after a position, up to `head`.
+    /// A page of the log after a position, up to its end.
     pub(crate) fn log_page(
         &self,
         after: Position,
-        head: Position,
+        log_end: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| pages::select(log, after, Some(head), limit))?
+        self.log.with(|log| pages::select(log, after, Some(log_end), limit))
     }
 
     /// Rows of the log after a position, up to another, those included that cannot be read.
@@ -311,17 +301,17 @@ impl Readers {
         up_to: Position,
         limit: PageLimit,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.log.with(|log| entries::select(log, after, up_to, limit))?
+        self.log.with(|log| entries::select(log, after, up_to, limit))
     }
 
     /// A checkpoint of somebody who follows the log.
     pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        self.log.with(|log| follower_checkpoints::load(log, name))
+        self.log.with(|log| Ok(follower_checkpoints::load(log, name)?))
     }
 
     /// All checkpoints that were ever saved.
     pub(crate) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
-        self.log.with(follower_checkpoints::load_all)
+        self.log.with(|log| Ok(follower_checkpoints::load_all(log)?))
     }
 
     /// Entries of the index of orders that are certain to be all that there are, from a hash on (`None`: the first).
@@ -359,21 +349,4 @@ impl Readers {
         self.log.close();
         self.views.close();
     }
-}
-
-/// Why an event is not where the index says.
-enum Misplaced {
-    /// It is there, and cannot be read.
-    Unreadable(StoreError),
-    /// Another is there: the index is wrong.
-    Elsewhere(Version, Position),
-}
-
-/// Whether it is the log that lacks a position, or the index that names one that there is not.
-fn missing(log: &Connection, version: Version, position: Position) -> rusqlite::Result<Misplaced> {
-    let end: u64 = log.query_row("SELECT coalesce(max(position), 0) FROM events", (), |row| row.get(0))?;
-    if position == Position::START || position.0 > end {
-        return Ok(Misplaced::Elsewhere(version, position));
-    }
-    Ok(Misplaced::Unreadable(StoreError::Corrupt(format!("no event at position {position}"))))
 }

@@ -7,8 +7,9 @@ use order_application::StoreError;
 use rusqlite::Connection;
 
 use crate::sqlite::connection::open_reader;
+use crate::sqlite::log::error::LogError;
+use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::overlay::FlushCount;
-use crate::sqlite_error::read_error;
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
 /// the rest decides how many look-ups need the system's cache.
@@ -35,7 +36,7 @@ impl LogPool {
 
     pub(crate) fn with<T>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        read: impl FnOnce(&Connection) -> Result<T, LogError>,
     ) -> Result<T, StoreError> {
         let idle = lock(&self.idle).pop();
         let read = || {
@@ -44,7 +45,7 @@ impl LogPool {
             Ok((answer, connection))
         };
         // A connection whose read failed is not kept.
-        let (answer, connection) = read().map_err(|e: rusqlite::Error| read_error(&e))?;
+        let (answer, connection) = read().map_err(|error: LogError| StoreError::from(error))?;
         keep(&mut lock(&self.idle), connection, self.max_idle);
         Ok(answer)
     }
@@ -97,8 +98,8 @@ impl ViewsSnapshots {
     pub(crate) fn with<T>(
         &self,
         flushed: FlushCount,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> (u64, rusqlite::Result<T>) {
+        read: impl FnOnce(&Connection) -> Result<T, ViewsError>,
+    ) -> (u64, Result<T, ViewsError>) {
         let idle = lock(&self.state).idle.pop();
         let (number, snapshot) = match idle {
             Some(snapshot) => (snapshot.number, Ok(snapshot)),

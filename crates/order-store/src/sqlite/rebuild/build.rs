@@ -7,7 +7,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fastbloom::BloomFilter;
 use order_application::{FoldedOrder, OrderView, Position, StoreError, Unreadable, Version};
@@ -15,12 +15,20 @@ use order_domain::OrderId;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
+use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::entries::{self, LogEntry};
-use crate::sqlite::log::scan::{rows, scan};
+use crate::sqlite::log::error::LogError;
+use crate::sqlite::log::event_id_at;
+use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
+use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
 use crate::sqlite::views::overlay::OrderKey;
-use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
+use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, files, hash_order_id};
+use crate::sqlite_error::OpenError;
+
+/// Page cache of the connection that reads the log from its beginning to its end.
+const LOG_CACHE_KIB: u32 = 1024;
 
 const ORDER_IDS: &str = rows!("position, order_id");
 /// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
@@ -34,8 +42,12 @@ pub(crate) const SORTED_BYTES_PER_EVENT: u64 = 8 * (BY_ORDER + BY_KEY) as u64;
 
 /// How views are built.
 pub(crate) struct BuildOptions<'a> {
-    /// The last event that goes into them.
-    pub(crate) up_to: (Position, Uuid),
+    /// Their file's number.
+    pub(crate) number: u64,
+    pub(crate) log_identity: Uuid,
+    pub(crate) hash_seed: u64,
+    /// Where the last event is that goes into them.
+    pub(crate) up_to: Position,
     /// Bytes, about, that sorting takes.
     pub(crate) memory: usize,
     /// What an event that cannot be read means.
@@ -55,9 +67,16 @@ pub(crate) enum OnUnreadable {
     GiveUp,
 }
 
-/// What was built.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Built {
+/// Views that are complete, up to a position of their log.
+pub(crate) struct BuiltViews {
+    pub(crate) views: Views,
+    /// Tells the orders that they have from those that are surely new.
+    pub(crate) orders: BloomFilter,
+    pub(crate) counts: BuiltCounts,
+}
+
+#[derive(Default)]
+pub(crate) struct BuiltCounts {
     pub(crate) orders: u64,
     /// Of these, how many cannot be read.
     pub(crate) unreadable: u64,
@@ -65,54 +84,42 @@ pub(crate) struct Built {
 
 /// Why views could not be built.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BuildError {
+enum BuildError {
     #[error("it was stopped")]
     Stopped,
-    /// The log does not have what it should.
-    #[error("the log: {0}")]
-    Log(StoreError),
     #[error("reading the log: {0}")]
-    ReadLog(rusqlite::Error),
+    Log(#[from] LogError),
     #[error("sorting the events: {0}")]
     Sort(#[from] io::Error),
     #[error("writing the views: {0}")]
     Views(#[from] ViewsError),
 }
 
-/// Tells the orders of views that were built from those that are surely new.
-pub(crate) type BuiltOrders = BloomFilter;
-
-/// Fills empty views, up to a position that is not the start of the log.
-pub(crate) fn build(
-    log: &Connection,
-    views: &mut Views,
-    options: BuildOptions<'_>,
-) -> Result<(Built, BuiltOrders), BuildError> {
-    let (up_to, event_id) = options.up_to;
-    let directory = files::directory(views.path()).to_owned();
-    let mut build = Build { log, views, directory, options, orders: no_orders(), built: Built::default() };
-    let by_order = build.sort_by_order()?;
-    let by_key = build.sort_by_key(by_order)?;
-    build.write_orders(by_key)?;
-    let last_key = build.views.progress().last_key;
-    build.views.reach(up_to, event_id, last_key).map_err(ViewsError::from)?;
-    Ok((build.built, build.orders))
-}
-
-/// Those of empty views.
-pub(crate) fn no_orders() -> BuiltOrders {
-    BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER)
+/// Builds views in a file of their own, which is of no use to anybody if that fails, and then the caller's to remove.
+pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, OpenError> {
+    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(OpenError::sqlite(log_path))?;
+    let BuildOptions { number, log_identity, hash_seed, up_to, .. } = options;
+    let views = Views::create(log_path, number, log_identity, hash_seed)?;
+    let directory = files::directory(log_path).to_owned();
+    let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
+    let counts = BuiltCounts::default();
+    let mut build = Build { log: &log, views, directory, options, orders, counts };
+    if up_to > Position::START {
+        build.fill(up_to).map_err(|error| build.told(error, log_path))?;
+    }
+    let Build { views, orders, counts, .. } = build;
+    Ok(BuiltViews { views: views.finish()?, orders, counts })
 }
 
 struct Build<'b, 'o> {
     log: &'b Connection,
-    views: &'b mut Views,
+    views: Views,
     /// Where there is room for what does not fit in memory.
     directory: PathBuf,
     options: BuildOptions<'o>,
     /// The orders that are in the views.
-    orders: BuiltOrders,
-    built: Built,
+    orders: BloomFilter,
+    counts: BuiltCounts,
 }
 
 /// An event by its order: two hashes of the order's id, and the position. Two orders that share one hash will hardly share
@@ -122,15 +129,34 @@ const BY_ORDER: usize = 3;
 const BY_KEY: usize = 2;
 
 impl Build<'_, '_> {
+    fn fill(&mut self, up_to: Position) -> Result<(), BuildError> {
+        let event_id = event_id_at(self.log, up_to).map_err(LogError::from)?;
+        let event_id = event_id.ok_or_else(|| no_event(up_to))?;
+        let by_order = self.sort_by_order()?;
+        let by_key = self.sort_by_key(by_order)?;
+        self.write_orders(by_key)?;
+        let last_key = self.views.progress().last_key;
+        Ok(self.views.reach(up_to, event_id, last_key)?)
+    }
+
+    fn told(&self, error: BuildError, log_path: &Path) -> OpenError {
+        match error {
+            BuildError::Stopped => OpenError::Stopped,
+            BuildError::Log(error) => error.at(log_path),
+            BuildError::Sort(error) => OpenError::io(&self.directory)(error),
+            BuildError::Views(error) => error.at(self.views.path()),
+        }
+    }
+
     /// Reads which order each event is of.
     fn sort_by_order(&mut self) -> Result<Sorted<BY_ORDER>, BuildError> {
         let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
         let seed = self.views.progress().hash_seed;
-        let (log, up_to) = (self.log, self.options.up_to.0);
+        let (log, up_to) = (self.log, self.options.up_to);
         let visit = |position: Position, row: &Row<'_>| {
             let Some(order_id) = entries::order_id(row, 1) else {
                 let what = format!("event at position {position}: its order's id cannot be read");
-                return Err(BuildError::Log(StoreError::Corrupt(what)));
+                return Err(BuildError::Log(StoreError::Corrupt(what).into()));
             };
             let hash = hash_order_id(&order_id, seed);
             let other_hash = hash_order_id(&order_id, !seed);
@@ -140,8 +166,7 @@ impl Build<'_, '_> {
             }
             Ok(ControlFlow::Continue(()))
         };
-        scan(log, ORDER_IDS, Position::START, up_to, BuildError::Log, visit)
-            .map_err(BuildError::ReadLog)??;
+        scan(log, ORDER_IDS, Position::START, up_to, visit)?;
         Ok(sorter.sorted()?)
     }
 
@@ -152,7 +177,7 @@ impl Build<'_, '_> {
         let mut order = None;
         for (nth, event) in events.enumerate() {
             if nth.is_multiple_of(EVENTS_AT_ONCE) {
-                self.tell(self.options.up_to.0.0 / SORTING_PART)?;
+                self.tell(self.options.up_to.0 / SORTING_PART)?;
             }
             let [hash, other_hash, position] = event?;
             let key = match order {
@@ -182,11 +207,10 @@ impl Build<'_, '_> {
         let (mut folded, mut scratch) = (0, Vec::new());
         while events.peek().is_some() {
             let mut done = Vec::new();
-            let transaction = self.log.unchecked_transaction().map_err(BuildError::ReadLog)?;
+            let transaction = self.log.unchecked_transaction().map_err(LogError::from)?;
             for event in events.by_ref().take(EVENTS_AT_ONCE) {
                 let [key, position] = event?;
-                let entry = entries::at(&transaction, Position(position), &mut scratch);
-                let entry = entry.map_err(BuildError::ReadLog)?.map_err(BuildError::Log)?;
+                let entry = entries::at(&transaction, Position(position), &mut scratch)?;
                 if folding.as_ref().is_none_or(|order: &Folding| order.key != key) {
                     done.extend(folding.replace(Folding::begin(key, &entry)?).and_then(Folding::finish));
                 }
@@ -200,25 +224,25 @@ impl Build<'_, '_> {
                 done.extend(folding.take().and_then(Folding::finish));
             }
             self.write(&done)?;
-            let up_to = self.options.up_to.0.0;
+            let up_to = self.options.up_to.0;
             self.tell(up_to / SORTING_PART + folded - folded / SORTING_PART)?;
         }
         Ok(())
     }
 
     fn write(&mut self, orders: &[Folded]) -> Result<(), BuildError> {
-        self.built.orders += orders.len() as u64;
-        self.built.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
+        self.counts.orders += orders.len() as u64;
+        self.counts.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
         let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
         let last_key = self.views.put_orders(puts)?;
         self.views.insert_events(orders.iter().flat_map(Folded::events))?;
         // Only the last key counts so far: the file is of no use before it is complete.
-        self.views.reach(Position::START, Uuid::nil(), last_key).map_err(ViewsError::from)?;
+        self.views.reach(Position::START, Uuid::nil(), last_key)?;
         Ok(())
     }
 
     fn tell(&mut self, done: u64) -> Result<(), BuildError> {
-        match (self.options.progress)(done, self.options.up_to.0.0) {
+        match (self.options.progress)(done, self.options.up_to.0) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(BuildError::Stopped),
         }
@@ -256,27 +280,7 @@ impl Folding {
             return Err(changed(&entry));
         }
         let position = entry.position();
-        let before = self.order.take();
-        let order_id = &self.order_id;
-        let after = match entry {
-            LogEntry::Event(event) => {
-                let (after, fault) = FoldedOrder::after(before, &event);
-                if let Some(fault) = fault {
-                    tracing::warn!(%order_id, %position, %fault, "an order cannot be read");
-                }
-                after
-            }
-            LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => {
-                return Err(BuildError::Log(error));
-            }
-            LogEntry::Unreadable { version, error, .. } => {
-                let Some(after) = quarantined(before.as_ref(), Version(version)) else {
-                    return Err(BuildError::Log(error));
-                };
-                tracing::warn!(%order_id, %position, %error, "an order cannot be read");
-                after
-            }
-        };
+        let after = fold(self.order.take(), &self.order_id, entry, unreadable).map_err(LogError::from)?;
         if position.0 > self.key {
             self.positions.push(position);
         }
@@ -307,10 +311,38 @@ impl Folded {
     }
 }
 
+/// An order after an event of it.
+///
+/// # Errors
+/// The event's, if it cannot be read and its order does not get a view for that.
+pub(crate) fn fold(
+    before: Option<FoldedOrder>,
+    order_id: &OrderId,
+    entry: LogEntry,
+    unreadable: OnUnreadable,
+) -> Result<FoldedOrder, StoreError> {
+    let position = entry.position();
+    let (after, fault) = match entry {
+        LogEntry::Event(event) => {
+            let (after, fault) = FoldedOrder::after(before, &event);
+            (after, fault.map(|fault| fault.to_string()))
+        }
+        LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => return Err(error),
+        LogEntry::Unreadable { version, error, .. } => match quarantined(before.as_ref(), version) {
+            Some(after) => (after, Some(error.to_string())),
+            None => return Err(error),
+        },
+    };
+    if let Some(fault) = fault {
+        tracing::warn!(%order_id, %position, fault, "an order cannot be read; it is refused, and all others are served");
+    }
+    Ok(after)
+}
+
 /// The order after an event that cannot be read. Its row names an order and a version, which may be wrong, too: it is only
 /// believed where that is the order's next version. `None` otherwise; then nobody knows which order lacks an event, and no
 /// views can be made.
-pub(crate) fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
+fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
     let known = before.map_or(Version::NONE, FoldedOrder::version);
     let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
     let is_believed = version == known.plus(1) || is_damaged;
@@ -319,8 +351,7 @@ pub(crate) fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Opt
 
 /// A row does not say any more that it is of the order that it was of.
 fn changed(entry: &LogEntry) -> BuildError {
-    BuildError::Log(StoreError::Corrupt(format!(
-        "event at position {}: it is of one order now and of another a moment later",
-        entry.position()
-    )))
+    let position = entry.position();
+    let what = format!("event at position {position}: it is of one order now and of another a moment later");
+    BuildError::Log(StoreError::Corrupt(what).into())
 }

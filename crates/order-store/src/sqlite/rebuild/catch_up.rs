@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{FoldedOrder, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version};
+use fastbloom::BloomFilter;
+use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable, Version};
 use order_domain::OrderId;
-use uuid::Uuid;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::entries::LogEntry;
 use crate::sqlite::readers::Readers;
-use crate::sqlite::rebuild::build::{BuildProgress, BuiltOrders, OnUnreadable, quarantined};
+use crate::sqlite::rebuild::build::{BuildProgress, OnUnreadable, fold};
 use crate::sqlite::rebuild::requests::RebuildRequests;
 use crate::sqlite::views::Views;
 use crate::sqlite::views::overlay::{Appended, OrderKey, Overlay, StreamState};
@@ -35,7 +35,7 @@ pub(crate) struct CatchUpOptions<'a> {
     /// Where the last event is that goes into them.
     pub(crate) up_to: Position,
     /// Tells orders that are surely new, which spares their look-up.
-    pub(crate) known: Option<&'a mut BuiltOrders>,
+    pub(crate) known: Option<&'a mut BloomFilter>,
     /// What an event that cannot be read means.
     pub(crate) unreadable: OnUnreadable,
     pub(crate) limits: &'a SqliteLimits,
@@ -58,7 +58,6 @@ pub(crate) fn run(
     }
     let readers = Readers::new(log_path.to_owned(), &views, rebuilds);
     let mut catch_up = CatchUp {
-        log_path,
         views,
         overlay: Overlay::new(),
         readers,
@@ -75,13 +74,7 @@ pub(crate) fn run(
         let page = catch_up.readers.log_entries(position, up_to, PAGE);
         for entry in page.map_err(OpenError::read(log_path))? {
             position = entry.position();
-            match entry {
-                LogEntry::Event(event) => catch_up.add(&event)?,
-                LogEntry::Unreadable { position, order_id, version, event_id, error } => {
-                    let id = event_id.unwrap_or_default();
-                    catch_up.quarantine((position, id), order_id, Version(version), error)?;
-                }
-            }
+            catch_up.add(entry).map_err(OpenError::read(log_path))?;
         }
         if catch_up.overlay.active_bytes() >= limits.view_batch_bytes {
             catch_up.flush()?;
@@ -99,12 +92,11 @@ impl CaughtUp {
 }
 
 struct CatchUp<'a> {
-    log_path: &'a Path,
     views: Views,
     overlay: Overlay,
     readers: Readers,
     /// Tells orders that are surely new, which spares their look-up.
-    known: Option<&'a mut BuiltOrders>,
+    known: Option<&'a mut BloomFilter>,
     unreadable: OnUnreadable,
     /// Orders that may soon have their next event, which spares their replay; when there are too many, all are forgotten.
     kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
@@ -113,54 +105,22 @@ struct CatchUp<'a> {
 }
 
 impl CatchUp<'_> {
-    fn add(&mut self, event: &RecordedEvent) -> Result<(), OpenError> {
-        let before = self.before(&event.order_id, event.version).map_err(OpenError::read(self.log_path))?;
-        let (key, before) = before.map_or((event.position.0, None), |(key, order)| (key, Some(order)));
-        let (order, fault) = FoldedOrder::after(before, event);
-        if let Some(fault) = fault {
-            let RecordedEvent { position, order_id, .. } = event;
-            tracing::warn!(%order_id, %position, %fault, "an order cannot be read; it is refused, and all others are served");
-        }
-        let appended = Appended {
-            key,
-            first_position: event.position,
-            first_version: event.version,
-            events: 1,
-            last_event_id: event.id,
-            view: order.view(&event.order_id),
+    /// Adds an event. Where it cannot be read, the order that it says it is of is believed if it would have continued it.
+    fn add(&mut self, entry: LogEntry) -> Result<(), StoreError> {
+        let (order_id, first_version, last_event_id) = match &entry {
+            LogEntry::Event(event) => (event.order_id.clone(), event.version, event.id),
+            LogEntry::Unreadable { order_id: Some(order_id), version, event_id, .. } => {
+                (order_id.clone(), *version, event_id.unwrap_or_default())
+            }
+            LogEntry::Unreadable { error, .. } => return Err(error.clone()),
         };
-        self.keep(event.order_id.clone(), key, order);
-        self.overlay.add([appended]);
-        Ok(())
-    }
-
-    /// An event cannot be read. The order that it says it is of is believed if the event would have continued it.
-    fn quarantine(
-        &mut self,
-        (position, event_id): (Position, Uuid),
-        order_id: Option<OrderId>,
-        version: Version,
-        error: StoreError,
-    ) -> Result<(), OpenError> {
-        let corrupt = OpenError::read(self.log_path);
-        let order_id = order_id.filter(|_| self.unreadable == OnUnreadable::Quarantine);
-        let Some(order_id) = order_id else { return Err(corrupt(error)) };
-        let before = self.before(&order_id, version).map_err(&corrupt)?;
-        let key = before.as_ref().map_or(position.0, |(key, _)| *key);
-        let Some(order) = quarantined(before.as_ref().map(|(_, order)| order), version) else {
-            return Err(corrupt(error));
-        };
-        tracing::warn!(%order_id, %position, %error, "an order cannot be read; it is refused, and all others are served");
+        let first_position = entry.position();
+        let before = self.before(&order_id, first_version)?;
+        let (key, before) = before.map_or((first_position.0, None), |(key, order)| (key, Some(order)));
+        let order = fold(before, &order_id, entry, self.unreadable)?;
         let view = order.view(&order_id);
         self.keep(order_id, key, order);
-        self.overlay.add([Appended {
-            key,
-            first_position: position,
-            first_version: version,
-            events: 1,
-            last_event_id: event_id,
-            view,
-        }]);
+        self.overlay.add([Appended { key, first_position, first_version, events: 1, last_event_id, view }]);
         Ok(())
     }
 

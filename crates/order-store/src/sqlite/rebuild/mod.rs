@@ -16,21 +16,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastbloom::BloomFilter;
 use order_application::Position;
 use rustix::fs::statvfs;
-use uuid::Uuid;
 
-use crate::sqlite::connection::open_reader;
-use crate::sqlite::rebuild::build::{
-    BuildError, BuildOptions, BuiltOrders, OnUnreadable, SORTED_BYTES_PER_EVENT, build, no_orders,
-};
+use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, OnUnreadable, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::catch_up::CatchUpOptions;
-use crate::sqlite::rebuild::opening::SCAN_CACHE_KIB;
 use crate::sqlite::rebuild::requests::{RebuildRequests, Wanted};
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::view_writer::FlushSignal;
-use crate::sqlite::views::{Views, Writing, files};
+use crate::sqlite::views::{Views, files};
 use crate::sqlite_error::OpenError;
 
 /// Events that are left for the view writer, about. While it adds them, what changes gathers in the overlay.
@@ -57,8 +53,8 @@ pub(crate) struct Rebuilder {
 /// Complete views, for the view writer to take over.
 pub(crate) struct Replacement {
     pub(crate) views: Views,
-    /// The orders that they have.
-    orders: BuiltOrders,
+    /// Tells the orders that they have from those that are surely new.
+    orders: BloomFilter,
     /// What an event means that cannot be read.
     unreadable: OnUnreadable,
 }
@@ -70,12 +66,8 @@ enum RebuildError {
     Stopped,
     #[error("no space left for them: about {needed} bytes are needed, and {free} are free")]
     NoSpace { needed: u64, free: u64 },
-    #[error("{0}")]
-    Build(BuildError),
     #[error(transparent)]
     Open(#[from] OpenError),
-    #[error("reading the log: {0}")]
-    Log(rusqlite::Error),
     #[error("looking for free space: {0}")]
     Space(io::Error),
     #[error("they could not take the place of the others: {0}")]
@@ -149,46 +141,24 @@ fn rebuild(
     check_space(&served.path, log_path, end)?;
     let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
     let path = files::path(log_path, number);
-    let made = fill(shared, log_path, number, end, unreadable);
-    let made = made.and_then(|made| follow(shared, log_path, made));
+    let options = BuildOptions {
+        number,
+        log_identity: shared.log_identity,
+        hash_seed: shared.readers.hash_seed(),
+        up_to: end,
+        memory: shared.limits.rebuild_bytes,
+        unreadable,
+        progress: &mut |done, total| shared.rebuilds.progress(done, total),
+    };
+    let built = build(log_path, options).map_err(RebuildError::from);
+    let made = built.and_then(|BuiltViews { views, orders, .. }| {
+        follow(shared, log_path, Replacement { views, orders, unreadable })
+    });
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
         files::remove(&path)?;
     }
     made
-}
-
-/// Builds everything up to where the log ends now.
-fn fill(
-    shared: &StoreState,
-    log_path: &Path,
-    number: u64,
-    end: Position,
-    unreadable: OnUnreadable,
-) -> Result<Replacement, RebuildError> {
-    let log = open_reader(log_path, SCAN_CACHE_KIB).map_err(RebuildError::Log)?;
-    let mut views =
-        Views::create(log_path, number, shared.log_identity, shared.readers.hash_seed(), Writing::Building)?;
-    let mut orders = no_orders();
-    if end > Position::START {
-        let event_id = log.query_row("SELECT id FROM events WHERE position = ?1", [end.0], |row| row.get(0));
-        let mut progress = |done, total| shared.rebuilds.progress(done, total);
-        let options = BuildOptions {
-            up_to: (end, Uuid::from_bytes(event_id.map_err(RebuildError::Log)?)),
-            memory: shared.limits.rebuild_bytes,
-            unreadable,
-            progress: &mut progress,
-        };
-        let built = build(&log, &mut views, options).map_err(|error| match error {
-            BuildError::Stopped => RebuildError::Stopped,
-            error @ (BuildError::Log(_)
-            | BuildError::ReadLog(_)
-            | BuildError::Sort(_)
-            | BuildError::Views(_)) => RebuildError::Build(error),
-        })?;
-        orders = built.1;
-    }
-    Ok(Replacement { views: views.finish()?, orders, unreadable })
 }
 
 /// Adds what has come in meanwhile, until not much is left.

@@ -1,21 +1,18 @@
 //! Chooses the views that a store opens with, or builds some.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use order_application::Position;
 
 use crate::sqlite::SqliteLimits;
-use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::Log;
-use crate::sqlite::rebuild::build::{BuildError, BuildOptions, BuildProgress, Built, OnUnreadable, build};
+use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, OnUnreadable, build};
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
 use crate::sqlite::rebuild::requests::RebuildRequests;
-use crate::sqlite::views::{Views, Writing, files, new_hash_seed};
-use crate::sqlite_error::{OpenError, is_damage};
-
-/// Page cache of the connection that reads a log from its beginning to its end.
-pub(crate) const SCAN_CACHE_KIB: u32 = 1024;
+use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::{Views, files, new_hash_seed};
+use crate::sqlite_error::OpenError;
 
 /// Views that have reached the end of their log, or that will once the overlay is written.
 pub(crate) struct OpenedViews {
@@ -43,8 +40,8 @@ pub(crate) fn open_views(
     } else if end > Position::START {
         tracing::info!(events = end.0, "building the views");
     }
-    let (views, _) = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
-    catch_up(log, end, views, limits, progress)
+    let built = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
+    catch_up(log, end, built.views, limits, progress)
 }
 
 fn catch_up(
@@ -71,19 +68,22 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
         let path = files::path(log.path(), number);
         if chosen.is_none() {
             match Views::open(log.path(), number, log.identity()) {
-                Ok(Ok(views)) => match fits(log, &views)? {
-                    Ok(()) => {
-                        chosen = Some(views);
-                        continue;
-                    }
-                    Err(why) => tracing::warn!(path = %path.display(), why, "these views are of no use"),
-                },
-                Ok(Err(why)) => tracing::info!(path = %path.display(), why, "these views are of no use"),
-                Err(error) if is_damage(&error) => {
+                Ok(views) if log_continues(log, views.progress())? => {
+                    chosen = Some(views);
+                    continue;
+                }
+                Ok(_) => {
+                    let why = "the log does not have the event that they end with";
+                    tracing::warn!(path = %path.display(), why, "these views are of no use");
+                }
+                Err(ViewsError::Useless(why)) => {
+                    tracing::info!(path = %path.display(), why, "these views are of no use");
+                }
+                Err(error) if error.damage().is_some() => {
                     tracing::warn!(path = %path.display(), %error, "these views cannot be read");
                 }
                 // It may pass, and they may know what the log has lost.
-                Err(error) => return Err(OpenError::sqlite(&path)(error)),
+                Err(error) => return Err(error.at(&path)),
             }
         }
         files::remove(&path)?;
@@ -91,19 +91,9 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
     Ok(chosen)
 }
 
-/// Whether the log has the event that the views end with. The inner error says that it has not.
-pub(crate) fn fits(log: &Log, views: &Views) -> Result<Result<(), String>, OpenError> {
-    let progress = views.progress();
-    if progress.position == Position::START {
-        return Ok(Ok(()));
-    }
-    if log.event_id_at(progress.position)? == Some(progress.event_id) {
-        return Ok(Ok(()));
-    }
-    Ok(Err(format!(
-        "the log does not have the event {} at position {} that they end with",
-        progress.event_id, progress.position
-    )))
+/// Whether the log has the event that views end with.
+fn log_continues(log: &Log, Progress { position, event_id, .. }: &Progress) -> Result<bool, OpenError> {
+    Ok(*position == Position::START || log.event_id_at(*position)? == Some(*event_id))
 }
 
 /// Builds views of all of a log that nobody is writing to, and removes all others.
@@ -112,51 +102,16 @@ pub(crate) fn build_anew(
     unreadable: OnUnreadable,
     memory: usize,
     progress: BuildProgress<'_>,
-) -> Result<(Views, Built), OpenError> {
+) -> Result<BuiltViews, OpenError> {
     let earlier = files::numbers(log.path())?;
     let number = earlier.first().map_or(1, |last| last + 1);
-    let mut views = Views::create(log.path(), number, log.identity(), new_hash_seed(), Writing::Building)?;
-    let path = views.path().to_owned();
-    let built = fill(log, &mut views, unreadable, memory, progress);
-    let finished = built.and_then(|built| Ok((views.finish()?, built)));
-    match finished {
-        Ok(finished) => {
-            for number in earlier {
-                files::remove(&files::path(log.path(), number))?;
-            }
-            Ok(finished)
-        }
-        Err(error) => {
-            // Half of them are of no use to anybody, and may be what fills the disk.
-            files::remove(&path)?;
-            Err(error)
-        }
+    let (log_identity, hash_seed, up_to) = (log.identity(), new_hash_seed(), log.end()?);
+    let options = BuildOptions { number, log_identity, hash_seed, up_to, memory, unreadable, progress };
+    let built = build(log.path(), options);
+    // Half of them are of no use to anybody, and may be what fills the disk.
+    let useless = if built.is_ok() { earlier } else { vec![number] };
+    for number in useless {
+        files::remove(&files::path(log.path(), number))?;
     }
-}
-
-fn fill(
-    log: &Log,
-    views: &mut Views,
-    unreadable: OnUnreadable,
-    memory: usize,
-    progress: BuildProgress<'_>,
-) -> Result<Built, OpenError> {
-    let end = log.end()?;
-    let Some(event_id) = log.event_id_at(end)? else { return Ok(Built::default()) };
-    let options = BuildOptions { up_to: (end, event_id), memory, unreadable, progress };
-    let reader = open_reader(log.path(), SCAN_CACHE_KIB).map_err(OpenError::sqlite(log.path()))?;
-    let path = views.path().to_owned();
-    build(&reader, views, options)
-        .map(|(built, _)| built)
-        .map_err(|error| open_error(log.path(), &path, error))
-}
-
-fn open_error(log_path: &Path, views_path: &Path, error: BuildError) -> OpenError {
-    match error {
-        BuildError::Stopped => OpenError::Stopped,
-        BuildError::Log(error) => OpenError::read(log_path)(error),
-        BuildError::ReadLog(error) => OpenError::damaged_or_failed(log_path, error),
-        BuildError::Sort(error) => OpenError::io(files::directory(views_path))(error),
-        BuildError::Views(error) => error.at(views_path),
-    }
+    built
 }

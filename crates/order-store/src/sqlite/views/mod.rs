@@ -4,6 +4,7 @@
 //! proves that an order is not in it, rows of lists name the row before them, and positions of events are held against the
 //! log. What does not add up is damage, and has the views made anew.
 
+pub(crate) mod error;
 pub(crate) mod files;
 pub(crate) mod id_ranges;
 pub(crate) mod known_orders;
@@ -23,11 +24,12 @@ use uuid::Uuid;
 
 use crate::projection;
 use crate::sqlite::connection::{Settings, open_writer};
-use crate::sqlite::views::id_ranges::{IdEntry, RangeError, RangeWriter};
+use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::views::id_ranges::{IdEntry, RangeWriter};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
 use crate::sqlite::views::progress::{OF_SEVERAL, Progress};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
-use crate::sqlite_error::{OpenError, is_damage};
+use crate::sqlite_error::OpenError;
 use crate::view_row::ViewRow;
 
 const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1, ?2)";
@@ -63,43 +65,6 @@ pub(crate) struct Views {
     progress: Progress,
 }
 
-/// Why views could not be written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ViewsError {
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
-    /// What is there contradicts what is to be written.
-    #[error("{0}")]
-    Damaged(String),
-}
-
-impl From<RangeError> for ViewsError {
-    fn from(error: RangeError) -> Self {
-        match error {
-            RangeError::Sqlite(error) => Self::Sqlite(error),
-            RangeError::Damaged(what) => Self::Damaged(what),
-        }
-    }
-}
-
-impl ViewsError {
-    /// The same of a file at a path.
-    pub(crate) fn at(self, path: &Path) -> OpenError {
-        match self {
-            Self::Sqlite(error) => OpenError::damaged_or_failed(path, error),
-            Self::Damaged(what) => OpenError::Corrupt { path: path.to_owned(), what },
-        }
-    }
-
-    /// What is wrong with what is in the file, if that is why it could not be written.
-    pub(crate) fn damage(&self) -> Option<String> {
-        match self {
-            Self::Damaged(what) => Some(what.clone()),
-            Self::Sqlite(error) => is_damage(error).then(|| error.to_string()),
-        }
-    }
-}
-
 /// A row of `orders` on its way into the file.
 pub(crate) struct PutOrder<'a> {
     pub(crate) key: OrderKey,
@@ -110,7 +75,7 @@ pub(crate) struct PutOrder<'a> {
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Writing {
+enum Writing {
     /// Beside readers, by a write-ahead log.
     Serving,
     /// By somebody who is alone with it, without a way back: what comes of it is of no use unless it is finished.
@@ -118,32 +83,17 @@ pub(crate) enum Writing {
 }
 
 impl Views {
-    /// Opens the file of a log with a number. The inner error says why it is of no use.
-    pub(crate) fn open(
-        log_path: &Path,
-        number: u64,
-        log_identity: Uuid,
-    ) -> Result<Result<Self, String>, rusqlite::Error> {
+    /// Opens the file of a log with a number. What is in it may make it [useless](ViewsError::Useless).
+    pub(crate) fn open(log_path: &Path, number: u64, log_identity: Uuid) -> Result<Self, ViewsError> {
         let path = files::path(log_path, number);
         let connection = open(&path, Writing::Serving)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version != SCHEMA_VERSION {
-            return Ok(Err(format!("they have schema {version}, and this release needs {SCHEMA_VERSION}")));
-        }
-        let mut progress = match Progress::load(&connection)? {
-            Ok(progress) if !progress.complete => return Ok(Err("they were never finished".to_owned())),
-            Ok(progress) if progress.log_identity != log_identity => {
-                return Ok(Err("they are of another log".to_owned()));
-            }
-            Ok(progress) => progress,
-            Err(what) => return Ok(Err(what)),
-        };
+        let mut progress = Progress::load_usable(&connection, log_identity)?;
         if progress.projection > projection() {
             // From now on some of their rows are this release's. Both it and the later one, should it come back, have to know.
             progress.projection = OF_SEVERAL;
             progress.save(&connection)?;
         }
-        Ok(Ok(Self { connection, path, number, progress }))
+        Ok(Self { connection, path, number, progress })
     }
 
     /// Makes an empty file with a number, to be [finished](Self::finish) once everything is in it.
@@ -152,12 +102,11 @@ impl Views {
         number: u64,
         log_identity: Uuid,
         hash_seed: u64,
-        writing: Writing,
     ) -> Result<Self, OpenError> {
         let path = files::path(log_path, number);
         files::remove(&path)?;
         let create = || {
-            let mut connection = open(&path, writing)?;
+            let mut connection = open(&path, Writing::Building)?;
             let progress = Progress::start(log_identity, hash_seed, projection());
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
@@ -218,7 +167,7 @@ impl Views {
         self.insert_events(generation.changes().flat_map(positions))?;
         #[cfg(feature = "planted-faults")]
         crate::sqlite::planted_faults::end_here("end-after-positions");
-        Ok(self.reach(position, event_id, last_key)?)
+        self.reach(position, event_id, last_key)
     }
 
     /// Adds new orders to the index: entries in the order of their hashes.
@@ -299,7 +248,7 @@ impl Views {
         position: Position,
         event_id: Uuid,
         last_key: OrderKey,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), ViewsError> {
         let progress = Progress { position, event_id, last_key, ..self.progress };
         progress.save(&self.connection)?;
         self.progress = progress;

@@ -5,8 +5,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use crate::checksum::Checksum;
+use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::id_ranges::IdTotals;
 use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::schema::SCHEMA_VERSION;
 
 /// In place of a projection: the rows were made by several.
 pub(super) const OF_SEVERAL: u32 = 0;
@@ -70,8 +72,25 @@ impl Progress {
         Ok(())
     }
 
-    /// The row. The inner error says what is wrong with it.
-    pub(crate) fn load(views: &Connection) -> rusqlite::Result<Result<Self, String>> {
+    /// The row of views that this release could serve for a log.
+    pub(crate) fn load_usable(views: &Connection, log_identity: Uuid) -> Result<Self, ViewsError> {
+        let version: i64 = views.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version != SCHEMA_VERSION {
+            let why = format!("they have schema {version}, and this release needs {SCHEMA_VERSION}");
+            return Err(ViewsError::Useless(why));
+        }
+        let progress = Self::load(views)?;
+        if !progress.complete {
+            return Err(ViewsError::Useless("they were never finished".to_owned()));
+        }
+        if progress.log_identity != log_identity {
+            return Err(ViewsError::Useless("they are of another log".to_owned()));
+        }
+        Ok(progress)
+    }
+
+    /// The row.
+    pub(super) fn load(views: &Connection) -> Result<Self, ViewsError> {
         let read = |row: &rusqlite::Row<'_>| {
             let progress = Self {
                 log_identity: Uuid::from_bytes(row.get(0)?),
@@ -87,7 +106,7 @@ impl Progress {
             Ok(is_sound.then_some(progress))
         };
         let row = views.prepare_cached(LOAD)?.query_row((), read).optional()?;
-        Ok(row.flatten().ok_or_else(|| "how far they have come cannot be read".to_owned()))
+        row.flatten().ok_or_else(|| ViewsError::Damaged("how far they have come cannot be read".to_owned()))
     }
 
     fn checksum(&self) -> Checksum {
