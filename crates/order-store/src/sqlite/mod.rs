@@ -40,7 +40,7 @@ use log::{Log, LogKind};
 use rebuild::Rebuilder;
 use rebuild::build::{BuiltViews, OnUnreadable};
 use rebuild::catch_up::CaughtUp;
-use rebuild::opening::{self, OpenedViews};
+use rebuild::opening;
 use state::{StoreHealth, StoreState};
 use views::files;
 use views::known_orders::{Filling, KnownOrders};
@@ -157,21 +157,19 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[kind])?;
-        let opened = opening::open_views(&log, &limits, &mut |done, total| {
+        let mut tell = |done, total| {
             progress.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done, total });
             ControlFlow::Continue(())
-        })?;
-        let OpenedViews { end, caught_up: CaughtUp { views, overlay, readers }, rebuilds } = opened;
+        };
+        let CaughtUp { views, readers } = opening::open_views(&log, &limits, &mut tell)?;
         let known_orders = KnownOrders::new(readers.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);
         let shared = Arc::new(StoreState {
             limits,
-            overlay,
             known_orders,
             readers,
-            rebuilds,
             log_identity: log.identity(),
-            log_end: AtomicU64::new(end.0),
+            log_end: AtomicU64::new(log.end()?.0),
             health: StoreHealth { stopped },
         });
 

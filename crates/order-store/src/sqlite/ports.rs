@@ -32,8 +32,7 @@ impl EventLog for SqliteStore {
         after: Version,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let positions =
-            self.shared.readers.stream_positions(&self.shared.overlay, order_id, after, limit.events)?;
+        let positions = self.shared.readers.stream_positions(order_id, after, limit.events)?;
         if positions.len() <= MAX_INLINE_ROWS {
             return self.shared.readers.events_at(order_id, &positions, limit.bytes);
         }
@@ -55,7 +54,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
-        let stream = self.shared.readers.stream_state(&self.shared.overlay, order_id)?;
+        let stream = self.shared.readers.stream_state(order_id)?;
         Ok(stream.map_or(Version::NONE, |stream| stream.version))
     }
 
@@ -67,12 +66,12 @@ impl EventLog for SqliteStore {
 #[async_trait]
 impl OrderViews for SqliteStore {
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError> {
-        self.shared.readers.view(&self.shared.overlay, order_id)?.map(OrderView::into_summary).transpose()
+        self.shared.readers.view(order_id)?.map(OrderView::into_summary).transpose()
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let (shared, query) = (Arc::clone(&self.shared), *query);
-        blocking(move || shared.readers.list(&shared.overlay, &query)).await
+        blocking(move || shared.readers.list(&query)).await
     }
 }
 
@@ -80,12 +79,12 @@ impl OrderViews for SqliteStore {
 impl ViewRepair for SqliteStore {
     /// All views are made anew: the damage that was found is seldom all that there is.
     async fn mend(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
-        self.shared.rebuilds.want(why, true);
+        self.shared.readers.rebuilds.want(why, true);
         Ok(())
     }
 
     fn views(&self) -> ViewsStatus {
-        self.shared.rebuilds.status()
+        self.shared.readers.rebuilds.status()
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the threads of an open store and its readers share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use order_application::{Position, StoreError};
@@ -8,17 +7,13 @@ use uuid::Uuid;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::readers::Readers;
-use crate::sqlite::rebuild::requests::RebuildRequests;
 use crate::sqlite::views::known_orders::KnownOrders;
-use crate::sqlite::views::overlay::Overlay;
 
 /// One for each open store.
 pub(crate) struct StoreState {
     pub(crate) limits: SqliteLimits,
-    pub(crate) overlay: Overlay,
     pub(crate) known_orders: KnownOrders,
     pub(crate) readers: Readers,
-    pub(crate) rebuilds: Arc<RebuildRequests>,
     /// What tells the log from every other.
     pub(crate) log_identity: Uuid,
     /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.

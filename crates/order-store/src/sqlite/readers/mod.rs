@@ -3,7 +3,6 @@
 mod pool;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use order_application::{
     Checkpoint, ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Unreadable,
@@ -32,74 +31,73 @@ const MAX_LIST_READS: usize = 16;
 /// More would not fit a parameter.
 pub(crate) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
-/// Connections for reading both files.
+/// The overlay, and connections for reading both files.
 pub(crate) struct Readers {
     log: LogPool,
     views: ViewsSnapshots,
+    pub(crate) overlay: Overlay,
     hash_seed: u64,
-    rebuilds: Arc<RebuildRequests>,
+    pub(crate) rebuilds: RebuildRequests,
 }
 
 impl Readers {
-    /// Reads a log and a file of its views. Damage of the latter is told to `rebuilds`.
-    pub(crate) fn new(log_path: PathBuf, views: &Views, rebuilds: Arc<RebuildRequests>) -> Self {
+    /// Reads a log and a file of its views.
+    pub(crate) fn new(log_path: PathBuf, views: &Views) -> Self {
         let (path, number) = (views.path().to_owned(), views.number());
         let hash_seed = views.progress().hash_seed;
+        let rebuilds = RebuildRequests::new(number);
         let views = ViewsSnapshots::new(ServedFile { path, number });
-        Self { log: LogPool::new(log_path), views, hash_seed, rebuilds }
+        let overlay = Overlay::new();
+        Self { log: LogPool::new(log_path), views, overlay, hash_seed, rebuilds }
     }
 
     /// Where an order stands now.
-    pub(crate) fn stream_state(
-        &self,
-        overlay: &Overlay,
-        order_id: &OrderId,
-    ) -> Result<Option<StreamState>, StoreError> {
-        match overlay.head(order_id) {
-            Ok(head) => Ok(Some(head)),
+    pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<Option<StreamState>, StoreError> {
+        match self.overlay.stream_state(order_id) {
+            Ok(stream) => Ok(Some(stream)),
             Err(flushed) => self.state_in_views(order_id, flushed),
         }
     }
 
     /// Where an order stands of which the log has just named an event, and where its events before that one are: those in
-    /// the views up to the position that they have reached, and those in the overlay. `None` if it is the first.
+    /// the views up to the position that they have reached, and those in the self.overlay. `None` if it is the first.
     ///
     /// A crash may have left rows in the views that are ahead of that position. What they know more is about to be met.
     pub(crate) fn stream_before(
         &self,
-        overlay: &Overlay,
         order_id: &OrderId,
         event: Version,
         reached: Position,
     ) -> Result<Option<RecentStream>, StoreError> {
-        let (recent, flushed) = overlay.stream(order_id);
-        let (head, recent, known) = match recent {
-            Some((head, recent)) => (head, recent, head.version),
+        let (recent, flushed) = self.overlay.stream(order_id);
+        let (stream, recent, known) = match recent {
+            Some((stream, recent)) => (stream, recent, stream.version),
             None => {
                 // Without a proof that there is none: nobody places an order for want of it.
                 let find = |views: &_| reading::find_unproven(views, order_id, self.hash(order_id), reached);
                 match self.in_views(flushed, find)? {
                     Some((key, view)) => {
-                        let head = StreamState::of(key, &view);
-                        (head, Vec::new(), head.version.min(Version(event.0.saturating_sub(1))))
+                        let stream = StreamState::of(key, &view);
+                        (stream, Vec::new(), stream.version.min(Version(event.0.saturating_sub(1))))
                     }
                     None => return Ok(None),
                 }
             }
         };
-        if head.is_damaged {
-            return Ok(Some((head, Vec::new())));
+        if stream.is_damaged {
+            return Ok(Some((stream, Vec::new())));
         }
         let below = recent.first().map_or(Version(u64::MAX), |(version, _)| *version);
-        let in_views = |views: &_| Ok(reading::positions(views, head.key, Version(1), below, MAX_LIST_ROWS)?);
-        let mut positions = vec![(Version(1), Position(head.key))];
+        let in_views =
+            |views: &_| Ok(reading::positions(views, stream.key, Version(1), below, MAX_LIST_ROWS)?);
+        let mut positions = vec![(Version(1), Position(stream.key))];
         if below > Version(2) {
             let earlier = self.in_views(flushed, in_views)?;
             positions.extend(earlier.into_iter().take_while(|(_, position)| *position <= reached));
         }
         positions.extend(recent);
         self.check_contiguous(order_id, Version::NONE, known, usize::MAX, &positions)?;
-        Ok(Some((head, positions)))
+        Ok(Some((stream, positions)))
     }
 
     fn state_in_views(
@@ -114,31 +112,26 @@ impl Readers {
     /// and one of them that cannot be found out does not keep the others from it.
     pub(crate) fn stream_states<'a>(
         &self,
-        overlay: &Overlay,
         known: &KnownOrders,
         order_ids: impl Iterator<Item = &'a OrderId>,
     ) -> Vec<Result<Option<StreamState>, StoreError>> {
-        let mut heads = Vec::new();
+        let mut streams = Vec::new();
         let mut unsure = Vec::new();
-        let flushed = overlay.heads(order_ids, &mut |order_id, head| {
-            if head.is_none() && !known.is_surely_new(order_id) {
-                unsure.push((heads.len(), order_id));
+        let flushed = self.overlay.stream_states(order_ids, &mut |order_id, stream| {
+            if stream.is_none() && !known.is_surely_new(order_id) {
+                unsure.push((streams.len(), order_id));
             }
-            heads.push(Ok(head));
+            streams.push(Ok(stream));
         });
         for (index, order_id) in unsure {
-            heads[index] = self.state_in_views(order_id, flushed);
+            streams[index] = self.state_in_views(order_id, flushed);
         }
-        heads
+        streams
     }
 
     /// An order's view.
-    pub(crate) fn view(
-        &self,
-        overlay: &Overlay,
-        order_id: &OrderId,
-    ) -> Result<Option<OrderView>, StoreError> {
-        let flushed = match overlay.view(order_id) {
+    pub(crate) fn view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
+        let flushed = match self.overlay.view(order_id) {
             Ok(view) => return Ok(Some(view)),
             Err(flushed) => flushed,
         };
@@ -147,25 +140,23 @@ impl Readers {
     }
 
     /// A page of a list.
-    pub(crate) fn list(&self, overlay: &Overlay, query: &ListQuery) -> Result<OrderPage, StoreError> {
+    pub(crate) fn list(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
-        let rows =
-            self.rows(overlay, query.after.min(row::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
+        let rows = self.rows(query.after.min(row::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
         Ok(OrderPage::of(rows.into_iter().map(|(key, view)| (Position(key), view)), query.limit))
     }
 
     /// The rows of orders that were placed after a position.
     pub(crate) fn rows(
         &self,
-        overlay: &Overlay,
         after: Position,
         limit: usize,
     ) -> Result<Vec<(OrderKey, OrderView)>, StoreError> {
         for _ in 0..MAX_LIST_READS {
-            let flushed_before = overlay.flushed();
+            let flushed_before = self.overlay.flushed();
             let mut rows = self.in_views(flushed_before, |views| reading::list(views, after, limit))?;
             let complete = rows.len() < limit;
-            if overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
+            if self.overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
                 return Ok(rows);
             }
         }
@@ -192,39 +183,38 @@ impl Readers {
     /// The positions of an order's events with versions above `after`, ascending.
     pub(crate) fn stream_positions(
         &self,
-        overlay: &Overlay,
         order_id: &OrderId,
         after: Version,
         limit: usize,
     ) -> Result<Vec<(Version, Position)>, StoreError> {
-        let (recent, flushed) = overlay.stream(order_id);
-        let (head, recent) = match recent {
+        let (recent, flushed) = self.overlay.stream(order_id);
+        let (stream, recent) = match recent {
             Some(stream) => stream,
             None => match self.state_in_views(order_id, flushed)? {
-                Some(head) => (head, Vec::new()),
+                Some(stream) => (stream, Vec::new()),
                 None => return Ok(Vec::new()),
             },
         };
-        if head.is_damaged {
+        if stream.is_damaged {
             return Err(Unreadable::Damaged.error(order_id));
         }
-        if after >= head.version {
+        if after >= stream.version {
             return Ok(Vec::new());
         }
         let mut positions = Vec::new();
         if after == Version::NONE {
-            positions.push((Version(1), Position(head.key)));
+            positions.push((Version(1), Position(stream.key)));
         }
-        let first_recent = recent.first().map_or(head.version.plus(1), |(version, _)| *version);
+        let first_recent = recent.first().map_or(stream.version.plus(1), |(version, _)| *version);
         let next = after.0.max(1) + 1;
-        if next < first_recent.0 && next <= head.version.0 {
+        if next < first_recent.0 && next <= stream.version.0 {
             let (after, below) = (Version(next - 1), first_recent);
-            let in_views = |views: &_| Ok(reading::positions(views, head.key, after, below, limit)?);
+            let in_views = |views: &_| Ok(reading::positions(views, stream.key, after, below, limit)?);
             positions.extend(self.in_views(flushed, in_views)?);
         }
         positions.extend(recent.into_iter().filter(|(version, _)| *version > after));
         positions.truncate(limit);
-        self.check_contiguous(order_id, after, head.version, limit, &positions)?;
+        self.check_contiguous(order_id, after, stream.version, limit, &positions)?;
         Ok(positions)
     }
 
@@ -317,16 +307,15 @@ impl Readers {
     /// Entries of the index of orders that are certain to be all that there are, from a hash on (`None`: the first).
     pub(crate) fn proven_entries(
         &self,
-        overlay: &Overlay,
         from: Option<i64>,
         limit: usize,
     ) -> Result<ProvenEntries, StoreError> {
-        self.in_views(overlay.flushed(), |views| id_ranges::proven_entries(views, from, limit))
+        self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, from, limit))
     }
 
-    /// Lets go of snapshots that are older than so many flushes, so that the views' write-ahead log can start anew.
-    pub(crate) fn end_snapshots_before(&self, flushed: FlushCount) {
-        self.views.end_before(flushed);
+    /// Lets go of all snapshots, so that the views' write-ahead log can be copied, or start anew.
+    pub(crate) fn end_snapshots(&self) {
+        self.views.end_before(self.overlay.renew_snapshots());
     }
 
     /// What order ids are hashed with.

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use fastbloom::BloomFilter;
 use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable, Version};
@@ -13,9 +12,8 @@ use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::entries::LogEntry;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::rebuild::build::{BuildProgress, OnUnreadable, fold};
-use crate::sqlite::rebuild::requests::RebuildRequests;
 use crate::sqlite::views::Views;
-use crate::sqlite::views::overlay::{Appended, OrderKey, Overlay, StreamState};
+use crate::sqlite::views::overlay::{Appended, OrderKey, StreamState};
 use crate::sqlite_error::OpenError;
 
 /// What is read at a time.
@@ -26,7 +24,6 @@ const EVENTS_WORTH_TELLING: u64 = 200_000;
 /// Views that have reached a position of their log, or that will once the overlay is written.
 pub(crate) struct CaughtUp {
     pub(crate) views: Views,
-    pub(crate) overlay: Overlay,
     pub(crate) readers: Readers,
 }
 
@@ -43,24 +40,17 @@ pub(crate) struct CatchUpOptions<'a> {
 }
 
 /// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
-/// that is found in the views is an error, and told to `rebuilds`.
-pub(crate) fn run(
-    log_path: &Path,
-    views: Views,
-    rebuilds: Arc<RebuildRequests>,
-    options: CatchUpOptions<'_>,
-) -> Result<CaughtUp, OpenError> {
+/// that is found in the views is an error.
+pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) -> Result<CaughtUp, OpenError> {
     let CatchUpOptions { up_to, known, unreadable, limits, progress } = options;
     let mut position = views.progress().position;
     let behind = up_to.0.saturating_sub(position.0);
     if behind > EVENTS_WORTH_TELLING {
         tracing::info!(events = behind, "bringing the views up to the log");
     }
-    let readers = Readers::new(log_path.to_owned(), &views, rebuilds);
+    let readers = Readers::new(log_path.to_owned(), &views);
     let mut catch_up = CatchUp {
-        views,
-        overlay: Overlay::new(),
-        readers,
+        reached: CaughtUp { views, readers },
         known,
         unreadable,
         kept: HashMap::new(),
@@ -71,30 +61,39 @@ pub(crate) fn run(
         if progress(position.0, up_to.0).is_break() {
             return Err(OpenError::Stopped);
         }
-        let page = catch_up.readers.log_entries(position, up_to, PAGE);
+        let page = catch_up.reached.readers.log_entries(position, up_to, PAGE);
         for entry in page.map_err(OpenError::read(log_path))? {
             position = entry.position();
             catch_up.add(entry).map_err(OpenError::read(log_path))?;
         }
-        if catch_up.overlay.active_bytes() >= limits.view_batch_bytes {
-            catch_up.flush()?;
+        if catch_up.reached.readers.overlay.active_bytes() >= limits.view_batch_bytes {
+            catch_up.reached.flush()?;
         }
     }
-    let CatchUp { views, overlay, readers, .. } = catch_up;
-    Ok(CaughtUp { views, overlay, readers })
+    Ok(catch_up.reached)
 }
 
 impl CaughtUp {
     /// Writes what is in the overlay.
     pub(crate) fn flush(&mut self) -> Result<(), OpenError> {
-        flush(&mut self.views, &self.overlay, &self.readers)
+        let Self { views, readers } = self;
+        let Some(generation) = readers.overlay.begin_flush() else { return Ok(()) };
+        let written = views.write(&generation).and_then(|()| {
+            // A snapshot from before would keep the write-ahead log from being copied, and one from before the copy from
+            // being started anew.
+            readers.end_snapshots();
+            views.copy_wal()?;
+            readers.end_snapshots();
+            Ok(())
+        });
+        written.map_err(|error| error.at(views.path()))?;
+        readers.overlay.end_flush();
+        Ok(())
     }
 }
 
 struct CatchUp<'a> {
-    views: Views,
-    overlay: Overlay,
-    readers: Readers,
+    reached: CaughtUp,
     /// Tells orders that are surely new, which spares their look-up.
     known: Option<&'a mut BloomFilter>,
     unreadable: OnUnreadable,
@@ -120,7 +119,14 @@ impl CatchUp<'_> {
         let order = fold(before, &order_id, entry, self.unreadable)?;
         let view = order.view(&order_id);
         self.keep(order_id, key, order);
-        self.overlay.add([Appended { key, first_position, first_version, events: 1, last_event_id, view }]);
+        self.reached.readers.overlay.add([Appended {
+            key,
+            first_position,
+            first_version,
+            events: 1,
+            last_event_id,
+            view,
+        }]);
         Ok(())
     }
 
@@ -134,15 +140,15 @@ impl CatchUp<'_> {
             self.kept_bytes -= order.heap_bytes();
             return Ok(Some((key, order)));
         }
-        let hash = self.views.hash(order_id).cast_unsigned();
+        let hash = self.reached.views.hash(order_id).cast_unsigned();
         if let Some(known) = &mut self.known
             && !known.insert_hash(hash)
         {
             return Ok(None);
         }
-        let reached = self.views.progress().position;
-        match self.readers.stream_before(&self.overlay, order_id, event, reached)? {
-            Some((head, positions)) => Ok(Some((head.key, self.replay(order_id, head, &positions)?))),
+        let reached = self.reached.views.progress().position;
+        match self.reached.readers.stream_before(order_id, event, reached)? {
+            Some((stream, positions)) => Ok(Some((stream.key, self.replay(order_id, stream, &positions)?))),
             None => Ok(None),
         }
     }
@@ -150,16 +156,16 @@ impl CatchUp<'_> {
     fn replay(
         &self,
         order_id: &OrderId,
-        head: StreamState,
+        stream: StreamState,
         positions: &[(Version, Position)],
     ) -> Result<FoldedOrder, StoreError> {
-        let damaged = FoldedOrder::Unreadable { version: head.version, why: Unreadable::Damaged };
-        if head.is_damaged {
+        let damaged = FoldedOrder::Unreadable { version: stream.version, why: Unreadable::Damaged };
+        if stream.is_damaged {
             return Ok(damaged);
         }
         let mut order = None;
         for chunk in positions.chunks(PAGE.events) {
-            match self.readers.events_at(order_id, chunk, usize::MAX) {
+            match self.reached.readers.events_at(order_id, chunk, usize::MAX) {
                 Ok(events) => {
                     for earlier in events {
                         order = Some(FoldedOrder::after(order, &earlier).0);
@@ -180,23 +186,4 @@ impl CatchUp<'_> {
         self.kept_bytes += order.heap_bytes();
         self.kept.insert(order_id, (key, order));
     }
-
-    fn flush(&mut self) -> Result<(), OpenError> {
-        flush(&mut self.views, &self.overlay, &self.readers)
-    }
-}
-
-fn flush(views: &mut Views, overlay: &Overlay, readers: &Readers) -> Result<(), OpenError> {
-    let Some(generation) = overlay.begin_flush() else { return Ok(()) };
-    let written = views.write(&generation).and_then(|()| {
-        // A snapshot from before would keep the write-ahead log from being copied, and one from before the copy from being
-        // started anew.
-        readers.end_snapshots_before(overlay.renew_snapshots());
-        views.checkpoint()?;
-        readers.end_snapshots_before(overlay.renew_snapshots());
-        Ok(())
-    });
-    written.map_err(|error| error.at(views.path()))?;
-    overlay.end_flush();
-    Ok(())
 }

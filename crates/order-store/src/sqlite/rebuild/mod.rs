@@ -22,7 +22,7 @@ use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, OnUnreadable, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::catch_up::CatchUpOptions;
-use crate::sqlite::rebuild::requests::{RebuildRequests, Wanted};
+use crate::sqlite::rebuild::requests::Wanted;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::view_writer::FlushSignal;
@@ -46,7 +46,7 @@ const BYTES_PER_EVENT: u64 = 64;
 
 /// The thread.
 pub(crate) struct Rebuilder {
-    rebuilds: Arc<RebuildRequests>,
+    shared: Arc<StoreState>,
     thread: StoreThread,
 }
 
@@ -80,18 +80,18 @@ impl Rebuilder {
         log_path: &Path,
         writer: FlushSignal,
     ) -> Result<Self, OpenError> {
-        let rebuilds = Arc::clone(&shared.rebuilds);
+        let thread_shared = Arc::clone(&shared);
         let path = log_path.to_owned();
         let run = move || {
             lower_priority();
-            run(&shared, &path, &writer);
+            run(&thread_shared, &path, &writer);
         };
-        Ok(Self { rebuilds, thread: StoreThread::start("rebuilder", log_path, run)? })
+        Ok(Self { shared, thread: StoreThread::start("rebuilder", log_path, run)? })
     }
 
     /// Ends, also in the middle.
     pub(crate) fn finish(&self) {
-        self.rebuilds.finish();
+        self.shared.readers.rebuilds.finish();
         self.thread.join();
     }
 }
@@ -106,13 +106,13 @@ fn lower_priority() {
 
 fn run(shared: &Arc<StoreState>, log_path: &Path, writer: &FlushSignal) {
     let mut pause = FIRST_PAUSE;
-    while let Some(Wanted { why, is_damage }) = shared.rebuilds.wait() {
+    while let Some(Wanted { why, is_damage }) = shared.readers.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
         let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
         let made = rebuild(shared, log_path, unreadable).and_then(|made| {
             writer.replace(made);
-            let handed_over = shared.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
+            let handed_over = shared.readers.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
             handed_over.map_err(RebuildError::HandOver)
         });
         match made {
@@ -120,8 +120,8 @@ fn run(shared: &Arc<StoreState>, log_path: &Path, writer: &FlushSignal) {
             Err(RebuildError::Stopped | RebuildError::Open(OpenError::Stopped)) => return,
             Err(error) => {
                 tracing::error!(%error, "the views could not be made anew; those that are there are served on");
-                shared.rebuilds.failed(error.to_string());
-                if !shared.rebuilds.pause(pause) {
+                shared.readers.rebuilds.failed(error.to_string());
+                if !shared.readers.rebuilds.pause(pause) {
                     return;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -148,7 +148,7 @@ fn rebuild(
         up_to: end,
         memory: shared.limits.rebuild_bytes,
         unreadable,
-        progress: &mut |done, total| shared.rebuilds.progress(done, total),
+        progress: &mut |done, total| shared.readers.rebuilds.progress(done, total),
     };
     let built = build(log_path, options).map_err(RebuildError::from);
     let made = built.and_then(|BuiltViews { views, orders, .. }| {
@@ -181,16 +181,14 @@ impl Replacement {
         log_path: &Path,
         up_to: Position,
     ) -> Result<Self, OpenError> {
-        // Damage of these views is an error here, and no reason to make those anew that are served.
-        let rebuilds = Arc::new(RebuildRequests::new(self.views.number()));
         let options = CatchUpOptions {
             up_to,
             known: Some(&mut self.orders),
             unreadable: self.unreadable,
             limits: &shared.limits,
-            progress: &mut |done, _| shared.rebuilds.progress(done, shared.log_end().0),
+            progress: &mut |done, _| shared.readers.rebuilds.progress(done, shared.log_end().0),
         };
-        let mut caught_up = catch_up::run(log_path, self.views, rebuilds, options)?;
+        let mut caught_up = catch_up::run(log_path, self.views, options)?;
         caught_up.flush()?;
         Ok(Self { views: caught_up.views, ..self })
     }

@@ -1,32 +1,22 @@
 //! Chooses the views that a store opens with, or builds some.
 
-use std::sync::Arc;
-
 use order_application::Position;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::Log;
 use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, OnUnreadable, build};
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
-use crate::sqlite::rebuild::requests::RebuildRequests;
 use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::progress::Progress;
 use crate::sqlite::views::{Views, files, new_hash_seed};
 use crate::sqlite_error::OpenError;
-
-/// Views that have reached the end of their log, or that will once the overlay is written.
-pub(crate) struct OpenedViews {
-    pub(crate) end: Position,
-    pub(crate) caught_up: CaughtUp,
-    pub(crate) rebuilds: Arc<RebuildRequests>,
-}
 
 /// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.
 pub(crate) fn open_views(
     log: &Log,
     limits: &SqliteLimits,
     progress: BuildProgress<'_>,
-) -> Result<OpenedViews, OpenError> {
+) -> Result<CaughtUp, OpenError> {
     let end = log.end()?;
     if let Some(views) = choose(log)? {
         let path = views.path().to_owned();
@@ -50,15 +40,14 @@ fn catch_up(
     views: Views,
     limits: &SqliteLimits,
     progress: BuildProgress<'_>,
-) -> Result<OpenedViews, OpenError> {
-    let rebuilds = Arc::new(RebuildRequests::new(views.number()));
+) -> Result<CaughtUp, OpenError> {
     let unreadable = OnUnreadable::Quarantine;
     let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
-    let caught_up = catch_up::run(log.path(), views, Arc::clone(&rebuilds), options)?;
+    let caught_up = catch_up::run(log.path(), views, options)?;
     if caught_up.views.are_of_another_release() {
-        rebuilds.want("they were made by another release", false);
+        caught_up.readers.rebuilds.want("they were made by another release", false);
     }
-    Ok(OpenedViews { end, caught_up, rebuilds })
+    Ok(caught_up)
 }
 
 /// The highest complete file that fits the log. All others go: they were being built, or have been replaced.

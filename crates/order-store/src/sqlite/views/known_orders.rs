@@ -75,12 +75,12 @@ impl Filling {
 fn fill(shared: &StoreState, stop: &AtomicBool) {
     let known = &shared.known_orders;
     // First what the views do not have yet; what is placed from now on, the writer adds.
-    shared.overlay.for_each_order(&mut |order_id| known.add(order_id));
+    shared.readers.overlay.for_each_order(&mut |order_id| known.add(order_id));
     let mut from = None;
     while !stop.load(Ordering::Relaxed) {
         let number = shared.readers.served_file().number;
         // An entry that is lost would make its order seem new.
-        match shared.readers.proven_entries(&shared.overlay, from, PAGE_ENTRIES) {
+        match shared.readers.proven_entries(from, PAGE_ENTRIES) {
             Ok(proven) => {
                 for (hash, _) in &proven.entries {
                     known.filter.insert_hash(hash.cast_unsigned());
@@ -96,7 +96,9 @@ fn fill(shared: &StoreState, stop: &AtomicBool) {
                 tracing::warn!(%error, "cannot read the index of orders to speed up placing");
                 // Views that are made anew have the same hashes, and have them all.
                 let is_new_file = number != shared.readers.served_file().number;
-                if !(is_new_file || shared.rebuilds.are_wanted()) || !shared.rebuilds.wait_until_mended() {
+                if !(is_new_file || shared.readers.rebuilds.are_wanted())
+                    || !shared.readers.rebuilds.wait_until_mended()
+                {
                     return;
                 }
                 from = None;

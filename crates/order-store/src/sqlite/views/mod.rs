@@ -274,7 +274,7 @@ impl Views {
     }
 
     /// Copies the write-ahead log into the file, so that it starts from its beginning again.
-    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
+    pub(crate) fn copy_wal(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
 

@@ -54,7 +54,7 @@ pub(crate) struct Generation {
     pub(crate) last: Option<(Position, Uuid)>,
 }
 
-/// What a changed order takes beside the texts of its view: entries of two maps and the heads of four allocations.
+/// What a changed order takes beside the texts of its view: entries of two maps and what four allocations take for themselves.
 const BYTES_PER_ORDER: usize = 320;
 /// What the position of one more event takes.
 const BYTES_PER_POSITION: usize = size_of::<(Version, Position)>();
@@ -100,20 +100,20 @@ impl Overlay {
     }
 
     /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
-    pub(crate) fn head(&self, order_id: &OrderId) -> Result<StreamState, FlushCount> {
+    pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<StreamState, FlushCount> {
         let generations = self.read();
-        generations.head(order_id).ok_or(generations.flushed)
+        generations.stream_state(order_id).ok_or(generations.flushed)
     }
 
     /// The same for many, at one moment.
-    pub(crate) fn heads<'a>(
+    pub(crate) fn stream_states<'a>(
         &self,
         order_ids: impl Iterator<Item = &'a OrderId>,
         visit: &mut dyn FnMut(&'a OrderId, Option<StreamState>),
     ) -> FlushCount {
         let generations = self.read();
         for order_id in order_ids {
-            visit(order_id, generations.head(order_id));
+            visit(order_id, generations.stream_state(order_id));
         }
         generations.flushed
     }
@@ -147,8 +147,8 @@ impl Overlay {
         if let Some(change) = generations.active.changes.get(&key) {
             positions.extend_from_slice(&change.positions);
         }
-        let head = StreamState::of(key, &newest.view);
-        (Some((head, positions)), generations.flushed)
+        let stream = StreamState::of(key, &newest.view);
+        (Some((stream, positions)), generations.flushed)
     }
 
     /// Replaces rows of a list by newer ones, and adds orders that come after them, up to `limit`.
@@ -212,15 +212,13 @@ impl Overlay {
     }
 
     /// Lets the flushing generation go: the views have it.
-    pub(crate) fn end_flush(&self) -> FlushCount {
+    pub(crate) fn end_flush(&self) {
         let mut generations = self.write();
         let done = generations.flushing.take();
         generations.flushed.0 += 1;
-        let flushed = generations.flushed;
         // Freeing tens of thousands of entries takes a while: not under the lock.
         drop(generations);
         drop(done);
-        flushed
     }
 
     /// Counts on without a flush, so that readers take new snapshots.
@@ -240,7 +238,7 @@ impl Overlay {
 }
 
 impl Generations {
-    fn head(&self, order_id: &OrderId) -> Option<StreamState> {
+    fn stream_state(&self, order_id: &OrderId) -> Option<StreamState> {
         let (key, change) = self.newest(order_id)?;
         Some(StreamState::of(key, &change.view))
     }

@@ -9,7 +9,7 @@ use crate::sqlite::rebuild::Replacement;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::error::ViewsError;
-use crate::sqlite::views::overlay::{FlushCount, Generation};
+use crate::sqlite::views::overlay::Generation;
 use crate::sqlite::views::{Views, files};
 use crate::sqlite_error::{OpenError, is_damage};
 
@@ -43,7 +43,7 @@ struct Wanted {
 impl FlushSignal {
     /// Wakes the view writer when enough has changed for a batch.
     pub(crate) fn after_commit(&self, shared: &StoreState) {
-        if shared.overlay.active_bytes() >= shared.limits.view_batch_bytes {
+        if shared.readers.overlay.active_bytes() >= shared.limits.view_batch_bytes {
             self.wanted().flush = true;
             self.0.changed.notify_one();
         }
@@ -144,9 +144,12 @@ impl ViewWriterThread {
         if self.unwritten.is_some() {
             return true;
         }
-        let Some(generation) = self.shared.overlay.begin_flush() else { return true };
+        let Some(generation) = self.shared.readers.overlay.begin_flush() else { return true };
         match self.write(&generation) {
-            Written::Yes => self.checkpoint(self.shared.overlay.end_flush()),
+            Written::Yes => {
+                self.shared.readers.overlay.end_flush();
+                self.copy_wal()
+            }
             Written::NotThese => {
                 self.unwritten = Some(generation);
                 true
@@ -174,7 +177,7 @@ impl ViewWriterThread {
                 }
                 Err(error) => match error.damage() {
                     Some(what) => {
-                        self.shared.rebuilds.damaged(self.views.number(), what);
+                        self.shared.readers.rebuilds.damaged(self.views.number(), what);
                         return Written::NotThese;
                     }
                     None => {
@@ -199,9 +202,9 @@ impl ViewWriterThread {
                 self.shared.readers.replace_views(&views);
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {
-                    self.shared.overlay.end_flush();
+                    self.shared.readers.overlay.end_flush();
                 }
-                self.shared.rebuilds.replaced(number);
+                self.shared.readers.rebuilds.replaced(number);
                 tracing::info!(path = %path.display(), "the views have been made anew");
                 let earlier_path = earlier.path().to_owned();
                 drop(earlier);
@@ -211,7 +214,7 @@ impl ViewWriterThread {
                 }
             }
             Err(error) => {
-                self.shared.rebuilds.not_replaced(error.to_string());
+                self.shared.readers.rebuilds.not_replaced(error.to_string());
                 if let Err(error) = files::remove(&path) {
                     tracing::warn!(%error, "unfinished views could not be removed");
                 }
@@ -222,22 +225,22 @@ impl ViewWriterThread {
     /// Copies the write-ahead log into the file, so that the next generation starts it anew. A snapshot from before the flush
     /// would keep it from being copied, and one from before the copy from being started anew. `false` when the store has
     /// stopped.
-    fn checkpoint(&self, flushed: FlushCount) -> bool {
-        self.shared.readers.end_snapshots_before(flushed);
-        match self.views.checkpoint() {
+    fn copy_wal(&self) -> bool {
+        self.shared.readers.end_snapshots();
+        match self.views.copy_wal() {
             Err(error) if is_exhausted(&error, self.views.path()) => {
                 tracing::warn!("no space left to copy the views' write-ahead log");
             }
             Err(error) if is_damage(&error) => {
-                self.shared.rebuilds.damaged(self.views.number(), error.to_string());
+                self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
             }
             Err(error) => {
-                self.shared.health.stop(format!("checkpoint of the views: {error}"));
+                self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
                 return false;
             }
             Ok(()) => {}
         }
-        self.shared.readers.end_snapshots_before(self.shared.overlay.renew_snapshots());
+        self.shared.readers.end_snapshots();
         true
     }
 }

@@ -105,7 +105,7 @@ impl Writer {
 
     fn check_room(&self) -> Result<(), StoreError> {
         self.shared.health.check()?;
-        let is_full = self.shared.overlay.active_bytes() >= self.shared.limits.overlay_bytes;
+        let is_full = self.shared.readers.overlay.active_bytes() >= self.shared.limits.overlay_bytes;
         if is_full { Err(StoreError::Overloaded) } else { Ok(()) }
     }
 
@@ -215,8 +215,8 @@ impl WriterThread {
 
     fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<Answer>) {
         let order_ids = batch.iter().map(|queued| &queued.append.order_id);
-        let StoreState { overlay, known_orders, readers, .. } = &*self.shared;
-        let streams = readers.stream_states(overlay, known_orders, order_ids);
+        let StoreState { known_orders, readers, .. } = &*self.shared;
+        let streams = readers.stream_states(known_orders, order_ids);
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
         let mut placement = Placement::new(self.log_end, batch.len());
@@ -290,7 +290,7 @@ impl WriterThread {
             });
             answer(waiting, last_position);
         }
-        self.shared.overlay.add(changes);
+        self.shared.readers.overlay.add(changes);
         self.shared.log_end.store(self.log_end.0, Ordering::Release);
         // Asked again: whoever subscribed since would otherwise miss the announcement, though not the events.
         if announce || self.bus.has_subscribers() {

@@ -38,9 +38,9 @@ impl WriterThread {
         appends: Vec<Append>,
         checkpoint: &Checkpoint,
     ) -> Result<Vec<Accepted<()>>, StoreError> {
-        let StoreState { overlay, known_orders, readers, .. } = &*self.shared;
+        let StoreState { known_orders, readers, .. } = &*self.shared;
         let order_ids = appends.iter().map(|append| &append.order_id);
-        let streams = readers.stream_states(overlay, known_orders, order_ids);
+        let streams = readers.stream_states(known_orders, order_ids);
         let mut placement = Placement::new(self.log_end, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
         for (append, stream) in appends.into_iter().zip(streams) {
