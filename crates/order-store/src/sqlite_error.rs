@@ -10,11 +10,8 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("{} is in use by another process; a store is one process's at a time, so stop that one first", path.display())]
-    InUse {
-        /// The store's log.
-        path: PathBuf,
-    },
+    #[error("{} is in use by another process; a store is one process's at a time, so stop that one first", .0.display())]
+    InUse(PathBuf),
     /// A later release wrote it.
     #[error("{} was written by a newer version (schema {found}, and this one knows up to {known})", path.display())]
     Newer {
@@ -39,32 +36,20 @@ pub enum OpenError {
         known: i64,
     },
     /// It is some other file.
-    #[error("{} is not an order store", path.display())]
-    NotAStore {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{} is not an order store", .0.display())]
+    NotAStore(PathBuf),
     /// `copy` has not finished.
     #[error(
         "{} is the target of an unfinished copy; run the same copy again, it goes on where it stopped",
-        path.display()
+        .0.display()
     )]
-    Copying {
-        /// The store's log.
-        path: PathBuf,
-    },
+    Copying(PathBuf),
     /// Its log is a copy of another's, and takes no commands.
-    #[error("{} is a replica's; serve it with `order-service replica`", path.display())]
-    Replica {
-        /// The store's log.
-        path: PathBuf,
-    },
+    #[error("{} is a replica's; serve it with `order-service replica`", .0.display())]
+    Replica(PathBuf),
     /// It has a log of its own, and is no place for another's.
-    #[error("{} is an order store with a log of its own, not a replica's; name another file for the replica", path.display())]
-    NotAReplica {
-        /// The store's log.
-        path: PathBuf,
-    },
+    #[error("{} is an order store with a log of its own, not a replica's; name another file for the replica", .0.display())]
+    NotAReplica(PathBuf),
     /// The directory or a file cannot be read or written.
     #[error("cannot use {}: {cause}", path.display())]
     Io {
@@ -97,7 +82,7 @@ pub enum OpenError {
 impl OpenError {
     pub(crate) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
         move |cause| match cause.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::NotAStore { path: path.to_owned() },
+            Some(ErrorCode::NotADatabase) => Self::NotAStore(path.to_owned()),
             _ => Self::Sqlite { path: path.to_owned(), cause },
         }
     }

@@ -9,7 +9,7 @@
 //!    it is an unfinished copy, and no server opens it.
 //! 2. [`events`]: the log, chunk by chunk, each in one transaction of the target. If the source has grown meanwhile, it
 //!    goes on until both are level.
-//! 3. [`checkpoints`]: how far those who follow the log have come.
+//! 3. [`copy_checkpoints`]: how far those who follow the log have come.
 //! 4. The target is checked from end to end, as `verify` does, and both logs must end alike.
 //! 5. Only then may the target be served.
 //!
@@ -18,7 +18,6 @@
 //! `verify`.
 
 mod begin;
-mod checkpoints;
 mod events;
 mod sides;
 
@@ -146,7 +145,7 @@ pub(crate) async fn run(
 ) -> Result<CopyReport, CopyError> {
     let found = begin::begin(source, target).await?;
     let reached = events::copy(source, target, found, limits.chunk, progress).await?;
-    checkpoints::copy(source, target).await?;
+    copy_checkpoints(source, target).await?;
 
     let mut check_progress = |done, total| progress(CopyStep::Checking, done, total);
     let check = target.verify(&mut check_progress).await.map_err(CopyError::Target)?;
@@ -156,6 +155,17 @@ pub(crate) async fn run(
         target.finish().await.map_err(CopyError::Target)?;
     }
     Ok(report)
+}
+
+/// How far those who follow the log have come; their leases stay behind. They are few, and may have changed in any way
+/// since an earlier run, so all that the source has takes the place of what is there.
+async fn copy_checkpoints(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {
+    // The followers of a finished copy may have gone on by themselves.
+    if target.state().await.map_err(CopyError::Target)?.copying {
+        let checkpoints = source.checkpoints().await.map_err(CopyError::Source)?;
+        target.put_checkpoints(&checkpoints).await.map_err(CopyError::Target)?;
+    }
+    Ok(())
 }
 
 async fn compare_ends(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {

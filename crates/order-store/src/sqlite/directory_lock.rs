@@ -42,7 +42,7 @@ impl DirectoryLock {
         let file = file.map_err(OpenError::io(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: log_path.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(log_path.to_owned())),
             Err(TryLockError::Error(cause)) => Err(OpenError::Io { path, cause }),
         }
     }

@@ -1,9 +1,10 @@
 //! The log as the target of a copy.
 
-use order_application::{NewEvent, Position, RecordedEvent};
+use order_application::{Position, RecordedEvent};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
+use crate::checksum::Checked;
 use crate::copy::NamedCheckpoints;
 use crate::sqlite::log::row;
 use crate::sqlite::log::{Log, LogKind};
@@ -50,24 +51,11 @@ impl Log {
     /// Adds events at their positions, and makes all of them durable, or none.
     pub(crate) fn append_copied(&mut self, events: Vec<RecordedEvent>) -> Result<(), OpenError> {
         let Self { connection, scratch, path, .. } = self;
-        let append = || {
+        let mut append = || {
             let transaction = connection.transaction()?;
             let mut insert = transaction.prepare_cached(row::INSERT)?;
-            for event in events {
-                let RecordedEvent {
-                    position,
-                    order_id,
-                    version,
-                    id,
-                    event_type,
-                    time,
-                    data,
-                    context,
-                    source,
-                } = event;
-                let place = row::EventPlace { position, version, order_id: &order_id };
-                let event = NewEvent { id, event_type, time, data, context, source };
-                row::insert(&mut insert, &place, &event, scratch)?;
+            for event in &events {
+                row::insert(&mut insert, &Checked::of(event), scratch)?;
             }
             drop(insert);
             transaction.commit()

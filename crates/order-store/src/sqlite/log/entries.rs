@@ -7,9 +7,8 @@ use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use crate::sqlite::log::error::LogError;
-use crate::sqlite::log::row;
 use crate::sqlite::log::scan::{no_event, rows, scan};
+use crate::sqlite::log::{LogError, row};
 
 const ROWS: &str = rows!(row::columns!());
 const ROW_AT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");

@@ -2,7 +2,7 @@
 
 mod copying;
 pub(crate) mod entries;
-pub(crate) mod error;
+mod error;
 pub(crate) mod follower_checkpoints;
 pub(crate) mod migrations;
 pub(crate) mod outside_reader;
@@ -17,9 +17,12 @@ use order_application::{Append, Position};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
+use crate::checksum::Checked;
 use crate::sqlite::connection::{Settings, open_checked};
 use crate::sqlite::log::migrations::Schema;
 use crate::sqlite_error::OpenError;
+
+pub(crate) use error::LogError;
 
 /// What a log is, which its file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,17 +107,17 @@ impl Log {
         Ok(())
     }
 
-    /// Adds appends, each at its place.
+    /// Adds appends, each from its position on.
     pub(crate) fn insert<'a>(
         &mut self,
-        appends: impl Iterator<Item = (row::EventPlace<'a>, &'a Append)>,
+        appends: impl Iterator<Item = (Position, &'a Append)>,
     ) -> rusqlite::Result<()> {
         let mut insert = self.connection.prepare_cached(row::INSERT)?;
-        for (mut place, append) in appends {
-            for event in &append.events {
-                row::insert(&mut insert, &place, event, &mut self.scratch)?;
-                place.position = place.position.plus(1);
-                place.version = place.version.plus(1);
+        for (first_position, append) in appends {
+            for (event, nth) in append.events.iter().zip(0..) {
+                let (position, version) = (first_position.plus(nth), append.expected_version.plus(1 + nth));
+                let row = Checked::new(position, &append.order_id, version, event);
+                row::insert(&mut insert, &row, &mut self.scratch)?;
             }
         }
         Ok(())
@@ -163,10 +166,10 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
     match LogKind::of(pragma("application_id")?) {
         Some(kind) if kinds.contains(&kind) => {}
-        Some(LogKind::Copying) => return Err(OpenError::Copying { path: path.to_owned() }),
-        Some(LogKind::Replica) => return Err(OpenError::Replica { path: path.to_owned() }),
-        Some(LogKind::Store) => return Err(OpenError::NotAReplica { path: path.to_owned() }),
-        None => return Err(OpenError::NotAStore { path: path.to_owned() }),
+        Some(LogKind::Copying) => return Err(OpenError::Copying(path.to_owned())),
+        Some(LogKind::Replica) => return Err(OpenError::Replica(path.to_owned())),
+        Some(LogKind::Store) => return Err(OpenError::NotAReplica(path.to_owned())),
+        None => return Err(OpenError::NotAStore(path.to_owned())),
     }
     let schema = Schema::of(connection).map_err(failed)?;
     if schema.oldest_compatible > schema.version {
@@ -182,7 +185,7 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
 /// The same of a log that is there, whoever writes it.
 pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
     if is_empty(connection).map_err(OpenError::sqlite(path))? {
-        return Err(OpenError::NotAStore { path: path.to_owned() });
+        return Err(OpenError::NotAStore(path.to_owned()));
     }
     check_schema(connection, path, kinds)?;
     let found = Schema::of(connection).map_err(OpenError::sqlite(path))?.version;

@@ -16,8 +16,7 @@ use rusqlite::Connection;
 
 use crate::copy::SideError;
 use crate::sqlite::connection::open_from_outside;
-use crate::sqlite::log::error::LogError;
-use crate::sqlite::log::{LogKind, check_log, end, pages};
+use crate::sqlite::log::{LogError, LogKind, check_log, end, pages};
 use crate::sqlite_error::OpenError;
 
 /// Most that one transaction reads.

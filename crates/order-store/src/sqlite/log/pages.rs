@@ -3,7 +3,7 @@
 use order_application::{PageLimit, Position, RecordedEvent};
 use rusqlite::{Connection, params};
 
-use crate::sqlite::log::error::LogError;
+use crate::sqlite::log::LogError;
 use crate::sqlite::log::row::{self, MAX_POSITION};
 use crate::sqlite::log::scan::{no_event, rows};
 use crate::sqlite_error::is_damage;

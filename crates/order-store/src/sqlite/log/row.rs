@@ -1,7 +1,7 @@
 //! One event as a row of the log, and the checksum that guards it.
 
-use order_application::{NewEvent, Position, RecordedEvent, StoreError, Version};
-use order_domain::{OrderId, Timestamp};
+use order_application::{Position, RecordedEvent, StoreError, Version};
+use order_domain::Timestamp;
 use rusqlite::{CachedStatement, Row, params};
 
 use crate::checksum::Checked;
@@ -28,42 +28,23 @@ pub(crate) use columns;
 /// No position is higher; a client may ask for more, which no parameter can be.
 pub(crate) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
 
-/// Where an event goes.
-pub(crate) struct EventPlace<'a> {
-    pub(crate) position: Position,
-    pub(crate) version: Version,
-    pub(crate) order_id: &'a OrderId,
-}
-
+/// Adds an event, whose position is known.
 pub(crate) fn insert(
     statement: &mut CachedStatement<'_>,
-    place: &EventPlace<'_>,
-    event: &NewEvent,
+    event: &Checked<'_>,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
-    let checksum = Checked {
-        position: Some(place.position),
-        version: place.version,
-        time: event.time,
-        id: event.id.as_bytes(),
-        order_id: place.order_id.as_str(),
-        event_type: &event.event_type,
-        data: &event.data,
-        context: event.context.as_json(),
-        source: event.source.as_deref(),
-    }
-    .checksum(scratch);
     statement.execute(params![
-        place.position.0,
-        place.version.0,
+        event.position.map(|position| position.0),
+        event.version.0,
         event.time.as_micros(),
-        event.id.as_bytes(),
-        place.order_id.as_str(),
+        event.id,
+        event.order_id,
         event.event_type,
         event.data,
-        event.context.as_json(),
+        event.context,
         event.source,
-        checksum.as_bytes(),
+        event.checksum(scratch).as_bytes(),
     ])?;
     Ok(())
 }

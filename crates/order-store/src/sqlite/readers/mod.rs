@@ -18,11 +18,10 @@ use crate::sqlite::log::scan::no_event;
 use crate::sqlite::log::{end, follower_checkpoints, pages};
 use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
 use crate::sqlite::rebuild::requests::RebuildRequests;
-use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::id_ranges::{self, ProvenEntries};
 use crate::sqlite::views::known_orders::KnownOrders;
 use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, RecentStream, StreamState};
-use crate::sqlite::views::{Views, hash_order_id, reading};
+use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
 
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.

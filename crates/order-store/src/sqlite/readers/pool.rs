@@ -7,8 +7,8 @@ use order_application::StoreError;
 use rusqlite::Connection;
 
 use crate::sqlite::connection::open_reader;
-use crate::sqlite::log::error::LogError;
-use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::log::LogError;
+use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::FlushCount;
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of

@@ -17,14 +17,12 @@ use uuid::Uuid;
 
 use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::entries::{self, LogEntry};
-use crate::sqlite::log::error::LogError;
-use crate::sqlite::log::event_id_at;
 use crate::sqlite::log::scan::{no_event, rows, scan};
+use crate::sqlite::log::{LogError, event_id_at};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
-use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
 use crate::sqlite::views::overlay::OrderKey;
-use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, files, hash_order_id};
+use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
 use crate::sqlite_error::OpenError;
 
 /// Page cache of the connection that reads the log from its beginning to its end.

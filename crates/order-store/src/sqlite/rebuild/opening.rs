@@ -6,9 +6,8 @@ use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::Log;
 use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, OnUnreadable, build};
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
-use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::progress::Progress;
-use crate::sqlite::views::{Views, files, new_hash_seed};
+use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
 use crate::sqlite_error::OpenError;
 
 /// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.

@@ -10,11 +10,10 @@ use uuid::Uuid;
 use crate::projection;
 use crate::sqlite::log::{entries, event_id_at};
 use crate::sqlite::verify::outside::Outside;
-use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::id_ranges::proven_entries;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::Progress;
-use crate::sqlite::views::{files, hash_order_id, reading};
+use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
 use crate::sqlite_error::OpenError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 

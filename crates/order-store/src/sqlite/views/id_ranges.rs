@@ -13,7 +13,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
 
 use crate::checksum::Checksum;
-use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::Progress;
 

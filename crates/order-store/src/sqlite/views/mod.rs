@@ -4,7 +4,7 @@
 //! proves that an order is not in it, rows of lists name the row before them, and positions of events are held against the
 //! log. What does not add up is damage, and has the views made anew.
 
-pub(crate) mod error;
+mod error;
 pub(crate) mod files;
 pub(crate) mod id_ranges;
 pub(crate) mod known_orders;
@@ -24,13 +24,14 @@ use uuid::Uuid;
 
 use crate::projection;
 use crate::sqlite::connection::{Settings, open_writer};
-use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::id_ranges::{IdEntry, RangeWriter};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
 use crate::sqlite::views::progress::{OF_SEVERAL, Progress};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
 use crate::sqlite_error::OpenError;
 use crate::view_row::ViewRow;
+
+pub(crate) use error::ViewsError;
 
 const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1, ?2)";
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use crate::checksum::Checksum;
-use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::id_ranges::IdTotals;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::schema::SCHEMA_VERSION;

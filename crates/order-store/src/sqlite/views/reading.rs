@@ -5,7 +5,7 @@ use order_domain::OrderId;
 use rusqlite::{Connection, params};
 
 use crate::sqlite::log::row::MAX_POSITION;
-use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::id_ranges::prove_range;
 use crate::sqlite::views::overlay::{OrderKey, StreamState};
 use crate::sqlite::views::progress::Progress;

@@ -4,7 +4,7 @@ use order_application::OrderView;
 use order_domain::Timestamp;
 use rusqlite::Row;
 
-use crate::sqlite::views::error::ViewsError;
+use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::view_row::ViewRow;
 

@@ -8,9 +8,8 @@ use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::rebuild::Replacement;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
-use crate::sqlite::views::error::ViewsError;
 use crate::sqlite::views::overlay::Generation;
-use crate::sqlite::views::{Views, files};
+use crate::sqlite::views::{Views, ViewsError, files};
 use crate::sqlite_error::{OpenError, is_damage};
 
 /// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.

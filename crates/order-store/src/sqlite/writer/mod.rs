@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::log::Log;
-use crate::sqlite::log::row::EventPlace;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::overlay::Appended;
@@ -244,7 +243,7 @@ impl WriterThread {
         lease_requests: &[QueuedLeaseRequest],
     ) -> rusqlite::Result<Vec<Option<Epoch>>> {
         self.log.begin()?;
-        self.log.insert(accepted.iter().map(place))?;
+        self.log.insert(accepted.iter().map(Accepted::placed))?;
         if lease_requests.is_empty() {
             self.log.commit()?;
             return Ok(Vec::new());
@@ -318,12 +317,6 @@ impl WriterThread {
         self.shared.health.stop(why.clone());
         StoreError::OutcomeUnknown(why)
     }
-}
-
-fn place<W>(accepted: &Accepted<W>) -> (EventPlace<'_>, &Append) {
-    let Accepted { append, first_position, .. } = accepted;
-    let version = append.expected_version.plus(1);
-    (EventPlace { position: *first_position, version, order_id: &append.order_id }, append)
 }
 
 /// Tells all who wait for a batch why nothing comes of it.

@@ -6,7 +6,7 @@ use order_application::{Append, Checkpoint, StoreError};
 use crate::replication::{check_append, check_reached, does_not_continue};
 use crate::sqlite::writer::placement::{Accepted, Placement};
 use crate::sqlite::writer::queue::QueuedReplication;
-use crate::sqlite::writer::{StoreState, WriterThread, place};
+use crate::sqlite::writer::{StoreState, WriterThread};
 
 impl WriterThread {
     pub(super) fn replicate(&mut self, replication: QueuedReplication) {
@@ -61,7 +61,7 @@ impl WriterThread {
         checkpoint: &Checkpoint,
     ) -> rusqlite::Result<()> {
         self.log.begin()?;
-        self.log.insert(accepted.iter().map(place))?;
+        self.log.insert(accepted.iter().map(Accepted::placed))?;
         self.log.put_checkpoint(name, checkpoint)?;
         self.log.commit()
     }

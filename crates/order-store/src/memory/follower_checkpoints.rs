@@ -9,7 +9,7 @@ use super::MemoryStore;
 
 /// What there is under one name.
 #[derive(Default)]
-pub(super) struct Entry {
+pub(super) struct CheckpointEntry {
     holder: Option<Box<str>>,
     epoch: u64,
     pub(super) checkpoint: Option<Checkpoint>,
