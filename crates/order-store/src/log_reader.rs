@@ -12,9 +12,9 @@ use crate::store_location::StoreLocation;
 ///
 /// Not for the process that serves from the same SQLite store: when one of its file handles is closed, POSIX drops all locks
 /// that the process has on the file.
-pub struct LogReader(Reader);
+pub struct LogReader(StoreReader);
 
-enum Reader {
+enum StoreReader {
     Sqlite(SqliteLogReader),
     Postgres(PostgresSource),
 }
@@ -26,8 +26,8 @@ impl LogReader {
     /// See [`SideError`]: there is none, it is an unfinished copy, or it is of another release.
     pub async fn open(location: &StoreLocation) -> Result<Self, SideError> {
         Ok(Self(match location {
-            StoreLocation::Sqlite(path) => Reader::Sqlite(SqliteLogReader::open(path).await?),
-            StoreLocation::Postgres(url) => Reader::Postgres(PostgresSource::open(url).await?),
+            StoreLocation::Sqlite(path) => StoreReader::Sqlite(SqliteLogReader::open(path).await?),
+            StoreLocation::Postgres(url) => StoreReader::Postgres(PostgresSource::open(url).await?),
         }))
     }
 
@@ -37,8 +37,8 @@ impl LogReader {
     /// See [`SideError`].
     pub async fn end(&self) -> Result<Position, SideError> {
         match &self.0 {
-            Reader::Sqlite(log) => log.end().await,
-            Reader::Postgres(log) => log.log_end().await,
+            StoreReader::Sqlite(log) => log.end().await,
+            StoreReader::Postgres(log) => log.log_end().await,
         }
     }
 
@@ -49,8 +49,8 @@ impl LogReader {
     /// See [`SideError`].
     pub async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, SideError> {
         match &self.0 {
-            Reader::Sqlite(log) => log.read_log(after, limit).await,
-            Reader::Postgres(log) => log.events(after, Position(i64::MAX.cast_unsigned()), limit).await,
+            StoreReader::Sqlite(log) => log.read_log(after, limit).await,
+            StoreReader::Postgres(log) => log.events(after, Position(i64::MAX.cast_unsigned()), limit).await,
         }
     }
 }

@@ -37,13 +37,13 @@ use crate::rebuild_report::RebuildReport;
 use crate::sqlite_error::OpenError;
 use directory_lock::DirectoryLock;
 use log::{Log, LogKind};
-use rebuild::Rebuilder;
 use rebuild::build::{BuiltViews, OnUnreadable};
 use rebuild::catch_up::CaughtUp;
 use rebuild::opening;
 use state::{StoreHealth, StoreState};
+use store_thread::StoreThread;
 use views::files;
-use views::known_orders::{Filling, KnownOrders};
+use views::known_orders::{self, KnownOrders};
 use views::view_writer::ViewWriter;
 use writer::Writer;
 use writer::wal_checkpointer::WalCheckpointer;
@@ -90,30 +90,23 @@ pub struct SqliteStore {
     writer: Writer,
     view_writer: ViewWriter,
     wal_checkpointer: WalCheckpointer,
-    rebuilder: Rebuilder,
-    filling: Filling,
+    rebuilder: StoreThread,
+    filling: StoreThread,
     is_replica: bool,
     /// Held to the end: it keeps other servers off the files.
     _lock: DirectoryLock,
 }
 
 impl SqliteStore {
-    /// Opens the log at `path`, creating it if it is not there, and brings the views up to it.
+    /// Opens the log at `path`, creating it if it is not there, and brings the views up to it. If views have to be built
+    /// first, `progress` is told how far they are.
     ///
     /// Blocks while the views catch up: at most a batch after a crash, the whole log when the views were deleted. Must be
     /// called on a tokio runtime, which then hands out the answers to appends.
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(path: &Path, bus: Arc<dyn EventBus>, limits: SqliteLimits) -> Result<Self, OpenError> {
-        Self::open_kind(path, bus, limits, LogKind::Store, &ViewsProgress::default())
-    }
-
-    /// The same; if views have to be built first, `progress` is told how far they are.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open_telling(
+    pub fn open(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
@@ -128,18 +121,6 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_replica(
-        path: &Path,
-        bus: Arc<dyn EventBus>,
-        limits: SqliteLimits,
-    ) -> Result<Self, OpenError> {
-        Self::open_kind(path, bus, limits, LogKind::Replica, &ViewsProgress::default())
-    }
-
-    /// The same; if views have to be built first, `progress` is told how far they are.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open_replica_telling(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
@@ -177,8 +158,8 @@ impl SqliteStore {
         let wal_checkpointer = WalCheckpointer::start(Arc::clone(&shared), path)?;
         let writer =
             Writer::start(Arc::clone(&shared), log, bus, view_writer.signal(), wal_checkpointer.signal())?;
-        let rebuilder = Rebuilder::start(Arc::clone(&shared), path, view_writer.signal())?;
-        let filling = Filling::start(Arc::clone(&shared), path)?;
+        let rebuilder = rebuild::start(Arc::clone(&shared), path, view_writer.signal())?;
+        let filling = known_orders::start_filling(Arc::clone(&shared), path)?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self {
             shared,
@@ -228,8 +209,9 @@ impl SqliteStore {
     /// Finishes what is queued, writes the views and closes the files. Appends that come later are refused.
     pub fn close(&self) {
         // First those who may be waiting for the others.
-        self.rebuilder.finish();
-        self.filling.finish();
+        self.shared.readers.rebuilds.finish();
+        self.rebuilder.join();
+        self.filling.join();
         self.writer.finish();
         self.view_writer.finish();
         self.wal_checkpointer.finish();

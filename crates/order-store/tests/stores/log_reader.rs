@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use order_application::{EventLog, PageLimit, Position, RecordedEvent};
+use order_application::{EventLog, PageLimit, Position, RecordedEvent, ViewsProgress};
 use order_store::{LogReader, OpenError, SideError, SqliteStore, StoreLocation};
 use tempfile::TempDir;
 
@@ -57,7 +57,8 @@ fn files(directory: &TempDir) -> BTreeMap<PathBuf, Vec<u8>> {
 /// A store with forty events, closed.
 async fn closed_store() -> (TempDir, Vec<RecordedEvent>) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&log_in(&directory), bus(), SMALL_BATCHES).unwrap();
+    let store =
+        SqliteStore::open(&log_in(&directory), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     for n in 0..10 {
         let mut order = TestOrder::new(&format!("before-{n}"));
         store.append(order.place()).await.unwrap();
@@ -104,7 +105,7 @@ async fn a_log_whose_server_was_killed_is_read_and_left_as_it_is() {
     drop(log);
     assert!(files(&directory) == before, "something was written");
 
-    let store = SqliteStore::open(&path, bus(), SMALL_BATCHES).unwrap();
+    let store = SqliteStore::open(&path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     assert_eq!(store.read_log(Position::START, PageLimit::events(100_000)).await, Ok(events));
 }
 

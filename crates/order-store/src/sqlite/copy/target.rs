@@ -15,8 +15,8 @@ use crate::sqlite::verify;
 use crate::sqlite_error::OpenError;
 use crate::verify::VerifyReport;
 
-/// Chunks between two checkpoints, which bound the write-ahead log.
-const CHUNKS_PER_CHECKPOINT: u32 = 4;
+/// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
+const CHUNKS_PER_WAL_CHECKPOINT: u32 = 4;
 
 /// Writing a log that nobody else has open. On the caller's thread, so that a copy that is dropped leaves nothing under way.
 pub(crate) struct SqliteTarget {
@@ -56,7 +56,7 @@ impl Target for SqliteTarget {
     ) -> Result<(), CopyError> {
         self.log.append_copied(events).map_err(CopyError::target)?;
         self.chunks += 1;
-        if self.chunks.is_multiple_of(CHUNKS_PER_CHECKPOINT) {
+        if self.chunks.is_multiple_of(CHUNKS_PER_WAL_CHECKPOINT) {
             let checkpoint = self.log.finish_wal_checkpoint().map_err(OpenError::sqlite(self.log.path()));
             checkpoint.map_err(CopyError::target)?;
         }

@@ -25,14 +25,14 @@ const LONGEST_PAGE: PageLimit = PageLimit::events(2_000);
 const MAX_READS: usize = 16;
 
 /// A log that somebody else may be writing to.
-pub(crate) struct SqliteLogReader(Arc<File>);
+pub(crate) struct SqliteLogReader(Arc<OutsideLog>);
 
-struct File {
+struct OutsideLog {
     path: PathBuf,
-    opened: Mutex<Option<Opened>>,
+    opened: Mutex<Option<OpenedLog>>,
 }
 
-struct Opened {
+struct OpenedLog {
     connection: Connection,
     /// What the file was when it was taken for one that does not change; `None`: it has a write-ahead log.
     unchanging: Option<FileState>,
@@ -48,7 +48,7 @@ struct FileState {
 impl SqliteLogReader {
     /// Opens a log that is there.
     pub(crate) async fn open(path: &Path) -> Result<Self, SideError> {
-        let reader = Self(Arc::new(File { path: path.to_owned(), opened: Mutex::default() }));
+        let reader = Self(Arc::new(OutsideLog { path: path.to_owned(), opened: Mutex::default() }));
         reader.end().await?;
         Ok(reader)
     }
@@ -80,7 +80,7 @@ impl SqliteLogReader {
     }
 }
 
-impl File {
+impl OutsideLog {
     fn read<T>(&self, read: &dyn Fn(&Connection) -> Result<T, LogError>) -> Result<T, SideError> {
         let mut kept = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..MAX_READS {
@@ -100,14 +100,14 @@ impl File {
         Err(StoreError::Unavailable("servers start and end all the while".to_owned()).into())
     }
 
-    fn open(&self) -> Result<Opened, OpenError> {
+    fn open(&self) -> Result<OpenedLog, OpenError> {
         loop {
             let state = FileState::of(&self.path)?;
             let unchanging = (!has_write_ahead_log(&self.path)).then_some(state);
             let connection = open_from_outside(&self.path, unchanging.is_some());
             let connection = connection.map_err(OpenError::sqlite(&self.path))?;
             let checked = check_log(&connection, &self.path, &[LogKind::Store, LogKind::Replica]);
-            let opened = Opened { connection, unchanging };
+            let opened = OpenedLog { connection, unchanging };
             if opened.is_as_it_was(&self.path)? {
                 return checked.map(|()| opened);
             }
@@ -115,7 +115,7 @@ impl File {
     }
 }
 
-impl Opened {
+impl OpenedLog {
     fn is_as_it_was(&self, path: &Path) -> Result<bool, OpenError> {
         match &self.unchanging {
             Some(state) => Ok(FileState::of(path)? == *state && !has_write_ahead_log(path)),

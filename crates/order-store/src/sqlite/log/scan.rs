@@ -1,10 +1,11 @@
 //! Going through the log for whoever derives something from it.
 
-use crate::sqlite::log::LogError;
 use std::ops::ControlFlow;
 
 use order_application::{Position, StoreError};
 use rusqlite::{Connection, Row, params};
+
+use crate::sqlite::log::LogError;
 
 /// Rows that are read in one transaction. A longer one would keep the write-ahead log from starting anew.
 const ROWS_AT_ONCE: usize = 2_000;

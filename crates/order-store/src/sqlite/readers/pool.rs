@@ -58,11 +58,11 @@ impl LogPool {
 /// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
 /// two locks on the file, which is a third of a look-up.
 pub(crate) struct ViewsSnapshots {
-    state: Mutex<State>,
+    state: Mutex<SnapshotsState>,
     max_idle: usize,
 }
 
-struct State {
+struct SnapshotsState {
     file: ServedFile,
     idle: Vec<Snapshot>,
     /// ViewsSnapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
@@ -86,7 +86,7 @@ struct Snapshot {
 
 impl ViewsSnapshots {
     pub(crate) fn new(file: ServedFile) -> Self {
-        let state = State { file, idle: Vec::new(), oldest: None };
+        let state = SnapshotsState { file, idle: Vec::new(), oldest: None };
         Self { state: Mutex::new(state), max_idle: max_idle() }
     }
 

@@ -22,7 +22,7 @@ use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, OnUnreadable, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::catch_up::CatchUpOptions;
-use crate::sqlite::rebuild::requests::Wanted;
+use crate::sqlite::rebuild::requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::view_writer::FlushSignal;
@@ -43,12 +43,6 @@ const NICENESS: i32 = 16;
 const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
 const BYTES_PER_EVENT: u64 = 64;
-
-/// The thread.
-pub(crate) struct Rebuilder {
-    shared: Arc<StoreState>,
-    thread: StoreThread,
-}
 
 /// Complete views, for the view writer to take over.
 pub(crate) struct Replacement {
@@ -74,26 +68,17 @@ enum RebuildError {
     HandOver(String),
 }
 
-impl Rebuilder {
-    pub(crate) fn start(
-        shared: Arc<StoreState>,
-        log_path: &Path,
-        writer: FlushSignal,
-    ) -> Result<Self, OpenError> {
-        let thread_shared = Arc::clone(&shared);
-        let path = log_path.to_owned();
-        let run = move || {
-            lower_priority();
-            run(&thread_shared, &path, &writer);
-        };
-        Ok(Self { shared, thread: StoreThread::start("rebuilder", log_path, run)? })
-    }
-
-    /// Ends, also in the middle.
-    pub(crate) fn finish(&self) {
-        self.shared.readers.rebuilds.finish();
-        self.thread.join();
-    }
+/// Starts the thread, which ends with the [requests](requests::RebuildRequests::finish), also in the middle.
+pub(crate) fn start(
+    shared: Arc<StoreState>,
+    log_path: &Path,
+    writer: FlushSignal,
+) -> Result<StoreThread, OpenError> {
+    let path = log_path.to_owned();
+    StoreThread::start("rebuilder", log_path, move || {
+        lower_priority();
+        run(&shared, &path, &writer);
+    })
 }
 
 /// Of this thread, and not of the whole process, which Linux alone can do.
@@ -106,7 +91,7 @@ fn lower_priority() {
 
 fn run(shared: &Arc<StoreState>, log_path: &Path, writer: &FlushSignal) {
     let mut pause = FIRST_PAUSE;
-    while let Some(Wanted { why, is_damage }) = shared.readers.rebuilds.wait() {
+    while let Some(WantedRebuild { why, is_damage }) = shared.readers.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
         let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };

@@ -7,15 +7,15 @@ use order_application::{StoreError, ViewsState, ViewsStatus};
 
 /// Requests to make the views anew, and how that goes.
 pub(crate) struct RebuildRequests {
-    state: Mutex<State>,
+    state: Mutex<RebuildState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct RebuildState {
     /// The number of the views' file that is being served.
     serving: u64,
-    wanted: Option<Wanted>,
+    wanted: Option<WantedRebuild>,
     /// What became of a file that was given to the view writer.
     handed_over: Option<Result<(), String>>,
     finish: bool,
@@ -24,7 +24,7 @@ struct State {
 
 /// Why the views are to be made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedRebuild {
     pub(crate) why: String,
     /// Whether what is served does not add up. Otherwise it is right, and merely made by an earlier release.
     pub(crate) is_damage: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Wanted {
 
 impl RebuildRequests {
     pub(crate) fn new(serving: u64) -> Self {
-        let state = State { serving, ..State::default() };
+        let state = RebuildState { serving, ..RebuildState::default() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -60,34 +60,28 @@ impl RebuildRequests {
     }
 
     /// Waits until they are to be made anew; `None` when it is time to end.
-    pub(crate) fn wait(&self) -> Option<Wanted> {
-        let mut state = self.state();
-        loop {
-            if state.finish {
-                return None;
-            }
-            if let Some(wanted) = state.wanted.clone() {
-                // It may have failed before.
-                state.want(wanted.clone());
-                return Some(wanted);
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    pub(crate) fn wait(&self) -> Option<WantedRebuild> {
+        let mut state = self.wait_for(|state| state.wanted.is_some())?;
+        let wanted = state.wanted.clone()?;
+        // It may have failed before.
+        state.want(wanted.clone());
+        Some(wanted)
     }
 
     /// Waits until the view writer has taken a file over, or could not. `None` when it is time to end.
     pub(crate) fn wait_for_hand_over(&self) -> Option<Result<(), String>> {
-        let waited =
-            self.changed.wait_while(self.state(), |state| !state.finish && state.handed_over.is_none());
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        state.handed_over.take()
+        self.wait_for(|state| state.handed_over.is_some())?.handed_over.take()
     }
 
     /// Waits until no views are to be made anew. `false` when it is time to end.
     pub(crate) fn wait_until_mended(&self) -> bool {
-        let waited = self.changed.wait_while(self.state(), |state| !state.finish && state.wanted.is_some());
+        self.wait_for(|state| state.wanted.is_none()).is_some()
+    }
+
+    fn wait_for(&self, is_so: impl Fn(&RebuildState) -> bool) -> Option<MutexGuard<'_, RebuildState>> {
+        let waited = self.changed.wait_while(self.state(), |state| !state.finish && !is_so(state));
         let state = waited.unwrap_or_else(PoisonError::into_inner);
-        !state.finish
+        (!state.finish).then_some(state)
     }
 
     /// Waits for a while, after a failure. `false` when it is time to end.
@@ -100,8 +94,12 @@ impl RebuildRequests {
     /// Says that another file is served from now on.
     pub(crate) fn replaced(&self, number: u64) {
         let mut state = self.state();
-        *state =
-            State { serving: number, handed_over: Some(Ok(())), finish: state.finish, ..State::default() };
+        *state = RebuildState {
+            serving: number,
+            handed_over: Some(Ok(())),
+            finish: state.finish,
+            ..RebuildState::default()
+        };
         self.changed.notify_all();
     }
 
@@ -124,24 +122,29 @@ impl RebuildRequests {
         (state.status.state, state.status.detail) = (ViewsState::Failed, Some(why));
     }
 
+    /// Whether it is time to end.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state().finish
+    }
+
     /// How the views are.
     pub(crate) fn status(&self) -> ViewsStatus {
         self.state().status.clone()
     }
 
-    /// Has the thread end.
+    /// Has all who wait end.
     pub(crate) fn finish(&self) {
         self.state().finish = true;
         self.changed.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RebuildState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Answers whether that is news.
+impl RebuildState {
+    /// Answers whether nobody had asked before.
     fn ask(&mut self, why: &str, is_damage: bool) -> bool {
         if let Some(wanted) = &mut self.wanted {
             wanted.is_damage |= is_damage;
@@ -153,11 +156,11 @@ impl State {
                 "the views are damaged; they are made anew, and served meanwhile as far as they add up"
             );
         }
-        self.want(Wanted { why: why.to_owned(), is_damage });
+        self.want(WantedRebuild { why: why.to_owned(), is_damage });
         true
     }
 
-    fn want(&mut self, wanted: Wanted) {
+    fn want(&mut self, wanted: WantedRebuild) {
         self.status = ViewsStatus {
             state: ViewsState::Rebuilding,
             detail: Some(wanted.why.clone()),

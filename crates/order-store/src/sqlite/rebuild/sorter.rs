@@ -35,11 +35,11 @@ pub(super) struct Sorter<const N: usize> {
 /// The file, and where each run of sorted records is.
 struct Runs {
     file: File,
-    runs: Vec<Run>,
+    runs: Vec<SortedRun>,
 }
 
 /// Where a run's next record is, and where its last one ends, in bytes.
-struct Run {
+struct SortedRun {
     next: u64,
     end: u64,
 }
@@ -86,7 +86,7 @@ impl Runs {
         }
         writer.flush()?;
         let next = self.runs.last().map_or(0, |run| run.end);
-        self.runs.push(Run { next, end: next + size_of_val(records.as_slice()) as u64 });
+        self.runs.push(SortedRun { next, end: next + size_of_val(records.as_slice()) as u64 });
         records.clear();
         Ok(())
     }
@@ -114,26 +114,26 @@ pub(super) struct Merge<const N: usize> {
     file: File,
     runs: Vec<RunReader<N>>,
     /// The next record of each run that has one, and which run that is.
-    heads: BinaryHeap<Reverse<(Record<N>, usize)>>,
+    next_records: BinaryHeap<Reverse<(Record<N>, usize)>>,
 }
 
 impl<const N: usize> Merge<N> {
     fn new(Runs { file, runs }: Runs, piece: usize) -> io::Result<Self> {
         let mut runs: Vec<_> = runs.into_iter().map(|run| RunReader::new(run, piece)).collect();
-        let mut heads = BinaryHeap::with_capacity(runs.len());
+        let mut next_records = BinaryHeap::with_capacity(runs.len());
         for (index, run) in runs.iter_mut().enumerate() {
-            heads.extend(run.next(&file)?.map(|record| Reverse((record, index))));
+            next_records.extend(run.next(&file)?.map(|record| Reverse((record, index))));
         }
-        Ok(Self { file, runs, heads })
+        Ok(Self { file, runs, next_records })
     }
 
     fn next(&mut self) -> io::Result<Option<Record<N>>> {
-        let Some(mut head) = self.heads.peek_mut() else { return Ok(None) };
-        let Reverse((record, index)) = *head;
+        let Some(mut least) = self.next_records.peek_mut() else { return Ok(None) };
+        let Reverse((record, index)) = *least;
         match self.runs[index].next(&self.file)? {
-            Some(next) => *head = Reverse((next, index)),
+            Some(next) => *least = Reverse((next, index)),
             None => {
-                PeekMut::pop(head);
+                PeekMut::pop(least);
             }
         }
         Ok(Some(record))
@@ -141,14 +141,14 @@ impl<const N: usize> Merge<N> {
 }
 
 struct RunReader<const N: usize> {
-    run: Run,
+    run: SortedRun,
     piece: Vec<u8>,
     /// How much of the piece has been read, in bytes.
     read: usize,
 }
 
 impl<const N: usize> RunReader<N> {
-    fn new(run: Run, piece: usize) -> Self {
+    fn new(run: SortedRun, piece: usize) -> Self {
         let bytes = (run.end - run.next).min((piece * size_of::<Record<N>>()) as u64) as usize;
         Self { run, piece: vec![0; bytes], read: bytes }
     }

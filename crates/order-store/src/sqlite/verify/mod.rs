@@ -22,8 +22,8 @@ use crate::sqlite::SqliteStore;
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::row;
 use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
-use crate::sqlite::verify::outside::Outside;
-use crate::sqlite::verify::rows::Rows;
+use crate::sqlite::verify::outside::OutsideFile;
+use crate::sqlite::verify::rows::LogRows;
 use crate::sqlite::verify::views::CheckedViews;
 use crate::sqlite_error::{OpenError, is_damage};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
@@ -45,7 +45,7 @@ impl SqliteStore {
             return Ok(report);
         }
         let _lock = DirectoryLock::take_if_there(path)?;
-        let opened = Outside::open(path, path).and_then(|log| {
+        let opened = OutsideFile::open(path, path).and_then(|log| {
             check_log(&log.connection, path, &[LogKind::Store, LogKind::Replica])?;
             let identity = log.connection.query_row("SELECT identity FROM log", (), |row| row.get(0));
             let identity = identity.map_err(|error| OpenError::damaged_or_failed(path, error))?;
@@ -90,7 +90,7 @@ pub(super) fn check(
     check_schema_text(log, &mut report);
     let views = CheckedViews::open(path, identity, &mut report)?;
     let viewed_to = views.as_ref().map(CheckedViews::position);
-    let rows = Rows::of(log, viewed_to);
+    let rows = LogRows::of(log, viewed_to);
     let viewed_to = viewed_to.unwrap_or_default();
     let partitions = check_rows(&rows, &mut report, progress);
     check_checkpoints(log, rows.end(), &mut report);
@@ -147,7 +147,7 @@ fn check_schema_text(log: &Connection, report: &mut VerifyReport) {
 }
 
 /// Reads every row, and answers with the number of partitions that the orders need.
-fn check_rows(rows: &Rows<'_>, report: &mut VerifyReport, progress: &mut dyn FnMut(u64, u64)) -> u64 {
+fn check_rows(rows: &LogRows<'_>, report: &mut VerifyReport, progress: &mut dyn FnMut(u64, u64)) -> u64 {
     let mut check = LogCheck::default();
     let mut scratch = Vec::new();
     let mut done = 0_u64;
@@ -197,7 +197,7 @@ fn check_checkpoints(log: &Connection, end: Position, report: &mut VerifyReport)
 }
 
 fn fold(
-    rows: &Rows<'_>,
+    rows: &LogRows<'_>,
     viewed_to: Position,
     (partition, partitions): (u64, u64),
     report: &mut VerifyReport,
@@ -212,21 +212,20 @@ fn fold(
             progress(done);
         }
         let Ok(row) = row else { return false };
+        let event = row::read(row, &mut scratch);
         let order_id = row.get_ref(row::ORDER_ID).ok().and_then(|id| id.as_bytes().ok()).unwrap_or_default();
-        if XxHash3_64::oneshot(order_id) % partitions != partition {
-            return row::read(row, &mut scratch).is_ok();
-        }
-        match row::read(row, &mut scratch) {
-            Ok(event) => {
-                orders.add(&event, report);
-                true
-            }
-            Err(_) => {
-                let position = row.get(0).map_or(Position::START, Position);
-                orders.add_unreadable(&String::from_utf8_lossy(order_id), position);
-                false
+        if XxHash3_64::oneshot(order_id) % partitions == partition {
+            match &event {
+                Ok(event) => {
+                    orders.add(event, report);
+                }
+                Err(_) => {
+                    let position = row.get(0).map_or(Position::START, Position);
+                    orders.add_unreadable(&String::from_utf8_lossy(order_id), position);
+                }
             }
         }
+        event.is_ok()
     });
     orders
 }

@@ -10,7 +10,7 @@ use crate::sqlite::directory_lock::lock_path;
 use crate::sqlite_error::OpenError;
 
 /// A file that is only read.
-pub(super) struct Outside {
+pub(super) struct OutsideFile {
     pub(super) connection: Connection,
     _companion: Companion,
 }
@@ -24,7 +24,7 @@ struct Companion {
     was_locked: bool,
 }
 
-impl Outside {
+impl OutsideFile {
     /// Opens a file of a log's store.
     pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, OpenError> {
         let companion = Companion::of(log_path, path);

@@ -12,7 +12,7 @@ const ROW: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE positi
 const TRIED_ONE_BY_ONE: u64 = 4_096;
 
 /// The rows of a log.
-pub(super) struct Rows<'a> {
+pub(super) struct LogRows<'a> {
     log: &'a Connection,
     end: Position,
 }
@@ -24,7 +24,7 @@ pub(super) struct UnreadableRows {
     pub(super) why: String,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> LogRows<'a> {
     /// `known`: how far the log goes at least, as somebody else knows. It counts where the log itself cannot tell.
     pub(super) fn of(log: &'a Connection, known: Option<Position>) -> Self {
         Self { log, end: end(log).unwrap_or(known.unwrap_or_default()) }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::projection;
 use crate::sqlite::log::{entries, event_id_at};
-use crate::sqlite::verify::outside::Outside;
+use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::proven_entries;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::Progress;
@@ -17,14 +17,14 @@ use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
 use crate::sqlite_error::OpenError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 
-/// Rows of a list that are read at a time.
+/// LogRows of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
 /// Entries of the index that are read at a time.
 const INDEX_ENTRIES: usize = 20_000;
 
 /// The views that a server would open.
 pub(super) struct CheckedViews {
-    file: Outside,
+    file: OutsideFile,
     progress: Progress,
 }
 
@@ -37,13 +37,14 @@ impl CheckedViews {
     ) -> Result<Option<Self>, OpenError> {
         for number in files::numbers(log_path)? {
             let path = files::path(log_path, number);
-            let opened = Outside::open(log_path, &path).map_err(|error| error.to_string()).and_then(|file| {
-                match Progress::load_usable(&file.connection, identity) {
-                    Ok(progress) => Ok(Some(Self { file, progress })),
-                    Err(ViewsError::Useless(_)) => Ok(None),
-                    Err(error) => Err(error.to_string()),
-                }
-            });
+            let opened =
+                OutsideFile::open(log_path, &path).map_err(|error| error.to_string()).and_then(|file| {
+                    match Progress::load_usable(&file.connection, identity) {
+                        Ok(progress) => Ok(Some(Self { file, progress })),
+                        Err(ViewsError::Useless(_)) => Ok(None),
+                        Err(error) => Err(error.to_string()),
+                    }
+                });
             match opened {
                 Ok(Some(views)) => return Ok(Some(views)),
                 Ok(None) => {}

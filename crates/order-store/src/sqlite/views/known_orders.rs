@@ -51,33 +51,18 @@ impl KnownOrders {
     }
 }
 
-/// The thread that fills the filter from the views while the store already serves.
-pub(crate) struct Filling {
-    stop: Arc<AtomicBool>,
-    thread: StoreThread,
+/// Starts the thread that fills the filter from the views while the store already serves.
+pub(crate) fn start_filling(shared: Arc<StoreState>, log_path: &Path) -> Result<StoreThread, OpenError> {
+    StoreThread::start("known-orders", log_path, move || fill(&shared))
 }
 
-impl Filling {
-    pub(crate) fn start(shared: Arc<StoreState>, log_path: &Path) -> Result<Self, OpenError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let fill = move || fill(&shared, &stopped);
-        let thread = StoreThread::start("known-orders", log_path, fill)?;
-        Ok(Self { stop, thread })
-    }
-
-    pub(crate) fn finish(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join();
-    }
-}
-
-fn fill(shared: &StoreState, stop: &AtomicBool) {
+fn fill(shared: &StoreState) {
+    let rebuilds = &shared.readers.rebuilds;
     let known = &shared.known_orders;
     // First what the views do not have yet; what is placed from now on, the writer adds.
     shared.readers.overlay.for_each_order(&mut |order_id| known.add(order_id));
     let mut from = None;
-    while !stop.load(Ordering::Relaxed) {
+    while !rebuilds.is_finished() {
         let number = shared.readers.served_file().number;
         // An entry that is lost would make its order seem new.
         match shared.readers.proven_entries(from, PAGE_ENTRIES) {
@@ -96,9 +81,7 @@ fn fill(shared: &StoreState, stop: &AtomicBool) {
                 tracing::warn!(%error, "cannot read the index of orders to speed up placing");
                 // Views that are made anew have the same hashes, and have them all.
                 let is_new_file = number != shared.readers.served_file().number;
-                if !(is_new_file || shared.readers.rebuilds.are_wanted())
-                    || !shared.readers.rebuilds.wait_until_mended()
-                {
+                if !(is_new_file || rebuilds.are_wanted()) || !rebuilds.wait_until_mended() {
                     return;
                 }
                 from = None;

@@ -25,15 +25,15 @@ pub(crate) struct ViewWriter {
 
 /// Wakes the view writer.
 #[derive(Clone)]
-pub(crate) struct FlushSignal(Arc<SignalState>);
+pub(crate) struct FlushSignal(Arc<FlushState>);
 
-struct SignalState {
-    wanted: Mutex<Wanted>,
+struct FlushState {
+    wanted: Mutex<ViewWriterWork>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Wanted {
+struct ViewWriterWork {
     flush: bool,
     replacement: Option<Replacement>,
     finish: bool,
@@ -62,7 +62,7 @@ impl FlushSignal {
         self.wanted().replacement.take()
     }
 
-    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+    fn wanted(&self) -> MutexGuard<'_, ViewWriterWork> {
         self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -81,7 +81,7 @@ impl FlushSignal {
 
 impl ViewWriter {
     pub(crate) fn start(shared: Arc<StoreState>, log_path: &Path, views: Views) -> Result<Self, OpenError> {
-        let state = SignalState { wanted: Mutex::default(), changed: Condvar::new() };
+        let state = FlushState { wanted: Mutex::default(), changed: Condvar::new() };
         let signal = FlushSignal(Arc::new(state));
         let thread = ViewWriterThread {
             shared,
@@ -116,7 +116,7 @@ struct ViewWriterThread {
 }
 
 /// What became of a generation.
-enum Written {
+enum FlushOutcome {
     Yes,
     /// These views cannot take it; those that take their place will have it.
     NotThese,
@@ -145,43 +145,43 @@ impl ViewWriterThread {
         }
         let Some(generation) = self.shared.readers.overlay.begin_flush() else { return true };
         match self.write(&generation) {
-            Written::Yes => {
+            FlushOutcome::Yes => {
                 self.shared.readers.overlay.end_flush();
                 self.copy_wal()
             }
-            Written::NotThese => {
+            FlushOutcome::NotThese => {
                 self.unwritten = Some(generation);
                 true
             }
-            Written::Over => false,
+            FlushOutcome::Over => false,
         }
     }
 
-    fn write(&mut self, generation: &Generation) -> Written {
+    fn write(&mut self, generation: &Generation) -> FlushOutcome {
         loop {
             match self.views.write(generation) {
-                Ok(()) => return Written::Yes,
+                Ok(()) => return FlushOutcome::Yes,
                 Err(ViewsError::Sqlite(error))
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
                     tracing::warn!("no space left to write the views; trying again");
                     if !self.signal.wait(FULL_DISK_DELAY) {
                         // The log has everything: the next start catches up.
-                        return Written::Over;
+                        return FlushOutcome::Over;
                     }
                     if self.signal.has_replacement() {
                         // These go then, and with them what they take of the disk.
-                        return Written::NotThese;
+                        return FlushOutcome::NotThese;
                     }
                 }
                 Err(error) => match error.damage() {
                     Some(what) => {
                         self.shared.readers.rebuilds.damaged(self.views.number(), what);
-                        return Written::NotThese;
+                        return FlushOutcome::NotThese;
                     }
                     None => {
                         self.shared.health.stop(format!("writing the views: {error}"));
-                        return Written::Over;
+                        return FlushOutcome::Over;
                     }
                 },
             }

@@ -29,17 +29,17 @@ pub(crate) struct WalCheckpointer {
 
 /// Between the writer and the checkpointer.
 #[derive(Clone)]
-pub(crate) struct WalCheckpointSignal(Arc<SignalState>);
+pub(crate) struct WalCheckpointSignal(Arc<WalSignalState>);
 
 #[derive(Default)]
-struct SignalState {
-    work: Mutex<Work>,
+struct WalSignalState {
+    work: Mutex<WalWork>,
     changed: Condvar,
     writer_must_finish: AtomicBool,
 }
 
 #[derive(Default)]
-struct Work {
+struct WalWork {
     uncopied_bytes: usize,
     finish: bool,
 }
@@ -61,7 +61,7 @@ impl WalCheckpointSignal {
             && self.0.writer_must_finish.swap(false, Ordering::Relaxed)
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, WalWork> {
         self.0.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
