@@ -44,9 +44,11 @@ use state::{StoreHealth, StoreState};
 use store_thread::StoreThread;
 use views::files;
 use views::known_orders::{self, KnownOrders};
-use views::view_writer::ViewWriter;
+use views::view_signal::ViewSignal;
+use views::view_writer;
 use writer::Writer;
-use writer::wal_checkpointer::WalCheckpointer;
+use writer::wal_checkpointer;
+use writer::wal_signal::WalSignal;
 
 pub(crate) use copy::{SqliteSource, SqliteTarget};
 #[cfg(feature = "planted-faults")]
@@ -88,8 +90,8 @@ impl Default for SqliteLimits {
 pub struct SqliteStore {
     shared: Arc<StoreState>,
     writer: Writer,
-    view_writer: ViewWriter,
-    wal_checkpointer: WalCheckpointer,
+    view_writer: StoreThread,
+    wal_checkpointer: StoreThread,
     rebuilder: StoreThread,
     filling: StoreThread,
     is_replica: bool,
@@ -147,19 +149,21 @@ impl SqliteStore {
         let (stopped, _) = tokio::sync::watch::channel(None);
         let shared = Arc::new(StoreState {
             limits,
+            log_path: path.to_owned(),
             known_orders,
             readers,
             log_identity: log.identity(),
             log_end: AtomicU64::new(log.end()?.0),
+            view_signal: ViewSignal::default(),
+            wal_signal: WalSignal::default(),
             health: StoreHealth { stopped },
         });
 
-        let view_writer = ViewWriter::start(Arc::clone(&shared), path, views)?;
-        let wal_checkpointer = WalCheckpointer::start(Arc::clone(&shared), path)?;
-        let writer =
-            Writer::start(Arc::clone(&shared), log, bus, view_writer.signal(), wal_checkpointer.signal())?;
-        let rebuilder = rebuild::start(Arc::clone(&shared), path, view_writer.signal())?;
-        let filling = known_orders::start_filling(Arc::clone(&shared), path)?;
+        let view_writer = view_writer::start(Arc::clone(&shared), views)?;
+        let wal_checkpointer = wal_checkpointer::start(Arc::clone(&shared))?;
+        let writer = Writer::start(Arc::clone(&shared), log, bus)?;
+        let rebuilder = rebuild::start(Arc::clone(&shared))?;
+        let filling = known_orders::start_filling(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self {
             shared,
@@ -213,8 +217,10 @@ impl SqliteStore {
         self.rebuilder.join();
         self.filling.join();
         self.writer.finish();
-        self.view_writer.finish();
-        self.wal_checkpointer.finish();
+        self.shared.view_signal.finish();
+        self.view_writer.join();
+        self.shared.wal_signal.finish();
+        self.wal_checkpointer.join();
         self.shared.readers.close();
     }
 }

@@ -1,5 +1,6 @@
 //! What the threads of an open store and its readers share.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use order_application::{Position, StoreError};
@@ -8,16 +9,21 @@ use uuid::Uuid;
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::views::known_orders::KnownOrders;
+use crate::sqlite::views::view_signal::ViewSignal;
+use crate::sqlite::writer::wal_signal::WalSignal;
 
 /// One for each open store.
 pub(crate) struct StoreState {
     pub(crate) limits: SqliteLimits,
+    pub(crate) log_path: PathBuf,
     pub(crate) known_orders: KnownOrders,
     pub(crate) readers: Readers,
     /// What tells the log from every other.
     pub(crate) log_identity: Uuid,
     /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.
     pub(crate) log_end: AtomicU64,
+    pub(crate) view_signal: ViewSignal,
+    pub(crate) wal_signal: WalSignal,
     pub(crate) health: StoreHealth,
 }
 

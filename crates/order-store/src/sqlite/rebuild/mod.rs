@@ -8,6 +8,7 @@
 pub(crate) mod build;
 pub(crate) mod catch_up;
 pub(crate) mod opening;
+pub(crate) mod replacement;
 pub(crate) mod requests;
 mod sorter;
 
@@ -16,17 +17,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastbloom::BloomFilter;
 use order_application::Position;
 use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, OnUnreadable, SORTED_BYTES_PER_EVENT, build};
-use crate::sqlite::rebuild::catch_up::CatchUpOptions;
+use crate::sqlite::rebuild::replacement::Replacement;
 use crate::sqlite::rebuild::requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
-use crate::sqlite::views::view_writer::FlushSignal;
-use crate::sqlite::views::{Views, files};
+use crate::sqlite::views::files;
 use crate::sqlite_error::OpenError;
 
 /// Events that are left for the view writer, about. While it adds them, what changes gathers in the overlay.
@@ -44,15 +43,6 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
 const BYTES_PER_EVENT: u64 = 64;
 
-/// Complete views, for the view writer to take over.
-pub(crate) struct Replacement {
-    pub(crate) views: Views,
-    /// Tells the orders that they have from those that are surely new.
-    orders: BloomFilter,
-    /// What an event means that cannot be read.
-    unreadable: OnUnreadable,
-}
-
 /// Why views could not be made anew.
 #[derive(Debug, thiserror::Error)]
 enum RebuildError {
@@ -69,15 +59,11 @@ enum RebuildError {
 }
 
 /// Starts the thread, which ends with the [requests](requests::RebuildRequests::finish), also in the middle.
-pub(crate) fn start(
-    shared: Arc<StoreState>,
-    log_path: &Path,
-    writer: FlushSignal,
-) -> Result<StoreThread, OpenError> {
-    let path = log_path.to_owned();
-    StoreThread::start("rebuilder", log_path, move || {
+pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
+    let log_path = shared.log_path.clone();
+    StoreThread::start("rebuilder", &log_path, move || {
         lower_priority();
-        run(&shared, &path, &writer);
+        run(&shared);
     })
 }
 
@@ -89,14 +75,14 @@ fn lower_priority() {
     }
 }
 
-fn run(shared: &Arc<StoreState>, log_path: &Path, writer: &FlushSignal) {
+fn run(shared: &StoreState) {
     let mut pause = FIRST_PAUSE;
     while let Some(WantedRebuild { why, is_damage }) = shared.readers.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
         let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
-        let made = rebuild(shared, log_path, unreadable).and_then(|made| {
-            writer.replace(made);
+        let made = rebuild(shared, unreadable).and_then(|made| {
+            shared.view_signal.replace(made);
             let handed_over = shared.readers.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
             handed_over.map_err(RebuildError::HandOver)
         });
@@ -116,11 +102,8 @@ fn run(shared: &Arc<StoreState>, log_path: &Path, writer: &FlushSignal) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(
-    shared: &Arc<StoreState>,
-    log_path: &Path,
-    unreadable: OnUnreadable,
-) -> Result<Replacement, RebuildError> {
+fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<Replacement, RebuildError> {
+    let log_path = &shared.log_path;
     let served = shared.readers.served_file();
     let end = shared.log_end();
     check_space(&served.path, log_path, end)?;
@@ -137,7 +120,7 @@ fn rebuild(
     };
     let built = build(log_path, options).map_err(RebuildError::from);
     let made = built.and_then(|BuiltViews { views, orders, .. }| {
-        follow(shared, log_path, Replacement { views, orders, unreadable })
+        follow(shared, Replacement { views, orders, unreadable })
     });
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
@@ -147,36 +130,17 @@ fn rebuild(
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &StoreState, log_path: &Path, mut made: Replacement) -> Result<Replacement, RebuildError> {
+fn follow(shared: &StoreState, mut made: Replacement) -> Result<Replacement, RebuildError> {
     for _ in 0..MAX_ROUNDS {
         let end = shared.log_end();
         if end.0 - made.views.progress().position.0 <= LAST_BIT {
             break;
         }
-        made = made.bring_up(shared, log_path, end)?;
+        made = made.bring_up(&shared.log_path, &shared.limits, end, &mut |done| {
+            shared.readers.rebuilds.progress(done, shared.log_end().0)
+        })?;
     }
     Ok(made)
-}
-
-impl Replacement {
-    /// Brings views that nobody reads up to a position, if they are not there.
-    pub(crate) fn bring_up(
-        mut self,
-        shared: &StoreState,
-        log_path: &Path,
-        up_to: Position,
-    ) -> Result<Self, OpenError> {
-        let options = CatchUpOptions {
-            up_to,
-            known: Some(&mut self.orders),
-            unreadable: self.unreadable,
-            limits: &shared.limits,
-            progress: &mut |done, _| shared.readers.rebuilds.progress(done, shared.log_end().0),
-        };
-        let mut caught_up = catch_up::run(log_path, self.views, options)?;
-        caught_up.flush()?;
-        Ok(Self { views: caught_up.views, ..self })
-    }
 }
 
 /// Whether there is room for what is about to be written.

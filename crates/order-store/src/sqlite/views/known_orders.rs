@@ -4,7 +4,6 @@
 //! size is fixed. Up to about ten million orders it spares nearly every look-up; far beyond, it spares fewer, and nothing
 //! else changes.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -52,8 +51,9 @@ impl KnownOrders {
 }
 
 /// Starts the thread that fills the filter from the views while the store already serves.
-pub(crate) fn start_filling(shared: Arc<StoreState>, log_path: &Path) -> Result<StoreThread, OpenError> {
-    StoreThread::start("known-orders", log_path, move || fill(&shared))
+pub(crate) fn start_filling(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
+    let log_path = shared.log_path.clone();
+    StoreThread::start("known-orders", &log_path, move || fill(&shared))
 }
 
 fn fill(shared: &StoreState) {

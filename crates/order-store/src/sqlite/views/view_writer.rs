@@ -1,11 +1,10 @@
 //! The thread that writes the views behind the log.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
-use crate::sqlite::rebuild::Replacement;
+use crate::sqlite::rebuild::replacement::Replacement;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::overlay::Generation;
@@ -17,102 +16,18 @@ const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
 /// How long to wait for space on a full disk before trying again.
 const FULL_DISK_DELAY: Duration = Duration::from_secs(1);
 
-/// The view writer's thread.
-pub(crate) struct ViewWriter {
-    signal: FlushSignal,
-    thread: StoreThread,
-}
-
-/// Wakes the view writer.
-#[derive(Clone)]
-pub(crate) struct FlushSignal(Arc<FlushState>);
-
-struct FlushState {
-    wanted: Mutex<ViewWriterWork>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct ViewWriterWork {
-    flush: bool,
-    replacement: Option<Replacement>,
-    finish: bool,
-}
-
-impl FlushSignal {
-    /// Wakes the view writer when enough has changed for a batch.
-    pub(crate) fn after_commit(&self, shared: &StoreState) {
-        if shared.readers.overlay.active_bytes() >= shared.limits.view_batch_bytes {
-            self.wanted().flush = true;
-            self.0.changed.notify_one();
-        }
-    }
-
-    /// Gives the view writer a file to go on with.
-    pub(crate) fn replace(&self, replacement: Replacement) {
-        self.wanted().replacement = Some(replacement);
-        self.0.changed.notify_one();
-    }
-
-    fn has_replacement(&self) -> bool {
-        self.wanted().replacement.is_some()
-    }
-
-    fn take_replacement(&self) -> Option<Replacement> {
-        self.wanted().replacement.take()
-    }
-
-    fn wanted(&self) -> MutexGuard<'_, ViewWriterWork> {
-        self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a batch, or for as long as changes may wait. `false` when it is time to finish.
-    fn wait(&self, at_most: Duration) -> bool {
-        let wanted = self.wanted();
-        let waited = self
-            .0
-            .changed
-            .wait_timeout_while(wanted, at_most, |w| !w.flush && !w.finish && w.replacement.is_none());
-        let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        wanted.flush = false;
-        !wanted.finish
-    }
-}
-
-impl ViewWriter {
-    pub(crate) fn start(shared: Arc<StoreState>, log_path: &Path, views: Views) -> Result<Self, OpenError> {
-        let state = FlushState { wanted: Mutex::default(), changed: Condvar::new() };
-        let signal = FlushSignal(Arc::new(state));
-        let thread = ViewWriterThread {
-            shared,
-            log_path: log_path.to_owned(),
-            views,
-            unwritten: None,
-            signal: signal.clone(),
-        };
-        let thread = StoreThread::start("view-writer", log_path, move || thread.run())?;
-        Ok(Self { signal, thread })
-    }
-
-    pub(crate) fn signal(&self) -> FlushSignal {
-        self.signal.clone()
-    }
-
-    /// Writes everything, and ends.
-    pub(crate) fn finish(&self) {
-        self.signal.wanted().finish = true;
-        self.signal.0.changed.notify_one();
-        self.thread.join();
-    }
+/// Starts the thread, which ends with its [signal](super::view_signal::ViewSignal::finish).
+pub(crate) fn start(shared: Arc<StoreState>, views: Views) -> Result<StoreThread, OpenError> {
+    let log_path = shared.log_path.clone();
+    let thread = ViewWriterThread { shared, views, unwritten: None };
+    StoreThread::start("view-writer", &log_path, move || thread.run())
 }
 
 struct ViewWriterThread {
     shared: Arc<StoreState>,
-    log_path: PathBuf,
     views: Views,
     /// What the views could not take. It goes into those that are being made anew; readers find it in the overlay.
     unwritten: Option<Arc<Generation>>,
-    signal: FlushSignal,
 }
 
 /// What became of a generation.
@@ -126,8 +41,8 @@ enum FlushOutcome {
 
 impl ViewWriterThread {
     fn run(mut self) {
-        while self.signal.wait(MAX_FLUSH_DELAY) {
-            if let Some(replacement) = self.signal.take_replacement() {
+        while self.shared.view_signal.wait(MAX_FLUSH_DELAY) {
+            if let Some(replacement) = self.shared.view_signal.take_replacement() {
                 self.take_over(replacement);
             }
             if !self.flush() {
@@ -165,11 +80,11 @@ impl ViewWriterThread {
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
                     tracing::warn!("no space left to write the views; trying again");
-                    if !self.signal.wait(FULL_DISK_DELAY) {
+                    if !self.shared.view_signal.wait(FULL_DISK_DELAY) {
                         // The log has everything: the next start catches up.
                         return FlushOutcome::Over;
                     }
-                    if self.signal.has_replacement() {
+                    if self.shared.view_signal.has_replacement() {
                         // These go then, and with them what they take of the disk.
                         return FlushOutcome::NotThese;
                     }
@@ -196,7 +111,9 @@ impl ViewWriterThread {
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
         let up_to = reached.max(views.progress().position);
-        match replacement.bring_up(&self.shared, &self.log_path, up_to) {
+        match replacement.bring_up(&self.shared.log_path, &self.shared.limits, up_to, &mut |done| {
+            self.shared.readers.rebuilds.progress(done, self.shared.log_end().0)
+        }) {
             Ok(Replacement { views, .. }) => {
                 self.shared.readers.replace_views(&views);
                 let earlier = std::mem::replace(&mut self.views, views);

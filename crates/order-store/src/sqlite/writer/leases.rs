@@ -31,7 +31,7 @@ impl WriterThread {
         if requests.is_empty() {
             return;
         }
-        self.wal_checkpoint.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
+        self.shared.wal_signal.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
         for (request, epoch) in requests.into_iter().zip(epochs) {
             // Whoever gave up waiting does not hear it.
             let _ = request.done.send(Ok(epoch));

@@ -8,6 +8,7 @@ mod planted_faults;
 mod queue;
 mod replication;
 pub(crate) mod wal_checkpointer;
+pub(crate) mod wal_signal;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,12 +21,10 @@ use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::overlay::Appended;
-use crate::sqlite::views::view_writer::FlushSignal;
 use crate::sqlite_error::{OpenError, is_damage};
 use leases::Leases;
 use placement::{Accepted, Placement};
 use queue::{Batch, Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication, WriterWork};
-use wal_checkpointer::WalCheckpointSignal;
 
 pub(crate) use queue::LeaseRequest;
 
@@ -41,11 +40,8 @@ impl Writer {
         shared: Arc<StoreState>,
         log: Log,
         bus: Arc<dyn EventBus>,
-        flush: FlushSignal,
-        wal_checkpoint: WalCheckpointSignal,
     ) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
-        let path = log.path().to_owned();
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));
         let thread = WriterThread {
@@ -54,12 +50,10 @@ impl Writer {
             queue: Arc::clone(&queue),
             log,
             bus,
-            flush,
-            wal_checkpoint,
             answers,
             leases: Leases::default(),
         };
-        let thread = StoreThread::start("log-writer", &path, move || thread.run())?;
+        let thread = StoreThread::start("log-writer", &shared.log_path, move || thread.run())?;
         Ok(Self { shared, queue, thread })
     }
 
@@ -124,8 +118,6 @@ struct WriterThread {
     queue: Arc<Queue>,
     log: Log,
     bus: Arc<dyn EventBus>,
-    flush: FlushSignal,
-    wal_checkpoint: WalCheckpointSignal,
     /// As long as the queue, at most: an append is in one or the other.
     answers: mpsc::UnboundedSender<Vec<Answer>>,
     log_end: Position,
@@ -162,7 +154,7 @@ impl WriterThread {
                 }
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
-            if self.wal_checkpoint.must_finish()
+            if self.shared.wal_signal.must_finish()
                 && let Err(error) = self.log.finish_wal_checkpoint()
                 && !is_exhausted(&error, self.log.path())
             {
@@ -295,8 +287,10 @@ impl WriterThread {
         if announce || self.bus.has_subscribers() {
             self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
         }
-        self.flush.after_commit(&self.shared);
-        self.wal_checkpoint.after_commit(bytes);
+        if self.shared.readers.overlay.active_bytes() >= self.shared.limits.view_batch_bytes {
+            self.shared.view_signal.flush();
+        }
+        self.shared.wal_signal.after_commit(bytes);
     }
 
     /// Takes the transaction back and says what that means for the appends in it.

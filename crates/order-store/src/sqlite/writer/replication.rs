@@ -28,7 +28,7 @@ impl WriterThread {
             return Err(self.after_failed_commit(&error));
         }
         self.show(accepted, |(), _| {});
-        self.wal_checkpoint.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
+        self.shared.wal_signal.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
         Ok(())
     }
 
