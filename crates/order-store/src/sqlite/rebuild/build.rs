@@ -10,18 +10,17 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use fastbloom::BloomFilter;
-use order_application::{FoldedOrder, OrderView, Position, StoreError, Unreadable, Version};
-use order_domain::OrderId;
+use order_application::{Position, StoreError};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use crate::sqlite::connection::open_reader;
-use crate::sqlite::log::entries::{self, LogEntry};
+use crate::sqlite::log::entries::{self};
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, event_id_at};
+use crate::sqlite::rebuild::folding::{Folded, Folding, OnUnreadable};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
-use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
 use crate::sqlite_error::OpenError;
 
@@ -55,15 +54,6 @@ pub(crate) struct BuildOptions<'a> {
 
 /// Is told how many events are done, and how many there are; answers whether to go on.
 pub(crate) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
-
-/// What an event means that cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnUnreadable {
-    /// Its order has a view that says so: there is nothing else that could be served.
-    Quarantine,
-    /// These views are of no use: those that are there may know more.
-    GiveUp,
-}
 
 /// Views that are complete, up to a position of their log.
 pub(crate) struct BuiltViews {
@@ -254,102 +244,4 @@ fn sortable(hash: i64) -> u64 {
 
 fn from_sortable(hash: u64) -> i64 {
     (hash ^ (1 << 63)).cast_signed()
-}
-
-/// An order whose events are being read.
-struct Folding {
-    key: OrderKey,
-    order_id: OrderId,
-    /// `None` before the first event.
-    order: Option<FoldedOrder>,
-    /// Of all events but the first.
-    positions: Vec<Position>,
-}
-
-impl Folding {
-    /// With the order's first event, which is yet to be added.
-    fn begin(key: OrderKey, first: &LogEntry) -> Result<Self, BuildError> {
-        let order_id = first.order_id().cloned().ok_or_else(|| changed(first))?;
-        Ok(Self { key, order_id, order: None, positions: Vec::new() })
-    }
-
-    fn add(&mut self, entry: LogEntry, unreadable: OnUnreadable) -> Result<(), BuildError> {
-        if entry.order_id() != Some(&self.order_id) {
-            return Err(changed(&entry));
-        }
-        let position = entry.position();
-        let after = fold(self.order.take(), &self.order_id, entry, unreadable).map_err(LogError::from)?;
-        if position.0 > self.key {
-            self.positions.push(position);
-        }
-        self.order = Some(after);
-        Ok(())
-    }
-
-    /// What is written of it, which is far less than the order.
-    fn finish(self) -> Option<Folded> {
-        let view = self.order?.view(&self.order_id);
-        Some(Folded { key: self.key, view, positions: self.positions })
-    }
-}
-
-/// An order all of whose events have been read.
-struct Folded {
-    key: OrderKey,
-    view: OrderView,
-    /// Of all events but the first.
-    positions: Vec<Position>,
-}
-
-impl Folded {
-    /// Where its events are; nothing of one that is damaged, whose versions tell nothing.
-    fn events(&self) -> impl Iterator<Item = (OrderKey, Version, Position)> {
-        let positions: &[Position] = if self.view.is_damaged() { &[] } else { &self.positions };
-        positions.iter().zip(2..).map(|(position, version)| (self.key, Version(version), *position))
-    }
-}
-
-/// An order after an event of it.
-///
-/// # Errors
-/// The event's, if it cannot be read and its order does not get a view for that.
-pub(crate) fn fold(
-    before: Option<FoldedOrder>,
-    order_id: &OrderId,
-    entry: LogEntry,
-    unreadable: OnUnreadable,
-) -> Result<FoldedOrder, StoreError> {
-    let position = entry.position();
-    let (after, fault) = match entry {
-        LogEntry::Event(event) => {
-            let (after, fault) = FoldedOrder::after(before, &event);
-            (after, fault.map(|fault| fault.to_string()))
-        }
-        LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => return Err(error),
-        LogEntry::Unreadable { version, error, .. } => match quarantined(before.as_ref(), version) {
-            Some(after) => (after, Some(error.to_string())),
-            None => return Err(error),
-        },
-    };
-    if let Some(fault) = fault {
-        tracing::warn!(%order_id, %position, fault, "an order cannot be read; it is refused, and all others are served");
-    }
-    Ok(after)
-}
-
-/// The order after an event that cannot be read. Its row names an order and a version, which may be wrong, too: it is only
-/// believed where that is the order's next version. `None` otherwise; then nobody knows which order lacks an event, and no
-/// views can be made.
-fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
-    let known = before.map_or(Version::NONE, FoldedOrder::version);
-    let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
-    let is_believed = version == known.plus(1) || is_damaged;
-    is_believed.then(|| FoldedOrder::Unreadable { version: known.max(version), why: Unreadable::Damaged })
-}
-
-/// A row does not say any more that it is of the order that it was of.
-fn changed(entry: &LogEntry) -> BuildError {
-    let position = entry.position();
-    let what = format!("event at position {position}: it is of one order now and of another a moment later");
-    BuildError::Log(StoreError::Corrupt(what).into())
 }

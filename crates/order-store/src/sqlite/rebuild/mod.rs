@@ -7,6 +7,7 @@
 
 pub(crate) mod build;
 pub(crate) mod catch_up;
+pub(crate) mod folding;
 pub(crate) mod opening;
 pub(crate) mod replacement;
 pub(crate) mod requests;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use order_application::Position;
 use rustix::fs::statvfs;
 
-use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, OnUnreadable, SORTED_BYTES_PER_EVENT, build};
+use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, SORTED_BYTES_PER_EVENT, build};
+use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::rebuild::replacement::Replacement;
 use crate::sqlite::rebuild::requests::WantedRebuild;
 use crate::sqlite::state::StoreState;

@@ -4,8 +4,9 @@ use order_application::Position;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::Log;
-use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, OnUnreadable, build};
+use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, build};
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
+use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::views::progress::Progress;
 use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
 use crate::sqlite_error::OpenError;

@@ -7,8 +7,8 @@ use fastbloom::BloomFilter;
 use order_application::Position;
 
 use crate::sqlite::SqliteLimits;
-use crate::sqlite::rebuild::build::OnUnreadable;
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions};
+use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::views::Views;
 use crate::sqlite_error::OpenError;
 

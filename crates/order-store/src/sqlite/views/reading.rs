@@ -117,7 +117,7 @@ pub(crate) fn positions(
     after: Version,
     below: Version,
     limit: usize,
-) -> rusqlite::Result<Vec<(Version, Position)>> {
+) -> Result<Vec<(Version, Position)>, ViewsError> {
     let mut statement = views.prepare_cached(POSITIONS)?;
     let mut rows = statement.query(params![key, after.0, limit])?;
     let mut positions = Vec::new();

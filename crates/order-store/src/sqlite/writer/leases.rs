@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use order_application::Epoch;
 
 use crate::sqlite::log::Log;
-use crate::sqlite::writer::WriterThread;
 use crate::sqlite::writer::queue::{LeaseRequest, QueuedLeaseRequest};
+use crate::sqlite::writer::thread::WriterThread;
 
 impl QueuedLeaseRequest {
     /// What it adds to the write-ahead log beside a page or two.

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use crate::sqlite::planted_faults::is_planted;
 use crate::sqlite::writer::placement::Accepted;
-use crate::sqlite::writer::{Waiting, WriterThread};
+use crate::sqlite::writer::thread::{Waiting, WriterThread};
 
 impl WriterThread {
     /// Says that appends are durable before anything is written.

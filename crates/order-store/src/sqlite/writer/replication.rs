@@ -4,9 +4,10 @@
 use order_application::{Append, Checkpoint, StoreError};
 
 use crate::replication::{check_append, check_reached, does_not_continue};
+use crate::sqlite::state::StoreState;
 use crate::sqlite::writer::placement::{Accepted, Placement};
 use crate::sqlite::writer::queue::QueuedReplication;
-use crate::sqlite::writer::{StoreState, WriterThread};
+use crate::sqlite::writer::thread::WriterThread;
 
 impl WriterThread {
     pub(super) fn replicate(&mut self, replication: QueuedReplication) {
