@@ -27,7 +27,6 @@ impl Checksum {
         Self(checksum)
     }
 
-    /// What is stored.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,12 +1,10 @@
 //! Opening SQLite's files, with the settings that each use of them needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-
-use crate::sqlite_error::OpenError;
 
 /// How a connection uses its file.
 pub(crate) struct Settings {
@@ -18,26 +16,18 @@ pub(crate) struct Settings {
 
 /// Opens a file for reading and writing, creating it if need be.
 pub(crate) fn open_writer(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE, settings.cache_kib)?;
+    let connection = settings.open(path)?;
     settings.apply(&connection)?;
     Ok(connection)
 }
 
-/// Like [`open_writer`], but asks `check` first whether the file is ours: until then, nothing is written to it.
-pub(crate) fn open_checked(
-    path: &Path,
-    settings: &Settings,
-    check: impl FnOnce(&Connection) -> Result<(), OpenError>,
-) -> Result<Connection, OpenError> {
-    let failed = OpenError::sqlite(path);
-    let connection = open(path, OpenFlags::SQLITE_OPEN_CREATE, settings.cache_kib).map_err(&failed)?;
-    check(&connection)?;
-    settings.apply(&connection).map_err(failed)?;
-    Ok(connection)
-}
-
 impl Settings {
-    fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Opens the file without a change to it, which [`apply`](Self::apply) makes.
+    pub(crate) fn open(&self, path: &Path) -> rusqlite::Result<Connection> {
+        open(path, OpenFlags::SQLITE_OPEN_CREATE, self.cache_kib)
+    }
+
+    pub(crate) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
         // Checkpoints are made where they do not stand in a command's way.
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -66,6 +56,18 @@ pub(crate) fn open_from_outside(path: &Path, unchanging: bool) -> rusqlite::Resu
     };
     set_up(&connection, OUTSIDE_CACHE_KIB)?;
     Ok(connection)
+}
+
+/// Whether a file has a write-ahead log beside it.
+pub(crate) fn has_write_ahead_log(path: &Path) -> bool {
+    companion(path, "-wal").exists()
+}
+
+/// The name of a file that SQLite keeps beside another.
+pub(crate) fn companion(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Whoever reads a log from its beginning to its end reads no page twice.

@@ -47,13 +47,13 @@ use views::files;
 use views::known_orders::{self, KnownOrders};
 use views::view_signal::ViewSignal;
 use views::view_writer;
-use writer::Writer;
+use writer::LogWriter;
 use writer::wal_checkpointer;
 use writer::wal_signal::WalSignal;
 
 pub(crate) use copy::{SqliteSource, SqliteTarget};
 #[cfg(feature = "planted-faults")]
-pub(crate) use log::migrations::Migration as LogMigration;
+pub(crate) use log::migrations::LogMigration;
 pub(crate) use log::outside_reader::SqliteLogReader;
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
@@ -90,7 +90,7 @@ impl Default for SqliteLimits {
 /// Orders in SQLite files.
 pub struct SqliteStore {
     shared: Arc<StoreState>,
-    writer: Writer,
+    writer: LogWriter,
     view_writer: StoreThread,
     wal_checkpointer: StoreThread,
     rebuilder: StoreThread,
@@ -162,7 +162,7 @@ impl SqliteStore {
 
         let view_writer = view_writer::start(Arc::clone(&shared), views)?;
         let wal_checkpointer = wal_checkpointer::start(Arc::clone(&shared))?;
-        let writer = Writer::start(Arc::clone(&shared), log, bus)?;
+        let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
         let filling = known_orders::start_filling(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;

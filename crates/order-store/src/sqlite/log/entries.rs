@@ -91,7 +91,6 @@ pub(crate) fn select(
     Ok(entries)
 }
 
-/// The row at a position.
 pub(crate) fn at(log: &Connection, position: Position, scratch: &mut Vec<u8>) -> Result<LogEntry, LogError> {
     let mut statement = log.prepare_cached(ROW_AT)?;
     let entry = statement.query_row([position.0], |row| Ok(LogEntry::read(position, row, scratch)));

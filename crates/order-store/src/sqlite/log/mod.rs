@@ -18,8 +18,8 @@ use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use crate::checksum::Checked;
-use crate::sqlite::connection::{Settings, open_checked};
-use crate::sqlite::log::migrations::Schema;
+use crate::sqlite::connection::Settings;
+use crate::sqlite::log::migrations::LogSchema;
 use crate::sqlite_error::OpenError;
 
 pub(crate) use error::LogError;
@@ -65,8 +65,10 @@ impl Log {
     pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
         let failed = OpenError::sqlite(path);
         let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
-        let check = |connection: &Connection| check_schema(connection, path, kinds);
-        let mut connection = open_checked(path, &settings, check)?;
+        let mut connection = settings.open(path).map_err(&failed)?;
+        // Until this has been looked at, nothing is written to the file.
+        check_schema(&connection, path, kinds)?;
+        settings.apply(&connection).map_err(&failed)?;
         bring_up(&mut connection, kinds[0]).map_err(&failed)?;
         let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
         let identity = Uuid::from_bytes(identity.map_err(failed)?);
@@ -78,22 +80,18 @@ impl Log {
         &self.connection
     }
 
-    /// Where the file is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What tells this log from every other.
     pub(crate) fn identity(&self) -> Uuid {
         self.identity
     }
 
-    /// The last position.
     pub(crate) fn end(&self) -> Result<Position, OpenError> {
         end(&self.connection).map_err(OpenError::sqlite(&self.path))
     }
 
-    /// The id of the event at a position.
     pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
         event_id_at(&self.connection, position).map_err(OpenError::sqlite(&self.path))
     }
@@ -171,7 +169,7 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         Some(LogKind::Store) => return Err(OpenError::NotAReplica(path.to_owned())),
         None => return Err(OpenError::NotAStore(path.to_owned())),
     }
-    let schema = Schema::of(connection).map_err(failed)?;
+    let schema = LogSchema::of(connection).map_err(failed)?;
     if schema.oldest_compatible > schema.version {
         let what = "which releases may open it cannot be read".to_owned();
         return Err(OpenError::Corrupt { path: path.to_owned(), what });
@@ -179,7 +177,7 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
     if schema.is_open_to_this_release() {
         return Ok(());
     }
-    Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: Schema::known() })
+    Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
 }
 
 /// The same of a log that is there, whoever writes it.
@@ -188,9 +186,9 @@ pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind])
         return Err(OpenError::NotAStore(path.to_owned()));
     }
     check_schema(connection, path, kinds)?;
-    let found = Schema::of(connection).map_err(OpenError::sqlite(path))?.version;
-    if found < Schema::known() {
-        return Err(OpenError::Older { path: path.to_owned(), found, known: Schema::known() });
+    let found = LogSchema::of(connection).map_err(OpenError::sqlite(path))?.version;
+    if found < LogSchema::known() {
+        return Err(OpenError::Older { path: path.to_owned(), found, known: LogSchema::known() });
     }
     Ok(())
 }
@@ -203,7 +201,7 @@ pub(crate) fn schema_text(connection: &Connection) -> rusqlite::Result<BTreeMap<
 
 /// The declarations that a log has to have; none are known of a later release's.
 pub(crate) fn declared_schema(log: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
-    if Schema::of(log)?.version > Schema::known() {
+    if LogSchema::of(log)?.version > LogSchema::known() {
         return Ok(BTreeMap::new());
     }
     schema_text(&migrations::in_memory()?)
@@ -216,8 +214,8 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 /// Makes the tables of an empty file, or those that a release after the file's has added.
 fn bring_up(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> {
     let is_new = is_empty(connection)?;
-    let found = if is_new { 0 } else { Schema::of(connection)?.version };
-    if found >= Schema::known() {
+    let found = if is_new { 0 } else { LogSchema::of(connection)?.version };
+    if found >= LogSchema::known() {
         return Ok(());
     }
     let transaction = connection.transaction()?;
@@ -225,7 +223,7 @@ fn bring_up(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> 
     if is_new {
         transaction.pragma_update(None, "application_id", kind.application_id())?;
     } else {
-        tracing::info!(from = found, to = Schema::known(), "migrated the log");
+        tracing::info!(from = found, to = LogSchema::known(), "migrated the log");
     }
     transaction.commit()
 }

@@ -6,7 +6,6 @@
 //! opened anew and the page read once more. Where there is one, whether a server is running or was killed, SQLite reads
 //! as always, each page in a transaction of its own.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -15,7 +14,7 @@ use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use rusqlite::Connection;
 
 use crate::copy::SideError;
-use crate::sqlite::connection::open_from_outside;
+use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
 use crate::sqlite::log::{LogError, LogKind, check_log, end, pages};
 use crate::sqlite_error::OpenError;
 
@@ -132,10 +131,4 @@ impl FileState {
         };
         state().map_err(OpenError::io(path))
     }
-}
-
-fn has_write_ahead_log(path: &Path) -> bool {
-    let mut name = OsString::from(path);
-    name.push("-wal");
-    Path::new(&name).exists()
 }

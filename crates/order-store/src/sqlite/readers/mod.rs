@@ -49,7 +49,6 @@ impl Readers {
         Self { log: LogPool::new(log_path), views, overlay, hash_seed, rebuilds }
     }
 
-    /// Where an order stands now.
     pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<Option<StreamState>, StoreError> {
         match self.overlay.stream_state(order_id) {
             Ok(stream) => Ok(Some(stream)),
@@ -86,7 +85,6 @@ impl Readers {
         streams
     }
 
-    /// An order's view.
     pub(crate) fn view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
         let flushed = match self.overlay.view(order_id) {
             Ok(view) => return Ok(Some(view)),
@@ -96,7 +94,6 @@ impl Readers {
         Ok(found.map(|(_, view)| view))
     }
 
-    /// A page of a list.
     pub(crate) fn list(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
         let rows = self.rows(query.after.min(row::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
@@ -157,12 +154,10 @@ impl Readers {
         self.log.with(|log| entries::select(log, after, up_to, limit))
     }
 
-    /// A checkpoint of somebody who follows the log.
     pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
         self.log.with(|log| Ok(follower_checkpoints::load(log, name)?))
     }
 
-    /// All checkpoints that were ever saved.
     pub(crate) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
         self.log.with(|log| Ok(follower_checkpoints::load_all(log)?))
     }
@@ -181,7 +176,6 @@ impl Readers {
         self.views.end_before(self.overlay.renew_snapshots());
     }
 
-    /// What order ids are hashed with.
     pub(crate) fn hash_seed(&self) -> u64 {
         self.hash_seed
     }
@@ -196,7 +190,6 @@ impl Readers {
         self.views.replace(ServedFile { path: views.path().to_owned(), number: views.number() });
     }
 
-    /// Closes the idle connections.
     pub(crate) fn close(&self) {
         self.log.close();
         self.views.close();

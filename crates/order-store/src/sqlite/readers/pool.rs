@@ -160,7 +160,6 @@ impl ViewsSnapshots {
         drop(idle);
     }
 
-    /// The file that is being read.
     pub(crate) fn file(&self) -> ServedFile {
         lock(&self.state).file.clone()
     }

@@ -18,7 +18,7 @@ use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::entries::{self};
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, event_id_at};
-use crate::sqlite::rebuild::folding::{Folded, Folding, OnUnreadable};
+use crate::sqlite::rebuild::folding::{FoldedView, Folding, OnUnreadable};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
 use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
@@ -218,12 +218,12 @@ impl Build<'_, '_> {
         Ok(())
     }
 
-    fn write(&mut self, orders: &[Folded]) -> Result<(), BuildError> {
+    fn write(&mut self, orders: &[FoldedView]) -> Result<(), BuildError> {
         self.counts.orders += orders.len() as u64;
         self.counts.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
         let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
         let last_key = self.views.put_orders(puts)?;
-        self.views.insert_events(orders.iter().flat_map(Folded::events))?;
+        self.views.insert_events(orders.iter().flat_map(FoldedView::events))?;
         // Only the last key counts so far: the file is of no use before it is complete.
         self.views.reach(Position::START, Uuid::nil(), last_key)?;
         Ok(())

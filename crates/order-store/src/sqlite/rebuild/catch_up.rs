@@ -14,7 +14,7 @@ use crate::sqlite::readers::Readers;
 use crate::sqlite::rebuild::build::BuildProgress;
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
 use crate::sqlite::views::Views;
-use crate::sqlite::views::overlay::{Appended, OrderKey, StreamState};
+use crate::sqlite::views::overlay::{CommittedEvents, OrderKey, StreamState};
 use crate::sqlite_error::OpenError;
 
 /// What is read at a time.
@@ -120,7 +120,7 @@ impl CatchUp<'_> {
         let order = fold(before, &order_id, entry, self.unreadable)?;
         let view = order.view(&order_id);
         self.keep(order_id, key, order);
-        self.reached.readers.overlay.add([Appended {
+        self.reached.readers.overlay.add([CommittedEvents {
             key,
             first_position,
             first_version,

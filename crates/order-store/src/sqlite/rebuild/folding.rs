@@ -47,21 +47,21 @@ impl Folding {
     }
 
     /// What is written of it, which is far less than the order.
-    pub(super) fn finish(self) -> Option<Folded> {
+    pub(super) fn finish(self) -> Option<FoldedView> {
         let view = self.order?.view(&self.order_id);
-        Some(Folded { key: self.key, view, positions: self.positions })
+        Some(FoldedView { key: self.key, view, positions: self.positions })
     }
 }
 
 /// An order all of whose events have been read.
-pub(super) struct Folded {
+pub(super) struct FoldedView {
     pub(super) key: OrderKey,
     pub(super) view: OrderView,
     /// Of all events but the first.
     positions: Vec<Position>,
 }
 
-impl Folded {
+impl FoldedView {
     /// Where its events are; nothing of one that is damaged, whose versions tell nothing.
     pub(super) fn events(&self) -> impl Iterator<Item = (OrderKey, Version, Position)> {
         let positions: &[Position] = if self.view.is_damaged() { &[] } else { &self.positions };

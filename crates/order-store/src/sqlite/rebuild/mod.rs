@@ -3,7 +3,7 @@
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build`](super::build)), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
-//! how far the served views have come ([`Replacement`]).
+//! how far the served views have come ([`ReplacementViews`]).
 
 pub(crate) mod build;
 pub(crate) mod catch_up;
@@ -23,7 +23,7 @@ use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::folding::OnUnreadable;
-use crate::sqlite::rebuild::replacement::Replacement;
+use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::rebuild::requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
@@ -104,7 +104,7 @@ fn run(shared: &StoreState) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<Replacement, RebuildError> {
+fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<ReplacementViews, RebuildError> {
     let log_path = &shared.log_path;
     let served = shared.readers.served_file();
     let end = shared.log_end();
@@ -122,7 +122,7 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<Replacement,
     };
     let built = build(log_path, options).map_err(RebuildError::from);
     let made = built.and_then(|BuiltViews { views, orders, .. }| {
-        follow(shared, Replacement { views, orders, unreadable })
+        follow(shared, ReplacementViews { views, orders, unreadable })
     });
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
@@ -132,7 +132,7 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<Replacement,
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &StoreState, mut made: Replacement) -> Result<Replacement, RebuildError> {
+fn follow(shared: &StoreState, mut made: ReplacementViews) -> Result<ReplacementViews, RebuildError> {
     for _ in 0..MAX_ROUNDS {
         let end = shared.log_end();
         if end.0 - made.views.progress().position.0 <= LAST_BIT {

@@ -7,7 +7,7 @@ use crate::sqlite::log::Log;
 use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, build};
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
 use crate::sqlite::rebuild::folding::OnUnreadable;
-use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
 use crate::sqlite_error::OpenError;
 
@@ -81,7 +81,10 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
 }
 
 /// Whether the log has the event that views end with.
-fn log_continues(log: &Log, Progress { position, event_id, .. }: &Progress) -> Result<bool, OpenError> {
+fn log_continues(
+    log: &Log,
+    FileProgress { position, event_id, .. }: &FileProgress,
+) -> Result<bool, OpenError> {
     Ok(*position == Position::START || log.event_id_at(*position)? == Some(*event_id))
 }
 

@@ -12,7 +12,7 @@ use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::views::Views;
 use crate::sqlite_error::OpenError;
 
-pub(crate) struct Replacement {
+pub(crate) struct ReplacementViews {
     pub(crate) views: Views,
     /// Tells the orders that they have from those that are surely new.
     pub(super) orders: BloomFilter,
@@ -20,7 +20,7 @@ pub(crate) struct Replacement {
     pub(super) unreadable: OnUnreadable,
 }
 
-impl Replacement {
+impl ReplacementViews {
     /// Brings views that nobody reads up to a position, if they are not there. `progress` is told how far they are.
     pub(crate) fn bring_up(
         mut self,

@@ -1,11 +1,10 @@
 //! Opening a file to read it, without leaving anything behind.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::sqlite::connection::open_from_outside;
+use crate::sqlite::connection::{companion, has_write_ahead_log, open_from_outside};
 use crate::sqlite::directory_lock::lock_path;
 use crate::sqlite_error::OpenError;
 
@@ -28,15 +27,15 @@ impl OutsideFile {
     /// Opens a file of a log's store.
     pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, OpenError> {
         let companion = Companion::of(log_path, path);
-        let has_write_ahead_log = with_suffix(path, "-wal").exists();
-        let connection = open_from_outside(path, !has_write_ahead_log).map_err(OpenError::sqlite(path))?;
+        let connection =
+            open_from_outside(path, !has_write_ahead_log(path)).map_err(OpenError::sqlite(path))?;
         Ok(Self { connection, _companion: companion })
     }
 }
 
 impl Companion {
     fn of(log_path: &Path, path: &Path) -> Self {
-        let (path, lock) = (with_suffix(path, "-shm"), lock_path(log_path));
+        let (path, lock) = (companion(path, "-shm"), lock_path(log_path));
         Self { was_there: path.exists(), path, was_locked: lock.exists(), lock }
     }
 }
@@ -49,10 +48,4 @@ impl Drop for Companion {
             let _ = std::fs::remove_file(&self.path);
         }
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }

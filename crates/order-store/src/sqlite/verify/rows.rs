@@ -30,7 +30,6 @@ impl<'a> LogRows<'a> {
         Self { log, end: end(log).unwrap_or(known.unwrap_or_default()) }
     }
 
-    /// The last position.
     pub(super) fn end(&self) -> Position {
         self.end
     }

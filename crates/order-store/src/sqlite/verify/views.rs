@@ -12,7 +12,7 @@ use crate::sqlite::log::{entries, event_id_at};
 use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::proven_entries;
 use crate::sqlite::views::overlay::OrderKey;
-use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
 use crate::sqlite_error::OpenError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
@@ -25,7 +25,7 @@ const INDEX_ENTRIES: usize = 20_000;
 /// The views that a server would open.
 pub(super) struct CheckedViews {
     file: OutsideFile,
-    progress: Progress,
+    progress: FileProgress,
 }
 
 impl CheckedViews {
@@ -39,7 +39,7 @@ impl CheckedViews {
             let path = files::path(log_path, number);
             let opened =
                 OutsideFile::open(log_path, &path).map_err(|error| error.to_string()).and_then(|file| {
-                    match Progress::load_usable(&file.connection, identity) {
+                    match FileProgress::load_usable(&file.connection, identity) {
                         Ok(progress) => Ok(Some(Self { file, progress })),
                         Err(ViewsError::Useless(_)) => Ok(None),
                         Err(error) => Err(error.to_string()),
@@ -61,7 +61,7 @@ impl CheckedViews {
 
     /// They know no more than the log has.
     pub(super) fn check_end(&self, log: &Connection, end: Position, report: &mut VerifyReport) {
-        let Progress { position, event_id, .. } = self.progress;
+        let FileProgress { position, event_id, .. } = self.progress;
         if position > end {
             return report.fault(format!(
                 "the views are ahead of their log, which lacks the events at positions {} to {position}",

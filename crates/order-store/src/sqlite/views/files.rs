@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::sqlite::connection::companion;
 use crate::sqlite_error::OpenError;
 
 /// The views of a log with a number.
@@ -14,7 +15,6 @@ pub(crate) fn path(log_path: &Path, number: u64) -> PathBuf {
     log_path.with_extension(format!("views.{number}.db"))
 }
 
-/// The directory that a file is in.
 pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -45,12 +45,9 @@ fn number(log_path: &Path, file_name: &OsStr) -> Option<u64> {
 /// Removes a file of views with its companions, if they are there.
 pub(crate) fn remove(path: &Path) -> Result<(), OpenError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
+        let file = companion(path, suffix);
         match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(OpenError::io(Path::new(&file))(error));
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::io(&file)(error)),
             Ok(()) | Err(_) => {}
         }
     }

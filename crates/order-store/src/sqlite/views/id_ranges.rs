@@ -15,7 +15,7 @@ use twox_hash::XxHash3_64;
 use crate::checksum::Checksum;
 use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::OrderKey;
-use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::progress::FileProgress;
 
 /// An entry of the index: an id's hash, and the order's key.
 pub(crate) type IdEntry = (i64, OrderKey);
@@ -191,7 +191,7 @@ pub(crate) fn prove_range(views: &Connection, hash: i64) -> Result<(), ViewsErro
 
 /// Makes sure that what was found is all that was ever written.
 fn prove_all(views: &Connection, found: IdTotals) -> Result<(), ViewsError> {
-    if Progress::load(views)?.ids == found { Ok(()) } else { Err(lost()) }
+    if FileProgress::load(views)?.ids == found { Ok(()) } else { Err(lost()) }
 }
 
 fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result<IdTotals> {

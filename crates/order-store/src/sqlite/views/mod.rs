@@ -27,7 +27,7 @@ use crate::projection;
 use crate::sqlite::connection::{Settings, open_writer};
 use crate::sqlite::views::id_ranges::{IdEntry, RangeWriter};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
-use crate::sqlite::views::progress::{OF_SEVERAL, Progress};
+use crate::sqlite::views::progress::{FileProgress, OF_SEVERAL};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
 use crate::sqlite_error::OpenError;
 use crate::view_row::ViewRow;
@@ -64,7 +64,7 @@ pub(crate) struct Views {
     connection: Connection,
     path: PathBuf,
     number: u64,
-    progress: Progress,
+    progress: FileProgress,
 }
 
 /// A row of `orders` on its way into the file.
@@ -89,7 +89,7 @@ impl Views {
     pub(crate) fn open(log_path: &Path, number: u64, log_identity: Uuid) -> Result<Self, ViewsError> {
         let path = files::path(log_path, number);
         let connection = open(&path, Writing::Serving)?;
-        let mut progress = Progress::load_usable(&connection, log_identity)?;
+        let mut progress = FileProgress::load_usable(&connection, log_identity)?;
         if progress.projection > projection() {
             // From now on some of their rows are this release's. Both it and the later one, should it come back, have to know.
             progress.projection = OF_SEVERAL;
@@ -109,7 +109,7 @@ impl Views {
         files::remove(&path)?;
         let create = || {
             let mut connection = open(&path, Writing::Building)?;
-            let progress = Progress::start(log_identity, hash_seed, projection());
+            let progress = FileProgress::start(log_identity, hash_seed, projection());
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
             progress.save(&transaction)?;
@@ -120,18 +120,15 @@ impl Views {
         create().map_err(OpenError::sqlite(&path))
     }
 
-    /// Where the file is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its number.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// How far they have come.
-    pub(crate) fn progress(&self) -> &Progress {
+    pub(crate) fn progress(&self) -> &FileProgress {
         &self.progress
     }
 
@@ -251,7 +248,7 @@ impl Views {
         event_id: Uuid,
         last_key: OrderKey,
     ) -> Result<(), ViewsError> {
-        let progress = Progress { position, event_id, last_key, ..self.progress };
+        let progress = FileProgress { position, event_id, last_key, ..self.progress };
         progress.save(&self.connection)?;
         self.progress = progress;
         Ok(())

@@ -60,7 +60,7 @@ const BYTES_PER_ORDER: usize = 320;
 const BYTES_PER_POSITION: usize = size_of::<(Version, Position)>();
 
 /// Events of one order that follow on each other, in the log since just now.
-pub(crate) struct Appended {
+pub(crate) struct CommittedEvents {
     pub(crate) key: OrderKey,
     pub(crate) first_position: Position,
     pub(crate) first_version: Version,
@@ -92,7 +92,7 @@ impl Overlay {
     }
 
     /// Adds what was just committed.
-    pub(crate) fn add(&self, batch: impl IntoIterator<Item = Appended>) {
+    pub(crate) fn add(&self, batch: impl IntoIterator<Item = CommittedEvents>) {
         let mut generations = self.write();
         for appended in batch {
             generations.active.add(appended);
@@ -263,7 +263,7 @@ impl Generation {
         self.changes.get(&key).map(|change| (key, change))
     }
 
-    fn add(&mut self, appended: Appended) {
+    fn add(&mut self, appended: CommittedEvents) {
         let new = (0..appended.events)
             .map(|offset| (appended.first_version.plus(offset), appended.first_position.plus(offset)));
         self.bytes += appended.events as usize * BYTES_PER_POSITION;

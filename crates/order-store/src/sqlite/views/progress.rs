@@ -15,7 +15,7 @@ pub(super) const OF_SEVERAL: u32 = 0;
 
 /// The row of `progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub(crate) struct FileProgress {
     /// The log that the views are derived from.
     pub(crate) log_identity: Uuid,
     /// What order ids are hashed with.
@@ -41,8 +41,7 @@ const SAVE: &str = "INSERT OR REPLACE INTO progress \
 const LOAD: &str = "SELECT log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, \
     id_sum, checksum FROM progress";
 
-impl Progress {
-    /// Nothing is there yet.
+impl FileProgress {
     pub(super) fn start(log_identity: Uuid, hash_seed: u64, projection: u32) -> Self {
         Self {
             log_identity,
@@ -89,7 +88,6 @@ impl Progress {
         Ok(progress)
     }
 
-    /// The row.
     pub(super) fn load(views: &Connection) -> Result<Self, ViewsError> {
         let read = |row: &rusqlite::Row<'_>| {
             let progress = Self {

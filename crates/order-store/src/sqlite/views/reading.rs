@@ -8,7 +8,7 @@ use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::id_ranges::prove_range;
 use crate::sqlite::views::overlay::{OrderKey, StreamState};
-use crate::sqlite::views::progress::Progress;
+use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::schema::{NEXT_COLUMN, order_columns, read_order};
 
 /// The rows of the orders whose ids have a hash. One that the index has and the table lacks is null.
@@ -101,7 +101,7 @@ pub(crate) fn list(
         last = Some(key);
     }
     if list.len() < limit {
-        let end = Progress::load(views)?.last_key;
+        let end = FileProgress::load(views)?.last_key;
         // There may be more than that while a generation is being written.
         if last.unwrap_or(after.0) < end {
             return Err(ViewsError::Damaged(format!("the views end before the key {end}")));

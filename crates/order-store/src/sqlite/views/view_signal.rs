@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::sqlite::rebuild::replacement::Replacement;
+use crate::sqlite::rebuild::replacement::ReplacementViews;
 
 #[derive(Default)]
 pub(crate) struct ViewSignal {
@@ -14,7 +14,7 @@ pub(crate) struct ViewSignal {
 #[derive(Default)]
 struct ViewWriterWork {
     flush: bool,
-    replacement: Option<Replacement>,
+    replacement: Option<ReplacementViews>,
     finish: bool,
 }
 
@@ -26,7 +26,7 @@ impl ViewSignal {
     }
 
     /// Gives the view writer a file to go on with.
-    pub(crate) fn replace(&self, replacement: Replacement) {
+    pub(crate) fn replace(&self, replacement: ReplacementViews) {
         self.work().replacement = Some(replacement);
         self.changed.notify_one();
     }
@@ -41,7 +41,7 @@ impl ViewSignal {
         self.work().replacement.is_some()
     }
 
-    pub(super) fn take_replacement(&self) -> Option<Replacement> {
+    pub(super) fn take_replacement(&self) -> Option<ReplacementViews> {
         self.work().replacement.take()
     }
 

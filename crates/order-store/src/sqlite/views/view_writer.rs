@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
-use crate::sqlite::rebuild::replacement::Replacement;
+use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::overlay::Generation;
@@ -105,8 +105,8 @@ impl ViewWriterThread {
 
     /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
-    fn take_over(&mut self, replacement: Replacement) {
-        let Replacement { views, .. } = &replacement;
+    fn take_over(&mut self, replacement: ReplacementViews) {
+        let ReplacementViews { views, .. } = &replacement;
         let (path, number) = (views.path().to_owned(), views.number());
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
@@ -114,7 +114,7 @@ impl ViewWriterThread {
         match replacement.bring_up(&self.shared.log_path, &self.shared.limits, up_to, &mut |done| {
             self.shared.readers.rebuilds.progress(done, self.shared.log_end().0)
         }) {
-            Ok(Replacement { views, .. }) => {
+            Ok(ReplacementViews { views, .. }) => {
                 self.shared.readers.replace_views(&views);
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {

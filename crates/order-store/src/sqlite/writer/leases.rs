@@ -9,7 +9,7 @@ use order_application::Epoch;
 
 use crate::sqlite::log::Log;
 use crate::sqlite::writer::queue::{LeaseRequest, QueuedLeaseRequest};
-use crate::sqlite::writer::thread::WriterThread;
+use crate::sqlite::writer::thread::LogWriterThread;
 
 impl QueuedLeaseRequest {
     /// What it adds to the write-ahead log beside a page or two.
@@ -21,7 +21,7 @@ impl QueuedLeaseRequest {
     }
 }
 
-impl WriterThread {
+impl LogWriterThread {
     /// Tells what became of requests that were committed.
     pub(super) fn answer_lease_requests(
         &self,

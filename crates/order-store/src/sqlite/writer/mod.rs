@@ -22,18 +22,18 @@ use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite_error::OpenError;
 use leases::Leases;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
-use thread::{Answer, WriterThread};
+use thread::{AppendAnswer, LogWriterThread};
 
 pub(crate) use queue::LeaseRequest;
 
 /// The writer's thread, and the way to it.
-pub(crate) struct Writer {
+pub(crate) struct LogWriter {
     shared: Arc<StoreState>,
     queue: Arc<Queue>,
     thread: StoreThread,
 }
 
-impl Writer {
+impl LogWriter {
     pub(crate) fn start(
         shared: Arc<StoreState>,
         log: Log,
@@ -42,7 +42,7 @@ impl Writer {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));
-        let thread = WriterThread {
+        let thread = LogWriterThread {
             log_end: shared.log_end(),
             shared: Arc::clone(&shared),
             queue: Arc::clone(&queue),
@@ -113,7 +113,7 @@ fn writer_ended() -> StoreError {
 
 /// Hands out the answers of a batch on the runtime's own threads: to wake sixty tasks from outside costs the writer sixty
 /// wake-ups, to wake this one costs one.
-async fn hand_out(mut batches: mpsc::UnboundedReceiver<Vec<Answer>>) {
+async fn hand_out(mut batches: mpsc::UnboundedReceiver<Vec<AppendAnswer>>) {
     while let Some(answers) = batches.recv().await {
         for (done, outcome) in answers {
             // Whoever gave up waiting does not hear it.

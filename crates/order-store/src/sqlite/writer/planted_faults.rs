@@ -5,9 +5,9 @@ use tokio::sync::oneshot;
 
 use crate::sqlite::planted_faults::is_planted;
 use crate::sqlite::writer::placement::Accepted;
-use crate::sqlite::writer::thread::{Waiting, WriterThread};
+use crate::sqlite::writer::thread::{LogWriterThread, Waiting};
 
-impl WriterThread {
+impl LogWriterThread {
     /// Says that appends are durable before anything is written.
     pub(super) fn plant_ack_before_commit(
         &self,

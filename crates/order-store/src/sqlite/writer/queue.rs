@@ -45,11 +45,11 @@ pub(crate) struct QueuedReplication {
 
 /// What one transaction is for.
 pub(crate) enum WriterWork {
-    Batch(Batch),
+    Batch(WriterBatch),
     Replication(QueuedReplication),
 }
 
-pub(crate) struct Batch {
+pub(crate) struct WriterBatch {
     pub(crate) appends: Vec<QueuedAppend>,
     pub(crate) lease_requests: Vec<QueuedLeaseRequest>,
 }
@@ -156,7 +156,7 @@ impl Queue {
                 break;
             }
         }
-        Some(WriterWork::Batch(Batch { appends, lease_requests }))
+        Some(WriterWork::Batch(WriterBatch { appends, lease_requests }))
     }
 
     /// Takes no more appends; those that are queued are still written.

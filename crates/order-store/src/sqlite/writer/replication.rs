@@ -7,9 +7,9 @@ use crate::replication::{check_append, check_reached, does_not_continue};
 use crate::sqlite::state::StoreState;
 use crate::sqlite::writer::placement::{Accepted, Placement};
 use crate::sqlite::writer::queue::QueuedReplication;
-use crate::sqlite::writer::thread::WriterThread;
+use crate::sqlite::writer::thread::LogWriterThread;
 
-impl WriterThread {
+impl LogWriterThread {
     pub(super) fn replicate(&mut self, replication: QueuedReplication) {
         let QueuedReplication { appends, name, checkpoint, done } = replication;
         let outcome = self.shared.health.check();

@@ -9,19 +9,19 @@ use tokio::sync::{mpsc, oneshot};
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
-use crate::sqlite::views::overlay::Appended;
+use crate::sqlite::views::overlay::CommittedEvents;
 use crate::sqlite::writer::leases::Leases;
 use crate::sqlite::writer::placement::{Accepted, Placement};
-use crate::sqlite::writer::queue::{Batch, Queue, QueuedAppend, QueuedLeaseRequest, WriterWork};
+use crate::sqlite::writer::queue::{Queue, QueuedAppend, QueuedLeaseRequest, WriterBatch, WriterWork};
 use crate::sqlite_error::is_damage;
 
-pub(super) struct WriterThread {
+pub(super) struct LogWriterThread {
     pub(super) shared: Arc<StoreState>,
     pub(super) queue: Arc<Queue>,
     pub(super) log: Log,
     pub(super) bus: Arc<dyn EventBus>,
     /// As long as the queue, at most: an append is in one or the other.
-    pub(super) answers: mpsc::UnboundedSender<Vec<Answer>>,
+    pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
     pub(super) log_end: Position,
     pub(super) leases: Leases,
 }
@@ -29,9 +29,9 @@ pub(super) struct WriterThread {
 /// Who waits for an append.
 pub(super) type Waiting = oneshot::Sender<Result<Position, AppendError>>;
 /// Who waits for an append, and what became of it.
-pub(super) type Answer = (Waiting, Result<Position, AppendError>);
+pub(super) type AppendAnswer = (Waiting, Result<Position, AppendError>);
 
-impl WriterThread {
+impl LogWriterThread {
     pub(super) fn run(mut self) {
         while let Some(work) = self.queue.take() {
             match work {
@@ -55,7 +55,7 @@ impl WriterThread {
     }
 
     /// Commits the appends of a batch that can be, and says what became of each.
-    fn settle(&mut self, Batch { appends, mut lease_requests }: Batch) -> Vec<Answer> {
+    fn settle(&mut self, WriterBatch { appends, mut lease_requests }: WriterBatch) -> Vec<AppendAnswer> {
         let (accepted, mut answers) = self.check_versions(appends);
         if accepted.is_empty() && lease_requests.is_empty() {
             return answers;
@@ -95,7 +95,7 @@ impl WriterThread {
         answers
     }
 
-    fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<Answer>) {
+    fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<AppendAnswer>) {
         let order_ids = batch.iter().map(|queued| &queued.append.order_id);
         let StoreState { known_orders, readers, .. } = &*self.shared;
         let streams = readers.stream_states(known_orders, order_ids);
@@ -162,7 +162,7 @@ impl WriterThread {
             if announce {
                 committed.extend(append.recorded_at(first_position));
             }
-            changes.push(Appended {
+            changes.push(CommittedEvents {
                 key,
                 first_position,
                 first_version: append.expected_version.plus(1),
@@ -205,7 +205,7 @@ impl WriterThread {
 }
 
 /// Tells all who wait for a batch why nothing comes of it.
-fn refuse(batch: Batch, error: &StoreError) -> Vec<Answer> {
+fn refuse(batch: WriterBatch, error: &StoreError) -> Vec<AppendAnswer> {
     for request in batch.lease_requests {
         let _ = request.done.send(Err(error.clone()));
     }
