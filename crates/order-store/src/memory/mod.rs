@@ -158,20 +158,7 @@ impl Tables {
     /// Adds the events and answers with the index of the first.
     fn append(&mut self, append: Append) -> usize {
         let first = self.log.len();
-        for (version, event) in (append.expected_version.0 + 1..).zip(append.events) {
-            let position = Position(self.log.len() as u64 + 1);
-            self.log.push(RecordedEvent {
-                position,
-                order_id: append.order_id.clone(),
-                version: Version(version),
-                id: event.id,
-                event_type: event.event_type,
-                time: event.time,
-                data: event.data,
-                context: event.context,
-                source: event.source,
-            });
-        }
+        self.log.extend(append.recorded_at(Position(first as u64 + 1)));
         let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);
         match self.index.get(&append.order_id) {
             Some(&index) => {

@@ -14,15 +14,18 @@ mod connection;
 mod copy;
 mod directory_lock;
 mod disk_space;
+mod known_orders_filling;
 mod log;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
 mod ports;
 mod readers;
 mod rebuild;
+mod rebuild_requests;
 mod state;
 mod store_thread;
 mod verify;
+mod view_writer;
 mod views;
 mod writer;
 
@@ -43,10 +46,9 @@ use rebuild::folding::OnUnreadable;
 use rebuild::opening;
 use state::{StoreHealth, StoreState};
 use store_thread::StoreThread;
+use view_writer::signal::ViewSignal;
 use views::files;
-use views::known_orders::{self, KnownOrders};
-use views::view_signal::ViewSignal;
-use views::view_writer;
+use views::known_orders::KnownOrders;
 use writer::LogWriter;
 use writer::wal_checkpointer;
 use writer::wal_signal::WalSignal;
@@ -164,7 +166,7 @@ impl SqliteStore {
         let wal_checkpointer = wal_checkpointer::start(Arc::clone(&shared))?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
-        let filling = known_orders::start_filling(Arc::clone(&shared))?;
+        let filling = known_orders_filling::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self {
             shared,

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::readers::Readers;
+use crate::sqlite::view_writer::signal::ViewSignal;
 use crate::sqlite::views::known_orders::KnownOrders;
-use crate::sqlite::views::view_signal::ViewSignal;
 use crate::sqlite::writer::wal_signal::WalSignal;
 
 /// One for each open store.

@@ -16,7 +16,7 @@ use crate::sqlite::log::entries::{self, LogEntry};
 use crate::sqlite::log::row;
 use crate::sqlite::log::{follower_checkpoints, pages};
 use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
-use crate::sqlite::rebuild::requests::RebuildRequests;
+use crate::sqlite::rebuild_requests::RebuildRequests;
 use crate::sqlite::views::id_ranges::{self, ProvenEntries};
 use crate::sqlite::views::known_orders::KnownOrders;
 use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, StreamState};
@@ -69,20 +69,14 @@ impl Readers {
     pub(crate) fn stream_states<'a>(
         &self,
         known: &KnownOrders,
-        order_ids: impl Iterator<Item = &'a OrderId>,
+        order_ids: impl Iterator<Item = &'a OrderId> + Clone,
     ) -> Vec<Result<Option<StreamState>, StoreError>> {
-        let mut streams = Vec::new();
-        let mut unsure = Vec::new();
-        let flushed = self.overlay.stream_states(order_ids, &mut |order_id, stream| {
-            if stream.is_none() && !known.is_surely_new(order_id) {
-                unsure.push((streams.len(), order_id));
-            }
-            streams.push(Ok(stream));
+        let (recent, flushed) = self.overlay.stream_states(order_ids.clone());
+        let states = recent.into_iter().zip(order_ids).map(|(stream, order_id)| match stream {
+            None if !known.is_surely_new(order_id) => self.state_in_views(order_id, flushed),
+            Some(_) | None => Ok(stream),
         });
-        for (index, order_id) in unsure {
-            streams[index] = self.state_in_views(order_id, flushed);
-        }
-        streams
+        states.collect()
     }
 
     pub(crate) fn view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {

@@ -10,7 +10,6 @@ pub(crate) mod catch_up;
 pub(crate) mod folding;
 pub(crate) mod opening;
 pub(crate) mod replacement;
-pub(crate) mod requests;
 mod sorter;
 
 use std::io;
@@ -24,7 +23,7 @@ use rustix::fs::statvfs;
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::rebuild::replacement::ReplacementViews;
-use crate::sqlite::rebuild::requests::WantedRebuild;
+use crate::sqlite::rebuild_requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::store_thread::StoreThread;
 use crate::sqlite::views::files;
@@ -60,7 +59,7 @@ enum RebuildError {
     HandOver(String),
 }
 
-/// Starts the thread, which ends with the [requests](requests::RebuildRequests::finish), also in the middle.
+/// Starts the thread, which ends with the [requests](crate::sqlite::rebuild_requests::RebuildRequests::finish), also in the middle.
 pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
     let log_path = shared.log_path.clone();
     StoreThread::start("rebuilder", &log_path, move || {

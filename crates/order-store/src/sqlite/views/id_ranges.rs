@@ -15,7 +15,7 @@ use twox_hash::XxHash3_64;
 use crate::checksum::Checksum;
 use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::OrderKey;
-use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::progress::{FileProgress, IdTotals};
 
 /// An entry of the index: an id's hash, and the order's key.
 pub(crate) type IdEntry = (i64, OrderKey);
@@ -41,22 +41,8 @@ fn lost() -> ViewsError {
     ViewsError::Damaged("the index of orders does not have the entries that it should".to_owned())
 }
 
-/// What a set of entries comes to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct IdTotals {
-    pub(crate) entries: u64,
-    pub(crate) sum: i64,
-}
-
-impl IdTotals {
-    fn add(&mut self, entry: IdEntry) {
-        self.combine(Self { entries: 1, sum: fingerprint(entry) });
-    }
-
-    pub(super) fn combine(&mut self, other: Self) {
-        self.entries = self.entries.wrapping_add(other.entries);
-        self.sum ^= other.sum;
-    }
+fn totals_of(entry: IdEntry) -> IdTotals {
+    IdTotals { entries: 1, sum: fingerprint(entry) }
 }
 
 fn fingerprint((hash, key): IdEntry) -> i64 {
@@ -93,7 +79,7 @@ impl RangeGroup {
 
     fn of(entries: &[IdEntry]) -> Self {
         let mut group = Self::EMPTY;
-        entries.iter().for_each(|entry| group.0[place_of(entry.0)].add(*entry));
+        entries.iter().for_each(|entry| group.0[place_of(entry.0)].combine(totals_of(*entry)));
         group
     }
 
@@ -151,8 +137,8 @@ impl<'c> RangeWriter<'c> {
             self.write()?;
             self.id = group_of(entry.0);
         }
-        self.totals.add(entry);
-        self.added.0[place_of(entry.0)].add(entry);
+        self.totals.combine(totals_of(entry));
+        self.added.0[place_of(entry.0)].combine(totals_of(entry));
         Ok(())
     }
 
@@ -199,7 +185,7 @@ fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result
     let mut statement = views.prepare_cached(ENTRIES_BETWEEN)?;
     let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
-        totals.add((row.get(0)?, row.get(1)?));
+        totals.combine(totals_of((row.get(0)?, row.get(1)?)));
     }
     Ok(totals)
 }

@@ -12,8 +12,6 @@ pub(crate) mod overlay;
 pub(crate) mod progress;
 pub(crate) mod reading;
 pub(crate) mod schema;
-pub(crate) mod view_signal;
-pub(crate) mod view_writer;
 
 use std::path::{Path, PathBuf};
 

@@ -109,13 +109,9 @@ impl Overlay {
     pub(crate) fn stream_states<'a>(
         &self,
         order_ids: impl Iterator<Item = &'a OrderId>,
-        visit: &mut dyn FnMut(&'a OrderId, Option<StreamState>),
-    ) -> FlushCount {
+    ) -> (Vec<Option<StreamState>>, FlushCount) {
         let generations = self.read();
-        for order_id in order_ids {
-            visit(order_id, generations.stream_state(order_id));
-        }
-        generations.flushed
+        (order_ids.map(|order_id| generations.stream_state(order_id)).collect(), generations.flushed)
     }
 
     /// Every order that changed lately.

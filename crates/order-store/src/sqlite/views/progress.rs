@@ -6,12 +6,25 @@ use uuid::Uuid;
 
 use crate::checksum::Checksum;
 use crate::sqlite::views::ViewsError;
-use crate::sqlite::views::id_ranges::IdTotals;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::schema::SCHEMA_VERSION;
 
 /// In place of a projection: the rows were made by several.
 pub(super) const OF_SEVERAL: u32 = 0;
+
+/// What a set of entries of the index of orders comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct IdTotals {
+    pub(crate) entries: u64,
+    pub(crate) sum: i64,
+}
+
+impl IdTotals {
+    pub(super) fn combine(&mut self, other: Self) {
+        self.entries = self.entries.wrapping_add(other.entries);
+        self.sum ^= other.sum;
+    }
+}
 
 /// The row of `progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

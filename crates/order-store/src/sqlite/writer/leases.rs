@@ -9,35 +9,6 @@ use order_application::Epoch;
 
 use crate::sqlite::log::Log;
 use crate::sqlite::writer::queue::{LeaseRequest, QueuedLeaseRequest};
-use crate::sqlite::writer::thread::LogWriterThread;
-
-impl QueuedLeaseRequest {
-    /// What it adds to the write-ahead log beside a page or two.
-    fn bytes(&self) -> usize {
-        match &self.request {
-            LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
-            LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
-        }
-    }
-}
-
-impl LogWriterThread {
-    /// Tells what became of requests that were committed.
-    pub(super) fn answer_lease_requests(
-        &self,
-        requests: Vec<QueuedLeaseRequest>,
-        epochs: Vec<Option<Epoch>>,
-    ) {
-        if requests.is_empty() {
-            return;
-        }
-        self.shared.wal_signal.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
-        for (request, epoch) in requests.into_iter().zip(epochs) {
-            // Whoever gave up waiting does not hear it.
-            let _ = request.done.send(Ok(epoch));
-        }
-    }
-}
 
 /// Who holds which lease.
 #[derive(Clone, Default)]

@@ -35,6 +35,16 @@ pub(crate) enum LeaseRequest {
     Save { epoch: Epoch, checkpoint: Checkpoint },
 }
 
+impl QueuedLeaseRequest {
+    /// What it adds to the write-ahead log beside a page or two.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.request {
+            LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
+            LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
+        }
+    }
+}
+
 /// What one call of a replica brings, and who waits for it.
 pub(crate) struct QueuedReplication {
     pub(crate) appends: Vec<Append>,

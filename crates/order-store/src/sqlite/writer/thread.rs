@@ -184,6 +184,18 @@ impl LogWriterThread {
         self.shared.wal_signal.after_commit(bytes);
     }
 
+    /// Tells what became of requests that were committed.
+    fn answer_lease_requests(&self, requests: Vec<QueuedLeaseRequest>, epochs: Vec<Option<Epoch>>) {
+        if requests.is_empty() {
+            return;
+        }
+        self.shared.wal_signal.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
+        for (request, epoch) in requests.into_iter().zip(epochs) {
+            // Whoever gave up waiting does not hear it.
+            let _ = request.done.send(Ok(epoch));
+        }
+    }
+
     /// Takes the transaction back and says what that means for the appends in it.
     pub(super) fn after_failed_commit(&mut self, error: &rusqlite::Error) -> StoreError {
         if let Err(error) = self.log.roll_back() {

@@ -1,5 +1,7 @@
 //! The thread that writes the views behind the log.
 
+pub(crate) mod signal;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
 /// How long to wait for space on a full disk before trying again.
 const FULL_DISK_DELAY: Duration = Duration::from_secs(1);
 
-/// Starts the thread, which ends with its [signal](super::view_signal::ViewSignal::finish).
+/// Starts the thread, which ends with its [signal](signal::ViewSignal::finish).
 pub(crate) fn start(shared: Arc<StoreState>, views: Views) -> Result<StoreThread, OpenError> {
     let log_path = shared.log_path.clone();
     let thread = ViewWriterThread { shared, views, unwritten: None };
@@ -106,35 +108,31 @@ impl ViewWriterThread {
     /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
     fn take_over(&mut self, replacement: ReplacementViews) {
-        let ReplacementViews { views, .. } = &replacement;
-        let (path, number) = (views.path().to_owned(), views.number());
+        let StoreState { readers, limits, log_path, .. } = &*self.shared;
+        let path = replacement.views.path().to_owned();
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
-        let up_to = reached.max(views.progress().position);
-        match replacement.bring_up(&self.shared.log_path, &self.shared.limits, up_to, &mut |done| {
-            self.shared.readers.rebuilds.progress(done, self.shared.log_end().0)
-        }) {
+        let up_to = reached.max(replacement.views.progress().position);
+        let mut progress = |done| readers.rebuilds.progress(done, self.shared.log_end().0);
+        let useless = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
             Ok(ReplacementViews { views, .. }) => {
-                self.shared.readers.replace_views(&views);
+                readers.replace_views(&views);
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {
-                    self.shared.readers.overlay.end_flush();
+                    readers.overlay.end_flush();
                 }
-                self.shared.readers.rebuilds.replaced(number);
+                readers.rebuilds.replaced(self.views.number());
                 tracing::info!(path = %path.display(), "the views have been made anew");
-                let earlier_path = earlier.path().to_owned();
-                drop(earlier);
-                // Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
-                if let Err(error) = files::remove(&earlier_path) {
-                    tracing::warn!(%error, "the earlier views could not be removed");
-                }
+                earlier.path().to_owned()
             }
             Err(error) => {
-                self.shared.readers.rebuilds.not_replaced(error.to_string());
-                if let Err(error) = files::remove(&path) {
-                    tracing::warn!(%error, "unfinished views could not be removed");
-                }
+                readers.rebuilds.not_replaced(error.to_string());
+                path
             }
+        };
+        // Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
+        if let Err(error) = files::remove(&useless) {
+            tracing::warn!(%error, "views that are of no use any more could not be removed");
         }
     }
 
