@@ -4,7 +4,7 @@
 //!   thread, many appends to a transaction ([`writer`], [`log`]).
 //! * **The views** (`orders.views.N.db`) are derived from it: the index of orders and the rows of lists. They are written
 //!   behind the log in large sorted batches ([`view_writer`], [`views`]) and may be deleted at any time.
-//! * **The overlay** holds in memory what the views do not have yet ([`overlay`]). Reads look there first, so that no
+//! * **The overlay** holds in memory what the views do not have yet ([`views::overlay`]). Reads look there first, so that no
 //!   answer is ever behind an acknowledged append.
 //!
 //! Why: an index over random ids, updated in the path to an acknowledgement, costs a page write for every order. Sorted

@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crate::sqlite_error::OpenError;
 
-/// A thread that ends when it is told to, which is its own affair.
+/// Who starts it has a way to tell it to end.
 pub(crate) struct StoreThread(Mutex<Option<JoinHandle<()>>>);
 
 impl StoreThread {

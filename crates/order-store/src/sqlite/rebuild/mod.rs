@@ -1,7 +1,7 @@
 //! The thread that makes views anew beside the server: into a file of their own, which takes the place of the one that is
 //! served once it is complete.
 //!
-//! Most of it is done here: the build up to where the log ends when it begins ([`build`](super::build)), and what comes in
+//! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
 //! how far the served views have come ([`ReplacementViews`]).
 

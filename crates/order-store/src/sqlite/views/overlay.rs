@@ -117,7 +117,7 @@ impl Overlay {
     /// Every order that changed lately.
     pub(crate) fn for_each_order(&self, visit: &mut dyn FnMut(&OrderId)) {
         let generations = self.read();
-        for generation in generations.flushing.as_deref().into_iter().chain([&generations.active]) {
+        for generation in generations.oldest_first() {
             generation.keys.keys().for_each(&mut *visit);
         }
     }
@@ -134,15 +134,8 @@ impl Overlay {
     pub(crate) fn stream(&self, order_id: &OrderId) -> (Option<RecentStream>, FlushCount) {
         let generations = self.read();
         let Some((key, newest)) = generations.newest(order_id) else { return (None, generations.flushed) };
-        let mut positions = Vec::new();
-        if let Some(flushing) = &generations.flushing
-            && let Some(change) = flushing.changes.get(&key)
-        {
-            positions.extend_from_slice(&change.positions);
-        }
-        if let Some(change) = generations.active.changes.get(&key) {
-            positions.extend_from_slice(&change.positions);
-        }
+        let changes = generations.oldest_first().filter_map(|generation| generation.changes.get(&key));
+        let positions = changes.flat_map(|change| &change.positions).copied().collect();
         let stream = StreamState::of(key, &newest.view);
         (Some((stream, positions)), generations.flushed)
     }
@@ -168,8 +161,7 @@ impl Overlay {
         if complete && rows.len() < limit {
             // New orders have higher keys than every row, and the flushing generation's come before the active one's.
             let mut last = rows.last().map_or(after, |(key, _)| *key);
-            let flushing = generations.flushing.as_deref();
-            for generation in flushing.into_iter().chain([&generations.active]) {
+            for generation in generations.oldest_first() {
                 let from = (Bound::Excluded(last), Bound::Unbounded);
                 for (key, change) in generation.changes.range(from) {
                     if rows.len() == limit {
@@ -234,6 +226,10 @@ impl Overlay {
 }
 
 impl Generations {
+    fn oldest_first(&self) -> impl Iterator<Item = &Generation> {
+        self.flushing.as_deref().into_iter().chain([&self.active])
+    }
+
     fn stream_state(&self, order_id: &OrderId) -> Option<StreamState> {
         let (key, change) = self.newest(order_id)?;
         Some(StreamState::of(key, &change.view))

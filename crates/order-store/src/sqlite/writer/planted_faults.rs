@@ -1,4 +1,4 @@
-//! The writer's part of the [planted faults](super::crate::sqlite::writer::planted_faults).
+//! The writer's part of the [planted faults](crate::sqlite::planted_faults).
 
 use order_application::Position;
 use tokio::sync::oneshot;

@@ -49,7 +49,7 @@ impl LogWriterThread {
                 && let Err(error) = self.log.finish_wal_checkpoint()
                 && !is_exhausted(&error, self.log.path())
             {
-                self.shared.health.stop(format!("checkpoint of the log: {error}"));
+                self.shared.health.stop(format!("copying the write-ahead log into the log: {error}"));
             }
         }
     }

@@ -33,7 +33,7 @@ fn run(shared: &StoreState, connection: &Connection) {
             Err(error) if is_exhausted(&error, &shared.log_path) => {
                 tracing::warn!("no space left to copy the write-ahead log");
             }
-            Err(error) => shared.health.stop(format!("checkpoint of the log: {error}")),
+            Err(error) => shared.health.stop(format!("copying the write-ahead log into the log: {error}")),
         }
     }
 }
