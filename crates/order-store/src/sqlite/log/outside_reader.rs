@@ -63,7 +63,7 @@ impl SqliteLogReader {
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let events = limit.events.min(LONGEST_PAGE.events);
         let limit = PageLimit { events, bytes: limit.bytes.min(LONGEST_PAGE.bytes) };
-        self.read(move |log| pages::select(log, after, None, limit)).await
+        self.read(move |log| pages::select(log, after, end(log)?, limit)).await
     }
 
     /// Not on the runtime's own threads.

@@ -10,7 +10,8 @@ use crate::sqlite::log::LogError;
 /// Rows that are read in one transaction. A longer one would keep the write-ahead log from starting anew.
 const ROWS_AT_ONCE: usize = 2_000;
 
-/// A statement for [`scan`] that selects the position and these columns.
+/// A statement for [`scan`] that selects the position and these columns: from a position on, and not after another, which may
+/// be on a page that cannot be read.
 macro_rules! rows {
     ($columns:expr) => {
         concat!(

@@ -135,7 +135,7 @@ impl Readers {
         log_end: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| pages::select(log, after, Some(log_end), limit))
+        self.log.with(|log| pages::select(log, after, log_end, limit))
     }
 
     /// Rows of the log after a position, up to another, those included that cannot be read.
