@@ -51,22 +51,12 @@ impl DirectoryLock {
 /// Creates a directory and those above it that are missing, and makes their names durable, where the system lets
 /// directories be synced.
 fn create_durably(directory: &Path) -> io::Result<()> {
-    let parent = match directory.parent() {
-        None => return Ok(()),
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-    };
-    if !parent.is_dir() {
-        create_durably(parent)?;
-    }
-    match std::fs::create_dir(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !directory.is_dir() => {
-            return Err(error);
+    std::fs::create_dir_all(directory)?;
+    for parent in directory.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        if let Ok(parent) = File::open(parent) {
+            let _ = parent.sync_all();
         }
-        Ok(()) | Err(_) => {}
-    }
-    if let Ok(parent) = File::open(parent) {
-        let _ = parent.sync_all();
     }
     Ok(())
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::sqlite::SqliteLimits;
-use crate::sqlite::copy::end;
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::ports::blocking;
@@ -35,7 +34,7 @@ impl SqliteSource {
         }
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store])?;
-        let end = end(&log)?;
+        let end = log.counted_end().map_err(OpenError::sqlite(path))?;
         let limits = SqliteLimits::default();
         let opened = opening::open_views(&log, &limits, &mut |_, _| ControlFlow::Continue(()))?;
         let readers = Arc::new(opened.readers);

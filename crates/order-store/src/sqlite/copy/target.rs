@@ -8,7 +8,6 @@ use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
 use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
-use crate::sqlite::copy::end;
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
@@ -31,12 +30,17 @@ impl SqliteTarget {
         let lock = DirectoryLock::take(path)?;
         Ok(Self { log: Log::open(path, &[LogKind::Store, LogKind::Copying])?, chunks: 0, _lock: lock })
     }
+
+    fn failed(&self) -> impl Fn(rusqlite::Error) -> SideError {
+        let failed = OpenError::sqlite(self.log.path());
+        move |error| failed(error).into()
+    }
 }
 
 #[async_trait]
 impl Target for SqliteTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
-        let (copying, copied_from) = self.log.copy_state()?;
+        let (copying, copied_from) = self.log.copy_state().map_err(self.failed())?;
         Ok(TargetState { identity: self.log.identity(), copying, copied_from, log_end: self.log.end()? })
     }
 
@@ -45,7 +49,7 @@ impl Target for SqliteTarget {
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
-        Ok(self.log.begin_copy(source)?)
+        self.log.begin_copy(source).map_err(self.failed())
     }
 
     async fn append(
@@ -54,21 +58,20 @@ impl Target for SqliteTarget {
         _: &dyn Source,
         _: Position,
     ) -> Result<(), CopyError> {
-        self.log.append_copied(events).map_err(CopyError::target)?;
+        let mut appended = self.log.append_copied(&events);
         self.chunks += 1;
         if self.chunks.is_multiple_of(CHUNKS_PER_WAL_CHECKPOINT) {
-            let checkpoint = self.log.finish_wal_checkpoint().map_err(OpenError::sqlite(self.log.path()));
-            checkpoint.map_err(CopyError::target)?;
+            appended = appended.and_then(|()| self.log.finish_wal_checkpoint());
         }
-        Ok(())
+        appended.map_err(self.failed()).map_err(CopyError::Target)
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
-        Ok(self.log.replace_checkpoints(checkpoints)?)
+        self.log.replace_checkpoints(checkpoints).map_err(self.failed())
     }
 
     async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
-        Ok(end(&self.log)?)
+        self.log.counted_end().map_err(self.failed())
     }
 
     async fn verify(
@@ -79,6 +82,6 @@ impl Target for SqliteTarget {
     }
 
     async fn finish(&mut self) -> Result<(), SideError> {
-        Ok(self.log.finish_copy()?)
+        self.log.finish_copy().map_err(self.failed())
     }
 }
