@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::sqlite::state::StoreState;
-use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::OpenError;
 
 /// Entries of the index that are read at a time.

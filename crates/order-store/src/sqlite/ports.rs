@@ -13,6 +13,7 @@ use order_domain::OrderId;
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
+use crate::sqlite::threads::blocking;
 use crate::sqlite::writer::LeaseRequest;
 
 #[async_trait]
@@ -132,11 +133,3 @@ impl ReplicaStore for SqliteStore {
 /// Rows that are read on the caller's thread. A look-up of a few pages that are most likely in memory is cheaper than
 /// handing it to another thread; a scan is not.
 const MAX_INLINE_ROWS: usize = 32;
-
-pub(crate) async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .unwrap_or_else(|e| Err(StoreError::Unavailable(format!("a read ended early: {e}"))))
-}

@@ -13,9 +13,9 @@ use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
-use crate::sqlite::ports::blocking;
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
 use crate::sqlite::rebuild::opening;
+use crate::sqlite::threads::blocking;
 use crate::sqlite_error::OpenError;
 
 /// Reading a store that nobody writes to.

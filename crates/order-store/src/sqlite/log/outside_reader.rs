@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use crate::copy::SideError;
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
 use crate::sqlite::log::{LogError, LogKind, check_log, end, pages};
+use crate::sqlite::threads::blocking;
 use crate::sqlite_error::OpenError;
 
 /// Most that one transaction reads.
@@ -72,10 +73,7 @@ impl SqliteLogReader {
         read: impl Fn(&Connection) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, SideError> {
         let file = Arc::clone(&self.0);
-        match tokio::task::spawn_blocking(move || file.read(&read)).await {
-            Ok(answer) => answer,
-            Err(error) => Err(StoreError::Unavailable(format!("a read ended early: {error}")).into()),
-        }
+        blocking(move || file.read(&read)).await
     }
 }
 

@@ -25,7 +25,7 @@ use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::rebuild_requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
-use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::threads::StoreThread;
 use crate::sqlite::views::files;
 use crate::sqlite_error::OpenError;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::state::StoreState;
-use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::threads::StoreThread;
 use crate::sqlite::views::overlay::Generation;
 use crate::sqlite::views::{Views, ViewsError, files};
 use crate::sqlite_error::{OpenError, is_damage};

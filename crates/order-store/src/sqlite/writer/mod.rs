@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
-use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::OpenError;
 use leases::Leases;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};

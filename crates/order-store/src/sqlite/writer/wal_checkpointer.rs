@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::sqlite::connection::{Settings, open_writer};
 use crate::sqlite::disk_space::is_exhausted;
 use crate::sqlite::state::StoreState;
-use crate::sqlite::store_thread::StoreThread;
+use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::OpenError;
 
 /// Starts the thread, which ends with its [signal](super::wal_signal::WalSignal::finish).

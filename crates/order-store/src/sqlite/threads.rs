@@ -1,8 +1,10 @@
-//! The threads of an open store.
+//! The threads of an open store, and reads that would hold up those of the runtime.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
+
+use order_application::StoreError;
 
 use crate::sqlite_error::OpenError;
 
@@ -26,4 +28,12 @@ impl StoreThread {
             let _ = handle.join();
         }
     }
+}
+
+/// Reads on a thread where that may take long.
+pub(crate) async fn blocking<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("a read ended early: {error}")).into()))
 }
