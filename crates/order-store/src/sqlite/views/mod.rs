@@ -154,14 +154,10 @@ impl Views {
         let last_key = self.put_orders(orders)?;
         #[cfg(feature = "planted-faults")]
         crate::sqlite::planted_faults::end_here("end-after-orders");
-        let positions = |(key, change): (OrderKey, &'_ Change)| {
-            change
-                .positions
-                .iter()
-                .map(move |(version, position)| (key, *version, *position))
-                .collect::<Vec<_>>()
-        };
-        self.insert_events(generation.changes().flat_map(positions))?;
+        let positions = generation.changes().flat_map(|(key, change)| {
+            change.positions.iter().map(move |(version, position)| (key, *version, *position))
+        });
+        self.insert_events(positions)?;
         #[cfg(feature = "planted-faults")]
         crate::sqlite::planted_faults::end_here("end-after-positions");
         self.reach(position, event_id, last_key)
