@@ -165,8 +165,16 @@ impl Readers {
         self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, from, limit))
     }
 
-    /// Lets go of all snapshots, so that the views' write-ahead log can be copied, or start anew.
-    pub(crate) fn end_snapshots(&self) {
+    /// Copies the views' write-ahead log into their file, so that it starts anew. A snapshot from before would keep it from
+    /// being copied, and one from before the copy from being started anew.
+    pub(crate) fn copy_wal(&self, views: &Views) -> rusqlite::Result<()> {
+        self.end_snapshots();
+        let copied = views.copy_wal();
+        self.end_snapshots();
+        copied
+    }
+
+    fn end_snapshots(&self) {
         self.views.end_before(self.overlay.renew_snapshots());
     }
 

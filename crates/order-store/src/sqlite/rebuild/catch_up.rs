@@ -79,14 +79,7 @@ impl CaughtUp {
     pub(crate) fn flush(&mut self) -> Result<(), OpenError> {
         let Self { views, readers } = self;
         let Some(generation) = readers.overlay.begin_flush() else { return Ok(()) };
-        let written = views.write(&generation).and_then(|()| {
-            // A snapshot from before would keep the write-ahead log from being copied, and one from before the copy from
-            // being started anew.
-            readers.end_snapshots();
-            views.copy_wal()?;
-            readers.end_snapshots();
-            Ok(())
-        });
+        let written = views.write(&generation).and_then(|()| Ok(readers.copy_wal(views)?));
         written.map_err(|error| error.at(views.path()))?;
         readers.overlay.end_flush();
         Ok(())

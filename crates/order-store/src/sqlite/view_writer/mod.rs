@@ -136,12 +136,10 @@ impl ViewWriterThread {
         }
     }
 
-    /// Copies the write-ahead log into the file, so that the next generation starts it anew. A snapshot from before the flush
-    /// would keep it from being copied, and one from before the copy from being started anew. `false` when the store has
-    /// stopped.
+    /// Has the next generation start the write-ahead log anew. `false` when the store has stopped.
     fn copy_wal(&self) -> bool {
-        self.shared.readers.end_snapshots();
-        match self.views.copy_wal() {
+        match self.shared.readers.copy_wal(&self.views) {
+            Ok(()) => {}
             Err(error) if is_exhausted(&error, self.views.path()) => {
                 tracing::warn!("no space left to copy the views' write-ahead log");
             }
@@ -152,9 +150,7 @@ impl ViewWriterThread {
                 self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
                 return false;
             }
-            Ok(()) => {}
         }
-        self.shared.readers.end_snapshots();
         true
     }
 }
