@@ -162,11 +162,12 @@ impl SqliteStore {
             health: StoreHealth { stopped },
         });
 
+        // First, since it may be who finds that the index of orders is damaged.
+        let filling = known_orders_filling::start(Arc::clone(&shared))?;
         let view_writer = view_writer::start(Arc::clone(&shared), views)?;
         let wal_checkpointer = wal_checkpointer::start(Arc::clone(&shared))?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
-        let filling = known_orders_filling::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self {
             shared,
