@@ -48,12 +48,12 @@ async fn export(
     let log = LogReader::open(location).await.map_err(told)?;
     let mut lines = Lines::new(&settings.event_source);
     // Up to where the log ends now: a busy server would keep this going for ever.
-    let head = log.head().await.map_err(told)?;
-    while after < head {
+    let end = log.end().await.map_err(told)?;
+    while after < end {
         let page = log.read_log(after, PAGE).await.map_err(told)?;
         let Some(last) = page.last() else { break };
         after = last.position;
-        match lines.write(page.iter().filter(|event| event.position <= head)) {
+        match lines.write(page.iter().filter(|event| event.position <= end)) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             written => written.context("cannot write to standard output")?,

@@ -61,7 +61,7 @@ pub(crate) async fn open(
         StoreUrl::Memory => Arc::new(MemoryStore::new(bus)),
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
-            let open = move || Ok(SqliteStore::open_telling(&path, bus, SqliteLimits::default(), &progress)?);
+            let open = move || Ok(SqliteStore::open(&path, bus, SqliteLimits::default(), &progress)?);
             Arc::new(on_its_own_thread(open).await?)
         }
         StoreUrl::Postgres { url, options } => Arc::new(PostgresStore::open(url, bus, *options).await?),
@@ -80,9 +80,7 @@ pub(crate) async fn open_replica(
         StoreUrl::Memory => Arc::new(MemoryStore::replica(bus)),
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
-            let open = move || {
-                Ok(SqliteStore::open_replica_telling(&path, bus, SqliteLimits::default(), &progress)?)
-            };
+            let open = move || Ok(SqliteStore::open_replica(&path, bus, SqliteLimits::default(), &progress)?);
             Arc::new(on_its_own_thread(open).await?)
         }
         StoreUrl::Postgres { .. } => bail!("a replica keeps its orders in sqlite:FILE or memory:"),

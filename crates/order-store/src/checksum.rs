@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use order_application::{EventContext, Position, RecordedEvent, Version, codec};
+use order_application::{EventContext, NewEvent, Position, RecordedEvent, Version, codec};
 use order_domain::{OrderId, TextError, Timestamp};
 use twox_hash::XxHash3_64;
 use uuid::Uuid;
@@ -27,7 +27,6 @@ impl Checksum {
         Self(checksum)
     }
 
-    /// What is stored.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -70,6 +69,26 @@ impl<'a> Checked<'a> {
         }
     }
 
+    /// What is covered of a new event at its place.
+    pub(crate) fn new(
+        position: Position,
+        order_id: &'a OrderId,
+        version: Version,
+        event: &'a NewEvent,
+    ) -> Self {
+        Self {
+            position: Some(position),
+            version,
+            time: event.time,
+            id: event.id.as_bytes(),
+            order_id: order_id.as_str(),
+            event_type: &event.event_type,
+            data: &event.data,
+            context: event.context.as_json(),
+            source: event.source.as_deref(),
+        }
+    }
+
     /// The event at a position.
     pub(crate) fn into_event(self, position: Position) -> Result<RecordedEvent, TextError> {
         Ok(RecordedEvent {
@@ -95,15 +114,17 @@ impl<'a> Checked<'a> {
         scratch.extend_from_slice(&self.version.0.to_le_bytes());
         scratch.extend_from_slice(&self.time.as_micros().to_le_bytes());
         scratch.extend_from_slice(self.id);
-        for text in [self.order_id, self.event_type, self.data, self.context]
-            .map(Some)
-            .into_iter()
-            .chain([self.source])
-        {
-            let length = text.map_or(u64::MAX, |text| text.len() as u64);
-            scratch.extend_from_slice(&length.to_le_bytes());
-            scratch.extend_from_slice(text.unwrap_or_default().as_bytes());
-        }
+        push_texts(scratch, [self.order_id, self.event_type, self.data, self.context].map(Some));
+        push_texts(scratch, [self.source]);
         Checksum::of(scratch)
+    }
+}
+
+/// Adds texts to what is summed up: each with its length before it, a missing one with the largest.
+pub(crate) fn push_texts<const N: usize>(scratch: &mut Vec<u8>, texts: [Option<&str>; N]) {
+    for text in texts {
+        let length = text.map_or(u64::MAX, |text| text.len() as u64);
+        scratch.extend_from_slice(&length.to_le_bytes());
+        scratch.extend_from_slice(text.unwrap_or_default().as_bytes());
     }
 }

@@ -19,6 +19,8 @@ mod postgres;
 mod rebuild_report;
 mod replication;
 mod sqlite;
+mod sqlite_error;
+mod store_location;
 mod verify;
 mod view_row;
 
@@ -30,12 +32,14 @@ pub(crate) fn projection() -> u32 {
     return order_application::PROJECTION_VERSION;
 }
 
-pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError, StoreLocation, copy};
+pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{
     Migrated, PostgresError, PostgresOptions, PostgresStore, check_postgres_url, without_password,
 };
 pub use rebuild_report::RebuildReport;
-pub use sqlite::{OpenError, SqliteLimits, SqliteStore};
+pub use sqlite::{SqliteLimits, SqliteStore};
+pub use sqlite_error::OpenError;
+pub use store_location::{StoreLocation, copy};
 pub use verify::VerifyReport;

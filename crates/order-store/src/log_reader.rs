@@ -2,18 +2,19 @@
 
 use order_application::{PageLimit, Position, RecordedEvent};
 
-use crate::copy::{SideError, Source, StoreLocation};
+use crate::copy::{SideError, Source};
 use crate::postgres::PostgresSource;
 use crate::sqlite::SqliteLogReader;
+use crate::store_location::StoreLocation;
 
 /// Reads a log, and nothing else: it takes no lock that a server would miss, makes no file and runs no migration. It
 /// sees whole commits only.
 ///
 /// Not for the process that serves from the same SQLite store: when one of its file handles is closed, POSIX drops all locks
 /// that the process has on the file.
-pub struct LogReader(Reader);
+pub struct LogReader(StoreReader);
 
-enum Reader {
+enum StoreReader {
     Sqlite(SqliteLogReader),
     Postgres(PostgresSource),
 }
@@ -25,8 +26,8 @@ impl LogReader {
     /// See [`SideError`]: there is none, it is an unfinished copy, or it is of another release.
     pub async fn open(location: &StoreLocation) -> Result<Self, SideError> {
         Ok(Self(match location {
-            StoreLocation::Sqlite(path) => Reader::Sqlite(SqliteLogReader::open(path).await?),
-            StoreLocation::Postgres(url) => Reader::Postgres(PostgresSource::open(url).await?),
+            StoreLocation::Sqlite(path) => StoreReader::Sqlite(SqliteLogReader::open(path).await?),
+            StoreLocation::Postgres(url) => StoreReader::Postgres(PostgresSource::open(url).await?),
         }))
     }
 
@@ -34,22 +35,22 @@ impl LogReader {
     ///
     /// # Errors
     /// See [`SideError`].
-    pub async fn head(&self) -> Result<Position, SideError> {
+    pub async fn end(&self) -> Result<Position, SideError> {
         match &self.0 {
-            Reader::Sqlite(log) => log.head().await,
-            Reader::Postgres(log) => log.head().await,
+            StoreReader::Sqlite(log) => log.end().await,
+            StoreReader::Postgres(log) => log.log_end().await,
         }
     }
 
-    /// A page of the log with positions above `after`, ascending; empty at the head. It may have less events than `limit`
+    /// A page of the log with positions above `after`, ascending; empty at the end. It may have less events than `limit`
     /// says: a long page would keep the server from starting its write-ahead log anew.
     ///
     /// # Errors
     /// See [`SideError`].
     pub async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, SideError> {
         match &self.0 {
-            Reader::Sqlite(log) => log.read_log(after, limit).await,
-            Reader::Postgres(log) => log.events(after, Position(i64::MAX.cast_unsigned()), limit).await,
+            StoreReader::Sqlite(log) => log.read_log(after, limit).await,
+            StoreReader::Postgres(log) => log.events(after, Position(i64::MAX.cast_unsigned()), limit).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use order_application::{OrderSummary, OrderView, Unreadable, UnreadableOrder, Version};
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, push_texts};
 
 /// The values of a row. All but the first three are there only if the order can be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,11 +92,7 @@ impl<'a> ViewRow<'a> {
             scratch.push(u8::from(number.is_some()));
             scratch.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
         }
-        for text in [Some(self.order_id), Some(self.state), self.customer_id, self.status] {
-            let length = text.map_or(u64::MAX, |text| text.len() as u64);
-            scratch.extend_from_slice(&length.to_le_bytes());
-            scratch.extend_from_slice(text.unwrap_or_default().as_bytes());
-        }
+        push_texts(scratch, [Some(self.order_id), Some(self.state), self.customer_id, self.status]);
         Checksum::of(scratch)
     }
 }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{Append, EventContext, EventLog, NewEvent, OrderView, Version, codec, projection};
+use order_application::{
+    Append, EventContext, EventLog, NewEvent, OrderView, Version, ViewsProgress, codec, projection,
+};
 use order_domain::*;
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
@@ -188,7 +190,7 @@ fn place_many(path: &Path) {
         let limits =
             SqliteLimits { queued_appends: 1 << 20, queued_bytes: 1 << 30, ..SqliteLimits::default() };
         let bus = Arc::new(order_bus::InProcessBus::new());
-        let store = Arc::new(SqliteStore::open(path, bus, limits).unwrap());
+        let store = Arc::new(SqliteStore::open(path, bus, limits, &ViewsProgress::default()).unwrap());
         let place = |n| {
             let store = Arc::clone(&store);
             tokio::spawn(async move { store.append(placement(n)).await })

@@ -7,7 +7,7 @@ use super::{CopyError, Source, Target, TargetState};
 /// Marks the target as an unfinished copy, and answers how far it is. A target that is a finished copy of all that the
 /// source has is left as it is: the last run may have ended before it could say so.
 pub(super) async fn begin(source: &dyn Source, target: &mut dyn Target) -> Result<Position, CopyError> {
-    let TargetState { identity, copying, copied_from, head } =
+    let TargetState { identity, copying, copied_from, log_end } =
         target.state().await.map_err(CopyError::Target)?;
     if identity == source.identity() {
         return Err(CopyError::SameStore);
@@ -16,26 +16,30 @@ pub(super) async fn begin(source: &dyn Source, target: &mut dyn Target) -> Resul
     if copying && !of_this_source {
         return Err(CopyError::CopyOfAnother);
     }
-    if !copying && head > Position::START {
-        let complete = of_this_source && source.head().await.map_err(CopyError::Source)? == head;
+    if !copying && log_end > Position::START {
+        let complete = of_this_source && source.log_end().await.map_err(CopyError::Source)? == log_end;
         if !complete {
-            return Err(CopyError::InService { events: head });
+            return Err(CopyError::InService { events: log_end });
         }
     }
-    check_prefix(source, target, head).await?;
-    if !copying && head == Position::START {
+    check_prefix(source, target, log_end).await?;
+    if !copying && log_end == Position::START {
         target.begin(source.identity()).await.map_err(CopyError::Target)?;
     }
-    Ok(head)
+    Ok(log_end)
 }
 
 /// Ids are never given twice, so two logs that have one event at one position have one history up to there.
-async fn check_prefix(source: &dyn Source, target: &mut dyn Target, head: Position) -> Result<(), CopyError> {
-    let Some(event_id) = target.event_id_at(head).await.map_err(CopyError::Target)? else { return Ok(()) };
-    let before = Position(head.0.saturating_sub(1));
-    let page = source.events(before, head, PageLimit::events(1)).await;
+async fn check_prefix(
+    source: &dyn Source,
+    target: &mut dyn Target,
+    log_end: Position,
+) -> Result<(), CopyError> {
+    let Some(event_id) = target.event_id_at(log_end).await.map_err(CopyError::Target)? else { return Ok(()) };
+    let before = Position(log_end.0.saturating_sub(1));
+    let page = source.events(before, log_end, PageLimit::events(1)).await;
     match page.map_err(CopyError::Source)?.first() {
         Some(event) if event.id == event_id => Ok(()),
-        Some(_) | None => Err(CopyError::OtherContent { event_id, head }),
+        Some(_) | None => Err(CopyError::OtherContent { event_id, position: log_end }),
     }
 }

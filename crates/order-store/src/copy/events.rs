@@ -2,7 +2,7 @@
 
 use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 
-use super::{CopyError, CopyStep, Progress, Source, Target};
+use super::{CopyError, CopyProgress, CopyStep, Source, Target};
 
 /// How often the source may have grown before this gives up to catch it. Each round is far shorter than the one before,
 /// unless the source grows as fast as it is copied.
@@ -14,16 +14,16 @@ pub(super) async fn copy(
     target: &mut dyn Target,
     found: Position,
     chunk: PageLimit,
-    progress: Progress<'_>,
+    progress: CopyProgress<'_>,
 ) -> Result<Position, CopyError> {
     let mut reached = found;
     for _ in 0..MAX_ROUNDS {
-        let head = source.head().await.map_err(CopyError::Source)?;
-        if head == reached {
+        let log_end = source.log_end().await.map_err(CopyError::Source)?;
+        if log_end == reached {
             return Ok(reached);
         }
-        copy_round(source, target, (reached, head), chunk, progress).await?;
-        reached = head;
+        copy_round(source, target, (reached, log_end), chunk, progress).await?;
+        reached = log_end;
     }
     Err(CopyError::SourceGrows)
 }
@@ -32,19 +32,19 @@ pub(super) async fn copy(
 async fn copy_round(
     source: &dyn Source,
     target: &mut dyn Target,
-    (began, head): (Position, Position),
+    (began, log_end): (Position, Position),
     chunk: PageLimit,
-    progress: Progress<'_>,
+    progress: CopyProgress<'_>,
 ) -> Result<(), CopyError> {
-    let mut events = source.events(began, head, chunk).await.map_err(CopyError::Source)?;
+    let mut events = source.events(began, log_end, chunk).await.map_err(CopyError::Source)?;
     let mut reached = began;
     while let Some(last) = events.last().map(|event| event.position) {
         check_positions(reached, &events)?;
         reached = last;
-        let next = source.events(last, head, chunk);
+        let next = source.events(last, log_end, chunk);
         let (next, written) = tokio::join!(next, target.append(events, source, began));
         written?;
-        progress(CopyStep::Copying, last.0, head.0);
+        progress(CopyStep::Copying, last.0, log_end.0);
         // Between SQLite files nothing else waits: here the copy can be stopped.
         tokio::task::yield_now().await;
         events = next.map_err(CopyError::Source)?;

@@ -3,13 +3,13 @@
 //! A copy has the source's events as they are: positions, ids, versions, times, data, contexts. Views are derived, so the
 //! target makes its own, or takes the source's rows and has them checked.
 //!
-//! [`copy()`] goes on where an interrupted run of the same copy stopped, at whatever moment that was:
+//! [`run`] goes on where an interrupted run of the same copy stopped, at whatever moment that was:
 //!
 //! 1. [`begin`]: the target is empty, or holds the beginning of the source. From now until the end it says of itself that
 //!    it is an unfinished copy, and no server opens it.
 //! 2. [`events`]: the log, chunk by chunk, each in one transaction of the target. If the source has grown meanwhile, it
 //!    goes on until both are level.
-//! 3. [`checkpoints`]: how far those who follow the log have come.
+//! 3. [`copy_checkpoints`]: how far those who follow the log have come.
 //! 4. The target is checked from end to end, as `verify` does, and both logs must end alike.
 //! 5. Only then may the target be served.
 //!
@@ -18,29 +18,17 @@
 //! `verify`.
 
 mod begin;
-mod checkpoints;
 mod events;
 mod sides;
-
-use std::path::PathBuf;
 
 use order_application::{PageLimit, Position, StoreError};
 use uuid::Uuid;
 
-use crate::postgres::{PostgresError, PostgresSource, PostgresTarget};
-use crate::sqlite::{OpenError, SqliteSource, SqliteTarget};
+use crate::postgres::PostgresError;
+use crate::sqlite_error::OpenError;
 use crate::verify::VerifyReport;
 
-pub(crate) use sides::{LogEnd, NamedCheckpoints, PlacedView, Source, Target, TargetState};
-
-/// A store that can be copied from or to, or read from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    /// The log's file.
-    Sqlite(PathBuf),
-    /// The database's URL.
-    Postgres(String),
-}
+pub(crate) use sides::{CountedEnd, NamedCheckpoints, PlacedView, Source, Target, TargetState};
 
 /// Bounds of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,12 +85,14 @@ pub enum CopyError {
         events: Position,
     },
     /// What the target has is not how the source begins.
-    #[error("the target has other content: the source does not have its event {event_id} at position {head}")]
+    #[error(
+        "the target has other content: the source does not have its event {event_id} at position {position}"
+    )]
     OtherContent {
         /// The target's last event.
         event_id: Uuid,
         /// Where it is.
-        head: Position,
+        position: Position,
     },
     /// Servers still add to the source.
     #[error(
@@ -144,36 +134,18 @@ impl CopyError {
 }
 
 /// Told what is done now, how much of it, and how much there is in all.
-pub(crate) type Progress<'a> = &'a mut (dyn FnMut(CopyStep, u64, u64) + Send);
+pub(crate) type CopyProgress<'a> = &'a mut (dyn FnMut(CopyStep, u64, u64) + Send);
 
-/// Copies a store, or the rest of it. Dropping the future stops it; the next run goes on. To be called on a tokio runtime
-/// that has nothing else to do: SQLite is used on the caller's thread.
-///
-/// # Errors
-/// See [`CopyError`]. Faults that the check of the target finds are in the report.
-pub async fn copy(
-    from: &StoreLocation,
-    to: &StoreLocation,
-    limits: CopyLimits,
-    progress: &mut (dyn FnMut(CopyStep, u64, u64) + Send),
-) -> Result<CopyReport, CopyError> {
-    if same_file(from, to) {
-        return Err(CopyError::SameStore);
-    }
-    let source = open_source(from).await.map_err(CopyError::Source)?;
-    let mut target = open_target(to).await.map_err(CopyError::Target)?;
-    run(&*source, &mut *target, limits, progress).await
-}
-
-async fn run(
+/// Copies one store into the other, or the rest of it.
+pub(crate) async fn run(
     source: &dyn Source,
     target: &mut dyn Target,
     limits: CopyLimits,
-    progress: Progress<'_>,
+    progress: CopyProgress<'_>,
 ) -> Result<CopyReport, CopyError> {
     let found = begin::begin(source, target).await?;
     let reached = events::copy(source, target, found, limits.chunk, progress).await?;
-    checkpoints::copy(source, target).await?;
+    copy_checkpoints(source, target).await?;
 
     let mut check_progress = |done, total| progress(CopyStep::Checking, done, total);
     let check = target.verify(&mut check_progress).await.map_err(CopyError::Target)?;
@@ -185,40 +157,26 @@ async fn run(
     Ok(report)
 }
 
+/// How far those who follow the log have come; their leases stay behind. They are few, and may have changed in any way
+/// since an earlier run, so all that the source has takes the place of what is there.
+async fn copy_checkpoints(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {
+    // The followers of a finished copy may have gone on by themselves.
+    if target.state().await.map_err(CopyError::Target)?.copying {
+        let checkpoints = source.checkpoints().await.map_err(CopyError::Source)?;
+        target.put_checkpoints(&checkpoints).await.map_err(CopyError::Target)?;
+    }
+    Ok(())
+}
+
 async fn compare_ends(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {
-    let target_end = target.end().await.map_err(CopyError::Target)?;
-    let source_end = source.end().await.map_err(CopyError::Source)?;
+    let target_end = target.counted_end().await.map_err(CopyError::Target)?;
+    let source_end = source.counted_end().await.map_err(CopyError::Source)?;
     if source_end == target_end {
         Ok(())
-    } else if source_end.head > target_end.head {
+    } else if source_end.log_end > target_end.log_end {
         Err(CopyError::SourceGrows)
     } else {
         let (source_end, target_end) = (source_end.to_string(), target_end.to_string());
         Err(CopyError::DifferentEnds { source_end, target_end })
     }
-}
-
-/// Told beforehand: the second lock on the same file would only say that somebody has the first.
-fn same_file(from: &StoreLocation, to: &StoreLocation) -> bool {
-    match (from, to) {
-        (StoreLocation::Sqlite(from), StoreLocation::Sqlite(to)) => {
-            from == to || matches!((from.canonicalize(), to.canonicalize()), (Ok(from), Ok(to)) if from == to)
-        }
-        // Databases have many names. Their logs' identities tell.
-        (StoreLocation::Sqlite(_) | StoreLocation::Postgres(_), _) => false,
-    }
-}
-
-async fn open_source(location: &StoreLocation) -> Result<Box<dyn Source>, SideError> {
-    Ok(match location {
-        StoreLocation::Sqlite(path) => Box::new(SqliteSource::open(path)?),
-        StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?.with_views()?),
-    })
-}
-
-async fn open_target(location: &StoreLocation) -> Result<Box<dyn Target>, SideError> {
-    Ok(match location {
-        StoreLocation::Sqlite(path) => Box::new(SqliteTarget::open(path)?),
-        StoreLocation::Postgres(url) => Box::new(PostgresTarget::open(url).await?),
-    })
 }

@@ -23,10 +23,10 @@ pub(crate) trait Source: Send + Sync {
     fn identity(&self) -> Uuid;
 
     /// The last position.
-    async fn head(&self) -> Result<Position, SideError>;
+    async fn log_end(&self) -> Result<Position, SideError>;
 
     /// How the log ends, counted.
-    async fn end(&self) -> Result<LogEnd, SideError>;
+    async fn counted_end(&self) -> Result<CountedEnd, SideError>;
 
     /// A page of events after a position, up to another, each checked. Empty if there is none.
     async fn events(
@@ -71,7 +71,7 @@ pub(crate) trait Target: Send {
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError>;
 
     /// How the log ends, counted.
-    async fn end(&mut self) -> Result<LogEnd, SideError>;
+    async fn counted_end(&mut self) -> Result<CountedEnd, SideError>;
 
     /// Checks everything. `progress` is told rows done and rows in all.
     async fn verify(
@@ -93,23 +93,23 @@ pub(crate) struct TargetState {
     /// Of which log it is a copy, finished or not.
     pub(crate) copied_from: Option<Uuid>,
     /// Its last position.
-    pub(crate) head: Position,
+    pub(crate) log_end: Position,
 }
 
 /// How a log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LogEnd {
+pub(crate) struct CountedEnd {
     /// How many events there are.
     pub(crate) events: u64,
     /// The last position.
-    pub(crate) head: Position,
+    pub(crate) log_end: Position,
     /// The id of the event there.
     pub(crate) last_event_id: Option<Uuid>,
 }
 
-impl fmt::Display for LogEnd {
+impl fmt::Display for CountedEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.last_event_id.unwrap_or_default();
-        write!(f, "event {id} at position {} after {} events in all", self.head, self.events)
+        write!(f, "event {id} at position {} after {} events in all", self.log_end, self.events)
     }
 }

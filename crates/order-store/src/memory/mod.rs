@@ -1,9 +1,7 @@
 //! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
 
-mod checkpoints;
-mod repair;
+mod follower_checkpoints;
 mod replica;
-mod segmented;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,11 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, Committed, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
-use segmented::Segmented;
+use follower_checkpoints::CheckpointEntry;
 
 use crate::replication::takes_no_commands;
 
@@ -28,15 +26,15 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Tables {
-    log: Segmented<RecordedEvent>,
+    log: Vec<RecordedEvent>,
     /// Where each order is in `orders`.
     index: HashMap<OrderId, usize>,
     /// In placement order.
-    orders: Segmented<Order>,
-    checkpoints: HashMap<Box<str>, checkpoints::Entry>,
+    orders: Vec<StoredOrder>,
+    checkpoints: HashMap<Box<str>, CheckpointEntry>,
 }
 
-struct Order {
+struct StoredOrder {
     view: OrderView,
     /// The position of version n is at index n − 1.
     positions: Vec<Position>,
@@ -59,7 +57,7 @@ impl MemoryStore {
     fn announce(&self, tables: &Tables, first: usize) -> Position {
         let last_position = Position(tables.log.len() as u64);
         if self.bus.has_subscribers() {
-            let events = tables.log.iter_from(first).cloned().collect();
+            let events = tables.log[first..].into();
             self.bus.publish(Committed { last_position, events });
         }
         last_position
@@ -106,7 +104,7 @@ impl EventLog for MemoryStore {
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {
-        Ok(page(self.read().log.iter_from(after.0 as usize), limit))
+        Ok(page(self.read().log.iter().skip(after.0 as usize), limit))
     }
 
     async fn end(&self) -> Result<Position, StoreError> {
@@ -131,13 +129,25 @@ impl OrderViews for MemoryStore {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let tables = self.read();
         let from = tables.orders.partition_point(|order| order.positions[0] <= query.after);
-        let rows = tables.orders.iter_from(from).map(|order| (order.positions[0], order.view.clone()));
+        let rows = tables.orders[from..].iter().map(|order| (order.positions[0], order.view.clone()));
         Ok(OrderPage::of(rows, query.limit))
     }
 }
 
+/// Views in memory are changed with their log, under one lock, and nothing damages them.
+#[async_trait]
+impl ViewRepair for MemoryStore {
+    async fn mend(&self, _: &[OrderId], _: &[Position], _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn views(&self) -> ViewsStatus {
+        ViewsStatus::default()
+    }
+}
+
 impl Tables {
-    fn order(&self, order_id: &OrderId) -> Option<&Order> {
+    fn order(&self, order_id: &OrderId) -> Option<&StoredOrder> {
         self.index.get(order_id).map(|index| &self.orders[*index])
     }
 
@@ -148,20 +158,7 @@ impl Tables {
     /// Adds the events and answers with the index of the first.
     fn append(&mut self, append: Append) -> usize {
         let first = self.log.len();
-        for (version, event) in (append.expected_version.0 + 1..).zip(append.events) {
-            let position = Position(self.log.len() as u64 + 1);
-            self.log.push(RecordedEvent {
-                position,
-                order_id: append.order_id.clone(),
-                version: Version(version),
-                id: event.id,
-                event_type: event.event_type,
-                time: event.time,
-                data: event.data,
-                context: event.context,
-                source: event.source,
-            });
-        }
+        self.log.extend(append.recorded_at(Position(first as u64 + 1)));
         let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);
         match self.index.get(&append.order_id) {
             Some(&index) => {
@@ -171,7 +168,7 @@ impl Tables {
             }
             None => {
                 self.index.insert(append.order_id, self.orders.len());
-                self.orders.push(Order { view: append.view, positions: positions.collect() });
+                self.orders.push(StoredOrder { view: append.view, positions: positions.collect() });
             }
         }
         first

@@ -16,12 +16,12 @@ const VARIABLE: &str = "ORDER_SERVICE_PLANTED_FAULT";
 static PLANTED: LazyLock<String> = LazyLock::new(|| std::env::var(VARIABLE).unwrap_or_default());
 
 /// Whether this is the fault.
-pub(super) fn is_planted(fault: &str) -> bool {
+pub(crate) fn is_planted(fault: &str) -> bool {
     *PLANTED == fault
 }
 
 /// Ends the process at once, if this is the place.
-pub(super) fn end_here(place: &str) {
+pub(crate) fn end_here(place: &str) {
     if is_planted(place) {
         std::process::abort();
     }

@@ -75,7 +75,6 @@ impl Partition {
         }
     }
 
-    /// How many orders it has.
     pub(crate) fn len(&self) -> u64 {
         self.orders.len() as u64
     }
@@ -85,7 +84,6 @@ impl Partition {
         self.orders.remove(order_id)
     }
 
-    /// The orders.
     pub(crate) fn orders(&self) -> impl Iterator<Item = (&OrderId, &CheckedOrder)> {
         self.orders.iter()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use order_application::{
     Append, Checkpoint, Checkpoints, Claim, EventContext, ListedOrder, OrderSummary, PageLimit, Position,
-    RecordedEvent, Version,
+    RecordedEvent, Version, ViewsProgress,
 };
 use order_store::{
     CopyError, CopyLimits, CopyReport, CopyStep, OpenError, PostgresError, PostgresStore, SideError,
@@ -58,7 +58,9 @@ impl Place {
 
     async fn open(&self) -> Arc<dyn Store> {
         match &self.location {
-            StoreLocation::Sqlite(path) => Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap()),
+            StoreLocation::Sqlite(path) => {
+                Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap())
+            }
             StoreLocation::Postgres(url) => {
                 Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
             }
@@ -67,7 +69,9 @@ impl Place {
 
     async fn checkpoints(&self) -> Arc<dyn Checkpoints> {
         match &self.location {
-            StoreLocation::Sqlite(path) => Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap()),
+            StoreLocation::Sqlite(path) => {
+                Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap())
+            }
             StoreLocation::Postgres(url) => {
                 Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
             }
@@ -235,7 +239,9 @@ async fn nobody_opens_or_copies_an_unfinished_copy() {
 
     let file = Place::sqlite();
     copy_some(&from, &file, 2).await;
-    let refused = SqliteStore::open(file.path(), bus(), SMALL_BATCHES).err().expect("refused");
+    let refused = SqliteStore::open(file.path(), bus(), SMALL_BATCHES, &ViewsProgress::default())
+        .err()
+        .expect("refused");
     assert!(matches!(refused, OpenError::Copying { .. }), "{refused}");
     assert!(refused.to_string().ends_with(
         "is the target of an unfinished copy; run the same copy again, it goes on where it stopped"

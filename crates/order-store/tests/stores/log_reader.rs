@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use order_application::{EventLog, PageLimit, Position, RecordedEvent};
+use order_application::{EventLog, PageLimit, Position, RecordedEvent, ViewsProgress};
 use order_store::{LogReader, OpenError, SideError, SqliteStore, StoreLocation};
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ async fn read(log: &LogReader, after: u64) -> Vec<RecordedEvent> {
 
 /// A server's appends are of one event and of three.
 async fn assert_whole_commits(log: &LogReader) -> u64 {
-    let head = log.head().await.unwrap().0;
+    let head = log.end().await.unwrap().0;
     assert!(head % 4 < 2, "a part of an append is seen: {head}");
     head
 }
@@ -57,7 +57,8 @@ fn files(directory: &TempDir) -> BTreeMap<PathBuf, Vec<u8>> {
 /// A store with forty events, closed.
 async fn closed_store() -> (TempDir, Vec<RecordedEvent>) {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&log_in(&directory), bus(), SMALL_BATCHES).unwrap();
+    let store =
+        SqliteStore::open(&log_in(&directory), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     for n in 0..10 {
         let mut order = TestOrder::new(&format!("before-{n}"));
         store.append(order.place()).await.unwrap();
@@ -104,7 +105,7 @@ async fn a_log_whose_server_was_killed_is_read_and_left_as_it_is() {
     drop(log);
     assert!(files(&directory) == before, "something was written");
 
-    let store = SqliteStore::open(&path, bus(), SMALL_BATCHES).unwrap();
+    let store = SqliteStore::open(&path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     assert_eq!(store.read_log(Position::START, PageLimit::events(100_000)).await, Ok(events));
 }
 
@@ -113,7 +114,7 @@ async fn a_log_without_a_server_is_read_and_nothing_is_made() {
     let (directory, events) = closed_store().await;
     let before = files(&directory);
     let log = open(&log_in(&directory)).await.unwrap();
-    assert_eq!(log.head().await.unwrap(), Position(40));
+    assert_eq!(log.end().await.unwrap(), Position(40));
     assert_eq!(read(&log, 0).await, events);
     assert_eq!(read(&log, 17).await, events[17..]);
     assert_eq!(fs::read_dir(&directory).unwrap().count(), before.len(), "no index either");
@@ -130,7 +131,7 @@ async fn a_server_may_start_while_its_log_is_read() {
     for round in 1..4 {
         let mut server = OtherProcess::serves(&path);
         let reached = server.wait_for(40 + round * 100);
-        assert!(log.head().await.unwrap().0 >= reached);
+        assert!(log.end().await.unwrap().0 >= reached);
         assert_eq!(read(&log, 0).await[..40], events);
         drop(server);
     }
@@ -186,7 +187,7 @@ async fn a_replicas_log_is_read_like_any_other() {
     let mut replica = OtherProcess::replicates(&path);
     let reached = replica.wait_for(200);
     let log = open(&path).await.unwrap();
-    let head = log.head().await.unwrap().0;
+    let head = log.end().await.unwrap().0;
     assert!(head >= reached && head % 40 == 0, "{reached} was acknowledged, and the log ends at {head}");
     assert!(read(&log, 0).await.len() as u64 >= head);
 }
@@ -208,12 +209,12 @@ mod postgres {
         let url = PostgresServer::shared().unwrap().create_database().unwrap();
         let store = PostgresStore::open(&url, bus(), QUICK_SERVER).await.unwrap();
         let log = open(&url).await.unwrap();
-        assert_eq!(log.head().await.unwrap(), Position::START);
+        assert_eq!(log.end().await.unwrap(), Position::START);
         assert_eq!(read(&log, 0).await, []);
         let mut order = TestOrder::new("a");
         store.append(order.place()).await.unwrap();
         store.append(order.pay(249)).await.unwrap();
-        assert_eq!(log.head().await.unwrap(), Position(250));
+        assert_eq!(log.end().await.unwrap(), Position(250));
         let stream = store
             .read_stream(&order.id, order_application::Version::NONE, PageLimit::events(1_000))
             .await

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{env, io};
 
-use order_application::{Append, Checkpoint, EventLog, Position, ReplicaStore};
+use order_application::{Append, Checkpoint, EventLog, Position, ReplicaStore, ViewsProgress};
 use order_store::SqliteStore;
 
 use crate::contract::bus;
@@ -83,7 +83,7 @@ async fn it_does_what_it_is_told() {
 }
 
 async fn serve(path: &Path) {
-    let store = SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap();
+    let store = SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     let mut reached = store.end().await.unwrap();
     loop {
         let mut order = TestOrder::new(&format!("order-{reached}"));
@@ -94,7 +94,7 @@ async fn serve(path: &Path) {
 }
 
 async fn replicate(path: &Path) {
-    let store = SqliteStore::open_replica(path, bus(), SMALL_BATCHES).unwrap();
+    let store = SqliteStore::open_replica(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     loop {
         let head = store.end().await.unwrap();
         let mut orders: Vec<_> = (0..20).map(|n| TestOrder::new(&format!("order-{head}-{n}"))).collect();

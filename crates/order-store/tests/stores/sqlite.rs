@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use order_application::{Checkpoints, EventBus, ViewRepair, ViewsState};
+use order_application::{Checkpoints, EventBus, ViewRepair, ViewsProgress, ViewsState};
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
@@ -44,7 +44,8 @@ impl Sqlite {
 impl Fixture for Sqlite {
     fn open(bus: Arc<dyn EventBus>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&Self::path(&directory), bus, SMALL_BATCHES).unwrap();
+        let store = SqliteStore::open(&Self::path(&directory), bus, SMALL_BATCHES, &ViewsProgress::default())
+            .unwrap();
         Self { directory, store: Arc::new(store) }
     }
 
@@ -59,7 +60,8 @@ impl Fixture for Sqlite {
     fn reopen(self, bus: Arc<dyn EventBus>) -> Self {
         let Self { directory, store } = self;
         drop(store);
-        let store = SqliteStore::open(&Self::path(&directory), bus, SMALL_BATCHES).unwrap();
+        let store = SqliteStore::open(&Self::path(&directory), bus, SMALL_BATCHES, &ViewsProgress::default())
+            .unwrap();
         Self { directory, store: Arc::new(store) }
     }
 }
@@ -72,7 +74,9 @@ struct SqliteReplica {
 }
 
 fn open_replica(directory: TempDir, bus: Arc<dyn EventBus>) -> SqliteReplica {
-    let store = SqliteStore::open_replica(&Sqlite::path(&directory), bus, SMALL_BATCHES).unwrap();
+    let store =
+        SqliteStore::open_replica(&Sqlite::path(&directory), bus, SMALL_BATCHES, &ViewsProgress::default())
+            .unwrap();
     SqliteReplica { directory, store: Arc::new(store) }
 }
 

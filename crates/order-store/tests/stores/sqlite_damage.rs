@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::join_all;
 use order_application::{
     Append, AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, RecordedEvent, StoreError,
-    Version,
+    Version, ViewsProgress,
 };
 use order_store::SqliteStore;
 use rusqlite::Connection;
@@ -88,7 +88,7 @@ async fn append_all(store: &SqliteStore, appends: Vec<Append>) {
 }
 
 fn open(directory: &Path) -> SqliteStore {
-    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES).unwrap()
+    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap()
 }
 
 /// Does something to a file that a disk, a cable or a cosmic ray could do. The first page is one among the others.
@@ -332,12 +332,17 @@ async fn verify_names_every_event_of_a_damaged_log_that_cannot_be_served() {
 
         // It may look as if a newer release had written it. Then nobody serves it either.
         let Ok(faults) = report.map(|report| report.faults) else {
-            assert!(SqliteStore::open(&log_in(directory.path()), bus(), SMALL_BATCHES).is_err(), "{what}");
+            assert!(
+                SqliteStore::open(&log_in(directory.path()), bus(), SMALL_BATCHES, &ViewsProgress::default())
+                    .is_err(),
+                "{what}"
+            );
             damaged += 1;
             continue;
         };
         let named: Vec<_> = faults.iter().flat_map(|fault| named(fault, last)).collect();
-        let store = SqliteStore::open(&log_in(directory.path()), bus(), SMALL_BATCHES);
+        let store =
+            SqliteStore::open(&log_in(directory.path()), bus(), SMALL_BATCHES, &ViewsProgress::default());
         let Ok(store) = store else {
             assert!(!faults.is_empty(), "{what}: it cannot be opened, and nothing was said");
             damaged += 1;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use order_application::{
     AppendError, Checkpoint, Checkpoints, Claim, EventLog, OrderViews, PageLimit, Position, RecordedEvent,
-    StoreError, Version, ViewRepair, ViewsState,
+    StoreError, Version, ViewRepair, ViewsProgress, ViewsState,
 };
 use order_store::{OpenError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ fn views_in(directory: &TempDir) -> PathBuf {
 }
 
 fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES)
+    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES, &ViewsProgress::default())
 }
 
 /// A store of 30 paid orders, closed.
@@ -250,7 +250,12 @@ async fn some_other_file_is_refused_and_left_alone() {
 async fn a_path_that_cannot_be_a_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
-    let refused = SqliteStore::open(&directory.path().join("file/orders.db"), bus(), SMALL_BATCHES);
+    let refused = SqliteStore::open(
+        &directory.path().join("file/orders.db"),
+        bus(),
+        SMALL_BATCHES,
+        &ViewsProgress::default(),
+    );
     assert!(matches!(refused.err(), Some(OpenError::Io { .. })));
 }
 
@@ -302,7 +307,8 @@ async fn a_missing_row_is_an_error_and_not_an_answer() {
 async fn a_full_queue_sheds_at_once_and_what_was_taken_is_written() {
     let directory = tempfile::tempdir().unwrap();
     let limits = SqliteLimits { queued_appends: 4, ..SMALL_BATCHES };
-    let store = Arc::new(SqliteStore::open(&log_in(&directory), bus(), limits).unwrap());
+    let store =
+        Arc::new(SqliteStore::open(&log_in(&directory), bus(), limits, &ViewsProgress::default()).unwrap());
     let tasks: Vec<_> = (0..500)
         .map(|n| {
             let store = store.clone();
@@ -435,7 +441,8 @@ async fn write_ahead_logs_stay_short_while_somebody_reads_all_the_time() {
     const ORDERS: usize = 30_000;
     let directory = tempfile::tempdir().unwrap();
     let limits = SqliteLimits { view_batch_bytes: 100_000, wal_pages: 500, ..SMALL_BATCHES };
-    let store = Arc::new(SqliteStore::open(&log_in(&directory), bus(), limits).unwrap());
+    let store =
+        Arc::new(SqliteStore::open(&log_in(&directory), bus(), limits, &ViewsProgress::default()).unwrap());
     let reader = tokio::spawn({
         let store = store.clone();
         async move {
@@ -470,7 +477,7 @@ async fn write_ahead_logs_stay_short_while_somebody_reads_all_the_time() {
 async fn a_checkpoint_is_saved_however_full_the_overlay_is() {
     let directory = tempfile::tempdir().unwrap();
     let full = SqliteLimits { overlay_bytes: 0, ..SMALL_BATCHES };
-    let store = SqliteStore::open(&log_in(&directory), bus(), full).unwrap();
+    let store = SqliteStore::open(&log_in(&directory), bus(), full, &ViewsProgress::default()).unwrap();
     let refused = store.append(TestOrder::new("a").place()).await;
     assert_eq!(refused, Err(AppendError::Store(StoreError::Overloaded)));
     let Ok(Claim::Granted(epoch)) = store.claim("relay", "me", None).await else { panic!("nobody has it") };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use order_application::{
     EventLog, ListQuery, OrderView, OrderViews, PageLimit, Position, StoreError, Unreadable, UnreadableOrder,
-    Version,
+    Version, ViewsProgress,
 };
 use order_store::SqliteStore;
 
@@ -31,7 +31,7 @@ fn golden(version: i64) -> PathBuf {
 }
 
 fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path, bus(), SMALL_BATCHES).unwrap()
+    SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap()
 }
 
 async fn fill(path: &Path) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use order_application::{
     AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair,
-    ViewsState,
+    ViewsProgress, ViewsState,
 };
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
@@ -25,7 +25,7 @@ fn log_in(directory: &TempDir) -> PathBuf {
 }
 
 fn open(directory: &TempDir) -> SqliteStore {
-    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES).unwrap()
+    SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap()
 }
 
 /// The files of views that there are.
@@ -384,7 +384,7 @@ async fn views_are_the_same_whatever_fits_in_memory() {
     for rebuild_bytes in [0, 1_500, 10_000, 1_000_000] {
         fs::remove_file(directory.path().join("orders.views.1.db")).unwrap();
         let limits = SqliteLimits { rebuild_bytes, ..SMALL_BATCHES };
-        let store = SqliteStore::open(&log_in(&directory), bus(), limits).unwrap();
+        let store = SqliteStore::open(&log_in(&directory), bus(), limits, &ViewsProgress::default()).unwrap();
         assert_right(&store, &orders).await;
         drop(store);
         assert_eq!(

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use order_application::{EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version};
+use order_application::{
+    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewsProgress,
+};
 use order_store::{OpenError, SqliteStore};
 
 use crate::contract::bus;
@@ -20,7 +22,7 @@ const STORE: &str = "ORDER_STORE_TEST_FILE";
 const JOB: &str = "ORDER_STORE_TEST_FILE_JOB";
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(path, bus(), SMALL_BATCHES)
+    SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default())
 }
 
 /// Has a later release do something, and waits for its end.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use order_application::{Checkpoint, Checkpoints, EventLog, Position, ReplicaStore, StoreError};
+use order_application::{
+    Checkpoint, Checkpoints, EventLog, Position, ReplicaStore, StoreError, ViewsProgress,
+};
 use order_store::{OpenError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
@@ -33,7 +35,8 @@ async fn a_replica_that_is_killed_has_the_checkpoint_of_its_events() {
         let before = modified();
         while modified() == before {}
         let reached = reached.max(replica.kill());
-        let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
+        let store =
+            SqliteStore::open_replica(&path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
         let head = store.end().await.unwrap();
         assert!(head.0 >= reached, "{reached} was acknowledged, and {head} is there");
         assert_eq!(store.load("replica").await, Ok(Some(at(head.0))));
@@ -47,23 +50,34 @@ async fn a_replica_that_is_killed_has_the_checkpoint_of_its_events() {
 #[tokio::test]
 async fn a_replicas_file_is_no_servers_and_the_other_way_round() {
     let (replica, server) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(SqliteStore::open_replica(&log_in(&replica), bus(), SMALL_BATCHES).unwrap());
-    drop(SqliteStore::open(&log_in(&server), bus(), SMALL_BATCHES).unwrap());
+    drop(
+        SqliteStore::open_replica(&log_in(&replica), bus(), SMALL_BATCHES, &ViewsProgress::default())
+            .unwrap(),
+    );
+    drop(SqliteStore::open(&log_in(&server), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap());
 
-    let refused = SqliteStore::open(&log_in(&replica), bus(), SMALL_BATCHES).err().expect("refused");
+    let refused = SqliteStore::open(&log_in(&replica), bus(), SMALL_BATCHES, &ViewsProgress::default())
+        .err()
+        .expect("refused");
     assert!(matches!(refused, OpenError::Replica { .. }), "{refused}");
     let line =
         format!("{} is a replica's; serve it with `order-service replica`", log_in(&replica).display());
     assert_eq!(refused.to_string(), line);
-    let refused = SqliteStore::open_replica(&log_in(&server), bus(), SMALL_BATCHES).err().expect("refused");
+    let refused =
+        SqliteStore::open_replica(&log_in(&server), bus(), SMALL_BATCHES, &ViewsProgress::default())
+            .err()
+            .expect("refused");
     assert!(matches!(refused, OpenError::NotAReplica { .. }), "{refused}");
 
     for directory in [&replica, &server] {
         assert!(SqliteStore::verify(&log_in(directory), &mut |_, _| {}).unwrap().is_sound());
     }
     // And nothing of that has changed what they are.
-    drop(SqliteStore::open_replica(&log_in(&replica), bus(), SMALL_BATCHES).unwrap());
-    drop(SqliteStore::open(&log_in(&server), bus(), SMALL_BATCHES).unwrap());
+    drop(
+        SqliteStore::open_replica(&log_in(&replica), bus(), SMALL_BATCHES, &ViewsProgress::default())
+            .unwrap(),
+    );
+    drop(SqliteStore::open(&log_in(&server), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap());
 }
 
 #[tokio::test]
@@ -71,7 +85,8 @@ async fn a_full_overlay_takes_no_more_until_it_was_written() {
     let directory = tempfile::tempdir().unwrap();
     // About ten orders.
     let limits = SqliteLimits { overlay_bytes: 5_000, ..SMALL_BATCHES };
-    let store = SqliteStore::open_replica(&log_in(&directory), bus(), limits).unwrap();
+    let store =
+        SqliteStore::open_replica(&log_in(&directory), bus(), limits, &ViewsProgress::default()).unwrap();
     let mut refused = 0;
     for n in 1..=1_000 {
         let place = TestOrder::new(&format!("order-{n}")).place();
@@ -91,7 +106,8 @@ async fn a_full_overlay_takes_no_more_until_it_was_written() {
     drop(store);
 
     let full = SqliteLimits { overlay_bytes: 0, ..SMALL_BATCHES };
-    let store = SqliteStore::open_replica(&log_in(&directory), bus(), full).unwrap();
+    let store =
+        SqliteStore::open_replica(&log_in(&directory), bus(), full, &ViewsProgress::default()).unwrap();
     let more = store.replicate(vec![TestOrder::new("more").place()], "replica", at(1_001)).await;
     assert_eq!(more, Err(StoreError::Overloaded), "after {refused} such answers");
     assert_eq!(store.load("replica").await, Ok(Some(at(1_000))));
@@ -103,11 +119,12 @@ async fn orders_that_cannot_be_read_are_found_in_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("orders.db");
     let orders = {
-        let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
+        let store =
+            SqliteStore::open_replica(&path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
         bring_unreadable_orders(&store).await
     };
     fs::remove_file(path.with_extension("views.1.db")).unwrap();
-    let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES).unwrap();
+    let store = SqliteStore::open_replica(&path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
     assert_unreadable_orders_are_refused(&store, &orders).await;
     drop(store);
     let faults = SqliteStore::verify(&path, &mut |_, _| {}).unwrap().faults;

@@ -7,7 +7,7 @@ use order_domain::OrderId;
 use uuid::Uuid;
 
 use super::PAGE_DEADLINE;
-use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
+use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::postgres::database::Database;
 use crate::postgres::log_state::{LogState, state_of_finished};
 use crate::postgres::pages::KeyedView;
@@ -46,11 +46,11 @@ impl Source for PostgresSource {
         self.state.identity
     }
 
-    async fn head(&self) -> Result<Position, SideError> {
+    async fn log_end(&self) -> Result<Position, SideError> {
         Ok(pages::log_end(&self.database).await?)
     }
 
-    async fn end(&self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&self) -> Result<CountedEnd, SideError> {
         let connection = connect(&self.database).await?;
         Ok(super::end(&connection).await?)
     }

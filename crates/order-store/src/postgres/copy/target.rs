@@ -15,7 +15,9 @@ use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
 use super::{PAGE_DEADLINE, rows};
-use crate::copy::{CopyError, LogEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState};
+use crate::copy::{
+    CopyError, CountedEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState,
+};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
 use crate::postgres::pages::LOG_END;
@@ -67,7 +69,7 @@ impl Target for PostgresTarget {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            head: Position(log_end),
+            log_end: Position(log_end),
         })
     }
 
@@ -102,7 +104,7 @@ impl Target for PostgresTarget {
         Ok(put.map_err(refused("take checkpoints"))?)
     }
 
-    async fn end(&mut self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
         Ok(super::end(&self.connection).await?)
     }
 

@@ -9,28 +9,21 @@ use order_application::{OrderView, PageLimit, Position, RecordedEvent};
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use super::end;
-use crate::copy::{LogEnd, NamedCheckpoints, PlacedView, SideError, Source};
-use crate::sqlite::catch_up::CaughtUp;
-use crate::sqlite::connection::{DirectoryLock, OpenError};
+use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
-use crate::sqlite::opening;
-use crate::sqlite::overlay::Overlay;
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
-use crate::sqlite::{SqliteLimits, blocking};
+use crate::sqlite::rebuild::opening;
+use crate::sqlite::threads::blocking;
+use crate::sqlite_error::OpenError;
 
 /// Reading a store that nobody writes to.
 pub(crate) struct SqliteSource {
     identity: Uuid,
-    end: LogEnd,
-    views: Arc<Views>,
+    end: CountedEnd,
+    readers: Arc<Readers>,
     _lock: DirectoryLock,
-}
-
-/// What the file of the views has, and what it lacks.
-struct Views {
-    readers: Readers,
-    overlay: Overlay,
 }
 
 impl SqliteSource {
@@ -41,12 +34,11 @@ impl SqliteSource {
         }
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store])?;
-        let end = end(&log)?;
-        let opened =
-            opening::open_views(&log, &SqliteLimits::default(), &mut |_, _| ControlFlow::Continue(()))?;
-        let CaughtUp { readers, overlay, .. } = opened.caught_up;
-        let views = Arc::new(Views { readers, overlay });
-        Ok(Self { identity: log.identity(), end, views, _lock: lock })
+        let end = log.counted_end().map_err(OpenError::sqlite(path))?;
+        let limits = SqliteLimits::default();
+        let opened = opening::open_views(&log, &limits, &mut |_, _| ControlFlow::Continue(()))?;
+        let readers = Arc::new(opened.readers);
+        Ok(Self { identity: log.identity(), end, readers, _lock: lock })
     }
 }
 
@@ -56,11 +48,11 @@ impl Source for SqliteSource {
         self.identity
     }
 
-    async fn head(&self) -> Result<Position, SideError> {
-        Ok(self.end.head)
+    async fn log_end(&self) -> Result<Position, SideError> {
+        Ok(self.end.log_end)
     }
 
-    async fn end(&self) -> Result<LogEnd, SideError> {
+    async fn counted_end(&self) -> Result<CountedEnd, SideError> {
         Ok(self.end)
     }
 
@@ -70,27 +62,27 @@ impl Source for SqliteSource {
         up_to: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError> {
-        let views = Arc::clone(&self.views);
-        Ok(blocking(move || views.readers.log_page(after, up_to, limit)).await?)
+        let readers = Arc::clone(&self.readers);
+        Ok(blocking(move || readers.log_page(after, up_to, limit)).await?)
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
-        Ok(self.views.readers.checkpoints()?)
+        Ok(self.readers.checkpoints()?)
     }
 
     async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError> {
-        let views = Arc::clone(&self.views);
+        let readers = Arc::clone(&self.readers);
         // There are no more orders than positions.
         let limit = usize::try_from(up_to.0 - after.0).unwrap_or(usize::MAX).min(MAX_LIST_ROWS);
-        let rows = blocking(move || views.readers.rows(&views.overlay, after, limit)).await?;
+        let rows = blocking(move || readers.rows(after, limit)).await?;
         let placed = rows.into_iter().map(|(key, view)| (Position(key), view));
         Ok(placed.filter(|(position, _)| *position <= up_to).collect())
     }
 
     async fn views_of(&self, order_ids: &[OrderId]) -> Result<Vec<OrderView>, SideError> {
-        let (views, order_ids) = (Arc::clone(&self.views), order_ids.to_vec());
+        let (readers, order_ids) = (Arc::clone(&self.readers), order_ids.to_vec());
         let look_up = move || {
-            let found = order_ids.iter().map(|order_id| views.readers.view(&views.overlay, order_id));
+            let found = order_ids.iter().map(|order_id| readers.view(order_id));
             found.filter_map(Result::transpose).collect()
         };
         Ok(blocking(look_up).await?)

@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
-use super::end;
-use crate::copy::{CopyError, LogEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
-use crate::sqlite::connection::{DirectoryLock, OpenError};
+use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
+use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
+use crate::sqlite_error::OpenError;
 use crate::verify::VerifyReport;
 
-/// Chunks between two checkpoints, which bound the write-ahead log.
-const CHUNKS_PER_CHECKPOINT: u32 = 4;
+/// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
+const CHUNKS_PER_WAL_CHECKPOINT: u32 = 4;
 
 /// Writing a log that nobody else has open. On the caller's thread, so that a copy that is dropped leaves nothing under way.
 pub(crate) struct SqliteTarget {
@@ -30,13 +30,18 @@ impl SqliteTarget {
         let lock = DirectoryLock::take(path)?;
         Ok(Self { log: Log::open(path, &[LogKind::Store, LogKind::Copying])?, chunks: 0, _lock: lock })
     }
+
+    fn failed(&self) -> impl Fn(rusqlite::Error) -> SideError {
+        let failed = OpenError::sqlite(self.log.path());
+        move |error| failed(error).into()
+    }
 }
 
 #[async_trait]
 impl Target for SqliteTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
-        let (copying, copied_from) = self.log.copy_state()?;
-        Ok(TargetState { identity: self.log.identity(), copying, copied_from, head: self.log.end()? })
+        let (copying, copied_from) = self.log.copy_state().map_err(self.failed())?;
+        Ok(TargetState { identity: self.log.identity(), copying, copied_from, log_end: self.log.end()? })
     }
 
     async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
@@ -44,7 +49,7 @@ impl Target for SqliteTarget {
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
-        Ok(self.log.begin_copy(source)?)
+        self.log.begin_copy(source).map_err(self.failed())
     }
 
     async fn append(
@@ -53,21 +58,20 @@ impl Target for SqliteTarget {
         _: &dyn Source,
         _: Position,
     ) -> Result<(), CopyError> {
-        self.log.append_copied(events).map_err(CopyError::target)?;
+        let mut appended = self.log.append_copied(&events);
         self.chunks += 1;
-        if self.chunks.is_multiple_of(CHUNKS_PER_CHECKPOINT) {
-            let checkpoint = self.log.finish_checkpoint().map_err(OpenError::sqlite(self.log.path()));
-            checkpoint.map_err(CopyError::target)?;
+        if self.chunks.is_multiple_of(CHUNKS_PER_WAL_CHECKPOINT) {
+            appended = appended.and_then(|()| self.log.finish_wal_checkpoint());
         }
-        Ok(())
+        appended.map_err(self.failed()).map_err(CopyError::Target)
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
-        Ok(self.log.replace_checkpoints(checkpoints)?)
+        self.log.replace_checkpoints(checkpoints).map_err(self.failed())
     }
 
-    async fn end(&mut self) -> Result<LogEnd, SideError> {
-        Ok(end(&self.log)?)
+    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
+        self.log.counted_end().map_err(self.failed())
     }
 
     async fn verify(
@@ -78,6 +82,6 @@ impl Target for SqliteTarget {
     }
 
     async fn finish(&mut self) -> Result<(), SideError> {
-        Ok(self.log.finish_copy()?)
+        self.log.finish_copy().map_err(self.failed())
     }
 }

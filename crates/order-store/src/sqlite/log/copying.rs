@@ -1,13 +1,13 @@
 //! The log as the target of a copy.
 
-use order_application::{NewEvent, Position, RecordedEvent};
+use order_application::RecordedEvent;
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
-use super::super::connection::OpenError;
-use super::super::row;
-use super::{Log, LogKind};
-use crate::copy::NamedCheckpoints;
+use crate::checksum::Checked;
+use crate::copy::{CountedEnd, NamedCheckpoints};
+use crate::sqlite::log::row;
+use crate::sqlite::log::{Log, LogKind, end, event_id_at};
 
 /// Only targets have it.
 const CREATE_COPY: &str = "
@@ -19,96 +19,59 @@ CREATE TABLE copy (
 
 impl Log {
     /// Whether it is an unfinished copy, and of which log it is a copy at all.
-    pub(in crate::sqlite) fn copy_state(&self) -> Result<(bool, Option<Uuid>), OpenError> {
-        let state = || {
-            let id: i64 = self.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-            let is_copy = "SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'copy'";
-            let source = if self.connection.query_row(is_copy, (), |row| row.get(0))? {
-                let source = self.connection.query_row("SELECT source FROM copy", (), |row| row.get(0));
-                source.optional()?.map(Uuid::from_bytes)
-            } else {
-                None
-            };
-            Ok((LogKind::of(id) == Some(LogKind::Copying), source))
-        };
-        state().map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn copy_state(&self) -> rusqlite::Result<(bool, Option<Uuid>)> {
+        let id: i64 = self.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let is_copying = LogKind::of(id) == Some(LogKind::Copying);
+        let is_copy = "SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'copy'";
+        if !self.connection.query_row(is_copy, (), |row| row.get(0))? {
+            return Ok((is_copying, None));
+        }
+        let source = self.connection.query_row("SELECT source FROM copy", (), |row| row.get(0));
+        Ok((is_copying, source.optional()?.map(Uuid::from_bytes)))
     }
 
     /// Marks an empty log as the unfinished copy of another. No server opens it from now on.
-    pub(in crate::sqlite) fn begin_copy(&mut self, source: Uuid) -> Result<(), OpenError> {
-        let mut begin = || {
-            let transaction = self.connection.transaction()?;
-            transaction.execute_batch("DROP TABLE IF EXISTS copy;")?;
-            transaction.execute_batch(CREATE_COPY)?;
-            transaction.execute("INSERT INTO copy VALUES (1, ?1)", params![source.as_bytes()])?;
-            transaction.pragma_update(None, "application_id", LogKind::Copying.application_id())?;
-            transaction.commit()
-        };
-        begin().map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn begin_copy(&mut self, source: Uuid) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch("DROP TABLE IF EXISTS copy;")?;
+        transaction.execute_batch(CREATE_COPY)?;
+        transaction.execute("INSERT INTO copy VALUES (1, ?1)", params![source.as_bytes()])?;
+        transaction.pragma_update(None, "application_id", LogKind::Copying.application_id())?;
+        transaction.commit()
     }
 
     /// Adds events at their positions, and makes all of them durable, or none.
-    pub(in crate::sqlite) fn append_copied(&mut self, events: Vec<RecordedEvent>) -> Result<(), OpenError> {
-        let Self { connection, scratch, path, .. } = self;
-        let append = || {
-            let transaction = connection.transaction()?;
-            let mut insert = transaction.prepare_cached(row::INSERT)?;
-            for event in events {
-                let RecordedEvent {
-                    position,
-                    order_id,
-                    version,
-                    id,
-                    event_type,
-                    time,
-                    data,
-                    context,
-                    source,
-                } = event;
-                let place = row::Place { position, version, order_id: &order_id };
-                let event = NewEvent { id, event_type, time, data, context, source };
-                row::insert(&mut insert, &place, &event, scratch)?;
-            }
-            drop(insert);
-            transaction.commit()
-        };
-        append().map_err(OpenError::sqlite(path))
+    pub(crate) fn append_copied(&mut self, events: &[RecordedEvent]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        let mut insert = transaction.prepare_cached(row::INSERT)?;
+        for event in events {
+            row::insert(&mut insert, &Checked::of(event), &mut self.scratch)?;
+        }
+        drop(insert);
+        transaction.commit()
     }
 
     /// Puts these checkpoints in the place of all that are there.
-    pub(in crate::sqlite) fn replace_checkpoints(
-        &self,
-        checkpoints: &NamedCheckpoints,
-    ) -> Result<(), OpenError> {
-        let replace = || {
-            self.begin()?;
-            self.connection.execute("DELETE FROM checkpoints", ())?;
-            for (name, checkpoint) in checkpoints {
-                self.put_checkpoint(name, checkpoint)?;
-            }
-            self.commit()
-        };
-        replace().map_err(OpenError::sqlite(&self.path))
-    }
-
-    /// How many events there are, whatever their positions.
-    pub(in crate::sqlite) fn count(&self) -> Result<u64, OpenError> {
-        let count = self.connection.query_row("SELECT count(*) FROM events", (), |row| row.get(0));
-        count.map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn replace_checkpoints(&self, checkpoints: &NamedCheckpoints) -> rusqlite::Result<()> {
+        self.begin()?;
+        self.connection.execute("DELETE FROM checkpoints", ())?;
+        for (name, checkpoint) in checkpoints {
+            self.put_checkpoint(name, checkpoint)?;
+        }
+        self.commit()
     }
 
     /// Lets servers open the log.
-    pub(in crate::sqlite) fn finish_copy(&self) -> Result<(), OpenError> {
-        let finish = || {
-            self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
-            self.finish_checkpoint()
-        };
-        finish().map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn finish_copy(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
+        self.finish_wal_checkpoint()
     }
 
-    /// The last position with what is there.
-    pub(in crate::sqlite) fn last_event(&self) -> Result<(Position, Option<Uuid>), OpenError> {
-        let head = self.end()?;
-        Ok((head, self.event_id_at(head)?))
+    /// How it ends; events are counted, whatever their positions.
+    pub(crate) fn counted_end(&self) -> rusqlite::Result<CountedEnd> {
+        let count = "SELECT count(*) FROM events";
+        let events = self.connection.query_row(count, (), |row| row.get(0))?;
+        let log_end = end(&self.connection)?;
+        Ok(CountedEnd { events, log_end, last_event_id: event_id_at(&self.connection, log_end)? })
     }
 }

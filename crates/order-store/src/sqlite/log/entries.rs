@@ -2,19 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use order_application::{PageLimit, Position, RecordedEvent, StoreError};
+use order_application::{PageLimit, Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::super::row;
-use super::scan::{no_event, rows, scan};
+use crate::sqlite::log::scan::{no_event, rows, scan};
+use crate::sqlite::log::{LogError, row};
 
 const ROWS: &str = rows!(row::columns!());
 const ROW_AT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
 /// A row of the log.
-pub(in crate::sqlite) enum LogEntry {
+pub(crate) enum LogEntry {
     Event(RecordedEvent),
     /// A row that is not what was written.
     Unreadable {
@@ -22,7 +22,7 @@ pub(in crate::sqlite) enum LogEntry {
         /// The order that it says it is of, if that can be one.
         order_id: Option<OrderId>,
         /// The version that it says it is.
-        version: u64,
+        version: Version,
         /// The id that it says it has, if that can be one.
         event_id: Option<Uuid>,
         /// What is wrong with it.
@@ -31,7 +31,7 @@ pub(in crate::sqlite) enum LogEntry {
 }
 
 impl LogEntry {
-    pub(in crate::sqlite) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         match self {
             Self::Event(event) => event.position,
             Self::Unreadable { position, .. } => *position,
@@ -39,7 +39,7 @@ impl LogEntry {
     }
 
     /// The order that it is of, or says it is of.
-    pub(in crate::sqlite) fn order_id(&self) -> Option<&OrderId> {
+    pub(crate) fn order_id(&self) -> Option<&OrderId> {
         match self {
             Self::Event(event) => Some(&event.order_id),
             Self::Unreadable { order_id, .. } => order_id.as_ref(),
@@ -59,7 +59,7 @@ impl LogEntry {
             Err(error) => Self::Unreadable {
                 position,
                 order_id: order_id(row, row::ORDER_ID),
-                version: row.get(row::VERSION).unwrap_or_default(),
+                version: Version(row.get(row::VERSION).unwrap_or_default()),
                 event_id: row.get(row::ID).ok().map(Uuid::from_bytes),
                 error,
             },
@@ -68,36 +68,42 @@ impl LogEntry {
 }
 
 /// The order that a row says it is of, if that can be one.
-pub(in crate::sqlite) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
+pub(crate) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
     OrderId::new(row.get_ref(column).ok()?.as_str().ok()?).ok()
 }
 
-/// Rows between two positions, so many at most, or one that is larger. The inner error says which position the log lacks.
-pub(in crate::sqlite) fn select(
+/// Rows between two positions, so many at most, or one that is larger.
+pub(crate) fn select(
     log: &Connection,
     after: Position,
     up_to: Position,
     limit: PageLimit,
-) -> rusqlite::Result<Result<Vec<LogEntry>, StoreError>> {
+) -> Result<Vec<LogEntry>, LogError> {
     let mut entries = Vec::new();
     let (mut bytes, mut scratch) = (0, Vec::new());
-    let scanned = scan(log, ROWS, after, up_to, std::convert::identity, |position, row| {
+    scan(log, ROWS, after, up_to, |position, row| {
         let entry = LogEntry::read(position, row, &mut scratch);
         bytes += entry.data_bytes();
         entries.push(entry);
         let is_full = entries.len() >= limit.events || bytes >= limit.bytes;
-        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok::<_, LogError>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    Ok(scanned.map(|()| entries))
+    Ok(entries)
 }
 
-/// The row at a position. The inner error says that the log lacks it.
-pub(in crate::sqlite) fn at(
+pub(crate) fn at(log: &Connection, position: Position, scratch: &mut Vec<u8>) -> Result<LogEntry, LogError> {
+    let mut statement = log.prepare_cached(ROW_AT)?;
+    let entry = statement.query_row([position.0], |row| Ok(LogEntry::read(position, row, scratch)));
+    entry.optional()?.ok_or_else(|| no_event(position))
+}
+
+/// The event at a position, if there is a row.
+pub(crate) fn event_at(
     log: &Connection,
     position: Position,
     scratch: &mut Vec<u8>,
-) -> rusqlite::Result<Result<LogEntry, StoreError>> {
+) -> Result<Option<RecordedEvent>, LogError> {
     let mut statement = log.prepare_cached(ROW_AT)?;
-    let entry = statement.query_row([position.0], |row| Ok(LogEntry::read(position, row, scratch)));
-    Ok(entry.optional()?.ok_or_else(|| no_event(position)))
+    let event = statement.query_row([position.0], |row| Ok(row::read(row, scratch)));
+    Ok(event.optional()?.transpose()?)
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Migration {
+pub(crate) struct LogMigration {
     pub(crate) sql: &'static str,
     /// The oldest schema version whose releases may open the file afterwards.
     pub(crate) oldest_compatible: i64,
@@ -16,10 +16,10 @@ pub(crate) struct Migration {
 
 /// Every migration, in order; its version is its place, from 1 (`PRAGMA user_version`). One that has been released is never
 /// changed.
-const MIGRATIONS: &[Migration] =
-    &[Migration { sql: include_str!("migrations/0001_log.sql"), oldest_compatible: 1 }];
+const MIGRATIONS: &[LogMigration] =
+    &[LogMigration { sql: include_str!("migrations/0001_log.sql"), oldest_compatible: 1 }];
 
-fn migrations() -> impl ExactSizeIterator<Item = Migration> {
+fn migrations() -> impl ExactSizeIterator<Item = LogMigration> {
     #[cfg(feature = "planted-faults")]
     let planted = crate::planted_release::sqlite_migration();
     #[cfg(not(feature = "planted-faults"))]
@@ -29,14 +29,14 @@ fn migrations() -> impl ExactSizeIterator<Item = Migration> {
 
 /// Where a file stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Schema {
+pub(super) struct LogSchema {
     /// How many migrations it has had; 0: there is nothing in it.
     pub(super) version: i64,
     /// The oldest schema version whose releases may open it.
     pub(super) oldest_compatible: i64,
 }
 
-impl Schema {
+impl LogSchema {
     /// What this release makes.
     pub(super) fn known() -> i64 {
         migrations().len() as i64
@@ -72,7 +72,7 @@ pub(super) fn migrate(transaction: &Connection, from: i64) -> rusqlite::Result<(
         oldest_compatible = migration.oldest_compatible;
     }
     transaction.execute("UPDATE log SET oldest_compatible = ?1", [oldest_compatible])?;
-    transaction.pragma_update(None, "user_version", Schema::known())
+    transaction.pragma_update(None, "user_version", LogSchema::known())
 }
 
 /// An empty log of this release, in memory.

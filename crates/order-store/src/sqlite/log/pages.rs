@@ -1,54 +1,37 @@
 //! Reading the log in its order.
 
-use order_application::{PageLimit, Position, RecordedEvent, StoreError};
-use rusqlite::{Connection, params};
+use std::ops::ControlFlow;
 
-use super::super::connection::is_damage;
-use super::super::row::{self, MAX_POSITION};
-use super::scan::{no_event, rows};
+use order_application::{PageLimit, Position, RecordedEvent};
+use rusqlite::Connection;
 
-/// Asks for positions from one on, and not for those after another: that one may be on a page that cannot be read.
+use crate::sqlite::log::LogError;
+use crate::sqlite::log::row;
+use crate::sqlite::log::scan::{rows, scan};
+
 const LOG_PAGE: &str = rows!(row::columns!());
 
-/// A page of the log after a position, up to its end; `None`: as far as it goes, since another process may be adding to it.
-/// The page ends before an event that cannot be read; where that is the first, the inner error says what is wrong with it.
-pub(in crate::sqlite) fn select(
+/// A page of the log after a position, up to its end. The page ends before an event that cannot be read, or that is not
+/// there; where that is the first, the error says what is wrong with it.
+pub(crate) fn select(
     log: &Connection,
     after: Position,
-    end: Option<Position>,
+    end: Position,
     limit: PageLimit,
-) -> rusqlite::Result<Result<Vec<RecordedEvent>, StoreError>> {
+) -> Result<Vec<RecordedEvent>, LogError> {
     let mut events = Vec::new();
-    let up_to = end.unwrap_or(MAX_POSITION);
-    if after >= up_to {
-        return Ok(Ok(events));
-    }
-    let mut bytes = 0;
-    let mut scratch = Vec::new();
-    let mut statement = log.prepare_cached(LOG_PAGE)?;
-    let mut rows = statement.query(params![after.0 + 1, up_to.0, limit.events])?;
-    let mut expected = after;
-    loop {
-        let row = match rows.next() {
-            Ok(Some(row)) => row,
-            // A row that is lost, or in a wrong place, must not look like the end.
-            Ok(None) if end.is_some() && events.is_empty() => return Ok(Err(no_event(after.plus(1)))),
-            Ok(None) => break,
-            Err(error) if is_damage(&error) && !events.is_empty() => break,
-            Err(error) => return Err(error),
-        };
-        expected = expected.plus(1);
-        let event = match row::read(row, &mut scratch) {
-            Ok(event) if event.position == expected => event,
-            _ if !events.is_empty() => break,
-            Ok(_) => return Ok(Err(no_event(expected))),
-            Err(error) => return Ok(Err(error)),
-        };
+    let (mut bytes, mut scratch) = (0, Vec::new());
+    let read = scan(log, LOG_PAGE, after, end, |_, row| {
+        let event = row::read(row, &mut scratch)?;
         bytes += event.data.len();
         if bytes > limit.bytes && !events.is_empty() {
-            break;
+            return Ok(ControlFlow::Break(()));
         }
         events.push(event);
+        Ok(if events.len() == limit.events { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    match read {
+        Err(error) if events.is_empty() => Err(error),
+        Ok(()) | Err(_) => Ok(events),
     }
-    Ok(Ok(events))
 }

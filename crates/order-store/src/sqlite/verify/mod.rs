@@ -18,14 +18,15 @@ use rusqlite::Connection;
 use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
-use super::SqliteStore;
-use super::connection::{DirectoryLock, OpenError, is_damage};
-use super::log::{LogKind, check_log, checkpoints, declared_schema, schema_text};
-use super::row;
+use crate::sqlite::SqliteStore;
+use crate::sqlite::directory_lock::DirectoryLock;
+use crate::sqlite::log::row;
+use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
+use crate::sqlite::verify::outside::OutsideFile;
+use crate::sqlite::verify::rows::LogRows;
+use crate::sqlite::verify::views::CheckedViews;
+use crate::sqlite_error::{OpenError, is_damage};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
-use outside::Outside;
-use rows::Rows;
-use views::CheckedViews;
 
 /// Most lines of SQLite's own check of the file.
 const MAX_PAGE_FAULTS: u32 = 1_000;
@@ -44,7 +45,7 @@ impl SqliteStore {
             return Ok(report);
         }
         let _lock = DirectoryLock::take_if_there(path)?;
-        let opened = Outside::open(path, path).and_then(|log| {
+        let opened = OutsideFile::open(path, path).and_then(|log| {
             check_log(&log.connection, path, &[LogKind::Store, LogKind::Replica])?;
             let identity = log.connection.query_row("SELECT identity FROM log", (), |row| row.get(0));
             let identity = identity.map_err(|error| OpenError::damaged_or_failed(path, error))?;
@@ -89,7 +90,7 @@ pub(super) fn check(
     check_schema_text(log, &mut report);
     let views = CheckedViews::open(path, identity, &mut report)?;
     let viewed_to = views.as_ref().map(CheckedViews::position);
-    let rows = Rows::of(log, viewed_to);
+    let rows = LogRows::of(log, viewed_to);
     let viewed_to = viewed_to.unwrap_or_default();
     let partitions = check_rows(&rows, &mut report, progress);
     check_checkpoints(log, rows.end(), &mut report);
@@ -146,7 +147,7 @@ fn check_schema_text(log: &Connection, report: &mut VerifyReport) {
 }
 
 /// Reads every row, and answers with the number of partitions that the orders need.
-fn check_rows(rows: &Rows<'_>, report: &mut VerifyReport, progress: &mut dyn FnMut(u64, u64)) -> u64 {
+fn check_rows(rows: &LogRows<'_>, report: &mut VerifyReport, progress: &mut dyn FnMut(u64, u64)) -> u64 {
     let mut check = LogCheck::default();
     let mut scratch = Vec::new();
     let mut done = 0_u64;
@@ -182,7 +183,7 @@ fn check_rows(rows: &Rows<'_>, report: &mut VerifyReport, progress: &mut dyn FnM
 
 /// That they can be read, and are of this log: it goes as far as they do.
 fn check_checkpoints(log: &Connection, end: Position, report: &mut VerifyReport) {
-    match checkpoints::load_all(log) {
+    match follower_checkpoints::load_all(log) {
         Ok(checkpoints) => {
             for (name, checkpoint) in checkpoints.iter().filter(|(_, checkpoint)| checkpoint.position > end) {
                 report.fault(format!(
@@ -196,7 +197,7 @@ fn check_checkpoints(log: &Connection, end: Position, report: &mut VerifyReport)
 }
 
 fn fold(
-    rows: &Rows<'_>,
+    rows: &LogRows<'_>,
     viewed_to: Position,
     (partition, partitions): (u64, u64),
     report: &mut VerifyReport,
@@ -211,21 +212,20 @@ fn fold(
             progress(done);
         }
         let Ok(row) = row else { return false };
+        let event = row::read(row, &mut scratch);
         let order_id = row.get_ref(row::ORDER_ID).ok().and_then(|id| id.as_bytes().ok()).unwrap_or_default();
-        if XxHash3_64::oneshot(order_id) % partitions != partition {
-            return row::read(row, &mut scratch).is_ok();
-        }
-        match row::read(row, &mut scratch) {
-            Ok(event) => {
-                orders.add(&event, report);
-                true
-            }
-            Err(_) => {
-                let position = row.get(0).map_or(Position::START, Position);
-                orders.add_unreadable(&String::from_utf8_lossy(order_id), position);
-                false
+        if XxHash3_64::oneshot(order_id) % partitions == partition {
+            match &event {
+                Ok(event) => {
+                    orders.add(event, report);
+                }
+                Err(_) => {
+                    let position = row.get(0).map_or(Position::START, Position);
+                    orders.add_unreadable(&String::from_utf8_lossy(order_id), position);
+                }
             }
         }
+        event.is_ok()
     });
     orders
 }

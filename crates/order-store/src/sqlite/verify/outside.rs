@@ -1,14 +1,15 @@
 //! Opening a file to read it, without leaving anything behind.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::super::connection::{OpenError, lock_path, open_from_outside};
+use crate::sqlite::connection::{companion, has_write_ahead_log, open_from_outside};
+use crate::sqlite::directory_lock::lock_path;
+use crate::sqlite_error::OpenError;
 
 /// A file that is only read.
-pub(super) struct Outside {
+pub(super) struct OutsideFile {
     pub(super) connection: Connection,
     _companion: Companion,
 }
@@ -22,19 +23,19 @@ struct Companion {
     was_locked: bool,
 }
 
-impl Outside {
+impl OutsideFile {
     /// Opens a file of a log's store.
     pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, OpenError> {
         let companion = Companion::of(log_path, path);
-        let has_write_ahead_log = with_suffix(path, "-wal").exists();
-        let connection = open_from_outside(path, !has_write_ahead_log).map_err(OpenError::sqlite(path))?;
+        let connection =
+            open_from_outside(path, !has_write_ahead_log(path)).map_err(OpenError::sqlite(path))?;
         Ok(Self { connection, _companion: companion })
     }
 }
 
 impl Companion {
     fn of(log_path: &Path, path: &Path) -> Self {
-        let (path, lock) = (with_suffix(path, "-shm"), lock_path(log_path));
+        let (path, lock) = (companion(path, "-shm"), lock_path(log_path));
         Self { was_there: path.exists(), path, was_locked: lock.exists(), lock }
     }
 }
@@ -47,10 +48,4 @@ impl Drop for Companion {
             let _ = std::fs::remove_file(&self.path);
         }
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }

@@ -3,17 +3,16 @@
 use order_application::Position;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::super::row;
+use crate::sqlite::log::{end, row};
 
 const ROWS: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position >= ?1 ORDER BY position");
 const ROW: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
-const END: &str = "SELECT coalesce(max(position), 0) FROM events";
 
 /// Positions that are tried one by one where pages cannot be read; after that, fewer and fewer of them.
 const TRIED_ONE_BY_ONE: u64 = 4_096;
 
 /// The rows of a log.
-pub(super) struct Rows<'a> {
+pub(super) struct LogRows<'a> {
     log: &'a Connection,
     end: Position,
 }
@@ -25,14 +24,12 @@ pub(super) struct UnreadableRows {
     pub(super) why: String,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> LogRows<'a> {
     /// `known`: how far the log goes at least, as somebody else knows. It counts where the log itself cannot tell.
     pub(super) fn of(log: &'a Connection, known: Option<Position>) -> Self {
-        let end = log.query_row(END, (), |row| row.get(0)).map(Position);
-        Self { log, end: end.unwrap_or(known.unwrap_or_default()) }
+        Self { log, end: end(log).unwrap_or(known.unwrap_or_default()) }
     }
 
-    /// The last position.
     pub(super) fn end(&self) -> Position {
         self.end
     }

@@ -4,30 +4,28 @@ use std::path::Path;
 
 use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, Version};
 use order_domain::OrderId;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::super::connection::OpenError;
-use super::super::overlay::OrderKey;
-use super::super::row;
-use super::super::views::id_ranges::proven_entries;
-use super::super::views::progress::Progress;
-use super::super::views::schema::SCHEMA_VERSION;
-use super::super::views::{files, hash_order_id, reading};
-use super::outside::Outside;
 use crate::projection;
+use crate::sqlite::log::{entries, event_id_at};
+use crate::sqlite::verify::outside::OutsideFile;
+use crate::sqlite::views::id_ranges::proven_entries;
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
+use crate::sqlite_error::OpenError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 
-const EVENT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
-/// Rows of a list that are read at a time.
+/// LogRows of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
 /// Entries of the index that are read at a time.
 const INDEX_ENTRIES: usize = 20_000;
 
 /// The views that a server would open.
 pub(super) struct CheckedViews {
-    file: Outside,
-    progress: Progress,
+    file: OutsideFile,
+    progress: FileProgress,
 }
 
 impl CheckedViews {
@@ -39,20 +37,14 @@ impl CheckedViews {
     ) -> Result<Option<Self>, OpenError> {
         for number in files::numbers(log_path)? {
             let path = files::path(log_path, number);
-            let opened = Outside::open(log_path, &path).map_err(|error| error.to_string()).and_then(|file| {
-                let read = || {
-                    let version: i64 =
-                        file.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-                    Ok((version, Progress::load(&file.connection)?))
-                };
-                let (version, progress) = read().map_err(|error: rusqlite::Error| error.to_string())?;
-                if version != SCHEMA_VERSION {
-                    return Ok(None);
-                }
-                let progress = progress?;
-                let is_served = progress.complete && progress.log_identity == identity;
-                Ok(is_served.then_some(Self { file, progress }))
-            });
+            let opened =
+                OutsideFile::open(log_path, &path).map_err(|error| error.to_string()).and_then(|file| {
+                    match FileProgress::load_usable(&file.connection, identity) {
+                        Ok(progress) => Ok(Some(Self { file, progress })),
+                        Err(ViewsError::Useless(_)) => Ok(None),
+                        Err(error) => Err(error.to_string()),
+                    }
+                });
             match opened {
                 Ok(Some(views)) => return Ok(Some(views)),
                 Ok(None) => {}
@@ -69,7 +61,7 @@ impl CheckedViews {
 
     /// They know no more than the log has.
     pub(super) fn check_end(&self, log: &Connection, end: Position, report: &mut VerifyReport) {
-        let Progress { position, event_id, .. } = self.progress;
+        let FileProgress { position, event_id, .. } = self.progress;
         if position > end {
             return report.fault(format!(
                 "the views are ahead of their log, which lacks the events at positions {} to {position}",
@@ -79,9 +71,7 @@ impl CheckedViews {
         if position == Position::START {
             return;
         }
-        let found =
-            log.query_row("SELECT id FROM events WHERE position = ?1", [position.0], |row| row.get(0));
-        if found.ok().map(Uuid::from_bytes) != Some(event_id) {
+        if event_id_at(log, position).ok().flatten() != Some(event_id) {
             report.fault(format!(
                 "the views are of another history: they end with event {event_id} at position {position}, which the log \
                  does not have there"
@@ -99,13 +89,9 @@ impl CheckedViews {
     ) -> bool {
         let hash = hash_order_id(order_id, self.progress.hash_seed);
         let found = match reading::find(&self.file.connection, order_id, hash) {
-            Ok(Ok(found)) => found,
-            Ok(Err(what)) => {
-                report.fault(format!("order {order_id}: {what}"));
-                return true;
-            }
+            Ok(found) => found,
             Err(error) => {
-                report.fault(format!("order {order_id}: its view: {error}"));
+                report.fault(format!("order {order_id}: {error}"));
                 return true;
             }
         };
@@ -177,12 +163,8 @@ impl CheckedViews {
         let mut events = Vec::new();
         let mut scratch = Vec::new();
         for ((version, position), expected) in all.zip(1..) {
-            let mut read = || {
-                let mut statement = log.prepare_cached(EVENT)?;
-                statement.query_row([position.0], |row| Ok(row::read(row, &mut scratch))).optional()
-            };
-            match read() {
-                Ok(Some(Ok(event))) if event.order_id == *order_id && event.version.0 == expected => {
+            match entries::event_at(log, position, &mut scratch) {
+                Ok(Some(event)) if event.order_id == *order_id && event.version.0 == expected => {
                     events.push(event);
                 }
                 _ => return Err(format!("version {version} is not at position {position}")),
@@ -200,12 +182,11 @@ impl CheckedViews {
         let mut from = None;
         loop {
             match proven_entries(&self.file.connection, from, INDEX_ENTRIES) {
-                Ok(Ok(proven)) => {
+                Ok(proven) => {
                     entries += proven.entries.len() as u64;
                     from = proven.next;
                 }
-                Ok(Err(what)) => return report.fault(format!("views: {what}")),
-                Err(error) => return report.fault(format!("views: the index of orders: {error}")),
+                Err(error) => return report.fault(format!("views: {error}")),
             }
             if from.is_none() {
                 break;
@@ -224,8 +205,7 @@ impl CheckedViews {
         let mut after = Position::START;
         loop {
             let rows = match reading::list(&self.file.connection, after, LIST_ROWS) {
-                Ok(Ok(rows)) => rows,
-                Ok(Err(what)) => return report.fault(format!("the list of orders: {what}")),
+                Ok(rows) => rows,
                 Err(error) => return report.fault(format!("the list of orders: {error}")),
             };
             listed += rows.len() as u64;

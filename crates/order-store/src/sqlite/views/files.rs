@@ -7,15 +7,15 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::connection::OpenError;
+use crate::sqlite::connection::companion;
+use crate::sqlite_error::OpenError;
 
 /// The views of a log with a number.
-pub(in crate::sqlite) fn path(log_path: &Path, number: u64) -> PathBuf {
+pub(crate) fn path(log_path: &Path, number: u64) -> PathBuf {
     log_path.with_extension(format!("views.{number}.db"))
 }
 
-/// The directory that a file is in.
-pub(in crate::sqlite) fn directory(path: &Path) -> &Path {
+pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
@@ -23,7 +23,7 @@ pub(in crate::sqlite) fn directory(path: &Path) -> &Path {
 }
 
 /// The numbers of all that there are, the highest first.
-pub(in crate::sqlite) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
+pub(crate) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
     let directory = directory(log_path);
     let list = || -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
@@ -43,14 +43,11 @@ fn number(log_path: &Path, file_name: &OsStr) -> Option<u64> {
 }
 
 /// Removes a file of views with its companions, if they are there.
-pub(in crate::sqlite) fn remove(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn remove(path: &Path) -> Result<(), OpenError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
+        let file = companion(path, suffix);
         match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(OpenError::io(Path::new(&file))(error));
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::io(&file)(error)),
             Ok(()) | Err(_) => {}
         }
     }

@@ -12,12 +12,13 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
 
-use super::super::overlay::OrderKey;
-use super::progress::Progress;
 use crate::checksum::Checksum;
+use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::progress::{FileProgress, IdTotals};
 
 /// An entry of the index: an id's hash, and the order's key.
-pub(in crate::sqlite) type IdEntry = (i64, OrderKey);
+pub(crate) type IdEntry = (i64, OrderKey);
 
 const SAVE_GROUP: &str = "INSERT OR REPLACE INTO id_ranges (id, totals, checksum) VALUES (?1, ?2, ?3)";
 const LOAD_GROUP: &str = "SELECT totals, checksum FROM id_ranges WHERE id = ?1";
@@ -35,25 +36,13 @@ const GROUP_SHIFT: u32 = i64::BITS - RANGE_BITS + GROUP_BITS;
 const FIRST_GROUP: i64 = i64::MIN >> GROUP_SHIFT;
 const LAST_GROUP: i64 = i64::MAX >> GROUP_SHIFT;
 
-/// What is said where the index has lost something.
-const LOST: &str = "the index of orders does not have the entries that it should";
-
-/// What a set of entries comes to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::sqlite) struct IdTotals {
-    pub(in crate::sqlite) entries: u64,
-    pub(in crate::sqlite) sum: i64,
+/// The index has lost something.
+fn lost() -> ViewsError {
+    ViewsError::Damaged("the index of orders does not have the entries that it should".to_owned())
 }
 
-impl IdTotals {
-    fn add(&mut self, entry: IdEntry) {
-        self.combine(Self { entries: 1, sum: fingerprint(entry) });
-    }
-
-    pub(super) fn combine(&mut self, other: Self) {
-        self.entries = self.entries.wrapping_add(other.entries);
-        self.sum ^= other.sum;
-    }
+fn totals_of(entry: IdEntry) -> IdTotals {
+    IdTotals { entries: 1, sum: fingerprint(entry) }
 }
 
 fn fingerprint((hash, key): IdEntry) -> i64 {
@@ -83,26 +72,25 @@ fn last_hash(group: i64) -> i64 {
 
 /// The totals of a group's ranges.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Group([IdTotals; RANGES_OF_GROUP]);
+struct RangeGroup([IdTotals; RANGES_OF_GROUP]);
 
-impl Group {
+impl RangeGroup {
     const EMPTY: Self = Self([IdTotals { entries: 0, sum: 0 }; RANGES_OF_GROUP]);
 
     fn of(entries: &[IdEntry]) -> Self {
         let mut group = Self::EMPTY;
-        entries.iter().for_each(|entry| group.0[place_of(entry.0)].add(*entry));
+        entries.iter().for_each(|entry| group.0[place_of(entry.0)].combine(totals_of(*entry)));
         group
     }
 
-    /// The row of a group; `None` if there is none. The inner error says what is wrong with it.
-    fn load(views: &Connection, id: i64) -> rusqlite::Result<Result<Option<Self>, String>> {
+    /// The row of a group, empty if there is none.
+    fn load(views: &Connection, id: i64) -> Result<Self, ViewsError> {
         let mut statement = views.prepare_cached(LOAD_GROUP)?;
         let row = statement.query_row([id], |row| {
             let (totals, checksum) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
             Ok((checksum_of(id, totals).as_bytes() == checksum).then(|| Self::read(totals)).flatten())
         });
-        let row = row.optional()?;
-        Ok(row.map_or(Ok(None), |group| group.map(Some).ok_or_else(|| LOST.to_owned())))
+        row.optional()?.map_or(Ok(Self::EMPTY), |group| group.ok_or_else(lost))
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -133,47 +121,34 @@ pub(super) struct RangeWriter<'c> {
     views: &'c Connection,
     save: CachedStatement<'c>,
     id: i64,
-    added: Group,
+    added: RangeGroup,
     /// Of all entries that were added.
     pub(super) totals: IdTotals,
-}
-
-/// Why totals could not be written.
-pub(super) enum RangeError {
-    Sqlite(rusqlite::Error),
-    Damaged(String),
-}
-
-impl From<rusqlite::Error> for RangeError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
 }
 
 impl<'c> RangeWriter<'c> {
     pub(super) fn new(views: &'c Connection) -> rusqlite::Result<Self> {
         let save = views.prepare_cached(SAVE_GROUP)?;
-        Ok(Self { views, save, id: FIRST_GROUP, added: Group::EMPTY, totals: IdTotals::default() })
+        Ok(Self { views, save, id: FIRST_GROUP, added: RangeGroup::EMPTY, totals: IdTotals::default() })
     }
 
-    pub(super) fn add(&mut self, entry: IdEntry) -> Result<(), RangeError> {
+    pub(super) fn add(&mut self, entry: IdEntry) -> Result<(), ViewsError> {
         if group_of(entry.0) != self.id {
             self.write()?;
             self.id = group_of(entry.0);
         }
-        self.totals.add(entry);
-        self.added.0[place_of(entry.0)].add(entry);
+        self.totals.combine(totals_of(entry));
+        self.added.0[place_of(entry.0)].combine(totals_of(entry));
         Ok(())
     }
 
     /// Writes what is left.
-    pub(super) fn write(&mut self) -> Result<(), RangeError> {
-        let added = std::mem::replace(&mut self.added, Group::EMPTY);
-        if added == Group::EMPTY {
+    pub(super) fn write(&mut self) -> Result<(), ViewsError> {
+        let added = std::mem::replace(&mut self.added, RangeGroup::EMPTY);
+        if added == RangeGroup::EMPTY {
             return Ok(());
         }
-        let there = Group::load(self.views, self.id)?.map_err(RangeError::Damaged)?;
-        let mut group = there.unwrap_or(Group::EMPTY);
+        let mut group = RangeGroup::load(self.views, self.id)?;
         group.0.iter_mut().zip(added.0).for_each(|(range, added)| range.combine(added));
         let bytes = group.bytes();
         self.save.execute(params![self.id, bytes, checksum_of(self.id, &bytes).as_bytes()])?;
@@ -181,30 +156,28 @@ impl<'c> RangeWriter<'c> {
     }
 }
 
-/// Whether the index has lost nothing in the range of a hash. The inner error says what is wrong.
-pub(in crate::sqlite) fn prove_range(views: &Connection, hash: i64) -> rusqlite::Result<Result<(), String>> {
+/// Makes sure that the index has lost nothing in the range of a hash.
+pub(crate) fn prove_range(views: &Connection, hash: i64) -> Result<(), ViewsError> {
     #[cfg(feature = "planted-faults")]
-    if super::super::planted_faults::is_planted("unchecked-absence") {
-        return Ok(Ok(()));
+    if crate::sqlite::planted_faults::is_planted("unchecked-absence") {
+        return Ok(());
     }
     let low_bits = (1 << (i64::BITS - RANGE_BITS)) - 1;
     let found = totals_between(views, hash & !low_bits, hash | low_bits)?;
-    Ok(match Group::load(views, group_of(hash))? {
-        Ok(Some(group)) if group.0[place_of(hash)] == found => Ok(()),
-        Ok(None) if found == IdTotals::default() => return prove_index(views),
-        Ok(_) => Err(LOST.to_owned()),
-        Err(what) => Err(what),
-    })
+    let group = RangeGroup::load(views, group_of(hash))?;
+    if group.0[place_of(hash)] != found {
+        return Err(lost());
+    }
+    if group == RangeGroup::EMPTY {
+        // The whole group may have been lost.
+        return prove_all(views, totals_between(views, i64::MIN, i64::MAX)?);
+    }
+    Ok(())
 }
 
-/// Whether the index has lost nothing at all.
-fn prove_index(views: &Connection) -> rusqlite::Result<Result<(), String>> {
-    let found = totals_between(views, i64::MIN, i64::MAX)?;
-    Ok(Progress::load(views)?.and_then(|progress| same(progress.ids, found)))
-}
-
-fn same(expected: IdTotals, found: IdTotals) -> Result<(), String> {
-    if expected == found { Ok(()) } else { Err(LOST.to_owned()) }
+/// Makes sure that what was found is all that was ever written.
+fn prove_all(views: &Connection, found: IdTotals) -> Result<(), ViewsError> {
+    if FileProgress::load(views)?.ids == found { Ok(()) } else { Err(lost()) }
 }
 
 fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result<IdTotals> {
@@ -212,25 +185,24 @@ fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result
     let mut statement = views.prepare_cached(ENTRIES_BETWEEN)?;
     let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
-        totals.add((row.get(0)?, row.get(1)?));
+        totals.combine(totals_of((row.get(0)?, row.get(1)?)));
     }
     Ok(totals)
 }
 
 /// Entries in the order of their hashes, of whole groups that add up.
-pub(in crate::sqlite) struct ProvenEntries {
-    pub(in crate::sqlite) entries: Vec<IdEntry>,
+pub(crate) struct ProvenEntries {
+    pub(crate) entries: Vec<IdEntry>,
     /// Where the next ones begin; `None` after the last.
-    pub(in crate::sqlite) next: Option<i64>,
+    pub(crate) next: Option<i64>,
 }
 
-/// Reads entries from a hash on, which begins a group (`None`: the first), and checks that their groups add up. The inner
-/// error says what is wrong.
-pub(in crate::sqlite) fn proven_entries(
+/// Reads entries from a hash on, which begins a group (`None`: the first), and checks that their groups add up.
+pub(crate) fn proven_entries(
     views: &Connection,
     from: Option<i64>,
     limit: usize,
-) -> rusqlite::Result<Result<ProvenEntries, String>> {
+) -> Result<ProvenEntries, ViewsError> {
     let from = from.unwrap_or(i64::MIN);
     let mut entries = select_entries(views, ENTRIES_FROM, params![from, limit])?;
     let mut last = LAST_GROUP;
@@ -244,54 +216,38 @@ pub(in crate::sqlite) fn proven_entries(
             last = cut;
         }
     }
-    if let Err(what) = prove_groups(views, group_of(from), last, &entries)? {
-        return Ok(Err(what));
+    prove_groups(views, group_of(from), last, &entries)?;
+    if last < LAST_GROUP {
+        return Ok(ProvenEntries { entries, next: Some(first_hash(last + 1)) });
     }
-    let next = (last < LAST_GROUP).then(|| first_hash(last + 1));
-    if next.is_none()
-        && let Err(what) = prove_all_groups(views)?
-    {
-        return Ok(Err(what));
-    }
-    Ok(Ok(ProvenEntries { entries, next }))
+    prove_all_groups(views)?;
+    Ok(ProvenEntries { entries, next: None })
 }
 
-/// Whether the groups between two have just these entries.
-fn prove_groups(
-    views: &Connection,
-    first: i64,
-    last: i64,
-    entries: &[IdEntry],
-) -> rusqlite::Result<Result<(), String>> {
+/// Makes sure that the groups between two have just these entries.
+fn prove_groups(views: &Connection, first: i64, last: i64, entries: &[IdEntry]) -> Result<(), ViewsError> {
     let mut found = entries.chunk_by(|a, b| group_of(a.0) == group_of(b.0));
     let mut statement = views.prepare_cached(GROUP_IDS)?;
     let mut rows = statement.query([first, last])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let Some(of_group) = found.next().filter(|of_group| group_of(of_group[0].0) == id) else {
-            return Ok(Err(LOST.to_owned()));
-        };
-        match Group::load(views, id)? {
-            Ok(Some(group)) if group == Group::of(of_group) => {}
-            Ok(_) => return Ok(Err(LOST.to_owned())),
-            Err(what) => return Ok(Err(what)),
+        let of_group = found.next().filter(|of_group| group_of(of_group[0].0) == id).ok_or_else(lost)?;
+        if RangeGroup::load(views, id)? != RangeGroup::of(of_group) {
+            return Err(lost());
         }
     }
-    Ok(if found.next().is_none() { Ok(()) } else { Err(LOST.to_owned()) })
+    if found.next().is_none() { Ok(()) } else { Err(lost()) }
 }
 
-/// Whether all groups are there.
-fn prove_all_groups(views: &Connection) -> rusqlite::Result<Result<(), String>> {
+/// Makes sure that all groups are there.
+fn prove_all_groups(views: &Connection) -> Result<(), ViewsError> {
     let mut found = IdTotals::default();
     let mut statement = views.prepare_cached(GROUP_IDS)?;
     let mut rows = statement.query([FIRST_GROUP, LAST_GROUP])?;
     while let Some(row) = rows.next()? {
-        match Group::load(views, row.get(0)?)? {
-            Ok(group) => group.into_iter().flat_map(|group| group.0).for_each(|range| found.combine(range)),
-            Err(what) => return Ok(Err(what)),
-        }
+        RangeGroup::load(views, row.get(0)?)?.0.into_iter().for_each(|range| found.combine(range));
     }
-    Ok(Progress::load(views)?.and_then(|progress| same(progress.ids, found)))
+    prove_all(views, found)
 }
 
 fn select_entries(

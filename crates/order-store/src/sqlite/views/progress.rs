@@ -4,32 +4,47 @@ use order_application::Position;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::super::overlay::OrderKey;
-use super::id_ranges::IdTotals;
 use crate::checksum::Checksum;
+use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::schema::SCHEMA_VERSION;
 
 /// In place of a projection: the rows were made by several.
 pub(super) const OF_SEVERAL: u32 = 0;
 
+/// What a set of entries of the index of orders comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct IdTotals {
+    pub(crate) entries: u64,
+    pub(crate) sum: i64,
+}
+
+impl IdTotals {
+    pub(super) fn combine(&mut self, other: Self) {
+        self.entries = self.entries.wrapping_add(other.entries);
+        self.sum ^= other.sum;
+    }
+}
+
 /// The row of `progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sqlite) struct Progress {
+pub(crate) struct FileProgress {
     /// The log that the views are derived from.
-    pub(in crate::sqlite) log_identity: Uuid,
+    pub(crate) log_identity: Uuid,
     /// What order ids are hashed with.
-    pub(in crate::sqlite) hash_seed: u64,
+    pub(crate) hash_seed: u64,
     /// The version of the projection that made the rows; or [`OF_SEVERAL`].
-    pub(in crate::sqlite) projection: u32,
+    pub(crate) projection: u32,
     /// Not so while the file is being built.
-    pub(in crate::sqlite) complete: bool,
+    pub(crate) complete: bool,
     /// Everything up to here is in the tables.
-    pub(in crate::sqlite) position: Position,
+    pub(crate) position: Position,
     /// The event there.
-    pub(in crate::sqlite) event_id: Uuid,
+    pub(crate) event_id: Uuid,
     /// The key of the last order that was placed up to there; 0 if there is none.
-    pub(in crate::sqlite) last_key: OrderKey,
+    pub(crate) last_key: OrderKey,
     /// What the index of orders comes to.
-    pub(in crate::sqlite) ids: IdTotals,
+    pub(crate) ids: IdTotals,
 }
 
 const SAVE: &str = "INSERT OR REPLACE INTO progress \
@@ -39,8 +54,7 @@ const SAVE: &str = "INSERT OR REPLACE INTO progress \
 const LOAD: &str = "SELECT log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, \
     id_sum, checksum FROM progress";
 
-impl Progress {
-    /// Nothing is there yet.
+impl FileProgress {
     pub(super) fn start(log_identity: Uuid, hash_seed: u64, projection: u32) -> Self {
         Self {
             log_identity,
@@ -70,8 +84,24 @@ impl Progress {
         Ok(())
     }
 
-    /// The row. The inner error says what is wrong with it.
-    pub(in crate::sqlite) fn load(views: &Connection) -> rusqlite::Result<Result<Self, String>> {
+    /// The row of views that this release could serve for a log.
+    pub(crate) fn load_usable(views: &Connection, log_identity: Uuid) -> Result<Self, ViewsError> {
+        let version: i64 = views.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version != SCHEMA_VERSION {
+            let why = format!("they have schema {version}, and this release needs {SCHEMA_VERSION}");
+            return Err(ViewsError::Useless(why));
+        }
+        let progress = Self::load(views)?;
+        if !progress.complete {
+            return Err(ViewsError::Useless("they were never finished".to_owned()));
+        }
+        if progress.log_identity != log_identity {
+            return Err(ViewsError::Useless("they are of another log".to_owned()));
+        }
+        Ok(progress)
+    }
+
+    pub(super) fn load(views: &Connection) -> Result<Self, ViewsError> {
         let read = |row: &rusqlite::Row<'_>| {
             let progress = Self {
                 log_identity: Uuid::from_bytes(row.get(0)?),
@@ -87,7 +117,7 @@ impl Progress {
             Ok(is_sound.then_some(progress))
         };
         let row = views.prepare_cached(LOAD)?.query_row((), read).optional()?;
-        Ok(row.flatten().ok_or_else(|| "how far they have come cannot be read".to_owned()))
+        row.flatten().ok_or_else(|| ViewsError::Damaged("how far they have come cannot be read".to_owned()))
     }
 
     fn checksum(&self) -> Checksum {

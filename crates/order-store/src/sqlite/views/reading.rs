@@ -1,17 +1,15 @@
-//! Looking things up in a snapshot of the views. Each answer is checked; the inner errors say what does not add up.
+//! Looking things up in a snapshot of the views. Each answer is checked.
 
 use order_application::{OrderView, Position, Version};
 use order_domain::OrderId;
 use rusqlite::{Connection, params};
 
-use super::super::overlay::{OrderHead, OrderKey};
-use super::super::row::MAX_POSITION;
-use super::id_ranges::prove_range;
-use super::progress::Progress;
-use super::schema::{NEXT_COLUMN, order_columns, read_order};
-
-/// What a look-up found, or what is wrong with the views.
-type Checked<T> = rusqlite::Result<Result<T, String>>;
+use crate::sqlite::log::row::MAX_POSITION;
+use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::id_ranges::prove_range;
+use crate::sqlite::views::overlay::{OrderKey, StreamState};
+use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::schema::{NEXT_COLUMN, order_columns, read_order};
 
 /// The rows of the orders whose ids have a hash. One that the index has and the table lacks is null.
 const FIND: &str = concat!(
@@ -30,65 +28,63 @@ const POSITIONS: &str = "SELECT version, position FROM order_events \
     WHERE key = ?1 AND version > ?2 ORDER BY version LIMIT ?3";
 
 /// The key and the view of an order; `None` if it is certain that there is no such order.
-pub(in crate::sqlite) fn find(
+pub(crate) fn find(
     views: &Connection,
     order_id: &OrderId,
     hash: i64,
-) -> Checked<Option<(OrderKey, OrderView)>> {
-    match find_unproven(views, order_id, hash, MAX_POSITION)? {
-        Ok(None) => Ok(prove_range(views, hash)?.map(|()| None)),
-        found => Ok(found),
+) -> Result<Option<(OrderKey, OrderView)>, ViewsError> {
+    let found = find_unproven(views, order_id, hash, MAX_POSITION)?;
+    if found.is_none() {
+        prove_range(views, hash)?;
     }
+    Ok(found)
 }
 
 /// Where an order stands, for whoever decides on it. The index of events must know of none that its row does not: a row
 /// that is older than that, as after a write that was lost, adds up by itself.
-pub(in crate::sqlite) fn head(
+pub(crate) fn stream_state(
     views: &Connection,
     order_id: &OrderId,
     hash: i64,
-) -> Checked<Option<OrderHead>> {
-    let head = match find(views, order_id, hash)? {
-        Ok(Some((key, view))) => OrderHead::of(key, &view),
-        Ok(None) => return Ok(Ok(None)),
-        Err(what) => return Ok(Err(what)),
-    };
-    if !head.is_damaged && !positions(views, head.key, head.version, Version(u64::MAX), 1)?.is_empty() {
-        return Ok(Err(format!("the view of order {order_id} is older than the index of its events")));
+) -> Result<Option<StreamState>, ViewsError> {
+    let Some((key, view)) = find(views, order_id, hash)? else { return Ok(None) };
+    let stream = StreamState::of(key, &view);
+    if !stream.is_damaged && !positions(views, key, stream.version, Version(u64::MAX), 1)?.is_empty() {
+        let what = format!("the view of order {order_id} is older than the index of its events");
+        return Err(ViewsError::Damaged(what));
     }
-    Ok(Ok(Some(head)))
+    Ok(Some(stream))
 }
 
 /// The key and the view of an order that was placed up to a position, for whoever has the order's events at hand: `None` if the index
 /// does not have it.
-pub(in crate::sqlite) fn find_unproven(
+pub(crate) fn find_unproven(
     views: &Connection,
     order_id: &OrderId,
     hash: i64,
     up_to: Position,
-) -> Checked<Option<(OrderKey, OrderView)>> {
+) -> Result<Option<(OrderKey, OrderView)>, ViewsError> {
     let mut statement = views.prepare_cached(FIND)?;
     let mut rows = statement.query(params![hash, up_to.0])?;
     let mut scratch = Vec::new();
     while let Some(row) = rows.next()? {
         let key = row.get(NEXT_COLUMN)?;
-        match read_order(row, key, &mut scratch)? {
-            Ok(view) if view.order_id() == order_id => return Ok(Ok(Some((key, view)))),
-            // Another order with the same hash.
-            Ok(_) => {}
-            Err(what) => return Ok(Err(what)),
+        let view = read_order(row, key, &mut scratch)?;
+        // Another order may have the same hash.
+        if view.order_id() == order_id {
+            return Ok(Some((key, view)));
         }
     }
-    Ok(Ok(None))
+    Ok(None)
 }
 
 /// The rows of orders that were placed after a position, without one that is lost: each names the one before, and the last
 /// is where the views say that they end.
-pub(in crate::sqlite) fn list(
+pub(crate) fn list(
     views: &Connection,
     after: Position,
     limit: usize,
-) -> Checked<Vec<(OrderKey, OrderView)>> {
+) -> Result<Vec<(OrderKey, OrderView)>, ViewsError> {
     let mut statement = views.prepare_cached(LIST)?;
     let mut rows = statement.query(params![after.0, limit])?;
     let mut scratch = Vec::new();
@@ -98,37 +94,30 @@ pub(in crate::sqlite) fn list(
         let key = row.get(0)?;
         let previous: OrderKey = row.get(NEXT_COLUMN)?;
         if last.map_or(previous > after.0, |last| previous != last) {
-            return Ok(Err(format!(
-                "the view with the key {key} does not follow on the one that is before it"
-            )));
+            let what = format!("the view with the key {key} does not follow on the one that is before it");
+            return Err(ViewsError::Damaged(what));
         }
-        match read_order(row, key, &mut scratch)? {
-            Ok(view) => list.push((key, view)),
-            Err(what) => return Ok(Err(what)),
-        }
+        list.push((key, read_order(row, key, &mut scratch)?));
         last = Some(key);
     }
     if list.len() < limit {
-        let progress = match Progress::load(views)? {
-            Ok(progress) => progress,
-            Err(what) => return Ok(Err(what)),
-        };
+        let end = FileProgress::load(views)?.last_key;
         // There may be more than that while a generation is being written.
-        if last.unwrap_or(after.0) < progress.last_key {
-            return Ok(Err(format!("the views end before the key {}", progress.last_key)));
+        if last.unwrap_or(after.0) < end {
+            return Err(ViewsError::Damaged(format!("the views end before the key {end}")));
         }
     }
-    Ok(Ok(list))
+    Ok(list)
 }
 
 /// Where an order's events after a version are, but for the first, up to another version, ascending.
-pub(in crate::sqlite) fn positions(
+pub(crate) fn positions(
     views: &Connection,
     key: OrderKey,
     after: Version,
     below: Version,
     limit: usize,
-) -> rusqlite::Result<Vec<(Version, Position)>> {
+) -> Result<Vec<(Version, Position)>, ViewsError> {
     let mut statement = views.prepare_cached(POSITIONS)?;
     let mut rows = statement.query(params![key, after.0, limit])?;
     let mut positions = Vec::new();

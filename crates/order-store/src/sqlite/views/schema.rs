@@ -4,11 +4,12 @@ use order_application::OrderView;
 use order_domain::Timestamp;
 use rusqlite::Row;
 
-use super::super::overlay::OrderKey;
+use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::overlay::OrderKey;
 use crate::view_row::ViewRow;
 
 /// The schema of this release (`PRAGMA user_version`). A file with another is of no use, and another is built beside it.
-pub(in crate::sqlite) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 1;
 
 pub(super) const SCHEMA: &str = "
 -- Whose views these are, and how far they have come. One row; see `progress.rs`.
@@ -71,19 +72,20 @@ macro_rules! order_columns {
          o.checksum"
     };
 }
-pub(in crate::sqlite) use order_columns;
+pub(crate) use order_columns;
 
 /// The index of the column after those of [`order_columns`].
-pub(in crate::sqlite) const NEXT_COLUMN: usize = 10;
+pub(crate) const NEXT_COLUMN: usize = 10;
 
-/// Reads a row of `orders` that was looked for under a key, and checks it. The inner error says what is wrong with it.
-pub(in crate::sqlite) fn read_order(
+/// Reads a row of `orders` that was looked for under a key, and checks it.
+pub(crate) fn read_order(
     row: &Row<'_>,
     wanted: OrderKey,
     scratch: &mut Vec<u8>,
-) -> rusqlite::Result<Result<OrderView, String>> {
+) -> Result<OrderView, ViewsError> {
     if row.get::<_, Option<OrderKey>>(0)?.is_none() {
-        return Ok(Err(format!("the index of orders has the key {wanted}, and there is no view with it")));
+        let what = format!("the index of orders has the key {wanted}, and there is no view with it");
+        return Err(ViewsError::Damaged(what));
     }
     let text = |index| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
     let time =
@@ -98,10 +100,10 @@ pub(in crate::sqlite) fn read_order(
         placed_at: time(7)?,
         updated_at: time(8)?,
     };
-    let stored = row.get_ref(9)?.as_bytes_or_null()?.unwrap_or_default();
+    let stored = row.get_ref(9)?.as_bytes_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default();
     let is_sound = found.checksum(wanted, scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
-    let is_sound = is_sound || super::super::planted_faults::is_planted("unchecked-views");
+    let is_sound = is_sound || crate::sqlite::planted_faults::is_planted("unchecked-views");
     let view = if is_sound { found.into_view() } else { Err("the checksum does not match".to_owned()) };
-    Ok(view.map_err(|what| format!("the view with the key {wanted}: {what}")))
+    view.map_err(|what| ViewsError::Damaged(format!("the view with the key {wanted}: {what}")))
 }

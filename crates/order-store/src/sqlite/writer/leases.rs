@@ -5,49 +5,10 @@
 
 use std::collections::HashMap;
 
-use order_application::{Checkpoint, Epoch, StoreError};
-use tokio::sync::oneshot;
+use order_application::Epoch;
 
-use super::super::log::Log;
-use super::WriterThread;
-
-/// Something to do with a checkpoint, and who waits for it.
-pub(in crate::sqlite) struct LeaseJob {
-    pub(in crate::sqlite) name: Box<str>,
-    pub(in crate::sqlite) request: LeaseRequest,
-    /// Is told the epoch that the lease was given, or that a checkpoint was saved under.
-    pub(in crate::sqlite) done: oneshot::Sender<Result<Option<Epoch>, StoreError>>,
-}
-
-pub(in crate::sqlite) enum LeaseRequest {
-    Claim { holder: Box<str> },
-    Release { holder: Box<str>, epoch: Epoch },
-    Save { epoch: Epoch, checkpoint: Checkpoint },
-}
-
-impl LeaseJob {
-    /// What it adds to the write-ahead log beside a page or two.
-    fn bytes(&self) -> usize {
-        match &self.request {
-            LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
-            LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
-        }
-    }
-}
-
-impl WriterThread {
-    /// Tells what became of jobs that were committed.
-    pub(super) fn answer_lease_jobs(&self, jobs: Vec<LeaseJob>, epochs: Vec<Option<Epoch>>) {
-        if jobs.is_empty() {
-            return;
-        }
-        self.checkpoint.after_commit(jobs.iter().map(LeaseJob::bytes).sum());
-        for (job, epoch) in jobs.into_iter().zip(epochs) {
-            // Whoever gave up waiting does not hear it.
-            let _ = job.done.send(Ok(epoch));
-        }
-    }
-}
+use crate::sqlite::log::Log;
+use crate::sqlite::writer::queue::{LeaseRequest, QueuedLeaseRequest};
 
 /// Who holds which lease.
 #[derive(Clone, Default)]
@@ -57,8 +18,12 @@ pub(super) struct Leases {
 
 impl Leases {
     /// Does what is asked for, in the log's open transaction. If that fails, these leases are not those that hold.
-    pub(super) fn carry_out(&mut self, job: &LeaseJob, log: &Log) -> rusqlite::Result<Option<Epoch>> {
-        let LeaseJob { name, request, .. } = job;
+    pub(super) fn carry_out(
+        &mut self,
+        queued: &QueuedLeaseRequest,
+        log: &Log,
+    ) -> rusqlite::Result<Option<Epoch>> {
+        let QueuedLeaseRequest { name, request, .. } = queued;
         match request {
             LeaseRequest::Claim { holder } if self.holders.get(name) == Some(holder) => log.epoch(name),
             LeaseRequest::Claim { holder } => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use order_application::{Append, Position, Version};
 use order_domain::OrderId;
 
-use super::super::overlay::{OrderHead, OrderKey};
+use crate::sqlite::views::overlay::{OrderKey, StreamState};
 
 /// An append that continues its order, where it goes, and who waits for it.
 pub(super) struct Accepted<W> {
@@ -15,43 +15,49 @@ pub(super) struct Accepted<W> {
     pub(super) waiting: W,
 }
 
+impl<W> Accepted<W> {
+    pub(super) fn placed(&self) -> (Position, &Append) {
+        (self.first_position, &self.append)
+    }
+}
+
 /// Gives appends their places, one after the other.
 pub(super) struct Placement {
     next: Position,
     /// Orders that this very transaction changes.
-    changed: HashMap<OrderId, OrderHead>,
+    changed: HashMap<OrderId, StreamState>,
 }
 
 impl Placement {
-    pub(super) fn new(head: Position, appends: usize) -> Self {
-        Self { next: head.plus(1), changed: HashMap::with_capacity(appends) }
+    pub(super) fn new(log_end: Position, appends: usize) -> Self {
+        Self { next: log_end.plus(1), changed: HashMap::with_capacity(appends) }
     }
 
-    /// Places an append, whose order stood at `head` before this transaction.
+    /// Places an append, whose order stood at `stream` before this transaction.
     ///
     /// # Errors
     /// The version that the order is at, when the append does not continue it; the order; and who waits.
     pub(super) fn place<W>(
         &mut self,
         append: Append,
-        head: Option<OrderHead>,
+        stream: Option<StreamState>,
         waiting: W,
     ) -> Result<Accepted<W>, (Version, OrderId, W)> {
-        let head = self.changed.get(&append.order_id).copied().or(head);
-        let current = head.map_or(Version::NONE, |head| head.version);
+        let stream = self.changed.get(&append.order_id).copied().or(stream);
+        let current = stream.map_or(Version::NONE, |stream| stream.version);
         // What is damaged in another log is copied as it is.
         if current != append.expected_version && !append.view.is_damaged() {
             return Err((current, append.order_id, waiting));
         }
         let first_position = self.next;
-        let key = head.map_or(first_position.0, |head| head.key);
+        let key = stream.map_or(first_position.0, |stream| stream.key);
         let events = append.events.len() as u64;
-        self.changed.insert(append.order_id.clone(), OrderHead::of(key, &append.view));
+        self.changed.insert(append.order_id.clone(), StreamState::of(key, &append.view));
         self.next = first_position.plus(events);
         Ok(Accepted { append, key, first_position, waiting })
     }
 
-    /// The position of the last event that was placed, or the head if there is none.
+    /// The position of the last event that was placed, or the end of the log if there is none.
     pub(super) fn reached(&self) -> Position {
         Position(self.next.0 - 1)
     }

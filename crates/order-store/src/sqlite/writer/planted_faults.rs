@@ -1,13 +1,13 @@
-//! The writer's part of the [planted faults](super::super::planted_faults).
+//! The writer's part of the [planted faults](crate::sqlite::planted_faults).
 
 use order_application::Position;
 use tokio::sync::oneshot;
 
-use super::super::planted_faults::is_planted;
-use super::placement::Accepted;
-use super::{Waiting, WriterThread};
+use crate::sqlite::planted_faults::is_planted;
+use crate::sqlite::writer::placement::Accepted;
+use crate::sqlite::writer::thread::{LogWriterThread, Waiting};
 
-impl WriterThread {
+impl LogWriterThread {
     /// Says that appends are durable before anything is written.
     pub(super) fn plant_ack_before_commit(
         &self,

@@ -2,23 +2,16 @@
 //! the checkpoint that they bring their follower to.
 
 use order_application::{Append, Checkpoint, StoreError};
-use tokio::sync::oneshot;
 
-use super::placement::{Accepted, Placement};
-use super::{Shared, WriterThread, place};
 use crate::replication::{check_append, check_reached, does_not_continue};
+use crate::sqlite::state::StoreState;
+use crate::sqlite::writer::placement::{Accepted, Placement};
+use crate::sqlite::writer::queue::QueuedReplication;
+use crate::sqlite::writer::thread::LogWriterThread;
 
-/// What one call brings, and who waits for it.
-pub(in crate::sqlite) struct Replication {
-    pub(in crate::sqlite) appends: Vec<Append>,
-    pub(in crate::sqlite) name: Box<str>,
-    pub(in crate::sqlite) checkpoint: Checkpoint,
-    pub(in crate::sqlite) done: oneshot::Sender<Result<(), StoreError>>,
-}
-
-impl WriterThread {
-    pub(super) fn replicate(&mut self, replication: Replication) {
-        let Replication { appends, name, checkpoint, done } = replication;
+impl LogWriterThread {
+    pub(super) fn replicate(&mut self, replication: QueuedReplication) {
+        let QueuedReplication { appends, name, checkpoint, done } = replication;
         let outcome = self.shared.health.check();
         let outcome = outcome.and_then(|()| self.settle_replication(appends, &name, &checkpoint));
         // Whoever gave up waiting does not hear it.
@@ -36,7 +29,7 @@ impl WriterThread {
             return Err(self.after_failed_commit(&error));
         }
         self.show(accepted, |(), _| {});
-        self.checkpoint.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
+        self.shared.wal_signal.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
         Ok(())
     }
 
@@ -46,15 +39,15 @@ impl WriterThread {
         appends: Vec<Append>,
         checkpoint: &Checkpoint,
     ) -> Result<Vec<Accepted<()>>, StoreError> {
-        let Shared { overlay, known_orders, readers, .. } = &*self.shared;
+        let StoreState { known_orders, readers, .. } = &*self.shared;
         let order_ids = appends.iter().map(|append| &append.order_id);
-        let heads = readers.order_heads(overlay, known_orders, order_ids);
-        let mut placement = Placement::new(self.head, appends.len());
+        let streams = readers.stream_states(known_orders, order_ids);
+        let mut placement = Placement::new(self.log_end, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
-        for (append, head) in appends.into_iter().zip(heads) {
+        for (append, stream) in appends.into_iter().zip(streams) {
             check_append(&append)?;
             let next = append.expected_version.plus(1);
-            let placed = placement.place(append, head?, ());
+            let placed = placement.place(append, stream?, ());
             accepted
                 .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
         }
@@ -69,7 +62,7 @@ impl WriterThread {
         checkpoint: &Checkpoint,
     ) -> rusqlite::Result<()> {
         self.log.begin()?;
-        self.log.insert(accepted.iter().map(place))?;
+        self.log.insert(accepted.iter().map(Accepted::placed))?;
         self.log.put_checkpoint(name, checkpoint)?;
         self.log.commit()
     }

@@ -1,0 +1,229 @@
+//! The log file: every event in commit order. The truth.
+
+mod copying;
+pub(crate) mod entries;
+mod error;
+pub(crate) mod follower_checkpoints;
+pub(crate) mod migrations;
+pub(crate) mod outside_reader;
+pub(crate) mod pages;
+pub(crate) mod row;
+pub(crate) mod scan;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use order_application::{Append, Position};
+use rusqlite::{Connection, OptionalExtension};
+use uuid::Uuid;
+
+use crate::checksum::Checked;
+use crate::sqlite::connection::Settings;
+use crate::sqlite::log::migrations::LogSchema;
+use crate::sqlite_error::OpenError;
+
+pub(crate) use error::LogError;
+
+/// What a log is, which its file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogKind {
+    /// A server's, which takes commands.
+    Store,
+    /// A replica's.
+    Replica,
+    /// The target of a copy that is not finished.
+    Copying,
+}
+
+impl LogKind {
+    const ALL: [Self; 3] = [Self::Store, Self::Replica, Self::Copying];
+
+    /// The file's mark (`PRAGMA application_id`): "ORDL", "ORDR", "ORDC".
+    fn application_id(self) -> i64 {
+        match self {
+            Self::Store => 0x4F52_444C,
+            Self::Replica => 0x4F52_4452,
+            Self::Copying => 0x4F52_4443,
+        }
+    }
+
+    fn of(application_id: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.application_id() == application_id)
+    }
+}
+
+/// The writing end of the log file.
+pub(crate) struct Log {
+    connection: Connection,
+    path: PathBuf,
+    identity: Uuid,
+    scratch: Vec<u8>,
+}
+
+impl Log {
+    /// Opens a file of one of these kinds. If there is none, it makes one of the first.
+    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
+        let failed = OpenError::sqlite(path);
+        let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
+        let mut connection = settings.open(path).map_err(&failed)?;
+        // Until this has been looked at, nothing is written to the file.
+        check_schema(&connection, path, kinds)?;
+        settings.apply(&connection).map_err(&failed)?;
+        bring_up(&mut connection, kinds[0]).map_err(&failed)?;
+        let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
+        let identity = Uuid::from_bytes(identity.map_err(failed)?);
+        Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new() })
+    }
+
+    /// For whoever reads beside the writer, in its thread.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn identity(&self) -> Uuid {
+        self.identity
+    }
+
+    pub(crate) fn end(&self) -> Result<Position, OpenError> {
+        end(&self.connection).map_err(OpenError::sqlite(&self.path))
+    }
+
+    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
+        event_id_at(&self.connection, position).map_err(OpenError::sqlite(&self.path))
+    }
+
+    /// Begins a transaction, which [`commit`](Self::commit) makes durable.
+    ///
+    /// # Errors
+    /// After one, also of what follows up to the commit, [`roll_back`](Self::roll_back) is the next thing to do.
+    pub(crate) fn begin(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        Ok(())
+    }
+
+    /// Adds appends, each from its position on.
+    pub(crate) fn insert<'a>(
+        &mut self,
+        appends: impl Iterator<Item = (Position, &'a Append)>,
+    ) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached(row::INSERT)?;
+        for (first_position, append) in appends {
+            for (event, nth) in append.events.iter().zip(0..) {
+                let (position, version) = (first_position.plus(nth), append.expected_version.plus(1 + nth));
+                let row = Checked::new(position, &append.order_id, version, event);
+                row::insert(&mut insert, &row, &mut self.scratch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything since [`begin`](Self::begin) durable.
+    pub(crate) fn commit(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("COMMIT")?.execute(())?;
+        Ok(())
+    }
+
+    /// Takes back what a failed transaction has left open.
+    pub(crate) fn roll_back(&self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is left in the write-ahead log into the file, so that the next commit starts it from its beginning.
+    /// The checkpointer has done most of it, so this is short; a reader in the way leaves it for the next time.
+    pub(crate) fn finish_wal_checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+    }
+}
+
+/// The last position.
+pub(crate) fn end(log: &Connection) -> rusqlite::Result<Position> {
+    let end = "SELECT coalesce(max(position), 0) FROM events";
+    log.query_row(end, (), |row| row.get(0)).map(Position)
+}
+
+/// The id of the event at a position.
+pub(crate) fn event_id_at(log: &Connection, position: Position) -> rusqlite::Result<Option<Uuid>> {
+    let id = "SELECT id FROM events WHERE position = ?1";
+    Ok(log.query_row(id, [position.0], |row| row.get(0)).optional()?.map(Uuid::from_bytes))
+}
+
+/// Whether the file is one of these kinds that this release can read, or still nothing.
+fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
+    let failed = OpenError::sqlite(path);
+    if is_empty(connection).map_err(&failed)? {
+        return Ok(());
+    }
+    let pragma =
+        |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
+    match LogKind::of(pragma("application_id")?) {
+        Some(kind) if kinds.contains(&kind) => {}
+        Some(LogKind::Copying) => return Err(OpenError::Copying(path.to_owned())),
+        Some(LogKind::Replica) => return Err(OpenError::Replica(path.to_owned())),
+        Some(LogKind::Store) => return Err(OpenError::NotAReplica(path.to_owned())),
+        None => return Err(OpenError::NotAStore(path.to_owned())),
+    }
+    let schema = LogSchema::of(connection).map_err(failed)?;
+    if schema.oldest_compatible > schema.version {
+        let what = "which releases may open it cannot be read".to_owned();
+        return Err(OpenError::Corrupt { path: path.to_owned(), what });
+    }
+    if schema.is_open_to_this_release() {
+        return Ok(());
+    }
+    Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
+}
+
+/// The same of a log that is there, whoever writes it.
+pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
+    if is_empty(connection).map_err(OpenError::sqlite(path))? {
+        return Err(OpenError::NotAStore(path.to_owned()));
+    }
+    check_schema(connection, path, kinds)?;
+    let found = LogSchema::of(connection).map_err(OpenError::sqlite(path))?.version;
+    if found < LogSchema::known() {
+        return Err(OpenError::Older { path: path.to_owned(), found, known: LogSchema::known() });
+    }
+    Ok(())
+}
+
+/// The declaration of each table, by its name.
+pub(crate) fn schema_text(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+    statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// The declarations that a log has to have; none are known of a later release's.
+pub(crate) fn declared_schema(log: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    if LogSchema::of(log)?.version > LogSchema::known() {
+        return Ok(BTreeMap::new());
+    }
+    schema_text(&migrations::in_memory()?)
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))
+}
+
+/// Makes the tables of an empty file, or those that a release after the file's has added.
+fn bring_up(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> {
+    let is_new = is_empty(connection)?;
+    let found = if is_new { 0 } else { LogSchema::of(connection)?.version };
+    if found >= LogSchema::known() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    migrations::migrate(&transaction, found)?;
+    if is_new {
+        transaction.pragma_update(None, "application_id", kind.application_id())?;
+    } else {
+        tracing::info!(from = found, to = LogSchema::known(), "migrated the log");
+    }
+    transaction.commit()
+}

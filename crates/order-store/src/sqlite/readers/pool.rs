@@ -1,0 +1,197 @@
+//! Idle connections for readers. There are as many as threads read at once, which the runtime bounds.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use order_application::StoreError;
+use rusqlite::Connection;
+
+use crate::sqlite::connection::open_reader;
+use crate::sqlite::log::LogError;
+use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::overlay::FlushCount;
+
+/// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
+/// the rest decides how many look-ups need the system's cache.
+const VIEWS_CACHES_KIB: usize = 80 * 1024;
+/// Page cache of one connection to the log, whose pages hardly ever are read twice.
+const LOG_CACHE_KIB: u32 = 1024;
+
+/// Connections that are kept for the next reader: one for each thread that looks up, and some for scans.
+fn max_idle() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from) + 2
+}
+
+/// Connections to the log, each read in a transaction of its own.
+pub(crate) struct LogPool {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    max_idle: usize,
+}
+
+impl LogPool {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::default(), max_idle: max_idle() }
+    }
+
+    pub(crate) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, LogError>,
+    ) -> Result<T, StoreError> {
+        let idle = lock(&self.idle).pop();
+        let read = || {
+            let connection = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok)?;
+            let answer = read(&connection)?;
+            Ok((answer, connection))
+        };
+        // A connection whose read failed is not kept.
+        let (answer, connection) = read().map_err(|error: LogError| StoreError::from(error))?;
+        keep(&mut lock(&self.idle), connection, self.max_idle);
+        Ok(answer)
+    }
+
+    pub(crate) fn close(&self) {
+        lock(&self.idle).clear();
+    }
+}
+
+/// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
+/// two locks on the file, which is a third of a look-up.
+pub(crate) struct ViewsSnapshots {
+    state: Mutex<SnapshotsState>,
+    max_idle: usize,
+}
+
+struct SnapshotsState {
+    file: ServedFile,
+    idle: Vec<Snapshot>,
+    /// ViewsSnapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
+    oldest: Option<FlushCount>,
+}
+
+/// The views' file that is being read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) number: u64,
+}
+
+struct Snapshot {
+    connection: Connection,
+    /// Of the file.
+    number: u64,
+    /// The flushes that had ended when its transaction began; `None`: it has none.
+    taken_after: Option<FlushCount>,
+}
+
+impl ViewsSnapshots {
+    pub(crate) fn new(file: ServedFile) -> Self {
+        let state = SnapshotsState { file, idle: Vec::new(), oldest: None };
+        Self { state: Mutex::new(state), max_idle: max_idle() }
+    }
+
+    fn cache_kib(&self) -> u32 {
+        (VIEWS_CACHES_KIB / self.max_idle) as u32
+    }
+
+    /// Reads from a snapshot that was taken after so many flushes, or more. Answers with the number of the file, too.
+    pub(crate) fn with<T>(
+        &self,
+        flushed: FlushCount,
+        read: impl FnOnce(&Connection) -> Result<T, ViewsError>,
+    ) -> (u64, Result<T, ViewsError>) {
+        let idle = lock(&self.state).idle.pop();
+        let (number, snapshot) = match idle {
+            Some(snapshot) => (snapshot.number, Ok(snapshot)),
+            None => self.open(),
+        };
+        let read = || {
+            let mut snapshot = snapshot?;
+            if snapshot.taken_after.is_none_or(|taken_after| taken_after < flushed) {
+                snapshot.end()?;
+                // The transaction takes its snapshot at its first read, which is later than the count.
+                snapshot.connection.prepare_cached("BEGIN")?.execute(())?;
+                snapshot.taken_after = Some(flushed);
+            }
+            let answer = read(&snapshot.connection)?;
+            self.keep(snapshot)?;
+            Ok(answer)
+        };
+        // A connection whose read failed is not kept.
+        (number, read())
+    }
+
+    /// Opens the file that is being read, again if another takes its place meanwhile: the one before may be gone by then, or
+    /// be there without its write-ahead log. Answers with its number, too.
+    fn open(&self) -> (u64, rusqlite::Result<Snapshot>) {
+        loop {
+            let ServedFile { path, number } = self.file();
+            let opened = open_reader(&path, self.cache_kib()).and_then(|connection| {
+                // SQLite opens the write-ahead log at the first read.
+                connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
+                Ok(Snapshot { connection, number, taken_after: None })
+            });
+            if self.file().number == number {
+                return (number, opened);
+            }
+        }
+    }
+
+    fn keep(&self, mut snapshot: Snapshot) -> rusqlite::Result<()> {
+        let mut state = lock(&self.state);
+        if snapshot.taken_after < state.oldest {
+            drop(state);
+            snapshot.end()?;
+            state = lock(&self.state);
+        }
+        // Not that of a file whose place another has taken.
+        if snapshot.number == state.file.number {
+            keep(&mut state.idle, snapshot, self.max_idle);
+        }
+        Ok(())
+    }
+
+    /// Reads from another file from now on. Whoever is reading finishes in the one before.
+    pub(crate) fn replace(&self, file: ServedFile) {
+        let mut state = lock(&self.state);
+        state.file = file;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+    }
+
+    pub(crate) fn file(&self) -> ServedFile {
+        lock(&self.state).file.clone()
+    }
+
+    /// Ends the idle snapshots that were taken before; those in use end when they come back.
+    pub(crate) fn end_before(&self, flushed: FlushCount) {
+        let mut state = lock(&self.state);
+        state.oldest = Some(flushed);
+        // One that cannot be ended goes with its connection.
+        state.idle.retain_mut(|snapshot| snapshot.taken_after >= Some(flushed) || snapshot.end().is_ok());
+    }
+
+    pub(crate) fn close(&self) {
+        lock(&self.state).idle.clear();
+    }
+}
+
+impl Snapshot {
+    fn end(&mut self) -> rusqlite::Result<()> {
+        if self.taken_after.take().is_some() {
+            self.connection.prepare_cached("COMMIT")?.execute(())?;
+        }
+        Ok(())
+    }
+}
+
+fn keep<T>(idle: &mut Vec<T>, connection: T, max_idle: usize) {
+    if idle.len() < max_idle {
+        idle.push(connection);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

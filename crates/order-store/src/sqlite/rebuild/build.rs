@@ -1,0 +1,247 @@
+//! Builds views from nothing.
+//!
+//! An order's row needs all of its events, which may be anywhere in the log. So where they are is sorted, twice: by the
+//! hashes of their orders' ids, which is the order of `order_ids` and tells each order's key, and then by the keys, which is
+//! the order of the other tables. After that, one order after the other is read from the log, folded and written. Each table
+//! is written from its beginning to its end, every event is read twice, and memory is bounded by configuration.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use fastbloom::BloomFilter;
+use order_application::{Position, StoreError};
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
+
+use crate::sqlite::connection::open_reader;
+use crate::sqlite::log::entries::{self};
+use crate::sqlite::log::scan::{no_event, rows, scan};
+use crate::sqlite::log::{LogError, event_id_at};
+use crate::sqlite::rebuild::folding::{FoldedView, Folding, OnUnreadable};
+use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
+use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
+use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
+use crate::sqlite_error::OpenError;
+
+/// Page cache of the connection that reads the log from its beginning to its end.
+const LOG_CACHE_KIB: u32 = 1024;
+
+const ORDER_IDS: &str = rows!("position, order_id");
+/// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
+/// from starting anew.
+const EVENTS_AT_ONCE: usize = 4_096;
+/// When it is known which order each event is of, about one part in so many of all the work is done.
+const SORTING_PART: u64 = 4;
+
+/// Free space that sorting needs beside the views, in bytes for each event of the log.
+pub(crate) const SORTED_BYTES_PER_EVENT: u64 = 8 * (BY_ORDER + BY_KEY) as u64;
+
+/// How views are built.
+pub(crate) struct BuildOptions<'a> {
+    /// Their file's number.
+    pub(crate) number: u64,
+    pub(crate) log_identity: Uuid,
+    pub(crate) hash_seed: u64,
+    /// Where the last event is that goes into them.
+    pub(crate) up_to: Position,
+    /// Bytes, about, that sorting takes.
+    pub(crate) memory: usize,
+    /// What an event that cannot be read means.
+    pub(crate) unreadable: OnUnreadable,
+    pub(crate) progress: BuildProgress<'a>,
+}
+
+/// Is told how many events are done, and how many there are; answers whether to go on.
+pub(crate) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<()>;
+
+/// Views that are complete, up to a position of their log.
+pub(crate) struct BuiltViews {
+    pub(crate) views: Views,
+    /// Tells the orders that they have from those that are surely new.
+    pub(crate) orders: BloomFilter,
+    pub(crate) counts: BuiltCounts,
+}
+
+#[derive(Default)]
+pub(crate) struct BuiltCounts {
+    pub(crate) orders: u64,
+    /// Of these, how many cannot be read.
+    pub(crate) unreadable: u64,
+}
+
+/// Why views could not be built.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error("it was stopped")]
+    Stopped,
+    #[error("reading the log: {0}")]
+    Log(#[from] LogError),
+    #[error("sorting the events: {0}")]
+    Sort(#[from] io::Error),
+    #[error("writing the views: {0}")]
+    Views(#[from] ViewsError),
+}
+
+/// Builds views in a file of their own, which is of no use to anybody if that fails, and then the caller's to remove.
+pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, OpenError> {
+    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(OpenError::sqlite(log_path))?;
+    let BuildOptions { number, log_identity, hash_seed, up_to, .. } = options;
+    let views = Views::create(log_path, number, log_identity, hash_seed)?;
+    let directory = files::directory(log_path).to_owned();
+    let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
+    let counts = BuiltCounts::default();
+    let mut build = Build { log: &log, views, directory, options, orders, counts };
+    if up_to > Position::START {
+        build.fill(up_to).map_err(|error| build.told(error, log_path))?;
+    }
+    let Build { views, orders, counts, .. } = build;
+    Ok(BuiltViews { views: views.finish()?, orders, counts })
+}
+
+struct Build<'b, 'o> {
+    log: &'b Connection,
+    views: Views,
+    /// Where there is room for what does not fit in memory.
+    directory: PathBuf,
+    options: BuildOptions<'o>,
+    /// The orders that are in the views.
+    orders: BloomFilter,
+    counts: BuiltCounts,
+}
+
+/// An event by its order: two hashes of the order's id, and the position. Two orders that share one hash will hardly share
+/// the other, too.
+const BY_ORDER: usize = 3;
+/// An event by its order: the order's key, and the position.
+const BY_KEY: usize = 2;
+
+impl Build<'_, '_> {
+    fn fill(&mut self, up_to: Position) -> Result<(), BuildError> {
+        let event_id = event_id_at(self.log, up_to).map_err(LogError::from)?;
+        let event_id = event_id.ok_or_else(|| no_event(up_to))?;
+        let by_order = self.sort_by_order()?;
+        let by_key = self.sort_by_key(by_order)?;
+        self.write_orders(by_key)?;
+        let last_key = self.views.progress().last_key;
+        Ok(self.views.reach(up_to, event_id, last_key)?)
+    }
+
+    fn told(&self, error: BuildError, log_path: &Path) -> OpenError {
+        match error {
+            BuildError::Stopped => OpenError::Stopped,
+            BuildError::Log(error) => error.at(log_path),
+            BuildError::Sort(error) => OpenError::io(&self.directory)(error),
+            BuildError::Views(error) => error.at(self.views.path()),
+        }
+    }
+
+    /// Reads which order each event is of.
+    fn sort_by_order(&mut self) -> Result<Sorted<BY_ORDER>, BuildError> {
+        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+        let seed = self.views.progress().hash_seed;
+        let (log, up_to) = (self.log, self.options.up_to);
+        let visit = |position: Position, row: &Row<'_>| {
+            let Some(order_id) = entries::order_id(row, 1) else {
+                let what = format!("event at position {position}: its order's id cannot be read");
+                return Err(BuildError::Log(StoreError::Corrupt(what).into()));
+            };
+            let hash = hash_order_id(&order_id, seed);
+            let other_hash = hash_order_id(&order_id, !seed);
+            sorter.push([sortable(hash), other_hash.cast_unsigned(), position.0])?;
+            if position.0.is_multiple_of(EVENTS_AT_ONCE as u64) {
+                self.tell(position.0 / SORTING_PART)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        scan(log, ORDER_IDS, Position::START, up_to, visit)?;
+        Ok(sorter.sorted()?)
+    }
+
+    /// Gives each order its key, which is the position of its first event, and writes the index that finds it.
+    fn sort_by_key(&mut self, events: Sorted<BY_ORDER>) -> Result<Sorted<BY_KEY>, BuildError> {
+        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+        let mut ids = Vec::with_capacity(ROWS_PER_COMMIT);
+        let mut order = None;
+        for (nth, event) in events.enumerate() {
+            if nth.is_multiple_of(EVENTS_AT_ONCE) {
+                self.tell(self.options.up_to.0 / SORTING_PART)?;
+            }
+            let [hash, other_hash, position] = event?;
+            let key = match order {
+                Some((hashes, key)) if hashes == (hash, other_hash) => key,
+                Some(_) | None => {
+                    let hash = from_sortable(hash);
+                    self.orders.insert_hash(hash.cast_unsigned());
+                    ids.push((hash, position));
+                    position
+                }
+            };
+            order = Some(((hash, other_hash), key));
+            sorter.push([key, position])?;
+            if ids.len() == ROWS_PER_COMMIT {
+                self.views.insert_ids(&ids)?;
+                ids.clear();
+            }
+        }
+        self.views.insert_ids(&ids)?;
+        Ok(sorter.sorted()?)
+    }
+
+    /// Folds one order after the other.
+    fn write_orders(&mut self, events: Sorted<BY_KEY>) -> Result<(), BuildError> {
+        let mut events = events.peekable();
+        let mut folding = None;
+        let (mut folded, mut scratch) = (0, Vec::new());
+        while events.peek().is_some() {
+            let mut done = Vec::new();
+            let transaction = self.log.unchecked_transaction().map_err(LogError::from)?;
+            for event in events.by_ref().take(EVENTS_AT_ONCE) {
+                let [key, position] = event?;
+                let entry = entries::at(&transaction, Position(position), &mut scratch)?;
+                if folding.as_ref().is_none_or(|order: &Folding| order.key != key) {
+                    done.extend(folding.replace(Folding::begin(key, &entry)?).and_then(Folding::finish));
+                }
+                if let Some(order) = &mut folding {
+                    order.add(entry, self.options.unreadable)?;
+                }
+                folded += 1;
+            }
+            drop(transaction);
+            if events.peek().is_none() {
+                done.extend(folding.take().and_then(Folding::finish));
+            }
+            self.write(&done)?;
+            let up_to = self.options.up_to.0;
+            self.tell(up_to / SORTING_PART + folded - folded / SORTING_PART)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, orders: &[FoldedView]) -> Result<(), BuildError> {
+        self.counts.orders += orders.len() as u64;
+        self.counts.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
+        let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
+        let last_key = self.views.put_orders(puts)?;
+        self.views.insert_events(orders.iter().flat_map(FoldedView::events))?;
+        // Only the last key counts so far: the file is of no use before it is complete.
+        self.views.reach(Position::START, Uuid::nil(), last_key)?;
+        Ok(())
+    }
+
+    fn tell(&mut self, done: u64) -> Result<(), BuildError> {
+        match (self.options.progress)(done, self.options.up_to.0) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(BuildError::Stopped),
+        }
+    }
+}
+
+/// A hash as a number that sorts as the index does, whose hashes have a sign.
+fn sortable(hash: i64) -> u64 {
+    hash.cast_unsigned() ^ (1 << 63)
+}
+
+fn from_sortable(hash: u64) -> i64 {
+    (hash ^ (1 << 63)).cast_signed()
+}

@@ -1,0 +1,183 @@
+//! Brings views up to their log by the events that they lack: at start after a crash, and views that were made anew while
+//! the log went on.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use fastbloom::BloomFilter;
+use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable, Version};
+use order_domain::OrderId;
+
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::log::entries::LogEntry;
+use crate::sqlite::readers::Readers;
+use crate::sqlite::rebuild::build::BuildProgress;
+use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
+use crate::sqlite::views::Views;
+use crate::sqlite::views::overlay::{CommittedEvents, OrderKey, StreamState};
+use crate::sqlite_error::OpenError;
+
+/// What is read at a time.
+const PAGE: PageLimit = PageLimit::events(2_000);
+/// A longer way than a crash leaves is worth a line in the log.
+const EVENTS_WORTH_TELLING: u64 = 200_000;
+
+/// Views that have reached a position of their log, or that will once the overlay is written.
+pub(crate) struct CaughtUp {
+    pub(crate) views: Views,
+    pub(crate) readers: Readers,
+}
+
+/// How views are brought up.
+pub(crate) struct CatchUpOptions<'a> {
+    /// Where the last event is that goes into them.
+    pub(crate) up_to: Position,
+    /// Tells orders that are surely new, which spares their look-up.
+    pub(crate) known: Option<&'a mut BloomFilter>,
+    /// What an event that cannot be read means.
+    pub(crate) unreadable: OnUnreadable,
+    pub(crate) limits: &'a SqliteLimits,
+    pub(crate) progress: BuildProgress<'a>,
+}
+
+/// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
+/// that is found in the views is an error.
+pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) -> Result<CaughtUp, OpenError> {
+    let CatchUpOptions { up_to, known, unreadable, limits, progress } = options;
+    let mut position = views.progress().position;
+    let behind = up_to.0.saturating_sub(position.0);
+    if behind > EVENTS_WORTH_TELLING {
+        tracing::info!(events = behind, "bringing the views up to the log");
+    }
+    let readers = Readers::new(log_path.to_owned(), &views);
+    let mut catch_up = CatchUp {
+        reached: CaughtUp { views, readers },
+        known,
+        unreadable,
+        kept: HashMap::new(),
+        kept_bytes: 0,
+        max_kept_bytes: limits.rebuild_bytes / 2,
+    };
+    while position < up_to {
+        if progress(position.0, up_to.0).is_break() {
+            return Err(OpenError::Stopped);
+        }
+        let page = catch_up.reached.readers.log_entries(position, up_to, PAGE);
+        for entry in page.map_err(OpenError::read(log_path))? {
+            position = entry.position();
+            catch_up.add(entry).map_err(OpenError::read(log_path))?;
+        }
+        if catch_up.reached.readers.overlay.active_bytes() >= limits.view_batch_bytes {
+            catch_up.reached.flush()?;
+        }
+    }
+    Ok(catch_up.reached)
+}
+
+impl CaughtUp {
+    /// Writes what is in the overlay.
+    pub(crate) fn flush(&mut self) -> Result<(), OpenError> {
+        let Self { views, readers } = self;
+        let Some(generation) = readers.overlay.begin_flush() else { return Ok(()) };
+        let written = views.write(&generation).and_then(|()| Ok(readers.copy_wal(views)?));
+        written.map_err(|error| error.at(views.path()))?;
+        readers.overlay.end_flush();
+        Ok(())
+    }
+}
+
+struct CatchUp<'a> {
+    reached: CaughtUp,
+    /// Tells orders that are surely new, which spares their look-up.
+    known: Option<&'a mut BloomFilter>,
+    unreadable: OnUnreadable,
+    /// Orders that may soon have their next event, which spares their replay; when there are too many, all are forgotten.
+    kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
+    kept_bytes: usize,
+    max_kept_bytes: usize,
+}
+
+impl CatchUp<'_> {
+    /// Adds an event. Where it cannot be read, the order that it says it is of is believed if it would have continued it.
+    fn add(&mut self, entry: LogEntry) -> Result<(), StoreError> {
+        let (order_id, first_version, last_event_id) = match &entry {
+            LogEntry::Event(event) => (event.order_id.clone(), event.version, event.id),
+            LogEntry::Unreadable { order_id: Some(order_id), version, event_id, .. } => {
+                (order_id.clone(), *version, event_id.unwrap_or_default())
+            }
+            LogEntry::Unreadable { error, .. } => return Err(error.clone()),
+        };
+        let first_position = entry.position();
+        let before = self.before(&order_id, first_version)?;
+        let (key, before) = before.map_or((first_position.0, None), |(key, order)| (key, Some(order)));
+        let order = fold(before, &order_id, entry, self.unreadable)?;
+        let view = order.view(&order_id);
+        self.keep(order_id, key, order);
+        self.reached.readers.overlay.add([CommittedEvents {
+            key,
+            first_position,
+            first_version,
+            events: 1,
+            last_event_id,
+            view,
+        }]);
+        Ok(())
+    }
+
+    /// The order before an event of it, and its key. Asked also for a first event: a damaged log may have two for one order.
+    fn before(
+        &mut self,
+        order_id: &OrderId,
+        event: Version,
+    ) -> Result<Option<(OrderKey, FoldedOrder)>, StoreError> {
+        if let Some((key, order)) = self.kept.remove(order_id) {
+            self.kept_bytes -= order.heap_bytes();
+            return Ok(Some((key, order)));
+        }
+        let hash = self.reached.views.hash(order_id).cast_unsigned();
+        if let Some(known) = &mut self.known
+            && !known.insert_hash(hash)
+        {
+            return Ok(None);
+        }
+        let reached = self.reached.views.progress().position;
+        match self.reached.readers.stream_before(order_id, event, reached)? {
+            Some((stream, positions)) => Ok(Some((stream.key, self.replay(order_id, stream, &positions)?))),
+            None => Ok(None),
+        }
+    }
+
+    fn replay(
+        &self,
+        order_id: &OrderId,
+        stream: StreamState,
+        positions: &[(Version, Position)],
+    ) -> Result<FoldedOrder, StoreError> {
+        let damaged = FoldedOrder::Unreadable { version: stream.version, why: Unreadable::Damaged };
+        if stream.is_damaged {
+            return Ok(damaged);
+        }
+        let mut order = None;
+        for chunk in positions.chunks(PAGE.events) {
+            match self.reached.readers.events_at(order_id, chunk, usize::MAX) {
+                Ok(events) => {
+                    for earlier in events {
+                        order = Some(FoldedOrder::after(order, &earlier).0);
+                    }
+                }
+                Err(StoreError::Corrupt(_)) => return Ok(damaged),
+                Err(error) => return Err(error),
+            }
+        }
+        order.ok_or_else(|| StoreError::Corrupt(format!("order {order_id} has no first event")))
+    }
+
+    fn keep(&mut self, order_id: OrderId, key: OrderKey, order: FoldedOrder) {
+        if self.kept_bytes > self.max_kept_bytes {
+            self.kept.clear();
+            self.kept_bytes = 0;
+        }
+        self.kept_bytes += order.heap_bytes();
+        self.kept.insert(order_id, (key, order));
+    }
+}

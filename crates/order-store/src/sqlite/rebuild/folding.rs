@@ -1,0 +1,115 @@
+//! An order from its events, those included that cannot be read.
+
+use order_application::{FoldedOrder, OrderView, Position, StoreError, Unreadable, Version};
+use order_domain::OrderId;
+
+use crate::sqlite::log::LogError;
+use crate::sqlite::log::entries::LogEntry;
+use crate::sqlite::views::overlay::OrderKey;
+
+/// What an event means that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnUnreadable {
+    /// Its order has a view that says so: there is nothing else that could be served.
+    Quarantine,
+    /// These views are of no use: those that are there may know more.
+    GiveUp,
+}
+
+/// An order whose events are being read.
+pub(super) struct Folding {
+    pub(super) key: OrderKey,
+    order_id: OrderId,
+    /// `None` before the first event.
+    order: Option<FoldedOrder>,
+    /// Of all events but the first.
+    positions: Vec<Position>,
+}
+
+impl Folding {
+    /// With the order's first event, which is yet to be added.
+    pub(super) fn begin(key: OrderKey, first: &LogEntry) -> Result<Self, LogError> {
+        let order_id = first.order_id().cloned().ok_or_else(|| changed(first))?;
+        Ok(Self { key, order_id, order: None, positions: Vec::new() })
+    }
+
+    pub(super) fn add(&mut self, entry: LogEntry, unreadable: OnUnreadable) -> Result<(), LogError> {
+        if entry.order_id() != Some(&self.order_id) {
+            return Err(changed(&entry));
+        }
+        let position = entry.position();
+        let after = fold(self.order.take(), &self.order_id, entry, unreadable)?;
+        if position.0 > self.key {
+            self.positions.push(position);
+        }
+        self.order = Some(after);
+        Ok(())
+    }
+
+    /// What is written of it, which is far less than the order.
+    pub(super) fn finish(self) -> Option<FoldedView> {
+        let view = self.order?.view(&self.order_id);
+        Some(FoldedView { key: self.key, view, positions: self.positions })
+    }
+}
+
+/// An order all of whose events have been read.
+pub(super) struct FoldedView {
+    pub(super) key: OrderKey,
+    pub(super) view: OrderView,
+    /// Of all events but the first.
+    positions: Vec<Position>,
+}
+
+impl FoldedView {
+    /// Where its events are; nothing of one that is damaged, whose versions tell nothing.
+    pub(super) fn events(&self) -> impl Iterator<Item = (OrderKey, Version, Position)> {
+        let positions: &[Position] = if self.view.is_damaged() { &[] } else { &self.positions };
+        positions.iter().zip(2..).map(|(position, version)| (self.key, Version(version), *position))
+    }
+}
+
+/// An order after an event of it.
+///
+/// # Errors
+/// The event's, if it cannot be read and its order does not get a view for that.
+pub(super) fn fold(
+    before: Option<FoldedOrder>,
+    order_id: &OrderId,
+    entry: LogEntry,
+    unreadable: OnUnreadable,
+) -> Result<FoldedOrder, StoreError> {
+    let position = entry.position();
+    let (after, fault) = match entry {
+        LogEntry::Event(event) => {
+            let (after, fault) = FoldedOrder::after(before, &event);
+            (after, fault.map(|fault| fault.to_string()))
+        }
+        LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => return Err(error),
+        LogEntry::Unreadable { version, error, .. } => match quarantined(before.as_ref(), version) {
+            Some(after) => (after, Some(error.to_string())),
+            None => return Err(error),
+        },
+    };
+    if let Some(fault) = fault {
+        tracing::warn!(%order_id, %position, fault, "an order cannot be read; it is refused, and all others are served");
+    }
+    Ok(after)
+}
+
+/// The order after an event that cannot be read. Its row names an order and a version, which may be wrong, too: it is only
+/// believed where that is the order's next version. `None` otherwise; then nobody knows which order lacks an event, and no
+/// views can be made.
+fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedOrder> {
+    let known = before.map_or(Version::NONE, FoldedOrder::version);
+    let is_damaged = matches!(before, Some(FoldedOrder::Unreadable { why: Unreadable::Damaged, .. }));
+    let is_believed = version == known.plus(1) || is_damaged;
+    is_believed.then(|| FoldedOrder::Unreadable { version: known.max(version), why: Unreadable::Damaged })
+}
+
+/// A row does not say any more that it is of the order that it was of.
+fn changed(entry: &LogEntry) -> LogError {
+    let position = entry.position();
+    let what = format!("event at position {position}: it is of one order now and of another a moment later");
+    StoreError::Corrupt(what).into()
+}

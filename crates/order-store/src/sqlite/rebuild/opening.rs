@@ -1,0 +1,109 @@
+//! Chooses the views that a store opens with, or builds some.
+
+use order_application::Position;
+
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::log::Log;
+use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, build};
+use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
+use crate::sqlite::rebuild::folding::OnUnreadable;
+use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
+use crate::sqlite_error::OpenError;
+
+/// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.
+pub(crate) fn open_views(
+    log: &Log,
+    limits: &SqliteLimits,
+    progress: BuildProgress<'_>,
+) -> Result<CaughtUp, OpenError> {
+    let end = log.end()?;
+    if let Some(views) = choose(log)? {
+        let path = views.path().to_owned();
+        match catch_up(log, end, views, limits, progress) {
+            // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
+            Err(OpenError::Corrupt { what, .. }) => {
+                tracing::warn!(path = %path.display(), what, "the views are damaged; they are built anew");
+            }
+            opened => return opened,
+        }
+    } else if end > Position::START {
+        tracing::info!(events = end.0, "building the views");
+    }
+    let built = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
+    catch_up(log, end, built.views, limits, progress)
+}
+
+fn catch_up(
+    log: &Log,
+    end: Position,
+    views: Views,
+    limits: &SqliteLimits,
+    progress: BuildProgress<'_>,
+) -> Result<CaughtUp, OpenError> {
+    let unreadable = OnUnreadable::Quarantine;
+    let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
+    let caught_up = catch_up::run(log.path(), views, options)?;
+    if caught_up.views.are_of_another_release() {
+        caught_up.readers.rebuilds.want("they were made by another release", false);
+    }
+    Ok(caught_up)
+}
+
+/// The highest complete file that fits the log. All others go: they were being built, or have been replaced.
+fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
+    let mut chosen = None;
+    for number in files::numbers(log.path())? {
+        let path = files::path(log.path(), number);
+        if chosen.is_none() {
+            match Views::open(log.path(), number, log.identity()) {
+                Ok(views) if log_continues(log, views.progress())? => {
+                    chosen = Some(views);
+                    continue;
+                }
+                Ok(_) => {
+                    let why = "the log does not have the event that they end with";
+                    tracing::warn!(path = %path.display(), why, "these views are of no use");
+                }
+                Err(ViewsError::Useless(why)) => {
+                    tracing::info!(path = %path.display(), why, "these views are of no use");
+                }
+                Err(error) if error.damage().is_some() => {
+                    tracing::warn!(path = %path.display(), %error, "these views cannot be read");
+                }
+                // It may pass, and they may know what the log has lost.
+                Err(error) => return Err(error.at(&path)),
+            }
+        }
+        files::remove(&path)?;
+    }
+    Ok(chosen)
+}
+
+/// Whether the log has the event that views end with.
+fn log_continues(
+    log: &Log,
+    FileProgress { position, event_id, .. }: &FileProgress,
+) -> Result<bool, OpenError> {
+    Ok(*position == Position::START || log.event_id_at(*position)? == Some(*event_id))
+}
+
+/// Builds views of all of a log that nobody is writing to, and removes all others.
+pub(crate) fn build_anew(
+    log: &Log,
+    unreadable: OnUnreadable,
+    memory: usize,
+    progress: BuildProgress<'_>,
+) -> Result<BuiltViews, OpenError> {
+    let earlier = files::numbers(log.path())?;
+    let number = earlier.first().map_or(1, |last| last + 1);
+    let (log_identity, hash_seed, up_to) = (log.identity(), new_hash_seed(), log.end()?);
+    let options = BuildOptions { number, log_identity, hash_seed, up_to, memory, unreadable, progress };
+    let built = build(log.path(), options);
+    // Half of them are of no use to anybody, and may be what fills the disk.
+    let useless = if built.is_ok() { earlier } else { vec![number] };
+    for number in useless {
+        files::remove(&files::path(log.path(), number))?;
+    }
+    built
+}

@@ -1,0 +1,57 @@
+//! What the threads of an open store and its readers share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use order_application::{Position, StoreError};
+use uuid::Uuid;
+
+use crate::sqlite::SqliteLimits;
+use crate::sqlite::readers::Readers;
+use crate::sqlite::view_writer::signal::ViewSignal;
+use crate::sqlite::views::known_orders::KnownOrders;
+use crate::sqlite::writer::wal_signal::WalSignal;
+
+/// One for each open store.
+pub(crate) struct StoreState {
+    pub(crate) limits: SqliteLimits,
+    pub(crate) log_path: PathBuf,
+    pub(crate) known_orders: KnownOrders,
+    pub(crate) readers: Readers,
+    /// What tells the log from every other.
+    pub(crate) log_identity: Uuid,
+    /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.
+    pub(crate) log_end: AtomicU64,
+    pub(crate) view_signal: ViewSignal,
+    pub(crate) wal_signal: WalSignal,
+    pub(crate) health: StoreHealth,
+}
+
+impl StoreState {
+    pub(crate) fn log_end(&self) -> Position {
+        Position(self.log_end.load(Ordering::Acquire))
+    }
+}
+
+/// Whether the store has stopped for good, and why.
+pub(crate) struct StoreHealth {
+    pub(crate) stopped: tokio::sync::watch::Sender<Option<String>>,
+}
+
+impl StoreHealth {
+    pub(crate) fn stop(&self, why: String) {
+        tracing::error!(reason = %why, "the store has stopped for good");
+        self.stopped.send_if_modified(|stopped| {
+            let first = stopped.is_none();
+            stopped.get_or_insert(why);
+            first
+        });
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match &*self.stopped.borrow() {
+            Some(why) => Err(StoreError::Unavailable(why.clone())),
+            None => Ok(()),
+        }
+    }
+}

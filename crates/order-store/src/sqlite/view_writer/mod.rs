@@ -1,0 +1,156 @@
+//! The thread that writes the views behind the log.
+
+pub(crate) mod signal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
+use crate::sqlite::rebuild::replacement::ReplacementViews;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::threads::StoreThread;
+use crate::sqlite::views::overlay::Generation;
+use crate::sqlite::views::{Views, ViewsError, files};
+use crate::sqlite_error::{OpenError, is_damage};
+
+/// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
+const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
+/// How long to wait for space on a full disk before trying again.
+const FULL_DISK_DELAY: Duration = Duration::from_secs(1);
+
+/// Starts the thread, which ends with its [signal](signal::ViewSignal::finish).
+pub(crate) fn start(shared: Arc<StoreState>, views: Views) -> Result<StoreThread, OpenError> {
+    let log_path = shared.log_path.clone();
+    let thread = ViewWriterThread { shared, views, unwritten: None };
+    StoreThread::start("view-writer", &log_path, move || thread.run())
+}
+
+struct ViewWriterThread {
+    shared: Arc<StoreState>,
+    views: Views,
+    /// What the views could not take. It goes into those that are being made anew; readers find it in the overlay.
+    unwritten: Option<Arc<Generation>>,
+}
+
+/// What became of a generation.
+enum FlushOutcome {
+    Yes,
+    /// These views cannot take it; those that take their place will have it.
+    NotThese,
+    /// The store has stopped, or is about to end.
+    Over,
+}
+
+impl ViewWriterThread {
+    fn run(mut self) {
+        while self.shared.view_signal.wait(MAX_FLUSH_DELAY) {
+            if let Some(replacement) = self.shared.view_signal.take_replacement() {
+                self.take_over(replacement);
+            }
+            if !self.flush() {
+                return;
+            }
+        }
+        self.flush();
+    }
+
+    /// Writes what has changed. `false` when that is over for good.
+    fn flush(&mut self) -> bool {
+        // Nothing more goes into these views: what they lack, and all that follows, waits for those that take their place.
+        if self.unwritten.is_some() {
+            return true;
+        }
+        let Some(generation) = self.shared.readers.overlay.begin_flush() else { return true };
+        match self.write(&generation) {
+            FlushOutcome::Yes => {
+                self.shared.readers.overlay.end_flush();
+                self.copy_wal()
+            }
+            FlushOutcome::NotThese => {
+                self.unwritten = Some(generation);
+                true
+            }
+            FlushOutcome::Over => false,
+        }
+    }
+
+    fn write(&mut self, generation: &Generation) -> FlushOutcome {
+        loop {
+            match self.views.write(generation) {
+                Ok(()) => return FlushOutcome::Yes,
+                Err(ViewsError::Sqlite(error))
+                    if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
+                {
+                    tracing::warn!("no space left to write the views; trying again");
+                    if !self.shared.view_signal.wait(FULL_DISK_DELAY) {
+                        // The log has everything: the next start catches up.
+                        return FlushOutcome::Over;
+                    }
+                    if self.shared.view_signal.has_replacement() {
+                        // These go then, and with them what they take of the disk.
+                        return FlushOutcome::NotThese;
+                    }
+                }
+                Err(error) => match error.damage() {
+                    Some(what) => {
+                        self.shared.readers.rebuilds.damaged(self.views.number(), what);
+                        return FlushOutcome::NotThese;
+                    }
+                    None => {
+                        self.shared.health.stop(format!("writing the views: {error}"));
+                        return FlushOutcome::Over;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
+    /// readers have the overlay.
+    fn take_over(&mut self, replacement: ReplacementViews) {
+        let StoreState { readers, limits, log_path, .. } = &*self.shared;
+        let path = replacement.views.path().to_owned();
+        let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
+        let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
+        let up_to = reached.max(replacement.views.progress().position);
+        let mut progress = |done| readers.rebuilds.progress(done, self.shared.log_end().0);
+        let useless = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
+            Ok(ReplacementViews { views, .. }) => {
+                readers.replace_views(&views);
+                let earlier = std::mem::replace(&mut self.views, views);
+                if self.unwritten.take().is_some() {
+                    readers.overlay.end_flush();
+                }
+                readers.rebuilds.replaced(self.views.number());
+                tracing::info!(path = %path.display(), "the views have been made anew");
+                earlier.path().to_owned()
+            }
+            Err(error) => {
+                readers.rebuilds.not_replaced(error.to_string());
+                path
+            }
+        };
+        // Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
+        if let Err(error) = files::remove(&useless) {
+            tracing::warn!(%error, "views that are of no use any more could not be removed");
+        }
+    }
+
+    /// Has the next generation start the write-ahead log anew. `false` when the store has stopped.
+    fn copy_wal(&self) -> bool {
+        match self.shared.readers.copy_wal(&self.views) {
+            Ok(()) => {}
+            Err(error) if is_exhausted(&error, self.views.path()) => {
+                tracing::warn!("no space left to copy the views' write-ahead log");
+            }
+            Err(error) if is_damage(&error) => {
+                self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
+            }
+            Err(error) => {
+                self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
+                return false;
+            }
+        }
+        true
+    }
+}

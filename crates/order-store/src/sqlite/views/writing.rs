@@ -1,0 +1,192 @@
+//! Writing a file of views: each table in its order, in commits of bounded size.
+
+use order_application::{OrderView, Position, Version};
+use order_domain::Timestamp;
+use rusqlite::{CachedStatement, params};
+use uuid::Uuid;
+
+use crate::sqlite::views::id_ranges::{IdEntry, RangeWriter};
+use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
+use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::{Views, ViewsError};
+use crate::view_row::ViewRow;
+
+const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1, ?2)";
+
+/// After a crash a row may be there already, ahead of `progress`, by events that are all met again before the store opens.
+const INSERT_ORDER: &str =
+    "INSERT INTO orders
+        (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, previous_key)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    ON CONFLICT (key) DO UPDATE SET
+        state = excluded.state, version = excluded.version, customer_id = excluded.customer_id,
+        status = excluded.status, total_cents = excluded.total_cents, placed_at = excluded.placed_at,
+        updated_at = excluded.updated_at, checksum = excluded.checksum
+    WHERE order_id = excluded.order_id";
+
+/// Takes a newer version over the one before. Only a row that is behind that is wrong: see above.
+const UPDATE_ORDER: &str =
+    "UPDATE orders SET
+        state = ?3, version = ?4, customer_id = ?5, status = ?6, total_cents = ?7, placed_at = ?8, updated_at = ?9,
+        checksum = ?10
+    WHERE key = ?1 AND order_id = ?2 AND version >= ?11";
+
+const INSERT_EVENT: &str = "INSERT OR REPLACE INTO order_events (key, version, position) VALUES (?1, ?2, ?3)";
+
+/// Rows of one transaction. Larger ones hold the disk and a core for longer than a command likes to wait.
+pub(crate) const ROWS_PER_COMMIT: usize = 4_000;
+
+/// A row of `orders` on its way into the file.
+pub(crate) struct PutOrder<'a> {
+    pub(crate) key: OrderKey,
+    pub(crate) view: &'a OrderView,
+    /// The version of the row that is there; `None` if the order is new.
+    pub(crate) previous: Option<Version>,
+}
+
+impl Views {
+    /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; a crash in
+    /// between leaves rows ahead of `progress`, which the same events will meet again.
+    pub(crate) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
+        let Some((position, event_id)) = generation.last else { return Ok(()) };
+        let reached = self.progress.position;
+        let new_orders = generation.changes().filter(|(key, _)| *key > reached.0);
+        let mut entries: Vec<_> =
+            new_orders.map(|(key, change)| (self.hash(change.view.order_id()), key)).collect();
+        entries.sort_unstable();
+        self.insert_ids(&entries)?;
+        #[cfg(feature = "planted-faults")]
+        crate::sqlite::planted_faults::end_here("end-after-ids");
+        let orders = generation.changes().map(|(key, change)| {
+            let previous = (key <= reached.0).then(|| version_before(change));
+            PutOrder { key, view: &change.view, previous }
+        });
+        let last_key = self.put_orders(orders)?;
+        #[cfg(feature = "planted-faults")]
+        crate::sqlite::planted_faults::end_here("end-after-orders");
+        let positions = generation.changes().flat_map(|(key, change)| {
+            change.positions.iter().map(move |(version, position)| (key, *version, *position))
+        });
+        self.insert_events(positions)?;
+        #[cfg(feature = "planted-faults")]
+        crate::sqlite::planted_faults::end_here("end-after-positions");
+        self.reach(position, event_id, last_key)
+    }
+
+    /// Adds new orders to the index: entries in the order of their hashes.
+    pub(crate) fn insert_ids(&mut self, entries: &[IdEntry]) -> Result<(), ViewsError> {
+        for chunk in entries.chunks(ROWS_PER_COMMIT) {
+            let transaction = self.connection.transaction()?;
+            let mut insert = transaction.prepare_cached(INSERT_ID)?;
+            let mut ranges = RangeWriter::new(&transaction)?;
+            for entry in chunk {
+                // After a crash an entry may be there already, and its range knows of it.
+                if insert.execute(params![entry.0, entry.1])? == 1 {
+                    ranges.add(*entry)?;
+                }
+            }
+            ranges.write()?;
+            let mut progress = self.progress;
+            progress.ids.combine(ranges.totals);
+            progress.save(&transaction)?;
+            drop((insert, ranges));
+            transaction.commit()?;
+            self.progress = progress;
+        }
+        Ok(())
+    }
+
+    /// Writes rows in the order of their keys. Answers with the key of the last new order.
+    pub(crate) fn put_orders<'a>(
+        &mut self,
+        orders: impl Iterator<Item = PutOrder<'a>>,
+    ) -> Result<OrderKey, ViewsError> {
+        let mut last_key = self.progress.last_key;
+        let mut orders = orders.peekable();
+        let mut scratch = Vec::new();
+        while orders.peek().is_some() {
+            let transaction = self.connection.transaction()?;
+            let mut insert = transaction.prepare_cached(INSERT_ORDER)?;
+            let mut update = transaction.prepare_cached(UPDATE_ORDER)?;
+            for PutOrder { key, view, previous } in orders.by_ref().take(ROWS_PER_COMMIT) {
+                let written = match previous {
+                    None => put(&mut insert, key, view, std::mem::replace(&mut last_key, key), &mut scratch)?,
+                    Some(previous) => put(&mut update, key, view, previous.0, &mut scratch)?,
+                };
+                if written != 1 {
+                    let order_id = view.order_id();
+                    let what = format!(
+                        "the view of order {order_id} is not at the version that its next event follows on"
+                    );
+                    return Err(ViewsError::Damaged(what));
+                }
+            }
+            drop((insert, update));
+            transaction.commit()?;
+        }
+        Ok(last_key)
+    }
+
+    /// Says where events are that are not their orders' first.
+    pub(crate) fn insert_events(
+        &mut self,
+        events: impl Iterator<Item = (OrderKey, Version, Position)>,
+    ) -> Result<(), ViewsError> {
+        let mut events = events.peekable();
+        while events.peek().is_some() {
+            let transaction = self.connection.transaction()?;
+            let mut insert = transaction.prepare_cached(INSERT_EVENT)?;
+            for (key, version, position) in events.by_ref().take(ROWS_PER_COMMIT) {
+                insert.execute(params![key, version.0, position.0])?;
+            }
+            drop(insert);
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Says that everything up to a position is in the file.
+    pub(crate) fn reach(
+        &mut self,
+        position: Position,
+        event_id: Uuid,
+        last_key: OrderKey,
+    ) -> Result<(), ViewsError> {
+        let progress = FileProgress { position, event_id, last_key, ..self.progress };
+        progress.save(&self.connection)?;
+        self.progress = progress;
+        Ok(())
+    }
+}
+
+/// `last` is the previous order's key for a new row, and the least version for one that is there.
+fn put(
+    statement: &mut CachedStatement<'_>,
+    key: OrderKey,
+    view: &OrderView,
+    last: u64,
+    scratch: &mut Vec<u8>,
+) -> rusqlite::Result<usize> {
+    let row = ViewRow::of(view);
+    statement.execute(params![
+        key,
+        row.order_id,
+        row.state,
+        row.version,
+        row.customer_id,
+        row.status,
+        row.total_cents,
+        row.placed_at.map(Timestamp::as_micros),
+        row.updated_at.map(Timestamp::as_micros),
+        row.checksum(key, scratch).as_bytes(),
+        last,
+    ])
+}
+
+/// The version that an order had before a change; of one that is damaged, any.
+fn version_before(change: &Change) -> Version {
+    if change.view.is_damaged() {
+        return Version::NONE;
+    }
+    Version(change.view.version().0.saturating_sub(change.positions.len() as u64))
+}

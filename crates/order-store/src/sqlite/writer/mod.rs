@@ -1,0 +1,123 @@
+//! The only thread that appends to the log: it takes what has queued up, checks versions, and commits all of it with
+//! one fsync.
+
+mod leases;
+mod placement;
+#[cfg(feature = "planted-faults")]
+mod planted_faults;
+mod queue;
+mod replication;
+mod thread;
+pub(crate) mod wal_checkpointer;
+pub(crate) mod wal_signal;
+
+use std::sync::Arc;
+
+use order_application::{Append, AppendError, Checkpoint, Epoch, EventBus, Position, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::sqlite::log::Log;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::threads::StoreThread;
+use crate::sqlite_error::OpenError;
+use leases::Leases;
+use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
+use thread::{AppendAnswer, LogWriterThread};
+
+pub(crate) use queue::LeaseRequest;
+
+/// The writer's thread, and the way to it.
+pub(crate) struct LogWriter {
+    shared: Arc<StoreState>,
+    queue: Arc<Queue>,
+    thread: StoreThread,
+}
+
+impl LogWriter {
+    pub(crate) fn start(
+        shared: Arc<StoreState>,
+        log: Log,
+        bus: Arc<dyn EventBus>,
+    ) -> Result<Self, OpenError> {
+        let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
+        let (answers, batches) = mpsc::unbounded_channel();
+        tokio::spawn(hand_out(batches));
+        let thread = LogWriterThread {
+            log_end: shared.log_end(),
+            shared: Arc::clone(&shared),
+            queue: Arc::clone(&queue),
+            log,
+            bus,
+            answers,
+            leases: Leases::default(),
+        };
+        let thread = StoreThread::start("log-writer", &shared.log_path, move || thread.run())?;
+        Ok(Self { shared, queue, thread })
+    }
+
+    /// Has an append committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
+    pub(crate) async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.check_room()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push(QueuedAppend { append, done })?;
+        // The writer answers everything that it took, unless it died half-way.
+        outcome.await.unwrap_or_else(|_| Err(writer_ended().into()))
+    }
+
+    /// Has a lease changed, or a checkpoint saved.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when far too many others wait for that.
+    pub(crate) async fn lease(&self, name: &str, request: LeaseRequest) -> Result<Option<Epoch>, StoreError> {
+        self.shared.health.check()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push_lease_request(QueuedLeaseRequest { name: name.into(), request, done })?;
+        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
+    }
+
+    /// Has events of another log committed, with the checkpoint that they bring their follower to.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
+    pub(crate) async fn replicate(
+        &self,
+        appends: Vec<Append>,
+        name: &str,
+        checkpoint: Checkpoint,
+    ) -> Result<(), StoreError> {
+        self.check_room()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push_replication(QueuedReplication { appends, name: name.into(), checkpoint, done })?;
+        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        self.shared.health.check()?;
+        let is_full = self.shared.readers.overlay.active_bytes() >= self.shared.limits.overlay_bytes;
+        if is_full { Err(StoreError::Overloaded) } else { Ok(()) }
+    }
+
+    /// Writes what is queued, and ends.
+    pub(crate) fn finish(&self) {
+        self.queue.close();
+        self.thread.join();
+    }
+}
+
+fn writer_ended() -> StoreError {
+    StoreError::OutcomeUnknown("the store's writer ended".to_owned())
+}
+
+/// Hands out the answers of a batch on the runtime's own threads: to wake sixty tasks from outside costs the writer sixty
+/// wake-ups, to wake this one costs one.
+async fn hand_out(mut batches: mpsc::UnboundedReceiver<Vec<AppendAnswer>>) {
+    while let Some(answers) = batches.recv().await {
+        for (done, outcome) in answers {
+            // Whoever gave up waiting does not hear it.
+            let _ = done.send(outcome);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What waits for the writer: bounded in number and bytes, taken in batches.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use order_application::{Append, AppendError, Checkpoint, Epoch, Position, StoreError};
+use tokio::sync::oneshot;
+
+/// Most appends of one transaction. More would not make the fsync cheaper, only the first of them wait longer.
+const MAX_BATCH_APPENDS: usize = 512;
+/// Most event data of one transaction, about.
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Most requests for leases and checkpoints that wait. Each follower of the log has one, at most two.
+const MAX_LEASE_REQUESTS: usize = 256;
+/// Most calls of a replica that wait: one is prepared while another is written.
+const MAX_REPLICATIONS: usize = 4;
+
+/// An append, and who waits for it.
+pub(crate) struct QueuedAppend {
+    pub(crate) append: Append,
+    pub(crate) done: oneshot::Sender<Result<Position, AppendError>>,
+}
+
+/// Something to do with a follower's checkpoint, and who waits for it.
+pub(crate) struct QueuedLeaseRequest {
+    pub(crate) name: Box<str>,
+    pub(crate) request: LeaseRequest,
+    /// Is told the epoch that the lease was given, or that a checkpoint was saved under.
+    pub(crate) done: oneshot::Sender<Result<Option<Epoch>, StoreError>>,
+}
+
+pub(crate) enum LeaseRequest {
+    Claim { holder: Box<str> },
+    Release { holder: Box<str>, epoch: Epoch },
+    Save { epoch: Epoch, checkpoint: Checkpoint },
+}
+
+impl QueuedLeaseRequest {
+    /// What it adds to the write-ahead log beside a page or two.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.request {
+            LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
+            LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
+        }
+    }
+}
+
+/// What one call of a replica brings, and who waits for it.
+pub(crate) struct QueuedReplication {
+    pub(crate) appends: Vec<Append>,
+    pub(crate) name: Box<str>,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// What one transaction is for.
+pub(crate) enum WriterWork {
+    Batch(WriterBatch),
+    Replication(QueuedReplication),
+}
+
+pub(crate) struct WriterBatch {
+    pub(crate) appends: Vec<QueuedAppend>,
+    pub(crate) lease_requests: Vec<QueuedLeaseRequest>,
+}
+
+pub(crate) struct Queue {
+    max_appends: usize,
+    max_bytes: usize,
+    state: Mutex<QueueState>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    appends: VecDeque<QueuedAppend>,
+    lease_requests: VecDeque<QueuedLeaseRequest>,
+    replications: VecDeque<QueuedReplication>,
+    bytes: usize,
+    writer_waits: bool,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(max_appends: usize, max_bytes: usize) -> Self {
+        Self { max_appends, max_bytes, state: Mutex::default(), arrived: Condvar::new() }
+    }
+
+    /// Adds an append.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue is full.
+    pub(crate) fn push(&self, queued: QueuedAppend) -> Result<(), StoreError> {
+        let bytes = event_bytes(&queued.append);
+        self.push_to(|state| &mut state.appends, queued, self.max_appends, bytes)
+    }
+
+    /// Adds a request for a lease, however many appends are waiting: it goes with the next batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when there are far too many of them.
+    pub(crate) fn push_lease_request(&self, queued: QueuedLeaseRequest) -> Result<(), StoreError> {
+        self.push_to(|state| &mut state.lease_requests, queued, MAX_LEASE_REQUESTS, 0)
+    }
+
+    /// Adds events of another log, a transaction of their own.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue is full.
+    pub(crate) fn push_replication(&self, queued: QueuedReplication) -> Result<(), StoreError> {
+        let bytes = queued.appends.iter().map(event_bytes).sum();
+        self.push_to(|state| &mut state.replications, queued, MAX_REPLICATIONS, bytes)
+    }
+
+    fn push_to<T>(
+        &self,
+        line: impl Fn(&mut QueueState) -> &mut VecDeque<T>,
+        queued: T,
+        most: usize,
+        bytes: usize,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        let has_room = bytes == 0 || state.bytes + bytes <= self.max_bytes;
+        let line = line(&mut state);
+        // What is larger than the whole queue may still go through an empty one.
+        if !line.is_empty() && (line.len() >= most || !has_room) {
+            return Err(StoreError::Overloaded);
+        }
+        line.push_back(queued);
+        state.bytes += bytes;
+        let wake = std::mem::take(&mut state.writer_waits);
+        drop(state);
+        if wake {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for something to do and takes as much of it as one transaction is for; `None` when the queue is closed and
+    /// empty.
+    pub(crate) fn take(&self) -> Option<WriterWork> {
+        let mut state = self.state();
+        while state.appends.is_empty() && state.lease_requests.is_empty() {
+            if let Some(replication) = state.replications.pop_front() {
+                state.bytes -= replication.appends.iter().map(event_bytes).sum::<usize>();
+                return Some(WriterWork::Replication(replication));
+            }
+            if state.closed {
+                return None;
+            }
+            state.writer_waits = true;
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let lease_requests = std::mem::take(&mut state.lease_requests).into();
+        let mut appends = Vec::with_capacity(state.appends.len().min(MAX_BATCH_APPENDS));
+        let mut taken = 0;
+        while let Some(queued) = state.appends.pop_front() {
+            let bytes = event_bytes(&queued.append);
+            state.bytes -= bytes;
+            taken += bytes;
+            appends.push(queued);
+            if appends.len() == MAX_BATCH_APPENDS || taken >= MAX_BATCH_BYTES {
+                break;
+            }
+        }
+        Some(WriterWork::Batch(WriterBatch { appends, lease_requests }))
+    }
+
+    /// Takes no more appends; those that are queued are still written.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.arrived.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn event_bytes(append: &Append) -> usize {
+    append.events.iter().map(|event| event.data.len()).sum()
+}

@@ -1,0 +1,228 @@
+//! The writer's thread: what has queued up is checked and committed, made visible, and answered.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use order_application::{AppendError, Committed, Epoch, EventBus, Position, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
+use crate::sqlite::log::Log;
+use crate::sqlite::state::StoreState;
+use crate::sqlite::views::overlay::CommittedEvents;
+use crate::sqlite::writer::leases::Leases;
+use crate::sqlite::writer::placement::{Accepted, Placement};
+use crate::sqlite::writer::queue::{Queue, QueuedAppend, QueuedLeaseRequest, WriterBatch, WriterWork};
+use crate::sqlite_error::is_damage;
+
+pub(super) struct LogWriterThread {
+    pub(super) shared: Arc<StoreState>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) log: Log,
+    pub(super) bus: Arc<dyn EventBus>,
+    /// As long as the queue, at most: an append is in one or the other.
+    pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
+    pub(super) log_end: Position,
+    pub(super) leases: Leases,
+}
+
+/// Who waits for an append.
+pub(super) type Waiting = oneshot::Sender<Result<Position, AppendError>>;
+/// Who waits for an append, and what became of it.
+pub(super) type AppendAnswer = (Waiting, Result<Position, AppendError>);
+
+impl LogWriterThread {
+    pub(super) fn run(mut self) {
+        while let Some(work) = self.queue.take() {
+            match work {
+                WriterWork::Batch(batch) => {
+                    let answers = match self.shared.health.check() {
+                        Ok(()) => self.settle(batch),
+                        Err(error) => refuse(batch, &error),
+                    };
+                    // It fails when the runtime has gone, and all who waited with it.
+                    let _ = self.answers.send(answers);
+                }
+                WriterWork::Replication(replication) => self.replicate(replication),
+            }
+            if self.shared.wal_signal.must_finish()
+                && let Err(error) = self.log.finish_wal_checkpoint()
+                && !is_exhausted(&error, self.log.path())
+            {
+                self.shared.health.stop(format!("copying the write-ahead log into the log: {error}"));
+            }
+        }
+    }
+
+    /// Commits the appends of a batch that can be, and says what became of each.
+    fn settle(&mut self, WriterBatch { appends, mut lease_requests }: WriterBatch) -> Vec<AppendAnswer> {
+        let (accepted, mut answers) = self.check_versions(appends);
+        if accepted.is_empty() && lease_requests.is_empty() {
+            return answers;
+        }
+        #[cfg(feature = "planted-faults")]
+        let accepted = self.plant_ack_before_commit(accepted);
+        let mut written = self.write(&accepted, &lease_requests);
+        if let Err(error) = &written
+            && !lease_requests.is_empty()
+            && is_damage(error)
+            && self.log.roll_back().is_ok()
+        {
+            // What is wrong with the checkpoints does not keep events from being appended. Nothing has failed to be written.
+            let corrupt = StoreError::Corrupt(format!("checkpoints: {error}"));
+            for request in lease_requests.drain(..) {
+                let _ = request.done.send(Err(corrupt.clone()));
+            }
+            written = if accepted.is_empty() { Ok(Vec::new()) } else { self.write(&accepted, &[]) };
+        }
+        match written {
+            Ok(epochs) => {
+                self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
+                self.answer_lease_requests(lease_requests, epochs);
+            }
+            Err(error) => {
+                let error = self.after_failed_commit(&error);
+                for request in lease_requests {
+                    let _ = request.done.send(Err(error.clone()));
+                }
+                // Those that were refused may have been so because of appends that have now failed as well.
+                for (_, outcome) in &mut answers {
+                    *outcome = Err(error.clone().into());
+                }
+                answers.extend(accepted.into_iter().map(|a| (a.waiting, Err(error.clone().into()))));
+            }
+        }
+        answers
+    }
+
+    fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<AppendAnswer>) {
+        let order_ids = batch.iter().map(|queued| &queued.append.order_id);
+        let StoreState { known_orders, readers, .. } = &*self.shared;
+        let streams = readers.stream_states(known_orders, order_ids);
+        let mut accepted = Vec::with_capacity(batch.len());
+        let mut refused = Vec::new();
+        let mut placement = Placement::new(self.log_end, batch.len());
+        for (QueuedAppend { append, done }, stream) in batch.into_iter().zip(streams) {
+            // One order whose view cannot be read does not stop the others.
+            let stream = match stream {
+                Ok(stream) => stream,
+                Err(error) => {
+                    refused.push((done, Err(error.into())));
+                    continue;
+                }
+            };
+            match placement.place(append, stream, done) {
+                Ok(placed) => accepted.push(placed),
+                Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
+            }
+        }
+        (accepted, refused)
+    }
+
+    /// Answers with what each of the lease requests is to be told.
+    fn write(
+        &mut self,
+        accepted: &[Accepted<Waiting>],
+        lease_requests: &[QueuedLeaseRequest],
+    ) -> rusqlite::Result<Vec<Option<Epoch>>> {
+        self.log.begin()?;
+        self.log.insert(accepted.iter().map(Accepted::placed))?;
+        if lease_requests.is_empty() {
+            self.log.commit()?;
+            return Ok(Vec::new());
+        }
+        let mut leases = self.leases.clone();
+        let epochs = lease_requests
+            .iter()
+            .map(|request| leases.carry_out(request, &self.log))
+            .collect::<Result<_, _>>()?;
+        self.log.commit()?;
+        self.leases = leases;
+        Ok(epochs)
+    }
+
+    /// Makes a commit visible to readers. Only then may it be acknowledged.
+    pub(super) fn show<W>(&mut self, accepted: Vec<Accepted<W>>, mut answer: impl FnMut(W, Position)) {
+        if accepted.is_empty() {
+            return;
+        }
+        let mut bytes = 0;
+        let mut committed = Vec::new();
+        let mut changes = Vec::with_capacity(accepted.len());
+        let announce = self.bus.has_subscribers();
+        for Accepted { append, key, first_position, waiting } in accepted {
+            let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
+            self.log_end = last_position;
+            bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
+            // Its first event, whatever version that has: a replica also keeps orders that its primary's log has damaged.
+            if key == first_position.0 {
+                self.shared.known_orders.add(&append.order_id);
+            }
+            let last_event_id = append.events.last().map(|event| event.id).unwrap_or_default();
+            if announce {
+                committed.extend(append.recorded_at(first_position));
+            }
+            changes.push(CommittedEvents {
+                key,
+                first_position,
+                first_version: append.expected_version.plus(1),
+                events: append.events.len() as u64,
+                last_event_id,
+                view: append.view,
+            });
+            answer(waiting, last_position);
+        }
+        self.shared.readers.overlay.add(changes);
+        self.shared.log_end.store(self.log_end.0, Ordering::Release);
+        // Asked again: whoever subscribed since would otherwise miss the announcement, though not the events.
+        if announce || self.bus.has_subscribers() {
+            self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
+        }
+        if self.shared.readers.overlay.active_bytes() >= self.shared.limits.view_batch_bytes {
+            self.shared.view_signal.flush();
+        }
+        self.shared.wal_signal.after_commit(bytes);
+    }
+
+    /// Tells what became of requests that were committed.
+    fn answer_lease_requests(&self, requests: Vec<QueuedLeaseRequest>, epochs: Vec<Option<Epoch>>) {
+        if requests.is_empty() {
+            return;
+        }
+        self.shared.wal_signal.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
+        for (request, epoch) in requests.into_iter().zip(epochs) {
+            // Whoever gave up waiting does not hear it.
+            let _ = request.done.send(Ok(epoch));
+        }
+    }
+
+    /// Takes the transaction back and says what that means for the appends in it.
+    pub(super) fn after_failed_commit(&mut self, error: &rusqlite::Error) -> StoreError {
+        if let Err(error) = self.log.roll_back() {
+            let why = format!("rolling back: {error}");
+            self.shared.health.stop(why.clone());
+            return StoreError::OutcomeUnknown(why);
+        }
+        if is_exhausted(error, self.log.path()) {
+            return StoreError::StorageFull;
+        }
+        if index_cannot_grow(error) {
+            return StoreError::OutcomeUnknown("no space left for the write-ahead log's index".to_owned());
+        }
+        // After a failed write or fsync nobody knows what is on the disk. Trying again might succeed and be a lie.
+        let why = format!("writing {}: {error}", self.log.path().display());
+        self.shared.health.stop(why.clone());
+        StoreError::OutcomeUnknown(why)
+    }
+}
+
+/// Tells all who wait for a batch why nothing comes of it.
+fn refuse(batch: WriterBatch, error: &StoreError) -> Vec<AppendAnswer> {
+    for request in batch.lease_requests {
+        let _ = request.done.send(Err(error.clone()));
+    }
+    batch.appends.into_iter().map(|queued| (queued.done, Err(error.clone().into()))).collect()
+}
+
+/// What a row takes beside its data, about.
+const ROW_OVERHEAD_BYTES: usize = 160;

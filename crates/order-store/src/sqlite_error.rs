@@ -1,0 +1,139 @@
+//! Why the files of a SQLite store cannot be used, and what SQLite's errors mean.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use order_application::StoreError;
+use rusqlite::ErrorCode;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{} is in use by another process; a store is one process's at a time, so stop that one first", .0.display())]
+    InUse(PathBuf),
+    /// A later release wrote it.
+    #[error("{} was written by a newer version (schema {found}, and this one knows up to {known})", path.display())]
+    Newer {
+        /// The store's log.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The latest schema version that this release knows.
+        known: i64,
+    },
+    /// An earlier release wrote it, and whoever only reads does not change it.
+    #[error(
+        "{} was written by an earlier version (schema {found}, and this one needs {known}); start the server once",
+        path.display()
+    )]
+    Older {
+        /// The store's log.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The schema version of this release.
+        known: i64,
+    },
+    /// It is some other file.
+    #[error("{} is not an order store", .0.display())]
+    NotAStore(PathBuf),
+    /// `copy` has not finished.
+    #[error(
+        "{} is the target of an unfinished copy; run the same copy again, it goes on where it stopped",
+        .0.display()
+    )]
+    Copying(PathBuf),
+    /// Its log is a copy of another's, and takes no commands.
+    #[error("{} is a replica's; serve it with `order-service replica`", .0.display())]
+    Replica(PathBuf),
+    /// It has a log of its own, and is no place for another's.
+    #[error("{} is an order store with a log of its own, not a replica's; name another file for the replica", .0.display())]
+    NotAReplica(PathBuf),
+    /// The directory or a file cannot be read or written.
+    #[error("cannot use {}: {cause}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// SQLite could not read or write a file.
+    #[error("cannot use {}: {cause}", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        cause: rusqlite::Error,
+    },
+    /// It was to stop while it was being opened.
+    #[error("the opening was stopped")]
+    Stopped,
+    /// What is stored is not what was written.
+    #[error("{}: {what}; `order-service verify` tells all that is wrong", path.display())]
+    Corrupt {
+        /// The store's log.
+        path: PathBuf,
+        /// What is wrong, and where.
+        what: String,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |cause| match cause.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotAStore(path.to_owned()),
+            _ => Self::Sqlite { path: path.to_owned(), cause },
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |cause| Self::Io { path: path.to_owned(), cause }
+    }
+
+    pub(crate) fn missing(path: &Path) -> Self {
+        Self::io(path)(io::Error::new(io::ErrorKind::NotFound, "there is no such file"))
+    }
+
+    /// A read's error: what is in the file may not be what was written.
+    pub(crate) fn damaged_or_failed(path: &Path, error: rusqlite::Error) -> Self {
+        if is_damage(&error) {
+            return Self::Corrupt { path: path.to_owned(), what: error.to_string() };
+        }
+        Self::sqlite(path)(error)
+    }
+
+    /// Why a log or its views could not be read: because of what is in there, or for a reason that may pass.
+    pub(crate) fn read(path: &Path) -> impl Fn(StoreError) -> Self {
+        move |error| match error {
+            StoreError::Corrupt(what) | StoreError::DamagedView(what) | StoreError::NewerRelease(what) => {
+                Self::Corrupt { path: path.to_owned(), what }
+            }
+            StoreError::Overloaded
+            | StoreError::Unavailable(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::StorageFull => Self::Io { path: path.to_owned(), cause: io::Error::other(error) },
+        }
+    }
+}
+
+/// A read's error, as readers see it.
+pub(crate) fn read_error(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// Whether an error says that what is in the file is not what was written, and not that the file could not be read.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        // The statements are fixed, so an error in one is a schema that has been damaged.
+        Some(
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown | ErrorCode::TooBig,
+        ) => true,
+        Some(_) => false,
+        // A value that is of no type that was ever written; not one that was asked with, and that no row can have.
+        None => !matches!(error, rusqlite::Error::ToSqlConversionFailure(_)),
+    }
+}
