@@ -76,6 +76,7 @@ kinds! {
 
     POSITION_AHEAD CONFLICT "position-ahead" "The position is beyond the log's end"
         "after or Last-Event-ID names a position that the log does not have; last_position is where it ends. A reader that was there before has read another log: the store was restored from a backup, or this is another store. Compare what you have with the log before you go on: to wait here would skip what comes."
+        (such as "The log ends at position 42.")
 
     ORDER_FULL CONFLICT "order-full" "The order's history is too long"
         "An order holds at most 10,000 events. Nothing happened, and no further command will be taken for this order."
@@ -118,6 +119,7 @@ kinds! {
 
     REPLICA_BEHIND SERVICE_UNAVAILABLE "replica-behind" "The replica is not there yet" retry after 1 s
         "The request names a position that this read replica does not have yet; last_position is where its log ends. Send the request again after the seconds in Retry-After, or ask the primary. If the replica never gets there, the position is of another log."
+        (such as "The log of this replica ends at position 42 so far.")
 
     NEWER_RELEASE_NEEDED SERVICE_UNAVAILABLE "newer-release-needed" "The order was written by a newer release" retry after 60 s
         "The order has something in its history that this release of the service does not know: a newer one wrote it, as during an upgrade. Nothing is wrong with the order, and nothing happened. Send the request again once the service is upgraded; all other orders are served."
