@@ -35,7 +35,6 @@ mod order;
 mod payment;
 mod placement;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 mod specification;
 mod values;
 

@@ -78,7 +78,7 @@ impl Instance {
             Some(lock) => lock,
             None => Box::pin(self.lock_in_line(&order_id, deadline)).await?,
         };
-        let mut basis = self.likely_basis(&order_id, &command).await?;
+        let mut basis = self.likely_basis(&order_id, &command, deadline).await?;
         let mut had_conflict = false;
         loop {
             match self.decide_on(basis.order(), &command, &meta)? {
@@ -99,7 +99,8 @@ impl Instance {
                         Err(AppendError::Conflict { current }) => {
                             lock.met_conflict();
                             had_conflict = true;
-                            basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
+                            let catching_up = self.catch_up(&order_id, &basis, current);
+                            basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
                         }
                         Err(AppendError::Store(error)) => return Err(self.failed(&order_id, error)),
                     }
@@ -110,11 +111,12 @@ impl Instance {
                     if basis.is_confirmed() {
                         return nothing_appended(order_id, version, answer);
                     }
-                    let current = self.log.version(&order_id).await?;
+                    let current = in_time(deadline, self.log.version(&order_id)).await?;
                     if current == version {
                         return nothing_appended(order_id, version, answer);
                     }
-                    basis = Basis::Confirmed(self.catch_up(&order_id, &basis, current).await?);
+                    let catching_up = self.catch_up(&order_id, &basis, current);
+                    basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
                 }
             }
         }
@@ -146,14 +148,19 @@ impl Instance {
         self.load_after(order_id, known.cloned()).await
     }
 
-    async fn likely_basis(&self, order_id: &OrderId, command: &OrderCommand) -> Result<Basis, StoreError> {
+    async fn likely_basis(
+        &self,
+        order_id: &OrderId,
+        command: &OrderCommand,
+        deadline: Instant,
+    ) -> Result<Basis, StoreError> {
         if let Some(order) = self.cache.get(order_id) {
             return Ok(Basis::Cached(order));
         }
         if matches!(command, OrderCommand::Place(_)) {
             return Ok(Basis::AssumedNew);
         }
-        Ok(Basis::Confirmed(self.load(order_id).await?))
+        Ok(Basis::Confirmed(in_time(deadline, self.load(order_id)).await?))
     }
 
     /// Decides a command on an order, and makes everything ready that the decision needs.
@@ -233,6 +240,15 @@ impl Instance {
         let now = self.clock.now();
         order.map_or(now, |order| order.updated_at.max(now))
     }
+}
+
+/// Asks the store for something while nothing has happened yet: its own patience may last longer than the command's time.
+async fn in_time<T>(
+    deadline: Instant,
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let too_late = || StoreError::Unavailable("it has not answered within the command's time".to_owned());
+    timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(too_late()))
 }
 
 /// What becomes of a command.

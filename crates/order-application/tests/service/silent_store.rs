@@ -66,3 +66,12 @@ async fn a_command_does_not_wait_for_ever_behind_others_to_the_same_order() {
     assert!(begun.elapsed() < world.limits.command_patience + Duration::from_millis(100));
     stuck.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_command_is_given_up_in_time_when_its_order_cannot_be_read() {
+    let world = World { store: Arc::new(Silent), ..World::new() };
+    let begun = Instant::now();
+    let outcome = execute(&world.instance(), "a", reserve()).await;
+    assert!(matches!(outcome, Err(CommandError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    assert_eq!(begun.elapsed().as_secs(), world.limits.command_patience.as_secs());
+}

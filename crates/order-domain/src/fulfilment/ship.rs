@@ -232,7 +232,6 @@ impl OrderShipped {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 mod tests {
     use crate::specification::*;
     use crate::*;

@@ -95,7 +95,6 @@ impl InventoryReserved {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 mod tests {
     use crate::specification::*;
     use crate::*;

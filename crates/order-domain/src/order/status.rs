@@ -78,7 +78,6 @@ impl Order {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 mod tests {
     use crate::specification::*;
     use crate::*;

@@ -76,7 +76,6 @@ impl PaymentAuthorized {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 mod tests {
     use crate::specification::*;
     use crate::*;

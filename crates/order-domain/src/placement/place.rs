@@ -143,7 +143,6 @@ impl OrderPlaced {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 mod tests {
     use crate::specification::*;
     use crate::*;
