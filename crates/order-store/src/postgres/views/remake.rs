@@ -64,7 +64,7 @@ impl Orders {
         (!first.is_empty()).then(|| [first, second].map(|half| Self::with_keys(half.to_vec())))
     }
 
-    /// For [`EVENTS`] and [`ROWS`].
+    /// Rows of these orders, by a statement that takes the three bounds.
     pub(super) async fn select(&self, snapshot: &Object, sql: &str) -> Result<RowStream, Error> {
         let parameters: [Parameter<'_>; 3] =
             [(&self.after, Type::INT8), (&self.up_to, Type::INT8), (&self.keys, Type::INT8_ARRAY)];
