@@ -70,7 +70,7 @@ pub(crate) enum OrderView {}
 impl PartialSchema for OrderView {
     fn schema() -> RefOr<Schema> {
         AnyOfBuilder::new()
-            .description(Some("`view=full` gives a full order, anything else the basic one."))
+            .description(Some("`view=full` answers with a full order; otherwise the answer is a basic one."))
             .item(reference::<FullView<'_>>())
             .item(reference::<BasicView<'_>>())
             .into()

@@ -78,7 +78,7 @@ pub(crate) struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Option<Vec<Fault>>)]
     errors: &'a [Fault],
-    /// 5xx but `overloaded` and `replica-behind`: the name under which the service's log tells more.
+    /// Most 5xx: the name under which the service's output tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     incident: Option<String>,

@@ -31,10 +31,10 @@ pub struct ReadyChecks {
     pub lifecycle: Lifecycle,
     /// Whether the store can be used.
     pub store: StoreCheck,
-    /// How what lists and reads show is: it is derived from the events.
+    /// The views, from which lists and reads are answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<ViewsStatus>,
-    /// How its comparison with the events goes; not there if that is switched off.
+    /// The comparison of the views with the events; absent if it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<ScrubStatus>,
     /// Where events are relayed to, by the name of each broker; not there if there is none.

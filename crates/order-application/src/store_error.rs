@@ -1,7 +1,7 @@
 /// Why a store could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Its queues are full. Nothing happened; try again later.
+    /// Too much is asked of it at once: a queue, the overlay or the line for one order is full. Nothing happened; try again later.
     #[error("the store has more work than it can take")]
     Overloaded,
     /// It cannot be reached or has stopped. Nothing happened.

@@ -56,39 +56,42 @@ pub(crate) fn matches_recorded<T: PartialEq>(given: Option<&T>, recorded: &T) ->
     given.is_none_or(|given| given == recorded)
 }
 
-/// What can be asked of an order that exists, by the name of its route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Authorise a payment.
-    Payment,
-    /// Reserve inventory.
-    Reserve,
-    /// Ship reserved units.
-    Ship,
-}
-
-/// What is known of an action.
-struct Entry {
-    name: &'static str,
-    guard: fn(&Order) -> Result<(), Obstacle>,
-}
-
-impl Action {
-    /// Every action, in the order of an order's life.
-    pub const ALL: [Self; 3] = [Self::Payment, Self::Reserve, Self::Ship];
-
-    const fn entry(self) -> Entry {
-        match self {
-            Self::Payment => Entry { name: "payment", guard: authorize::guard },
-            Self::Reserve => Entry { name: "reserve", guard: reserve::guard },
-            Self::Ship => Entry { name: "ship", guard: ship::guard },
+/// Each line is an action: its name, which is the last segment of its route, and its guard.
+macro_rules! actions {
+    ($($(#[doc = $doc:literal])+ $action:ident $name:literal $guard:path;)+) => {
+        /// What can be asked of an order that exists, by the name of its route.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Action {
+            $($(#[doc = $doc])+ $action,)+
         }
-    }
 
-    /// Its name in answers.
-    pub const fn as_str(self) -> &'static str {
-        self.entry().name
-    }
+        impl Action {
+            /// Every action, in the order of an order's life.
+            pub const ALL: &[Self] = &[$(Self::$action),+];
+
+            /// Its name in answers.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $name,)+
+                }
+            }
+
+            fn guard(self, order: &Order) -> Result<(), Obstacle> {
+                match self {
+                    $(Self::$action => $guard(order),)+
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Authorise a payment.
+    Payment "payment" authorize::guard;
+    /// Reserve inventory.
+    Reserve "reserve" reserve::guard;
+    /// Ship reserved units.
+    Ship "ship" ship::guard;
 }
 
 impl Order {
@@ -97,12 +100,12 @@ impl Order {
     /// # Errors
     /// What stands in the way.
     pub fn allows(&self, action: Action) -> Result<(), Obstacle> {
-        (action.entry().guard)(self)
+        action.guard(self)
     }
 
     /// What may be done next.
     pub fn allowed_actions(&self) -> Vec<Action> {
-        Action::ALL.into_iter().filter(|action| self.allows(*action).is_ok()).collect()
+        Action::ALL.iter().copied().filter(|action| self.allows(*action).is_ok()).collect()
     }
 }
 

@@ -1,5 +1,5 @@
-//! How tests say what an order may do: `given([…]).when(command).then([…])`, and builders with good defaults. Each command's
-//! own stand beside it.
+//! How tests say what an order may do: `given([…]).when(command).then([…])`, and builders with good defaults. The tests
+//! of a command stand in its own file.
 
 mod properties;
 

@@ -46,12 +46,12 @@ enum Command {
     Copy(CopyArguments),
     /// Make the views anew: what lists and reads show, derived from the events.
     ///
-    /// A release that derives them otherwise, and damage that is noticed, have them made anew without being told. On SQLite
+    /// The server does this by itself after an upgrade that needs it, and when it notices damage. On SQLite
     /// the server must not be running. On PostgreSQL servers may keep running. A run that is interrupted leaves
     /// the old views on SQLite, and on PostgreSQL those that are made and the old ones of all other orders.
     Rebuild(StoreArguments),
-    /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; this is for those
-    /// who let it start with a user that may not.
+    /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; use this
+    /// if it runs as a user that may not change the schema.
     Migrate(StoreArguments),
     /// Publish events to a broker again, from a position to the end of the log, whatever the broker has.
     ///

@@ -49,9 +49,8 @@ fn location(name: &str, url: &str, faults: &mut Vec<String>) -> Option<StoreLoca
     match url.parse() {
         Ok(StoreUrl::Sqlite(path)) => return Some(StoreLocation::Sqlite(path)),
         Ok(StoreUrl::Postgres { url, .. }) => return Some(StoreLocation::Postgres(url)),
-        Ok(StoreUrl::Memory) => {
-            faults.push(format!("{name}: memory: is gone at exit, so it cannot be copied"))
-        }
+        Ok(StoreUrl::Memory) => faults
+            .push(format!("{name}: memory: is gone at exit, so it can neither be copied nor be copied to")),
         Err(fault) => faults.push(format!("{name}: {fault}")),
     }
     None

@@ -12,7 +12,7 @@ use crate::store_url::StoreUrl;
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     let StoreUrl::Postgres { url, .. } = store else {
         return Err(Failure::Usage(vec![format!(
-            "{store} needs no migration; --store names a postgres:// database"
+            "{store} is migrated when it is opened; this command is for a database: --store postgres://…"
         )]));
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

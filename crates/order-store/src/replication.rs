@@ -10,7 +10,7 @@ pub(crate) fn check_append(append: &Append) -> Result<(), StoreError> {
     let reached = expected_version.plus(events.len() as u64);
     let fits = view.version() == reached || view.is_damaged();
     if events.is_empty() || view.order_id() != order_id || !fits {
-        let what = format!("an append to order {order_id} has not the events that its view has");
+        let what = format!("an append to order {order_id} has other events than its view counts");
         return Err(StoreError::Corrupt(what));
     }
     Ok(())

@@ -27,7 +27,7 @@ words! {
     /// One word for the order's ledgers. More will come: treat one that you do not know as an order under way.
     OrderStatus: Status::ALL.map(Status::as_str);
     /// What may be asked of an order, by the last segment of its path. More will come.
-    ActionName: Action::ALL.map(Action::as_str);
+    ActionName: Action::ALL.iter().map(|action| action.as_str());
     /// The stable name of a problem. More will come: go by the HTTP status then.
     ProblemCode: kind::ALL.iter().map(|kind| kind.code);
 }

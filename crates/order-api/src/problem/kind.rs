@@ -48,7 +48,7 @@ kinds! {
         "The service has nothing at this path. All paths are listed on the page /docs and in /openapi.json."
 
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method-not-allowed" "The method does not apply here"
-        "The path exists, but not with this method. The Allow header names those that do."
+        "The path exists, but not with this method; the Allow header names those that do. A read replica takes no commands: send them to the primary."
 
     REQUEST_TIMEOUT REQUEST_TIMEOUT "request-timeout" "The request took too long to arrive"
         "The head or the body did not arrive in time. Nothing happened; send the request again, all of it at once."
@@ -99,7 +99,7 @@ kinds! {
         (such as "The request has one fault; see errors.")
 
     UNKNOWN_REFERENCE UNPROCESSABLE_ENTITY "unknown-reference" "The order has no such part"
-        "The request names a line or a SKU that the order does not have. Nothing happened."
+        "The request names a part (a line, a SKU, …) that the order does not have. Nothing happened."
         (such as "The order has no line 7.")
 
     HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large"

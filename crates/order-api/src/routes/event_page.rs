@@ -28,7 +28,7 @@ pub(super) fn limit(query: &mut Query<'_>) -> PageLimit {
 pub(super) fn types(query: &mut Query<'_>) -> Vec<String> {
     let types = query.all("type");
     if types.len() > MAX_TYPES {
-        query.faults.parameter("type", format!("may be given {MAX_TYPES} times"));
+        query.faults.parameter("type", format!("may be given at most {MAX_TYPES} times"));
     } else if !types.iter().all(|given| is_event_type(given)) {
         query.faults.parameter("type", "must be a type of events such as order.placed.v1");
     }

@@ -19,7 +19,7 @@ use crate::{Api, etag};
     params(
         ("id" = String, Path, example = "ord-001", description = "The order's id."),
         ("view" = inline(Option<View>), Query,
-            description = "How much is shown: `basic` (the default), the five fields that never change, or `full`, everything."),
+            description = "How much is shown: `basic` (the default), five fields, the same in every release, or `full`, everything."),
         ("If-None-Match" = Option<String>, Header,
             description = "`*`, or an `ETag` or a list of them that the client has: the answer is 304 when one is the order's."),
     ),

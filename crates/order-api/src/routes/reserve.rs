@@ -31,7 +31,7 @@ fn members(body: &mut Members<'_>) -> Option<ReserveInventory> {
     );
     let expires_in_seconds = body.optional(
         "expires_in_seconds",
-        "How long it is to hold, up to a year. Left out: for good.",
+        "How long it is to hold, up to a year. Left out: for good. It is recorded and shown; nothing is released at that time yet.",
         integer(1..=MAX_EXPIRES_IN_SECONDS as i64, |seconds| u32::try_from(seconds).ok()),
     );
     Some(ReserveInventory { reservation_id: reservation_id?, expires_in_seconds })

@@ -16,7 +16,7 @@ pub(crate) struct FullView<'a> {
     currency: &'a str,
     /// How many events the order has.
     version: u64,
-    /// Whether the order is held back.
+    /// Whether the order is held back; `false` for now.
     on_hold: bool,
     /// The time of the first event, in UTC with microseconds.
     #[schema(format = DateTime)]
@@ -41,7 +41,7 @@ pub(crate) struct FullView<'a> {
     due_cents: i64,
     #[serde(flatten)]
     money: MoneyView,
-    /// Taken beyond what is due.
+    /// How much more was captured than is due.
     refund_due_cents: i64,
     /// Your own notes.
     #[serde(serialize_with = "pairs")]
@@ -63,7 +63,7 @@ struct LineView<'a> {
     unit_price_cents: i64,
     /// Units asked for.
     ordered: u32,
-    /// Units given up before they were shipped.
+    /// Units given up before they were shipped; 0 for now, as are the next but `shipped`.
     cancelled: u32,
     /// Units held in stock and not shipped yet.
     reserved: u32,
@@ -133,7 +133,7 @@ struct ReservationView<'a> {
     /// Your name for it.
     #[serde(rename = "ReservationID")]
     reservation_id: &'a str,
-    /// Until when it holds; absent: for good.
+    /// Until when it was asked to hold; absent: for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,

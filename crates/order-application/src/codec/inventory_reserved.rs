@@ -21,7 +21,7 @@ pub(super) struct Shape<'a> {
     /// How long it was asked to hold; absent: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_in_seconds: Option<u32>,
-    /// Until when it holds; absent: for good.
+    /// Until when it was asked to hold; absent: for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,

@@ -1,4 +1,4 @@
-//! A follower: has every event of the log dealt with, in order and for certain, by one of many instances.
+//! A follower hands every event of the log to a consumer, in order, at least once; of many instances one is at work.
 //!
 //! What is done with events is a [`Consumer`]'s business, such as the [relay](crate::Relay)'s. All else is done here. A
 //! follower is a [`Subscription`](crate::Subscription) with a stored checkpoint: it hands over events in log order, with a
@@ -69,9 +69,11 @@ pub trait Consumption: Send {
     /// See [`FollowerError`].
     async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError>;
 
-    /// Does what is to be done until there is progress, and answers with the position up to which *all* events are done.
-    /// While nothing is under way it waits. It is dropped and called again whenever something else happens, which MUST lose
-    /// nothing.
+    /// Works until at least one more event is done, and answers with the position up to which *all* events are. It waits while
+    /// there is nothing to do. It is dropped and called again at least twice a second, which MUST lose nothing: what takes
+    /// longer belongs into a field. Done is what need not be handed over again after a crash; a consumer that only has to act
+    /// later (a timer) keeps what is due in a store of its own, and then it is done. Where events are handed over and none is
+    /// done for 20 s, the session ends and begins again.
     ///
     /// # Errors
     /// See [`FollowerError`].

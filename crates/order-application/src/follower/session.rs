@@ -91,7 +91,7 @@ struct Session<'a> {
     subscription: Subscription,
     consumption: Box<dyn Consumption>,
     window: Window,
-    /// Everything up to here is.
+    /// Every event up to this position is done.
     done: Position,
     saved: Position,
     /// As of the last look.

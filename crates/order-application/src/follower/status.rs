@@ -53,7 +53,7 @@ impl FollowerStatus {
             FollowerState::Standby => tracing::info!(follower, "another instance follows the log"),
             FollowerState::Unavailable | FollowerState::Misconfigured | FollowerState::Refused => {
                 let why = detail.as_deref().unwrap_or_default();
-                tracing::warn!(follower, %position, why, "events wait in the log");
+                tracing::warn!(follower, %position, why, "cannot go on for now; events wait in the log");
             }
         }
     }

@@ -11,7 +11,7 @@ pub struct ReplicaStatus {
     /// Everything up to here has been applied, and nothing beyond.
     #[schema(value_type = u64)]
     pub position: Position,
-    /// Messages that the broker has, or that are held here, beyond that, as of the last look. `None`: not known.
+    /// Messages that the broker has, or that are held here, beyond that, as of the last look; absent: not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<u64>,
     /// Whether it has had everything that the broker had at some moment since its start.

@@ -6,7 +6,7 @@ pub use ship::{OrderShipped, ShipOrder, ShippedUnits, UnitRequest, UnitSelector}
 
 use crate::values::text::{Carrier, TrackingNumber};
 
-/// One parcel, in the order of shipping.
+/// One parcel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shipment {
     /// The carrier's name for it.

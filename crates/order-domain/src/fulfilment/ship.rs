@@ -62,7 +62,7 @@ impl ShipOrder {
     /// There is nothing to put into it.
     pub const NOTHING_RESERVED: Obstacle = Obstacle("no unit is reserved, so there is nothing to ship");
 
-    /// Not enough money stands for the order.
+    /// Payments do not cover what is due.
     pub const NOT_COVERED: Obstacle =
         Obstacle("payments must cover all that is due before units are shipped");
 }

@@ -9,7 +9,7 @@ use crate::values::quantity::LineNumber;
 use crate::values::text::ReservationId;
 use crate::values::time::Timestamp;
 
-/// One reservation, oldest first.
+/// One reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
     /// The client's name for it.

@@ -37,7 +37,7 @@ pub struct ReservedUnits {
 }
 
 impl ReserveInventory {
-    /// Not enough money stands for the order.
+    /// Payments do not cover what is due.
     pub const NOT_COVERED: Obstacle =
         Obstacle("payments must cover all that is due before inventory is reserved");
 

@@ -2,7 +2,7 @@
 
 use crate::values::money::Cents;
 
-/// Units of one line, by what became of them. Every field counts units since the order began.
+/// Units of one line, by what became of them. `reserved` is what is held now; all others count since the order began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineLedger {
     /// Asked for at placement.

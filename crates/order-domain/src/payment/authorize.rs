@@ -26,12 +26,12 @@ pub struct PaymentAuthorized {
 }
 
 impl AuthorizePayment {
-    /// There is nothing left to stand for.
+    /// Payments already cover all that is due.
     pub const COVERED: Obstacle =
         Obstacle("payments already cover all that is due, so there is no amount to authorise");
 }
 
-/// Something is left to stand for; or the order costs nothing, and a payment of nothing says that somebody agreed to it.
+/// Something is due and not covered; or the order costs nothing, and a payment of nothing says that somebody agreed to it.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
     if order.is_covered() && order.total() != Cents::ZERO {
         return Err(AuthorizePayment::COVERED);

@@ -7,7 +7,7 @@ pub use authorize::{AuthorizePayment, PaymentAuthorized};
 use crate::order::ledger::PaymentLedger;
 use crate::values::text::PaymentId;
 
-/// One payment, in the order of authorisation.
+/// One payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
     /// The client's name for it.

@@ -73,7 +73,7 @@ proptest! {
                 order = events.iter().fold(order, evolve);
             }
             let Some(order) = &order else { continue };
-            for action in Action::ALL {
+            for &action in Action::ALL {
                 let decided = decide(Some(order), &any::least(action, order), NOW);
                 let appends = decided.as_ref().is_ok_and(|events| !events.is_empty());
                 prop_assert_eq!(appends, order.allows(action).is_ok(), "{:?}", action);

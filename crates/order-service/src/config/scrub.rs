@@ -11,7 +11,7 @@ const DEFAULT_RATE: u32 = 1_000;
 /// How fast the views are compared with the log.
 #[derive(Debug, Default, Args, Deserialize)]
 pub(crate) struct ScrubOptions {
-    /// Compare the views with the log in the background, so many events a second; 0 is never [default: 1000].
+    /// Compare the views with the log in the background, at this many events a second; 0 switches it off [default: 1000].
     #[arg(long, value_name = "EVENTS", env = "ORDER_SERVICE_SCRUB_RATE")]
     scrub_rate: Option<u32>,
 }

@@ -169,7 +169,7 @@ pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
         return Err(StoreError::Unavailable("the database is a standby".to_owned()));
     }
     if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) {
-        let why = "the database was migrated to what this release cannot run with";
+        let why = "the database was migrated to a schema that this release cannot use";
         return Err(StoreError::NewerRelease(why.to_owned()));
     }
     Ok(())

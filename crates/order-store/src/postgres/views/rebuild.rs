@@ -197,7 +197,7 @@ impl<'a> Rebuild<'a> {
                     tracing::error!(
                         position = up_to,
                         why,
-                        "whose row an event led to cannot be read; it is left as it is"
+                        "cannot tell which order the event at this position belongs to; its view is left as it is"
                     );
                 }
                 Err(StoreError::Corrupt(_)) => {

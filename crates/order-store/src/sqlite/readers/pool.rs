@@ -65,7 +65,7 @@ pub(crate) struct ViewsSnapshots {
 struct SnapshotsState {
     file: ServedFile,
     idle: Vec<Snapshot>,
-    /// ViewsSnapshots from before this are of no use any more, and keep the write-ahead log from starting anew.
+    /// Snapshots from before this are of no use, and keep the write-ahead log from starting anew.
     oldest: Option<FlushCount>,
 }
 

@@ -30,7 +30,7 @@ impl StreamState {
     }
 }
 
-/// Counts the generations that have gone to the views. Whoever does not find an order in the overlay finds it in a snapshot of the
+/// Goes up when a generation has gone to the views, and whenever older snapshots of them are of no use. Whoever does not find an order in the overlay finds it in a snapshot of the
 /// views that was taken after so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlushCount(u64);
@@ -176,7 +176,7 @@ impl Overlay {
         generations.flushed
     }
 
-    /// How many generations have gone to the views.
+    /// How far the count is.
     pub(crate) fn flushed(&self) -> FlushCount {
         self.read().flushed
     }

@@ -20,7 +20,7 @@ pub(super) struct LogWriterThread {
     pub(super) queue: Arc<Queue>,
     pub(super) log: Log,
     pub(super) bus: Arc<dyn EventBus>,
-    /// As long as the queue, at most: an append is in one or the other.
+    /// Bounded by the tasks that wait for an answer: each has one append at a time.
     pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
     pub(super) log_end: Position,
     pub(super) leases: Leases,
