@@ -45,10 +45,10 @@ impl Relays {
         for url in brokers {
             let relay = Relay::new(ports.log.clone(), url.broker(event_source));
             let limits = FollowerLimits::default();
-            let relay = Follower::new(url.name(), &holder, ports.clone(), relay, limits);
+            let follower = Follower::new(url.name(), &holder, ports.clone(), relay, limits);
             tracing::info!(relay = url.name(), broker = %url, "events are relayed");
-            shown.push((url.name().to_owned(), relay.status()));
-            relays.push(relay);
+            shown.push((url.name().to_owned(), follower.status()));
+            relays.push(follower);
         }
         if !relays.is_empty() {
             let (stop, running) = (stop.clone(), tasks.token());

@@ -20,7 +20,7 @@ use crate::event::Position;
 /// A store that only one process opens need not care about leases: to whoever asks, it grants them.
 #[async_trait]
 pub trait Checkpoints: Send + Sync + 'static {
-    /// Takes or keeps the lease on a checkpoint. Of another holder it is taken only if `silent_since` is that holder's last
+    /// Takes or keeps the lease on a checkpoint. Of another holder it is taken only if `last_seen` is that holder's last
     /// beat.
     ///
     /// A holder keeps its epoch until it gives the lease back or another has it; every other way to a lease MUST give an
@@ -28,7 +28,7 @@ pub trait Checkpoints: Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError>;
+    async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError>;
 
     /// Gives a lease back, so that the next holder need not wait. Does nothing if it is no longer held.
     ///

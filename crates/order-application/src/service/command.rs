@@ -7,7 +7,7 @@ use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, dec
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{CommandError, CommandMeta, CommandOutcome, Instance, OrderFacts, OrderService};
+use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
@@ -63,7 +63,7 @@ impl Basis {
     }
 }
 
-impl Instance {
+impl ServiceParts {
     /// One command to an order at a time in this process, first come, first served. Other instances know nothing of that:
     /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
     async fn execute(
@@ -173,8 +173,9 @@ impl Instance {
         let now = self.time_after(order);
         let decision = decide(order.map(|versioned| &versioned.order), command, now);
         let events = match judge(decision, order, meta) {
-            Ok(events) => events,
-            Err(answer) => return Ok(Judgement::Answer(answer)),
+            Ok(Some(events)) => events,
+            Ok(None) => return Ok(Judgement::Answer(Ok(()))),
+            Err(refusal) => return Ok(Judgement::Answer(Err(refusal))),
         };
         let version = order.map_or(Version::NONE, |order| order.version);
         if version.0 + events.len() as u64 > self.limits.order_events {
@@ -277,22 +278,22 @@ impl Decided {
     }
 }
 
-/// Puts the questions in their order: is it done already, is the version right, does the state allow it. `Err` is the
-/// answer of a command that appends nothing.
+/// Puts the questions in their order: is there such an order, is it done already or its id taken, is the version right, does
+/// the state allow it. `None`: it is done already.
 fn judge(
     decision: Result<Vec<OrderEvent>, OrderError>,
     order: Option<&VersionedOrder>,
     meta: &CommandMeta,
-) -> Result<Vec<OrderEvent>, Result<(), CommandError>> {
+) -> Result<Option<Vec<OrderEvent>>, CommandError> {
     let facts = || OrderFacts::of(order);
     let version = order.map_or(Version::NONE, |order| order.version);
-    let refused = |error| Err(Err(CommandError::Refused { error, facts: facts() }));
+    let refused = |error| Err(CommandError::Refused { error, facts: facts() });
     let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.allows(version));
     match decision {
-        Ok(events) if events.is_empty() => Err(Ok(())),
+        Ok(events) if events.is_empty() => Ok(None),
         Err(error @ (OrderError::NotFound | OrderError::IdReused { .. })) => refused(error),
-        Ok(_) | Err(_) if mismatch => Err(Err(CommandError::VersionMismatch(facts()))),
-        Ok(events) => Ok(events),
+        Ok(_) | Err(_) if mismatch => Err(CommandError::VersionMismatch(facts())),
+        Ok(events) => Ok(Some(events)),
         Err(error) => refused(error),
     }
 }

@@ -26,10 +26,10 @@ pub use query::QueryError;
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]
-pub struct OrderService(Arc<Instance>);
+pub struct OrderService(Arc<ServiceParts>);
 
 /// What one instance of the program works with.
-struct Instance {
+struct ServiceParts {
     log: Arc<dyn EventLog>,
     views: Arc<dyn OrderViews>,
     bus: Arc<dyn EventBus>,
@@ -183,7 +183,7 @@ impl OrderService {
         limits: ServiceLimits,
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
-        let instance = Instance { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
-        Self(Arc::new(instance))
+        let parts = ServiceParts { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
+        Self(Arc::new(parts))
     }
 }

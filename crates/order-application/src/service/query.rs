@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_domain::OrderId;
 
-use super::{Instance, OrderService};
+use super::{OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::StoreError;
@@ -87,7 +87,7 @@ impl OrderService {
     }
 }
 
-impl Instance {
+impl ServiceParts {
     /// Replays an order from the store.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         self.load_after(order_id, None).await

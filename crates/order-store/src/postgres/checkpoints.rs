@@ -43,8 +43,8 @@ const SAVE: &str = "\
 
 #[async_trait]
 impl Checkpoints for PostgresStore {
-    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
-        claim(&self.reads, name, holder, silent_since).await
+    async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
+        claim(&self.reads, name, holder, last_seen).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
@@ -70,9 +70,9 @@ pub(super) async fn claim(
     database: &Database,
     name: &str,
     holder: &str,
-    silent_since: Option<Beat>,
+    last_seen: Option<Beat>,
 ) -> Result<Claim, StoreError> {
-    let beat = silent_since.map(|beat| beat.0.cast_signed());
+    let beat = last_seen.map(|beat| beat.0.cast_signed());
     let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
     if let Some(row) = database.query(CLAIM, &parameters).await?.first() {
         return number(name, row).map(|epoch| Claim::Granted(Epoch(epoch)));

@@ -186,10 +186,10 @@ impl FakeCheckpoints {
 
 #[async_trait]
 impl Checkpoints for FakeCheckpoints {
-    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
+    async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
         Ok(self.with(name, |entry| {
             let is_holder = entry.holder.as_deref() == Some(holder);
-            if entry.holder.is_some() && !is_holder && silent_since != Some(Beat(entry.beat)) {
+            if entry.holder.is_some() && !is_holder && last_seen != Some(Beat(entry.beat)) {
                 return Claim::Held(Beat(entry.beat));
             }
             entry.epoch += u64::from(!is_holder);

@@ -182,12 +182,12 @@ impl ViewRepair for LyingStore {
 
 #[async_trait]
 impl Checkpoints for LyingStore {
-    async fn claim(&self, name: &str, holder: &str, silent_since: Option<Beat>) -> Result<Claim, StoreError> {
+    async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
         if self.lies().held_by_another {
             // Another that lives, whenever it is asked for.
             return Ok(Claim::Held(Beat(self.beats.fetch_add(1, Ordering::Relaxed))));
         }
-        self.store.claim(name, holder, silent_since).await
+        self.store.claim(name, holder, last_seen).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {

@@ -34,11 +34,11 @@ struct ViewWriterThread {
 
 /// What became of a generation.
 enum FlushOutcome {
-    Yes,
+    Written,
     /// These views cannot take it; those that take their place will have it.
-    NotThese,
+    ViewsUnusable,
     /// The store has stopped, or is about to end.
-    Over,
+    Stopped,
 }
 
 impl ViewWriterThread {
@@ -62,43 +62,43 @@ impl ViewWriterThread {
         }
         let Some(generation) = self.shared.readers.overlay.begin_flush() else { return true };
         match self.write(&generation) {
-            FlushOutcome::Yes => {
+            FlushOutcome::Written => {
                 self.shared.readers.overlay.end_flush();
                 self.copy_wal()
             }
-            FlushOutcome::NotThese => {
+            FlushOutcome::ViewsUnusable => {
                 self.unwritten = Some(generation);
                 true
             }
-            FlushOutcome::Over => false,
+            FlushOutcome::Stopped => false,
         }
     }
 
     fn write(&mut self, generation: &Generation) -> FlushOutcome {
         loop {
             match self.views.write(generation) {
-                Ok(()) => return FlushOutcome::Yes,
+                Ok(()) => return FlushOutcome::Written,
                 Err(ViewsError::Sqlite(error))
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
                     tracing::warn!("no space left to write the views; trying again");
                     if !self.shared.view_signal.wait(FULL_DISK_DELAY) {
                         // The log has everything: the next start catches up.
-                        return FlushOutcome::Over;
+                        return FlushOutcome::Stopped;
                     }
                     if self.shared.view_signal.has_replacement() {
                         // These go then, and with them what they take of the disk.
-                        return FlushOutcome::NotThese;
+                        return FlushOutcome::ViewsUnusable;
                     }
                 }
                 Err(error) => match error.damage() {
                     Some(what) => {
                         self.shared.readers.rebuilds.damaged(self.views.number(), what);
-                        return FlushOutcome::NotThese;
+                        return FlushOutcome::ViewsUnusable;
                     }
                     None => {
                         self.shared.health.stop(format!("writing the views: {error}"));
-                        return FlushOutcome::Over;
+                        return FlushOutcome::Stopped;
                     }
                 },
             }

@@ -2,9 +2,9 @@
 //! one fsync.
 
 mod leases;
-mod placement;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
+mod positioning;
 mod queue;
 mod replication;
 mod thread;

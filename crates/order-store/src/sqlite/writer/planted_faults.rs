@@ -4,7 +4,7 @@ use order_application::Position;
 use tokio::sync::oneshot;
 
 use crate::sqlite::planted_faults::is_planted;
-use crate::sqlite::writer::placement::Accepted;
+use crate::sqlite::writer::positioning::Accepted;
 use crate::sqlite::writer::thread::{LogWriterThread, Waiting};
 
 impl LogWriterThread {

@@ -5,7 +5,7 @@ use order_application::{Append, Checkpoint, StoreError};
 
 use crate::replication::{check_append, check_reached, does_not_continue};
 use crate::sqlite::state::StoreState;
-use crate::sqlite::writer::placement::{Accepted, Placement};
+use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::QueuedReplication;
 use crate::sqlite::writer::thread::LogWriterThread;
 
@@ -42,16 +42,16 @@ impl LogWriterThread {
         let StoreState { known_orders, readers, .. } = &*self.shared;
         let order_ids = appends.iter().map(|append| &append.order_id);
         let streams = readers.stream_states(known_orders, order_ids);
-        let mut placement = Placement::new(self.log_end, appends.len());
+        let mut positioning = Positioning::new(self.log_end, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
         for (append, stream) in appends.into_iter().zip(streams) {
             check_append(&append)?;
             let next = append.expected_version.plus(1);
-            let placed = placement.place(append, stream?, ());
+            let placed = positioning.place(append, stream?, ());
             accepted
                 .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
         }
-        check_reached(placement.reached(), checkpoint)?;
+        check_reached(positioning.reached(), checkpoint)?;
         Ok(accepted)
     }
 

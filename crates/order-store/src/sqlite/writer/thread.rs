@@ -11,7 +11,7 @@ use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::views::overlay::CommittedEvents;
 use crate::sqlite::writer::leases::Leases;
-use crate::sqlite::writer::placement::{Accepted, Placement};
+use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::{Queue, QueuedAppend, QueuedLeaseRequest, WriterBatch, WriterWork};
 use crate::sqlite_error::is_damage;
 
@@ -101,7 +101,7 @@ impl LogWriterThread {
         let streams = readers.stream_states(known_orders, order_ids);
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
-        let mut placement = Placement::new(self.log_end, batch.len());
+        let mut positioning = Positioning::new(self.log_end, batch.len());
         for (QueuedAppend { append, done }, stream) in batch.into_iter().zip(streams) {
             // One order whose view cannot be read does not stop the others.
             let stream = match stream {
@@ -111,7 +111,7 @@ impl LogWriterThread {
                     continue;
                 }
             };
-            match placement.place(append, stream, done) {
+            match positioning.place(append, stream, done) {
                 Ok(placed) => accepted.push(placed),
                 Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
             }

@@ -22,13 +22,13 @@ impl<W> Accepted<W> {
 }
 
 /// Gives appends their places, one after the other.
-pub(super) struct Placement {
+pub(super) struct Positioning {
     next: Position,
     /// Orders that this very transaction changes.
     changed: HashMap<OrderId, StreamState>,
 }
 
-impl Placement {
+impl Positioning {
     pub(super) fn new(log_end: Position, appends: usize) -> Self {
         Self { next: log_end.plus(1), changed: HashMap::with_capacity(appends) }
     }
