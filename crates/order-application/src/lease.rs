@@ -1,8 +1,8 @@
 //! Leases: which of many instances is at work.
 //!
 //! No clock is compared with another. A holder shows that it lives by a beat that goes up; a standby that has seen the same
-//! beat for a whole term, by its own clock, takes the lease. A holder that could not renew for a term takes it for lost: it
-//! has asked before any standby saw the beat, so its term is over first.
+//! beat for a whole term, by its own clock, takes the lease. A holder's term starts when it asks;
+//! a standby's starts later, when it sees the beat. So the holder gives up first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::ports::checkpoints::{Beat, Checkpoints, Claim, Epoch};
 use crate::ports::event_log::StoreError;
 
-/// How often a lease that is taken by force may beat in between.
+/// Most attempts to take a lease whose holder renews it meanwhile.
 const MAX_FORCED_CLAIMS: usize = 10;
 
 /// What a standby has seen of a lease's holder.

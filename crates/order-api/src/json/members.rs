@@ -20,8 +20,7 @@ pub(crate) struct Object<T> {
     pub(crate) members: fn(&mut Members<'_>) -> Option<T>,
 }
 
-/// Where the members of an object are asked for, one after the other: either a body that has them, or the schema that is
-/// to say of them what is asked.
+/// Asks for an object's members, one after the other: of a body that is read, or for a schema that is written.
 pub(crate) struct Members<'m>(Mode<'m>);
 
 enum Mode<'m> {

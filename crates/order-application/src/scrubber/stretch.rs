@@ -77,8 +77,8 @@ impl Stretch {
         Ok(found)
     }
 
-    /// No view is behind the log. A store that finds an order's events by what may be as old as its view would make the same of
-    /// both.
+    /// No view is behind the log. A store may find events through an index as old as the view, and then both would
+    /// agree wrongly.
     async fn compare_versions(
         &self,
         views: &dyn OrderViews,

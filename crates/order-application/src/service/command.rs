@@ -25,7 +25,7 @@ impl OrderService {
     /// When this returns `Ok`, the events are durable and every later read sees them.
     ///
     /// # Errors
-    /// See [`CommandError`]. Nothing happened, but for [`StoreError::OutcomeUnknown`].
+    /// See [`CommandError`]. On all of them but [`StoreError::OutcomeUnknown`], nothing happened.
     pub async fn execute(
         &self,
         order_id: Option<OrderId>,

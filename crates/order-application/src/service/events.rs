@@ -54,7 +54,7 @@ impl OrderService {
             let Some((version, _)) = search.look_at(events) else { break };
             looked_at = version;
         }
-        // Also where the events could be handed on as they are: nobody is shown the beginning of a history for all of it.
+        // Asked even if all events could be read: a history that is cut off must not look complete.
         let version = self.summary(order_id).await?.version;
         Ok(EventPage { events: search.found, next: (looked_at < version).then_some(looked_at) })
     }

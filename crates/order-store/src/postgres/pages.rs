@@ -22,7 +22,7 @@ const CHECK_PATIENCE: Duration = Duration::from_millis(800);
 /// Events of one page, whatever is asked for. An order has no more.
 const MAX_PAGE_EVENTS: i64 = 10_000;
 
-/// The order's page beside what its row says of it, which comes without a page as well.
+/// A page of the order's events, and whether its row says that it is damaged; without events there is one row, with that alone.
 const STREAM: &str = concat!(
     "SELECT ",
     event_columns!(),

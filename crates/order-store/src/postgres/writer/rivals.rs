@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// How long the lock on the log's end was somebody else's lately; and how large a batch is then worth waiting for.
 ///
 /// Alone, an instance sends what it has at once. Among others it would only wait at the server with it, and what comes
-/// meanwhile would have to wait for the next batch: an instance's clients fall apart into two crowds, and batches get
-/// smaller with each instance. So it then waits here, for as many as it knows to be about to ask again.
+/// meanwhile would have to wait for the next batch: half of an instance's clients wait for this batch and half for the next,
+/// and batches get smaller with each instance. So it then waits here, for as many as it knows to be about to ask again.
 pub(super) struct Rivals {
     calm_batches: u32,
     /// Most of what was on its way when the last batch came back: just answered, or queued.

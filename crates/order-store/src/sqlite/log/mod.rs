@@ -180,7 +180,7 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
     Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
 }
 
-/// The same of a log that is there, whoever writes it.
+/// Like `check_schema`, for readers: an empty file and an older schema are errors.
 pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
     if is_empty(connection).map_err(OpenError::sqlite(path))? {
         return Err(OpenError::NotAStore(path.to_owned()));

@@ -31,7 +31,7 @@ const ORDER_IDS: &str = rows!("position, order_id");
 /// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
 /// from starting anew.
 const EVENTS_AT_ONCE: usize = 4_096;
-/// When it is known which order each event is of, about one part in so many of all the work is done.
+/// Sorting is about one part in so many of all the work: for progress.
 const SORTING_PART: u64 = 4;
 
 /// Free space that sorting needs beside the views, in bytes for each event of the log.

@@ -1,4 +1,5 @@
-//! Proof that an order is not in the index of orders: absence is as good as what the index has lost.
+//! Proves that an order is not in the index of orders. Without that, an order that never was could
+//! not be told from a lost entry.
 //!
 //! The hashes are parted into 65,536 ranges. For each the file keeps how many entries the index has there, and what their
 //! fingerprints make when each is laid over the others by exclusive or: its [`IdTotals`]. They are written in the

@@ -24,7 +24,7 @@ const INSERT_ORDER: &str =
         updated_at = excluded.updated_at, checksum = excluded.checksum
     WHERE order_id = excluded.order_id";
 
-/// Takes a newer version over the one before. Only a row that is behind that is wrong: see above.
+/// Replaces a row by a newer one. A row older than the version before is damage; a newer one is left from a crash.
 const UPDATE_ORDER: &str =
     "UPDATE orders SET
         state = ?3, version = ?4, customer_id = ?5, status = ?6, total_cents = ?7, placed_at = ?8, updated_at = ?9,
@@ -45,8 +45,8 @@ pub(crate) struct PutOrder<'a> {
 }
 
 impl Views {
-    /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; a crash in
-    /// between leaves rows ahead of `progress`, which the same events will meet again.
+    /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; after a
+    /// crash some rows are newer than `progress`, and the next start applies the same events again.
     pub(crate) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
         let Some((position, event_id)) = generation.last else { return Ok(()) };
         let reached = self.progress.position;
