@@ -4,6 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
+
 /// The waits between attempts: each is up to twice as long as the one before, within a bound.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -24,6 +26,13 @@ impl Backoff {
         let wait = self.next;
         self.next = (wait * 2).min(self.longest);
         random_between(wait / 2, wait)
+    }
+
+    /// Waits before the next attempt, up to the deadline; `false` when that has come.
+    pub async fn wait_before(&mut self, deadline: Instant) -> bool {
+        let until = (Instant::now() + self.next_wait()).min(deadline);
+        sleep_until(until).await;
+        until < deadline
     }
 
     /// After a success the next failure is the first again.

@@ -18,7 +18,9 @@ pub struct FollowerStatus {
     pub detail: Option<String>,
 }
 
-/// What a follower is doing.
+/// What a follower is doing: `connecting`, `following` (at work), `standby` (another instance is at work), `unavailable` (the
+/// other side or the store is away), `misconfigured` (somebody has to change a setting) or `refused` (the other side does not
+/// take an event). The last three are tried again by themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FollowerState {

@@ -24,7 +24,9 @@ pub struct ReplicaStatus {
     pub detail: Option<String>,
 }
 
-/// What a replica is doing.
+/// What a replica is doing: `connecting`, `catching_up`, `following` (up to date), `missing` (the broker does not have the next
+/// event any more), `other_log` (the broker has another log's events: somebody has to put that right), `unavailable` (the broker
+/// or the own store is away) or `misconfigured` (somebody has to change a setting).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {

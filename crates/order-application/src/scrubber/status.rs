@@ -14,7 +14,7 @@ pub struct ScrubStatus {
     /// Where this pass ends.
     #[schema(value_type = u64)]
     pub of: Position,
-    /// What was found to differ in this pass. The log names it, and it is mended.
+    /// What was found to differ in this pass. The service's output names it, and it is mended.
     pub faults_in_pass: u64,
     /// What was found to differ since the start of this process.
     pub faults: u64,
@@ -25,7 +25,8 @@ pub struct ScrubStatus {
     pub detail: Option<String>,
 }
 
-/// What a scrubber is doing.
+/// What a scrubber is doing: `starting`, `scrubbing` (at work), `resting` (until the next pass), `waiting` (the views are being
+/// made anew, or are a newer release's), `standby` (another instance is at work) or `unavailable` (it is tried again).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScrubState {

@@ -86,8 +86,9 @@ impl KafkaEvidence {
         let until = Instant::now() + PATIENCE;
         for (&partition, Marks { last, .. }) in &self.partitions {
             let left = until.saturating_duration_since(Instant::now());
-            let now = offsets(client, topic, partition, left)
-                .map_err(|error| failure(&error, &format!("look at partition {partition} of {topic}")))?;
+            let now = offsets(client, topic, partition, left).map_err(|error| {
+                failure(&error, &format!("cannot look at partition {partition} of {topic}"))
+            })?;
             if now.end <= last.offset {
                 return Err(BrokerError::OutOfStep(format!(
                     "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",

@@ -51,7 +51,7 @@ fn open(options: &KafkaOptions, bookmark: Option<&str>) -> Result<KafkaReader, B
         .map(|partition| start(&probe, topic, partition, bookmark.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
     let consumer = consumer(options)?;
-    let assigning = |error| failure(&error, &format!("read {topic}"));
+    let assigning = |error| failure(&error, &format!("cannot read {topic}"));
     let mut places = TopicPartitionList::with_capacity(partitions.len());
     for (number, partition) in (0..).zip(&partitions) {
         let next = Offset::Offset(partition.next);

@@ -81,8 +81,9 @@ impl Probe {
 
     /// The offsets that a partition has.
     pub(super) fn offsets(&self, partition: i32) -> Result<Range<i64>, BrokerError> {
-        offsets(self.consumer.client(), &self.topic, partition, PATIENCE)
-            .map_err(|error| failure(&error, &format!("look at partition {partition} of {}", self.topic)))
+        offsets(self.consumer.client(), &self.topic, partition, PATIENCE).map_err(|error| {
+            failure(&error, &format!("cannot look at partition {partition} of {}", self.topic))
+        })
     }
 
     /// Shows messages, of each partition from an offset on, until `take` wants no more of it, or the partition ends.
@@ -91,7 +92,7 @@ impl Probe {
         from: &[(i32, i64)],
         mut take: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
     ) -> Result<(), BrokerError> {
-        let reading = |error: KafkaError| failure(&error, &format!("read from {}", self.topic));
+        let reading = |error: KafkaError| failure(&error, &format!("cannot read from {}", self.topic));
         let mut places = TopicPartitionList::with_capacity(from.len());
         for (partition, offset) in from {
             places.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset)).map_err(reading)?;

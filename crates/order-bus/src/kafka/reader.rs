@@ -85,12 +85,12 @@ impl BrokerReader for KafkaReader {
 
     fn pause(&mut self, partition: usize) -> Result<(), BrokerError> {
         let paused = self.consumer.pause(&self.list_of(partition)?);
-        paused.map_err(|error| failure(&error, &format!("pause {}", self.topic)))
+        paused.map_err(|error| failure(&error, &format!("cannot pause {}", self.topic)))
     }
 
     fn resume(&mut self, partition: usize) -> Result<(), BrokerError> {
         let resumed = self.consumer.resume(&self.list_of(partition)?);
-        resumed.map_err(|error| failure(&error, &format!("go on with {}", self.topic)))
+        resumed.map_err(|error| failure(&error, &format!("cannot go on with {}", self.topic)))
     }
 
     async fn behind(&mut self) -> Result<u64, BrokerError> {
@@ -112,7 +112,7 @@ impl BrokerReader for KafkaReader {
 fn behind(consumer: &StreamConsumer<Observer>, topic: &str, next: &[i64]) -> Result<u64, BrokerError> {
     let until = Instant::now() + PATIENCE;
     let left = || until.saturating_duration_since(Instant::now());
-    let asking = |error| failure(&error, &format!("ask how much {topic} has"));
+    let asking = |error| failure(&error, &format!("cannot ask how much {topic} has"));
     let metadata = consumer.fetch_metadata(Some(topic), left()).map_err(asking)?;
     let now = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     if now != next.len() {
@@ -140,7 +140,7 @@ fn delivery(polled: KafkaResult<BorrowedMessage<'_>>, topic: &str) -> Result<Opt
     let message = match polled {
         Ok(message) => message,
         Err(error) => {
-            let failure = failure(&error, &format!("read {topic}"));
+            let failure = failure(&error, &format!("cannot read {topic}"));
             if !matches!(failure, BrokerError::Unavailable(_)) {
                 return Err(failure);
             }

@@ -36,7 +36,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
     while let Some(cause) = source {
         let cause_text = cause.to_string();
         if !text.contains(&cause_text) {
-            text = format!("{error}: {cause_text}");
+            text = format!("{text}: {cause_text}");
         }
         source = cause.source();
     }

@@ -10,10 +10,10 @@ use deadpool_postgres::{
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
-use order_application::StoreError;
+use order_application::{Backoff, StoreError};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 
@@ -22,9 +22,8 @@ use super::statement_failure::StatementFailure;
 use super::tls;
 use super::url::DatabaseUrl;
 
-/// Pauses between attempts: the first, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// The waits between attempts.
+pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
 
 /// What is said of a database that is connected to and says nothing.
 const SILENT: &str = "the database does not answer";
@@ -144,14 +143,14 @@ impl Database {
         F: Future<Output = Result<T, Error>>,
     {
         let deadline = Instant::now() + patience;
-        let mut pause = Pause::new();
+        let mut backoff = BACKOFF;
         loop {
             let error = match self.attempt(deadline, &work).await {
                 Ok(done) => return Ok(done),
                 Err(StatementFailure::Refused(error)) => return Err(error),
                 Err(failure) => failure.into_store_error(),
             };
-            if !pause.before(deadline).await {
+            if !backoff.wait_before(deadline).await {
                 return Err(error);
             }
         }
@@ -210,22 +209,5 @@ impl<C: Connect + 'static> Connect for OnRuntime<C> {
             }
         }
         .boxed()
-    }
-}
-
-/// Pauses that grow.
-pub(super) struct Pause(Duration);
-
-impl Pause {
-    pub(super) fn new() -> Self {
-        Self(FIRST_PAUSE)
-    }
-
-    /// Waits a little, up to the deadline; `false` when that has come.
-    pub(super) async fn before(&mut self, deadline: Instant) -> bool {
-        let until = (Instant::now() + self.0).min(deadline);
-        sleep_until(until).await;
-        self.0 = (self.0 * 2).min(LONGEST_PAUSE);
-        until < deadline
     }
 }

@@ -12,7 +12,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use super::database::Pause;
+use super::database::BACKOFF;
 
 /// A step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -100,10 +100,10 @@ pub(super) async fn find(connection: &Object) -> Result<Schema, Error> {
 /// Runs what is missing. Says what the version was and what it is.
 pub(super) async fn migrate(connection: &mut Object) -> Result<Migrated, Error> {
     let deadline = Instant::now() + LOCK_PATIENCE;
-    let mut pause = Pause::new();
+    let mut backoff = BACKOFF;
     loop {
         match migrate_once(connection).await {
-            Err(error) if may_pass(&error) && pause.before(deadline).await => {
+            Err(error) if may_pass(&error) && backoff.wait_before(deadline).await => {
                 tracing::info!(%error, "the migration could not get a lock and is tried again");
             }
             outcome => return outcome,

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::DEADLINE;
 use super::announcer::Announcer;
-use super::database::{Database, Pause};
+use super::database::{BACKOFF, Database};
 use super::statement_failure::StatementFailure;
 use batch::Outcome;
 use queue::{Batch, Queue, QueuedAppend, QueuedAppends};
@@ -86,7 +86,7 @@ impl WriterTask {
 
     /// Finds out what becomes of each append of a batch, and says so.
     async fn settle(&mut self, mut batch: Vec<QueuedAppend>) {
-        let mut pause = Pause::new();
+        let mut backoff = BACKOFF;
         while let Some(deadline) = batch.iter().map(|queued| queued.deadline).min() {
             let (why, unknown) = match self.attempt(&batch, deadline).await {
                 Ok(outcomes) => return self.answer(batch, outcomes),
@@ -111,7 +111,7 @@ impl WriterTask {
             for queued in &mut batch {
                 queued.unknown |= unknown;
             }
-            pause.before(deadline).await;
+            backoff.wait_before(deadline).await;
             batch = give_up_late(batch, &why);
         }
     }

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_application::Position;
+use order_application::{Backoff, Position};
 use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, SORTED_BYTES_PER_EVENT, build};
@@ -77,7 +77,7 @@ fn lower_priority() {
 }
 
 fn run(shared: &StoreState) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while let Some(WantedRebuild { why, is_damage }) = shared.readers.rebuilds.wait() {
         tracing::info!(why, "making the views anew");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
@@ -88,15 +88,14 @@ fn run(shared: &StoreState) {
             handed_over.map_err(RebuildError::HandOver)
         });
         match made {
-            Ok(()) => pause = FIRST_PAUSE,
+            Ok(()) => backoff.reset(),
             Err(RebuildError::Stopped | RebuildError::Open(OpenError::Stopped)) => return,
             Err(error) => {
                 tracing::error!(%error, "the views could not be made anew; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
-                if !shared.readers.rebuilds.pause(pause) {
+                if !shared.readers.rebuilds.pause(backoff.next_wait()) {
                     return;
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
