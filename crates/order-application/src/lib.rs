@@ -21,6 +21,7 @@
 mod backoff;
 pub mod cloud_event;
 pub mod codec;
+mod error_chain;
 mod event;
 pub mod event_context;
 pub mod folded_order;
@@ -44,6 +45,7 @@ mod system;
 mod views_progress;
 
 pub use backoff::Backoff;
+pub use error_chain::error_chain;
 pub use event::{NewEvent, Position, RecordedEvent, Version};
 pub use event_context::EventContext;
 pub use folded_order::FoldedOrder;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use async_nats::rustls;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerError};
-use order_application::BrokerError;
+use order_application::{BrokerError, error_chain};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::error::{chain, misconfigured, silence, unavailable};
+use super::error::{misconfigured, silence, unavailable};
 use super::options::{Access, NatsOptions};
 use crate::tls::file_fault;
 
@@ -123,7 +123,7 @@ fn nkey_seed(file: &Path) -> Result<String, BrokerError> {
 }
 
 fn connect_error(options: &NatsOptions, error: &ConnectError) -> BrokerError {
-    let cause = error.source().map(chain).unwrap_or_default();
+    let cause = error.source().map(error_chain).unwrap_or_default();
     match error.kind() {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => misconfigured(
             options,

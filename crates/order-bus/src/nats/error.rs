@@ -1,7 +1,6 @@
 //! What goes wrong with NATS, in words for whoever runs it. What JetStream's error codes mean:
 //! <https://github.com/nats-io/nats-server/blob/main/server/errors.json>.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -27,20 +26,6 @@ pub(super) fn silence(options: &NatsOptions, limit: Duration) -> BrokerError {
 
 pub(super) fn no_jetstream(options: &NatsOptions) -> BrokerError {
     misconfigured(options, "no JetStream: start it with -js, or with a jetstream block in its configuration")
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.replace('\n', " ")
 }
 
 /// An error in an answer of JetStream's API.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Config, ConsumerError, ConsumerErrorKind};
 use async_trait::async_trait;
-use order_application::{BrokerError, BrokerLog, BrokerReader};
+use order_application::{BrokerError, BrokerLog, BrokerReader, error_chain};
 use serde::{Deserialize, Serialize};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
-use super::error::{api_error, chain, unavailable};
+use super::error::{api_error, unavailable};
 use super::options::NatsOptions;
 use super::reader::NatsReader;
 use super::stream::{self, created};
@@ -69,7 +69,7 @@ async fn open(options: &Arc<NatsOptions>, bookmark: Option<&str>) -> Result<Nats
         .heartbeat(HEARTBEAT)
         .messages()
         .await
-        .map_err(|error| unavailable(options, chain(&error)))?;
+        .map_err(|error| unavailable(options, error_chain(&error)))?;
     Ok(NatsReader::new(Arc::clone(options), connection, stream, messages, next))
 }
 
@@ -93,7 +93,7 @@ fn consumer_error(options: &NatsOptions, error: &ConsumerError) -> BrokerError {
     if let ConsumerErrorKind::JetStream(error) = error.kind() {
         return api_error(options, &error);
     }
-    unavailable(options, chain(error))
+    unavailable(options, error_chain(error))
 }
 
 /// Where a reader has come to.

@@ -12,12 +12,12 @@ use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
-use order_application::{BrokerError, Position, Publication, RecordedEvent};
+use order_application::{BrokerError, Position, Publication, RecordedEvent, error_chain};
 use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
 use super::client::{Connection, within};
-use super::error::{chain, message_error, silence, unavailable};
+use super::error::{message_error, silence, unavailable};
 use super::evidence::NatsEvidence;
 use super::message;
 use super::options::NatsOptions;
@@ -149,7 +149,7 @@ impl NatsPublication {
         // When the window has passed once, what was published before this moment is older than it.
         let duplicate_window = stream.cached_info().config.duplicate_window;
         Ok(Self {
-            answers: answers.map_err(|error| unavailable(&options, chain(&error)))?,
+            answers: answers.map_err(|error| unavailable(&options, error_chain(&error)))?,
             options,
             source,
             connection,
@@ -250,8 +250,8 @@ fn send_error(options: &NatsOptions, position: Position, error: &PublishError) -
     match error.kind() {
         PublishErrorKind::MaxPayloadExceeded => BrokerError::Refused {
             position,
-            why: format!("{}: raise max_payload in the configuration of NATS", chain(error)),
+            why: format!("{}: raise max_payload in the configuration of NATS", error_chain(error)),
         },
-        PublishErrorKind::InvalidSubject | PublishErrorKind::Send => unavailable(options, chain(error)),
+        PublishErrorKind::InvalidSubject | PublishErrorKind::Send => unavailable(options, error_chain(error)),
     }
 }

@@ -8,10 +8,10 @@ use async_nats::jetstream::consumer::pull::{self, MessagesError, MessagesErrorKi
 use async_nats::jetstream::stream::Stream;
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
-use order_application::{BrokerError, BrokerReader, Delivery};
+use order_application::{BrokerError, BrokerReader, Delivery, error_chain};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
-use super::error::{chain, unavailable};
+use super::error::unavailable;
 use super::log::NatsBookmark;
 use super::message;
 use super::options::NatsOptions;
@@ -143,7 +143,7 @@ impl NatsReader {
             MessagesErrorKind::Pull
             | MessagesErrorKind::PushBasedConsumer
             | MessagesErrorKind::RequestLimitExceeded
-            | MessagesErrorKind::Other => chain(error),
+            | MessagesErrorKind::Other => error_chain(error),
         };
         unavailable(&self.options, what)
     }

@@ -12,10 +12,10 @@ use async_nats::jetstream::stream::{
     Stream,
 };
 use async_nats::jetstream::{Context, ErrorCode};
-use order_application::BrokerError;
+use order_application::{BrokerError, error_chain};
 
 use super::client::{Connection, REQUEST_TIMEOUT};
-use super::error::{api_error, chain, no_jetstream, unavailable};
+use super::error::{api_error, no_jetstream, unavailable};
 use super::inspection::{Warnings, check};
 use super::message;
 use super::options::NatsOptions;
@@ -58,7 +58,7 @@ pub(super) async fn found(options: &NatsOptions, stream: &Stream) -> Result<Foun
 
 /// How it is now.
 pub(super) async fn info(options: &NatsOptions, stream: &Stream) -> Result<Info, BrokerError> {
-    stream.get_info().await.map_err(|error| unavailable(options, chain(&error)))
+    stream.get_info().await.map_err(|error| unavailable(options, error_chain(&error)))
 }
 
 /// When it was made, in nanoseconds since 1970.
@@ -95,7 +95,7 @@ fn our_event(
             Ok(event.map(|(position, id)| LastEvent { sequence: message.sequence, position, id }))
         }
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(unavailable(options, chain(&error))),
+        Err(error) => Err(unavailable(options, error_chain(&error))),
     }
 }
 
@@ -112,7 +112,11 @@ async fn get(options: &NatsOptions, context: &Context) -> Result<Option<Stream>,
         let is_missing = error.error_code() == ErrorCode::STREAM_NOT_FOUND;
         return if is_missing { Ok(None) } else { Err(api_error(options, &error)) };
     }
-    Err(if has_no_responders(&error) { no_jetstream(options) } else { unavailable(options, chain(&error)) })
+    Err(if has_no_responders(&error) {
+        no_jetstream(options)
+    } else {
+        unavailable(options, error_chain(&error))
+    })
 }
 
 fn has_no_responders(error: &dyn Error) -> bool {
@@ -132,7 +136,7 @@ async fn create(options: &NatsOptions, context: &Context) -> Result<Stream, Brok
     if let CreateStreamErrorKind::JetStream(error) = error.kind() {
         return Err(api_error(options, &error));
     }
-    Err(unavailable(options, chain(&error)))
+    Err(unavailable(options, error_chain(&error)))
 }
 
 fn wanted(options: &NatsOptions) -> Config {

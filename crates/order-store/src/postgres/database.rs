@@ -10,14 +10,14 @@ use deadpool_postgres::{
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
-use order_application::{Backoff, StoreError};
+use order_application::{Backoff, StoreError, error_chain};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 
-use super::error::{PostgresError, chain};
+use super::error::PostgresError;
 use super::statement_failure::StatementFailure;
 use super::tls;
 use super::url::DatabaseUrl;
@@ -92,7 +92,7 @@ impl Database {
         let manager = Manager::from_connect(url.config.clone(), connect, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
         let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
-        let pool = pool.build().map_err(|error| PostgresError::Url(chain(&error)))?;
+        let pool = pool.build().map_err(|error| PostgresError::Url(error_chain(&error)))?;
         Ok(Self { pool, deadline, presence: Arc::clone(presence) })
     }
 
@@ -108,10 +108,10 @@ impl Database {
             }
             Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => SILENT.to_owned(),
             // What the pool would say around it ("while creating a new object") helps nobody.
-            Err(PoolError::Backend(error)) => chain(&error),
+            Err(PoolError::Backend(error)) => error_chain(&error),
             Err(
                 other @ (PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)),
-            ) => chain(&other),
+            ) => error_chain(&other),
         };
         self.presence.missed(&why);
         Err(StatementFailure::NothingHappened(why))

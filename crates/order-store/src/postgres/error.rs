@@ -84,19 +84,5 @@ pub enum PostgresError {
 }
 
 pub(super) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Refused { doing, why: chain(&error) }
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
+    move |error| PostgresError::Refused { doing, why: order_application::error_chain(&error) }
 }

@@ -1,10 +1,8 @@
 //! What an error of the database means for what was asked of it. Told by SQLSTATE, never by the words of a message.
 
-use order_application::StoreError;
+use order_application::{StoreError, error_chain};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
-
-use super::error::chain;
 
 /// What became of a statement that failed.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub(super) enum StatementFailure {
 impl StatementFailure {
     /// Reads an error that came for a statement that was sent.
     pub(super) fn of(error: &Error) -> Self {
-        let why = chain(error);
+        let why = error_chain(error);
         // Without an answer of the server's there is no telling.
         let Some(state) = error.code() else { return Self::Unknown(why) };
         match state.code() {

@@ -1,12 +1,11 @@
 //! `postgres://…`: what libpq understands, as far as it matters here.
 
+use order_application::error_chain;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-
-use super::error::chain;
 
 /// How long a connection may take to come about, unless the URL says otherwise (`connect_timeout`).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,7 +53,7 @@ impl DatabaseUrl {
         let without_tls =
             if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) };
         let mut config: Config =
-            without_tls.parse().map_err(|e| format!("not a PostgreSQL URL: {}", chain(&e)))?;
+            without_tls.parse().map_err(|e| format!("not a PostgreSQL URL: {}", error_chain(&e)))?;
         let nameless = |host: &Host| matches!(host, Host::Tcp(name) if name.is_empty());
         if config.get_hosts().is_empty() || config.get_hosts().iter().any(nameless) {
             return Err(

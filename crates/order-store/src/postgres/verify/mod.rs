@@ -7,11 +7,10 @@ mod scan;
 mod views;
 
 use deadpool_postgres::{Object, Transaction};
-use order_application::Position;
+use order_application::{Position, error_chain};
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::database::{Database, NO_DEADLINES};
-use super::error::chain;
 use super::log_state::state_of_finished;
 use super::pages::LOG_END;
 use super::row::{EVENT_ORDER_ID, EVENT_ORDER_KEY, number, read_event};
@@ -108,7 +107,7 @@ async fn check_rows(
             }
             Scanned::Unreadable(position, error) => {
                 let position = Position(position.cast_unsigned());
-                check.add_unreadable(position, position, &chain(&error), report);
+                check.add_unreadable(position, position, &error_chain(&error), report);
             }
         }
         if report.events.is_multiple_of(ROWS_PER_REPORT) {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
-use order_application::OrderView;
+use order_application::{OrderView, error_chain};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row, Transaction};
 
+use super::Part;
 use super::scan::{SAVEPOINT, go_on, is_about_rows};
-use super::{Part, chain};
 use crate::postgres::projection;
 use crate::postgres::row::{StoredView, order_columns, read_order};
 use crate::verify::{Partition, VerifyReport, difference};
@@ -72,7 +72,7 @@ async fn check_one_by_one(
             Err(error) if is_about_rows(&error) => {
                 go_on(snapshot).await?;
                 partition.remove(&order_id);
-                let why = chain(&error);
+                let why = error_chain(&error);
                 report.fault(format!("order {order_id}: its view cannot be read: {why}"));
             }
             Err(error) => return Err(error),
