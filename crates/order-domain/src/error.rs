@@ -8,6 +8,9 @@ pub enum OrderError {
     /// There is no such order.
     #[error("no such order")]
     NotFound,
+    /// The order has no such return.
+    #[error("the order has no such return")]
+    ReturnNotFound,
     /// The client's id was used before, with other content.
     #[error("the {id} is already taken by a request with other content")]
     IdReused {
@@ -16,10 +19,26 @@ pub enum OrderError {
     },
     /// The order's state forbids it.
     #[error(transparent)]
-    InvalidTransition(#[from] Obstacle),
+    InTheWay(#[from] Obstacle),
     /// More money than is due and not covered.
     #[error("{requested} is more than the {available} that is due and not covered yet")]
     AmountExceedsDue {
+        /// What was asked for.
+        requested: Cents,
+        /// What would be allowed.
+        available: Cents,
+    },
+    /// More money than open authorisations stand for.
+    #[error("{requested} is more than the {available} that is authorised and still open")]
+    AmountExceedsAuthorized {
+        /// What was asked for.
+        requested: Cents,
+        /// What would be allowed.
+        available: Cents,
+    },
+    /// More money than was captured and not refunded.
+    #[error("{requested} is more than the {available} that is captured and not refunded yet")]
+    AmountExceedsCaptured {
         /// What was asked for.
         requested: Cents,
         /// What would be allowed.
@@ -44,16 +63,56 @@ pub enum OrderError {
     /// An amount of nothing where something is to be paid.
     #[error("an amount of 0 is only allowed for an order whose total is 0")]
     ZeroAmount,
+    /// The order had more than one parcel, and the command does not say which is meant.
+    #[error("the order had more than one parcel, so the tracking number is needed")]
+    WhichParcel,
     /// Lines and adjustments do not add up to a valid total.
     #[error("{0}")]
     InvalidTotal(&'static str),
 }
 
-/// What in an order's state stands in a command's way: a sentence without its full stop. Each command has its own as
-/// constants.
+/// What in an order's state stands in a command's way. Each command has its own as constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Obstacle(pub(crate) &'static str);
+#[error("{text}")]
+pub struct Obstacle {
+    /// What programs tell apart.
+    pub kind: ObstacleKind,
+    /// A sentence without its full stop.
+    text: &'static str,
+}
+
+/// The kinds of [`Obstacle`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObstacleKind {
+    /// What was asked for does not fit what happened to the order.
+    State,
+    /// The order is held back.
+    OnHold,
+    /// Everything that could be cancelled has been shipped.
+    AlreadyShipped,
+    /// The order has as many entries as it may have.
+    Full,
+}
+
+impl Obstacle {
+    /// The order is held back.
+    pub const ON_HOLD: Self = Self {
+        kind: ObstacleKind::OnHold,
+        text: "the order is on hold, which stops reserving, shipping, capturing and completing",
+    };
+
+    pub(crate) const fn state(text: &'static str) -> Self {
+        Self { kind: ObstacleKind::State, text }
+    }
+
+    pub(crate) const fn full(text: &'static str) -> Self {
+        Self { kind: ObstacleKind::Full, text }
+    }
+
+    pub(crate) const fn already_shipped(text: &'static str) -> Self {
+        Self { kind: ObstacleKind::AlreadyShipped, text }
+    }
+}
 
 impl From<MoneyError> for OrderError {
     fn from(_: MoneyError) -> Self {

@@ -1,11 +1,15 @@
 //! What happened to an order. Events are facts: they hold everything that later decisions need, with defaults filled
 //! in, and never refer to what may change (prices, stock, the clock).
 
-use crate::fulfilment::ship::OrderShipped;
-use crate::inventory::reserve::InventoryReserved;
+use crate::cancellation::{LinesCancelled, OrderCancelled};
+use crate::completion::OrderCompleted;
+use crate::fulfilment::{OrderShipped, ShipmentDelivered, ShipmentLost};
+use crate::hold::{HoldReleased, OrderHeld};
+use crate::inventory::{InventoryReserved, ReservationReleased};
 use crate::order::Order;
-use crate::payment::authorize::PaymentAuthorized;
-use crate::placement::place::OrderPlaced;
+use crate::payment::{PaymentAuthorized, PaymentCaptured, PaymentDeclined, PaymentRefunded, PaymentVoided};
+use crate::placement::OrderPlaced;
+use crate::returns::{ReturnReceived, ReturnRejected, ReturnRequested};
 
 /// One fact in an order's stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,10 +18,40 @@ pub enum OrderEvent {
     OrderPlaced(OrderPlaced),
     /// A payment was authorised.
     PaymentAuthorized(PaymentAuthorized),
+    /// A payment was declined.
+    PaymentDeclined(PaymentDeclined),
+    /// Of authorised payments, something will not be captured.
+    PaymentVoided(PaymentVoided),
     /// Stock is held for units of the order.
     InventoryReserved(InventoryReserved),
+    /// Reservations hold units no longer.
+    ReservationReleased(ReservationReleased),
     /// A parcel left.
     OrderShipped(OrderShipped),
+    /// A parcel arrived.
+    ShipmentDelivered(ShipmentDelivered),
+    /// A parcel will not arrive.
+    ShipmentLost(ShipmentLost),
+    /// Authorised money was taken.
+    PaymentCaptured(PaymentCaptured),
+    /// Money was given back.
+    PaymentRefunded(PaymentRefunded),
+    /// Some units are not wanted any more.
+    LinesCancelled(LinesCancelled),
+    /// No unit is wanted any more.
+    OrderCancelled(OrderCancelled),
+    /// Units are to come back.
+    ReturnRequested(ReturnRequested),
+    /// Units came back.
+    ReturnReceived(ReturnReceived),
+    /// Units are not taken back.
+    ReturnRejected(ReturnRejected),
+    /// The order waits.
+    OrderHeld(OrderHeld),
+    /// The order goes on.
+    HoldReleased(HoldReleased),
+    /// The order is complete.
+    OrderCompleted(OrderCompleted),
 }
 
 /// Applies one event. It never refuses; events other than `OrderPlaced` leave an order that never began as it is.
@@ -29,8 +63,27 @@ pub fn evolve(order: Option<Order>, event: &OrderEvent) -> Option<Order> {
     match event {
         OrderEvent::OrderPlaced(_) => {}
         OrderEvent::PaymentAuthorized(event) => event.apply(&mut order),
+        OrderEvent::PaymentDeclined(event) => event.apply(&mut order),
+        OrderEvent::PaymentVoided(event) => event.apply(&mut order),
         OrderEvent::InventoryReserved(event) => event.apply(&mut order),
+        OrderEvent::ReservationReleased(event) => event.apply(&mut order),
         OrderEvent::OrderShipped(event) => event.apply(&mut order),
+        OrderEvent::ShipmentDelivered(event) => event.apply(&mut order),
+        OrderEvent::ShipmentLost(event) => event.apply(&mut order),
+        OrderEvent::PaymentCaptured(event) => event.apply(&mut order),
+        OrderEvent::PaymentRefunded(event) => event.apply(&mut order),
+        OrderEvent::LinesCancelled(event) => event.apply(&mut order),
+        OrderEvent::OrderCancelled(event) => event.apply(&mut order),
+        OrderEvent::ReturnRequested(event) => event.apply(&mut order),
+        OrderEvent::ReturnReceived(event) => event.apply(&mut order),
+        OrderEvent::ReturnRejected(event) => event.apply(&mut order),
+        OrderEvent::OrderHeld(event) => event.apply(&mut order),
+        OrderEvent::HoldReleased(event) => event.apply(&mut order),
+        OrderEvent::OrderCompleted(event) => event.apply(&mut order),
+    }
+    // Whatever covers the order first, a payment or less to pay, ends the time that it has to be paid in.
+    if order.payment_term.is_some() && order.is_covered() {
+        order.payment_term = None;
     }
     Some(order)
 }

@@ -54,9 +54,15 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn then_in_the_way(self, action: Action, obstacle: Obstacle) {
         let order = self.order.expect("an order");
-        assert_eq!(self.result, Err(OrderError::InvalidTransition(obstacle)));
+        assert_eq!(self.result, Err(OrderError::InTheWay(obstacle)));
         assert_eq!(order.allows(action), Err(obstacle));
         assert!(!order.allowed_actions().contains(&action));
+    }
+
+    /// The events themselves.
+    #[track_caller]
+    pub(crate) fn events(self) -> Vec<OrderEvent> {
+        self.result.expect("the command is accepted")
     }
 
     /// The events, applied.
@@ -100,6 +106,7 @@ pub(crate) fn place_lines(lines: impl Into<Vec<OrderLine>>) -> PlaceOrder {
         default_currency: Currency::USD,
         adjustments: None,
         metadata: None,
+        pay_within_seconds: None,
     }
 }
 
@@ -113,12 +120,16 @@ pub(crate) fn placed_by(command: PlaceOrder) -> OrderEvent {
 }
 
 pub(crate) fn pay(payment_id: &str, amount: Option<i64>) -> AuthorizePayment {
-    AuthorizePayment { payment_id: PaymentId::new(payment_id).unwrap(), amount: amount.map(cents) }
+    AuthorizePayment {
+        payment_id: PaymentId::new(payment_id).unwrap(),
+        amount: amount.map(cents),
+        expires_in_seconds: None,
+    }
 }
 
 pub(crate) fn paid(payment_id: &str, amount: i64) -> OrderEvent {
     let (payment_id, amount) = (PaymentId::new(payment_id).unwrap(), cents(amount));
-    OrderEvent::PaymentAuthorized(PaymentAuthorized { payment_id, amount })
+    OrderEvent::PaymentAuthorized(PaymentAuthorized { payment_id, amount, expires: None })
 }
 
 pub(crate) fn reserve(reservation_id: &str) -> ReserveInventory {
@@ -128,9 +139,38 @@ pub(crate) fn reserve(reservation_id: &str) -> ReserveInventory {
 pub(crate) fn reserved(reservation_id: &str, units: &[(u64, u32)]) -> OrderEvent {
     OrderEvent::InventoryReserved(InventoryReserved {
         reservation_id: ReservationId::new(reservation_id).unwrap(),
-        units: units.iter().map(|&(line, quantity)| ReservedUnits { line: number(line), quantity }).collect(),
+        units: line_units(units),
         expires: None,
     })
+}
+
+pub(crate) fn line_units(units: &[(u64, u32)]) -> Vec<LineUnits> {
+    units.iter().map(|&(line, quantity)| LineUnits { line: number(line), quantity }).collect()
+}
+
+pub(crate) fn release(reservation_id: &str) -> ReleaseReservation {
+    ReleaseReservation { reservation_id: ReservationId::new(reservation_id).unwrap(), reason: None }
+}
+
+pub(crate) fn released(reservation_id: &str, units: &[(u64, u32)]) -> OrderEvent {
+    OrderEvent::ReservationReleased(ReservationReleased {
+        reservations: vec![held_by(reservation_id, units)],
+        cause: None,
+        reason: None,
+    })
+}
+
+pub(crate) fn released_because(cause: Cause, reservation_id: &str, units: &[(u64, u32)]) -> OrderEvent {
+    OrderEvent::ReservationReleased(ReservationReleased {
+        reservations: vec![held_by(reservation_id, units)],
+        cause: Some(cause),
+        reason: None,
+    })
+}
+
+pub(crate) fn held_by(reservation_id: &str, units: &[(u64, u32)]) -> ReservationShare {
+    let reservation_id = ReservationId::new(reservation_id).unwrap();
+    ReservationShare { reservation_id, units: line_units(units) }
 }
 
 /// Ships every reserved unit.
@@ -146,18 +186,192 @@ pub(crate) fn ship_units(tracking_number: &str, units: impl Into<Vec<UnitRequest
     ShipOrder { units: Some(units.into()), ..ship(tracking_number) }
 }
 
-/// Units as (line, reservation, quantity).
+/// Units as (line, reservation, quantity), those of a reservation together.
 pub(crate) fn shipped(tracking_number: &str, units: &[(u64, &str, u32)]) -> OrderEvent {
-    let units = units.iter().map(|&(line, reservation_id, quantity)| ShippedUnits {
-        line: number(line),
-        reservation_id: ReservationId::new(reservation_id).unwrap(),
-        quantity,
-    });
+    let mut reservations = Vec::<ReservationShare>::new();
+    for &(line, reservation, quantity) in units {
+        let units = LineUnits { line: number(line), quantity };
+        match reservations.last_mut().filter(|share| share.reservation_id.as_str() == reservation) {
+            Some(share) => share.units.push(units),
+            None => reservations.push(held_by(reservation, &[(line, quantity)])),
+        }
+    }
     OrderEvent::OrderShipped(OrderShipped {
         tracking_number: TrackingNumber::new(tracking_number).unwrap(),
         carrier: Carrier::new("UPS").unwrap(),
-        units: units.collect(),
+        reservations,
     })
+}
+
+pub(crate) fn deliver(tracking_number: Option<&str>) -> DeliverShipment {
+    DeliverShipment { tracking_number: tracking_number.map(|given| TrackingNumber::new(given).unwrap()) }
+}
+
+pub(crate) fn delivered(tracking_number: &str) -> OrderEvent {
+    let tracking_number = TrackingNumber::new(tracking_number).unwrap();
+    OrderEvent::ShipmentDelivered(ShipmentDelivered { tracking_number })
+}
+
+pub(crate) fn lose(tracking_number: &str) -> LoseShipment {
+    LoseShipment { tracking_number: TrackingNumber::new(tracking_number).unwrap(), reason: None }
+}
+
+pub(crate) fn lost(tracking_number: &str) -> OrderEvent {
+    let tracking_number = TrackingNumber::new(tracking_number).unwrap();
+    OrderEvent::ShipmentLost(ShipmentLost { tracking_number, reason: None })
+}
+
+/// What [`place`] leads to, paid by one payment, shipped in one parcel, delivered. Nothing is captured.
+pub(crate) fn delivered_order() -> Vec<OrderEvent> {
+    let units = [(1, 2), (2, 1)];
+    let parcel = shipped("t", &[(1, "r", 2), (2, "r", 1)]);
+    vec![placed(), paid("p", 5000), reserved("r", &units), parcel, delivered("t")]
+}
+
+pub(crate) fn decline(payment_id: &str) -> DeclinePayment {
+    DeclinePayment {
+        payment_id: PaymentId::new(payment_id).unwrap(),
+        reason: Reason::new("no funds").unwrap(),
+    }
+}
+
+pub(crate) fn declined(payment_id: &str) -> OrderEvent {
+    let DeclinePayment { payment_id, reason } = decline(payment_id);
+    OrderEvent::PaymentDeclined(PaymentDeclined { payment_id, reason })
+}
+
+pub(crate) fn void(void_id: &str, payment_id: &str, amount: Option<i64>) -> VoidPayment {
+    VoidPayment {
+        void_id: VoidId::new(void_id).unwrap(),
+        payment_id: PaymentId::new(payment_id).unwrap(),
+        amount: amount.map(cents),
+        reason: None,
+    }
+}
+
+pub(crate) fn voided(void_id: &str, payment_id: &str, amount: i64) -> OrderEvent {
+    OrderEvent::PaymentVoided(PaymentVoided {
+        void_id: Some(VoidId::new(void_id).unwrap()),
+        cause: None,
+        shares: vec![share(payment_id, amount)],
+        reason: None,
+    })
+}
+
+pub(crate) fn voided_because(cause: Cause, shares: Vec<PaymentShare>) -> OrderEvent {
+    OrderEvent::PaymentVoided(PaymentVoided { void_id: None, cause: Some(cause), shares, reason: None })
+}
+
+pub(crate) fn share(payment_id: &str, amount: i64) -> PaymentShare {
+    PaymentShare { payment_id: PaymentId::new(payment_id).unwrap(), amount: cents(amount) }
+}
+
+fn shares(shares: &[(&str, i64)]) -> (Cents, Vec<PaymentShare>) {
+    let sum = shares.iter().map(|(_, amount)| amount).sum();
+    (cents(sum), shares.iter().map(|(payment_id, amount)| share(payment_id, *amount)).collect())
+}
+
+pub(crate) fn capture(capture_id: &str, amount: Option<i64>) -> CapturePayment {
+    let capture_id = CaptureId::new(capture_id).unwrap();
+    CapturePayment { capture_id, amount: amount.map(cents), payment_id: None }
+}
+
+pub(crate) fn capture_of(capture_id: &str, amount: Option<i64>, payment_id: &str) -> CapturePayment {
+    CapturePayment { payment_id: Some(PaymentId::new(payment_id).unwrap()), ..capture(capture_id, amount) }
+}
+
+pub(crate) fn captured(capture_id: &str, of: &[(&str, i64)]) -> OrderEvent {
+    let (amount, shares) = shares(of);
+    let capture_id = CaptureId::new(capture_id).unwrap();
+    OrderEvent::PaymentCaptured(PaymentCaptured { capture_id, amount, shares })
+}
+
+pub(crate) fn refund(refund_id: &str, amount: Option<i64>) -> RefundPayment {
+    RefundPayment {
+        refund_id: RefundId::new(refund_id).unwrap(),
+        amount: amount.map(cents),
+        payment_id: None,
+        repay: None,
+        reason: None,
+    }
+}
+
+pub(crate) fn refund_of(refund_id: &str, amount: Option<i64>, payment_id: &str) -> RefundPayment {
+    RefundPayment { payment_id: Some(PaymentId::new(payment_id).unwrap()), ..refund(refund_id, amount) }
+}
+
+pub(crate) fn refunded(refund_id: &str, of: &[(&str, i64)]) -> OrderEvent {
+    let (amount, shares) = shares(of);
+    let refund_id = RefundId::new(refund_id).unwrap();
+    OrderEvent::PaymentRefunded(PaymentRefunded { refund_id, amount, shares, repay: false, reason: None })
+}
+
+/// Cancels every open unit.
+pub(crate) fn cancel() -> CancelUnits {
+    CancelUnits { cancellation_id: None, units: None, reason: None }
+}
+
+pub(crate) fn cancel_units(cancellation_id: &str, units: impl Into<Vec<UnitRequest>>) -> CancelUnits {
+    let cancellation_id = Some(CancellationId::new(cancellation_id).unwrap());
+    CancelUnits { cancellation_id, units: Some(units.into()), reason: None }
+}
+
+/// The order is cancelled with these, the last units.
+pub(crate) fn cancelled(units: &[(u64, u32)]) -> OrderEvent {
+    let units = line_units(units);
+    OrderEvent::OrderCancelled(OrderCancelled { cancellation_id: None, units, cause: None, reason: None })
+}
+
+pub(crate) fn cancelled_because_unpaid() -> OrderEvent {
+    OrderEvent::OrderCancelled(OrderCancelled {
+        cancellation_id: None,
+        units: line_units(&[(1, 2), (2, 1)]),
+        cause: Some(Cause::Unpaid),
+        reason: None,
+    })
+}
+
+pub(crate) fn ask_back(return_id: &str, units: impl Into<Vec<UnitRequest>>) -> RequestReturn {
+    RequestReturn { return_id: ReturnId::new(return_id).unwrap(), units: units.into(), reason: None }
+}
+
+pub(crate) fn return_requested(return_id: &str, units: &[(u64, u32)]) -> OrderEvent {
+    let return_id = ReturnId::new(return_id).unwrap();
+    OrderEvent::ReturnRequested(ReturnRequested { return_id, units: line_units(units), reason: None })
+}
+
+pub(crate) fn receive(return_id: &str, units: Option<Vec<UnitRequest>>) -> ReceiveReturn {
+    ReceiveReturn { return_id: ReturnId::new(return_id).unwrap(), units, restock: None }
+}
+
+pub(crate) fn received(return_id: &str, units: &[(u64, u32)]) -> OrderEvent {
+    let return_id = ReturnId::new(return_id).unwrap();
+    OrderEvent::ReturnReceived(ReturnReceived { return_id, units: line_units(units), restock: true })
+}
+
+pub(crate) fn reject(return_id: &str) -> RejectReturn {
+    RejectReturn { return_id: ReturnId::new(return_id).unwrap(), reason: None }
+}
+
+pub(crate) fn rejected(return_id: &str) -> OrderEvent {
+    let return_id = ReturnId::new(return_id).unwrap();
+    OrderEvent::ReturnRejected(ReturnRejected { return_id, reason: None })
+}
+
+pub(crate) fn hold() -> HoldOrder {
+    HoldOrder { reason: None }
+}
+
+pub(crate) fn held() -> OrderEvent {
+    OrderEvent::OrderHeld(OrderHeld { reason: None })
+}
+
+pub(crate) fn unhold() -> ReleaseHold {
+    ReleaseHold { reason: None }
+}
+
+pub(crate) fn unheld() -> OrderEvent {
+    OrderEvent::HoldReleased(HoldReleased { reason: None })
 }
 
 pub(crate) fn of_line(line: u64, quantity: u64) -> UnitRequest {

@@ -2,10 +2,9 @@ use super::Reservation;
 use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
 use crate::order::Order;
-use crate::placement::Line;
-use crate::values::quantity::LineNumber;
+use crate::order::units::LineUnits;
 use crate::values::text::ReservationId;
-use crate::values::time::Timestamp;
+use crate::values::time::{Expiry, Timestamp};
 
 /// See [`OrderCommand::ReserveInventory`](crate::OrderCommand::ReserveInventory).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,36 +21,30 @@ pub struct InventoryReserved {
     /// Which reservation.
     pub reservation_id: ReservationId,
     /// The units it holds, by line, ascending.
-    pub units: Vec<ReservedUnits>,
-    /// The life that was asked for, in seconds, and when it ends; `None`: for good.
-    pub expires: Option<(u32, Timestamp)>,
-}
-
-/// Units of one line that a reservation holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReservedUnits {
-    /// The line.
-    pub line: LineNumber,
-    /// How many units of it.
-    pub quantity: u32,
+    pub units: Vec<LineUnits>,
+    /// When it ends; `None`: not by itself.
+    pub expires: Option<Expiry>,
 }
 
 impl ReserveInventory {
     /// Payments do not cover what is due.
     pub const NOT_COVERED: Obstacle =
-        Obstacle("payments must cover all that is due before inventory is reserved");
+        Obstacle::state("payments must cover all that is due before inventory is reserved");
 
     /// There is nothing left to hold.
-    pub const NOTHING_OPEN: Obstacle = Obstacle("no unit is open that is not reserved already");
+    pub const NOTHING_OPEN: Obstacle = Obstacle::state("no unit is open that is not reserved already");
 }
 
-/// The order is covered, and a unit is open that nothing is held for.
+/// The order is not held back, it is covered, and a unit is open that nothing is held for.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
-    if !order.is_covered() {
-        return Err(ReserveInventory::NOT_COVERED);
+    if order.on_hold() {
+        return Err(Obstacle::ON_HOLD);
     }
     if !order.has_unreserved_units() {
         return Err(ReserveInventory::NOTHING_OPEN);
+    }
+    if !order.is_covered() {
+        return Err(ReserveInventory::NOT_COVERED);
     }
     Ok(())
 }
@@ -61,35 +54,27 @@ pub(crate) fn decide(
     command: &ReserveInventory,
     now: Timestamp,
 ) -> Result<Vec<OrderEvent>, OrderError> {
-    if let Some(earlier) = order.reservations().iter().find(|earlier| earlier.id == command.reservation_id) {
-        let recorded = earlier.expires.map(|(seconds, _)| seconds);
+    if let Ok(earlier) = order.reservation(&command.reservation_id) {
+        let recorded = earlier.expires.map(|expires| expires.seconds);
         let same = command.expires_in_seconds.is_none() || command.expires_in_seconds == recorded;
         return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "reservation_id" }) };
     }
     guard(order)?;
     Ok(vec![OrderEvent::InventoryReserved(InventoryReserved {
         reservation_id: command.reservation_id.clone(),
-        units: order.lines().iter().enumerate().filter_map(unreserved_units).collect(),
-        expires: command.expires_in_seconds.map(|seconds| (seconds, now.plus_seconds(seconds))),
+        units: order.units_by_line(|index| order.ledger(index).unreserved()),
+        expires: Expiry::from_now(command.expires_in_seconds, now),
     })])
-}
-
-fn unreserved_units((index, line): (usize, &Line)) -> Option<ReservedUnits> {
-    let quantity = line.ledger.unreserved();
-    (quantity > 0).then(|| ReservedUnits { line: LineNumber::at(index), quantity })
 }
 
 impl InventoryReserved {
     pub(crate) fn apply(&self, order: &mut Order) {
-        for units in &self.units {
-            if let Some(line) = order.lines.get_mut(units.line.index()) {
-                line.ledger.reserved = line.ledger.reserved.saturating_add(units.quantity);
-            }
-        }
+        order.count(&self.units, |ledger, units| ledger.reserved = ledger.reserved.saturating_add(units));
         order.reservations.push(Reservation {
             id: self.reservation_id.clone(),
             expires: self.expires,
-            held: self.units.iter().map(|units| (units.line, units.quantity)).collect(),
+            held: self.units.clone(),
+            released: false,
         });
     }
 }
@@ -121,7 +106,8 @@ mod tests {
     fn a_life_in_seconds_becomes_a_point_in_time() {
         let command = ReserveInventory { expires_in_seconds: Some(60), ..reserve("r") };
         let OrderEvent::InventoryReserved(units) = reserved("r", &[(1, 2), (2, 1)]) else { unreachable!() };
-        let expires = Some((60, Timestamp::from_micros(NOW.as_micros() + 60_000_000)));
+        let at = Timestamp::from_micros(NOW.as_micros() + 60_000_000);
+        let expires = Some(Expiry { seconds: 60, at });
         given([placed(), paid("p", 5000)])
             .when(command)
             .then([OrderEvent::InventoryReserved(InventoryReserved { expires, ..units })]);
@@ -147,5 +133,21 @@ mod tests {
         given([placed(), paid("p", 5000), reserved("r", &[(1, 2), (2, 1)])])
             .when(reserve("r-2"))
             .then_in_the_way(Action::Reserve, ReserveInventory::NOTHING_OPEN);
+    }
+
+    #[test]
+    fn a_held_order_reserves_nothing() {
+        given([placed(), paid("p", 5000), held()])
+            .when(reserve("r"))
+            .then_in_the_way(Action::Reserve, Obstacle::ON_HOLD);
+    }
+
+    #[test]
+    fn an_id_stays_spent_after_its_reservation_was_released() {
+        let past =
+            [placed(), paid("p", 5000), reserved("r", &[(1, 2), (2, 1)]), released("r", &[(1, 2), (2, 1)])];
+        let order = given(past.clone()).when(reserve("r"));
+        order.then_nothing();
+        given(past).when(reserve("r-2")).then([reserved("r-2", &[(1, 2), (2, 1)])]);
     }
 }

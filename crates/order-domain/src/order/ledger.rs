@@ -2,7 +2,7 @@
 
 use crate::values::money::Cents;
 
-/// Units of one line, by what became of them. `reserved` is what is held now; all others count since the order began.
+/// Units of one line, by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineLedger {
     /// Asked for at placement.
@@ -11,10 +11,12 @@ pub struct LineLedger {
     pub cancelled: u32,
     /// Held in stock now, not shipped yet.
     pub reserved: u32,
-    /// Handed to a carrier.
+    /// Handed to a carrier, and not lost.
     pub shipped: u32,
     /// Arrived.
     pub delivered: u32,
+    /// To be sent back: a return was asked for that is still open.
+    pub returning: u32,
     /// Received back.
     pub returned: u32,
 }
@@ -28,6 +30,11 @@ impl LineLedger {
     /// Open units that nothing is held for.
     pub const fn unreserved(&self) -> u32 {
         self.open().saturating_sub(self.reserved)
+    }
+
+    /// Units that may be asked back: delivered − returned − asked back already.
+    pub const fn returnable(&self) -> u32 {
+        self.delivered.saturating_sub(self.returned).saturating_sub(self.returning)
     }
 }
 
@@ -50,9 +57,14 @@ impl PaymentLedger {
         self.authorized.minus_or_zero(self.voided).minus_or_zero(self.captured)
     }
 
-    /// What the payer stands for: open authorisations + captured − refunded.
+    /// What was taken and not given back: captured − refunded.
+    pub const fn net(&self) -> Cents {
+        self.captured.minus_or_zero(self.refunded)
+    }
+
+    /// What the payer stands for: open authorisations and what was taken and not given back.
     pub const fn covered(&self) -> Cents {
-        self.open_authorization().saturating_add(self.captured.minus_or_zero(self.refunded))
+        self.open_authorization().saturating_add(self.net())
     }
 
     pub(crate) const fn plus(&self, other: &Self) -> Self {

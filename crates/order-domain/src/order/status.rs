@@ -1,6 +1,8 @@
 //! What the ledgers add up to: one word for people.
 
 use super::Order;
+use crate::placement::Line;
+use crate::values::money::Cents;
 
 /// The summary of an order's ledgers. It is derived, never stored as a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,18 +15,33 @@ pub enum Status {
     InventoryReserved,
     /// Some units left, some are still open.
     PartiallyShipped,
-    /// Every unit left.
+    /// Every unit left, and none has arrived.
     Shipped,
+    /// Every unit left, and some have arrived.
+    PartiallyDelivered,
+    /// Every unit has arrived.
+    Delivered,
+    /// Every unit that was shipped came back.
+    Returned,
+    /// Everything arrived, and nobody owes anything.
+    Completed,
+    /// Every unit is cancelled.
+    Cancelled,
 }
 
 impl Status {
     /// Every status, in the order of an order's life.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Placed,
         Self::PaymentAuthorized,
         Self::InventoryReserved,
         Self::PartiallyShipped,
         Self::Shipped,
+        Self::PartiallyDelivered,
+        Self::Delivered,
+        Self::Returned,
+        Self::Completed,
+        Self::Cancelled,
     ];
 
     /// Its name in answers and stored views.
@@ -35,6 +52,11 @@ impl Status {
             Self::InventoryReserved => "inventory_reserved",
             Self::PartiallyShipped => "partially_shipped",
             Self::Shipped => "shipped",
+            Self::PartiallyDelivered => "partially_delivered",
+            Self::Delivered => "delivered",
+            Self::Returned => "returned",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -47,23 +69,40 @@ impl Status {
 impl Order {
     /// The first of these that holds.
     pub fn status(&self) -> Status {
-        let (mut open, mut unreserved, mut shipped) = (0_u64, 0_u64, 0_u64);
-        for line in self.lines() {
-            open += u64::from(line.ledger.open());
-            unreserved += u64::from(line.ledger.unreserved());
-            shipped += u64::from(line.ledger.shipped);
-        }
-        if open == 0 {
-            Status::Shipped
-        } else if shipped > 0 {
+        let units = Units::of(self);
+        if units.cancelled == units.ordered {
+            Status::Cancelled
+        } else if self.completed {
+            Status::Completed
+        } else if units.open == 0 {
+            match units {
+                Units { returned, shipped, .. } if returned == shipped => Status::Returned,
+                Units { delivered, shipped, .. } if delivered == shipped => Status::Delivered,
+                Units { delivered: 0, .. } => Status::Shipped,
+                Units { .. } => Status::PartiallyDelivered,
+            }
+        } else if units.shipped > 0 {
             Status::PartiallyShipped
-        } else if unreserved == 0 {
+        } else if units.unreserved == 0 {
             Status::InventoryReserved
         } else if self.is_covered() {
             Status::PaymentAuthorized
         } else {
             Status::Placed
         }
+    }
+
+    /// Whether every unit is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.status() == Status::Cancelled
+    }
+
+    /// Whether the order is cancelled, completed or returned, and nobody owes anybody anything.
+    pub fn has_ended(&self) -> bool {
+        let money = self.money();
+        matches!(self.status(), Status::Cancelled | Status::Completed | Status::Returned)
+            && money.open_authorization() == Cents::ZERO
+            && money.net() == self.due()
     }
 
     /// Whether a unit is open that nothing is held for.
@@ -74,6 +113,34 @@ impl Order {
     /// Whether a unit is held and not shipped.
     pub fn has_reserved_units(&self) -> bool {
         self.lines().iter().any(|line| line.ledger.reserved > 0)
+    }
+}
+
+/// The units of all lines, by what became of them.
+#[derive(Default)]
+struct Units {
+    ordered: u64,
+    cancelled: u64,
+    open: u64,
+    unreserved: u64,
+    shipped: u64,
+    delivered: u64,
+    returned: u64,
+}
+
+impl Units {
+    fn of(order: &Order) -> Self {
+        let mut units = Self::default();
+        for Line { ledger, .. } in order.lines() {
+            units.ordered += u64::from(ledger.ordered);
+            units.cancelled += u64::from(ledger.cancelled);
+            units.open += u64::from(ledger.open());
+            units.unreserved += u64::from(ledger.unreserved());
+            units.shipped += u64::from(ledger.shipped);
+            units.delivered += u64::from(ledger.delivered);
+            units.returned += u64::from(ledger.returned);
+        }
+        units
     }
 }
 
@@ -96,13 +163,36 @@ mod tests {
             reserved("r", &[(1, 2), (2, 1)]),
             shipped("t-1", &[(1, "r", 2)]),
             shipped("t-2", &[(2, "r", 1)]),
+            delivered("t-1"),
+            delivered("t-2"),
+            return_requested("x", &[(1, 2), (2, 1)]),
+            received("x", &[(1, 2), (2, 1)]),
         ];
         check(&life[..1], Status::Placed);
         check(&life[..2], Status::Placed);
         check(&life[..3], Status::PaymentAuthorized);
         check(&life[..4], Status::InventoryReserved);
         check(&life[..5], Status::PartiallyShipped);
-        check(&life, Status::Shipped);
+        check(&life[..6], Status::Shipped);
+        check(&life[..7], Status::PartiallyDelivered);
+        check(&life[..9], Status::Delivered);
+        check(&life, Status::Returned);
+    }
+
+    #[test]
+    fn an_order_ends_cancelled_completed_or_returned_with_all_money_settled() {
+        let completed = OrderEvent::OrderCompleted(OrderCompleted);
+        let cases = [
+            (vec![placed()], false),
+            (vec![placed(), cancelled(&[(1, 2), (2, 1)])], true),
+            (vec![placed(), paid("p", 1), cancelled(&[(1, 2), (2, 1)])], false),
+            (delivered_order(), false),
+            (delivered_order().into_iter().chain([completed.clone()]).collect(), false),
+            (delivered_order().into_iter().chain([captured("c", &[("p", 5000)]), completed]).collect(), true),
+        ];
+        for (events, ended) in cases {
+            assert_eq!(given(events.clone()).order().has_ended(), ended, "{events:?}");
+        }
     }
 
     #[test]
@@ -116,6 +206,6 @@ mod tests {
         for status in Status::ALL {
             assert_eq!(Status::from_name(status.as_str()), Some(status));
         }
-        assert_eq!(Status::from_name("lost"), None);
+        assert_eq!(Status::from_name("unheard"), None);
     }
 }

@@ -1,4 +1,4 @@
-use super::Payment;
+use super::{MAX_PAYMENTS, Payment};
 use crate::command::matches_recorded;
 use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
@@ -6,6 +6,7 @@ use crate::order::Order;
 use crate::order::ledger::PaymentLedger;
 use crate::values::money::Cents;
 use crate::values::text::PaymentId;
+use crate::values::time::{Expiry, Timestamp};
 
 /// See [`OrderCommand::AuthorizePayment`](crate::OrderCommand::AuthorizePayment).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub struct AuthorizePayment {
     pub payment_id: PaymentId,
     /// How much, 0 or more; left out: what is not covered yet.
     pub amount: Option<Cents>,
+    /// How long the authorisation holds, 1 to [`MAX_EXPIRES_IN_SECONDS`](crate::MAX_EXPIRES_IN_SECONDS); left out: until it
+    /// is voided.
+    pub expires_in_seconds: Option<u32>,
 }
 
 /// See [`OrderEvent::PaymentAuthorized`].
@@ -23,33 +27,71 @@ pub struct PaymentAuthorized {
     pub payment_id: PaymentId,
     /// How much may be captured of it.
     pub amount: Cents,
+    /// When what is not captured of it ends; `None`: not by itself.
+    pub expires: Option<Expiry>,
 }
 
 impl AuthorizePayment {
     /// Payments already cover all that is due.
     pub const COVERED: Obstacle =
-        Obstacle("payments already cover all that is due, so there is no amount to authorise");
+        Obstacle::state("payments already cover all that is due, so there is no amount to authorise");
+
+    /// The order is cancelled.
+    pub const CANCELLED: Obstacle =
+        Obstacle::state("the order is cancelled, so nothing is due; void the payment at the processor");
+
+    /// There are as many payments as there may be.
+    pub const FULL: Obstacle = Obstacle::full("the order has as many payments as an order may have (250)");
+
+    /// The sum of all that was ever authorised is as large as it may be.
+    pub const SUM_FULL: Obstacle =
+        Obstacle::full("all that was ever authorised would add up to more than 9007199254740991 minor units");
 }
 
-/// Something is due and not covered; or the order costs nothing, and a payment of nothing says that somebody agreed to it.
+/// Something is due and not covered; or the order costs nothing, and one payment of nothing says that somebody agreed to it.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
-    if order.is_covered() && order.total() != Cents::ZERO {
+    room(order)?;
+    let may_agree_to_nothing = order.total() == Cents::ZERO && order.payments().is_empty();
+    if order.is_covered() && !may_agree_to_nothing {
         return Err(AuthorizePayment::COVERED);
+    }
+    if order.uncovered() > Cents::ZERO && order.money().authorized >= Cents::MAX {
+        return Err(AuthorizePayment::SUM_FULL);
     }
     Ok(())
 }
 
-pub(crate) fn decide(order: &Order, command: &AuthorizePayment) -> Result<Vec<OrderEvent>, OrderError> {
-    if let Some(payment) = order.payments().iter().find(|payment| payment.id == command.payment_id) {
-        return if matches_recorded(command.amount.as_ref(), &payment.ledger.authorized) {
-            Ok(Vec::new())
-        } else {
-            Err(OrderError::IdReused { id: "payment_id" })
-        };
+/// There may be another payment, whatever its amount.
+fn room(order: &Order) -> Result<(), Obstacle> {
+    if order.is_cancelled() {
+        return Err(AuthorizePayment::CANCELLED);
     }
+    if order.payments().len() >= MAX_PAYMENTS {
+        return Err(AuthorizePayment::FULL);
+    }
+    Ok(())
+}
+
+pub(crate) fn decide(
+    order: &Order,
+    command: &AuthorizePayment,
+    now: Timestamp,
+) -> Result<Vec<OrderEvent>, OrderError> {
+    if let Some(payment) = order.payments().iter().find(|payment| payment.id == command.payment_id) {
+        let same = matches_recorded(command.amount.as_ref(), &payment.ledger.authorized)
+            && command
+                .expires_in_seconds
+                .is_none_or(|given| Some(given) == payment.expires.map(|e| e.seconds));
+        return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "payment_id" }) };
+    }
+    room(order)?;
     let amount = amount(order, command.amount)?;
+    if order.money().authorized.checked_add(amount).is_err() {
+        return Err(AuthorizePayment::SUM_FULL.into());
+    }
     let payment_id = command.payment_id.clone();
-    Ok(vec![OrderEvent::PaymentAuthorized(PaymentAuthorized { payment_id, amount })])
+    let expires = Expiry::from_now(command.expires_in_seconds, now);
+    Ok(vec![OrderEvent::PaymentAuthorized(PaymentAuthorized { payment_id, amount, expires })])
 }
 
 /// Whoever names an amount is told how much would be allowed, also where that is nothing.
@@ -60,18 +102,18 @@ fn amount(order: &Order, given: Option<Cents>) -> Result<Cents, OrderError> {
         Some(requested) if requested > available => {
             Err(OrderError::AmountExceedsDue { requested, available })
         }
-        Some(requested) => Ok(requested),
-        None => {
+        Some(Cents::ZERO) | None => {
             guard(order)?;
             Ok(available)
         }
+        Some(requested) => Ok(requested),
     }
 }
 
 impl PaymentAuthorized {
     pub(crate) fn apply(&self, order: &mut Order) {
         let ledger = PaymentLedger { authorized: self.amount, ..PaymentLedger::default() };
-        order.payments.push(Payment { id: self.payment_id.clone(), ledger });
+        order.payments.push(Payment { id: self.payment_id.clone(), expires: self.expires, ledger });
     }
 }
 

@@ -5,10 +5,12 @@ use crate::command::matches_recorded;
 use crate::error::OrderError;
 use crate::event::OrderEvent;
 use crate::order::Order;
+use crate::order::bill::Bill;
 use crate::order::ledger::LineLedger;
 use crate::values::money::{Adjustment, Cents};
 use crate::values::quantity::Quantity;
 use crate::values::text::{CustomerId, Metadata, Sku};
+use crate::values::time::{Expiry, Timestamp};
 
 /// See [`OrderCommand::Place`](crate::OrderCommand::Place).
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,9 @@ pub struct PlaceOrder {
     pub adjustments: Option<Vec<Adjustment>>,
     /// The client's own notes.
     pub metadata: Option<Metadata>,
+    /// How long payments have to cover the order, 1 to [`MAX_EXPIRES_IN_SECONDS`](crate::MAX_EXPIRES_IN_SECONDS); if they do
+    /// not, it is cancelled. Left out: it waits.
+    pub pay_within_seconds: Option<u32>,
 }
 
 /// One line of a placement.
@@ -53,6 +58,8 @@ pub struct OrderPlaced {
     pub metadata: Metadata,
     /// Lines and adjustments together; 0 or more.
     pub total: Cents,
+    /// Until when payments have to cover the order; `None`: it waits.
+    pub payment_term: Option<Expiry>,
 }
 
 /// One line as it was ordered.
@@ -72,15 +79,19 @@ impl From<&OrderLine> for PlacedLine {
     }
 }
 
-pub(crate) fn decide(order: Option<&Order>, command: &PlaceOrder) -> Result<Vec<OrderEvent>, OrderError> {
+pub(crate) fn decide(
+    order: Option<&Order>,
+    command: &PlaceOrder,
+    now: Timestamp,
+) -> Result<Vec<OrderEvent>, OrderError> {
     match order {
         Some(order) if is_repetition(order, command) => Ok(Vec::new()),
         Some(_) => Err(OrderError::IdReused { id: "order_id" }),
-        None => Ok(vec![OrderEvent::OrderPlaced(placed(command)?)]),
+        None => Ok(vec![OrderEvent::OrderPlaced(placed(command, now)?)]),
     }
 }
 
-fn placed(command: &PlaceOrder) -> Result<OrderPlaced, OrderError> {
+fn placed(command: &PlaceOrder, now: Timestamp) -> Result<OrderPlaced, OrderError> {
     let adjustments = command.adjustments.clone().unwrap_or_default();
     Ok(OrderPlaced {
         customer_id: command.customer_id.clone(),
@@ -89,17 +100,22 @@ fn placed(command: &PlaceOrder) -> Result<OrderPlaced, OrderError> {
         lines: command.lines.iter().map(PlacedLine::from).collect(),
         adjustments,
         metadata: command.metadata.clone().unwrap_or_default(),
+        payment_term: Expiry::from_now(command.pay_within_seconds, now),
     })
 }
 
+/// Every sum on the way has to be an amount, too.
 fn total(lines: &[OrderLine], adjustments: &[Adjustment]) -> Result<Cents, OrderError> {
     let mut total = Cents::ZERO;
     for line in lines {
         total = total.checked_add(line.unit_price.checked_times(u64::from(line.quantity.get()))?)?;
     }
-    for adjustment in adjustments {
-        total = total.checked_add(adjustment.amount)?;
+    let (mut charges, mut discounts) = (total, Cents::ZERO);
+    for Adjustment { amount, .. } in adjustments {
+        let sum = if *amount < Cents::ZERO { &mut discounts } else { &mut charges };
+        *sum = sum.checked_add(*amount)?;
     }
+    total = charges.checked_add(discounts)?;
     if total < Cents::ZERO {
         return Err(OrderError::InvalidTotal("discounts must not be more than lines and charges together"));
     }
@@ -118,6 +134,7 @@ fn is_repetition(order: &Order, command: &PlaceOrder) -> bool {
         && matches_recorded(command.currency.as_ref(), &order.currency())
         && command.adjustments.as_deref().is_none_or(|given| given == order.adjustments())
         && command.metadata.as_ref().is_none_or(|given| given.same_pairs(order.metadata()))
+        && (command.pay_within_seconds.is_none() || command.pay_within_seconds == order.pay_within_seconds)
 }
 
 impl OrderPlaced {
@@ -128,16 +145,30 @@ impl OrderPlaced {
             unit_price: line.unit_price,
             ledger: LineLedger { ordered: line.quantity.get(), ..LineLedger::default() },
         };
+        let price = |line: &PlacedLine| line.unit_price.saturating_times(line.quantity.get());
+        let goods = self.lines.iter().fold(Cents::ZERO, |sum, line| sum.saturating_add(price(line)));
+        let is_free = self.total == Cents::ZERO;
         Order {
             customer_id: self.customer_id.clone(),
             currency: self.currency,
-            total: self.total,
+            bill: Bill::new(goods, &self.adjustments, self.total),
             lines: self.lines.iter().map(line).collect(),
             adjustments: self.adjustments.clone(),
             metadata: self.metadata.clone(),
+            payment_term: self.payment_term.filter(|_| !is_free),
+            pay_within_seconds: self.payment_term.map(|term| term.seconds),
             payments: Vec::new(),
+            declined: Vec::new(),
+            voids: Vec::new(),
+            captures: Vec::new(),
+            refunds: Vec::new(),
             reservations: Vec::new(),
             shipments: Vec::new(),
+            cancellations: Vec::new(),
+            rest_cancelled: false,
+            returns: Vec::new(),
+            on_hold: false,
+            completed: false,
         }
     }
 }
@@ -156,7 +187,15 @@ mod tests {
             adjustments: vec![],
             metadata: Metadata::default(),
             total: cents(5000),
+            payment_term: None,
         })]);
+    }
+
+    #[test]
+    fn a_term_in_seconds_becomes_a_point_in_time() {
+        let order = given([]).when(PlaceOrder { pay_within_seconds: Some(60), ..place() }).order();
+        let at = Timestamp::from_micros(NOW.as_micros() + 60_000_000);
+        assert_eq!(order.payment_term(), Some(Expiry { seconds: 60, at }));
     }
 
     #[test]
@@ -222,6 +261,7 @@ mod tests {
         let others = [
             PlaceOrder { customer_id: CustomerId::new("cust-2").unwrap(), ..place() },
             PlaceOrder { currency: Some(Currency::EUR), ..place() },
+            PlaceOrder { pay_within_seconds: Some(60), ..place() },
             PlaceOrder { adjustments: Some(vec![adjustment(AdjustmentKind::Tax, 0)]), ..place() },
             PlaceOrder { metadata: Some(Metadata::new([("k", "v")]).unwrap()), ..place() },
             place_lines([line("sku-1", 2, 1500)]),

@@ -21,6 +21,9 @@ impl Cents {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// The largest amount.
+    pub const MAX: Self = Self(MAX_CENTS);
+
     /// Checks the range.
     ///
     /// # Errors
@@ -58,23 +61,33 @@ impl Cents {
 
     /// The sum, held at the end of the range. Only for folding events, whose sums were checked when they were decided.
     pub(crate) const fn saturating_add(self, other: Self) -> Self {
-        let sum = self.0 + other.0;
-        if sum > MAX_CENTS {
+        Self::saturating_from(self.0 as i128 + other.0 as i128)
+    }
+
+    /// The price of so many units, held at the end of the range. Only for folding events, as above.
+    pub(crate) const fn saturating_times(self, units: u32) -> Self {
+        Self::saturating_from(self.0 as i128 * units as i128)
+    }
+
+    /// The amount, held at the ends of the range.
+    pub(crate) const fn saturating_from(cents: i128) -> Self {
+        if cents > MAX_CENTS as i128 {
             Self(MAX_CENTS)
-        } else if sum < -MAX_CENTS {
+        } else if cents < -(MAX_CENTS as i128) {
             Self(-MAX_CENTS)
         } else {
-            Self(sum)
+            Self(cents as i64)
         }
+    }
+
+    /// The amount without its sign.
+    pub(crate) const fn abs(self) -> Self {
+        Self(self.0.abs())
     }
 
     /// What is left of `self` after `other`, at least nothing.
     pub const fn minus_or_zero(self, other: Self) -> Self {
-        if self.0 > other.0 { Self(self.0 - other.0).clamped() } else { Self::ZERO }
-    }
-
-    const fn clamped(self) -> Self {
-        if self.0 > MAX_CENTS { Self(MAX_CENTS) } else { self }
+        if self.0 > other.0 { Self::saturating_from(self.0 as i128 - other.0 as i128) } else { Self::ZERO }
     }
 }
 

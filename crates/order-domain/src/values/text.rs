@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Most characters of an id or a name.
 pub const MAX_TEXT_CHARS: usize = 128;
+/// Most characters of a reason.
+pub const MAX_REASON_CHARS: usize = 1_000;
 /// Most pairs in an order's metadata.
 pub const MAX_METADATA_PAIRS: usize = 50;
 /// Most characters of the key of a pair.
@@ -89,6 +91,10 @@ const fn is_invisible(c: char) -> bool {
 
 fn check_text(text: &str) -> Result<(), TextError> {
     check_name(text, MAX_TEXT_CHARS)
+}
+
+fn check_reason(text: &str) -> Result<(), TextError> {
+    check_name(text, MAX_REASON_CHARS)
 }
 
 /// Ids that travel in paths: unreserved characters of RFC 3986 and `:`, so that no client has to escape them.
@@ -173,8 +179,32 @@ text_type!(
     PaymentId checked by check_text
 );
 text_type!(
+    /// The client's name for one void of a payment.
+    VoidId checked by check_text
+);
+text_type!(
+    /// The client's name for one capture.
+    CaptureId checked by check_text
+);
+text_type!(
+    /// The client's name for one refund.
+    RefundId checked by check_text
+);
+text_type!(
     /// The client's name for one reservation of an order.
     ReservationId checked by check_text
+);
+text_type!(
+    /// The client's name for one cancellation of units.
+    CancellationId checked by check_text
+);
+text_type!(
+    /// The client's name for one return: it travels in paths, as an [`OrderId`] does.
+    ReturnId checked by check_path_id
+);
+text_type!(
+    /// Why something was done, for people: 1 to 1,000 characters.
+    Reason checked by check_reason
 );
 text_type!(
     /// The carrier's name for a parcel.

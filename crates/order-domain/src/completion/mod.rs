@@ -1,0 +1,5 @@
+//! The good end.
+
+pub(crate) mod complete;
+
+pub use complete::{CompleteOrder, OrderCompleted};
