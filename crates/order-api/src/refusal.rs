@@ -4,7 +4,7 @@ use std::any::Any;
 
 use axum::response::{IntoResponse, Response};
 use order_application::{CommandError, Position, QueryError, StoreError};
-use order_domain::OrderError;
+use order_domain::{ObstacleKind, OrderError};
 use tracing::Level;
 use uuid::Uuid;
 
@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
     Invalid(Faults),
     /// No order can have the id in the path.
     OrderNotFound,
+    /// No return can have the id in the path.
+    ReturnNotFound,
     /// There is nothing at this path.
     NotFound,
     /// There is, but not with this method.
@@ -66,6 +68,7 @@ impl From<Refusal> for Problem {
             Refusal::BodyTooSlow => Self::new(&kind::REQUEST_TIMEOUT, "The body did not arrive in time."),
             Refusal::Invalid(faults) => invalid(faults),
             Refusal::OrderNotFound => order_not_found(),
+            Refusal::ReturnNotFound => return_not_found(),
             Refusal::NotFound => Self::new(&kind::NOT_FOUND, "There is nothing at this path."),
             Refusal::MethodNotAllowed => Self::new(
                 &kind::METHOD_NOT_ALLOWED,
@@ -111,18 +114,26 @@ fn command_problem(error: CommandError) -> Problem {
     match error {
         CommandError::Refused { error, facts } => match error {
             OrderError::NotFound => order_not_found(),
+            OrderError::ReturnNotFound => return_not_found(),
             OrderError::IdReused { .. } => Problem::new(&kind::ID_REUSED, detail).with_facts(facts),
-            OrderError::InvalidTransition(_) => {
-                Problem::new(&kind::INVALID_TRANSITION, detail).with_facts(facts)
+            OrderError::InTheWay(obstacle) => {
+                Problem::new(kind_of_obstacle(obstacle.kind), detail).with_facts(facts)
             }
             OrderError::AmountExceedsDue { .. } => {
                 Problem::new(&kind::AMOUNT_EXCEEDS_DUE, detail).with_facts(facts)
+            }
+            OrderError::AmountExceedsAuthorized { .. } => {
+                Problem::new(&kind::AMOUNT_EXCEEDS_AUTHORIZED, detail).with_facts(facts)
+            }
+            OrderError::AmountExceedsCaptured { .. } => {
+                Problem::new(&kind::AMOUNT_EXCEEDS_CAPTURED, detail).with_facts(facts)
             }
             OrderError::QuantityExceedsAvailable { .. } => {
                 Problem::new(&kind::QUANTITY_EXCEEDS_AVAILABLE, detail).with_facts(facts)
             }
             OrderError::UnknownReference { .. } => Problem::new(&kind::UNKNOWN_REFERENCE, detail),
             OrderError::ZeroAmount => invalid_at("amount_cents", error.to_string()),
+            OrderError::WhichParcel => invalid_at("tracking_number", error.to_string()),
             OrderError::InvalidTotal(_) => invalid_at("items", error.to_string()),
         },
         CommandError::VersionMismatch(facts) => {
@@ -131,13 +142,17 @@ fn command_problem(error: CommandError) -> Problem {
         CommandError::ConcurrentModification(facts) => {
             Problem::new(&kind::CONCURRENT_MODIFICATION, detail).with_facts(facts)
         }
-        CommandError::OrderFull(facts) => Problem::new(&kind::ORDER_FULL, detail).with_facts(facts),
-        CommandError::EventTooLarge { .. } => {
-            let mut faults = Faults::default();
-            faults.at(Pointer::Root, error.to_string());
-            invalid(faults)
-        }
         CommandError::Store(error) => store_problem(&error),
+    }
+}
+
+/// The kind of problem that an obstacle is.
+pub(crate) fn kind_of_obstacle(obstacle: ObstacleKind) -> &'static ProblemKind {
+    match obstacle {
+        ObstacleKind::State => &kind::INVALID_TRANSITION,
+        ObstacleKind::OnHold => &kind::ORDER_ON_HOLD,
+        ObstacleKind::AlreadyShipped => &kind::ALREADY_SHIPPED,
+        ObstacleKind::Full => &kind::ORDER_FULL,
     }
 }
 
@@ -175,6 +190,10 @@ fn order_not_found() -> Problem {
     Problem::new(&kind::ORDER_NOT_FOUND, "No order has this id.")
 }
 
+fn return_not_found() -> Problem {
+    Problem::new(&kind::RETURN_NOT_FOUND, "The order has no return of this id.")
+}
+
 fn invalid(faults: Faults) -> Problem {
     Problem::new(&kind::VALIDATION_FAILED, faults.summary()).with_faults(faults)
 }
@@ -186,7 +205,7 @@ fn invalid_at(member: &'static str, detail: String) -> Problem {
 }
 
 /// Errors are phrased to stand within a sentence; a detail is one.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),

@@ -149,15 +149,31 @@ impl VersionedOrder {
     /// About what the order takes in memory: lists by their entries, and for each text its allocation.
     pub fn heap_bytes(&self) -> usize {
         let order = &self.order;
-        let shipped: usize = order.shipments().iter().map(|shipment| shipment.units.len()).sum();
-        let held: usize = order.reservations().iter().map(|reservation| reservation.held.len()).sum();
-        let entries = order.payments().len() + order.reservations().len() + order.shipments().len();
+        let in_reservations = order.reservations().iter().map(|reservation| reservation.held.len());
+        let in_shipments = order
+            .shipments()
+            .iter()
+            .map(|shipment| 2 * shipment.reservations.len() + shipment.units().count());
+        let in_returns = order.returns().iter().map(|known| 2 * known.units.len());
+        let units: usize = in_reservations.chain(in_shipments).chain(in_returns).sum();
+        let in_captures = order.captures().iter().map(|capture| capture.shares.len());
+        let in_refunds = order.refunds().iter().map(|refund| refund.shares.len());
+        let shares: usize = in_captures.chain(in_refunds).sum();
+        let entries = order.payments().len()
+            + order.declined_payments().len()
+            + order.voids().len()
+            + order.captures().len()
+            + order.refunds().len()
+            + order.reservations().len()
+            + order.shipments().len()
+            + order.cancellations().len()
+            + order.returns().len();
         let metadata: usize = order.metadata().iter().map(|(key, value)| key.len() + value.len() + 64).sum();
-        640 + 120 * order.lines().len()
+        1024 + 128 * order.lines().len()
             + 120 * order.adjustments().len()
-            + 160 * entries
-            + 40 * shipped
-            + 8 * held
+            + 192 * entries
+            + 24 * shares
+            + 8 * units
             + metadata
     }
 

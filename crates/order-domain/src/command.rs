@@ -113,30 +113,63 @@ pub(crate) fn matches_recorded<T: PartialEq>(given: Option<&T>, recorded: &T) ->
 }
 
 impl OrderCommand {
-    /// Whether the command leads to an order's end. For those the last part of a history is kept free.
-    pub fn leads_to_the_end(&self) -> bool {
+    /// The action that it is a command of; none of a placement and of timers.
+    pub fn action(&self) -> Option<Action> {
         match self {
-            Self::VoidPayment(_)
-            | Self::ReleaseReservation(_)
-            | Self::DeliverShipment(_)
-            | Self::LoseShipment(_)
-            | Self::CapturePayment(_)
-            | Self::RefundPayment(_)
-            | Self::CancelUnits(_)
-            | Self::ReceiveReturn(_)
-            | Self::RejectReturn(_)
-            | Self::CompleteOrder(_)
+            Self::AuthorizePayment(_) => Some(Action::Payment),
+            Self::DeclinePayment(_) => Some(Action::Decline),
+            Self::VoidPayment(_) => Some(Action::Void),
+            Self::ReserveInventory(_) => Some(Action::Reserve),
+            Self::ReleaseReservation(_) => Some(Action::Release),
+            Self::Ship(_) => Some(Action::Ship),
+            Self::DeliverShipment(_) => Some(Action::Deliver),
+            Self::LoseShipment(_) => Some(Action::Lost),
+            Self::CapturePayment(_) => Some(Action::Capture),
+            Self::RefundPayment(_) => Some(Action::Refund),
+            Self::CancelUnits(_) => Some(Action::Cancel),
+            Self::RequestReturn(_) => Some(Action::Returns),
+            Self::ReceiveReturn(_) => Some(Action::Receive),
+            Self::RejectReturn(_) => Some(Action::Reject),
+            Self::HoldOrder(_) => Some(Action::Hold),
+            Self::ReleaseHold(_) => Some(Action::Unhold),
+            Self::CompleteOrder(_) => Some(Action::Complete),
+            Self::Place(_)
             | Self::ExpireReservation(_)
             | Self::ExpireAuthorization(_)
-            | Self::CancelUnpaidOrder(_) => true,
-            Self::Place(_)
-            | Self::AuthorizePayment(_)
-            | Self::DeclinePayment(_)
-            | Self::ReserveInventory(_)
-            | Self::Ship(_)
-            | Self::RequestReturn(_)
-            | Self::HoldOrder(_)
-            | Self::ReleaseHold(_) => false,
+            | Self::CancelUnpaidOrder(_) => None,
+        }
+    }
+
+    /// Whether the command leads to an order's end. For those the last part of a history is kept free.
+    pub fn leads_to_the_end(&self) -> bool {
+        match self.action() {
+            Some(action) => action.leads_to_the_end(),
+            None => !matches!(self, Self::Place(_)),
+        }
+    }
+}
+
+impl Action {
+    /// Whether the action leads to an order's end. For those the last part of a history is kept free.
+    pub const fn leads_to_the_end(self) -> bool {
+        match self {
+            Self::Void
+            | Self::Release
+            | Self::Deliver
+            | Self::Lost
+            | Self::Capture
+            | Self::Refund
+            | Self::Cancel
+            | Self::Receive
+            | Self::Reject
+            | Self::Complete => true,
+            Self::Payment
+            | Self::Decline
+            | Self::Reserve
+            | Self::Ship
+            | Self::Returns
+            | Self::Hold
+            | Self::Unhold => false,
         }
     }
 }
@@ -263,15 +296,34 @@ pub(crate) mod any {
 
     use super::*;
     use crate::specification::*;
-    use crate::{AdjustmentKind, PaymentId, ReservationId, ReturnState, ShipmentState, UnitRequest};
+    use crate::{
+        AdjustmentKind, Cents, Payment, PaymentId, ReservationId, ReturnState, ShipmentState, UnitRequest,
+    };
+
+    /// What comes next in a sequence.
+    #[derive(Debug, Clone)]
+    pub(crate) enum Step {
+        /// Any command, whether or not it fits.
+        Any(OrderCommand),
+        /// The least of one of the actions that are allowed, so that sequences come far.
+        Allowed(prop::sample::Index),
+    }
+
+    pub(crate) fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![command().prop_map(Step::Any), any::<prop::sample::Index>().prop_map(Step::Allowed)]
+    }
 
     /// Ids come from small sets, so that repetitions and reuse happen often.
-    pub(crate) fn command() -> impl Strategy<Value = OrderCommand> {
+    fn command() -> impl Strategy<Value = OrderCommand> {
         let id = |prefix: &'static str| (0..4_u8).prop_map(move |n| format!("{prefix}-{n}"));
         let amount = || proptest::option::of(1..3000_i64);
+        // One second is over when the next command comes.
+        let life = || proptest::option::of(Just(1));
         let some_units = || prop::collection::vec(units(), 1..4);
         let money = prop_oneof![
-            4 => (id("p"), proptest::option::of(0..4000_i64)).prop_map(|(id, amount)| pay(&id, amount).into()),
+            4 => (id("p"), proptest::option::of(0..4000_i64), life()).prop_map(|(id, amount, expires_in_seconds)| {
+                AuthorizePayment { expires_in_seconds, ..pay(&id, amount) }.into()
+            }),
             1 => id("p").prop_map(|id| decline(&id).into()),
             1 => (id("v"), id("p"), amount()).prop_map(|(id, of, amount)| void(&id, &of, amount).into()),
             2 => (id("c"), amount()).prop_map(|(id, amount)| capture(&id, amount).into()),
@@ -282,7 +334,9 @@ pub(crate) mod any {
             1 => (id("f"), amount(), id("p")).prop_map(|(id, amount, of)| refund_of(&id, amount, &of).into()),
         ];
         let goods = prop_oneof![
-            4 => id("r").prop_map(|id| reserve(&id).into()),
+            4 => (id("r"), life()).prop_map(|(id, expires_in_seconds)| {
+                ReserveInventory { expires_in_seconds, ..reserve(&id) }.into()
+            }),
             1 => id("r").prop_map(|id| release(&id).into()),
             3 => id("t").prop_map(|id| ship(&id).into()),
             3 => (id("t"), some_units()).prop_map(|(id, units)| ship_units(&id, units).into()),
@@ -307,20 +361,7 @@ pub(crate) mod any {
             id("p").prop_map(|id| ExpireAuthorization { payment_id: PaymentId::new(id).unwrap() }.into()),
             Just(CancelUnpaidOrder.into()),
         ];
-        prop_oneof![4 => money, 6 => goods, 2 => whole, 1 => timers].prop_map(with_a_life)
-    }
-
-    /// Every second reservation and payment has an end, which is over at once for the timers of the properties.
-    fn with_a_life(command: OrderCommand) -> OrderCommand {
-        match command {
-            OrderCommand::ReserveInventory(reserve) if reserve.reservation_id.as_str() < "r-2" => {
-                ReserveInventory { expires_in_seconds: Some(1), ..reserve }.into()
-            }
-            OrderCommand::AuthorizePayment(pay) if pay.payment_id.as_str() < "p-2" => {
-                AuthorizePayment { expires_in_seconds: Some(1), ..pay }.into()
-            }
-            other => other,
-        }
+        prop_oneof![4 => money, 6 => goods, 2 => whole, 1 => timers]
     }
 
     fn units() -> impl Strategy<Value = UnitRequest> {
@@ -345,33 +386,33 @@ pub(crate) mod any {
         })
     }
 
-    /// The command of an action that would do something to the order if any would: a new id, everything left out that may
-    /// be, and what has to be named taken from the order.
-    pub(crate) fn least(action: Action, order: &Order) -> OrderCommand {
-        let open_payment =
-            order.payments().iter().find(|payment| payment.ledger.open_authorization() > crate::Cents::ZERO);
+    /// The command of an action that would do something to the order if any would: everything left out that may be, what has
+    /// to be named taken from the order, and a new id, of which there is one for each number.
+    pub(crate) fn least(action: Action, order: &Order, number: u32) -> OrderCommand {
+        let new = &format!("new-{number}");
+        let open = |payment: &&Payment| payment.ledger.open_authorization() > Cents::ZERO;
+        let open_payment = order.payments().iter().find(open).map_or("none", |payment| payment.id.as_str());
         let holding = order.reservations().iter().find(|reservation| !reservation.held.is_empty());
         let under_way = order.shipments().iter().find(|parcel| parcel.state == ShipmentState::UnderWay);
-        let parcel = under_way.map_or("t-new", |parcel| parcel.tracking_number.as_str());
+        let parcel = under_way.map_or("none", |parcel| parcel.tracking_number.as_str());
         let asked_back = order.returns().iter().find(|known| known.state == ReturnState::Requested);
-        let asked_back = asked_back.map_or("x-new", |known| known.id.as_str());
+        let asked_back = asked_back.map_or("none", |known| known.id.as_str());
         match action {
-            Action::Payment => pay("p-new", None).into(),
-            Action::Decline => decline("p-new").into(),
-            Action::Void => {
-                void("v-new", open_payment.map_or("p-new", |payment| payment.id.as_str()), None).into()
-            }
-            Action::Reserve => reserve("r-new").into(),
-            Action::Release => release(holding.map_or("r-new", |reservation| reservation.id.as_str())).into(),
-            Action::Ship => ship("t-new").into(),
+            Action::Payment => pay(new, None).into(),
+            Action::Decline => decline(new).into(),
+            Action::Void => void(new, open_payment, None).into(),
+            Action::Reserve => reserve(new).into(),
+            Action::Release => release(holding.map_or("none", |reservation| reservation.id.as_str())).into(),
+            Action::Ship => ship(new).into(),
             Action::Deliver => deliver(Some(parcel)).into(),
             Action::Lost => lose(parcel).into(),
-            Action::Capture => capture("c-new", None).into(),
-            Action::Refund => refund("f-new", Some(1)).into(),
-            Action::Cancel => CancelUnits { cancellation_id: None, ..cancel() }.into(),
+            Action::Capture => capture(new, None).into(),
+            Action::Refund => refund(new, Some(1)).into(),
+            Action::Cancel => cancel().into(),
             Action::Returns => {
-                let line = (1..).zip(order.lines()).find(|(_, line)| line.ledger.returnable() > 0);
-                ask_back("x-new", [of_line(line.map_or(1, |(number, _)| number), 1)]).into()
+                let returnable = order.units_by_line(|index| order.ledger(index).returnable());
+                let units = returnable.first().map_or((1, 1), |units| (units.line.get(), units.quantity));
+                ask_back(new, [of_line(units.0.into(), units.1.into())]).into()
             }
             Action::Receive => receive(asked_back, None).into(),
             Action::Reject => reject(asked_back).into(),

@@ -101,6 +101,12 @@ impl Obstacle {
         text: "the order is on hold, which stops reserving, shipping, capturing and completing",
     };
 
+    /// There is no room for another event, or none for an event that does not lead to the order's end.
+    pub const HISTORY_FULL: Self = Self::full("the order has as many events as an order may have");
+
+    /// What would happen has too many parts.
+    pub const EVENT_FULL: Self = Self::full("what would happen is more than one event may hold");
+
     pub(crate) const fn state(text: &'static str) -> Self {
         Self { kind: ObstacleKind::State, text }
     }

@@ -43,7 +43,7 @@ mod returns;
 mod specification;
 mod values;
 
-pub use cancellation::{CancelUnits, CancelUnpaidOrder, LinesCancelled, OrderCancelled};
+pub use cancellation::{CancelUnits, CancelUnpaidOrder, Cancellation, LinesCancelled, OrderCancelled};
 pub use command::{Action, OrderCommand, decide};
 pub use completion::{CompleteOrder, OrderCompleted};
 pub use error::{Obstacle, ObstacleKind, OrderError};

@@ -1,24 +1,25 @@
 //! The one way in for commands over HTTP. A file under `routes` says what is particular to a command; what all of them
 //! need is here: the body off the wire, its faults, `If-Match`, the correlation id, the answer.
 
+mod dry_run;
 mod headers;
 mod operation;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use order_application::{CommandMeta, CommandOutcome};
-use order_domain::{OrderCommand, OrderId};
+use order_domain::{OrderCommand, OrderId, ReturnId};
 use tracing::Span;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::ApiConfig;
 use crate::json::{self, Object, Pointer, Shape, Value};
-use crate::path_id::PathOrderId;
+use crate::path_id::{PathOrderId, PathReturnId};
 use crate::problem::kind::ProblemKind;
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -32,19 +33,22 @@ pub(crate) struct CommandRoute<B: 'static> {
     pub(crate) summary: &'static str,
     /// Markdown.
     pub(crate) description: &'static str,
-    pub(crate) target: Target<B>,
     pub(crate) body: Object<B>,
-    pub(crate) command: fn(B, &ApiConfig) -> OrderCommand,
+    /// Whether no body at all counts as `{}`.
+    pub(crate) body_may_be_missing: bool,
+    pub(crate) target: Target<B>,
     /// How it may be refused, besides what every command may meet.
     pub(crate) refusals: &'static [&'static ProblemKind],
 }
 
-/// Which order a command is for.
+/// What a command is for, and how it is made of its body.
 pub(crate) enum Target<B> {
-    /// The one that the path names; the answer is 202.
-    OrderInPath,
-    /// A new one, under the id that its body may name; the answer is 201.
-    NewOrder(fn(&B) -> Option<OrderId>),
+    /// A new order, under the id that its body may name; the answer is 201.
+    NewOrder { id: fn(&B) -> Option<OrderId>, command: fn(B, &ApiConfig) -> OrderCommand },
+    /// The order that the path names; the answer is 202.
+    Order(fn(B) -> OrderCommand),
+    /// A return of the order, both named by the path; the answer is 202.
+    Return(fn(B, ReturnId) -> OrderCommand),
 }
 
 /// Adds a command to the routes, and to their document.
@@ -52,51 +56,71 @@ pub(crate) fn add<B: Send>(
     router: OpenApiRouter<Api>,
     route: &'static CommandRoute<B>,
 ) -> OpenApiRouter<Api> {
-    let handler = move |State(api): State<Api>, order_id: PathOrderId, request: Request| async move {
-        carry_out(route, &api, order_id, request).await
+    let handler = move |State(api): State<Api>, ids: PathIds, request: Request| async move {
+        carry_out(route, &api, ids, request).await
     };
     let mut router = router.route(route.path, post(handler));
     operation::describe(route, router.get_openapi_mut());
     router
 }
 
+type PathIds = (PathOrderId, PathReturnId);
+
 async fn carry_out<B>(
     route: &CommandRoute<B>,
     api: &Api,
-    order_id: PathOrderId,
+    (order_id, return_id): PathIds,
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, &api.config).await?;
+    let bytes = if route.body_may_be_missing && body.is_end_stream() {
+        NO_MEMBERS
+    } else {
+        body::read(&parts.headers, body, &api.config).await?
+    };
     let order_in_path = match route.target {
-        Target::OrderInPath => Some(order_id.get()?),
-        Target::NewOrder(_) => None,
+        Target::NewOrder { .. } => None,
+        Target::Order(_) | Target::Return(_) => Some(order_id.get()?),
     };
-    let (body, meta) = read(&route.body, &parts, &bytes)?;
-    let order_id = match route.target {
-        Target::OrderInPath => order_in_path,
-        Target::NewOrder(named) => named(&body),
+    let Asked { body, meta, dry_run } = read(&route.body, &parts, &bytes)?;
+    let (order_id, command) = match route.target {
+        Target::NewOrder { id, command } => (id(&body), command(body, &api.config)),
+        Target::Order(command) => (order_in_path, command(body)),
+        Target::Return(command) => (order_in_path, command(body, return_id.get()?)),
     };
-    let command = (route.command)(body, &api.config);
+    if dry_run {
+        return Ok(dry_run::answer(&api.service.dry_run(order_id, command, meta).await?));
+    }
     let outcome = api.service.execute(order_id, command, meta).await?;
     Span::current().record("order_id", outcome.order_id.as_str());
     Ok(match route.target {
-        Target::OrderInPath => answer(StatusCode::ACCEPTED, &outcome, ACCEPTED),
-        Target::NewOrder(_) => placed(&outcome),
+        Target::NewOrder { .. } => placed(&outcome),
+        Target::Order(_) | Target::Return(_) => answer(StatusCode::ACCEPTED, &outcome, ACCEPTED),
     })
 }
 
+const NO_MEMBERS: Bytes = Bytes::from_static(b"{}");
+
+/// A command as it is sent.
+struct Asked<B> {
+    body: B,
+    meta: CommandMeta,
+    dry_run: bool,
+}
+
 /// Reads the body by its shape, and what comes with every command.
-fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, CommandMeta), Refusal> {
+fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<Asked<B>, Refusal> {
     let json = json::parse(bytes)?;
-    let mut faults = Query::new(parts.uri.query()).into_faults();
+    let mut query = Query::new(parts.uri.query());
+    let dry_run = query.flag("dry_run");
+    let mut faults = query.into_faults();
     let meta = CommandMeta {
         correlation_id: headers::correlation_id(&parts.headers),
         if_match: etag::if_match(&parts.headers, &mut faults),
         ..CommandMeta::default()
     };
     match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
-        Some(body) if faults.is_empty() => Ok((body, meta)),
+        Some(body) if faults.is_empty() => Ok(Asked { body, meta, dry_run }),
         Some(_) | None => Err(Refusal::Invalid(faults)),
     }
 }
@@ -115,6 +139,9 @@ fn placed(outcome: &CommandOutcome) -> Response {
     response
 }
 
+/// Tells a client that it has been here before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
 /// An answer about one order.
 fn answer(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
@@ -122,5 +149,8 @@ fn answer(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ETAG, etag::of(outcome.version));
+    if !outcome.appended {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
     response
 }

@@ -38,6 +38,10 @@ const REFUSALS: &[&ProblemKind] = &[
 const REFUSALS_OF_ORDERS: &[&ProblemKind] =
     &[&kind::ORDER_NOT_FOUND, &kind::INVALID_TRANSITION, &kind::ORDER_FULL];
 
+/// How a command to a return may be refused besides.
+const REFUSALS_OF_RETURNS: &[&ProblemKind] =
+    &[&kind::ORDER_NOT_FOUND, &kind::RETURN_NOT_FOUND, &kind::INVALID_TRANSITION, &kind::ORDER_FULL];
+
 pub(super) fn describe<B>(route: &CommandRoute<B>, document: &mut OpenApi) {
     let mut named = Named::new();
     let body = route.body.schema(&mut named);
@@ -47,7 +51,7 @@ pub(super) fn describe<B>(route: &CommandRoute<B>, document: &mut OpenApi) {
         RequestBodyBuilder::new()
             .description(Some(route.body.description))
             .content("application/json", content.build())
-            .required(Some(Required::True))
+            .required(Some(if route.body_may_be_missing { Required::False } else { Required::True }))
             .build(),
     ));
     document.paths.add_path_operation(route.path, vec![HttpMethod::Post], operation);
@@ -56,20 +60,56 @@ pub(super) fn describe<B>(route: &CommandRoute<B>, document: &mut OpenApi) {
 }
 
 fn operation<B>(route: &CommandRoute<B>) -> OperationBuilder {
-    let in_path = matches!(route.target, Target::OrderInPath);
-    let of_orders = if in_path { REFUSALS_OF_ORDERS } else { &[] };
+    let (of_orders, success, path_parameters) = match route.target {
+        Target::NewOrder { .. } => (&[][..], ("201", placed()), vec![]),
+        Target::Order(_) => (REFUSALS_OF_ORDERS, ("202", accepted()), vec![order_id_parameter()]),
+        Target::Return(_) => {
+            let refusals = REFUSALS_OF_RETURNS;
+            (refusals, ("202", accepted()), vec![order_id_parameter(), return_id_parameter()])
+        }
+    };
     let refusals = [route.refusals, of_orders, REFUSALS].concat();
-    let success = if in_path { ("202", accepted()) } else { ("201", placed()) };
     let operation = OperationBuilder::from(Operation::new())
         .tag("Commands")
         .operation_id(Some(route.operation_id))
         .summary(Some(route.summary))
         .description(Some(route.description))
-        .parameters(Some(in_path.then(order_id_parameter).into_iter().chain(headers())))
+        .parameters(Some(path_parameters.into_iter().chain([dry_run_parameter()]).chain(headers())))
+        .response("200", tried())
         .response(success.0, success.1);
     responses(&refusals)
         .into_iter()
         .fold(operation, |operation, (status, refusal)| operation.response(status, refusal))
+}
+
+fn return_id_parameter() -> Parameter {
+    ParameterBuilder::new()
+        .name("return_id")
+        .example(Some("ret-001".into()))
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .description(Some("The return's id."))
+        .build()
+}
+
+fn dry_run_parameter() -> Parameter {
+    ParameterBuilder::new()
+        .name("dry_run")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .schema(Some(ObjectBuilder::new().schema_type(Type::Boolean)))
+        .description(Some(
+            "`true`: nothing is stored, and the answer says what would happen, or why it is refused.",
+        ))
+        .build()
+}
+
+fn tried() -> Response {
+    ResponseBuilder::new()
+        .description("With `dry_run=true`: the events that would be appended, none if it is done already, and the order after them.")
+        .content("application/json", ContentBuilder::new().schema(Some(super::dry_run::schema())).build())
+        .build()
 }
 
 /// The headers that every command takes.
@@ -130,8 +170,12 @@ fn success(description: &str, answer: ObjectBuilder) -> ResponseBuilder {
     let tag = HeaderBuilder::new()
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .description(Some("The order's version in quotes, for `If-Match`."));
+    let replayed = HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["true"]))))
+        .description(Some("Only where what was asked for was done already."));
     ResponseBuilder::new()
         .description(description)
         .content("application/json", ContentBuilder::new().schema(Some(answer)).build())
         .header("ETag", tag.build())
+        .header("Idempotent-Replayed", replayed.build())
 }

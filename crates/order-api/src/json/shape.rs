@@ -62,7 +62,7 @@ impl<S: Shape> Shape for &S {
 
 /// A text that the domain checks: a name, unless another pattern is given.
 pub(crate) const fn text<T: FromStr<Err = TextError>>() -> Text<T> {
-    Text { pattern: NAME, of: PhantomData }
+    Text { pattern: NAME, max_chars: MAX_TEXT_CHARS, of: PhantomData }
 }
 
 /// No control characters, and no white space at either end. (That something in it can be seen is for the description.)
@@ -71,12 +71,17 @@ const NAME: &str = r"^[^ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000
 
 pub(crate) struct Text<T> {
     pattern: &'static str,
+    max_chars: usize,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Text<T> {
     pub(crate) const fn pattern(self, pattern: &'static str) -> Self {
         Self { pattern, ..self }
+    }
+
+    pub(crate) const fn at_most(self, max_chars: usize) -> Self {
+        Self { max_chars, ..self }
     }
 }
 
@@ -92,7 +97,7 @@ impl<T: FromStr<Err = TextError>> Shape for Text<T> {
 
     fn schema(&self, _: &mut Named) -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String);
-        text.min_length(Some(1)).max_length(Some(MAX_TEXT_CHARS)).pattern(Some(self.pattern)).into()
+        text.min_length(Some(1)).max_length(Some(self.max_chars)).pattern(Some(self.pattern)).into()
     }
 }
 
@@ -125,6 +130,24 @@ impl<T> Shape for Integer<T> {
         let format = SchemaFormat::KnownFormat(if fits { KnownFormat::Int32 } else { KnownFormat::Int64 });
         let number = ObjectBuilder::new().schema_type(Type::Integer).format(Some(format));
         number.minimum(Some(*self.range.start())).maximum(Some(*self.range.end())).into()
+    }
+}
+
+/// Yes or no.
+pub(crate) const BOOLEAN: Boolean = Boolean;
+
+pub(crate) struct Boolean;
+
+impl Shape for Boolean {
+    type Value = bool;
+
+    fn read(&self, json: Value<'_>, faults: &mut Faults) -> Option<bool> {
+        let Json::Bool(boolean) = json.json else { return json.refused(faults, "must be true or false") };
+        Some(*boolean)
+    }
+
+    fn schema(&self, _: &mut Named) -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Boolean).into()
     }
 }
 

@@ -44,6 +44,10 @@ kinds! {
         "No order has the id in the path, or the text there cannot be an id at all (ids are 1 to 128 of A-Z a-z 0-9 . _ ~ : -). Place the order first."
         (such as "No order has this id.")
 
+    RETURN_NOT_FOUND NOT_FOUND "return-not-found" "No such return"
+        "The order has no return of the id in the path. Ask the units back first."
+        (such as "The order has no return of this id.")
+
     NOT_FOUND NOT_FOUND "not-found" "No such resource"
         "The service has nothing at this path. All paths are listed on the page /docs and in /openapi.json."
 
@@ -55,19 +59,35 @@ kinds! {
         (such as "The body did not arrive in time.")
 
     ID_REUSED CONFLICT "id-reused" "The id is taken by other content"
-        "The order, payment, reservation or parcel of this id was recorded with other content. Repeating a request with the same id is safe only with the same content; a new fact needs a new id. Nothing happened."
+        "An order, or a part of it (a payment, a reservation, a parcel, …), of this id was recorded with other content. Repeating a request with the same id is safe only with the same content; a new fact needs a new id. Nothing happened."
         (such as "The payment_id is already taken by a request with other content.")
 
     INVALID_TRANSITION CONFLICT "invalid-transition" "The order's state does not allow this"
         "The order is not in a state in which this may be done. order_status, version and allowed_actions tell what it is and what may be done. Nothing happened."
         (such as "Payments must cover all that is due before inventory is reserved.")
 
+    ORDER_ON_HOLD CONFLICT "order-on-hold" "The order is on hold"
+        "While an order is on hold, nothing is reserved, shipped, captured or completed. Nothing happened; unhold the order first."
+        (such as "The order is on hold, which stops reserving, shipping, capturing and completing.")
+
+    ALREADY_SHIPPED CONFLICT "already-shipped" "Nothing is left to cancel"
+        "What the order has was shipped, so it can only be returned. Nothing happened."
+        (such as "No unit is open, and what was shipped can only be returned.")
+
     AMOUNT_EXCEEDS_DUE CONFLICT "amount-exceeds-due" "The amount is more than what is due"
         "Payments may be authorised up to what is due and not covered yet. Nothing happened; leave amount_cents out to authorise exactly that."
         (such as "4000 is more than the 3000 that is due and not covered yet.")
 
+    AMOUNT_EXCEEDS_AUTHORIZED CONFLICT "amount-exceeds-authorized" "The amount is more than what is authorised"
+        "Authorised money may be captured or voided up to what is open: authorised, not voided, not captured. Nothing happened; leave amount_cents out to take exactly that."
+        (such as "4000 is more than the 3000 that is authorised and still open.")
+
+    AMOUNT_EXCEEDS_CAPTURED CONFLICT "amount-exceeds-captured" "The amount is more than what was captured"
+        "Captured money may be refunded up to what was captured and not refunded yet. Nothing happened."
+        (such as "4000 is more than the 3000 that is captured and not refunded yet.")
+
     QUANTITY_EXCEEDS_AVAILABLE CONFLICT "quantity-exceeds-available" "More units than available"
-        "The request names more units than the order has reserved. Nothing happened; ask for fewer, or leave items out to take all of them."
+        "The request names more units than there are for it: reserved to be shipped, open to be cancelled, delivered to be asked back, asked back to be received. Nothing happened; ask for fewer, or leave items out, where that may be, to take all of them."
         (such as "3 units are more than the 2 that are available.")
 
     CONCURRENT_MODIFICATION CONFLICT "concurrent-modification" "Other requests keep changing the order"
@@ -78,8 +98,8 @@ kinds! {
         "after or Last-Event-ID names a position that the log does not have; last_position is where it ends. A reader that was there before has read another log: the store was restored from a backup, or this is another store. Compare what you have with the log before you go on: to wait here would skip what comes."
         (such as "The log ends at position 42.")
 
-    ORDER_FULL CONFLICT "order-full" "The order's history is too long"
-        "An order holds at most 10,000 events. Nothing happened, and no further command will be taken for this order."
+    ORDER_FULL CONFLICT "order-full" "The order has no room for this"
+        "An order holds at most 10,000 events, of which the last 500 are kept for what leads to its end, 250 payments and 100 declined ones; and what one command does fits one event. Nothing happened; allowed_actions tells what may still be done."
         (such as "The order has as many events as an order may have.")
 
     VERSION_MISMATCH PRECONDITION_FAILED "version-mismatch" "The order moved on"
@@ -99,7 +119,7 @@ kinds! {
         (such as "The request has one fault; see errors.")
 
     UNKNOWN_REFERENCE UNPROCESSABLE_ENTITY "unknown-reference" "The order has no such part"
-        "The request names a part (a line, a SKU, …) that the order does not have. Nothing happened."
+        "The request names a part (a line, a SKU, a payment, a reservation, a parcel) that the order does not have. Nothing happened."
         (such as "The order has no line 7.")
 
     HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large"

@@ -1,6 +1,6 @@
 use order_domain::{AuthorizePayment, MAX_CENTS, OrderCommand, PaymentId};
 
-use super::values::cents;
+use super::values::{cents, seconds};
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::AMOUNT_EXCEEDS_DUE;
@@ -15,14 +15,14 @@ payments may share an order. Once payments cover all that is due, inventory can 
 
 **Retrying is safe:** the same `payment_id` with the same content is answered as the first time; other content is \
 `id-reused`.",
-    target: Target::OrderInPath,
     body: Object {
         name: "AuthorizePayment",
         description: "A payment that was authorised.",
         example: r#"{"payment_id": "pay-001", "amount_cents": 3000}"#,
         members,
     },
-    command: |payment, _| OrderCommand::AuthorizePayment(payment),
+    body_may_be_missing: false,
+    target: Target::Order(OrderCommand::AuthorizePayment),
     refusals: &[&AMOUNT_EXCEEDS_DUE],
 };
 
@@ -37,5 +37,10 @@ fn members(body: &mut Members<'_>) -> Option<AuthorizePayment> {
         "Minor units. Left out: all that is due and not covered yet. 0 is only for orders whose total is 0.",
         cents(0..=MAX_CENTS),
     );
-    Some(AuthorizePayment { payment_id: payment_id?, amount })
+    let expires_in_seconds = body.optional(
+        "expires_in_seconds",
+        "How long the authorisation holds, up to a year; then what is open of it is voided. Left out: until you void it.",
+        seconds(),
+    );
+    Some(AuthorizePayment { payment_id: payment_id?, amount, expires_in_seconds })
 }

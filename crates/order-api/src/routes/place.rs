@@ -6,7 +6,7 @@ use order_domain::{
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::values::{cents, quantity};
+use super::values::{PATH_ID, cents, quantity, seconds};
 use crate::command::{CommandRoute, Target};
 use crate::json::{Faults, Json, Members, Named, Object, Pointer, Shape, Value, list, text, words};
 
@@ -19,7 +19,6 @@ Begins an order with 1 to 1,000 lines, numbered from 1 in the order given. The t
 
 **Retrying is safe** when you send your own `order_id`: the same content again is answered as the first time, other \
 content is `id-reused`. Without `order_id` the service makes one, so a retry after a lost answer places a second order.",
-    target: Target::NewOrder(|placement| placement.order_id.clone()),
     body: Object {
         name: "PlaceOrder",
         description: "A new order.",
@@ -30,7 +29,8 @@ content is `id-reused`. Without `order_id` the service makes one, so a retry aft
         }"#,
         members,
     },
-    command,
+    body_may_be_missing: false,
+    target: Target::NewOrder { id: |placement| placement.order_id.clone(), command },
     refusals: &[],
 };
 
@@ -42,12 +42,19 @@ pub(super) struct Placement {
     currency: Option<Currency>,
     adjustments: Option<Vec<Adjustment>>,
     metadata: Option<Metadata>,
+    pay_within_seconds: Option<u32>,
 }
 
 fn command(placement: Placement, config: &crate::ApiConfig) -> OrderCommand {
-    let Placement { order_id: _, customer_id, lines, currency, adjustments, metadata } = placement;
-    let default_currency = config.default_currency;
-    OrderCommand::Place(PlaceOrder { customer_id, lines, currency, default_currency, adjustments, metadata })
+    OrderCommand::Place(PlaceOrder {
+        customer_id: placement.customer_id,
+        lines: placement.lines,
+        currency: placement.currency,
+        default_currency: config.default_currency,
+        adjustments: placement.adjustments,
+        metadata: placement.metadata,
+        pay_within_seconds: placement.pay_within_seconds,
+    })
 }
 
 /// Most adjustments of one order.
@@ -57,7 +64,7 @@ fn members(body: &mut Members<'_>) -> Option<Placement> {
     let order_id = body.optional(
         "order_id",
         "Your name for the order, which travels in paths; not `.` or `..`. Left out: the service makes a UUIDv7.",
-        text::<OrderId>().pattern("^[A-Za-z0-9._~:-]+$"),
+        text::<OrderId>().pattern(PATH_ID),
     );
     let customer_id = body.required("customer_id", "Who orders.", text::<CustomerId>());
     let lines = body.required("items", "What is ordered.", list(1..=MAX_LINES, &LINE));
@@ -72,8 +79,13 @@ fn members(body: &mut Members<'_>) -> Option<Placement> {
         list(0..=MAX_ADJUSTMENTS, &ADJUSTMENT),
     );
     let metadata = body.optional("metadata", "Your own notes.", Notes);
+    let pay_within_seconds = body.optional(
+        "pay_within_seconds",
+        "How long payments have to cover the order, up to a year; if they do not, it is cancelled. Left out: it waits.",
+        seconds(),
+    );
     let (customer_id, lines) = (customer_id?, lines?);
-    Some(Placement { order_id, customer_id, lines, currency, adjustments, metadata })
+    Some(Placement { order_id, customer_id, lines, currency, adjustments, metadata, pay_within_seconds })
 }
 
 static LINE: Object<OrderLine> = Object {

@@ -15,14 +15,14 @@ parcels. The oldest reservation is used first.
 
 **Retrying is safe:** the same `tracking_number` with the same content is answered as the first time; other content is \
 `id-reused`.",
-    target: Target::OrderInPath,
     body: Object {
         name: "ShipOrder",
         description: "A parcel.",
         example: r#"{"tracking_number": "1Z999", "carrier": "UPS"}"#,
         members,
     },
-    command: |parcel, _| OrderCommand::Ship(parcel),
+    body_may_be_missing: false,
+    target: Target::Order(OrderCommand::Ship),
     refusals: &[&QUANTITY_EXCEEDS_AVAILABLE, &UNKNOWN_REFERENCE],
 };
 

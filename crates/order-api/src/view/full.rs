@@ -1,5 +1,7 @@
 use order_application::{OrderSummary, VersionedOrder, rfc3339};
-use order_domain::{AdjustmentKind, Metadata, Order, PaymentLedger};
+use order_domain::{
+    AdjustmentKind, LineUnits, Metadata, Order, PaymentLedger, ReservationShare, ReturnState, ShipmentState,
+};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -16,7 +18,7 @@ pub(crate) struct FullView<'a> {
     currency: &'a str,
     /// How many events the order has.
     version: u64,
-    /// Whether the order is held back; `false` for now.
+    /// Whether the order is held back.
     on_hold: bool,
     /// The time of the first event, in UTC with microseconds.
     #[schema(format = DateTime)]
@@ -24,6 +26,10 @@ pub(crate) struct FullView<'a> {
     /// The time of the latest event, in UTC with microseconds.
     #[schema(format = DateTime)]
     updated_at: String,
+    /// Until when payments have to cover the order, or it is cancelled; absent if that was not asked, and once they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pay_by: Option<String>,
     /// What was ordered, and what became of its units.
     lines: Vec<LineView<'a>>,
     /// What was added to the lines' prices or taken off them.
@@ -34,10 +40,10 @@ pub(crate) struct FullView<'a> {
     reservations: Vec<ReservationView<'a>>,
     /// Every parcel, oldest first.
     shipments: Vec<ShipmentView<'a>>,
-    /// Every return; none can be asked for yet.
-    #[schema(value_type = Vec<Object>)]
-    returns: [(); 0],
-    /// What the customer owes in all, whatever was paid; minor units, as all amounts here.
+    /// Every return that was asked for, oldest first.
+    returns: Vec<ReturnView<'a>>,
+    /// What the customer owes in all, whatever was paid: the total, less what units that were cancelled or received back gave
+    /// back, and less goodwill; minor units, as all amounts here.
     due_cents: i64,
     #[serde(flatten)]
     money: MoneyView,
@@ -63,11 +69,11 @@ struct LineView<'a> {
     unit_price_cents: i64,
     /// Units asked for.
     ordered: u32,
-    /// Units given up before they were shipped; 0 for now, as are the next but `shipped`.
+    /// Units given up before they were shipped.
     cancelled: u32,
     /// Units held in stock and not shipped yet.
     reserved: u32,
-    /// Units handed to a carrier.
+    /// Units handed to a carrier, and not lost.
     shipped: u32,
     /// Units that arrived.
     delivered: u32,
@@ -106,6 +112,10 @@ struct PaymentView<'a> {
     /// Your name for it.
     #[serde(rename = "PaymentID")]
     payment_id: &'a str,
+    /// When what is open of it is voided; absent: not by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
     #[serde(flatten)]
     money: MoneyView,
 }
@@ -133,18 +143,18 @@ struct ReservationView<'a> {
     /// Your name for it.
     #[serde(rename = "ReservationID")]
     reservation_id: &'a str,
-    /// Until when it was asked to hold; absent: for good.
+    /// When what it holds is released; absent: not by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
     /// What it holds and has not shipped.
-    units: Vec<HeldUnits>,
+    units: Vec<UnitsView>,
 }
 
 /// Units of one line.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct HeldUnits {
+struct UnitsView {
     /// The line's number.
     line: u16,
     /// How many.
@@ -160,8 +170,48 @@ struct ShipmentView<'a> {
     tracking_number: &'a str,
     /// Who carries it.
     carrier: &'a str,
+    state: ShipmentStateView,
     /// What is in it.
     units: Vec<ParcelUnits<'a>>,
+}
+
+/// What became of a parcel.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = OrderShipmentState)]
+enum ShipmentStateView {
+    UnderWay,
+    Delivered,
+    Lost,
+}
+
+/// A return.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = OrderReturn)]
+struct ReturnView<'a> {
+    /// Your name for it.
+    #[serde(rename = "ReturnID")]
+    return_id: &'a str,
+    state: ReturnStateView,
+    /// What was asked back.
+    units: Vec<UnitsView>,
+    /// What came; absent unless it was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<Vec<UnitsView>>,
+    /// Whether that goes back into stock; absent unless it was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restock: Option<bool>,
+}
+
+/// What became of a return.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = OrderReturnState)]
+enum ReturnStateView {
+    Requested,
+    Received,
+    Rejected,
 }
 
 /// Units of one line and one reservation.
@@ -184,15 +234,16 @@ impl<'a> FullView<'a> {
             basic: BasicView::from(summary),
             currency: order.currency().code(),
             version: version.0,
-            on_hold: false,
+            on_hold: order.on_hold(),
             placed_at: rfc3339::format(*placed_at),
             updated_at: rfc3339::format(*updated_at),
+            pay_by: order.payment_term().map(|term| rfc3339::format(term.at)),
             lines: lines(order),
             adjustments: adjustments(order),
             payments: payments(order),
             reservations: reservations(order),
             shipments: shipments(order),
-            returns: [],
+            returns: returns(order),
             due_cents: order.due().get(),
             money: MoneyView::from(&order.money()),
             refund_due_cents: order.refund_due().get(),
@@ -234,36 +285,59 @@ fn adjustments(order: &Order) -> Vec<AdjustmentView<'_>> {
 fn payments(order: &Order) -> Vec<PaymentView<'_>> {
     let payment = order.payments().iter().map(|payment| PaymentView {
         payment_id: payment.id.as_str(),
+        expires_at: payment.expires.map(|expires| rfc3339::format(expires.at)),
         money: MoneyView::from(&payment.ledger),
     });
     payment.collect()
 }
 
 fn reservations(order: &Order) -> Vec<ReservationView<'_>> {
-    let units = |(line, quantity): (u16, u32)| HeldUnits { line, quantity };
     let reservation = order.reservations().iter().map(|reservation| ReservationView {
         reservation_id: reservation.id.as_str(),
-        expires_at: reservation.expires.map(|(_, at)| rfc3339::format(at)),
-        units: reservation.held.iter().map(|(line, quantity)| units((line.get(), *quantity))).collect(),
+        expires_at: reservation.expires.map(|expires| rfc3339::format(expires.at)),
+        units: units(&reservation.held),
     });
     reservation.collect()
+}
+
+fn units(units: &[LineUnits]) -> Vec<UnitsView> {
+    units.iter().map(|units| UnitsView { line: units.line.get(), quantity: units.quantity }).collect()
 }
 
 fn shipments(order: &Order) -> Vec<ShipmentView<'_>> {
     let shipment = order.shipments().iter().map(|shipment| ShipmentView {
         tracking_number: shipment.tracking_number.as_str(),
         carrier: shipment.carrier.as_str(),
-        units: shipment
-            .units
-            .iter()
-            .map(|units| ParcelUnits {
-                line: units.line.get(),
-                reservation_id: units.reservation_id.as_str(),
-                quantity: units.quantity,
-            })
-            .collect(),
+        state: match shipment.state {
+            ShipmentState::UnderWay => ShipmentStateView::UnderWay,
+            ShipmentState::Delivered => ShipmentStateView::Delivered,
+            ShipmentState::Lost => ShipmentStateView::Lost,
+        },
+        units: shipment.reservations.iter().flat_map(parcel_units).collect(),
     });
     shipment.collect()
+}
+
+fn parcel_units(share: &ReservationShare) -> impl Iterator<Item = ParcelUnits<'_>> {
+    share.units.iter().map(|units| ParcelUnits {
+        line: units.line.get(),
+        reservation_id: share.reservation_id.as_str(),
+        quantity: units.quantity,
+    })
+}
+
+fn returns(order: &Order) -> Vec<ReturnView<'_>> {
+    let shown = order.returns().iter().map(|known| {
+        let (state, received, restock) = match &known.state {
+            ReturnState::Requested => (ReturnStateView::Requested, None, None),
+            ReturnState::Received { units: came, restock } => {
+                (ReturnStateView::Received, Some(units(came)), Some(*restock))
+            }
+            ReturnState::Rejected => (ReturnStateView::Rejected, None, None),
+        };
+        ReturnView { return_id: known.id.as_str(), state, units: units(&known.units), received, restock }
+    });
+    shown.collect()
 }
 
 impl From<&PaymentLedger> for MoneyView {

@@ -13,10 +13,26 @@
 //! arm for the old one that upcasts, that is, reads the old shape and fills in what it did not say. Stored events and golden
 //! files are never edited.
 
+mod hold_released;
 mod inventory_reserved;
+mod lines_cancelled;
+mod order_cancelled;
+mod order_completed;
+mod order_held;
 mod order_placed;
 mod order_shipped;
+mod parts;
 mod payment_authorized;
+mod payment_captured;
+mod payment_declined;
+mod payment_refunded;
+mod payment_voided;
+mod reservation_released;
+mod return_received;
+mod return_rejected;
+mod return_requested;
+mod shipment_delivered;
+mod shipment_lost;
 
 use std::borrow::Cow;
 
@@ -34,16 +50,52 @@ use crate::projection::{VersionedOrder, apply};
 use crate::store_error::StoreError;
 
 /// Every type that this release writes.
-pub const EVENT_TYPES: [&str; 4] =
-    [order_placed::TYPE, payment_authorized::TYPE, inventory_reserved::TYPE, order_shipped::TYPE];
+pub const EVENT_TYPES: [&str; 19] = [
+    order_placed::TYPE,
+    payment_authorized::TYPE,
+    payment_declined::TYPE,
+    payment_voided::TYPE,
+    inventory_reserved::TYPE,
+    reservation_released::TYPE,
+    order_shipped::TYPE,
+    shipment_delivered::TYPE,
+    shipment_lost::TYPE,
+    payment_captured::TYPE,
+    payment_refunded::TYPE,
+    lines_cancelled::TYPE,
+    order_cancelled::TYPE,
+    return_requested::TYPE,
+    return_received::TYPE,
+    return_rejected::TYPE,
+    order_held::TYPE,
+    hold_released::TYPE,
+    order_completed::TYPE,
+];
 
 /// The type of an event, and its data as JSON text.
 pub fn encode(event: &OrderEvent) -> (&'static str, Box<str>) {
     match event {
         OrderEvent::OrderPlaced(e) => (order_placed::TYPE, json(&order_placed::encode(e))),
         OrderEvent::PaymentAuthorized(e) => (payment_authorized::TYPE, json(&payment_authorized::encode(e))),
+        OrderEvent::PaymentDeclined(e) => (payment_declined::TYPE, json(&payment_declined::encode(e))),
+        OrderEvent::PaymentVoided(e) => (payment_voided::TYPE, json(&payment_voided::encode(e))),
         OrderEvent::InventoryReserved(e) => (inventory_reserved::TYPE, json(&inventory_reserved::encode(e))),
+        OrderEvent::ReservationReleased(e) => {
+            (reservation_released::TYPE, json(&reservation_released::encode(e)))
+        }
         OrderEvent::OrderShipped(e) => (order_shipped::TYPE, json(&order_shipped::encode(e))),
+        OrderEvent::ShipmentDelivered(e) => (shipment_delivered::TYPE, json(&shipment_delivered::encode(e))),
+        OrderEvent::ShipmentLost(e) => (shipment_lost::TYPE, json(&shipment_lost::encode(e))),
+        OrderEvent::PaymentCaptured(e) => (payment_captured::TYPE, json(&payment_captured::encode(e))),
+        OrderEvent::PaymentRefunded(e) => (payment_refunded::TYPE, json(&payment_refunded::encode(e))),
+        OrderEvent::LinesCancelled(e) => (lines_cancelled::TYPE, json(&lines_cancelled::encode(e))),
+        OrderEvent::OrderCancelled(e) => (order_cancelled::TYPE, json(&order_cancelled::encode(e))),
+        OrderEvent::ReturnRequested(e) => (return_requested::TYPE, json(&return_requested::encode(e))),
+        OrderEvent::ReturnReceived(e) => (return_received::TYPE, json(&return_received::encode(e))),
+        OrderEvent::ReturnRejected(e) => (return_rejected::TYPE, json(&return_rejected::encode(e))),
+        OrderEvent::OrderHeld(e) => (order_held::TYPE, json(&order_held::encode(e))),
+        OrderEvent::HoldReleased(e) => (hold_released::TYPE, json(&hold_released::encode(e))),
+        OrderEvent::OrderCompleted(e) => (order_completed::TYPE, json(&order_completed::encode(e))),
     }
 }
 
@@ -57,10 +109,29 @@ pub fn decode(event_type: &str, data: &str) -> Result<OrderEvent, CodecError> {
         payment_authorized::TYPE => {
             payment_authorized::decode(shape(data)?).map(OrderEvent::PaymentAuthorized)
         }
+        payment_declined::TYPE => payment_declined::decode(shape(data)?).map(OrderEvent::PaymentDeclined),
+        payment_voided::TYPE => payment_voided::decode(shape(data)?).map(OrderEvent::PaymentVoided),
         inventory_reserved::TYPE => {
             inventory_reserved::decode(shape(data)?).map(OrderEvent::InventoryReserved)
         }
+        reservation_released::TYPE => {
+            reservation_released::decode(shape(data)?).map(OrderEvent::ReservationReleased)
+        }
         order_shipped::TYPE => order_shipped::decode(shape(data)?).map(OrderEvent::OrderShipped),
+        shipment_delivered::TYPE => {
+            shipment_delivered::decode(shape(data)?).map(OrderEvent::ShipmentDelivered)
+        }
+        shipment_lost::TYPE => shipment_lost::decode(shape(data)?).map(OrderEvent::ShipmentLost),
+        payment_captured::TYPE => payment_captured::decode(shape(data)?).map(OrderEvent::PaymentCaptured),
+        payment_refunded::TYPE => payment_refunded::decode(shape(data)?).map(OrderEvent::PaymentRefunded),
+        lines_cancelled::TYPE => lines_cancelled::decode(shape(data)?).map(OrderEvent::LinesCancelled),
+        order_cancelled::TYPE => order_cancelled::decode(shape(data)?).map(OrderEvent::OrderCancelled),
+        return_requested::TYPE => return_requested::decode(shape(data)?).map(OrderEvent::ReturnRequested),
+        return_received::TYPE => return_received::decode(shape(data)?).map(OrderEvent::ReturnReceived),
+        return_rejected::TYPE => return_rejected::decode(shape(data)?).map(OrderEvent::ReturnRejected),
+        order_held::TYPE => order_held::decode(shape(data)?).map(OrderEvent::OrderHeld),
+        hold_released::TYPE => hold_released::decode(shape(data)?).map(OrderEvent::HoldReleased),
+        order_completed::TYPE => order_completed::decode(shape(data)?).map(OrderEvent::OrderCompleted),
         unknown => Err(CodecError::NewerEvent(format!("unknown event type {unknown:?}"))),
     }
 }
@@ -87,8 +158,23 @@ pub fn data_schemas() -> [DataSchema; EVENT_TYPES.len()] {
     [
         describe::<order_placed::Shape<'_>>(order_placed::TYPE),
         describe::<payment_authorized::Shape<'_>>(payment_authorized::TYPE),
+        describe::<payment_declined::Shape<'_>>(payment_declined::TYPE),
+        describe::<payment_voided::Shape<'_>>(payment_voided::TYPE),
         describe::<inventory_reserved::Shape<'_>>(inventory_reserved::TYPE),
+        describe::<reservation_released::Shape<'_>>(reservation_released::TYPE),
         describe::<order_shipped::Shape<'_>>(order_shipped::TYPE),
+        describe::<shipment_delivered::Shape<'_>>(shipment_delivered::TYPE),
+        describe::<shipment_lost::Shape<'_>>(shipment_lost::TYPE),
+        describe::<payment_captured::Shape<'_>>(payment_captured::TYPE),
+        describe::<payment_refunded::Shape<'_>>(payment_refunded::TYPE),
+        describe::<lines_cancelled::Shape<'_>>(lines_cancelled::TYPE),
+        describe::<order_cancelled::Shape<'_>>(order_cancelled::TYPE),
+        describe::<return_requested::Shape<'_>>(return_requested::TYPE),
+        describe::<return_received::Shape<'_>>(return_received::TYPE),
+        describe::<return_rejected::Shape<'_>>(return_rejected::TYPE),
+        describe::<order_held::Shape<'_>>(order_held::TYPE),
+        describe::<hold_released::Shape<'_>>(hold_released::TYPE),
+        describe::<order_completed::Shape>(order_completed::TYPE),
     ]
 }
 

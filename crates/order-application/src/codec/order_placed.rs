@@ -7,6 +7,7 @@ use order_domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::parts::{decode_expiry, encode_expiry};
 use super::{CodecError, out_of_range, refused};
 
 pub(super) const TYPE: &str = "order.placed.v1";
@@ -32,6 +33,13 @@ pub(super) struct Shape<'a> {
     #[serde(default, skip_serializing_if = "Pairs::is_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>, required = false)]
     metadata: Pairs<'a>,
+    /// How long payments have to cover the order, or it is cancelled; absent: it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pay_within_seconds: Option<u32>,
+    /// When that is over; absent: it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pay_by: Option<String>,
 }
 
 /// A line of an order.
@@ -77,6 +85,7 @@ enum Kind {
 }
 
 pub(super) fn encode(event: &OrderPlaced) -> Shape<'_> {
+    let (pay_within_seconds, pay_by) = encode_expiry(event.payment_term);
     Shape {
         customer_id: Cow::Borrowed(event.customer_id.as_str()),
         currency: Cow::Borrowed(event.currency.code()),
@@ -84,6 +93,8 @@ pub(super) fn encode(event: &OrderPlaced) -> Shape<'_> {
         lines: (1..).zip(&event.lines).map(|(number, line)| encode_line(number, line)).collect(),
         adjustments: event.adjustments.iter().map(encode_adjustment).collect(),
         metadata: Pairs(event.metadata.iter().map(|(k, v)| (Cow::Borrowed(k), Cow::Borrowed(v))).collect()),
+        pay_within_seconds,
+        pay_by,
     }
 }
 
@@ -95,6 +106,7 @@ pub(super) fn decode(shape: Shape<'_>) -> Result<OrderPlaced, CodecError> {
         lines: (1..).zip(shape.lines).map(decode_line).collect::<Result<_, _>>()?,
         adjustments: shape.adjustments.into_iter().map(decode_adjustment).collect::<Result<_, _>>()?,
         metadata: Metadata::new(shape.metadata.0).map_err(|(_, e)| refused("metadata")(e))?,
+        payment_term: decode_expiry("pay_by", shape.pay_within_seconds, shape.pay_by)?,
     })
 }
 
@@ -213,6 +225,7 @@ mod tests {
                 ],
                 metadata: Metadata::new([("channel", "web"), ("note", "")]).unwrap(),
                 total: Cents::new(3200).unwrap(),
+                payment_term: None,
             }),
         );
         assert_golden(
@@ -224,6 +237,22 @@ mod tests {
                 adjustments: vec![],
                 metadata: Metadata::default(),
                 total: Cents::new(3000).unwrap(),
+                payment_term: None,
+            }),
+        );
+        assert_golden(
+            "order.placed.v1-term.json",
+            OrderEvent::OrderPlaced(OrderPlaced {
+                customer_id: CustomerId::new("cust-123").unwrap(),
+                currency: Currency::USD,
+                lines: vec![line("sku-1", 2, 1500)],
+                adjustments: vec![],
+                metadata: Metadata::default(),
+                total: Cents::new(3000).unwrap(),
+                payment_term: Some(Expiry {
+                    seconds: 900,
+                    at: Timestamp::from_micros(1_767_226_500_000_000),
+                }),
             }),
         );
     }

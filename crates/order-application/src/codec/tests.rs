@@ -33,7 +33,7 @@ fn goldens() -> Vec<(String, String)> {
         .collect()
 }
 
-fn golden(event_type: &str) -> String {
+pub(super) fn golden(event_type: &str) -> String {
     fs::read_to_string(folder().join(format!("{event_type}.json"))).unwrap()
 }
 

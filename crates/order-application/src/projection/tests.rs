@@ -8,48 +8,87 @@ use std::{env, fs};
 use super::*;
 use crate::codec::{EVENT_TYPES, decode};
 
-/// Every history by its golden events, in JSON as they are stored.
+/// Every history by its golden events, in JSON as they are stored. The rows of the first ones are as they ever were.
 const HISTORIES: &[&[(&str, &str)]] = &[
-    &[("order.placed.v1", PLACED)],
-    &[("order.placed.v1", FREE)],
-    &[("order.placed.v1", PLACED), ("order.payment_authorized.v1", HALF)],
-    &[
-        ("order.placed.v1", PLACED),
-        ("order.payment_authorized.v1", HALF),
-        ("order.payment_authorized.v1", REST),
-    ],
-    &[
-        ("order.placed.v1", PLACED),
-        ("order.payment_authorized.v1", HALF),
-        ("order.payment_authorized.v1", REST),
-        ("order.inventory_reserved.v1", RESERVED),
-    ],
-    &[
-        ("order.placed.v1", PLACED),
-        ("order.payment_authorized.v1", HALF),
-        ("order.payment_authorized.v1", REST),
-        ("order.inventory_reserved.v1", RESERVED),
-        ("order.shipped.v1", SHIPPED_ONE),
-    ],
-    &[
-        ("order.placed.v1", PLACED),
-        ("order.payment_authorized.v1", HALF),
-        ("order.payment_authorized.v1", REST),
-        ("order.inventory_reserved.v1", RESERVED),
-        ("order.shipped.v1", SHIPPED_ONE),
-        ("order.shipped.v1", SHIPPED_OTHER),
-    ],
+    &[PLACED],
+    &[FREE],
+    &[PLACED, HALF],
+    &[PLACED, HALF, REST],
+    &[PLACED, HALF, REST, RESERVED],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ONE],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ONE, SHIPPED_OTHER],
+    &[PLACED, DECLINED, HALF, VOIDED],
+    &[PLACED, HALF, REST, VOIDED],
+    &[PLACED, HALF, REST, RESERVED, RELEASED],
+    &[PLACED, HALF, REST, RESERVED, HELD],
+    &[PLACED, HALF, REST, RESERVED, HELD, UNHELD],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ALL, CAPTURED, DELIVERED_ALL],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ONE, SHIPPED_OTHER, DELIVERED_ONE],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ALL, LOST_ALL],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ALL, DELIVERED_ALL, ASKED_BACK, REJECTED],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ALL, DELIVERED_ALL, ASKED_BACK, RECEIVED],
+    &[PLACED, HALF, REST, RESERVED, SHIPPED_ALL, CAPTURED, DELIVERED_ALL, COMPLETED],
+    &[PLACED, HALF, REST, CAPTURED, ONE_CANCELLED, REFUNDED],
+    &[PLACED, CANCELLED],
 ];
 
-const PLACED: &str = r#"{"customer_id":"cust-1","currency":"EUR","total_cents":3000,"lines":[{"line":1,"sku":"sku-1","quantity":2,"unit_price_cents":1500}]}"#;
-const FREE: &str = r#"{"customer_id":"cust-2","currency":"USD","total_cents":0,"lines":[{"line":1,"sku":"sku-1","quantity":1,"unit_price_cents":0}]}"#;
-const HALF: &str = r#"{"payment_id":"pay-1","amount_cents":1500}"#;
-const REST: &str = r#"{"payment_id":"pay-2","amount_cents":1500}"#;
-const RESERVED: &str = r#"{"reservation_id":"res-1","units":[{"line":1,"quantity":2}]}"#;
-const SHIPPED_ONE: &str =
-    r#"{"tracking_number":"t-1","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#;
-const SHIPPED_OTHER: &str =
-    r#"{"tracking_number":"t-2","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#;
+const PLACED: (&str, &str) = (
+    "order.placed.v1",
+    r#"{"customer_id":"cust-1","currency":"EUR","total_cents":3000,"lines":[{"line":1,"sku":"sku-1","quantity":2,"unit_price_cents":1500}]}"#,
+);
+const FREE: (&str, &str) = (
+    "order.placed.v1",
+    r#"{"customer_id":"cust-2","currency":"USD","total_cents":0,"lines":[{"line":1,"sku":"sku-1","quantity":1,"unit_price_cents":0}]}"#,
+);
+const HALF: (&str, &str) = ("order.payment_authorized.v1", r#"{"payment_id":"pay-1","amount_cents":1500}"#);
+const REST: (&str, &str) = ("order.payment_authorized.v1", r#"{"payment_id":"pay-2","amount_cents":1500}"#);
+const DECLINED: (&str, &str) = ("order.payment_declined.v1", r#"{"payment_id":"pay-1","reason":"no funds"}"#);
+const VOIDED: (&str, &str) = (
+    "order.payment_voided.v1",
+    r#"{"void_id":"void-1","shares":[{"payment_id":"pay-1","amount_cents":1500}]}"#,
+);
+const CAPTURED: (&str, &str) = (
+    "order.payment_captured.v1",
+    r#"{"capture_id":"cap-1","amount_cents":3000,"shares":[{"payment_id":"pay-1","amount_cents":1500},{"payment_id":"pay-2","amount_cents":1500}]}"#,
+);
+const REFUNDED: (&str, &str) = (
+    "order.payment_refunded.v1",
+    r#"{"refund_id":"ref-1","amount_cents":1500,"shares":[{"payment_id":"pay-2","amount_cents":1500}],"repay":false}"#,
+);
+const RESERVED: (&str, &str) =
+    ("order.inventory_reserved.v1", r#"{"reservation_id":"res-1","units":[{"line":1,"quantity":2}]}"#);
+const RELEASED: (&str, &str) = (
+    "order.reservation_released.v1",
+    r#"{"reservations":[{"reservation_id":"res-1","units":[{"line":1,"quantity":2}]}]}"#,
+);
+const SHIPPED_ONE: (&str, &str) = (
+    "order.shipped.v1",
+    r#"{"tracking_number":"t-1","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#,
+);
+const SHIPPED_OTHER: (&str, &str) = (
+    "order.shipped.v1",
+    r#"{"tracking_number":"t-2","carrier":"UPS","units":[{"line":1,"reservation_id":"res-1","quantity":1}]}"#,
+);
+const SHIPPED_ALL: (&str, &str) = (
+    "order.shipped.v1",
+    r#"{"tracking_number":"t-3","carrier":"UPS","reservations":[{"reservation_id":"res-1","units":[{"line":1,"quantity":2}]}]}"#,
+);
+const DELIVERED_ONE: (&str, &str) = ("order.shipment_delivered.v1", r#"{"tracking_number":"t-1"}"#);
+const DELIVERED_ALL: (&str, &str) = ("order.shipment_delivered.v1", r#"{"tracking_number":"t-3"}"#);
+const LOST_ALL: (&str, &str) = ("order.shipment_lost.v1", r#"{"tracking_number":"t-3"}"#);
+const ONE_CANCELLED: (&str, &str) = (
+    "order.lines_cancelled.v1",
+    r#"{"cancellation_id":"can-1","units":[{"line":1,"quantity":1}],"all_open":false}"#,
+);
+const CANCELLED: (&str, &str) = ("order.cancelled.v1", r#"{"units":[{"line":1,"quantity":2}]}"#);
+const ASKED_BACK: (&str, &str) =
+    ("order.return_requested.v1", r#"{"return_id":"ret-1","units":[{"line":1,"quantity":2}]}"#);
+const RECEIVED: (&str, &str) =
+    ("order.return_received.v1", r#"{"return_id":"ret-1","units":[{"line":1,"quantity":2}],"restock":true}"#);
+const REJECTED: (&str, &str) = ("order.return_rejected.v1", r#"{"return_id":"ret-1"}"#);
+const HELD: (&str, &str) = ("order.held.v1", "{}");
+const UNHELD: (&str, &str) = ("order.hold_released.v1", "{}");
+const COMPLETED: (&str, &str) = ("order.completed.v1", "{}");
 
 fn rows() -> String {
     let mut rows = format!("known: {}\n", EVENT_TYPES.join(" "));

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use order_domain::{OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
+use order_domain::{Obstacle, OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{CommandError, CommandMeta, CommandOutcome, OrderFacts, OrderService, ServiceParts};
+use super::{CommandError, CommandMeta, CommandOutcome, DryRun, OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
@@ -33,6 +33,39 @@ impl OrderService {
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         self.0.execute(order_id, command, meta).await
+    }
+
+    /// Says what a command would lead to now, and changes nothing. An id that is made for a placement is not kept.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn dry_run(
+        &self,
+        order_id: Option<OrderId>,
+        command: OrderCommand,
+        meta: CommandMeta,
+    ) -> Result<DryRun, CommandError> {
+        let parts = &self.0;
+        let deadline = Instant::now() + parts.limits.command_patience;
+        let (order_id, order) = match order_id {
+            Some(order_id) => {
+                let order = in_time(deadline, parts.current(&order_id)).await?;
+                (order_id, order)
+            }
+            None => (parts.new_order_id(), None),
+        };
+        match parts.decide_on(order.as_deref(), &command, &meta) {
+            Judgement::Append(decided) => {
+                let next = Arc::new(decided.next(order.as_deref().cloned()));
+                Ok(DryRun { order_id, events: decided.encoded, order: next })
+            }
+            Judgement::Answer(answer) => {
+                answer?;
+                let order =
+                    order.ok_or(CommandError::Refused { error: OrderError::NotFound, facts: None })?;
+                Ok(DryRun { order_id, events: Vec::new(), order })
+            }
+        }
     }
 }
 
@@ -81,9 +114,10 @@ impl ServiceParts {
         let mut basis = self.likely_basis(&order_id, &command, deadline).await?;
         let mut had_conflict = false;
         loop {
-            match self.decide_on(basis.order(), &command, &meta)? {
+            match self.decide_on(basis.order(), &command, &meta) {
                 Judgement::Append(_) if had_conflict && Instant::now() >= deadline => {
-                    return Err(CommandError::ConcurrentModification(OrderFacts::of(basis.order())));
+                    let facts = self.limits.facts(basis.order());
+                    return Err(CommandError::ConcurrentModification(facts));
                 }
                 Judgement::Append(decided) => {
                     let next = Arc::new(decided.next(basis.order().cloned()));
@@ -169,20 +203,51 @@ impl ServiceParts {
         order: Option<&VersionedOrder>,
         command: &OrderCommand,
         meta: &CommandMeta,
-    ) -> Result<Judgement, CommandError> {
-        let now = self.time_after(order);
+    ) -> Judgement {
+        let now = self.clock.now();
         let decision = decide(order.map(|versioned| &versioned.order), command, now);
-        let events = match judge(decision, order, meta) {
+        let events = match self.judge(decision, order, meta) {
             Ok(Some(events)) => events,
-            Ok(None) => return Ok(Judgement::Answer(Ok(()))),
-            Err(refusal) => return Ok(Judgement::Answer(Err(refusal))),
+            Ok(None) => return Judgement::Answer(Ok(())),
+            Err(refusal) => return Judgement::Answer(Err(refusal)),
+        };
+        let full = |obstacle: Obstacle| {
+            let (error, facts) = (OrderError::InTheWay(obstacle), self.limits.facts(order));
+            Judgement::Answer(Err(CommandError::Refused { error, facts }))
         };
         let version = order.map_or(Version::NONE, |order| order.version);
-        if version.0 + events.len() as u64 > self.limits.order_events {
-            return Err(CommandError::OrderFull(OrderFacts::of(order)));
+        if version.0 + events.len() as u64 > self.limits.events_after(command.leads_to_the_end()) {
+            return full(Obstacle::HISTORY_FULL);
         }
-        let encoded = self.encode(&events, now, meta)?;
-        Ok(Judgement::Append(Decided { events, encoded, now }))
+        // The clock may go back; an order's times do not.
+        let time = order.map_or(now, |order| order.updated_at.max(now));
+        match self.encode(&events, time, meta) {
+            Some(encoded) => Judgement::Append(Decided { events, encoded, time }),
+            None => full(Obstacle::EVENT_FULL),
+        }
+    }
+
+    /// Puts the questions in their order: is there such an order, is it done already or its id taken, is the version right,
+    /// does the state allow it. `None`: it is done already.
+    fn judge(
+        &self,
+        decision: Result<Vec<OrderEvent>, OrderError>,
+        order: Option<&VersionedOrder>,
+        meta: &CommandMeta,
+    ) -> Result<Option<Vec<OrderEvent>>, CommandError> {
+        let facts = || self.limits.facts(order);
+        let version = order.map_or(Version::NONE, |order| order.version);
+        let refused = |error| Err(CommandError::Refused { error, facts: facts() });
+        let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.allows(version));
+        match decision {
+            Ok(events) if events.is_empty() => Ok(None),
+            Err(
+                error @ (OrderError::NotFound | OrderError::ReturnNotFound | OrderError::IdReused { .. }),
+            ) => refused(error),
+            Ok(_) | Err(_) if mismatch => Err(CommandError::VersionMismatch(facts())),
+            Ok(events) => Ok(Some(events)),
+            Err(error) => refused(error),
+        }
     }
 
     fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
@@ -197,21 +262,16 @@ impl ServiceParts {
         CommandError::Store(error)
     }
 
-    fn encode(
-        &self,
-        events: &[OrderEvent],
-        time: Timestamp,
-        meta: &CommandMeta,
-    ) -> Result<Vec<NewEvent>, CommandError> {
-        let max_bytes = self.limits.event_bytes;
+    /// The events in the form in which they are stored; `None` if one of them is longer than an event may be.
+    fn encode(&self, events: &[OrderEvent], time: Timestamp, meta: &CommandMeta) -> Option<Vec<NewEvent>> {
         let context = self.context(meta);
         let encode = |event| {
             let (event_type, data) = codec::encode(event);
-            if data.len() > max_bytes {
-                return Err(CommandError::EventTooLarge { bytes: data.len(), max_bytes });
+            if data.len() > self.limits.event_bytes {
+                return None;
             }
             let (id, context) = (self.ids.next(), context.clone());
-            Ok(NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context, source: None })
+            Some(NewEvent { id, event_type: Cow::Borrowed(event_type), time, data, context, source: None })
         };
         events.iter().map(encode).collect()
     }
@@ -235,12 +295,6 @@ impl ServiceParts {
             Err(e) => unreachable!("invariant: a UUID is made of hexadecimal digits and hyphens: {e}"),
         }
     }
-
-    /// The clock may go back; an order's times do not.
-    fn time_after(&self, order: Option<&VersionedOrder>) -> Timestamp {
-        let now = self.clock.now();
-        order.map_or(now, |order| order.updated_at.max(now))
-    }
 }
 
 /// Asks the store for something while nothing has happened yet: its own patience may last longer than the command's time.
@@ -263,38 +317,18 @@ enum Judgement {
 struct Decided {
     events: Vec<OrderEvent>,
     encoded: Vec<NewEvent>,
-    now: Timestamp,
+    time: Timestamp,
 }
 
 impl Decided {
     /// The order after these events, given what it was before.
     fn next(&self, order: Option<VersionedOrder>) -> VersionedOrder {
-        match self.events.iter().fold(order, |order, event| apply(order, event, self.now)) {
+        match self.events.iter().fold(order, |order, event| apply(order, event, self.time)) {
             Some(next) => next,
             None => {
                 unreachable!("invariant: the events of an order that was never placed begin with OrderPlaced")
             }
         }
-    }
-}
-
-/// Puts the questions in their order: is there such an order, is it done already or its id taken, is the version right, does
-/// the state allow it. `None`: it is done already.
-fn judge(
-    decision: Result<Vec<OrderEvent>, OrderError>,
-    order: Option<&VersionedOrder>,
-    meta: &CommandMeta,
-) -> Result<Option<Vec<OrderEvent>>, CommandError> {
-    let facts = || OrderFacts::of(order);
-    let version = order.map_or(Version::NONE, |order| order.version);
-    let refused = |error| Err(CommandError::Refused { error, facts: facts() });
-    let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.allows(version));
-    match decision {
-        Ok(events) if events.is_empty() => Ok(None),
-        Err(error @ (OrderError::NotFound | OrderError::IdReused { .. })) => refused(error),
-        Ok(_) | Err(_) if mismatch => Err(CommandError::VersionMismatch(facts())),
-        Ok(events) => Ok(Some(events)),
-        Err(error) => refused(error),
     }
 }
 

@@ -7,10 +7,10 @@ mod query;
 use std::sync::Arc;
 use std::time::Duration;
 
-use order_domain::{Action, OrderError, OrderId, Status};
+use order_domain::{Action, Obstacle, OrderError, OrderId, Status};
 use uuid::Uuid;
 
-use crate::event::{RecordedEvent, Version};
+use crate::event::{NewEvent, RecordedEvent, Version};
 use crate::event_context::CORRELATION_ID;
 use crate::order_cache::OrderCache;
 use crate::order_locks::OrderLocks;
@@ -22,7 +22,7 @@ use crate::ports::order_views::OrderViews;
 use crate::projection::VersionedOrder;
 
 pub use events::{EventFilter, EventPage};
-pub use query::QueryError;
+pub use query::{ActionState, QueryError};
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub struct ServiceLimits {
     pub order_cache_bytes: u64,
     /// Most events of one order.
     pub order_events: u64,
+    /// How many of those are kept for commands that lead to the order's end.
+    pub last_events: u64,
     /// Most bytes of one event's data.
     pub event_bytes: usize,
     /// Most events that one filtered page looks at, whether or not they are wanted.
@@ -61,7 +63,8 @@ impl Default for ServiceLimits {
         Self {
             order_cache_bytes: 32 * 1024 * 1024,
             order_events: 10_000,
-            event_bytes: 512 * 1024,
+            last_events: 500,
+            event_bytes: 960 * 1024,
             searched_events: 5_000,
             command_patience: Duration::from_secs(5),
         }
@@ -118,6 +121,17 @@ pub struct CommandOutcome {
     pub appended: bool,
 }
 
+/// What a command would lead to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DryRun {
+    /// The order's id, which may be made up.
+    pub order_id: OrderId,
+    /// What would be appended; nothing, if what was asked for is done already.
+    pub events: Vec<NewEvent>,
+    /// The order after that.
+    pub order: Arc<VersionedOrder>,
+}
+
 /// A command that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
@@ -135,17 +149,6 @@ pub enum CommandError {
     /// Other instances changed the order each time the command was decided, for as long as it may take.
     #[error("other requests keep changing the order")]
     ConcurrentModification(Option<OrderFacts>),
-    /// The order has as many events as an order may have.
-    #[error("the order has as many events as an order may have")]
-    OrderFull(Option<OrderFacts>),
-    /// What the command says is too much for one event.
-    #[error("the request makes an event of {bytes} bytes, and {max_bytes} are allowed")]
-    EventTooLarge {
-        /// The event's data.
-        bytes: usize,
-        /// What is allowed.
-        max_bytes: usize,
-    },
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -162,12 +165,29 @@ pub struct OrderFacts {
     pub allowed_actions: Vec<Action>,
 }
 
-impl OrderFacts {
-    fn of(order: Option<&VersionedOrder>) -> Option<Self> {
-        order.map(|versioned| Self {
-            status: versioned.order.status(),
-            version: versioned.version,
-            allowed_actions: versioned.order.allowed_actions(),
+impl ServiceLimits {
+    /// Most events of an order after a command.
+    fn events_after(&self, leads_to_the_end: bool) -> u64 {
+        if leads_to_the_end { self.order_events } else { self.order_events.saturating_sub(self.last_events) }
+    }
+
+    /// Whether an action may be done next, also for the length of the order's history.
+    fn allows(&self, order: &VersionedOrder, action: Action) -> Result<(), Obstacle> {
+        order.order.allows(action)?;
+        if order.version.0 >= self.events_after(action.leads_to_the_end()) {
+            return Err(Obstacle::HISTORY_FULL);
+        }
+        Ok(())
+    }
+
+    /// What a refused client may want to know of an order, where there is one.
+    fn facts(&self, order: Option<&VersionedOrder>) -> Option<OrderFacts> {
+        let order = order?;
+        let allowed = Action::ALL.iter().copied().filter(|action| self.allows(order, *action).is_ok());
+        Some(OrderFacts {
+            status: order.order.status(),
+            version: order.version,
+            allowed_actions: allowed.collect(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_domain::OrderId;
+use order_domain::{Action, Obstacle, OrderId};
 
 use super::{OrderService, ServiceParts};
 use crate::codec;
@@ -30,6 +30,9 @@ pub enum QueryError {
     Store(#[from] StoreError),
 }
 
+/// An action, and what stands in its way.
+pub type ActionState = (Action, Option<Obstacle>);
+
 impl OrderService {
     /// The order's row.
     ///
@@ -48,13 +51,17 @@ impl OrderService {
     /// # Errors
     /// See [`QueryError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
-        let instance = &self.0;
-        if let Some(order) = instance.cache.get(order_id)
-            && instance.log.version(order_id).await? == order.version
-        {
-            return Ok(order);
-        }
-        instance.load(order_id).await?.ok_or(QueryError::OrderNotFound)
+        self.0.current(order_id).await?.ok_or(QueryError::OrderNotFound)
+    }
+
+    /// Every action, and what stands in its way, if anything does; and the order's version.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn actions(&self, order_id: &OrderId) -> Result<(Version, Vec<ActionState>), QueryError> {
+        let order = self.order(order_id).await?;
+        let state = |action: &Action| (*action, self.0.limits.allows(&order, *action).err());
+        Ok((order.version, Action::ALL.iter().map(state).collect()))
     }
 
     /// A page of orders.
@@ -88,6 +95,19 @@ impl OrderService {
 }
 
 impl ServiceParts {
+    /// The order as the store has it now.
+    pub(super) async fn current(
+        &self,
+        order_id: &OrderId,
+    ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
+        if let Some(order) = self.cache.get(order_id)
+            && self.log.version(order_id).await? == order.version
+        {
+            return Ok(Some(order));
+        }
+        self.load(order_id).await
+    }
+
     /// Replays an order from the store.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         self.load_after(order_id, None).await

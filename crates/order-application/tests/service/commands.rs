@@ -52,8 +52,8 @@ async fn a_refusal_says_what_the_order_is_and_may_do() {
     let service = World::new().instance();
     execute(&service, "a", place()).await.unwrap();
     let (error, facts) = refusal(execute(&service, "a", ship()).await);
-    assert_eq!(error, OrderError::InvalidTransition(ShipOrder::NOTHING_RESERVED));
-    let allowed_actions = vec![Action::Payment];
+    assert_eq!(error, OrderError::InTheWay(ShipOrder::NOTHING_RESERVED));
+    let allowed_actions = vec![Action::Payment, Action::Decline, Action::Cancel, Action::Hold];
     assert_eq!(facts, Some(OrderFacts { status: Status::Placed, version: Version(1), allowed_actions }));
     assert_eq!(refusal(execute(&service, "b", ship()).await), (OrderError::NotFound, None));
 }
@@ -81,14 +81,18 @@ async fn a_version_that_does_not_match_is_refused_unless_it_is_done_already() {
 #[tokio::test]
 async fn an_order_takes_so_many_events_and_no_more() {
     let mut world = World::new();
-    world.limits.order_events = 3;
+    (world.limits.order_events, world.limits.last_events) = (5, 2);
     let service = world.instance();
     execute(&service, "a", place()).await.unwrap();
     execute(&service, "a", pay("p", 1)).await.unwrap();
     execute(&service, "a", pay("q", 1)).await.unwrap();
     let full = execute(&service, "a", pay("r", 1)).await;
-    assert!(matches!(full, Err(CommandError::OrderFull(Some(_)))), "{full:?}");
+    let Err(CommandError::Refused { error, facts: Some(facts) }) = full else { panic!("{full:?}") };
+    assert_eq!(error, OrderError::InTheWay(Obstacle::HISTORY_FULL));
+    assert!(!facts.allowed_actions.contains(&Action::Payment), "{facts:?}");
+    assert!(facts.allowed_actions.contains(&Action::Cancel), "{facts:?}");
     assert!(!execute(&service, "a", pay("q", 1)).await.unwrap().appended, "a repetition is still answered");
+    assert!(execute(&service, "a", cancel()).await.unwrap().appended, "there is room for the order's end");
 }
 
 #[tokio::test]
@@ -97,7 +101,8 @@ async fn an_event_that_is_too_large_is_refused_and_leaves_nothing() {
     world.limits.event_bytes = 1_000;
     let service = world.instance();
     let large = execute(&service, "a", place_lines(100)).await;
-    assert!(matches!(large, Err(CommandError::EventTooLarge { max_bytes: 1_000, .. })), "{large:?}");
+    let Err(CommandError::Refused { error, facts: None }) = large else { panic!("{large:?}") };
+    assert_eq!(error, OrderError::InTheWay(Obstacle::EVENT_FULL));
     assert_eq!(service.summary(&id("a")).await, Err(QueryError::OrderNotFound));
 }
 

@@ -40,7 +40,7 @@ async fn a_whole_order_is_never_behind_another_instance() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hot_order_takes_every_accepted_command_once() {
     const CLIENTS: usize = 12;
-    const PAYMENTS: usize = 25;
+    const PAYMENTS: usize = 20;
     let world = World::new();
     let instances = [world.instance(), world.instance(), world.instance()];
     execute(&instances[0], "hot", place()).await.unwrap();

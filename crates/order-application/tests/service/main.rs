@@ -119,13 +119,25 @@ pub(crate) fn place_lines(lines: usize) -> OrderCommand {
         default_currency: Currency::USD,
         adjustments: None,
         metadata: None,
+        pay_within_seconds: None,
     }
     .into()
 }
 
 pub(crate) fn pay(payment_id: &str, amount: i64) -> OrderCommand {
     let amount = Some(Cents::new(amount).unwrap());
-    AuthorizePayment { payment_id: PaymentId::new(payment_id).unwrap(), amount }.into()
+    AuthorizePayment { payment_id: PaymentId::new(payment_id).unwrap(), amount, expires_in_seconds: None }
+        .into()
+}
+
+/// Holds the order back, or lets it go on. An order takes thousands of these.
+pub(crate) fn hold(hold: bool) -> OrderCommand {
+    if hold { HoldOrder { reason: None }.into() } else { ReleaseHold { reason: None }.into() }
+}
+
+/// Cancels what is open.
+pub(crate) fn cancel() -> OrderCommand {
+    CancelUnits { cancellation_id: None, units: None, reason: None }.into()
 }
 
 pub(crate) fn reserve() -> OrderCommand {

@@ -11,9 +11,9 @@ use crate::values::text::CancellationId;
 
 /// A cancellation that a client named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cancellation {
+pub struct Cancellation {
     /// The client's name for it.
-    pub(crate) id: CancellationId,
+    pub id: CancellationId,
     /// What was cancelled, by line, ascending.
     pub units: Vec<LineUnits>,
 }

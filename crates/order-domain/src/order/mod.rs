@@ -94,6 +94,11 @@ impl Order {
         &self.declined
     }
 
+    /// Every void that a client asked for, oldest first.
+    pub fn voids(&self) -> &[Void] {
+        &self.voids
+    }
+
     /// Every capture, oldest first.
     pub fn captures(&self) -> &[Capture] {
         &self.captures
@@ -112,6 +117,11 @@ impl Order {
     /// Every parcel, oldest first.
     pub fn shipments(&self) -> &[Shipment] {
         &self.shipments
+    }
+
+    /// Every cancellation that a client named, oldest first.
+    pub fn cancellations(&self) -> &[Cancellation] {
+        &self.cancellations
     }
 
     /// Every return that was asked for, oldest first.

@@ -1,9 +1,14 @@
 //! What no sequence of commands may break.
 
+use std::collections::HashSet;
+use std::mem::discriminant;
+
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::command::any;
+use crate::command::any::{self, Step};
 
 /// A sequence of commands at work: each comes two seconds after the one before, so that lives of one second are over.
 #[derive(Default)]
@@ -19,6 +24,18 @@ impl Run {
 
     fn decide(&self, command: &OrderCommand) -> Result<Vec<OrderEvent>, OrderError> {
         decide(self.order.as_ref(), command, self.now())
+    }
+
+    /// The command that a step stands for now.
+    fn command(&self, step: &Step) -> OrderCommand {
+        match (step, &self.order) {
+            (Step::Any(command), _) => command.clone(),
+            (Step::Allowed(index), Some(order)) => match order.allowed_actions()[..] {
+                [] => cancel().into(),
+                ref allowed => any::least(*index.get(allowed), order, self.clock),
+            },
+            (Step::Allowed(_), None) => cancel().into(),
+        }
     }
 
     /// Carries out a command, if it is accepted.
@@ -137,22 +154,25 @@ fn find_an_end(mut run: Run) -> bool {
 }
 
 /// So many sequences, unless `PROPTEST_CASES` says otherwise.
-fn config() -> ProptestConfig {
-    ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
+fn config(cases: u32) -> ProptestConfig {
+    let asked_for = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let cases = asked_for.unwrap_or(cases);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(100_000))]
 
     #[test]
     fn no_sequence_of_commands_breaks_a_rule(
         first in any::placement(),
-        commands in prop::collection::vec(any::command(), 0..40),
+        steps in prop::collection::vec(any::step(), 0..40),
     ) {
         let mut run = Run::default();
         let mut accepted = Vec::new();
         let mut due = Cents::MAX;
-        for command in std::iter::once(first.into()).chain(commands) {
+        for step in std::iter::once(Step::Any(first.into())).chain(steps) {
+            let command = run.command(&step);
             if !run.attempt(&command) {
                 continue;
             }
@@ -172,18 +192,23 @@ proptest! {
         }
         prop_assert!(find_an_end(run), "the order is stuck");
     }
+}
+
+proptest! {
+    #![proptest_config(config(20_000))]
 
     #[test]
     fn an_action_is_allowed_exactly_when_its_command_does_something(
         first in any::placement(),
-        commands in prop::collection::vec(any::command(), 0..30),
+        steps in prop::collection::vec(any::step(), 0..30),
     ) {
         let mut run = Run::default();
-        for command in std::iter::once(first.into()).chain(commands) {
+        for step in std::iter::once(Step::Any(first.into())).chain(steps) {
+            let command = run.command(&step);
             run.attempt(&command);
             let Some(order) = &run.order else { continue };
             for &action in Action::ALL {
-                let decided = run.decide(&any::least(action, order));
+                let decided = run.decide(&any::least(action, order, u32::MAX));
                 let appends = decided.as_ref().is_ok_and(|events| !events.is_empty());
                 prop_assert_eq!(appends, order.allows(action).is_ok(), "{:?}: {:?}", action, decided);
                 if let Err(OrderError::InTheWay(obstacle)) = decided {
@@ -192,4 +217,27 @@ proptest! {
             }
         }
     }
+}
+
+/// The properties are worth something only if their sequences go everywhere.
+#[test]
+fn the_sequences_reach_every_status_and_every_kind_of_event() {
+    const KINDS_OF_EVENTS: usize = 19;
+    let (mut statuses, mut events) = (HashSet::new(), HashSet::new());
+    let sequence = (any::placement(), prop::collection::vec(any::step(), 0..40));
+    let mut runner = TestRunner::new(config(0));
+    for _ in 0..100_000 {
+        let (first, steps) = sequence.new_tree(&mut runner).expect("a sequence").current();
+        let mut run = Run::default();
+        for step in std::iter::once(Step::Any(first.into())).chain(steps) {
+            let command = run.command(&step);
+            events.extend(run.decide(&command).unwrap_or_default().iter().map(discriminant));
+            run.attempt(&command);
+            statuses.extend(run.order.as_ref().map(Order::status));
+        }
+        if statuses.len() == Status::ALL.len() && events.len() == KINDS_OF_EVENTS {
+            return;
+        }
+    }
+    panic!("only {statuses:?} were reached, by {} kinds of events", events.len());
 }

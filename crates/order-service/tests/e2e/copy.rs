@@ -218,6 +218,7 @@ fn placement(n: u64) -> Append {
         adjustments: vec![],
         metadata: Metadata::default(),
         total: price,
+        payment_term: None,
     });
     let time = Timestamp::from_micros(1_767_225_600_000_000);
     let summary = projection::apply(None, &event, time).unwrap().summary(&order_id);

@@ -46,6 +46,7 @@ impl TestOrder {
             adjustments: vec![],
             metadata: Metadata::default(),
             total: Cents::new(3000).unwrap(),
+            payment_term: None,
         })])
     }
 
@@ -56,6 +57,7 @@ impl TestOrder {
             OrderEvent::PaymentAuthorized(PaymentAuthorized {
                 payment_id: PaymentId::new(format!("pay-{}", from + n)).unwrap(),
                 amount: Cents::new(1).unwrap(),
+                expires: None,
             })
         };
         self.append((0..payments).map(payment).collect())

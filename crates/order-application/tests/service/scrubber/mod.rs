@@ -279,7 +279,7 @@ async fn an_order_is_compared_to_its_end_however_long_it_is() {
     let stage = Stage::new().await;
     let service = stage.world.instance();
     for n in 0..700 {
-        execute(&service, "o3", pay(&format!("p-{n}"), 1)).await.unwrap();
+        execute(&service, "o3", hold(n % 2 == 0)).await.unwrap();
     }
     assert_eq!(stage.found().await, (vec![], 0));
 }

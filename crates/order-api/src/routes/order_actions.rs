@@ -1,0 +1,69 @@
+use axum::extract::State;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::Response;
+use order_application::ActionState;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::{ActionName, OrderReadRefusals, ProblemCode};
+use crate::path_id::PathOrderId;
+use crate::query::Query;
+use crate::refusal::{Refusal, kind_of_obstacle, sentence};
+use crate::{Api, etag};
+
+/// An action, and whether it may be done next.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OrderAction {
+    #[schema(value_type = ActionName)]
+    action: &'static str,
+    /// Whether there is a request of it that would be accepted and change something.
+    allowed: bool,
+    /// What is in the way, as a refusal would name it; absent if it is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProblemCode>)]
+    code: Option<&'static str>,
+    /// What is in the way, for people; absent if it is allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Ask what may be done
+///
+/// Every action, whether it may be done next, and what is in its way. An action is allowed exactly when there is a request
+/// of it that would be accepted and change something.
+#[utoipa::path(
+    get, path = "/orders/{id}/actions", tag = "Reading", operation_id = "orderActions",
+    params(("id" = String, Path, example = "ord-001", description = "The order's id.")),
+    responses(
+        (status = 200, description = "Every action.", body = Vec<OrderAction>,
+            headers(("ETag" = String, description = "The order's version in quotes, for `If-Match`."))),
+        OrderReadRefusals,
+    ),
+)]
+pub(crate) async fn order_actions(
+    State(api): State<Api>,
+    order_id: PathOrderId,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let order_id = order_id.get()?;
+    Query::new(uri.query()).finish()?;
+    let (version, actions) = api.service.actions(&order_id).await?;
+    let actions: Vec<_> = actions.into_iter().map(shown).collect();
+    let body = match serde_json::to_vec(&actions) {
+        Ok(body) => body,
+        Err(e) => unreachable!("invariant: actions are made of texts and truths: {e}"),
+    };
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::ETAG, etag::of(version));
+    Ok(response)
+}
+
+fn shown((action, obstacle): ActionState) -> OrderAction {
+    OrderAction {
+        action: action.as_str(),
+        allowed: obstacle.is_none(),
+        code: obstacle.map(|obstacle| kind_of_obstacle(obstacle.kind).code),
+        reason: obstacle.map(|obstacle| sentence(&obstacle.to_string())),
+    }
+}
