@@ -24,7 +24,7 @@ async fn the_full_view_is_the_basic_one_and_everything_else() {
         r#""Adjustments":[{"Kind":"tax","Label":"VAT","AmountCents":100}],"#,
         r#""Payments":[{"PaymentID":"p","AuthorizedCents":3100,"VoidedCents":0,"CapturedCents":0,"RefundedCents":0}],"#,
         r#""Reservations":[{"ReservationID":"r","ExpiresAt":"2025-12-05T06:48:50.500001Z","Units":[{"Line":1,"Quantity":1}]}],"#,
-        r#""Shipments":[{"TrackingNumber":"t","Carrier":"UPS","Units":[{"Line":1,"ReservationID":"r","Quantity":1}]}],"Returns":[],"#,
+        r#""Shipments":[{"TrackingNumber":"t","Carrier":"UPS","State":"under_way","Units":[{"Line":1,"ReservationID":"r","Quantity":1}]}],"Returns":[],"#,
         r#""DueCents":3100,"AuthorizedCents":3100,"VoidedCents":0,"CapturedCents":0,"RefundedCents":0,"RefundDueCents":0,"Metadata":{"k":"v"}}"#,
     );
     h.get("/orders/o?view=full").await.is(200, &format!("{basic}{full}")).has("etag", "\"4\"");

@@ -25,7 +25,7 @@ use crate::document::Operation;
 pub(crate) const START_SECONDS: i64 = 1_764_917_328;
 
 /// Most events of an order here: few, and still more than one page.
-pub(crate) const ORDER_EVENTS: u64 = 1_100;
+pub(crate) const ORDER_EVENTS: u64 = 1_600;
 
 /// A store keeps a log with its views.
 pub(crate) trait Store: EventLog + OrderViews {}

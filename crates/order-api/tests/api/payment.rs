@@ -17,7 +17,7 @@ async fn more_than_is_due_is_refused_with_what_the_order_is() {
     let h = Harness::with_order().await;
     h.post(PATH, r#"{"payment_id":"a","amount_cents":3001}"#).await.is(
         409,
-        r#"{"type":"/problems/amount-exceeds-due","title":"The amount is more than what is due","status":409,"detail":"3001 is more than the 3000 that is due and not covered yet.","instance":"/orders/ord-001/payment","code":"amount-exceeds-due","order_status":"placed","version":1,"allowed_actions":["payment"]}"#,
+        r#"{"type":"/problems/amount-exceeds-due","title":"The amount is more than what is due","status":409,"detail":"3001 is more than the 3000 that is due and not covered yet.","instance":"/orders/ord-001/payment","code":"amount-exceeds-due","order_status":"placed","version":1,"allowed_actions":["payment","decline","cancel","hold"]}"#,
     );
 }
 

@@ -6,7 +6,7 @@ use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews, PageLimit,
-    Position, RecordedEvent, StoreError, Version,
+    Position, RecordedEvent, ServiceLimits, StoreError, Version,
 };
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
@@ -15,7 +15,7 @@ use crate::harness::{Harness, ORDER_EVENTS, order_body};
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let h = Harness::with_order().await;
-    for path in ["/order", "/orders/", "/orders/ord-001/", "/orders/ord-001/refund", "/docs2"] {
+    for path in ["/order", "/orders/", "/orders/ord-001/", "/orders/ord-001/refunds", "/docs2"] {
         h.get(path).await.refuses(404, "not-found");
         h.post(path, "{}").await.refuses(404, "not-found");
     }
@@ -57,15 +57,18 @@ async fn commands_take_no_parameters() {
 #[tokio::test]
 async fn a_history_that_is_too_long_takes_no_more() {
     let h = Harness::with_order().await;
-    for id in 1..ORDER_EVENTS {
-        let body = format!(r#"{{"payment_id":"p{id}","amount_cents":1}}"#);
-        h.post("/orders/ord-001/payment", &body).await.is(202, r#"{"status":"accepted"}"#);
+    h.post("/orders/ord-001/payment", r#"{"payment_id":"p"}"#).await.is(202, r#"{"status":"accepted"}"#);
+    let last_events = ServiceLimits::default().last_events;
+    for id in 2..ORDER_EVENTS - last_events {
+        let path = if id % 2 == 0 { "/orders/ord-001/hold" } else { "/orders/ord-001/unhold" };
+        h.post(path, "{}").await.is(202, r#"{"status":"accepted"}"#);
     }
-    let body = r#"{"payment_id":"new","amount_cents":1}"#;
-    let refused = h.post("/orders/ord-001/payment", body).await.refuses(409, "order-full").json();
-    assert_eq!(refused["version"], ORDER_EVENTS);
-    // What was done is still answered as done.
-    h.post("/orders/ord-001/payment", r#"{"payment_id":"p1"}"#).await.is(202, r#"{"status":"accepted"}"#);
+    let refused = h.post("/orders/ord-001/hold", "{}").await.refuses(409, "order-full").json();
+    assert_eq!(refused["version"], ORDER_EVENTS - last_events);
+    assert_eq!(refused["allowed_actions"], serde_json::json!(["void", "capture", "cancel"]));
+    // What was done is still answered as done, and there is room for the order's end.
+    h.post("/orders/ord-001/payment", r#"{"payment_id":"p"}"#).await.is(202, r#"{"status":"accepted"}"#);
+    h.post("/orders/ord-001/cancel", "{}").await.is(202, r#"{"status":"accepted"}"#);
 }
 
 /// A store that fails as it is told, or whose code is wrong.

@@ -12,7 +12,7 @@ async fn paid() -> Harness {
 async fn what_is_not_paid_is_not_reserved() {
     let h = Harness::with_order().await;
     let refused = h.post(PATH, r#"{"reservation_id":"r"}"#).await.refuses(409, "invalid-transition").json();
-    assert_eq!(refused["allowed_actions"], serde_json::json!(["payment"]));
+    assert_eq!(refused["allowed_actions"], serde_json::json!(["payment", "decline", "cancel", "hold"]));
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn an_order_may_leave_in_parcels() {
     assert_eq!(order["Status"], "partially_shipped");
     assert_eq!(
         order["Shipments"],
-        serde_json::json!([{"TrackingNumber": "t", "Carrier": "UPS", "Units": [
+        serde_json::json!([{"TrackingNumber": "t", "Carrier": "UPS", "State": "under_way", "Units": [
             {"Line": 1, "ReservationID": "r", "Quantity": 2},
             {"Line": 2, "ReservationID": "r", "Quantity": 1},
             {"Line": 3, "ReservationID": "r", "Quantity": 1},
