@@ -74,7 +74,7 @@ pub use replica::{
 };
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
-    ActionState, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage, IfMatch,
+    ActionState, AsOf, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage, IfMatch,
     OrderFacts, OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;

@@ -13,6 +13,41 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(time.as_microsecond()))
 }
 
+/// Reads a time as RFC 3339 has it, and nothing else that is understood elsewhere: date, `T`, time with seconds, offset. An
+/// offset that begins with a space is one whose plus sign was not escaped in a query.
+pub fn parse_strict(text: &str) -> Option<Timestamp> {
+    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
+    let (head, rest) = text.as_bytes().split_at_checked(SHAPE.len())?;
+    let fits = |(byte, shape): (&u8, &u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte.eq_ignore_ascii_case(shape),
+    };
+    let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let fraction = match rest {
+        [b'.', digits_and_offset @ ..] => 1 + digits(digits_and_offset),
+        _ => 0,
+    };
+    let offset = match rest.get(fraction..)? {
+        [b'Z' | b'z'] => "Z".to_owned(),
+        [
+            sign @ (b'+' | b'-' | b' '),
+            h @ b'0'..=b'2',
+            i @ b'0'..=b'9',
+            b':',
+            m @ b'0'..=b'5',
+            n @ b'0'..=b'9',
+        ] => {
+            let sign = if *sign == b'-' { '-' } else { '+' };
+            format!("{sign}{}{}:{}{}", char::from(*h), char::from(*i), char::from(*m), char::from(*n))
+        }
+        _ => return None,
+    };
+    if fraction == 1 || !head.iter().zip(SHAPE).all(fits) {
+        return None;
+    }
+    parse(&format!("{}{offset}", &text[..SHAPE.len() + fraction]))
+}
+
 fn to_jiff(time: Timestamp) -> jiff::Timestamp {
     let bound = if time.as_micros() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
     jiff::Timestamp::from_microsecond(time.as_micros()).unwrap_or(bound)
@@ -30,5 +65,36 @@ mod tests {
         assert_eq!(parse("2026-01-01T01:00:00+01:00"), Some(time));
         assert_eq!(parse("yesterday"), None);
         assert!(format(Timestamp::from_micros(i64::MAX)).starts_with("9999-"));
+    }
+
+    #[test]
+    fn strictly_read_a_time_has_a_date_seconds_and_an_offset() {
+        let time = Some(Timestamp::from_micros(1_774_823_400_000_000));
+        for text in [
+            "2026-03-29T22:30:00Z",
+            "2026-03-29t22:30:00z",
+            "2026-03-30T00:30:00+02:00",
+            "2026-03-30T00:30:00 02:00",
+            "2026-03-29T21:30:00.000-01:00",
+        ] {
+            assert_eq!(parse_strict(text), time, "{text}");
+        }
+        for text in [
+            "2026-03-29",
+            "2026-03-29T22:30:00",
+            "2026-03-29T22:30Z",
+            "2026-03-29 22:30:00Z",
+            "2026-03-29T22:30:00+02",
+            "2026-03-29T22:30:00+0200",
+            "2026-03-29T22:30:00.Z",
+            "2026-03-29T22:30:00Z[UTC]",
+            "2026-13-29T22:30:00Z",
+            "2026-03-29T22:30:00+02:60",
+            "+02026-03-29T22:30:00Z",
+            "1774823400",
+            "",
+        ] {
+            assert_eq!(parse_strict(text), None, "{text}");
+        }
     }
 }

@@ -13,14 +13,28 @@ const PAGE: PageLimit = PageLimit { events: 500, bytes: 1024 * 1024 };
 pub(crate) async fn read_to_end(
     log: &dyn EventLog,
     order_id: &OrderId,
-    mut after: Version,
+    after: Version,
     mut take: impl FnMut(&RecordedEvent) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    read_while(log, order_id, after, |event| take(event).map(|()| true)).await
+}
+
+/// Hands over an order's events after a version, as long as `take` wants them.
+pub(crate) async fn read_while(
+    log: &dyn EventLog,
+    order_id: &OrderId,
+    mut after: Version,
+    mut take: impl FnMut(&RecordedEvent) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     loop {
         let page = log.read_stream(order_id, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.version;
-        page.iter().try_for_each(&mut take)?;
+        for event in &page {
+            if !take(event)? {
+                return Ok(());
+            }
+        }
         // What is far from full is the last: most orders are read at once.
         let bytes: usize = page.iter().map(|event| event.data.len()).sum();
         if page.len() < PAGE.events && bytes < PAGE.bytes / 2 {

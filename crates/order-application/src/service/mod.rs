@@ -22,7 +22,7 @@ use crate::ports::order_views::OrderViews;
 use crate::projection::VersionedOrder;
 
 pub use events::{EventFilter, EventPage};
-pub use query::{ActionState, QueryError};
+pub use query::{ActionState, AsOf, QueryError};
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]

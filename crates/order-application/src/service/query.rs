@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_domain::{Action, Obstacle, OrderId};
+use order_domain::{Action, Obstacle, OrderId, Timestamp};
 
 use super::{OrderService, ServiceParts};
 use crate::codec;
@@ -30,6 +30,15 @@ pub enum QueryError {
     Store(#[from] StoreError),
 }
 
+/// Which state of an order is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsOf {
+    /// After so many events.
+    Version(Version),
+    /// After the last event that was not later than this. The future is now.
+    Time(Timestamp),
+}
+
 /// An action, and what stands in its way.
 pub type ActionState = (Action, Option<Obstacle>);
 
@@ -52,6 +61,30 @@ impl OrderService {
     /// See [`QueryError`].
     pub async fn order(&self, order_id: &OrderId) -> Result<Arc<VersionedOrder>, QueryError> {
         self.0.current(order_id).await?.ok_or(QueryError::OrderNotFound)
+    }
+
+    /// The order as it was.
+    ///
+    /// # Errors
+    /// [`QueryError::OrderNotFound`] if it was not yet, or never came so far; otherwise see [`QueryError`].
+    pub async fn order_as_of(&self, order_id: &OrderId, as_of: AsOf) -> Result<VersionedOrder, QueryError> {
+        let mut order: Option<VersionedOrder> = None;
+        let replay = |event: &RecordedEvent| {
+            let wanted = match as_of {
+                AsOf::Version(version) => event.version <= version,
+                AsOf::Time(time) => event.time <= time,
+            };
+            if wanted {
+                order = Some(codec::replay(order.take(), event).map_err(|error| error.at(event.position))?);
+            }
+            Ok(wanted)
+        };
+        stream::read_while(&*self.0.log, order_id, Version::NONE, replay).await?;
+        let found = order.filter(|order| match as_of {
+            AsOf::Version(version) => order.version == version,
+            AsOf::Time(_) => true,
+        });
+        found.ok_or(QueryError::OrderNotFound)
     }
 
     /// Every action, and what stands in its way, if anything does; and the order's version.
