@@ -42,6 +42,7 @@ mod store_error;
 mod stream;
 pub mod subscription;
 mod system;
+pub mod timers;
 mod views_progress;
 
 pub use backoff::Backoff;
@@ -60,7 +61,7 @@ pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
 pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
 pub use ports::ids::IdSource;
-pub use ports::order_views::{ListQuery, ListedOrder, OrderPage, OrderViews};
+pub use ports::order_views::{DueOrder, DuePlace, DueQuery, ListQuery, ListedOrder, OrderPage, OrderViews};
 pub use ports::replica_store::ReplicaStore;
 pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{
@@ -79,4 +80,5 @@ pub use service::{
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};
+pub use timers::{TimerPorts, Timers, TimersState, TimersStatus};
 pub use views_progress::ViewsProgress;

@@ -63,6 +63,8 @@ pub struct OrderSummary {
     pub placed_at: Timestamp,
     /// The time of its latest event.
     pub updated_at: Timestamp,
+    /// When the order does something by itself; `None`: never.
+    pub due_at: Option<Timestamp>,
 }
 
 /// What a store keeps of an order for readers.
@@ -187,6 +189,7 @@ impl VersionedOrder {
             version: self.version,
             placed_at: self.placed_at,
             updated_at: self.updated_at,
+            due_at: self.order.next_due(),
         }
     }
 }

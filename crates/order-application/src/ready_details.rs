@@ -12,6 +12,7 @@ use crate::ports::event_log::StoreError;
 use crate::ports::view_repair::{ViewRepair, ViewsStatus};
 use crate::replica::ReplicaStatus;
 use crate::scrubber::ScrubStatus;
+use crate::timers::TimersStatus;
 
 /// Something that runs beside the requests, such as a relay to a broker, and has a word in whether traffic should come.
 pub trait ReadyDetails: Send + Sync {
@@ -37,6 +38,9 @@ pub struct ReadyChecks {
     /// The comparison of the views with the events; absent if it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<ScrubStatus>,
+    /// What orders do by themselves; not there on a replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timers: Option<TimersStatus>,
     /// Where events are relayed to, by the name of each broker; not there if there is none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
@@ -106,6 +110,13 @@ impl ReadyDetails for Arc<dyn ViewRepair> {
 impl ReadyDetails for watch::Receiver<ScrubStatus> {
     fn add_to(&self, checks: &mut ReadyChecks) {
         checks.scrub = Some(self.borrow().clone());
+    }
+}
+
+/// Timers that are late are no reason to send no traffic here.
+impl ReadyDetails for watch::Receiver<TimersStatus> {
+    fn add_to(&self, checks: &mut ReadyChecks) {
+        checks.timers = Some(self.borrow().clone());
     }
 }
 

@@ -61,6 +61,7 @@ pub use iso_currency::Currency;
 pub use order::Order;
 pub use order::ledger::{LineLedger, PaymentLedger};
 pub use order::status::Status;
+pub use order::timers::Timer;
 pub use order::units::{LineUnits, UnitRequest, UnitSelector};
 pub use payment::{
     AuthorizePayment, Capture, CapturePayment, DeclinePayment, ExpireAuthorization, MAX_DECLINES,

@@ -1,6 +1,7 @@
 //! How tests say what an order may do: `given([…]).when(command).then([…])`, and builders with good defaults. The tests
 //! of a command stand in its own file.
 
+mod diagram;
 mod properties;
 
 use crate::*;

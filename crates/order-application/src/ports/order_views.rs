@@ -3,7 +3,7 @@
 //! Every store goes through one contract suite (`order-store/tests/stores/contract`), which proves each MUST below.
 
 use async_trait::async_trait;
-use order_domain::OrderId;
+use order_domain::{OrderId, Timestamp};
 
 use super::event_log::StoreError;
 use crate::event::Position;
@@ -29,6 +29,13 @@ pub trait OrderViews: Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError>;
+
+    /// Orders that do something by themselves at a time or before, the earliest first, and at one time in placement order.
+    /// Orders that are unreadable do nothing.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn due(&self, query: &DueQuery) -> Result<Vec<DueOrder>, StoreError>;
 }
 
 /// Which orders are wanted: in placement order.
@@ -38,6 +45,35 @@ pub struct ListQuery {
     pub after: Position,
     /// Most orders of a page, those included that are left out of it.
     pub limit: usize,
+}
+
+/// Which orders are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueQuery {
+    /// Due at this time or before.
+    pub until: Timestamp,
+    /// Only orders that come after this one.
+    pub after: Option<DuePlace>,
+    /// Most orders.
+    pub limit: usize,
+}
+
+/// Where an order is among those that are due: by their times, and at one time in placement order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Where its first event is in the log.
+    pub placed_position: Position,
+}
+
+/// An order that does something by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueOrder {
+    /// When, and where it comes.
+    pub place: DuePlace,
+    /// The order.
+    pub order_id: OrderId,
 }
 
 /// A page of views.

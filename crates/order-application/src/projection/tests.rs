@@ -30,6 +30,11 @@ const HISTORIES: &[&[(&str, &str)]] = &[
     &[PLACED, HALF, REST, RESERVED, SHIPPED_ALL, CAPTURED, DELIVERED_ALL, COMPLETED],
     &[PLACED, HALF, REST, CAPTURED, ONE_CANCELLED, REFUNDED],
     &[PLACED, CANCELLED],
+    &[TO_BE_PAID],
+    &[TO_BE_PAID, HALF],
+    &[PLACED, HALF_FOR_A_WHILE],
+    &[PLACED, HALF, REST, RESERVED_FOR_A_WHILE],
+    &[PLACED, HALF, REST, RESERVED_FOR_A_WHILE, SHIPPED_ALL],
 ];
 
 const PLACED: (&str, &str) = (
@@ -42,6 +47,18 @@ const FREE: (&str, &str) = (
 );
 const HALF: (&str, &str) = ("order.payment_authorized.v1", r#"{"payment_id":"pay-1","amount_cents":1500}"#);
 const REST: (&str, &str) = ("order.payment_authorized.v1", r#"{"payment_id":"pay-2","amount_cents":1500}"#);
+const TO_BE_PAID: (&str, &str) = (
+    "order.placed.v1",
+    r#"{"customer_id":"cust-1","currency":"EUR","total_cents":3000,"lines":[{"line":1,"sku":"sku-1","quantity":2,"unit_price_cents":1500}],"pay_within_seconds":60,"pay_by":"1970-01-01T00:01:00.000000Z"}"#,
+);
+const HALF_FOR_A_WHILE: (&str, &str) = (
+    "order.payment_authorized.v1",
+    r#"{"payment_id":"pay-1","amount_cents":1500,"expires_in_seconds":60,"expires_at":"1970-01-01T00:01:01.000000Z"}"#,
+);
+const RESERVED_FOR_A_WHILE: (&str, &str) = (
+    "order.inventory_reserved.v1",
+    r#"{"reservation_id":"res-1","units":[{"line":1,"quantity":2}],"expires_in_seconds":60,"expires_at":"1970-01-01T00:01:02.000000Z"}"#,
+);
 const DECLINED: (&str, &str) = ("order.payment_declined.v1", r#"{"payment_id":"pay-1","reason":"no funds"}"#);
 const VOIDED: (&str, &str) = (
     "order.payment_voided.v1",
@@ -98,12 +115,13 @@ fn rows() -> String {
             let event = decode(event_type, data).unwrap();
             order = apply(order, &event, Timestamp::from_micros(second * 1_000_000));
         }
-        let OrderSummary { order_id: _, customer_id, status, total, version, placed_at, updated_at } =
+        let OrderSummary { order_id: _, customer_id, status, total, version, placed_at, updated_at, due_at } =
             order.unwrap().summary(&OrderId::new("ord-1").unwrap());
         let (placed_at, updated_at) = (placed_at.as_micros(), updated_at.as_micros());
+        let due_at = due_at.map(Timestamp::as_micros);
         writeln!(
             rows,
-            "version {version}: {} {} {} {placed_at} {updated_at}",
+            "version {version}: {} {} {} {placed_at} {updated_at} {due_at:?}",
             customer_id.as_str(),
             status.as_str(),
             total.get()

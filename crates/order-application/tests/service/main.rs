@@ -10,6 +10,7 @@ mod relay;
 mod replica;
 mod scrubber;
 mod silent_store;
+mod timers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

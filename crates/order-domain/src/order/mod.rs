@@ -3,6 +3,7 @@
 pub(crate) mod bill;
 pub(crate) mod ledger;
 pub(crate) mod status;
+pub(crate) mod timers;
 pub(crate) mod units;
 
 use iso_currency::Currency;

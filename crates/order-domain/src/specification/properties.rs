@@ -126,6 +126,19 @@ fn is_told_apart_for_ever(command: &OrderCommand) -> bool {
     }
 }
 
+/// A timer that is due does something, and then it is gone.
+fn check_timers(run: &Run) {
+    let Some(order) = &run.order else { return };
+    for timer in order.timers() {
+        let fired = decide(Some(order), &timer.command, timer.due).expect("it is due");
+        assert!(!fired.is_empty(), "{timer:?}");
+        let after = fired.iter().fold(Some(order.clone()), evolve).expect("an order");
+        assert!(after.timers().all(|left| left != timer), "{timer:?}");
+        let early = Timestamp::from_micros(timer.due.as_micros() - 1);
+        assert!(decide(Some(order), &timer.command, early).is_err(), "{timer:?}");
+    }
+}
+
 /// Looks for commands that bring an order to its end, and says whether there are some.
 fn find_an_end(mut run: Run) -> bool {
     for round in 0..8 {
@@ -183,6 +196,7 @@ proptest! {
                 prop_assert!(order.due() <= due, "what is due never grows");
                 due = order.due();
             }
+            check_timers(&run);
             if is_told_apart_for_ever(&command) {
                 accepted.push(command);
             }

@@ -8,8 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, Committed, EventBus, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
+    Append, AppendError, Committed, DueOrder, DuePlace, DueQuery, EventBus, EventLog, ListQuery, OrderPage,
+    OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
+    ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -131,6 +132,22 @@ impl OrderViews for MemoryStore {
         let from = tables.orders.partition_point(|order| order.positions[0] <= query.after);
         let rows = tables.orders[from..].iter().map(|order| (order.positions[0], order.view.clone()));
         Ok(OrderPage::of(rows, query.limit))
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<Vec<DueOrder>, StoreError> {
+        let tables = self.read();
+        let due = tables.orders.iter().filter_map(|order| match &order.view {
+            OrderView::Readable(summary) => {
+                let place = DuePlace { due_at: summary.due_at?, placed_position: order.positions[0] };
+                Some(DueOrder { place, order_id: summary.order_id.clone() })
+            }
+            OrderView::Unreadable(_) => None,
+        });
+        let wanted = |due: &DueOrder| due.place.due_at <= query.until && Some(due.place) > query.after;
+        let mut due: Vec<_> = due.filter(wanted).collect();
+        due.sort_unstable_by_key(|due| due.place);
+        due.truncate(query.limit);
+        Ok(due)
     }
 }
 

@@ -1,0 +1,107 @@
+use std::collections::HashMap;
+
+use order_domain::{OrderError, OrderId};
+
+use super::TimerPorts;
+use crate::event::Version;
+use crate::ports::event_log::StoreError;
+use crate::ports::order_views::{DueOrder, DueQuery};
+use crate::service::{CommandError, CommandMeta, QueryError};
+
+/// Orders of one look.
+const ORDERS_AT_ONCE: usize = 200;
+/// Most orders that are remembered as set aside. Of more, each is tried again at each look.
+const MAX_SET_ASIDE: usize = 10_000;
+
+/// Looks at what is due, and what is remembered from one to the next.
+#[derive(Default)]
+pub(super) struct Passes {
+    fired: u64,
+    /// Orders that refused a timer for good, at which version they did.
+    set_aside: HashMap<OrderId, Version>,
+}
+
+impl Passes {
+    /// How many timers did something.
+    pub(super) fn fired(&self) -> u64 {
+        self.fired
+    }
+
+    /// How many orders wait for people.
+    pub(super) fn set_aside(&self) -> usize {
+        self.set_aside.len()
+    }
+
+    /// Fires every timer that is due now, as long as it is to go on.
+    pub(super) async fn fire_what_is_due(
+        &mut self,
+        ports: &TimerPorts,
+        going_on: impl Fn() -> bool,
+    ) -> Result<(), StoreError> {
+        let mut query = DueQuery { until: ports.clock.now(), after: None, limit: ORDERS_AT_ONCE };
+        let mut still_due = HashMap::new();
+        loop {
+            let orders = ports.views.due(&query).await?;
+            for DueOrder { order_id, .. } in &orders {
+                if !going_on() {
+                    return Ok(());
+                }
+                if let Some(version) = self.fire(ports, order_id).await?
+                    && still_due.len() < MAX_SET_ASIDE
+                {
+                    still_due.insert(order_id.clone(), version);
+                }
+            }
+            match orders.last() {
+                Some(last) if orders.len() == ORDERS_AT_ONCE => query.after = Some(last.place),
+                Some(_) | None => break,
+            }
+        }
+        // Those that are due no longer are forgotten.
+        self.set_aside = still_due;
+        Ok(())
+    }
+
+    /// Fires the timers of an order that are due. Answers with its version if it refuses one for good.
+    async fn fire(&mut self, ports: &TimerPorts, order_id: &OrderId) -> Result<Option<Version>, StoreError> {
+        let order = match ports.service.order(order_id).await {
+            Ok(order) => order,
+            Err(QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
+                return Ok(Some(self.refused(order_id, Version::NONE, "its history cannot be read")));
+            }
+            Err(QueryError::OrderNotFound | QueryError::PositionAhead { .. }) => return Ok(None),
+            Err(QueryError::Store(error)) => return Err(error),
+        };
+        if self.set_aside.get(order_id) == Some(&order.version) {
+            return Ok(Some(order.version));
+        }
+        let mut refused = None;
+        let due: Vec<_> = order.order.timers().filter(|timer| timer.due <= ports.clock.now()).collect();
+        for timer in due {
+            let meta = CommandMeta::default();
+            match ports.service.execute(Some(order_id.clone()), timer.command, meta).await {
+                Ok(outcome) => self.fired += u64::from(outcome.appended),
+                Err(CommandError::Refused { error: OrderError::InTheWay(obstacle), facts }) => {
+                    let version = facts.map_or(Version::NONE, |facts| facts.version);
+                    refused = Some(self.refused(order_id, version, &obstacle.to_string()));
+                }
+                // Somebody else was quicker, or the next look finds out.
+                Err(
+                    CommandError::Refused { .. }
+                    | CommandError::VersionMismatch(_)
+                    | CommandError::ConcurrentModification(_),
+                ) => {}
+                Err(CommandError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Tells once that an order waits for people.
+    fn refused(&self, order_id: &OrderId, version: Version, why: &str) -> Version {
+        if self.set_aside.get(order_id) != Some(&version) {
+            tracing::warn!(%order_id, why, "a timer is set aside");
+        }
+        version
+    }
+}
