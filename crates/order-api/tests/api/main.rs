@@ -20,5 +20,6 @@ mod refusals;
 mod replica;
 mod reserve;
 mod ship;
+mod story;
 mod text_is_data;
 mod workflow;
