@@ -4,28 +4,24 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use order_store::{PostgresStore, RebuildReport, SqliteStore};
+use order_store::{PostgresStore, RebuildReport, SqliteStore, StoreLocation};
 
 use crate::cli::Failure;
 use crate::counted::counted;
+use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     let mut bar = Progress::new();
     let mut progress = |done, total| bar.show("making views", done, total);
-    let report = match store {
-        StoreUrl::Sqlite(path) => SqliteStore::rebuild(path, &mut progress).map_err(anyhow::Error::from)?,
-        StoreUrl::Postgres { url, .. } => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            let runtime = runtime.context("cannot start the runtime")?;
-            let report = runtime.block_on(PostgresStore::rebuild(url, &mut progress));
-            report.map_err(anyhow::Error::from)?
+    let report = match store.location("there are no views to make anew")? {
+        StoreLocation::Sqlite(path) => {
+            SqliteStore::rebuild(&path, &mut progress).map_err(anyhow::Error::from)?
         }
-        StoreUrl::Memory => {
-            return Err(Failure::Usage(vec![
-                "memory: is gone at exit, so there are no views to make anew".to_owned(),
-            ]));
+        StoreLocation::Postgres(url) => {
+            let report = process::runtime()?.block_on(PostgresStore::rebuild(&url, &mut progress));
+            report.map_err(anyhow::Error::from)?
         }
     };
     bar.finish();

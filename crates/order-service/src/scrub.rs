@@ -20,10 +20,10 @@ struct Running {
 }
 
 impl Scrub {
-    /// Starts it, unless there is no rate. It stops by itself at the shutdown, while requests are still being finished; what it
+    /// Starts it, unless its rate is 0. It stops by itself at the shutdown, while requests are still being finished; what it
     /// cannot save in time is compared again.
-    pub(crate) fn start(rate: Option<NonZeroU32>, ports: ScrubberPorts, shutdown: CancellationToken) -> Self {
-        let Some(rate) = rate else { return Self(None) };
+    pub(crate) fn start(rate: u32, ports: ScrubberPorts, shutdown: CancellationToken) -> Self {
+        let Some(rate) = NonZeroU32::new(rate) else { return Self(None) };
         let holder = UuidV7Ids.next().to_string();
         let scrubber = Scrubber::new(&holder, ports, rate);
         let shown = Arc::new(scrubber.status());
