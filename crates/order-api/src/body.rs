@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::config::ApiConfig;
 use crate::refusal::Refusal;
@@ -23,14 +23,14 @@ const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
 pub(crate) async fn read(headers: &HeaderMap, mut body: Body, config: &ApiConfig) -> Result<Bytes, Refusal> {
     let max_bytes = config.max_body_bytes;
     let refusal = if !is_json(headers) {
-        Refusal::UnsupportedMediaType
+        Refusal::unsupported_media_type()
     } else if body.size_hint().lower() > max_bytes as u64 {
-        Refusal::BodyTooLarge { max_bytes }
+        Refusal::body_too_large(max_bytes)
     } else {
         let reading = tokio::time::timeout(config.body_timeout, collect(&mut body, max_bytes));
-        match reading.await.unwrap_or(Err(Refusal::BodyTooSlow))? {
+        match reading.await.unwrap_or_else(|_| Err(Refusal::body_too_slow()))? {
             Some(bytes) => return Ok(bytes),
-            None => Refusal::BodyTooLarge { max_bytes },
+            None => Refusal::body_too_large(max_bytes),
         }
     };
     drain(headers, body).await;
@@ -55,47 +55,20 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The whole body; `None` when it is longer than allowed.
 async fn collect(body: &mut Body, max_bytes: usize) -> Result<Option<Bytes>, Refusal> {
-    let Some(first) = next_chunk(body).await? else { return Ok(Some(Bytes::new())) };
-    if first.len() <= max_bytes && body.is_end_stream() {
-        return Ok(Some(first));
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(collected) => Ok(Some(collected.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Ok(None),
+        Err(_) => Err(Refusal::body_broken()),
     }
-    let mut collected = first.to_vec();
-    while collected.len() <= max_bytes {
-        match next_chunk(body).await? {
-            Some(chunk) => collected.extend_from_slice(&chunk),
-            None => return Ok(Some(collected.into())),
-        }
-    }
-    Ok(None)
-}
-
-async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
-    while let Some(frame) = body.frame().await {
-        // Trailers carry nothing that anyone asked for.
-        if let Ok(data) = frame.map_err(|_| Refusal::BodyBroken)?.into_data() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
 }
 
 async fn drain(headers: &HeaderMap, body: Body) {
     // A client that asks before it sends reads the refusal and never sends.
-    if !headers.contains_key(header::EXPECT) {
-        throw_away(body).await;
+    if headers.contains_key(header::EXPECT) {
+        return;
     }
-}
-
-async fn throw_away(mut body: Body) {
-    let draining = async {
-        let mut left = MAX_DRAINED_BYTES;
-        while let Ok(Some(chunk)) = next_chunk(&mut body).await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    // Whether it was all or ran out of time: the refusal is sent now.
+    let mut rest = Limited::new(body, MAX_DRAINED_BYTES);
+    let draining = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // Whether it was all, or too much, or ran out of time: the refusal is sent now.
     let _ = tokio::time::timeout(MAX_DRAIN_TIME, draining).await;
 }

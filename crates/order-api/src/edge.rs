@@ -16,7 +16,7 @@ use tower::{Layer, Service};
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, debug_span};
 
-use crate::problem::{self, HiddenCause, Problem};
+use crate::problem::HiddenCause;
 use crate::refusal::Refusal;
 
 /// Wraps a route in [`Edge`].
@@ -76,11 +76,11 @@ impl Asked {
     }
 
     fn answer(&self, mut response: Response) -> Response {
-        if let Some(problem) = problem::carried(&mut response) {
-            if let Some(hidden) = problem.hidden() {
-                self.log(&problem, hidden);
+        if let Some(Refusal(problem)) = Refusal::carried(&mut response) {
+            if let Some(hidden) = &problem.hidden {
+                self.log(problem.kind.code, hidden);
             }
-            response = problem.into_response(self.uri.path());
+            response = problem.response(self.uri.path());
         }
         if let Some(begun) = self.begun {
             let (status, micros) = (response.status().as_u16(), begun.elapsed().as_micros() as u64);
@@ -90,8 +90,8 @@ impl Asked {
     }
 
     /// Where a failure is logged, once.
-    fn log(&self, problem: &Problem, HiddenCause { incident, level, text: cause }: &HiddenCause) {
-        let (method, path, code) = (&self.method, self.uri.path(), problem.kind().code);
+    fn log(&self, code: &str, HiddenCause { incident, level, text: cause }: &HiddenCause) {
+        let (method, path) = (&self.method, self.uri.path());
         let route = self.route.as_ref().map(MatchedPath::as_str);
         if *level == Level::ERROR {
             tracing::error!(%incident, code, cause, %method, route, path, "request failed");
@@ -120,9 +120,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for EdgeFuture<F> 
         let polled = catch_unwind(AssertUnwindSafe(|| this.answering.poll(cx)));
         let response = match polled {
             Ok(poll) => ready!(poll)?,
-            Err(payload) => {
-                Refusal::Panic { payload, in_command: !this.asked.method.is_safe() }.into_response()
-            }
+            Err(payload) => Refusal::panic(&*payload, !this.asked.method.is_safe()).into_response(),
         };
         Poll::Ready(Ok(this.asked.answer(response)))
     }

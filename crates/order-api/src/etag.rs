@@ -7,17 +7,6 @@ use crate::json::Faults;
 
 /// The tag of an order at a version.
 pub(crate) fn of(version: Version) -> HeaderValue {
-    /// Most orders live and end at these; the rest costs an allocation.
-    static FIRST: [HeaderValue; 5] = [
-        HeaderValue::from_static("\"0\""),
-        HeaderValue::from_static("\"1\""),
-        HeaderValue::from_static("\"2\""),
-        HeaderValue::from_static("\"3\""),
-        HeaderValue::from_static("\"4\""),
-    ];
-    if let Some(tag) = FIRST.get(version.0 as usize) {
-        return tag.clone();
-    }
     match HeaderValue::from_maybe_shared(bytes::Bytes::from(format!("\"{version}\""))) {
         Ok(tag) => tag,
         Err(e) => unreachable!("invariant: digits and quotes may stand in a header: {e}"),

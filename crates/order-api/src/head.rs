@@ -31,13 +31,13 @@ impl HeadFault {
 
     /// The answer to a request for `path`, whose head could be read all the same.
     pub fn response(self, path: &str) -> Response {
-        self.problem().into_response(path)
+        self.problem().response(path)
     }
 
     /// The whole HTTP/1.1 answer (RFC 9112), after which the connection is closed.
     pub fn answer(self) -> Vec<u8> {
         let problem = self.problem();
-        let (status, document) = (problem.kind().status, problem.document(None));
+        let (status, document) = (problem.kind.status, problem.document(None));
         let head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             status.as_str(),

@@ -7,8 +7,8 @@
 //! `command` → `body` and `json` read it → the service → `view` or [`order_application::cloud_event`] write the answer.
 //! Whatever goes wrong is a `refusal`, which alone decides its status and code.
 
+mod answer;
 mod body;
-
 mod command;
 mod config;
 mod cursor;
@@ -16,7 +16,6 @@ mod edge;
 mod etag;
 mod head;
 mod json;
-mod link;
 mod openapi;
 mod path_id;
 mod problem;
@@ -66,7 +65,7 @@ impl std::ops::Deref for Api {
 pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
-    let documented = if config.takes_commands { routes::documented() } else { routes::reading() };
+    let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
     let api = Api(Arc::new(Shared { service, config, event_source, feeds }));
     Router::from(documented)
@@ -79,10 +78,10 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
 
 async fn not_found(request: Request) -> Refusal {
     body::drain_request(request).await;
-    Refusal::NotFound
+    Refusal::not_found()
 }
 
 async fn method_not_allowed(State(api): State<Api>, request: Request) -> Refusal {
     body::drain_request(request).await;
-    if api.config.takes_commands { Refusal::MethodNotAllowed } else { Refusal::NotOnReplica }
+    Refusal::method_not_allowed(!api.config.takes_commands)
 }

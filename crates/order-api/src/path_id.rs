@@ -14,7 +14,7 @@ impl PathOrderId {
     /// # Errors
     /// When the text in the path cannot be an order's id: then there is no such order.
     pub(crate) fn get(self) -> Result<OrderId, Refusal> {
-        self.0.ok_or(Refusal::OrderNotFound)
+        self.0.ok_or_else(Refusal::order_not_found)
     }
 }
 

@@ -6,9 +6,7 @@
 pub(crate) mod kind;
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use order_application::{OrderFacts, Position};
@@ -17,6 +15,7 @@ use tracing::Level;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::answer;
 use crate::json::{Fault, Faults};
 use crate::openapi::{ActionName, OrderStatus, ProblemCode};
 use kind::ProblemKind;
@@ -24,12 +23,15 @@ use kind::ProblemKind;
 /// A refusal that is ready to be written, but for the path it answers.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    kind: &'static ProblemKind,
-    detail: Cow<'static, str>,
-    facts: Option<OrderFacts>,
-    last_position: Option<Position>,
-    faults: Faults,
-    hidden: Option<HiddenCause>,
+    pub(crate) kind: &'static ProblemKind,
+    pub(crate) detail: Cow<'static, str>,
+    /// What the order is, for a client that has to find another way.
+    pub(crate) facts: Option<OrderFacts>,
+    /// Where the log ends, for a client that asked for what is beyond it.
+    pub(crate) last_position: Option<Position>,
+    /// Everything that is wrong with the request.
+    pub(crate) faults: Faults,
+    pub(crate) hidden: Option<HiddenCause>,
 }
 
 /// What the log tells and the client is not told.
@@ -78,7 +80,8 @@ pub(crate) struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     #[schema(value_type = Option<Vec<Fault>>)]
     errors: &'a [Fault],
-    /// Most 5xx: the name under which the service's output tells more.
+    /// Most 5xx: the name under which the service's log tells more. Absent where there is nothing to tell: `overloaded`,
+    /// `replica-behind`, and `store-unavailable` while the service starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     incident: Option<String>,
@@ -90,47 +93,12 @@ impl Problem {
         Self { kind, detail, facts: None, last_position: None, faults: Faults::default(), hidden: None }
     }
 
-    /// Says something else of this request.
-    pub(crate) fn with_detail(self, detail: &'static str) -> Self {
-        Self { detail: detail.into(), ..self }
-    }
-
-    /// What the order is, for a client that has to find another way.
-    pub(crate) fn with_facts(self, facts: Option<OrderFacts>) -> Self {
-        Self { facts, ..self }
-    }
-
-    /// Where the log ends, for a client that asked for what is beyond it.
-    pub(crate) fn with_last_position(self, last_position: Position) -> Self {
-        Self { last_position: Some(last_position), ..self }
-    }
-
-    /// Everything that is wrong with the request.
-    pub(crate) fn with_faults(self, faults: Faults) -> Self {
-        Self { faults, ..self }
-    }
-
-    /// Keeps the cause from the client.
-    pub(crate) fn hiding(self, hidden: HiddenCause) -> Self {
-        Self { hidden: Some(hidden), ..self }
-    }
-
-    pub(crate) fn kind(&self) -> &'static ProblemKind {
-        self.kind
-    }
-
-    pub(crate) fn hidden(&self) -> Option<&HiddenCause> {
-        self.hidden.as_ref()
-    }
-
     /// The answer to a request for `path`.
-    pub(crate) fn into_response(self, path: &str) -> Response {
-        let mut response = Response::new(Body::from(self.document(Some(path))));
+    pub(crate) fn response(&self, path: &str) -> Response {
+        let mut response = answer::of("application/problem+json", self.document(Some(path)));
         *response.status_mut() = self.kind.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.kind.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -159,21 +127,4 @@ impl Problem {
             Err(e) => unreachable!("invariant: a problem is made of texts, numbers and lists: {e}"),
         }
     }
-}
-
-/// A problem on its way through the router. Extensions want values that can be cloned; this one is only taken.
-#[derive(Clone)]
-struct Carried(Arc<Mutex<Option<Problem>>>);
-
-/// A response that stands for a problem until the [edge](crate::edge) writes it out, which knows what was asked for.
-pub(crate) fn carry(problem: Problem) -> Response {
-    let mut response = Response::default();
-    response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(problem)))));
-    response
-}
-
-/// The problem that a response stands for.
-pub(crate) fn carried(response: &mut Response) -> Option<Problem> {
-    let Carried(problem) = response.extensions_mut().remove()?;
-    problem.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

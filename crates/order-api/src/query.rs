@@ -71,7 +71,7 @@ impl<'q> Query<'q> {
     /// Every fault that was noted.
     pub(crate) fn finish(mut self) -> Result<(), Refusal> {
         self.refuse_rest();
-        if self.faults.is_empty() { Ok(()) } else { Err(Refusal::Invalid(self.faults)) }
+        if self.faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(self.faults)) }
     }
 
     /// As [`finish`](Self::finish), for a request whose body may have faults too.

@@ -29,5 +29,5 @@ async fn readiness(State(views): State<ViewsProgress>) -> Response {
 
 async fn not_yet(request: Request) -> Refusal {
     body::drain_request(request).await;
-    Refusal::Starting
+    Refusal::starting()
 }

@@ -4,7 +4,6 @@
 mod headers;
 mod operation;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -22,7 +21,7 @@ use crate::path_id::PathOrderId;
 use crate::problem::kind::ProblemKind;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::{Api, body, etag};
+use crate::{Api, answer, body, etag};
 
 /// What is particular to a command over HTTP.
 pub(crate) struct CommandRoute<B: 'static> {
@@ -81,7 +80,7 @@ async fn carry_out<B>(
     let outcome = api.service.execute(order_id, command, meta).await?;
     Span::current().record("order_id", outcome.order_id.as_str());
     Ok(match route.target {
-        Target::OrderInPath => answer(StatusCode::ACCEPTED, &outcome, ACCEPTED),
+        Target::OrderInPath => accepted(StatusCode::ACCEPTED, &outcome, ACCEPTED),
         Target::NewOrder(_) => placed(&outcome),
     })
 }
@@ -97,7 +96,7 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, Command
     };
     match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
         Some(body) if faults.is_empty() => Ok((body, meta)),
-        Some(_) | None => Err(Refusal::Invalid(faults)),
+        Some(_) | None => Err(Refusal::invalid(faults)),
     }
 }
 
@@ -107,7 +106,7 @@ fn placed(outcome: &CommandOutcome) -> Response {
     // An order id needs no escaping, neither in JSON nor in a path nor in a header.
     let id = outcome.order_id.as_str();
     let body = Bytes::from([r#"{"order_id":""#, id, r#""}"#].concat());
-    let mut response = answer(StatusCode::CREATED, outcome, body);
+    let mut response = accepted(StatusCode::CREATED, outcome, body);
     match HeaderValue::from_maybe_shared(Bytes::from(["/orders/", id].concat())) {
         Ok(location) => response.headers_mut().insert(header::LOCATION, location),
         Err(e) => unreachable!("invariant: order ids are made of characters that headers allow: {e}"),
@@ -115,12 +114,10 @@ fn placed(outcome: &CommandOutcome) -> Response {
     response
 }
 
-/// An answer about one order.
-fn answer(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
+/// What a command is answered with that was accepted.
+fn accepted(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response {
+    let mut response = answer::json(body);
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::ETAG, etag::of(outcome.version));
+    response.headers_mut().insert(header::ETAG, etag::of(outcome.version));
     response
 }

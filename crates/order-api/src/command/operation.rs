@@ -67,7 +67,7 @@ fn operation<B>(route: &CommandRoute<B>) -> OperationBuilder {
         .description(Some(route.description))
         .parameters(Some(in_path.then(order_id_parameter).into_iter().chain(headers())))
         .response(success.0, success.1);
-    responses(&refusals)
+    responses(&route.path.replace("{id}", "ord-001"), &refusals)
         .into_iter()
         .fold(operation, |operation, (status, refusal)| operation.response(status, refusal))
 }

@@ -1,14 +1,13 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 
 use crate::openapi::{OrderReadRefusals, OrderView};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
-use crate::{Api, etag};
+use crate::{Api, answer, etag};
 
 /// Read an order
 ///
@@ -56,13 +55,11 @@ pub(crate) async fn get_order(
             order.version
         }
     };
-    let mut response = Response::default();
+    let mut response = if known.is_some_and(|tags| tags.contain(version)) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        answer::json(body)
+    };
     response.headers_mut().insert(header::ETAG, etag::of(version));
-    if known.is_some_and(|tags| tags.contain(version)) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(response);
-    }
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *response.body_mut() = Body::from(body);
     Ok(response)
 }

@@ -1,6 +1,5 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError, StoreError};
 
@@ -10,7 +9,7 @@ use crate::openapi::{ListRefusals, OrderView};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
-use crate::{Api, cursor, link};
+use crate::{Api, answer, cursor};
 
 /// How many orders belong on the page and cannot be read.
 const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
@@ -64,14 +63,12 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
             page.body
         }
     };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = answer::json(body);
     if left_out > 0 {
-        headers.insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
+        response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
     }
     if let Some(next) = next {
-        headers.insert(header::LINK, link::next(&target(limit, view, next)));
+        answer::link_to_next(&mut response, &target(limit, view, next));
     }
     Ok(response)
 }
@@ -81,7 +78,7 @@ fn refusal(api: &Api, error: QueryError) -> Refusal {
     if matches!(error, QueryError::PositionAhead { .. }) && api.config.takes_commands {
         let mut faults = Faults::default();
         faults.parameter("cursor", cursor::NOT_OURS);
-        return Refusal::Invalid(faults);
+        return Refusal::invalid(faults);
     }
     log::refusal(api, error)
 }

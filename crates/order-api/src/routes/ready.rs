@@ -1,13 +1,12 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use order_application::{Lifecycle, ReadyChecks, StoreCheck, ViewsState, ViewsStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Api;
 use crate::openapi::ProbeRefusals;
+use crate::{Api, answer};
 
 /// Should traffic come here?
 ///
@@ -73,14 +72,9 @@ enum ReadyStatus {
 
 fn answer(is_ready: bool, checks: ReadyChecks) -> Response {
     let status = if is_ready { ReadyStatus::Ready } else { ReadyStatus::NotReady };
-    let body = match serde_json::to_string(&Readiness { status, checks }) {
-        Ok(body) => body,
-        Err(e) => unreachable!("invariant: what is shown is made of texts and numbers: {e}"),
-    };
-    let mut response = Response::new(Body::from(body));
+    let mut response = answer::written(&Readiness { status, checks });
     if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

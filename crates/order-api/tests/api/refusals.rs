@@ -64,6 +64,7 @@ async fn a_history_that_is_too_long_takes_no_more() {
     let body = r#"{"payment_id":"new","amount_cents":1}"#;
     let refused = h.post("/orders/ord-001/payment", body).await.refuses(409, "order-full").json();
     assert_eq!(refused["version"], ORDER_EVENTS);
+    assert_eq!(refused["allowed_actions"], serde_json::json!([]));
     // What was done is still answered as done.
     h.post("/orders/ord-001/payment", r#"{"payment_id":"p1"}"#).await.is(202, r#"{"status":"accepted"}"#);
 }
