@@ -12,28 +12,16 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, debug_span};
 
 use crate::problem::HiddenCause;
 use crate::refusal::Refusal;
 
-/// Wraps a route in [`Edge`].
-#[derive(Clone)]
-pub(crate) struct EdgeLayer;
-
 /// See the module.
 #[derive(Clone)]
-pub(crate) struct Edge<S>(S);
-
-impl<S> Layer<S> for EdgeLayer {
-    type Service = Edge<S>;
-
-    fn layer(&self, inner: S) -> Edge<S> {
-        Edge(inner)
-    }
-}
+pub(crate) struct Edge<S>(pub(crate) S);
 
 impl<S> Service<Request> for Edge<S>
 where

@@ -31,13 +31,14 @@ use axum::Router;
 use axum::extract::{Request, State};
 use order_application::OrderService;
 use tokio::sync::Semaphore;
+use tower::layer::layer_fn;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
 pub use openapi::openapi_json;
 pub use starting::starting;
 
-use crate::edge::EdgeLayer;
+use crate::edge::Edge;
 use crate::refusal::Refusal;
 
 /// What handlers share. One reference count to clone.
@@ -72,7 +73,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         .merge(routes::pages::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(EdgeLayer)
+        .layer(layer_fn(Edge))
         .with_state(api)
 }
 

@@ -74,8 +74,8 @@ pub use replica::{
 };
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
-    CommandError, CommandMeta, CommandOutcome, EventFilter, EventPage, IfMatch, OrderFacts, OrderService,
-    QueryError, ServiceLimits,
+    CommandError, CommandMeta, CommandOutcome, EventFilter, EventPage, NamedVersions, OrderFacts,
+    OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};

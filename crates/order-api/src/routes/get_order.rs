@@ -55,7 +55,7 @@ pub(crate) async fn get_order(
             order.version
         }
     };
-    let mut response = if known.is_some_and(|tags| tags.contain(version)) {
+    let mut response = if known.is_some_and(|versions| versions.contain(version)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         answer::json(body)
