@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 
 use crate::config::ApiConfig;
 use crate::refusal::Refusal;
@@ -20,7 +20,11 @@ const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When it is of another media type, too long or too slow.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, config: &ApiConfig) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    config: &ApiConfig,
+) -> Result<Vec<u8>, Refusal> {
     let max_bytes = config.max_body_bytes;
     let refusal = if !is_json(headers) {
         Refusal::unsupported_media_type()
@@ -54,12 +58,20 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body; `None` when it is longer than allowed.
-async fn collect(body: &mut Body, max_bytes: usize) -> Result<Option<Bytes>, Refusal> {
-    match Limited::new(body, max_bytes).collect().await {
-        Ok(collected) => Ok(Some(collected.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Ok(None),
-        Err(_) => Err(Refusal::body_broken()),
+async fn collect(body: &mut Body, max_bytes: usize) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut collected = Vec::new();
+    // Where its length says that it is over: to wait for its end would cost the connection another turn.
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        // Trailers carry nothing that anyone asked for.
+        if let Ok(chunk) = frame.map_err(|_| Refusal::body_broken())?.into_data() {
+            collected.extend_from_slice(&chunk);
+        }
+        if collected.len() > max_bytes {
+            return Ok(None);
+        }
     }
+    Ok(Some(collected))
 }
 
 async fn drain(headers: &HeaderMap, body: Body) {

@@ -42,10 +42,9 @@ use crate::edge::Edge;
 use crate::refusal::Refusal;
 
 /// What handlers share. One reference count to clone.
-#[derive(Clone)]
-struct Api(Arc<Shared>);
+type Api = Arc<ApiState>;
 
-struct Shared {
+struct ApiState {
     service: OrderService,
     config: ApiConfig,
     /// The events' source as a JSON string, quotes included.
@@ -54,21 +53,13 @@ struct Shared {
     feeds: Arc<Semaphore>,
 }
 
-impl std::ops::Deref for Api {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
 /// Every route of the service.
 pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
-    let api = Api(Arc::new(Shared { service, config, event_source, feeds }));
+    let api = Arc::new(ApiState { service, config, event_source, feeds });
     Router::from(documented)
         .merge(routes::pages::router())
         .fallback(not_found)

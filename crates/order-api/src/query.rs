@@ -42,8 +42,7 @@ impl<'q> Query<'q> {
     /// A whole number in a range.
     pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         self.one(name, |text| {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = text.parse().ok().filter(|number| digits && range.contains(number));
+            let number = place(text.as_bytes()).filter(|number| range.contains(number));
             let (least, most) = (range.start(), range.end());
             number.ok_or_else(|| format!("must be a whole number from {least} to {most}").into())
         })
@@ -69,20 +68,16 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// Every fault that was noted.
-    pub(crate) fn finish(mut self) -> Result<(), Refusal> {
-        self.refuse_rest();
-        if self.faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(self.faults)) }
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        let faults = self.into_faults();
+        if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
     }
 
     /// As [`finish`](Self::finish), for a request whose body may have faults too.
     pub(crate) fn into_faults(mut self) -> Faults {
-        self.refuse_rest();
-        self.faults
-    }
-
-    fn refuse_rest(&mut self) {
         for (name, _) in &self.pairs {
             self.faults.parameter(name, "is not a parameter of this resource");
         }
+        self.faults
     }
 }

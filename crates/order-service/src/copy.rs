@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use indicatif::HumanCount;
 use order_store::{CopyLimits, CopyReport, CopyStep};
 
 use crate::cli::Failure;
-use crate::counted::{counted, grouped};
+use crate::counted::counted;
 use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
@@ -50,7 +51,7 @@ fn tell(report: &CopyReport) -> std::io::Result<()> {
     let (events, orders) = (counted(check.events, "event"), counted(check.orders, "order"));
     let earlier = match *found {
         0 => String::new(),
-        found => format!(", {} of them by an earlier run", grouped(found)),
+        found => format!(", {} of them by an earlier run", HumanCount(found)),
     };
     let told = if *copied == 0 && *found > 0 { "nothing was left to copy" } else { "copied and checked" };
     writeln!(std::io::stdout(), "{told}: {events} of {orders}{earlier}")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use async_trait::async_trait;
 use order_application::{
-    Checkpoints, EventBus, EventLog, OrderViews, ReplicaStore, ScrubberPorts, ViewRepair, ViewsProgress,
+    Checkpoints, EventBus, EventLog, OrderViews, ReplicaStore, ViewRepair, ViewsProgress,
 };
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
@@ -85,14 +85,4 @@ pub(crate) async fn open_replica(
         }
         StoreUrl::Postgres { .. } => bail!("a replica keeps its orders in sqlite:FILE or memory:"),
     })
-}
-
-/// What the scrubber needs of a store.
-pub(crate) fn scrubber_ports(store: &Arc<dyn Store>) -> ScrubberPorts {
-    ScrubberPorts {
-        log: store.clone(),
-        views: store.clone(),
-        checkpoints: store.clone(),
-        repair: store.clone(),
-    }
 }

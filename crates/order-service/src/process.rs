@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::Context;
 use order_api::ApiConfig;
 use order_application::{
-    EventBus, OrderService, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress,
+    EventBus, OrderService, ScrubberPorts, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress,
 };
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::HttpOptions;
-use crate::open_store::{self, Store};
+use crate::open_store::Store;
 use crate::scrub::Scrub;
 use crate::server::Server;
 
@@ -91,7 +92,12 @@ impl Process {
         scrub_rate: u32,
         mut api: ApiConfig,
     ) -> ExitCode {
-        let ports = open_store::scrubber_ports(store);
+        let ports = ScrubberPorts {
+            log: store.clone(),
+            views: store.clone(),
+            checkpoints: store.clone(),
+            repair: store.clone(),
+        };
         let scrub = Scrub::start(scrub_rate, ports, self.shutdown.clone());
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
@@ -138,41 +144,23 @@ fn announce(port: u16) {
     println!("order-service listening on :{port}");
 }
 
-/// Ctrl+C, or SIGTERM where there is such a thing.
+/// Ctrl+C or SIGTERM.
 struct StopSignal {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl StopSignal {
-    #[cfg(unix)]
     fn listen() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl+C")?;
         Ok(Self { terminate, interrupt })
     }
 
-    #[cfg(unix)]
     async fn received(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "Ctrl+C",
         }
-    }
-
-    #[cfg(not(unix))]
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn received(&mut self) -> &'static str {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl+C"
     }
 }
