@@ -10,10 +10,10 @@ pub(crate) fn json(body: impl Into<Body>) -> Response {
     of("application/json", body)
 }
 
-/// What a value looks like in JSON.
-pub(crate) fn written(value: &impl Serialize) -> Response {
+/// What a value of ours looks like in JSON.
+pub(crate) fn json_text(value: &impl Serialize) -> Vec<u8> {
     match serde_json::to_vec(value) {
-        Ok(body) => json(body),
+        Ok(text) => text,
         Err(e) => unreachable!("invariant: what is shown is made of texts, numbers and lists: {e}"),
     }
 }

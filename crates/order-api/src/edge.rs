@@ -16,7 +16,7 @@ use tower::Service;
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, debug_span};
 
-use crate::problem::HiddenCause;
+use crate::problem::{HiddenCause, Problem};
 use crate::refusal::Refusal;
 
 /// See the module.
@@ -65,10 +65,8 @@ impl Asked {
 
     fn answer(&self, mut response: Response) -> Response {
         if let Some(Refusal(problem)) = Refusal::carried(&mut response) {
-            if let Some(hidden) = &problem.hidden {
-                self.log(problem.kind.code, hidden);
-            }
-            response = problem.response(self.uri.path());
+            self.log(&problem);
+            response = problem.into_response(self.uri.path());
         }
         if let Some(begun) = self.begun {
             let (status, micros) = (response.status().as_u16(), begun.elapsed().as_micros() as u64);
@@ -78,13 +76,14 @@ impl Asked {
     }
 
     /// Where a failure is logged, once.
-    fn log(&self, code: &str, HiddenCause { incident, level, text: cause }: &HiddenCause) {
+    fn log(&self, Problem { hidden, incident, code, .. }: &Problem) {
+        let Some(HiddenCause { level, text: cause }) = hidden else { return };
         let (method, path) = (&self.method, self.uri.path());
         let route = self.route.as_ref().map(MatchedPath::as_str);
         if *level == Level::ERROR {
-            tracing::error!(%incident, code, cause, %method, route, path, "request failed");
+            tracing::error!(incident, code, cause, %method, route, path, "request failed");
         } else {
-            tracing::info!(%incident, code, cause, %method, route, path, "request refused");
+            tracing::info!(incident, code, cause, %method, route, path, "request refused");
         }
     }
 }

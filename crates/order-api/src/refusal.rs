@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt::Display;
-use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use order_application::{CommandError, OrderFacts, Position, QueryError, StoreError};
@@ -17,7 +16,7 @@ use crate::problem::{HiddenCause, Problem};
 /// Why a request is not answered as it hoped: a problem on its way to the [edge](crate::edge), which knows what was asked
 /// for and writes it out.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal(pub(crate) Arc<Problem>);
+pub(crate) struct Refusal(pub(crate) Box<Problem>);
 
 impl IntoResponse for Refusal {
     /// A stand-in that carries the refusal through the router.
@@ -58,7 +57,7 @@ impl Refusal {
     /// Everything that is wrong with a request that could be read.
     pub(crate) fn invalid(faults: Faults) -> Self {
         let problem = Problem::new(&kind::VALIDATION_FAILED, faults.summary());
-        Problem { faults, ..problem }.into()
+        Problem { errors: faults.told(), ..problem }.into()
     }
 
     /// There is nothing at this path.
@@ -84,7 +83,7 @@ impl Refusal {
     /// The log of this replica, which may only be behind, ends before the position that the request names.
     pub(crate) fn replica_behind(last_position: Position) -> Self {
         let detail = format!("The log of this replica ends at position {last_position} so far.");
-        Problem { last_position: Some(last_position), ..Problem::new(&kind::REPLICA_BEHIND, detail) }.into()
+        Problem { last_position: Some(last_position.0), ..Problem::new(&kind::REPLICA_BEHIND, detail) }.into()
     }
 
     /// As many live feeds are open as may be.
@@ -114,7 +113,7 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self(Arc::new(problem))
+        Self(Box::new(problem))
     }
 }
 
@@ -130,8 +129,11 @@ impl From<QueryError> for Refusal {
             QueryError::OrderNotFound => Self::order_not_found(),
             QueryError::PositionAhead { last_position } => {
                 let detail = format!("The log ends at position {last_position}.");
-                Problem { last_position: Some(last_position), ..Problem::new(&kind::POSITION_AHEAD, detail) }
-                    .into()
+                Problem {
+                    last_position: Some(last_position.0),
+                    ..Problem::new(&kind::POSITION_AHEAD, detail)
+                }
+                .into()
             }
             QueryError::Store(error) => error.into(),
         }
@@ -162,7 +164,7 @@ impl From<CommandError> for Refusal {
             CommandError::EventTooLarge { .. } => return invalid_at(Pointer::Root, &error),
             CommandError::Store(error) => return error.into(),
         };
-        Problem { facts, ..Problem::new(kind, detail) }.into()
+        Problem::new(kind, detail).about(facts).into()
     }
 }
 
@@ -191,8 +193,9 @@ impl From<StoreError> for Refusal {
 
 #[expect(clippy::disallowed_methods, reason = "an incident's name is for the log; no decision depends on it")]
 fn hiding(level: Level, kind: &'static ProblemKind, cause: &dyn Display) -> Problem {
-    let hidden = HiddenCause { incident: Uuid::new_v4(), level, text: cause.to_string() };
-    Problem { hidden: Some(hidden), ..Problem::new(kind, kind.advice) }
+    let incident = Some(Uuid::new_v4().to_string());
+    let hidden = Some(HiddenCause { level, text: cause.to_string() });
+    Problem { incident, hidden, ..Problem::new(kind, kind.advice) }
 }
 
 fn invalid_at(place: Pointer<'_>, error: &dyn Display) -> Refusal {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use axum::http::StatusCode;
 use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
@@ -8,6 +8,8 @@ use utoipa::openapi::{
     ContentBuilder, Ref, RefOr, Response, ResponseBuilder, example::Example, example::ExampleBuilder,
 };
 
+use crate::json::{Faults, Pointer};
+use crate::problem::Problem;
 use crate::problem::kind::{self, ProblemKind};
 
 macro_rules! refusals {
@@ -36,15 +38,15 @@ refusals! {
 }
 
 /// One response for each status, with an example for each kind, of a request for `path`.
-pub(crate) fn responses(path: &str, kinds: &[&ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status: BTreeMap<u16, Vec<&ProblemKind>> = BTreeMap::new();
+pub(crate) fn responses(path: &str, kinds: &[&'static ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<u16, Vec<&'static ProblemKind>> = BTreeMap::new();
     for kind in kinds {
         by_status.entry(kind.status.as_u16()).or_default().push(kind);
     }
     by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(path, &kinds).into())).collect()
 }
 
-fn response(path: &str, kinds: &[&ProblemKind]) -> Response {
+fn response(path: &str, kinds: &[&'static ProblemKind]) -> Response {
     let lines: Vec<_> =
         kinds.iter().map(|kind| format!("`{}`: {}. {}", kind.code, kind.title, kind.advice)).collect();
     let content = ContentBuilder::new()
@@ -63,29 +65,25 @@ fn response(path: &str, kinds: &[&ProblemKind]) -> Response {
     response.build()
 }
 
-fn example(path: &str, kind: &ProblemKind) -> Example {
-    let mut problem = json!({
-        "type": format!("/problems/{}", kind.code),
-        "title": kind.title,
-        "status": kind.status.as_u16(),
-        "detail": kind.example.unwrap_or(kind.advice),
-        "instance": path,
-        "code": kind.code,
-    });
+fn example(path: &str, kind: &'static ProblemKind) -> Example {
+    let mut problem = Problem::new(kind, kind.example.unwrap_or(kind.advice));
+    problem.instance = Some(path.to_owned());
     let is_about_a_position = [kind::POSITION_AHEAD.code, kind::REPLICA_BEHIND.code].contains(&kind.code);
     if is_about_a_position {
-        problem["last_position"] = json!(42);
-    } else if kind.status.as_u16() == 409 || kind.status.as_u16() == 412 {
-        problem["order_status"] = json!("payment_authorized");
-        problem["version"] = json!(2);
+        problem.last_position = Some(42);
+    } else if [StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED].contains(&kind.status) {
         let is_over = kind.code == kind::ORDER_FULL.code;
-        problem["allowed_actions"] = if is_over { json!([]) } else { json!(["reserve"]) };
+        problem.order_status = Some("payment_authorized");
+        problem.version = Some(2);
+        problem.allowed_actions = Some(if is_over { Vec::new() } else { vec!["reserve"] });
     }
     if kind.code == kind::VALIDATION_FAILED.code {
-        problem["errors"] = json!([{"pointer": "/items/0/Quantity", "detail": "is required"}]);
+        let mut faults = Faults::default();
+        faults.at(Pointer::Key(&Pointer::Root, "customer_id"), "is required");
+        problem.errors = faults.told();
     }
     if kind.status.is_server_error() && kind.code != kind::OVERLOADED.code && !is_about_a_position {
-        problem["incident"] = json!("7c9e6679-7425-40de-944b-e07fc1f90ae7");
+        problem.incident = Some("7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned());
     }
-    ExampleBuilder::new().summary(kind.title).value(Some(problem)).build()
+    ExampleBuilder::new().summary(kind.title).value(serde_json::to_value(problem).ok()).build()
 }

@@ -14,7 +14,7 @@ use crate::openapi::ProbeRefusals;
     responses((status = 200, description = "It is.", body = Health), ProbeRefusals),
 )]
 pub(crate) async fn health() -> Response {
-    answer::written(&Health { status: "ok" })
+    answer::json(answer::json_text(&Health { status: "ok" }))
 }
 
 /// A sign of life.

@@ -72,7 +72,7 @@ enum ReadyStatus {
 
 fn answer(is_ready: bool, checks: ReadyChecks) -> Response {
     let status = if is_ready { ReadyStatus::Ready } else { ReadyStatus::NotReady };
-    let mut response = answer::written(&Readiness { status, checks });
+    let mut response = answer::json(answer::json_text(&Readiness { status, checks }));
     if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
