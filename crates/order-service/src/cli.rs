@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
-use crate::relay::RelayArguments;
-use crate::{copy, export, migrate, rebuild, relay, replica, serve, verify};
+use crate::republish::RepublishArguments;
+use crate::{copy, export, migrate, rebuild, replica, republish, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -45,7 +45,7 @@ enum Command {
     /// and a PostgreSQL that still grows is followed only as long as it pauses. Exit status 0: the target may be served;
     /// 3: the check found faults, each told on a line of its own.
     Copy(Configured<CopyArguments>),
-    /// Make the views anew: what lists and reads show, derived from the events.
+    /// Rebuild the views: what lists and reads show, derived from the events.
     ///
     /// The server does this by itself after an upgrade that needs it, and when it notices damage. On SQLite
     /// the server must not be running. On PostgreSQL servers may keep running. A run that is interrupted leaves
@@ -60,7 +60,7 @@ enum Command {
     /// repetitions by the events' ids. On SQLite the server must not be running. On PostgreSQL servers keep running: their
     /// relay pauses meanwhile.
     #[command(mut_arg("bus", |bus| bus.required(true)))]
-    Relay(Configured<RelayArguments>),
+    Republish(Configured<RepublishArguments>),
     /// Serve orders for reading, from a copy that follows a primary through a broker.
     ///
     /// Answers every GET as the primary does, once it has caught up; commands go to the primary. `/ready` tells how it
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Rebuild(Configured { options, .. }) => rebuild::run(&options.url()),
         Command::Copy(Configured { options, .. }) => copy::run(&options),
         Command::Migrate(Configured { options, .. }) => migrate::run(&options.url()),
-        Command::Relay(Configured { options, .. }) => relay::run(options),
+        Command::Republish(Configured { options, .. }) => republish::run(options),
         Command::Replica(Configured { options, .. }) => replica::run(options),
         Command::Export(Configured { options, .. }) => export::run(options),
     }

@@ -1,11 +1,11 @@
 //! `export`: writes the log to standard output.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use order_application::{PageLimit, Position, RecordedEvent, cloud_event, json_text};
+use order_application::{PageLimit, Position, cloud_event, json_text};
 use order_store::{LogReader, SideError, StoreLocation};
 
 use crate::cli::Failure;
@@ -34,16 +34,22 @@ pub(crate) fn run(arguments: ExportArguments) -> Result<ExitCode, Failure> {
 }
 
 async fn export(location: &StoreLocation, from: Position, event_source: &str) -> anyhow::Result<ExitCode> {
+    let mut source = String::new();
+    json_text::push_string(&mut source, event_source);
     let log = LogReader::open(location).await.map_err(told)?;
-    let mut lines = Lines::new(event_source);
     // Up to where the log ends now: a busy server would keep this going for ever.
     let end = log.end().await.map_err(told)?;
-    let mut after = Position(from.0 - 1);
+    let (mut after, mut lines) = (Position(from.0 - 1), String::new());
     while after < end {
         let page = log.read_log(after, PAGE).await.map_err(told)?;
         let Some(last) = page.last() else { break };
         after = last.position;
-        match lines.write(page.iter().filter(|event| event.position <= end)) {
+        lines.clear();
+        for event in page.iter().filter(|event| event.position <= end) {
+            cloud_event::write(&mut lines, &source, event);
+            lines.push('\n');
+        }
+        match io::stdout().write_all(lines.as_bytes()) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             written => written.context("cannot write to standard output")?,
@@ -55,30 +61,4 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
 /// Its text says the cause already.
 fn told(error: SideError) -> anyhow::Error {
     anyhow::Error::msg(error.to_string())
-}
-
-/// Standard output, one CloudEvent a line.
-struct Lines {
-    out: BufWriter<io::Stdout>,
-    /// The events' source as a JSON string.
-    source: String,
-    text: String,
-}
-
-impl Lines {
-    fn new(event_source: &str) -> Self {
-        let mut source = String::new();
-        json_text::push_string(&mut source, event_source);
-        Self { out: BufWriter::new(io::stdout()), source, text: String::new() }
-    }
-
-    fn write<'a>(&mut self, events: impl Iterator<Item = &'a RecordedEvent>) -> io::Result<()> {
-        for event in events {
-            self.text.clear();
-            cloud_event::write(&mut self.text, &self.source, event);
-            self.text.push('\n');
-            self.out.write_all(self.text.as_bytes())?;
-        }
-        self.out.flush()
-    }
 }

@@ -12,19 +12,19 @@ mod listen;
 mod logging;
 mod migrate;
 mod open_store;
-mod opening;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
 mod process;
 mod progress;
 mod rebuild;
-mod relay;
 mod relays;
 mod replica;
+mod republish;
 mod scrub;
 mod serve;
 mod server;
 mod store_url;
+mod thread;
 mod verify;
 
 use std::process::ExitCode;

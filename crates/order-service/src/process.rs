@@ -1,5 +1,6 @@
 //! What every process that serves has in common: what it answers while it starts, its first line, and how it is told to stop.
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,11 +99,11 @@ impl Process {
             checkpoints: store.clone(),
             repair: store.clone(),
         };
-        let scrub = Scrub::start(scrub_rate, ports, self.shutdown.clone());
+        let scrub = NonZeroU32::new(scrub_rate).map(|rate| Scrub::start(rate, ports, self.shutdown.clone()));
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
-        api.ready_details.extend(scrub.shown());
+        api.ready_details.extend(scrub.iter().map(|scrub| Arc::clone(&scrub.shown)));
         let service = OrderService::new(
             store.clone(),
             store.clone(),
@@ -114,7 +115,9 @@ impl Process {
         self.server.serve(order_api::router(service, api));
         announce(self.server.port());
         let code = self.stopped(store).await;
-        scrub.ended().await;
+        if let Some(scrub) = scrub {
+            scrub.ended().await;
+        }
         code
     }
 

@@ -1,12 +1,13 @@
 //! The one way in for commands over HTTP. A file under `routes` says what is particular to a command; what all of them
 //! need is here: the body off the wire, its faults, `If-Match`, the correlation id, the answer.
 
-mod headers;
 mod operation;
+
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
@@ -22,6 +23,10 @@ use crate::problem::kind::ProblemKind;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::{Api, answer, body, etag};
+
+static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Longest correlation id that is taken over.
+const MAX_CORRELATION_ID_CHARS: usize = 128;
 
 /// What is particular to a command over HTTP.
 pub(crate) struct CommandRoute<B: 'static> {
@@ -90,7 +95,7 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, Command
     let json = json::parse(bytes)?;
     let mut faults = Query::new(parts.uri.query()).into_faults();
     let meta = CommandMeta {
-        correlation_id: headers::correlation_id(&parts.headers),
+        correlation_id: correlation_id(&parts.headers),
         if_match: etag::if_match(&parts.headers, &mut faults),
         ..CommandMeta::default()
     };
@@ -98,6 +103,14 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<(B, Command
         Some(body) if faults.is_empty() => Ok((body, meta)),
         Some(_) | None => Err(Refusal::invalid(faults)),
     }
+}
+
+/// An id that is unusable is ignored: it is only a label, and no reason to refuse an order.
+fn correlation_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get(&X_CORRELATION_ID)?.to_str().ok()?;
+    let usable = (1..=MAX_CORRELATION_ID_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    usable.then(|| text.into())
 }
 
 const ACCEPTED: Bytes = Bytes::from_static(br#"{"status":"accepted"}"#);

@@ -112,7 +112,7 @@ kinds! {
         "The request was turned away before anything happened. Send it again after the seconds in Retry-After, and wait longer each time."
 
     STORE_UNAVAILABLE SERVICE_UNAVAILABLE "store-unavailable" "The store cannot be used now" retry after 2 s
-        "The service's store is away or still being opened, or what it keeps for reading this is damaged and being made anew. Send the request again after the seconds in Retry-After; with the same ids that is always safe."
+        "The service's store is away or still being opened, or what it keeps for reading this is damaged and being repaired. Send the request again after the seconds in Retry-After; with the same ids that is always safe."
 
     OUTCOME_UNKNOWN SERVICE_UNAVAILABLE "outcome-unknown" "Whether the command took effect is unknown" retry after 1 s
         "The store went away while the command was being stored, and what became of it could not be learnt in time. Send the same request with the same ids: if it took effect, it is answered as it would have been; if not, it takes effect now."

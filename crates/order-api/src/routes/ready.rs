@@ -14,7 +14,7 @@ use crate::{Api, answer};
 /// load balancers send no more, and finishes what is under way. A starting one says `not_ready` from the moment its address
 /// is taken until the store is open; `views` then tells how far the views are, if they have to be made first.
 ///
-/// `views` tells whether the rows that lists and reads show are being made anew, and `scrub` how far their comparison with
+/// `views` tells whether the rows that lists and reads show are being rebuilt, and `scrub` how far their comparison with
 /// the events is and what it found. Neither is a reason to be not ready: what adds up is served meanwhile.
 ///
 /// A service that relays events to brokers has `relays` among the checks: for each its `state`, the `position` up to which

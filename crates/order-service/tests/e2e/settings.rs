@@ -92,7 +92,7 @@ fn help_names_every_option_with_its_variable() {
     }
     let help = Program::new(["--help"]).run().stdout.join("\n");
     assert!(
-        ["serve", "verify", "rebuild", "copy", "migrate", "replica", "export"]
+        ["serve", "verify", "rebuild", "copy", "migrate", "republish", "replica", "export"]
             .iter()
             .all(|command| help.contains(&format!("\n  {command} "))),
         "{help}"

@@ -1,4 +1,4 @@
-//! `relay`: publishes events to a broker again.
+//! `republish`: publishes events to a broker again.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::store_url::StoreUrl;
 
 /// What to publish, and where.
 #[derive(Debug, Args)]
-pub(crate) struct RelayArguments {
+pub(crate) struct RepublishArguments {
     /// The first event to publish again, by its position.
     #[arg(long, value_name = "N", value_parser = positive::<u64>)]
     from_position: u64,
@@ -32,8 +32,8 @@ pub(crate) struct RelayArguments {
     store: StoreOptions,
 }
 
-pub(crate) fn run(arguments: RelayArguments) -> Result<ExitCode, Failure> {
-    let RelayArguments { from_position, relay, store } = arguments;
+pub(crate) fn run(arguments: RepublishArguments) -> Result<ExitCode, Failure> {
+    let RepublishArguments { from_position, relay, store } = arguments;
     let (brokers, store) = (relay.brokers()?, store.url());
     logging::start(&relay.log);
     let publishing = publish_again(Position(from_position), &store, &brokers, &relay.events.event_source);
