@@ -42,7 +42,7 @@ pub(crate) struct StoreOptions {
 impl StoreOptions {
     /// The store that they name.
     pub(crate) fn url(self) -> StoreUrl {
-        let mut url = self.store.unwrap_or_else(|| StoreUrl::in_directory(&self.data_dir));
+        let mut url = self.store.unwrap_or_else(|| StoreUrl::Sqlite(self.data_dir.join("orders.db")));
         if let StoreUrl::Postgres { options, .. } = &mut url {
             options.read_connections = self.postgres_connections;
             options.allow_unsafe_durability = self.allow_unsafe_durability;

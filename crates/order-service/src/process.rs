@@ -35,8 +35,10 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 pub(crate) struct Process {
     stop: StopSignal,
     server: Server,
-    views_progress: ViewsProgress,
-    shutdown: CancellationToken,
+    /// Where a store that is being opened tells how far it is.
+    pub(crate) views_progress: ViewsProgress,
+    /// Cancelled when the process is to stop.
+    pub(crate) shutdown: CancellationToken,
     body_timeout: Duration,
     grace: Duration,
 }
@@ -57,16 +59,6 @@ impl Process {
             body_timeout: http.body_timeout_seconds,
             grace: http.grace_seconds,
         })
-    }
-
-    /// Where a store that is being opened tells how far it is.
-    pub(crate) fn views_progress(&self) -> ViewsProgress {
-        self.views_progress.clone()
-    }
-
-    /// Cancelled when the process is to stop.
-    pub(crate) fn shutdown(&self) -> CancellationToken {
-        self.shutdown.clone()
     }
 
     /// Does what has to be done before requests can be served. `None`: the process was told to stop first.

@@ -23,12 +23,12 @@ pub(crate) fn run(options: ReplicaOptions) -> Result<ExitCode, Failure> {
 async fn serve(options: ReplicaOptions) -> anyhow::Result<ExitCode> {
     let mut process = Process::start(&options.http)?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
-    let opening = open(&options, Arc::clone(&bus), process.views_progress());
+    let opening = open(&options, Arc::clone(&bus), process.views_progress.clone());
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let replica = Replica::new(options.from.log(), store.clone(), ReplicaLimits::default());
     let status = Arc::new(replica.status());
-    let stop = process.shutdown();
+    let stop = process.shutdown.clone();
     let following = tokio::spawn(async move { replica.run(stop).await });
     tracing::info!(from = %options.from, store = %options.store, "serving a read replica");
     let api = ApiConfig {

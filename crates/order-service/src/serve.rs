@@ -25,7 +25,7 @@ async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<E
     let (url, event_source) = (store_options.url(), relay.events.event_source);
     let mut process = Process::start(&http)?;
     let bus = Arc::new(InProcessBus::new());
-    let opening = open_store::open(&url, bus.clone(), process.views_progress());
+    let opening = open_store::open(&url, bus.clone(), process.views_progress.clone());
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };

@@ -22,11 +22,6 @@ pub(crate) enum StoreUrl {
 }
 
 impl StoreUrl {
-    /// The store that a data directory means.
-    pub(crate) fn in_directory(directory: &std::path::Path) -> Self {
-        Self::Sqlite(directory.join("orders.db"))
-    }
-
     /// Where it is, for what is done without opening it to serve.
     ///
     /// # Errors
