@@ -115,7 +115,7 @@ impl Given<'_> {
         let name = option.get_id().as_str();
         // A directory that is named by hand takes the place of a store in the file.
         let is_given = self.by_hand(name).is_some() || name == "store" && self.by_hand("data_dir").is_some();
-        match self.file.options.get(name).filter(|_| !is_given) {
+        match self.file.options.get(name).filter(|values| !is_given && !values.is_empty()) {
             Some(values) => option.required(false).default_values(values.clone()),
             None => option,
         }
