@@ -62,23 +62,27 @@ fn change(command: Command, name: Option<&str>, change: impl FnMut(Arg) -> Arg) 
     }
 }
 
-/// Checks all options. Whatever has a fault is let through the next time, until no more are found.
+/// Checks all options. Whatever has a fault is let through the next time, until no more are found: at most as often as there
+/// are options.
 fn check(
     mut command: Command,
     name: Option<&str>,
     given: &Given<'_>,
     mut faults: Vec<String>,
 ) -> Result<ArgMatches, Failure> {
+    let mut let_through = Vec::new();
     loop {
         let error = match command.clone().try_get_matches() {
             Ok(matches) if faults.is_empty() => return Ok(matches),
             Ok(_) => return Err(Failure::Usage(faults)),
             Err(error) => error,
         };
-        let Some(option) = option_of(&error) else { error.exit() };
+        let faulty = option_of(&error).filter(|option| !let_through.contains(option));
+        let Some(option) = faulty else { error.exit() };
         faults.push(given.fault(&option, &what_is_wrong(&error)));
         command =
             change(command, name, |other| if *other.get_id() == option { unchecked(other) } else { other });
+        let_through.push(option);
     }
 }
 
