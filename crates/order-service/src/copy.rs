@@ -19,10 +19,10 @@ use crate::verify;
 #[derive(Debug, Args)]
 pub(crate) struct CopyArguments {
     /// The store to copy: `sqlite:FILE` or `postgres://USER@HOST/DATABASE`.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide_env_values = true)]
     from: StoreUrl,
     /// The store to make: a file that is not there yet, or an empty database.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide_env_values = true)]
     to: StoreUrl,
 }
 
