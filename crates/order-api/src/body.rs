@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 
 use crate::config::ApiConfig;
 use crate::refusal::Refusal;
@@ -20,17 +20,21 @@ const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When it is of another media type, too long or too slow.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Body, config: &ApiConfig) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    config: &ApiConfig,
+) -> Result<Vec<u8>, Refusal> {
     let max_bytes = config.max_body_bytes;
     let refusal = if !is_json(headers) {
-        Refusal::UnsupportedMediaType
+        Refusal::unsupported_media_type()
     } else if body.size_hint().lower() > max_bytes as u64 {
-        Refusal::BodyTooLarge { max_bytes }
+        Refusal::body_too_large(max_bytes)
     } else {
         let reading = tokio::time::timeout(config.body_timeout, collect(&mut body, max_bytes));
-        match reading.await.unwrap_or(Err(Refusal::BodyTooSlow))? {
+        match reading.await.unwrap_or_else(|_| Err(Refusal::body_too_slow()))? {
             Some(bytes) => return Ok(bytes),
-            None => Refusal::BodyTooLarge { max_bytes },
+            None => Refusal::body_too_large(max_bytes),
         }
     };
     drain(headers, body).await;
@@ -54,48 +58,29 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body; `None` when it is longer than allowed.
-async fn collect(body: &mut Body, max_bytes: usize) -> Result<Option<Bytes>, Refusal> {
-    let Some(first) = next_chunk(body).await? else { return Ok(Some(Bytes::new())) };
-    if first.len() <= max_bytes && body.is_end_stream() {
-        return Ok(Some(first));
-    }
-    let mut collected = first.to_vec();
-    while collected.len() <= max_bytes {
-        match next_chunk(body).await? {
-            Some(chunk) => collected.extend_from_slice(&chunk),
-            None => return Ok(Some(collected.into())),
-        }
-    }
-    Ok(None)
-}
-
-async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
-    while let Some(frame) = body.frame().await {
+async fn collect(body: &mut Body, max_bytes: usize) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut collected = Vec::new();
+    // Where its length says that it is over: to wait for its end would cost the connection another turn.
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
         // Trailers carry nothing that anyone asked for.
-        if let Ok(data) = frame.map_err(|_| Refusal::BodyBroken)?.into_data() {
-            return Ok(Some(data));
+        if let Ok(chunk) = frame.map_err(|_| Refusal::body_broken())?.into_data() {
+            collected.extend_from_slice(&chunk);
+        }
+        if collected.len() > max_bytes {
+            return Ok(None);
         }
     }
-    Ok(None)
+    Ok(Some(collected))
 }
 
 async fn drain(headers: &HeaderMap, body: Body) {
     // A client that asks before it sends reads the refusal and never sends.
-    if !headers.contains_key(header::EXPECT) {
-        throw_away(body).await;
+    if headers.contains_key(header::EXPECT) {
+        return;
     }
-}
-
-async fn throw_away(mut body: Body) {
-    let draining = async {
-        let mut left = MAX_DRAINED_BYTES;
-        while let Ok(Some(chunk)) = next_chunk(&mut body).await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    // Whether it was all or ran out of time: the refusal is sent now.
+    let mut rest = Limited::new(body, MAX_DRAINED_BYTES);
+    let draining = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // Whether it was all, or too much, or ran out of time: the refusal is sent now.
     let _ = tokio::time::timeout(MAX_DRAIN_TIME, draining).await;
 }

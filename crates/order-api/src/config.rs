@@ -20,7 +20,7 @@ pub struct ApiConfig {
     pub max_feeds: usize,
     /// How often a live feed says how far it is, so that proxies keep its connection; it does so at once, too. Not zero.
     pub feed_heartbeat: Duration,
-    /// Most bytes of one page of full views, about: a page that would be larger ends early, with a link to the next.
+    /// Most bytes of one page, about: a page that would be larger ends early, with a link to the next.
     pub max_page_bytes: usize,
     /// Cancelled when the service drains: from then on it is not ready, and live feeds end.
     pub shutdown: CancellationToken,

@@ -12,28 +12,16 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, debug_span};
 
-use crate::problem::{self, HiddenCause, Problem};
+use crate::problem::{HiddenCause, Problem};
 use crate::refusal::Refusal;
-
-/// Wraps a route in [`Edge`].
-#[derive(Clone)]
-pub(crate) struct EdgeLayer;
 
 /// See the module.
 #[derive(Clone)]
-pub(crate) struct Edge<S>(S);
-
-impl<S> Layer<S> for EdgeLayer {
-    type Service = Edge<S>;
-
-    fn layer(&self, inner: S) -> Edge<S> {
-        Edge(inner)
-    }
-}
+pub(crate) struct Edge<S>(pub(crate) S);
 
 impl<S> Service<Request> for Edge<S>
 where
@@ -76,10 +64,8 @@ impl Asked {
     }
 
     fn answer(&self, mut response: Response) -> Response {
-        if let Some(problem) = problem::carried(&mut response) {
-            if let Some(hidden) = problem.hidden() {
-                self.log(&problem, hidden);
-            }
+        if let Some(Refusal(problem)) = Refusal::carried(&mut response) {
+            self.log(&problem);
             response = problem.into_response(self.uri.path());
         }
         if let Some(begun) = self.begun {
@@ -90,13 +76,14 @@ impl Asked {
     }
 
     /// Where a failure is logged, once.
-    fn log(&self, problem: &Problem, HiddenCause { incident, level, text: cause }: &HiddenCause) {
-        let (method, path, code) = (&self.method, self.uri.path(), problem.kind().code);
+    fn log(&self, Problem { hidden, incident, code, .. }: &Problem) {
+        let Some(HiddenCause { level, text: cause }) = hidden else { return };
+        let (method, path) = (&self.method, self.uri.path());
         let route = self.route.as_ref().map(MatchedPath::as_str);
         if *level == Level::ERROR {
-            tracing::error!(%incident, code, cause, %method, route, path, "request failed");
+            tracing::error!(incident, code, cause, %method, route, path, "request failed");
         } else {
-            tracing::info!(%incident, code, cause, %method, route, path, "request refused");
+            tracing::info!(incident, code, cause, %method, route, path, "request refused");
         }
     }
 }
@@ -120,9 +107,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for EdgeFuture<F> 
         let polled = catch_unwind(AssertUnwindSafe(|| this.answering.poll(cx)));
         let response = match polled {
             Ok(poll) => ready!(poll)?,
-            Err(payload) => {
-                Refusal::Panic { payload, in_command: !this.asked.method.is_safe() }.into_response()
-            }
+            Err(payload) => Refusal::panic(&*payload, !this.asked.method.is_safe()).into_response(),
         };
         Poll::Ready(Ok(this.asked.answer(response)))
     }

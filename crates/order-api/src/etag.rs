@@ -1,73 +1,45 @@
 //! Entity tags (RFC 9110, 8.8.3): an order's version in quotes, and the preconditions that name some.
 
 use axum::http::{HeaderMap, HeaderValue};
-use order_application::{IfMatch, Version};
+use order_application::{NamedVersions, Version};
 
 use crate::json::Faults;
 
 /// The tag of an order at a version.
 pub(crate) fn of(version: Version) -> HeaderValue {
-    /// Most orders live and end at these; the rest costs an allocation.
-    static FIRST: [HeaderValue; 5] = [
-        HeaderValue::from_static("\"0\""),
-        HeaderValue::from_static("\"1\""),
-        HeaderValue::from_static("\"2\""),
-        HeaderValue::from_static("\"3\""),
-        HeaderValue::from_static("\"4\""),
-    ];
-    if let Some(tag) = FIRST.get(version.0 as usize) {
-        return tag.clone();
-    }
     match HeaderValue::from_maybe_shared(bytes::Bytes::from(format!("\"{version}\""))) {
         Ok(tag) => tag,
         Err(e) => unreachable!("invariant: digits and quotes may stand in a header: {e}"),
     }
 }
 
-/// The tags that a precondition names.
-pub(crate) enum Tags {
-    /// `*`: whatever there is.
-    Any,
-    /// Those of them that may be an order's.
-    Of(Vec<Version>),
-}
-
-impl Tags {
-    /// Whether the tag of an order at this version is among them.
-    pub(crate) fn contain(&self, version: Version) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Of(versions) => versions.contains(&version),
-        }
-    }
-}
-
 /// Reads `If-Match`, which compares strongly: a weak tag matches nothing.
-pub(crate) fn if_match(headers: &HeaderMap, faults: &mut Faults) -> Option<IfMatch> {
-    let tags = read(headers, "If-Match", false, faults)?;
-    Some(match tags {
-        Tags::Any => IfMatch::Exists,
-        Tags::Of(versions) => IfMatch::OneOf(versions),
-    })
+pub(crate) fn if_match(headers: &HeaderMap, faults: &mut Faults) -> Option<NamedVersions> {
+    read(headers, "If-Match", false, faults)
 }
 
 /// Reads `If-None-Match`, which compares weakly.
-pub(crate) fn if_none_match(headers: &HeaderMap, faults: &mut Faults) -> Option<Tags> {
+pub(crate) fn if_none_match(headers: &HeaderMap, faults: &mut Faults) -> Option<NamedVersions> {
     read(headers, "If-None-Match", true, faults)
 }
 
-fn read(headers: &HeaderMap, name: &'static str, weak_match: bool, faults: &mut Faults) -> Option<Tags> {
+fn read(
+    headers: &HeaderMap,
+    name: &'static str,
+    weak_match: bool,
+    faults: &mut Faults,
+) -> Option<NamedVersions> {
     let mut versions: Option<Vec<Version>> = None;
     for value in headers.get_all(name) {
         if value == "*" {
-            return Some(Tags::Any);
+            return Some(NamedVersions::Any);
         }
         match read_list(value.as_bytes(), weak_match) {
             Some(listed) => versions.get_or_insert_default().extend(listed),
             None => faults.header(name, "must be * or a list of entity tags such as \"3\""),
         }
     }
-    versions.map(Tags::Of)
+    versions.map(NamedVersions::OneOf)
 }
 
 /// The versions that a list of tags names; a tag that no order ever had matches nothing. `None` when it is no list of tags.

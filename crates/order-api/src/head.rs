@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use crate::answer;
 use crate::problem::Problem;
 use crate::problem::kind::{HEADERS_TOO_LARGE, MALFORMED_REQUEST, REQUEST_TIMEOUT};
 
@@ -37,7 +38,7 @@ impl HeadFault {
     /// The whole HTTP/1.1 answer (RFC 9112), after which the connection is closed.
     pub fn answer(self) -> Vec<u8> {
         let problem = self.problem();
-        let (status, document) = (problem.kind().status, problem.document(None));
+        let (status, document) = (problem.kind.status, answer::json_text(&problem));
         let head = format!(
             "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             status.as_str(),

@@ -7,8 +7,8 @@
 //! `command` → `body` and `json` read it → the service → `view` or [`order_application::cloud_event`] write the answer.
 //! Whatever goes wrong is a `refusal`, which alone decides its status and code.
 
+mod answer;
 mod body;
-
 mod command;
 mod config;
 mod cursor;
@@ -16,7 +16,6 @@ mod edge;
 mod etag;
 mod head;
 mod json;
-mod link;
 mod openapi;
 mod path_id;
 mod problem;
@@ -32,20 +31,20 @@ use axum::Router;
 use axum::extract::{Request, State};
 use order_application::OrderService;
 use tokio::sync::Semaphore;
+use tower::layer::layer_fn;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
 pub use openapi::openapi_json;
 pub use starting::starting;
 
-use crate::edge::EdgeLayer;
+use crate::edge::Edge;
 use crate::refusal::Refusal;
 
 /// What handlers share. One reference count to clone.
-#[derive(Clone)]
-struct Api(Arc<Shared>);
+type Api = Arc<ApiState>;
 
-struct Shared {
+struct ApiState {
     service: OrderService,
     config: ApiConfig,
     /// The events' source as a JSON string, quotes included.
@@ -54,35 +53,27 @@ struct Shared {
     feeds: Arc<Semaphore>,
 }
 
-impl std::ops::Deref for Api {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
 /// Every route of the service.
 pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
-    let documented = if config.takes_commands { routes::documented() } else { routes::reading() };
+    let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
-    let api = Api(Arc::new(Shared { service, config, event_source, feeds }));
+    let api = Arc::new(ApiState { service, config, event_source, feeds });
     Router::from(documented)
         .merge(routes::pages::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(EdgeLayer)
+        .layer(layer_fn(Edge))
         .with_state(api)
 }
 
 async fn not_found(request: Request) -> Refusal {
     body::drain_request(request).await;
-    Refusal::NotFound
+    Refusal::not_found()
 }
 
 async fn method_not_allowed(State(api): State<Api>, request: Request) -> Refusal {
     body::drain_request(request).await;
-    if api.config.takes_commands { Refusal::MethodNotAllowed } else { Refusal::NotOnReplica }
+    Refusal::method_not_allowed(!api.config.takes_commands)
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{ComponentsBuilder, OpenApi, Ref, RefOr, Required, Schema};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 
-use crate::problem::ProblemDocument;
+use crate::problem::Problem;
 use crate::view::{BasicView, FullView};
 
 pub(crate) use event::Event;
@@ -49,7 +49,7 @@ pub(crate) fn frame() -> OpenApi {
     struct Frame;
 
     let mut schemas = Vec::new();
-    add::<ProblemDocument<'_>>(&mut schemas);
+    add::<Problem>(&mut schemas);
     let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
     let mut document = Frame::openapi();
     document.components = Some(components);

@@ -14,7 +14,7 @@ impl PathOrderId {
     /// # Errors
     /// When the text in the path cannot be an order's id: then there is no such order.
     pub(crate) fn get(self) -> Result<OrderId, Refusal> {
-        self.0.ok_or(Refusal::OrderNotFound)
+        self.0.ok_or_else(Refusal::order_not_found)
     }
 }
 
@@ -38,7 +38,7 @@ impl PathReturnId {
     /// # Errors
     /// When the text in the path cannot be a return's id: then there is no such return.
     pub(crate) fn get(self) -> Result<ReturnId, Refusal> {
-        self.0.ok_or(Refusal::ReturnNotFound)
+        self.0.ok_or_else(Refusal::return_not_found)
     }
 }
 

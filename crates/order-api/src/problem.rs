@@ -6,174 +6,114 @@
 pub(crate) mod kind;
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use order_application::{OrderFacts, Position};
+use order_application::OrderFacts;
 use serde::Serialize;
 use tracing::Level;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::json::{Fault, Faults};
+use crate::answer;
+use crate::json::Fault;
 use crate::openapi::{ActionName, OrderStatus, ProblemCode};
 use kind::ProblemKind;
 
-/// A refusal that is ready to be written, but for the path it answers.
-#[derive(Debug)]
+/// A refusal (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    kind: &'static ProblemKind,
-    detail: Cow<'static, str>,
-    facts: Option<OrderFacts>,
-    last_position: Option<Position>,
-    faults: Faults,
-    hidden: Option<HiddenCause>,
+    #[serde(skip)]
+    pub(crate) kind: &'static ProblemKind,
+    /// The path of a page that explains it.
+    #[schema(example = "/problems/invalid-transition")]
+    pub(crate) r#type: String,
+    /// The same words for every problem of this kind.
+    pub(crate) title: &'static str,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What is the matter with this request, for people.
+    #[schema(value_type = String)]
+    pub(crate) detail: Cow<'static, str>,
+    /// The path that was asked for; absent where the request's head could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<String>,
+    /// The stable name that programs go by.
+    #[schema(value_type = ProblemCode)]
+    pub(crate) code: &'static str,
+    /// 409 and 412 about an order: what it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<OrderStatus>)]
+    pub(crate) order_status: Option<&'static str>,
+    /// 409 and 412 about an order: its version now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<u64>,
+    /// 409 and 412 about an order: what may be done next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<ActionName>>)]
+    pub(crate) allowed_actions: Option<Vec<&'static str>>,
+    /// `position-ahead` and `replica-behind`: where the log ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_position: Option<u64>,
+    /// `validation-failed`: the faults of the request, at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(crate) errors: Vec<Fault>,
+    /// Most 5xx: the name under which the service's log tells more. Absent where there is nothing to tell: `overloaded`,
+    /// `replica-behind`, and `store-unavailable` while the service starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid")]
+    pub(crate) incident: Option<String>,
+    #[serde(skip)]
+    pub(crate) hidden: Option<HiddenCause>,
 }
 
 /// What the log tells and the client is not told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct HiddenCause {
-    /// The name under which both know it.
-    pub(crate) incident: Uuid,
     pub(crate) level: Level,
     pub(crate) text: String,
 }
 
-/// A refusal (RFC 9457).
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemDocument<'a> {
-    /// The path of a page that explains it.
-    #[schema(example = "/problems/invalid-transition")]
-    r#type: String,
-    /// The same words for every problem of this kind.
-    title: &'static str,
-    /// The HTTP status.
-    status: u16,
-    /// What is the matter with this request, for people.
-    detail: &'a str,
-    /// The path that was asked for; absent where the request's head could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<&'a str>,
-    /// The stable name that programs go by.
-    #[schema(value_type = ProblemCode)]
-    code: &'static str,
-    /// 409 and 412 about an order: what it is now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<OrderStatus>)]
-    order_status: Option<&'static str>,
-    /// 409 and 412 about an order: its version now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<u64>,
-    /// 409 and 412 about an order: what may be done next.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<ActionName>>)]
-    allowed_actions: Option<Vec<&'static str>>,
-    /// `position-ahead` and `replica-behind`: where the log ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_position: Option<u64>,
-    /// `validation-failed`: the faults of the request, at most 100.
-    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-    #[schema(value_type = Option<Vec<Fault>>)]
-    errors: &'a [Fault],
-    /// Most 5xx: the name under which the service's output tells more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = "uuid")]
-    incident: Option<String>,
-}
-
 impl Problem {
+    /// What every problem of a kind has, and what is the matter this time.
     pub(crate) fn new(kind: &'static ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        let detail = detail.into();
-        Self { kind, detail, facts: None, last_position: None, faults: Faults::default(), hidden: None }
+        Self {
+            kind,
+            r#type: format!("/problems/{}", kind.code),
+            title: kind.title,
+            status: kind.status.as_u16(),
+            detail: detail.into(),
+            instance: None,
+            code: kind.code,
+            order_status: None,
+            version: None,
+            allowed_actions: None,
+            last_position: None,
+            errors: Vec::new(),
+            incident: None,
+            hidden: None,
+        }
     }
 
-    /// Says something else of this request.
-    pub(crate) fn with_detail(self, detail: &'static str) -> Self {
-        Self { detail: detail.into(), ..self }
-    }
-
-    /// What the order is, for a client that has to find another way.
-    pub(crate) fn with_facts(self, facts: Option<OrderFacts>) -> Self {
-        Self { facts, ..self }
-    }
-
-    /// Where the log ends, for a client that asked for what is beyond it.
-    pub(crate) fn with_last_position(self, last_position: Position) -> Self {
-        Self { last_position: Some(last_position), ..self }
-    }
-
-    /// Everything that is wrong with the request.
-    pub(crate) fn with_faults(self, faults: Faults) -> Self {
-        Self { faults, ..self }
-    }
-
-    /// Keeps the cause from the client.
-    pub(crate) fn hiding(self, hidden: HiddenCause) -> Self {
-        Self { hidden: Some(hidden), ..self }
-    }
-
-    pub(crate) fn kind(&self) -> &'static ProblemKind {
-        self.kind
-    }
-
-    pub(crate) fn hidden(&self) -> Option<&HiddenCause> {
-        self.hidden.as_ref()
+    /// Adds what the order is, for a client that has to find another way.
+    pub(crate) fn about(self, facts: Option<OrderFacts>) -> Self {
+        let Some(OrderFacts { status, version, allowed_actions }) = facts else { return self };
+        Self {
+            order_status: Some(status.as_str()),
+            version: Some(version.0),
+            allowed_actions: Some(allowed_actions.iter().map(|action| action.as_str()).collect()),
+            ..self
+        }
     }
 
     /// The answer to a request for `path`.
-    pub(crate) fn into_response(self, path: &str) -> Response {
-        let mut response = Response::new(Body::from(self.document(Some(path))));
+    pub(crate) fn into_response(mut self, path: &str) -> Response {
+        self.instance = Some(path.to_owned());
+        let mut response = answer::of("application/problem+json", answer::json_text(&self));
         *response.status_mut() = self.kind.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.kind.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
-
-    /// The document; without a path where the request's head could not be read.
-    pub(crate) fn document(&self, path: Option<&str>) -> Vec<u8> {
-        let facts = self.facts.as_ref();
-        let actions =
-            |facts: &OrderFacts| facts.allowed_actions.iter().map(|action| action.as_str()).collect();
-        let document = ProblemDocument {
-            r#type: format!("/problems/{}", self.kind.code),
-            title: self.kind.title,
-            status: self.kind.status.as_u16(),
-            detail: &self.detail,
-            instance: path,
-            code: self.kind.code,
-            order_status: facts.map(|facts| facts.status.as_str()),
-            version: facts.map(|facts| facts.version.0),
-            allowed_actions: facts.map(actions),
-            last_position: self.last_position.map(|position| position.0),
-            errors: self.faults.told(),
-            incident: self.hidden.as_ref().map(|hidden| hidden.incident.to_string()),
-        };
-        match serde_json::to_vec(&document) {
-            Ok(document) => document,
-            Err(e) => unreachable!("invariant: a problem is made of texts, numbers and lists: {e}"),
-        }
-    }
-}
-
-/// A problem on its way through the router. Extensions want values that can be cloned; this one is only taken.
-#[derive(Clone)]
-struct Carried(Arc<Mutex<Option<Problem>>>);
-
-/// A response that stands for a problem until the [edge](crate::edge) writes it out, which knows what was asked for.
-pub(crate) fn carry(problem: Problem) -> Response {
-    let mut response = Response::default();
-    response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(problem)))));
-    response
-}
-
-/// The problem that a response stands for.
-pub(crate) fn carried(response: &mut Response) -> Option<Problem> {
-    let Carried(problem) = response.extensions_mut().remove()?;
-    problem.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

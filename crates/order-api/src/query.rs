@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use order_application::rfc3339;
+use order_domain::Timestamp;
+
 use crate::json::Faults;
 use crate::refusal::Refusal;
 
@@ -11,6 +14,12 @@ pub(crate) fn place(digits: &[u8]) -> Option<u64> {
     let text = str::from_utf8(digits).ok()?;
     let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+/// Reads a point in time.
+pub(crate) fn time(text: &str) -> Result<Timestamp, Cow<'static, str>> {
+    let must = "must be a time of RFC 3339 with an offset, such as 2026-03-30T00:00:00+02:00";
+    rfc3339::parse_strict(text).ok_or(must.into())
 }
 
 /// The parameters of one request, until each has been asked for.
@@ -42,8 +51,7 @@ impl<'q> Query<'q> {
     /// A whole number in a range.
     pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         self.one(name, |text| {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = text.parse().ok().filter(|number| digits && range.contains(number));
+            let number = place(text.as_bytes()).filter(|number| range.contains(number));
             let (least, most) = (range.start(), range.end());
             number.ok_or_else(|| format!("must be a whole number from {least} to {most}").into())
         })
@@ -69,20 +77,16 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// Every fault that was noted.
-    pub(crate) fn finish(mut self) -> Result<(), Refusal> {
-        self.refuse_rest();
-        if self.faults.is_empty() { Ok(()) } else { Err(Refusal::Invalid(self.faults)) }
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        let faults = self.into_faults();
+        if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(faults)) }
     }
 
     /// As [`finish`](Self::finish), for a request whose body may have faults too.
     pub(crate) fn into_faults(mut self) -> Faults {
-        self.refuse_rest();
-        self.faults
-    }
-
-    fn refuse_rest(&mut self) {
         for (name, _) in &self.pairs {
             self.faults.parameter(name, "is not a parameter of this resource");
         }
+        self.faults
     }
 }

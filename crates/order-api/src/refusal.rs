@@ -1,6 +1,7 @@
 //! The one place that says which error is which answer.
 
 use std::any::Any;
+use std::fmt::Display;
 
 use axum::response::{IntoResponse, Response};
 use order_application::{CommandError, Position, QueryError, StoreError};
@@ -10,139 +11,187 @@ use uuid::Uuid;
 
 use crate::json::{Faults, Pointer};
 use crate::problem::kind::{self, ProblemKind};
-use crate::problem::{self, HiddenCause, Problem};
+use crate::problem::{HiddenCause, Problem};
 
-/// Why a request is not answered as it hoped.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// The body is not JSON.
-    Malformed(serde_json::Error),
-    /// The connection broke off in the body.
-    BodyBroken,
-    /// The body is not announced as JSON, or is compressed.
-    UnsupportedMediaType,
-    /// The body is longer than allowed.
-    BodyTooLarge { max_bytes: usize },
-    /// The body did not come in time.
-    BodyTooSlow,
-    /// Everything that is wrong with a request that could be read.
-    Invalid(Faults),
-    /// No order can have the id in the path.
-    OrderNotFound,
-    /// No return can have the id in the path.
-    ReturnNotFound,
-    /// There is nothing at this path.
-    NotFound,
-    /// There is, but not with this method.
-    MethodNotAllowed,
-    /// There is not with this method, since this is a replica.
-    NotOnReplica,
-    /// The log of this replica, which may only be behind, ends before the position that the request names.
-    ReplicaBehind { last_position: Position },
-    /// As many live feeds are open as may be.
-    TooManyFeeds,
-    /// The store is not open yet.
-    Starting,
-    /// A command was not accepted.
-    Command(CommandError),
-    /// A question could not be answered.
-    Query(QueryError),
-    /// The code that answers panicked.
-    Panic { payload: Box<dyn Any + Send>, in_command: bool },
+/// Why a request is not answered as it hoped: a problem on its way to the [edge](crate::edge), which knows what was asked
+/// for and writes it out.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal(pub(crate) Box<Problem>);
+
+impl IntoResponse for Refusal {
+    /// A stand-in that carries the refusal through the router.
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Malformed(error) => {
-                Self::new(&kind::MALFORMED_REQUEST, format!("The body is not JSON: {error}."))
+impl Refusal {
+    /// The refusal that a response stands for.
+    pub(crate) fn carried(response: &mut Response) -> Option<Self> {
+        response.extensions_mut().remove()
+    }
+
+    /// The connection broke off in the body.
+    pub(crate) fn body_broken() -> Self {
+        Problem::new(&kind::MALFORMED_REQUEST, "The body ended early.").into()
+    }
+
+    /// The body is not announced as JSON, or is compressed.
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "The body must be sent uncompressed with Content-Type: application/json.";
+        Problem::new(&kind::UNSUPPORTED_MEDIA_TYPE, detail).into()
+    }
+
+    /// The body is longer than allowed.
+    pub(crate) fn body_too_large(max_bytes: usize) -> Self {
+        Problem::new(&kind::BODY_TOO_LARGE, format!("The body may have at most {max_bytes} bytes.")).into()
+    }
+
+    /// The body did not come in time.
+    pub(crate) fn body_too_slow() -> Self {
+        Problem::new(&kind::REQUEST_TIMEOUT, "The body did not arrive in time.").into()
+    }
+
+    /// Everything that is wrong with a request that could be read.
+    pub(crate) fn invalid(faults: Faults) -> Self {
+        let problem = Problem::new(&kind::VALIDATION_FAILED, faults.summary());
+        Problem { errors: faults.told(), ..problem }.into()
+    }
+
+    /// There is nothing at this path.
+    pub(crate) fn not_found() -> Self {
+        Problem::new(&kind::NOT_FOUND, "There is nothing at this path.").into()
+    }
+
+    /// No order has this id, or none can have it.
+    pub(crate) fn order_not_found() -> Self {
+        Problem::new(&kind::ORDER_NOT_FOUND, "No order has this id.").into()
+    }
+
+    /// The order has no return of this id, or none can have it.
+    pub(crate) fn return_not_found() -> Self {
+        Problem::new(&kind::RETURN_NOT_FOUND, "The order has no return of this id.").into()
+    }
+
+    /// There is something at this path, but not with this method.
+    pub(crate) fn method_not_allowed(is_replica: bool) -> Self {
+        let detail = if is_replica {
+            "This is a read replica: it answers GET and HEAD. Commands go to the primary."
+        } else {
+            "This path does not answer this method; see the Allow header."
+        };
+        Problem::new(&kind::METHOD_NOT_ALLOWED, detail).into()
+    }
+
+    /// The log of this replica, which may only be behind, ends before the position that the request names.
+    pub(crate) fn replica_behind(last_position: Position) -> Self {
+        let detail = format!("The log of this replica ends at position {last_position} so far.");
+        Problem { last_position: Some(last_position.0), ..Problem::new(&kind::REPLICA_BEHIND, detail) }.into()
+    }
+
+    /// As many live feeds are open as may be.
+    pub(crate) fn too_many_feeds() -> Self {
+        Problem::new(&kind::OVERLOADED, "As many live feeds are open as the service allows.").into()
+    }
+
+    /// The store is not open yet.
+    pub(crate) fn starting() -> Self {
+        let detail = "The service is starting, and its store is not open yet. Nothing happened; send the request again.";
+        Problem::new(&kind::STORE_UNAVAILABLE, detail).into()
+    }
+
+    /// The code that answers panicked.
+    pub(crate) fn panic(payload: &(dyn Any + Send), in_command: bool) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let cause = format_args!("a handler panicked: {}", text.unwrap_or("no message"));
+        let detail = if in_command {
+            "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe."
+        } else {
+            "This is the service's fault, and nothing was changed. The request may be sent again."
+        };
+        Problem { detail: detail.into(), ..hiding(Level::ERROR, &kind::INTERNAL, &cause) }.into()
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl From<serde_json::Error> for Refusal {
+    fn from(error: serde_json::Error) -> Self {
+        Problem::new(&kind::MALFORMED_REQUEST, format!("The body is not JSON: {error}.")).into()
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::OrderNotFound => Self::order_not_found(),
+            QueryError::PositionAhead { last_position } => {
+                let detail = format!("The log ends at position {last_position}.");
+                Problem {
+                    last_position: Some(last_position.0),
+                    ..Problem::new(&kind::POSITION_AHEAD, detail)
+                }
+                .into()
             }
-            Refusal::BodyBroken => Self::new(&kind::MALFORMED_REQUEST, "The body ended early."),
-            Refusal::UnsupportedMediaType => {
-                let detail = "The body must be sent uncompressed with Content-Type: application/json.";
-                Self::new(&kind::UNSUPPORTED_MEDIA_TYPE, detail)
-            }
-            Refusal::BodyTooLarge { max_bytes } => {
-                Self::new(&kind::BODY_TOO_LARGE, format!("The body may have at most {max_bytes} bytes."))
-            }
-            Refusal::BodyTooSlow => Self::new(&kind::REQUEST_TIMEOUT, "The body did not arrive in time."),
-            Refusal::Invalid(faults) => invalid(faults),
-            Refusal::OrderNotFound => order_not_found(),
-            Refusal::ReturnNotFound => return_not_found(),
-            Refusal::NotFound => Self::new(&kind::NOT_FOUND, "There is nothing at this path."),
-            Refusal::MethodNotAllowed => Self::new(
-                &kind::METHOD_NOT_ALLOWED,
-                "This path does not answer this method; see the Allow header.",
-            ),
-            Refusal::NotOnReplica => Self::new(
-                &kind::METHOD_NOT_ALLOWED,
-                "This is a read replica: it answers GET and HEAD. Commands go to the primary.",
-            ),
-            Refusal::Query(QueryError::PositionAhead { last_position }) => {
-                Self::new(&kind::POSITION_AHEAD, format!("The log ends at position {last_position}."))
-                    .with_last_position(last_position)
-            }
-            Refusal::ReplicaBehind { last_position } => {
-                let detail = format!("The log of this replica ends at position {last_position} so far.");
-                Self::new(&kind::REPLICA_BEHIND, detail).with_last_position(last_position)
-            }
-            Refusal::TooManyFeeds => {
-                Self::new(&kind::OVERLOADED, "As many live feeds are open as the service allows.")
-            }
-            Refusal::Starting => Self::new(
-                &kind::STORE_UNAVAILABLE,
-                "The service is starting, and its store is not open yet. Nothing happened; send the request again.",
-            ),
-            Refusal::Command(error) => command_problem(error),
-            Refusal::Query(QueryError::OrderNotFound) => order_not_found(),
-            Refusal::Query(QueryError::Store(error)) => store_problem(&error),
-            Refusal::Panic { payload, in_command } => {
-                let cause = format_args!("a handler panicked: {}", panic_text(&*payload));
-                let problem = hidden(&kind::INTERNAL, &cause);
-                problem.with_detail(if in_command { FAILED_COMMAND } else { FAILED_QUESTION })
-            }
+            QueryError::Store(error) => error.into(),
         }
     }
 }
 
-const FAILED_QUESTION: &str =
-    "This is the service's fault, and nothing was changed. The request may be sent again.";
-const FAILED_COMMAND: &str = "This is the service's fault. The command may or may not have taken effect: sending it again with the same ids is safe.";
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        let detail = sentence(&error.to_string());
+        let member = |name| Pointer::Key(&Pointer::Root, name);
+        let (kind, facts) = match error {
+            CommandError::Refused { error, facts } => match error {
+                OrderError::NotFound => return Self::order_not_found(),
+                OrderError::ReturnNotFound => return Self::return_not_found(),
+                OrderError::ZeroAmount => return invalid_at(member("amount_cents"), &error),
+                OrderError::WhichParcel => return invalid_at(member("tracking_number"), &error),
+                OrderError::InvalidTotal(_) => return invalid_at(member("items"), &error),
+                OrderError::IdReused { .. } => (&kind::ID_REUSED, facts),
+                OrderError::InTheWay(obstacle) => (kind_of_obstacle(obstacle.kind), facts),
+                OrderError::AmountExceedsDue { .. } => (&kind::AMOUNT_EXCEEDS_DUE, facts),
+                OrderError::AmountExceedsAuthorized { .. } => (&kind::AMOUNT_EXCEEDS_AUTHORIZED, facts),
+                OrderError::AmountExceedsCaptured { .. } => (&kind::AMOUNT_EXCEEDS_CAPTURED, facts),
+                OrderError::QuantityExceedsAvailable { .. } => (&kind::QUANTITY_EXCEEDS_AVAILABLE, facts),
+                OrderError::UnknownReference { .. } => (&kind::UNKNOWN_REFERENCE, None),
+            },
+            CommandError::VersionMismatch(facts) => (&kind::VERSION_MISMATCH, facts),
+            CommandError::ConcurrentModification(facts) => (&kind::CONCURRENT_MODIFICATION, facts),
+            CommandError::Store(error) => return error.into(),
+        };
+        Problem::new(kind, detail).about(facts).into()
+    }
+}
 
-fn command_problem(error: CommandError) -> Problem {
-    let detail = sentence(&error.to_string());
-    match error {
-        CommandError::Refused { error, facts } => match error {
-            OrderError::NotFound => order_not_found(),
-            OrderError::ReturnNotFound => return_not_found(),
-            OrderError::IdReused { .. } => Problem::new(&kind::ID_REUSED, detail).with_facts(facts),
-            OrderError::InTheWay(obstacle) => {
-                Problem::new(kind_of_obstacle(obstacle.kind), detail).with_facts(facts)
+impl From<StoreError> for Refusal {
+    /// A 5xx tells the client what to do, and the log why.
+    fn from(error: StoreError) -> Self {
+        let (level, kind) = match error {
+            // The one without a cause to hide, and the one that comes in floods: a line in the log for each would make
+            // the overload worse.
+            StoreError::Overloaded => {
+                tracing::debug!("a request was turned away: overloaded");
+                return Problem::new(&kind::OVERLOADED, kind::OVERLOADED.advice).into();
             }
-            OrderError::AmountExceedsDue { .. } => {
-                Problem::new(&kind::AMOUNT_EXCEEDS_DUE, detail).with_facts(facts)
+            StoreError::Unavailable(_) | StoreError::DamagedView(_) => {
+                (Level::ERROR, &kind::STORE_UNAVAILABLE)
             }
-            OrderError::AmountExceedsAuthorized { .. } => {
-                Problem::new(&kind::AMOUNT_EXCEEDS_AUTHORIZED, detail).with_facts(facts)
-            }
-            OrderError::AmountExceedsCaptured { .. } => {
-                Problem::new(&kind::AMOUNT_EXCEEDS_CAPTURED, detail).with_facts(facts)
-            }
-            OrderError::QuantityExceedsAvailable { .. } => {
-                Problem::new(&kind::QUANTITY_EXCEEDS_AVAILABLE, detail).with_facts(facts)
-            }
-            OrderError::UnknownReference { .. } => Problem::new(&kind::UNKNOWN_REFERENCE, detail),
-            OrderError::ZeroAmount => invalid_at("amount_cents", error.to_string()),
-            OrderError::WhichParcel => invalid_at("tracking_number", error.to_string()),
-            OrderError::InvalidTotal(_) => invalid_at("items", error.to_string()),
-        },
-        CommandError::VersionMismatch(facts) => {
-            Problem::new(&kind::VERSION_MISMATCH, detail).with_facts(facts)
-        }
-        CommandError::ConcurrentModification(facts) => {
-            Problem::new(&kind::CONCURRENT_MODIFICATION, detail).with_facts(facts)
-        }
-        CommandError::Store(error) => store_problem(&error),
+            StoreError::OutcomeUnknown(_) => (Level::ERROR, &kind::OUTCOME_UNKNOWN),
+            StoreError::StorageFull => (Level::ERROR, &kind::STORAGE_FULL),
+            StoreError::Corrupt(_) => (Level::ERROR, &kind::CORRUPT),
+            // Nothing is wrong, and during an upgrade it may come often.
+            StoreError::NewerRelease(_) => (Level::INFO, &kind::NEWER_RELEASE_NEEDED),
+        };
+        hiding(level, kind, &error).into()
     }
 }
 
@@ -156,52 +205,17 @@ pub(crate) fn kind_of_obstacle(obstacle: ObstacleKind) -> &'static ProblemKind {
     }
 }
 
-fn store_problem(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Overloaded => overloaded(),
-        StoreError::Unavailable(_) | StoreError::DamagedView(_) => hidden(&kind::STORE_UNAVAILABLE, error),
-        StoreError::OutcomeUnknown(_) => hidden(&kind::OUTCOME_UNKNOWN, error),
-        StoreError::StorageFull => hidden(&kind::STORAGE_FULL, error),
-        StoreError::Corrupt(_) => hidden(&kind::CORRUPT, error),
-        // Nothing is wrong, and during an upgrade it may come often.
-        StoreError::NewerRelease(_) => hidden_at(Level::INFO, &kind::NEWER_RELEASE_NEEDED, error),
-    }
-}
-
-/// A 5xx tells the client what to do, and the log why.
-fn hidden(kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem {
-    hidden_at(Level::ERROR, kind, cause)
-}
-
 #[expect(clippy::disallowed_methods, reason = "an incident's name is for the log; no decision depends on it")]
-fn hidden_at(level: Level, kind: &'static ProblemKind, cause: &dyn std::fmt::Display) -> Problem {
-    let hidden = HiddenCause { incident: Uuid::new_v4(), level, text: cause.to_string() };
-    Problem::new(kind, kind.advice).hiding(hidden)
+fn hiding(level: Level, kind: &'static ProblemKind, cause: &dyn Display) -> Problem {
+    let incident = Some(Uuid::new_v4().to_string());
+    let hidden = Some(HiddenCause { level, text: cause.to_string() });
+    Problem { incident, hidden, ..Problem::new(kind, kind.advice) }
 }
 
-/// The one 5xx without a cause to hide, and the one that comes in floods: a line in the log for each would make the
-/// overload worse.
-fn overloaded() -> Problem {
-    tracing::debug!("a request was turned away: overloaded");
-    Problem::new(&kind::OVERLOADED, kind::OVERLOADED.advice)
-}
-
-fn order_not_found() -> Problem {
-    Problem::new(&kind::ORDER_NOT_FOUND, "No order has this id.")
-}
-
-fn return_not_found() -> Problem {
-    Problem::new(&kind::RETURN_NOT_FOUND, "The order has no return of this id.")
-}
-
-fn invalid(faults: Faults) -> Problem {
-    Problem::new(&kind::VALIDATION_FAILED, faults.summary()).with_faults(faults)
-}
-
-fn invalid_at(member: &'static str, detail: String) -> Problem {
+fn invalid_at(place: Pointer<'_>, error: &dyn Display) -> Refusal {
     let mut faults = Faults::default();
-    faults.at(Pointer::Key(&Pointer::Root, member), detail);
-    invalid(faults)
+    faults.at(place, error.to_string());
+    Refusal::invalid(faults)
 }
 
 /// Errors are phrased to stand within a sentence; a detail is one.
@@ -210,35 +224,5 @@ pub(crate) fn sentence(text: &str) -> String {
     match chars.next() {
         Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
         None => String::new(),
-    }
-}
-
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-impl IntoResponse for Refusal {
-    /// A stand-in that carries the problem to the edge, which knows the path that it is about.
-    fn into_response(self) -> Response {
-        problem::carry(self.into())
-    }
-}
-
-impl From<CommandError> for Refusal {
-    fn from(error: CommandError) -> Self {
-        Self::Command(error)
-    }
-}
-
-impl From<QueryError> for Refusal {
-    fn from(error: QueryError) -> Self {
-        Self::Query(error)
-    }
-}
-
-impl From<serde_json::Error> for Refusal {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Malformed(error)
     }
 }

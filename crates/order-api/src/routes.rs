@@ -41,9 +41,7 @@ use crate::{Api, command};
 
 /// What clients build on; the OpenAPI document lists it in this order.
 pub(crate) fn documented() -> OpenApiRouter<Api> {
-    let router = OpenApiRouter::with_openapi(crate::openapi::frame())
-        .routes(routes!(list_orders::list_orders))
-        .routes(routes!(get_order::get_order));
+    let router = reading(OpenApiRouter::with_openapi(crate::openapi::frame()));
     let router = command::add(router, &place::ROUTE);
     let router = command::add(router, &payment::ROUTE);
     let router = command::add(router, &decline::ROUTE);
@@ -61,27 +59,25 @@ pub(crate) fn documented() -> OpenApiRouter<Api> {
     let router = command::add(router, &reject::ROUTE);
     let router = command::add(router, &hold::ROUTE);
     let router = command::add(router, &unhold::ROUTE);
-    let router = command::add(router, &complete::ROUTE);
-    router
-        .routes(routes!(order_actions::order_actions))
-        .routes(routes!(order_events::order_events))
-        .routes(routes!(log::log))
-        .routes(routes!(health::health))
-        .routes(routes!(ready::ready))
+    command::add(router, &complete::ROUTE)
 }
 
 /// What a read replica has of it. The paths of commands are there, too, without any method, so that a client which has
 /// come to the wrong place learns that.
-pub(crate) fn reading() -> OpenApiRouter<Api> {
-    let reading = OpenApiRouter::new()
+pub(crate) fn of_a_replica() -> OpenApiRouter<Api> {
+    let document = documented().into_openapi();
+    let only_commands = document.paths.paths.iter().filter(|(_, item)| item.get.is_none());
+    let router = reading(OpenApiRouter::new());
+    only_commands.fold(router, |router, (path, _)| router.route(path, MethodRouter::new()))
+}
+
+fn reading(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
+    router
         .routes(routes!(list_orders::list_orders))
         .routes(routes!(get_order::get_order))
         .routes(routes!(order_actions::order_actions))
         .routes(routes!(order_events::order_events))
         .routes(routes!(log::log))
         .routes(routes!(health::health))
-        .routes(routes!(ready::ready));
-    let document = documented().into_openapi();
-    let only_commands = document.paths.paths.iter().filter(|(_, item)| item.get.is_none());
-    only_commands.fold(reading, |router, (path, _)| router.route(path, MethodRouter::new()))
+        .routes(routes!(ready::ready))
 }

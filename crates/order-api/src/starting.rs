@@ -5,9 +5,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use order_application::ViewsProgress;
+use tower::layer::layer_fn;
 
 use crate::body;
-use crate::edge::EdgeLayer;
+use crate::edge::Edge;
 use crate::refusal::Refusal;
 use crate::routes::{health::health, ready};
 
@@ -19,7 +20,7 @@ pub fn starting(views: ViewsProgress) -> Router {
         .route("/ready", get(readiness))
         .fallback(not_yet)
         .method_not_allowed_fallback(not_yet)
-        .layer(EdgeLayer)
+        .layer(layer_fn(Edge))
         .with_state(views)
 }
 
@@ -29,5 +30,5 @@ async fn readiness(State(views): State<ViewsProgress>) -> Response {
 
 async fn not_yet(request: Request) -> Refusal {
     body::drain_request(request).await;
-    Refusal::Starting
+    Refusal::starting()
 }

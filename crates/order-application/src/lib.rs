@@ -75,8 +75,8 @@ pub use replica::{
 };
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
-    ActionState, AsOf, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage, IfMatch,
-    OrderFacts, OrderService, QueryError, ServiceLimits,
+    ActionState, AsOf, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
+    NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};

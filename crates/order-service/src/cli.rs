@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ExportOptions, RelayOptions, ReplicaOptions, ServeOptions, StoreOptions};
+use crate::config::{ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
-use crate::relay::RelayArguments;
-use crate::{config, copy, export, migrate, rebuild, relay, replica, serve, verify};
+use crate::republish::RepublishArguments;
+use crate::{copy, export, migrate, rebuild, replica, republish, serve, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -22,145 +22,82 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: ServeArguments,
+    serve: Configured<ServeOptions>,
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them, for a moment")]
 enum Command {
     /// Serve orders over HTTP; this is also what happens when no command is given.
     ///
     /// Prints `order-service listening on :PORT` once requests are served. Ctrl+C or SIGTERM stops: what is in flight is
     /// finished first.
-    Serve(ServeArguments),
+    Serve(Configured<ServeOptions>),
     /// Check a store from end to end: every event, every order's history, every view.
     ///
     /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. On SQLite the server must not be
     /// running. On PostgreSQL servers may keep running: all is read as it was at one moment.
-    Verify(StoreArguments),
+    Verify(Configured<StoreOptions>),
     /// Copy a store into another, of the same kind or not, with all events as they are.
     ///
     /// An interrupted copy goes on where it stopped when the same command is run again. Until all is copied and checked,
     /// as `verify` does, no server opens the target. The servers of the source should be stopped: on SQLite they must be,
     /// and a PostgreSQL that still grows is followed only as long as it pauses. Exit status 0: the target may be served;
     /// 3: the check found faults, each told on a line of its own.
-    Copy(CopyArguments),
-    /// Make the views anew: what lists and reads show, derived from the events.
+    Copy(Configured<CopyArguments>),
+    /// Rebuild the views: what lists and reads show, derived from the events.
     ///
     /// The server does this by itself after an upgrade that needs it, and when it notices damage. On SQLite
     /// the server must not be running. On PostgreSQL servers may keep running. A run that is interrupted leaves
     /// the old views on SQLite, and on PostgreSQL those that are made and the old ones of all other orders.
-    Rebuild(StoreArguments),
+    Rebuild(Configured<StoreOptions>),
     /// Bring a PostgreSQL database to the schema of this release. `serve` does the same when it starts; use this
     /// if it runs as a user that may not change the schema.
-    Migrate(StoreArguments),
+    Migrate(Configured<StoreOptions>),
     /// Publish events to a broker again, from a position to the end of the log, whatever the broker has.
     ///
     /// For a broker or a consumer that has lost events in a way that the relay cannot notice by itself. Consumers tell
     /// repetitions by the events' ids. On SQLite the server must not be running. On PostgreSQL servers keep running: their
     /// relay pauses meanwhile.
-    Relay(RelayCommand),
+    #[command(mut_arg("bus", |bus| bus.required(true)))]
+    Republish(Configured<RepublishArguments>),
     /// Serve orders for reading, from a copy that follows a primary through a broker.
     ///
     /// Answers every GET as the primary does, once it has caught up; commands go to the primary. `/ready` tells how it
     /// goes. Goes on where it was when it is started again.
-    Replica(ReplicaCommand),
+    Replica(Configured<ReplicaOptions>),
     /// Write every event to standard output, one CloudEvent a line.
     ///
     /// Servers may keep running. What is committed meanwhile is left out.
-    Export(ExportCommand),
+    Export(Configured<ExportArguments>),
 }
 
+/// A command's own options, and the file that may have some of them.
 #[derive(Debug, Args)]
-struct ServeArguments {
+struct Configured<O: Args> {
     #[command(flatten)]
     config: ConfigFile,
     #[command(flatten)]
-    store: StoreOptions,
-    #[command(flatten)]
-    serve: ServeOptions,
-}
-
-#[derive(Debug, Args)]
-struct StoreArguments {
-    #[command(flatten)]
-    config: ConfigFile,
-    #[command(flatten)]
-    store: StoreOptions,
-}
-
-#[derive(Debug, Args)]
-struct RelayCommand {
-    #[command(flatten)]
-    relay: RelayArguments,
-    #[command(flatten)]
-    options: RelayOptions,
-    #[command(flatten)]
-    config: ConfigFile,
-    #[command(flatten)]
-    store: StoreOptions,
-}
-
-#[derive(Debug, Args)]
-struct ReplicaCommand {
-    #[command(flatten)]
-    options: ReplicaOptions,
-    #[command(flatten)]
-    config: ConfigFile,
-}
-
-#[derive(Debug, Args)]
-struct ExportCommand {
-    #[command(flatten)]
-    export: ExportArguments,
-    #[command(flatten)]
-    options: ExportOptions,
-    #[command(flatten)]
-    config: ConfigFile,
-    #[command(flatten)]
-    store: StoreOptions,
+    options: O,
 }
 
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// A TOML file with any of these options, named as here with underscores: `data_dir = "data"`.
-    #[arg(long, value_name = "FILE", env = "ORDER_SERVICE_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
-        Command::Serve(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            let settings = config::resolve(arguments.store, arguments.serve, file)?;
-            serve::run(settings)
-        }
-        Command::Verify(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            verify::run(&config::resolve_store(arguments.store, file)?)
-        }
-        Command::Rebuild(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            rebuild::run(&config::resolve_store(arguments.store, file)?)
-        }
-        Command::Copy(arguments) => copy::run(&arguments),
-        Command::Migrate(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            migrate::run(&config::resolve_store(arguments.store, file)?)
-        }
-        Command::Relay(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            let settings = config::resolve_relay(arguments.store, arguments.options, file)?;
-            relay::run(&arguments.relay, settings)
-        }
-        Command::Replica(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            replica::run(config::resolve_replica(arguments.options, file)?)
-        }
-        Command::Export(arguments) => {
-            let file = config::File::read(arguments.config.config.as_deref())?;
-            let settings = config::resolve_export(arguments.store, arguments.options, file)?;
-            export::run(&arguments.export, &settings)
-        }
+        Command::Serve(Configured { options, .. }) => serve::run(options),
+        Command::Verify(Configured { options, .. }) => verify::run(&options.url()),
+        Command::Rebuild(Configured { options, .. }) => rebuild::run(&options.url()),
+        Command::Copy(Configured { options, .. }) => copy::run(&options),
+        Command::Migrate(Configured { options, .. }) => migrate::run(&options.url()),
+        Command::Republish(Configured { options, .. }) => republish::run(options),
+        Command::Replica(Configured { options, .. }) => replica::run(options),
+        Command::Export(Configured { options, .. }) => export::run(options),
     }
 }
 
@@ -174,6 +111,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// One thing that was asked for cannot be.
+    pub(crate) fn usage(fault: impl Into<String>) -> Self {
+        Self::Usage(vec![fault.into()])
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Usage(faults) => faults.clone(),

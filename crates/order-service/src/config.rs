@@ -1,17 +1,16 @@
-//! Settings: from the command line, the environment and a file, checked all at once before anything starts.
+//! Options: what they mean, how they are spelt, what they are when nobody gives them. Where they are given is the matter of
+//! [`sources`].
 
 mod file;
-mod replica;
-mod scrub;
+mod sources;
 
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use order_bus::BrokerUrl;
 use order_domain::Currency;
-use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Failure;
@@ -20,278 +19,193 @@ use crate::logging::LogFormat;
 use crate::server::Limits;
 use crate::store_url::StoreUrl;
 
-pub(crate) use file::File;
-pub(crate) use replica::{
-    ExportOptions, ExportSettings, ReplicaOptions, ReplicaSettings, resolve_export, resolve_replica,
-};
-use scrub::{ScrubOptions, scrub_rate};
+pub(crate) use sources::read;
 
 /// Where orders are kept.
-#[derive(Debug, Default, Args, Deserialize)]
+#[derive(Debug, Args)]
 pub(crate) struct StoreOptions {
-    /// Keep orders under this directory [default: data].
-    #[arg(long, value_name = "DIR", env = "ORDER_SERVICE_DATA_DIR")]
-    data_dir: Option<PathBuf>,
+    /// Keep orders under this directory.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data_dir: PathBuf,
     /// Keep orders in this store instead: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, or `memory:` (gone at exit).
-    #[arg(long, value_name = "URL", env = "ORDER_SERVICE_STORE", hide_env_values = true)]
-    store: Option<String>,
-    /// Connections to PostgreSQL for reads; all else takes up to four more [default: 8].
-    #[arg(long, value_name = "N", env = "ORDER_SERVICE_POSTGRES_CONNECTIONS")]
-    postgres_connections: Option<u32>,
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    store: Option<StoreUrl>,
+    /// Connections to PostgreSQL for reads; all else takes up to four more.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = positive::<usize>)]
+    postgres_connections: usize,
     /// Serve from a PostgreSQL that acknowledges before it has synced (`fsync=off` and the like), and so loses orders
     /// when it crashes.
-    #[arg(long, env = "ORDER_SERVICE_ALLOW_UNSAFE_DURABILITY", num_args = 0..=1, default_missing_value = "true")]
-    allow_unsafe_durability: Option<bool>,
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    allow_unsafe_durability: bool,
+}
+
+impl StoreOptions {
+    /// The store that they name.
+    pub(crate) fn url(self) -> StoreUrl {
+        let mut url = self.store.unwrap_or_else(|| StoreUrl::Sqlite(self.data_dir.join("orders.db")));
+        if let StoreUrl::Postgres { options, .. } = &mut url {
+            options.read_connections = self.postgres_connections;
+            options.allow_unsafe_durability = self.allow_unsafe_durability;
+        }
+        url
+    }
 }
 
 /// How requests come in.
-#[derive(Debug, Default, Args, Deserialize)]
+#[derive(Debug, Args)]
 pub(crate) struct HttpOptions {
-    /// Where requests come in: `:8080` (this machine only), `0.0.0.0:8080` (every interface) [default: :8080].
-    #[arg(long, value_name = "ADDRESS", env = "ORDER_SERVICE_LISTEN")]
-    listen: Option<String>,
-    /// Most connections at once; more wait [default: 10000].
-    #[arg(long, value_name = "N", env = "ORDER_SERVICE_MAX_CONNECTIONS")]
-    max_connections: Option<u32>,
-    /// How long a request's head may take, and a connection may stay idle, in seconds [default: 60].
-    #[arg(long, value_name = "SECONDS", env = "ORDER_SERVICE_IDLE_TIMEOUT_SECONDS")]
-    idle_timeout_seconds: Option<u32>,
-    /// How long a request's body may take, in seconds [default: 30].
-    #[arg(long, value_name = "SECONDS", env = "ORDER_SERVICE_BODY_TIMEOUT_SECONDS")]
-    body_timeout_seconds: Option<u32>,
-    /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds [default: 25].
-    #[arg(long, value_name = "SECONDS", env = "ORDER_SERVICE_GRACE_SECONDS")]
-    grace_seconds: Option<u32>,
+    /// Where requests come in: `:8080` (this machine only), `0.0.0.0:8080` (every interface).
+    #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
+    pub(crate) listen: ListenAddress,
+    /// Most connections at once; more wait.
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = positive::<u32>)]
+    max_connections: u32,
+    /// How long a request's head may take, and a connection may stay idle, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    idle_timeout_seconds: Duration,
+    /// How long a request's body may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) body_timeout_seconds: Duration,
+    /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
+    pub(crate) grace_seconds: Duration,
+}
+
+impl HttpOptions {
+    /// Bounds of the server.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { connections: self.max_connections as usize, idle_timeout: self.idle_timeout_seconds }
+    }
+}
+
+/// How fast the views are compared with the log.
+#[derive(Debug, Args)]
+pub(crate) struct ScrubOptions {
+    /// Compare the views with the log in the background, at this many events a second; 0 switches it off.
+    // So slow that nobody notices it, and yet a million events take no more than 17 minutes.
+    #[arg(long, value_name = "EVENTS", default_value = "1000")]
+    pub(crate) scrub_rate: u32,
 }
 
 /// How events look outside of the store.
-#[derive(Debug, Default, Args, Deserialize)]
+#[derive(Debug, Args)]
 pub(crate) struct EventOptions {
-    /// What events give as their source; on a replica as on its primary [default: /order-service].
-    #[arg(long, value_name = "URI", env = "ORDER_SERVICE_EVENT_SOURCE")]
-    event_source: Option<String>,
+    /// What events give as their source; on a replica as on its primary.
+    #[arg(long, value_name = "URI", default_value = "/order-service", value_parser = event_source)]
+    pub(crate) event_source: String,
 }
 
 /// What goes to standard error.
-#[derive(Debug, Default, Args, Deserialize)]
+#[derive(Debug, Args)]
 pub(crate) struct LogOptions {
-    /// What is logged: a level, or a list such as `info,order_store=debug` [default: info].
-    #[arg(long, value_name = "FILTER", env = "ORDER_SERVICE_LOG")]
-    log: Option<String>,
-    /// How log lines look [default: auto].
-    #[arg(long, value_enum, env = "ORDER_SERVICE_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    /// What is logged: a level, or a list such as `info,order_store=debug`.
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    pub(crate) log: EnvFilter,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) log_format: LogFormat,
 }
 
 /// Where events go, and how.
-#[derive(Debug, Default, Args, Deserialize)]
+#[derive(Debug, Args)]
 pub(crate) struct RelayOptions {
     /// Relay every event to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
     /// or `?topic=orders.events`. May be given several times; in the environment they are separated by spaces.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "ORDER_SERVICE_BUS",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    bus: Option<Vec<String>>,
+    #[arg(long, value_name = "URL", hide_env_values = true, value_delimiter = ' ')]
+    bus: Vec<BrokerUrl>,
     #[command(flatten)]
-    #[serde(flatten)]
-    events: EventOptions,
+    pub(crate) events: EventOptions,
     #[command(flatten)]
-    #[serde(flatten)]
-    log: LogOptions,
+    pub(crate) log: LogOptions,
+}
+
+impl RelayOptions {
+    /// The brokers, each with a name of its own.
+    ///
+    /// # Errors
+    /// When two would share a checkpoint.
+    pub(crate) fn brokers(&self) -> Result<Vec<BrokerUrl>, Failure> {
+        let mut brokers = Vec::<BrokerUrl>::new();
+        for broker in &self.bus {
+            let name = broker.name();
+            if brokers.iter().any(|other| other.name() == name) {
+                return Err(Failure::usage(format!(
+                    "bus: two brokers go by the name {name}, which their checkpoint would share; tell them apart with ?name=…"
+                )));
+            }
+            brokers.push(broker.clone());
+        }
+        Ok(brokers)
+    }
 }
 
 /// How to serve.
-#[derive(Debug, Default, Args, Deserialize)]
+#[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
-    #[serde(flatten)]
-    http: HttpOptions,
-    /// The currency of an order that names none, by its ISO 4217 code [default: USD].
-    #[arg(long, value_name = "CODE", env = "ORDER_SERVICE_CURRENCY")]
-    currency: Option<String>,
+    pub(crate) store: StoreOptions,
     #[command(flatten)]
-    #[serde(flatten)]
-    scrub: ScrubOptions,
-    #[command(flatten)]
-    #[serde(flatten)]
-    relay: RelayOptions,
-}
-
-/// Everything that `serve` needs to know, valid.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) store: StoreUrl,
-    pub(crate) http: HttpSettings,
+    pub(crate) http: HttpOptions,
+    /// The currency of an order that names none, by its ISO 4217 code.
+    #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
     pub(crate) currency: Currency,
-    pub(crate) scrub_rate: Option<NonZeroU32>,
-    pub(crate) brokers: Vec<BrokerUrl>,
-    pub(crate) event_source: String,
-    pub(crate) log: LogSettings,
+    #[command(flatten)]
+    pub(crate) scrub: ScrubOptions,
+    #[command(flatten)]
+    pub(crate) relay: RelayOptions,
 }
 
-/// How requests come in.
-#[derive(Debug)]
-pub(crate) struct HttpSettings {
-    pub(crate) listen: ListenAddress,
-    pub(crate) limits: Limits,
-    pub(crate) body_timeout: Duration,
-    pub(crate) grace: Duration,
-}
-
-/// What goes to standard error, and how.
-#[derive(Debug)]
-pub(crate) struct LogSettings {
-    pub(crate) filter: EnvFilter,
-    pub(crate) format: LogFormat,
-}
-
-/// Puts the sources together and names every fault at once.
-pub(crate) fn resolve(store: StoreOptions, serve: ServeOptions, mut file: File) -> Result<Settings, Failure> {
-    let mut faults = Vec::new();
-    let store = store_url(store, file.take(&mut faults), &mut faults);
-    let in_file: ServeOptions = file.take(&mut faults);
-    let http = http_settings(serve.http, in_file.http, &mut faults);
-    let currency = serve.currency.or(in_file.currency).unwrap_or_else(|| "USD".to_owned());
-    let currency = Currency::from_code(&currency).unwrap_or_else(|| {
-        faults.push(format!("currency: {currency:?} is not an ISO 4217 code such as USD"));
-        Currency::USD
-    });
-    let scrub_rate = scrub_rate(serve.scrub, in_file.scrub);
-    let (relay, in_file) = (serve.relay, in_file.relay);
-    let brokers = broker_urls(relay.bus.or(in_file.bus), &mut faults);
-    let event_source = event_source(relay.events, in_file.events, &mut faults);
-    let log = log_settings(relay.log, in_file.log, &mut faults);
-    let settings = Settings { store, http, currency, scrub_rate, brokers, event_source, log };
-    file.rest(&mut faults);
-    if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
-}
-
-/// What `relay` needs to know.
-#[derive(Debug)]
-pub(crate) struct RelaySettings {
+/// What to follow, and how to serve.
+#[derive(Debug, Args)]
+pub(crate) struct ReplicaOptions {
+    /// The broker that the primary relays its events to: `nats://HOST` or `kafka://HOST`, with options such as
+    /// `?stream=ORDERS` or `?topic=orders.events`.
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    pub(crate) from: BrokerUrl,
+    /// Read this file first: what `export` has written on the primary, one event a line. For a broker whose history does
+    /// not reach back to the first event, or not to where this replica is.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_file: Option<PathBuf>,
+    /// Keep orders here: `sqlite:FILE`, or `memory:` (gone at exit).
+    // A directory of its own, beside that of `serve`.
+    #[arg(long, value_name = "URL", hide_env_values = true, default_value = "sqlite:replica/orders.db", value_parser = replica_store)]
     pub(crate) store: StoreUrl,
-    pub(crate) brokers: Vec<BrokerUrl>,
-    pub(crate) event_source: String,
-    pub(crate) log: LogSettings,
+    #[command(flatten)]
+    pub(crate) http: HttpOptions,
+    #[command(flatten)]
+    pub(crate) scrub: ScrubOptions,
+    #[command(flatten)]
+    pub(crate) events: EventOptions,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
 }
 
-/// The same for `relay`.
-pub(crate) fn resolve_relay(
-    store: StoreOptions,
-    relay: RelayOptions,
-    mut file: File,
-) -> Result<RelaySettings, Failure> {
-    let mut faults = Vec::new();
-    let store = store_url(store, file.take(&mut faults), &mut faults);
-    let in_file: RelayOptions = file.take(&mut faults);
-    let brokers = broker_urls(relay.bus.or(in_file.bus), &mut faults);
-    if brokers.is_empty() && faults.is_empty() {
-        faults.push("bus: name the broker to publish to".to_owned());
+/// A whole number from 1.
+pub(crate) fn positive<N: FromStr + Default + PartialOrd>(text: &str) -> Result<N, &'static str> {
+    text.parse().ok().filter(|number| *number > N::default()).ok_or("must be a whole number from 1")
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    Ok(Duration::from_secs(positive::<u32>(text)?.into()))
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    Currency::from_code(text).ok_or_else(|| format!("{text:?} is not an ISO 4217 code such as USD"))
+}
+
+fn event_source(text: &str) -> Result<String, &'static str> {
+    let usable = !text.is_empty() && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    usable.then(|| text.to_owned()).ok_or("must be a URI reference such as /order-service")
+}
+
+/// A client that goes away is no news here, and what goes on inside a broker's client is told by its relay.
+fn log_filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(format!("hyper=error,async_nats=error,{text}"))
+}
+
+fn replica_store(text: &str) -> Result<StoreUrl, String> {
+    match text.parse()? {
+        StoreUrl::Postgres { .. } => Err("a replica keeps its orders in sqlite:FILE or memory:".to_owned()),
+        store @ (StoreUrl::Memory | StoreUrl::Sqlite(_)) => Ok(store),
     }
-    let event_source = event_source(relay.events, in_file.events, &mut faults);
-    let log = log_settings(relay.log, in_file.log, &mut faults);
-    let settings = RelaySettings { store, brokers, event_source, log };
-    file.rest(&mut faults);
-    if faults.is_empty() { Ok(settings) } else { Err(Failure::Usage(faults)) }
-}
-
-/// The same for commands that only open a store.
-pub(crate) fn resolve_store(store: StoreOptions, mut file: File) -> Result<StoreUrl, Failure> {
-    let mut faults = Vec::new();
-    let store = store_url(store, file.take(&mut faults), &mut faults);
-    file.rest(&mut faults);
-    if faults.is_empty() { Ok(store) } else { Err(Failure::Usage(faults)) }
-}
-
-fn http_settings(given: HttpOptions, in_file: HttpOptions, faults: &mut Vec<String>) -> HttpSettings {
-    let mut at_least_1 = |name: &str, given: Option<u32>, in_file: Option<u32>, default: u32| {
-        let value = given.or(in_file).unwrap_or(default);
-        if value == 0 {
-            faults.push(format!("{name} must be at least 1"));
-        }
-        value
-    };
-    let connections = at_least_1("max-connections", given.max_connections, in_file.max_connections, 10_000);
-    let mut seconds =
-        |name, given, in_file, default| Duration::from_secs(at_least_1(name, given, in_file, default).into());
-    let idle_timeout =
-        seconds("idle-timeout-seconds", given.idle_timeout_seconds, in_file.idle_timeout_seconds, 60);
-    let body_timeout =
-        seconds("body-timeout-seconds", given.body_timeout_seconds, in_file.body_timeout_seconds, 30);
-    let grace = seconds("grace-seconds", given.grace_seconds, in_file.grace_seconds, 25);
-    let listen = given.listen.or(in_file.listen).map_or(ListenAddress::DEFAULT, |text| {
-        text.parse().unwrap_or_else(|fault| {
-            faults.push(format!("listen: {fault}"));
-            ListenAddress::DEFAULT
-        })
-    });
-    let limits = Limits { connections: connections as usize, idle_timeout };
-    HttpSettings { listen, limits, body_timeout, grace }
-}
-
-fn broker_urls(urls: Option<Vec<String>>, faults: &mut Vec<String>) -> Vec<BrokerUrl> {
-    let mut brokers = Vec::<BrokerUrl>::new();
-    for url in urls.unwrap_or_default().iter().filter(|url| !url.is_empty()) {
-        match url.parse::<BrokerUrl>() {
-            Ok(broker) if brokers.iter().any(|other| other.name() == broker.name()) => faults.push(format!(
-                "bus: two brokers go by the name {}, which their checkpoint would share; tell them apart with ?name=…",
-                broker.name()
-            )),
-            Ok(broker) => brokers.push(broker),
-            Err(fault) => faults.push(format!("bus: {fault}")),
-        }
-    }
-    brokers
-}
-
-fn event_source(given: EventOptions, in_file: EventOptions, faults: &mut Vec<String>) -> String {
-    let event_source =
-        given.event_source.or(in_file.event_source).unwrap_or_else(|| "/order-service".to_owned());
-    if event_source.is_empty() || event_source.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        faults.push("event-source must be a URI reference such as /order-service".to_owned());
-    }
-    event_source
-}
-
-fn log_settings(given: LogOptions, in_file: LogOptions, faults: &mut Vec<String>) -> LogSettings {
-    let log = given.log.or(in_file.log).unwrap_or_else(|| "info".to_owned());
-    // A client that goes away is no news here, and what goes on inside a broker's client is told by its relay.
-    let filter = EnvFilter::try_new(format!("hyper=error,async_nats=error,{log}")).unwrap_or_else(|error| {
-        faults.push(format!("log: {error}"));
-        EnvFilter::default()
-    });
-    LogSettings { filter, format: given.log_format.or(in_file.log_format).unwrap_or(LogFormat::Auto) }
-}
-
-fn store_url(given: StoreOptions, in_file: StoreOptions, faults: &mut Vec<String>) -> StoreUrl {
-    let connections = given.postgres_connections.or(in_file.postgres_connections);
-    let allow_unsafe = given.allow_unsafe_durability.or(in_file.allow_unsafe_durability).unwrap_or_default();
-    // Naming a store takes the place of naming a directory in the file, and the other way round.
-    let options = if given.data_dir.is_some() || given.store.is_some() { given } else { in_file };
-    let mut store = match (options.data_dir, options.store) {
-        (Some(_), Some(_)) => {
-            faults.push("data-dir and store both say where orders are kept: give one of them".to_owned());
-            StoreUrl::Memory
-        }
-        (Some(directory), None) => StoreUrl::in_directory(&directory),
-        (None, Some(url)) => url.parse().unwrap_or_else(|fault| {
-            faults.push(format!("store: {fault}"));
-            StoreUrl::Memory
-        }),
-        (None, None) => StoreUrl::in_directory(Path::new("data")),
-    };
-    if connections == Some(0) {
-        faults.push("postgres-connections must be at least 1".to_owned());
-    }
-    if let StoreUrl::Postgres { options, .. } = &mut store {
-        options.allow_unsafe_durability = allow_unsafe;
-        if let Some(connections) = connections {
-            options.read_connections = connections as usize;
-        }
-    }
-    store
 }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use order_store::{CopyLimits, CopyReport, CopyStep, StoreLocation};
+use indicatif::HumanCount;
+use order_store::{CopyLimits, CopyReport, CopyStep};
 
 use crate::cli::Failure;
-use crate::counted::{counted, grouped};
+use crate::counted::counted;
+use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 use crate::verify;
@@ -17,43 +19,28 @@ use crate::verify;
 #[derive(Debug, Args)]
 pub(crate) struct CopyArguments {
     /// The store to copy: `sqlite:FILE` or `postgres://USER@HOST/DATABASE`.
-    #[arg(long, value_name = "URL")]
-    from: String,
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    from: StoreUrl,
     /// The store to make: a file that is not there yet, or an empty database.
-    #[arg(long, value_name = "URL")]
-    to: String,
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    to: StoreUrl,
 }
 
 pub(crate) fn run(arguments: &CopyArguments) -> Result<ExitCode, Failure> {
-    let mut faults = Vec::new();
-    let from = location("from", &arguments.from, &mut faults);
-    let to = location("to", &arguments.to, &mut faults);
-    let (Some(from), Some(to)) = (from, to) else { return Err(Failure::Usage(faults)) };
-
+    let so = "it can neither be copied nor be copied to";
+    let (from, to) = (arguments.from.location(so)?, arguments.to.location(so)?);
     let mut bar = Progress::new();
     let mut progress = |step, done, total| match step {
         CopyStep::Copying => bar.show("copying", done, total),
         CopyStep::Checking => bar.show_check(done, total),
     };
-    // The caller's thread moves the events; these look after the connections, and read ahead.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let copied = runtime.block_on(order_store::copy(&from, &to, CopyLimits::default(), &mut progress));
+    // The caller's thread moves the events; the runtime's look after the connections, and read ahead.
+    let copying = order_store::copy(&from, &to, CopyLimits::default(), &mut progress);
+    let copied = process::runtime()?.block_on(copying);
     bar.finish();
     let report = copied.map_err(anyhow::Error::from)?;
     tell(&report).context("cannot write to standard output")?;
     Ok(verify::exit_code(&report.check))
-}
-
-fn location(name: &str, url: &str, faults: &mut Vec<String>) -> Option<StoreLocation> {
-    match url.parse() {
-        Ok(StoreUrl::Sqlite(path)) => return Some(StoreLocation::Sqlite(path)),
-        Ok(StoreUrl::Postgres { url, .. }) => return Some(StoreLocation::Postgres(url)),
-        Ok(StoreUrl::Memory) => faults
-            .push(format!("{name}: memory: is gone at exit, so it can neither be copied nor be copied to")),
-        Err(fault) => faults.push(format!("{name}: {fault}")),
-    }
-    None
 }
 
 fn tell(report: &CopyReport) -> std::io::Result<()> {
@@ -64,7 +51,7 @@ fn tell(report: &CopyReport) -> std::io::Result<()> {
     let (events, orders) = (counted(check.events, "event"), counted(check.orders, "order"));
     let earlier = match *found {
         0 => String::new(),
-        found => format!(", {} of them by an earlier run", grouped(found)),
+        found => format!(", {} of them by an earlier run", HumanCount(found)),
     };
     let told = if *copied == 0 && *found > 0 { "nothing was left to copy" } else { "copied and checked" };
     writeln!(std::io::stdout(), "{told}: {events} of {orders}{earlier}")

@@ -1,16 +1,16 @@
 //! `export`: writes the log to standard output.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use order_application::{PageLimit, Position, RecordedEvent, cloud_event, json_text};
+use order_application::{PageLimit, Position, cloud_event, json_text};
 use order_store::{LogReader, SideError, StoreLocation};
 
 use crate::cli::Failure;
-use crate::config::ExportSettings;
-use crate::store_url::StoreUrl;
+use crate::config::{EventOptions, StoreOptions, positive};
+use crate::process;
 
 /// Events that are read at a time.
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 4 * 1024 * 1024 };
@@ -19,41 +19,37 @@ const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 4 * 1024 * 1024 };
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
     /// The first event to write, by its position.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = positive::<u64>)]
     from_position: u64,
+    #[command(flatten)]
+    events: EventOptions,
+    #[command(flatten)]
+    store: StoreOptions,
 }
 
-pub(crate) fn run(arguments: &ExportArguments, settings: &ExportSettings) -> Result<ExitCode, Failure> {
-    if arguments.from_position == 0 {
-        return Err(Failure::Usage(vec!["from-position must be at least 1".to_owned()]));
-    }
-    let location = match &settings.store {
-        StoreUrl::Sqlite(path) => StoreLocation::Sqlite(path.clone()),
-        StoreUrl::Postgres { url, .. } => StoreLocation::Postgres(url.clone()),
-        StoreUrl::Memory => {
-            let fault = "memory: is gone at exit, so there is nothing to write";
-            return Err(Failure::Usage(vec![fault.to_owned()]));
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    Ok(runtime.block_on(export(&location, Position(arguments.from_position - 1), settings))?)
+pub(crate) fn run(arguments: ExportArguments) -> Result<ExitCode, Failure> {
+    let location = arguments.store.url().location("there is nothing to write")?;
+    let from = Position(arguments.from_position);
+    Ok(process::runtime()?.block_on(export(&location, from, &arguments.events.event_source))?)
 }
 
-async fn export(
-    location: &StoreLocation,
-    mut after: Position,
-    settings: &ExportSettings,
-) -> anyhow::Result<ExitCode> {
+async fn export(location: &StoreLocation, from: Position, event_source: &str) -> anyhow::Result<ExitCode> {
+    let mut source = String::new();
+    json_text::push_string(&mut source, event_source);
     let log = LogReader::open(location).await.map_err(told)?;
-    let mut lines = Lines::new(&settings.event_source);
     // Up to where the log ends now: a busy server would keep this going for ever.
     let end = log.end().await.map_err(told)?;
+    let (mut after, mut lines) = (Position(from.0 - 1), String::new());
     while after < end {
         let page = log.read_log(after, PAGE).await.map_err(told)?;
         let Some(last) = page.last() else { break };
         after = last.position;
-        match lines.write(page.iter().filter(|event| event.position <= end)) {
+        lines.clear();
+        for event in page.iter().filter(|event| event.position <= end) {
+            cloud_event::write(&mut lines, &source, event);
+            lines.push('\n');
+        }
+        match io::stdout().write_all(lines.as_bytes()) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             written => written.context("cannot write to standard output")?,
@@ -65,30 +61,4 @@ async fn export(
 /// Its text says the cause already.
 fn told(error: SideError) -> anyhow::Error {
     anyhow::Error::msg(error.to_string())
-}
-
-/// Standard output, one CloudEvent a line.
-struct Lines {
-    out: BufWriter<io::Stdout>,
-    /// The events' source as a JSON string.
-    source: String,
-    text: String,
-}
-
-impl Lines {
-    fn new(event_source: &str) -> Self {
-        let mut source = String::new();
-        json_text::push_string(&mut source, event_source);
-        Self { out: BufWriter::new(io::stdout()), source, text: String::new() }
-    }
-
-    fn write<'a>(&mut self, events: impl Iterator<Item = &'a RecordedEvent>) -> io::Result<()> {
-        for event in events {
-            self.text.clear();
-            cloud_event::write(&mut self.text, &self.source, event);
-            self.text.push('\n');
-            self.out.write_all(self.text.as_bytes())?;
-        }
-        self.out.flush()
-    }
 }

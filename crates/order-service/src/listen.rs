@@ -16,9 +16,6 @@ pub(crate) struct ListenAddress {
 }
 
 impl ListenAddress {
-    /// `:8080`
-    pub(crate) const DEFAULT: Self = Self { host: None, port: 8080 };
-
     /// Opens the sockets. Port 0 takes a free one, the same for both.
     pub(crate) fn bind(self) -> Result<Vec<TcpListener>, String> {
         let bind = |host, port| {

@@ -3,15 +3,14 @@
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::config::LogOptions;
+
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people where standard error is a terminal, JSON otherwise.
     Auto,
@@ -22,14 +21,14 @@ pub(crate) enum LogFormat {
 }
 
 /// Says that something is logged from now on. A second call changes nothing.
-pub(crate) fn start(format: LogFormat, filter: &EnvFilter) {
+pub(crate) fn start(options: &LogOptions) {
     let terminal = std::io::stderr().is_terminal();
-    let text = match format {
+    let text = match options.log_format {
         LogFormat::Auto => terminal,
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let registry = tracing_subscriber::registry().with(filter.clone());
+    let registry = tracing_subscriber::registry().with(options.log.clone());
     let lines = layer().with_writer(std::io::stderr).with_target(false);
     let _ = if text {
         registry.with(lines.with_ansi(terminal)).try_init()

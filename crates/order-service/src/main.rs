@@ -12,32 +12,29 @@ mod listen;
 mod logging;
 mod migrate;
 mod open_store;
-mod opening;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
 mod process;
 mod progress;
 mod rebuild;
-mod relay;
 mod relays;
 mod replica;
+mod republish;
 mod scrub;
 mod serve;
 mod server;
 mod store_url;
+mod thread;
 mod verify;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 // For the C libraries, too: librdkafka frees on one thread what another has allocated, at which malloc of glibc is slow.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
-    match cli::run(arguments) {
+    match config::read().and_then(cli::run) {
         Ok(code) => code,
         Err(failure) => {
             // One line for each thing that is wrong, and no backtrace: these are for the person who started it.

@@ -7,18 +7,17 @@ use anyhow::Context;
 use order_store::{Migrated, PostgresStore};
 
 use crate::cli::Failure;
+use crate::process;
 use crate::store_url::StoreUrl;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     let StoreUrl::Postgres { url, .. } = store else {
-        return Err(Failure::Usage(vec![format!(
+        return Err(Failure::usage(format!(
             "{store} is migrated when it is opened; this command is for a database: --store postgres://…"
-        )]));
+        )));
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let Migrated { from, to, known } =
-        runtime.block_on(PostgresStore::migrate(url)).map_err(anyhow::Error::from)?;
+    let migrated = process::runtime()?.block_on(PostgresStore::migrate(url));
+    let Migrated { from, to, known } = migrated.map_err(anyhow::Error::from)?;
     let mut out = std::io::stdout();
     let told = match (from, to) {
         (0, to) => writeln!(out, "made a store of schema version {to}"),

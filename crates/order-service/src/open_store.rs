@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::bail;
 use async_trait::async_trait;
 use order_application::{
-    Checkpoints, EventBus, EventLog, OrderViews, ReplicaStore, ScrubberPorts, ViewRepair, ViewsProgress,
+    Checkpoints, EventBus, EventLog, OrderViews, ReplicaStore, ViewRepair, ViewsProgress,
 };
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
-use crate::opening::on_its_own_thread;
 use crate::store_url::StoreUrl;
+use crate::thread;
 
 /// A store of any kind: all of its ports, and its end.
 #[async_trait]
@@ -62,7 +62,7 @@ pub(crate) async fn open(
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
             let open = move || Ok(SqliteStore::open(&path, bus, SqliteLimits::default(), &progress)?);
-            Arc::new(on_its_own_thread(open).await?)
+            Arc::new(thread::opening(open).await?)
         }
         StoreUrl::Postgres { url, options } => Arc::new(PostgresStore::open(url, bus, *options).await?),
     })
@@ -81,18 +81,8 @@ pub(crate) async fn open_replica(
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
             let open = move || Ok(SqliteStore::open_replica(&path, bus, SqliteLimits::default(), &progress)?);
-            Arc::new(on_its_own_thread(open).await?)
+            Arc::new(thread::opening(open).await?)
         }
         StoreUrl::Postgres { .. } => bail!("a replica keeps its orders in sqlite:FILE or memory:"),
     })
-}
-
-/// What the scrubber needs of a store.
-pub(crate) fn scrubber_ports(store: &Arc<dyn Store>) -> ScrubberPorts {
-    ScrubberPorts {
-        log: store.clone(),
-        views: store.clone(),
-        checkpoints: store.clone(),
-        repair: store.clone(),
-    }
 }

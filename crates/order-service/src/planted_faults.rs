@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use order_application::{ViewsProgress, ViewsState, ViewsStatus};
 
-use crate::opening::on_its_own_thread;
+use crate::thread;
 
 /// Names the fault to plant.
 const VARIABLE: &str = "ORDER_SERVICE_PLANTED_FAULT";
@@ -20,6 +20,6 @@ pub(crate) async fn slow_open(progress: &ViewsProgress) -> anyhow::Result<()> {
         done: Some(3),
         total: Some(10),
     });
-    on_its_own_thread(move || Ok(std::fs::read(pipe)?)).await?;
+    thread::opening(move || Ok(std::fs::read(pipe)?)).await?;
     Ok(())
 }

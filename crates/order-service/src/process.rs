@@ -1,19 +1,28 @@
-//! What every process that serves has in common: its runtime, its first line, and how it is told to stop.
+//! What every process that serves has in common: what it answers while it starts, its first line, and how it is told to stop.
 
-use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use order_api::ApiConfig;
+use order_application::{
+    EventBus, OrderService, ScrubberPorts, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress,
+};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::HttpOptions;
+use crate::open_store::Store;
+use crate::scrub::Scrub;
 use crate::server::Server;
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
 const MAX_BLOCKING_THREADS: usize = 16;
 
-/// The runtime of a server.
+/// The runtime of every command.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -22,92 +31,131 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the runtime")
 }
 
+/// A process that answers requests from its start until it is told to stop.
+pub(crate) struct Process {
+    stop: StopSignal,
+    server: Server,
+    /// Where a store that is being opened tells how far it is.
+    pub(crate) views_progress: ViewsProgress,
+    /// Cancelled when the process is to stop.
+    pub(crate) shutdown: CancellationToken,
+    body_timeout: Duration,
+    grace: Duration,
+}
+
+impl Process {
+    /// Takes the address, and answers there that it is starting.
+    pub(crate) fn start(http: &HttpOptions) -> anyhow::Result<Self> {
+        // Signals count from the start: a stop that comes while the store opens is not lost.
+        let stop = StopSignal::listen()?;
+        let listeners = http.listen.bind().map_err(anyhow::Error::msg)?;
+        let views_progress = ViewsProgress::default();
+        let starting = order_api::starting(views_progress.clone());
+        Ok(Self {
+            stop,
+            server: Server::start(listeners, starting, http.limits()),
+            views_progress,
+            shutdown: CancellationToken::new(),
+            body_timeout: http.body_timeout_seconds,
+            grace: http.grace_seconds,
+        })
+    }
+
+    /// Does what has to be done before requests can be served. `None`: the process was told to stop first.
+    pub(crate) async fn before_serving<T>(
+        &mut self,
+        doing: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<Option<T>> {
+        tokio::select! {
+            done = doing => done.map(Some),
+            signal = self.stop.received() => {
+                tracing::info!(signal, "stopping: the store is not open yet");
+                // Nothing is in flight but answers that it is starting.
+                _ = tokio::time::timeout(self.grace, self.server.drain()).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Serves from the store until it is told to stop or the store cannot go on. The store is still open afterwards.
+    pub(crate) async fn serve(
+        mut self,
+        store: &Arc<dyn Store>,
+        bus: Arc<dyn EventBus>,
+        scrub_rate: u32,
+        mut api: ApiConfig,
+    ) -> ExitCode {
+        let ports = ScrubberPorts {
+            log: store.clone(),
+            views: store.clone(),
+            checkpoints: store.clone(),
+            repair: store.clone(),
+        };
+        let scrub = NonZeroU32::new(scrub_rate).map(|rate| Scrub::start(rate, ports, self.shutdown.clone()));
+        api.shutdown = self.shutdown.clone();
+        api.body_timeout = self.body_timeout;
+        api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
+        api.ready_details.extend(scrub.iter().map(|scrub| Arc::clone(&scrub.shown)));
+        let service = OrderService::new(
+            store.clone(),
+            store.clone(),
+            bus,
+            Arc::new(SystemClock),
+            Arc::new(UuidV7Ids),
+            ServiceLimits::default(),
+        );
+        self.server.serve(order_api::router(service, api));
+        announce(self.server.port());
+        let code = self.stopped(store).await;
+        if let Some(scrub) = scrub {
+            scrub.ended().await;
+        }
+        code
+    }
+
+    /// Waits for the end. What would never end by itself is ended, and the rest has the grace time to finish.
+    async fn stopped(&mut self, store: &Arc<dyn Store>) -> ExitCode {
+        let code = tokio::select! {
+            signal = self.stop.received() => {
+                tracing::info!(signal, "stopping: finishing what is in flight");
+                ExitCode::SUCCESS
+            }
+            why = store.stopped() => {
+                tracing::error!(%why, "stopping: the store cannot go on");
+                ExitCode::FAILURE
+            }
+        };
+        self.shutdown.cancel();
+        if tokio::time::timeout(self.grace, self.server.drain()).await.is_err() {
+            tracing::warn!("the grace time is over; what is still in flight is cut off");
+        }
+        code
+    }
+}
+
 /// The line that scripts wait for.
 #[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
-pub(crate) fn announce(port: u16) {
+fn announce(port: u16) {
     println!("order-service listening on :{port}");
 }
 
-/// Does what has to be done before requests can be served, while `server` answers that it is starting. `None`: the process
-/// was told to stop first.
-pub(crate) async fn before_serving<T>(
-    server: &Server,
-    stop: &mut StopSignal,
-    doing: impl Future<Output = anyhow::Result<T>>,
-    grace: Duration,
-) -> anyhow::Result<Option<T>> {
-    tokio::select! {
-        done = doing => done.map(Some),
-        signal = stop.received() => {
-            tracing::info!(signal, "stopping: the store is not open yet");
-            // Nothing is in flight but answers that it is starting.
-            _ = tokio::time::timeout(grace, server.drain()).await;
-            Ok(None)
-        }
-    }
-}
-
-/// Serves until it is told to stop or the store cannot go on. Then `shutdown` ends what would never end by itself, and the
-/// rest has the grace time to finish.
-pub(crate) async fn serve_until_stopped(
-    server: Server,
-    stop: &mut StopSignal,
-    store_stopped: impl Future<Output: Display>,
-    shutdown: CancellationToken,
-    grace: Duration,
-) -> ExitCode {
-    let code = tokio::select! {
-        signal = stop.received() => {
-            tracing::info!(signal, "stopping: finishing what is in flight");
-            ExitCode::SUCCESS
-        }
-        why = store_stopped => {
-            tracing::error!(%why, "stopping: the store cannot go on");
-            ExitCode::FAILURE
-        }
-    };
-    shutdown.cancel();
-    if tokio::time::timeout(grace, server.drain()).await.is_err() {
-        tracing::warn!("the grace time is over; what is still in flight is cut off");
-    }
-    code
-}
-
-/// Ctrl+C, or SIGTERM where there is such a thing.
-pub(crate) struct StopSignal {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+/// Ctrl+C or SIGTERM.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl StopSignal {
-    #[cfg(unix)]
-    pub(crate) fn listen() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
+    fn listen() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl+C")?;
         Ok(Self { terminate, interrupt })
     }
 
-    #[cfg(unix)]
-    pub(crate) async fn received(&mut self) -> &'static str {
+    async fn received(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "Ctrl+C",
         }
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn listen() -> anyhow::Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) async fn received(&mut self) -> &'static str {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "Ctrl+C"
     }
 }

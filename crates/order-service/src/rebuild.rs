@@ -1,31 +1,27 @@
-//! `rebuild`: makes a store's views anew.
+//! `rebuild`: rebuilds a store's views.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use order_store::{PostgresStore, RebuildReport, SqliteStore};
+use order_store::{PostgresStore, RebuildReport, SqliteStore, StoreLocation};
 
 use crate::cli::Failure;
 use crate::counted::counted;
+use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     let mut bar = Progress::new();
-    let mut progress = |done, total| bar.show("making views", done, total);
-    let report = match store {
-        StoreUrl::Sqlite(path) => SqliteStore::rebuild(path, &mut progress).map_err(anyhow::Error::from)?,
-        StoreUrl::Postgres { url, .. } => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            let runtime = runtime.context("cannot start the runtime")?;
-            let report = runtime.block_on(PostgresStore::rebuild(url, &mut progress));
-            report.map_err(anyhow::Error::from)?
+    let mut progress = |done, total| bar.show("rebuilding views", done, total);
+    let report = match store.location("there are no views to rebuild")? {
+        StoreLocation::Sqlite(path) => {
+            SqliteStore::rebuild(&path, &mut progress).map_err(anyhow::Error::from)?
         }
-        StoreUrl::Memory => {
-            return Err(Failure::Usage(vec![
-                "memory: is gone at exit, so there are no views to make anew".to_owned(),
-            ]));
+        StoreLocation::Postgres(url) => {
+            let report = process::runtime()?.block_on(PostgresStore::rebuild(&url, &mut progress));
+            report.map_err(anyhow::Error::from)?
         }
     };
     bar.finish();
@@ -36,7 +32,7 @@ pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
 fn told(report: &RebuildReport) -> String {
     let RebuildReport { events, orders, unreadable } = *report;
     let (orders, events) = (counted(orders, "order"), counted(events, "event"));
-    let told = format!("views of {orders} made anew from {events}");
+    let told = format!("views of {orders} rebuilt from {events}");
     match unreadable {
         0 => told,
         1 => format!("{told}; 1 order cannot be read: verify names it"),
@@ -51,10 +47,10 @@ mod tests {
     #[test]
     fn the_last_line_says_how_much_was_made_and_what_cannot_be_read() {
         let told = |orders, events, unreadable| told(&RebuildReport { events, orders, unreadable });
-        assert_eq!(told(1_000, 4_000, 0), "views of 1,000 orders made anew from 4,000 events");
-        let one = "views of 1 order made anew from 1 event; 1 order cannot be read: verify names it";
+        assert_eq!(told(1_000, 4_000, 0), "views of 1,000 orders rebuilt from 4,000 events");
+        let one = "views of 1 order rebuilt from 1 event; 1 order cannot be read: verify names it";
         assert_eq!(told(1, 1, 1), one);
-        let two = "views of 2 orders made anew from 3 events; 2 orders cannot be read: verify names them";
+        let two = "views of 2 orders rebuilt from 3 events; 2 orders cannot be read: verify names them";
         assert_eq!(told(2, 3, 2), two);
     }
 }

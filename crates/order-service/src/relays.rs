@@ -7,16 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use order_application::{
     Follower, FollowerLimits, FollowerPorts, FollowerStatus, IdSource, ReadyChecks, ReadyDetails, Relay,
     UuidV7Ids,
 };
 use order_bus::BrokerUrl;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+
+use crate::thread;
 
 /// How long relays may take to stop: a last save, and a lease given back.
 const STOPPING: Duration = Duration::from_secs(3);
@@ -28,7 +28,7 @@ const NICENESS: i32 = 10;
 /// Running relays.
 pub(crate) struct Relays {
     stop: CancellationToken,
-    tasks: TaskTracker,
+    thread: oneshot::Receiver<()>,
 }
 
 impl Relays {
@@ -40,7 +40,7 @@ impl Relays {
         ports: &FollowerPorts,
     ) -> anyhow::Result<(Self, Arc<dyn ReadyDetails>)> {
         let holder = UuidV7Ids.next().to_string();
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
         let (mut relays, mut shown) = (Vec::new(), Vec::new());
         for url in brokers {
             let relay = Relay::new(ports.log.clone(), url.broker(event_source));
@@ -50,25 +50,15 @@ impl Relays {
             shown.push((url.name().to_owned(), follower.status()));
             relays.push(follower);
         }
-        if !relays.is_empty() {
-            let (stop, running) = (stop.clone(), tasks.token());
-            let run = move || {
-                run(relays, stop);
-                drop(running);
-            };
-            std::thread::Builder::new()
-                .name("relays".to_owned())
-                .spawn(run)
-                .context("cannot start a thread")?;
-        }
-        tasks.close();
-        Ok((Self { stop, tasks }, Arc::new(Shown(shown))))
+        let stopped = stop.clone();
+        let thread = thread::spawn("relays", move || run(relays, stopped))?;
+        Ok((Self { stop, thread }, Arc::new(Shown(shown))))
     }
 
     /// Stops them; what they have not published waits in the log.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        if tokio::time::timeout(STOPPING, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOPPING, self.thread).await.is_err() {
             tracing::warn!("a relay did not stop in time; it may publish some events again when it is back");
         }
     }

@@ -11,19 +11,17 @@ use tokio_util::sync::CancellationToken;
 /// How long it may take to stop: a last save, and a lease given back.
 const STOPPING: Duration = Duration::from_secs(3);
 
-/// A running scrubber; or none, where it is switched off.
-pub(crate) struct Scrub(Option<Running>);
-
-struct Running {
+/// A running scrubber.
+pub(crate) struct Scrub {
     task: JoinHandle<()>,
-    shown: Arc<dyn ReadyDetails>,
+    /// What `/ready` tells of it.
+    pub(crate) shown: Arc<dyn ReadyDetails>,
 }
 
 impl Scrub {
-    /// Starts it, unless there is no rate. It stops by itself at the shutdown, while requests are still being finished; what it
-    /// cannot save in time is compared again.
-    pub(crate) fn start(rate: Option<NonZeroU32>, ports: ScrubberPorts, shutdown: CancellationToken) -> Self {
-        let Some(rate) = rate else { return Self(None) };
+    /// Starts it. It stops by itself at the shutdown, while requests are still being finished; what it cannot save in time is
+    /// compared again.
+    pub(crate) fn start(rate: NonZeroU32, ports: ScrubberPorts, shutdown: CancellationToken) -> Self {
         let holder = UuidV7Ids.next().to_string();
         let scrubber = Scrubber::new(&holder, ports, rate);
         let shown = Arc::new(scrubber.status());
@@ -37,18 +35,12 @@ impl Scrub {
                 () = late => {}
             }
         });
-        Self(Some(Running { task, shown }))
-    }
-
-    /// What `/ready` tells of it.
-    pub(crate) fn shown(&self) -> Option<Arc<dyn ReadyDetails>> {
-        self.0.as_ref().map(|running| Arc::clone(&running.shown))
+        Self { task, shown }
     }
 
     /// Waits for its end after the shutdown.
     pub(crate) async fn ended(self) {
-        let Some(Running { task, .. }) = self.0 else { return };
-        if let Err(error) = task.await {
+        if let Err(error) = self.task.await {
             tracing::error!(%error, "the scrubber ended early");
         }
     }

@@ -1,70 +1,43 @@
-//! `serve`: picks the adapters, puts the service together, and runs it until it is told to stop.
+//! `serve`: picks the adapters, and puts the service together.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use order_api::ApiConfig;
-use order_application::{
-    FollowerPorts, OrderService, ReadyDetails, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair,
-    ViewsProgress,
-};
-use order_bus::InProcessBus;
-use tokio_util::sync::CancellationToken;
+use order_application::FollowerPorts;
+use order_bus::{BrokerUrl, InProcessBus};
 
 use crate::cli::Failure;
-use crate::config::Settings;
+use crate::config::ServeOptions;
 use crate::logging;
 use crate::open_store;
-use crate::process::{self, StopSignal};
+use crate::process::{self, Process};
 use crate::relays::Relays;
-use crate::scrub::Scrub;
-use crate::server::Server;
 
-pub(crate) fn run(settings: Settings) -> Result<ExitCode, Failure> {
-    logging::start(settings.log.format, &settings.log.filter);
-    Ok(process::runtime()?.block_on(serve(settings))?)
+pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
+    let brokers = options.relay.brokers()?;
+    logging::start(&options.relay.log);
+    Ok(process::runtime()?.block_on(serve(options, &brokers))?)
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
-    // Signals count from the start: a stop that comes while the store opens is not lost.
-    let mut stop = StopSignal::listen()?;
-    let listeners = settings.http.listen.bind().map_err(anyhow::Error::msg)?;
+async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<ExitCode> {
+    let ServeOptions { store: store_options, http, currency, scrub, relay } = options;
+    let (url, event_source) = (store_options.url(), relay.events.event_source);
+    let mut process = Process::start(&http)?;
     let bus = Arc::new(InProcessBus::new());
-    let progress = ViewsProgress::default();
-    let server = Server::start(listeners, order_api::starting(progress.clone()), settings.http.limits);
-    let opening = open_store::open(&settings.store, bus.clone(), progress);
-    let grace = settings.http.grace;
-    let Some(store) = process::before_serving(&server, &mut stop, opening, grace).await? else {
-        return Ok(ExitCode::SUCCESS);
-    };
+    let opening = open_store::open(&url, bus.clone(), process.views_progress.clone());
+    let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
-    let shutdown = CancellationToken::new();
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
-    let (relays, relays_shown) = Relays::start(&settings.brokers, &settings.event_source, &relay_ports)?;
-    let scrub = Scrub::start(settings.scrub_rate, open_store::scrubber_ports(&store), shutdown.clone());
-    let views_shown: Arc<dyn ReadyDetails> = Arc::new(store.clone() as Arc<dyn ViewRepair>);
-    let service = OrderService::new(
-        store.clone(),
-        store.clone(),
-        bus,
-        Arc::new(SystemClock),
-        Arc::new(UuidV7Ids),
-        ServiceLimits::default(),
-    );
+    let (relays, relays_shown) = Relays::start(brokers, &event_source, &relay_ports)?;
+    tracing::info!(store = %url, version = env!("CARGO_PKG_VERSION"), "serving");
     let api = ApiConfig {
-        default_currency: settings.currency,
-        event_source: settings.event_source,
-        body_timeout: settings.http.body_timeout,
-        shutdown: shutdown.clone(),
-        ready_details: [views_shown].into_iter().chain(scrub.shown()).chain([relays_shown]).collect(),
+        default_currency: currency,
+        event_source,
+        ready_details: vec![relays_shown],
         ..ApiConfig::default()
     };
-    server.serve(order_api::router(service, api));
-    process::announce(server.port());
-    tracing::info!(store = %settings.store, version = env!("CARGO_PKG_VERSION"), "serving");
-
-    let code = process::serve_until_stopped(server, &mut stop, store.stopped(), shutdown, grace).await;
-    scrub.ended().await;
+    let code = process.serve(&store, bus, scrub.scrub_rate, api).await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;

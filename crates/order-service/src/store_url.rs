@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use order_store::PostgresOptions;
+use order_store::{PostgresOptions, StoreLocation};
+
+use crate::cli::Failure;
 
 /// A store by its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +22,16 @@ pub(crate) enum StoreUrl {
 }
 
 impl StoreUrl {
-    /// The store that a data directory means.
-    pub(crate) fn in_directory(directory: &std::path::Path) -> Self {
-        Self::Sqlite(directory.join("orders.db"))
+    /// Where it is, for what is done without opening it to serve.
+    ///
+    /// # Errors
+    /// When it is in memory: then `so` is the case.
+    pub(crate) fn location(&self, so: &str) -> Result<StoreLocation, Failure> {
+        match self {
+            Self::Memory => Err(Failure::usage(format!("memory: is gone at exit, so {so}"))),
+            Self::Sqlite(path) => Ok(StoreLocation::Sqlite(path.clone())),
+            Self::Postgres { url, .. } => Ok(StoreLocation::Postgres(url.clone())),
+        }
     }
 }
 

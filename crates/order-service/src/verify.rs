@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use order_store::{PostgresStore, SqliteStore, VerifyReport};
+use order_store::{PostgresStore, SqliteStore, StoreLocation, VerifyReport};
 
 use crate::cli::Failure;
 use crate::counted::counted;
+use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 
@@ -17,18 +18,13 @@ const FAULTS_FOUND: u8 = 3;
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     let mut bar = Progress::new();
     let mut progress = |done, total| bar.show_check(done, total);
-    let report = match store {
-        StoreUrl::Sqlite(path) => SqliteStore::verify(path, &mut progress).map_err(anyhow::Error::from)?,
-        StoreUrl::Postgres { url, .. } => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            let runtime = runtime.context("cannot start the runtime")?;
-            let report = runtime.block_on(PostgresStore::verify(url, &mut progress));
-            report.map_err(anyhow::Error::from)?
+    let report = match store.location("there is nothing to check")? {
+        StoreLocation::Sqlite(path) => {
+            SqliteStore::verify(&path, &mut progress).map_err(anyhow::Error::from)?
         }
-        StoreUrl::Memory => {
-            return Err(Failure::Usage(vec![
-                "memory: is gone at exit, so there is nothing to check".to_owned(),
-            ]));
+        StoreLocation::Postgres(url) => {
+            let report = process::runtime()?.block_on(PostgresStore::verify(&url, &mut progress));
+            report.map_err(anyhow::Error::from)?
         }
     };
     bar.finish();

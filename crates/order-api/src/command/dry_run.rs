@@ -1,14 +1,13 @@
-use axum::body::Body;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use order_application::DryRun;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, Schema};
 
+use crate::answer;
 use crate::view::write_full;
 
 /// What a command would lead to: the events as they would be stored, and the full view of the order after them.
-pub(super) fn answer(DryRun { order_id, events, order }: &DryRun) -> Response {
+pub(super) fn tried(DryRun { order_id, events, order }: &DryRun) -> Response {
     let mut body = br#"{"events":["#.to_vec();
     for (index, event) in events.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
@@ -19,9 +18,7 @@ pub(super) fn answer(DryRun { order_id, events, order }: &DryRun) -> Response {
     body.extend_from_slice(br#"],"order":"#);
     write_full(&mut body, order_id, order);
     body.push(b'}');
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    answer::json(body)
 }
 
 pub(super) fn schema() -> Schema {

@@ -2,13 +2,14 @@
 //! need is here: the body off the wire, its faults, `If-Match`, the correlation id, the answer.
 
 mod dry_run;
-mod headers;
 mod operation;
 
-use axum::body::{Body, HttpBody};
+use std::sync::Arc;
+
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
@@ -23,7 +24,11 @@ use crate::path_id::{PathOrderId, PathReturnId};
 use crate::problem::kind::ProblemKind;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::{Api, body, etag};
+use crate::{Api, answer, body, etag};
+
+static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Longest correlation id that is taken over.
+const MAX_CORRELATION_ID_CHARS: usize = 128;
 
 /// What is particular to a command over HTTP.
 pub(crate) struct CommandRoute<B: 'static> {
@@ -74,7 +79,7 @@ async fn carry_out<B>(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let bytes = if route.body_may_be_missing && body.is_end_stream() {
-        NO_MEMBERS
+        b"{}".to_vec()
     } else {
         body::read(&parts.headers, body, &api.config).await?
     };
@@ -89,17 +94,15 @@ async fn carry_out<B>(
         Target::Return(command) => (order_in_path, command(body, return_id.get()?)),
     };
     if dry_run {
-        return Ok(dry_run::answer(&api.service.dry_run(order_id, command, meta).await?));
+        return Ok(dry_run::tried(&api.service.dry_run(order_id, command, meta).await?));
     }
     let outcome = api.service.execute(order_id, command, meta).await?;
     Span::current().record("order_id", outcome.order_id.as_str());
     Ok(match route.target {
         Target::NewOrder { .. } => placed(&outcome),
-        Target::Order(_) | Target::Return(_) => answer(StatusCode::ACCEPTED, &outcome, ACCEPTED),
+        Target::Order(_) | Target::Return(_) => accepted(StatusCode::ACCEPTED, &outcome, ACCEPTED),
     })
 }
-
-const NO_MEMBERS: Bytes = Bytes::from_static(b"{}");
 
 /// A command as it is sent.
 struct Asked<B> {
@@ -115,14 +118,22 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<Asked<B>, R
     let dry_run = query.flag("dry_run");
     let mut faults = query.into_faults();
     let meta = CommandMeta {
-        correlation_id: headers::correlation_id(&parts.headers),
+        correlation_id: correlation_id(&parts.headers),
         if_match: etag::if_match(&parts.headers, &mut faults),
         ..CommandMeta::default()
     };
     match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
         Some(body) if faults.is_empty() => Ok(Asked { body, meta, dry_run }),
-        Some(_) | None => Err(Refusal::Invalid(faults)),
+        Some(_) | None => Err(Refusal::invalid(faults)),
     }
+}
+
+/// An id that is unusable is ignored: it is only a label, and no reason to refuse an order.
+fn correlation_id(headers: &HeaderMap) -> Option<Arc<str>> {
+    let text = headers.get(&X_CORRELATION_ID)?.to_str().ok()?;
+    let usable = (1..=MAX_CORRELATION_ID_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    usable.then(|| text.into())
 }
 
 const ACCEPTED: Bytes = Bytes::from_static(br#"{"status":"accepted"}"#);
@@ -131,7 +142,7 @@ fn placed(outcome: &CommandOutcome) -> Response {
     // An order id needs no escaping, neither in JSON nor in a path nor in a header.
     let id = outcome.order_id.as_str();
     let body = Bytes::from([r#"{"order_id":""#, id, r#""}"#].concat());
-    let mut response = answer(StatusCode::CREATED, outcome, body);
+    let mut response = accepted(StatusCode::CREATED, outcome, body);
     match HeaderValue::from_maybe_shared(Bytes::from(["/orders/", id].concat())) {
         Ok(location) => response.headers_mut().insert(header::LOCATION, location),
         Err(e) => unreachable!("invariant: order ids are made of characters that headers allow: {e}"),
@@ -142,15 +153,13 @@ fn placed(outcome: &CommandOutcome) -> Response {
 /// Tells a client that it has been here before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// An answer about one order.
-fn answer(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response {
-    let mut response = Response::new(Body::from(body));
+/// What a command is answered with that was accepted.
+fn accepted(status: StatusCode, outcome: &CommandOutcome, body: Bytes) -> Response {
+    let mut response = answer::json(body);
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::ETAG, etag::of(outcome.version));
+    response.headers_mut().insert(header::ETAG, etag::of(outcome.version));
     if !outcome.appended {
-        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }

@@ -77,7 +77,7 @@ fn operation<B>(route: &CommandRoute<B>) -> OperationBuilder {
         .parameters(Some(path_parameters.into_iter().chain([dry_run_parameter()]).chain(headers())))
         .response("200", tried())
         .response(success.0, success.1);
-    responses(&refusals)
+    responses(&route.path.replace("{id}", "ord-001"), &refusals)
         .into_iter()
         .fold(operation, |operation, (status, refusal)| operation.response(status, refusal))
 }

@@ -15,8 +15,7 @@ pub(crate) struct Faults {
 }
 
 /// One fault of a request. One of `pointer`, `parameter` and `header` says where.
-#[derive(Debug, Default, Serialize, ToSchema)]
-#[schema(as = Fault)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub(crate) struct Fault {
     /// A JSON Pointer (RFC 6901) into the body.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,8 +68,8 @@ impl Faults {
     }
 
     /// Those that are told.
-    pub(crate) fn told(&self) -> &[Fault] {
-        &self.told
+    pub(crate) fn told(self) -> Vec<Fault> {
+        self.told
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Object<T> {
     pub(crate) members: fn(&mut Members<'_>) -> Option<T>,
 }
 
-/// Asks for an object's members, one after the other: of a body that is read, or for a schema that is written.
+/// Asks for an object's members, one after the other. The same calls read a body, or write its schema.
 pub(crate) struct Members<'m>(Mode<'m>);
 
 enum Mode<'m> {
@@ -44,21 +44,7 @@ impl Members<'_> {
         description: &'static str,
         shape: S,
     ) -> Option<S::Value> {
-        match &mut self.0 {
-            Mode::Reading(reading) => match reading.find(name) {
-                Some(value) => shape.read(value, reading.faults),
-                None => {
-                    reading.faults.at(Pointer::Key(reading.at, name), "is required");
-                    None
-                }
-            },
-            Mode::Describing { schema, named } => {
-                **schema = std::mem::take(*schema)
-                    .property(name, described(shape.schema(named), description))
-                    .required(name);
-                None
-            }
-        }
+        self.member(name, description, shape, true)
     }
 
     /// A member that may be left out. `None` means that it was, or that a fault was noted.
@@ -68,17 +54,34 @@ impl Members<'_> {
         description: &'static str,
         shape: S,
     ) -> Option<S::Value> {
+        self.member(name, description, shape, false)
+    }
+
+    fn member<S: Shape>(
+        &mut self,
+        name: &'static str,
+        description: &'static str,
+        shape: S,
+        is_required: bool,
+    ) -> Option<S::Value> {
         match &mut self.0 {
             Mode::Reading(reading) => {
-                let value = reading.find(name)?;
-                shape.read(value, reading.faults)
+                if let Some(value) = reading.find(name) {
+                    return shape.read(value, reading.faults);
+                }
+                if is_required {
+                    self.fault(name, "is required");
+                }
             }
             Mode::Describing { schema, named } => {
                 **schema =
                     std::mem::take(*schema).property(name, described(shape.schema(named), description));
-                None
+                if is_required {
+                    **schema = std::mem::take(*schema).required(name);
+                }
             }
         }
+        None
     }
 
     /// A member of a sibling shape that must be left out here, as the schema says by not having it.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use axum::http::StatusCode;
 use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
@@ -8,15 +8,17 @@ use utoipa::openapi::{
     ContentBuilder, Ref, RefOr, Response, ResponseBuilder, example::Example, example::ExampleBuilder,
 };
 
+use crate::json::{Faults, Pointer};
+use crate::problem::Problem;
 use crate::problem::kind::{self, ProblemKind};
 
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident: $($kind:ident)+;)+) => {
+    ($($(#[$doc:meta])* $name:ident at $path:literal: $($kind:ident)+;)+) => {
         $($(#[$doc])* pub(crate) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
-                responses(&[$(&kind::$kind),+])
+                responses($path, &[$(&kind::$kind),+])
             }
         })+
     };
@@ -24,32 +26,32 @@ macro_rules! refusals {
 
 refusals! {
     /// Every way in which a list of orders can fail.
-    ListRefusals: VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
+    ListRefusals at "/orders": VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// Every way in which reading the log can fail.
-    LogRefusals: POSITION_AHEAD VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND
+    LogRefusals at "/events": POSITION_AHEAD VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE REPLICA_BEHIND
         NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// Every way in which a question about one order can fail.
-    OrderReadRefusals: ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE
+    OrderReadRefusals at "/orders/ord-001": ORDER_NOT_FOUND VALIDATION_FAILED INTERNAL OVERLOADED STORE_UNAVAILABLE
         NEWER_RELEASE_NEEDED CORRUPT STORAGE_FULL;
     /// The way in which a question about the process can fail.
-    ProbeRefusals: INTERNAL;
+    ProbeRefusals at "/ready": INTERNAL;
 }
 
-/// One response for each status, with an example for each kind.
-pub(crate) fn responses(kinds: &[&ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status: BTreeMap<u16, Vec<&ProblemKind>> = BTreeMap::new();
+/// One response for each status, with an example for each kind, of a request for `path`.
+pub(crate) fn responses(path: &str, kinds: &[&'static ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<u16, Vec<&'static ProblemKind>> = BTreeMap::new();
     for kind in kinds {
         by_status.entry(kind.status.as_u16()).or_default().push(kind);
     }
-    by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(&kinds).into())).collect()
+    by_status.into_iter().map(|(status, kinds)| (status.to_string(), response(path, &kinds).into())).collect()
 }
 
-fn response(kinds: &[&ProblemKind]) -> Response {
+fn response(path: &str, kinds: &[&'static ProblemKind]) -> Response {
     let lines: Vec<_> =
         kinds.iter().map(|kind| format!("`{}`: {}. {}", kind.code, kind.title, kind.advice)).collect();
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("Problem")))
-        .examples_from_iter(kinds.iter().map(|kind| (kind.code, example(kind))))
+        .examples_from_iter(kinds.iter().map(|kind| (kind.code, example(path, kind))))
         .build();
     let mut response =
         ResponseBuilder::new().description(lines.join("\n\n")).content("application/problem+json", content);
@@ -63,29 +65,24 @@ fn response(kinds: &[&ProblemKind]) -> Response {
     response.build()
 }
 
-fn example(kind: &ProblemKind) -> Example {
-    let mut problem = json!({
-        "type": format!("/problems/{}", kind.code),
-        "title": kind.title,
-        "status": kind.status.as_u16(),
-        "detail": kind.example.unwrap_or(kind.advice),
-        "instance": "/orders/ord-001",
-        "code": kind.code,
-    });
+fn example(path: &str, kind: &'static ProblemKind) -> Example {
+    let mut problem = Problem::new(kind, kind.example.unwrap_or(kind.advice));
+    problem.instance = Some(path.to_owned());
     let is_about_a_position = [kind::POSITION_AHEAD.code, kind::REPLICA_BEHIND.code].contains(&kind.code);
     if is_about_a_position {
-        problem["instance"] = json!("/events");
-        problem["last_position"] = json!(42);
-    } else if kind.status.as_u16() == 409 || kind.status.as_u16() == 412 {
-        problem["order_status"] = json!("payment_authorized");
-        problem["version"] = json!(2);
-        problem["allowed_actions"] = json!(["reserve"]);
+        problem.last_position = Some(42);
+    } else if [StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED].contains(&kind.status) {
+        problem.order_status = Some("payment_authorized");
+        problem.version = Some(2);
+        problem.allowed_actions = Some(vec!["void", "reserve", "capture", "cancel", "hold"]);
     }
     if kind.code == kind::VALIDATION_FAILED.code {
-        problem["errors"] = json!([{"pointer": "/items/0/Quantity", "detail": "is required"}]);
+        let mut faults = Faults::default();
+        faults.at(Pointer::Key(&Pointer::Root, "customer_id"), "is required");
+        problem.errors = faults.told();
     }
     if kind.status.is_server_error() && kind.code != kind::OVERLOADED.code && !is_about_a_position {
-        problem["incident"] = json!("7c9e6679-7425-40de-944b-e07fc1f90ae7");
+        problem.incident = Some("7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned());
     }
-    ExampleBuilder::new().summary(kind.title).value(Some(problem)).build()
+    ExampleBuilder::new().summary(kind.title).value(serde_json::to_value(problem).ok()).build()
 }

@@ -131,8 +131,8 @@ kinds! {
     OVERLOADED SERVICE_UNAVAILABLE "overloaded" "The service has more work than it can take" retry after 1 s
         "The request was turned away before anything happened. Send it again after the seconds in Retry-After, and wait longer each time."
 
-    STORE_UNAVAILABLE SERVICE_UNAVAILABLE "store-unavailable" "The store cannot be reached" retry after 2 s
-        "The service cannot reach its store. Send the request again after the seconds in Retry-After; with the same ids that is always safe."
+    STORE_UNAVAILABLE SERVICE_UNAVAILABLE "store-unavailable" "The store cannot be used now" retry after 2 s
+        "The service's store is away or still being opened, or what it keeps for reading this is damaged and being repaired. Send the request again after the seconds in Retry-After; with the same ids that is always safe."
 
     OUTCOME_UNKNOWN SERVICE_UNAVAILABLE "outcome-unknown" "Whether the command took effect is unknown" retry after 1 s
         "The store went away while the command was being stored, and what became of it could not be learnt in time. Send the same request with the same ids: if it took effect, it is answered as it would have been; if not, it takes effect now."
@@ -148,7 +148,7 @@ kinds! {
         "What is stored is not what was written, so the service neither shows it nor adds to it. Nothing happened. Whoever runs the service has to look at it: the log names the place under the incident, and so does the command verify. All other orders are served; what reads all events in their order, such as GET /events, comes no further than that place."
 
     STORAGE_FULL INSUFFICIENT_STORAGE "storage-full" "The store has no space left"
-        "Nothing happened. Reads go on; commands are taken again once the store has space."
+        "Nothing happened. Commands are taken again once the store has space. What needs none is still read."
 }
 
 #[cfg(test)]

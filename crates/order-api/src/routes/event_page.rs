@@ -2,15 +2,13 @@
 
 use std::fmt::Write;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use order_application::{EventFilter, PageLimit, RecordedEvent, cloud_event};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::link;
+use crate::answer;
 use crate::query::Query;
 
 const DEFAULT_EVENTS: u64 = 100;
@@ -61,12 +59,11 @@ fn is_event_type(text: &str) -> bool {
 }
 
 /// The answer with a page of events, and a link to the next page if there is one.
-pub(super) fn answer(event_source: &str, events: &[RecordedEvent], next: Option<String>) -> Response {
-    let mut response = Response::new(Body::from(cloud_event::write_page(event_source, events)));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cloudevents-batch+json"));
+pub(super) fn page(event_source: &str, events: &[RecordedEvent], next: Option<String>) -> Response {
+    let events = cloud_event::write_page(event_source, events);
+    let mut response = answer::of("application/cloudevents-batch+json", events);
     if let Some(next) = next {
-        headers.insert(header::LINK, link::next(&next));
+        answer::link_to_next(&mut response, &next);
     }
     response
 }

@@ -1,14 +1,14 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use order_application::{AsOf, Version};
 
-use crate::openapi::{OrderReadRefusals, OrderView};
+use crate::openapi::{After, OrderReadRefusals, OrderView};
 use crate::path_id::PathOrderId;
-use crate::query::Query;
+use crate::query::{Query, time};
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
-use crate::{Api, etag};
+use crate::{Api, answer, etag};
 
 /// Read an order
 ///
@@ -20,6 +20,10 @@ use crate::{Api, etag};
         ("id" = String, Path, example = "ord-001", description = "The order's id."),
         ("view" = inline(Option<View>), Query,
             description = "How much is shown: `basic` (the default), five fields, the same in every release, or `full`, everything."),
+        ("version" = inline(Option<After>), Query,
+            description = "The order as it was after so many events; 404 if it never came so far. Not beside `as_of`."),
+        ("as_of" = Option<String>, Query, format = DateTime,
+            description = "The order as it was at this time (RFC 3339 with an offset); 404 if it was not yet. The future is now. Not beside `version`."),
         ("If-None-Match" = Option<String>, Header,
             description = "`*`, or an `ETag` or a list of them that the client has: the answer is 304 when one is the order's."),
     ),
@@ -40,29 +44,40 @@ pub(crate) async fn get_order(
     let order_id = order_id.get()?;
     let mut query = Query::new(uri.query());
     let view = query.one("view", View::read).unwrap_or_default();
+    let version = query.place("version").map(|version| AsOf::Version(Version(version)));
+    let time = query.one("as_of", time).map(AsOf::Time);
+    if version.is_some() && time.is_some() {
+        query.faults.parameter("as_of", "must be left out beside version");
+    }
     let known = etag::if_none_match(&headers, &mut query.faults);
     query.finish()?;
 
     let mut body = Vec::with_capacity(256);
-    let version = match view {
-        View::Basic => {
+    let version = match (version.or(time), view) {
+        (None, View::Basic) => {
             let order = api.service.summary(&order_id).await?;
             write_basic(&mut body, &order);
             order.version
         }
-        View::Full => {
+        (None, View::Full) => {
             let order = api.service.order(&order_id).await?;
             write_full(&mut body, &order_id, &order);
             order.version
         }
+        (Some(as_of), view) => {
+            let order = api.service.order_as_of(&order_id, as_of).await?;
+            match view {
+                View::Basic => write_basic(&mut body, &order.summary(&order_id)),
+                View::Full => write_full(&mut body, &order_id, &order),
+            }
+            order.version
+        }
     };
-    let mut response = Response::default();
+    let mut response = if known.is_some_and(|versions| versions.contain(version)) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        answer::json(body)
+    };
     response.headers_mut().insert(header::ETAG, etag::of(version));
-    if known.is_some_and(|tags| tags.contain(version)) {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return Ok(response);
-    }
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *response.body_mut() = Body::from(body);
     Ok(response)
 }

@@ -1,8 +1,7 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
-use order_application::{ListQuery, ListedOrder, OrderPage, OrderService, Position, QueryError, StoreError};
+use order_application::{ListQuery, ListedOrder, Position, QueryError, StoreError};
 
 use super::log;
 use crate::json::Faults;
@@ -10,7 +9,7 @@ use crate::openapi::{ListRefusals, OrderView};
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
-use crate::{Api, cursor, link};
+use crate::{Api, answer, cursor};
 
 /// How many orders belong on the page and cannot be read.
 const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
@@ -54,24 +53,15 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     query.finish()?;
 
     let page = api.service.list(&ListQuery { after, limit: limit as usize }).await;
-    let OrderPage { orders, mut left_out, mut next } = page.map_err(|error| refusal(&api, error))?;
-    let body = match view {
-        View::Basic => basic_page(&orders),
-        View::Full => {
-            let page = full_page(&api.service, &orders, api.config.max_page_bytes).await?;
-            next = page.ended_at.or(next);
-            left_out += page.left_out;
-            page.body
-        }
-    };
-    let mut response = Response::new(Body::from(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let page = page.map_err(|error| refusal(&api, error))?;
+    let written = write_page(&api, &page.orders, view).await?;
+    let mut response = answer::json(written.body);
+    let left_out = page.left_out + written.left_out;
     if left_out > 0 {
-        headers.insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
+        response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
     }
-    if let Some(next) = next {
-        headers.insert(header::LINK, link::next(&target(limit, view, next)));
+    if let Some(next) = written.ended_at.or(page.next) {
+        answer::link_to_next(&mut response, &target(limit, view, next));
     }
     Ok(response)
 }
@@ -81,25 +71,12 @@ fn refusal(api: &Api, error: QueryError) -> Refusal {
     if matches!(error, QueryError::PositionAhead { .. }) && api.config.takes_commands {
         let mut faults = Faults::default();
         faults.parameter("cursor", cursor::NOT_OURS);
-        return Refusal::Invalid(faults);
+        return Refusal::invalid(faults);
     }
     log::refusal(api, error)
 }
 
-fn basic_page(orders: &[ListedOrder]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
-    body.push(b'[');
-    for (index, order) in orders.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        write_basic(&mut body, &order.summary);
-    }
-    body.push(b']');
-    body
-}
-
-struct FullPage {
+struct WrittenPage {
     body: Vec<u8>,
     /// Orders that could not be read.
     left_out: usize,
@@ -108,36 +85,39 @@ struct FullPage {
 }
 
 /// Full views may be large, so the page ends early once it is.
-async fn full_page(
-    service: &OrderService,
-    orders: &[ListedOrder],
-    max_bytes: usize,
-) -> Result<FullPage, QueryError> {
-    let mut page = FullPage { body: vec![b'['], left_out: 0, ended_at: None };
-    for (index, listed) in orders.iter().enumerate() {
-        let order_id = &listed.summary.order_id;
-        let order = match service.order(order_id).await {
-            // It became so since the list was read; or the list is damaged, and has a row of no order.
-            Err(
-                QueryError::OrderNotFound
-                | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
-            ) => {
-                page.left_out += 1;
-                continue;
-            }
-            order => order?,
+async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<WrittenPage, QueryError> {
+    let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
+    let (mut left_out, mut ended_at) = (0, None);
+    body.push(b'[');
+    for (index, ListedOrder { summary, placed_position }) in orders.iter().enumerate() {
+        let full = match view {
+            View::Basic => None,
+            View::Full => match api.service.order(&summary.order_id).await {
+                // It became so since the list was read; or the list is damaged, and has a row of no order.
+                Err(
+                    QueryError::OrderNotFound
+                    | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
+                ) => {
+                    left_out += 1;
+                    continue;
+                }
+                order => Some(order?),
+            },
         };
-        if page.body.len() > 1 {
-            page.body.push(b',');
+        if body.len() > 1 {
+            body.push(b',');
         }
-        write_full(&mut page.body, order_id, &order);
-        if page.body.len() >= max_bytes && index + 1 < orders.len() {
-            page.ended_at = Some(listed.placed_position);
+        match full {
+            Some(order) => write_full(&mut body, &summary.order_id, &order),
+            None => write_basic(&mut body, summary),
+        }
+        if body.len() >= api.config.max_page_bytes && index + 1 < orders.len() {
+            ended_at = Some(*placed_position);
             break;
         }
     }
-    page.body.push(b']');
-    Ok(page)
+    body.push(b']');
+    Ok(WrittenPage { body, left_out, ended_at })
 }
 
 fn target(limit: u64, view: View, next: Position) -> String {

@@ -13,10 +13,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::log;
-use crate::Api;
 use crate::json::Faults;
 use crate::query;
 use crate::refusal::Refusal;
+use crate::{Api, answer};
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells nginx, and proxies that do as it does, to hand on each event as it comes.
@@ -64,7 +64,7 @@ pub(super) async fn follow(
     filter: EventFilter,
     event_names: bool,
 ) -> Result<Response, Refusal> {
-    let permit = Arc::clone(&api.feeds).try_acquire_owned().map_err(|_| Refusal::TooManyFeeds)?;
+    let permit = Arc::clone(&api.feeds).try_acquire_owned().map_err(|_| Refusal::too_many_feeds())?;
     let subscription = api.service.subscribe(after).await.map_err(|error| log::refusal(&api, error))?;
     let period = api.config.feed_heartbeat;
     let mut heartbeat = interval_at(Instant::now() + period, period);
@@ -75,9 +75,8 @@ pub(super) async fn follow(
     let first = feed.place();
     let chunks = stream::unfold(feed, |mut feed| async { Some((feed.next_chunk().await?, feed)) });
     let chunks = stream::iter([first]).chain(chunks).map(Ok::<_, Infallible>);
-    let mut response = Response::new(Body::from_stream(chunks));
+    let mut response = answer::of("text/event-stream", Body::from_stream(chunks));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(&X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)

@@ -68,7 +68,7 @@ pub(crate) async fn log(State(api): State<Api>, uri: Uri, headers: HeaderMap) ->
     let page = api.service.log(Position(after), &filter, limit).await;
     let EventPage { events, next } = page.map_err(|error| refusal(&api, error))?;
     let next = next.map(|Position(next)| event_page::target("/events", next, limit, &filter));
-    Ok(event_page::answer(&api.event_source, &events, next))
+    Ok(event_page::page(&api.event_source, &events, next))
 }
 
 /// A position that the log does not have is one of another log, unless this is a replica, which may only be behind.
@@ -76,7 +76,7 @@ pub(super) fn refusal(api: &Api, error: QueryError) -> Refusal {
     if let QueryError::PositionAhead { last_position } = error
         && !api.config.takes_commands
     {
-        return Refusal::ReplicaBehind { last_position };
+        return Refusal::replica_behind(last_position);
     }
     error.into()
 }

@@ -1,5 +1,5 @@
 use axum::extract::State;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{Uri, header};
 use axum::response::Response;
 use order_application::ActionState;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::openapi::{ActionName, OrderReadRefusals, ProblemCode};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::{Refusal, kind_of_obstacle, sentence};
-use crate::{Api, etag};
+use crate::{Api, answer, etag};
 
 /// An action, and whether it may be done next.
 #[derive(Serialize, ToSchema)]
@@ -49,12 +49,7 @@ pub(crate) async fn order_actions(
     Query::new(uri.query()).finish()?;
     let (version, actions) = api.service.actions(&order_id).await?;
     let actions: Vec<_> = actions.into_iter().map(shown).collect();
-    let body = match serde_json::to_vec(&actions) {
-        Ok(body) => body,
-        Err(e) => unreachable!("invariant: actions are made of texts and truths: {e}"),
-    };
-    let mut response = Response::new(body.into());
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = answer::json(answer::json_text(&actions));
     response.headers_mut().insert(header::ETAG, etag::of(version));
     Ok(response)
 }

@@ -46,5 +46,5 @@ pub(crate) async fn order_events(
     let EventPage { events, next } = api.service.history(&order_id, after, &filter, limit).await?;
     let path = || format!("/orders/{order_id}/events");
     let next = next.map(|Version(next)| event_page::target(&path(), next, limit, &filter));
-    Ok(event_page::answer(&api.event_source, &events, next))
+    Ok(event_page::page(&api.event_source, &events, next))
 }

@@ -33,7 +33,7 @@ async fn index() -> Html<String> {
 }
 
 async fn page(Path(code): Path<String>) -> Result<Html<String>, Refusal> {
-    let kind = kind::ALL.iter().find(|kind| kind.code == code).ok_or(Refusal::NotFound)?;
+    let kind = kind::ALL.iter().find(|kind| kind.code == code).ok_or_else(Refusal::not_found)?;
     let retry = kind.retry_after_seconds.map_or("", |_| "<p>Answers carry <code>Retry-After</code>.</p>");
     let body = format!(
         "<p><code>{}</code>, HTTP {}</p><p>{}</p>{retry}<p><a href=\"/problems/\">All problems</a></p>",

@@ -1,13 +1,12 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use order_application::{Lifecycle, ReadyChecks, StoreCheck, ViewsState, ViewsStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Api;
 use crate::openapi::ProbeRefusals;
+use crate::{Api, answer};
 
 /// Should traffic come here?
 ///
@@ -15,7 +14,7 @@ use crate::openapi::ProbeRefusals;
 /// load balancers send no more, and finishes what is under way. A starting one says `not_ready` from the moment its address
 /// is taken until the store is open; `views` then tells how far the views are, if they have to be made first.
 ///
-/// `views` tells whether the rows that lists and reads show are being made anew, and `scrub` how far their comparison with
+/// `views` tells whether the rows that lists and reads show are being rebuilt, and `scrub` how far their comparison with
 /// the events is and what it found. Neither is a reason to be not ready: what adds up is served meanwhile.
 ///
 /// A service that relays events to brokers has `relays` among the checks: for each its `state`, the `position` up to which
@@ -73,14 +72,9 @@ enum ReadyStatus {
 
 fn answer(is_ready: bool, checks: ReadyChecks) -> Response {
     let status = if is_ready { ReadyStatus::Ready } else { ReadyStatus::NotReady };
-    let body = match serde_json::to_string(&Readiness { status, checks }) {
-        Ok(body) => body,
-        Err(e) => unreachable!("invariant: what is shown is made of texts and numbers: {e}"),
-    };
-    let mut response = Response::new(Body::from(body));
+    let mut response = answer::json(answer::json_text(&Readiness { status, checks }));
     if !is_ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

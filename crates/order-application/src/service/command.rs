@@ -238,7 +238,7 @@ impl ServiceParts {
         let facts = || self.limits.facts(order);
         let version = order.map_or(Version::NONE, |order| order.version);
         let refused = |error| Err(CommandError::Refused { error, facts: facts() });
-        let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.allows(version));
+        let mismatch = meta.if_match.as_ref().is_some_and(|if_match| !if_match.contain(version));
         match decision {
             Ok(events) if events.is_empty() => Ok(None),
             Err(

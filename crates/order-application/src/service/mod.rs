@@ -81,7 +81,7 @@ pub struct CommandMeta {
     /// Who asks.
     pub actor: Option<Arc<str>>,
     /// The versions on which the command may act; left out: any.
-    pub if_match: Option<IfMatch>,
+    pub if_match: Option<NamedVersions>,
 }
 
 impl CommandMeta {
@@ -92,21 +92,23 @@ impl CommandMeta {
     }
 }
 
-/// A precondition on the order's version, as in HTTP's `If-Match`.
+/// The versions of an order that a precondition names, as HTTP's `If-Match` does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IfMatch {
-    /// The order exists.
-    Exists,
-    /// The order is at one of these versions.
+pub enum NamedVersions {
+    /// Any, as long as the order exists.
+    Any,
+    /// One of these.
     OneOf(Vec<Version>),
 }
 
-impl IfMatch {
-    fn allows(&self, version: Version) -> bool {
-        match self {
-            Self::Exists => version != Version::NONE,
-            Self::OneOf(versions) => version != Version::NONE && versions.contains(&version),
-        }
+impl NamedVersions {
+    /// Whether an order at this version is meant.
+    pub fn contain(&self, version: Version) -> bool {
+        version != Version::NONE
+            && match self {
+                Self::Any => true,
+                Self::OneOf(versions) => versions.contains(&version),
+            }
     }
 }
 

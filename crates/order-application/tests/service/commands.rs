@@ -63,7 +63,7 @@ async fn a_version_that_does_not_match_is_refused_unless_it_is_done_already() {
     let service = World::new().instance();
     execute(&service, "a", place()).await.unwrap();
     let with = |if_match| CommandMeta { if_match: Some(if_match), ..CommandMeta::default() };
-    let at = |version| with(IfMatch::OneOf(vec![Version(version)]));
+    let at = |version| with(NamedVersions::OneOf(vec![Version(version)]));
 
     let stale = service.execute(Some(id("a")), pay("p", 3000), at(7)).await;
     assert!(matches!(stale, Err(CommandError::VersionMismatch(Some(_)))), "{stale:?}");
@@ -73,8 +73,8 @@ async fn a_version_that_does_not_match_is_refused_unless_it_is_done_already() {
     // What cannot be at any version is still told as a mismatch first.
     let both = service.execute(Some(id("a")), pay("q", 1), at(1)).await;
     assert!(matches!(both, Err(CommandError::VersionMismatch(Some(_)))), "{both:?}");
-    assert!(service.execute(Some(id("a")), reserve(), with(IfMatch::Exists)).await.is_ok());
-    let new = service.execute(Some(id("b")), place(), with(IfMatch::Exists)).await;
+    assert!(service.execute(Some(id("a")), reserve(), with(NamedVersions::Any)).await.is_ok());
+    let new = service.execute(Some(id("b")), place(), with(NamedVersions::Any)).await;
     assert!(matches!(new, Err(CommandError::VersionMismatch(None))), "{new:?}");
 }
 

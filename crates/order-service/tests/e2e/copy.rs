@@ -117,7 +117,7 @@ fn what_cannot_be_copied_is_said_in_one_line() {
     assert_eq!(ended.status, Some(2), "{ended:?}");
     assert_eq!(
         ended.stderr,
-        ["error: from: memory: is gone at exit, so it can neither be copied nor be copied to"]
+        ["error: memory: is gone at exit, so it can neither be copied nor be copied to"]
     );
 
     let server = Program::serving(directory.path()).start();

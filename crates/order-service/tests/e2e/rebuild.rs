@@ -1,4 +1,4 @@
-//! `rebuild` makes the views of a store anew, and says how much that was.
+//! `rebuild` rebuilds the views of a store, and says how much that was.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn views_that_are_made_anew_say_what_they_said_before() {
 
     let ended = rebuild(directory.path());
     assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]), "{ended:?}");
-    assert_eq!(ended.stdout, ["views of 3 orders made anew from 6 events"]);
+    assert_eq!(ended.stdout, ["views of 3 orders rebuilt from 6 events"]);
     // They take the place of the others, under the next number.
     let there = |number: u32| directory.path().join(format!("orders.views.{number}.db")).exists();
     assert_eq!((there(1), there(2)), (false, true));

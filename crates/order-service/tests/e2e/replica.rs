@@ -238,7 +238,7 @@ fn a_history_that_begins_late_is_completed_by_publishing_it_again() {
     let replica = replica(directory.path(), &nats.url()).start();
     wait_until("it is missing", || (readiness(&replica).1["state"] == "missing").then_some(()));
     running.stop();
-    let again = Program::new(["relay", "--from-position", "1"])
+    let again = Program::new(["republish", "--from-position", "1"])
         .argument("--bus", nats.url())
         .argument("--data-dir", directory.path().join("primary"))
         .run();

@@ -34,6 +34,12 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
 }
 
 #[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let serve = || Program::serve().argument("--store", "memory:").variable("ORDER_SERVICE_BUS", "");
+    assert_eq!(currency(serve().variable("ORDER_SERVICE_CURRENCY", "")), "USD");
+}
+
+#[test]
 fn a_directory_on_the_command_line_takes_the_place_of_a_store_in_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("order-service.toml");
@@ -86,7 +92,7 @@ fn help_names_every_option_with_its_variable() {
     }
     let help = Program::new(["--help"]).run().stdout.join("\n");
     assert!(
-        ["serve", "verify", "rebuild", "copy", "migrate", "replica", "export"]
+        ["serve", "verify", "rebuild", "copy", "migrate", "republish", "replica", "export"]
             .iter()
             .all(|command| help.contains(&format!("\n  {command} "))),
         "{help}"

@@ -131,10 +131,10 @@ fn every_fault_of_the_settings_at_once() {
     fs::write(&file, settings.join("\n")).unwrap();
     let ended = Program::new(["serve"]).argument("--config", &file).run();
     let faults = [
-        "store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
-        "grace-seconds must be at least 1",
-        "listen: \"here\" is not an address",
-        "currency: \"EURO\" is not an ISO 4217 code",
+        "order-service.toml: store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
+        "order-service.toml: listen: \"here\" is not an address",
+        "order-service.toml: grace_seconds: must be a whole number from 1",
+        "order-service.toml: currency: \"EURO\" is not an ISO 4217 code",
     ];
     assert_refused(&ended, USAGE, &faults);
 }
@@ -149,22 +149,40 @@ fn a_settings_file_that_cannot_be_read() {
     assert_refused(&run(), USAGE, &["order-service.toml: line 2: "]);
     fs::write(&file, "lisen = ':0'\nmax_connections = 'many'\ngrace_seconds = -1\nstore = 7").unwrap();
     let faults = [
-        "store in the file: ",
-        "max_connections in the file: ",
-        "grace_seconds in the file: ",
-        "lisen in the file: there is no such option",
+        "order-service.toml: lisen: there is no such option",
+        "order-service.toml: store: ",
+        "order-service.toml: max_connections: ",
+        "order-service.toml: grace_seconds: ",
     ];
     assert_refused(&run(), USAGE, &faults);
 }
 
 #[test]
+fn a_fault_is_told_under_the_name_that_its_option_has_where_it_is_given_and_without_its_value() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order-service.toml");
+    fs::write(&file, "currency = 'EURO'\nbus = 'mqtt://h'").unwrap();
+    let ended = Program::new(["serve", "--store", "postgres://u:SECRET@h:port/d"])
+        .argument("--config", &file)
+        .variable("ORDER_SERVICE_GRACE_SECONDS", "0")
+        .variable("ORDER_SERVICE_LOG_FORMAT", "xml")
+        .run();
+    let faults = [
+        "error: store: ",
+        "error: ORDER_SERVICE_GRACE_SECONDS: must be a whole number from 1",
+        "error: ORDER_SERVICE_LOG_FORMAT: must be one of auto, text, json",
+        "order-service.toml: currency: ",
+        "order-service.toml: bus: a broker is nats://HOST or kafka://HOST",
+    ];
+    assert_refused(&ended, USAGE, &faults);
+    assert!(!ended.stderr.concat().contains("SECRET"), "{ended:?}");
+}
+
+#[test]
 fn arguments_that_mean_nothing() {
-    for arguments in [
-        ["serve", "--colour", "red"],
-        ["serve", "--max-connections", "many"],
-        ["server", "--listen", ":0"],
-        ["verify", "--listen", ":0"],
-    ] {
+    for arguments in
+        [["serve", "--colour", "red"], ["server", "--listen", ":0"], ["verify", "--listen", ":0"]]
+    {
         let ended = Program::new(arguments).run();
         assert_eq!((ended.status, ended.stdout.len()), (Some(USAGE), 0), "{ended:?}");
         assert!(ended.stderr[0].starts_with("error: "), "{ended:?}");

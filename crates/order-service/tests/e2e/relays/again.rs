@@ -1,4 +1,4 @@
-//! `relay --from-position`: events come again, and the usual relay goes on.
+//! `republish --from-position`: events come again, and the usual relay goes on.
 
 use test_servers::{PostgresOptions, PostgresServer};
 
@@ -13,7 +13,8 @@ use crate::server::{Ended, Program, Server};
 const FROM: u64 = 101;
 
 fn relay(store: (&str, &str), channels: &[Channel]) -> Ended {
-    let program = Program::new(["relay", "--from-position", &FROM.to_string()]).argument(store.0, store.1);
+    let program =
+        Program::new(["republish", "--from-position", &FROM.to_string()]).argument(store.0, store.1);
     channels.iter().fold(program, |program, channel| program.argument("--bus", channel.url())).run()
 }
 

@@ -1,4 +1,4 @@
-//! `relay`: publishes events to a broker again.
+//! `republish`: publishes events to a broker again.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,35 +13,45 @@ use order_bus::{BrokerUrl, InProcessBus};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Failure;
-use crate::config::RelaySettings;
+use crate::config::{RelayOptions, StoreOptions, positive};
 use crate::logging;
 use crate::open_store;
+use crate::process;
 use crate::progress::Progress;
+use crate::store_url::StoreUrl;
 
+/// What to publish, and where.
 #[derive(Debug, Args)]
-pub(crate) struct RelayArguments {
+pub(crate) struct RepublishArguments {
     /// The first event to publish again, by its position.
-    #[arg(long, value_name = "N")]
-    pub(crate) from_position: u64,
+    #[arg(long, value_name = "N", value_parser = positive::<u64>)]
+    from_position: u64,
+    #[command(flatten)]
+    relay: RelayOptions,
+    #[command(flatten)]
+    store: StoreOptions,
 }
 
-pub(crate) fn run(arguments: &RelayArguments, settings: RelaySettings) -> Result<ExitCode, Failure> {
-    if arguments.from_position == 0 {
-        return Err(Failure::Usage(vec!["from-position must be at least 1".to_owned()]));
-    }
-    logging::start(settings.log.format, &settings.log.filter);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    Ok(runtime.block_on(publish_again(Position(arguments.from_position), settings))?)
+pub(crate) fn run(arguments: RepublishArguments) -> Result<ExitCode, Failure> {
+    let RepublishArguments { from_position, relay, store } = arguments;
+    let (brokers, store) = (relay.brokers()?, store.url());
+    logging::start(&relay.log);
+    let publishing = publish_again(Position(from_position), &store, &brokers, &relay.events.event_source);
+    Ok(process::runtime()?.block_on(publishing)?)
 }
 
-async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Result<ExitCode> {
+async fn publish_again(
+    from: Position,
+    store: &StoreUrl,
+    brokers: &[BrokerUrl],
+    event_source: &str,
+) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
-    let store = open_store::open(&settings.store, bus.clone(), ViewsProgress::default()).await?;
+    let store = open_store::open(store, bus.clone(), ViewsProgress::default()).await?;
     let ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus };
-    let head = ports.log.end().await?;
-    for url in &settings.brokers {
-        let done = publish_to(url, from, head, &ports, &settings.event_source).await;
+    let end = ports.log.end().await?;
+    for url in brokers {
+        let done = publish_to(url, from, end, &ports, event_source).await;
         done.with_context(|| url.to_string())?;
     }
     store.close().await;
@@ -51,7 +61,7 @@ async fn publish_again(from: Position, settings: RelaySettings) -> anyhow::Resul
 async fn publish_to(
     url: &BrokerUrl,
     from: Position,
-    head: Position,
+    end: Position,
     ports: &FollowerPorts,
     event_source: &str,
 ) -> anyhow::Result<()> {
@@ -60,7 +70,7 @@ async fn publish_to(
     let relay = Follower::new(url.name(), &holder, ports.clone(), relay, FollowerLimits::default());
     let mut status = relay.status();
     let mut progress = Progress::new();
-    let (before, total) = (from.0.saturating_sub(1), (head.0 + 1).saturating_sub(from.0));
+    let (before, total) = (from.0.saturating_sub(1), (end.0 + 1).saturating_sub(from.0));
     let publishing = relay.run_again(from, CancellationToken::new());
     tokio::pin!(publishing);
     loop {
