@@ -5,13 +5,13 @@
 
 mod early;
 mod partition;
-mod recent_ids;
+
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
 use self::early::{Arrival, Early};
 use self::partition::Partition;
-use self::recent_ids::{Known, RecentIds};
 use super::ReplicaLimits;
 use crate::cloud_event::PublishedEvent;
 use crate::event::Position;
@@ -30,9 +30,8 @@ pub(super) struct Merge {
     /// Early arrivals. Does not have `next`, unless `ready` is full.
     early: Early,
     partitions: Vec<Partition>,
-    recent: RecentIds,
-    /// Repetitions that only the store can tell from another log's events.
-    unchecked: Vec<(Position, Uuid)>,
+    /// Repetitions that only the store can tell from another log's events, by position.
+    unchecked: BTreeMap<Position, Uuid>,
     /// What is being looked for.
     pub(super) missing: Option<Position>,
     /// From the first to the last early arrival that was dropped and is still needed.
@@ -73,8 +72,7 @@ impl Merge {
             ready_bytes: 0,
             early: Early::default(),
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
-            recent: RecentIds::after(after),
-            unchecked: Vec::new(),
+            unchecked: BTreeMap::new(),
             missing: None,
             dropped: None,
             delivered: 0,
@@ -96,11 +94,11 @@ impl Merge {
             Ok(message) => message,
             Err(fault) => return Added::Unreadable(fault),
         };
-        let (position, id) = (message.event.position, message.event.id);
+        let position = message.event.position;
         place.furthest = place.furthest.max(Some(position));
         self.highest = self.highest.max(position);
         if position < self.next {
-            return self.check_repetition(position, id);
+            return self.check_repetition(position, message.event.id);
         }
         if position == self.next && !self.is_full() {
             self.push_ready(message);
@@ -175,9 +173,10 @@ impl Merge {
         self.switch(|partition| partition.paused && (room || !partition.has_passed(next)), false)
     }
 
-    /// Repetitions that are older than what is remembered here: position and id.
-    pub(super) fn take_unchecked(&mut self) -> Vec<(Position, Uuid)> {
-        std::mem::take(&mut self.unchecked)
+    /// Repetitions of events up to this position, with which the store has to be compared.
+    pub(super) fn take_unchecked(&mut self, stored: Position) -> BTreeMap<Position, Uuid> {
+        let later = self.unchecked.split_off(&stored.plus(1));
+        std::mem::replace(&mut self.unchecked, later)
     }
 
     /// Events that are here and not applied.
@@ -186,19 +185,18 @@ impl Merge {
     }
 
     fn check_repetition(&mut self, position: Position, id: Uuid) -> Added {
-        match self.recent.knows(position, id) {
-            Known::Same => {}
-            Known::Other => return Added::OtherLog(position),
-            Known::TooOld => self.unchecked.push((position, id)),
-        }
-        Added::Taken
+        let behind = (self.next.0 - position.0) as usize;
+        let known = match self.ready.len().checked_sub(behind) {
+            Some(index) => self.ready[index].event.id,
+            None => *self.unchecked.entry(position).or_insert(id),
+        };
+        if known == id { Added::Taken } else { Added::OtherLog(position) }
     }
 
     fn push_ready(&mut self, message: PublishedEvent) {
         if self.missing.take().is_some() {
             self.begin_anew();
         }
-        self.recent.push(message.event.id);
         self.ready_bytes += bytes(&message);
         self.ready.push(message);
         self.next = self.next.plus(1);

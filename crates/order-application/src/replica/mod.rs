@@ -9,8 +9,7 @@
 //! |---|---|
 //! | `session.rs` | one reader's life |
 //! | `merge.rs`, `merge/` | deliveries in the order of the log |
-//! | `waiting.rs`, `goal.rs` | what a session waits for; when it has caught up |
-//! | `apply.rs`, `chain.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
+//! | `apply.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
 //! | `import.rs` | events from elsewhere |
 //! | `status.rs` | how it goes |
 //!
@@ -32,14 +31,11 @@
 //! as well. Should it come after all, that is no harm: what was dropped meanwhile is read again.
 
 mod apply;
-mod chain;
-mod goal;
 mod import;
 mod merge;
 mod session;
 mod status;
 mod stored_ids;
-mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
