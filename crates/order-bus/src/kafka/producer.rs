@@ -117,7 +117,7 @@ impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         // Nothing can be sent any more. What was sent fails as well, and may say more.
         if error.rdkafka_error_code() == Some(Code::Fatal) {
-            let position = self.window().acknowledged();
+            let position = self.window().events.acknowledged();
             self.fail(position, Code::Fatal);
         }
         self.observer.error(error, reason);

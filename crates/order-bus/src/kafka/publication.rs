@@ -27,8 +27,6 @@ pub(super) struct KafkaPublication {
     producer: Arc<DroppedInBackground<Producer>>,
     topic: Arc<str>,
     source: Arc<str>,
-    /// What `acknowledged` has answered with last.
-    reported: Position,
     /// Until when a failure may wait for its cause.
     cause_until: Option<Instant>,
 }
@@ -59,12 +57,12 @@ impl Publication for KafkaPublication {
 
     async fn acknowledged(&mut self) -> Result<Position, BrokerError> {
         loop {
-            let (position, failure, waiting_since) = {
-                let window = self.deliveries().window();
-                (window.acknowledged(), window.failure().cloned(), window.waiting_since())
+            let (newly_acknowledged, failure, waiting_since) = {
+                let mut window = self.deliveries().window();
+                let failure = window.failure().cloned();
+                (window.events.newly_acknowledged(), failure, window.events.waiting_since())
             };
-            if position > self.reported {
-                self.reported = position;
+            if let Some(position) = newly_acknowledged {
                 return Ok(position);
             }
             let until = match &failure {
@@ -98,12 +96,11 @@ impl Publication for KafkaPublication {
 }
 
 impl KafkaPublication {
-    pub(super) fn new(producer: Producer, topic: &str, source: Arc<str>, after: Position) -> Self {
+    pub(super) fn new(producer: Producer, topic: &str, source: Arc<str>) -> Self {
         Self {
             producer: Arc::new(DroppedInBackground::new(producer)),
             topic: topic.into(),
             source,
-            reported: after,
             cause_until: None,
         }
     }

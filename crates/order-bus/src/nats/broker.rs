@@ -19,8 +19,8 @@ use super::stream;
 /// order and without gaps, whatever is lost on the way; and of several that publish at once only one goes on. The
 /// sequence alone would not do: where another one has published as many messages as were refused, the rest would fit.
 ///
-/// `Nats-Msg-Id` is the event's id. What is published again although the stream may still know that id (its duplicate
-/// window) has the publication's name after it: it is meant to come again.
+/// A message's id (`Nats-Msg-Id`) is of its publication, so that the stream takes nothing for a duplicate: what is published
+/// again is meant to come again. The event's own id is `ce-id`.
 pub struct NatsBroker {
     options: Arc<NatsOptions>,
     source: Arc<str>,

@@ -1,7 +1,6 @@
 //! The stream: made if there is none, looked at if there is, never changed.
 
 use std::error::Error;
-use std::time::Duration;
 
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestError, RequestErrorKind,
@@ -20,10 +19,6 @@ use super::inspection::{Warnings, check};
 use super::message;
 use super::options::NatsOptions;
 use super::resumption::{Found, LastEvent};
-
-/// How long the stream knows the ids of messages, if it is made here. A help only: what keeps events single and in
-/// order is the expected sequence.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
 
 /// The stream, made if it is missing. What is peculiar about it goes into `warnings`.
 pub(super) async fn find_or_make(
@@ -141,7 +136,6 @@ async fn create(options: &NatsOptions, context: &Context) -> Result<Stream, Brok
 
 fn wanted(options: &NatsOptions) -> Config {
     let has_limits = options.max_age.is_some() || options.max_bytes.is_some();
-    let max_age = options.max_age.unwrap_or_default();
     Config {
         name: options.stream.clone(),
         description: Some("Events of orders, published by order-service in the order of its log".to_owned()),
@@ -149,7 +143,7 @@ fn wanted(options: &NatsOptions) -> Config {
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         num_replicas: options.replicas,
-        max_age,
+        max_age: options.max_age.unwrap_or_default(),
         max_bytes: options.max_bytes.unwrap_or(-1),
         max_messages: -1,
         max_messages_per_subject: -1,
@@ -158,8 +152,6 @@ fn wanted(options: &NatsOptions) -> Config {
         // Who asks for limits wants the oldest to go. Where nobody did, a limit that comes later must not drop events
         // without a word: then publishing stops and says so.
         discard: if has_limits { DiscardPolicy::Old } else { DiscardPolicy::New },
-        // The server wants it no longer than messages are kept.
-        duplicate_window: if max_age.is_zero() { DUPLICATE_WINDOW } else { DUPLICATE_WINDOW.min(max_age) },
         ..Config::default()
     }
 }
