@@ -1,6 +1,6 @@
 use tokio_util::sync::CancellationToken;
 
-use super::session::{End, Goal};
+use super::session::End;
 use super::{Follower, FollowerError};
 use crate::event::Position;
 use crate::ports::checkpoints::Checkpoint;
@@ -29,7 +29,7 @@ impl Follower {
             if !self.lease.checkpoints.save(self.name(), lease.epoch, &rewound).await? {
                 return Err(FollowerError::LeaseLost);
             }
-            let ended = self.follow(&lease, Goal::UpTo(goal), &stop).await;
+            let ended = self.follow(&lease, Some(goal), &stop).await;
             if !matches!(ended, Err(FollowerError::OutOfStep(_))) || attempts == MAX_ATTEMPTS {
                 break ended;
             }

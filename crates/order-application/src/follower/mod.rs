@@ -16,8 +16,6 @@
 //! | `status.rs` | how it goes |
 
 mod again;
-#[cfg(feature = "planted-faults")]
-mod planted_faults;
 mod session;
 mod status;
 mod window;
@@ -39,7 +37,7 @@ use crate::ports::event_log::{EventLog, StoreError};
 
 pub use status::{FollowerState, FollowerStatus};
 
-use session::{End, Goal};
+use session::End;
 
 /// How long a lease lasts that nobody renews.
 const LEASE_TERM: Duration = Duration::from_secs(3);
@@ -173,7 +171,7 @@ impl Follower {
     /// Waits for the lease, and follows the log as long as all goes well.
     async fn attempt(&self, stop: &CancellationToken) -> Result<End, FollowerError> {
         let Some(lease) = self.wait_for_lease(stop).await? else { return Ok(End::Stopped) };
-        let ended = self.follow(&lease, Goal::Endless, stop).await;
+        let ended = self.follow(&lease, None, stop).await;
         lease.give_back().await;
         if matches!(ended, Ok(End::LeaseLost)) {
             tracing::warn!(follower = self.name(), "another instance has taken over");

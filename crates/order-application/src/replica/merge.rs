@@ -158,19 +158,20 @@ impl Merge {
         self.missing = Some(self.next);
     }
 
-    /// The partitions that are to be paused from now on: those that are ahead, once no more can be held.
-    pub(super) fn pause_ahead(&mut self) -> Vec<usize> {
-        if self.missing.is_some() || !self.early.exceeds(&self.limits, 1) {
-            return Vec::new();
+    /// The partitions that are to be paused or to go on from now on. Those that are ahead are paused once no more can be
+    /// held, until half of it is gone.
+    pub(super) fn steer(&mut self) -> Vec<(usize, bool)> {
+        let is_full = self.early.exceeds(&self.limits, 1);
+        let has_room = self.missing.is_some() || !self.early.exceeds(&self.limits, 2);
+        let mut switched = Vec::new();
+        for (number, partition) in self.partitions.iter_mut().enumerate() {
+            let may_be_paused = !has_room && partition.has_passed(self.next);
+            let is_paused = may_be_paused && (is_full || partition.is_paused);
+            if std::mem::replace(&mut partition.is_paused, is_paused) != is_paused {
+                switched.push((number, is_paused));
+            }
         }
-        let next = self.next;
-        self.switch(|partition| !partition.paused && partition.has_passed(next), true)
-    }
-
-    /// The partitions that are to be resumed: those that are not ahead any more, and all of them once there is room.
-    pub(super) fn resume_behind(&mut self) -> Vec<usize> {
-        let (next, room) = (self.next, self.missing.is_some() || !self.early.exceeds(&self.limits, 2));
-        self.switch(|partition| partition.paused && (room || !partition.has_passed(next)), false)
+        switched
     }
 
     /// Repetitions of events up to this position, with which the store has to be compared.
@@ -238,17 +239,6 @@ impl Merge {
         let position = last.position();
         let (first, end) = self.dropped.unwrap_or((position, position));
         self.dropped = Some((first.min(position), end.max(position)));
-    }
-
-    fn switch(&mut self, which: impl Fn(&Partition) -> bool, paused: bool) -> Vec<usize> {
-        let mut switched = Vec::new();
-        for (number, partition) in self.partitions.iter_mut().enumerate() {
-            if which(partition) {
-                partition.paused = paused;
-                switched.push(number);
-            }
-        }
-        switched
     }
 
     /// What was missing is published again, and what follows most likely as well: no partition has passed that yet.

@@ -103,7 +103,9 @@ impl Session<'_> {
                 }
                 self.lose();
             }
-            self.steer()?;
+            for (partition, is_paused) in self.merge.steer() {
+                self.reader.set_paused(partition, is_paused)?;
+            }
         }
     }
 
@@ -232,17 +234,6 @@ impl Session<'_> {
             status.state = ReplicaState::Missing;
             status.detail = Some(advice(position, &why, next));
         });
-    }
-
-    /// Pauses and resumes partitions.
-    fn steer(&mut self) -> Result<(), BrokerError> {
-        for partition in self.merge.pause_ahead() {
-            self.reader.pause(partition)?;
-        }
-        for partition in self.merge.resume_behind() {
-            self.reader.resume(partition)?;
-        }
-        Ok(())
     }
 }
 

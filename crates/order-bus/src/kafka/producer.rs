@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
 use super::client::{Observer, not_created, settings};
-use super::error::consequence;
+use super::error::CONSEQUENCES;
 use super::options::KafkaOptions;
 use super::window::{KafkaWindow, PublishFailure};
 
@@ -92,7 +92,7 @@ impl Deliveries {
 
     /// The event at a position was not taken.
     pub(super) fn fail(&self, position: Position, code: Code) {
-        let (reason, is_consequence) = (code.to_string(), consequence(code));
+        let (reason, is_consequence) = (code.to_string(), CONSEQUENCES.contains(&code));
         self.window().fail(PublishFailure { position, code, reason, is_consequence });
         self.changed.notify_one();
     }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::background::{DroppedInBackground, in_background};
-use super::error::{failed, refusal, refused};
+use super::error::{REFUSED, failed, refusal};
 use super::message::headers;
 use super::producer::{Deliveries, Producer};
 use super::window::PublishFailure;
@@ -135,7 +135,7 @@ impl KafkaPublication {
     fn ended(&self, failure: &PublishFailure) -> BrokerError {
         self.purge();
         let PublishFailure { position, code, reason, is_consequence } = failure.clone();
-        if refused(code) {
+        if REFUSED.contains(&code) {
             return BrokerError::Refused { position, why: refusal(code, &self.topic) };
         }
         let fatal = self.producer.client().fatal_error().filter(|_| is_consequence);

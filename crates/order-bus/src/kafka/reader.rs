@@ -83,14 +83,10 @@ impl BrokerReader for KafkaReader {
         Ok(deliveries)
     }
 
-    fn pause(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let paused = self.consumer.pause(&self.list_of(partition)?);
-        paused.map_err(|error| failure(&error, &format!("cannot pause {}", self.topic)))
-    }
-
-    fn resume(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let resumed = self.consumer.resume(&self.list_of(partition)?);
-        resumed.map_err(|error| failure(&error, &format!("cannot go on with {}", self.topic)))
+    fn set_paused(&mut self, partition: usize, is_paused: bool) -> Result<(), BrokerError> {
+        let list = self.list_of(partition)?;
+        let switched = if is_paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        switched.map_err(|error| failure(&error, &format!("cannot pause {} or go on with it", self.topic)))
     }
 
     async fn behind(&mut self) -> Result<u64, BrokerError> {

@@ -40,7 +40,7 @@ impl NatsBroker {
         let found = stream::found(options, &stream).await?;
         let resumption = resume(checkpoint, found);
         if let Some(notice) = &resumption.notice {
-            tracing::warn!("the stream {}: {notice}", options.stream);
+            tracing::warn!("the stream {} {notice}", options.stream);
         }
         let (options, source) = (Arc::clone(options), Arc::clone(&self.source));
         let begun = NatsPublication::begin(options, source, connection, stream, &found, &resumption);

@@ -76,7 +76,7 @@ fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
              `sync_interval: always`: after a loss of power the last two minutes are missing until they are published \
              again; three replicas do without",
         ),
-        (replicas != wanted, &format!("has {replicas} replicas, not {wanted}: it was there already")),
+        (replicas != wanted, &format!("was there already, with replicas={replicas} and not {wanted}")),
     ];
     all.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text.to_owned()).collect()
 }
@@ -150,7 +150,7 @@ mod tests {
         }
         let alone = peculiarities(&options, &Config { num_replicas: 1, ..fine });
         assert!(
-            alone[0].contains("sync_interval: always") && alone[1].contains("has 1 replicas, not 3"),
+            alone[0].contains("sync_interval: always") && alone[1].contains("replicas=1 and not 3"),
             "{alone:?}"
         );
     }

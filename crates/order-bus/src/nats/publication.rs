@@ -1,6 +1,5 @@
 //! Publishing to the stream.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
+use futures_util::future::OptionFuture;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, Position, Publication, RecordedEvent, error_chain};
 use tokio::time::{sleep_until, timeout};
@@ -81,13 +81,8 @@ impl Publication for NatsPublication {
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
             }
-            let waiting_since = self.window.events.waiting_since();
-            let patience = async {
-                match waiting_since {
-                    Some(since) => sleep_until(since + ANSWER_TIMEOUT).await,
-                    None => pending().await,
-                }
-            };
+            let patience =
+                self.window.events.waiting_since().map(|since| sleep_until(since + ANSWER_TIMEOUT));
             let error = tokio::select! {
                 biased;
                 answer = self.answers.next() => match answer {
@@ -98,7 +93,7 @@ impl Publication for NatsPublication {
                     None => self.connection.lost().await,
                 },
                 error = self.connection.lost() => error,
-                () = patience => silence(&self.options, ANSWER_TIMEOUT),
+                Some(()) = OptionFuture::from(patience) => silence(&self.options, ANSWER_TIMEOUT),
             };
             self.fail(error);
         }

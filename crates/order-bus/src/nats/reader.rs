@@ -7,7 +7,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::{self, MessagesError, MessagesErrorKind};
 use async_nats::jetstream::stream::Stream;
 use async_trait::async_trait;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use order_application::{BrokerError, BrokerReader, Delivery, error_chain};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
@@ -66,38 +66,20 @@ impl BrokerReader for NatsReader {
         if self.is_paused {
             return Err(self.connection.lost().await);
         }
-        let first = tokio::select! {
+        let mut ready = self.messages.as_mut().ready_chunks(DELIVERED_MESSAGES);
+        let messages = tokio::select! {
             biased;
-            message = self.messages.next() => message,
+            messages = ready.next() => messages,
             error = self.connection.lost() => return Err(error),
         };
-        let mut deliveries = Vec::new();
-        let mut message = first;
-        loop {
-            match message {
-                Some(Ok(message)) => deliveries.push(self.deliver(&message)?),
-                Some(Err(error)) if deliveries.is_empty() => return Err(self.read_error(&error)),
-                None if deliveries.is_empty() => return Err(self.connection.lost().await),
-                // It comes again.
-                Some(Err(_)) | None => return Ok(deliveries),
-            }
-            if deliveries.len() == DELIVERED_MESSAGES {
-                return Ok(deliveries);
-            }
-            match self.messages.next().now_or_never() {
-                Some(next) => message = next,
-                None => return Ok(deliveries),
-            }
+        match messages {
+            Some(messages) => messages.into_iter().map(|message| self.deliver(message)).collect(),
+            None => Err(self.connection.lost().await),
         }
     }
 
-    fn pause(&mut self, _: usize) -> Result<(), BrokerError> {
-        self.is_paused = true;
-        Ok(())
-    }
-
-    fn resume(&mut self, _: usize) -> Result<(), BrokerError> {
-        self.is_paused = false;
+    fn set_paused(&mut self, _: usize, is_paused: bool) -> Result<(), BrokerError> {
+        self.is_paused = is_paused;
         Ok(())
     }
 
@@ -117,7 +99,11 @@ impl BrokerReader for NatsReader {
 }
 
 impl NatsReader {
-    fn deliver(&mut self, message: &jetstream::Message) -> Result<Delivery, BrokerError> {
+    fn deliver(
+        &mut self,
+        message: Result<jetstream::Message, MessagesError>,
+    ) -> Result<Delivery, BrokerError> {
+        let message = message.map_err(|error| self.read_error(&error))?;
         let info = message.info().map_err(|error| {
             unavailable(&self.options, format_args!("a message without its place: {error}"))
         })?;

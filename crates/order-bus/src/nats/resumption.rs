@@ -39,8 +39,7 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
     let from_checkpoint = |notice| NatsResumption { after: checkpoint.position, event: None, notice };
     let Some(text) = &checkpoint.evidence else { return from_checkpoint(None) };
     let Ok(evidence) = serde_json::from_str::<NatsEvidence>(text) else {
-        let notice =
-            "the checkpoint says nothing that can be read of the stream: it is not compared".to_owned();
+        let notice = "is not compared with the checkpoint, whose evidence cannot be read".to_owned();
         return from_checkpoint(Some(notice));
     };
     let Some(missing) = evidence.missing(found.created, found.last_sequence) else {

@@ -39,8 +39,6 @@ pub(super) struct State {
     pub(super) delivered: Vec<usize>,
     /// Which partitions are paused now.
     pub(super) paused: Vec<bool>,
-    /// Every pause there was.
-    pub(super) pauses: usize,
 }
 
 impl FakeLog {
@@ -57,7 +55,6 @@ impl FakeLog {
             bookmarks: Vec::new(),
             delivered: vec![0; partitions],
             paused: vec![false; partitions],
-            pauses: 0,
         };
         Self(Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }))
     }
@@ -190,18 +187,10 @@ impl BrokerReader for FakeReader {
         }
     }
 
-    fn pause(&mut self, partition: usize) -> Result<(), BrokerError> {
+    fn set_paused(&mut self, partition: usize, is_paused: bool) -> Result<(), BrokerError> {
         let mut state = self.log.state();
-        assert!(!state.paused[partition], "is paused already");
-        state.paused[partition] = true;
-        state.pauses += 1;
-        Ok(())
-    }
-
-    fn resume(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let mut state = self.log.state();
-        assert!(state.paused[partition], "is not paused");
-        state.paused[partition] = false;
+        assert!(state.paused[partition] != is_paused, "is so already");
+        state.paused[partition] = is_paused;
         Ok(())
     }
 
