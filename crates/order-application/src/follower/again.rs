@@ -1,6 +1,5 @@
 use tokio_util::sync::CancellationToken;
 
-use super::session::End;
 use super::{Follower, FollowerError};
 use crate::event::Position;
 use crate::ports::checkpoints::Checkpoint;
@@ -38,9 +37,6 @@ impl Follower {
             after = self.checkpoint().await?.position;
         };
         lease.give_back().await;
-        match ended? {
-            End::GoalReached | End::Stopped => Ok(()),
-            End::LeaseLost => Err(FollowerError::LeaseLost),
-        }
+        ended
     }
 }

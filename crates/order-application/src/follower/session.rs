@@ -34,22 +34,14 @@ const GATHER_AT_LEAST: Duration = Duration::from_millis(2);
 /// How long a follower that is told to stop waits for what is under way.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// The end of a session that was meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Stopped,
-    GoalReached,
-    LeaseLost,
-}
-
 impl Follower {
-    /// Follows the log under a lease, up to the goal if there is one.
+    /// Follows the log under a lease, until it is told to stop, or up to the goal if there is one.
     pub(super) async fn follow(
         &self,
         lease: &Lease,
         goal: Option<Position>,
         stop: &CancellationToken,
-    ) -> Result<End, FollowerError> {
+    ) -> Result<(), FollowerError> {
         let checkpoint = self.checkpoint().await?;
         let mut now = FollowerStatus { position: checkpoint.position, ..self.status.borrow().clone() };
         if now.state == FollowerState::Standby {
@@ -58,8 +50,8 @@ impl Follower {
         self.tell(now);
         let (consumption, after) = tokio::select! {
             opened = self.consumer.open(&checkpoint) => opened?,
-            () = stop.cancelled() => return Ok(End::Stopped),
-            () = lease.lost() => return Ok(End::LeaseLost),
+            () = stop.cancelled() => return Ok(()),
+            () = lease.lost() => return Err(FollowerError::LeaseLost),
         };
         let mut session = Session {
             follower: self,
@@ -96,7 +88,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, goal: Option<Position>, stop: &CancellationToken) -> Result<End, FollowerError> {
+    async fn run(&mut self, goal: Option<Position>, stop: &CancellationToken) -> Result<(), FollowerError> {
         let every = |period| {
             let mut ticks = interval_at(Instant::now() + period, period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,19 +97,19 @@ impl Session<'_> {
         let (mut save, mut check, mut look) = (every(SAVE_EVERY), every(CHECK_EVERY), every(LOOK_EVERY));
         loop {
             if goal.is_some_and(|goal| self.done >= goal) {
-                return self.save().await.map(|kept| if kept { End::GoalReached } else { End::LeaseLost });
+                return self.save().await;
             }
             let has_room = self.has_room();
             tokio::select! {
                 () = stop.cancelled() => {
                     self.settle().await;
-                    return self.save().await.map(|_| End::Stopped);
+                    return self.save().await;
                 }
-                () = self.lease.lost() => return Ok(End::LeaseLost),
+                () = self.lease.lost() => return Err(FollowerError::LeaseLost),
                 up_to = self.consumption.done() => self.take_progress(up_to?),
                 events = self.subscription.next(), if has_room => {
                     // Without any, the store's bus has closed: the process is about to end.
-                    let Some(events) = events? else { return Ok(End::Stopped) };
+                    let Some(events) = events? else { return Ok(()) };
                     let announced = self.hand_over(events).await?;
                     if let Some(time) = gathering_time(announced) {
                         tokio::select! {
@@ -126,11 +118,7 @@ impl Session<'_> {
                         }
                     }
                 }
-                _ = save.tick(), if self.done != self.saved => {
-                    if !self.save().await? {
-                        return Ok(End::LeaseLost);
-                    }
-                }
+                _ = save.tick(), if self.done != self.saved => self.save().await?,
                 _ = check.tick() => self.consumption.check().await?,
                 _ = look.tick() => self.look().await?,
                 () = sleep_until(self.progress + PATIENCE), if !self.window.is_empty() => {
@@ -195,19 +183,19 @@ impl Session<'_> {
         self.tell();
     }
 
-    /// Saves how far everything is done. `false` when somebody else has the lease.
-    async fn save(&mut self) -> Result<bool, FollowerError> {
+    /// Saves how far everything is done.
+    async fn save(&mut self) -> Result<(), FollowerError> {
         if self.done == self.saved {
-            return Ok(true);
+            return Ok(());
         }
         let position = self.done;
         let checkpoint = Checkpoint { position, evidence: self.consumption.evidence() };
         let checkpoints = &self.follower.lease.checkpoints;
-        let kept = checkpoints.save(self.follower.name(), self.lease.epoch, &checkpoint).await?;
-        if kept {
-            self.saved = position;
+        if !checkpoints.save(self.follower.name(), self.lease.epoch, &checkpoint).await? {
+            return Err(FollowerError::LeaseLost);
         }
-        Ok(kept)
+        self.saved = position;
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<(), FollowerError> {

@@ -188,18 +188,24 @@ fn fold(
     id_before: Option<Uuid>,
 ) -> Result<Append, OtherLog> {
     let PublishedEvent { event, previous_id } = message.clone();
+    let position = event.position;
     let is_proved = previous_id == id_before;
-    if previous_id.is_some() && !is_proved {
-        return Err(OtherLog::another_event_before(event.position, previous_id, id_before));
+    if let Some(named) = previous_id.filter(|_| !is_proved) {
+        let found = id_before.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let why = format!("the event before the one there is {named}, and here it is {found}");
+        return Err(OtherLog { position, why });
     }
     let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
     let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));
     if is_readable && !is_proved && event.version != before.plus(1) {
-        return Err(OtherLog::another_version(event.position, event.version, before));
+        let version = event.version;
+        let why =
+            format!("its event there is version {version} of an order that is at version {before} here");
+        return Err(OtherLog { position, why });
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
     if let Some(error) = unreadable {
-        tracing::warn!(position = %event.position, order_id = %event.order_id, %error, "an order cannot be read");
+        tracing::warn!(%position, order_id = %event.order_id, %error, "an order cannot be read");
     }
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;
     let append = Append {

@@ -3,14 +3,12 @@
 //! What continues the log is ready to be applied; what comes early is held, within bounds. Nothing here waits or reads:
 //! this is the part whose every step can be tested.
 
-mod early;
 mod partition;
 
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use self::early::{Arrival, Early};
 use self::partition::Partition;
 use super::ReplicaLimits;
 use crate::cloud_event::PublishedEvent;
@@ -27,8 +25,9 @@ pub(super) struct Merge {
     next: Position,
     ready: Vec<PublishedEvent>,
     ready_bytes: usize,
-    /// Early arrivals. Does not have `next`, unless `ready` is full.
-    early: Early,
+    /// What came before its time, by position. Does not have `next`, unless `ready` is full.
+    early: BTreeMap<Position, Arrival>,
+    early_bytes: usize,
     partitions: Vec<Partition>,
     /// Repetitions that only the store can tell from another log's events, by position.
     unchecked: BTreeMap<Position, Uuid>,
@@ -42,6 +41,13 @@ pub(super) struct Merge {
     pub(super) highest: Position,
     /// Changes whenever there is hope for what is waited for.
     pub(super) heard: u64,
+}
+
+/// An event that came before its time, and from where.
+struct Arrival {
+    message: PublishedEvent,
+    partition: usize,
+    offset: u64,
 }
 
 /// What became of a delivery.
@@ -70,7 +76,8 @@ impl Merge {
             next: after.plus(1),
             ready: Vec::new(),
             ready_bytes: 0,
-            early: Early::default(),
+            early: BTreeMap::new(),
+            early_bytes: 0,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             unchecked: BTreeMap::new(),
             missing: None,
@@ -139,7 +146,7 @@ impl Merge {
 
     /// The first of the later positions.
     pub(super) fn first_early(&self) -> Option<Position> {
-        self.early.first()
+        self.early.first_key_value().map(|(position, _)| *position)
     }
 
     /// Whether every partition has delivered something later than the position that is waited for.
@@ -161,8 +168,8 @@ impl Merge {
     /// The partitions that are to be paused or to go on from now on. Those that are ahead are paused once no more can be
     /// held, until half of it is gone.
     pub(super) fn steer(&mut self) -> Vec<(usize, bool)> {
-        let is_full = self.early.exceeds(&self.limits, 1);
-        let has_room = self.missing.is_some() || !self.early.exceeds(&self.limits, 2);
+        let is_full = self.has_early(1);
+        let has_room = self.missing.is_some() || !self.has_early(2);
         let mut switched = Vec::new();
         for (number, partition) in self.partitions.iter_mut().enumerate() {
             let may_be_paused = !has_room && partition.has_passed(self.next);
@@ -207,8 +214,9 @@ impl Merge {
     /// Moves early arrivals whose time has come.
     fn fill_ready(&mut self) {
         while !self.is_full()
-            && let Some(arrival) = self.early.take_first(self.next)
+            && let Some(arrival) = self.early.remove(&self.next)
         {
+            self.early_bytes -= bytes(&arrival.message);
             self.partitions[arrival.partition].held.remove(&arrival.offset);
             self.push_ready(arrival.message);
         }
@@ -219,24 +227,31 @@ impl Merge {
     }
 
     fn hold(&mut self, arrival: Arrival) -> Added {
-        let position = arrival.position();
-        if let Some(twin) = self.early.get(position) {
+        let position = arrival.message.event.position;
+        if let Some(twin) = self.early.get(&position) {
             let same = twin.message.event.id == arrival.message.event.id;
             return if same { Added::Taken } else { Added::OtherLog(position) };
         }
         self.partitions[arrival.partition].held.insert(arrival.offset);
-        self.early.insert(arrival);
-        while self.missing.is_some() && self.early.exceeds(&self.limits, 1) && self.early.len() > 1 {
+        self.early_bytes += bytes(&arrival.message);
+        self.early.insert(position, arrival);
+        while self.missing.is_some() && self.has_early(1) && self.early.len() > 1 {
             self.drop_last();
         }
         Added::Taken
     }
 
+    /// Whether there is more than a part of what may come early.
+    fn has_early(&self, divisor: usize) -> bool {
+        self.early.len() > self.limits.early_events / divisor
+            || self.early_bytes > self.limits.early_bytes / divisor
+    }
+
     /// Of what is too much, the latest is needed last.
     fn drop_last(&mut self) {
-        let Some(last) = self.early.take_last() else { return };
+        let Some((position, last)) = self.early.pop_last() else { return };
+        self.early_bytes -= bytes(&last.message);
         self.partitions[last.partition].drop_held(last.offset);
-        let position = last.position();
         let (first, end) = self.dropped.unwrap_or((position, position));
         self.dropped = Some((first.min(position), end.max(position)));
     }

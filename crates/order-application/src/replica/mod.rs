@@ -42,10 +42,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::backoff::Backoff;
-use crate::event::{Position, Version};
+use crate::event::Position;
 use crate::ports::broker::{BrokerError, BrokerLog};
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
@@ -189,19 +188,5 @@ pub struct OtherLog {
 impl OtherLog {
     fn another_event(position: Position) -> Self {
         Self { position, why: "the event there has another id".to_owned() }
-    }
-
-    /// `named` comes before the event, as its message says, and here `found` does.
-    fn another_event_before(position: Position, named: Option<Uuid>, found: Option<Uuid>) -> Self {
-        let name = |id: Option<Uuid>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        let (named, found) = (name(named), name(found));
-        let why = format!("the event before the one there is {named}, and here it is {found}");
-        Self { position, why }
-    }
-
-    fn another_version(position: Position, version: Version, before: Version) -> Self {
-        let why =
-            format!("its event there is version {version} of an order that is at version {before} here");
-        Self { position, why }
     }
 }
