@@ -84,15 +84,13 @@ impl Observer {
 
     /// The same when patience is at its end, whatever is known.
     pub(super) fn last_words(&self) -> BrokerError {
-        self.verdict().unwrap_or_else(|| {
-            let why = self.complaint().map(|reason| format!(": {reason}")).unwrap_or_default();
-            BrokerError::Unavailable(format!("no broker has answered within {} s{why}", PATIENCE.as_secs()))
-        })
+        self.verdict().unwrap_or_else(|| self.silence("no broker has answered", PATIENCE))
     }
 
-    /// The last one that names a broker.
-    pub(super) fn complaint(&self) -> Option<String> {
-        self.complaints().last.as_ref().map(BrokerError::to_string)
+    /// What has not happened within this time, with the last complaint.
+    pub(super) fn silence(&self, what: &str, patience: Duration) -> BrokerError {
+        let why = self.complaints().last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
+        BrokerError::Unavailable(format!("{what} within {} s{why}", patience.as_secs()))
     }
 
     fn complaints(&self) -> MutexGuard<'_, Complaints> {

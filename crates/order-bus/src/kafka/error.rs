@@ -9,7 +9,6 @@ const MISCONFIGURED: &[Code] = &[
     Code::Authentication,
     Code::SaslAuthenticationFailed,
     Code::UnsupportedSASLMechanism,
-    Code::IllegalSASLState,
     Code::SecurityDisabled,
     Code::SSL,
     Code::TopicAuthorizationFailed,
@@ -18,11 +17,9 @@ const MISCONFIGURED: &[Code] = &[
     Code::InvalidPartitions,
     Code::InvalidReplicationFactor,
     Code::InvalidConfig,
-    Code::InvalidRequiredAcks,
     Code::PolicyViolation,
     Code::UnsupportedVersion,
     Code::UnsupportedFeature,
-    Code::UnsupportedForMessageFormat,
     Code::UnsupportedCompressionType,
 ];
 
@@ -35,14 +32,6 @@ const OUT_OF_STEP: &[Code] = &[
     Code::OffsetOutOfRange,
     Code::AutoOffsetReset,
     Code::LogTruncation,
-    Code::OutOfOrderSequenceNumber,
-    Code::DuplicateSequenceNumber,
-    Code::UnknownProducerId,
-    Code::InvalidProducerEpoch,
-    Code::Fenced,
-    Code::Inconsistent,
-    Code::GaplessGuarantee,
-    Code::Fatal,
 ];
 
 /// A broker does not take a message as it is.

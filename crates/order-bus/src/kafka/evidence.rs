@@ -102,8 +102,9 @@ impl KafkaEvidence {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::json::to_json;
 
     fn mark(offset: i64) -> Mark {
         Mark { offset, id: Uuid::from_u128(offset.unsigned_abs().into()) }
@@ -114,7 +115,7 @@ mod tests {
         let mut evidence = KafkaEvidence::default();
         assert!(evidence.acknowledge(3, mark(7)) && evidence.acknowledge(3, mark(9)));
         assert!(evidence.acknowledge(0, mark(0)));
-        let text = to_json(&evidence);
+        let text = json!(evidence).to_string();
         assert_eq!(serde_json::from_str::<KafkaEvidence>(&text).unwrap(), evidence, "{text}");
         for foreign in ["{}", r#"{"stream":"ORDERS"}"#] {
             assert!(serde_json::from_str::<KafkaEvidence>(foreign).is_err(), "{foreign}");

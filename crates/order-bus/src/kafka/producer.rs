@@ -79,7 +79,7 @@ pub(super) struct Deliveries {
     window: Mutex<KafkaWindow>,
     /// More is acknowledged, or something failed.
     pub(super) changed: Notify,
-    observer: Observer,
+    pub(super) observer: Observer,
     /// The fault: what was lost counts as delivered.
     #[cfg(feature = "planted-faults")]
     losses_are_missed: bool,
@@ -95,11 +95,6 @@ impl Deliveries {
         let (reason, is_consequence) = (code.to_string(), CONSEQUENCES.contains(&code));
         self.window().fail(PublishFailure { position, code, reason, is_consequence });
         self.changed.notify_one();
-    }
-
-    /// What librdkafka complained about last.
-    pub(super) fn complaint(&self) -> Option<String> {
-        self.observer.complaint()
     }
 
     fn acknowledge(&self, position: Position, partition: i32, offset: i64) {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use serde_json::json;
 use tokio::task::consume_budget;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
@@ -16,7 +17,6 @@ use super::error::{REFUSED, failed, refusal};
 use super::message::headers;
 use super::producer::{Deliveries, Producer};
 use super::window::PublishFailure;
-use crate::json::to_json;
 
 /// How long a failure that is only a consequence may wait for its cause.
 const CAUSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ impl Publication for KafkaPublication {
     }
 
     fn evidence(&self) -> Box<str> {
-        to_json(self.deliveries().window().evidence())
+        json!(self.deliveries().window().evidence()).to_string().into()
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {
@@ -126,9 +126,7 @@ impl KafkaPublication {
     /// Why nothing comes back, as far as it is known. Nothing more is to go out.
     fn stalled(&self) -> BrokerError {
         self.purge();
-        let why = self.deliveries().complaint().map(|why| format!(": {why}")).unwrap_or_default();
-        let seconds = STALL_PATIENCE.as_secs();
-        BrokerError::Unavailable(format!("Kafka has acknowledged nothing for {seconds} s{why}"))
+        self.deliveries().observer.silence("Kafka has acknowledged nothing", STALL_PATIENCE)
     }
 
     /// What a failure means. Nothing more is to go out.

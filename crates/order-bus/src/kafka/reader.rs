@@ -11,6 +11,7 @@ use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, TopicPartitionList};
+use serde_json::json;
 
 use super::background::{DroppedInBackground, in_background};
 use super::client::Observer;
@@ -18,7 +19,6 @@ use super::error::failure;
 use super::log::KafkaBookmark;
 use super::message::event;
 use super::probe::offsets;
-use crate::json::to_json;
 
 /// Messages that are handed out at a time.
 const DELIVERED_MESSAGES: usize = 512;
@@ -48,15 +48,6 @@ impl KafkaReader {
     ) -> Self {
         Self { consumer: Arc::new(DroppedInBackground::new(consumer)), topic: topic.into(), partitions }
     }
-
-    fn list_of(&self, partition: usize) -> Result<TopicPartitionList, BrokerError> {
-        let number = i32::try_from(partition).ok().filter(|_| partition < self.partitions.len());
-        let number = number
-            .ok_or_else(|| BrokerError::OutOfStep(format!("{} had no partition {partition}", self.topic)))?;
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition(&self.topic, number);
-        Ok(list)
-    }
 }
 
 #[async_trait]
@@ -84,7 +75,8 @@ impl BrokerReader for KafkaReader {
     }
 
     fn set_paused(&mut self, partition: usize, is_paused: bool) -> Result<(), BrokerError> {
-        let list = self.list_of(partition)?;
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.topic, i32::try_from(partition).unwrap_or(i32::MAX));
         let switched = if is_paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
         switched.map_err(|error| failure(&error, &format!("cannot pause {} or go on with it", self.topic)))
     }
@@ -101,7 +93,7 @@ impl BrokerReader for KafkaReader {
             given.and_then(|offset| i64::try_from(offset).ok()).or(partition.bookmarked)
         };
         let offsets = self.partitions.iter().enumerate().map(offset).collect();
-        to_json(&KafkaBookmark { topic: self.topic.to_string(), offsets })
+        json!(KafkaBookmark { topic: self.topic.to_string(), offsets }).to_string().into()
     }
 }
 

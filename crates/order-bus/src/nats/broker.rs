@@ -1,12 +1,11 @@
 //! Opening a publication.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use order_application::{Broker, BrokerError, Checkpoint, Opened};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
-use super::inspection::Warnings;
 use super::options::NatsOptions;
 use super::publication::NatsPublication;
 use super::resumption::resume;
@@ -24,19 +23,20 @@ use super::stream;
 pub struct NatsBroker {
     options: Arc<NatsOptions>,
     source: Arc<str>,
-    warnings: Warnings,
+    /// Of what is peculiar about the stream.
+    warned: Once,
 }
 
 impl NatsBroker {
     /// A broker that nobody has talked to yet. `event_source` is the events' attribute `source`.
     pub fn new(options: NatsOptions, event_source: &str) -> Self {
-        Self { options: Arc::new(options), source: event_source.into(), warnings: Warnings::default() }
+        Self { options: Arc::new(options), source: event_source.into(), warned: Once::new() }
     }
 
     async fn connect(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
         let options = &self.options;
         let connection = Connection::open(options).await?;
-        let stream = stream::find_or_make(options, &connection, &self.warnings).await?;
+        let stream = stream::find_or_make(options, &connection, &self.warned).await?;
         let found = stream::found(options, &stream).await?;
         let resumption = resume(checkpoint, found);
         if let Some(notice) = &resumption.notice {

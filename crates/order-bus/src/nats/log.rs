@@ -121,12 +121,13 @@ pub(super) fn start(bookmark: Option<&str>, created: i64, last_sequence: u64) ->
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::json::to_json;
 
     #[test]
     fn a_bookmark_of_another_stream_begins_anew() {
-        let bookmark = to_json(&NatsBookmark { created: 7, next: 5 });
+        let bookmark = json!(NatsBookmark { created: 7, next: 5 }).to_string();
         let start = |created, last_sequence| {
             let (next, notice) = start(Some(&bookmark), created, last_sequence);
             (next, notice.is_some())

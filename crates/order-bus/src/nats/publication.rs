@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use futures_util::future::OptionFuture;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, Position, Publication, RecordedEvent, error_chain};
+use serde_json::json;
 use tokio::time::{sleep_until, timeout};
 use uuid::Uuid;
 
@@ -24,7 +25,6 @@ use super::options::NatsOptions;
 use super::resumption::{Found, NatsResumption};
 use super::stream;
 use super::window::NatsWindow;
-use crate::json::to_json;
 
 /// For the connection to take a message, and for the next answer while messages are under way.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,7 +100,7 @@ impl Publication for NatsPublication {
     }
 
     fn evidence(&self) -> Box<str> {
-        to_json(&self.acknowledged_evidence())
+        json!(self.acknowledged_evidence()).to_string().into()
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {

@@ -9,6 +9,7 @@ use async_nats::jetstream::stream::Stream;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use order_application::{BrokerError, BrokerReader, Delivery, error_chain};
+use serde_json::json;
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
 use super::error::unavailable;
@@ -16,7 +17,6 @@ use super::log::NatsBookmark;
 use super::message;
 use super::options::NatsOptions;
 use super::stream::{self, created};
-use crate::json::to_json;
 
 /// Messages that are handed out at a time.
 const DELIVERED_MESSAGES: usize = 1_000;
@@ -94,7 +94,7 @@ impl BrokerReader for NatsReader {
 
     fn bookmark(&self, next_offsets: &[Option<u64>]) -> Box<str> {
         let next = next_offsets.first().copied().flatten().unwrap_or(self.next);
-        to_json(&NatsBookmark { created: self.created, next })
+        json!(NatsBookmark { created: self.created, next }).to_string().into()
     }
 }
 

@@ -62,14 +62,15 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::json::to_json;
 
     const CREATED: i64 = 1_767_225_600_123_456_789;
 
     fn checkpoint(position: u64, sequence: u64) -> Checkpoint {
         let evidence = NatsEvidence { created: CREATED, sequence };
-        Checkpoint { position: Position(position), evidence: Some(to_json(&evidence)) }
+        Checkpoint { position: Position(position), evidence: Some(json!(evidence).to_string().into()) }
     }
 
     fn found(last_sequence: u64, last_position: Option<u64>) -> Found {

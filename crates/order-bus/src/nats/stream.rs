@@ -1,6 +1,7 @@
 //! The stream: made if there is none, looked at if there is, never changed.
 
 use std::error::Error;
+use std::sync::Once;
 
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestError, RequestErrorKind,
@@ -15,23 +16,23 @@ use order_application::{BrokerError, error_chain};
 
 use super::client::{Connection, REQUEST_TIMEOUT};
 use super::error::{api_error, no_jetstream, unavailable};
-use super::inspection::{Warnings, check};
+use super::inspection::check;
 use super::message;
 use super::options::NatsOptions;
 use super::resumption::{Found, LastEvent};
 
-/// The stream, made if it is missing. What is peculiar about it goes into `warnings`.
+/// The stream, made if it is missing.
 pub(super) async fn find_or_make(
     options: &NatsOptions,
     connection: &Connection,
-    warnings: &Warnings,
+    warned: &Once,
 ) -> Result<Stream, BrokerError> {
     let context = context(connection);
     let stream = match get(options, &context).await? {
         Some(stream) => stream,
         None => create(options, &context).await?,
     };
-    check(options, stream.cached_info(), warnings)?;
+    check(options, stream.cached_info(), warned)?;
     Ok(stream)
 }
 
