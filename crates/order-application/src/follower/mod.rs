@@ -152,7 +152,10 @@ impl Follower {
         while !stop.is_cancelled() {
             let error = match self.attempt(&stop).await {
                 Ok(()) => return,
-                Err(FollowerError::LeaseLost) => continue,
+                Err(error @ FollowerError::LeaseLost) => {
+                    tracing::warn!(follower = self.name(), "{error}");
+                    continue;
+                }
                 Err(error) => error,
             };
             if self.status.borrow().state == FollowerState::Following {
@@ -171,9 +174,6 @@ impl Follower {
         let Some(lease) = self.wait_for_lease(stop).await? else { return Ok(()) };
         let ended = self.follow(&lease, None, stop).await;
         lease.give_back().await;
-        if let Err(error @ FollowerError::LeaseLost) = &ended {
-            tracing::warn!(follower = self.name(), "{error}");
-        }
         ended
     }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{FollowerState, FollowerStatus};
 use super::window::Window;
-use super::{Consumption, Follower, FollowerError, FollowerLimits};
+use super::{Consumption, Follower, FollowerError};
 use crate::event::{Position, RecordedEvent};
 use crate::lease::Lease;
 use crate::ports::checkpoints::Checkpoint;
@@ -58,7 +58,7 @@ impl Follower {
             lease,
             subscription: Subscription::new(self.log.clone(), &*self.bus, after).reading_ahead(),
             consumption,
-            window: Window::default(),
+            window: Window::new(self.limits),
             done: after,
             saved: checkpoint.position,
             log_end: after,
@@ -99,7 +99,7 @@ impl Session<'_> {
             if goal.is_some_and(|goal| self.done >= goal) {
                 return self.save().await;
             }
-            let has_room = self.has_room();
+            let has_room = self.window.has_room();
             tokio::select! {
                 () = stop.cancelled() => {
                     self.settle().await;
@@ -134,17 +134,12 @@ impl Session<'_> {
     async fn hand_over(&mut self, events: Vec<RecordedEvent>) -> Result<usize, FollowerError> {
         let mut announced = events.len();
         self.take(&events).await?;
-        while self.subscription.is_live() && self.has_room() {
+        while self.subscription.is_live() && self.window.has_room() {
             let Some(Some(events)) = self.subscription.next().now_or_never().transpose()? else { break };
             announced += events.len();
             self.take(&events).await?;
         }
         Ok(if self.subscription.is_live() { announced } else { 0 })
-    }
-
-    fn has_room(&self) -> bool {
-        let FollowerLimits { window_events, window_bytes } = self.follower.limits;
-        self.window.has_room(window_events, window_bytes)
     }
 
     async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError> {
@@ -208,7 +203,8 @@ impl Session<'_> {
         let position = self.done;
         let lag = self.log_end.0.saturating_sub(position.0);
         let before = self.follower.status.borrow().clone();
-        // Whoever takes connections need not take events: what was wrong is so until one of them is done, or there is none.
+        // The other side may let us connect and still take no event. So what was wrong is shown until an event is done, or
+        // none is left to do.
         let now = if before.detail.is_some() && !self.worked && lag > 0 {
             FollowerStatus { position, lag, ..before }
         } else {

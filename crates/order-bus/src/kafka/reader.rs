@@ -26,9 +26,9 @@ const DELIVERED_MESSAGES: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct KafkaReader {
-    consumer: Arc<DroppedInBackground<StreamConsumer<Observer>>>,
-    topic: Arc<str>,
-    partitions: Vec<PartitionOffsets>,
+    pub(super) consumer: Arc<DroppedInBackground<StreamConsumer<Observer>>>,
+    pub(super) topic: Arc<str>,
+    pub(super) partitions: Vec<PartitionOffsets>,
 }
 
 /// How far a partition is read.
@@ -37,17 +37,6 @@ pub(super) struct PartitionOffsets {
     pub(super) next: i64,
     /// What a bookmark says that is made before anything is delivered.
     pub(super) bookmarked: Option<i64>,
-}
-
-impl KafkaReader {
-    /// Reads what the consumer is assigned to.
-    pub(super) fn new(
-        consumer: StreamConsumer<Observer>,
-        topic: &str,
-        partitions: Vec<PartitionOffsets>,
-    ) -> Self {
-        Self { consumer: Arc::new(DroppedInBackground::new(consumer)), topic: topic.into(), partitions }
-    }
 }
 
 #[async_trait]

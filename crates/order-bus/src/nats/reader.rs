@@ -22,38 +22,17 @@ use super::stream::{self, created};
 const DELIVERED_MESSAGES: usize = 1_000;
 
 pub(super) struct NatsReader {
-    options: Arc<NatsOptions>,
-    connection: Connection,
-    stream: Stream,
-    messages: Pin<Box<pull::Stream>>,
-    created: i64,
+    pub(super) options: Arc<NatsOptions>,
+    pub(super) connection: Connection,
+    pub(super) stream: Stream,
+    pub(super) messages: Pin<Box<pull::Stream>>,
+    /// When the stream was made, in nanoseconds since 1970.
+    pub(super) created: i64,
     /// The sequence after the last message that was handed out.
-    next: u64,
+    pub(super) next: u64,
     /// Messages that were handed out: the server numbers what it sends, too.
-    delivered: u64,
-    is_paused: bool,
-}
-
-impl NatsReader {
-    /// Reads from this sequence on, with which the messages begin.
-    pub(super) fn new(
-        options: Arc<NatsOptions>,
-        connection: Connection,
-        stream: Stream,
-        messages: pull::Stream,
-        next: u64,
-    ) -> Self {
-        Self {
-            options,
-            connection,
-            created: created(stream.cached_info()),
-            stream,
-            messages: Box::pin(messages),
-            next,
-            delivered: 0,
-            is_paused: false,
-        }
-    }
+    pub(super) delivered: u64,
+    pub(super) is_paused: bool,
 }
 
 #[async_trait]
