@@ -193,9 +193,9 @@ impl Merge {
     }
 
     fn check_repetition(&mut self, position: Position, id: Uuid) -> Added {
-        let behind = (self.next.0 - position.0) as usize;
-        let known = match self.ready.len().checked_sub(behind) {
-            Some(index) => self.ready[index].event.id,
+        let first_ready = self.next.0 - self.ready.len() as u64;
+        let known = match position.0.checked_sub(first_ready) {
+            Some(index) => self.ready[index as usize].event.id,
             None => *self.unchecked.entry(position).or_insert(id),
         };
         if known == id { Added::Taken } else { Added::OtherLog(position) }

@@ -148,10 +148,10 @@ impl NatsPublication {
     }
 
     /// The headers of an event's message. Those of NATS tell what it must come after.
-    fn headers(&self, event: &RecordedEvent, previous_id: Option<Uuid>) -> HeaderMap {
+    fn headers(&self, event: &RecordedEvent, previous_id: Option<Uuid>, message_id: &str) -> HeaderMap {
         let before = Position(event.position.0 - 1);
         let mut headers = message::headers(&self.source, event, previous_id);
-        headers.insert(NATS_MESSAGE_ID, self.message_id(event.position));
+        headers.insert(NATS_MESSAGE_ID, message_id);
         headers.insert(NATS_EXPECTED_LAST_SEQUENCE, self.window.sequence_of(before).to_string());
         if self.window.has_sent(before) {
             headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, self.message_id(before));
@@ -165,9 +165,10 @@ impl NatsPublication {
 
     /// Waits while the connection has too much to send.
     async fn send(&mut self, event: &RecordedEvent, previous_id: Option<Uuid>) -> Result<(), BrokerError> {
-        let headers = self.headers(event, previous_id);
+        let message_id = self.message_id(event.position);
+        let headers = self.headers(event, previous_id, &message_id);
         let subject = Subject::from(message::subject(&self.options.subject, event));
-        let reply = Subject::from(self.message_id(event.position));
+        let reply = Subject::from(message_id);
         let data = event.data.as_bytes().to_vec().into();
         let sending = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
         tokio::select! {

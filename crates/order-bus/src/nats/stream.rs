@@ -145,11 +145,7 @@ fn wanted(options: &NatsOptions) -> Config {
         storage: StorageType::File,
         num_replicas: options.replicas,
         max_age: options.max_age.unwrap_or_default(),
-        max_bytes: options.max_bytes.unwrap_or(-1),
-        max_messages: -1,
-        max_messages_per_subject: -1,
-        max_message_size: -1,
-        max_consumers: -1,
+        max_bytes: options.max_bytes.unwrap_or_default(),
         // Who asks for limits wants the oldest to go. Where nobody did, a limit that comes later must not drop events
         // without a word: then publishing stops and says so.
         discard: if has_limits { DiscardPolicy::Old } else { DiscardPolicy::New },

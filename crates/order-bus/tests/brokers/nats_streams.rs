@@ -31,6 +31,8 @@ async fn a_stream_is_made_as_the_url_says() {
     drop(open(&options, &Checkpoint::default()).await);
     let unlimited = config(&js, &options).await;
     assert_eq!((unlimited.max_age, unlimited.max_bytes), (Duration::ZERO, -1));
+    assert_eq!((unlimited.max_messages, unlimited.max_messages_per_subject), (-1, -1));
+    assert_eq!((unlimited.max_message_size, unlimited.max_consumers), (-1, -1));
     assert_eq!(unlimited.discard, DiscardPolicy::New, "nobody asked for anything to be dropped");
 }
 
