@@ -9,7 +9,6 @@ use rdkafka::client::Client;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::failure;
 use super::probe::offsets;
 
 /// How long the partitions' leaders may take to say where the partitions end: there may be none for a while.
@@ -86,9 +85,7 @@ impl KafkaEvidence {
         let until = Instant::now() + PATIENCE;
         for (&partition, Marks { last, .. }) in &self.partitions {
             let left = until.saturating_duration_since(Instant::now());
-            let now = offsets(client, topic, partition, left).map_err(|error| {
-                failure(&error, &format!("cannot look at partition {partition} of {topic}"))
-            })?;
+            let now = offsets(client, topic, partition, left)?;
             if now.end <= last.offset {
                 return Err(BrokerError::OutOfStep(format!(
                     "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",

@@ -89,8 +89,8 @@ impl BrokerReader for KafkaReader {
 fn behind(consumer: &StreamConsumer<Observer>, topic: &str, next: &[i64]) -> Result<u64, BrokerError> {
     let until = Instant::now() + PATIENCE;
     let left = || until.saturating_duration_since(Instant::now());
-    let asking = |error| failure(&error, &format!("cannot ask how much {topic} has"));
-    let metadata = consumer.fetch_metadata(Some(topic), left()).map_err(asking)?;
+    let metadata = consumer.fetch_metadata(Some(topic), left());
+    let metadata = metadata.map_err(|error| failure(&error, &format!("cannot ask how much {topic} has")))?;
     let now = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     if now != next.len() {
         return Err(BrokerError::OutOfStep(format!(
@@ -100,7 +100,7 @@ fn behind(consumer: &StreamConsumer<Observer>, topic: &str, next: &[i64]) -> Res
     }
     let mut behind = 0;
     for (partition, next) in (0..).zip(next) {
-        let there = offsets(consumer.client(), topic, partition, left()).map_err(asking)?;
+        let there = offsets(consumer.client(), topic, partition, left())?;
         if there.end < *next {
             return Err(BrokerError::OutOfStep(format!(
                 "partition {partition} of {topic} ends at offset {}, and was read up to offset {next}",
