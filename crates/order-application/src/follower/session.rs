@@ -149,11 +149,8 @@ impl Session<'_> {
         self.consumption.take(events).await?;
         self.window.add(events);
         self.log_end = self.log_end.max(self.subscription.position());
-        // The fault that tests plant: the checkpoint moves past events that are not done.
         #[cfg(feature = "planted-faults")]
-        if std::env::var_os("ORDER_SERVICE_PLANTED_FAULT")
-            .is_some_and(|fault| fault == "checkpoint-before-ack")
-        {
+        if super::planted_faults::checkpoint_before_ack() {
             self.done = self.subscription.position();
         }
         Ok(())
