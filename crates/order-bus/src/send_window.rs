@@ -4,29 +4,32 @@ use std::collections::VecDeque;
 
 use order_application::{BrokerError, Position};
 use tokio::time::Instant;
+use uuid::Uuid;
 
-/// Events in flight, each with what its broker's adapter has to remember of it.
+/// Events in flight.
 ///
 /// Acknowledgements are taken in any order: partitions answer independently of each other, and a cluster's leader answers
 /// at once what it knows already, and later what its followers have to agree to. Whoever publishes keeps it bounded.
 #[derive(Debug)]
-pub(crate) struct SendWindow<T> {
+pub(crate) struct SendWindow {
     acknowledged: Position,
-    in_flight: VecDeque<InFlight<T>>,
+    /// Up to where somebody was told so.
+    reported: Position,
+    in_flight: VecDeque<InFlight>,
     /// When an acknowledgement came last, or when the first event was sent after all others had been acknowledged.
     moved_at: Instant,
 }
 
 #[derive(Debug)]
-struct InFlight<T> {
-    event: T,
+struct InFlight {
+    id: Uuid,
     is_acknowledged: bool,
 }
 
-impl<T> SendWindow<T> {
+impl SendWindow {
     /// Nothing is in flight, and the event after this position comes next.
     pub(crate) fn new(after: Position) -> Self {
-        Self { acknowledged: after, in_flight: VecDeque::new(), moved_at: Instant::now() }
+        Self { acknowledged: after, reported: after, in_flight: VecDeque::new(), moved_at: Instant::now() }
     }
 
     /// Everything up to here is acknowledged.
@@ -34,8 +37,10 @@ impl<T> SendWindow<T> {
         self.acknowledged
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.in_flight.len()
+    /// The same, if it is more than this has answered with before.
+    pub(crate) fn newly_acknowledged(&mut self) -> Option<Position> {
+        let before = std::mem::replace(&mut self.reported, self.acknowledged);
+        (self.reported > before).then_some(self.reported)
     }
 
     /// Since when no acknowledgement has come although some should. `None` while nothing is in flight.
@@ -52,34 +57,34 @@ impl<T> SendWindow<T> {
         Err(BrokerError::OutOfStep(format!("the event {position} cannot be published where {next} follows")))
     }
 
-    /// Takes in the next event.
-    pub(crate) fn push(&mut self, event: T) {
+    /// Takes in the next event, by its id.
+    pub(crate) fn push(&mut self, id: Uuid) {
         if self.in_flight.is_empty() {
             self.moved_at = Instant::now();
         }
-        self.in_flight.push_back(InFlight { event, is_acknowledged: false });
+        self.in_flight.push_back(InFlight { id, is_acknowledged: false });
     }
 
-    /// The event at a position, if its acknowledgement is still to come.
-    pub(crate) fn awaited(&mut self, position: Position) -> Option<&mut T> {
-        let awaited = self.in_flight_at(position).filter(|in_flight| !in_flight.is_acknowledged);
-        awaited.map(|in_flight| &mut in_flight.event)
+    /// The id of the event at a position, if its acknowledgement is still to come.
+    pub(crate) fn awaited(&self, position: Position) -> Option<Uuid> {
+        let in_flight = self.in_flight.get(self.index(position)?)?;
+        (!in_flight.is_acknowledged).then_some(in_flight.id)
     }
 
-    /// Takes an acknowledgement. Events up to the first that is not acknowledged leave the window, through `leave`.
-    pub(crate) fn acknowledge(&mut self, position: Position, mut leave: impl FnMut(T)) {
-        let Some(in_flight) = self.in_flight_at(position) else { return };
+    /// Takes an acknowledgement. Events up to the first that is not acknowledged leave the window.
+    pub(crate) fn acknowledge(&mut self, position: Position) {
+        let in_flight = self.index(position).and_then(|index| self.in_flight.get_mut(index));
+        let Some(in_flight) = in_flight else { return };
         in_flight.is_acknowledged = true;
         self.moved_at = Instant::now();
         while self.in_flight.front().is_some_and(|first| first.is_acknowledged) {
+            self.in_flight.pop_front();
             self.acknowledged = self.acknowledged.plus(1);
-            self.in_flight.pop_front().into_iter().for_each(|first| leave(first.event));
         }
     }
 
-    fn in_flight_at(&mut self, position: Position) -> Option<&mut InFlight<T>> {
-        let index = position.0.checked_sub(self.acknowledged.0 + 1)?;
-        self.in_flight.get_mut(usize::try_from(index).ok()?)
+    fn index(&self, position: Position) -> Option<usize> {
+        usize::try_from(position.0.checked_sub(self.acknowledged.0 + 1)?).ok()
     }
 }
 
@@ -87,39 +92,41 @@ impl<T> SendWindow<T> {
 mod tests {
     use super::*;
 
-    /// Events 11 and later, each known by its position.
-    fn window(events: u64) -> SendWindow<u64> {
+    fn id(position: u64) -> Uuid {
+        Uuid::from_u128(position.into())
+    }
+
+    /// Events 11 and later.
+    fn window(events: u64) -> SendWindow {
         let mut window = SendWindow::new(Position(10));
-        (11..11 + events).for_each(|event| window.push(event));
+        (11..11 + events).for_each(|event| window.push(id(event)));
         window
     }
 
-    /// What leaves with this acknowledgement.
-    fn acknowledge(window: &mut SendWindow<u64>, position: u64) -> Vec<u64> {
-        let mut left = Vec::new();
-        window.acknowledge(Position(position), |event| left.push(event));
-        left
+    /// What is acknowledged with this acknowledgement that was not before.
+    fn acknowledge(window: &mut SendWindow, position: u64) -> Option<u64> {
+        window.acknowledge(Position(position));
+        window.newly_acknowledged().map(|position| position.0)
     }
 
     #[test]
     fn only_what_has_no_gap_before_it_is_acknowledged() {
         let mut window = window(4);
-        assert_eq!(acknowledge(&mut window, 12), [0; 0]);
-        assert_eq!(acknowledge(&mut window, 13), [0; 0]);
-        assert_eq!((window.acknowledged(), window.len()), (Position(10), 4));
-        assert_eq!(acknowledge(&mut window, 11), [11, 12, 13]);
-        assert_eq!((window.acknowledged(), window.len()), (Position(13), 1));
+        assert_eq!(acknowledge(&mut window, 12), None);
+        assert_eq!(acknowledge(&mut window, 13), None);
+        assert_eq!(acknowledge(&mut window, 11), Some(13));
         assert!(window.waiting_since().is_some());
-        assert_eq!(acknowledge(&mut window, 14), [14]);
+        assert_eq!(acknowledge(&mut window, 14), Some(14));
         assert!(window.waiting_since().is_none());
-        assert_eq!(acknowledge(&mut window, 15), [0; 0], "was never sent");
-        assert_eq!(acknowledge(&mut window, 3), [0; 0], "was acknowledged before");
+        assert_eq!(acknowledge(&mut window, 15), None, "was never sent");
+        assert_eq!(acknowledge(&mut window, 3), None, "was acknowledged before");
+        assert_eq!(window.acknowledged(), Position(14));
     }
 
     #[test]
     fn an_acknowledgement_is_awaited_once() {
         let mut window = window(2);
-        assert_eq!(window.awaited(Position(12)), Some(&mut 12));
+        assert_eq!(window.awaited(Position(12)), Some(id(12)));
         acknowledge(&mut window, 12);
         assert_eq!(window.awaited(Position(12)), None);
         assert_eq!(window.awaited(Position(13)), None, "was never sent");

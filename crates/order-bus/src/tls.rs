@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use async_nats::rustls::pki_types::CertificateDer;
-use async_nats::rustls::pki_types::pem::PemObject;
+use async_nats::rustls::pki_types::pem::{self, PemObject};
 use order_application::BrokerError;
 
 use crate::url::Parameters;
@@ -43,11 +43,9 @@ impl TlsFiles {
 }
 
 fn check_certificate(parameter: &str, file: &Path) -> Result<(), BrokerError> {
-    let first =
-        CertificateDer::pem_file_iter(file).and_then(|mut certificates| certificates.next().transpose());
-    match first {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(file_fault(parameter, file, "there is no certificate in it")),
+    match CertificateDer::from_pem_file(file) {
+        Ok(_) => Ok(()),
+        Err(pem::Error::NoItemsFound) => Err(file_fault(parameter, file, "there is no certificate in it")),
         Err(error) => Err(file_fault(parameter, file, &error.to_string())),
     }
 }

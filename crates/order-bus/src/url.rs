@@ -21,10 +21,12 @@ pub(crate) fn split_user(authority: &str) -> (Option<&str>, &str) {
     authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts))
 }
 
-/// A part of what stands before the `@`. The error does not show it, since it may be a secret.
+/// A part of what stands before the last `@`. The error does not show it, since it may be a secret.
 pub(crate) fn decode_user(text: &str) -> Result<String, String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| "what stands before the @ is not UTF-8, percent-encoded".to_owned())
+    // More than one user, most likely, each with its host.
+    let is_plain = !text.contains(['@', ',', '/']);
+    let decoded = percent_decode_str(text).decode_utf8().ok().filter(|_| is_plain);
+    decoded.map(Into::into).ok_or_else(|| "what stands before the @ is not UTF-8, percent-encoded".to_owned())
 }
 
 /// Hosts with commas between, as `host:port`.

@@ -1,6 +1,5 @@
 use tokio_util::sync::CancellationToken;
 
-use super::session::{End, Goal};
 use super::{Follower, FollowerError};
 use crate::event::Position;
 use crate::ports::checkpoints::Checkpoint;
@@ -29,7 +28,7 @@ impl Follower {
             if !self.lease.checkpoints.save(self.name(), lease.epoch, &rewound).await? {
                 return Err(FollowerError::LeaseLost);
             }
-            let ended = self.follow(&lease, Goal::UpTo(goal), &stop).await;
+            let ended = self.follow(&lease, Some(goal), &stop).await;
             if !matches!(ended, Err(FollowerError::OutOfStep(_))) || attempts == MAX_ATTEMPTS {
                 break ended;
             }
@@ -38,9 +37,6 @@ impl Follower {
             after = self.checkpoint().await?.position;
         };
         lease.give_back().await;
-        match ended? {
-            End::GoalReached | End::Stopped => Ok(()),
-            End::LeaseLost => Err(FollowerError::LeaseLost),
-        }
+        ended
     }
 }

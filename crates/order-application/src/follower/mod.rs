@@ -39,8 +39,6 @@ use crate::ports::event_log::{EventLog, StoreError};
 
 pub use status::{FollowerState, FollowerStatus};
 
-use session::{End, Goal};
-
 /// How long a lease lasts that nobody renews.
 const LEASE_TERM: Duration = Duration::from_secs(3);
 /// The waits after failures that end by themselves, at most.
@@ -155,8 +153,11 @@ impl Follower {
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         while !stop.is_cancelled() {
             let error = match self.attempt(&stop).await {
-                Ok(End::Stopped | End::GoalReached) => return,
-                Ok(End::LeaseLost) => continue,
+                Ok(()) => return,
+                Err(error @ FollowerError::LeaseLost) => {
+                    tracing::warn!(follower = self.name(), "{error}");
+                    continue;
+                }
                 Err(error) => error,
             };
             if self.status.borrow().state == FollowerState::Following {
@@ -171,13 +172,10 @@ impl Follower {
     }
 
     /// Waits for the lease, and follows the log as long as all goes well.
-    async fn attempt(&self, stop: &CancellationToken) -> Result<End, FollowerError> {
-        let Some(lease) = self.wait_for_lease(stop).await? else { return Ok(End::Stopped) };
-        let ended = self.follow(&lease, Goal::Endless, stop).await;
+    async fn attempt(&self, stop: &CancellationToken) -> Result<(), FollowerError> {
+        let Some(lease) = self.wait_for_lease(stop).await? else { return Ok(()) };
+        let ended = self.follow(&lease, None, stop).await;
         lease.give_back().await;
-        if matches!(ended, Ok(End::LeaseLost)) {
-            tracing::warn!(follower = self.name(), "another instance has taken over");
-        }
         ended
     }
 

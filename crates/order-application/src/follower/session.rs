@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{FollowerState, FollowerStatus};
 use super::window::Window;
-use super::{Consumption, Follower, FollowerError, FollowerLimits};
+use super::{Consumption, Follower, FollowerError};
 use crate::event::{Position, RecordedEvent};
 use crate::lease::Lease;
 use crate::ports::checkpoints::Checkpoint;
@@ -34,29 +34,14 @@ const GATHER_AT_LEAST: Duration = Duration::from_millis(2);
 /// How long a follower that is told to stop waits for what is under way.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How far to follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goal {
-    Endless,
-    UpTo(Position),
-}
-
-/// The end of a session that was meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Stopped,
-    GoalReached,
-    LeaseLost,
-}
-
 impl Follower {
-    /// Follows the log under a lease.
+    /// Follows the log under a lease, until it is told to stop, or up to the goal if there is one.
     pub(super) async fn follow(
         &self,
         lease: &Lease,
-        goal: Goal,
+        goal: Option<Position>,
         stop: &CancellationToken,
-    ) -> Result<End, FollowerError> {
+    ) -> Result<(), FollowerError> {
         let checkpoint = self.checkpoint().await?;
         let mut now = FollowerStatus { position: checkpoint.position, ..self.status.borrow().clone() };
         if now.state == FollowerState::Standby {
@@ -65,15 +50,15 @@ impl Follower {
         self.tell(now);
         let (consumption, after) = tokio::select! {
             opened = self.consumer.open(&checkpoint) => opened?,
-            () = stop.cancelled() => return Ok(End::Stopped),
-            () = lease.lost() => return Ok(End::LeaseLost),
+            () = stop.cancelled() => return Ok(()),
+            () = lease.lost() => return Err(FollowerError::LeaseLost),
         };
         let mut session = Session {
             follower: self,
             lease,
             subscription: Subscription::new(self.log.clone(), &*self.bus, after).reading_ahead(),
             consumption,
-            window: Window::default(),
+            window: Window::new(self.limits),
             done: after,
             saved: checkpoint.position,
             log_end: after,
@@ -103,7 +88,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn run(&mut self, goal: Goal, stop: &CancellationToken) -> Result<End, FollowerError> {
+    async fn run(&mut self, goal: Option<Position>, stop: &CancellationToken) -> Result<(), FollowerError> {
         let every = |period| {
             let mut ticks = interval_at(Instant::now() + period, period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,22 +96,20 @@ impl Session<'_> {
         };
         let (mut save, mut check, mut look) = (every(SAVE_EVERY), every(CHECK_EVERY), every(LOOK_EVERY));
         loop {
-            if let Goal::UpTo(goal) = goal
-                && self.done >= goal
-            {
-                return self.save().await.map(|kept| if kept { End::GoalReached } else { End::LeaseLost });
+            if goal.is_some_and(|goal| self.done >= goal) {
+                return self.save().await;
             }
-            let has_room = self.has_room();
+            let has_room = self.window.has_room();
             tokio::select! {
                 () = stop.cancelled() => {
                     self.settle().await;
-                    return self.save().await.map(|_| End::Stopped);
+                    return self.save().await;
                 }
-                () = self.lease.lost() => return Ok(End::LeaseLost),
+                () = self.lease.lost() => return Err(FollowerError::LeaseLost),
                 up_to = self.consumption.done() => self.take_progress(up_to?),
                 events = self.subscription.next(), if has_room => {
                     // Without any, the store's bus has closed: the process is about to end.
-                    let Some(events) = events? else { return Ok(End::Stopped) };
+                    let Some(events) = events? else { return Ok(()) };
                     let announced = self.hand_over(events).await?;
                     if let Some(time) = gathering_time(announced) {
                         tokio::select! {
@@ -135,11 +118,7 @@ impl Session<'_> {
                         }
                     }
                 }
-                _ = save.tick(), if self.done != self.saved => {
-                    if !self.save().await? {
-                        return Ok(End::LeaseLost);
-                    }
-                }
+                _ = save.tick(), if self.done != self.saved => self.save().await?,
                 _ = check.tick() => self.consumption.check().await?,
                 _ = look.tick() => self.look().await?,
                 () = sleep_until(self.progress + PATIENCE), if !self.window.is_empty() => {
@@ -155,17 +134,12 @@ impl Session<'_> {
     async fn hand_over(&mut self, events: Vec<RecordedEvent>) -> Result<usize, FollowerError> {
         let mut announced = events.len();
         self.take(&events).await?;
-        while self.subscription.is_live() && self.has_room() {
+        while self.subscription.is_live() && self.window.has_room() {
             let Some(Some(events)) = self.subscription.next().now_or_never().transpose()? else { break };
             announced += events.len();
             self.take(&events).await?;
         }
         Ok(if self.subscription.is_live() { announced } else { 0 })
-    }
-
-    fn has_room(&self) -> bool {
-        let FollowerLimits { window_events, window_bytes } = self.follower.limits;
-        self.window.has_room(window_events, window_bytes)
     }
 
     async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError> {
@@ -176,7 +150,9 @@ impl Session<'_> {
         self.window.add(events);
         self.log_end = self.log_end.max(self.subscription.position());
         #[cfg(feature = "planted-faults")]
-        self.plant_checkpoint_before_ack();
+        if super::planted_faults::checkpoint_before_ack() {
+            self.done = self.subscription.position();
+        }
         Ok(())
     }
 
@@ -199,19 +175,19 @@ impl Session<'_> {
         self.tell();
     }
 
-    /// Saves how far everything is done. `false` when somebody else has the lease.
-    async fn save(&mut self) -> Result<bool, FollowerError> {
+    /// Saves how far everything is done.
+    async fn save(&mut self) -> Result<(), FollowerError> {
         if self.done == self.saved {
-            return Ok(true);
+            return Ok(());
         }
         let position = self.done;
         let checkpoint = Checkpoint { position, evidence: self.consumption.evidence() };
         let checkpoints = &self.follower.lease.checkpoints;
-        let kept = checkpoints.save(self.follower.name(), self.lease.epoch, &checkpoint).await?;
-        if kept {
-            self.saved = position;
+        if !checkpoints.save(self.follower.name(), self.lease.epoch, &checkpoint).await? {
+            return Err(FollowerError::LeaseLost);
         }
-        Ok(kept)
+        self.saved = position;
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<(), FollowerError> {
@@ -224,7 +200,8 @@ impl Session<'_> {
         let position = self.done;
         let lag = self.log_end.0.saturating_sub(position.0);
         let before = self.follower.status.borrow().clone();
-        // Whoever takes connections need not take events: what was wrong is so until one of them is done, or there is none.
+        // The other side may let us connect and still take no event. So what was wrong is shown until an event is done, or
+        // none is left to do.
         let now = if before.detail.is_some() && !self.worked && lag > 0 {
             FollowerStatus { position, lag, ..before }
         } else {
@@ -240,16 +217,6 @@ fn gathering_time(announced: usize) -> Option<Duration> {
     let events = u32::try_from(announced).unwrap_or(u32::MAX);
     let time = (Duration::from_secs(1) / GATHER_ABOVE).saturating_mul(events).min(GATHER_FOR);
     (time >= GATHER_AT_LEAST).then_some(time)
-}
-
-#[cfg(feature = "planted-faults")]
-impl Session<'_> {
-    /// Moves the checkpoint past events that are not done.
-    fn plant_checkpoint_before_ack(&mut self) {
-        if super::planted_faults::checkpoint_before_ack() {
-            self.done = self.subscription.position();
-        }
-    }
 }
 
 #[cfg(test)]

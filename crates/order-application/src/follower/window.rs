@@ -3,10 +3,11 @@
 
 use std::collections::VecDeque;
 
+use super::FollowerLimits;
 use crate::event::{Position, RecordedEvent};
 
-#[derive(Default)]
 pub(super) struct Window {
+    limits: FollowerLimits,
     /// The last position of each page that was handed over, with its size.
     pages: VecDeque<Page>,
     events: usize,
@@ -20,12 +21,16 @@ struct Page {
 }
 
 impl Window {
+    pub(super) fn new(limits: FollowerLimits) -> Self {
+        Self { limits, pages: VecDeque::new(), events: 0, bytes: 0 }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.pages.is_empty()
     }
 
-    pub(super) fn has_room(&self, max_events: usize, max_bytes: usize) -> bool {
-        self.events < max_events && self.bytes < max_bytes
+    pub(super) fn has_room(&self) -> bool {
+        self.events < self.limits.window_events && self.bytes < self.limits.window_bytes
     }
 
     pub(super) fn add(&mut self, events: &[RecordedEvent]) {

@@ -97,17 +97,11 @@ pub trait BrokerReader: Send {
     /// See [`BrokerError`].
     async fn next(&mut self) -> Result<Vec<Delivery>, BrokerError>;
 
-    /// Delivers no more of a partition until [`resume`](Self::resume).
+    /// Delivers no more of a partition while it is paused; then it goes on where it was.
     ///
     /// # Errors
     /// See [`BrokerError`].
-    fn pause(&mut self, partition: usize) -> Result<(), BrokerError>;
-
-    /// Goes on with a partition where it was paused.
-    ///
-    /// # Errors
-    /// See [`BrokerError`].
-    fn resume(&mut self, partition: usize) -> Result<(), BrokerError>;
+    fn set_paused(&mut self, partition: usize, is_paused: bool) -> Result<(), BrokerError>;
 
     /// How many messages the broker has that were not delivered here, as far as it is known.
     ///

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_domain::OrderId;
-use tokio::time::sleep;
+use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::chain::{Chain, Link};
 use super::{CHECKPOINT, OtherLog, ReplicaError};
 use crate::backoff::Backoff;
 use crate::cloud_event::PublishedEvent;
@@ -26,8 +26,8 @@ const FOLDED_AT_ONCE: usize = 256;
 /// How long to wait for a store that has too much work.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
-/// After so many of them the store counts as unavailable.
-const MAX_WAITS: u32 = 120;
+/// After this time the store counts as unavailable.
+const STORE_PATIENCE: Duration = Duration::from_secs(25);
 
 /// Writes into a replica's store: the one writer that it has.
 pub(super) struct Writer {
@@ -74,12 +74,12 @@ impl Writer {
     ) -> Result<Position, ReplicaError> {
         let Some(first) = messages.first() else { return Ok(self.store.end().await?) };
         let after = Position(first.event.position.0 - 1);
-        let chain = Chain::of(messages, after, stream::id_at(&*self.store, after).await?);
-        let mut run = self.fold(&chain, Placements::AreNew).await?;
+        let id_before = stream::id_at(&*self.store, after).await?;
+        let mut run = self.fold(after, id_before, &messages, Placements::AreNew).await?;
         match self.write(&run, bookmark.clone()).await {
             // Most likely an order is placed that is there already. Only damaged orders are, so nobody looks before.
             Err(StoreError::Corrupt(_)) => {
-                run = self.fold(&chain, Placements::AreLookedUp).await?;
+                run = self.fold(after, id_before, &messages, Placements::AreLookedUp).await?;
                 self.write(&run, bookmark).await?;
             }
             outcome => outcome?,
@@ -93,29 +93,36 @@ impl Writer {
         run.broken.map_or(Ok(reached), |other_log| Err(other_log.into()))
     }
 
-    /// Applies events to their orders, up to one that cannot be applied.
-    async fn fold(&self, chain: &Chain, placements: Placements) -> Result<Run, StoreError> {
-        let Chain { after, links, broken } = chain;
-        let mut appends = Vec::with_capacity(links.len());
-        let mut orders = HashMap::<_, Option<_>>::with_capacity(links.len());
-        let mut broken = broken.clone();
-        for Link { event, is_proved } in links {
-            if appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
+    /// Applies events to their orders, up to one that cannot be applied. `id_before` is the id of the event before the
+    /// first of them; `None` at the start of the log.
+    async fn fold(
+        &self,
+        after: Position,
+        mut id_before: Option<Uuid>,
+        messages: &[PublishedEvent],
+        placements: Placements,
+    ) -> Result<Run, StoreError> {
+        let appends = Vec::with_capacity(messages.len());
+        let mut run = Run { after, appends, orders: HashMap::with_capacity(messages.len()), broken: None };
+        for message in messages {
+            if run.appends.len() % FOLDED_AT_ONCE == FOLDED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
-            let order = match orders.entry(event.order_id.clone()) {
+            let event = &message.event;
+            let order = match run.orders.entry(event.order_id.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => place.insert(self.order_before(event, placements).await?),
             };
-            match fold(order, event.clone(), *is_proved) {
-                Ok(append) => appends.push(append),
+            match fold(order, message, id_before) {
+                Ok(append) => run.appends.push(append),
                 Err(other_log) => {
-                    broken = Some(other_log);
+                    run.broken = Some(other_log);
                     break;
                 }
             }
+            id_before = Some(event.id);
         }
-        Ok(Run { after: *after, appends, orders, broken })
+        Ok(run)
     }
 
     /// The order before an event, as the store has it.
@@ -153,14 +160,13 @@ impl Writer {
         };
         let checkpoint = Checkpoint { position: run.reached(), evidence };
         let mut waits = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        for _ in 0..MAX_WAITS {
+        let deadline = Instant::now() + STORE_PATIENCE;
+        loop {
             match self.store.replicate(run.appends.clone(), CHECKPOINT, checkpoint.clone()).await {
-                Err(StoreError::Overloaded) => {}
+                Err(StoreError::Overloaded) if waits.wait_before(deadline).await => {}
                 outcome => return outcome,
             }
-            sleep(waits.next_wait()).await;
         }
-        Err(StoreError::Overloaded)
     }
 }
 
@@ -171,18 +177,35 @@ impl Run {
     }
 }
 
-/// Applies an event to its order, and gives what the store needs to do the same.
+/// Applies an event to its order, and gives what the store needs to do the same. `id_before` is the id of the event that
+/// comes before it here, which its message names if this is the log that it is of.
 ///
-/// An event whose message does not name the one before it has only its version to tell that it is of this log.
-fn fold(order: &mut Option<FoldedOrder>, event: RecordedEvent, is_proved: bool) -> Result<Append, OtherLog> {
+/// If the message names none, only the event's version is left to tell. Nothing comes before the first position, so nothing
+/// is named there.
+fn fold(
+    order: &mut Option<FoldedOrder>,
+    message: &PublishedEvent,
+    id_before: Option<Uuid>,
+) -> Result<Append, OtherLog> {
+    let PublishedEvent { event, previous_id } = message.clone();
+    let position = event.position;
+    let is_proved = previous_id == id_before;
+    if let Some(named) = previous_id.filter(|_| !is_proved) {
+        let found = id_before.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let why = format!("the event before the one there is {named}, and here it is {found}");
+        return Err(OtherLog { position, why });
+    }
     let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
     let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));
     if is_readable && !is_proved && event.version != before.plus(1) {
-        return Err(OtherLog::another_version(event.position, event.version, before));
+        let version = event.version;
+        let why =
+            format!("its event there is version {version} of an order that is at version {before} here");
+        return Err(OtherLog { position, why });
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
     if let Some(error) = unreadable {
-        tracing::warn!(position = %event.position, order_id = %event.order_id, %error, "an order cannot be read");
+        tracing::warn!(%position, order_id = %event.order_id, %error, "an order cannot be read");
     }
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;
     let append = Append {

@@ -3,15 +3,13 @@
 //! What continues the log is ready to be applied; what comes early is held, within bounds. Nothing here waits or reads:
 //! this is the part whose every step can be tested.
 
-mod early;
 mod partition;
-mod recent_ids;
+
+use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use self::early::{Arrival, Early};
 use self::partition::Partition;
-use self::recent_ids::{Known, RecentIds};
 use super::ReplicaLimits;
 use crate::cloud_event::PublishedEvent;
 use crate::event::Position;
@@ -27,12 +25,12 @@ pub(super) struct Merge {
     next: Position,
     ready: Vec<PublishedEvent>,
     ready_bytes: usize,
-    /// Early arrivals. Does not have `next`, unless `ready` is full.
-    early: Early,
+    /// What came before its time, by position. Does not have `next`, unless `ready` is full.
+    early: BTreeMap<Position, Arrival>,
+    early_bytes: usize,
     partitions: Vec<Partition>,
-    recent: RecentIds,
-    /// Repetitions that only the store can tell from another log's events.
-    unchecked: Vec<(Position, Uuid)>,
+    /// Repetitions that only the store can tell from another log's events, by position.
+    unchecked: BTreeMap<Position, Uuid>,
     /// What is being looked for.
     pub(super) missing: Option<Position>,
     /// From the first to the last early arrival that was dropped and is still needed.
@@ -43,6 +41,13 @@ pub(super) struct Merge {
     pub(super) highest: Position,
     /// Changes whenever there is hope for what is waited for.
     pub(super) heard: u64,
+}
+
+/// An event that came before its time, and from where.
+struct Arrival {
+    message: PublishedEvent,
+    partition: usize,
+    offset: u64,
 }
 
 /// What became of a delivery.
@@ -71,10 +76,10 @@ impl Merge {
             next: after.plus(1),
             ready: Vec::new(),
             ready_bytes: 0,
-            early: Early::default(),
+            early: BTreeMap::new(),
+            early_bytes: 0,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
-            recent: RecentIds::after(after),
-            unchecked: Vec::new(),
+            unchecked: BTreeMap::new(),
             missing: None,
             dropped: None,
             delivered: 0,
@@ -96,11 +101,11 @@ impl Merge {
             Ok(message) => message,
             Err(fault) => return Added::Unreadable(fault),
         };
-        let (position, id) = (message.event.position, message.event.id);
+        let position = message.event.position;
         place.furthest = place.furthest.max(Some(position));
         self.highest = self.highest.max(position);
         if position < self.next {
-            return self.check_repetition(position, id);
+            return self.check_repetition(position, message.event.id);
         }
         if position == self.next && !self.is_full() {
             self.push_ready(message);
@@ -141,7 +146,7 @@ impl Merge {
 
     /// The first of the later positions.
     pub(super) fn first_early(&self) -> Option<Position> {
-        self.early.first()
+        self.early.first_key_value().map(|(position, _)| *position)
     }
 
     /// Whether every partition has delivered something later than the position that is waited for.
@@ -160,24 +165,26 @@ impl Merge {
         self.missing = Some(self.next);
     }
 
-    /// The partitions that are to be paused from now on: those that are ahead, once no more can be held.
-    pub(super) fn pause_ahead(&mut self) -> Vec<usize> {
-        if self.missing.is_some() || !self.early.exceeds(&self.limits, 1) {
-            return Vec::new();
+    /// The partitions that are to be paused or to go on from now on. Those that are ahead are paused once no more can be
+    /// held, until half of it is gone.
+    pub(super) fn steer(&mut self) -> Vec<(usize, bool)> {
+        let is_full = self.has_early(1);
+        let has_room = self.missing.is_some() || !self.has_early(2);
+        let mut switched = Vec::new();
+        for (number, partition) in self.partitions.iter_mut().enumerate() {
+            let may_be_paused = !has_room && partition.has_passed(self.next);
+            let is_paused = may_be_paused && (is_full || partition.is_paused);
+            if std::mem::replace(&mut partition.is_paused, is_paused) != is_paused {
+                switched.push((number, is_paused));
+            }
         }
-        let next = self.next;
-        self.switch(|partition| !partition.paused && partition.has_passed(next), true)
+        switched
     }
 
-    /// The partitions that are to be resumed: those that are not ahead any more, and all of them once there is room.
-    pub(super) fn resume_behind(&mut self) -> Vec<usize> {
-        let (next, room) = (self.next, self.missing.is_some() || !self.early.exceeds(&self.limits, 2));
-        self.switch(|partition| partition.paused && (room || !partition.has_passed(next)), false)
-    }
-
-    /// Repetitions that are older than what is remembered here: position and id.
-    pub(super) fn take_unchecked(&mut self) -> Vec<(Position, Uuid)> {
-        std::mem::take(&mut self.unchecked)
+    /// Repetitions of events up to this position, with which the store has to be compared.
+    pub(super) fn take_unchecked(&mut self, stored: Position) -> BTreeMap<Position, Uuid> {
+        let later = self.unchecked.split_off(&stored.plus(1));
+        std::mem::replace(&mut self.unchecked, later)
     }
 
     /// Events that are here and not applied.
@@ -186,19 +193,18 @@ impl Merge {
     }
 
     fn check_repetition(&mut self, position: Position, id: Uuid) -> Added {
-        match self.recent.knows(position, id) {
-            Known::Same => {}
-            Known::Other => return Added::OtherLog(position),
-            Known::TooOld => self.unchecked.push((position, id)),
-        }
-        Added::Taken
+        let first_ready = self.next.0 - self.ready.len() as u64;
+        let known = match position.0.checked_sub(first_ready) {
+            Some(index) => self.ready[index as usize].event.id,
+            None => *self.unchecked.entry(position).or_insert(id),
+        };
+        if known == id { Added::Taken } else { Added::OtherLog(position) }
     }
 
     fn push_ready(&mut self, message: PublishedEvent) {
         if self.missing.take().is_some() {
             self.begin_anew();
         }
-        self.recent.push(message.event.id);
         self.ready_bytes += bytes(&message);
         self.ready.push(message);
         self.next = self.next.plus(1);
@@ -208,8 +214,9 @@ impl Merge {
     /// Moves early arrivals whose time has come.
     fn fill_ready(&mut self) {
         while !self.is_full()
-            && let Some(arrival) = self.early.take_first(self.next)
+            && let Some(arrival) = self.early.remove(&self.next)
         {
+            self.early_bytes -= bytes(&arrival.message);
             self.partitions[arrival.partition].held.remove(&arrival.offset);
             self.push_ready(arrival.message);
         }
@@ -220,37 +227,33 @@ impl Merge {
     }
 
     fn hold(&mut self, arrival: Arrival) -> Added {
-        let position = arrival.position();
-        if let Some(twin) = self.early.get(position) {
+        let position = arrival.message.event.position;
+        if let Some(twin) = self.early.get(&position) {
             let same = twin.message.event.id == arrival.message.event.id;
             return if same { Added::Taken } else { Added::OtherLog(position) };
         }
         self.partitions[arrival.partition].held.insert(arrival.offset);
-        self.early.insert(arrival);
-        while self.missing.is_some() && self.early.exceeds(&self.limits, 1) && self.early.len() > 1 {
+        self.early_bytes += bytes(&arrival.message);
+        self.early.insert(position, arrival);
+        while self.missing.is_some() && self.has_early(1) && self.early.len() > 1 {
             self.drop_last();
         }
         Added::Taken
     }
 
-    /// Of what is too much, the latest is needed last.
-    fn drop_last(&mut self) {
-        let Some(last) = self.early.take_last() else { return };
-        self.partitions[last.partition].drop_held(last.offset);
-        let position = last.position();
-        let (first, end) = self.dropped.unwrap_or((position, position));
-        self.dropped = Some((first.min(position), end.max(position)));
+    /// Whether there is more than a part of what may come early.
+    fn has_early(&self, divisor: usize) -> bool {
+        self.early.len() > self.limits.early_events / divisor
+            || self.early_bytes > self.limits.early_bytes / divisor
     }
 
-    fn switch(&mut self, which: impl Fn(&Partition) -> bool, paused: bool) -> Vec<usize> {
-        let mut switched = Vec::new();
-        for (number, partition) in self.partitions.iter_mut().enumerate() {
-            if which(partition) {
-                partition.paused = paused;
-                switched.push(number);
-            }
-        }
-        switched
+    /// Of what is too much, the latest is needed last.
+    fn drop_last(&mut self) {
+        let Some((position, last)) = self.early.pop_last() else { return };
+        self.early_bytes -= bytes(&last.message);
+        self.partitions[last.partition].drop_held(last.offset);
+        let (first, end) = self.dropped.unwrap_or((position, position));
+        self.dropped = Some((first.min(position), end.max(position)));
     }
 
     /// What was missing is published again, and what follows most likely as well: no partition has passed that yet.

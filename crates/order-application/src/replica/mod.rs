@@ -9,8 +9,7 @@
 //! |---|---|
 //! | `session.rs` | one reader's life |
 //! | `merge.rs`, `merge/` | deliveries in the order of the log |
-//! | `waiting.rs`, `goal.rs` | what a session waits for; when it has caught up |
-//! | `apply.rs`, `chain.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
+//! | `apply.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
 //! | `import.rs` | events from elsewhere |
 //! | `status.rs` | how it goes |
 //!
@@ -32,24 +31,20 @@
 //! as well. Should it come after all, that is no harm: what was dropped meanwhile is read again.
 
 mod apply;
-mod chain;
-mod goal;
 mod import;
 mod merge;
 mod session;
 mod status;
 mod stored_ids;
-mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::backoff::Backoff;
-use crate::event::{Position, Version};
+use crate::event::Position;
 use crate::ports::broker::{BrokerError, BrokerLog};
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
@@ -193,19 +188,5 @@ pub struct OtherLog {
 impl OtherLog {
     fn another_event(position: Position) -> Self {
         Self { position, why: "the event there has another id".to_owned() }
-    }
-
-    /// `named` comes before the event, as its message says, and here `found` does.
-    fn another_event_before(position: Position, named: Option<Uuid>, found: Option<Uuid>) -> Self {
-        let name = |id: Option<Uuid>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        let (named, found) = (name(named), name(found));
-        let why = format!("the event before the one there is {named}, and here it is {found}");
-        Self { position, why }
-    }
-
-    fn another_version(position: Position, version: Version, before: Version) -> Self {
-        let why =
-            format!("its event there is version {version} of an order that is at version {before} here");
-        Self { position, why }
     }
 }

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, OptionFuture};
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::goal::Goal;
 use super::merge::{Added, Merge};
 use super::status::ReplicaState;
 use super::stored_ids::StoredIds;
-use super::waiting::{Waiting, advice};
 use super::{CHECKPOINT, OtherLog, Replica, ReplicaError};
 use crate::event::Position;
 use crate::ports::broker::{BrokerError, BrokerReader, Delivery};
@@ -30,19 +28,18 @@ struct Session<'a> {
     stored: StoredIds,
     /// A batch on its way into the store.
     applying: Option<BoxFuture<'a, Result<Position, ReplicaError>>>,
-    applied: Position,
-    /// How many events are in the batch that is being applied.
+    /// How many events are in it.
     applying_events: usize,
-    goal: Goal,
-    waiting: Option<Waiting>,
-}
-
-/// What happens next in a session.
-enum Step {
-    Applied(Result<Position, ReplicaError>),
-    Delivered(Result<Vec<Delivery>, BrokerError>),
-    Ask,
-    Silent,
+    applied: Position,
+    /// How many messages have to be delivered before it has caught up: all that the broker had at one moment. More comes
+    /// meanwhile, so the end of it all is never reached. `None`: the broker was not asked yet.
+    goal_messages: Option<u64>,
+    /// Up to where all has to be applied, once so many are delivered.
+    goal: Option<Position>,
+    /// Since when nothing has come from where the awaited position may be.
+    silent_since: Instant,
+    /// What the merge had heard then; more than that is hope.
+    heard: u64,
 }
 
 impl Replica {
@@ -64,24 +61,19 @@ impl Replica {
         // Events may have come from elsewhere since, and are then delivered once more. The other way round the bookmark
         // is of another log.
         let bookmark = checkpoint.evidence.filter(|_| checkpoint.position <= end);
-        let reader = match self.log.open(bookmark.as_deref()).await {
-            // The broker is not the one that it was: what it has is read from the beginning.
-            Err(BrokerError::OutOfStep(why)) if bookmark.is_some() => {
-                tracing::warn!(why, "the broker is read from its beginning");
-                self.log.open(None).await?
-            }
-            opened => opened?,
-        };
+        let reader = self.log.open(bookmark.as_deref()).await?;
         Ok(Session {
             replica: self,
             merge: Merge::new(end, reader.partitions(), self.limits),
             reader,
             stored: StoredIds::new(self.store.clone()),
             applying: None,
-            applied: end,
             applying_events: 0,
-            goal: Goal::Unknown,
-            waiting: None,
+            applied: end,
+            goal_messages: None,
+            goal: None,
+            silent_since: Instant::now(),
+            heard: 0,
         })
     }
 }
@@ -95,36 +87,25 @@ impl Session<'_> {
             if self.applying.is_none() && self.merge.has_ready() {
                 self.apply();
             }
-            let step = {
-                let silent_at = self.waiting.map(|waiting| waiting.since + self.patience());
-                let wants_more = !self.merge.is_full();
-                tokio::select! {
-                    biased;
-                    Some(applied) = OptionFuture::from(self.applying.as_mut()) => Step::Applied(applied),
-                    _ = ask.tick() => Step::Ask,
-                    delivered = self.reader.next(), if wants_more => Step::Delivered(delivered),
-                    Some(()) = OptionFuture::from(silent_at.map(sleep_until)) => Step::Silent,
-                }
-            };
-            match step {
-                Step::Applied(outcome) => self.take_applied(outcome?),
-                Step::Delivered(deliveries) => self.take(deliveries?).await?,
-                Step::Ask => self.ask().await?,
-                Step::Silent => {
-                    if self.merge.may_have_dropped_it() {
-                        return Ok(());
-                    }
-                    self.lose();
-                }
+            let wants_more = !self.merge.is_full();
+            let silent_at = self.look_for_silence();
+            let mut is_silent = false;
+            tokio::select! {
+                biased;
+                Some(applied) = OptionFuture::from(self.applying.as_mut()) => self.take_applied(applied?).await?,
+                _ = ask.tick() => self.ask().await?,
+                delivered = self.reader.next(), if wants_more => self.take(delivered?).await?,
+                Some(()) = OptionFuture::from(silent_at.map(sleep_until)) => is_silent = true,
             }
-            if self.merge.gap().is_some() && self.merge.missing.is_none() && self.merge.all_have_passed() {
+            if self.awaits_gap() && (is_silent || self.merge.all_have_passed()) {
                 if self.merge.may_have_dropped_it() {
                     return Ok(());
                 }
                 self.lose();
             }
-            self.steer()?;
-            self.waiting = Waiting::look(self.waiting, &self.merge);
+            for (partition, is_paused) in self.merge.steer() {
+                self.reader.set_paused(partition, is_paused)?;
+            }
         }
     }
 
@@ -136,7 +117,7 @@ impl Session<'_> {
             }
             let Some(applying) = &mut self.applying else { return Ok(()) };
             let position = applying.await?;
-            self.take_applied(position);
+            self.take_applied(position).await?;
         }
     }
 
@@ -148,12 +129,12 @@ impl Session<'_> {
         self.applying = Some(Box::pin(self.replica.writer.apply(batch.events, Some(bookmark))));
     }
 
-    fn take_applied(&mut self, position: Position) {
+    async fn take_applied(&mut self, position: Position) -> Result<(), ReplicaError> {
         self.applying = None;
         self.applying_events = 0;
         self.applied = position;
         self.replica.tell(|status| status.position = position);
-        self.tell_progress();
+        self.check_repetitions().await
     }
 
     async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), ReplicaError> {
@@ -169,12 +150,17 @@ impl Session<'_> {
                 Added::OtherLog(position) => return Err(OtherLog::another_event(position).into()),
             }
         }
-        for (position, id) in self.merge.take_unchecked() {
-            self.stored.check(position, id).await?;
-        }
         if let Some(position) = missing.filter(|_| self.merge.missing.is_none()) {
             tracing::info!(%position, "the position that was missing is here");
             self.replica.tell(|status| status.state = ReplicaState::CatchingUp);
+        }
+        self.check_repetitions().await
+    }
+
+    /// Only what is no other log's may be said to have caught up.
+    async fn check_repetitions(&mut self) -> Result<(), ReplicaError> {
+        for (position, id) in self.merge.take_unchecked(self.applied) {
+            self.stored.check(position, id).await?;
         }
         self.tell_progress();
         Ok(())
@@ -193,7 +179,9 @@ impl Session<'_> {
         let behind = timeout(MAX_ANSWER_TIME, self.reader.behind()).await.unwrap_or_else(|_| {
             Err(BrokerError::Unavailable(format!("it said nothing for {} s", MAX_ANSWER_TIME.as_secs())))
         })?;
-        self.goal.set(self.merge.delivered, behind);
+        // It may have counted some that are not there, such as those that somebody deleted, and finds out later.
+        let messages = self.merge.delivered + behind;
+        self.goal_messages = Some(self.goal_messages.map_or(messages, |before| before.min(messages)));
         let in_hand = self.merge.in_hand() + self.applying_events;
         self.replica.tell(|status| status.behind = Some(behind + in_hand as u64));
         self.tell_progress();
@@ -202,15 +190,34 @@ impl Session<'_> {
 
     /// Shows whether it has caught up, unless there is something worse to show.
     fn tell_progress(&mut self) {
-        let reached = self.goal.is_reached(self.merge.delivered, self.merge.highest, self.applied);
+        let all_is_here = self.goal_messages.is_some_and(|messages| self.merge.delivered >= messages);
+        if self.goal.is_none() && all_is_here {
+            self.goal = Some(self.merge.highest);
+        }
         if self.merge.missing.is_some() {
             return;
         }
+        let reached = self.goal.is_some_and(|goal| self.applied >= goal);
         self.replica.tell(|status| {
             status.state = if reached { ReplicaState::Following } else { ReplicaState::CatchingUp };
             status.has_caught_up |= reached;
             status.detail = None;
         });
+    }
+
+    /// Whether later positions are here and the next one is not, which may come yet.
+    fn awaits_gap(&self) -> bool {
+        self.merge.gap().is_some() && self.merge.missing.is_none()
+    }
+
+    /// When the position that is awaited has been awaited for long enough. `None` while none is.
+    fn look_for_silence(&mut self) -> Option<Instant> {
+        let awaits = self.awaits_gap();
+        if !awaits || self.heard != self.merge.heard {
+            (self.silent_since, self.heard) = (Instant::now(), self.merge.heard);
+        }
+        let patience = if self.merge.may_have_dropped_it() { PATIENCE_FOR_DROPPED } else { SILENCE };
+        awaits.then_some(self.silent_since + patience)
     }
 
     /// Looks for the position that everything waits for.
@@ -228,19 +235,13 @@ impl Session<'_> {
             status.detail = Some(advice(position, &why, next));
         });
     }
+}
 
-    /// Pauses and resumes partitions.
-    fn steer(&mut self) -> Result<(), BrokerError> {
-        for partition in self.merge.pause_ahead() {
-            self.reader.pause(partition)?;
-        }
-        for partition in self.merge.resume_behind() {
-            self.reader.resume(partition)?;
-        }
-        Ok(())
-    }
-
-    fn patience(&self) -> Duration {
-        if self.merge.may_have_dropped_it() { PATIENCE_FOR_DROPPED } else { SILENCE }
-    }
+/// What to do about a position that is missing.
+fn advice(position: Position, why: &str, next: Position) -> String {
+    format!(
+        "position {position} is missing: {why}, and the next one that it has is {next}. Publish again from there, with \
+         `order-service relay --bus URL --from-position {position}` on the primary; or start this replica with \
+         `--from-file FILE`, where FILE is what `order-service export --from-position {position}` writes there"
+    )
 }

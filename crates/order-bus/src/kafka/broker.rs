@@ -56,5 +56,5 @@ fn open(
         );
     }
     let producer = producer(options, KafkaWindow::new(after, evidence), topic.max_message_bytes)?;
-    Ok((KafkaPublication::new(producer, &options.topic, source, after), after))
+    Ok((KafkaPublication::new(producer, &options.topic, source), after))
 }

@@ -10,7 +10,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
 
-use super::error::{failed, misconfigured, one_line};
+use super::error::failed;
 use super::options::KafkaOptions;
 
 /// How long to wait for a broker before saying that there is none.
@@ -67,8 +67,8 @@ pub(super) struct Observer(Arc<Mutex<Complaints>>);
 
 #[derive(Default)]
 struct Complaints {
-    /// The last one that names a broker.
-    last: Option<(KafkaError, String)>,
+    /// The last one that names a broker. What is only logged counts if there was none before.
+    last: Option<BrokerError>,
     /// The first one that does not end by itself.
     lasting: Option<BrokerError>,
     nobody_answers: bool,
@@ -77,25 +77,20 @@ struct Complaints {
 impl Observer {
     /// What makes it useless to go on trying, if anything does.
     pub(super) fn verdict(&self) -> Option<BrokerError> {
-        let complaints = self.complaints();
-        let unreachable = || match &complaints.last {
-            Some((error, reason)) => failed(error.rdkafka_error_code(), reason),
-            None => BrokerError::Unavailable("no broker can be reached".to_owned()),
-        };
-        complaints.lasting.clone().or_else(|| complaints.nobody_answers.then(unreachable))
+        let Complaints { last, lasting, nobody_answers } = &*self.complaints();
+        let unreachable = || BrokerError::Unavailable("no broker can be reached".to_owned());
+        lasting.clone().or_else(|| nobody_answers.then(|| last.clone().unwrap_or_else(unreachable)))
     }
 
     /// The same when patience is at its end, whatever is known.
     pub(super) fn last_words(&self) -> BrokerError {
-        self.verdict().unwrap_or_else(|| {
-            let why = self.complaint().map(|reason| format!(": {reason}")).unwrap_or_default();
-            BrokerError::Unavailable(format!("no broker has answered within {} s{why}", PATIENCE.as_secs()))
-        })
+        self.verdict().unwrap_or_else(|| self.silence("no broker has answered", PATIENCE))
     }
 
-    /// The last one that names a broker.
-    pub(super) fn complaint(&self) -> Option<String> {
-        self.complaints().last.as_ref().map(|(_, reason)| one_line(reason))
+    /// What has not happened within this time, with the last complaint.
+    pub(super) fn silence(&self, what: &str, patience: Duration) -> BrokerError {
+        let why = self.complaints().last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
+        BrokerError::Unavailable(format!("{what} within {} s{why}", patience.as_secs()))
     }
 
     fn complaints(&self) -> MutexGuard<'_, Complaints> {
@@ -109,24 +104,23 @@ impl ClientContext for Observer {
         // Some failures are only logged: that a broker hangs up, for example, since it awaits TLS.
         if facility == "FAIL" {
             let what = message.split_once("]: ").map_or(message, |(_thread, what)| what);
-            let failure = KafkaError::Global(Code::BrokerTransportFailure);
-            self.complaints().last.get_or_insert_with(|| (failure, what.to_owned()));
+            let failure = || failed(Some(Code::BrokerTransportFailure), what);
+            self.complaints().last.get_or_insert_with(failure);
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "kafka", %error, reason, "librdkafka");
-        let code = error.rdkafka_error_code();
         let mut complaints = self.complaints();
-        match code {
-            Some(Code::AllBrokersDown) => complaints.nobody_answers = true,
-            _ => {
-                if complaints.lasting.is_none() && misconfigured(code) {
-                    complaints.lasting = Some(failed(code, reason));
-                }
-                complaints.last = Some((error, reason.to_owned()));
-            }
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            complaints.nobody_answers = true;
+            return;
         }
+        let failure = failed(error.rdkafka_error_code(), reason);
+        if matches!(failure, BrokerError::Misconfigured(_)) {
+            complaints.lasting.get_or_insert_with(|| failure.clone());
+        }
+        complaints.last = Some(failure);
     }
 }
 

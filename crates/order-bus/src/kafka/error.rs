@@ -9,7 +9,6 @@ const MISCONFIGURED: &[Code] = &[
     Code::Authentication,
     Code::SaslAuthenticationFailed,
     Code::UnsupportedSASLMechanism,
-    Code::IllegalSASLState,
     Code::SecurityDisabled,
     Code::SSL,
     Code::TopicAuthorizationFailed,
@@ -18,11 +17,9 @@ const MISCONFIGURED: &[Code] = &[
     Code::InvalidPartitions,
     Code::InvalidReplicationFactor,
     Code::InvalidConfig,
-    Code::InvalidRequiredAcks,
     Code::PolicyViolation,
     Code::UnsupportedVersion,
     Code::UnsupportedFeature,
-    Code::UnsupportedForMessageFormat,
     Code::UnsupportedCompressionType,
 ];
 
@@ -35,18 +32,10 @@ const OUT_OF_STEP: &[Code] = &[
     Code::OffsetOutOfRange,
     Code::AutoOffsetReset,
     Code::LogTruncation,
-    Code::OutOfOrderSequenceNumber,
-    Code::DuplicateSequenceNumber,
-    Code::UnknownProducerId,
-    Code::InvalidProducerEpoch,
-    Code::Fenced,
-    Code::Inconsistent,
-    Code::GaplessGuarantee,
-    Code::Fatal,
 ];
 
 /// A broker does not take a message as it is.
-const REFUSED: &[Code] = &[
+pub(super) const REFUSED: &[Code] = &[
     Code::MessageSizeTooLarge,
     Code::MessageBatchTooLarge,
     Code::InvalidMessageSize,
@@ -55,7 +44,7 @@ const REFUSED: &[Code] = &[
 ];
 
 /// Failures that follow from another one, which says more.
-const CONSEQUENCES: &[Code] = &[
+pub(super) const CONSEQUENCES: &[Code] = &[
     Code::Fatal,
     Code::GaplessGuarantee,
     Code::PurgeQueue,
@@ -67,18 +56,6 @@ const CONSEQUENCES: &[Code] = &[
 /// There is no such topic.
 pub(super) const NO_TOPIC: &[Code] =
     &[Code::UnknownTopic, Code::UnknownTopicOrPartition, Code::UnknownPartition];
-
-pub(super) fn misconfigured(code: Option<Code>) -> bool {
-    code.is_some_and(|code| MISCONFIGURED.contains(&code))
-}
-
-pub(super) fn refused(code: Code) -> bool {
-    REFUSED.contains(&code)
-}
-
-pub(super) fn consequence(code: Code) -> bool {
-    CONSEQUENCES.contains(&code)
-}
 
 /// What `reason` tells of, whatever it happened to.
 pub(super) fn failed(code: Option<Code>, reason: &str) -> BrokerError {
@@ -107,7 +84,7 @@ pub(super) fn failure(error: &KafkaError, doing: &str) -> BrokerError {
 }
 
 /// The same for the same trouble: librdkafka ends with "(after 3ms in state CONNECT, …)", which is another each time.
-pub(super) fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     let timed = text.rfind(" (after ").filter(|at| text[*at..].contains("ms in state "));
     text[..timed.unwrap_or(text.len())]
         .split('\n')

@@ -9,7 +9,6 @@ use rdkafka::client::Client;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::failure;
 use super::probe::offsets;
 
 /// How long the partitions' leaders may take to say where the partitions end: there may be none for a while.
@@ -86,9 +85,7 @@ impl KafkaEvidence {
         let until = Instant::now() + PATIENCE;
         for (&partition, Marks { last, .. }) in &self.partitions {
             let left = until.saturating_duration_since(Instant::now());
-            let now = offsets(client, topic, partition, left).map_err(|error| {
-                failure(&error, &format!("cannot look at partition {partition} of {topic}"))
-            })?;
+            let now = offsets(client, topic, partition, left)?;
             if now.end <= last.offset {
                 return Err(BrokerError::OutOfStep(format!(
                     "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",
@@ -102,8 +99,9 @@ impl KafkaEvidence {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::json::to_json;
 
     fn mark(offset: i64) -> Mark {
         Mark { offset, id: Uuid::from_u128(offset.unsigned_abs().into()) }
@@ -114,7 +112,7 @@ mod tests {
         let mut evidence = KafkaEvidence::default();
         assert!(evidence.acknowledge(3, mark(7)) && evidence.acknowledge(3, mark(9)));
         assert!(evidence.acknowledge(0, mark(0)));
-        let text = to_json(&evidence);
+        let text = json!(evidence).to_string();
         assert_eq!(serde_json::from_str::<KafkaEvidence>(&text).unwrap(), evidence, "{text}");
         for foreign in ["{}", r#"{"stream":"ORDERS"}"#] {
             assert!(serde_json::from_str::<KafkaEvidence>(foreign).is_err(), "{foreign}");

@@ -9,7 +9,7 @@ use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
-use super::background::in_background;
+use super::background::{DroppedInBackground, in_background};
 use super::client::{Observer, consumer_settings, not_created};
 use super::error::failure;
 use super::options::KafkaOptions;
@@ -58,7 +58,8 @@ fn open(options: &KafkaOptions, bookmark: Option<&str>) -> Result<KafkaReader, B
         places.add_partition_offset(topic, number, next).map_err(assigning)?;
     }
     consumer.assign(&places).map_err(assigning)?;
-    Ok(KafkaReader::new(consumer, topic, partitions))
+    let consumer = Arc::new(DroppedInBackground::new(consumer));
+    Ok(KafkaReader { consumer, topic: topic.as_str().into(), partitions })
 }
 
 /// A partition as reading begins.

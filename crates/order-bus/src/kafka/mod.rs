@@ -2,15 +2,8 @@
 //!
 //! Messages are CloudEvents in binary mode. What librdkafka has to say goes to `tracing` under the target `kafka`.
 //!
-//! | file | holds |
-//! |---|---|
-//! | `options.rs` | `kafka://…` |
-//! | `client.rs`, `error.rs`, `background.rs` | librdkafka: settings, what its errors mean, threads for what blocks |
-//! | `topic.rs`, `probe.rs` | the topic: made, or looked at |
-//! | `broker.rs`, `evidence.rs`, `resumption.rs` | opening a publication: what the topic has to show, and where to go on |
-//! | `publication.rs`, `producer.rs`, `window.rs` | publishing, and what is not acknowledged yet |
-//! | `message.rs` | an event as a message, and back |
-//! | `log.rs`, `reader.rs` | reading, as a replica does |
+//! Besides the files that every broker has, `topic.rs` and `probe.rs` make the topic, or look at it, `producer.rs` takes what
+//! comes back, and `background.rs` has threads for what librdkafka does blockingly.
 
 mod background;
 mod broker;

@@ -7,7 +7,7 @@ use order_application::BrokerError;
 use rdkafka::client::Client;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -81,9 +81,7 @@ impl Probe {
 
     /// The offsets that a partition has.
     pub(super) fn offsets(&self, partition: i32) -> Result<Range<i64>, BrokerError> {
-        offsets(self.consumer.client(), &self.topic, partition, PATIENCE).map_err(|error| {
-            failure(&error, &format!("cannot look at partition {partition} of {}", self.topic))
-        })
+        offsets(self.consumer.client(), &self.topic, partition, PATIENCE)
     }
 
     /// Shows messages, of each partition from an offset on, until `take` wants no more of it, or the partition ends.
@@ -126,8 +124,9 @@ pub(super) fn offsets<C: ClientContext>(
     topic: &str,
     partition: i32,
     patience: Duration,
-) -> KafkaResult<Range<i64>> {
-    client.fetch_watermarks(topic, partition, patience).map(|(low, high)| low..high)
+) -> Result<Range<i64>, BrokerError> {
+    let offsets = client.fetch_watermarks(topic, partition, patience).map(|(low, high)| low..high);
+    offsets.map_err(|error| failure(&error, &format!("cannot look at partition {partition} of {topic}")))
 }
 
 fn partitions(metadata: &Metadata) -> Result<Option<i32>, BrokerError> {

@@ -11,7 +11,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use tokio::sync::Notify;
 
 use super::client::{Observer, not_created, settings};
-use super::error::consequence;
+use super::error::CONSEQUENCES;
 use super::options::KafkaOptions;
 use super::window::{KafkaWindow, PublishFailure};
 
@@ -79,7 +79,7 @@ pub(super) struct Deliveries {
     window: Mutex<KafkaWindow>,
     /// More is acknowledged, or something failed.
     pub(super) changed: Notify,
-    observer: Observer,
+    pub(super) observer: Observer,
     /// The fault: what was lost counts as delivered.
     #[cfg(feature = "planted-faults")]
     losses_are_missed: bool,
@@ -92,14 +92,9 @@ impl Deliveries {
 
     /// The event at a position was not taken.
     pub(super) fn fail(&self, position: Position, code: Code) {
-        let (reason, is_consequence) = (code.to_string(), consequence(code));
+        let (reason, is_consequence) = (code.to_string(), CONSEQUENCES.contains(&code));
         self.window().fail(PublishFailure { position, code, reason, is_consequence });
         self.changed.notify_one();
-    }
-
-    /// What librdkafka complained about last.
-    pub(super) fn complaint(&self) -> Option<String> {
-        self.observer.complaint()
     }
 
     fn acknowledge(&self, position: Position, partition: i32, offset: i64) {
@@ -117,7 +112,7 @@ impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         // Nothing can be sent any more. What was sent fails as well, and may say more.
         if error.rdkafka_error_code() == Some(Code::Fatal) {
-            let position = self.window().acknowledged();
+            let position = self.window().events.acknowledged();
             self.fail(position, Code::Fatal);
         }
         self.observer.error(error, reason);

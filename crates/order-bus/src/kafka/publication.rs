@@ -7,16 +7,16 @@ use async_trait::async_trait;
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use serde_json::json;
 use tokio::task::consume_budget;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::background::{DroppedInBackground, in_background};
-use super::error::{failed, refusal, refused};
+use super::error::{REFUSED, failed, refusal};
 use super::message::headers;
 use super::producer::{Deliveries, Producer};
 use super::window::PublishFailure;
-use crate::json::to_json;
 
 /// How long a failure that is only a consequence may wait for its cause.
 const CAUSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -27,8 +27,6 @@ pub(super) struct KafkaPublication {
     producer: Arc<DroppedInBackground<Producer>>,
     topic: Arc<str>,
     source: Arc<str>,
-    /// What `acknowledged` has answered with last.
-    reported: Position,
     /// Until when a failure may wait for its cause.
     cause_until: Option<Instant>,
 }
@@ -59,12 +57,12 @@ impl Publication for KafkaPublication {
 
     async fn acknowledged(&mut self) -> Result<Position, BrokerError> {
         loop {
-            let (position, failure, waiting_since) = {
-                let window = self.deliveries().window();
-                (window.acknowledged(), window.failure().cloned(), window.waiting_since())
+            let (newly_acknowledged, failure, waiting_since) = {
+                let mut window = self.deliveries().window();
+                let failure = window.failure().cloned();
+                (window.events.newly_acknowledged(), failure, window.events.waiting_since())
             };
-            if position > self.reported {
-                self.reported = position;
+            if let Some(position) = newly_acknowledged {
                 return Ok(position);
             }
             let until = match &failure {
@@ -87,7 +85,7 @@ impl Publication for KafkaPublication {
     }
 
     fn evidence(&self) -> Box<str> {
-        to_json(self.deliveries().window().evidence())
+        json!(self.deliveries().window().evidence()).to_string().into()
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {
@@ -98,12 +96,11 @@ impl Publication for KafkaPublication {
 }
 
 impl KafkaPublication {
-    pub(super) fn new(producer: Producer, topic: &str, source: Arc<str>, after: Position) -> Self {
+    pub(super) fn new(producer: Producer, topic: &str, source: Arc<str>) -> Self {
         Self {
             producer: Arc::new(DroppedInBackground::new(producer)),
             topic: topic.into(),
             source,
-            reported: after,
             cause_until: None,
         }
     }
@@ -129,16 +126,14 @@ impl KafkaPublication {
     /// Why nothing comes back, as far as it is known. Nothing more is to go out.
     fn stalled(&self) -> BrokerError {
         self.purge();
-        let why = self.deliveries().complaint().map(|why| format!(": {why}")).unwrap_or_default();
-        let seconds = STALL_PATIENCE.as_secs();
-        BrokerError::Unavailable(format!("Kafka has acknowledged nothing for {seconds} s{why}"))
+        self.deliveries().observer.silence("Kafka has acknowledged nothing", STALL_PATIENCE)
     }
 
     /// What a failure means. Nothing more is to go out.
     fn ended(&self, failure: &PublishFailure) -> BrokerError {
         self.purge();
         let PublishFailure { position, code, reason, is_consequence } = failure.clone();
-        if refused(code) {
+        if REFUSED.contains(&code) {
             return BrokerError::Refused { position, why: refusal(code, &self.topic) };
         }
         let fatal = self.producer.client().fatal_error().filter(|_| is_consequence);

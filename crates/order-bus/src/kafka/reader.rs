@@ -11,6 +11,7 @@ use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, TopicPartitionList};
+use serde_json::json;
 
 use super::background::{DroppedInBackground, in_background};
 use super::client::Observer;
@@ -18,7 +19,6 @@ use super::error::failure;
 use super::log::KafkaBookmark;
 use super::message::event;
 use super::probe::offsets;
-use crate::json::to_json;
 
 /// Messages that are handed out at a time.
 const DELIVERED_MESSAGES: usize = 512;
@@ -26,9 +26,9 @@ const DELIVERED_MESSAGES: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct KafkaReader {
-    consumer: Arc<DroppedInBackground<StreamConsumer<Observer>>>,
-    topic: Arc<str>,
-    partitions: Vec<PartitionOffsets>,
+    pub(super) consumer: Arc<DroppedInBackground<StreamConsumer<Observer>>>,
+    pub(super) topic: Arc<str>,
+    pub(super) partitions: Vec<PartitionOffsets>,
 }
 
 /// How far a partition is read.
@@ -37,26 +37,6 @@ pub(super) struct PartitionOffsets {
     pub(super) next: i64,
     /// What a bookmark says that is made before anything is delivered.
     pub(super) bookmarked: Option<i64>,
-}
-
-impl KafkaReader {
-    /// Reads what the consumer is assigned to.
-    pub(super) fn new(
-        consumer: StreamConsumer<Observer>,
-        topic: &str,
-        partitions: Vec<PartitionOffsets>,
-    ) -> Self {
-        Self { consumer: Arc::new(DroppedInBackground::new(consumer)), topic: topic.into(), partitions }
-    }
-
-    fn list_of(&self, partition: usize) -> Result<TopicPartitionList, BrokerError> {
-        let number = i32::try_from(partition).ok().filter(|_| partition < self.partitions.len());
-        let number = number
-            .ok_or_else(|| BrokerError::OutOfStep(format!("{} had no partition {partition}", self.topic)))?;
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition(&self.topic, number);
-        Ok(list)
-    }
 }
 
 #[async_trait]
@@ -83,14 +63,11 @@ impl BrokerReader for KafkaReader {
         Ok(deliveries)
     }
 
-    fn pause(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let paused = self.consumer.pause(&self.list_of(partition)?);
-        paused.map_err(|error| failure(&error, &format!("cannot pause {}", self.topic)))
-    }
-
-    fn resume(&mut self, partition: usize) -> Result<(), BrokerError> {
-        let resumed = self.consumer.resume(&self.list_of(partition)?);
-        resumed.map_err(|error| failure(&error, &format!("cannot go on with {}", self.topic)))
+    fn set_paused(&mut self, partition: usize, is_paused: bool) -> Result<(), BrokerError> {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&self.topic, i32::try_from(partition).unwrap_or(i32::MAX));
+        let switched = if is_paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        switched.map_err(|error| failure(&error, &format!("cannot pause {} or go on with it", self.topic)))
     }
 
     async fn behind(&mut self) -> Result<u64, BrokerError> {
@@ -105,15 +82,15 @@ impl BrokerReader for KafkaReader {
             given.and_then(|offset| i64::try_from(offset).ok()).or(partition.bookmarked)
         };
         let offsets = self.partitions.iter().enumerate().map(offset).collect();
-        to_json(&KafkaBookmark { topic: self.topic.to_string(), offsets })
+        json!(KafkaBookmark { topic: self.topic.to_string(), offsets }).to_string().into()
     }
 }
 
 fn behind(consumer: &StreamConsumer<Observer>, topic: &str, next: &[i64]) -> Result<u64, BrokerError> {
     let until = Instant::now() + PATIENCE;
     let left = || until.saturating_duration_since(Instant::now());
-    let asking = |error| failure(&error, &format!("cannot ask how much {topic} has"));
-    let metadata = consumer.fetch_metadata(Some(topic), left()).map_err(asking)?;
+    let metadata = consumer.fetch_metadata(Some(topic), left());
+    let metadata = metadata.map_err(|error| failure(&error, &format!("cannot ask how much {topic} has")))?;
     let now = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     if now != next.len() {
         return Err(BrokerError::OutOfStep(format!(
@@ -123,7 +100,7 @@ fn behind(consumer: &StreamConsumer<Observer>, topic: &str, next: &[i64]) -> Res
     }
     let mut behind = 0;
     for (partition, next) in (0..).zip(next) {
-        let there = offsets(consumer.client(), topic, partition, left()).map_err(asking)?;
+        let there = offsets(consumer.client(), topic, partition, left())?;
         if there.end < *next {
             return Err(BrokerError::OutOfStep(format!(
                 "partition {partition} of {topic} ends at offset {}, and was read up to offset {next}",

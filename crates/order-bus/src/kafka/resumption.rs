@@ -48,48 +48,33 @@ pub(super) fn resume(
         probe.wait(BETWEEN_LOOKS);
         losses = self::losses(probe, &resumption.evidence, partitions)?;
     }
-    for (partition, Loss { marks, left }) in losses {
-        let offset = marks.last.offset;
-        let (remains, lost) = match left {
-            None => (Position::START, format!("partition {partition} is gone")),
-            Some(left) => {
-                let end = left.end;
-                let lost = if end > offset {
-                    format!("partition {partition} has another message at offset {offset} than it had")
-                } else {
-                    format!("partition {partition} ends at offset {end}, and had offset {offset}")
-                };
-                (last_of_ours(probe, source, partition, marks, left)?, lost)
-            }
-        };
-        resumption.after = resumption.after.min(remains);
+    for (partition, (marks, left)) in losses {
+        let (offset, end) = (marks.last.offset, left.end);
+        resumption.lost.push(if end > offset {
+            format!("partition {partition} has another message at offset {offset} than it had")
+        } else {
+            format!("partition {partition} ends at offset {end}, and had offset {offset}")
+        });
         resumption.evidence.partitions.remove(&partition);
-        resumption.lost.push(lost);
+        let remains = last_of_ours(probe, source, partition, marks, left)?;
+        resumption.after = resumption.after.min(remains);
     }
     Ok(resumption)
 }
 
-struct Loss {
-    marks: Marks,
-    /// What the partition has now, if there is one.
-    left: Option<Range<i64>>,
-}
-
+/// The partitions that are not what they were, with what they had and the offsets that they have now.
 fn losses(
     probe: &Probe,
     evidence: &KafkaEvidence,
     partitions: i32,
-) -> Result<BTreeMap<i32, Loss>, BrokerError> {
+) -> Result<BTreeMap<i32, (Marks, Range<i64>)>, BrokerError> {
     let mut losses = BTreeMap::new();
     let mut compared = BTreeMap::new();
     for (&partition, &marks) in &evidence.partitions {
-        if partition >= partitions {
-            losses.insert(partition, Loss { marks, left: None });
-            continue;
-        }
-        let left = probe.offsets(partition)?;
+        let is_gone = partition >= partitions;
+        let left = if is_gone { 0..0 } else { probe.offsets(partition)? };
         if left.end <= marks.last.offset {
-            losses.insert(partition, Loss { marks, left: Some(left) });
+            losses.insert(partition, (marks, left));
         } else if left.contains(&marks.last.offset) {
             compared.insert(partition, (marks, left));
         }
@@ -98,12 +83,12 @@ fn losses(
         compared.iter().map(|(partition, (marks, _))| (*partition, marks.last.offset)).collect();
     probe.read(&places, |message| {
         let partition = message.partition();
-        if let Some((marks, left)) = compared.get(&partition) {
-            // A later one: the message itself was removed.
-            let there = message.offset() == marks.last.offset;
-            if there && id(message) != Some(marks.last.id) {
-                losses.insert(partition, Loss { marks: *marks, left: Some(left.clone()) });
-            }
+        // If it is a later one, the message itself was removed.
+        if let Some((marks, left)) = compared.remove(&partition)
+            && message.offset() == marks.last.offset
+            && id(message) != Some(marks.last.id)
+        {
+            losses.insert(partition, (marks, left));
         }
         ControlFlow::Break(())
     })?;

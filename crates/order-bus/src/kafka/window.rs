@@ -2,15 +2,13 @@
 
 use order_application::{BrokerError, Position};
 use rdkafka::types::RDKafkaErrorCode as Code;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::evidence::{KafkaEvidence, Mark};
 use crate::send_window::SendWindow;
 
 pub(super) struct KafkaWindow {
-    /// Each with its id.
-    events: SendWindow<Uuid>,
+    pub(super) events: SendWindow,
     evidence: KafkaEvidence,
     failure: Option<PublishFailure>,
 }
@@ -30,22 +28,12 @@ impl KafkaWindow {
         Self { events: SendWindow::new(after), evidence, failure: None }
     }
 
-    /// Up to where everything is acknowledged.
-    pub(super) fn acknowledged(&self) -> Position {
-        self.events.acknowledged()
-    }
-
     pub(super) fn evidence(&self) -> &KafkaEvidence {
         &self.evidence
     }
 
     pub(super) fn failure(&self) -> Option<&PublishFailure> {
         self.failure.as_ref()
-    }
-
-    /// Since when nothing has come back although something should.
-    pub(super) fn waiting_since(&self) -> Option<Instant> {
-        self.events.waiting_since()
     }
 
     /// Takes note of the next event, before it is sent: its acknowledgement may be quick.
@@ -58,8 +46,8 @@ impl KafkaWindow {
     /// Takes note of an acknowledgement. `true` when more is acknowledged without a gap than before, or it has failed. The
     /// offset is negative when the broker only says that it has had the message for long.
     pub(super) fn acknowledge(&mut self, position: Position, partition: i32, offset: i64) -> bool {
-        let before = self.acknowledged();
-        let Some(id) = self.events.awaited(position).copied() else { return false };
+        let before = self.events.acknowledged();
+        let Some(id) = self.events.awaited(position) else { return false };
         if offset >= 0 && !self.evidence.acknowledge(partition, Mark { offset, id }) {
             self.fail(PublishFailure {
                 position,
@@ -71,8 +59,8 @@ impl KafkaWindow {
             });
             return true;
         }
-        self.events.acknowledge(position, |_| {});
-        self.acknowledged() > before
+        self.events.acknowledge(position);
+        self.events.acknowledged() > before
     }
 
     /// The first failure counts, and of messages that were refused together the first. Consequences give way to causes.
@@ -122,7 +110,7 @@ mod tests {
         let mut window = sent(2);
         assert!(!window.acknowledge(Position(12), 1, 0));
         assert!(window.acknowledge(Position(11), 0, 0));
-        assert_eq!(window.acknowledged(), Position(12));
+        assert_eq!(window.events.acknowledged(), Position(12));
         assert!(!window.acknowledge(Position(12), 1, 0), "it came again");
         assert_eq!(window.failure(), None);
     }
@@ -133,7 +121,7 @@ mod tests {
         assert!(window.acknowledge(Position(11), 0, 5));
         assert!(window.acknowledge(Position(12), 0, 0), "somebody has to look");
         assert!(window.failure().unwrap().reason.contains("has begun anew"));
-        assert_eq!(window.acknowledged(), Position(11));
+        assert_eq!(window.events.acknowledged(), Position(11));
     }
 
     #[test]

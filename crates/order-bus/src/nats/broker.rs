@@ -1,12 +1,11 @@
 //! Opening a publication.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use order_application::{Broker, BrokerError, Checkpoint, Opened};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
-use super::inspection::Warnings;
 use super::options::NatsOptions;
 use super::publication::NatsPublication;
 use super::resumption::resume;
@@ -19,28 +18,29 @@ use super::stream;
 /// order and without gaps, whatever is lost on the way; and of several that publish at once only one goes on. The
 /// sequence alone would not do: where another one has published as many messages as were refused, the rest would fit.
 ///
-/// `Nats-Msg-Id` is the event's id. What is published again although the stream may still know that id (its duplicate
-/// window) has the publication's name after it: it is meant to come again.
+/// A message's id (`Nats-Msg-Id`) is of its publication, so that the stream takes nothing for a duplicate: what is published
+/// again is meant to come again. The event's own id is `ce-id`.
 pub struct NatsBroker {
     options: Arc<NatsOptions>,
     source: Arc<str>,
-    warnings: Warnings,
+    /// Of what is peculiar about the stream.
+    warned: Once,
 }
 
 impl NatsBroker {
     /// A broker that nobody has talked to yet. `event_source` is the events' attribute `source`.
     pub fn new(options: NatsOptions, event_source: &str) -> Self {
-        Self { options: Arc::new(options), source: event_source.into(), warnings: Warnings::default() }
+        Self { options: Arc::new(options), source: event_source.into(), warned: Once::new() }
     }
 
     async fn connect(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
         let options = &self.options;
         let connection = Connection::open(options).await?;
-        let stream = stream::find_or_make(options, &connection, &self.warnings).await?;
+        let stream = stream::find_or_make(options, &connection, &self.warned).await?;
         let found = stream::found(options, &stream).await?;
         let resumption = resume(checkpoint, found);
         if let Some(notice) = &resumption.notice {
-            tracing::warn!("the stream {}: {notice}", options.stream);
+            tracing::warn!("the stream {} {notice}", options.stream);
         }
         let (options, source) = (Arc::clone(options), Arc::clone(&self.source));
         let begun = NatsPublication::begin(options, source, connection, stream, &found, &resumption);

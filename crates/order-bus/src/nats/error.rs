@@ -30,7 +30,7 @@ pub(super) fn no_jetstream(options: &NatsOptions) -> BrokerError {
 
 /// An error in an answer of JetStream's API.
 pub(super) fn api_error(options: &NatsOptions, error: &jetstream::Error) -> BrokerError {
-    let NatsOptions { stream, subject, replicas, .. } = options;
+    let NatsOptions { stream, subject, .. } = options;
     match error.error_code() {
         ErrorCode::JETSTREAM_NOT_ENABLED => no_jetstream(options),
         ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => {
@@ -43,11 +43,11 @@ pub(super) fn api_error(options: &NatsOptions, error: &jetstream::Error) -> Brok
                  (subject=)"
             ),
         ),
-        ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
-            misconfigured(options, format_args!("one server cannot keep {replicas} replicas"))
-        }
-        ErrorCode::STREAM_INVALID_CONFIG | ErrorCode::MAXIMUM_STREAMS_LIMIT | ErrorCode::STREAM_LIMITS => {
-            misconfigured(options, format_args!("the stream {stream} is not made: {error}"))
+        ErrorCode::STREAM_INVALID_CONFIG
+        | ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED
+        | ErrorCode::MAXIMUM_STREAMS_LIMIT
+        | ErrorCode::STREAM_LIMITS => {
+            misconfigured(options, format_args!("the stream {stream} cannot be made: {error}"))
         }
         _ => unavailable(options, format_args!("the stream {stream}: {error}")),
     }
@@ -61,8 +61,6 @@ pub(super) fn message_error(
 ) -> BrokerError {
     /// "wrong last sequence", where the server does not say which it is.
     const STREAM_WRONG_LAST_SEQUENCE_CONSTANT: ErrorCode = ErrorCode(10164);
-    const STREAM_SEALED: ErrorCode = ErrorCode(10109);
-    const STREAM_HEADER_EXCEEDS_MAXIMUM: ErrorCode = ErrorCode(10097);
 
     let stream = &options.stream;
     match error.error_code() {
@@ -75,13 +73,6 @@ pub(super) fn message_error(
             position,
             why: format!("it is larger than the stream {stream} takes: raise the stream's max_msg_size"),
         },
-        STREAM_HEADER_EXCEEDS_MAXIMUM => BrokerError::Refused {
-            position,
-            why: format!("its attributes are larger than NATS's limit for headers ({error})"),
-        },
-        STREAM_SEALED => {
-            misconfigured(options, format_args!("the stream {stream} is sealed: it takes nothing more"))
-        }
         // Maximum messages or bytes where the stream discards what is new; or the server's disk.
         ErrorCode::STREAM_STORE_FAILED => unavailable(
             options,

@@ -9,9 +9,6 @@ pub(super) struct NatsEvidence {
     pub(super) created: i64,
     /// The last sequence that was acknowledged.
     pub(super) sequence: u64,
-    /// Events are published again whose ids the stream may know.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) again: bool,
 }
 
 impl NatsEvidence {

@@ -1,7 +1,6 @@
 //! A stream that was there already is taken as it is, if it can be.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Once;
 
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, Info, PersistenceMode, RetentionPolicy, StorageType,
@@ -10,19 +9,18 @@ use order_application::BrokerError;
 
 use super::options::NatsOptions;
 
-/// What does not work is an error; what works, but otherwise than one may think, a warning.
-pub(super) fn check(options: &NatsOptions, info: &Info, warnings: &Warnings) -> Result<(), BrokerError> {
+/// What does not work is an error; what works, but otherwise than one may think, a warning, which is given once.
+pub(super) fn check(options: &NatsOptions, info: &Info, warned: &Once) -> Result<(), BrokerError> {
     let config = &info.config;
     let stream = &options.stream;
     if let Some(why) = obstacle(options, config) {
         return Err(BrokerError::Misconfigured(format!("the stream {stream} {why}")));
     }
-    for peculiarity in peculiarities(options, config) {
-        let warning = format!("the stream {stream} {peculiarity}");
-        if warnings.is_new(&warning) {
-            tracing::warn!("{warning}");
+    warned.call_once(|| {
+        for peculiarity in peculiarities(options, config) {
+            tracing::warn!("the stream {stream} {peculiarity}");
         }
-    }
+    });
     Ok(())
 }
 
@@ -76,20 +74,9 @@ fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
              `sync_interval: always`: after a loss of power the last two minutes are missing until they are published \
              again; three replicas do without",
         ),
-        (replicas != wanted, &format!("has {replicas} replicas, not {wanted}: it was there already")),
+        (replicas != wanted, &format!("was there already, with replicas={replicas} and not {wanted}")),
     ];
     all.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text.to_owned()).collect()
-}
-
-/// Warnings that were given, so that each is given once for as long as the process runs.
-#[derive(Default)]
-pub(super) struct Warnings(Mutex<HashSet<String>>);
-
-impl Warnings {
-    fn is_new(&self, text: &str) -> bool {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.insert(text.to_owned())
-    }
 }
 
 /// Whether a stream's subject takes every subject of two words after the prefix.
@@ -150,15 +137,8 @@ mod tests {
         }
         let alone = peculiarities(&options, &Config { num_replicas: 1, ..fine });
         assert!(
-            alone[0].contains("sync_interval: always") && alone[1].contains("has 1 replicas, not 3"),
+            alone[0].contains("sync_interval: always") && alone[1].contains("replicas=1 and not 3"),
             "{alone:?}"
         );
-    }
-
-    #[test]
-    fn a_warning_is_given_once() {
-        let warnings = Warnings::default();
-        assert!(warnings.is_new("a") && warnings.is_new("b"));
-        assert!(!warnings.is_new("a"));
     }
 }

@@ -52,7 +52,8 @@ async fn open(options: &Arc<NatsOptions>, bookmark: Option<&str>) -> Result<Nats
     let connection = Connection::open(options).await?;
     let stream = stream::find(options, &connection).await?;
     let info = stream.cached_info();
-    let (next, notice) = start(bookmark, created(info), info.state.last_sequence);
+    let created = created(info);
+    let (next, notice) = start(bookmark, created, info.state.last_sequence);
     if let Some(notice) = notice {
         tracing::warn!("the stream {}: {notice}", options.stream);
     }
@@ -70,7 +71,8 @@ async fn open(options: &Arc<NatsOptions>, bookmark: Option<&str>) -> Result<Nats
         .messages()
         .await
         .map_err(|error| unavailable(options, error_chain(&error)))?;
-    Ok(NatsReader::new(Arc::clone(options), connection, stream, messages, next))
+    let (options, messages) = (Arc::clone(options), Box::pin(messages));
+    Ok(NatsReader { options, connection, stream, messages, created, next, delivered: 0, is_paused: false })
 }
 
 fn wanted(options: &NatsOptions, config: &Config, start_sequence: u64) -> pull::Config {
@@ -121,12 +123,13 @@ pub(super) fn start(bookmark: Option<&str>, created: i64, last_sequence: u64) ->
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::json::to_json;
 
     #[test]
     fn a_bookmark_of_another_stream_begins_anew() {
-        let bookmark = to_json(&NatsBookmark { created: 7, next: 5 });
+        let bookmark = json!(NatsBookmark { created: 7, next: 5 }).to_string();
         let start = |created, last_sequence| {
             let (next, notice) = start(Some(&bookmark), created, last_sequence);
             (next, notice.is_some())

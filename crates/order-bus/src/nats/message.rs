@@ -51,13 +51,13 @@ pub(super) fn event(headers: Option<&HeaderMap>, data: &[u8]) -> Result<Publishe
         let header: &str = header.as_ref();
         let Some(name) = header.strip_prefix(PREFIX) else { continue };
         let Some(value) = values.first() else { continue };
-        match decode(value.as_str()) {
-            Some(value) => attributes.add(name, value),
-            None if known_header(name).is_some() => {
+        match percent_decode_str(value.as_str()).decode_utf8() {
+            Ok(value) => attributes.add(name, value),
+            Err(_) if known_header(name).is_some() => {
                 return Err(format!("the header {header} cannot be decoded"));
             }
             // Whoever has added it does not keep to the binding, and it is not needed.
-            None => {}
+            Err(_) => {}
         }
     }
     cloud_event::read(attributes, data).map_err(|error| error.to_string())
@@ -105,28 +105,6 @@ fn event_word(event_type: &str) -> &str {
         Some((name, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => name,
     }
-}
-
-/// The binding wants double-quoted values read, too, which earlier drafts wrote.
-fn decode(value: &str) -> Option<Cow<'_, str>> {
-    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(quoted) => {
-            percent_decode_str(&unescape(quoted)).decode_utf8().ok().map(|text| text.into_owned().into())
-        }
-        None => percent_decode_str(value).decode_utf8().ok(),
-    }
-}
-
-fn unescape(quoted: &str) -> String {
-    let mut plain = String::with_capacity(quoted.len());
-    let mut characters = quoted.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => plain.extend(characters.next()),
-            other => plain.push(other),
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

@@ -1,14 +1,5 @@
-//! NATS JetStream: the log as a stream, for whoever wants to read along.
-//!
-//! | file | holds |
-//! |---|---|
-//! | `options.rs` | `nats://…` |
-//! | `client.rs`, `error.rs` | one connection, and what it means when something goes wrong |
-//! | `stream.rs`, `inspection.rs` | the stream: made, or looked at |
-//! | `broker.rs`, `evidence.rs`, `resumption.rs` | opening a publication: what the stream has to show, and where to go on |
-//! | `publication.rs`, `window.rs` | publishing, and what is not acknowledged yet |
-//! | `message.rs` | an event as a message, and back |
-//! | `log.rs`, `reader.rs` | reading, as a replica does |
+//! NATS JetStream: the log as a stream, for whoever wants to read along. `stream.rs` and `inspection.rs` make the stream, or
+//! look at it; the other files are those that every broker has.
 
 mod broker;
 mod client;

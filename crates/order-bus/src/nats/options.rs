@@ -34,8 +34,8 @@ const MAX_STREAM_CHARS: usize = 200;
 /// | `ca`, `cert`, `key` | PEM files: roots in place of the system's; the client's certificate and its key |
 /// | `name` | the name of the checkpoint: `nats/` and the stream |
 ///
-/// Of a cluster several hosts should be named: only these are asked. Each host may repeat the scheme and the user, as
-/// NATS's own tools have it. What a user or a password holds of `@ : / ? # %` or a comma is percent-encoded.
+/// Of a cluster several hosts should be named: only these are asked. What a user or a password holds of `@ : / ? # %` or a
+/// comma is percent-encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NatsOptions {
     /// `host:port`, with commas between.
@@ -74,7 +74,7 @@ impl NatsOptions {
         if !matches!(scheme, "nats" | "tls") {
             return Err("a NATS URL begins with nats:// or tls://".to_owned());
         }
-        let (hosts, access) = read_authority(scheme, authority, Access::from_files(&mut parameters)?)?;
+        let (user, hosts) = url::split_user(authority);
         let tls = parameters.one_of("tls", &["required", "first"])?;
         let stream =
             parameters.take("stream", "a stream's name: no spaces, nor any of . * > / \\", read_stream)?;
@@ -82,8 +82,8 @@ impl NatsOptions {
         let subject = parameters.take("subject", "words with dots between, without $ * >", read_subject)?;
         let name = parameters.checkpoint_name()?;
         let options = Self {
-            servers: url::servers(&hosts, DEFAULT_PORT)?,
-            access,
+            servers: url::servers(hosts, DEFAULT_PORT)?,
+            access: Access::read(user, &mut parameters)?,
             requires_tls: scheme == "tls" || tls.is_some(),
             begins_with_tls: tls == Some("first"),
             tls_files: TlsFiles::take(&mut parameters)?,
@@ -117,30 +117,14 @@ impl fmt::Debug for NatsOptions {
     }
 }
 
-/// The hosts without what each of them repeats, and the user that stands before them or comes from a file.
-fn read_authority(scheme: &str, authority: &str, from_file: Access) -> Result<(String, Access), String> {
-    let (mut hosts, mut access) = (Vec::new(), from_file);
-    for server in authority.split(',') {
-        let server = server.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")).unwrap_or(server);
-        let (user, host) = url::split_user(server);
-        hosts.push(host);
-        let Some(user) = user else { continue };
-        let given = Access::from_user(user)?;
-        if access != Access::Anybody && access != given {
-            return Err("one user, token, creds= or nkey= is enough, the same for all servers".to_owned());
-        }
-        access = given;
-    }
-    Ok((hosts.join(","), access))
-}
-
 impl Access {
-    fn from_files(parameters: &mut Parameters) -> Result<Self, String> {
-        match (parameters.file("creds"), parameters.file("nkey")) {
-            (None, None) => Ok(Self::Anybody),
-            (Some(file), None) => Ok(Self::Credentials(file)),
-            (None, Some(file)) => Ok(Self::Nkey(file)),
-            (Some(_), Some(_)) => Err("creds= and nkey= exclude each other".to_owned()),
+    fn read(user: Option<&str>, parameters: &mut Parameters) -> Result<Self, String> {
+        match (user, parameters.file("creds"), parameters.file("nkey")) {
+            (None, None, None) => Ok(Self::Anybody),
+            (Some(user), None, None) => Self::from_user(user),
+            (None, Some(file), None) => Ok(Self::Credentials(file)),
+            (None, None, Some(file)) => Ok(Self::Nkey(file)),
+            _ => Err("one user, token, creds= or nkey= is enough".to_owned()),
         }
     }
 

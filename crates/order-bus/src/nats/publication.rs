@@ -1,6 +1,5 @@
 //! Publishing to the stream.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,11 @@ use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::Stream;
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
+use futures_util::future::OptionFuture;
 use futures_util::{FutureExt, StreamExt};
 use order_application::{BrokerError, Position, Publication, RecordedEvent, error_chain};
-use tokio::time::{Instant, sleep_until, timeout};
+use serde_json::json;
+use tokio::time::{sleep_until, timeout};
 use uuid::Uuid;
 
 use super::client::{Connection, within};
@@ -24,7 +25,6 @@ use super::options::NatsOptions;
 use super::resumption::{Found, NatsResumption};
 use super::stream;
 use super::window::NatsWindow;
-use crate::json::to_json;
 
 /// For the connection to take a message, and for the next answer while messages are under way.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,19 +37,12 @@ pub(super) struct NatsPublication {
     client: Client,
     stream: Stream,
     created: i64,
-    /// The answer to the event at a position comes to `<inbox>.<position>`.
+    /// The answer to the event at a position comes to `<inbox>.<position>`, which is also its message's id.
     inbox: String,
     answers: Subscriber,
     window: NatsWindow,
-    /// What `acknowledged` has answered with last.
-    reported: Position,
     /// Why it cannot go on. First comes what was acknowledged before.
     failed: Option<BrokerError>,
-    /// The id of the message that was sent last.
-    last_id: Option<String>,
-    /// Until when the stream may know the events' ids, and take for duplicates what is published again. Until then
-    /// messages have other ids.
-    known_until: Option<Instant>,
 }
 
 #[async_trait]
@@ -60,21 +53,18 @@ impl Publication for NatsPublication {
         events: &[RecordedEvent],
     ) -> Result<(), BrokerError> {
         let mut previous_id = previous_id;
-        let are_known = self.are_known();
         for event in events {
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
             }
-            let id = if are_known { format!("{}-{}", event.id, self.inbox) } else { event.id.to_string() };
-            let headers = self.headers(event, previous_id, &id)?;
-            match self.send(event, headers).await {
+            self.window.events.check_next(event.position)?;
+            match self.send(event, previous_id).await {
                 Ok(()) => {}
                 // Nothing was sent of it: what is under way may still arrive.
                 Err(error @ BrokerError::Refused { .. }) => return Err(error),
                 Err(error) => return Err(self.fail(error)),
             }
-            self.window.sent();
-            self.last_id = Some(id);
+            self.window.events.push(event.id);
             previous_id = Some(event.id);
         }
         Ok(())
@@ -85,21 +75,14 @@ impl Publication for NatsPublication {
             while let Some(Some(answer)) = self.answers.next().now_or_never() {
                 self.take(&answer);
             }
-            let position = self.window.acknowledged();
-            if position > self.reported {
-                self.reported = position;
+            if let Some(position) = self.window.events.newly_acknowledged() {
                 return Ok(position);
             }
             if let Some(failed) = &self.failed {
                 return Err(failed.clone());
             }
-            let waiting_since = self.window.waiting_since();
-            let patience = async {
-                match waiting_since {
-                    Some(since) => sleep_until(since + ANSWER_TIMEOUT).await,
-                    None => pending().await,
-                }
-            };
+            let patience =
+                self.window.events.waiting_since().map(|since| sleep_until(since + ANSWER_TIMEOUT));
             let error = tokio::select! {
                 biased;
                 answer = self.answers.next() => match answer {
@@ -110,14 +93,14 @@ impl Publication for NatsPublication {
                     None => self.connection.lost().await,
                 },
                 error = self.connection.lost() => error,
-                () = patience => silence(&self.options, ANSWER_TIMEOUT),
+                Some(()) = OptionFuture::from(patience) => silence(&self.options, ANSWER_TIMEOUT),
             };
             self.fail(error);
         }
     }
 
     fn evidence(&self) -> Box<str> {
-        to_json(&NatsEvidence { again: self.are_known(), ..self.acknowledged_evidence() })
+        json!(self.acknowledged_evidence()).to_string().into()
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {
@@ -146,8 +129,6 @@ impl NatsPublication {
         let client = connection.client.clone();
         let inbox = client.new_inbox();
         let answers = client.subscribe(format!("{inbox}.*")).await;
-        // When the window has passed once, what was published before this moment is older than it.
-        let duplicate_window = stream.cached_info().config.duplicate_window;
         Ok(Self {
             answers: answers.map_err(|error| unavailable(&options, error_chain(&error)))?,
             options,
@@ -158,43 +139,36 @@ impl NatsPublication {
             created: found.created,
             inbox,
             window: NatsWindow::new(resumption.after, found.last_sequence),
-            reported: resumption.after,
             failed: None,
-            last_id: None,
-            known_until: resumption.again.then(|| Instant::now() + duplicate_window),
         })
     }
 
-    /// Whether the stream may know the events' ids.
-    fn are_known(&self) -> bool {
-        self.known_until.is_some_and(|until| until > Instant::now())
-    }
-
     fn acknowledged_evidence(&self) -> NatsEvidence {
-        NatsEvidence { created: self.created, sequence: self.window.sequence(), again: false }
+        NatsEvidence { created: self.created, sequence: self.window.acknowledged_sequence() }
     }
 
     /// The headers of an event's message. Those of NATS tell what it must come after.
-    fn headers(
-        &self,
-        event: &RecordedEvent,
-        previous_id: Option<Uuid>,
-        id: &str,
-    ) -> Result<HeaderMap, BrokerError> {
-        let after_sequence = self.window.sequence_before(event.position)?;
+    fn headers(&self, event: &RecordedEvent, previous_id: Option<Uuid>, message_id: &str) -> HeaderMap {
+        let before = Position(event.position.0 - 1);
         let mut headers = message::headers(&self.source, event, previous_id);
-        headers.insert(NATS_MESSAGE_ID, id);
-        headers.insert(NATS_EXPECTED_LAST_SEQUENCE, after_sequence.to_string());
-        if let Some(after_id) = &self.last_id {
-            headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, after_id.as_str());
+        headers.insert(NATS_MESSAGE_ID, message_id);
+        headers.insert(NATS_EXPECTED_LAST_SEQUENCE, self.window.sequence_of(before).to_string());
+        if self.window.has_sent(before) {
+            headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, self.message_id(before));
         }
-        Ok(headers)
+        headers
+    }
+
+    fn message_id(&self, event: Position) -> String {
+        format!("{}.{event}", self.inbox)
     }
 
     /// Waits while the connection has too much to send.
-    async fn send(&mut self, event: &RecordedEvent, headers: HeaderMap) -> Result<(), BrokerError> {
+    async fn send(&mut self, event: &RecordedEvent, previous_id: Option<Uuid>) -> Result<(), BrokerError> {
+        let message_id = self.message_id(event.position);
+        let headers = self.headers(event, previous_id, &message_id);
         let subject = Subject::from(message::subject(&self.options.subject, event));
-        let reply = Subject::from(format!("{}.{}", self.inbox, event.position));
+        let reply = Subject::from(message_id);
         let data = event.data.as_bytes().to_vec().into();
         let sending = self.client.publish_with_reply_and_headers(subject, reply, headers, data);
         tokio::select! {
@@ -212,14 +186,9 @@ impl NatsPublication {
         // After a first refusal the others are only its consequence.
         let Some(position) = position.map(Position).filter(|_| self.failed.is_none()) else { return };
         let taken = read_answer(&self.options, position, answer)
-            .and_then(|ack| self.window.acknowledge(position, &ack).map(|()| ack.duplicate));
-        match taken {
-            // Then it need not be the stream's last message. With nothing in flight the sequence is enough.
-            Ok(true) if self.window.waiting_since().is_none() => self.last_id = None,
-            Ok(_) => {}
-            Err(error) => {
-                self.fail(error);
-            }
+            .and_then(|ack| self.window.acknowledge(position, ack.sequence));
+        if let Err(error) = taken {
+            self.fail(error);
         }
     }
 

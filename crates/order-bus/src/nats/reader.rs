@@ -7,8 +7,9 @@ use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::{self, MessagesError, MessagesErrorKind};
 use async_nats::jetstream::stream::Stream;
 use async_trait::async_trait;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use order_application::{BrokerError, BrokerReader, Delivery, error_chain};
+use serde_json::json;
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
 use super::error::unavailable;
@@ -16,44 +17,22 @@ use super::log::NatsBookmark;
 use super::message;
 use super::options::NatsOptions;
 use super::stream::{self, created};
-use crate::json::to_json;
 
 /// Messages that are handed out at a time.
 const DELIVERED_MESSAGES: usize = 1_000;
 
 pub(super) struct NatsReader {
-    options: Arc<NatsOptions>,
-    connection: Connection,
-    stream: Stream,
-    messages: Pin<Box<pull::Stream>>,
-    created: i64,
+    pub(super) options: Arc<NatsOptions>,
+    pub(super) connection: Connection,
+    pub(super) stream: Stream,
+    pub(super) messages: Pin<Box<pull::Stream>>,
+    /// When the stream was made, in nanoseconds since 1970.
+    pub(super) created: i64,
     /// The sequence after the last message that was handed out.
-    next: u64,
+    pub(super) next: u64,
     /// Messages that were handed out: the server numbers what it sends, too.
-    delivered: u64,
-    is_paused: bool,
-}
-
-impl NatsReader {
-    /// Reads from this sequence on, with which the messages begin.
-    pub(super) fn new(
-        options: Arc<NatsOptions>,
-        connection: Connection,
-        stream: Stream,
-        messages: pull::Stream,
-        next: u64,
-    ) -> Self {
-        Self {
-            options,
-            connection,
-            created: created(stream.cached_info()),
-            stream,
-            messages: Box::pin(messages),
-            next,
-            delivered: 0,
-            is_paused: false,
-        }
-    }
+    pub(super) delivered: u64,
+    pub(super) is_paused: bool,
 }
 
 #[async_trait]
@@ -66,38 +45,20 @@ impl BrokerReader for NatsReader {
         if self.is_paused {
             return Err(self.connection.lost().await);
         }
-        let first = tokio::select! {
+        let mut ready = self.messages.as_mut().ready_chunks(DELIVERED_MESSAGES);
+        let messages = tokio::select! {
             biased;
-            message = self.messages.next() => message,
+            messages = ready.next() => messages,
             error = self.connection.lost() => return Err(error),
         };
-        let mut deliveries = Vec::new();
-        let mut message = first;
-        loop {
-            match message {
-                Some(Ok(message)) => deliveries.push(self.deliver(&message)?),
-                Some(Err(error)) if deliveries.is_empty() => return Err(self.read_error(&error)),
-                None if deliveries.is_empty() => return Err(self.connection.lost().await),
-                // It comes again.
-                Some(Err(_)) | None => return Ok(deliveries),
-            }
-            if deliveries.len() == DELIVERED_MESSAGES {
-                return Ok(deliveries);
-            }
-            match self.messages.next().now_or_never() {
-                Some(next) => message = next,
-                None => return Ok(deliveries),
-            }
+        match messages {
+            Some(messages) => messages.into_iter().map(|message| self.deliver(message)).collect(),
+            None => Err(self.connection.lost().await),
         }
     }
 
-    fn pause(&mut self, _: usize) -> Result<(), BrokerError> {
-        self.is_paused = true;
-        Ok(())
-    }
-
-    fn resume(&mut self, _: usize) -> Result<(), BrokerError> {
-        self.is_paused = false;
+    fn set_paused(&mut self, _: usize, is_paused: bool) -> Result<(), BrokerError> {
+        self.is_paused = is_paused;
         Ok(())
     }
 
@@ -112,12 +73,16 @@ impl BrokerReader for NatsReader {
 
     fn bookmark(&self, next_offsets: &[Option<u64>]) -> Box<str> {
         let next = next_offsets.first().copied().flatten().unwrap_or(self.next);
-        to_json(&NatsBookmark { created: self.created, next })
+        json!(NatsBookmark { created: self.created, next }).to_string().into()
     }
 }
 
 impl NatsReader {
-    fn deliver(&mut self, message: &jetstream::Message) -> Result<Delivery, BrokerError> {
+    fn deliver(
+        &mut self,
+        message: Result<jetstream::Message, MessagesError>,
+    ) -> Result<Delivery, BrokerError> {
+        let message = message.map_err(|error| self.read_error(&error))?;
         let info = message.info().map_err(|error| {
             unavailable(&self.options, format_args!("a message without its place: {error}"))
         })?;

@@ -28,8 +28,6 @@ pub(super) struct NatsResumption {
     pub(super) after: Position,
     /// The id of the event there, as the stream has it, if that is beyond the checkpoint.
     pub(super) event: Option<Uuid>,
-    /// The stream may know the ids of what comes next, and would take them for duplicates.
-    pub(super) again: bool,
     /// Something to tell whoever runs this.
     pub(super) notice: Option<String>,
 }
@@ -38,17 +36,10 @@ pub(super) struct NatsResumption {
 ///
 /// Messages that were purged or have grown too old are not missing: the stream's last sequence stays.
 pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
-    let from_checkpoint = |notice| NatsResumption {
-        after: checkpoint.position,
-        event: None,
-        // An empty stream that never had a message knows no ids.
-        again: found.last_sequence > 0,
-        notice,
-    };
+    let from_checkpoint = |notice| NatsResumption { after: checkpoint.position, event: None, notice };
     let Some(text) = &checkpoint.evidence else { return from_checkpoint(None) };
     let Ok(evidence) = serde_json::from_str::<NatsEvidence>(text) else {
-        let notice =
-            "the checkpoint says nothing that can be read of the stream: it is not compared".to_owned();
+        let notice = "is not compared with the checkpoint, whose evidence cannot be read".to_owned();
         return from_checkpoint(Some(notice));
     };
     let Some(missing) = evidence.missing(found.created, found.last_sequence) else {
@@ -58,8 +49,7 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
             .last_event
             .filter(|last| last.sequence > evidence.sequence && last.position > checkpoint.position);
         let after = later.map_or(checkpoint.position, |last| last.position);
-        let event = later.map(|last| last.id);
-        return NatsResumption { after, event, again: evidence.again, notice: None };
+        return NatsResumption { after, event: later.map(|last| last.id), notice: None };
     };
     let last = found.last_event.map_or(Position::START, |last| last.position);
     let after = last.min(checkpoint.position);
@@ -67,20 +57,20 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
         "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {}",
         checkpoint.position
     );
-    let again = evidence.again && evidence.created == found.created;
-    NatsResumption { after, event: None, again, notice: Some(notice) }
+    NatsResumption { after, event: None, notice: Some(notice) }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::json::to_json;
 
     const CREATED: i64 = 1_767_225_600_123_456_789;
 
     fn checkpoint(position: u64, sequence: u64) -> Checkpoint {
-        let evidence = NatsEvidence { created: CREATED, sequence, again: false };
-        Checkpoint { position: Position(position), evidence: Some(to_json(&evidence)) }
+        let evidence = NatsEvidence { created: CREATED, sequence };
+        Checkpoint { position: Position(position), evidence: Some(json!(evidence).to_string().into()) }
     }
 
     fn found(last_sequence: u64, last_position: Option<u64>) -> Found {
@@ -135,22 +125,11 @@ mod tests {
     fn without_evidence_all_after_the_checkpoint_is_published() {
         let checkpoint = Checkpoint { position: Position(20), evidence: None };
         assert_eq!(after(&checkpoint, found(500, Some(500))), (20, false));
-        assert!(resume(&checkpoint, found(500, Some(500))).again, "the stream knows their ids");
-        assert!(!resume(&checkpoint, found(0, None)).again);
     }
 
     #[test]
     fn evidence_that_cannot_be_read_is_none() {
         let checkpoint = Checkpoint { position: Position(20), evidence: Some("{}".into()) };
         assert_eq!(after(&checkpoint, found(500, Some(500))), (20, true));
-    }
-
-    #[test]
-    fn publishing_again_is_not_forgotten_on_the_way() {
-        let evidence = NatsEvidence { created: CREATED, sequence: 7, again: true };
-        assert_eq!(serde_json::from_str::<NatsEvidence>(&to_json(&evidence)).unwrap(), evidence);
-        let checkpoint = Checkpoint { position: Position(3), evidence: Some(to_json(&evidence)) };
-        assert!(resume(&checkpoint, found(9, Some(5))).again);
-        assert!(!resume(&checkpoint, Found { created: CREATED + 1, ..found(9, Some(5)) }).again);
     }
 }

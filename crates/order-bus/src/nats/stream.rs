@@ -1,7 +1,7 @@
 //! The stream: made if there is none, looked at if there is, never changed.
 
 use std::error::Error;
-use std::time::Duration;
+use std::sync::Once;
 
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestError, RequestErrorKind,
@@ -16,27 +16,23 @@ use order_application::{BrokerError, error_chain};
 
 use super::client::{Connection, REQUEST_TIMEOUT};
 use super::error::{api_error, no_jetstream, unavailable};
-use super::inspection::{Warnings, check};
+use super::inspection::check;
 use super::message;
 use super::options::NatsOptions;
 use super::resumption::{Found, LastEvent};
 
-/// How long the stream knows the ids of messages, if it is made here. A help only: what keeps events single and in
-/// order is the expected sequence.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 60);
-
-/// The stream, made if it is missing. What is peculiar about it goes into `warnings`.
+/// The stream, made if it is missing.
 pub(super) async fn find_or_make(
     options: &NatsOptions,
     connection: &Connection,
-    warnings: &Warnings,
+    warned: &Once,
 ) -> Result<Stream, BrokerError> {
     let context = context(connection);
     let stream = match get(options, &context).await? {
         Some(stream) => stream,
         None => create(options, &context).await?,
     };
-    check(options, stream.cached_info(), warnings)?;
+    check(options, stream.cached_info(), warned)?;
     Ok(stream)
 }
 
@@ -141,7 +137,6 @@ async fn create(options: &NatsOptions, context: &Context) -> Result<Stream, Brok
 
 fn wanted(options: &NatsOptions) -> Config {
     let has_limits = options.max_age.is_some() || options.max_bytes.is_some();
-    let max_age = options.max_age.unwrap_or_default();
     Config {
         name: options.stream.clone(),
         description: Some("Events of orders, published by order-service in the order of its log".to_owned()),
@@ -149,17 +144,11 @@ fn wanted(options: &NatsOptions) -> Config {
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         num_replicas: options.replicas,
-        max_age,
-        max_bytes: options.max_bytes.unwrap_or(-1),
-        max_messages: -1,
-        max_messages_per_subject: -1,
-        max_message_size: -1,
-        max_consumers: -1,
+        max_age: options.max_age.unwrap_or_default(),
+        max_bytes: options.max_bytes.unwrap_or_default(),
         // Who asks for limits wants the oldest to go. Where nobody did, a limit that comes later must not drop events
         // without a word: then publishing stops and says so.
         discard: if has_limits { DiscardPolicy::Old } else { DiscardPolicy::New },
-        // The server wants it no longer than messages are kept.
-        duplicate_window: if max_age.is_zero() { DUPLICATE_WINDOW } else { DUPLICATE_WINDOW.min(max_age) },
         ..Config::default()
     }
 }

@@ -90,7 +90,7 @@ async fn what_is_paused_is_not_delivered_until_it_goes_on_where_it_was() {
     let mut all = next(&mut reader).await;
     for round in 0..10 {
         let paused = round % 3;
-        reader.pause(paused).unwrap();
+        reader.set_paused(paused, true).unwrap();
         let behind = reader.behind().await.unwrap();
         for _ in 0..3 {
             let Ok(more) = tokio::time::timeout(Duration::from_millis(500), reader.next()).await else {
@@ -101,7 +101,7 @@ async fn what_is_paused_is_not_delivered_until_it_goes_on_where_it_was() {
             all.extend(more);
         }
         assert!(reader.behind().await.unwrap() <= behind);
-        reader.resume(paused).unwrap();
+        reader.set_paused(paused, false).unwrap();
     }
     all.extend(rest(&mut reader).await);
     assert_eq!(all.len(), 30_000);
@@ -115,12 +115,12 @@ async fn what_is_paused_is_not_delivered_until_it_goes_on_where_it_was() {
 async fn while_everything_is_paused_nothing_comes_and_it_is_known_how_much_would() {
     let options = filled(&fresh_topic(), 2, 2_000).await;
     let mut reader = reader(&options, None).await;
-    reader.pause(0).unwrap();
-    reader.pause(1).unwrap();
+    reader.set_paused(0, true).unwrap();
+    reader.set_paused(1, true).unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(500), reader.next()).await.is_err());
     assert_eq!(reader.behind().await, Ok(2_000));
-    reader.resume(0).unwrap();
-    reader.resume(1).unwrap();
+    reader.set_paused(0, false).unwrap();
+    reader.set_paused(1, false).unwrap();
     assert_eq!(rest(&mut reader).await.len(), 2_000);
 }
 

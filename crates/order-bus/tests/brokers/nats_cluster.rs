@@ -15,7 +15,8 @@ use crate::nats::SOURCE;
 async fn a_leader_that_is_killed_while_events_are_under_way_loses_none() {
     const LAST: u64 = 6_000;
     let mut cluster = NatsCluster::start(3).unwrap();
-    let url = format!("{}?replicas=3", cluster.urls().join(","));
+    let hosts: Vec<_> = cluster.nodes().iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
+    let url = format!("nats://{}?replicas=3", hosts.join(","));
     let options = NatsOptions::parse(&url).unwrap();
     let broker = NatsBroker::new(options.clone(), SOURCE);
     let mut opened = open(&broker, &Checkpoint::default()).await;

@@ -21,20 +21,18 @@ async fn a_stream_is_made_as_the_url_says() {
     assert_eq!((limited.max_age, limited.max_bytes), (Duration::from_secs(3600), 1 << 30));
     assert_eq!((limited.storage, limited.num_replicas), (StorageType::File, 1));
     assert_eq!(limited.discard, DiscardPolicy::Old, "limits were asked for");
-    assert_eq!(limited.duplicate_window, Duration::from_secs(120));
 
     let (options, js) = fresh_stream("&max_age=30s").await;
     drop(open(&options, &Checkpoint::default()).await);
-    assert_eq!(
-        config(&js, &options).await.duplicate_window,
-        Duration::from_secs(30),
-        "no longer than messages"
-    );
+    let short = config(&js, &options).await;
+    assert_eq!(short.max_age, Duration::from_secs(30), "less than the server's window for duplicates");
 
     let (options, js) = fresh_stream("").await;
     drop(open(&options, &Checkpoint::default()).await);
     let unlimited = config(&js, &options).await;
     assert_eq!((unlimited.max_age, unlimited.max_bytes), (Duration::ZERO, -1));
+    assert_eq!((unlimited.max_messages, unlimited.max_messages_per_subject), (-1, -1));
+    assert_eq!((unlimited.max_message_size, unlimited.max_consumers), (-1, -1));
     assert_eq!(unlimited.discard, DiscardPolicy::New, "nobody asked for anything to be dropped");
 }
 

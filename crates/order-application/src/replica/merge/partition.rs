@@ -13,7 +13,7 @@ pub(super) struct Partition {
     pub(super) held: BTreeSet<u64>,
     /// The lowest offset of its early arrivals that were dropped and are still needed.
     pub(super) dropped_from: Option<u64>,
-    pub(super) paused: bool,
+    pub(super) is_paused: bool,
 }
 
 impl Partition {

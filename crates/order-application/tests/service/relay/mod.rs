@@ -361,6 +361,30 @@ async fn publishing_again_begins_anew_when_somebody_else_still_publishes() {
     assert_eq!(stage.broker.positions(), (2..=4).chain(2..=head).collect::<Vec<_>>());
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_learns_that_the_lease_was_taken_away_stands_by_and_goes_on_when_it_is_free() {
+    let stage = Stage::new();
+    let mut relay = stage.start("a");
+    relay.becomes(FollowerState::Following).await;
+    // Its last renewal is 100 ms ago, and the next one 900 ms away.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let Ok(Claim::Held(beat)) = stage.checkpoints.claim(NAME, "other", None).await else {
+        panic!("nobody holds it")
+    };
+    let Ok(Claim::Granted(epoch)) = stage.checkpoints.claim(NAME, "other", Some(beat)).await else {
+        panic!("it is not taken")
+    };
+    let taken = tokio::time::Instant::now();
+    stage.grow(0..5).await;
+    relay.becomes(FollowerState::Standby).await;
+    assert!(taken.elapsed() < Duration::from_millis(600), "the refused save tells: {:?}", taken.elapsed());
+    assert_eq!(stage.checkpoints.position(NAME), 0, "what it has done is the next holder's to save");
+    stage.checkpoints.release(NAME, "other", epoch).await.unwrap();
+    stage.drained().await;
+    relay.becomes(FollowerState::Following).await;
+    stage.assert_promises_kept().await;
+}
+
 /// Something that goes wrong.
 #[derive(Debug, Clone)]
 enum Fault {

@@ -142,6 +142,47 @@ async fn a_broker_without_a_message_is_caught_up_with() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_after_the_first_look_is_not_waited_for() {
+    let stage = Stage::new(40, 1).await;
+    let events = stage.events().await;
+    stage.log.publish(0, &events);
+    let mut replica = stage.start();
+    replica.wait_for(|status| status.behind.is_some()).await;
+    assert!(!replica.status.borrow().has_caught_up);
+    stage.log.state().phantoms = 1_000;
+    let status = replica.becomes(ReplicaState::Following).await;
+    assert_eq!((status.position.0, status.has_caught_up), (events.len() as u64, true));
+    replica.wait_for(|status| status.behind == Some(1_000)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_turn_out_not_to_be_there_are_not_waited_for() {
+    let stage = Stage::new(40, 1).await;
+    let events = stage.events().await;
+    stage.log.state().phantoms = 10;
+    stage.log.publish(0, &events);
+    let mut replica = stage.start();
+    replica.reaches(events.len()).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(replica.status.borrow().state, ReplicaState::CatchingUp);
+    stage.log.state().phantoms = 0;
+    replica.becomes(ReplicaState::Following).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_has_caught_up_only_when_all_is_applied() {
+    let stage = Stage::new(40, 2).await;
+    let events = stage.events().await;
+    stage.log.publish(0, &events[1..]);
+    let mut replica = stage.start();
+    replica.wait_for(|status| status.behind == Some(events.len() as u64 - 1)).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(replica.status.borrow().state, ReplicaState::CatchingUp, "all is here, and held");
+    stage.log.publish(1, &events[..1]);
+    replica.becomes(ReplicaState::Following).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_are_applied_in_large_transactions_while_there_are_many_and_at_once_otherwise() {
     let mut stage = Stage::new(400, 1).await;
     stage.limits.batch_events = 50;

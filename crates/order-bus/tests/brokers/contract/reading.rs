@@ -52,11 +52,11 @@ pub(crate) async fn a_paused_reader_waits_and_goes_on_where_it_was<F: Fixture>()
     publish(&mut opened, &events(1, 10)).await.unwrap();
     let mut reader = reader(&fixture, None).await;
     assert_eq!(positions(&read(&mut *reader, 10).await).len(), 10);
-    reader.pause(0).unwrap();
+    reader.set_paused(0, true).unwrap();
     publish(&mut opened, &events(11, 20)).await.unwrap();
     let paused = tokio::time::timeout(Duration::from_millis(300), reader.next()).await;
     assert!(paused.is_err(), "{paused:?}");
-    reader.resume(0).unwrap();
+    reader.set_paused(0, false).unwrap();
     assert_eq!(positions(&read(&mut *reader, 10).await), (11..=20).collect::<Vec<_>>());
 }
 
