@@ -61,7 +61,9 @@ pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
 pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
 pub use ports::ids::IdSource;
-pub use ports::order_views::{DueOrder, DuePlace, DueQuery, ListQuery, ListedOrder, OrderPage, OrderViews};
+pub use ports::order_views::{
+    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, ListedOrder, OrderPage, OrderViews,
+};
 pub use ports::replica_store::ReplicaStore;
 pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{

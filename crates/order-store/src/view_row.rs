@@ -17,6 +17,8 @@ pub(crate) struct ViewRow<'a> {
     pub(crate) total_cents: Option<i64>,
     pub(crate) placed_at: Option<Timestamp>,
     pub(crate) updated_at: Option<Timestamp>,
+    /// There only if the order does something by itself.
+    pub(crate) due_at: Option<Timestamp>,
 }
 
 const OK: &str = "ok";
@@ -35,6 +37,7 @@ impl<'a> ViewRow<'a> {
                 total_cents: Some(summary.total.get()),
                 placed_at: Some(summary.placed_at),
                 updated_at: Some(summary.updated_at),
+                due_at: summary.due_at,
             },
             OrderView::Unreadable(order) => Self {
                 order_id: order.order_id.as_str(),
@@ -73,6 +76,7 @@ impl<'a> ViewRow<'a> {
             version,
             placed_at: self.placed_at.ok_or_else(missing)?,
             updated_at: self.updated_at.ok_or_else(missing)?,
+            due_at: self.due_at,
             order_id,
         }))
     }
@@ -92,6 +96,10 @@ impl<'a> ViewRow<'a> {
             scratch.push(u8::from(number.is_some()));
             scratch.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
         }
+        // Rows of releases that knew of no such time have none.
+        if let Some(due_at) = self.due_at {
+            scratch.extend_from_slice(&due_at.as_micros().to_le_bytes());
+        }
         push_texts(scratch, [Some(self.order_id), Some(self.state), self.customer_id, self.status]);
         Checksum::of(scratch)
     }
@@ -110,6 +118,7 @@ mod tests {
             version: Version(2),
             placed_at: Timestamp::from_micros(1),
             updated_at: Timestamp::from_micros(2),
+            due_at: Some(Timestamp::from_micros(5)),
         })
     }
 
@@ -150,6 +159,8 @@ mod tests {
             ViewRow { placed_at: time, ..row },
             ViewRow { updated_at: time, ..row },
             ViewRow { updated_at: None, ..row },
+            ViewRow { due_at: time, ..row },
+            ViewRow { due_at: None, ..row },
         ];
         let scratch = &mut Vec::new();
         let original = row.checksum(7, scratch);

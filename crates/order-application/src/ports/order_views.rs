@@ -35,7 +35,7 @@ pub trait OrderViews: Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn due(&self, query: &DueQuery) -> Result<Vec<DueOrder>, StoreError>;
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError>;
 }
 
 /// Which orders are wanted: in placement order.
@@ -54,7 +54,7 @@ pub struct DueQuery {
     pub until: Timestamp,
     /// Only orders that come after this one.
     pub after: Option<DuePlace>,
-    /// Most orders.
+    /// Most orders of a page.
     pub limit: usize,
 }
 
@@ -74,6 +74,15 @@ pub struct DueOrder {
     pub place: DuePlace,
     /// The order.
     pub order_id: OrderId,
+}
+
+/// A page of orders that are due. It may be short or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// The orders.
+    pub orders: Vec<DueOrder>,
+    /// Where the next page begins: [`DueQuery::after`]. `None` when there is none.
+    pub next: Option<DuePlace>,
 }
 
 /// A page of views.

@@ -5,7 +5,7 @@ use order_domain::{OrderError, OrderId};
 use super::TimerPorts;
 use crate::event::Version;
 use crate::ports::event_log::StoreError;
-use crate::ports::order_views::{DueOrder, DueQuery};
+use crate::ports::order_views::{DueOrder, DuePage, DueQuery};
 use crate::service::{CommandError, CommandMeta, QueryError};
 
 /// Orders of one look.
@@ -41,7 +41,7 @@ impl Passes {
         let mut query = DueQuery { until: ports.clock.now(), after: None, limit: ORDERS_AT_ONCE };
         let mut still_due = HashMap::new();
         loop {
-            let orders = ports.views.due(&query).await?;
+            let DuePage { orders, next } = ports.views.due(&query).await?;
             for DueOrder { order_id, .. } in &orders {
                 if !going_on() {
                     return Ok(());
@@ -52,10 +52,10 @@ impl Passes {
                     still_due.insert(order_id.clone(), version);
                 }
             }
-            match orders.last() {
-                Some(last) if orders.len() == ORDERS_AT_ONCE => query.after = Some(last.place),
-                Some(_) | None => break,
+            if next.is_none() {
+                break;
             }
+            query.after = next;
         }
         // Those that are due no longer are forgotten.
         self.set_aside = still_due;

@@ -8,9 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, Committed, DueOrder, DuePlace, DueQuery, EventBus, EventLog, ListQuery, OrderPage,
-    OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version,
-    ViewRepair, ViewsStatus,
+    Append, AppendError, Committed, DueOrder, DuePage, DuePlace, DueQuery, EventBus, EventLog, ListQuery,
+    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, StoreError,
+    Unreadable, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -134,7 +134,7 @@ impl OrderViews for MemoryStore {
         Ok(OrderPage::of(rows, query.limit))
     }
 
-    async fn due(&self, query: &DueQuery) -> Result<Vec<DueOrder>, StoreError> {
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         let tables = self.read();
         let due = tables.orders.iter().filter_map(|order| match &order.view {
             OrderView::Readable(summary) => {
@@ -144,10 +144,12 @@ impl OrderViews for MemoryStore {
             OrderView::Unreadable(_) => None,
         });
         let wanted = |due: &DueOrder| due.place.due_at <= query.until && Some(due.place) > query.after;
-        let mut due: Vec<_> = due.filter(wanted).collect();
-        due.sort_unstable_by_key(|due| due.place);
-        due.truncate(query.limit);
-        Ok(due)
+        let mut orders: Vec<_> = due.filter(wanted).collect();
+        orders.sort_unstable_by_key(|due| due.place);
+        let is_full = orders.len() > query.limit;
+        orders.truncate(query.limit);
+        let next = orders.last().filter(|_| is_full).map(|last| last.place);
+        Ok(DuePage { orders, next })
     }
 }
 

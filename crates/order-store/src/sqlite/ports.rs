@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, ListQuery, OrderPage,
-    OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, ReplicaStore, StoreError,
-    Version, ViewRepair, ViewsStatus,
+    Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, DuePage, DueQuery, Epoch, EventLog, ListQuery,
+    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, ReplicaStore,
+    StoreError, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -72,6 +72,11 @@ impl OrderViews for SqliteStore {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let (shared, query) = (Arc::clone(&self.shared), *query);
         blocking(move || shared.readers.list(&query)).await
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
+        let (shared, query) = (Arc::clone(&self.shared), *query);
+        blocking(move || shared.readers.due(&query)).await
     }
 }
 

@@ -6,7 +6,8 @@ mod streams;
 use std::path::PathBuf;
 
 use order_application::{
-    Checkpoint, ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError,
+    Checkpoint, DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageLimit, Position,
+    RecordedEvent, StoreError,
 };
 use order_domain::OrderId;
 use rusqlite::Connection;
@@ -106,6 +107,25 @@ impl Readers {
             let complete = rows.len() < limit;
             if self.overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
                 return Ok(rows);
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+
+    /// Orders that are due. The overlay may have any number of them more than the page should: they are few.
+    pub(crate) fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
+        for _ in 0..MAX_LIST_READS {
+            let flushed_before = self.overlay.flushed();
+            let rows = self.in_views(flushed_before, |views| reading::due(views, query))?;
+            let next = rows.last().filter(|_| rows.len() == query.limit).map(|(place, _)| *place);
+            let order = |(place, view): &(DuePlace, OrderView)| DueOrder {
+                place: *place,
+                order_id: view.order_id().clone(),
+            };
+            let mut orders: Vec<_> = rows.iter().map(order).collect();
+            if self.overlay.merge_due(&mut orders, query, next) == flushed_before {
+                orders.sort_unstable_by_key(|due| due.place);
+                return Ok(DuePage { orders, next });
             }
         }
         Err(StoreError::Overloaded)

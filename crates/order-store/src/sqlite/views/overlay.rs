@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use order_application::{OrderView, Position, Version};
+use order_application::{DueOrder, DuePlace, DueQuery, OrderSummary, OrderView, Position, Version};
 use order_domain::OrderId;
 use uuid::Uuid;
 
@@ -52,6 +52,8 @@ pub(crate) struct Generation {
     bytes: usize,
     /// The last event in it.
     pub(crate) last: Option<(Position, Uuid)>,
+    /// Whether any of its orders does something by itself.
+    has_due_orders: bool,
 }
 
 /// What a changed order takes beside the texts of its view: entries of two maps and what four allocations take for themselves.
@@ -176,6 +178,36 @@ impl Overlay {
         generations.flushed
     }
 
+    /// Replaces orders that are due by what they are now, and adds those that became due, up to a place if there is one.
+    ///
+    /// `due` are a snapshot's. Answers as [`merge_list`](Self::merge_list) does.
+    pub(crate) fn merge_due(
+        &self,
+        due: &mut Vec<DueOrder>,
+        query: &DueQuery,
+        up_to: Option<DuePlace>,
+    ) -> FlushCount {
+        let generations = self.read();
+        due.retain(|due| generations.newest_by_key(due.place.placed_position.0).is_none());
+        for generation in generations.oldest_first().filter(|generation| generation.has_due_orders) {
+            for (key, change) in generation.changes() {
+                // What is in both generations is taken from the newer one.
+                let is_newest =
+                    generations.newest_by_key(key).is_some_and(|newest| std::ptr::eq(newest, change));
+                if let OrderView::Readable(OrderSummary { due_at: Some(due_at), order_id, .. }) = &change.view
+                    && is_newest
+                {
+                    let place = DuePlace { due_at: *due_at, placed_position: Position(key) };
+                    let comes_here = *due_at <= query.until && Some(place) > query.after;
+                    if comes_here && up_to.is_none_or(|up_to| place <= up_to) {
+                        due.push(DueOrder { place, order_id: order_id.clone() });
+                    }
+                }
+            }
+        }
+        generations.flushed
+    }
+
     /// How far the count is.
     pub(crate) fn flushed(&self) -> FlushCount {
         self.read().flushed
@@ -259,6 +291,8 @@ impl Generation {
         let new = (0..appended.events)
             .map(|offset| (appended.first_version.plus(offset), appended.first_position.plus(offset)));
         self.bytes += appended.events as usize * BYTES_PER_POSITION;
+        self.has_due_orders |=
+            matches!(&appended.view, OrderView::Readable(summary) if summary.due_at.is_some());
         self.last = Some((appended.first_position.plus(appended.events - 1), appended.last_event_id));
         // The first event's position is the key, and needs no entry.
         let new = new.filter(|(version, _)| version.0 > 1);

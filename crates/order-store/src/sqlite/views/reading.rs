@@ -1,7 +1,7 @@
 //! Looking things up in a snapshot of the views. Each answer is checked.
 
-use order_application::{OrderView, Position, Version};
-use order_domain::OrderId;
+use order_application::{DuePlace, DueQuery, OrderView, Position, Version};
+use order_domain::{OrderId, Timestamp};
 use rusqlite::{Connection, params};
 
 use crate::sqlite::log::row::MAX_POSITION;
@@ -22,6 +22,13 @@ const LIST: &str = concat!(
     "SELECT ",
     order_columns!(),
     ", o.previous_key FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2"
+);
+
+const DUE: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", o.due_at FROM orders AS o WHERE o.due_at IS NOT NULL AND o.due_at <= ?1 AND (o.due_at, o.key) > (?2, ?3) \
+     ORDER BY o.due_at, o.key LIMIT ?4"
 );
 
 const POSITIONS: &str = "SELECT version, position FROM order_events \
@@ -108,6 +115,23 @@ pub(crate) fn list(
         }
     }
     Ok(list)
+}
+
+/// The rows of orders that are due, in their order.
+pub(crate) fn due(views: &Connection, query: &DueQuery) -> Result<Vec<(DuePlace, OrderView)>, ViewsError> {
+    let after =
+        query.after.map_or((i64::MIN, 0), |after| (after.due_at.as_micros(), after.placed_position.0));
+    let mut statement = views.prepare_cached(DUE)?;
+    let mut rows = statement.query(params![query.until.as_micros(), after.0, after.1, query.limit])?;
+    let mut scratch = Vec::new();
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key: OrderKey = row.get(0)?;
+        let due_at = Timestamp::from_micros(row.get(NEXT_COLUMN)?);
+        let place = DuePlace { due_at, placed_position: Position(key) };
+        due.push((place, read_order(row, key, &mut scratch)?));
+    }
+    Ok(due)
 }
 
 /// Where an order's events after a version are, but for the first, up to another version, ascending.

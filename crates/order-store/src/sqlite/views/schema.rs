@@ -9,7 +9,7 @@ use crate::sqlite::views::overlay::OrderKey;
 use crate::view_row::ViewRow;
 
 /// The schema of this release (`PRAGMA user_version`). A file with another is of no use, and another is built beside it.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 pub(super) const SCHEMA: &str = "
 -- Whose views these are, and how far they have come. One row; see `progress.rs`.
@@ -52,9 +52,13 @@ CREATE TABLE orders (
     total_cents INTEGER,
     placed_at INTEGER,                     -- microseconds since 1970
     updated_at INTEGER,
+    due_at INTEGER,                        -- when the order does something by itself
     checksum BLOB NOT NULL,                -- over all of the above
     previous_key INTEGER NOT NULL          -- of the order that was placed before, so that lists notice a row that is lost
 ) STRICT;
+
+-- Finds the orders that are due. Few orders ever are.
+CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL;
 
 -- Where an order's events are in the log, but for the first, which is at its key.
 CREATE TABLE order_events (
@@ -69,13 +73,13 @@ CREATE TABLE order_events (
 macro_rules! order_columns {
     () => {
         "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
-         o.checksum"
+         o.due_at, o.checksum"
     };
 }
 pub(crate) use order_columns;
 
 /// The index of the column after those of [`order_columns`].
-pub(crate) const NEXT_COLUMN: usize = 10;
+pub(crate) const NEXT_COLUMN: usize = 11;
 
 /// Reads a row of `orders` that was looked for under a key, and checks it.
 pub(crate) fn read_order(
@@ -99,8 +103,9 @@ pub(crate) fn read_order(
         total_cents: row.get(6)?,
         placed_at: time(7)?,
         updated_at: time(8)?,
+        due_at: time(9)?,
     };
-    let stored = row.get_ref(9)?.as_bytes_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default();
+    let stored = row.get_ref(10)?.as_bytes_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default();
     let is_sound = found.checksum(wanted, scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
     let is_sound = is_sound || crate::sqlite::planted_faults::is_planted("unchecked-views");

@@ -16,20 +16,21 @@ const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1,
 /// After a crash a row may be there already, ahead of `progress`, by events that are all met again before the store opens.
 const INSERT_ORDER: &str =
     "INSERT INTO orders
-        (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, previous_key)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
+         previous_key)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
     ON CONFLICT (key) DO UPDATE SET
         state = excluded.state, version = excluded.version, customer_id = excluded.customer_id,
         status = excluded.status, total_cents = excluded.total_cents, placed_at = excluded.placed_at,
-        updated_at = excluded.updated_at, checksum = excluded.checksum
+        updated_at = excluded.updated_at, due_at = excluded.due_at, checksum = excluded.checksum
     WHERE order_id = excluded.order_id";
 
 /// Replaces a row by a newer one. A row older than the version before is damage; a newer one is left from a crash.
 const UPDATE_ORDER: &str =
     "UPDATE orders SET
         state = ?3, version = ?4, customer_id = ?5, status = ?6, total_cents = ?7, placed_at = ?8, updated_at = ?9,
-        checksum = ?10
-    WHERE key = ?1 AND order_id = ?2 AND version >= ?11";
+        due_at = ?10, checksum = ?11
+    WHERE key = ?1 AND order_id = ?2 AND version >= ?12";
 
 const INSERT_EVENT: &str = "INSERT OR REPLACE INTO order_events (key, version, position) VALUES (?1, ?2, ?3)";
 
@@ -178,6 +179,7 @@ fn put(
         row.total_cents,
         row.placed_at.map(Timestamp::as_micros),
         row.updated_at.map(Timestamp::as_micros),
+        row.due_at.map(Timestamp::as_micros),
         row.checksum(key, scratch).as_bytes(),
         last,
     ])
