@@ -14,7 +14,6 @@ mod connection;
 mod copy;
 mod directory_lock;
 mod disk_space;
-mod known_orders_filling;
 mod log;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
@@ -46,12 +45,10 @@ use rebuild::folding::OnUnreadable;
 use rebuild::opening;
 use state::{StoreHealth, StoreState};
 use threads::StoreThread;
-use view_writer::signal::ViewSignal;
+use view_writer::work::ViewWriterWork;
 use views::files;
 use views::known_orders::KnownOrders;
 use writer::LogWriter;
-use writer::wal_checkpointer;
-use writer::wal_signal::WalSignal;
 
 pub(crate) use copy::{SqliteSource, SqliteTarget};
 #[cfg(feature = "planted-faults")]
@@ -94,9 +91,7 @@ pub struct SqliteStore {
     shared: Arc<StoreState>,
     writer: LogWriter,
     view_writer: StoreThread,
-    wal_checkpointer: StoreThread,
     rebuilder: StoreThread,
-    filling: StoreThread,
     is_replica: bool,
     /// Held to the end: it keeps other servers off the files.
     _lock: DirectoryLock,
@@ -151,6 +146,7 @@ impl SqliteStore {
         let CaughtUp { views, readers } = opening::open_views(&log, &limits, &mut tell)?;
         let known_orders = KnownOrders::new(readers.hash_seed());
         let (stopped, _) = tokio::sync::watch::channel(None);
+        let (view_work, work) = std::sync::mpsc::sync_channel(1);
         let shared = Arc::new(StoreState {
             limits,
             log_path: path.to_owned(),
@@ -158,28 +154,15 @@ impl SqliteStore {
             readers,
             log_identity: log.identity(),
             log_end: AtomicU64::new(log.end()?.0),
-            view_signal: ViewSignal::default(),
-            wal_signal: WalSignal::default(),
+            view_work,
             health: StoreHealth { stopped },
         });
 
-        // First, since it may be who finds that the index of orders is damaged.
-        let filling = known_orders_filling::start(Arc::clone(&shared))?;
-        let view_writer = view_writer::start(Arc::clone(&shared), views)?;
-        let wal_checkpointer = wal_checkpointer::start(Arc::clone(&shared))?;
+        let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
-        Ok(Self {
-            shared,
-            writer,
-            view_writer,
-            wal_checkpointer,
-            rebuilder,
-            filling,
-            is_replica,
-            _lock: lock,
-        })
+        Ok(Self { shared, writer, view_writer, rebuilder, is_replica, _lock: lock })
     }
 
     /// Makes all views of the store at `path` anew, with the server stopped. `progress` is told events done and events in
@@ -220,12 +203,10 @@ impl SqliteStore {
         // First those who may be waiting for the others.
         self.shared.readers.rebuilds.finish();
         self.rebuilder.join();
-        self.filling.join();
         self.writer.finish();
-        self.shared.view_signal.finish();
+        // It is not there any more if it has stopped.
+        let _ = self.shared.view_work.send(ViewWriterWork::Finish);
         self.view_writer.join();
-        self.shared.wal_signal.finish();
-        self.wal_checkpointer.join();
         self.shared.readers.close();
     }
 }

@@ -16,8 +16,6 @@ struct RebuildState {
     /// The number of the views' file that is being served.
     serving: u64,
     wanted: Option<WantedRebuild>,
-    /// What became of a file that was given to the view writer.
-    handed_over: Option<Result<(), String>>,
     finish: bool,
     status: ViewsStatus,
 }
@@ -54,34 +52,18 @@ impl RebuildRequests {
         }
     }
 
-    /// Whether they are to be made anew, or are being so.
-    pub(crate) fn are_wanted(&self) -> bool {
-        self.state().wanted.is_some()
-    }
-
     /// Waits until they are to be made anew; `None` when it is time to end.
     pub(crate) fn wait(&self) -> Option<WantedRebuild> {
-        let mut state = self.wait_for(|state| state.wanted.is_some())?;
+        let idle = |state: &mut RebuildState| !state.finish && state.wanted.is_none();
+        let waited = self.changed.wait_while(self.state(), idle);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.finish {
+            return None;
+        }
         let wanted = state.wanted.clone()?;
         // It may have failed before.
         state.want(wanted.clone());
         Some(wanted)
-    }
-
-    /// Waits until the view writer has taken a file over, or could not. `None` when it is time to end.
-    pub(crate) fn wait_for_hand_over(&self) -> Option<Result<(), String>> {
-        self.wait_for(|state| state.handed_over.is_some())?.handed_over.take()
-    }
-
-    /// Waits until no views are to be made anew. `false` when it is time to end.
-    pub(crate) fn wait_until_mended(&self) -> bool {
-        self.wait_for(|state| state.wanted.is_none()).is_some()
-    }
-
-    fn wait_for(&self, is_so: impl Fn(&RebuildState) -> bool) -> Option<MutexGuard<'_, RebuildState>> {
-        let waited = self.changed.wait_while(self.state(), |state| !state.finish && !is_so(state));
-        let state = waited.unwrap_or_else(PoisonError::into_inner);
-        (!state.finish).then_some(state)
     }
 
     /// Waits for a while, after a failure. `false` when it is time to end.
@@ -94,19 +76,7 @@ impl RebuildRequests {
     /// Says that another file is served from now on.
     pub(crate) fn replaced(&self, number: u64) {
         let mut state = self.state();
-        *state = RebuildState {
-            serving: number,
-            handed_over: Some(Ok(())),
-            finish: state.finish,
-            ..RebuildState::default()
-        };
-        self.changed.notify_all();
-    }
-
-    /// Says that the file that was made anew could not take the place of the other.
-    pub(crate) fn not_replaced(&self, why: String) {
-        self.state().handed_over = Some(Err(why));
-        self.changed.notify_all();
+        *state = RebuildState { serving: number, finish: state.finish, ..RebuildState::default() };
     }
 
     /// Shows how far it has come. Answers whether to go on.

@@ -15,7 +15,7 @@ use crate::sqlite_error::OpenError;
 use crate::verify::VerifyReport;
 
 /// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
-const CHUNKS_PER_WAL_CHECKPOINT: u32 = 4;
+const CHUNKS_PER_WAL_COPY: u32 = 4;
 
 /// Writing a log that nobody else has open. On the caller's thread, so that a copy that is dropped leaves nothing under way.
 pub(crate) struct SqliteTarget {
@@ -60,8 +60,8 @@ impl Target for SqliteTarget {
     ) -> Result<(), CopyError> {
         let mut appended = self.log.append_copied(&events);
         self.chunks += 1;
-        if self.chunks.is_multiple_of(CHUNKS_PER_WAL_CHECKPOINT) {
-            appended = appended.and_then(|()| self.log.finish_wal_checkpoint());
+        if self.chunks.is_multiple_of(CHUNKS_PER_WAL_COPY) {
+            appended = appended.and_then(|()| self.log.copy_wal());
         }
         appended.map_err(self.failed()).map_err(CopyError::Target)
     }

@@ -64,7 +64,7 @@ impl Log {
     /// Lets servers open the log.
     pub(crate) fn finish_copy(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
-        self.finish_wal_checkpoint()
+        self.copy_wal()
     }
 
     /// How it ends; events are counted, whatever their positions.

@@ -136,8 +136,8 @@ impl Log {
     }
 
     /// Copies what is left in the write-ahead log into the file, so that the next commit starts it from its beginning.
-    /// The checkpointer has done most of it, so this is short; a reader in the way leaves it for the next time.
-    pub(crate) fn finish_wal_checkpoint(&self) -> rusqlite::Result<()> {
+    /// The helper has done most of it, so this is short; a reader in the way leaves it for the next time.
+    pub(crate) fn copy_wal(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
 }

@@ -17,7 +17,7 @@ use crate::sqlite::log::row;
 use crate::sqlite::log::{follower_checkpoints, pages};
 use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
 use crate::sqlite::rebuild_requests::RebuildRequests;
-use crate::sqlite::views::id_ranges::{self, ProvenEntries};
+use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::known_orders::KnownOrders;
 use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, StreamState};
 use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
@@ -156,13 +156,9 @@ impl Readers {
         self.log.with(|log| Ok(follower_checkpoints::load_all(log)?))
     }
 
-    /// Entries of the index of orders that are certain to be all that there are, from a hash on (`None`: the first).
-    pub(crate) fn proven_entries(
-        &self,
-        from: Option<i64>,
-        limit: usize,
-    ) -> Result<ProvenEntries, StoreError> {
-        self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, from, limit))
+    /// The entries of a group of the index of orders, which are certain to be all that it has.
+    pub(crate) fn proven_entries(&self, group: i64) -> Result<Vec<IdEntry>, StoreError> {
+        self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, group))
     }
 
     /// Copies the views' write-ahead log into their file, so that it starts anew. A snapshot from before would keep it from

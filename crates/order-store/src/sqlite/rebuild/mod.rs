@@ -1,5 +1,5 @@
 //! The thread that makes views anew beside the server: into a file of their own, which takes the place of the one that is
-//! served once it is complete.
+//! served once it is complete. Before that it fills the filter of known orders from the views that the store opens with.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
@@ -8,6 +8,7 @@
 pub(crate) mod build;
 pub(crate) mod catch_up;
 pub(crate) mod folding;
+mod known_orders_filling;
 pub(crate) mod opening;
 pub(crate) mod replacement;
 mod sorter;
@@ -15,6 +16,7 @@ mod sorter;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use order_application::{Backoff, Position};
@@ -26,6 +28,7 @@ use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::rebuild_requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
+use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::files;
 use crate::sqlite_error::OpenError;
 
@@ -47,22 +50,20 @@ const BYTES_PER_EVENT: u64 = 64;
 /// Why views could not be made anew.
 #[derive(Debug, thiserror::Error)]
 enum RebuildError {
-    #[error("the store is being closed")]
-    Stopped,
     #[error("no space left for them: about {needed} bytes are needed, and {free} are free")]
     NoSpace { needed: u64, free: u64 },
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error("looking for free space: {0}")]
     Space(io::Error),
-    #[error("they could not take the place of the others: {0}")]
-    HandOver(String),
 }
 
 /// Starts the thread, which ends with the [requests](crate::sqlite::rebuild_requests::RebuildRequests::finish), also in the middle.
 pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
     let log_path = shared.log_path.clone();
     StoreThread::start("rebuilder", &log_path, move || {
+        // Before anything that may take long, since placements wait for it.
+        known_orders_filling::fill(&shared);
         lower_priority();
         run(&shared);
     })
@@ -82,14 +83,15 @@ fn run(shared: &StoreState) {
         tracing::info!(why, "making the views anew");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
         let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
-        let made = rebuild(shared, unreadable).and_then(|made| {
-            shared.view_signal.replace(made);
-            let handed_over = shared.readers.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
-            handed_over.map_err(RebuildError::HandOver)
-        });
-        match made {
-            Ok(()) => backoff.reset(),
-            Err(RebuildError::Stopped | RebuildError::Open(OpenError::Stopped)) => return,
+        match rebuild(shared, unreadable).and_then(|made| hand_over(shared, made)) {
+            Ok(()) => {
+                backoff.reset();
+                // The index was damaged when it was read last. These have the same hashes, and have them all.
+                if !shared.known_orders.is_complete() {
+                    known_orders_filling::fill(shared);
+                }
+            }
+            Err(RebuildError::Open(OpenError::Stopped)) => return,
             Err(error) => {
                 tracing::error!(%error, "the views could not be made anew; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
@@ -141,6 +143,14 @@ fn follow(shared: &StoreState, mut made: ReplacementViews) -> Result<Replacement
         })?;
     }
     Ok(made)
+}
+
+/// Has the view writer go on with these.
+fn hand_over(shared: &StoreState, made: ReplacementViews) -> Result<(), RebuildError> {
+    let (done, outcome) = sync_channel(1);
+    // It answers all that it is sent, unless the store has stopped.
+    let _ = shared.view_work.send(ViewWriterWork::Replace(made, done));
+    Ok(outcome.recv().unwrap_or(Err(OpenError::Stopped))?)
 }
 
 /// Whether there is room for what is about to be written.

@@ -8,8 +8,7 @@ mod positioning;
 mod queue;
 mod replication;
 mod thread;
-pub(crate) mod wal_checkpointer;
-pub(crate) mod wal_signal;
+mod wal_copier;
 
 use std::sync::Arc;
 
@@ -23,6 +22,7 @@ use crate::sqlite_error::OpenError;
 use leases::Leases;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
 use thread::{AppendAnswer, LogWriterThread};
+use wal_copier::WalCopier;
 
 pub(crate) use queue::LeaseRequest;
 
@@ -31,6 +31,7 @@ pub(crate) struct LogWriter {
     shared: Arc<StoreState>,
     queue: Arc<Queue>,
     thread: StoreThread,
+    wal_copier: StoreThread,
 }
 
 impl LogWriter {
@@ -42,6 +43,7 @@ impl LogWriter {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));
+        let (copier, wal_copier) = WalCopier::start(Arc::clone(&shared))?;
         let thread = LogWriterThread {
             log_end: shared.log_end(),
             shared: Arc::clone(&shared),
@@ -50,9 +52,10 @@ impl LogWriter {
             bus,
             answers,
             leases: Leases::default(),
+            wal_copier: copier,
         };
         let thread = StoreThread::start("log-writer", &shared.log_path, move || thread.run())?;
-        Ok(Self { shared, queue, thread })
+        Ok(Self { shared, queue, thread, wal_copier })
     }
 
     /// Has an append committed.
@@ -104,6 +107,7 @@ impl LogWriter {
     pub(crate) fn finish(&self) {
         self.queue.close();
         self.thread.join();
+        self.wal_copier.join();
     }
 }
 

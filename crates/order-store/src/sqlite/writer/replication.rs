@@ -29,7 +29,7 @@ impl LogWriterThread {
             return Err(self.after_failed_commit(&error));
         }
         self.show(accepted, |(), _| {});
-        self.shared.wal_signal.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
+        self.wal_copier.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
         Ok(())
     }
 

@@ -9,10 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
+use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::CommittedEvents;
 use crate::sqlite::writer::leases::Leases;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::{Queue, QueuedAppend, QueuedLeaseRequest, WriterBatch, WriterWork};
+use crate::sqlite::writer::wal_copier::WalCopier;
 use crate::sqlite_error::is_damage;
 
 pub(super) struct LogWriterThread {
@@ -24,6 +26,7 @@ pub(super) struct LogWriterThread {
     pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
     pub(super) log_end: Position,
     pub(super) leases: Leases,
+    pub(super) wal_copier: WalCopier,
 }
 
 /// Who waits for an append.
@@ -45,8 +48,8 @@ impl LogWriterThread {
                 }
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
-            if self.shared.wal_signal.must_finish()
-                && let Err(error) = self.log.finish_wal_checkpoint()
+            if self.wal_copier.take_too_long()
+                && let Err(error) = self.log.copy_wal()
                 && !is_exhausted(&error, self.log.path())
             {
                 self.shared.health.stop(format!("copying the write-ahead log into the log: {error}"));
@@ -179,17 +182,18 @@ impl LogWriterThread {
             self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
         }
         if self.shared.readers.overlay.active_bytes() >= self.shared.limits.view_batch_bytes {
-            self.shared.view_signal.flush();
+            // Whatever it is given already has it write these as well.
+            let _ = self.shared.view_work.try_send(ViewWriterWork::Flush);
         }
-        self.shared.wal_signal.after_commit(bytes);
+        self.wal_copier.after_commit(bytes);
     }
 
     /// Tells what became of requests that were committed.
-    fn answer_lease_requests(&self, requests: Vec<QueuedLeaseRequest>, epochs: Vec<Option<Epoch>>) {
+    fn answer_lease_requests(&mut self, requests: Vec<QueuedLeaseRequest>, epochs: Vec<Option<Epoch>>) {
         if requests.is_empty() {
             return;
         }
-        self.shared.wal_signal.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
+        self.wal_copier.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
         for (request, epoch) in requests.into_iter().zip(epochs) {
             // Whoever gave up waiting does not hear it.
             let _ = request.done.send(Ok(epoch));
