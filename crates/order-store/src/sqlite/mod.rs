@@ -39,7 +39,6 @@ use crate::rebuild_report::RebuildReport;
 use crate::sqlite_error::OpenError;
 use directory_lock::DirectoryLock;
 use log::{Log, LogKind};
-use rebuild::build::BuiltViews;
 use rebuild::catch_up::CaughtUp;
 use rebuild::folding::OnUnreadable;
 use rebuild::opening;
@@ -184,9 +183,7 @@ impl SqliteStore {
         let memory = SqliteLimits::default().rebuild_bytes;
         let has_views = !files::numbers(path)?.is_empty();
         let unreadable = if has_views { OnUnreadable::GiveUp } else { OnUnreadable::Quarantine };
-        let BuiltViews { views, counts, .. } = opening::build_anew(&log, unreadable, memory, &mut progress)?;
-        let events = views.progress().position.0;
-        Ok(RebuildReport { events, orders: counts.orders, unreadable: counts.unreadable })
+        Ok(opening::build_anew(&log, unreadable, memory, &mut progress)?.report)
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.

@@ -6,6 +6,7 @@
 //! is written from its beginning to its end, every event is read twice, and memory is bounded by configuration.
 
 use std::io;
+use std::iter::Peekable;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +15,15 @@ use order_application::{Position, StoreError};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
+use crate::rebuild_report::RebuildReport;
 use crate::sqlite::connection::open_reader;
-use crate::sqlite::log::entries::{self};
+use crate::sqlite::log::entries;
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, event_id_at};
-use crate::sqlite::rebuild::folding::{FoldedView, Folding, OnUnreadable};
+use crate::sqlite::rebuild::folding::{FoldedView, OnUnreadable};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
+use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
 use crate::sqlite_error::OpenError;
 
@@ -28,8 +31,8 @@ use crate::sqlite_error::OpenError;
 const LOG_CACHE_KIB: u32 = 1024;
 
 const ORDER_IDS: &str = rows!("position, order_id");
-/// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
-/// from starting anew.
+/// Events that are read in one transaction and folded between two writes, and those that make the last order whole. A longer
+/// transaction would keep the write-ahead log from starting anew.
 const EVENTS_AT_ONCE: usize = 4_096;
 /// Sorting is about one part in so many of all the work: for progress.
 const SORTING_PART: u64 = 4;
@@ -59,15 +62,10 @@ pub(crate) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<(
 pub(crate) struct BuiltViews {
     pub(crate) views: Views,
     /// Tells the orders that they have from those that are surely new.
-    pub(crate) orders: BloomFilter,
-    pub(crate) counts: BuiltCounts,
-}
-
-#[derive(Default)]
-pub(crate) struct BuiltCounts {
-    pub(crate) orders: u64,
-    /// Of these, how many cannot be read.
-    pub(crate) unreadable: u64,
+    pub(super) orders: BloomFilter,
+    /// What an event means that cannot be read.
+    pub(super) unreadable: OnUnreadable,
+    pub(crate) report: RebuildReport,
 }
 
 /// Why views could not be built.
@@ -86,17 +84,17 @@ enum BuildError {
 /// Builds views in a file of their own, which is of no use to anybody if that fails, and then the caller's to remove.
 pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, OpenError> {
     let log = open_reader(log_path, LOG_CACHE_KIB).map_err(OpenError::sqlite(log_path))?;
-    let BuildOptions { number, log_identity, hash_seed, up_to, .. } = options;
+    let BuildOptions { number, log_identity, hash_seed, up_to, unreadable, .. } = options;
     let views = Views::create(log_path, number, log_identity, hash_seed)?;
     let directory = files::directory(log_path).to_owned();
     let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
-    let counts = BuiltCounts::default();
-    let mut build = Build { log: &log, views, directory, options, orders, counts };
+    let report = RebuildReport { events: up_to.0, ..RebuildReport::default() };
+    let mut build = Build { log: &log, views, directory, options, orders, report };
     if up_to > Position::START {
         build.fill(up_to).map_err(|error| build.told(error, log_path))?;
     }
-    let Build { views, orders, counts, .. } = build;
-    Ok(BuiltViews { views: views.finish()?, orders, counts })
+    let Build { views, orders, report, .. } = build;
+    Ok(BuiltViews { views: views.finish()?, orders, unreadable, report })
 }
 
 struct Build<'b, 'o> {
@@ -107,7 +105,7 @@ struct Build<'b, 'o> {
     options: BuildOptions<'o>,
     /// The orders that are in the views.
     orders: BloomFilter,
-    counts: BuiltCounts,
+    report: RebuildReport,
 }
 
 /// An event by its order: two hashes of the order's id, and the position. Two orders that share one hash will hardly share
@@ -138,7 +136,7 @@ impl Build<'_, '_> {
 
     /// Reads which order each event is of.
     fn sort_by_order(&mut self) -> Result<Sorted<BY_ORDER>, BuildError> {
-        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2)?;
         let seed = self.views.progress().hash_seed;
         let (log, up_to) = (self.log, self.options.up_to);
         let visit = |position: Position, row: &Row<'_>| {
@@ -160,7 +158,7 @@ impl Build<'_, '_> {
 
     /// Gives each order its key, which is the position of its first event, and writes the index that finds it.
     fn sort_by_key(&mut self, events: Sorted<BY_ORDER>) -> Result<Sorted<BY_KEY>, BuildError> {
-        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2)?;
         let mut ids = Vec::with_capacity(ROWS_PER_COMMIT);
         let mut order = None;
         for (nth, event) in events.enumerate() {
@@ -191,27 +189,15 @@ impl Build<'_, '_> {
     /// Folds one order after the other.
     fn write_orders(&mut self, events: Sorted<BY_KEY>) -> Result<(), BuildError> {
         let mut events = events.peekable();
-        let mut folding = None;
-        let (mut folded, mut scratch) = (0, Vec::new());
+        let mut folded = 0;
         while events.peek().is_some() {
-            let mut done = Vec::new();
+            let orders = whole_orders(&mut events)?;
             let transaction = self.log.unchecked_transaction().map_err(LogError::from)?;
-            for event in events.by_ref().take(EVENTS_AT_ONCE) {
-                let [key, position] = event?;
-                let entry = entries::at(&transaction, Position(position), &mut scratch)?;
-                if folding.as_ref().is_none_or(|order: &Folding| order.key != key) {
-                    done.extend(folding.replace(Folding::begin(key, &entry)?).and_then(Folding::finish));
-                }
-                if let Some(order) = &mut folding {
-                    order.add(entry, self.options.unreadable)?;
-                }
-                folded += 1;
-            }
+            let read = |(key, later)| FoldedView::read(&transaction, key, later, self.options.unreadable);
+            let orders = orders.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
             drop(transaction);
-            if events.peek().is_none() {
-                done.extend(folding.take().and_then(Folding::finish));
-            }
-            self.write(&done)?;
+            self.write(&orders)?;
+            folded += orders.iter().map(|order| order.later.len() as u64 + 1).sum::<u64>();
             let up_to = self.options.up_to.0;
             self.tell(up_to / SORTING_PART + folded - folded / SORTING_PART)?;
         }
@@ -219,8 +205,8 @@ impl Build<'_, '_> {
     }
 
     fn write(&mut self, orders: &[FoldedView]) -> Result<(), BuildError> {
-        self.counts.orders += orders.len() as u64;
-        self.counts.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
+        self.report.orders += orders.len() as u64;
+        self.report.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
         let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
         let last_key = self.views.put_orders(puts)?;
         self.views.insert_events(orders.iter().flat_map(FoldedView::events))?;
@@ -244,4 +230,22 @@ fn sortable(hash: i64) -> u64 {
 
 fn from_sortable(hash: u64) -> i64 {
     (hash ^ (1 << 63)).cast_signed()
+}
+
+/// Takes whole orders: their keys, which are where their first events are, and where the later ones are.
+fn whole_orders(events: &mut Peekable<Sorted<BY_KEY>>) -> io::Result<Vec<(OrderKey, Vec<Position>)>> {
+    let mut orders: Vec<(OrderKey, Vec<Position>)> = Vec::new();
+    let mut taken = 0;
+    while let Some(event) = events.next_if(|event| {
+        let last = orders.last().map(|(key, _)| *key);
+        taken < EVENTS_AT_ONCE || event.as_ref().is_ok_and(|[key, _]| Some(*key) == last)
+    }) {
+        let [key, position] = event?;
+        match orders.last_mut() {
+            Some((last, later)) if *last == key => later.push(Position(position)),
+            Some(_) | None => orders.push((key, Vec::new())),
+        }
+        taken += 1;
+    }
+    Ok(orders)
 }

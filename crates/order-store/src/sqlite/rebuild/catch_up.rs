@@ -11,7 +11,7 @@ use order_domain::OrderId;
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::entries::LogEntry;
 use crate::sqlite::readers::Readers;
-use crate::sqlite::rebuild::build::BuildProgress;
+use crate::sqlite::rebuild::build::{BuildProgress, BuiltViews};
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
 use crate::sqlite::views::Views;
 use crate::sqlite::views::overlay::{CommittedEvents, OrderKey, StreamState};
@@ -72,6 +72,23 @@ pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) ->
         }
     }
     Ok(catch_up.reached)
+}
+
+impl BuiltViews {
+    /// Brings views that nobody reads up to a position, if they are not there. `progress` is told how far they are.
+    pub(crate) fn bring_up(
+        mut self,
+        log_path: &Path,
+        limits: &SqliteLimits,
+        up_to: Position,
+        progress: BuildProgress<'_>,
+    ) -> Result<Self, OpenError> {
+        let (known, unreadable) = (Some(&mut self.orders), self.unreadable);
+        let options = CatchUpOptions { up_to, known, unreadable, limits, progress };
+        let mut caught_up = run(log_path, self.views, options)?;
+        caught_up.flush()?;
+        Ok(Self { views: caught_up.views, ..self })
+    }
 }
 
 impl CaughtUp {

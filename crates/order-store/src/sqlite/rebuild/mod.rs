@@ -3,14 +3,13 @@
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
-//! how far the served views have come ([`ReplacementViews`]).
+//! how far the served views have come ([`BuiltViews::bring_up`]).
 
 pub(crate) mod build;
 pub(crate) mod catch_up;
 pub(crate) mod folding;
 mod known_orders_filling;
 pub(crate) mod opening;
-pub(crate) mod replacement;
 mod sorter;
 
 use std::io;
@@ -24,7 +23,6 @@ use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::folding::OnUnreadable;
-use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::rebuild_requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
@@ -104,7 +102,7 @@ fn run(shared: &StoreState) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<ReplacementViews, RebuildError> {
+fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, RebuildError> {
     let log_path = &shared.log_path;
     let served = shared.readers.served_file();
     let end = shared.log_end();
@@ -120,25 +118,22 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<ReplacementV
         unreadable,
         progress: &mut |done, total| shared.readers.rebuilds.progress(done, total),
     };
-    let built = build(log_path, options).map_err(RebuildError::from);
-    let made = built.and_then(|BuiltViews { views, orders, .. }| {
-        follow(shared, ReplacementViews { views, orders, unreadable })
-    });
+    let made = build(log_path, options).and_then(|made| follow(shared, made));
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
         files::remove(&path)?;
     }
-    made
+    Ok(made?)
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &StoreState, mut made: ReplacementViews) -> Result<ReplacementViews, RebuildError> {
+fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, OpenError> {
     for _ in 0..MAX_ROUNDS {
         let end = shared.log_end();
         if end.0 - made.views.progress().position.0 <= LAST_BIT {
             break;
         }
-        made = made.bring_up(&shared.log_path, &shared.limits, end, &mut |done| {
+        made = made.bring_up(&shared.log_path, &shared.limits, end, &mut |done, _| {
             shared.readers.rebuilds.progress(done, shared.log_end().0)
         })?;
     }
@@ -146,7 +141,7 @@ fn follow(shared: &StoreState, mut made: ReplacementViews) -> Result<Replacement
 }
 
 /// Has the view writer go on with these.
-fn hand_over(shared: &StoreState, made: ReplacementViews) -> Result<(), RebuildError> {
+fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), RebuildError> {
     let (done, outcome) = sync_channel(1);
     // It answers all that it is sent, unless the store has stopped.
     let _ = shared.view_work.send(ViewWriterWork::Replace(made, done));

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
-use crate::sqlite::rebuild::replacement::ReplacementViews;
+use crate::sqlite::rebuild::build::BuiltViews;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite::view_writer::work::ViewWriterWork;
@@ -135,15 +135,15 @@ impl ViewWriterThread {
 
     /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
-    fn take_over(&mut self, replacement: ReplacementViews) -> Result<(), OpenError> {
+    fn take_over(&mut self, replacement: BuiltViews) -> Result<(), OpenError> {
         let StoreState { readers, limits, log_path, .. } = &*self.shared;
         let path = replacement.views.path().to_owned();
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
         let up_to = reached.max(replacement.views.progress().position);
-        let mut progress = |done| readers.rebuilds.progress(done, self.shared.log_end().0);
+        let mut progress = |done, _| readers.rebuilds.progress(done, self.shared.log_end().0);
         let (taken_over, useless) = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
-            Ok(ReplacementViews { views, .. }) => {
+            Ok(BuiltViews { views, .. }) => {
                 readers.replace_views(&views);
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use crate::sqlite::rebuild::replacement::ReplacementViews;
+use crate::sqlite::rebuild::build::BuiltViews;
 use crate::sqlite_error::OpenError;
 
 /// Whoever has this to be done sends it to the thread, which takes one after the other.
@@ -10,7 +10,7 @@ pub(crate) enum ViewWriterWork {
     /// To write what has changed.
     Flush,
     /// To go on with another file, and to say whether that went well.
-    Replace(ReplacementViews, SyncSender<Result<(), OpenError>>),
+    Replace(BuiltViews, SyncSender<Result<(), OpenError>>),
     /// To write everything, and end.
     Finish,
 }
