@@ -1,4 +1,4 @@
-//! Rows of the log for whoever goes on past those that cannot be read.
+//! Rows of the log in their order, also for whoever goes on past those that cannot be read.
 
 use std::ops::ControlFlow;
 
@@ -72,8 +72,9 @@ pub(crate) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
     OrderId::new(row.get_ref(column).ok()?.as_str().ok()?).ok()
 }
 
-/// Rows between two positions, so many at most, or one that is larger.
-pub(crate) fn select(
+/// A page of the log after a position, up to another, those rows included that cannot be read. It ends before a position that
+/// has none, and before a failure; where that is the first, the error says what is wrong.
+pub(crate) fn page(
     log: &Connection,
     after: Position,
     up_to: Position,
@@ -81,14 +82,38 @@ pub(crate) fn select(
 ) -> Result<Vec<LogEntry>, LogError> {
     let mut entries = Vec::new();
     let (mut bytes, mut scratch) = (0, Vec::new());
-    scan(log, ROWS, after, up_to, |position, row| {
+    let read = scan(log, ROWS, after, up_to, |position, row| {
         let entry = LogEntry::read(position, row, &mut scratch);
         bytes += entry.data_bytes();
+        if bytes > limit.bytes && !entries.is_empty() {
+            return Ok(ControlFlow::Break(()));
+        }
         entries.push(entry);
-        let is_full = entries.len() >= limit.events || bytes >= limit.bytes;
-        Ok::<_, LogError>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    Ok(entries)
+        let is_full = entries.len() >= limit.events;
+        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    match read {
+        Err(error) if entries.is_empty() => Err(error),
+        Ok(()) | Err(_) => Ok(entries),
+    }
+}
+
+/// A page of events, which also ends before one that cannot be read.
+pub(crate) fn events(
+    log: &Connection,
+    after: Position,
+    up_to: Position,
+    limit: PageLimit,
+) -> Result<Vec<RecordedEvent>, LogError> {
+    let mut events = Vec::new();
+    for entry in page(log, after, up_to, limit)? {
+        match entry {
+            LogEntry::Event(event) => events.push(event),
+            LogEntry::Unreadable { error, .. } if events.is_empty() => return Err(error.into()),
+            LogEntry::Unreadable { .. } => break,
+        }
+    }
+    Ok(events)
 }
 
 pub(crate) fn at(log: &Connection, position: Position, scratch: &mut Vec<u8>) -> Result<LogEntry, LogError> {

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use crate::copy::SideError;
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
-use crate::sqlite::log::{LogError, LogKind, check_log, end, pages};
+use crate::sqlite::log::{LogError, LogKind, check_log, end, entries};
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::OpenError;
 
@@ -64,7 +64,7 @@ impl SqliteLogReader {
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let events = limit.events.min(LONGEST_PAGE.events);
         let limit = PageLimit { events, bytes: limit.bytes.min(LONGEST_PAGE.bytes) };
-        self.read(move |log| pages::select(log, after, end(log)?, limit)).await
+        self.read(move |log| entries::events(log, after, end(log)?, limit)).await
     }
 
     /// Not on the runtime's own threads.

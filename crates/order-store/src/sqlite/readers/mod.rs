@@ -13,8 +13,8 @@ use rusqlite::Connection;
 
 use crate::copy::NamedCheckpoints;
 use crate::sqlite::log::entries::{self, LogEntry};
+use crate::sqlite::log::follower_checkpoints;
 use crate::sqlite::log::row;
-use crate::sqlite::log::{follower_checkpoints, pages};
 use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
 use crate::sqlite::rebuild_requests::RebuildRequests;
 use crate::sqlite::views::id_ranges::{self, IdEntry};
@@ -64,19 +64,17 @@ impl Readers {
         self.in_views(flushed, |views| reading::stream_state(views, order_id, self.hash(order_id)))
     }
 
-    /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up,
-    /// and one of them that cannot be found out does not keep the others from it.
-    pub(crate) fn stream_states<'a>(
+    /// The same for whoever is about to append to the order. One that is surely new is not looked up.
+    pub(crate) fn stream_state_unless_new(
         &self,
+        order_id: &OrderId,
         known: &KnownOrders,
-        order_ids: impl Iterator<Item = &'a OrderId> + Clone,
-    ) -> Vec<Result<Option<StreamState>, StoreError>> {
-        let (recent, flushed) = self.overlay.stream_states(order_ids.clone());
-        let states = recent.into_iter().zip(order_ids).map(|(stream, order_id)| match stream {
-            None if !known.is_surely_new(order_id) => self.state_in_views(order_id, flushed),
-            Some(_) | None => Ok(stream),
-        });
-        states.collect()
+    ) -> Result<Option<StreamState>, StoreError> {
+        match self.overlay.stream_state(order_id) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(_) if known.is_surely_new(order_id) => Ok(None),
+            Err(flushed) => self.state_in_views(order_id, flushed),
+        }
     }
 
     pub(crate) fn view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
@@ -135,7 +133,7 @@ impl Readers {
         log_end: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| pages::select(log, after, log_end, limit))
+        self.log.with(|log| entries::events(log, after, log_end, limit))
     }
 
     /// Rows of the log after a position, up to another, those included that cannot be read.
@@ -145,7 +143,7 @@ impl Readers {
         up_to: Position,
         limit: PageLimit,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.log.with(|log| entries::select(log, after, up_to, limit))
+        self.log.with(|log| entries::page(log, after, up_to, limit))
     }
 
     pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {

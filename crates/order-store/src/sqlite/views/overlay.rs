@@ -102,16 +102,8 @@ impl Overlay {
     /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
     pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<StreamState, FlushCount> {
         let generations = self.read();
-        generations.stream_state(order_id).ok_or(generations.flushed)
-    }
-
-    /// The same for many, at one moment.
-    pub(crate) fn stream_states<'a>(
-        &self,
-        order_ids: impl Iterator<Item = &'a OrderId>,
-    ) -> (Vec<Option<StreamState>>, FlushCount) {
-        let generations = self.read();
-        (order_ids.map(|order_id| generations.stream_state(order_id)).collect(), generations.flushed)
+        let newest = generations.newest(order_id);
+        newest.map(|(key, change)| StreamState::of(key, &change.view)).ok_or(generations.flushed)
     }
 
     /// Every order that changed lately.
@@ -228,11 +220,6 @@ impl Overlay {
 impl Generations {
     fn oldest_first(&self) -> impl Iterator<Item = &Generation> {
         self.flushing.as_deref().into_iter().chain([&self.active])
-    }
-
-    fn stream_state(&self, order_id: &OrderId) -> Option<StreamState> {
-        let (key, change) = self.newest(order_id)?;
-        Some(StreamState::of(key, &change.view))
     }
 
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {

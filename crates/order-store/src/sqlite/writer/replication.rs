@@ -40,14 +40,13 @@ impl LogWriterThread {
         checkpoint: &Checkpoint,
     ) -> Result<Vec<Accepted<()>>, StoreError> {
         let StoreState { known_orders, readers, .. } = &*self.shared;
-        let order_ids = appends.iter().map(|append| &append.order_id);
-        let streams = readers.stream_states(known_orders, order_ids);
         let mut positioning = Positioning::new(self.log_end, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
-        for (append, stream) in appends.into_iter().zip(streams) {
+        for append in appends {
             check_append(&append)?;
+            let stream = readers.stream_state_unless_new(&append.order_id, known_orders)?;
             let next = append.expected_version.plus(1);
-            let placed = positioning.place(append, stream?, ());
+            let placed = positioning.place(append, stream, ());
             accepted
                 .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
         }

@@ -99,15 +99,13 @@ impl LogWriterThread {
     }
 
     fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<AppendAnswer>) {
-        let order_ids = batch.iter().map(|queued| &queued.append.order_id);
         let StoreState { known_orders, readers, .. } = &*self.shared;
-        let streams = readers.stream_states(known_orders, order_ids);
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
         let mut positioning = Positioning::new(self.log_end, batch.len());
-        for (QueuedAppend { append, done }, stream) in batch.into_iter().zip(streams) {
+        for QueuedAppend { append, done } in batch {
             // One order whose view cannot be read does not stop the others.
-            let stream = match stream {
+            let stream = match readers.stream_state_unless_new(&append.order_id, known_orders) {
                 Ok(stream) => stream,
                 Err(error) => {
                     refused.push((done, Err(error.into())));
