@@ -19,7 +19,7 @@ use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::OpenError;
-use leases::Leases;
+use leases::LeaseHolders;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
 use thread::{AppendAnswer, LogWriterThread};
 use wal_copier::WalCopier;
@@ -51,7 +51,7 @@ impl LogWriter {
             log,
             bus,
             answers,
-            leases: Leases::default(),
+            lease_holders: LeaseHolders::default(),
             wal_copier: copier,
         };
         let thread = StoreThread::start("log-writer", &shared.log_path, move || thread.run())?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use order_application::{AppendError, Committed, Epoch, EventBus, Position, StoreError};
+use order_application::{AppendError, Committed, EventBus, Position, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
@@ -11,11 +11,10 @@ use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::CommittedEvents;
-use crate::sqlite::writer::leases::Leases;
+use crate::sqlite::writer::leases::LeaseHolders;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
-use crate::sqlite::writer::queue::{Queue, QueuedAppend, QueuedLeaseRequest, WriterBatch, WriterWork};
+use crate::sqlite::writer::queue::{Queue, QueuedAppend, WriterWork};
 use crate::sqlite::writer::wal_copier::WalCopier;
-use crate::sqlite_error::is_damage;
 
 pub(super) struct LogWriterThread {
     pub(super) shared: Arc<StoreState>,
@@ -25,7 +24,7 @@ pub(super) struct LogWriterThread {
     /// Bounded by the tasks that wait for an answer: each has one append at a time.
     pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
     pub(super) log_end: Position,
-    pub(super) leases: Leases,
+    pub(super) lease_holders: LeaseHolders,
     pub(super) wal_copier: WalCopier,
 }
 
@@ -38,14 +37,15 @@ impl LogWriterThread {
     pub(super) fn run(mut self) {
         while let Some(work) = self.queue.take() {
             match work {
-                WriterWork::Batch(batch) => {
+                WriterWork::Appends(appends) => {
                     let answers = match self.shared.health.check() {
-                        Ok(()) => self.settle(batch),
-                        Err(error) => refuse(batch, &error),
+                        Ok(()) => self.settle(appends),
+                        Err(error) => refuse(appends, &error),
                     };
                     // It fails when the runtime has gone, and all who waited with it.
                     let _ = self.answers.send(answers);
                 }
+                WriterWork::Lease(request) => self.change_lease(request),
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
             if self.wal_copier.take_too_long()
@@ -58,36 +58,17 @@ impl LogWriterThread {
     }
 
     /// Commits the appends of a batch that can be, and says what became of each.
-    fn settle(&mut self, WriterBatch { appends, mut lease_requests }: WriterBatch) -> Vec<AppendAnswer> {
+    fn settle(&mut self, appends: Vec<QueuedAppend>) -> Vec<AppendAnswer> {
         let (accepted, mut answers) = self.check_versions(appends);
-        if accepted.is_empty() && lease_requests.is_empty() {
+        if accepted.is_empty() {
             return answers;
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
-        let mut written = self.write(&accepted, &lease_requests);
-        if let Err(error) = &written
-            && !lease_requests.is_empty()
-            && is_damage(error)
-            && self.log.roll_back().is_ok()
-        {
-            // What is wrong with the checkpoints does not keep events from being appended. Nothing has failed to be written.
-            let corrupt = StoreError::Corrupt(format!("checkpoints: {error}"));
-            for request in lease_requests.drain(..) {
-                let _ = request.done.send(Err(corrupt.clone()));
-            }
-            written = if accepted.is_empty() { Ok(Vec::new()) } else { self.write(&accepted, &[]) };
-        }
-        match written {
-            Ok(epochs) => {
-                self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
-                self.answer_lease_requests(lease_requests, epochs);
-            }
+        match self.write(&accepted) {
+            Ok(()) => self.show(accepted, |waiting, position| answers.push((waiting, Ok(position)))),
             Err(error) => {
                 let error = self.after_failed_commit(&error);
-                for request in lease_requests {
-                    let _ = request.done.send(Err(error.clone()));
-                }
                 // Those that were refused may have been so because of appends that have now failed as well.
                 for (_, outcome) in &mut answers {
                     *outcome = Err(error.clone().into());
@@ -120,26 +101,10 @@ impl LogWriterThread {
         (accepted, refused)
     }
 
-    /// Answers with what each of the lease requests is to be told.
-    fn write(
-        &mut self,
-        accepted: &[Accepted<Waiting>],
-        lease_requests: &[QueuedLeaseRequest],
-    ) -> rusqlite::Result<Vec<Option<Epoch>>> {
+    fn write(&mut self, accepted: &[Accepted<Waiting>]) -> rusqlite::Result<()> {
         self.log.begin()?;
         self.log.insert(accepted.iter().map(Accepted::placed))?;
-        if lease_requests.is_empty() {
-            self.log.commit()?;
-            return Ok(Vec::new());
-        }
-        let mut leases = self.leases.clone();
-        let epochs = lease_requests
-            .iter()
-            .map(|request| leases.carry_out(request, &self.log))
-            .collect::<Result<_, _>>()?;
-        self.log.commit()?;
-        self.leases = leases;
-        Ok(epochs)
+        self.log.commit()
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
@@ -186,18 +151,6 @@ impl LogWriterThread {
         self.wal_copier.after_commit(bytes);
     }
 
-    /// Tells what became of requests that were committed.
-    fn answer_lease_requests(&mut self, requests: Vec<QueuedLeaseRequest>, epochs: Vec<Option<Epoch>>) {
-        if requests.is_empty() {
-            return;
-        }
-        self.wal_copier.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
-        for (request, epoch) in requests.into_iter().zip(epochs) {
-            // Whoever gave up waiting does not hear it.
-            let _ = request.done.send(Ok(epoch));
-        }
-    }
-
     /// Takes the transaction back and says what that means for the appends in it.
     pub(super) fn after_failed_commit(&mut self, error: &rusqlite::Error) -> StoreError {
         if let Err(error) = self.log.roll_back() {
@@ -218,12 +171,9 @@ impl LogWriterThread {
     }
 }
 
-/// Tells all who wait for a batch why nothing comes of it.
-fn refuse(batch: WriterBatch, error: &StoreError) -> Vec<AppendAnswer> {
-    for request in batch.lease_requests {
-        let _ = request.done.send(Err(error.clone()));
-    }
-    batch.appends.into_iter().map(|queued| (queued.done, Err(error.clone().into()))).collect()
+/// Tells all who wait why nothing comes of it.
+fn refuse(appends: Vec<QueuedAppend>, error: &StoreError) -> Vec<AppendAnswer> {
+    appends.into_iter().map(|queued| (queued.done, Err(error.clone().into()))).collect()
 }
 
 /// What a row takes beside its data, about.
