@@ -119,10 +119,8 @@ impl OpenError {
 
 /// A read's error, as readers see it.
 pub(crate) fn read_error(error: &rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Unavailable(error.to_string()),
-    }
+    let why = error.to_string();
+    if is_damage(error) { StoreError::Corrupt(why) } else { StoreError::Unavailable(why) }
 }
 
 /// Whether an error says that what is in the file is not what was written, and not that the file could not be read.

@@ -143,7 +143,7 @@ impl SqliteStore {
             ControlFlow::Continue(())
         };
         let CaughtUp { views, readers } = opening::open_views(&log, &limits, &mut tell)?;
-        let known_orders = KnownOrders::new(readers.hash_seed());
+        let known_orders = KnownOrders::new(readers.hash_seed);
         let (stopped, _) = tokio::sync::watch::channel(None);
         let (view_work, work) = std::sync::mpsc::sync_channel(1);
         let shared = Arc::new(StoreState {

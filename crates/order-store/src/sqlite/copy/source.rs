@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::directory_lock::DirectoryLock;
-use crate::sqlite::log::{Log, LogKind};
+use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints};
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
 use crate::sqlite::rebuild::opening;
 use crate::sqlite::threads::blocking;
@@ -63,11 +63,11 @@ impl Source for SqliteSource {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let readers = Arc::clone(&self.readers);
-        Ok(blocking(move || readers.log_page(after, up_to, limit)).await?)
+        Ok(blocking(move || readers.log.with(|log| entries::events(log, after, up_to, limit))).await?)
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
-        Ok(self.readers.checkpoints()?)
+        Ok(self.readers.log.with(|log| Ok(follower_checkpoints::load_all(log)?))?)
     }
 
     async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError> {

@@ -5,15 +5,10 @@ mod streams;
 
 use std::path::PathBuf;
 
-use order_application::{
-    Checkpoint, ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError,
-};
+use order_application::{ListQuery, OrderPage, OrderView, Position, StoreError};
 use order_domain::OrderId;
 use rusqlite::Connection;
 
-use crate::copy::NamedCheckpoints;
-use crate::sqlite::log::entries::{self, LogEntry};
-use crate::sqlite::log::follower_checkpoints;
 use crate::sqlite::log::row;
 use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
 use crate::sqlite::rebuild_requests::RebuildRequests;
@@ -31,20 +26,19 @@ pub(crate) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
 /// The overlay, and connections for reading both files.
 pub(crate) struct Readers {
-    log: LogPool,
+    pub(crate) log: LogPool,
     views: ViewsSnapshots,
     pub(crate) overlay: Overlay,
-    hash_seed: u64,
+    pub(crate) hash_seed: u64,
     pub(crate) rebuilds: RebuildRequests,
 }
 
 impl Readers {
     /// Reads a log and a file of its views.
     pub(crate) fn new(log_path: PathBuf, views: &Views) -> Self {
-        let (path, number) = (views.path().to_owned(), views.number());
         let hash_seed = views.progress().hash_seed;
-        let rebuilds = RebuildRequests::new(number);
-        let views = ViewsSnapshots::new(ServedFile { path, number });
+        let rebuilds = RebuildRequests::new(views.number());
+        let views = ViewsSnapshots::new(ServedFile::of(views));
         let overlay = Overlay::new();
         Self { log: LogPool::new(log_path), views, overlay, hash_seed, rebuilds }
     }
@@ -126,34 +120,6 @@ impl Readers {
         hash_order_id(order_id, self.hash_seed)
     }
 
-    /// A page of the log after a position, up to its end.
-    pub(crate) fn log_page(
-        &self,
-        after: Position,
-        log_end: Position,
-        limit: PageLimit,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| entries::events(log, after, log_end, limit))
-    }
-
-    /// Rows of the log after a position, up to another, those included that cannot be read.
-    pub(crate) fn log_entries(
-        &self,
-        after: Position,
-        up_to: Position,
-        limit: PageLimit,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.log.with(|log| entries::page(log, after, up_to, limit))
-    }
-
-    pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        self.log.with(|log| Ok(follower_checkpoints::load(log, name)?))
-    }
-
-    pub(crate) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
-        self.log.with(|log| Ok(follower_checkpoints::load_all(log)?))
-    }
-
     /// The entries of a group of the index of orders, which are certain to be all that it has.
     pub(crate) fn proven_entries(&self, group: i64) -> Result<Vec<IdEntry>, StoreError> {
         self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, group))
@@ -172,10 +138,6 @@ impl Readers {
         self.views.end_before(self.overlay.renew_snapshots());
     }
 
-    pub(crate) fn hash_seed(&self) -> u64 {
-        self.hash_seed
-    }
-
     /// The views' file that is being read.
     pub(crate) fn served_file(&self) -> ServedFile {
         self.views.file()
@@ -183,7 +145,7 @@ impl Readers {
 
     /// Reads another file of views from now on. It has the same hash seed.
     pub(crate) fn replace_views(&self, views: &Views) {
-        self.views.replace(ServedFile { path: views.path().to_owned(), number: views.number() });
+        self.views.replace(ServedFile::of(views));
     }
 
     pub(crate) fn close(&self) {

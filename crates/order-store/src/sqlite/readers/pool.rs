@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::LogError;
-use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::FlushCount;
+use crate::sqlite::views::{Views, ViewsError};
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
 /// the rest decides how many look-ups need the system's cache.
@@ -74,6 +74,12 @@ struct SnapshotsState {
 pub(crate) struct ServedFile {
     pub(crate) path: PathBuf,
     pub(crate) number: u64,
+}
+
+impl ServedFile {
+    pub(super) fn of(views: &Views) -> Self {
+        Self { path: views.path().to_owned(), number: views.number() }
+    }
 }
 
 struct Snapshot {

@@ -9,7 +9,7 @@ use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable
 use order_domain::OrderId;
 
 use crate::sqlite::SqliteLimits;
-use crate::sqlite::log::entries::LogEntry;
+use crate::sqlite::log::entries::{self, LogEntry};
 use crate::sqlite::readers::Readers;
 use crate::sqlite::rebuild::build::{BuildProgress, BuiltViews};
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
@@ -62,7 +62,7 @@ pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) ->
         if progress(position.0, up_to.0).is_break() {
             return Err(OpenError::Stopped);
         }
-        let page = catch_up.reached.readers.log_entries(position, up_to, PAGE);
+        let page = catch_up.reached.readers.log.with(|log| entries::page(log, position, up_to, PAGE));
         for entry in page.map_err(OpenError::read(log_path))? {
             position = entry.position();
             catch_up.add(entry).map_err(OpenError::read(log_path))?;

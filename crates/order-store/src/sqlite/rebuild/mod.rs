@@ -112,7 +112,7 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, 
     let options = BuildOptions {
         number,
         log_identity: shared.log_identity,
-        hash_seed: shared.readers.hash_seed(),
+        hash_seed: shared.readers.hash_seed,
         up_to: end,
         memory: shared.limits.rebuild_bytes,
         unreadable,

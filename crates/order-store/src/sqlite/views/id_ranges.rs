@@ -12,7 +12,7 @@
 
 use std::ops::RangeInclusive;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
 
 use crate::checksum::Checksum;
@@ -80,8 +80,12 @@ impl RangeGroup {
 
     fn of(entries: &[IdEntry]) -> Self {
         let mut group = Self::EMPTY;
-        entries.iter().for_each(|entry| group.0[place_of(entry.0)].combine(totals_of(*entry)));
+        entries.iter().for_each(|entry| group.add(*entry));
         group
+    }
+
+    fn add(&mut self, entry: IdEntry) {
+        self.0[place_of(entry.0)].combine(totals_of(entry));
     }
 
     /// The row of a group, empty if there is none.
@@ -117,44 +121,19 @@ fn checksum_of(id: i64, totals: &[u8]) -> Checksum {
     Checksum::of(&[&id.to_le_bytes(), totals].concat())
 }
 
-/// Sums up entries that are being added in the order of their hashes, and writes each group when it is complete.
-pub(super) struct RangeWriter<'c> {
-    views: &'c Connection,
-    save: CachedStatement<'c>,
-    id: i64,
-    added: RangeGroup,
-    /// Of all entries that were added.
-    pub(super) totals: IdTotals,
-}
-
-impl<'c> RangeWriter<'c> {
-    pub(super) fn new(views: &'c Connection) -> rusqlite::Result<Self> {
-        let save = views.prepare_cached(SAVE_GROUP)?;
-        Ok(Self { views, save, id: FIRST_GROUP, added: RangeGroup::EMPTY, totals: IdTotals::default() })
-    }
-
-    pub(super) fn add(&mut self, entry: IdEntry) -> Result<(), ViewsError> {
-        if group_of(entry.0) != self.id {
-            self.write()?;
-            self.id = group_of(entry.0);
-        }
-        self.totals.combine(totals_of(entry));
-        self.added.0[place_of(entry.0)].combine(totals_of(entry));
-        Ok(())
-    }
-
-    /// Writes what is left.
-    pub(super) fn write(&mut self) -> Result<(), ViewsError> {
-        let added = std::mem::replace(&mut self.added, RangeGroup::EMPTY);
-        if added == RangeGroup::EMPTY {
-            return Ok(());
-        }
-        let mut group = RangeGroup::load(self.views, self.id)?;
-        group.0.iter_mut().zip(added.0).for_each(|(range, added)| range.combine(added));
+/// Counts new entries, in the order of their hashes, in their ranges. Answers with what all of them come to.
+pub(super) fn count(views: &Connection, entries: &[IdEntry]) -> Result<IdTotals, ViewsError> {
+    let mut save = views.prepare_cached(SAVE_GROUP)?;
+    let mut totals = IdTotals::default();
+    for entries in entries.chunk_by(|a, b| group_of(a.0) == group_of(b.0)) {
+        let id = group_of(entries[0].0);
+        let mut group = RangeGroup::load(views, id)?;
+        entries.iter().for_each(|entry| group.add(*entry));
+        entries.iter().for_each(|entry| totals.combine(totals_of(*entry)));
         let bytes = group.bytes();
-        self.save.execute(params![self.id, bytes, checksum_of(self.id, &bytes).as_bytes()])?;
-        Ok(())
+        save.execute(params![id, bytes, checksum_of(id, &bytes).as_bytes()])?;
     }
+    Ok(totals)
 }
 
 /// Makes sure that the index has lost nothing in the range of a hash.

@@ -38,20 +38,11 @@ pub(crate) struct Views {
     progress: FileProgress,
 }
 
-/// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writing {
-    /// Beside readers, by a write-ahead log.
-    Serving,
-    /// By somebody who is alone with it, without a way back: what comes of it is of no use unless it is finished.
-    Building,
-}
-
 impl Views {
     /// Opens the file of a log with a number. What is in it may make it [useless](ViewsError::Useless).
     pub(crate) fn open(log_path: &Path, number: u64, log_identity: Uuid) -> Result<Self, ViewsError> {
         let path = files::path(log_path, number);
-        let connection = open(&path, Writing::Serving)?;
+        let connection = open_for_serving(&path)?;
         let mut progress = FileProgress::load_usable(&connection, log_identity)?;
         if progress.projection > projection() {
             // From now on some of their rows are this release's. Both it and the later one, should it come back, have to know.
@@ -71,7 +62,7 @@ impl Views {
         let path = files::path(log_path, number);
         files::remove(&path)?;
         let create = || {
-            let mut connection = open(&path, Writing::Building)?;
+            let mut connection = open_for_building(&path)?;
             let progress = FileProgress::start(log_identity, hash_seed, projection());
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
@@ -108,7 +99,7 @@ impl Views {
         std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(OpenError::io(&path))?;
         progress.complete = true;
         let finish = || {
-            let connection = open(&path, Writing::Serving)?;
+            let connection = open_for_serving(&path)?;
             progress.save(&connection)?;
             // The one commit of this file that has to be durable in its turn.
             connection.query_row("PRAGMA wal_checkpoint(FULL)", (), |_| Ok(()))?;
@@ -128,17 +119,16 @@ impl Views {
     }
 }
 
-fn open(path: &Path, writing: Writing) -> rusqlite::Result<Connection> {
-    let cache_kib = match writing {
-        Writing::Serving => 12 * 1024,
-        // Each table is written from its beginning to its end.
-        Writing::Building => 2 * 1024,
-    };
-    let connection = open_writer(path, &Settings { synchronous: "normal", cache_kib })?;
-    if writing == Writing::Building {
-        connection.pragma_update(None, "journal_mode", "off")?;
-        connection.pragma_update(None, "synchronous", "off")?;
-    }
+/// For writing beside readers.
+fn open_for_serving(path: &Path) -> rusqlite::Result<Connection> {
+    open_writer(path, &Settings { synchronous: "normal", cache_kib: 12 * 1024 })
+}
+
+/// For somebody who is alone with the file, without a way back: what comes of it is of no use unless it is finished. Each
+/// table is written from its beginning to its end, so there is little to keep in memory.
+fn open_for_building(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_writer(path, &Settings { synchronous: "off", cache_kib: 2 * 1024 })?;
+    connection.pragma_update(None, "journal_mode", "off")?;
     Ok(connection)
 }
 

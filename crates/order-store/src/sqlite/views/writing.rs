@@ -5,7 +5,7 @@ use order_domain::Timestamp;
 use rusqlite::{CachedStatement, params};
 use uuid::Uuid;
 
-use crate::sqlite::views::id_ranges::{IdEntry, RangeWriter};
+use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{Views, ViewsError};
@@ -78,18 +78,17 @@ impl Views {
         for chunk in entries.chunks(ROWS_PER_COMMIT) {
             let transaction = self.connection.transaction()?;
             let mut insert = transaction.prepare_cached(INSERT_ID)?;
-            let mut ranges = RangeWriter::new(&transaction)?;
+            let mut inserted = Vec::with_capacity(chunk.len());
             for entry in chunk {
                 // After a crash an entry may be there already, and its range knows of it.
                 if insert.execute(params![entry.0, entry.1])? == 1 {
-                    ranges.add(*entry)?;
+                    inserted.push(*entry);
                 }
             }
-            ranges.write()?;
             let mut progress = self.progress;
-            progress.ids.combine(ranges.totals);
+            progress.ids.combine(id_ranges::count(&transaction, &inserted)?);
             progress.save(&transaction)?;
-            drop((insert, ranges));
+            drop(insert);
             transaction.commit()?;
             self.progress = progress;
         }

@@ -46,9 +46,10 @@ impl LogWriterThread {
             check_append(&append)?;
             let stream = readers.stream_state_unless_new(&append.order_id, known_orders)?;
             let next = append.expected_version.plus(1);
-            let placed = positioning.place(append, stream, ());
-            accepted
-                .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
+            let placed = positioning.place(&append, stream);
+            let (key, first_position) =
+                placed.map_err(|current| does_not_continue(&append.order_id, current, next))?;
+            accepted.push(Accepted { append, key, first_position, waiting: () });
         }
         check_reached(positioning.reached(), checkpoint)?;
         Ok(accepted)

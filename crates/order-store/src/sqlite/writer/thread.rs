@@ -85,17 +85,16 @@ impl LogWriterThread {
         let mut refused = Vec::new();
         let mut positioning = Positioning::new(self.log_end, batch.len());
         for QueuedAppend { append, done } in batch {
-            // One order whose view cannot be read does not stop the others.
-            let stream = match readers.stream_state_unless_new(&append.order_id, known_orders) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    refused.push((done, Err(error.into())));
-                    continue;
+            let stream = readers.stream_state_unless_new(&append.order_id, known_orders);
+            let placed = stream.map_err(AppendError::from).and_then(|stream| {
+                positioning.place(&append, stream).map_err(|current| AppendError::Conflict { current })
+            });
+            match placed {
+                Ok((key, first_position)) => {
+                    accepted.push(Accepted { append, key, first_position, waiting: done });
                 }
-            };
-            match positioning.place(append, stream, done) {
-                Ok(placed) => accepted.push(placed),
-                Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
+                // One order whose view cannot be read does not stop the others.
+                Err(error) => refused.push((done, Err(error))),
             }
         }
         (accepted, refused)
