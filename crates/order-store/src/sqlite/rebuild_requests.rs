@@ -37,33 +37,38 @@ impl RebuildRequests {
     /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
     /// made anew.
     pub(crate) fn damaged(&self, number: u64, what: String) -> StoreError {
-        let mut state = self.state();
-        // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
-        if number == state.serving && state.ask(&what, true) {
-            self.changed.notify_all();
+        // The file may have been replaced since it was read.
+        if number == self.state().serving {
+            self.want(&what, true);
         }
         StoreError::DamagedView(what)
     }
 
     /// Has the views made anew that are served now.
     pub(crate) fn want(&self, why: &str, is_damage: bool) {
-        if self.state().ask(why, is_damage) {
-            self.changed.notify_all();
+        let mut state = self.state();
+        // What is being replaced may be damaged in many places.
+        if let Some(wanted) = &mut state.wanted {
+            wanted.is_damage |= is_damage;
+            return;
         }
+        if is_damage {
+            tracing::warn!(
+                why,
+                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
+            );
+        }
+        state.wanted = Some(WantedRebuild { why: why.to_owned(), is_damage });
+        state.show_progress(0, 0);
+        self.changed.notify_all();
     }
 
     /// Waits until they are to be made anew; `None` when it is time to end.
     pub(crate) fn wait(&self) -> Option<WantedRebuild> {
         let idle = |state: &mut RebuildState| !state.finish && state.wanted.is_none();
         let waited = self.changed.wait_while(self.state(), idle);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.finish {
-            return None;
-        }
-        let wanted = state.wanted.clone()?;
-        // It may have failed before.
-        state.want(wanted.clone());
-        Some(wanted)
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.finish { None } else { state.wanted.clone() }
     }
 
     /// Waits for a while, after a failure. `false` when it is time to end.
@@ -82,7 +87,7 @@ impl RebuildRequests {
     /// Shows how far it has come. Answers whether to go on.
     pub(crate) fn progress(&self, done: u64, total: u64) -> ControlFlow<()> {
         let mut state = self.state();
-        (state.status.done, state.status.total) = (Some(done), Some(total));
+        state.show_progress(done, total);
         if state.finish { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -114,29 +119,9 @@ impl RebuildRequests {
 }
 
 impl RebuildState {
-    /// Answers whether nobody had asked before.
-    fn ask(&mut self, why: &str, is_damage: bool) -> bool {
-        if let Some(wanted) = &mut self.wanted {
-            wanted.is_damage |= is_damage;
-            return false;
-        }
-        if is_damage {
-            tracing::warn!(
-                why,
-                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
-            );
-        }
-        self.want(WantedRebuild { why: why.to_owned(), is_damage });
-        true
-    }
-
-    fn want(&mut self, wanted: WantedRebuild) {
-        self.status = ViewsStatus {
-            state: ViewsState::Rebuilding,
-            detail: Some(wanted.why.clone()),
-            done: Some(0),
-            total: Some(0),
-        };
-        self.wanted = Some(wanted);
+    fn show_progress(&mut self, done: u64, total: u64) {
+        let detail = self.wanted.as_ref().map(|wanted| wanted.why.clone());
+        let (done, total) = (Some(done), Some(total));
+        self.status = ViewsStatus { state: ViewsState::Rebuilding, detail, done, total };
     }
 }

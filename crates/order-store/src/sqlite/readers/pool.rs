@@ -1,7 +1,7 @@
 //! Idle connections for readers. There are as many as threads read at once, which the runtime bounds.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use order_application::StoreError;
 use rusqlite::Connection;
@@ -18,20 +18,18 @@ const VIEWS_CACHES_KIB: usize = 80 * 1024;
 const LOG_CACHE_KIB: u32 = 1024;
 
 /// Connections that are kept for the next reader: one for each thread that looks up, and some for scans.
-fn max_idle() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) + 2
-}
+static MAX_IDLE: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(2, usize::from) + 2);
 
 /// Connections to the log, each read in a transaction of its own.
 pub(crate) struct LogPool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    max_idle: usize,
 }
 
 impl LogPool {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default(), max_idle: max_idle() }
+        Self { path, idle: Mutex::default() }
     }
 
     pub(crate) fn with<T>(
@@ -46,7 +44,7 @@ impl LogPool {
         };
         // A connection whose read failed is not kept.
         let (answer, connection) = read().map_err(|error: LogError| StoreError::from(error))?;
-        keep(&mut lock(&self.idle), connection, self.max_idle);
+        keep(&mut lock(&self.idle), connection);
         Ok(answer)
     }
 
@@ -59,7 +57,6 @@ impl LogPool {
 /// two locks on the file, which is a third of a look-up.
 pub(crate) struct ViewsSnapshots {
     state: Mutex<SnapshotsState>,
-    max_idle: usize,
 }
 
 struct SnapshotsState {
@@ -93,11 +90,7 @@ struct Snapshot {
 impl ViewsSnapshots {
     pub(crate) fn new(file: ServedFile) -> Self {
         let state = SnapshotsState { file, idle: Vec::new(), oldest: None };
-        Self { state: Mutex::new(state), max_idle: max_idle() }
-    }
-
-    fn cache_kib(&self) -> u32 {
-        (VIEWS_CACHES_KIB / self.max_idle) as u32
+        Self { state: Mutex::new(state) }
     }
 
     /// Reads from a snapshot that was taken after so many flushes, or more. Answers with the number of the file, too.
@@ -132,7 +125,7 @@ impl ViewsSnapshots {
     fn open(&self) -> (u64, rusqlite::Result<Snapshot>) {
         loop {
             let ServedFile { path, number } = self.file();
-            let opened = open_reader(&path, self.cache_kib()).and_then(|connection| {
+            let opened = open_reader(&path, (VIEWS_CACHES_KIB / *MAX_IDLE) as u32).and_then(|connection| {
                 // SQLite opens the write-ahead log at the first read.
                 connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
                 Ok(Snapshot { connection, number, taken_after: None })
@@ -152,7 +145,7 @@ impl ViewsSnapshots {
         }
         // Not that of a file whose place another has taken.
         if snapshot.number == state.file.number {
-            keep(&mut state.idle, snapshot, self.max_idle);
+            keep(&mut state.idle, snapshot);
         }
         Ok(())
     }
@@ -192,8 +185,8 @@ impl Snapshot {
     }
 }
 
-fn keep<T>(idle: &mut Vec<T>, connection: T, max_idle: usize) {
-    if idle.len() < max_idle {
+fn keep<T>(idle: &mut Vec<T>, connection: T) {
+    if idle.len() < *MAX_IDLE {
         idle.push(connection);
     }
 }

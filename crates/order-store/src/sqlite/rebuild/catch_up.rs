@@ -43,23 +43,17 @@ pub(crate) struct CatchUpOptions<'a> {
 /// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
 /// that is found in the views is an error.
 pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) -> Result<CaughtUp, OpenError> {
-    let CatchUpOptions { up_to, known, unreadable, limits, progress } = options;
+    let (up_to, limits) = (options.up_to, options.limits);
     let mut position = views.progress().position;
     let behind = up_to.0.saturating_sub(position.0);
     if behind > EVENTS_WORTH_TELLING {
         tracing::info!(events = behind, "bringing the views up to the log");
     }
     let readers = Readers::new(log_path.to_owned(), &views);
-    let mut catch_up = CatchUp {
-        reached: CaughtUp { views, readers },
-        known,
-        unreadable,
-        kept: HashMap::new(),
-        kept_bytes: 0,
-        max_kept_bytes: limits.rebuild_bytes / 2,
-    };
+    let reached = CaughtUp { views, readers };
+    let mut catch_up = CatchUp { options, reached, kept: HashMap::new(), kept_bytes: 0 };
     while position < up_to {
-        if progress(position.0, up_to.0).is_break() {
+        if (catch_up.options.progress)(position.0, up_to.0).is_break() {
             return Err(OpenError::Stopped);
         }
         let page = catch_up.reached.readers.log.with(|log| entries::page(log, position, up_to, PAGE));
@@ -104,14 +98,11 @@ impl CaughtUp {
 }
 
 struct CatchUp<'a> {
+    options: CatchUpOptions<'a>,
     reached: CaughtUp,
-    /// Tells orders that are surely new, which spares their look-up.
-    known: Option<&'a mut BloomFilter>,
-    unreadable: OnUnreadable,
     /// Orders that may soon have their next event, which spares their replay; when there are too many, all are forgotten.
     kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
     kept_bytes: usize,
-    max_kept_bytes: usize,
 }
 
 impl CatchUp<'_> {
@@ -127,7 +118,7 @@ impl CatchUp<'_> {
         let first_position = entry.position();
         let before = self.before(&order_id, first_version)?;
         let (key, before) = before.map_or((first_position.0, None), |(key, order)| (key, Some(order)));
-        let order = fold(before, &order_id, entry, self.unreadable)?;
+        let order = fold(before, &order_id, entry, self.options.unreadable)?;
         let view = order.view(&order_id);
         self.keep(order_id, key, order);
         self.reached.readers.overlay.add([CommittedEvents {
@@ -152,7 +143,7 @@ impl CatchUp<'_> {
             return Ok(Some((key, order)));
         }
         let hash = self.reached.views.hash(order_id).cast_unsigned();
-        if let Some(known) = &mut self.known
+        if let Some(known) = &mut self.options.known
             && !known.insert_hash(hash)
         {
             return Ok(None);
@@ -190,7 +181,7 @@ impl CatchUp<'_> {
     }
 
     fn keep(&mut self, order_id: OrderId, key: OrderKey, order: FoldedOrder) {
-        if self.kept_bytes > self.max_kept_bytes {
+        if self.kept_bytes > self.options.limits.rebuild_bytes / 2 {
             self.kept.clear();
             self.kept_bytes = 0;
         }

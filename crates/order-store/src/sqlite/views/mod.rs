@@ -63,7 +63,8 @@ impl Views {
         files::remove(&path)?;
         let create = || {
             let mut connection = open_for_building(&path)?;
-            let progress = FileProgress::start(log_identity, hash_seed, projection());
+            let projection = projection();
+            let progress = FileProgress { log_identity, hash_seed, projection, ..FileProgress::default() };
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
             progress.save(&transaction)?;

@@ -155,10 +155,7 @@ impl Overlay {
             let mut last = rows.last().map_or(after, |(key, _)| *key);
             for generation in generations.oldest_first() {
                 let from = (Bound::Excluded(last), Bound::Unbounded);
-                for (key, change) in generation.changes.range(from) {
-                    if rows.len() == limit {
-                        break;
-                    }
+                for (key, change) in generation.changes.range(from).take(limit - rows.len()) {
                     let newest = generations.newest_by_key(*key).unwrap_or(change);
                     rows.push((*key, newest.view.clone()));
                     last = *key;

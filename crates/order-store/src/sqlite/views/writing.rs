@@ -158,12 +158,12 @@ impl Views {
     }
 }
 
-/// `last` is the previous order's key for a new row, and the least version for one that is there.
+/// `last_parameter` is, of a new row, the key of the order before; of one that is there, the least version that it may have.
 fn put(
     statement: &mut CachedStatement<'_>,
     key: OrderKey,
     view: &OrderView,
-    last: u64,
+    last_parameter: u64,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<usize> {
     let row = ViewRow::of(view);
@@ -178,7 +178,7 @@ fn put(
         row.placed_at.map(Timestamp::as_micros),
         row.updated_at.map(Timestamp::as_micros),
         row.checksum(key, scratch).as_bytes(),
-        last,
+        last_parameter,
     ])
 }
 
