@@ -10,7 +10,7 @@ use order_domain::OrderId;
 use rusqlite::Connection;
 
 use crate::sqlite::log::row;
-use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
+use crate::sqlite::readers::pool::{LogPool, ViewsSnapshots};
 use crate::sqlite::rebuild_requests::RebuildRequests;
 use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::known_orders::KnownOrders;
@@ -27,7 +27,7 @@ pub(crate) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 /// The overlay, and connections for reading both files.
 pub(crate) struct Readers {
     pub(crate) log: LogPool,
-    views: ViewsSnapshots,
+    pub(crate) views: ViewsSnapshots,
     pub(crate) overlay: Overlay,
     pub(crate) hash_seed: u64,
     pub(crate) rebuilds: RebuildRequests,
@@ -38,7 +38,7 @@ impl Readers {
     pub(crate) fn new(log_path: PathBuf, views: &Views) -> Self {
         let hash_seed = views.progress().hash_seed;
         let rebuilds = RebuildRequests::new(views.number());
-        let views = ViewsSnapshots::new(ServedFile::of(views));
+        let views = ViewsSnapshots::new(log_path.clone(), views.number());
         let overlay = Overlay::new();
         Self { log: LogPool::new(log_path), views, overlay, hash_seed, rebuilds }
     }
@@ -136,16 +136,6 @@ impl Readers {
 
     fn end_snapshots(&self) {
         self.views.end_before(self.overlay.renew_snapshots());
-    }
-
-    /// The views' file that is being read.
-    pub(crate) fn served_file(&self) -> ServedFile {
-        self.views.file()
-    }
-
-    /// Reads another file of views from now on. It has the same hash seed.
-    pub(crate) fn replace_views(&self, views: &Views) {
-        self.views.replace(ServedFile::of(views));
     }
 
     pub(crate) fn close(&self) {

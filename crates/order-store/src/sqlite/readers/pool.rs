@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::LogError;
 use crate::sqlite::views::overlay::FlushCount;
-use crate::sqlite::views::{Views, ViewsError};
+use crate::sqlite::views::{ViewsError, files};
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
 /// the rest decides how many look-ups need the system's cache.
@@ -56,27 +56,16 @@ impl LogPool {
 /// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
 /// two locks on the file, which is a third of a look-up.
 pub(crate) struct ViewsSnapshots {
+    log_path: PathBuf,
     state: Mutex<SnapshotsState>,
 }
 
 struct SnapshotsState {
-    file: ServedFile,
+    /// Of the file that is being read.
+    number: u64,
     idle: Vec<Snapshot>,
     /// Snapshots from before this are of no use, and keep the write-ahead log from starting anew.
     oldest: Option<FlushCount>,
-}
-
-/// The views' file that is being read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServedFile {
-    pub(crate) path: PathBuf,
-    pub(crate) number: u64,
-}
-
-impl ServedFile {
-    pub(super) fn of(views: &Views) -> Self {
-        Self { path: views.path().to_owned(), number: views.number() }
-    }
 }
 
 struct Snapshot {
@@ -88,9 +77,9 @@ struct Snapshot {
 }
 
 impl ViewsSnapshots {
-    pub(crate) fn new(file: ServedFile) -> Self {
-        let state = SnapshotsState { file, idle: Vec::new(), oldest: None };
-        Self { state: Mutex::new(state) }
+    pub(crate) fn new(log_path: PathBuf, number: u64) -> Self {
+        let state = SnapshotsState { number, idle: Vec::new(), oldest: None };
+        Self { log_path, state: Mutex::new(state) }
     }
 
     /// Reads from a snapshot that was taken after so many flushes, or more. Answers with the number of the file, too.
@@ -124,13 +113,14 @@ impl ViewsSnapshots {
     /// be there without its write-ahead log. Answers with its number, too.
     fn open(&self) -> (u64, rusqlite::Result<Snapshot>) {
         loop {
-            let ServedFile { path, number } = self.file();
+            let number = self.number();
+            let path = files::path(&self.log_path, number);
             let opened = open_reader(&path, (VIEWS_CACHES_KIB / *MAX_IDLE) as u32).and_then(|connection| {
                 // SQLite opens the write-ahead log at the first read.
                 connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
                 Ok(Snapshot { connection, number, taken_after: None })
             });
-            if self.file().number == number {
+            if self.number() == number {
                 return (number, opened);
             }
         }
@@ -144,23 +134,24 @@ impl ViewsSnapshots {
             state = lock(&self.state);
         }
         // Not that of a file whose place another has taken.
-        if snapshot.number == state.file.number {
+        if snapshot.number == state.number {
             keep(&mut state.idle, snapshot);
         }
         Ok(())
     }
 
     /// Reads from another file from now on. Whoever is reading finishes in the one before.
-    pub(crate) fn replace(&self, file: ServedFile) {
+    pub(crate) fn replace(&self, number: u64) {
         let mut state = lock(&self.state);
-        state.file = file;
+        state.number = number;
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         drop(idle);
     }
 
-    pub(crate) fn file(&self) -> ServedFile {
-        lock(&self.state).file.clone()
+    /// The number of the file that is being read.
+    pub(crate) fn number(&self) -> u64 {
+        lock(&self.state).number
     }
 
     /// Ends the idle snapshots that were taken before; those in use end when they come back.

@@ -77,7 +77,7 @@ impl Readers {
             return Ok(());
         }
         let what = format!("the index of order {order_id} lacks versions after {after}");
-        Err(self.rebuilds.damaged(self.views.file().number, what))
+        Err(self.rebuilds.damaged(self.views.number(), what))
     }
 
     /// The events at these positions, which must be the order's.
@@ -103,7 +103,7 @@ impl Readers {
                     Some(_) | None => {
                         let what =
                             format!("version {version} of order {order_id} is not at position {position}");
-                        return Err(self.rebuilds.damaged(self.views.file().number, what).into());
+                        return Err(self.rebuilds.damaged(self.views.number(), what).into());
                     }
                 };
                 bytes += event.data.len();

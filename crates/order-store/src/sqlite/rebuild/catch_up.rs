@@ -19,8 +19,6 @@ use crate::sqlite_error::OpenError;
 
 /// What is read at a time.
 const PAGE: PageLimit = PageLimit::events(2_000);
-/// A longer way than a crash leaves is worth a line in the log.
-const EVENTS_WORTH_TELLING: u64 = 200_000;
 
 /// Views that have reached a position of their log, or that will once the overlay is written.
 pub(crate) struct CaughtUp {
@@ -45,10 +43,6 @@ pub(crate) struct CatchUpOptions<'a> {
 pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) -> Result<CaughtUp, OpenError> {
     let (up_to, limits) = (options.up_to, options.limits);
     let mut position = views.progress().position;
-    let behind = up_to.0.saturating_sub(position.0);
-    if behind > EVENTS_WORTH_TELLING {
-        tracing::info!(events = behind, "bringing the views up to the log");
-    }
     let readers = Readers::new(log_path.to_owned(), &views);
     let reached = CaughtUp { views, readers };
     let mut catch_up = CatchUp { options, reached, kept: HashMap::new(), kept_bytes: 0 };

@@ -45,17 +45,6 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
 const BYTES_PER_EVENT: u64 = 64;
 
-/// Why views could not be made anew.
-#[derive(Debug, thiserror::Error)]
-enum RebuildError {
-    #[error("no space left for them: about {needed} bytes are needed, and {free} are free")]
-    NoSpace { needed: u64, free: u64 },
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("looking for free space: {0}")]
-    Space(io::Error),
-}
-
 /// Starts the thread, which ends with the [requests](crate::sqlite::rebuild_requests::RebuildRequests::finish), also in the middle.
 pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
     let log_path = shared.log_path.clone();
@@ -89,7 +78,7 @@ fn run(shared: &StoreState) {
                     known_orders_filling::fill(shared);
                 }
             }
-            Err(RebuildError::Open(OpenError::Stopped)) => return,
+            Err(OpenError::Stopped) => return,
             Err(error) => {
                 tracing::error!(%error, "the views could not be made anew; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
@@ -102,12 +91,12 @@ fn run(shared: &StoreState) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, RebuildError> {
+fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, OpenError> {
     let log_path = &shared.log_path;
-    let served = shared.readers.served_file();
+    let served = shared.readers.views.number();
     let end = shared.log_end();
-    check_space(&served.path, log_path, end)?;
-    let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
+    check_space(&files::path(log_path, served), log_path, end)?;
+    let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served) + 1;
     let path = files::path(log_path, number);
     let options = BuildOptions {
         number,
@@ -123,7 +112,7 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, 
         // Half of them are of no use to anybody, and may be what fills the disk.
         files::remove(&path)?;
     }
-    Ok(made?)
+    made
 }
 
 /// Adds what has come in meanwhile, until not much is left.
@@ -141,20 +130,25 @@ fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, OpenE
 }
 
 /// Has the view writer go on with these.
-fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), RebuildError> {
+fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), OpenError> {
     let (done, outcome) = sync_channel(1);
     // It answers all that it is sent, unless the store has stopped.
     let _ = shared.view_work.send(ViewWriterWork::Replace(made, done));
-    Ok(outcome.recv().unwrap_or(Err(OpenError::Stopped))?)
+    outcome.recv().unwrap_or(Err(OpenError::Stopped))
 }
 
 /// Whether there is room for what is about to be written.
-fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), RebuildError> {
-    let space = statvfs(files::directory(log_path)).map_err(|error| RebuildError::Space(error.into()))?;
+fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), OpenError> {
+    let directory = files::directory(log_path);
+    let space = statvfs(directory).map_err(|error| OpenError::io(directory)(error.into()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let now = std::fs::metadata(served).map_or(0, |file| file.len());
     let views = now.max(end.0.saturating_mul(BYTES_PER_EVENT));
     let sorting = end.0.saturating_mul(SORTED_BYTES_PER_EVENT);
     let needed = views.saturating_add(sorting).saturating_add(SPARE_BYTES);
-    if free < needed { Err(RebuildError::NoSpace { needed, free }) } else { Ok(()) }
+    if free >= needed {
+        return Ok(());
+    }
+    let what = format!("new views need about {needed} bytes, and {free} are free");
+    Err(OpenError::io(directory)(io::Error::new(io::ErrorKind::StorageFull, what)))
 }

@@ -144,7 +144,8 @@ impl ViewWriterThread {
         let mut progress = |done, _| readers.rebuilds.progress(done, self.shared.log_end().0);
         let (taken_over, useless) = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
             Ok(BuiltViews { views, .. }) => {
-                readers.replace_views(&views);
+                // They have the same hash seed.
+                readers.views.replace(views.number());
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {
                     readers.overlay.end_flush();
