@@ -68,7 +68,7 @@ pub struct SqliteLimits {
     pub overlay_bytes: usize,
     /// Pages in the log's write-ahead log that make the writer finish a checkpoint.
     pub wal_pages: u64,
-    /// Bytes, about, that views take beside the page caches while they are made anew.
+    /// Bytes, about, that views take beside the page caches while they are rebuilt.
     pub rebuild_bytes: usize,
 }
 
@@ -164,7 +164,7 @@ impl SqliteStore {
         Ok(Self { shared, writer, view_writer, rebuilder, is_replica, _lock: lock })
     }
 
-    /// Makes all views of the store at `path` anew, with the server stopped. `progress` is told events done and events in
+    /// Rebuilds all views of the store at `path`, with the server stopped. `progress` is told events done and events in
     /// all.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl SqliteStore {
         let memory = SqliteLimits::default().rebuild_bytes;
         let has_views = !files::numbers(path)?.is_empty();
         let unreadable = if has_views { OnUnreadable::GiveUp } else { OnUnreadable::Quarantine };
-        Ok(opening::build_anew(&log, unreadable, memory, &mut progress)?.report)
+        Ok(opening::build_all(&log, unreadable, memory, &mut progress)?.report)
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.

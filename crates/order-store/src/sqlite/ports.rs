@@ -78,7 +78,7 @@ impl OrderViews for SqliteStore {
 
 #[async_trait]
 impl ViewRepair for SqliteStore {
-    /// All views are made anew: the damage that was found is seldom all that there is.
+    /// All views are rebuilt: the damage that was found is seldom all that there is.
     async fn mend(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
         self.shared.readers.rebuilds.want(why, true);
         Ok(())

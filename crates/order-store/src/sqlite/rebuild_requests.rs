@@ -1,11 +1,11 @@
-//! Between those who find that the views have to be made anew, and the thread that does it.
+//! Between those who find that the views have to be rebuilt, and the thread that does it.
 
 use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use order_application::{StoreError, ViewsState, ViewsStatus};
 
-/// Requests to make the views anew, and how that goes.
+/// Requests to rebuild the views, and how that goes.
 pub(crate) struct RebuildRequests {
     state: Mutex<RebuildState>,
     changed: Condvar,
@@ -20,7 +20,7 @@ struct RebuildState {
     status: ViewsStatus,
 }
 
-/// Why the views are to be made anew.
+/// Why the views are to be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedRebuild {
     pub(crate) why: String,
@@ -35,7 +35,7 @@ impl RebuildRequests {
     }
 
     /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
-    /// made anew.
+    /// rebuilt.
     pub(crate) fn damaged(&self, number: u64, what: String) -> StoreError {
         // The file may have been replaced since it was read.
         if number == self.state().serving {
@@ -44,7 +44,7 @@ impl RebuildRequests {
         StoreError::DamagedView(what)
     }
 
-    /// Has the views made anew that are served now.
+    /// Has the views rebuilt that are served now.
     pub(crate) fn want(&self, why: &str, is_damage: bool) {
         let mut state = self.state();
         // What is being replaced may be damaged in many places.
@@ -55,7 +55,7 @@ impl RebuildRequests {
         if is_damage {
             tracing::warn!(
                 why,
-                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
+                "the views are damaged; they are rebuilt, and served meanwhile as far as they add up"
             );
         }
         state.wanted = Some(WantedRebuild { why: why.to_owned(), is_damage });
@@ -63,7 +63,7 @@ impl RebuildRequests {
         self.changed.notify_all();
     }
 
-    /// Waits until they are to be made anew; `None` when it is time to end.
+    /// Waits until they are to be rebuilt; `None` when it is time to end.
     pub(crate) fn wait(&self) -> Option<WantedRebuild> {
         let idle = |state: &mut RebuildState| !state.finish && state.wanted.is_none();
         let waited = self.changed.wait_while(self.state(), idle);

@@ -98,7 +98,7 @@ impl Log {
     /// Begins a transaction, which [`commit`](Self::commit) makes durable.
     ///
     /// # Errors
-    /// After one, also of what follows up to the commit, [`roll_back`](Self::roll_back) is the next thing to do.
+    /// After an error, here or in anything up to the commit, the caller must [roll back](Self::roll_back).
     pub(crate) fn begin(&self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         Ok(())
@@ -179,7 +179,7 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
     Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
 }
 
-/// Like `check_schema`, for readers: an empty file and an older schema are errors.
+/// The same for those who only read: they can neither fill an empty file nor migrate an older one.
 pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
     if is_empty(connection).map_err(OpenError::sqlite(path))? {
         return Err(OpenError::NotAStore(path.to_owned()));

@@ -1,4 +1,4 @@
-//! Brings views up to their log by the events that they lack: at start after a crash, and views that were made anew while
+//! Brings views up to their log by the events that they lack: at start after a crash, and views that were rebuilt while
 //! the log went on.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! The thread that makes views anew beside the server: into a file of their own, which takes the place of the one that is
+//! The thread that rebuilds views beside the server: into a file of their own, which takes the place of the one that is
 //! served once it is complete. Before that it fills the filter of known orders from the views that the store opens with.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
@@ -60,14 +60,14 @@ pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "views are made anew at the requests' priority");
+        tracing::debug!(%error, "views are rebuilt at the requests' priority");
     }
 }
 
 fn run(shared: &StoreState) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while let Some(WantedRebuild { why, is_damage }) = shared.readers.rebuilds.wait() {
-        tracing::info!(why, "making the views anew");
+        tracing::info!(why, "rebuilding the views");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
         let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
         match rebuild(shared, unreadable).and_then(|made| hand_over(shared, made)) {
@@ -80,7 +80,7 @@ fn run(shared: &StoreState) {
             }
             Err(OpenError::Stopped) => return,
             Err(error) => {
-                tracing::error!(%error, "the views could not be made anew; those that are there are served on");
+                tracing::error!(%error, "the views could not be rebuilt; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
                 if !shared.readers.rebuilds.pause(backoff.next_wait()) {
                     return;

@@ -21,16 +21,16 @@ pub(crate) fn open_views(
     if let Some(views) = choose(log)? {
         let path = views.path().to_owned();
         match catch_up(log, end, views, limits, progress) {
-            // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
+            // Views that contradict their log are rebuilt. If it is the log that is corrupt, that says so too.
             Err(OpenError::Corrupt { what, .. }) => {
-                tracing::warn!(path = %path.display(), what, "the views are damaged; they are built anew");
+                tracing::warn!(path = %path.display(), what, "the views are damaged; they are rebuilt");
             }
             opened => return opened,
         }
     } else if end > Position::START {
         tracing::info!(events = end.0, "building the views");
     }
-    let built = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
+    let built = build_all(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
     catch_up(log, end, built.views, limits, progress)
 }
 
@@ -89,7 +89,7 @@ fn log_continues(
 }
 
 /// Builds views of all of a log that nobody is writing to, and removes all others.
-pub(crate) fn build_anew(
+pub(crate) fn build_all(
     log: &Log,
     unreadable: OnUnreadable,
     memory: usize,

@@ -35,7 +35,7 @@ struct ViewWriterThread {
     shared: Arc<StoreState>,
     work: Receiver<ViewWriterWork>,
     views: Views,
-    /// What the views could not take. It goes into those that are being made anew; readers find it in the overlay.
+    /// What the views could not take. It goes into those that are being built; readers find it in the overlay.
     unwritten: Option<Arc<Generation>>,
     /// What came while a generation was being written, and comes next.
     put_off: Option<ViewWriterWork>,
@@ -133,7 +133,7 @@ impl ViewWriterThread {
         }
     }
 
-    /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
+    /// Goes on with views that were rebuilt. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
     fn take_over(&mut self, replacement: BuiltViews) -> Result<(), OpenError> {
         let StoreState { readers, limits, log_path, .. } = &*self.shared;
@@ -151,7 +151,7 @@ impl ViewWriterThread {
                     readers.overlay.end_flush();
                 }
                 readers.rebuilds.replaced(self.views.number());
-                tracing::info!(path = %path.display(), "the views have been made anew");
+                tracing::info!(path = %path.display(), "the views have been rebuilt");
                 (Ok(()), earlier.path().to_owned())
             }
             Err(error) => (Err(error), path),

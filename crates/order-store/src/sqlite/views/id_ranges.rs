@@ -1,8 +1,7 @@
-//! Proves that an order is not in the index of orders. Without that, an order that never was could
-//! not be told from a lost entry.
+//! Proves that the index of orders has no entry of an order because there never was one, and not because it was lost.
 //!
-//! The hashes are parted into 65,536 ranges. For each the file keeps how many entries the index has there, and what their
-//! fingerprints make when each is laid over the others by exclusive or: its [`IdTotals`]. They are written in the
+//! The hashes are parted into 65,536 ranges. For each range the file keeps its [`IdTotals`]: how many entries the index has
+//! there, and the exclusive or of their fingerprints. They are written in the
 //! transactions that add the entries. An order is not there if its range adds up without it: that takes a look at the few
 //! entries of one range.
 //!

@@ -13,9 +13,10 @@ use crate::sqlite::views::hash_order_id;
 
 /// 8 MiB.
 pub(crate) const FILTER_BITS: usize = 64 * 1024 * 1024;
-/// Bits of an order. Best at nine million orders; at three million, one in two thousand new ones is taken for known.
+/// Bits of an order. Best at nine million orders; at three million, one new order in 3,100 is taken for known.
 pub(crate) const BITS_PER_ORDER: u32 = 5;
 
+/// The filter, and whether it can be asked yet.
 pub(crate) struct KnownOrders {
     hash_seed: u64,
     filter: AtomicBloomFilter,

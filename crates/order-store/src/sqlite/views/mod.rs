@@ -2,7 +2,7 @@
 //!
 //! What is read from it is checked, since an answer or a decision hangs on it: rows and progress carry checksums, the index
 //! proves that an order is not in it, rows of lists name the row before them, and positions of events are held against the
-//! log. What does not add up is damage, and has the views made anew.
+//! log. What does not add up is damage, and has the views rebuilt.
 
 mod error;
 pub(crate) mod files;

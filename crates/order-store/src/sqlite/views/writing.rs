@@ -24,7 +24,8 @@ const INSERT_ORDER: &str =
         updated_at = excluded.updated_at, checksum = excluded.checksum
     WHERE order_id = excluded.order_id";
 
-/// Replaces a row by a newer one. A row older than the version before is damage; a newer one is left from a crash.
+/// Replaces a row by a newer one, unless it is older than the version before that, which is damage. It may be newer: then a
+/// crash has left it.
 const UPDATE_ORDER: &str =
     "UPDATE orders SET
         state = ?3, version = ?4, customer_id = ?5, status = ?6, total_cents = ?7, placed_at = ?8, updated_at = ?9,
@@ -45,8 +46,8 @@ pub(crate) struct PutOrder<'a> {
 }
 
 impl Views {
-    /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; after a
-    /// crash some rows are newer than `progress`, and the next start applies the same events again.
+    /// Writes a generation, in several transactions. Until all are done, readers have the overlay. After a crash in between,
+    /// some rows are ahead of `progress`, and the next start applies their events again.
     pub(crate) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
         let Some((position, event_id)) = generation.last else { return Ok(()) };
         let reached = self.progress.position;
