@@ -7,35 +7,26 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-/// How a connection uses its file.
-pub(crate) struct Settings {
-    /// SQLite's `synchronous`: `FULL` where a commit is an acknowledgement, `NORMAL` where the file can be rebuilt.
-    pub(crate) synchronous: &'static str,
-    /// Most memory of the connection's page cache.
-    pub(crate) cache_kib: u32,
-}
-
-/// Opens a file for reading and writing, creating it if need be.
-pub(crate) fn open_writer(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
-    let connection = settings.open(path)?;
-    settings.apply(&connection)?;
+/// Opens a file for reading and writing, creating it if need be. `synchronous` is SQLite's setting: `full` where a commit is an
+/// acknowledgement, `normal` where the file can be rebuilt; `cache_kib` is the most memory of its page cache.
+pub(crate) fn open_writer(path: &Path, synchronous: &str, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let connection = open_unchanged(path, cache_kib)?;
+    prepare_to_write(&connection, synchronous)?;
     Ok(connection)
 }
 
-impl Settings {
-    /// Opens the file without a change to it, which [`apply`](Self::apply) makes.
-    pub(crate) fn open(&self, path: &Path) -> rusqlite::Result<Connection> {
-        open(path, OpenFlags::SQLITE_OPEN_CREATE, self.cache_kib)
-    }
+/// Opens a file without a change to it, which [`prepare_to_write`] makes.
+pub(crate) fn open_unchanged(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_CREATE, cache_kib)
+}
 
-    pub(crate) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
-        // Checkpoints are made where they do not stand in a command's way.
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        // Only Apple's systems know it; their fsync alone leaves data in the drive's cache.
-        connection.pragma_update(None, "fullfsync", true)?;
-        connection.pragma_update(None, "synchronous", self.synchronous)
-    }
+pub(crate) fn prepare_to_write(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
+    // Copies of the write-ahead log are made where they do not stand in a command's way.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Only Apple's systems know it; their fsync alone leaves data in the drive's cache.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "synchronous", synchronous)
 }
 
 /// Opens a file that is there for reading.

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use crate::checksum::Checked;
-use crate::sqlite::connection::Settings;
+use crate::sqlite::connection::{open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
 use crate::sqlite_error::OpenError;
 
@@ -63,11 +63,10 @@ impl Log {
     /// Opens a file of one of these kinds. If there is none, it makes one of the first.
     pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
         let failed = OpenError::sqlite(path);
-        let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
-        let mut connection = settings.open(path).map_err(&failed)?;
+        let mut connection = open_unchanged(path, 4 * 1024).map_err(&failed)?;
         // Until this has been looked at, nothing is written to the file.
         check_schema(&connection, path, kinds)?;
-        settings.apply(&connection).map_err(&failed)?;
+        prepare_to_write(&connection, "full").map_err(&failed)?;
         bring_up(&mut connection, kinds[0]).map_err(&failed)?;
         let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
         let identity = Uuid::from_bytes(identity.map_err(failed)?);

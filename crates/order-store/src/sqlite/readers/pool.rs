@@ -37,13 +37,10 @@ impl LogPool {
         read: impl FnOnce(&Connection) -> Result<T, LogError>,
     ) -> Result<T, StoreError> {
         let idle = lock(&self.idle).pop();
-        let read = || {
-            let connection = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok)?;
-            let answer = read(&connection)?;
-            Ok((answer, connection))
-        };
+        let opened = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok);
+        let connection = opened.map_err(LogError::from)?;
         // A connection whose read failed is not kept.
-        let (answer, connection) = read().map_err(|error: LogError| StoreError::from(error))?;
+        let answer = read(&connection)?;
         keep(&mut lock(&self.idle), connection);
         Ok(answer)
     }

@@ -165,18 +165,14 @@ impl ViewWriterThread {
 
     /// Has the next generation start the write-ahead log anew. `false` when the store has stopped.
     fn copy_wal(&self) -> bool {
-        match self.shared.readers.copy_wal(&self.views) {
-            Ok(()) => {}
-            Err(error) if is_exhausted(&error, self.views.path()) => {
-                tracing::warn!("no space left to copy the views' write-ahead log");
-            }
-            Err(error) if is_damage(&error) => {
-                self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
-            }
-            Err(error) => {
-                self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
-                return false;
-            }
+        let Err(error) = self.shared.readers.copy_wal(&self.views) else { return true };
+        if is_exhausted(&error, self.views.path()) {
+            tracing::warn!("no space left to copy the views' write-ahead log");
+        } else if is_damage(&error) {
+            self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
+        } else {
+            self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
+            return false;
         }
         true
     }

@@ -22,7 +22,7 @@ use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
 use crate::projection;
-use crate::sqlite::connection::{Settings, open_writer};
+use crate::sqlite::connection::open_writer;
 use crate::sqlite::views::progress::{FileProgress, OF_SEVERAL};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
 use crate::sqlite_error::OpenError;
@@ -122,13 +122,13 @@ impl Views {
 
 /// For writing beside readers.
 fn open_for_serving(path: &Path) -> rusqlite::Result<Connection> {
-    open_writer(path, &Settings { synchronous: "normal", cache_kib: 12 * 1024 })
+    open_writer(path, "normal", 12 * 1024)
 }
 
 /// For somebody who is alone with the file, without a way back: what comes of it is of no use unless it is finished. Each
 /// table is written from its beginning to its end, so there is little to keep in memory.
 fn open_for_building(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = open_writer(path, &Settings { synchronous: "off", cache_kib: 2 * 1024 })?;
+    let connection = open_writer(path, "off", 2 * 1024)?;
     connection.pragma_update(None, "journal_mode", "off")?;
     Ok(connection)
 }

@@ -15,12 +15,6 @@ pub(super) struct Accepted<W> {
     pub(super) waiting: W,
 }
 
-impl<W> Accepted<W> {
-    pub(super) fn placed(&self) -> (Position, &Append) {
-        (self.first_position, &self.append)
-    }
-}
-
 /// Gives appends their places, one after the other.
 pub(super) struct Positioning {
     next: Position,

@@ -25,7 +25,7 @@ impl LogWriterThread {
         checkpoint: &Checkpoint,
     ) -> Result<(), StoreError> {
         let accepted = self.place_all(appends, checkpoint)?;
-        if let Err(error) = self.write_replication(&accepted, name, checkpoint) {
+        if let Err(error) = self.write(&accepted, Some((name, checkpoint))) {
             return Err(self.after_failed_commit(&error));
         }
         self.show(accepted, |(), _| {});
@@ -53,17 +53,5 @@ impl LogWriterThread {
         }
         check_reached(positioning.reached(), checkpoint)?;
         Ok(accepted)
-    }
-
-    fn write_replication(
-        &mut self,
-        accepted: &[Accepted<()>],
-        name: &str,
-        checkpoint: &Checkpoint,
-    ) -> rusqlite::Result<()> {
-        self.log.begin()?;
-        self.log.insert(accepted.iter().map(Accepted::placed))?;
-        self.log.put_checkpoint(name, checkpoint)?;
-        self.log.commit()
     }
 }

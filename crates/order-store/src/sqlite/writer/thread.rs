@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use order_application::{AppendError, Committed, EventBus, Position, StoreError};
+use order_application::{AppendError, Checkpoint, Committed, EventBus, Position, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
@@ -40,7 +40,10 @@ impl LogWriterThread {
                 WriterWork::Appends(appends) => {
                     let answers = match self.shared.health.check() {
                         Ok(()) => self.settle(appends),
-                        Err(error) => refuse(appends, &error),
+                        Err(error) => {
+                            let refuse = |queued: QueuedAppend| (queued.done, Err(error.clone().into()));
+                            appends.into_iter().map(refuse).collect()
+                        }
                     };
                     // It fails when the runtime has gone, and all who waited with it.
                     let _ = self.answers.send(answers);
@@ -65,7 +68,7 @@ impl LogWriterThread {
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
-        match self.write(&accepted) {
+        match self.write(&accepted, None) {
             Ok(()) => self.show(accepted, |waiting, position| answers.push((waiting, Ok(position)))),
             Err(error) => {
                 let error = self.after_failed_commit(&error);
@@ -100,9 +103,17 @@ impl LogWriterThread {
         (accepted, refused)
     }
 
-    fn write(&mut self, accepted: &[Accepted<Waiting>]) -> rusqlite::Result<()> {
+    /// Commits appends, and a checkpoint of that name with them.
+    pub(super) fn write<W>(
+        &mut self,
+        accepted: &[Accepted<W>],
+        checkpoint: Option<(&str, &Checkpoint)>,
+    ) -> rusqlite::Result<()> {
         self.log.begin()?;
-        self.log.insert(accepted.iter().map(Accepted::placed))?;
+        self.log.insert(accepted.iter().map(|accepted| (accepted.first_position, &accepted.append)))?;
+        if let Some((name, checkpoint)) = checkpoint {
+            self.log.put_checkpoint(name, checkpoint)?;
+        }
         self.log.commit()
     }
 
@@ -168,11 +179,6 @@ impl LogWriterThread {
         self.shared.health.stop(why.clone());
         StoreError::OutcomeUnknown(why)
     }
-}
-
-/// Tells all who wait why nothing comes of it.
-fn refuse(appends: Vec<QueuedAppend>, error: &StoreError) -> Vec<AppendAnswer> {
-    appends.into_iter().map(|queued| (queued.done, Err(error.clone().into()))).collect()
 }
 
 /// What a row takes beside its data, about.

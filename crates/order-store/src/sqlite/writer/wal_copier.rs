@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
 
-use crate::sqlite::connection::{Settings, open_writer};
+use crate::sqlite::connection::open_writer;
 use crate::sqlite::disk_space::is_exhausted;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
@@ -33,8 +33,7 @@ pub(super) struct WalCopier {
 impl WalCopier {
     pub(super) fn start(shared: Arc<StoreState>) -> Result<(Self, StoreThread), OpenError> {
         let log_path = shared.log_path.clone();
-        let settings = Settings { synchronous: "full", cache_kib: 64 };
-        let connection = open_writer(&log_path, &settings).map_err(OpenError::sqlite(&log_path))?;
+        let connection = open_writer(&log_path, "full", 64).map_err(OpenError::sqlite(&log_path))?;
         let (work, copies) = sync_channel(1);
         let is_too_long = Arc::new(AtomicBool::new(false));
         let copier = Self { uncopied_bytes: 0, work, is_too_long: Arc::clone(&is_too_long) };
