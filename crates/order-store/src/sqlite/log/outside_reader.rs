@@ -26,13 +26,6 @@ const MAX_READS: usize = 16;
 /// A log that somebody else may be writing to. It is opened anew for each page: that takes little beside reading one.
 pub(crate) struct SqliteLogReader(PathBuf);
 
-/// Tells whether a file has been written to.
-#[derive(PartialEq, Eq)]
-struct FileState {
-    bytes: u64,
-    modified: SystemTime,
-}
-
 impl SqliteLogReader {
     /// Opens a log that is there.
     pub(crate) async fn open(path: &Path) -> Result<Self, SideError> {
@@ -68,24 +61,20 @@ impl SqliteLogReader {
 /// Reads again as long as what was read may be half of one state and half of another.
 fn read_whole<T>(path: &Path, read: &dyn Fn(&Connection) -> Result<T, LogError>) -> Result<T, SideError> {
     for _ in 0..MAX_READS {
-        let state = FileState::of(path)?;
+        let state = file_state(path)?;
         let is_unchanging = !has_write_ahead_log(path);
         let log = open_from_outside(path, is_unchanging).map_err(OpenError::sqlite(path))?;
         let checked = check_log(&log, path, &[LogKind::Store, LogKind::Replica]);
         let answer = checked.map(|()| read(&log));
-        if !is_unchanging || FileState::of(path)? == state && !has_write_ahead_log(path) {
+        if !is_unchanging || file_state(path)? == state && !has_write_ahead_log(path) {
             return Ok(answer?.map_err(StoreError::from)?);
         }
     }
     Err(StoreError::Unavailable("servers start and end all the while".to_owned()).into())
 }
 
-impl FileState {
-    fn of(path: &Path) -> Result<Self, OpenError> {
-        let state = || {
-            let metadata = std::fs::metadata(path)?;
-            Ok(Self { bytes: metadata.len(), modified: metadata.modified()? })
-        };
-        state().map_err(OpenError::io(path))
-    }
+/// Tells whether a file has been written to: its length, and when that was.
+fn file_state(path: &Path) -> Result<(u64, SystemTime), OpenError> {
+    let state = std::fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?)));
+    state.map_err(OpenError::io(path))
 }

@@ -9,7 +9,7 @@ use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable
 use order_domain::OrderId;
 
 use crate::sqlite::SqliteLimits;
-use crate::sqlite::log::entries::{self, LogEntry};
+use crate::sqlite::log::entries::{self, LogEntry, UnreadableRow};
 use crate::sqlite::readers::Readers;
 use crate::sqlite::rebuild::build::{BuildProgress, BuiltViews};
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
@@ -52,7 +52,7 @@ pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) ->
         }
         let page = catch_up.reached.readers.log.with(|log| entries::page(log, position, up_to, PAGE));
         for entry in page.map_err(OpenError::read(log_path))? {
-            position = entry.position();
+            position = entry.position;
             catch_up.add(entry).map_err(OpenError::read(log_path))?;
         }
         if catch_up.reached.readers.overlay.active_bytes() >= limits.view_batch_bytes {
@@ -102,14 +102,14 @@ struct CatchUp<'a> {
 impl CatchUp<'_> {
     /// Adds an event. Where it cannot be read, the order that it says it is of is believed if it would have continued it.
     fn add(&mut self, entry: LogEntry) -> Result<(), StoreError> {
-        let (order_id, first_version, last_event_id) = match &entry {
-            LogEntry::Event(event) => (event.order_id.clone(), event.version, event.id),
-            LogEntry::Unreadable { order_id: Some(order_id), version, event_id, .. } => {
+        let (order_id, first_version, last_event_id) = match &entry.event {
+            Ok(event) => (event.order_id.clone(), event.version, event.id),
+            Err(UnreadableRow { order_id: Some(order_id), version, event_id, .. }) => {
                 (order_id.clone(), *version, event_id.unwrap_or_default())
             }
-            LogEntry::Unreadable { error, .. } => return Err(error.clone()),
+            Err(row) => return Err(row.error.clone()),
         };
-        let first_position = entry.position();
+        let first_position = entry.position;
         let before = self.before(&order_id, first_version)?;
         let (key, before) = before.map_or((first_position.0, None), |(key, order)| (key, Some(order)));
         let order = fold(before, &order_id, entry, self.options.unreadable)?;

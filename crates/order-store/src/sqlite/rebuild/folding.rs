@@ -64,16 +64,16 @@ pub(super) fn fold(
     entry: LogEntry,
     unreadable: OnUnreadable,
 ) -> Result<FoldedOrder, StoreError> {
-    let position = entry.position();
-    let (after, fault) = match entry {
-        LogEntry::Event(event) => {
+    let position = entry.position;
+    let (after, fault) = match entry.event {
+        Ok(event) => {
             let (after, fault) = FoldedOrder::after(before, &event);
             (after, fault.map(|fault| fault.to_string()))
         }
-        LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => return Err(error),
-        LogEntry::Unreadable { version, error, .. } => match quarantined(before.as_ref(), version) {
-            Some(after) => (after, Some(error.to_string())),
-            None => return Err(error),
+        Err(row) if unreadable == OnUnreadable::GiveUp => return Err(row.error),
+        Err(row) => match quarantined(before.as_ref(), row.version) {
+            Some(after) => (after, Some(row.error.to_string())),
+            None => return Err(row.error),
         },
     };
     if let Some(fault) = fault {
@@ -94,7 +94,7 @@ fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedO
 
 /// A row does not say any more that it is of the order that it was of.
 fn changed(entry: &LogEntry) -> LogError {
-    let position = entry.position();
+    let position = entry.position;
     let what = format!("event at position {position}: it is of one order now and of another a moment later");
     StoreError::Corrupt(what).into()
 }

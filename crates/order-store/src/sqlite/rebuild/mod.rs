@@ -133,7 +133,7 @@ fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, OpenE
 fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), OpenError> {
     let (done, outcome) = sync_channel(1);
     // It answers all that it is sent, unless the store has stopped.
-    let _ = shared.view_work.send(ViewWriterWork::Replace(made, done));
+    let _ = shared.view_work.send(ViewWriterWork::Replace(Box::new(made), done));
     outcome.recv().unwrap_or(Err(OpenError::Stopped))
 }
 

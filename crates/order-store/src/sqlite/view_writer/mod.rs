@@ -57,7 +57,7 @@ impl ViewWriterThread {
                 ViewWriterWork::Flush => {}
                 ViewWriterWork::Replace(replacement, done) => {
                     // Whoever does not wait for it any more does not hear it.
-                    let _ = done.send(self.take_over(replacement));
+                    let _ = done.send(self.take_over(*replacement));
                 }
                 ViewWriterWork::Finish => break,
             }

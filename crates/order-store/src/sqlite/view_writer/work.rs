@@ -10,7 +10,7 @@ pub(crate) enum ViewWriterWork {
     /// To write what has changed.
     Flush,
     /// To go on with another file, and to say whether that went well.
-    Replace(BuiltViews, SyncSender<Result<(), OpenError>>),
+    Replace(Box<BuiltViews>, SyncSender<Result<(), OpenError>>),
     /// To write everything, and end.
     Finish,
 }

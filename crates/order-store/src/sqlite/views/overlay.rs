@@ -182,8 +182,7 @@ impl Overlay {
         if generations.flushing.is_some() || generations.active.changes.is_empty() {
             return None;
         }
-        let orders = generations.active.changes.len();
-        let generation = Arc::new(std::mem::replace(&mut generations.active, Generation::for_orders(orders)));
+        let generation = Arc::new(std::mem::take(&mut generations.active));
         generations.flushing = Some(Arc::clone(&generation));
         Some(generation)
     }
@@ -229,11 +228,6 @@ impl Generations {
 }
 
 impl Generation {
-    /// Room for as many orders as the generation before had: to grow on the way would be the writer's time.
-    fn for_orders(orders: usize) -> Self {
-        Self { keys: HashMap::with_capacity(orders), ..Self::default() }
-    }
-
     fn find(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
         let key = *self.keys.get(order_id)?;
         self.changes.get(&key).map(|change| (key, change))
