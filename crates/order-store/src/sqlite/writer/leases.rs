@@ -3,17 +3,12 @@
 //! Only this process has the store, so whoever asks for a lease gets it, and a lease ends with the process at the latest.
 //! Epochs are in the log's file: the next process goes on from there.
 
-use std::collections::HashMap;
-
 use order_application::{Epoch, StoreError};
 
 use crate::sqlite::log::Log;
 use crate::sqlite::writer::queue::{LeaseRequest, QueuedLeaseRequest};
-use crate::sqlite::writer::thread::LogWriterThread;
+use crate::sqlite::writer::thread::{LeaseHolders, LogWriterThread};
 use crate::sqlite_error::is_damage;
-
-/// Who holds which lease.
-pub(super) type LeaseHolders = HashMap<Box<str>, Box<str>>;
 
 impl LogWriterThread {
     pub(super) fn change_lease(&mut self, queued: QueuedLeaseRequest) {

@@ -19,9 +19,8 @@ use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::OpenError;
-use leases::LeaseHolders;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
-use thread::{AppendAnswer, LogWriterThread};
+use thread::{AppendAnswer, LeaseHolders, LogWriterThread};
 use wal_copier::WalCopier;
 
 pub(crate) use queue::LeaseRequest;

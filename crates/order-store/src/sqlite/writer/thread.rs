@@ -1,5 +1,6 @@
 //! The writer's thread: what has queued up is checked and committed, made visible, and answered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,6 @@ use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::CommittedEvents;
-use crate::sqlite::writer::leases::LeaseHolders;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::{Queue, QueuedAppend, WriterWork};
 use crate::sqlite::writer::wal_copier::WalCopier;
@@ -28,6 +28,8 @@ pub(super) struct LogWriterThread {
     pub(super) wal_copier: WalCopier,
 }
 
+/// Who holds which lease.
+pub(super) type LeaseHolders = HashMap<Box<str>, Box<str>>;
 /// Who waits for an append.
 pub(super) type Waiting = oneshot::Sender<Result<Position, AppendError>>;
 /// Who waits for an append, and what became of it.
