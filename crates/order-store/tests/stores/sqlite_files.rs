@@ -185,6 +185,16 @@ async fn damaged_checkpoints_do_not_keep_orders_from_being_placed() {
     assert_eq!(store.check().await, Ok(()));
 }
 
+/// The statements are fixed: whichever SQLite does not understand, it is the file that has changed.
+#[tokio::test]
+async fn a_table_that_a_reader_does_not_find_is_corrupt_and_not_away() {
+    let (directory, _) = closed_store().await;
+    let store = open(&directory).unwrap();
+    sql(&log_in(&directory), "DROP TABLE checkpoints");
+    let loaded = store.load("relay").await;
+    assert!(matches!(loaded, Err(StoreError::Corrupt(_))), "{loaded:?}");
+}
+
 /// What precedes an event that cannot be read is served: whoever follows the log comes as far as that.
 #[tokio::test]
 async fn a_page_of_the_log_ends_before_an_event_that_cannot_be_read() {
