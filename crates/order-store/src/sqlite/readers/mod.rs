@@ -39,8 +39,7 @@ impl Readers {
         let hash_seed = views.progress().hash_seed;
         let rebuilds = RebuildRequests::new(views.number());
         let views = ViewsSnapshots::new(log_path.clone(), views.number());
-        let overlay = Overlay::new();
-        Self { log: LogPool::new(log_path), views, overlay, hash_seed, rebuilds }
+        Self { log: LogPool::new(log_path), views, overlay: Overlay::default(), hash_seed, rebuilds }
     }
 
     pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<Option<StreamState>, StoreError> {

@@ -30,9 +30,9 @@ impl StreamState {
     }
 }
 
-/// Goes up when a generation has gone to the views, and whenever older snapshots of them are of no use. Whoever does not find an order in the overlay finds it in a snapshot of the
-/// views that was taken after so many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Goes up when a generation has gone to the views, and whenever older snapshots of them are of no use. Whoever does not find
+/// an order in the overlay finds it in a snapshot of the views that was taken after so many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlushCount(u64);
 
 /// What changed of one order since the generation began.
@@ -71,10 +71,12 @@ pub(crate) struct CommittedEvents {
     pub(crate) view: OrderView,
 }
 
+#[derive(Default)]
 pub(crate) struct Overlay {
     generations: RwLock<Generations>,
 }
 
+#[derive(Default)]
 struct Generations {
     active: Generation,
     flushing: Option<Arc<Generation>>,
@@ -85,12 +87,6 @@ struct Generations {
 pub(crate) type RecentStream = (StreamState, Vec<(Version, Position)>);
 
 impl Overlay {
-    pub(crate) fn new() -> Self {
-        let generations =
-            Generations { active: Generation::default(), flushing: None, flushed: FlushCount(0) };
-        Self { generations: RwLock::new(generations) }
-    }
-
     /// Adds what was just committed.
     pub(crate) fn add(&self, batch: impl IntoIterator<Item = CommittedEvents>) {
         let mut generations = self.write();

@@ -35,16 +35,6 @@ pub(crate) enum LeaseRequest {
     Save { epoch: Epoch, checkpoint: Checkpoint },
 }
 
-impl LeaseRequest {
-    /// What it adds to the write-ahead log beside a page or two.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
-            Self::Claim { .. } | Self::Release { .. } => 0,
-        }
-    }
-}
-
 /// What one call of a replica brings, and who waits for it.
 pub(crate) struct QueuedReplication {
     pub(crate) appends: Vec<Append>,
