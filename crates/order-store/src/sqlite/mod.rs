@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicU64;
 use order_application::{EventBus, ViewsProgress, ViewsState, ViewsStatus};
 
 use crate::rebuild_report::RebuildReport;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use directory_lock::DirectoryLock;
 use log::{Log, LogKind};
 use rebuild::catch_up::CaughtUp;
@@ -104,13 +104,13 @@ impl SqliteStore {
     /// called on a tokio runtime, which then hands out the answers to appends.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`SqliteError`].
     pub fn open(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
         progress: &ViewsProgress,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         Self::open_kind(path, bus, limits, LogKind::Store, progress)
     }
 
@@ -118,13 +118,13 @@ impl SqliteStore {
     /// [`replicate`](order_application::ReplicaStore::replicate) brings. Its file says that it is a replica's.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`SqliteError`].
     pub fn open_replica(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
         progress: &ViewsProgress,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         Self::open_kind(path, bus, limits, LogKind::Replica, progress)
     }
 
@@ -134,7 +134,7 @@ impl SqliteStore {
         limits: SqliteLimits,
         kind: LogKind,
         progress: &ViewsProgress,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[kind])?;
         let mut tell = |done, total| {
@@ -168,11 +168,11 @@ impl SqliteStore {
     /// all.
     ///
     /// # Errors
-    /// See [`OpenError`]. An event that cannot be read is one where there are views, which then stay; without any, its order
+    /// See [`SqliteError`]. An event that cannot be read is one where there are views, which then stay; without any, its order
     /// alone is refused.
-    pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, OpenError> {
+    pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, SqliteError> {
         if !path.exists() {
-            return Err(OpenError::missing(path));
+            return Err(SqliteError::missing(path));
         }
         let _lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store, LogKind::Replica])?;

@@ -16,7 +16,7 @@ use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints};
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
 use crate::sqlite::rebuild::opening;
 use crate::sqlite::threads::blocking;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Reading a store that nobody writes to.
 pub(crate) struct SqliteSource {
@@ -28,13 +28,13 @@ pub(crate) struct SqliteSource {
 
 impl SqliteSource {
     /// Opens a store that is there, and brings its views up to its log, as a server does when it starts.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
         if !path.exists() {
-            return Err(OpenError::missing(path));
+            return Err(SqliteError::missing(path));
         }
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store])?;
-        let end = log.counted_end().map_err(OpenError::sqlite(path))?;
+        let end = log.counted_end().map_err(SqliteError::sqlite(path))?;
         let limits = SqliteLimits::default();
         let opened = opening::open_views(&log, &limits, &mut |_, _| ControlFlow::Continue(()))?;
         let readers = Arc::new(opened.readers);

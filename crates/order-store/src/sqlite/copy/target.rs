@@ -11,7 +11,7 @@ use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Ta
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
 
 /// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
@@ -26,13 +26,13 @@ pub(crate) struct SqliteTarget {
 
 impl SqliteTarget {
     /// Opens the store, creating it if it is not there.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
         let lock = DirectoryLock::take(path)?;
         Ok(Self { log: Log::open(path, &[LogKind::Store, LogKind::Copying])?, chunks: 0, _lock: lock })
     }
 
     fn failed(&self) -> impl Fn(rusqlite::Error) -> SideError {
-        let failed = OpenError::sqlite(self.log.path());
+        let failed = SqliteError::sqlite(self.log.path());
         move |error| failed(error).into()
     }
 }

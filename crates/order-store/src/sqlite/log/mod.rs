@@ -16,10 +16,10 @@ use order_application::{Append, Position};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use crate::checksum::Checked;
+use crate::checksum::Covered;
 use crate::sqlite::connection::{open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 pub(crate) use error::LogError;
 
@@ -61,8 +61,8 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens a file of one of these kinds. If there is none, it makes one of the first.
-    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
-        let failed = OpenError::sqlite(path);
+    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, SqliteError> {
+        let failed = SqliteError::sqlite(path);
         let mut connection = open_unchanged(path, 4 * 1024).map_err(&failed)?;
         // Until this has been looked at, nothing is written to the file.
         check_schema(&connection, path, kinds)?;
@@ -86,12 +86,12 @@ impl Log {
         self.identity
     }
 
-    pub(crate) fn end(&self) -> Result<Position, OpenError> {
-        end(&self.connection).map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn end(&self) -> Result<Position, SqliteError> {
+        end(&self.connection).map_err(SqliteError::sqlite(&self.path))
     }
 
-    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
-        event_id_at(&self.connection, position).map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, SqliteError> {
+        event_id_at(&self.connection, position).map_err(SqliteError::sqlite(&self.path))
     }
 
     /// Begins a transaction, which [`commit`](Self::commit) makes durable.
@@ -112,7 +112,7 @@ impl Log {
         for (first_position, append) in appends {
             for (event, nth) in append.events.iter().zip(0..) {
                 let (position, version) = (first_position.plus(nth), append.expected_version.plus(1 + nth));
-                let row = Checked::new(position, &append.order_id, version, event);
+                let row = Covered::new(position, &append.order_id, version, event);
                 row::insert(&mut insert, &row, &mut self.scratch)?;
             }
         }
@@ -153,8 +153,8 @@ pub(crate) fn event_id_at(log: &Connection, position: Position) -> rusqlite::Res
 }
 
 /// Whether the file is one of these kinds that this release can read, or still nothing.
-fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
-    let failed = OpenError::sqlite(path);
+fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), SqliteError> {
+    let failed = SqliteError::sqlite(path);
     if is_empty(connection).map_err(&failed)? {
         return Ok(());
     }
@@ -162,31 +162,31 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
     match LogKind::of(pragma("application_id")?) {
         Some(kind) if kinds.contains(&kind) => {}
-        Some(LogKind::Copying) => return Err(OpenError::Copying(path.to_owned())),
-        Some(LogKind::Replica) => return Err(OpenError::Replica(path.to_owned())),
-        Some(LogKind::Store) => return Err(OpenError::NotAReplica(path.to_owned())),
-        None => return Err(OpenError::NotAStore(path.to_owned())),
+        Some(LogKind::Copying) => return Err(SqliteError::Copying(path.to_owned())),
+        Some(LogKind::Replica) => return Err(SqliteError::Replica(path.to_owned())),
+        Some(LogKind::Store) => return Err(SqliteError::NotAReplica(path.to_owned())),
+        None => return Err(SqliteError::NotAStore(path.to_owned())),
     }
     let schema = LogSchema::of(connection).map_err(failed)?;
     if schema.oldest_compatible > schema.version {
         let what = "which releases may open it cannot be read".to_owned();
-        return Err(OpenError::Corrupt { path: path.to_owned(), what });
+        return Err(SqliteError::Corrupt { path: path.to_owned(), what });
     }
     if schema.is_open_to_this_release() {
         return Ok(());
     }
-    Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
+    Err(SqliteError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
 }
 
 /// The same for those who only read: they can neither fill an empty file nor migrate an older one.
-pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
-    if is_empty(connection).map_err(OpenError::sqlite(path))? {
-        return Err(OpenError::NotAStore(path.to_owned()));
+pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), SqliteError> {
+    if is_empty(connection).map_err(SqliteError::sqlite(path))? {
+        return Err(SqliteError::NotAStore(path.to_owned()));
     }
     check_schema(connection, path, kinds)?;
-    let found = LogSchema::of(connection).map_err(OpenError::sqlite(path))?.version;
+    let found = LogSchema::of(connection).map_err(SqliteError::sqlite(path))?.version;
     if found < LogSchema::known() {
-        return Err(OpenError::Older { path: path.to_owned(), found, known: LogSchema::known() });
+        return Err(SqliteError::Older { path: path.to_owned(), found, known: LogSchema::known() });
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::copy::SideError;
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
 use crate::sqlite::log::{LogError, LogKind, check_log, end, entries};
 use crate::sqlite::threads::blocking;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Most that one transaction reads.
 const LONGEST_PAGE: PageLimit = PageLimit::events(2_000);
@@ -63,7 +63,7 @@ fn read_whole<T>(path: &Path, read: &dyn Fn(&Connection) -> Result<T, LogError>)
     for _ in 0..MAX_READS {
         let state = file_state(path)?;
         let is_unchanging = !has_write_ahead_log(path);
-        let log = open_from_outside(path, is_unchanging).map_err(OpenError::sqlite(path))?;
+        let log = open_from_outside(path, is_unchanging).map_err(SqliteError::sqlite(path))?;
         let checked = check_log(&log, path, &[LogKind::Store, LogKind::Replica]);
         let answer = checked.map(|()| read(&log));
         if !is_unchanging || file_state(path)? == state && !has_write_ahead_log(path) {
@@ -74,7 +74,7 @@ fn read_whole<T>(path: &Path, read: &dyn Fn(&Connection) -> Result<T, LogError>)
 }
 
 /// Tells whether a file has been written to: its length, and when that was.
-fn file_state(path: &Path) -> Result<(u64, SystemTime), OpenError> {
+fn file_state(path: &Path) -> Result<(u64, SystemTime), SqliteError> {
     let state = std::fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?)));
-    state.map_err(OpenError::io(path))
+    state.map_err(SqliteError::io(path))
 }

@@ -25,7 +25,7 @@ use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Page cache of the connection that reads the log from its beginning to its end.
 const LOG_CACHE_KIB: u32 = 1024;
@@ -82,8 +82,8 @@ enum BuildError {
 }
 
 /// Builds views in a file of their own, which is of no use to anybody if that fails, and then the caller's to remove.
-pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, OpenError> {
-    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(OpenError::sqlite(log_path))?;
+pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, SqliteError> {
+    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(SqliteError::sqlite(log_path))?;
     let BuildOptions { number, log_identity, hash_seed, up_to, unreadable, .. } = options;
     let views = Views::create(log_path, number, log_identity, hash_seed)?;
     let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
@@ -123,11 +123,11 @@ impl Build<'_, '_> {
         Ok(self.built.views.reach(up_to, event_id, last_key)?)
     }
 
-    fn told(&self, error: BuildError, log_path: &Path) -> OpenError {
+    fn told(&self, error: BuildError, log_path: &Path) -> SqliteError {
         match error {
-            BuildError::Stopped => OpenError::Stopped,
+            BuildError::Stopped => SqliteError::Stopped,
             BuildError::Log(error) => error.at(log_path),
-            BuildError::Sort(error) => OpenError::io(self.directory)(error),
+            BuildError::Sort(error) => SqliteError::io(self.directory)(error),
             BuildError::Views(error) => error.at(self.built.views.path()),
         }
     }

@@ -15,7 +15,7 @@ use crate::sqlite::rebuild::build::{BuildProgress, BuiltViews};
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
 use crate::sqlite::views::Views;
 use crate::sqlite::views::overlay::{CommittedEvents, OrderKey, StreamState};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// What is read at a time.
 const PAGE: PageLimit = PageLimit::events(2_000);
@@ -40,7 +40,11 @@ pub(crate) struct CatchUpOptions<'a> {
 
 /// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
 /// that is found in the views is an error.
-pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) -> Result<CaughtUp, OpenError> {
+pub(crate) fn run(
+    log_path: &Path,
+    views: Views,
+    options: CatchUpOptions<'_>,
+) -> Result<CaughtUp, SqliteError> {
     let (up_to, limits) = (options.up_to, options.limits);
     let mut position = views.progress().position;
     let readers = Readers::new(log_path.to_owned(), &views);
@@ -48,12 +52,12 @@ pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) ->
     let mut catch_up = CatchUp { options, reached, kept: HashMap::new(), kept_bytes: 0 };
     while position < up_to {
         if (catch_up.options.progress)(position.0, up_to.0).is_break() {
-            return Err(OpenError::Stopped);
+            return Err(SqliteError::Stopped);
         }
         let page = catch_up.reached.readers.log.with(|log| entries::page(log, position, up_to, PAGE));
-        for entry in page.map_err(OpenError::read(log_path))? {
+        for entry in page.map_err(SqliteError::read(log_path))? {
             position = entry.position;
-            catch_up.add(entry).map_err(OpenError::read(log_path))?;
+            catch_up.add(entry).map_err(SqliteError::read(log_path))?;
         }
         if catch_up.reached.readers.overlay.active_bytes() >= limits.view_batch_bytes {
             catch_up.reached.flush()?;
@@ -70,7 +74,7 @@ impl BuiltViews {
         limits: &SqliteLimits,
         up_to: Position,
         progress: BuildProgress<'_>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let (known, unreadable) = (Some(&mut self.orders), self.unreadable);
         let options = CatchUpOptions { up_to, known, unreadable, limits, progress };
         let mut caught_up = run(log_path, self.views, options)?;
@@ -81,7 +85,7 @@ impl BuiltViews {
 
 impl CaughtUp {
     /// Writes what is in the overlay.
-    pub(crate) fn flush(&mut self) -> Result<(), OpenError> {
+    pub(crate) fn flush(&mut self) -> Result<(), SqliteError> {
         let Self { views, readers } = self;
         let Some(generation) = readers.overlay.begin_flush() else { return Ok(()) };
         let written = views.write(&generation).and_then(|()| Ok(readers.copy_wal(views)?));

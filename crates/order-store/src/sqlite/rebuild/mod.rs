@@ -28,7 +28,7 @@ use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::files;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Events that are left for the view writer, about. While it adds them, what changes gathers in the overlay.
 const LAST_BIT: u64 = 20_000;
@@ -46,7 +46,7 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 const BYTES_PER_EVENT: u64 = 64;
 
 /// Starts the thread, which ends with the [requests](crate::sqlite::rebuild_requests::RebuildRequests::finish), also in the middle.
-pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
+pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, SqliteError> {
     let log_path = shared.log_path.clone();
     StoreThread::start("rebuilder", &log_path, move || {
         // Before anything that may take long, since placements wait for it.
@@ -78,7 +78,7 @@ fn run(shared: &StoreState) {
                     known_orders_filling::fill(shared);
                 }
             }
-            Err(OpenError::Stopped) => return,
+            Err(SqliteError::Stopped) => return,
             Err(error) => {
                 tracing::error!(%error, "the views could not be rebuilt; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
@@ -91,7 +91,7 @@ fn run(shared: &StoreState) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, OpenError> {
+fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, SqliteError> {
     let log_path = &shared.log_path;
     let served = shared.readers.views.number();
     let end = shared.log_end();
@@ -116,7 +116,7 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, 
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, OpenError> {
+fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, SqliteError> {
     for _ in 0..MAX_ROUNDS {
         let end = shared.log_end();
         if end.0 - made.views.progress().position.0 <= LAST_BIT {
@@ -130,17 +130,17 @@ fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, OpenE
 }
 
 /// Has the view writer go on with these.
-fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), OpenError> {
+fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), SqliteError> {
     let (done, outcome) = sync_channel(1);
     // It answers all that it is sent, unless the store has stopped.
     let _ = shared.view_work.send(ViewWriterWork::Replace(Box::new(made), done));
-    outcome.recv().unwrap_or(Err(OpenError::Stopped))
+    outcome.recv().unwrap_or(Err(SqliteError::Stopped))
 }
 
 /// Whether there is room for what is about to be written.
-fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), OpenError> {
+fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), SqliteError> {
     let directory = files::directory(log_path);
-    let space = statvfs(directory).map_err(|error| OpenError::io(directory)(error.into()))?;
+    let space = statvfs(directory).map_err(|error| SqliteError::io(directory)(error.into()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let now = std::fs::metadata(served).map_or(0, |file| file.len());
     let views = now.max(end.0.saturating_mul(BYTES_PER_EVENT));
@@ -150,5 +150,5 @@ fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), Open
         return Ok(());
     }
     let what = format!("new views need about {needed} bytes, and {free} are free");
-    Err(OpenError::io(directory)(io::Error::new(io::ErrorKind::StorageFull, what)))
+    Err(SqliteError::io(directory)(io::Error::new(io::ErrorKind::StorageFull, what)))
 }

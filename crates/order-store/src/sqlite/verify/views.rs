@@ -14,7 +14,7 @@ use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 
 /// LogRows of a list that are read at a time.
@@ -32,7 +32,7 @@ impl CheckedViews {
         log_path: &Path,
         identity: Uuid,
         report: &mut VerifyReport,
-    ) -> Result<Option<Self>, OpenError> {
+    ) -> Result<Option<Self>, SqliteError> {
         for number in files::numbers(log_path)? {
             let path = files::path(log_path, number);
             let opened =

@@ -13,7 +13,7 @@ use crate::sqlite::threads::StoreThread;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::Generation;
 use crate::sqlite::views::{Views, ViewsError, files};
-use crate::sqlite_error::{OpenError, is_damage};
+use crate::sqlite_error::{SqliteError, is_damage};
 
 /// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
 const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ pub(crate) fn start(
     shared: Arc<StoreState>,
     work: Receiver<ViewWriterWork>,
     views: Views,
-) -> Result<StoreThread, OpenError> {
+) -> Result<StoreThread, SqliteError> {
     let log_path = shared.log_path.clone();
     let thread = ViewWriterThread { shared, work, views, unwritten: None, put_off: None };
     StoreThread::start("view-writer", &log_path, move || thread.run())
@@ -135,7 +135,7 @@ impl ViewWriterThread {
 
     /// Goes on with views that were rebuilt. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
-    fn take_over(&mut self, replacement: BuiltViews) -> Result<(), OpenError> {
+    fn take_over(&mut self, replacement: BuiltViews) -> Result<(), SqliteError> {
         let StoreState { readers, limits, log_path, .. } = &*self.shared;
         let path = replacement.views.path().to_owned();
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);

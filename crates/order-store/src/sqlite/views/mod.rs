@@ -25,7 +25,7 @@ use crate::projection;
 use crate::sqlite::connection::open_writer;
 use crate::sqlite::views::progress::{FileProgress, OF_SEVERAL};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 pub(crate) use error::ViewsError;
 pub(crate) use writing::{PutOrder, ROWS_PER_COMMIT};
@@ -58,7 +58,7 @@ impl Views {
         number: u64,
         log_identity: Uuid,
         hash_seed: u64,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let path = files::path(log_path, number);
         files::remove(&path)?;
         let create = || {
@@ -72,7 +72,7 @@ impl Views {
             transaction.commit()?;
             Ok(Self { connection, path: path.clone(), number, progress })
         };
-        create().map_err(OpenError::sqlite(&path))
+        create().map_err(SqliteError::sqlite(&path))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -93,11 +93,11 @@ impl Views {
     }
 
     /// Says that the file is complete, once all of it is on the disk, and opens it for serving.
-    pub(crate) fn finish(self) -> Result<Self, OpenError> {
+    pub(crate) fn finish(self) -> Result<Self, SqliteError> {
         let Self { connection, path, number, mut progress } = self;
         // Without a journal everything is in the file when its connection closes, or in the system's cache.
-        connection.close().map_err(|(_, error)| OpenError::sqlite(&path)(error))?;
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(OpenError::io(&path))?;
+        connection.close().map_err(|(_, error)| SqliteError::sqlite(&path)(error))?;
+        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(SqliteError::io(&path))?;
         progress.complete = true;
         let finish = || {
             let connection = open_for_serving(&path)?;
@@ -106,7 +106,7 @@ impl Views {
             connection.query_row("PRAGMA wal_checkpoint(FULL)", (), |_| Ok(()))?;
             Ok(connection)
         };
-        let connection = finish().map_err(OpenError::sqlite(&path))?;
+        let connection = finish().map_err(SqliteError::sqlite(&path))?;
         Ok(Self { connection, path, number, progress })
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
 use thread::{AppendAnswer, LeaseHolders, LogWriterThread};
 use wal_copier::WalCopier;
@@ -38,7 +38,7 @@ impl LogWriter {
         shared: Arc<StoreState>,
         log: Log,
         bus: Arc<dyn EventBus>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));

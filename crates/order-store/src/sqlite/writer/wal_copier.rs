@@ -14,7 +14,7 @@ use crate::sqlite::connection::open_writer;
 use crate::sqlite::disk_space::is_exhausted;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Bytes, about, in the write-ahead log that are worth a copy. Few, so that its file soon has its full length: while it
 /// grows, each commit also writes the file system's journal.
@@ -31,9 +31,9 @@ pub(super) struct WalCopier {
 }
 
 impl WalCopier {
-    pub(super) fn start(shared: Arc<StoreState>) -> Result<(Self, StoreThread), OpenError> {
+    pub(super) fn start(shared: Arc<StoreState>) -> Result<(Self, StoreThread), SqliteError> {
         let log_path = shared.log_path.clone();
-        let connection = open_writer(&log_path, "full", 64).map_err(OpenError::sqlite(&log_path))?;
+        let connection = open_writer(&log_path, "full", 64).map_err(SqliteError::sqlite(&log_path))?;
         let (work, copies) = sync_channel(1);
         let is_too_long = Arc::new(AtomicBool::new(false));
         let copier = Self { uncopied_bytes: 0, work, is_too_long: Arc::clone(&is_too_long) };
