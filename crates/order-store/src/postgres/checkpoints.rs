@@ -44,15 +44,44 @@ const SAVE: &str = "\
 #[async_trait]
 impl Checkpoints for PostgresStore {
     async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
-        claim(&self.reads, name, holder, last_seen).await
+        self.reads.claim(name, holder, last_seen).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
-        release(&self.reads, name, holder, epoch).await
+        self.reads.release(name, holder, epoch).await
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let rows = self.reads.query(LOAD, &[(&name, Type::TEXT)]).await?;
+        self.reads.load(name).await
+    }
+
+    async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
+        self.reads.save(name, epoch, checkpoint).await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for Database {
+    async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
+        let beat = last_seen.map(|beat| beat.0.cast_signed());
+        let parameters: [Parameter<'_>; 3] =
+            [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
+        if let Some(row) = self.query(CLAIM, &parameters).await?.first() {
+            return number(name, row).map(|epoch| Claim::Granted(Epoch(epoch)));
+        }
+        let row = self.query_one(BEAT, &parameters[..1]).await?;
+        number(name, &row).map(|beat| Claim::Held(Beat(beat)))
+    }
+
+    async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
+        let epoch = epoch.0.cast_signed();
+        let parameters: [Parameter<'_>; 3] =
+            [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
+        self.query(RELEASE, &parameters).await.map(drop)
+    }
+
+    async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let rows = self.query(LOAD, &[(&name, Type::TEXT)]).await?;
         rows.first().map(|row| read(row, 0)).transpose().map_err(|error| corrupt(name, &error))
     }
 
@@ -61,42 +90,14 @@ impl Checkpoints for PostgresStore {
         let evidence = checkpoint.evidence.as_deref();
         let parameters: [Parameter<'_>; 4] =
             [(&name, Type::TEXT), (&epoch, Type::INT8), (&position, Type::INT8), (&evidence, Type::TEXT)];
-        Ok(!self.reads.query(SAVE, &parameters).await?.is_empty())
+        Ok(!self.query(SAVE, &parameters).await?.is_empty())
     }
-}
-
-/// See [`Checkpoints::claim`].
-pub(super) async fn claim(
-    database: &Database,
-    name: &str,
-    holder: &str,
-    last_seen: Option<Beat>,
-) -> Result<Claim, StoreError> {
-    let beat = last_seen.map(|beat| beat.0.cast_signed());
-    let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
-    if let Some(row) = database.query(CLAIM, &parameters).await?.first() {
-        return number(name, row).map(|epoch| Claim::Granted(Epoch(epoch)));
-    }
-    let row = database.query_one(BEAT, &parameters[..1]).await?;
-    number(name, &row).map(|beat| Claim::Held(Beat(beat)))
 }
 
 /// The number that a row consists of.
 fn number(name: &str, row: &Row) -> Result<u64, StoreError> {
     let number = row.try_get::<_, i64>(0).map_err(|error| corrupt(name, &error))?;
     Ok(number.cast_unsigned())
-}
-
-/// See [`Checkpoints::release`].
-pub(super) async fn release(
-    database: &Database,
-    name: &str,
-    holder: &str,
-    epoch: Epoch,
-) -> Result<(), StoreError> {
-    let epoch = epoch.0.cast_signed();
-    let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
-    database.query(RELEASE, &parameters).await.map(drop)
 }
 
 /// A checkpoint with its name, as [`LOAD_ALL`] has it.
