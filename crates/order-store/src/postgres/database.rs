@@ -87,7 +87,7 @@ impl Database {
         presence: &Arc<Presence>,
     ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let tls = tls::connector(&url.tls).map_err(PostgresError::Url)?;
+        let tls = tls::connector(url.verify.as_ref()).map_err(PostgresError::Url)?;
         let connect = OnRuntime { connect: Arc::new(ConfigConnectImpl { tls }), runtime: Handle::current() };
         let manager = Manager::from_connect(url.config.clone(), connect, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };

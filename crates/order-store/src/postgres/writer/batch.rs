@@ -64,15 +64,8 @@ fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
 
 /// The events of an append as rows, of which nobody knows the position yet.
 fn checked(append: &Append) -> impl Iterator<Item = Checked<'_>> {
-    append.events.iter().zip(1..).map(|(event, number)| Checked {
-        position: None,
-        version: append.expected_version.plus(number),
-        time: event.time,
-        id: event.id.as_bytes(),
-        order_id: append.order_id.as_str(),
-        event_type: &event.event_type,
-        data: &event.data,
-        context: event.context.as_json(),
-        source: event.source.as_deref(),
+    append.events.iter().zip(1..).map(|(event, number)| {
+        let version = append.expected_version.plus(number);
+        Checked { position: None, ..Checked::new(Position::START, &append.order_id, version, event) }
     })
 }

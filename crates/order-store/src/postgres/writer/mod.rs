@@ -131,27 +131,16 @@ impl WriterTask {
     fn answer(&self, batch: Vec<QueuedAppend>, outcomes: Vec<Outcome>) {
         let announce = self.announcer.is_listened_to();
         let mut committed = Vec::new();
-        let mut range: Option<(Position, Position)> = None;
-        let mut events = 0;
         for (queued, outcome) in batch.into_iter().zip(outcomes) {
             let outcome = outcome.map(|first| {
-                let count = queued.append.events.len() as u64;
-                let last = Position(first.0 + count - 1);
-                events += count;
-                range = Some(range.map_or((first, last), |(from, to)| (from.min(first), to.max(last))));
                 if announce {
                     committed.extend(queued.append.recorded_at(first));
                 }
-                last
+                Position(first.0 + queued.append.events.len() as u64 - 1)
             });
             queued.answer(outcome);
         }
-        match range {
-            // What was committed by an earlier attempt may lie before what others committed meanwhile.
-            Some((first, last)) if last.0 - first.0 + 1 != events => self.announcer.look(),
-            Some((first, last)) => self.announcer.committed_here(first, last, committed),
-            None => {}
-        }
+        self.announcer.committed_here(committed);
     }
 }
 
