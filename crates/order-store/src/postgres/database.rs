@@ -17,10 +17,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, Row};
 
-use super::error::PostgresError;
 use super::statement_failure::StatementFailure;
 use super::tls;
 use super::url::DatabaseUrl;
+use crate::postgres_error::PostgresError;
 
 /// The waits between attempts.
 pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
@@ -166,7 +166,13 @@ impl Database {
         F: Future<Output = Result<T, Error>>,
     {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else {
-            return Err(StatementFailure::NothingHappened(self.missed()));
+            let pool = self.pool.status();
+            return Err(if pool.size < pool.max_size {
+                StatementFailure::NothingHappened(self.missed())
+            } else {
+                // The database is there, and others have all connections to it.
+                StatementFailure::Refused(StoreError::Overloaded)
+            });
         };
         let connection = Arc::new(connection?);
         match timeout_at(deadline, work(Arc::clone(&connection))).await {

@@ -6,8 +6,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::schema::{self, Schema};
-use super::{PostgresError, projection, refused};
+use super::{PostgresError, projection, refused, schema};
 
 /// The row of `order_service.log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,21 +35,10 @@ impl LogState {
     }
 }
 
-/// The schema, unless it is one that only newer releases run with.
-pub(super) async fn find_schema(connection: &Object) -> Result<Schema, PostgresError> {
-    let found = schema::find(connection).await.map_err(refused("tell its schema"))?;
-    let known = schema::known();
-    if found.oldest_compatible > known {
-        let needed = found.oldest_compatible;
-        return Err(PostgresError::Newer { found: found.version, needed, known });
-    }
-    Ok(found)
-}
-
 /// For whoever does not migrate: the row of a store whose schema is one that this release runs with, and not older than
 /// it, and that is no unfinished copy.
 pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, PostgresError> {
-    let (found, known) = (find_schema(connection).await?.version, schema::known());
+    let (found, known) = (schema::find(connection).await?, schema::known());
     if found == 0 {
         return Err(PostgresError::NoStore);
     }

@@ -17,7 +17,6 @@ mod checkpoints;
 mod columns;
 mod copy;
 mod database;
-mod error;
 mod log_state;
 mod look_ups;
 mod pages;
@@ -43,15 +42,15 @@ use tokio::task::JoinHandle;
 
 use announcer::Announcer;
 use database::Database;
-use error::refused;
 use look_ups::LookUps;
 use prepare::{bring_up, check_server, connect, prepare};
 use url::DatabaseUrl;
 use views::Repairs;
 use writer::Writer;
 
+use crate::postgres_error::{PostgresError, refused};
+
 pub(crate) use copy::{PostgresSource, PostgresTarget};
-pub use error::PostgresError;
 pub use schema::Migrated;
 pub use url::without_password;
 

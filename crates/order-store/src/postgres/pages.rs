@@ -162,13 +162,13 @@ const CHECK: &str =
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
     let check = |connection: Arc<Object>| async move {
         let row = connection.query_typed_one(CHECK, &[]).await?;
-        Ok((row.try_get(0)?, number(&row, 1)?))
+        Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?))
     };
     let (is_standby, needed) = database.retry(CHECK_PATIENCE, check).await?;
     if is_standby {
         return Err(StoreError::Unavailable("the database is a standby".to_owned()));
     }
-    if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) {
+    if needed > schema::known() {
         let why = "the database was migrated to a schema that this release cannot use";
         return Err(StoreError::NewerRelease(why.to_owned()));
     }

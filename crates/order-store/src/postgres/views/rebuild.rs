@@ -20,7 +20,8 @@ use crate::postgres::log_state::state_of_finished;
 use crate::postgres::prepare::{connect, expect_projection};
 use crate::postgres::row::bigint;
 use crate::postgres::statement_failure::StatementFailure;
-use crate::postgres::{PostgresError, PostgresStore, Progress, pages, projection};
+use crate::postgres::{PostgresStore, Progress, pages, projection};
+use crate::postgres_error::PostgresError;
 use crate::rebuild_report::RebuildReport;
 
 /// The lease's name among the checkpoints.
