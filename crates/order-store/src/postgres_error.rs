@@ -60,8 +60,8 @@ pub enum PostgresError {
     /// Nobody has made a store there.
     #[error("the database has no order store")]
     NoStore,
-    /// The views are being made anew already.
-    #[error("another process makes the views anew; wait until it is done, /ready of the instances tells")]
+    /// The views are being rebuilt already.
+    #[error("another process is rebuilding the views; wait until it is done, /ready of the instances tells")]
     ViewsBusy,
     /// A copy takes views as they are, and these are not this release's.
     #[error("an earlier release made views of the store; run `order-service rebuild` first")]

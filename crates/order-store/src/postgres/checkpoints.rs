@@ -12,6 +12,7 @@ use tokio_postgres::{Error, Row};
 
 use super::PostgresStore;
 use super::database::{Database, Parameter};
+use super::row::number;
 
 /// Takes the lease if it is free, the holder's already, or of one whose last beat is the one that is named. It gets a new
 /// epoch unless it was the holder's all the while.
@@ -67,10 +68,11 @@ impl Checkpoints for Database {
         let parameters: [Parameter<'_>; 3] =
             [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
         if let Some(row) = self.query(CLAIM, &parameters).await?.first() {
-            return number(name, row).map(|epoch| Claim::Granted(Epoch(epoch)));
+            let epoch = number(row, 0).map_err(|error| corrupt(name, &error))?;
+            return Ok(Claim::Granted(Epoch(epoch)));
         }
-        let row = self.query_one(BEAT, &parameters[..1]).await?;
-        number(name, &row).map(|beat| Claim::Held(Beat(beat)))
+        let beat: i64 = self.query_value(BEAT, &parameters[..1]).await?;
+        Ok(Claim::Held(Beat(beat.cast_unsigned())))
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
@@ -94,12 +96,6 @@ impl Checkpoints for Database {
     }
 }
 
-/// The number that a row consists of.
-fn number(name: &str, row: &Row) -> Result<u64, StoreError> {
-    let number = row.try_get::<_, i64>(0).map_err(|error| corrupt(name, &error))?;
-    Ok(number.cast_unsigned())
-}
-
 /// A checkpoint with its name, as [`LOAD_ALL`] has it.
 pub(super) fn read_named(row: &Row) -> Result<(String, Checkpoint), Error> {
     Ok((row.try_get(0)?, read(row, 1)?))
@@ -107,7 +103,7 @@ pub(super) fn read_named(row: &Row) -> Result<(String, Checkpoint), Error> {
 
 /// The columns `position` and `evidence`, the first of them at an index.
 fn read(row: &Row, index: usize) -> Result<Checkpoint, Error> {
-    let position = Position(row.try_get::<_, i64>(index)?.cast_unsigned());
+    let position = Position(number(row, index)?);
     let evidence: Option<String> = row.try_get(index + 1)?;
     Ok(Checkpoint { position, evidence: evidence.map(String::into_boxed_str) })
 }

@@ -1,7 +1,5 @@
 //! What a database says of itself: its schema, which log it has, and whether that may be served.
 
-use std::cmp::Ordering;
-
 use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
@@ -26,11 +24,13 @@ pub(super) struct LogState {
 impl LogState {
     /// For whoever takes the views as they are: they have to be this release's, as far as there are any.
     pub(super) fn check_views(&self) -> Result<(), PostgresError> {
-        match self.projection.cmp(&projection()) {
-            Ordering::Greater => Err(PostgresError::NewerViews),
-            Ordering::Less if self.projection > 0 => Err(PostgresError::EarlierViews),
-            Ordering::Equal | Ordering::Less if self.some_are_outdated => Err(PostgresError::EarlierViews),
-            Ordering::Equal | Ordering::Less => Ok(()),
+        let some_are_earlier = self.some_are_outdated || (1..projection()).contains(&self.projection);
+        if self.projection > projection() {
+            Err(PostgresError::NewerViews)
+        } else if some_are_earlier {
+            Err(PostgresError::EarlierViews)
+        } else {
+            Ok(())
         }
     }
 }

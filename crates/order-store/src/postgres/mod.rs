@@ -8,7 +8,7 @@
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
-//! * **Repairs** ([`views`]) make views anew that were found damaged, or that an earlier release made.
+//! * **Views** ([`views`]) are repaired where they were found damaged, and rebuilt where an earlier release made them.
 //! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
 //!   follows.
 

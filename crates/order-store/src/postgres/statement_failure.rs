@@ -47,6 +47,11 @@ impl StatementFailure {
     }
 }
 
+/// What an answer means that is not of the type that was asked for.
+pub(super) fn unreadable(error: &Error) -> StoreError {
+    StoreError::Corrupt(error_chain(error))
+}
+
 /// States that pass by themselves.
 fn is_transient(state: &SqlState) -> bool {
     // Insufficient resources; operator intervention; transaction rollback.

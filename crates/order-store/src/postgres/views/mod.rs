@@ -1,5 +1,5 @@
-//! Views that are made anew while the store serves: rows that were found damaged are repaired, and all views are rebuilt
-//! after an upgrade.
+//! What is done for views while the store serves: rows that were found damaged are repaired, and all views are rebuilt after
+//! an upgrade.
 //!
 //! Each instance repairs the rows that it finds damaged, which is safe however many do it. To rebuild all views is for one at
 //! a time, under a lease ([`rebuild`]).
@@ -25,7 +25,7 @@ use repair::{MAX_ORDERS, repair};
 pub(super) use rebuild::outdated;
 pub(super) use repair::BATCH_DEADLINE;
 
-/// How often it is looked whether another release has written rows that are to be made anew, and what failed is tried again.
+/// How often it looks whether another release has written rows, and tries again what failed.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Most orders that wait to be repaired. More are found again by whoever reads them, and by the scrubber.
 const MAX_WAITING: usize = 10_000;
@@ -47,7 +47,7 @@ struct RepairState {
 const OUTDATED: &str = "an earlier release made them";
 
 impl Repairs {
-    /// Looks whether there is anything to make anew.
+    /// Looks whether there is anything to rebuild.
     pub(super) async fn new(database: &Database) -> Result<Self, StoreError> {
         let repairs = Self::default();
         if outdated(database).await?.from.is_some() {
@@ -83,7 +83,7 @@ impl Repairs {
         let (candidate, mut watch) = (candidate(&leases), HolderWatch::default());
         loop {
             if let Err(error) = self.work(&rows, &leases, &candidate, &mut watch).await {
-                tracing::warn!(%error, "views could not be made anew; it is tried again");
+                tracing::warn!(%error, "views could not be repaired or rebuilt; it is tried again");
                 let detail = Some(error.to_string());
                 self.state().status =
                     ViewsStatus { state: ViewsState::Failed, detail, ..ViewsStatus::default() };

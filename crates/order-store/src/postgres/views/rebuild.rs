@@ -19,7 +19,7 @@ use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
 use crate::postgres::prepare::{connect, expect_projection};
 use crate::postgres::row::bigint;
-use crate::postgres::statement_failure::StatementFailure;
+use crate::postgres::statement_failure::unreadable;
 use crate::postgres::{PostgresStore, Progress, pages, projection};
 use crate::postgres_error::PostgresError;
 use crate::rebuild_report::RebuildReport;
@@ -237,15 +237,10 @@ impl<'a> Rebuild<'a> {
         let done = "SELECT order_service.views_followed_v1($1, $2, $3)";
         let parameters: [Parameter<'_>; 3] =
             [(&followed, Type::INT8), (&projection(), Type::INT4), (&self.repairs_before, Type::INT8)];
-        let row = self.database.query_one(done, &parameters).await?;
-        row.try_get(0).map_err(|error| unreadable(&error))
+        self.database.query_value(done, &parameters).await
     }
 
     async fn log_end(&self) -> Result<i64, StoreError> {
         Ok(bigint(pages::log_end(self.database).await?.0))
     }
-}
-
-fn unreadable(error: &Error) -> StoreError {
-    StatementFailure::of(error).into_store_error()
 }

@@ -4,7 +4,7 @@
 //! finds the batch's own event ids where they should go, or adds them now, or finds others. Each answers the question.
 //! Only looking would not: the old connection's server may still be about to commit.
 
-mod batch;
+mod append;
 mod queue;
 mod rivals;
 
@@ -20,7 +20,7 @@ use super::DEADLINE;
 use super::announcer::Announcer;
 use super::database::{BACKOFF, Database};
 use super::statement_failure::StatementFailure;
-use batch::Outcome;
+use append::Outcome;
 use queue::{Batch, Queue, QueuedAppend, QueuedAppends};
 use rivals::Rivals;
 
@@ -122,7 +122,7 @@ impl WriterTask {
         deadline: Instant,
     ) -> Result<Vec<Outcome>, StatementFailure> {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
-        let append = |connection: Arc<Object>| async move { batch::append(&connection, &appends).await };
+        let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
         let appended = self.database.attempt(deadline, append).await?;
         self.rivals.waited(appended.waited);
         Ok(appended.outcomes)
