@@ -16,16 +16,12 @@ const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;
 
-/// What the database says of a batch.
-pub(super) struct Appended {
-    /// For each append.
-    pub(super) outcomes: Vec<Outcome>,
-    /// How long the lock on the log's end was somebody else's.
-    pub(super) waited: Duration,
-}
-
-/// Adds a batch in one round trip and one transaction. No order may be in it twice.
-pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Appended, Error> {
+/// Adds a batch in one round trip and one transaction. No order may be in it twice. Also says how long the lock on the log's end
+/// was somebody else's.
+pub(super) async fn append(
+    connection: &Object,
+    appends: &[&Append],
+) -> Result<(Vec<Outcome>, Duration), Error> {
     let columns = columns(appends);
     // Complete only when the server is ready for the next statement, which is after the commit.
     #[cfg(not(feature = "planted-faults"))]
@@ -40,7 +36,7 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
         None => Err(AppendError::Conflict { current: Version(found.cast_unsigned()) }),
     });
     let waited: i64 = row.try_get(2)?;
-    Ok(Appended { outcomes: outcomes.collect(), waited: Duration::from_micros(waited.cast_unsigned()) })
+    Ok((outcomes.collect(), Duration::from_micros(waited.cast_unsigned())))
 }
 
 /// The parameters of `order_service.append_v1`.

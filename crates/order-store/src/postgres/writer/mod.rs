@@ -123,9 +123,9 @@ impl WriterTask {
     ) -> Result<Vec<Outcome>, StatementFailure> {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
         let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
-        let appended = self.database.attempt(deadline, append).await?;
-        self.rivals.waited(appended.waited);
-        Ok(appended.outcomes)
+        let (outcomes, waited) = self.database.attempt(deadline, append).await?;
+        self.rivals.waited(waited);
+        Ok(outcomes)
     }
 
     fn answer(&self, batch: Vec<QueuedAppend>, outcomes: Vec<Outcome>) {
