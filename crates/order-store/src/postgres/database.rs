@@ -43,21 +43,26 @@ pub(super) struct Database {
     presence: Arc<Presence>,
 }
 
-/// Whether the database was there when it was last needed, so that an outage is told once, and its end. Before it was there for
-/// the first time there is no outage: who starts the service is told why it does not start.
+/// Whether the database was there when it was last needed, so that an outage is told once, and its end.
 #[derive(Default)]
-pub(super) struct Presence(AtomicBool);
+pub(super) struct Presence {
+    /// Before that there is no outage: who starts the service is told why it does not start.
+    found: AtomicBool,
+    away: AtomicBool,
+}
 
 impl Presence {
     fn seen(&self) {
-        // Most often nothing changes, and then nothing is written that other cores would have to read anew.
-        if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed) {
-            tracing::info!("connected to the database");
+        if !self.found.load(Ordering::Relaxed) {
+            self.found.store(true, Ordering::Relaxed);
+        }
+        if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database is back");
         }
     }
 
     fn missed(&self, why: &str) {
-        if self.0.swap(false, Ordering::Relaxed) {
+        if self.found.load(Ordering::Relaxed) && !self.away.swap(true, Ordering::Relaxed) {
             tracing::warn!(why, "the database is away; commands are refused until it is back");
         }
     }
