@@ -40,7 +40,7 @@ impl fmt::Debug for Checksum {
 
 /// Everything that the checksum of an event's row covers, which is everything that was known when it was made, but the
 /// checksum.
-pub(crate) struct Checked<'a> {
+pub(crate) struct Covered<'a> {
     /// Left out by a store where the database gives the position.
     pub(crate) position: Option<Position>,
     pub(crate) version: Version,
@@ -53,7 +53,7 @@ pub(crate) struct Checked<'a> {
     pub(crate) source: Option<&'a str>,
 }
 
-impl<'a> Checked<'a> {
+impl<'a> Covered<'a> {
     /// What is covered of an event that is to be stored.
     pub(crate) fn of(event: &'a RecordedEvent) -> Self {
         Self {

@@ -40,6 +40,6 @@ pub use postgres::{
 };
 pub use rebuild_report::RebuildReport;
 pub use sqlite::{SqliteLimits, SqliteStore};
-pub use sqlite_error::OpenError;
+pub use sqlite_error::SqliteError;
 pub use store_location::{StoreLocation, copy};
 pub use verify::VerifyReport;

@@ -1,4 +1,4 @@
-/// What making a store's views anew came to.
+/// What rebuilding a store's views came to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct RebuildReport {
     /// Events that were gone through: all of the log.

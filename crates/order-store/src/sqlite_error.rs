@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use order_application::StoreError;
 use rusqlite::ErrorCode;
 
-/// Why a store could not be opened.
+/// Why the files of a store cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum SqliteError {
     /// Another process has it open.
     #[error("{} is in use by another process; a store is one process's at a time, so stop that one first", .0.display())]
     InUse(PathBuf),
@@ -79,7 +79,7 @@ pub enum OpenError {
     },
 }
 
-impl OpenError {
+impl SqliteError {
     pub(crate) fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
         move |cause| match cause.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotAStore(path.to_owned()),
@@ -119,10 +119,8 @@ impl OpenError {
 
 /// A read's error, as readers see it.
 pub(crate) fn read_error(error: &rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Unavailable(error.to_string()),
-    }
+    let why = error.to_string();
+    if is_damage(error) { StoreError::Corrupt(why) } else { StoreError::Unavailable(why) }
 }
 
 /// Whether an error says that what is in the file is not what was written, and not that the file could not be read.

@@ -25,7 +25,7 @@ use order_application::{PageLimit, Position, StoreError};
 use uuid::Uuid;
 
 use crate::postgres::PostgresError;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
 
 pub(crate) use sides::{CountedEnd, NamedCheckpoints, PlacedView, Source, Target, TargetState};
@@ -114,7 +114,7 @@ pub enum CopyError {
 pub enum SideError {
     /// A SQLite store cannot be opened, read or written.
     #[error(transparent)]
-    Sqlite(#[from] OpenError),
+    Sqlite(#[from] SqliteError),
     /// The same for PostgreSQL.
     #[error(transparent)]
     Postgres(#[from] PostgresError),

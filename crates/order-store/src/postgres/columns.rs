@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::database::Parameter;
 use super::projection;
 use super::row::{PgTime, view_checksum};
-use crate::checksum::Checked;
+use crate::checksum::Covered;
 use crate::view_row::ViewRow;
 
 /// The values of one column and their type.
@@ -37,7 +37,7 @@ pub(super) fn parameters<'a>(columns: &'a [Column<'_>]) -> Vec<Parameter<'a>> {
 }
 
 /// The columns of `order_service.events`, from `version` on.
-pub(super) fn event_columns<'a>(events: &[Checked<'a>]) -> [Column<'a>; 9] {
+pub(super) fn event_columns<'a>(events: &[Covered<'a>]) -> [Column<'a>; 9] {
     let mut scratch = Vec::new();
     [
         column(Type::INT8_ARRAY, events, |event| event.version.0.cast_signed()),

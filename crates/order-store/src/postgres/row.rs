@@ -9,7 +9,7 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
-use crate::checksum::{Checked, Checksum};
+use crate::checksum::{Checksum, Covered};
 use crate::view_row::ViewRow;
 
 type BoxedError = Box<dyn Error + Sync + Send>;
@@ -41,7 +41,7 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     let position = number(row, 0).map_err(|e| StoreError::Corrupt(format!("an event: {e}")))?;
     let mut read = || -> Result<RecordedEvent, BoxedError> {
         let id: Uuid = row.try_get(3)?;
-        let checked = Checked {
+        let checked = Covered {
             position: None,
             version: Version(number(row, 1)?),
             time: row.try_get::<_, PgTime>(2)?.0,

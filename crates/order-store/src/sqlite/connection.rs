@@ -3,38 +3,30 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-/// How a connection uses its file.
-pub(crate) struct Settings {
-    /// SQLite's `synchronous`: `FULL` where a commit is an acknowledgement, `NORMAL` where the file can be rebuilt.
-    pub(crate) synchronous: &'static str,
-    /// Most memory of the connection's page cache.
-    pub(crate) cache_kib: u32,
-}
-
-/// Opens a file for reading and writing, creating it if need be.
-pub(crate) fn open_writer(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
-    let connection = settings.open(path)?;
-    settings.apply(&connection)?;
+/// Opens a file for reading and writing, creating it if need be. `synchronous` is SQLite's setting: `full` where a commit is an
+/// acknowledgement, `normal` where the file can be rebuilt; `cache_kib` is the most memory of its page cache.
+pub(crate) fn open_writer(path: &Path, synchronous: &str, cache_kib: u32) -> rusqlite::Result<Connection> {
+    let connection = open_unchanged(path, cache_kib)?;
+    prepare_to_write(&connection, synchronous)?;
     Ok(connection)
 }
 
-impl Settings {
-    /// Opens the file without a change to it, which [`apply`](Self::apply) makes.
-    pub(crate) fn open(&self, path: &Path) -> rusqlite::Result<Connection> {
-        open(path, OpenFlags::SQLITE_OPEN_CREATE, self.cache_kib)
-    }
+/// Opens a file without a change to it, which [`prepare_to_write`] makes.
+pub(crate) fn open_unchanged(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_CREATE, cache_kib)
+}
 
-    pub(crate) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
-        // Checkpoints are made where they do not stand in a command's way.
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        // Only Apple's systems know it; their fsync alone leaves data in the drive's cache.
-        connection.pragma_update(None, "fullfsync", true)?;
-        connection.pragma_update(None, "synchronous", self.synchronous)
-    }
+pub(crate) fn prepare_to_write(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
+    // Copies of the write-ahead log are made where they do not stand in a command's way.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // Only Apple's systems know it; their fsync alone leaves data in the drive's cache.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "synchronous", synchronous)
 }
 
 /// Opens a file that is there for reading.
@@ -49,7 +41,8 @@ pub(crate) fn open_reader(path: &Path, cache_kib: u32) -> rusqlite::Result<Conne
 pub(crate) fn open_from_outside(path: &Path, unchanging: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = if unchanging {
-        let uri = format!("file:{}?immutable=1", escaped(path));
+        let path = percent_encode(path.as_os_str().as_encoded_bytes(), NON_ALPHANUMERIC);
+        let uri = format!("file:{path}?immutable=1");
         Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
     } else {
         Connection::open_with_flags(path, flags)?
@@ -72,20 +65,6 @@ pub(crate) fn companion(path: &Path, suffix: &str) -> PathBuf {
 
 /// Whoever reads a log from its beginning to its end reads no page twice.
 const OUTSIDE_CACHE_KIB: u32 = 1024;
-
-/// A path within a URI. (<https://sqlite.org/uri.html>)
-fn escaped(path: &Path) -> String {
-    let mut escaped = String::new();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                escaped.push(char::from(*byte))
-            }
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    escaped
-}
 
 fn open(path: &Path, more: OpenFlags, cache_kib: u32) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;

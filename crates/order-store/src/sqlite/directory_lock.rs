@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::sqlite::views::files;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// An exclusive lock on a file beside the log, let go by the system when the process ends, however it ends.
 pub(crate) struct DirectoryLock {
@@ -26,24 +26,24 @@ impl Drop for DirectoryLock {
 
 impl DirectoryLock {
     /// Takes the lock if there is one to take: no server has ever run where there is none.
-    pub(crate) fn take_if_there(log_path: &Path) -> Result<Option<Self>, OpenError> {
+    pub(crate) fn take_if_there(log_path: &Path) -> Result<Option<Self>, SqliteError> {
         let there = lock_path(log_path).exists();
         there.then(|| Self::take(log_path)).transpose()
     }
 
     /// Creates the directory if need be and takes the lock.
-    pub(crate) fn take(log_path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn take(log_path: &Path) -> Result<Self, SqliteError> {
         let directory = files::directory(log_path);
         if !directory.is_dir() {
-            create_durably(directory).map_err(OpenError::io(directory))?;
+            create_durably(directory).map_err(SqliteError::io(directory))?;
         }
         let path = lock_path(log_path);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(OpenError::io(&path))?;
+        let file = file.map_err(SqliteError::io(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(log_path.to_owned())),
-            Err(TryLockError::Error(cause)) => Err(OpenError::Io { path, cause }),
+            Err(TryLockError::WouldBlock) => Err(SqliteError::InUse(log_path.to_owned())),
+            Err(TryLockError::Error(cause)) => Err(SqliteError::Io { path, cause }),
         }
     }
 }

@@ -14,7 +14,6 @@ mod connection;
 mod copy;
 mod directory_lock;
 mod disk_space;
-mod known_orders_filling;
 mod log;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
@@ -37,21 +36,18 @@ use std::sync::atomic::AtomicU64;
 use order_application::{EventBus, ViewsProgress, ViewsState, ViewsStatus};
 
 use crate::rebuild_report::RebuildReport;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use directory_lock::DirectoryLock;
 use log::{Log, LogKind};
-use rebuild::build::BuiltViews;
 use rebuild::catch_up::CaughtUp;
 use rebuild::folding::OnUnreadable;
 use rebuild::opening;
 use state::{StoreHealth, StoreState};
 use threads::StoreThread;
-use view_writer::signal::ViewSignal;
+use view_writer::work::ViewWriterWork;
 use views::files;
 use views::known_orders::KnownOrders;
 use writer::LogWriter;
-use writer::wal_checkpointer;
-use writer::wal_signal::WalSignal;
 
 pub(crate) use copy::{SqliteSource, SqliteTarget};
 #[cfg(feature = "planted-faults")]
@@ -72,7 +68,7 @@ pub struct SqliteLimits {
     pub overlay_bytes: usize,
     /// Pages in the log's write-ahead log that make the writer finish a checkpoint.
     pub wal_pages: u64,
-    /// Bytes, about, that views take beside the page caches while they are made anew.
+    /// Bytes, about, that views take beside the page caches while they are rebuilt.
     pub rebuild_bytes: usize,
 }
 
@@ -94,9 +90,7 @@ pub struct SqliteStore {
     shared: Arc<StoreState>,
     writer: LogWriter,
     view_writer: StoreThread,
-    wal_checkpointer: StoreThread,
     rebuilder: StoreThread,
-    filling: StoreThread,
     is_replica: bool,
     /// Held to the end: it keeps other servers off the files.
     _lock: DirectoryLock,
@@ -110,13 +104,13 @@ impl SqliteStore {
     /// called on a tokio runtime, which then hands out the answers to appends.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`SqliteError`].
     pub fn open(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
         progress: &ViewsProgress,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         Self::open_kind(path, bus, limits, LogKind::Store, progress)
     }
 
@@ -124,13 +118,13 @@ impl SqliteStore {
     /// [`replicate`](order_application::ReplicaStore::replicate) brings. Its file says that it is a replica's.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`SqliteError`].
     pub fn open_replica(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
         progress: &ViewsProgress,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         Self::open_kind(path, bus, limits, LogKind::Replica, progress)
     }
 
@@ -140,7 +134,7 @@ impl SqliteStore {
         limits: SqliteLimits,
         kind: LogKind,
         progress: &ViewsProgress,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[kind])?;
         let mut tell = |done, total| {
@@ -149,8 +143,9 @@ impl SqliteStore {
             ControlFlow::Continue(())
         };
         let CaughtUp { views, readers } = opening::open_views(&log, &limits, &mut tell)?;
-        let known_orders = KnownOrders::new(readers.hash_seed());
+        let known_orders = KnownOrders::new(readers.hash_seed);
         let (stopped, _) = tokio::sync::watch::channel(None);
+        let (view_work, work) = std::sync::mpsc::sync_channel(1);
         let shared = Arc::new(StoreState {
             limits,
             log_path: path.to_owned(),
@@ -158,39 +153,26 @@ impl SqliteStore {
             readers,
             log_identity: log.identity(),
             log_end: AtomicU64::new(log.end()?.0),
-            view_signal: ViewSignal::default(),
-            wal_signal: WalSignal::default(),
+            view_work,
             health: StoreHealth { stopped },
         });
 
-        // First, since it may be who finds that the index of orders is damaged.
-        let filling = known_orders_filling::start(Arc::clone(&shared))?;
-        let view_writer = view_writer::start(Arc::clone(&shared), views)?;
-        let wal_checkpointer = wal_checkpointer::start(Arc::clone(&shared))?;
+        let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
-        Ok(Self {
-            shared,
-            writer,
-            view_writer,
-            wal_checkpointer,
-            rebuilder,
-            filling,
-            is_replica,
-            _lock: lock,
-        })
+        Ok(Self { shared, writer, view_writer, rebuilder, is_replica, _lock: lock })
     }
 
-    /// Makes all views of the store at `path` anew, with the server stopped. `progress` is told events done and events in
+    /// Rebuilds all views of the store at `path`, with the server stopped. `progress` is told events done and events in
     /// all.
     ///
     /// # Errors
-    /// See [`OpenError`]. An event that cannot be read is one where there are views, which then stay; without any, its order
+    /// See [`SqliteError`]. An event that cannot be read is one where there are views, which then stay; without any, its order
     /// alone is refused.
-    pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, OpenError> {
+    pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, SqliteError> {
         if !path.exists() {
-            return Err(OpenError::missing(path));
+            return Err(SqliteError::missing(path));
         }
         let _lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store, LogKind::Replica])?;
@@ -201,9 +183,7 @@ impl SqliteStore {
         let memory = SqliteLimits::default().rebuild_bytes;
         let has_views = !files::numbers(path)?.is_empty();
         let unreadable = if has_views { OnUnreadable::GiveUp } else { OnUnreadable::Quarantine };
-        let BuiltViews { views, counts, .. } = opening::build_anew(&log, unreadable, memory, &mut progress)?;
-        let events = views.progress().position.0;
-        Ok(RebuildReport { events, orders: counts.orders, unreadable: counts.unreadable })
+        Ok(opening::build_all(&log, unreadable, memory, &mut progress)?.report)
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.
@@ -220,12 +200,10 @@ impl SqliteStore {
         // First those who may be waiting for the others.
         self.shared.readers.rebuilds.finish();
         self.rebuilder.join();
-        self.filling.join();
         self.writer.finish();
-        self.shared.view_signal.finish();
+        // It is not there any more if it has stopped.
+        let _ = self.shared.view_work.send(ViewWriterWork::Finish);
         self.view_writer.join();
-        self.shared.wal_signal.finish();
-        self.wal_checkpointer.join();
         self.shared.readers.close();
     }
 }

@@ -12,6 +12,7 @@ use order_domain::OrderId;
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
+use crate::sqlite::log::{entries, follower_checkpoints};
 use crate::sqlite::threads::blocking;
 use crate::sqlite::writer::LeaseRequest;
 
@@ -46,7 +47,7 @@ impl EventLog for SqliteStore {
             return Ok(Vec::new());
         }
         let shared = Arc::clone(&self.shared);
-        blocking(move || shared.readers.log_page(after, log_end, limit)).await
+        blocking(move || shared.readers.log.with(|log| entries::events(log, after, log_end, limit))).await
     }
 
     async fn end(&self) -> Result<Position, StoreError> {
@@ -77,7 +78,7 @@ impl OrderViews for SqliteStore {
 
 #[async_trait]
 impl ViewRepair for SqliteStore {
-    /// All views are made anew: the damage that was found is seldom all that there is.
+    /// All views are rebuilt: the damage that was found is seldom all that there is.
     async fn mend(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
         self.shared.readers.rebuilds.want(why, true);
         Ok(())
@@ -103,7 +104,7 @@ impl Checkpoints for SqliteStore {
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        self.shared.readers.checkpoint(name)
+        self.shared.readers.log.with(|log| Ok(follower_checkpoints::load(log, name)?))
     }
 
     async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {

@@ -1,11 +1,11 @@
-//! Between those who find that the views have to be made anew, and the thread that does it.
+//! Between those who find that the views have to be rebuilt, and the thread that does it.
 
 use std::ops::ControlFlow;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use order_application::{StoreError, ViewsState, ViewsStatus};
 
-/// Requests to make the views anew, and how that goes.
+/// Requests to rebuild the views, and how that goes.
 pub(crate) struct RebuildRequests {
     state: Mutex<RebuildState>,
     changed: Condvar,
@@ -16,13 +16,11 @@ struct RebuildState {
     /// The number of the views' file that is being served.
     serving: u64,
     wanted: Option<WantedRebuild>,
-    /// What became of a file that was given to the view writer.
-    handed_over: Option<Result<(), String>>,
     finish: bool,
     status: ViewsStatus,
 }
 
-/// Why the views are to be made anew.
+/// Why the views are to be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WantedRebuild {
     pub(crate) why: String,
@@ -37,51 +35,40 @@ impl RebuildRequests {
     }
 
     /// Says that the file with a number does not add up, and answers with what a reader is told. The first to say so has it
-    /// made anew.
+    /// rebuilt.
     pub(crate) fn damaged(&self, number: u64, what: String) -> StoreError {
-        let mut state = self.state();
-        // The file may have been replaced since it was read; and what is being replaced may be damaged in many places.
-        if number == state.serving && state.ask(&what, true) {
-            self.changed.notify_all();
+        // The file may have been replaced since it was read.
+        if number == self.state().serving {
+            self.want(&what, true);
         }
         StoreError::DamagedView(what)
     }
 
-    /// Has the views made anew that are served now.
+    /// Has the views rebuilt that are served now.
     pub(crate) fn want(&self, why: &str, is_damage: bool) {
-        if self.state().ask(why, is_damage) {
-            self.changed.notify_all();
+        let mut state = self.state();
+        // What is being replaced may be damaged in many places.
+        if let Some(wanted) = &mut state.wanted {
+            wanted.is_damage |= is_damage;
+            return;
         }
+        if is_damage {
+            tracing::warn!(
+                why,
+                "the views are damaged; they are rebuilt, and served meanwhile as far as they add up"
+            );
+        }
+        state.wanted = Some(WantedRebuild { why: why.to_owned(), is_damage });
+        state.show_progress(0, 0);
+        self.changed.notify_all();
     }
 
-    /// Whether they are to be made anew, or are being so.
-    pub(crate) fn are_wanted(&self) -> bool {
-        self.state().wanted.is_some()
-    }
-
-    /// Waits until they are to be made anew; `None` when it is time to end.
+    /// Waits until they are to be rebuilt; `None` when it is time to end.
     pub(crate) fn wait(&self) -> Option<WantedRebuild> {
-        let mut state = self.wait_for(|state| state.wanted.is_some())?;
-        let wanted = state.wanted.clone()?;
-        // It may have failed before.
-        state.want(wanted.clone());
-        Some(wanted)
-    }
-
-    /// Waits until the view writer has taken a file over, or could not. `None` when it is time to end.
-    pub(crate) fn wait_for_hand_over(&self) -> Option<Result<(), String>> {
-        self.wait_for(|state| state.handed_over.is_some())?.handed_over.take()
-    }
-
-    /// Waits until no views are to be made anew. `false` when it is time to end.
-    pub(crate) fn wait_until_mended(&self) -> bool {
-        self.wait_for(|state| state.wanted.is_none()).is_some()
-    }
-
-    fn wait_for(&self, is_so: impl Fn(&RebuildState) -> bool) -> Option<MutexGuard<'_, RebuildState>> {
-        let waited = self.changed.wait_while(self.state(), |state| !state.finish && !is_so(state));
+        let idle = |state: &mut RebuildState| !state.finish && state.wanted.is_none();
+        let waited = self.changed.wait_while(self.state(), idle);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
-        (!state.finish).then_some(state)
+        if state.finish { None } else { state.wanted.clone() }
     }
 
     /// Waits for a while, after a failure. `false` when it is time to end.
@@ -94,25 +81,13 @@ impl RebuildRequests {
     /// Says that another file is served from now on.
     pub(crate) fn replaced(&self, number: u64) {
         let mut state = self.state();
-        *state = RebuildState {
-            serving: number,
-            handed_over: Some(Ok(())),
-            finish: state.finish,
-            ..RebuildState::default()
-        };
-        self.changed.notify_all();
-    }
-
-    /// Says that the file that was made anew could not take the place of the other.
-    pub(crate) fn not_replaced(&self, why: String) {
-        self.state().handed_over = Some(Err(why));
-        self.changed.notify_all();
+        *state = RebuildState { serving: number, finish: state.finish, ..RebuildState::default() };
     }
 
     /// Shows how far it has come. Answers whether to go on.
     pub(crate) fn progress(&self, done: u64, total: u64) -> ControlFlow<()> {
         let mut state = self.state();
-        (state.status.done, state.status.total) = (Some(done), Some(total));
+        state.show_progress(done, total);
         if state.finish { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -144,29 +119,9 @@ impl RebuildRequests {
 }
 
 impl RebuildState {
-    /// Answers whether nobody had asked before.
-    fn ask(&mut self, why: &str, is_damage: bool) -> bool {
-        if let Some(wanted) = &mut self.wanted {
-            wanted.is_damage |= is_damage;
-            return false;
-        }
-        if is_damage {
-            tracing::warn!(
-                why,
-                "the views are damaged; they are made anew, and served meanwhile as far as they add up"
-            );
-        }
-        self.want(WantedRebuild { why: why.to_owned(), is_damage });
-        true
-    }
-
-    fn want(&mut self, wanted: WantedRebuild) {
-        self.status = ViewsStatus {
-            state: ViewsState::Rebuilding,
-            detail: Some(wanted.why.clone()),
-            done: Some(0),
-            total: Some(0),
-        };
-        self.wanted = Some(wanted);
+    fn show_progress(&mut self, done: u64, total: u64) {
+        let detail = self.wanted.as_ref().map(|wanted| wanted.why.clone());
+        let (done, total) = (Some(done), Some(total));
+        self.status = ViewsStatus { state: ViewsState::Rebuilding, detail, done, total };
     }
 }

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 
 use order_application::{Position, StoreError};
 use uuid::Uuid;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::readers::Readers;
-use crate::sqlite::view_writer::signal::ViewSignal;
+use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::known_orders::KnownOrders;
-use crate::sqlite::writer::wal_signal::WalSignal;
 
 /// One for each open store.
 pub(crate) struct StoreState {
@@ -22,8 +22,8 @@ pub(crate) struct StoreState {
     pub(crate) log_identity: Uuid,
     /// The position that reads may go up to: everything below is in the log *and* in the overlay or the views.
     pub(crate) log_end: AtomicU64,
-    pub(crate) view_signal: ViewSignal,
-    pub(crate) wal_signal: WalSignal,
+    /// The way to the view writer, with room for one thing to do.
+    pub(crate) view_work: SyncSender<ViewWriterWork>,
     pub(crate) health: StoreHealth,
 }
 

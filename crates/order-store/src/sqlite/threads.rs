@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use order_application::StoreError;
 
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Who starts it has a way to tell it to end.
 pub(crate) struct StoreThread(Mutex<Option<JoinHandle<()>>>);
@@ -16,8 +16,8 @@ impl StoreThread {
         name: &str,
         log_path: &Path,
         run: impl FnOnce() + Send + 'static,
-    ) -> Result<Self, OpenError> {
-        let handle = Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::io(log_path))?;
+    ) -> Result<Self, SqliteError> {
+        let handle = Builder::new().name(name.to_owned()).spawn(run).map_err(SqliteError::io(log_path))?;
         Ok(Self(Mutex::new(Some(handle))))
     }
 

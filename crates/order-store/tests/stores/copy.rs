@@ -8,7 +8,7 @@ use order_application::{
     RecordedEvent, Version, ViewsProgress,
 };
 use order_store::{
-    CopyError, CopyLimits, CopyReport, CopyStep, OpenError, PostgresError, PostgresStore, SideError,
+    CopyError, CopyLimits, CopyReport, CopyStep, PostgresError, PostgresStore, SideError, SqliteError,
     SqliteStore, StoreLocation,
 };
 use tempfile::TempDir;
@@ -242,15 +242,15 @@ async fn nobody_opens_or_copies_an_unfinished_copy() {
     let refused = SqliteStore::open(file.path(), bus(), SMALL_BATCHES, &ViewsProgress::default())
         .err()
         .expect("refused");
-    assert!(matches!(refused, OpenError::Copying { .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::Copying { .. }), "{refused}");
     assert!(refused.to_string().ends_with(
         "is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
     ));
     let refused = SqliteStore::verify(file.path(), &mut |_, _| {});
-    assert!(matches!(refused, Err(OpenError::Copying { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(SqliteError::Copying { .. })), "{refused:?}");
     let refused = copy(&file, &Place::sqlite()).await;
     assert!(
-        matches!(refused, Err(CopyError::Source(SideError::Sqlite(OpenError::Copying { .. })))),
+        matches!(refused, Err(CopyError::Source(SideError::Sqlite(SqliteError::Copying { .. })))),
         "{refused:?}"
     );
 
@@ -329,11 +329,11 @@ async fn a_store_is_not_copied_onto_itself() {
 async fn a_source_that_a_server_has_open_or_that_is_not_there_is_refused() {
     let (from, to) = (Place::sqlite(), Place::sqlite());
     let missing = copy(&from, &to).await.unwrap_err();
-    assert!(matches!(missing, CopyError::Source(SideError::Sqlite(OpenError::Io { .. }))), "{missing}");
+    assert!(matches!(missing, CopyError::Source(SideError::Sqlite(SqliteError::Io { .. }))), "{missing}");
     assert!(!to.path().exists(), "the target was made all the same");
     let _server = from.open().await;
     let in_use = copy(&from, &to).await.unwrap_err();
-    assert!(matches!(in_use, CopyError::Source(SideError::Sqlite(OpenError::InUse { .. }))), "{in_use}");
+    assert!(matches!(in_use, CopyError::Source(SideError::Sqlite(SqliteError::InUse { .. }))), "{in_use}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use order_application::{EventLog, PageLimit, Position, RecordedEvent, ViewsProgress};
-use order_store::{LogReader, OpenError, SideError, SqliteStore, StoreLocation};
+use order_store::{LogReader, SideError, SqliteError, SqliteStore, StoreLocation};
 use tempfile::TempDir;
 
 use crate::contract::bus;
@@ -152,14 +152,14 @@ async fn what_is_not_a_log_is_told_in_one_line_and_nothing_is_made() {
     let directory = tempfile::tempdir().unwrap();
     let path = log_in(&directory);
     let refused = open(&path).await.err().expect("refused");
-    assert!(matches!(refused, SideError::Sqlite(OpenError::Io { .. })), "{refused}");
+    assert!(matches!(refused, SideError::Sqlite(SqliteError::Io { .. })), "{refused}");
     assert!(refused.to_string().starts_with(&format!("cannot use {}: ", path.display())), "{refused}");
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
 
     for content in [String::new(), "no database at all, but long enough for a header".repeat(100)] {
         fs::write(&path, content).unwrap();
         let refused = open(&path).await.err().expect("refused");
-        assert!(matches!(refused, SideError::Sqlite(OpenError::NotAStore { .. })), "{refused}");
+        assert!(matches!(refused, SideError::Sqlite(SqliteError::NotAStore { .. })), "{refused}");
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
     }
 }

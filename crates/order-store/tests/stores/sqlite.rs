@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,16 @@ pub(crate) async fn mended(store: &SqliteStore, what: &str) {
         assert!(start.elapsed() < PATIENCE, "{what}: {:?}", store.views());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Waits until the views in a file have turned out damaged, which is noticed in its own time, and others are served.
+pub(crate) async fn replaced(store: &SqliteStore, views: &Path, what: &str) {
+    let start = Instant::now();
+    while views.exists() {
+        assert!(start.elapsed() < PATIENCE, "{what}: {:?}", store.views());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    mended(store, what).await;
 }
 
 struct Sqlite {

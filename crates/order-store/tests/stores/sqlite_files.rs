@@ -8,7 +8,7 @@ use order_application::{
     AppendError, Checkpoint, Checkpoints, Claim, EventLog, OrderViews, PageLimit, Position, RecordedEvent,
     StoreError, Version, ViewRepair, ViewsProgress, ViewsState,
 };
-use order_store::{OpenError, SqliteLimits, SqliteStore};
+use order_store::{SqliteError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
 use crate::contract::{bus, list};
@@ -23,7 +23,7 @@ fn views_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.views.1.db")
 }
 
-fn open(directory: &TempDir) -> Result<SqliteStore, OpenError> {
+fn open(directory: &TempDir) -> Result<SqliteStore, SqliteError> {
     SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES, &ViewsProgress::default())
 }
 
@@ -185,6 +185,16 @@ async fn damaged_checkpoints_do_not_keep_orders_from_being_placed() {
     assert_eq!(store.check().await, Ok(()));
 }
 
+/// The statements are fixed: whichever SQLite does not understand, it is the file that has changed.
+#[tokio::test]
+async fn a_table_that_a_reader_does_not_find_is_corrupt_and_not_away() {
+    let (directory, _) = closed_store().await;
+    let store = open(&directory).unwrap();
+    sql(&log_in(&directory), "DROP TABLE checkpoints");
+    let loaded = store.load("relay").await;
+    assert!(matches!(loaded, Err(StoreError::Corrupt(_))), "{loaded:?}");
+}
+
 /// What precedes an event that cannot be read is served: whoever follows the log comes as far as that.
 #[tokio::test]
 async fn a_page_of_the_log_ends_before_an_event_that_cannot_be_read() {
@@ -216,7 +226,7 @@ async fn an_index_that_contradicts_the_log_is_built_anew() {
 async fn a_second_server_is_refused() {
     let (directory, _) = closed_store().await;
     let first = open(&directory).unwrap();
-    assert!(matches!(open(&directory), Err(OpenError::InUse { .. })));
+    assert!(matches!(open(&directory), Err(SqliteError::InUse { .. })));
     drop(first);
     assert!(open(&directory).is_ok());
 }
@@ -227,7 +237,7 @@ async fn a_store_from_a_newer_version_is_refused_and_left_alone() {
     sql(&log_in(&directory), "UPDATE log SET oldest_compatible = 98; PRAGMA user_version = 99");
     let before = fs::read(log_in(&directory)).unwrap();
     let refused = open(&directory).err().expect("refused");
-    assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::Newer { found: 99, .. }), "{refused}");
     assert!(fs::read(log_in(&directory)).unwrap() == before, "the file was written to");
 }
 
@@ -241,7 +251,7 @@ async fn some_other_file_is_refused_and_left_alone() {
         make(&log_in(&directory));
         let before = fs::read(log_in(&directory)).unwrap();
         let refused = open(&directory).err().expect("refused");
-        assert!(matches!(refused, OpenError::NotAStore { .. }), "{refused}");
+        assert!(matches!(refused, SqliteError::NotAStore { .. }), "{refused}");
         assert!(fs::read(log_in(&directory)).unwrap() == before, "the file was written to");
     }
 }
@@ -256,7 +266,7 @@ async fn a_path_that_cannot_be_a_directory_is_refused() {
         SMALL_BATCHES,
         &ViewsProgress::default(),
     );
-    assert!(matches!(refused.err(), Some(OpenError::Io { .. })));
+    assert!(matches!(refused.err(), Some(SqliteError::Io { .. })));
 }
 
 /// Every byte of a row is covered: whichever field changes, the read is an error and not an answer.
@@ -430,9 +440,9 @@ async fn verify_refuses_a_store_in_use_and_one_that_is_not_there() {
     let (directory, _) = closed_store().await;
     let _store = open(&directory).unwrap();
     let in_use = SqliteStore::verify(&log_in(&directory), &mut |_, _| {});
-    assert!(matches!(in_use, Err(OpenError::InUse { .. })));
+    assert!(matches!(in_use, Err(SqliteError::InUse { .. })));
     let missing = SqliteStore::verify(&directory.path().join("missing.db"), &mut |_, _| {});
-    assert!(matches!(missing, Err(OpenError::Io { .. })));
+    assert!(matches!(missing, Err(SqliteError::Io { .. })));
 }
 
 /// Readers hold on to snapshots, and yet no write-ahead log grows with what is written: its pages are used again.

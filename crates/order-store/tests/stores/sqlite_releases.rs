@@ -9,7 +9,7 @@ use std::process::Command;
 use order_application::{
     EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewsProgress,
 };
-use order_store::{OpenError, SqliteStore};
+use order_store::{SqliteError, SqliteStore};
 
 use crate::contract::bus;
 use crate::order::TestOrder;
@@ -21,7 +21,7 @@ const ALL: PageLimit = PageLimit::events(10_000);
 const STORE: &str = "ORDER_STORE_TEST_FILE";
 const JOB: &str = "ORDER_STORE_TEST_FILE_JOB";
 
-fn open(path: &Path) -> Result<SqliteStore, OpenError> {
+fn open(path: &Path) -> Result<SqliteStore, SqliteError> {
     SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default())
 }
 
@@ -115,6 +115,6 @@ async fn an_earlier_release_refuses_a_file_that_a_later_one_has_changed_too_much
     later_release("breaking-release", &path, "open");
     let before = fs::read(&path).unwrap();
     let refused = open(&path).err().expect("refused");
-    assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::Newer { found: 2, known: 1, .. }), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use order_application::{
     Checkpoint, Checkpoints, EventLog, Position, ReplicaStore, StoreError, ViewsProgress,
 };
-use order_store::{OpenError, SqliteLimits, SqliteStore};
+use order_store::{SqliteError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
 use crate::contract::{assert_unreadable_orders_are_refused, bring_unreadable_orders, bus, list};
@@ -59,7 +59,7 @@ async fn a_replicas_file_is_no_servers_and_the_other_way_round() {
     let refused = SqliteStore::open(&log_in(&replica), bus(), SMALL_BATCHES, &ViewsProgress::default())
         .err()
         .expect("refused");
-    assert!(matches!(refused, OpenError::Replica { .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::Replica { .. }), "{refused}");
     let line =
         format!("{} is a replica's; serve it with `order-service replica`", log_in(&replica).display());
     assert_eq!(refused.to_string(), line);
@@ -67,7 +67,7 @@ async fn a_replicas_file_is_no_servers_and_the_other_way_round() {
         SqliteStore::open_replica(&log_in(&server), bus(), SMALL_BATCHES, &ViewsProgress::default())
             .err()
             .expect("refused");
-    assert!(matches!(refused, OpenError::NotAReplica { .. }), "{refused}");
+    assert!(matches!(refused, SqliteError::NotAReplica { .. }), "{refused}");
 
     for directory in [&replica, &server] {
         assert!(SqliteStore::verify(&log_in(directory), &mut |_, _| {}).unwrap().is_sound());

@@ -10,7 +10,7 @@ use tokio_postgres::Error;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use crate::checksum::Checked;
+use crate::checksum::Covered;
 use crate::copy::{NamedCheckpoints, PlacedView};
 use crate::postgres::columns::{column, made_by, parameters, view_columns};
 use crate::postgres::row::PgTime;
@@ -69,7 +69,7 @@ pub(super) async fn copy_events(
                 &event.data,
                 &event.context.as_json(),
                 &event.source.as_deref(),
-                &Checked { position: None, ..Checked::of(event) }.checksum(&mut scratch),
+                &Covered { position: None, ..Covered::of(event) }.checksum(&mut scratch),
             ])
             .await?;
     }

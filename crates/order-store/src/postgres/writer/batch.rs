@@ -7,7 +7,7 @@ use order_application::{Append, AppendError, Position, Version};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use crate::checksum::Checked;
+use crate::checksum::Covered;
 use crate::postgres::columns::{Column, column, event_columns, made_by, parameters, view_columns};
 
 const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append_v1(\
@@ -47,7 +47,7 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
 fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
     let numbers =
         appends.iter().zip(1_i32..).flat_map(|(append, number)| append.events.iter().map(move |_| number));
-    let events: Vec<Checked<'a>> = appends.iter().flat_map(|append| checked(append)).collect();
+    let events: Vec<Covered<'a>> = appends.iter().flat_map(|append| checked(append)).collect();
     let mut columns = Vec::from(view_columns(appends.iter().map(|append| &append.view)));
     columns.extend([
         column(Type::INT8_ARRAY, appends, |append| append.expected_version.0.cast_signed()),
@@ -63,8 +63,8 @@ fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
 }
 
 /// The events of an append as rows, of which nobody knows the position yet.
-fn checked(append: &Append) -> impl Iterator<Item = Checked<'_>> {
-    append.events.iter().zip(1..).map(|(event, number)| Checked {
+fn checked(append: &Append) -> impl Iterator<Item = Covered<'_>> {
+    append.events.iter().zip(1..).map(|(event, number)| Covered {
         position: None,
         version: append.expected_version.plus(number),
         time: event.time,

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use crate::copy::{CountedEnd, NamedCheckpoints, PlacedView, SideError, Source};
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::directory_lock::DirectoryLock;
-use crate::sqlite::log::{Log, LogKind};
+use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints};
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
 use crate::sqlite::rebuild::opening;
 use crate::sqlite::threads::blocking;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Reading a store that nobody writes to.
 pub(crate) struct SqliteSource {
@@ -28,13 +28,13 @@ pub(crate) struct SqliteSource {
 
 impl SqliteSource {
     /// Opens a store that is there, and brings its views up to its log, as a server does when it starts.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
         if !path.exists() {
-            return Err(OpenError::missing(path));
+            return Err(SqliteError::missing(path));
         }
         let lock = DirectoryLock::take(path)?;
         let log = Log::open(path, &[LogKind::Store])?;
-        let end = log.counted_end().map_err(OpenError::sqlite(path))?;
+        let end = log.counted_end().map_err(SqliteError::sqlite(path))?;
         let limits = SqliteLimits::default();
         let opened = opening::open_views(&log, &limits, &mut |_, _| ControlFlow::Continue(()))?;
         let readers = Arc::new(opened.readers);
@@ -63,11 +63,11 @@ impl Source for SqliteSource {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let readers = Arc::clone(&self.readers);
-        Ok(blocking(move || readers.log_page(after, up_to, limit)).await?)
+        Ok(blocking(move || readers.log.with(|log| entries::events(log, after, up_to, limit))).await?)
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
-        Ok(self.readers.checkpoints()?)
+        Ok(self.readers.log.with(|log| Ok(follower_checkpoints::load_all(log)?))?)
     }
 
     async fn views_placed(&self, after: Position, up_to: Position) -> Result<Vec<PlacedView>, SideError> {

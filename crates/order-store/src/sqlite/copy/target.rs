@@ -11,11 +11,11 @@ use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Ta
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
 
 /// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
-const CHUNKS_PER_WAL_CHECKPOINT: u32 = 4;
+const CHUNKS_PER_WAL_COPY: u32 = 4;
 
 /// Writing a log that nobody else has open. On the caller's thread, so that a copy that is dropped leaves nothing under way.
 pub(crate) struct SqliteTarget {
@@ -26,13 +26,13 @@ pub(crate) struct SqliteTarget {
 
 impl SqliteTarget {
     /// Opens the store, creating it if it is not there.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
         let lock = DirectoryLock::take(path)?;
         Ok(Self { log: Log::open(path, &[LogKind::Store, LogKind::Copying])?, chunks: 0, _lock: lock })
     }
 
     fn failed(&self) -> impl Fn(rusqlite::Error) -> SideError {
-        let failed = OpenError::sqlite(self.log.path());
+        let failed = SqliteError::sqlite(self.log.path());
         move |error| failed(error).into()
     }
 }
@@ -60,8 +60,8 @@ impl Target for SqliteTarget {
     ) -> Result<(), CopyError> {
         let mut appended = self.log.append_copied(&events);
         self.chunks += 1;
-        if self.chunks.is_multiple_of(CHUNKS_PER_WAL_CHECKPOINT) {
-            appended = appended.and_then(|()| self.log.finish_wal_checkpoint());
+        if self.chunks.is_multiple_of(CHUNKS_PER_WAL_COPY) {
+            appended = appended.and_then(|()| self.log.copy_wal());
         }
         appended.map_err(self.failed()).map_err(CopyError::Target)
     }

@@ -4,7 +4,7 @@ use order_application::RecordedEvent;
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
-use crate::checksum::Checked;
+use crate::checksum::Covered;
 use crate::copy::{CountedEnd, NamedCheckpoints};
 use crate::sqlite::log::row;
 use crate::sqlite::log::{Log, LogKind, end, event_id_at};
@@ -45,7 +45,7 @@ impl Log {
         let transaction = self.connection.transaction()?;
         let mut insert = transaction.prepare_cached(row::INSERT)?;
         for event in events {
-            row::insert(&mut insert, &Checked::of(event), &mut self.scratch)?;
+            row::insert(&mut insert, &Covered::of(event), &mut self.scratch)?;
         }
         drop(insert);
         transaction.commit()
@@ -64,7 +64,7 @@ impl Log {
     /// Lets servers open the log.
     pub(crate) fn finish_copy(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
-        self.finish_wal_checkpoint()
+        self.copy_wal()
     }
 
     /// How it ends; events are counted, whatever their positions.

@@ -1,4 +1,4 @@
-//! Rows of the log for whoever goes on past those that cannot be read.
+//! Rows of the log in their order, also for whoever goes on past those that cannot be read.
 
 use std::ops::ControlFlow;
 
@@ -14,56 +14,37 @@ const ROWS: &str = rows!(row::columns!());
 const ROW_AT: &str = concat!("SELECT ", row::columns!(), " FROM events WHERE position = ?1");
 
 /// A row of the log.
-pub(crate) enum LogEntry {
-    Event(RecordedEvent),
-    /// A row that is not what was written.
-    Unreadable {
-        position: Position,
-        /// The order that it says it is of, if that can be one.
-        order_id: Option<OrderId>,
-        /// The version that it says it is.
-        version: Version,
-        /// The id that it says it has, if that can be one.
-        event_id: Option<Uuid>,
-        /// What is wrong with it.
-        error: StoreError,
-    },
+pub(crate) struct LogEntry {
+    pub(crate) position: Position,
+    pub(crate) event: Result<RecordedEvent, UnreadableRow>,
+}
+
+/// A row that is not what was written.
+pub(crate) struct UnreadableRow {
+    /// The order that it says it is of, if that can be one.
+    pub(crate) order_id: Option<OrderId>,
+    /// The version that it says it is.
+    pub(crate) version: Version,
+    /// The id that it says it has, if that can be one.
+    pub(crate) event_id: Option<Uuid>,
+    /// What is wrong with it.
+    pub(crate) error: StoreError,
 }
 
 impl LogEntry {
-    pub(crate) fn position(&self) -> Position {
-        match self {
-            Self::Event(event) => event.position,
-            Self::Unreadable { position, .. } => *position,
-        }
-    }
-
     /// The order that it is of, or says it is of.
     pub(crate) fn order_id(&self) -> Option<&OrderId> {
-        match self {
-            Self::Event(event) => Some(&event.order_id),
-            Self::Unreadable { order_id, .. } => order_id.as_ref(),
-        }
-    }
-
-    fn data_bytes(&self) -> usize {
-        match self {
-            Self::Event(event) => event.data.len(),
-            Self::Unreadable { .. } => 0,
-        }
+        self.event.as_ref().map_or_else(|row| row.order_id.as_ref(), |event| Some(&event.order_id))
     }
 
     fn read(position: Position, row: &Row<'_>, scratch: &mut Vec<u8>) -> Self {
-        match row::read(row, scratch) {
-            Ok(event) => Self::Event(event),
-            Err(error) => Self::Unreadable {
-                position,
-                order_id: order_id(row, row::ORDER_ID),
-                version: Version(row.get(row::VERSION).unwrap_or_default()),
-                event_id: row.get(row::ID).ok().map(Uuid::from_bytes),
-                error,
-            },
-        }
+        let event = row::read(row, scratch).map_err(|error| UnreadableRow {
+            order_id: order_id(row, row::ORDER_ID),
+            version: Version(row.get(row::VERSION).unwrap_or_default()),
+            event_id: row.get(row::ID).ok().map(Uuid::from_bytes),
+            error,
+        });
+        Self { position, event }
     }
 }
 
@@ -72,8 +53,9 @@ pub(crate) fn order_id(row: &Row<'_>, column: usize) -> Option<OrderId> {
     OrderId::new(row.get_ref(column).ok()?.as_str().ok()?).ok()
 }
 
-/// Rows between two positions, so many at most, or one that is larger.
-pub(crate) fn select(
+/// A page of the log after a position, up to another, those rows included that cannot be read. It ends before a position that
+/// has none, and before a failure; where that is the first, the error says what is wrong.
+pub(crate) fn page(
     log: &Connection,
     after: Position,
     up_to: Position,
@@ -81,14 +63,38 @@ pub(crate) fn select(
 ) -> Result<Vec<LogEntry>, LogError> {
     let mut entries = Vec::new();
     let (mut bytes, mut scratch) = (0, Vec::new());
-    scan(log, ROWS, after, up_to, |position, row| {
+    let read = scan(log, ROWS, after, up_to, |position, row| {
         let entry = LogEntry::read(position, row, &mut scratch);
-        bytes += entry.data_bytes();
+        bytes += entry.event.as_ref().map_or(0, |event| event.data.len());
+        if bytes > limit.bytes && !entries.is_empty() {
+            return Ok(ControlFlow::Break(()));
+        }
         entries.push(entry);
-        let is_full = entries.len() >= limit.events || bytes >= limit.bytes;
-        Ok::<_, LogError>(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    Ok(entries)
+        let is_full = entries.len() >= limit.events;
+        Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    match read {
+        Err(error) if entries.is_empty() => Err(error),
+        Ok(()) | Err(_) => Ok(entries),
+    }
+}
+
+/// A page of events, which also ends before one that cannot be read.
+pub(crate) fn events(
+    log: &Connection,
+    after: Position,
+    up_to: Position,
+    limit: PageLimit,
+) -> Result<Vec<RecordedEvent>, LogError> {
+    let mut events = Vec::new();
+    for entry in page(log, after, up_to, limit)? {
+        match entry.event {
+            Ok(event) => events.push(event),
+            Err(row) if events.is_empty() => return Err(row.error.into()),
+            Err(_) => break,
+        }
+    }
+    Ok(events)
 }
 
 pub(crate) fn at(log: &Connection, position: Position, scratch: &mut Vec<u8>) -> Result<LogEntry, LogError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use order_application::StoreError;
 
-use crate::sqlite_error::{OpenError, read_error};
+use crate::sqlite_error::{SqliteError, read_error};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
@@ -17,10 +17,10 @@ pub(crate) enum LogError {
 
 impl LogError {
     /// The same of a log at a path that is being opened.
-    pub(crate) fn at(self, path: &Path) -> OpenError {
+    pub(crate) fn at(self, path: &Path) -> SqliteError {
         match self {
-            Self::Sqlite(error) => OpenError::damaged_or_failed(path, error),
-            Self::Event(error) => OpenError::read(path)(error),
+            Self::Sqlite(error) => SqliteError::damaged_or_failed(path, error),
+            Self::Event(error) => SqliteError::read(path)(error),
         }
     }
 }

@@ -26,16 +26,13 @@ const LOAD_ALL: &str =
 impl Log {
     /// Gives the next holder of a lease its number.
     pub(crate) fn new_epoch(&self, name: &str) -> rusqlite::Result<Epoch> {
-        let epoch = |row: &Row<'_>| row.get::<_, i64>(0);
-        let epoch = self.connection.prepare_cached(NEW_EPOCH)?.query_row([name], epoch)?;
-        Ok(Epoch(epoch.cast_unsigned()))
+        self.connection.prepare_cached(NEW_EPOCH)?.query_row([name], |row| row.get(0)).map(Epoch)
     }
 
     /// The number of the lease's last holder.
     pub(crate) fn epoch(&self, name: &str) -> rusqlite::Result<Option<Epoch>> {
-        let epoch = |row: &Row<'_>| row.get::<_, i64>(0);
-        let epoch = self.connection.prepare_cached(EPOCH)?.query_row([name], epoch).optional()?;
-        Ok(epoch.map(|epoch| Epoch(epoch.cast_unsigned())))
+        let epoch = self.connection.prepare_cached(EPOCH)?.query_row([name], |row| row.get(0));
+        Ok(epoch.optional()?.map(Epoch))
     }
 
     /// Saves a checkpoint, if this is still the last epoch.
@@ -45,19 +42,15 @@ impl Log {
         epoch: Epoch,
         checkpoint: &Checkpoint,
     ) -> rusqlite::Result<bool> {
-        let saved = self.connection.prepare_cached(SAVE)?.execute(params![
-            name,
-            epoch.0.cast_signed(),
-            checkpoint.position.0.cast_signed(),
-            checkpoint.evidence,
-        ])?;
-        Ok(saved == 1)
+        let Checkpoint { position, evidence } = checkpoint;
+        let mut save = self.connection.prepare_cached(SAVE)?;
+        Ok(save.execute(params![name, epoch.0, position.0, evidence])? == 1)
     }
 
     /// Saves a checkpoint, whoever has the lease.
     pub(crate) fn put_checkpoint(&self, name: &str, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
-        let position = checkpoint.position.0.cast_signed();
-        self.connection.prepare_cached(PUT)?.execute(params![name, position, checkpoint.evidence])?;
+        let Checkpoint { position, evidence } = checkpoint;
+        self.connection.prepare_cached(PUT)?.execute(params![name, position.0, evidence])?;
         Ok(())
     }
 }
@@ -75,6 +68,5 @@ pub(crate) fn load(log: &Connection, name: &str) -> rusqlite::Result<Option<Chec
 
 /// The columns `position` and `evidence`, the first of them at an index.
 fn read(row: &Row<'_>, index: usize) -> rusqlite::Result<Checkpoint> {
-    let position = Position(row.get::<_, i64>(index)?.cast_unsigned());
-    Ok(Checkpoint { position, evidence: row.get(index + 1)? })
+    Ok(Checkpoint { position: Position(row.get(index)?), evidence: row.get(index + 1)? })
 }

@@ -6,7 +6,6 @@ mod error;
 pub(crate) mod follower_checkpoints;
 pub(crate) mod migrations;
 pub(crate) mod outside_reader;
-pub(crate) mod pages;
 pub(crate) mod row;
 pub(crate) mod scan;
 
@@ -17,10 +16,10 @@ use order_application::{Append, Position};
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
-use crate::checksum::Checked;
-use crate::sqlite::connection::Settings;
+use crate::checksum::Covered;
+use crate::sqlite::connection::{open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 pub(crate) use error::LogError;
 
@@ -62,13 +61,12 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens a file of one of these kinds. If there is none, it makes one of the first.
-    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, OpenError> {
-        let failed = OpenError::sqlite(path);
-        let settings = Settings { synchronous: "full", cache_kib: 4 * 1024 };
-        let mut connection = settings.open(path).map_err(&failed)?;
+    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, SqliteError> {
+        let failed = SqliteError::sqlite(path);
+        let mut connection = open_unchanged(path, 4 * 1024).map_err(&failed)?;
         // Until this has been looked at, nothing is written to the file.
         check_schema(&connection, path, kinds)?;
-        settings.apply(&connection).map_err(&failed)?;
+        prepare_to_write(&connection, "full").map_err(&failed)?;
         bring_up(&mut connection, kinds[0]).map_err(&failed)?;
         let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
         let identity = Uuid::from_bytes(identity.map_err(failed)?);
@@ -88,18 +86,18 @@ impl Log {
         self.identity
     }
 
-    pub(crate) fn end(&self) -> Result<Position, OpenError> {
-        end(&self.connection).map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn end(&self) -> Result<Position, SqliteError> {
+        end(&self.connection).map_err(SqliteError::sqlite(&self.path))
     }
 
-    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, OpenError> {
-        event_id_at(&self.connection, position).map_err(OpenError::sqlite(&self.path))
+    pub(crate) fn event_id_at(&self, position: Position) -> Result<Option<Uuid>, SqliteError> {
+        event_id_at(&self.connection, position).map_err(SqliteError::sqlite(&self.path))
     }
 
     /// Begins a transaction, which [`commit`](Self::commit) makes durable.
     ///
     /// # Errors
-    /// After one, also of what follows up to the commit, [`roll_back`](Self::roll_back) is the next thing to do.
+    /// After an error, here or in anything up to the commit, the caller must [roll back](Self::roll_back).
     pub(crate) fn begin(&self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         Ok(())
@@ -114,7 +112,7 @@ impl Log {
         for (first_position, append) in appends {
             for (event, nth) in append.events.iter().zip(0..) {
                 let (position, version) = (first_position.plus(nth), append.expected_version.plus(1 + nth));
-                let row = Checked::new(position, &append.order_id, version, event);
+                let row = Covered::new(position, &append.order_id, version, event);
                 row::insert(&mut insert, &row, &mut self.scratch)?;
             }
         }
@@ -136,8 +134,8 @@ impl Log {
     }
 
     /// Copies what is left in the write-ahead log into the file, so that the next commit starts it from its beginning.
-    /// The checkpointer has done most of it, so this is short; a reader in the way leaves it for the next time.
-    pub(crate) fn finish_wal_checkpoint(&self) -> rusqlite::Result<()> {
+    /// The helper has done most of it, so this is short; a reader in the way leaves it for the next time.
+    pub(crate) fn copy_wal(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
     }
 }
@@ -155,8 +153,8 @@ pub(crate) fn event_id_at(log: &Connection, position: Position) -> rusqlite::Res
 }
 
 /// Whether the file is one of these kinds that this release can read, or still nothing.
-fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
-    let failed = OpenError::sqlite(path);
+fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), SqliteError> {
+    let failed = SqliteError::sqlite(path);
     if is_empty(connection).map_err(&failed)? {
         return Ok(());
     }
@@ -164,31 +162,31 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(&failed);
     match LogKind::of(pragma("application_id")?) {
         Some(kind) if kinds.contains(&kind) => {}
-        Some(LogKind::Copying) => return Err(OpenError::Copying(path.to_owned())),
-        Some(LogKind::Replica) => return Err(OpenError::Replica(path.to_owned())),
-        Some(LogKind::Store) => return Err(OpenError::NotAReplica(path.to_owned())),
-        None => return Err(OpenError::NotAStore(path.to_owned())),
+        Some(LogKind::Copying) => return Err(SqliteError::Copying(path.to_owned())),
+        Some(LogKind::Replica) => return Err(SqliteError::Replica(path.to_owned())),
+        Some(LogKind::Store) => return Err(SqliteError::NotAReplica(path.to_owned())),
+        None => return Err(SqliteError::NotAStore(path.to_owned())),
     }
     let schema = LogSchema::of(connection).map_err(failed)?;
     if schema.oldest_compatible > schema.version {
         let what = "which releases may open it cannot be read".to_owned();
-        return Err(OpenError::Corrupt { path: path.to_owned(), what });
+        return Err(SqliteError::Corrupt { path: path.to_owned(), what });
     }
     if schema.is_open_to_this_release() {
         return Ok(());
     }
-    Err(OpenError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
+    Err(SqliteError::Newer { path: path.to_owned(), found: schema.version, known: LogSchema::known() })
 }
 
-/// Like `check_schema`, for readers: an empty file and an older schema are errors.
-pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), OpenError> {
-    if is_empty(connection).map_err(OpenError::sqlite(path))? {
-        return Err(OpenError::NotAStore(path.to_owned()));
+/// The same for those who only read: they can neither fill an empty file nor migrate an older one.
+pub(crate) fn check_log(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Result<(), SqliteError> {
+    if is_empty(connection).map_err(SqliteError::sqlite(path))? {
+        return Err(SqliteError::NotAStore(path.to_owned()));
     }
     check_schema(connection, path, kinds)?;
-    let found = LogSchema::of(connection).map_err(OpenError::sqlite(path))?.version;
+    let found = LogSchema::of(connection).map_err(SqliteError::sqlite(path))?.version;
     if found < LogSchema::known() {
-        return Err(OpenError::Older { path: path.to_owned(), found, known: LogSchema::known() });
+        return Err(SqliteError::Older { path: path.to_owned(), found, known: LogSchema::known() });
     }
     Ok(())
 }

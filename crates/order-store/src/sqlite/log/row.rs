@@ -4,7 +4,7 @@ use order_application::{Position, RecordedEvent, StoreError, Version};
 use order_domain::Timestamp;
 use rusqlite::{CachedStatement, Row, params};
 
-use crate::checksum::Checked;
+use crate::checksum::Covered;
 
 pub(crate) const INSERT: &str = "INSERT INTO events \
     (position, version, time, id, order_id, type, data, context, source, checksum) \
@@ -31,7 +31,7 @@ pub(crate) const MAX_POSITION: Position = Position(i64::MAX.cast_unsigned());
 /// Adds an event, whose position is known.
 pub(crate) fn insert(
     statement: &mut CachedStatement<'_>,
-    event: &Checked<'_>,
+    event: &Covered<'_>,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<()> {
     statement.execute(params![
@@ -58,7 +58,7 @@ pub(crate) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
 
     let id = row.get_ref(3).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
     let id: &[u8; 16] = id.try_into().map_err(|_| corrupt(Some(position), "the event id is not 16 bytes"))?;
-    let checked = Checked {
+    let checked = Covered {
         position: Some(Position(position)),
         version: Version(row.get(1).map_err(broken)?),
         time: Timestamp::from_micros(row.get(2).map_err(broken)?),

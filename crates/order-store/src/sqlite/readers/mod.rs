@@ -5,19 +5,14 @@ mod streams;
 
 use std::path::PathBuf;
 
-use order_application::{
-    Checkpoint, ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError,
-};
+use order_application::{ListQuery, OrderPage, OrderView, Position, StoreError};
 use order_domain::OrderId;
 use rusqlite::Connection;
 
-use crate::copy::NamedCheckpoints;
-use crate::sqlite::log::entries::{self, LogEntry};
 use crate::sqlite::log::row;
-use crate::sqlite::log::{follower_checkpoints, pages};
-use crate::sqlite::readers::pool::{LogPool, ServedFile, ViewsSnapshots};
+use crate::sqlite::readers::pool::{LogPool, ViewsSnapshots};
 use crate::sqlite::rebuild_requests::RebuildRequests;
-use crate::sqlite::views::id_ranges::{self, ProvenEntries};
+use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::known_orders::KnownOrders;
 use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, StreamState};
 use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
@@ -31,22 +26,20 @@ pub(crate) const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
 /// The overlay, and connections for reading both files.
 pub(crate) struct Readers {
-    log: LogPool,
-    views: ViewsSnapshots,
+    pub(crate) log: LogPool,
+    pub(crate) views: ViewsSnapshots,
     pub(crate) overlay: Overlay,
-    hash_seed: u64,
+    pub(crate) hash_seed: u64,
     pub(crate) rebuilds: RebuildRequests,
 }
 
 impl Readers {
     /// Reads a log and a file of its views.
     pub(crate) fn new(log_path: PathBuf, views: &Views) -> Self {
-        let (path, number) = (views.path().to_owned(), views.number());
         let hash_seed = views.progress().hash_seed;
-        let rebuilds = RebuildRequests::new(number);
-        let views = ViewsSnapshots::new(ServedFile { path, number });
-        let overlay = Overlay::new();
-        Self { log: LogPool::new(log_path), views, overlay, hash_seed, rebuilds }
+        let rebuilds = RebuildRequests::new(views.number());
+        let views = ViewsSnapshots::new(log_path.clone(), views.number());
+        Self { log: LogPool::new(log_path), views, overlay: Overlay::default(), hash_seed, rebuilds }
     }
 
     pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<Option<StreamState>, StoreError> {
@@ -64,19 +57,17 @@ impl Readers {
         self.in_views(flushed, |views| reading::stream_state(views, order_id, self.hash(order_id)))
     }
 
-    /// Where each of these orders stands, in their order. Those that are neither in the overlay nor surely new are looked up,
-    /// and one of them that cannot be found out does not keep the others from it.
-    pub(crate) fn stream_states<'a>(
+    /// The same for whoever is about to append to the order. One that is surely new is not looked up.
+    pub(crate) fn stream_state_unless_new(
         &self,
+        order_id: &OrderId,
         known: &KnownOrders,
-        order_ids: impl Iterator<Item = &'a OrderId> + Clone,
-    ) -> Vec<Result<Option<StreamState>, StoreError>> {
-        let (recent, flushed) = self.overlay.stream_states(order_ids.clone());
-        let states = recent.into_iter().zip(order_ids).map(|(stream, order_id)| match stream {
-            None if !known.is_surely_new(order_id) => self.state_in_views(order_id, flushed),
-            Some(_) | None => Ok(stream),
-        });
-        states.collect()
+    ) -> Result<Option<StreamState>, StoreError> {
+        match self.overlay.stream_state(order_id) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(_) if known.is_surely_new(order_id) => Ok(None),
+            Err(flushed) => self.state_in_views(order_id, flushed),
+        }
     }
 
     pub(crate) fn view(&self, order_id: &OrderId) -> Result<Option<OrderView>, StoreError> {
@@ -128,41 +119,9 @@ impl Readers {
         hash_order_id(order_id, self.hash_seed)
     }
 
-    /// A page of the log after a position, up to its end.
-    pub(crate) fn log_page(
-        &self,
-        after: Position,
-        log_end: Position,
-        limit: PageLimit,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.log.with(|log| pages::select(log, after, log_end, limit))
-    }
-
-    /// Rows of the log after a position, up to another, those included that cannot be read.
-    pub(crate) fn log_entries(
-        &self,
-        after: Position,
-        up_to: Position,
-        limit: PageLimit,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        self.log.with(|log| entries::select(log, after, up_to, limit))
-    }
-
-    pub(crate) fn checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        self.log.with(|log| Ok(follower_checkpoints::load(log, name)?))
-    }
-
-    pub(crate) fn checkpoints(&self) -> Result<NamedCheckpoints, StoreError> {
-        self.log.with(|log| Ok(follower_checkpoints::load_all(log)?))
-    }
-
-    /// Entries of the index of orders that are certain to be all that there are, from a hash on (`None`: the first).
-    pub(crate) fn proven_entries(
-        &self,
-        from: Option<i64>,
-        limit: usize,
-    ) -> Result<ProvenEntries, StoreError> {
-        self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, from, limit))
+    /// The entries of a group of the index of orders, which are certain to be all that it has.
+    pub(crate) fn proven_entries(&self, group: i64) -> Result<Vec<IdEntry>, StoreError> {
+        self.in_views(self.overlay.flushed(), |views| id_ranges::proven_entries(views, group))
     }
 
     /// Copies the views' write-ahead log into their file, so that it starts anew. A snapshot from before would keep it from
@@ -176,20 +135,6 @@ impl Readers {
 
     fn end_snapshots(&self) {
         self.views.end_before(self.overlay.renew_snapshots());
-    }
-
-    pub(crate) fn hash_seed(&self) -> u64 {
-        self.hash_seed
-    }
-
-    /// The views' file that is being read.
-    pub(crate) fn served_file(&self) -> ServedFile {
-        self.views.file()
-    }
-
-    /// Reads another file of views from now on. It has the same hash seed.
-    pub(crate) fn replace_views(&self, views: &Views) {
-        self.views.replace(ServedFile { path: views.path().to_owned(), number: views.number() });
     }
 
     pub(crate) fn close(&self) {

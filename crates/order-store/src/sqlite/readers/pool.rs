@@ -1,15 +1,15 @@
 //! Idle connections for readers. There are as many as threads read at once, which the runtime bounds.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use order_application::StoreError;
 use rusqlite::Connection;
 
 use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::LogError;
-use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::FlushCount;
+use crate::sqlite::views::{ViewsError, files};
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
 /// the rest decides how many look-ups need the system's cache.
@@ -18,20 +18,18 @@ const VIEWS_CACHES_KIB: usize = 80 * 1024;
 const LOG_CACHE_KIB: u32 = 1024;
 
 /// Connections that are kept for the next reader: one for each thread that looks up, and some for scans.
-fn max_idle() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) + 2
-}
+static MAX_IDLE: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(2, usize::from) + 2);
 
 /// Connections to the log, each read in a transaction of its own.
 pub(crate) struct LogPool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    max_idle: usize,
 }
 
 impl LogPool {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default(), max_idle: max_idle() }
+        Self { path, idle: Mutex::default() }
     }
 
     pub(crate) fn with<T>(
@@ -39,14 +37,11 @@ impl LogPool {
         read: impl FnOnce(&Connection) -> Result<T, LogError>,
     ) -> Result<T, StoreError> {
         let idle = lock(&self.idle).pop();
-        let read = || {
-            let connection = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok)?;
-            let answer = read(&connection)?;
-            Ok((answer, connection))
-        };
+        let opened = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok);
+        let connection = opened.map_err(LogError::from)?;
         // A connection whose read failed is not kept.
-        let (answer, connection) = read().map_err(|error: LogError| StoreError::from(error))?;
-        keep(&mut lock(&self.idle), connection, self.max_idle);
+        let answer = read(&connection)?;
+        keep(&mut lock(&self.idle), connection);
         Ok(answer)
     }
 
@@ -58,22 +53,16 @@ impl LogPool {
 /// Connections to the views that hold on to their snapshot as long as it is new enough. To begin and end a transaction takes
 /// two locks on the file, which is a third of a look-up.
 pub(crate) struct ViewsSnapshots {
+    log_path: PathBuf,
     state: Mutex<SnapshotsState>,
-    max_idle: usize,
 }
 
 struct SnapshotsState {
-    file: ServedFile,
+    /// Of the file that is being read.
+    number: u64,
     idle: Vec<Snapshot>,
     /// Snapshots from before this are of no use, and keep the write-ahead log from starting anew.
     oldest: Option<FlushCount>,
-}
-
-/// The views' file that is being read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServedFile {
-    pub(crate) path: PathBuf,
-    pub(crate) number: u64,
 }
 
 struct Snapshot {
@@ -85,13 +74,9 @@ struct Snapshot {
 }
 
 impl ViewsSnapshots {
-    pub(crate) fn new(file: ServedFile) -> Self {
-        let state = SnapshotsState { file, idle: Vec::new(), oldest: None };
-        Self { state: Mutex::new(state), max_idle: max_idle() }
-    }
-
-    fn cache_kib(&self) -> u32 {
-        (VIEWS_CACHES_KIB / self.max_idle) as u32
+    pub(crate) fn new(log_path: PathBuf, number: u64) -> Self {
+        let state = SnapshotsState { number, idle: Vec::new(), oldest: None };
+        Self { log_path, state: Mutex::new(state) }
     }
 
     /// Reads from a snapshot that was taken after so many flushes, or more. Answers with the number of the file, too.
@@ -125,13 +110,14 @@ impl ViewsSnapshots {
     /// be there without its write-ahead log. Answers with its number, too.
     fn open(&self) -> (u64, rusqlite::Result<Snapshot>) {
         loop {
-            let ServedFile { path, number } = self.file();
-            let opened = open_reader(&path, self.cache_kib()).and_then(|connection| {
+            let number = self.number();
+            let path = files::path(&self.log_path, number);
+            let opened = open_reader(&path, (VIEWS_CACHES_KIB / *MAX_IDLE) as u32).and_then(|connection| {
                 // SQLite opens the write-ahead log at the first read.
                 connection.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
                 Ok(Snapshot { connection, number, taken_after: None })
             });
-            if self.file().number == number {
+            if self.number() == number {
                 return (number, opened);
             }
         }
@@ -145,23 +131,24 @@ impl ViewsSnapshots {
             state = lock(&self.state);
         }
         // Not that of a file whose place another has taken.
-        if snapshot.number == state.file.number {
-            keep(&mut state.idle, snapshot, self.max_idle);
+        if snapshot.number == state.number {
+            keep(&mut state.idle, snapshot);
         }
         Ok(())
     }
 
     /// Reads from another file from now on. Whoever is reading finishes in the one before.
-    pub(crate) fn replace(&self, file: ServedFile) {
+    pub(crate) fn replace(&self, number: u64) {
         let mut state = lock(&self.state);
-        state.file = file;
+        state.number = number;
         let idle = std::mem::take(&mut state.idle);
         drop(state);
         drop(idle);
     }
 
-    pub(crate) fn file(&self) -> ServedFile {
-        lock(&self.state).file.clone()
+    /// The number of the file that is being read.
+    pub(crate) fn number(&self) -> u64 {
+        lock(&self.state).number
     }
 
     /// Ends the idle snapshots that were taken before; those in use end when they come back.
@@ -186,8 +173,8 @@ impl Snapshot {
     }
 }
 
-fn keep<T>(idle: &mut Vec<T>, connection: T, max_idle: usize) {
-    if idle.len() < max_idle {
+fn keep<T>(idle: &mut Vec<T>, connection: T) {
+    if idle.len() < *MAX_IDLE {
         idle.push(connection);
     }
 }

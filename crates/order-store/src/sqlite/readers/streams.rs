@@ -3,10 +3,11 @@
 use order_application::{Position, RecordedEvent, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 
+use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::log::scan::no_event;
 use crate::sqlite::log::{end, entries};
 use crate::sqlite::readers::{MAX_LIST_ROWS, Readers};
-use crate::sqlite::views::overlay::{RecentStream, StreamState};
+use crate::sqlite::views::overlay::{FlushCount, RecentStream, StreamState};
 use crate::sqlite::views::reading;
 
 impl Readers {
@@ -18,34 +19,44 @@ impl Readers {
         limit: usize,
     ) -> Result<Vec<(Version, Position)>, StoreError> {
         let (recent, flushed) = self.overlay.stream(order_id);
-        let (stream, recent) = match recent {
-            Some(stream) => stream,
-            None => match self.state_in_views(order_id, flushed)? {
-                Some(stream) => (stream, Vec::new()),
-                None => return Ok(Vec::new()),
-            },
+        let recent = match recent {
+            Some(recent) => Some(recent),
+            None => self.state_in_views(order_id, flushed)?.map(|stream| (stream, Vec::new())),
         };
+        let Some((stream, recent)) = recent else { return Ok(Vec::new()) };
         if stream.is_damaged {
             return Err(Unreadable::Damaged.error(order_id));
         }
         if after >= stream.version {
             return Ok(Vec::new());
         }
+        let mut positions = self.positions((stream, recent), flushed, after, MAX_POSITION, limit)?;
+        positions.truncate(limit);
+        self.check_contiguous(order_id, after, stream.version, limit, &positions)?;
+        Ok(positions)
+    }
+
+    /// Where an order's events after a version are, by the views up to a position, and by the overlay.
+    fn positions(
+        &self,
+        (stream, recent): RecentStream,
+        flushed: FlushCount,
+        after: Version,
+        reached: Position,
+        limit: usize,
+    ) -> Result<Vec<(Version, Position)>, StoreError> {
         let mut positions = Vec::new();
         if after == Version::NONE {
             positions.push((Version(1), Position(stream.key)));
         }
-        let first_recent = recent.first().map_or(stream.version.plus(1), |(version, _)| *version);
-        let next = after.0.max(1) + 1;
-        if next < first_recent.0 && next <= stream.version.0 {
-            let (after, below) = (Version(next - 1), first_recent);
-            positions.extend(
-                self.in_views(flushed, |views| reading::positions(views, stream.key, after, below, limit))?,
-            );
+        let from = after.max(Version(1));
+        let below = recent.first().map_or(stream.version.plus(1), |(version, _)| *version);
+        if from.plus(1) < below {
+            let read = |views: &_| reading::positions(views, stream.key, from, below, limit);
+            let earlier = self.in_views(flushed, read)?;
+            positions.extend(earlier.into_iter().take_while(|(_, position)| *position <= reached));
         }
         positions.extend(recent.into_iter().filter(|(version, _)| *version > after));
-        positions.truncate(limit);
-        self.check_contiguous(order_id, after, stream.version, limit, &positions)?;
         Ok(positions)
     }
 
@@ -66,7 +77,7 @@ impl Readers {
             return Ok(());
         }
         let what = format!("the index of order {order_id} lacks versions after {after}");
-        Err(self.rebuilds.damaged(self.views.file().number, what))
+        Err(self.rebuilds.damaged(self.views.number(), what))
     }
 
     /// The events at these positions, which must be the order's.
@@ -92,7 +103,7 @@ impl Readers {
                     Some(_) | None => {
                         let what =
                             format!("version {version} of order {order_id} is not at position {position}");
-                        return Err(self.rebuilds.damaged(self.views.file().number, what).into());
+                        return Err(self.rebuilds.damaged(self.views.number(), what).into());
                     }
                 };
                 bytes += event.data.len();
@@ -133,16 +144,8 @@ impl Readers {
         if stream.is_damaged {
             return Ok(Some((stream, Vec::new())));
         }
-        let below = recent.first().map_or(Version(u64::MAX), |(version, _)| *version);
-        let mut positions = vec![(Version(1), Position(stream.key))];
-        if below > Version(2) {
-            let earlier = self.in_views(flushed, |views| {
-                reading::positions(views, stream.key, Version(1), below, MAX_LIST_ROWS)
-            })?;
-            positions.extend(earlier.into_iter().take_while(|(_, position)| *position <= reached));
-        }
-        positions.extend(recent);
-        self.check_contiguous(order_id, Version::NONE, known, usize::MAX, &positions)?;
+        let positions = self.positions((stream, recent), flushed, Version::NONE, reached, MAX_LIST_ROWS)?;
+        self.check_contiguous(order_id, Version::NONE, known, MAX_LIST_ROWS, &positions)?;
         Ok(Some((stream, positions)))
     }
 }

@@ -6,36 +6,39 @@
 //! is written from its beginning to its end, every event is read twice, and memory is bounded by configuration.
 
 use std::io;
+use std::iter::Peekable;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fastbloom::BloomFilter;
 use order_application::{Position, StoreError};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
+use crate::rebuild_report::RebuildReport;
 use crate::sqlite::connection::open_reader;
-use crate::sqlite::log::entries::{self};
+use crate::sqlite::log::entries;
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, event_id_at};
-use crate::sqlite::rebuild::folding::{FoldedView, Folding, OnUnreadable};
+use crate::sqlite::rebuild::folding::{FoldedView, OnUnreadable};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
+use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Page cache of the connection that reads the log from its beginning to its end.
 const LOG_CACHE_KIB: u32 = 1024;
 
 const ORDER_IDS: &str = rows!("position, order_id");
-/// Events that are read in one transaction and folded between two writes. A longer transaction would keep the write-ahead log
-/// from starting anew.
+/// Events that are read in one transaction and folded between two writes, and those that make the last order whole. A longer
+/// transaction would keep the write-ahead log from starting anew.
 const EVENTS_AT_ONCE: usize = 4_096;
-/// Sorting is about one part in so many of all the work: for progress.
+/// Of all the work, sorting is about one part in so many. Progress counts an event by the parts of it that are done.
 const SORTING_PART: u64 = 4;
 
 /// Free space that sorting needs beside the views, in bytes for each event of the log.
-pub(crate) const SORTED_BYTES_PER_EVENT: u64 = 8 * (BY_ORDER + BY_KEY) as u64;
+pub(crate) const SORTED_BYTES_PER_EVENT: u64 = 8 * (HASHES_AND_POSITION + KEY_AND_POSITION) as u64;
 
 /// How views are built.
 pub(crate) struct BuildOptions<'a> {
@@ -59,15 +62,10 @@ pub(crate) type BuildProgress<'a> = &'a mut dyn FnMut(u64, u64) -> ControlFlow<(
 pub(crate) struct BuiltViews {
     pub(crate) views: Views,
     /// Tells the orders that they have from those that are surely new.
-    pub(crate) orders: BloomFilter,
-    pub(crate) counts: BuiltCounts,
-}
-
-#[derive(Default)]
-pub(crate) struct BuiltCounts {
-    pub(crate) orders: u64,
-    /// Of these, how many cannot be read.
-    pub(crate) unreadable: u64,
+    pub(super) orders: BloomFilter,
+    /// What an event means that cannot be read.
+    pub(super) unreadable: OnUnreadable,
+    pub(crate) report: RebuildReport,
 }
 
 /// Why views could not be built.
@@ -84,62 +82,60 @@ enum BuildError {
 }
 
 /// Builds views in a file of their own, which is of no use to anybody if that fails, and then the caller's to remove.
-pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, OpenError> {
-    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(OpenError::sqlite(log_path))?;
-    let BuildOptions { number, log_identity, hash_seed, up_to, .. } = options;
+pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, SqliteError> {
+    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(SqliteError::sqlite(log_path))?;
+    let BuildOptions { number, log_identity, hash_seed, up_to, unreadable, .. } = options;
     let views = Views::create(log_path, number, log_identity, hash_seed)?;
-    let directory = files::directory(log_path).to_owned();
     let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
-    let counts = BuiltCounts::default();
-    let mut build = Build { log: &log, views, directory, options, orders, counts };
+    let report = RebuildReport { events: up_to.0, ..RebuildReport::default() };
+    let built = BuiltViews { views, orders, unreadable, report };
+    let mut build = Build { log: &log, directory: files::directory(log_path), options, built };
     if up_to > Position::START {
         build.fill(up_to).map_err(|error| build.told(error, log_path))?;
     }
-    let Build { views, orders, counts, .. } = build;
-    Ok(BuiltViews { views: views.finish()?, orders, counts })
+    let BuiltViews { views, .. } = build.built;
+    Ok(BuiltViews { views: views.finish()?, ..build.built })
 }
 
 struct Build<'b, 'o> {
     log: &'b Connection,
-    views: Views,
     /// Where there is room for what does not fit in memory.
-    directory: PathBuf,
+    directory: &'b Path,
     options: BuildOptions<'o>,
-    /// The orders that are in the views.
-    orders: BloomFilter,
-    counts: BuiltCounts,
+    /// What is in there so far.
+    built: BuiltViews,
 }
 
-/// An event by its order: two hashes of the order's id, and the position. Two orders that share one hash will hardly share
-/// the other, too.
-const BY_ORDER: usize = 3;
-/// An event by its order: the order's key, and the position.
-const BY_KEY: usize = 2;
+/// What an event is sorted by first: two hashes of its order's id, and its position. Two orders that share one hash will
+/// hardly share the other, too.
+const HASHES_AND_POSITION: usize = 3;
+/// What it is sorted by then: its order's key, and its position.
+const KEY_AND_POSITION: usize = 2;
 
 impl Build<'_, '_> {
     fn fill(&mut self, up_to: Position) -> Result<(), BuildError> {
         let event_id = event_id_at(self.log, up_to).map_err(LogError::from)?;
         let event_id = event_id.ok_or_else(|| no_event(up_to))?;
-        let by_order = self.sort_by_order()?;
-        let by_key = self.sort_by_key(by_order)?;
+        let by_hashes = self.sort_by_hashes()?;
+        let by_key = self.sort_by_key(by_hashes)?;
         self.write_orders(by_key)?;
-        let last_key = self.views.progress().last_key;
-        Ok(self.views.reach(up_to, event_id, last_key)?)
+        let last_key = self.built.views.progress().last_key;
+        Ok(self.built.views.reach(up_to, event_id, last_key)?)
     }
 
-    fn told(&self, error: BuildError, log_path: &Path) -> OpenError {
+    fn told(&self, error: BuildError, log_path: &Path) -> SqliteError {
         match error {
-            BuildError::Stopped => OpenError::Stopped,
+            BuildError::Stopped => SqliteError::Stopped,
             BuildError::Log(error) => error.at(log_path),
-            BuildError::Sort(error) => OpenError::io(&self.directory)(error),
-            BuildError::Views(error) => error.at(self.views.path()),
+            BuildError::Sort(error) => SqliteError::io(self.directory)(error),
+            BuildError::Views(error) => error.at(self.built.views.path()),
         }
     }
 
     /// Reads which order each event is of.
-    fn sort_by_order(&mut self) -> Result<Sorted<BY_ORDER>, BuildError> {
-        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
-        let seed = self.views.progress().hash_seed;
+    fn sort_by_hashes(&mut self) -> Result<Sorted<HASHES_AND_POSITION>, BuildError> {
+        let mut sorter = Sorter::new(self.directory, self.options.memory / 2)?;
+        let seed = self.built.views.progress().hash_seed;
         let (log, up_to) = (self.log, self.options.up_to);
         let visit = |position: Position, row: &Row<'_>| {
             let Some(order_id) = entries::order_id(row, 1) else {
@@ -159,8 +155,11 @@ impl Build<'_, '_> {
     }
 
     /// Gives each order its key, which is the position of its first event, and writes the index that finds it.
-    fn sort_by_key(&mut self, events: Sorted<BY_ORDER>) -> Result<Sorted<BY_KEY>, BuildError> {
-        let mut sorter = Sorter::new(&self.directory, self.options.memory / 2);
+    fn sort_by_key(
+        &mut self,
+        events: Sorted<HASHES_AND_POSITION>,
+    ) -> Result<Sorted<KEY_AND_POSITION>, BuildError> {
+        let mut sorter = Sorter::new(self.directory, self.options.memory / 2)?;
         let mut ids = Vec::with_capacity(ROWS_PER_COMMIT);
         let mut order = None;
         for (nth, event) in events.enumerate() {
@@ -172,7 +171,7 @@ impl Build<'_, '_> {
                 Some((hashes, key)) if hashes == (hash, other_hash) => key,
                 Some(_) | None => {
                     let hash = from_sortable(hash);
-                    self.orders.insert_hash(hash.cast_unsigned());
+                    self.built.orders.insert_hash(hash.cast_unsigned());
                     ids.push((hash, position));
                     position
                 }
@@ -180,38 +179,26 @@ impl Build<'_, '_> {
             order = Some(((hash, other_hash), key));
             sorter.push([key, position])?;
             if ids.len() == ROWS_PER_COMMIT {
-                self.views.insert_ids(&ids)?;
+                self.built.views.insert_ids(&ids)?;
                 ids.clear();
             }
         }
-        self.views.insert_ids(&ids)?;
+        self.built.views.insert_ids(&ids)?;
         Ok(sorter.sorted()?)
     }
 
     /// Folds one order after the other.
-    fn write_orders(&mut self, events: Sorted<BY_KEY>) -> Result<(), BuildError> {
+    fn write_orders(&mut self, events: Sorted<KEY_AND_POSITION>) -> Result<(), BuildError> {
         let mut events = events.peekable();
-        let mut folding = None;
-        let (mut folded, mut scratch) = (0, Vec::new());
+        let mut folded = 0;
         while events.peek().is_some() {
-            let mut done = Vec::new();
+            let orders = whole_orders(&mut events)?;
             let transaction = self.log.unchecked_transaction().map_err(LogError::from)?;
-            for event in events.by_ref().take(EVENTS_AT_ONCE) {
-                let [key, position] = event?;
-                let entry = entries::at(&transaction, Position(position), &mut scratch)?;
-                if folding.as_ref().is_none_or(|order: &Folding| order.key != key) {
-                    done.extend(folding.replace(Folding::begin(key, &entry)?).and_then(Folding::finish));
-                }
-                if let Some(order) = &mut folding {
-                    order.add(entry, self.options.unreadable)?;
-                }
-                folded += 1;
-            }
+            let read = |(key, later)| FoldedView::read(&transaction, key, later, self.built.unreadable);
+            let orders = orders.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
             drop(transaction);
-            if events.peek().is_none() {
-                done.extend(folding.take().and_then(Folding::finish));
-            }
-            self.write(&done)?;
+            self.write(&orders)?;
+            folded += orders.iter().map(|order| order.later.len() as u64 + 1).sum::<u64>();
             let up_to = self.options.up_to.0;
             self.tell(up_to / SORTING_PART + folded - folded / SORTING_PART)?;
         }
@@ -219,13 +206,14 @@ impl Build<'_, '_> {
     }
 
     fn write(&mut self, orders: &[FoldedView]) -> Result<(), BuildError> {
-        self.counts.orders += orders.len() as u64;
-        self.counts.unreadable += orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
+        self.built.report.orders += orders.len() as u64;
+        self.built.report.unreadable +=
+            orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
         let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
-        let last_key = self.views.put_orders(puts)?;
-        self.views.insert_events(orders.iter().flat_map(FoldedView::events))?;
+        let last_key = self.built.views.put_orders(puts)?;
+        self.built.views.insert_events(orders.iter().flat_map(FoldedView::events))?;
         // Only the last key counts so far: the file is of no use before it is complete.
-        self.views.reach(Position::START, Uuid::nil(), last_key)?;
+        self.built.views.reach(Position::START, Uuid::nil(), last_key)?;
         Ok(())
     }
 
@@ -244,4 +232,24 @@ fn sortable(hash: i64) -> u64 {
 
 fn from_sortable(hash: u64) -> i64 {
     (hash ^ (1 << 63)).cast_signed()
+}
+
+/// Takes whole orders: their keys, which are where their first events are, and where the later ones are.
+fn whole_orders(
+    events: &mut Peekable<Sorted<KEY_AND_POSITION>>,
+) -> io::Result<Vec<(OrderKey, Vec<Position>)>> {
+    let mut orders: Vec<(OrderKey, Vec<Position>)> = Vec::new();
+    let mut taken = 0;
+    while let Some(event) = events.next_if(|event| {
+        let last = orders.last().map(|(key, _)| *key);
+        taken < EVENTS_AT_ONCE || event.as_ref().is_ok_and(|[key, _]| Some(*key) == last)
+    }) {
+        let [key, position] = event?;
+        match orders.last_mut() {
+            Some((last, later)) if *last == key => later.push(Position(position)),
+            Some(_) | None => orders.push((key, Vec::new())),
+        }
+        taken += 1;
+    }
+    Ok(orders)
 }

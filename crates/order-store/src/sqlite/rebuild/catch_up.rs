@@ -1,4 +1,4 @@
-//! Brings views up to their log by the events that they lack: at start after a crash, and views that were made anew while
+//! Brings views up to their log by the events that they lack: at start after a crash, and views that were rebuilt while
 //! the log went on.
 
 use std::collections::HashMap;
@@ -9,18 +9,16 @@ use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable
 use order_domain::OrderId;
 
 use crate::sqlite::SqliteLimits;
-use crate::sqlite::log::entries::LogEntry;
+use crate::sqlite::log::entries::{self, LogEntry, UnreadableRow};
 use crate::sqlite::readers::Readers;
-use crate::sqlite::rebuild::build::BuildProgress;
+use crate::sqlite::rebuild::build::{BuildProgress, BuiltViews};
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
 use crate::sqlite::views::Views;
 use crate::sqlite::views::overlay::{CommittedEvents, OrderKey, StreamState};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// What is read at a time.
 const PAGE: PageLimit = PageLimit::events(2_000);
-/// A longer way than a crash leaves is worth a line in the log.
-const EVENTS_WORTH_TELLING: u64 = 200_000;
 
 /// Views that have reached a position of their log, or that will once the overlay is written.
 pub(crate) struct CaughtUp {
@@ -42,30 +40,24 @@ pub(crate) struct CatchUpOptions<'a> {
 
 /// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
 /// that is found in the views is an error.
-pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) -> Result<CaughtUp, OpenError> {
-    let CatchUpOptions { up_to, known, unreadable, limits, progress } = options;
+pub(crate) fn run(
+    log_path: &Path,
+    views: Views,
+    options: CatchUpOptions<'_>,
+) -> Result<CaughtUp, SqliteError> {
+    let (up_to, limits) = (options.up_to, options.limits);
     let mut position = views.progress().position;
-    let behind = up_to.0.saturating_sub(position.0);
-    if behind > EVENTS_WORTH_TELLING {
-        tracing::info!(events = behind, "bringing the views up to the log");
-    }
     let readers = Readers::new(log_path.to_owned(), &views);
-    let mut catch_up = CatchUp {
-        reached: CaughtUp { views, readers },
-        known,
-        unreadable,
-        kept: HashMap::new(),
-        kept_bytes: 0,
-        max_kept_bytes: limits.rebuild_bytes / 2,
-    };
+    let reached = CaughtUp { views, readers };
+    let mut catch_up = CatchUp { options, reached, kept: HashMap::new(), kept_bytes: 0 };
     while position < up_to {
-        if progress(position.0, up_to.0).is_break() {
-            return Err(OpenError::Stopped);
+        if (catch_up.options.progress)(position.0, up_to.0).is_break() {
+            return Err(SqliteError::Stopped);
         }
-        let page = catch_up.reached.readers.log_entries(position, up_to, PAGE);
-        for entry in page.map_err(OpenError::read(log_path))? {
-            position = entry.position();
-            catch_up.add(entry).map_err(OpenError::read(log_path))?;
+        let page = catch_up.reached.readers.log.with(|log| entries::page(log, position, up_to, PAGE));
+        for entry in page.map_err(SqliteError::read(log_path))? {
+            position = entry.position;
+            catch_up.add(entry).map_err(SqliteError::read(log_path))?;
         }
         if catch_up.reached.readers.overlay.active_bytes() >= limits.view_batch_bytes {
             catch_up.reached.flush()?;
@@ -74,9 +66,26 @@ pub(crate) fn run(log_path: &Path, views: Views, options: CatchUpOptions<'_>) ->
     Ok(catch_up.reached)
 }
 
+impl BuiltViews {
+    /// Brings views that nobody reads up to a position, if they are not there. `progress` is told how far they are.
+    pub(crate) fn bring_up(
+        mut self,
+        log_path: &Path,
+        limits: &SqliteLimits,
+        up_to: Position,
+        progress: BuildProgress<'_>,
+    ) -> Result<Self, SqliteError> {
+        let (known, unreadable) = (Some(&mut self.orders), self.unreadable);
+        let options = CatchUpOptions { up_to, known, unreadable, limits, progress };
+        let mut caught_up = run(log_path, self.views, options)?;
+        caught_up.flush()?;
+        Ok(Self { views: caught_up.views, ..self })
+    }
+}
+
 impl CaughtUp {
     /// Writes what is in the overlay.
-    pub(crate) fn flush(&mut self) -> Result<(), OpenError> {
+    pub(crate) fn flush(&mut self) -> Result<(), SqliteError> {
         let Self { views, readers } = self;
         let Some(generation) = readers.overlay.begin_flush() else { return Ok(()) };
         let written = views.write(&generation).and_then(|()| Ok(readers.copy_wal(views)?));
@@ -87,30 +96,27 @@ impl CaughtUp {
 }
 
 struct CatchUp<'a> {
+    options: CatchUpOptions<'a>,
     reached: CaughtUp,
-    /// Tells orders that are surely new, which spares their look-up.
-    known: Option<&'a mut BloomFilter>,
-    unreadable: OnUnreadable,
     /// Orders that may soon have their next event, which spares their replay; when there are too many, all are forgotten.
     kept: HashMap<OrderId, (OrderKey, FoldedOrder)>,
     kept_bytes: usize,
-    max_kept_bytes: usize,
 }
 
 impl CatchUp<'_> {
     /// Adds an event. Where it cannot be read, the order that it says it is of is believed if it would have continued it.
     fn add(&mut self, entry: LogEntry) -> Result<(), StoreError> {
-        let (order_id, first_version, last_event_id) = match &entry {
-            LogEntry::Event(event) => (event.order_id.clone(), event.version, event.id),
-            LogEntry::Unreadable { order_id: Some(order_id), version, event_id, .. } => {
+        let (order_id, first_version, last_event_id) = match &entry.event {
+            Ok(event) => (event.order_id.clone(), event.version, event.id),
+            Err(UnreadableRow { order_id: Some(order_id), version, event_id, .. }) => {
                 (order_id.clone(), *version, event_id.unwrap_or_default())
             }
-            LogEntry::Unreadable { error, .. } => return Err(error.clone()),
+            Err(row) => return Err(row.error.clone()),
         };
-        let first_position = entry.position();
+        let first_position = entry.position;
         let before = self.before(&order_id, first_version)?;
         let (key, before) = before.map_or((first_position.0, None), |(key, order)| (key, Some(order)));
-        let order = fold(before, &order_id, entry, self.unreadable)?;
+        let order = fold(before, &order_id, entry, self.options.unreadable)?;
         let view = order.view(&order_id);
         self.keep(order_id, key, order);
         self.reached.readers.overlay.add([CommittedEvents {
@@ -135,7 +141,7 @@ impl CatchUp<'_> {
             return Ok(Some((key, order)));
         }
         let hash = self.reached.views.hash(order_id).cast_unsigned();
-        if let Some(known) = &mut self.known
+        if let Some(known) = &mut self.options.known
             && !known.insert_hash(hash)
         {
             return Ok(None);
@@ -173,7 +179,7 @@ impl CatchUp<'_> {
     }
 
     fn keep(&mut self, order_id: OrderId, key: OrderKey, order: FoldedOrder) {
-        if self.kept_bytes > self.max_kept_bytes {
+        if self.kept_bytes > self.options.limits.rebuild_bytes / 2 {
             self.kept.clear();
             self.kept_bytes = 0;
         }

@@ -2,9 +2,10 @@
 
 use order_application::{FoldedOrder, OrderView, Position, StoreError, Unreadable, Version};
 use order_domain::OrderId;
+use rusqlite::Connection;
 
 use crate::sqlite::log::LogError;
-use crate::sqlite::log::entries::LogEntry;
+use crate::sqlite::log::entries::{self, LogEntry};
 use crate::sqlite::views::overlay::OrderKey;
 
 /// What an event means that cannot be read.
@@ -16,56 +17,40 @@ pub(crate) enum OnUnreadable {
     GiveUp,
 }
 
-/// An order whose events are being read.
-pub(super) struct Folding {
-    pub(super) key: OrderKey,
-    order_id: OrderId,
-    /// `None` before the first event.
-    order: Option<FoldedOrder>,
-    /// Of all events but the first.
-    positions: Vec<Position>,
-}
-
-impl Folding {
-    /// With the order's first event, which is yet to be added.
-    pub(super) fn begin(key: OrderKey, first: &LogEntry) -> Result<Self, LogError> {
-        let order_id = first.order_id().cloned().ok_or_else(|| changed(first))?;
-        Ok(Self { key, order_id, order: None, positions: Vec::new() })
-    }
-
-    pub(super) fn add(&mut self, entry: LogEntry, unreadable: OnUnreadable) -> Result<(), LogError> {
-        if entry.order_id() != Some(&self.order_id) {
-            return Err(changed(&entry));
-        }
-        let position = entry.position();
-        let after = fold(self.order.take(), &self.order_id, entry, unreadable)?;
-        if position.0 > self.key {
-            self.positions.push(position);
-        }
-        self.order = Some(after);
-        Ok(())
-    }
-
-    /// What is written of it, which is far less than the order.
-    pub(super) fn finish(self) -> Option<FoldedView> {
-        let view = self.order?.view(&self.order_id);
-        Some(FoldedView { key: self.key, view, positions: self.positions })
-    }
-}
-
-/// An order all of whose events have been read.
+/// An order all of whose events have been read: what is written of it, which is far less than the order.
 pub(super) struct FoldedView {
     pub(super) key: OrderKey,
     pub(super) view: OrderView,
-    /// Of all events but the first.
-    positions: Vec<Position>,
+    /// Where its events are, but for the first.
+    pub(super) later: Vec<Position>,
 }
 
 impl FoldedView {
+    /// Reads an order from its events: the first, which is at its key, and later ones.
+    pub(super) fn read(
+        log: &Connection,
+        key: OrderKey,
+        later: Vec<Position>,
+        unreadable: OnUnreadable,
+    ) -> Result<Self, LogError> {
+        let mut scratch = Vec::new();
+        let first = entries::at(log, Position(key), &mut scratch)?;
+        let order_id = first.order_id().cloned().ok_or_else(|| changed(&first))?;
+        let mut order = fold(None, &order_id, first, unreadable)?;
+        for position in &later {
+            let entry = entries::at(log, *position, &mut scratch)?;
+            if entry.order_id() != Some(&order_id) {
+                return Err(changed(&entry));
+            }
+            order = fold(Some(order), &order_id, entry, unreadable)?;
+        }
+        Ok(Self { key, view: order.view(&order_id), later })
+    }
+
     /// Where its events are; nothing of one that is damaged, whose versions tell nothing.
     pub(super) fn events(&self) -> impl Iterator<Item = (OrderKey, Version, Position)> {
-        let positions: &[Position] = if self.view.is_damaged() { &[] } else { &self.positions };
-        positions.iter().zip(2..).map(|(position, version)| (self.key, Version(version), *position))
+        let later: &[Position] = if self.view.is_damaged() { &[] } else { &self.later };
+        later.iter().zip(2..).map(|(position, version)| (self.key, Version(version), *position))
     }
 }
 
@@ -79,16 +64,16 @@ pub(super) fn fold(
     entry: LogEntry,
     unreadable: OnUnreadable,
 ) -> Result<FoldedOrder, StoreError> {
-    let position = entry.position();
-    let (after, fault) = match entry {
-        LogEntry::Event(event) => {
+    let position = entry.position;
+    let (after, fault) = match entry.event {
+        Ok(event) => {
             let (after, fault) = FoldedOrder::after(before, &event);
             (after, fault.map(|fault| fault.to_string()))
         }
-        LogEntry::Unreadable { error, .. } if unreadable == OnUnreadable::GiveUp => return Err(error),
-        LogEntry::Unreadable { version, error, .. } => match quarantined(before.as_ref(), version) {
-            Some(after) => (after, Some(error.to_string())),
-            None => return Err(error),
+        Err(row) if unreadable == OnUnreadable::GiveUp => return Err(row.error),
+        Err(row) => match quarantined(before.as_ref(), row.version) {
+            Some(after) => (after, Some(row.error.to_string())),
+            None => return Err(row.error),
         },
     };
     if let Some(fault) = fault {
@@ -109,7 +94,7 @@ fn quarantined(before: Option<&FoldedOrder>, version: Version) -> Option<FoldedO
 
 /// A row does not say any more that it is of the order that it was of.
 fn changed(entry: &LogEntry) -> LogError {
-    let position = entry.position();
+    let position = entry.position;
     let what = format!("event at position {position}: it is of one order now and of another a moment later");
     StoreError::Corrupt(what).into()
 }

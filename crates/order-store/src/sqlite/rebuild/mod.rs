@@ -1,20 +1,21 @@
-//! The thread that makes views anew beside the server: into a file of their own, which takes the place of the one that is
-//! served once it is complete.
+//! The thread that rebuilds views beside the server: into a file of their own, which takes the place of the one that is
+//! served once it is complete. Before that it fills the filter of known orders from the views that the store opens with.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
-//! how far the served views have come ([`ReplacementViews`]).
+//! how far the served views have come ([`BuiltViews::bring_up`]).
 
 pub(crate) mod build;
 pub(crate) mod catch_up;
 pub(crate) mod folding;
+mod known_orders_filling;
 pub(crate) mod opening;
-pub(crate) mod replacement;
 mod sorter;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use order_application::{Backoff, Position};
@@ -22,12 +23,12 @@ use rustix::fs::statvfs;
 
 use crate::sqlite::rebuild::build::{BuildOptions, BuiltViews, SORTED_BYTES_PER_EVENT, build};
 use crate::sqlite::rebuild::folding::OnUnreadable;
-use crate::sqlite::rebuild::replacement::ReplacementViews;
 use crate::sqlite::rebuild_requests::WantedRebuild;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
+use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::files;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Events that are left for the view writer, about. While it adds them, what changes gathers in the overlay.
 const LAST_BIT: u64 = 20_000;
@@ -44,25 +45,12 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an event takes in the views, in bytes, about.
 const BYTES_PER_EVENT: u64 = 64;
 
-/// Why views could not be made anew.
-#[derive(Debug, thiserror::Error)]
-enum RebuildError {
-    #[error("the store is being closed")]
-    Stopped,
-    #[error("no space left for them: about {needed} bytes are needed, and {free} are free")]
-    NoSpace { needed: u64, free: u64 },
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error("looking for free space: {0}")]
-    Space(io::Error),
-    #[error("they could not take the place of the others: {0}")]
-    HandOver(String),
-}
-
 /// Starts the thread, which ends with the [requests](crate::sqlite::rebuild_requests::RebuildRequests::finish), also in the middle.
-pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
+pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, SqliteError> {
     let log_path = shared.log_path.clone();
     StoreThread::start("rebuilder", &log_path, move || {
+        // Before anything that may take long, since placements wait for it.
+        known_orders_filling::fill(&shared);
         lower_priority();
         run(&shared);
     })
@@ -72,26 +60,27 @@ pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, OpenError> {
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "views are made anew at the requests' priority");
+        tracing::debug!(%error, "views are rebuilt at the requests' priority");
     }
 }
 
 fn run(shared: &StoreState) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     while let Some(WantedRebuild { why, is_damage }) = shared.readers.rebuilds.wait() {
-        tracing::info!(why, "making the views anew");
+        tracing::info!(why, "rebuilding the views");
         // Views that are right may know what the log has lost. Of those that are not, one order must not keep all others.
         let unreadable = if is_damage { OnUnreadable::Quarantine } else { OnUnreadable::GiveUp };
-        let made = rebuild(shared, unreadable).and_then(|made| {
-            shared.view_signal.replace(made);
-            let handed_over = shared.readers.rebuilds.wait_for_hand_over().ok_or(RebuildError::Stopped)?;
-            handed_over.map_err(RebuildError::HandOver)
-        });
-        match made {
-            Ok(()) => backoff.reset(),
-            Err(RebuildError::Stopped | RebuildError::Open(OpenError::Stopped)) => return,
+        match rebuild(shared, unreadable).and_then(|made| hand_over(shared, made)) {
+            Ok(()) => {
+                backoff.reset();
+                // The index was damaged when it was read last. These have the same hashes, and have them all.
+                if !shared.known_orders.is_complete() {
+                    known_orders_filling::fill(shared);
+                }
+            }
+            Err(SqliteError::Stopped) => return,
             Err(error) => {
-                tracing::error!(%error, "the views could not be made anew; those that are there are served on");
+                tracing::error!(%error, "the views could not be rebuilt; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
                 if !shared.readers.rebuilds.pause(backoff.next_wait()) {
                     return;
@@ -102,26 +91,23 @@ fn run(shared: &StoreState) {
 }
 
 /// Complete views that are nearly at the end of the log.
-fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<ReplacementViews, RebuildError> {
+fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, SqliteError> {
     let log_path = &shared.log_path;
-    let served = shared.readers.served_file();
+    let served = shared.readers.views.number();
     let end = shared.log_end();
-    check_space(&served.path, log_path, end)?;
-    let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served.number) + 1;
+    check_space(&files::path(log_path, served), log_path, end)?;
+    let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served) + 1;
     let path = files::path(log_path, number);
     let options = BuildOptions {
         number,
         log_identity: shared.log_identity,
-        hash_seed: shared.readers.hash_seed(),
+        hash_seed: shared.readers.hash_seed,
         up_to: end,
         memory: shared.limits.rebuild_bytes,
         unreadable,
         progress: &mut |done, total| shared.readers.rebuilds.progress(done, total),
     };
-    let built = build(log_path, options).map_err(RebuildError::from);
-    let made = built.and_then(|BuiltViews { views, orders, .. }| {
-        follow(shared, ReplacementViews { views, orders, unreadable })
-    });
+    let made = build(log_path, options).and_then(|made| follow(shared, made));
     if made.is_err() {
         // Half of them are of no use to anybody, and may be what fills the disk.
         files::remove(&path)?;
@@ -130,26 +116,39 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<ReplacementV
 }
 
 /// Adds what has come in meanwhile, until not much is left.
-fn follow(shared: &StoreState, mut made: ReplacementViews) -> Result<ReplacementViews, RebuildError> {
+fn follow(shared: &StoreState, mut made: BuiltViews) -> Result<BuiltViews, SqliteError> {
     for _ in 0..MAX_ROUNDS {
         let end = shared.log_end();
         if end.0 - made.views.progress().position.0 <= LAST_BIT {
             break;
         }
-        made = made.bring_up(&shared.log_path, &shared.limits, end, &mut |done| {
+        made = made.bring_up(&shared.log_path, &shared.limits, end, &mut |done, _| {
             shared.readers.rebuilds.progress(done, shared.log_end().0)
         })?;
     }
     Ok(made)
 }
 
+/// Has the view writer go on with these.
+fn hand_over(shared: &StoreState, made: BuiltViews) -> Result<(), SqliteError> {
+    let (done, outcome) = sync_channel(1);
+    // It answers all that it is sent, unless the store has stopped.
+    let _ = shared.view_work.send(ViewWriterWork::Replace(Box::new(made), done));
+    outcome.recv().unwrap_or(Err(SqliteError::Stopped))
+}
+
 /// Whether there is room for what is about to be written.
-fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), RebuildError> {
-    let space = statvfs(files::directory(log_path)).map_err(|error| RebuildError::Space(error.into()))?;
+fn check_space(served: &Path, log_path: &Path, end: Position) -> Result<(), SqliteError> {
+    let directory = files::directory(log_path);
+    let space = statvfs(directory).map_err(|error| SqliteError::io(directory)(error.into()))?;
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let now = std::fs::metadata(served).map_or(0, |file| file.len());
     let views = now.max(end.0.saturating_mul(BYTES_PER_EVENT));
     let sorting = end.0.saturating_mul(SORTED_BYTES_PER_EVENT);
     let needed = views.saturating_add(sorting).saturating_add(SPARE_BYTES);
-    if free < needed { Err(RebuildError::NoSpace { needed, free }) } else { Ok(()) }
+    if free >= needed {
+        return Ok(());
+    }
+    let what = format!("new views need about {needed} bytes, and {free} are free");
+    Err(SqliteError::io(directory)(io::Error::new(io::ErrorKind::StorageFull, what)))
 }

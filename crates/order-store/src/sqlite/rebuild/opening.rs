@@ -9,28 +9,28 @@ use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
 use crate::sqlite::rebuild::folding::OnUnreadable;
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.
 pub(crate) fn open_views(
     log: &Log,
     limits: &SqliteLimits,
     progress: BuildProgress<'_>,
-) -> Result<CaughtUp, OpenError> {
+) -> Result<CaughtUp, SqliteError> {
     let end = log.end()?;
     if let Some(views) = choose(log)? {
         let path = views.path().to_owned();
         match catch_up(log, end, views, limits, progress) {
-            // Views that contradict their log are built anew. If it is the log that is corrupt, that says so too.
-            Err(OpenError::Corrupt { what, .. }) => {
-                tracing::warn!(path = %path.display(), what, "the views are damaged; they are built anew");
+            // Views that contradict their log are rebuilt. If it is the log that is corrupt, that says so too.
+            Err(SqliteError::Corrupt { what, .. }) => {
+                tracing::warn!(path = %path.display(), what, "the views are damaged; they are rebuilt");
             }
             opened => return opened,
         }
     } else if end > Position::START {
         tracing::info!(events = end.0, "building the views");
     }
-    let built = build_anew(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
+    let built = build_all(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
     catch_up(log, end, built.views, limits, progress)
 }
 
@@ -40,7 +40,7 @@ fn catch_up(
     views: Views,
     limits: &SqliteLimits,
     progress: BuildProgress<'_>,
-) -> Result<CaughtUp, OpenError> {
+) -> Result<CaughtUp, SqliteError> {
     let unreadable = OnUnreadable::Quarantine;
     let options = CatchUpOptions { up_to: end, known: None, unreadable, limits, progress };
     let caught_up = catch_up::run(log.path(), views, options)?;
@@ -51,7 +51,7 @@ fn catch_up(
 }
 
 /// The highest complete file that fits the log. All others go: they were being built, or have been replaced.
-fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
+fn choose(log: &Log) -> Result<Option<Views>, SqliteError> {
     let mut chosen = None;
     for number in files::numbers(log.path())? {
         let path = files::path(log.path(), number);
@@ -84,17 +84,17 @@ fn choose(log: &Log) -> Result<Option<Views>, OpenError> {
 fn log_continues(
     log: &Log,
     FileProgress { position, event_id, .. }: &FileProgress,
-) -> Result<bool, OpenError> {
+) -> Result<bool, SqliteError> {
     Ok(*position == Position::START || log.event_id_at(*position)? == Some(*event_id))
 }
 
 /// Builds views of all of a log that nobody is writing to, and removes all others.
-pub(crate) fn build_anew(
+pub(crate) fn build_all(
     log: &Log,
     unreadable: OnUnreadable,
     memory: usize,
     progress: BuildProgress<'_>,
-) -> Result<BuiltViews, OpenError> {
+) -> Result<BuiltViews, SqliteError> {
     let earlier = files::numbers(log.path())?;
     let number = earlier.first().map_or(1, |last| last + 1);
     let (log_identity, hash_seed, up_to) = (log.identity(), new_hash_seed(), log.end()?);

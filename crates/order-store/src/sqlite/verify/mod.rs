@@ -25,7 +25,7 @@ use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoin
 use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::verify::rows::LogRows;
 use crate::sqlite::verify::views::CheckedViews;
-use crate::sqlite_error::{OpenError, is_damage};
+use crate::sqlite_error::{SqliteError, is_damage};
 use crate::verify::{LogCheck, Partition, ROWS_PER_REPORT, VerifyReport};
 
 /// Most lines of SQLite's own check of the file.
@@ -36,9 +36,9 @@ impl SqliteStore {
     /// all, which becomes more once every row has been read and the orders are gone through.
     ///
     /// # Errors
-    /// [`OpenError`] when there is no store, or somebody else has it. What is wrong inside it is in the report.
-    pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, OpenError> {
-        let file = std::fs::metadata(path).map_err(OpenError::io(path))?;
+    /// [`SqliteError`] when there is no store, or somebody else has it. What is wrong inside it is in the report.
+    pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, SqliteError> {
+        let file = std::fs::metadata(path).map_err(SqliteError::io(path))?;
         let mut report = VerifyReport::default();
         if file.len() == 0 {
             report.fault(format!("{}: the file is empty, and no order store", path.display()));
@@ -48,7 +48,7 @@ impl SqliteStore {
         let opened = OutsideFile::open(path, path).and_then(|log| {
             check_log(&log.connection, path, &[LogKind::Store, LogKind::Replica])?;
             let identity = log.connection.query_row("SELECT identity FROM log", (), |row| row.get(0));
-            let identity = identity.map_err(|error| OpenError::damaged_or_failed(path, error))?;
+            let identity = identity.map_err(|error| SqliteError::damaged_or_failed(path, error))?;
             Ok((log, Uuid::from_bytes(identity)))
         });
         match opened {
@@ -63,18 +63,18 @@ impl SqliteStore {
 }
 
 /// Whether a file that is there cannot be opened because of what is in it.
-fn is_fault(error: &OpenError) -> bool {
+fn is_fault(error: &SqliteError) -> bool {
     match error {
-        OpenError::NotAStore { .. } | OpenError::Corrupt { .. } => true,
-        OpenError::Sqlite { cause, .. } => is_damage(cause),
-        OpenError::InUse { .. }
-        | OpenError::Newer { .. }
-        | OpenError::Older { .. }
-        | OpenError::Copying { .. }
-        | OpenError::Replica { .. }
-        | OpenError::NotAReplica { .. }
-        | OpenError::Io { .. }
-        | OpenError::Stopped => false,
+        SqliteError::NotAStore { .. } | SqliteError::Corrupt { .. } => true,
+        SqliteError::Sqlite { cause, .. } => is_damage(cause),
+        SqliteError::InUse { .. }
+        | SqliteError::Newer { .. }
+        | SqliteError::Older { .. }
+        | SqliteError::Copying { .. }
+        | SqliteError::Replica { .. }
+        | SqliteError::NotAReplica { .. }
+        | SqliteError::Io { .. }
+        | SqliteError::Stopped => false,
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn check(
     path: &Path,
     identity: Uuid,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<VerifyReport, OpenError> {
+) -> Result<VerifyReport, SqliteError> {
     let mut report = VerifyReport::default();
     check_pages(log, path, &mut report);
     check_schema_text(log, &mut report);

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::sqlite::connection::{companion, has_write_ahead_log, open_from_outside};
 use crate::sqlite::directory_lock::lock_path;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// A file that is only read.
 pub(super) struct OutsideFile {
@@ -25,10 +25,10 @@ struct Companion {
 
 impl OutsideFile {
     /// Opens a file of a log's store.
-    pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, SqliteError> {
         let companion = Companion::of(log_path, path);
         let connection =
-            open_from_outside(path, !has_write_ahead_log(path)).map_err(OpenError::sqlite(path))?;
+            open_from_outside(path, !has_write_ahead_log(path)).map_err(SqliteError::sqlite(path))?;
         Ok(Self { connection, _companion: companion })
     }
 }

@@ -10,17 +10,15 @@ use uuid::Uuid;
 use crate::projection;
 use crate::sqlite::log::{entries, event_id_at};
 use crate::sqlite::verify::outside::OutsideFile;
-use crate::sqlite::views::id_ranges::proven_entries;
+use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 use crate::verify::{CheckedOrder, VerifyReport, difference};
 
 /// LogRows of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
-/// Entries of the index that are read at a time.
-const INDEX_ENTRIES: usize = 20_000;
 
 /// The views that a server would open.
 pub(super) struct CheckedViews {
@@ -34,7 +32,7 @@ impl CheckedViews {
         log_path: &Path,
         identity: Uuid,
         report: &mut VerifyReport,
-    ) -> Result<Option<Self>, OpenError> {
+    ) -> Result<Option<Self>, SqliteError> {
         for number in files::numbers(log_path)? {
             let path = files::path(log_path, number);
             let opened =
@@ -179,17 +177,10 @@ impl CheckedViews {
     /// The index of orders has lost nothing, and has nothing that is of no order.
     pub(super) fn check_index(&self, viewed: u64, report: &mut VerifyReport) {
         let mut entries = 0;
-        let mut from = None;
-        loop {
-            match proven_entries(&self.file.connection, from, INDEX_ENTRIES) {
-                Ok(proven) => {
-                    entries += proven.entries.len() as u64;
-                    from = proven.next;
-                }
+        for group in GROUPS {
+            match proven_entries(&self.file.connection, group) {
+                Ok(proven) => entries += proven.len() as u64,
                 Err(error) => return report.fault(format!("views: {error}")),
-            }
-            if from.is_none() {
-                break;
             }
         }
         if entries != viewed {

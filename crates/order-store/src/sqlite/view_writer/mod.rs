@@ -1,35 +1,44 @@
 //! The thread that writes the views behind the log.
 
-pub(crate) mod signal;
+pub(crate) mod work;
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
-use crate::sqlite::rebuild::replacement::ReplacementViews;
+use crate::sqlite::rebuild::build::BuiltViews;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
+use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::Generation;
 use crate::sqlite::views::{Views, ViewsError, files};
-use crate::sqlite_error::{OpenError, is_damage};
+use crate::sqlite_error::{SqliteError, is_damage};
 
 /// How long changes stay in memory only when there are few. It bounds what a crash leaves to catch up with.
 const MAX_FLUSH_DELAY: Duration = Duration::from_secs(2);
 /// How long to wait for space on a full disk before trying again.
 const FULL_DISK_DELAY: Duration = Duration::from_secs(1);
 
-/// Starts the thread, which ends with its [signal](signal::ViewSignal::finish).
-pub(crate) fn start(shared: Arc<StoreState>, views: Views) -> Result<StoreThread, OpenError> {
+/// Starts the thread, which ends when it is told to [finish](ViewWriterWork::Finish).
+pub(crate) fn start(
+    shared: Arc<StoreState>,
+    work: Receiver<ViewWriterWork>,
+    views: Views,
+) -> Result<StoreThread, SqliteError> {
     let log_path = shared.log_path.clone();
-    let thread = ViewWriterThread { shared, views, unwritten: None };
+    let thread = ViewWriterThread { shared, work, views, unwritten: None, put_off: None };
     StoreThread::start("view-writer", &log_path, move || thread.run())
 }
 
 struct ViewWriterThread {
     shared: Arc<StoreState>,
+    work: Receiver<ViewWriterWork>,
     views: Views,
-    /// What the views could not take. It goes into those that are being made anew; readers find it in the overlay.
+    /// What the views could not take. It goes into those that are being built; readers find it in the overlay.
     unwritten: Option<Arc<Generation>>,
+    /// What came while a generation was being written, and comes next.
+    put_off: Option<ViewWriterWork>,
 }
 
 /// What became of a generation.
@@ -43,15 +52,32 @@ enum FlushOutcome {
 
 impl ViewWriterThread {
     fn run(mut self) {
-        while self.shared.view_signal.wait(MAX_FLUSH_DELAY) {
-            if let Some(replacement) = self.shared.view_signal.take_replacement() {
-                self.take_over(replacement);
+        loop {
+            match self.next_work(MAX_FLUSH_DELAY) {
+                ViewWriterWork::Flush => {}
+                ViewWriterWork::Replace(replacement, done) => {
+                    // Whoever does not wait for it any more does not hear it.
+                    let _ = done.send(self.take_over(*replacement));
+                }
+                ViewWriterWork::Finish => break,
             }
             if !self.flush() {
                 return;
             }
         }
         self.flush();
+    }
+
+    /// Waits for work, or for as long as changes may wait.
+    fn next_work(&mut self, at_most: Duration) -> ViewWriterWork {
+        if let Some(work) = self.put_off.take() {
+            return work;
+        }
+        match self.work.recv_timeout(at_most) {
+            Ok(work) => work,
+            Err(RecvTimeoutError::Timeout) => ViewWriterWork::Flush,
+            Err(RecvTimeoutError::Disconnected) => ViewWriterWork::Finish,
+        }
     }
 
     /// Writes what has changed. `false` when that is over for good.
@@ -82,13 +108,15 @@ impl ViewWriterThread {
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
                     tracing::warn!("no space left to write the views; trying again");
-                    if !self.shared.view_signal.wait(FULL_DISK_DELAY) {
+                    match self.next_work(FULL_DISK_DELAY) {
+                        ViewWriterWork::Flush => {}
+                        replace @ ViewWriterWork::Replace(..) => {
+                            // These go then, and with them what they take of the disk.
+                            self.put_off = Some(replace);
+                            return FlushOutcome::ViewsUnusable;
+                        }
                         // The log has everything: the next start catches up.
-                        return FlushOutcome::Stopped;
-                    }
-                    if self.shared.view_signal.has_replacement() {
-                        // These go then, and with them what they take of the disk.
-                        return FlushOutcome::ViewsUnusable;
+                        ViewWriterWork::Finish => return FlushOutcome::Stopped,
                     }
                 }
                 Err(error) => match error.damage() {
@@ -105,51 +133,46 @@ impl ViewWriterThread {
         }
     }
 
-    /// Goes on with views that were made anew. They are brought up to where these have come, or should have; from there on
+    /// Goes on with views that were rebuilt. They are brought up to where these have come, or should have; from there on
     /// readers have the overlay.
-    fn take_over(&mut self, replacement: ReplacementViews) {
+    fn take_over(&mut self, replacement: BuiltViews) -> Result<(), SqliteError> {
         let StoreState { readers, limits, log_path, .. } = &*self.shared;
         let path = replacement.views.path().to_owned();
         let unwritten = self.unwritten.as_ref().and_then(|generation| generation.last);
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
         let up_to = reached.max(replacement.views.progress().position);
-        let mut progress = |done| readers.rebuilds.progress(done, self.shared.log_end().0);
-        let useless = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
-            Ok(ReplacementViews { views, .. }) => {
-                readers.replace_views(&views);
+        let mut progress = |done, _| readers.rebuilds.progress(done, self.shared.log_end().0);
+        let (taken_over, useless) = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
+            Ok(BuiltViews { views, .. }) => {
+                // They have the same hash seed.
+                readers.views.replace(views.number());
                 let earlier = std::mem::replace(&mut self.views, views);
                 if self.unwritten.take().is_some() {
                     readers.overlay.end_flush();
                 }
                 readers.rebuilds.replaced(self.views.number());
-                tracing::info!(path = %path.display(), "the views have been made anew");
-                earlier.path().to_owned()
+                tracing::info!(path = %path.display(), "the views have been rebuilt");
+                (Ok(()), earlier.path().to_owned())
             }
-            Err(error) => {
-                readers.rebuilds.not_replaced(error.to_string());
-                path
-            }
+            Err(error) => (Err(error), path),
         };
         // Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
         if let Err(error) = files::remove(&useless) {
             tracing::warn!(%error, "views that are of no use any more could not be removed");
         }
+        taken_over
     }
 
     /// Has the next generation start the write-ahead log anew. `false` when the store has stopped.
     fn copy_wal(&self) -> bool {
-        match self.shared.readers.copy_wal(&self.views) {
-            Ok(()) => {}
-            Err(error) if is_exhausted(&error, self.views.path()) => {
-                tracing::warn!("no space left to copy the views' write-ahead log");
-            }
-            Err(error) if is_damage(&error) => {
-                self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
-            }
-            Err(error) => {
-                self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
-                return false;
-            }
+        let Err(error) = self.shared.readers.copy_wal(&self.views) else { return true };
+        if is_exhausted(&error, self.views.path()) {
+            tracing::warn!("no space left to copy the views' write-ahead log");
+        } else if is_damage(&error) {
+            self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
+        } else {
+            self.shared.health.stop(format!("copying the views' write-ahead log: {error}"));
+            return false;
         }
         true
     }

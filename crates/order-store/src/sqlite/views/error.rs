@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::sqlite_error::{OpenError, is_damage};
+use crate::sqlite_error::{SqliteError, is_damage};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ViewsError {
@@ -27,10 +27,10 @@ impl ViewsError {
     }
 
     /// The same of a file at a path.
-    pub(crate) fn at(self, path: &Path) -> OpenError {
+    pub(crate) fn at(self, path: &Path) -> SqliteError {
         match self {
-            Self::Sqlite(error) => OpenError::damaged_or_failed(path, error),
-            Self::Damaged(what) | Self::Useless(what) => OpenError::Corrupt { path: path.to_owned(), what },
+            Self::Sqlite(error) => SqliteError::damaged_or_failed(path, error),
+            Self::Damaged(what) | Self::Useless(what) => SqliteError::Corrupt { path: path.to_owned(), what },
         }
     }
 }

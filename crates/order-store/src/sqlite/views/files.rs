@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::sqlite::connection::companion;
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 /// The views of a log with a number.
 pub(crate) fn path(log_path: &Path, number: u64) -> PathBuf {
@@ -23,7 +23,7 @@ pub(crate) fn directory(path: &Path) -> &Path {
 }
 
 /// The numbers of all that there are, the highest first.
-pub(crate) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
+pub(crate) fn numbers(log_path: &Path) -> Result<Vec<u64>, SqliteError> {
     let directory = directory(log_path);
     let list = || -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
@@ -33,7 +33,7 @@ pub(crate) fn numbers(log_path: &Path) -> Result<Vec<u64>, OpenError> {
         numbers.sort_unstable_by(|a, b| b.cmp(a));
         Ok(numbers)
     };
-    list().map_err(OpenError::io(directory))
+    list().map_err(SqliteError::io(directory))
 }
 
 fn number(log_path: &Path, file_name: &OsStr) -> Option<u64> {
@@ -43,11 +43,13 @@ fn number(log_path: &Path, file_name: &OsStr) -> Option<u64> {
 }
 
 /// Removes a file of views with its companions, if they are there.
-pub(crate) fn remove(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn remove(path: &Path) -> Result<(), SqliteError> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let file = companion(path, suffix);
         match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::io(&file)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(SqliteError::io(&file)(error));
+            }
             Ok(()) | Err(_) => {}
         }
     }

@@ -1,8 +1,7 @@
-//! Proves that an order is not in the index of orders. Without that, an order that never was could
-//! not be told from a lost entry.
+//! Proves that the index of orders has no entry of an order because there never was one, and not because it was lost.
 //!
-//! The hashes are parted into 65,536 ranges. For each the file keeps how many entries the index has there, and what their
-//! fingerprints make when each is laid over the others by exclusive or: its [`IdTotals`]. They are written in the
+//! The hashes are parted into 65,536 ranges. For each range the file keeps its [`IdTotals`]: how many entries the index has
+//! there, and the exclusive or of their fingerprints. They are written in the
 //! transactions that add the entries. An order is not there if its range adds up without it: that takes a look at the few
 //! entries of one range.
 //!
@@ -10,7 +9,9 @@
 //! lost with all of its entries has none either: then all entries together are held against what is written, under another
 //! checksum, beside how far the views have come. Only a small index has groups that are empty, so there is little to sum up.
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use std::ops::RangeInclusive;
+
+use rusqlite::{Connection, OptionalExtension, params};
 use twox_hash::XxHash3_64;
 
 use crate::checksum::Checksum;
@@ -23,9 +24,7 @@ pub(crate) type IdEntry = (i64, OrderKey);
 
 const SAVE_GROUP: &str = "INSERT OR REPLACE INTO id_ranges (id, totals, checksum) VALUES (?1, ?2, ?3)";
 const LOAD_GROUP: &str = "SELECT totals, checksum FROM id_ranges WHERE id = ?1";
-const GROUP_IDS: &str = "SELECT id FROM id_ranges WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
 const ENTRIES_BETWEEN: &str = "SELECT hash, key FROM order_ids WHERE hash BETWEEN ?1 AND ?2 ORDER BY hash";
-const ENTRIES_FROM: &str = "SELECT hash, key FROM order_ids WHERE hash >= ?1 ORDER BY hash LIMIT ?2";
 
 /// A range is so many upper bits of a hash.
 const RANGE_BITS: u32 = 16;
@@ -80,8 +79,12 @@ impl RangeGroup {
 
     fn of(entries: &[IdEntry]) -> Self {
         let mut group = Self::EMPTY;
-        entries.iter().for_each(|entry| group.0[place_of(entry.0)].combine(totals_of(*entry)));
+        entries.iter().for_each(|entry| group.add(*entry));
         group
+    }
+
+    fn add(&mut self, entry: IdEntry) {
+        self.0[place_of(entry.0)].combine(totals_of(entry));
     }
 
     /// The row of a group, empty if there is none.
@@ -117,44 +120,19 @@ fn checksum_of(id: i64, totals: &[u8]) -> Checksum {
     Checksum::of(&[&id.to_le_bytes(), totals].concat())
 }
 
-/// Sums up entries that are being added in the order of their hashes, and writes each group when it is complete.
-pub(super) struct RangeWriter<'c> {
-    views: &'c Connection,
-    save: CachedStatement<'c>,
-    id: i64,
-    added: RangeGroup,
-    /// Of all entries that were added.
-    pub(super) totals: IdTotals,
-}
-
-impl<'c> RangeWriter<'c> {
-    pub(super) fn new(views: &'c Connection) -> rusqlite::Result<Self> {
-        let save = views.prepare_cached(SAVE_GROUP)?;
-        Ok(Self { views, save, id: FIRST_GROUP, added: RangeGroup::EMPTY, totals: IdTotals::default() })
-    }
-
-    pub(super) fn add(&mut self, entry: IdEntry) -> Result<(), ViewsError> {
-        if group_of(entry.0) != self.id {
-            self.write()?;
-            self.id = group_of(entry.0);
-        }
-        self.totals.combine(totals_of(entry));
-        self.added.0[place_of(entry.0)].combine(totals_of(entry));
-        Ok(())
-    }
-
-    /// Writes what is left.
-    pub(super) fn write(&mut self) -> Result<(), ViewsError> {
-        let added = std::mem::replace(&mut self.added, RangeGroup::EMPTY);
-        if added == RangeGroup::EMPTY {
-            return Ok(());
-        }
-        let mut group = RangeGroup::load(self.views, self.id)?;
-        group.0.iter_mut().zip(added.0).for_each(|(range, added)| range.combine(added));
+/// Counts new entries, in the order of their hashes, in their ranges. Answers with what all of them come to.
+pub(super) fn count(views: &Connection, entries: &[IdEntry]) -> Result<IdTotals, ViewsError> {
+    let mut save = views.prepare_cached(SAVE_GROUP)?;
+    let mut totals = IdTotals::default();
+    for entries in entries.chunk_by(|a, b| group_of(a.0) == group_of(b.0)) {
+        let id = group_of(entries[0].0);
+        let mut group = RangeGroup::load(views, id)?;
+        entries.iter().for_each(|entry| group.add(*entry));
+        entries.iter().for_each(|entry| totals.combine(totals_of(*entry)));
         let bytes = group.bytes();
-        self.save.execute(params![self.id, bytes, checksum_of(self.id, &bytes).as_bytes()])?;
-        Ok(())
+        save.execute(params![id, bytes, checksum_of(id, &bytes).as_bytes()])?;
     }
+    Ok(totals)
 }
 
 /// Makes sure that the index has lost nothing in the range of a hash.
@@ -191,71 +169,30 @@ fn totals_between(views: &Connection, first: i64, last: i64) -> rusqlite::Result
     Ok(totals)
 }
 
-/// Entries in the order of their hashes, of whole groups that add up.
-pub(crate) struct ProvenEntries {
-    pub(crate) entries: Vec<IdEntry>,
-    /// Where the next ones begin; `None` after the last.
-    pub(crate) next: Option<i64>,
+/// Every group of the index, in the order of its hashes.
+pub(crate) const GROUPS: RangeInclusive<i64> = FIRST_GROUP..=LAST_GROUP;
+
+/// The entries of a group, which are certain to be all that it ever had. With the last group it is certain that none is
+/// missing of those before it.
+pub(crate) fn proven_entries(views: &Connection, group: i64) -> Result<Vec<IdEntry>, ViewsError> {
+    let mut statement = views.prepare_cached(ENTRIES_BETWEEN)?;
+    let entries = statement
+        .query_map([first_hash(group), last_hash(group)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    if RangeGroup::load(views, group)? != RangeGroup::of(&entries) {
+        return Err(lost());
+    }
+    if group == LAST_GROUP {
+        prove_all_groups(views)?;
+    }
+    Ok(entries)
 }
 
-/// Reads entries from a hash on, which begins a group (`None`: the first), and checks that their groups add up.
-pub(crate) fn proven_entries(
-    views: &Connection,
-    from: Option<i64>,
-    limit: usize,
-) -> Result<ProvenEntries, ViewsError> {
-    let from = from.unwrap_or(i64::MIN);
-    let mut entries = select_entries(views, ENTRIES_FROM, params![from, limit])?;
-    let mut last = LAST_GROUP;
-    if entries.len() == limit {
-        // The last group may go on, and is for the next time; unless it is the only one, which is then read whole.
-        let cut = entries.last().map_or(FIRST_GROUP, |(hash, _)| group_of(*hash));
-        entries.retain(|(hash, _)| group_of(*hash) < cut);
-        last = cut - 1;
-        if entries.is_empty() {
-            entries = select_entries(views, ENTRIES_BETWEEN, params![first_hash(cut), last_hash(cut)])?;
-            last = cut;
-        }
-    }
-    prove_groups(views, group_of(from), last, &entries)?;
-    if last < LAST_GROUP {
-        return Ok(ProvenEntries { entries, next: Some(first_hash(last + 1)) });
-    }
-    prove_all_groups(views)?;
-    Ok(ProvenEntries { entries, next: None })
-}
-
-/// Makes sure that the groups between two have just these entries.
-fn prove_groups(views: &Connection, first: i64, last: i64, entries: &[IdEntry]) -> Result<(), ViewsError> {
-    let mut found = entries.chunk_by(|a, b| group_of(a.0) == group_of(b.0));
-    let mut statement = views.prepare_cached(GROUP_IDS)?;
-    let mut rows = statement.query([first, last])?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let of_group = found.next().filter(|of_group| group_of(of_group[0].0) == id).ok_or_else(lost)?;
-        if RangeGroup::load(views, id)? != RangeGroup::of(of_group) {
-            return Err(lost());
-        }
-    }
-    if found.next().is_none() { Ok(()) } else { Err(lost()) }
-}
-
-/// Makes sure that all groups are there.
+/// Makes sure that no group was lost with all of its entries.
 fn prove_all_groups(views: &Connection) -> Result<(), ViewsError> {
     let mut found = IdTotals::default();
-    let mut statement = views.prepare_cached(GROUP_IDS)?;
-    let mut rows = statement.query([FIRST_GROUP, LAST_GROUP])?;
-    while let Some(row) = rows.next()? {
-        RangeGroup::load(views, row.get(0)?)?.0.into_iter().for_each(|range| found.combine(range));
+    for group in GROUPS {
+        RangeGroup::load(views, group)?.0.into_iter().for_each(|range| found.combine(range));
     }
     prove_all(views, found)
-}
-
-fn select_entries(
-    views: &Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<IdEntry>> {
-    let mut statement = views.prepare_cached(sql)?;
-    statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! What is read from it is checked, since an answer or a decision hangs on it: rows and progress carry checksums, the index
 //! proves that an order is not in it, rows of lists name the row before them, and positions of events are held against the
-//! log. What does not add up is damage, and has the views made anew.
+//! log. What does not add up is damage, and has the views rebuilt.
 
 mod error;
 pub(crate) mod files;
@@ -22,10 +22,10 @@ use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
 use crate::projection;
-use crate::sqlite::connection::{Settings, open_writer};
+use crate::sqlite::connection::open_writer;
 use crate::sqlite::views::progress::{FileProgress, OF_SEVERAL};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
-use crate::sqlite_error::OpenError;
+use crate::sqlite_error::SqliteError;
 
 pub(crate) use error::ViewsError;
 pub(crate) use writing::{PutOrder, ROWS_PER_COMMIT};
@@ -38,20 +38,11 @@ pub(crate) struct Views {
     progress: FileProgress,
 }
 
-/// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Writing {
-    /// Beside readers, by a write-ahead log.
-    Serving,
-    /// By somebody who is alone with it, without a way back: what comes of it is of no use unless it is finished.
-    Building,
-}
-
 impl Views {
     /// Opens the file of a log with a number. What is in it may make it [useless](ViewsError::Useless).
     pub(crate) fn open(log_path: &Path, number: u64, log_identity: Uuid) -> Result<Self, ViewsError> {
         let path = files::path(log_path, number);
-        let connection = open(&path, Writing::Serving)?;
+        let connection = open_for_serving(&path)?;
         let mut progress = FileProgress::load_usable(&connection, log_identity)?;
         if progress.projection > projection() {
             // From now on some of their rows are this release's. Both it and the later one, should it come back, have to know.
@@ -67,12 +58,13 @@ impl Views {
         number: u64,
         log_identity: Uuid,
         hash_seed: u64,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let path = files::path(log_path, number);
         files::remove(&path)?;
         let create = || {
-            let mut connection = open(&path, Writing::Building)?;
-            let progress = FileProgress::start(log_identity, hash_seed, projection());
+            let mut connection = open_for_building(&path)?;
+            let projection = projection();
+            let progress = FileProgress { log_identity, hash_seed, projection, ..FileProgress::default() };
             let transaction = connection.transaction()?;
             transaction.execute_batch(SCHEMA)?;
             progress.save(&transaction)?;
@@ -80,7 +72,7 @@ impl Views {
             transaction.commit()?;
             Ok(Self { connection, path: path.clone(), number, progress })
         };
-        create().map_err(OpenError::sqlite(&path))
+        create().map_err(SqliteError::sqlite(&path))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -101,20 +93,20 @@ impl Views {
     }
 
     /// Says that the file is complete, once all of it is on the disk, and opens it for serving.
-    pub(crate) fn finish(self) -> Result<Self, OpenError> {
+    pub(crate) fn finish(self) -> Result<Self, SqliteError> {
         let Self { connection, path, number, mut progress } = self;
         // Without a journal everything is in the file when its connection closes, or in the system's cache.
-        connection.close().map_err(|(_, error)| OpenError::sqlite(&path)(error))?;
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(OpenError::io(&path))?;
+        connection.close().map_err(|(_, error)| SqliteError::sqlite(&path)(error))?;
+        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(SqliteError::io(&path))?;
         progress.complete = true;
         let finish = || {
-            let connection = open(&path, Writing::Serving)?;
+            let connection = open_for_serving(&path)?;
             progress.save(&connection)?;
             // The one commit of this file that has to be durable in its turn.
             connection.query_row("PRAGMA wal_checkpoint(FULL)", (), |_| Ok(()))?;
             Ok(connection)
         };
-        let connection = finish().map_err(OpenError::sqlite(&path))?;
+        let connection = finish().map_err(SqliteError::sqlite(&path))?;
         Ok(Self { connection, path, number, progress })
     }
 
@@ -128,17 +120,16 @@ impl Views {
     }
 }
 
-fn open(path: &Path, writing: Writing) -> rusqlite::Result<Connection> {
-    let cache_kib = match writing {
-        Writing::Serving => 12 * 1024,
-        // Each table is written from its beginning to its end.
-        Writing::Building => 2 * 1024,
-    };
-    let connection = open_writer(path, &Settings { synchronous: "normal", cache_kib })?;
-    if writing == Writing::Building {
-        connection.pragma_update(None, "journal_mode", "off")?;
-        connection.pragma_update(None, "synchronous", "off")?;
-    }
+/// For writing beside readers.
+fn open_for_serving(path: &Path) -> rusqlite::Result<Connection> {
+    open_writer(path, "normal", 12 * 1024)
+}
+
+/// For somebody who is alone with the file, without a way back: what comes of it is of no use unless it is finished. Each
+/// table is written from its beginning to its end, so there is little to keep in memory.
+fn open_for_building(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_writer(path, "off", 2 * 1024)?;
+    connection.pragma_update(None, "journal_mode", "off")?;
     Ok(connection)
 }
 

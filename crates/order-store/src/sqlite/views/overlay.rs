@@ -30,9 +30,9 @@ impl StreamState {
     }
 }
 
-/// Goes up when a generation has gone to the views, and whenever older snapshots of them are of no use. Whoever does not find an order in the overlay finds it in a snapshot of the
-/// views that was taken after so many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Goes up when a generation has gone to the views, and whenever older snapshots of them are of no use. Whoever does not find
+/// an order in the overlay finds it in a snapshot of the views that was taken after so many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlushCount(u64);
 
 /// What changed of one order since the generation began.
@@ -71,10 +71,12 @@ pub(crate) struct CommittedEvents {
     pub(crate) view: OrderView,
 }
 
+#[derive(Default)]
 pub(crate) struct Overlay {
     generations: RwLock<Generations>,
 }
 
+#[derive(Default)]
 struct Generations {
     active: Generation,
     flushing: Option<Arc<Generation>>,
@@ -85,12 +87,6 @@ struct Generations {
 pub(crate) type RecentStream = (StreamState, Vec<(Version, Position)>);
 
 impl Overlay {
-    pub(crate) fn new() -> Self {
-        let generations =
-            Generations { active: Generation::default(), flushing: None, flushed: FlushCount(0) };
-        Self { generations: RwLock::new(generations) }
-    }
-
     /// Adds what was just committed.
     pub(crate) fn add(&self, batch: impl IntoIterator<Item = CommittedEvents>) {
         let mut generations = self.write();
@@ -102,16 +98,8 @@ impl Overlay {
     /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
     pub(crate) fn stream_state(&self, order_id: &OrderId) -> Result<StreamState, FlushCount> {
         let generations = self.read();
-        generations.stream_state(order_id).ok_or(generations.flushed)
-    }
-
-    /// The same for many, at one moment.
-    pub(crate) fn stream_states<'a>(
-        &self,
-        order_ids: impl Iterator<Item = &'a OrderId>,
-    ) -> (Vec<Option<StreamState>>, FlushCount) {
-        let generations = self.read();
-        (order_ids.map(|order_id| generations.stream_state(order_id)).collect(), generations.flushed)
+        let newest = generations.newest(order_id);
+        newest.map(|(key, change)| StreamState::of(key, &change.view)).ok_or(generations.flushed)
     }
 
     /// Every order that changed lately.
@@ -163,10 +151,7 @@ impl Overlay {
             let mut last = rows.last().map_or(after, |(key, _)| *key);
             for generation in generations.oldest_first() {
                 let from = (Bound::Excluded(last), Bound::Unbounded);
-                for (key, change) in generation.changes.range(from) {
-                    if rows.len() == limit {
-                        break;
-                    }
+                for (key, change) in generation.changes.range(from).take(limit - rows.len()) {
                     let newest = generations.newest_by_key(*key).unwrap_or(change);
                     rows.push((*key, newest.view.clone()));
                     last = *key;
@@ -193,8 +178,7 @@ impl Overlay {
         if generations.flushing.is_some() || generations.active.changes.is_empty() {
             return None;
         }
-        let orders = generations.active.changes.len();
-        let generation = Arc::new(std::mem::replace(&mut generations.active, Generation::for_orders(orders)));
+        let generation = Arc::new(std::mem::take(&mut generations.active));
         generations.flushing = Some(Arc::clone(&generation));
         Some(generation)
     }
@@ -230,11 +214,6 @@ impl Generations {
         self.flushing.as_deref().into_iter().chain([&self.active])
     }
 
-    fn stream_state(&self, order_id: &OrderId) -> Option<StreamState> {
-        let (key, change) = self.newest(order_id)?;
-        Some(StreamState::of(key, &change.view))
-    }
-
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
         self.active.find(order_id).or_else(|| self.flushing.as_ref()?.find(order_id))
     }
@@ -245,11 +224,6 @@ impl Generations {
 }
 
 impl Generation {
-    /// Room for as many orders as the generation before had: to grow on the way would be the writer's time.
-    fn for_orders(orders: usize) -> Self {
-        Self { keys: HashMap::with_capacity(orders), ..Self::default() }
-    }
-
     fn find(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
         let key = *self.keys.get(order_id)?;
         self.changes.get(&key).map(|change| (key, change))

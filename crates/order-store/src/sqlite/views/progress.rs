@@ -27,7 +27,7 @@ impl IdTotals {
 }
 
 /// The row of `progress`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct FileProgress {
     /// The log that the views are derived from.
     pub(crate) log_identity: Uuid,
@@ -55,19 +55,6 @@ const LOAD: &str = "SELECT log_identity, hash_seed, projection, complete, positi
     id_sum, checksum FROM progress";
 
 impl FileProgress {
-    pub(super) fn start(log_identity: Uuid, hash_seed: u64, projection: u32) -> Self {
-        Self {
-            log_identity,
-            hash_seed,
-            projection,
-            complete: false,
-            position: Position::START,
-            event_id: Uuid::nil(),
-            last_key: 0,
-            ids: IdTotals::default(),
-        }
-    }
-
     pub(super) fn save(&self, views: &Connection) -> rusqlite::Result<()> {
         views.prepare_cached(SAVE)?.execute(params![
             self.log_identity.as_bytes(),

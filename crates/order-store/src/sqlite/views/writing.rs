@@ -5,7 +5,7 @@ use order_domain::Timestamp;
 use rusqlite::{CachedStatement, params};
 use uuid::Uuid;
 
-use crate::sqlite::views::id_ranges::{IdEntry, RangeWriter};
+use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{Views, ViewsError};
@@ -24,7 +24,8 @@ const INSERT_ORDER: &str =
         updated_at = excluded.updated_at, checksum = excluded.checksum
     WHERE order_id = excluded.order_id";
 
-/// Replaces a row by a newer one. A row older than the version before is damage; a newer one is left from a crash.
+/// Replaces a row by a newer one, unless it is older than the version before that, which is damage. It may be newer: then a
+/// crash has left it.
 const UPDATE_ORDER: &str =
     "UPDATE orders SET
         state = ?3, version = ?4, customer_id = ?5, status = ?6, total_cents = ?7, placed_at = ?8, updated_at = ?9,
@@ -45,8 +46,8 @@ pub(crate) struct PutOrder<'a> {
 }
 
 impl Views {
-    /// Writes a generation, in several transactions. Readers see the orders in the overlay until all are done; after a
-    /// crash some rows are newer than `progress`, and the next start applies the same events again.
+    /// Writes a generation, in several transactions. Until all are done, readers have the overlay. After a crash in between,
+    /// some rows are ahead of `progress`, and the next start applies their events again.
     pub(crate) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
         let Some((position, event_id)) = generation.last else { return Ok(()) };
         let reached = self.progress.position;
@@ -78,18 +79,17 @@ impl Views {
         for chunk in entries.chunks(ROWS_PER_COMMIT) {
             let transaction = self.connection.transaction()?;
             let mut insert = transaction.prepare_cached(INSERT_ID)?;
-            let mut ranges = RangeWriter::new(&transaction)?;
+            let mut inserted = Vec::with_capacity(chunk.len());
             for entry in chunk {
                 // After a crash an entry may be there already, and its range knows of it.
                 if insert.execute(params![entry.0, entry.1])? == 1 {
-                    ranges.add(*entry)?;
+                    inserted.push(*entry);
                 }
             }
-            ranges.write()?;
             let mut progress = self.progress;
-            progress.ids.combine(ranges.totals);
+            progress.ids.combine(id_ranges::count(&transaction, &inserted)?);
             progress.save(&transaction)?;
-            drop((insert, ranges));
+            drop(insert);
             transaction.commit()?;
             self.progress = progress;
         }
@@ -159,12 +159,12 @@ impl Views {
     }
 }
 
-/// `last` is the previous order's key for a new row, and the least version for one that is there.
+/// `last_parameter` is, of a new row, the key of the order before; of one that is there, the least version that it may have.
 fn put(
     statement: &mut CachedStatement<'_>,
     key: OrderKey,
     view: &OrderView,
-    last: u64,
+    last_parameter: u64,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<usize> {
     let row = ViewRow::of(view);
@@ -179,7 +179,7 @@ fn put(
         row.placed_at.map(Timestamp::as_micros),
         row.updated_at.map(Timestamp::as_micros),
         row.checksum(key, scratch).as_bytes(),
-        last,
+        last_parameter,
     ])
 }
 

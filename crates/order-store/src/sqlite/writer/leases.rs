@@ -1,45 +1,67 @@
-//! Leases on checkpoints, and saving them: in the writer's transactions, so that a save costs appends nothing of its own.
+//! Leases on checkpoints, and saving them, each in a transaction of its own.
 //!
 //! Only this process has the store, so whoever asks for a lease gets it, and a lease ends with the process at the latest.
 //! Epochs are in the log's file: the next process goes on from there.
 
-use std::collections::HashMap;
-
-use order_application::Epoch;
+use order_application::{Epoch, StoreError};
 
 use crate::sqlite::log::Log;
 use crate::sqlite::writer::queue::{LeaseRequest, QueuedLeaseRequest};
+use crate::sqlite::writer::thread::{LeaseHolders, LogWriterThread};
+use crate::sqlite_error::is_damage;
 
-/// Who holds which lease.
-#[derive(Clone, Default)]
-pub(super) struct Leases {
-    holders: HashMap<Box<str>, Box<str>>,
+impl LogWriterThread {
+    pub(super) fn change_lease(&mut self, queued: QueuedLeaseRequest) {
+        let QueuedLeaseRequest { name, request, done } = queued;
+        let outcome = self.shared.health.check().and_then(|()| self.commit_lease(&name, &request));
+        // Whoever gave up waiting does not hear it.
+        let _ = done.send(outcome);
+    }
+
+    fn commit_lease(&mut self, name: &str, request: &LeaseRequest) -> Result<Option<Epoch>, StoreError> {
+        // They are those that hold only once the transaction is committed.
+        let mut holders = self.lease_holders.clone();
+        let committed = self.log.begin().and_then(|()| {
+            let epoch = carry_out(&self.log, &mut holders, name, request)?;
+            self.log.commit().map(|()| epoch)
+        });
+        match committed {
+            Ok(epoch) => {
+                self.lease_holders = holders;
+                // A checkpoint is small beside the pages that a commit fills.
+                self.wal_copier.after_commit(0);
+                Ok(epoch)
+            }
+            // What is wrong with the checkpoints stops no command. Nothing has failed to be written.
+            Err(error) if is_damage(&error) && self.log.roll_back().is_ok() => {
+                Err(StoreError::Corrupt(format!("checkpoints: {error}")))
+            }
+            Err(error) => Err(self.after_failed_commit(&error)),
+        }
+    }
 }
 
-impl Leases {
-    /// Does what is asked for, in the log's open transaction. If that fails, these leases are not those that hold.
-    pub(super) fn carry_out(
-        &mut self,
-        queued: &QueuedLeaseRequest,
-        log: &Log,
-    ) -> rusqlite::Result<Option<Epoch>> {
-        let QueuedLeaseRequest { name, request, .. } = queued;
-        match request {
-            LeaseRequest::Claim { holder } if self.holders.get(name) == Some(holder) => log.epoch(name),
-            LeaseRequest::Claim { holder } => {
-                let epoch = log.new_epoch(name)?;
-                self.holders.insert(name.clone(), holder.clone());
-                Ok(Some(epoch))
+/// Does what is asked for, in the log's open transaction.
+fn carry_out(
+    log: &Log,
+    holders: &mut LeaseHolders,
+    name: &str,
+    request: &LeaseRequest,
+) -> rusqlite::Result<Option<Epoch>> {
+    match request {
+        LeaseRequest::Claim { holder } if holders.get(name) == Some(holder) => log.epoch(name),
+        LeaseRequest::Claim { holder } => {
+            holders.insert(name.into(), holder.clone());
+            log.new_epoch(name).map(Some)
+        }
+        LeaseRequest::Release { holder, epoch } => {
+            if holders.get(name) == Some(holder) && log.epoch(name)? == Some(*epoch) {
+                holders.remove(name);
             }
-            LeaseRequest::Release { holder, epoch } => {
-                if self.holders.get(name) == Some(holder) && log.epoch(name)? == Some(*epoch) {
-                    self.holders.remove(name);
-                }
-                Ok(None)
-            }
-            LeaseRequest::Save { epoch, checkpoint } => {
-                Ok(log.save_checkpoint(name, *epoch, checkpoint)?.then_some(*epoch))
-            }
+            Ok(None)
+        }
+        LeaseRequest::Save { epoch, checkpoint } => {
+            Ok(log.save_checkpoint(name, *epoch, checkpoint)?.then_some(*epoch))
         }
     }
 }

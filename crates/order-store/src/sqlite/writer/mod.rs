@@ -8,8 +8,7 @@ mod positioning;
 mod queue;
 mod replication;
 mod thread;
-pub(crate) mod wal_checkpointer;
-pub(crate) mod wal_signal;
+mod wal_copier;
 
 use std::sync::Arc;
 
@@ -19,10 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
-use crate::sqlite_error::OpenError;
-use leases::Leases;
+use crate::sqlite_error::SqliteError;
 use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
-use thread::{AppendAnswer, LogWriterThread};
+use thread::{AppendAnswer, LeaseHolders, LogWriterThread};
+use wal_copier::WalCopier;
 
 pub(crate) use queue::LeaseRequest;
 
@@ -31,6 +30,7 @@ pub(crate) struct LogWriter {
     shared: Arc<StoreState>,
     queue: Arc<Queue>,
     thread: StoreThread,
+    wal_copier: StoreThread,
 }
 
 impl LogWriter {
@@ -38,10 +38,11 @@ impl LogWriter {
         shared: Arc<StoreState>,
         log: Log,
         bus: Arc<dyn EventBus>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SqliteError> {
         let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));
+        let (copier, wal_copier) = WalCopier::start(Arc::clone(&shared))?;
         let thread = LogWriterThread {
             log_end: shared.log_end(),
             shared: Arc::clone(&shared),
@@ -49,10 +50,11 @@ impl LogWriter {
             log,
             bus,
             answers,
-            leases: Leases::default(),
+            lease_holders: LeaseHolders::default(),
+            wal_copier: copier,
         };
         let thread = StoreThread::start("log-writer", &shared.log_path, move || thread.run())?;
-        Ok(Self { shared, queue, thread })
+        Ok(Self { shared, queue, thread, wal_copier })
     }
 
     /// Has an append committed.
@@ -104,6 +106,7 @@ impl LogWriter {
     pub(crate) fn finish(&self) {
         self.queue.close();
         self.thread.join();
+        self.wal_copier.join();
     }
 }
 

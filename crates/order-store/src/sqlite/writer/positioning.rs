@@ -15,12 +15,6 @@ pub(super) struct Accepted<W> {
     pub(super) waiting: W,
 }
 
-impl<W> Accepted<W> {
-    pub(super) fn placed(&self) -> (Position, &Append) {
-        (self.first_position, &self.append)
-    }
-}
-
 /// Gives appends their places, one after the other.
 pub(super) struct Positioning {
     next: Position,
@@ -33,28 +27,27 @@ impl Positioning {
         Self { next: log_end.plus(1), changed: HashMap::with_capacity(appends) }
     }
 
-    /// Places an append, whose order stood at `stream` before this transaction.
+    /// Places an append, whose order stood at `stream` before this transaction. Answers with the order's key, and where the
+    /// append begins.
     ///
     /// # Errors
-    /// The version that the order is at, when the append does not continue it; the order; and who waits.
-    pub(super) fn place<W>(
+    /// The version that the order is at, when the append does not continue it.
+    pub(super) fn place(
         &mut self,
-        append: Append,
+        append: &Append,
         stream: Option<StreamState>,
-        waiting: W,
-    ) -> Result<Accepted<W>, (Version, OrderId, W)> {
+    ) -> Result<(OrderKey, Position), Version> {
         let stream = self.changed.get(&append.order_id).copied().or(stream);
         let current = stream.map_or(Version::NONE, |stream| stream.version);
         // What is damaged in another log is copied as it is.
         if current != append.expected_version && !append.view.is_damaged() {
-            return Err((current, append.order_id, waiting));
+            return Err(current);
         }
         let first_position = self.next;
         let key = stream.map_or(first_position.0, |stream| stream.key);
-        let events = append.events.len() as u64;
         self.changed.insert(append.order_id.clone(), StreamState::of(key, &append.view));
-        self.next = first_position.plus(events);
-        Ok(Accepted { append, key, first_position, waiting })
+        self.next = first_position.plus(append.events.len() as u64);
+        Ok((key, first_position))
     }
 
     /// The position of the last event that was placed, or the end of the log if there is none.

@@ -35,16 +35,6 @@ pub(crate) enum LeaseRequest {
     Save { epoch: Epoch, checkpoint: Checkpoint },
 }
 
-impl QueuedLeaseRequest {
-    /// What it adds to the write-ahead log beside a page or two.
-    pub(crate) fn bytes(&self) -> usize {
-        match &self.request {
-            LeaseRequest::Save { checkpoint, .. } => checkpoint.evidence.as_deref().map_or(0, str::len),
-            LeaseRequest::Claim { .. } | LeaseRequest::Release { .. } => 0,
-        }
-    }
-}
-
 /// What one call of a replica brings, and who waits for it.
 pub(crate) struct QueuedReplication {
     pub(crate) appends: Vec<Append>,
@@ -55,13 +45,9 @@ pub(crate) struct QueuedReplication {
 
 /// What one transaction is for.
 pub(crate) enum WriterWork {
-    Batch(WriterBatch),
+    Appends(Vec<QueuedAppend>),
+    Lease(QueuedLeaseRequest),
     Replication(QueuedReplication),
-}
-
-pub(crate) struct WriterBatch {
-    pub(crate) appends: Vec<QueuedAppend>,
-    pub(crate) lease_requests: Vec<QueuedLeaseRequest>,
 }
 
 pub(crate) struct Queue {
@@ -95,7 +81,7 @@ impl Queue {
         self.push_to(|state| &mut state.appends, queued, self.max_appends, bytes)
     }
 
-    /// Adds a request for a lease, however many appends are waiting: it goes with the next batch.
+    /// Adds a request for a lease, however many appends are waiting: it goes before them.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when there are far too many of them.
@@ -143,7 +129,10 @@ impl Queue {
     /// empty.
     pub(crate) fn take(&self) -> Option<WriterWork> {
         let mut state = self.state();
-        while state.appends.is_empty() && state.lease_requests.is_empty() {
+        while state.appends.is_empty() || !state.lease_requests.is_empty() {
+            if let Some(request) = state.lease_requests.pop_front() {
+                return Some(WriterWork::Lease(request));
+            }
             if let Some(replication) = state.replications.pop_front() {
                 state.bytes -= replication.appends.iter().map(event_bytes).sum::<usize>();
                 return Some(WriterWork::Replication(replication));
@@ -154,7 +143,6 @@ impl Queue {
             state.writer_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let lease_requests = std::mem::take(&mut state.lease_requests).into();
         let mut appends = Vec::with_capacity(state.appends.len().min(MAX_BATCH_APPENDS));
         let mut taken = 0;
         while let Some(queued) = state.appends.pop_front() {
@@ -166,7 +154,7 @@ impl Queue {
                 break;
             }
         }
-        Some(WriterWork::Batch(WriterBatch { appends, lease_requests }))
+        Some(WriterWork::Appends(appends))
     }
 
     /// Takes no more appends; those that are queued are still written.

@@ -25,11 +25,11 @@ impl LogWriterThread {
         checkpoint: &Checkpoint,
     ) -> Result<(), StoreError> {
         let accepted = self.place_all(appends, checkpoint)?;
-        if let Err(error) = self.write_replication(&accepted, name, checkpoint) {
+        if let Err(error) = self.write(&accepted, Some((name, checkpoint))) {
             return Err(self.after_failed_commit(&error));
         }
         self.show(accepted, |(), _| {});
-        self.shared.wal_signal.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
+        self.wal_copier.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
         Ok(())
     }
 
@@ -40,30 +40,18 @@ impl LogWriterThread {
         checkpoint: &Checkpoint,
     ) -> Result<Vec<Accepted<()>>, StoreError> {
         let StoreState { known_orders, readers, .. } = &*self.shared;
-        let order_ids = appends.iter().map(|append| &append.order_id);
-        let streams = readers.stream_states(known_orders, order_ids);
         let mut positioning = Positioning::new(self.log_end, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
-        for (append, stream) in appends.into_iter().zip(streams) {
+        for append in appends {
             check_append(&append)?;
+            let stream = readers.stream_state_unless_new(&append.order_id, known_orders)?;
             let next = append.expected_version.plus(1);
-            let placed = positioning.place(append, stream?, ());
-            accepted
-                .push(placed.map_err(|(current, order_id, ())| does_not_continue(&order_id, current, next))?);
+            let placed = positioning.place(&append, stream);
+            let (key, first_position) =
+                placed.map_err(|current| does_not_continue(&append.order_id, current, next))?;
+            accepted.push(Accepted { append, key, first_position, waiting: () });
         }
         check_reached(positioning.reached(), checkpoint)?;
         Ok(accepted)
-    }
-
-    fn write_replication(
-        &mut self,
-        accepted: &[Accepted<()>],
-        name: &str,
-        checkpoint: &Checkpoint,
-    ) -> rusqlite::Result<()> {
-        self.log.begin()?;
-        self.log.insert(accepted.iter().map(Accepted::placed))?;
-        self.log.put_checkpoint(name, checkpoint)?;
-        self.log.commit()
     }
 }

@@ -1,19 +1,20 @@
 //! The writer's thread: what has queued up is checked and committed, made visible, and answered.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use order_application::{AppendError, Committed, Epoch, EventBus, Position, StoreError};
+use order_application::{AppendError, Checkpoint, Committed, EventBus, Position, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
+use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::CommittedEvents;
-use crate::sqlite::writer::leases::Leases;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
-use crate::sqlite::writer::queue::{Queue, QueuedAppend, QueuedLeaseRequest, WriterBatch, WriterWork};
-use crate::sqlite_error::is_damage;
+use crate::sqlite::writer::queue::{Queue, QueuedAppend, WriterWork};
+use crate::sqlite::writer::wal_copier::WalCopier;
 
 pub(super) struct LogWriterThread {
     pub(super) shared: Arc<StoreState>,
@@ -23,9 +24,12 @@ pub(super) struct LogWriterThread {
     /// Bounded by the tasks that wait for an answer: each has one append at a time.
     pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
     pub(super) log_end: Position,
-    pub(super) leases: Leases,
+    pub(super) lease_holders: LeaseHolders,
+    pub(super) wal_copier: WalCopier,
 }
 
+/// Who holds which lease.
+pub(super) type LeaseHolders = HashMap<Box<str>, Box<str>>;
 /// Who waits for an append.
 pub(super) type Waiting = oneshot::Sender<Result<Position, AppendError>>;
 /// Who waits for an append, and what became of it.
@@ -35,18 +39,22 @@ impl LogWriterThread {
     pub(super) fn run(mut self) {
         while let Some(work) = self.queue.take() {
             match work {
-                WriterWork::Batch(batch) => {
+                WriterWork::Appends(appends) => {
                     let answers = match self.shared.health.check() {
-                        Ok(()) => self.settle(batch),
-                        Err(error) => refuse(batch, &error),
+                        Ok(()) => self.settle(appends),
+                        Err(error) => {
+                            let refuse = |queued: QueuedAppend| (queued.done, Err(error.clone().into()));
+                            appends.into_iter().map(refuse).collect()
+                        }
                     };
                     // It fails when the runtime has gone, and all who waited with it.
                     let _ = self.answers.send(answers);
                 }
+                WriterWork::Lease(request) => self.change_lease(request),
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
-            if self.shared.wal_signal.must_finish()
-                && let Err(error) = self.log.finish_wal_checkpoint()
+            if self.wal_copier.take_too_long()
+                && let Err(error) = self.log.copy_wal()
                 && !is_exhausted(&error, self.log.path())
             {
                 self.shared.health.stop(format!("copying the write-ahead log into the log: {error}"));
@@ -55,36 +63,17 @@ impl LogWriterThread {
     }
 
     /// Commits the appends of a batch that can be, and says what became of each.
-    fn settle(&mut self, WriterBatch { appends, mut lease_requests }: WriterBatch) -> Vec<AppendAnswer> {
+    fn settle(&mut self, appends: Vec<QueuedAppend>) -> Vec<AppendAnswer> {
         let (accepted, mut answers) = self.check_versions(appends);
-        if accepted.is_empty() && lease_requests.is_empty() {
+        if accepted.is_empty() {
             return answers;
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
-        let mut written = self.write(&accepted, &lease_requests);
-        if let Err(error) = &written
-            && !lease_requests.is_empty()
-            && is_damage(error)
-            && self.log.roll_back().is_ok()
-        {
-            // What is wrong with the checkpoints does not keep events from being appended. Nothing has failed to be written.
-            let corrupt = StoreError::Corrupt(format!("checkpoints: {error}"));
-            for request in lease_requests.drain(..) {
-                let _ = request.done.send(Err(corrupt.clone()));
-            }
-            written = if accepted.is_empty() { Ok(Vec::new()) } else { self.write(&accepted, &[]) };
-        }
-        match written {
-            Ok(epochs) => {
-                self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
-                self.answer_lease_requests(lease_requests, epochs);
-            }
+        match self.write(&accepted, None) {
+            Ok(()) => self.show(accepted, |waiting, position| answers.push((waiting, Ok(position)))),
             Err(error) => {
                 let error = self.after_failed_commit(&error);
-                for request in lease_requests {
-                    let _ = request.done.send(Err(error.clone()));
-                }
                 // Those that were refused may have been so because of appends that have now failed as well.
                 for (_, outcome) in &mut answers {
                     *outcome = Err(error.clone().into());
@@ -96,49 +85,38 @@ impl LogWriterThread {
     }
 
     fn check_versions(&self, batch: Vec<QueuedAppend>) -> (Vec<Accepted<Waiting>>, Vec<AppendAnswer>) {
-        let order_ids = batch.iter().map(|queued| &queued.append.order_id);
         let StoreState { known_orders, readers, .. } = &*self.shared;
-        let streams = readers.stream_states(known_orders, order_ids);
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
         let mut positioning = Positioning::new(self.log_end, batch.len());
-        for (QueuedAppend { append, done }, stream) in batch.into_iter().zip(streams) {
-            // One order whose view cannot be read does not stop the others.
-            let stream = match stream {
-                Ok(stream) => stream,
-                Err(error) => {
-                    refused.push((done, Err(error.into())));
-                    continue;
+        for QueuedAppend { append, done } in batch {
+            let stream = readers.stream_state_unless_new(&append.order_id, known_orders);
+            let placed = stream.map_err(AppendError::from).and_then(|stream| {
+                positioning.place(&append, stream).map_err(|current| AppendError::Conflict { current })
+            });
+            match placed {
+                Ok((key, first_position)) => {
+                    accepted.push(Accepted { append, key, first_position, waiting: done });
                 }
-            };
-            match positioning.place(append, stream, done) {
-                Ok(placed) => accepted.push(placed),
-                Err((current, _, done)) => refused.push((done, Err(AppendError::Conflict { current }))),
+                // One order whose view cannot be read does not stop the others.
+                Err(error) => refused.push((done, Err(error))),
             }
         }
         (accepted, refused)
     }
 
-    /// Answers with what each of the lease requests is to be told.
-    fn write(
+    /// Commits appends, and a checkpoint of that name with them.
+    pub(super) fn write<W>(
         &mut self,
-        accepted: &[Accepted<Waiting>],
-        lease_requests: &[QueuedLeaseRequest],
-    ) -> rusqlite::Result<Vec<Option<Epoch>>> {
+        accepted: &[Accepted<W>],
+        checkpoint: Option<(&str, &Checkpoint)>,
+    ) -> rusqlite::Result<()> {
         self.log.begin()?;
-        self.log.insert(accepted.iter().map(Accepted::placed))?;
-        if lease_requests.is_empty() {
-            self.log.commit()?;
-            return Ok(Vec::new());
+        self.log.insert(accepted.iter().map(|accepted| (accepted.first_position, &accepted.append)))?;
+        if let Some((name, checkpoint)) = checkpoint {
+            self.log.put_checkpoint(name, checkpoint)?;
         }
-        let mut leases = self.leases.clone();
-        let epochs = lease_requests
-            .iter()
-            .map(|request| leases.carry_out(request, &self.log))
-            .collect::<Result<_, _>>()?;
-        self.log.commit()?;
-        self.leases = leases;
-        Ok(epochs)
+        self.log.commit()
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
@@ -179,21 +157,10 @@ impl LogWriterThread {
             self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
         }
         if self.shared.readers.overlay.active_bytes() >= self.shared.limits.view_batch_bytes {
-            self.shared.view_signal.flush();
+            // Whatever it is given already has it write these as well.
+            let _ = self.shared.view_work.try_send(ViewWriterWork::Flush);
         }
-        self.shared.wal_signal.after_commit(bytes);
-    }
-
-    /// Tells what became of requests that were committed.
-    fn answer_lease_requests(&self, requests: Vec<QueuedLeaseRequest>, epochs: Vec<Option<Epoch>>) {
-        if requests.is_empty() {
-            return;
-        }
-        self.shared.wal_signal.after_commit(requests.iter().map(QueuedLeaseRequest::bytes).sum());
-        for (request, epoch) in requests.into_iter().zip(epochs) {
-            // Whoever gave up waiting does not hear it.
-            let _ = request.done.send(Ok(epoch));
-        }
+        self.wal_copier.after_commit(bytes);
     }
 
     /// Takes the transaction back and says what that means for the appends in it.
@@ -214,14 +181,6 @@ impl LogWriterThread {
         self.shared.health.stop(why.clone());
         StoreError::OutcomeUnknown(why)
     }
-}
-
-/// Tells all who wait for a batch why nothing comes of it.
-fn refuse(batch: WriterBatch, error: &StoreError) -> Vec<AppendAnswer> {
-    for request in batch.lease_requests {
-        let _ = request.done.send(Err(error.clone()));
-    }
-    batch.appends.into_iter().map(|queued| (queued.done, Err(error.clone().into()))).collect()
 }
 
 /// What a row takes beside its data, about.
