@@ -37,18 +37,23 @@ impl HolderWatch {
 
 /// One who may hold the lease on a checkpoint.
 #[derive(Clone)]
-pub(crate) struct Candidate {
-    pub(crate) checkpoints: Arc<dyn Checkpoints>,
-    pub(crate) name: Arc<str>,
+pub struct Candidate {
+    /// Where leases are kept.
+    pub checkpoints: Arc<dyn Checkpoints>,
+    /// The checkpoint's.
+    pub name: Arc<str>,
     /// A name that no other instance has.
-    pub(crate) holder: Arc<str>,
+    pub holder: Arc<str>,
     /// How long a lease lasts that nobody renews.
-    pub(crate) term: Duration,
+    pub term: Duration,
 }
 
 impl Candidate {
     /// Asks for the lease. `None` if another has it.
-    pub(crate) async fn claim(&self, watch: &mut HolderWatch) -> Result<Option<Lease>, StoreError> {
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn claim(&self, watch: &mut HolderWatch) -> Result<Option<Lease>, StoreError> {
         let asked = Instant::now();
         let claim = self.checkpoints.claim(&self.name, &self.holder, watch.silent_for(self.term)).await?;
         Ok(match claim {
@@ -98,7 +103,7 @@ impl Candidate {
 }
 
 /// A lease that is being kept. Dropping it only stops keeping it.
-pub(crate) struct Lease {
+pub struct Lease {
     candidate: Candidate,
     pub(crate) epoch: Epoch,
     lost: CancellationToken,
@@ -119,7 +124,7 @@ impl Lease {
     }
 
     /// Whether it is not held any more.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
     }
 
@@ -134,7 +139,7 @@ impl Lease {
     }
 
     /// Lets others have it at once.
-    pub(crate) async fn give_back(self) {
+    pub async fn give_back(self) {
         drop(self.keeper);
         let Candidate { checkpoints, name, holder, .. } = &self.candidate;
         if let Err(error) = checkpoints.release(name, holder, self.epoch).await {

@@ -53,7 +53,7 @@ pub use follower::{
     Consumer, Consumption, Follower, FollowerError, FollowerLimits, FollowerPorts, FollowerState,
     FollowerStatus,
 };
-pub use lease::HolderWatch;
+pub use lease::{Candidate, HolderWatch, Lease};
 pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
 pub use ports::checkpoints::{Beat, Checkpoint, Checkpoints, Claim, Epoch};
 pub use ports::clock::Clock;

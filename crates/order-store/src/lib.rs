@@ -16,6 +16,7 @@ mod memory;
 #[cfg(feature = "planted-faults")]
 mod planted_release;
 mod postgres;
+mod postgres_error;
 mod rebuild_report;
 mod replication;
 mod sqlite;
@@ -35,9 +36,8 @@ pub(crate) fn projection() -> u32 {
 pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
-pub use postgres::{
-    Migrated, PostgresError, PostgresOptions, PostgresStore, check_postgres_url, without_password,
-};
+pub use postgres::{Migrated, PostgresOptions, PostgresStore, check_postgres_url, without_password};
+pub use postgres_error::PostgresError;
 pub use rebuild_report::RebuildReport;
 pub use sqlite::{SqliteLimits, SqliteStore};
 pub use sqlite_error::SqliteError;

@@ -24,7 +24,7 @@ mod sides;
 use order_application::{PageLimit, Position, StoreError};
 use uuid::Uuid;
 
-use crate::postgres::PostgresError;
+use crate::postgres_error::PostgresError;
 use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
 

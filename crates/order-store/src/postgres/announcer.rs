@@ -20,7 +20,7 @@ const PAGE: PageLimit = PageLimit { events: 500, bytes: 64 * 1024 };
 
 pub(super) struct Announcer {
     bus: Arc<dyn EventBus>,
-    /// Up to where the log has been announced, or would have been if anybody had listened.
+    /// Up to where the log has been announced.
     announced: Mutex<Position>,
     /// Something was committed here that cannot be announced before what others committed.
     gap: Notify,
@@ -37,23 +37,19 @@ impl Announcer {
         self.bus.has_subscribers()
     }
 
-    /// Takes a commit of this instance: where it begins and ends, and its events unless nobody listens.
-    pub(super) fn committed_here(&self, first: Position, last: Position, events: Vec<RecordedEvent>) {
+    /// Takes events that this instance has committed.
+    pub(super) fn committed_here(&self, events: Vec<RecordedEvent>) {
         let mut announced = self.announced();
-        if announced.plus(1) != first {
-            self.look();
-            return;
+        // Others may have committed before them; or an earlier attempt some of them, before what others committed then.
+        let go_on = events.iter().zip(announced.0 + 1..).all(|(event, next)| event.position.0 == next);
+        match events.last() {
+            Some(last) if go_on => {
+                *announced = last.position;
+                self.bus.publish(Committed { last_position: last.position, events: events.into() });
+            }
+            Some(_) => self.gap.notify_one(),
+            None => {}
         }
-        *announced = last;
-        // Asked again: whoever subscribed since would otherwise miss the news, though not the events.
-        if self.is_listened_to() {
-            self.bus.publish(Committed { last_position: last, events: events.into() });
-        }
-    }
-
-    /// Has the log looked at now.
-    pub(super) fn look(&self) {
-        self.gap.notify_one();
     }
 
     /// Announces what others commit, for as long as the store is open.

@@ -12,6 +12,7 @@ use tokio_postgres::{Error, Row};
 
 use super::PostgresStore;
 use super::database::{Database, Parameter};
+use super::row::number;
 
 /// Takes the lease if it is free, the holder's already, or of one whose last beat is the one that is named. It gets a new
 /// epoch unless it was the holder's all the while.
@@ -44,15 +45,45 @@ const SAVE: &str = "\
 #[async_trait]
 impl Checkpoints for PostgresStore {
     async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
-        claim(&self.reads, name, holder, last_seen).await
+        self.reads.claim(name, holder, last_seen).await
     }
 
     async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
-        release(&self.reads, name, holder, epoch).await
+        self.reads.release(name, holder, epoch).await
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        let rows = self.reads.query(LOAD, &[(&name, Type::TEXT)]).await?;
+        self.reads.load(name).await
+    }
+
+    async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
+        self.reads.save(name, epoch, checkpoint).await
+    }
+}
+
+#[async_trait]
+impl Checkpoints for Database {
+    async fn claim(&self, name: &str, holder: &str, last_seen: Option<Beat>) -> Result<Claim, StoreError> {
+        let beat = last_seen.map(|beat| beat.0.cast_signed());
+        let parameters: [Parameter<'_>; 3] =
+            [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
+        if let Some(row) = self.query(CLAIM, &parameters).await?.first() {
+            let epoch = number(row, 0).map_err(|error| corrupt(name, &error))?;
+            return Ok(Claim::Granted(Epoch(epoch)));
+        }
+        let beat: i64 = self.query_value(BEAT, &parameters[..1]).await?;
+        Ok(Claim::Held(Beat(beat.cast_unsigned())))
+    }
+
+    async fn release(&self, name: &str, holder: &str, epoch: Epoch) -> Result<(), StoreError> {
+        let epoch = epoch.0.cast_signed();
+        let parameters: [Parameter<'_>; 3] =
+            [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
+        self.query(RELEASE, &parameters).await.map(drop)
+    }
+
+    async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let rows = self.query(LOAD, &[(&name, Type::TEXT)]).await?;
         rows.first().map(|row| read(row, 0)).transpose().map_err(|error| corrupt(name, &error))
     }
 
@@ -61,42 +92,8 @@ impl Checkpoints for PostgresStore {
         let evidence = checkpoint.evidence.as_deref();
         let parameters: [Parameter<'_>; 4] =
             [(&name, Type::TEXT), (&epoch, Type::INT8), (&position, Type::INT8), (&evidence, Type::TEXT)];
-        Ok(!self.reads.query(SAVE, &parameters).await?.is_empty())
+        Ok(!self.query(SAVE, &parameters).await?.is_empty())
     }
-}
-
-/// See [`Checkpoints::claim`].
-pub(super) async fn claim(
-    database: &Database,
-    name: &str,
-    holder: &str,
-    last_seen: Option<Beat>,
-) -> Result<Claim, StoreError> {
-    let beat = last_seen.map(|beat| beat.0.cast_signed());
-    let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&beat, Type::INT8)];
-    if let Some(row) = database.query(CLAIM, &parameters).await?.first() {
-        return number(name, row).map(|epoch| Claim::Granted(Epoch(epoch)));
-    }
-    let row = database.query_one(BEAT, &parameters[..1]).await?;
-    number(name, &row).map(|beat| Claim::Held(Beat(beat)))
-}
-
-/// The number that a row consists of.
-fn number(name: &str, row: &Row) -> Result<u64, StoreError> {
-    let number = row.try_get::<_, i64>(0).map_err(|error| corrupt(name, &error))?;
-    Ok(number.cast_unsigned())
-}
-
-/// See [`Checkpoints::release`].
-pub(super) async fn release(
-    database: &Database,
-    name: &str,
-    holder: &str,
-    epoch: Epoch,
-) -> Result<(), StoreError> {
-    let epoch = epoch.0.cast_signed();
-    let parameters: [Parameter<'_>; 3] = [(&name, Type::TEXT), (&holder, Type::TEXT), (&epoch, Type::INT8)];
-    database.query(RELEASE, &parameters).await.map(drop)
 }
 
 /// A checkpoint with its name, as [`LOAD_ALL`] has it.
@@ -106,7 +103,7 @@ pub(super) fn read_named(row: &Row) -> Result<(String, Checkpoint), Error> {
 
 /// The columns `position` and `evidence`, the first of them at an index.
 fn read(row: &Row, index: usize) -> Result<Checkpoint, Error> {
-    let position = Position(row.try_get::<_, i64>(index)?.cast_unsigned());
+    let position = Position(number(row, index)?);
     let evidence: Option<String> = row.try_get(index + 1)?;
     Ok(Checkpoint { position, evidence: evidence.map(String::into_boxed_str) })
 }

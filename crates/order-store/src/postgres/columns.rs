@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::database::Parameter;
 use super::projection;
-use super::row::{PgTime, view_checksum};
+use super::row::{system_time, view_checksum};
 use crate::checksum::Covered;
 use crate::view_row::ViewRow;
 
@@ -43,7 +43,7 @@ pub(super) fn event_columns<'a>(events: &[Covered<'a>]) -> [Column<'a>; 9] {
         column(Type::INT8_ARRAY, events, |event| event.version.0.cast_signed()),
         column(Type::UUID_ARRAY, events, |event| Uuid::from_bytes(*event.id)),
         column(Type::TEXT_ARRAY, events, |event| event.event_type),
-        column(Type::TIMESTAMPTZ_ARRAY, events, |event| PgTime(event.time)),
+        column(Type::TIMESTAMPTZ_ARRAY, events, |event| system_time(event.time)),
         column(Type::TEXT_ARRAY, events, |event| event.order_id),
         column(Type::TEXT_ARRAY, events, |event| event.data),
         column(Type::TEXT_ARRAY, events, |event| event.context),
@@ -63,8 +63,8 @@ pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -
         column(Type::TEXT_ARRAY, &rows, |row| row.customer_id),
         column(Type::TEXT_ARRAY, &rows, |row| row.status),
         column(Type::INT8_ARRAY, &rows, |row| row.total_cents),
-        column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.placed_at.map(PgTime)),
-        column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.updated_at.map(PgTime)),
+        column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.placed_at.map(system_time)),
+        column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.updated_at.map(system_time)),
         column(Type::BYTEA_ARRAY, &rows, |row| view_checksum(row, projection(), &mut scratch)),
     ]
 }

@@ -5,22 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    ConfigConnectImpl, Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
-    TimeoutType, Timeouts,
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, pending};
 use order_application::{Backoff, StoreError, error_chain};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Error, Row};
+use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
+use tokio_postgres::{Error, Row};
 
-use super::error::PostgresError;
-use super::statement_failure::StatementFailure;
+use super::statement_failure::{StatementFailure, unreadable};
 use super::tls;
 use super::url::DatabaseUrl;
+use crate::postgres_error::PostgresError;
 
 /// The waits between attempts.
 pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
@@ -42,6 +38,7 @@ pub(super) const NO_DEADLINES: &str = "\
 /// A pool of connections.
 pub(super) struct Database {
     pool: Pool,
+    runtime: Handle,
     deadline: Duration,
     presence: Arc<Presence>,
 }
@@ -87,18 +84,17 @@ impl Database {
         presence: &Arc<Presence>,
     ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let tls = tls::connector(&url.tls).map_err(PostgresError::Url)?;
-        let connect = OnRuntime { connect: Arc::new(ConfigConnectImpl { tls }), runtime: Handle::current() };
-        let manager = Manager::from_connect(url.config.clone(), connect, recycling);
+        let tls = tls::connector(url.verify.as_ref()).map_err(PostgresError::Url)?;
+        let manager = Manager::from_config(url.config.clone(), tls, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
         let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
         let pool = pool.build().map_err(|error| PostgresError::Url(error_chain(&error)))?;
-        Ok(Self { pool, deadline, presence: Arc::clone(presence) })
+        Ok(Self { pool, runtime: Handle::current(), deadline, presence: Arc::clone(presence) })
     }
 
     /// A connection, the next best that works.
     pub(super) async fn connection(&self) -> Result<Object, StatementFailure> {
-        let why = match self.pool.get().await {
+        let why = match self.get().await {
             Ok(connection) => {
                 self.presence.seen();
                 return Ok(connection);
@@ -106,15 +102,23 @@ impl Database {
             Err(PoolError::Timeout(TimeoutType::Wait)) => {
                 return Err(StatementFailure::Refused(StoreError::Overloaded));
             }
-            Err(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => SILENT.to_owned(),
+            Err(PoolError::Timeout(_)) => SILENT.to_owned(),
             // What the pool would say around it ("while creating a new object") helps nobody.
             Err(PoolError::Backend(error)) => error_chain(&error),
-            Err(
-                other @ (PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)),
-            ) => error_chain(&other),
+            Err(other) => error_chain(&other),
         };
         self.presence.missed(&why);
         Err(StatementFailure::NothingHappened(why))
+    }
+
+    /// Connects on the runtime that the store was opened on, whoever asks: a connection ends with the runtime that it was made on.
+    async fn get(&self) -> Result<Object, PoolError> {
+        if Handle::current().id() == self.runtime.id() {
+            return self.pool.get().await;
+        }
+        let pool = self.pool.clone();
+        let got = self.runtime.spawn(async move { pool.get().await });
+        got.await.unwrap_or(Err(PoolError::Closed))
     }
 
     /// Asks a question, again if the connection was lost, until the deadline.
@@ -125,6 +129,16 @@ impl Database {
     ) -> Result<Vec<Row>, StoreError> {
         let query = |connection: Arc<Object>| async move { connection.query_typed(sql, parameters).await };
         self.retry(self.deadline, query).await
+    }
+
+    /// The same, for an answer of one row and one column.
+    pub(super) async fn query_value<T: FromSqlOwned>(
+        &self,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<T, StoreError> {
+        let row = self.query_one(sql, parameters).await?;
+        row.try_get(0).map_err(|error| unreadable(&error))
     }
 
     /// The same, for an answer of one row.
@@ -166,7 +180,13 @@ impl Database {
         F: Future<Output = Result<T, Error>>,
     {
         let Ok(connection) = timeout_at(deadline, self.connection()).await else {
-            return Err(StatementFailure::NothingHappened(self.missed()));
+            let pool = self.pool.status();
+            return Err(if pool.size < pool.max_size {
+                StatementFailure::NothingHappened(self.missed())
+            } else {
+                // The database is there, and others have all connections to it.
+                StatementFailure::Refused(StoreError::Overloaded)
+            });
         };
         let connection = Arc::new(connection?);
         match timeout_at(deadline, work(Arc::clone(&connection))).await {
@@ -187,27 +207,5 @@ impl Database {
 
     pub(super) fn close(&self) {
         self.pool.close();
-    }
-}
-
-/// Connects on the runtime that the store was opened on, whoever asks: a connection lives where it was made, and outlives
-/// whoever asked for it.
-struct OnRuntime<C> {
-    connect: Arc<C>,
-    runtime: Handle,
-}
-
-impl<C: Connect + 'static> Connect for OnRuntime<C> {
-    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), Error>> {
-        let (connect, config) = (Arc::clone(&self.connect), config.clone());
-        let connecting = self.runtime.spawn(async move { connect.connect(&config).await });
-        async {
-            match connecting.await {
-                Ok(connected) => connected,
-                // The runtime has gone, and the store with it. Whoever waits has a deadline.
-                Err(_) => pending().await,
-            }
-        }
-        .boxed()
     }
 }

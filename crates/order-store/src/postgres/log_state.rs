@@ -1,13 +1,10 @@
 //! What a database says of itself: its schema, which log it has, and whether that may be served.
 
-use std::cmp::Ordering;
-
 use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::schema::{self, Schema};
-use super::{PostgresError, projection, refused};
+use super::{PostgresError, projection, refused, schema};
 
 /// The row of `order_service.log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,30 +24,21 @@ pub(super) struct LogState {
 impl LogState {
     /// For whoever takes the views as they are: they have to be this release's, as far as there are any.
     pub(super) fn check_views(&self) -> Result<(), PostgresError> {
-        match self.projection.cmp(&projection()) {
-            Ordering::Greater => Err(PostgresError::NewerViews),
-            Ordering::Less if self.projection > 0 => Err(PostgresError::EarlierViews),
-            Ordering::Equal | Ordering::Less if self.some_are_outdated => Err(PostgresError::EarlierViews),
-            Ordering::Equal | Ordering::Less => Ok(()),
+        let some_are_earlier = self.some_are_outdated || (1..projection()).contains(&self.projection);
+        if self.projection > projection() {
+            Err(PostgresError::NewerViews)
+        } else if some_are_earlier {
+            Err(PostgresError::EarlierViews)
+        } else {
+            Ok(())
         }
     }
-}
-
-/// The schema, unless it is one that only newer releases run with.
-pub(super) async fn find_schema(connection: &Object) -> Result<Schema, PostgresError> {
-    let found = schema::find(connection).await.map_err(refused("tell its schema"))?;
-    let known = schema::known();
-    if found.oldest_compatible > known {
-        let needed = found.oldest_compatible;
-        return Err(PostgresError::Newer { found: found.version, needed, known });
-    }
-    Ok(found)
 }
 
 /// For whoever does not migrate: the row of a store whose schema is one that this release runs with, and not older than
 /// it, and that is no unfinished copy.
 pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, PostgresError> {
-    let (found, known) = (find_schema(connection).await?.version, schema::known());
+    let (found, known) = (schema::find(connection).await?, schema::known());
     if found == 0 {
         return Err(PostgresError::NoStore);
     }

@@ -8,7 +8,7 @@
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
-//! * **Repairs** ([`views`]) make views anew that were found damaged, or that an earlier release made.
+//! * **Views** ([`views`]) are repaired where they were found damaged, and rebuilt where an earlier release made them.
 //! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
 //!   follows.
 
@@ -17,7 +17,6 @@ mod checkpoints;
 mod columns;
 mod copy;
 mod database;
-mod error;
 mod log_state;
 mod look_ups;
 mod pages;
@@ -43,15 +42,15 @@ use tokio::task::JoinHandle;
 
 use announcer::Announcer;
 use database::Database;
-use error::refused;
 use look_ups::LookUps;
 use prepare::{bring_up, check_server, connect, prepare};
 use url::DatabaseUrl;
 use views::Repairs;
 use writer::Writer;
 
+use crate::postgres_error::{PostgresError, refused};
+
 pub(crate) use copy::{PostgresSource, PostgresTarget};
-pub use error::PostgresError;
 pub use schema::Migrated;
 pub use url::without_password;
 

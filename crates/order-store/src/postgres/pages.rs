@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 use super::database::{Database, Parameter};
 use super::row::{DamagedView, bigint, event_columns, number, order_columns, read_event, read_order};
 use super::schema;
+use super::statement_failure::unreadable;
 
 /// Whoever probes does not wait for long.
 const CHECK_PATIENCE: Duration = Duration::from_millis(800);
@@ -22,7 +23,8 @@ const CHECK_PATIENCE: Duration = Duration::from_millis(800);
 /// Events of one page, whatever is asked for. An order has no more.
 const MAX_PAGE_EVENTS: i64 = 10_000;
 
-/// A page of the order's events, and whether its row says that it is damaged; without events there is one row, with that alone.
+/// A page of the order's events. Each row also tells whether the view says that the order is damaged; a page without events is one
+/// row that tells this alone.
 const STREAM: &str = concat!(
     "SELECT ",
     event_columns!(),
@@ -58,29 +60,36 @@ const LIST: &str = concat!(
 /// The last position.
 pub(super) const LOG_END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
 
-/// A page of an order's events.
-pub(super) struct StreamPage {
-    pub(super) events: Vec<RecordedEvent>,
-    /// The order's row, which nobody has checked, says that the order is damaged.
-    pub(super) is_damaged: bool,
-}
-
-/// A page of an order's events after a version.
+/// A page of an order's events after a version, none of which is missing or another order's. And whether the order's row, which
+/// nobody has checked, says that the order is damaged.
 pub(super) async fn stream(
     database: &Database,
     order_id: &OrderId,
     after: Version,
     limit: PageLimit,
-) -> Result<StreamPage, StoreError> {
-    let (events, bytes) = bounds(limit);
+) -> Result<(Vec<RecordedEvent>, bool), StoreError> {
+    let (most, bytes) = bounds(limit);
     let first = bigint(after.0);
     let parameters: [Parameter<'_>; 4] =
-        [(&order_id.as_str(), Type::TEXT), (&first, Type::INT8), (&events, Type::INT8), (&bytes, Type::INT8)];
+        [(&order_id.as_str(), Type::TEXT), (&first, Type::INT8), (&most, Type::INT8), (&bytes, Type::INT8)];
     let rows = database.query(STREAM, &parameters).await?;
     let is_damaged = rows.first().and_then(|row| row.try_get::<_, Option<bool>>(IS_DAMAGED).ok().flatten());
-    let has_events = rows.first().is_some_and(|row| matches!(row.try_get::<_, Option<i64>>(0), Ok(Some(_))));
-    let events = if has_events { read_stream(&rows, order_id, after)? } else { Vec::new() };
-    Ok(StreamPage { events, is_damaged: is_damaged.unwrap_or_default() })
+    let mut events = Vec::with_capacity(rows.len());
+    let mut scratch = Vec::new();
+    let has_event = |row: &&Row| !matches!(row.try_get::<_, Option<i64>>(0), Ok(None));
+    for (row, version) in rows.iter().filter(has_event).zip(after.0.saturating_add(1)..) {
+        let event = read_event(row, &mut scratch)?;
+        if event.version.0 != version {
+            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
+        }
+        if event.order_id != *order_id {
+            let RecordedEvent { position, order_id: other, .. } = event;
+            let why = format!("order {order_id} has an event of order {other} at position {position}");
+            return Err(StoreError::Corrupt(why));
+        }
+        events.push(event);
+    }
+    Ok((events, is_damaged.unwrap_or_default()))
 }
 
 /// A page of the log after a position, up to the first event that cannot be read. Positions have no gaps, so where one is
@@ -143,7 +152,7 @@ pub(super) async fn rows(
 ) -> Result<Vec<KeyedView>, StoreError> {
     let rows = database.query(LIST, &[(&bigint(after.0), Type::INT8), (&limit, Type::INT8)]).await?;
     let read = |row: &Row| {
-        let key = number(row, 0).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let key = number(row, 0).map_err(|error| unreadable(&error))?;
         Ok((Position(key), read_order(row, 0).map(|stored| stored.view)))
     };
     rows.iter().map(read).collect()
@@ -151,8 +160,7 @@ pub(super) async fn rows(
 
 /// The last position.
 pub(super) async fn log_end(database: &Database) -> Result<Position, StoreError> {
-    let row = database.query_one(LOG_END, &[]).await?;
-    number(&row, 0).map(Position).map_err(|error| StoreError::Corrupt(error.to_string()))
+    database.query_value::<i64>(LOG_END, &[]).await.map(|end| Position(end.cast_unsigned()))
 }
 
 const CHECK: &str =
@@ -162,13 +170,13 @@ const CHECK: &str =
 pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
     let check = |connection: Arc<Object>| async move {
         let row = connection.query_typed_one(CHECK, &[]).await?;
-        Ok((row.try_get(0)?, number(&row, 1)?))
+        Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?))
     };
     let (is_standby, needed) = database.retry(CHECK_PATIENCE, check).await?;
     if is_standby {
         return Err(StoreError::Unavailable("the database is a standby".to_owned()));
     }
-    if usize::try_from(needed).is_ok_and(|needed| needed > schema::known()) {
+    if needed > schema::known() {
         let why = "the database was migrated to a schema that this release cannot use";
         return Err(StoreError::NewerRelease(why.to_owned()));
     }
@@ -178,28 +186,4 @@ pub(super) async fn check(database: &Database) -> Result<(), StoreError> {
 /// At least one event, however large: the first has no bytes before it.
 fn bounds(limit: PageLimit) -> (i64, i64) {
     (bigint(limit.events as u64).min(MAX_PAGE_EVENTS), bigint(limit.bytes as u64).max(1))
-}
-
-/// An order's events after a version. None is missing, and none is another order's whose key has changed.
-pub(super) fn read_stream(
-    rows: &[Row],
-    order_id: &OrderId,
-    after: Version,
-) -> Result<Vec<RecordedEvent>, StoreError> {
-    let mut scratch = Vec::new();
-    let events: Result<Vec<_>, _> = rows.iter().map(|row| read_event(row, &mut scratch)).collect();
-    let events = events?;
-    for (event, version) in events.iter().zip(after.0.saturating_add(1)..) {
-        if event.version.0 != version {
-            return Err(StoreError::Corrupt(format!("order {order_id} has no event of version {version}")));
-        }
-        if event.order_id != *order_id {
-            let Position(position) = event.position;
-            return Err(StoreError::Corrupt(format!(
-                "order {order_id} has an event of order {} at position {position}",
-                event.order_id
-            )));
-        }
-    }
-    Ok(events)
 }

@@ -25,12 +25,12 @@ impl EventLog for PostgresStore {
         after: Version,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let page = pages::stream(&self.reads, order_id, after, limit).await?;
+        let (events, is_damaged) = pages::stream(&self.reads, order_id, after, limit).await?;
         // What only the row says is asked of the row when it has been checked.
-        if page.is_damaged && self.find_view(order_id).await?.is_some_and(|view| view.is_damaged()) {
+        if is_damaged && self.find_view(order_id).await?.is_some_and(|view| view.is_damaged()) {
             return Err(Unreadable::Damaged.error(order_id));
         }
-        Ok(page.events)
+        Ok(events)
     }
 
     async fn read_log(&self, after: Position, limit: PageLimit) -> Result<Vec<RecordedEvent>, StoreError> {

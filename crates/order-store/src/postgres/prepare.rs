@@ -4,19 +4,12 @@ use deadpool_postgres::Object;
 use tokio_postgres::types::Type;
 
 use super::database::Database;
-use super::error::{PostgresError, refused};
 use super::log_state::{self, LogState};
 use super::schema::{self, Migrated};
-use super::statement_failure::StatementFailure;
-use super::{PostgresOptions, projection};
+use super::{PostgresError, PostgresOptions, projection, refused};
 
 pub(super) async fn connect(database: &Database) -> Result<Object, PostgresError> {
-    database.connection().await.map_err(|failure| {
-        PostgresError::Connect(match failure {
-            StatementFailure::NothingHappened(why) | StatementFailure::Unknown(why) => why,
-            StatementFailure::Refused(error) => error.to_string(),
-        })
-    })
+    database.connection().await.map_err(|failure| PostgresError::Connect(failure.to_string()))
 }
 
 /// Checks the server, then the schema.
@@ -57,28 +50,27 @@ pub(super) async fn check_server(connection: &Object, allow_unsafe: bool) -> Res
     let row = connection.query_typed_one(settings, &[]).await.map_err(refused("show its settings"))?;
     let text = |index| row.try_get::<_, String>(index).map_err(refused("show its settings"));
     if row.try_get::<_, i32>(0).map_err(refused("show its settings"))? < 150_000 {
-        return Err(PostgresError::TooOld { found: text(1)? });
+        return Err(PostgresError::TooOld(text(1)?));
     }
     for (index, name) in [(2, "fsync"), (3, "synchronous_commit"), (4, "full_page_writes")] {
         if text(index)? == "off" {
             let setting = format!("{name}=off");
             if !allow_unsafe {
-                return Err(PostgresError::Unsafe { setting });
+                return Err(PostgresError::Unsafe(setting));
             }
             tracing::warn!(setting, "the server loses acknowledged orders when it crashes");
         }
     }
     match text(5)? {
         found if found == "read committed" => Ok(()),
-        found => Err(PostgresError::Isolation { found }),
+        found => Err(PostgresError::Isolation(found)),
     }
 }
 
 pub(super) async fn bring_up(connection: &mut Object) -> Result<Migrated, PostgresError> {
-    let known = schema::known();
-    let found = log_state::find_schema(connection).await?;
-    if found.version < known {
+    let (from, known) = (schema::find(connection).await?, schema::known());
+    if from < known {
         return schema::migrate(connection).await.map_err(refused("migrate the schema"));
     }
-    Ok(Migrated { from: found.version, to: found.version, known })
+    Ok(Migrated { from, to: from, known })
 }

@@ -1,12 +1,14 @@
 //! Rows of the tables, as values of the application.
 
 use std::error::Error;
+use std::num::TryFromIntError;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use order_application::{OrderView, Position, RecordedEvent, StoreError, Version};
 use order_domain::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use crate::checksum::{Checksum, Covered};
@@ -44,7 +46,7 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
         let checked = Covered {
             position: None,
             version: Version(number(row, 1)?),
-            time: row.try_get::<_, PgTime>(2)?.0,
+            time: timestamp(row.try_get(2)?)?,
             id: id.as_bytes(),
             order_id: row.try_get(4)?,
             event_type: row.try_get(5)?,
@@ -85,7 +87,9 @@ pub(super) struct DamagedView(pub(super) String);
 
 /// Reads an order's row, whose columns begin at an index, and checks it.
 pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedView> {
-    let time = |index| row.try_get::<_, Option<PgTime>>(index).map(|time| time.map(|time| time.0));
+    let time = |index| -> Result<Option<Timestamp>, BoxedError> {
+        Ok(row.try_get::<_, Option<SystemTime>>(index)?.map(timestamp).transpose()?)
+    };
     let read = || -> Result<StoredView, BoxedError> {
         let found = ViewRow {
             order_id: row.try_get(first + 1)?,
@@ -118,38 +122,19 @@ pub(super) fn bigint(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A point in time as PostgreSQL sends it: microseconds since 2000-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PgTime(pub(super) Timestamp);
-
-/// 2000-01-01 in microseconds since 1970-01-01.
-const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
-
-impl<'a> FromSql<'a> for PgTime {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, BoxedError> {
-        let micros = i64::from_be_bytes(raw.try_into()?);
-        let micros = micros.checked_add(PG_EPOCH_MICROS).ok_or("a time that no event has")?;
-        Ok(Self(Timestamp::from_micros(micros)))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::TIMESTAMPTZ
-    }
+/// A point in time as the driver knows it.
+pub(super) fn system_time(time: Timestamp) -> SystemTime {
+    let distance = Duration::from_micros(time.as_micros().unsigned_abs());
+    if time.as_micros() < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
-impl ToSql for PgTime {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, BoxedError> {
-        let micros =
-            self.0.as_micros().checked_sub(PG_EPOCH_MICROS).ok_or("a time that PostgreSQL does not know")?;
-        out.extend_from_slice(&micros.to_be_bytes());
-        Ok(IsNull::No)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::TIMESTAMPTZ
-    }
-
-    to_sql_checked!();
+/// And back.
+fn timestamp(time: SystemTime) -> Result<Timestamp, TryFromIntError> {
+    let micros = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_micros())?,
+        Err(before) => -i64::try_from(before.duration().as_micros())?,
+    };
+    Ok(Timestamp::from_micros(micros))
 }
 
 impl ToSql for Checksum {

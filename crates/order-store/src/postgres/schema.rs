@@ -13,6 +13,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::database::BACKOFF;
+use crate::postgres_error::{PostgresError, refused};
 
 /// A step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -49,29 +50,20 @@ const BEGIN: &str = "
 /// How long it is tried again for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a database stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Schema {
-    /// How many migrations it has had; 0: there is no store.
-    pub(super) version: usize,
-    /// The oldest schema version whose releases may run with it.
-    pub(super) oldest_compatible: usize,
-}
-
 /// What [`PostgresStore::migrate`](super::PostgresStore::migrate) did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
     /// The schema's version before; 0 if there was none.
-    pub from: usize,
+    pub from: i64,
     /// And after. It is a newer release's if it is higher than [`known`](Self::known).
-    pub to: usize,
+    pub to: i64,
     /// The version up to which this release knows the schema.
-    pub known: usize,
+    pub known: i64,
 }
 
 /// The version up to which this release knows the schema.
-pub(super) fn known() -> usize {
-    migrations().count()
+pub(super) fn known() -> i64 {
+    migrations().map(|_| 1).sum()
 }
 
 fn migrations() -> impl Iterator<Item = Migration> {
@@ -82,19 +74,26 @@ fn migrations() -> impl Iterator<Item = Migration> {
     MIGRATIONS.into_iter().chain(planted)
 }
 
-/// How far the database has been migrated.
-pub(super) async fn find(connection: &Object) -> Result<Schema, Error> {
+/// How many migrations the database has had; 0: there is no store.
+///
+/// # Errors
+/// [`PostgresError::Newer`] if only newer releases run with it.
+pub(super) async fn find(connection: &Object) -> Result<i64, PostgresError> {
+    let (found, needed) = find_newest(connection).await.map_err(refused("tell its schema"))?;
+    let known = known();
+    if needed > known { Err(PostgresError::Newer { found, needed, known }) } else { Ok(found) }
+}
+
+/// The schema's version, and the oldest one whose releases may run with it.
+async fn find_newest(connection: &Object) -> Result<(i64, i64), Error> {
     let there = "SELECT to_regclass('order_service.migrations') IS NOT NULL";
-    let there: bool = connection.query_typed_one(there, &[]).await?.try_get(0)?;
-    if !there {
-        return Ok(Schema::default());
+    if !connection.query_typed_one(there, &[]).await?.try_get(0)? {
+        return Ok((0, 0));
     }
     let newest = "SELECT coalesce(max(version), 0)::bigint, coalesce(max(oldest_compatible), 0)::bigint \
                   FROM order_service.migrations";
     let row = connection.query_typed_one(newest, &[]).await?;
-    let number =
-        |index| row.try_get::<_, i64>(index).map(|number| usize::try_from(number).unwrap_or_default());
-    Ok(Schema { version: number(0)?, oldest_compatible: number(1)? })
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Runs what is missing. Says what the version was and what it is.
@@ -120,9 +119,11 @@ async fn migrate_once(connection: &mut Object) -> Result<Migrated, Error> {
     let transaction = connection.build_transaction().start().await?;
     transaction.batch_execute(BEGIN).await?;
     let newest = "SELECT coalesce(max(version), 0)::bigint FROM order_service.migrations";
-    let newest: i64 = transaction.query_typed_one(newest, &[]).await?.try_get(0)?;
-    let from = usize::try_from(newest).unwrap_or_default();
-    for (Migration { sql, oldest_compatible }, version) in migrations().zip(1_i64..).skip(from) {
+    let from: i64 = transaction.query_typed_one(newest, &[]).await?.try_get(0)?;
+    for (version, Migration { sql, oldest_compatible }) in (1..).zip(migrations()) {
+        if version <= from {
+            continue;
+        }
         transaction.batch_execute(sql).await?;
         let row = "INSERT INTO order_service.migrations (version, oldest_compatible) VALUES ($1, $2)";
         transaction.execute_typed(row, &[(&version, Type::INT8), (&oldest_compatible, Type::INT8)]).await?;

@@ -5,13 +5,16 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 /// What became of a statement that failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum StatementFailure {
     /// Nothing happened, and it may go well the next time.
+    #[error("{0}")]
     NothingHappened(String),
     /// It may have happened: the connection ended, or nobody answered in time.
+    #[error("{0}")]
     Unknown(String),
     /// Nothing happened, and the next time will be no better.
+    #[error(transparent)]
     Refused(StoreError),
 }
 
@@ -42,6 +45,11 @@ impl StatementFailure {
             Self::Refused(error) => error,
         }
     }
+}
+
+/// What an answer means that is not of the type that was asked for.
+pub(super) fn unreadable(error: &Error) -> StoreError {
+    StoreError::Corrupt(error_chain(error))
 }
 
 /// States that pass by themselves.

@@ -1,5 +1,7 @@
 //! TLS to the database, by rustls.
 
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,42 +11,30 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::url::Tls;
+use super::url::Roots;
 
-/// How connections do TLS, if the URL and the server want it.
-pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, String> {
+/// How connections do TLS, if the URL and the server want it: with a server that certificates vouch for, or with any.
+pub(super) fn connector(verify: Option<&Roots>) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS: {error}"))?;
-    let config = match tls {
-        Tls::Off | Tls::Encrypt => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
-            .with_no_client_auth(),
-        Tls::Verify { roots } => {
-            let roots = match roots {
-                Some(file) => roots_in(file)?,
-                None => roots_of_the_system()?,
-            };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
+    let builder = match verify {
+        Some(Roots::System) => builder.with_root_certificates(roots_of_the_system()?),
+        Some(Roots::File(file)) => builder.with_root_certificates(
+            roots_in(file).map_err(|why| format!("sslrootcert {}: {why}", file.display()))?,
+        ),
+        None => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider))),
     };
-    Ok(MakeRustlsConnect::new(config))
+    Ok(MakeRustlsConnect::new(builder.with_no_client_auth()))
 }
 
-fn roots_in(file: &std::path::Path) -> Result<RootCertStore, String> {
-    let fault = |what: String| format!("sslrootcert {}: {what}", file.display());
+fn roots_in(file: &Path) -> Result<RootCertStore, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| fault(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| fault(error.to_string()))?;
-        roots.add(certificate).map_err(|error| fault(error.to_string()))?;
+    for certificate in CertificateDer::pem_file_iter(file)? {
+        roots.add(certificate?)?;
     }
-    if roots.is_empty() {
-        return Err(fault("there is no certificate in it".to_owned()));
-    }
-    Ok(roots)
+    if roots.is_empty() { Err("there is no certificate in it".into()) } else { Ok(roots) }
 }
 
 fn roots_of_the_system() -> Result<RootCertStore, String> {

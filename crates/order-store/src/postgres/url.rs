@@ -16,76 +16,71 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct DatabaseUrl {
     pub(super) config: Config,
-    pub(super) tls: Tls,
+    /// By whose certificates the server has to prove that it has the name (`sslmode=verify-full`). `None`: with `prefer`, the
+    /// default, and `require` it may be any server; `disable` has no TLS.
+    pub(super) verify: Option<Roots>,
 }
 
-/// What a connection asks of TLS.
+/// Whose word counts for who a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tls {
-    /// None (`sslmode=disable`).
-    Off,
-    /// Encrypted where the server can (`prefer`, the default) or always (`require`), whoever the server is.
-    Encrypt,
-    /// Encrypted, and the server proves by a certificate that it has the name (`verify-full`). Without own roots
-    /// (`sslrootcert`), those of the system count.
-    Verify {
-        /// A PEM file.
-        roots: Option<PathBuf>,
-    },
+pub(super) enum Roots {
+    /// Those whom this system trusts.
+    System,
+    /// Those in a PEM file (`sslrootcert`).
+    File(PathBuf),
 }
 
 impl DatabaseUrl {
     /// Reads a URL. What it complains about never holds the password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut ssl_mode = None;
-        let mut roots = None;
+        let (mut ssl_mode, mut roots) = (None, None);
         let mut rest = Vec::new();
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let decoded = form_urlencoded::parse(parameter.as_bytes()).next();
             match decoded.as_ref().map(|(name, value)| (&**name, &**value)) {
                 Some(("sslmode", value)) => ssl_mode = Some(value.to_owned()),
-                Some(("sslrootcert", "system")) => roots = None,
-                Some(("sslrootcert", value)) => roots = Some(PathBuf::from(value)),
+                Some(("sslrootcert", "system")) => roots = Some(Roots::System),
+                Some(("sslrootcert", value)) => roots = Some(Roots::File(PathBuf::from(value))),
                 _ => rest.push(parameter),
             }
         }
-        let without_tls =
-            if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) };
-        let mut config: Config =
-            without_tls.parse().map_err(|e| format!("not a PostgreSQL URL: {}", error_chain(&e)))?;
-        let nameless = |host: &Host| matches!(host, Host::Tcp(name) if name.is_empty());
-        if config.get_hosts().is_empty() || config.get_hosts().iter().any(nameless) {
-            return Err(
-                "not a PostgreSQL URL: it names no host, as in postgres://user@host/database".to_owned()
-            );
-        }
-
-        let (mode, tls) = match ssl_mode.as_deref() {
-            Some("disable") => (SslMode::Disable, Tls::Off),
-            None | Some("prefer") => (SslMode::Prefer, Tls::Encrypt),
-            Some("require") => (SslMode::Require, Tls::Encrypt),
-            Some("verify-full") => (SslMode::Require, Tls::Verify { roots: roots.take() }),
+        let (ssl_mode, verify) = match ssl_mode.as_deref() {
+            Some("disable") => (SslMode::Disable, None),
+            None | Some("prefer") => (SslMode::Prefer, None),
+            Some("require") => (SslMode::Require, None),
+            Some("verify-full") => (SslMode::Require, Some(roots.take().unwrap_or(Roots::System))),
             Some(other) => {
                 return Err(format!("sslmode={other} is none of disable, prefer, require, verify-full"));
             }
         };
-        if roots.is_some() {
+        if let Some(Roots::File(_)) = roots {
             return Err("sslrootcert is looked at with sslmode=verify-full only".to_owned());
         }
-        config.ssl_mode(mode);
-        // Whatever else the hosts are, a standby takes no orders.
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("order-service");
-        }
-        config.keepalives_idle(SILENCE_TIMEOUT);
-        config.tcp_user_timeout(SILENCE_TIMEOUT);
-        Ok(Self { config, tls })
+        let mut config = host_config(&format!("{address}?{}", rest.join("&")))?;
+        config.ssl_mode(ssl_mode);
+        Ok(Self { config, verify })
     }
+}
+
+/// What the driver makes of a URL without the parameters that it does not know.
+fn host_config(url: &str) -> Result<Config, String> {
+    let not_a_url = |why: &str| format!("not a PostgreSQL URL: {why}");
+    let mut config: Config = url.parse().map_err(|error| not_a_url(&error_chain(&error)))?;
+    let nameless = |host: &Host| matches!(host, Host::Tcp(name) if name.is_empty());
+    if config.get_hosts().is_empty() || config.get_hosts().iter().any(nameless) {
+        return Err(not_a_url("it names no host, as in postgres://user@host/database"));
+    }
+    // Whatever else the hosts are, a standby takes no orders.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("order-service");
+    }
+    config.keepalives_idle(SILENCE_TIMEOUT).tcp_user_timeout(SILENCE_TIMEOUT);
+    Ok(config)
 }
 
 /// The URL without its password, for logs.
@@ -106,18 +101,21 @@ pub fn without_password(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn tls(query: &str) -> Result<Tls, String> {
-        DatabaseUrl::parse(&format!("postgres://u:secret@db.example/orders{query}")).map(|url| url.tls)
+    fn tls(query: &str) -> Result<(SslMode, Option<Roots>), String> {
+        DatabaseUrl::parse(&format!("postgres://u:secret@db.example/orders{query}"))
+            .map(|url| (url.config.get_ssl_mode(), url.verify))
     }
 
     #[test]
     fn tls_is_as_libpq_has_it() {
-        assert_eq!(tls(""), Ok(Tls::Encrypt));
-        assert_eq!(tls("?sslmode=disable"), Ok(Tls::Off));
-        assert_eq!(tls("?sslmode=require&application_name=x"), Ok(Tls::Encrypt));
-        assert_eq!(tls("?sslmode=verify-full"), Ok(Tls::Verify { roots: None }));
-        let roots = Some(PathBuf::from("/etc/ca 1.pem"));
-        assert_eq!(tls("?sslrootcert=/etc/ca%201.pem&sslmode=verify-full"), Ok(Tls::Verify { roots }));
+        let verified = |roots| Ok((SslMode::Require, Some(roots)));
+        assert_eq!(tls(""), Ok((SslMode::Prefer, None)));
+        assert_eq!(tls("?sslmode=disable"), Ok((SslMode::Disable, None)));
+        assert_eq!(tls("?sslmode=require&application_name=x"), Ok((SslMode::Require, None)));
+        assert_eq!(tls("?sslmode=verify-full"), verified(Roots::System));
+        assert_eq!(tls("?sslmode=verify-full&sslrootcert=system"), verified(Roots::System));
+        let file = Roots::File(PathBuf::from("/etc/ca 1.pem"));
+        assert_eq!(tls("?sslrootcert=/etc/ca%201.pem&sslmode=verify-full"), verified(file));
         assert!(tls("?sslmode=verify-ca").unwrap_err().contains("verify-full"));
         assert!(tls("?sslrootcert=/x&sslmode=require").is_err(), "a root that nobody looks at is a trap");
     }

@@ -33,11 +33,11 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stores/goldens")
 }
 
-fn golden(version: usize) -> PathBuf {
+fn golden(version: i64) -> PathBuf {
     folder().join(format!("postgres-{version}.sql"))
 }
 
-async fn database() -> (String, usize) {
+async fn database() -> (String, i64) {
     let url = PostgresServer::shared().unwrap().create_database().unwrap();
     let known = PostgresStore::migrate(&url).await.unwrap().known;
     (url, known)

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, HolderWatch, PageLimit, Position, Subscription,
-    Version,
+    Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, HolderWatch, PageLimit, Position, StoreError,
+    Subscription, Version,
 };
-use order_store::PostgresStore;
+use order_store::{PostgresOptions, PostgresStore};
 use test_servers::PostgresServer;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::{Client, NoTls};
 
 use crate::contract::bus;
 use crate::order::TestOrder;
@@ -210,14 +212,29 @@ async fn a_standby_takes_over_in_time_also_if_the_database_s_clock_goes_back_a_d
     assert!(stand_by(&second, "b").await > lease);
 }
 
+async fn session(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Waits until what a task asks of the database waits for a lock.
+async fn wait_until_blocked<T>(client: &Client, task: &JoinHandle<T>) {
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+                 WHERE NOT l.granted AND a.datname = current_database()";
+    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(!task.is_finished(), "it did not wait");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A save waits for a claim that is on its way, and is then refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_that_meets_a_claim_on_its_way_waits_for_it() {
     let url = database();
     let store = open(&url).await;
     let epoch = granted(&store, "relay", "a").await;
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let client = session(&url).await;
     let claim =
         "BEGIN; UPDATE order_service.checkpoints SET epoch = epoch + 1, holder = 'b' WHERE name = 'relay'";
     client.batch_execute(claim).await.unwrap();
@@ -227,13 +244,25 @@ async fn a_save_that_meets_a_claim_on_its_way_waits_for_it() {
     });
     // Appends need nothing of what the save waits for.
     store.append(TestOrder::new("a").place()).await.unwrap();
-    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
-                 WHERE NOT l.granted AND a.datname = current_database()";
-    while client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        assert!(!late.is_finished(), "it did not wait");
-        tokio::task::yield_now().await;
-    }
+    wait_until_blocked(&client, &late).await;
     client.batch_execute("COMMIT").await.unwrap();
     assert_eq!(late.await.unwrap(), Ok(false));
     assert_eq!(store.load("relay").await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_gets_no_connection_is_shed_and_does_not_say_that_the_database_is_away() {
+    let url = database();
+    let options = PostgresOptions { read_connections: 1, ..QUICK_SERVER };
+    let store = Arc::new(PostgresStore::open(&url, bus(), options).await.unwrap());
+    let client = session(&url).await;
+    client.batch_execute("BEGIN; LOCK TABLE order_service.events").await.unwrap();
+    let slow = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.end().await }
+    });
+    wait_until_blocked(&client, &slow).await;
+    assert_eq!(store.check().await, Err(StoreError::Overloaded));
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(slow.await.unwrap(), Ok(Position::START));
 }

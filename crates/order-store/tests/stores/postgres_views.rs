@@ -241,6 +241,19 @@ async fn a_rebuild_that_loses_its_connections_goes_on_where_it_was() {
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
+/// Waits until the rows have been looked at again and again: so many statements are far more than what it takes to go over three
+/// orders.
+async fn see_looks(url: &str, check: impl Fn()) {
+    let (client, mut statements) = (session(url).await, HashSet::new());
+    let begun = "SELECT query_start::text FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query_start IS NOT NULL";
+    while statements.len() < 100 {
+        check();
+        let seen = client.query(begun, &[]).await.unwrap();
+        statements.extend(seen.iter().map(|row| row.get::<_, String>(0)));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_somebody_is_writing_is_waited_for() {
     let (url, store, _) = paid_orders(3).await;
@@ -253,17 +266,23 @@ async fn a_row_that_somebody_is_writing_is_waited_for() {
         let url = url.clone();
         async move { PostgresStore::rebuild(&url, &mut |_, _| {}).await }
     });
-    // It looks again and again: so many statements are far more than what it takes to go over three orders.
-    let (client, mut statements) = (session(&url).await, HashSet::new());
-    let begun = "SELECT query_start::text FROM pg_stat_activity \
-                 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query_start IS NOT NULL";
-    while statements.len() < 100 {
-        assert!(!rebuilding.is_finished(), "it has left the row as it is");
-        let seen = client.query(begun, &[]).await.unwrap();
-        statements.extend(seen.iter().map(|row| row.get::<_, String>(0)));
-    }
+    see_looks(&url, || assert!(!rebuilding.is_finished(), "it has left the row as it is")).await;
     writing.rollback().await.unwrap();
     rebuilding.await.unwrap().unwrap();
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_is_repaired_also_if_somebody_was_writing_it_and_takes_that_back() {
+    let (url, store, orders) = paid_orders(3).await;
+    sql(&url, "UPDATE order_service.orders SET status = 'shipped' WHERE key = 2").await;
+    let mut writer = session(&url).await;
+    let writing = writer.transaction().await.unwrap();
+    writing.execute("SELECT FROM order_service.orders WHERE key = 2 FOR UPDATE", &[]).await.unwrap();
+    store.mend(&[orders[1].id.clone()], &[], "a test asks for it").await.unwrap();
+    see_looks(&url, || assert_eq!(store.views().state, ViewsState::Rebuilding)).await;
+    writing.rollback().await.unwrap();
+    wait_until_current(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 

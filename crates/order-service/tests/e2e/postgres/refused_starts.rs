@@ -98,7 +98,7 @@ fn a_schema_from_the_future() {
     Session::open(&url).run("INSERT INTO order_service.migrations VALUES (999, 998)");
     assert_store_refused(
         &url,
-        "the store has schema version 999, with which releases run that know version 998 or later",
+        "the store has schema version 999, which only releases can use that know version 998",
     );
 }
 

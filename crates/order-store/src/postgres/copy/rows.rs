@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 use crate::checksum::Covered;
 use crate::copy::{NamedCheckpoints, PlacedView};
 use crate::postgres::columns::{column, made_by, parameters, view_columns};
-use crate::postgres::row::PgTime;
+use crate::postgres::row::system_time;
 
 const COPY_EVENTS: &str = "COPY order_service.events (position, order_key, version, id, type, time, order_id, data, \
                            context, source, checksum) FROM STDIN (FORMAT binary)";
@@ -64,7 +64,7 @@ pub(super) async fn copy_events(
                 &event.version.0.cast_signed(),
                 &event.id,
                 &event.event_type,
-                &PgTime(event.time),
+                &system_time(event.time),
                 &event.order_id.as_str(),
                 &event.data,
                 &event.context.as_json(),

@@ -9,15 +9,16 @@ use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
-use super::super::row::{EVENT_ORDER_ID, EVENT_ORDER_KEY, EVENT_VERSION, event_columns, number, read_event};
-use super::remake::Orders;
+use crate::postgres::database::Parameter;
+use crate::postgres::row::{
+    EVENT_ORDER_ID, EVENT_ORDER_KEY, EVENT_VERSION, event_columns, number, read_event,
+};
 
 const EVENTS: &str = concat!(
     "SELECT ",
     event_columns!(),
     " FROM order_service.events e \
-     WHERE e.order_key > $1 AND e.order_key <= $2 AND ($3 IS NULL OR e.order_key = ANY($3)) \
-     ORDER BY e.order_key, e.version"
+     WHERE e.order_key = ANY($1) ORDER BY e.order_key, e.version"
 );
 
 /// More than one order would have the id, which an index forbids as long as nobody drops it.
@@ -61,8 +62,9 @@ impl FoldedRow {
 }
 
 /// Reads and folds the events as they come: no more is held in memory than what they make. Says how many there were.
-pub(super) async fn fold(snapshot: &Object, orders: &Orders) -> Result<(FoldedOrders, u64), Error> {
-    let mut rows = Box::pin(orders.select(snapshot, EVENTS).await?);
+pub(super) async fn fold(snapshot: &Object, keys: &[i64]) -> Result<(FoldedOrders, u64), Error> {
+    let parameters: [Parameter<'_>; 1] = [(&keys, Type::INT8_ARRAY)];
+    let mut rows = Box::pin(snapshot.query_typed_raw(EVENTS, parameters).await?);
     let mut folded = FoldedOrders::new();
     let mut scratch = Vec::new();
     let mut events = 0;

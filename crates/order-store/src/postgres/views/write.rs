@@ -1,15 +1,13 @@
 //! Writing rows of views, each statement in a transaction of its own.
 
-use std::collections::HashSet;
-
 use deadpool_postgres::Object;
 use futures_util::future::join3;
 use order_application::OrderView;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::super::columns::{column, made_by, parameters, view_columns};
-use super::super::database::Parameter;
+use crate::postgres::columns::{column, made_by, parameters, view_columns};
+use crate::postgres::database::Parameter;
 
 /// What a crash of the server takes back is noticed again and made again, so nobody waits for the disk. The transaction ends by
 /// itself if this machine vanishes before the commit: nobody may keep the log's end.
@@ -19,7 +17,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous
 const WRITE: &str =
     "SELECT * FROM order_service.write_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const DELETE: &str = "DELETE FROM order_service.orders o \
-    WHERE o.key = ANY($1) AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key) RETURNING o.key";
+    WHERE o.key = ANY($1) AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key)";
 
 /// A view that goes into the table.
 #[derive(Debug)]
@@ -30,8 +28,8 @@ pub(super) struct ViewChange {
     pub(super) view: OrderView,
 }
 
-/// Puts views in the place of rows that are still what was seen, and answers with the keys of those.
-pub(super) async fn write(connection: &Object, changes: &[ViewChange]) -> Result<HashSet<i64>, Error> {
+/// Puts views in the place of rows that are still what was seen, and says how many.
+pub(super) async fn write(connection: &Object, changes: &[ViewChange]) -> Result<usize, Error> {
     let seen = || changes.iter().map(|change| change.seen.as_ref());
     let mut columns = vec![
         column(Type::INT8_ARRAY, changes, |change| change.key),
@@ -43,29 +41,27 @@ pub(super) async fn write(connection: &Object, changes: &[ViewChange]) -> Result
     in_transaction(connection, BEGIN, WRITE, &parameters(&columns)).await
 }
 
-/// Deletes rows of orders that the log does not have, and answers with their keys. Appends are kept away, which may be about
-/// to make rows of their own.
-pub(super) async fn delete(connection: &Object, keys: &[i64]) -> Result<HashSet<i64>, Error> {
+/// Deletes rows of orders that the log does not have. Appends are kept away, which may be about to make rows of their own.
+pub(super) async fn delete(connection: &Object, keys: &[i64]) -> Result<(), Error> {
     let begin = format!("{BEGIN}; SELECT order_service.lock_log_end_v1()");
-    in_transaction(connection, &begin, DELETE, &[(&keys, Type::INT8_ARRAY)]).await
+    in_transaction(connection, &begin, DELETE, &[(&keys, Type::INT8_ARRAY)]).await.map(drop)
 }
 
-/// A statement that answers with keys, in a transaction of its own, all on its way at once: its locks are held no longer than
-/// it runs.
+/// A statement in a transaction of its own, all on its way at once: its locks are held no longer than it runs. Says how many
+/// rows it answers with.
 async fn in_transaction(
     connection: &Object,
     begin: &str,
     sql: &str,
     parameters: &[Parameter<'_>],
-) -> Result<HashSet<i64>, Error> {
-    let (begun, keys, committed) = join3(
+) -> Result<usize, Error> {
+    let (begun, rows, committed) = join3(
         connection.batch_execute(begin),
         connection.query_typed(sql, parameters),
         connection.batch_execute("COMMIT"),
     )
     .await;
     begun?;
-    let keys = keys?;
-    committed?;
-    keys.iter().map(|row| row.try_get(0)).collect()
+    let rows = rows?;
+    committed.map(|()| rows.len())
 }

@@ -4,7 +4,7 @@
 //! finds the batch's own event ids where they should go, or adds them now, or finds others. Each answers the question.
 //! Only looking would not: the old connection's server may still be about to commit.
 
-mod batch;
+mod append;
 mod queue;
 mod rivals;
 
@@ -20,7 +20,7 @@ use super::DEADLINE;
 use super::announcer::Announcer;
 use super::database::{BACKOFF, Database};
 use super::statement_failure::StatementFailure;
-use batch::Outcome;
+use append::Outcome;
 use queue::{Batch, Queue, QueuedAppend, QueuedAppends};
 use rivals::Rivals;
 
@@ -122,36 +122,25 @@ impl WriterTask {
         deadline: Instant,
     ) -> Result<Vec<Outcome>, StatementFailure> {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
-        let append = |connection: Arc<Object>| async move { batch::append(&connection, &appends).await };
-        let appended = self.database.attempt(deadline, append).await?;
-        self.rivals.waited(appended.waited);
-        Ok(appended.outcomes)
+        let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
+        let (outcomes, waited) = self.database.attempt(deadline, append).await?;
+        self.rivals.waited(waited);
+        Ok(outcomes)
     }
 
     fn answer(&self, batch: Vec<QueuedAppend>, outcomes: Vec<Outcome>) {
         let announce = self.announcer.is_listened_to();
         let mut committed = Vec::new();
-        let mut range: Option<(Position, Position)> = None;
-        let mut events = 0;
         for (queued, outcome) in batch.into_iter().zip(outcomes) {
             let outcome = outcome.map(|first| {
-                let count = queued.append.events.len() as u64;
-                let last = Position(first.0 + count - 1);
-                events += count;
-                range = Some(range.map_or((first, last), |(from, to)| (from.min(first), to.max(last))));
                 if announce {
                     committed.extend(queued.append.recorded_at(first));
                 }
-                last
+                Position(first.0 + queued.append.events.len() as u64 - 1)
             });
             queued.answer(outcome);
         }
-        match range {
-            // What was committed by an earlier attempt may lie before what others committed meanwhile.
-            Some((first, last)) if last.0 - first.0 + 1 != events => self.announcer.look(),
-            Some((first, last)) => self.announcer.committed_here(first, last, committed),
-            None => {}
-        }
+        self.announcer.committed_here(committed);
     }
 }
 

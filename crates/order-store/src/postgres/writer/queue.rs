@@ -9,7 +9,7 @@ use order_domain::OrderId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::batch::Outcome;
+use super::append::Outcome;
 
 /// Most appends that wait for the writer.
 const MAX_APPENDS: usize = 8_192;
@@ -117,12 +117,14 @@ impl QueuedAppends {
     /// Adds what waits, as far as it may go together. Says whether there is more than that.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> bool {
         while let Some(queued) = self.next.take().or_else(|| self.appends.try_recv().ok()) {
-            if !batch.has_room_for(&queued) {
+            let has_room = batch.appends.len() < MAX_BATCH_APPENDS && batch.bytes < MAX_BATCH_BYTES;
+            if !has_room || !batch.orders.insert(queued.append.order_id.clone()) {
                 self.next = Some(queued);
                 return true;
             }
             if !queued.begun.swap(true, Ordering::AcqRel) {
-                batch.add(queued);
+                batch.bytes += event_bytes(&queued.append);
+                batch.appends.push(queued);
             }
         }
         false
@@ -139,20 +141,6 @@ pub(super) struct Batch {
     pub(super) appends: Vec<QueuedAppend>,
     orders: HashSet<OrderId>,
     bytes: usize,
-}
-
-impl Batch {
-    fn has_room_for(&self, queued: &QueuedAppend) -> bool {
-        self.appends.len() < MAX_BATCH_APPENDS
-            && self.bytes < MAX_BATCH_BYTES
-            && !self.orders.contains(&queued.append.order_id)
-    }
-
-    fn add(&mut self, queued: QueuedAppend) {
-        self.bytes += event_bytes(&queued.append);
-        self.orders.insert(queued.append.order_id.clone());
-        self.appends.push(queued);
-    }
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How long the lock on the log's end was somebody else's lately; and how large a batch is then worth waiting for.
 ///
-/// Alone, an instance sends what it has at once. Among others it would only wait at the server with it, and what comes
-/// meanwhile would have to wait for the next batch: half of an instance's clients wait for this batch and half for the next,
-/// and batches get smaller with each instance. So it then waits here, for as many as it knows to be about to ask again.
+/// Alone, an instance sends what it has at once. Among others a batch waits at the server for their commits, and half of the
+/// clients get into the batch after it: batches become smaller with each instance, and two instances commit less than half of
+/// what one does (`pg-two-instances`). So among others it waits here, for as many appends as it knows to be about to come.
 pub(super) struct Rivals {
     calm_batches: u32,
     /// Most of what was on its way when the last batch came back: just answered, or queued.

@@ -1,4 +1,6 @@
-//! Why a database cannot be used.
+//! Why a PostgreSQL database cannot be used.
+
+use order_application::error_chain;
 
 /// Why a database cannot be used. Each is one line for whoever starts the service.
 #[derive(Debug, thiserror::Error)]
@@ -9,50 +11,41 @@ pub enum PostgresError {
     /// No connection, or not with this user, password, database, certificate.
     #[error("cannot connect to PostgreSQL: {0}")]
     Connect(String),
-    /// The server refused a statement.
-    #[error("PostgreSQL refuses to {doing}: {why}")]
+    /// The server refused a statement, did not answer, or answered what cannot be.
+    #[error("PostgreSQL cannot {doing}: {why}")]
     Refused {
         /// What was being done.
         doing: &'static str,
-        /// What the server says.
+        /// What the server says, or what is wrong with its answer.
         why: String,
     },
     /// Too old.
-    #[error("this is PostgreSQL {found}; 15 or newer is needed")]
-    TooOld {
-        /// Its version.
-        found: String,
-    },
-    /// The server's settings make it lose what it acknowledged.
+    #[error("this is PostgreSQL {0}; 15 or newer is needed")]
+    TooOld(String),
+    /// The server has a setting by which it loses what it acknowledged.
     #[error(
-        "the server is set to {setting}, and so loses acknowledged orders when it crashes; \
+        "the server is set to {0}, and so loses acknowledged orders when it crashes; \
          set it to on, or start with --allow-unsafe-durability"
     )]
-    Unsafe {
-        /// The setting with its value.
-        setting: String,
-    },
+    Unsafe(String),
     /// Appends rely on statements that see what was committed before each of them.
     #[error(
-        "default_transaction_isolation is {found:?}; the service needs \"read committed\" \
+        "default_transaction_isolation is {0:?}; the service needs \"read committed\" \
          (ALTER ROLE … SET default_transaction_isolation = 'read committed')"
     )]
-    Isolation {
-        /// What it is.
-        found: String,
-    },
+    Isolation(String),
     /// A newer release has migrated the database, to what this one cannot run with.
     #[error(
-        "the store has schema version {found}, with which releases run that know version {needed} or later, and this \
-         one knows up to {known}; use a newer release"
+        "the store has schema version {found}, which only releases can use that know version {needed}, and this one \
+         knows up to {known}; use a newer release"
     )]
     Newer {
         /// What is there.
-        found: usize,
+        found: i64,
         /// What a release has to know.
-        needed: usize,
+        needed: i64,
         /// What this release knows.
-        known: usize,
+        known: i64,
     },
     /// An older release has made the schema, and whoever only reads does not change it.
     #[error(
@@ -60,17 +53,17 @@ pub enum PostgresError {
     )]
     Older {
         /// What is there.
-        found: usize,
+        found: i64,
         /// What this release knows.
-        known: usize,
+        known: i64,
     },
     /// Nobody has made a store there.
     #[error("the database has no order store")]
     NoStore,
-    /// The views are being made anew already.
-    #[error("another process makes the views anew; wait until it is done, /ready of the instances tells")]
+    /// The views are being rebuilt already.
+    #[error("another process is rebuilding the views; wait until it is done, /ready of the instances tells")]
     ViewsBusy,
-    /// A copy takes views as they are.
+    /// A copy takes views as they are, and these are not this release's.
     #[error("an earlier release made views of the store; run `order-service rebuild` first")]
     EarlierViews,
     /// The same.
@@ -83,6 +76,6 @@ pub enum PostgresError {
     Copying,
 }
 
-pub(super) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Refused { doing, why: order_application::error_chain(&error) }
+pub(crate) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
+    move |error| PostgresError::Refused { doing, why: error_chain(&error) }
 }

@@ -16,16 +16,12 @@ const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;
 
-/// What the database says of a batch.
-pub(super) struct Appended {
-    /// For each append.
-    pub(super) outcomes: Vec<Outcome>,
-    /// How long the lock on the log's end was somebody else's.
-    pub(super) waited: Duration,
-}
-
-/// Adds a batch in one round trip and one transaction. No order may be in it twice.
-pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<Appended, Error> {
+/// Adds a batch in one round trip and one transaction. No order may be in it twice. Also says how long the lock on the log's end
+/// was somebody else's.
+pub(super) async fn append(
+    connection: &Object,
+    appends: &[&Append],
+) -> Result<(Vec<Outcome>, Duration), Error> {
     let columns = columns(appends);
     // Complete only when the server is ready for the next statement, which is after the commit.
     #[cfg(not(feature = "planted-faults"))]
@@ -40,7 +36,7 @@ pub(super) async fn append(connection: &Object, appends: &[&Append]) -> Result<A
         None => Err(AppendError::Conflict { current: Version(found.cast_unsigned()) }),
     });
     let waited: i64 = row.try_get(2)?;
-    Ok(Appended { outcomes: outcomes.collect(), waited: Duration::from_micros(waited.cast_unsigned()) })
+    Ok((outcomes.collect(), Duration::from_micros(waited.cast_unsigned())))
 }
 
 /// The parameters of `order_service.append_v1`.
@@ -64,15 +60,8 @@ fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
 
 /// The events of an append as rows, of which nobody knows the position yet.
 fn checked(append: &Append) -> impl Iterator<Item = Covered<'_>> {
-    append.events.iter().zip(1..).map(|(event, number)| Covered {
-        position: None,
-        version: append.expected_version.plus(number),
-        time: event.time,
-        id: event.id.as_bytes(),
-        order_id: append.order_id.as_str(),
-        event_type: &event.event_type,
-        data: &event.data,
-        context: event.context.as_json(),
-        source: event.source.as_deref(),
+    append.events.iter().zip(1..).map(|(event, number)| {
+        let version = append.expected_version.plus(number);
+        Covered { position: None, ..Covered::new(Position::START, &append.order_id, version, event) }
     })
 }
