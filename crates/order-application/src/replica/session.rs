@@ -241,7 +241,7 @@ impl Session<'_> {
 fn advice(position: Position, why: &str, next: Position) -> String {
     format!(
         "position {position} is missing: {why}, and the next one that it has is {next}. Publish again from there, with \
-         `order-service relay --bus URL --from-position {position}` on the primary; or start this replica with \
+         `order-service republish --bus URL --from-position {position}` on the primary; or start this replica with \
          `--from-file FILE`, where FILE is what `order-service export --from-position {position}` writes there"
     )
 }
