@@ -5,8 +5,8 @@ use axum::body::Body;
 use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
-    Append, AppendError, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews, PageLimit,
-    Position, RecordedEvent, ServiceLimits, StoreError, Version,
+    Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
+    OrderViews, PageLimit, Position, RecordedEvent, ServiceLimits, StoreError, Version,
 };
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
@@ -143,6 +143,10 @@ impl OrderViews for FailingStore {
         self.fail()
     }
 
+    async fn due(&self, _: &DueQuery) -> Result<DuePage, StoreError> {
+        self.fail()
+    }
+
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         match &self.0 {
             Failure::Ghost(order) => {
@@ -211,6 +215,7 @@ async fn an_order_that_is_listed_and_not_there_is_left_out_of_full_views() {
         version: Version(1),
         placed_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),
+        due_at: None,
     };
     let page = failing(Failure::Ghost(ghost)).get("/orders?view=full").await.is(200, "[]");
     assert_eq!(page.header("orders-left-out"), Some("1"));

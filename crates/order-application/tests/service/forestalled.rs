@@ -54,6 +54,10 @@ impl OrderViews for Forestalled {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         self.0.many(query).await
     }
+
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
+        self.0.due(query).await
+    }
 }
 
 type Events = Result<Vec<RecordedEvent>, StoreError>;

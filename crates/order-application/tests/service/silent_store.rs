@@ -51,6 +51,10 @@ impl OrderViews for Silent {
     async fn many(&self, _: &ListQuery) -> Result<OrderPage, StoreError> {
         pending().await
     }
+
+    async fn due(&self, _: &DueQuery) -> Result<DuePage, StoreError> {
+        pending().await
+    }
 }
 
 #[tokio::test(start_paused = true)]

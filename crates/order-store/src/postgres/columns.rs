@@ -53,7 +53,7 @@ pub(super) fn event_columns<'a>(events: &[Covered<'a>]) -> [Column<'a>; 9] {
 }
 
 /// The columns of `order_service.orders`, from `order_id` on, but the projection.
-pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -> [Column<'a>; 9] {
+pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -> [Column<'a>; 10] {
     let rows: Vec<ViewRow<'a>> = views.into_iter().map(ViewRow::of).collect();
     let mut scratch = Vec::new();
     [
@@ -65,6 +65,7 @@ pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -
         column(Type::INT8_ARRAY, &rows, |row| row.total_cents),
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.placed_at.map(system_time)),
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.updated_at.map(system_time)),
+        column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.due_at.map(system_time)),
         column(Type::BYTEA_ARRAY, &rows, |row| view_checksum(row, projection(), &mut scratch)),
     ]
 }

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::{
-    ListQuery, OrderPage, OrderView, PageLimit, Position, RecordedEvent, StoreError, Version,
+    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageLimit, Position,
+    RecordedEvent, StoreError, Version,
 };
-use order_domain::OrderId;
+use order_domain::{OrderId, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
-use super::row::{DamagedView, bigint, event_columns, number, order_columns, read_event, read_order};
+use super::row::{
+    DamagedView, bigint, event_columns, number, order_columns, read_event, read_order, system_time, timestamp,
+};
 use super::schema;
 use super::statement_failure::unreadable;
 
@@ -56,6 +59,17 @@ const LIST: &str = concat!(
     order_columns!(),
     " FROM order_service.orders o WHERE o.key > $1 ORDER BY o.key LIMIT $2",
 );
+
+const DUE: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", o.due_at FROM order_service.orders o WHERE o.due_at IS NOT NULL AND o.due_at <= $1 AND (o.due_at, o.key) > ($2, $3) ",
+    "ORDER BY o.due_at, o.key LIMIT $4",
+);
+/// The index of the last column of [`DUE`].
+const DUE_AT: usize = 12;
+/// Before every time that the database knows, and that its driver knows, too.
+const EARLIEST_MICROS: i64 = -200_000_000_000_000_000;
 
 /// The last position.
 pub(super) const LOG_END: &str = "SELECT coalesce(max(position), 0) FROM order_service.events";
@@ -139,6 +153,37 @@ pub(super) async fn list(
     let damaged = rows.iter().filter(|(_, view)| view.is_err()).map(|(key, _)| *key).collect();
     let views = rows.into_iter().map(|(key, view)| (key, view.ok()));
     Ok((OrderPage::of(views, query.limit), damaged))
+}
+
+/// A page of orders that are due, and the keys of rows that are not what was written.
+pub(super) async fn due(
+    database: &Database,
+    query: &DueQuery,
+) -> Result<(DuePage, Vec<Position>), StoreError> {
+    let first =
+        DuePlace { due_at: Timestamp::from_micros(EARLIEST_MICROS), placed_position: Position::START };
+    let DuePlace { due_at, placed_position } = query.after.unwrap_or(first);
+    let (until, after, key) = (system_time(query.until), system_time(due_at), bigint(placed_position.0));
+    let limit = bigint(query.limit as u64);
+    let parameters: [Parameter<'_>; 4] =
+        [(&until, Type::TIMESTAMPTZ), (&after, Type::TIMESTAMPTZ), (&key, Type::INT8), (&limit, Type::INT8)];
+    let rows = database.query(DUE, &parameters).await?;
+    let (mut page, mut damaged) = (DuePage::default(), Vec::new());
+    for row in &rows {
+        let unreadable = |error: tokio_postgres::Error| unreadable(&error);
+        let placed_position = Position(number(row, 0).map_err(unreadable)?);
+        let due_at = timestamp(row.try_get(DUE_AT).map_err(unreadable)?);
+        let due_at = due_at.map_err(|error| StoreError::Corrupt(format!("a time that is due: {error}")))?;
+        let place = DuePlace { due_at, placed_position };
+        if rows.len() == query.limit {
+            page.next = Some(place);
+        }
+        match read_order(row, 0) {
+            Ok(stored) => page.orders.push(DueOrder { place, order_id: stored.view.order_id().clone() }),
+            Err(_) => damaged.push(placed_position),
+        }
+    }
+    Ok((page, damaged))
 }
 
 /// An order's key with its row's view.

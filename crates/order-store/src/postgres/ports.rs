@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use order_application::{
-    Append, AppendError, EventLog, ListQuery, OrderPage, OrderSummary, OrderView, OrderViews, PageLimit,
-    Position, RecordedEvent, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
+    Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
+    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -59,6 +59,12 @@ impl OrderViews for PostgresStore {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let (page, damaged) = pages::list(&self.reads, query).await?;
         self.repairs.ask_for(damaged, "a list met damaged rows");
+        Ok(page)
+    }
+
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
+        let (page, damaged) = pages::due(&self.reads, query).await?;
+        self.repairs.ask_for(damaged, "a look at what is due met damaged rows");
         Ok(page)
     }
 }

@@ -33,7 +33,7 @@ pub(super) const EVENT_ORDER_KEY: usize = 10;
 macro_rules! order_columns {
     () => {
         "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
-         o.checksum, o.projection"
+         o.due_at, o.checksum, o.projection"
     };
 }
 pub(super) use order_columns;
@@ -100,10 +100,11 @@ pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedV
             total_cents: row.try_get(first + 6)?,
             placed_at: time(first + 7)?,
             updated_at: time(first + 8)?,
+            due_at: time(first + 9)?,
         };
-        let projection: i32 = row.try_get(first + 10)?;
+        let projection: i32 = row.try_get(first + 11)?;
         if view_checksum(&found, projection, &mut Vec::new()).as_bytes()
-            != row.try_get::<_, &[u8]>(first + 9)?
+            != row.try_get::<_, &[u8]>(first + 10)?
         {
             return Err("the checksum does not match".into());
         }
@@ -129,7 +130,7 @@ pub(super) fn system_time(time: Timestamp) -> SystemTime {
 }
 
 /// And back.
-fn timestamp(time: SystemTime) -> Result<Timestamp, TryFromIntError> {
+pub(super) fn timestamp(time: SystemTime) -> Result<Timestamp, TryFromIntError> {
     let micros = match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_micros())?,
         Err(before) => -i64::try_from(before.duration().as_micros())?,

@@ -34,6 +34,24 @@ impl TestOrder {
     }
 
     pub(crate) fn place_for(&mut self, customer_id: &str) -> Append {
+        self.place_as(customer_id, None)
+    }
+
+    /// The append that places it, to be paid until then.
+    pub(crate) fn place_to_be_paid(&mut self, pay_by: Option<Timestamp>) -> Append {
+        self.place_as("cust-1", pay_by.map(|at| Expiry { seconds: 1, at }))
+    }
+
+    /// An append of a payment of all that is due.
+    pub(crate) fn pay_all(&mut self) -> Append {
+        self.append(vec![OrderEvent::PaymentAuthorized(PaymentAuthorized {
+            payment_id: PaymentId::new("all").unwrap(),
+            amount: Cents::new(3000).unwrap(),
+            expires: None,
+        })])
+    }
+
+    fn place_as(&mut self, customer_id: &str, payment_term: Option<Expiry>) -> Append {
         let line = PlacedLine {
             sku: Sku::new("sku-1").unwrap(),
             quantity: Quantity::new(2).unwrap(),
@@ -46,7 +64,7 @@ impl TestOrder {
             adjustments: vec![],
             metadata: Metadata::default(),
             total: Cents::new(3000).unwrap(),
-            payment_term: None,
+            payment_term,
         })])
     }
 

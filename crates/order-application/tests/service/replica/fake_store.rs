@@ -139,4 +139,8 @@ impl OrderViews for FakeStore {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         self.orders.many(query).await
     }
+
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
+        self.orders.due(query).await
+    }
 }

@@ -142,6 +142,10 @@ impl OrderViews for LyingStore {
         }
     }
 
+    async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
+        self.store.due(query).await
+    }
+
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         self.disturb(None).await;
         if self.lies().damaged_list {

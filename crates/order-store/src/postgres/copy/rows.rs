@@ -38,12 +38,12 @@ const EVENT_TYPES: [Type; 11] = [
 /// An order that is there already has a newer view now.
 const PUT_VIEWS: &str = "\
     INSERT INTO order_service.orders AS o (key, order_id, state, version, customer_id, status, total_cents, placed_at, \
-        updated_at, checksum, projection) \
-    SELECT n.*, $11 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n \
+        updated_at, due_at, checksum, projection) \
+    SELECT n.*, $12 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n \
     ON CONFLICT (key) DO UPDATE SET state = excluded.state, version = excluded.version, \
         customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents, \
-        placed_at = excluded.placed_at, updated_at = excluded.updated_at, checksum = excluded.checksum, \
-        projection = excluded.projection";
+        placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at, \
+        checksum = excluded.checksum, projection = excluded.projection";
 
 /// Adds events, with checksums as this database has them, under the keys of their orders.
 pub(super) async fn copy_events(

@@ -59,11 +59,16 @@ CREATE TABLE order_service.orders (
     total_cents bigint,
     placed_at timestamptz,
     updated_at timestamptz,
+    -- When the order does something by itself. Null: never.
+    due_at timestamptz,
     -- A byte that names its format, then that, over all of the above but the key, and over the projection.
     checksum bytea NOT NULL,
     -- The number of the projection that made the row.
     projection integer NOT NULL
 ) WITH (fillfactor = 90);
+
+-- Finds the orders that are due. Few orders ever are.
+CREATE INDEX orders_due ON order_service.orders (due_at, key) WHERE due_at IS NOT NULL;
 
 -- For people: the events with data and context as JSON that SQL can look into.
 --   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';

@@ -37,6 +37,7 @@ CREATE FUNCTION order_service.append_v1(
     totals bigint[],
     placed_ats timestamptz[],
     updated_ats timestamptz[],
+    due_ats timestamptz[],
     view_checksums bytea[],
     expected_versions bigint[],
     event_counts bigint[],
@@ -119,17 +120,17 @@ BEGIN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
         INSERT INTO order_service.orders
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, checksum, projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum, projection)
         SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
-               a.updated_at, a.checksum, of_projection
+               a.updated_at, a.due_at, a.checksum, of_projection
             FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
-                        updated_ats, view_checksums)
-                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, checksum)
+                        updated_ats, due_ats, view_checksums)
+                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, due_at, checksum)
             WHERE a.position IS NOT NULL
         ON CONFLICT (key) DO UPDATE
             SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
                 customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
-                placed_at = excluded.placed_at, updated_at = excluded.updated_at, checksum = excluded.checksum,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at, checksum = excluded.checksum,
                 projection = excluded.projection;
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
@@ -158,7 +159,7 @@ CREATE FUNCTION order_service.look_up_v1(order_ids text[])
 RETURNS TABLE (
     asked_id text, log_key bigint, log_version bigint,
     key bigint, order_id text, state text, version bigint, customer_id text, status text, total_cents bigint,
-    placed_at timestamptz, updated_at timestamptz, checksum bytea, projection integer
+    placed_at timestamptz, updated_at timestamptz, due_at timestamptz, checksum bytea, projection integer
 )
 LANGUAGE plpgsql STABLE ROWS 64
 SET plan_cache_mode = force_generic_plan
@@ -172,7 +173,7 @@ AS $$
 BEGIN
     RETURN QUERY SELECT a.order_id, b.position, b.last_version,
             o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
-            o.checksum, o.projection
+            o.due_at, o.checksum, o.projection
         FROM unnest(order_ids) AS a(order_id)
         JOIN LATERAL (
             SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position

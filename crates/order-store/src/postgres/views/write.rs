@@ -15,7 +15,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '1s'; SET LOCAL lock_timeout = '2s'";
 
 const WRITE: &str =
-    "SELECT * FROM order_service.write_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    "SELECT * FROM order_service.write_views_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 const DELETE: &str = "DELETE FROM order_service.orders o \
     WHERE o.key = ANY($1) AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.order_key = o.key)";
 

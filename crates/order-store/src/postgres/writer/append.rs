@@ -11,7 +11,7 @@ use crate::checksum::Covered;
 use crate::postgres::columns::{Column, column, event_columns, made_by, parameters, view_columns};
 
 const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append_v1(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
 
 /// What the database says of one append: where its first event is, or which version it found instead.
 pub(super) type Outcome = Result<Position, AppendError>;

@@ -2,6 +2,7 @@
 
 mod appends;
 mod checkpoints;
+mod due;
 mod following;
 mod reading;
 mod replicas;
@@ -14,6 +15,7 @@ use order_application::{
 
 pub(crate) use appends::*;
 pub(crate) use checkpoints::*;
+pub(crate) use due::*;
 pub(crate) use following::*;
 pub(crate) use reading::*;
 pub(crate) use replicas::*;
@@ -69,6 +71,9 @@ pub(crate) fn bus() -> Arc<order_bus::InProcessBus> {
 macro_rules! contract_suite {
     ($fixture:ty) => {
         crate::contract::contract_suite!($fixture:
+            an_order_is_due_from_its_time_on_until_it_has_nothing_left_to_do,
+            what_is_due_is_known_after_a_restart,
+            what_is_due_comes_in_pages_by_time_and_place,
             an_append_is_seen_by_every_read_that_follows,
             an_append_at_another_version_is_refused_and_leaves_nothing,
             of_many_appends_at_one_version_one_succeeds,
