@@ -120,17 +120,20 @@ BEGIN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
         INSERT INTO order_service.orders
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum, projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
+             projection)
         SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
                a.updated_at, a.due_at, a.checksum, of_projection
             FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
                         updated_ats, due_ats, view_checksums)
-                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, due_at, checksum)
+                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, due_at,
+                     checksum)
             WHERE a.position IS NOT NULL
         ON CONFLICT (key) DO UPDATE
             SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
                 customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
-                placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at, checksum = excluded.checksum,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at,
+                checksum = excluded.checksum,
                 projection = excluded.projection;
         INSERT INTO order_service.events
             (position, order_key, version, id, type, time, order_id, data, context, source, checksum)

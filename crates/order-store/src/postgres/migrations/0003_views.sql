@@ -54,7 +54,8 @@ BEGIN
             RETURNING o.key
     ), restored AS (
         INSERT INTO order_service.orders AS o
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum, projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
+             projection)
         SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
                m.due_at, m.checksum, of_projection
             FROM made m WHERE m.seen_version IS NULL
