@@ -2,6 +2,7 @@ use std::fmt;
 
 use order_domain::OrderId;
 
+use crate::event::Version;
 use crate::folded_order::FoldedOrder;
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
@@ -28,6 +29,15 @@ impl Look {
                 None => Self::Absent,
             }),
             Err(error) => unreadable(error),
+        }
+    }
+
+    /// Whether it is of fewer events than the log has.
+    pub(super) fn is_behind(&self, version: Version) -> bool {
+        match self {
+            Self::Readable(summary) => summary.version < version,
+            Self::Absent => true,
+            Self::Unreadable(_) => false,
         }
     }
 

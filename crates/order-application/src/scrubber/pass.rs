@@ -18,6 +18,8 @@ pub(super) struct Pass {
     pub(super) faults: u64,
     /// Since when it is under way, in this process.
     pub(super) begun: Instant,
+    /// When its position was last saved.
+    pub(super) saved_at: Instant,
 }
 
 /// The next part of the log.
@@ -40,7 +42,8 @@ impl Pass {
     /// backup.
     pub(super) fn new(position: Position, goal: Position) -> Self {
         let position = if position < goal { position } else { Position::START };
-        Self { position, goal, faults: 0, begun: Instant::now() }
+        let now = Instant::now();
+        Self { position, goal, faults: 0, begun: now, saved_at: now }
     }
 
     /// Where to go on after a restart. A pass that has reached its end is over.
