@@ -48,7 +48,7 @@ fn same_file(from: &StoreLocation, to: &StoreLocation) -> bool {
 async fn open_source(location: &StoreLocation) -> Result<Box<dyn Source>, SideError> {
     Ok(match location {
         StoreLocation::Sqlite(path) => Box::new(SqliteSource::open(path)?),
-        StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?.with_views()?),
+        StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?),
     })
 }
 

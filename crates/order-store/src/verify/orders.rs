@@ -49,6 +49,13 @@ impl CheckedOrders {
         }
     }
 
+    /// What the orders' views have to be, and their keys.
+    pub(crate) fn views(&self) -> impl Iterator<Item = (Position, OrderView)> {
+        self.by_id.iter().filter_map(|(order_id, order)| {
+            Some((order.placed_position, order.order.as_ref()?.view(order_id)))
+        })
+    }
+
     fn add_event(&mut self, event: &RecordedEvent, order_key: Option<Position>, findings: &mut Findings<'_>) {
         let placed = match self.by_id.get_mut(&event.order_id) {
             Some(order) => {

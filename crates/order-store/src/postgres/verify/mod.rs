@@ -49,31 +49,53 @@ async fn check_snapshot(
     snapshot: &Transaction<'_>,
     progress: VerifyProgress<'_>,
 ) -> Result<VerifyReport, Error> {
-    snapshot.batch_execute(NO_DEADLINES).await?;
-    snapshot.batch_execute(PLANS).await?;
-    let end = Position(number(&snapshot.query_typed_one(LOG_END, &[]).await?, 0)?);
-    let mut findings = Findings::new(progress);
-    check_checkpoints(snapshot, &mut findings).await?;
-
-    findings.expect_rows(end.0);
-    let mut check = LogCheck::default();
-    let mut rows = LogScan::new(snapshot, Part::WHOLE, end);
-    while let Some(row) = rows.next().await? {
-        check.add(&row, &mut findings);
+    let mut parts = LogParts::begin(snapshot, progress).await?;
+    while let Some((part, orders)) = parts.next().await? {
+        views::check(snapshot, part, orders, &mut parts.findings).await?;
     }
-    let parts = check.finish(end, &mut findings);
+    Ok(parts.findings.report)
+}
 
-    findings.expect_rows(end.0);
-    for part in parts {
-        let mut orders = CheckedOrders::viewed_to(end);
-        let mut rows = LogScan::new(snapshot, part, end);
+/// The log of a snapshot, of which every row is looked at, and then every order, part by part.
+pub(super) struct LogParts<'a> {
+    snapshot: &'a Transaction<'a>,
+    end: Position,
+    parts: Box<dyn Iterator<Item = Part> + Send>,
+    pub(super) findings: Findings<'a>,
+}
+
+impl<'a> LogParts<'a> {
+    pub(super) async fn begin(
+        snapshot: &'a Transaction<'a>,
+        progress: VerifyProgress<'a>,
+    ) -> Result<Self, Error> {
+        snapshot.batch_execute(NO_DEADLINES).await?;
+        snapshot.batch_execute(PLANS).await?;
+        let end = Position(number(&snapshot.query_typed_one(LOG_END, &[]).await?, 0)?);
+        let mut findings = Findings::new(progress);
+        check_checkpoints(snapshot, &mut findings).await?;
+        findings.expect_rows(end.0);
+        let mut check = LogCheck::default();
+        let mut rows = LogScan::new(snapshot, Part::WHOLE, end);
         while let Some(row) = rows.next().await? {
-            orders.add(row, &mut findings);
+            check.add(&row, &mut findings);
         }
-        findings.report.orders += orders.by_id.len() as u64;
-        views::check(snapshot, part, orders, &mut findings).await?;
+        let parts = Box::new(check.finish(end, &mut findings));
+        findings.expect_rows(end.0);
+        Ok(Self { snapshot, end, parts, findings })
     }
-    Ok(findings.report)
+
+    /// The next part of the orders, folded.
+    pub(super) async fn next(&mut self) -> Result<Option<(Part, CheckedOrders)>, Error> {
+        let Some(part) = self.parts.next() else { return Ok(None) };
+        let mut orders = CheckedOrders::viewed_to(self.end);
+        let mut rows = LogScan::new(self.snapshot, part, self.end);
+        while let Some(row) = rows.next().await? {
+            orders.add(row, &mut self.findings);
+        }
+        self.findings.report.orders += orders.by_id.len() as u64;
+        Ok(Some((part, orders)))
+    }
 }
 
 /// That they can be read: nothing in the log tells what they have to be.

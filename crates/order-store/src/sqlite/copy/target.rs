@@ -1,5 +1,4 @@
-//! A store that is made by copying. Only its log is written: the views are built when they are first needed, which is
-//! for the check.
+//! A store that is made by copying. Only its log is written: whoever opens it builds the views.
 
 use std::path::Path;
 
@@ -7,12 +6,12 @@ use async_trait::async_trait;
 use order_application::{Position, RecordedEvent};
 use uuid::Uuid;
 
-use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
+use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
 use crate::sqlite_error::SqliteError;
-use crate::verify::VerifyReport;
+use crate::verify::{VerifyProgress, VerifyReport};
 
 /// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
 const CHUNKS_PER_WAL_COPY: u32 = 4;
@@ -52,32 +51,20 @@ impl Target for SqliteTarget {
         self.log.begin_copy(source).map_err(self.failed())
     }
 
-    async fn append(
-        &mut self,
-        events: Vec<RecordedEvent>,
-        _: &dyn Source,
-        _: Position,
-    ) -> Result<(), CopyError> {
+    async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError> {
         let mut appended = self.log.append_copied(&events);
         self.chunks += 1;
         if self.chunks.is_multiple_of(CHUNKS_PER_WAL_COPY) {
             appended = appended.and_then(|()| self.log.copy_wal());
         }
-        appended.map_err(self.failed()).map_err(CopyError::Target)
+        appended.map_err(self.failed())
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
         self.log.replace_checkpoints(checkpoints).map_err(self.failed())
     }
 
-    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
-        self.log.counted_end().map_err(self.failed())
-    }
-
-    async fn verify(
-        &mut self,
-        progress: &mut (dyn FnMut(u64, u64) + Send),
-    ) -> Result<VerifyReport, SideError> {
+    async fn verify(&mut self, progress: VerifyProgress<'_>) -> Result<VerifyReport, SideError> {
         Ok(verify::check(self.log.connection(), self.log.path(), self.log.identity(), progress)?)
     }
 
