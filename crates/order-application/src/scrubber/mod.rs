@@ -43,7 +43,7 @@ use crate::ports::view_repair::{ViewRepair, ViewsState};
 pub use status::{ScrubState, ScrubStatus};
 
 use pace::Pace;
-use pass::{Page, Pass};
+use pass::Pass;
 use stretch::{Difference, beyond_the_end};
 
 /// The name of the scrubber's checkpoint and of its lease.
@@ -142,15 +142,8 @@ impl Scrubber {
             }
             let position = self.saved().await?;
             let of = self.ports.log.end().await?;
-            self.tell(|ScrubStatus { faults, passes, .. }| ScrubStatus {
-                state: ScrubState::Standby,
-                position,
-                of,
-                faults_in_pass: 0,
-                faults,
-                passes,
-                detail: None,
-            });
+            let state = ScrubState::Standby;
+            self.tell(|now| ScrubStatus { state, position, of, faults_in_pass: 0, detail: None, ..now });
             sleep(self.lease.period()).await;
         }
     }
@@ -174,23 +167,14 @@ impl Scrubber {
                 sleep(LOOK_EVERY).await;
                 continue;
             }
-            let (reached, differences) = match pass.next_page(&*self.ports.log, pace.page()).await? {
-                Page::Stretch(stretch) => {
-                    let differences = stretch.differences(&*self.ports.log, &*self.ports.views).await?;
-                    // It was for nothing if a newer release has come meanwhile.
-                    if !differences.is_empty() && self.ports.repair.are_of_newer_release().await? {
-                        continue;
-                    }
-                    (stretch.last, differences)
-                }
-                Page::Unreadable { position, why } => {
-                    (position, vec![Difference::unreadable_event(position, &why)])
-                }
-                Page::End => {
-                    self.complete(pass).await?;
-                    continue;
-                }
+            let Some((reached, differences)) = pass.compare_next(&self.ports, pace.page()).await? else {
+                self.complete(pass).await?;
+                continue;
             };
+            // It was for nothing if a newer release has come meanwhile.
+            if !differences.is_empty() && self.ports.repair.are_of_newer_release().await? {
+                continue;
+            }
             self.settle(pass, &differences).await;
             let wait = pace.after(pass.move_to(reached));
             self.show(ScrubState::Scrubbing, pass);
@@ -266,15 +250,8 @@ impl Scrubber {
     }
 
     fn show(&self, state: ScrubState, pass: &Pass) {
-        let Pass { position, goal, faults, .. } = *pass;
-        self.tell(|now| ScrubStatus {
-            state,
-            position,
-            of: goal,
-            faults_in_pass: faults,
-            detail: None,
-            ..now
-        });
+        let Pass { position, goal: of, faults: faults_in_pass, .. } = *pass;
+        self.tell(|now| ScrubStatus { state, position, of, faults_in_pass, detail: None, ..now });
     }
 
     /// Shows how it goes, and answers with how it went before.

@@ -25,7 +25,7 @@ pub(super) struct Difference {
     pub(super) order_id: Option<OrderId>,
     /// Where the list has a row too much.
     pub(super) too_much_at: Option<Position>,
-    /// Whether views that are made anew would be better.
+    /// Whether a rebuilt view would be better.
     pub(super) can_be_repaired: bool,
     /// In words.
     pub(super) what: String,
@@ -126,10 +126,10 @@ impl Stretch {
         for (order_id, order) in &self.orders {
             // A store may answer point reads without ever waiting. Requests come first.
             yield_now().await;
+            let row = listed.as_mut().and_then(|listed| listed.rows.remove(&order.placed?));
             found.extend(match order.looks(order_id, log, views).await {
-                Ok((shown, derived)) => order.difference(order_id, &shown, derived, listed.as_mut()),
+                Ok((shown, derived)) => order.difference(order_id, &shown, derived, row, listed.as_mut()),
                 Err(StoreError::DamagedView(why)) => {
-                    listed.as_mut().and_then(|listed| listed.rows.remove(&order.placed?));
                     Some(Difference::of(order_id, format_args!("its view is damaged: {why}")))
                 }
                 Err(error) => return Err(error),
@@ -140,7 +140,7 @@ impl Stretch {
         Ok(found)
     }
 
-    /// What the list shows here.
+    /// What the list shows here; what is wrong with its order is added to `found`.
     async fn listed(
         &self,
         views: &dyn OrderViews,
@@ -188,9 +188,9 @@ impl OrderInStretch {
         order_id: &OrderId,
         shown: &Look,
         derived: Option<Look>,
-        mut listed: Option<&mut Listed>,
+        row: Option<OrderSummary>,
+        listed: Option<&mut Listed>,
     ) -> Option<Difference> {
-        let row = listed.as_mut().and_then(|listed| listed.rows.remove(&self.placed?));
         if let Some(derived) = &derived
             // An event of it has just been read, so it cannot be absent.
             && (derived != shown || *derived == Look::Absent)
@@ -200,7 +200,7 @@ impl OrderInStretch {
             let what = format_args!("its view is {shown}, and its events make it {derived}");
             return Some(Difference { can_be_repaired, ..Difference::of(order_id, what) });
         }
-        // A store may find events through an index as old as the view, and then both would agree wrongly.
+        // A store may find events through an index that is as old as the view: then both agree, and both are wrong.
         if shown.is_behind(self.reached) {
             let what = format_args!("its view is {shown}, and the log has its version {}", self.reached);
             return Some(Difference::of(order_id, what));

@@ -30,18 +30,8 @@ use crate::verify::VerifyReport;
 
 pub(crate) use sides::{NamedCheckpoints, Source, Target, TargetState};
 
-/// Bounds of a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CopyLimits {
-    /// What is read, held in memory and written at a time.
-    pub chunk: PageLimit,
-}
-
-impl Default for CopyLimits {
-    fn default() -> Self {
-        Self { chunk: PageLimit { events: 10_000, bytes: 8 * 1024 * 1024 } }
-    }
-}
+/// What a copy reads, holds in memory and writes at a time.
+pub const COPY_CHUNK: PageLimit = PageLimit { events: 10_000, bytes: 8 * 1024 * 1024 };
 
 /// What a copy is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +112,11 @@ pub(crate) type CopyProgress<'a> = &'a mut (dyn FnMut(CopyStep, u64, u64) + Send
 pub(crate) async fn run(
     source: &dyn Source,
     target: &mut dyn Target,
-    limits: CopyLimits,
+    chunk: PageLimit,
     progress: CopyProgress<'_>,
 ) -> Result<CopyReport, CopyError> {
     let found = begin::begin(source, target).await?;
-    let reached = events::copy(source, target, found, limits.chunk, progress).await?;
+    let reached = events::copy(source, target, found, chunk, progress).await?;
     copy_checkpoints(source, target).await?;
 
     let mut check_progress = |done, total| progress(CopyStep::Checking, done, total);

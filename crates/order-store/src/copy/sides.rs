@@ -37,9 +37,6 @@ pub(crate) trait Target: Send {
     /// What it is now.
     async fn state(&mut self) -> Result<TargetState, SideError>;
 
-    /// The id of the event at a position.
-    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError>;
-
     /// Says of itself, durably, that it is an unfinished copy of the log with this identity.
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError>;
 
@@ -67,4 +64,6 @@ pub(crate) struct TargetState {
     pub(crate) copied_from: Option<Uuid>,
     /// Its last position.
     pub(crate) log_end: Position,
+    /// The id of the event there, if there is one.
+    pub(crate) last_event_id: Option<Uuid>,
 }

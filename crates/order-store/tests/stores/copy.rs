@@ -8,8 +8,8 @@ use order_application::{
     RecordedEvent, Version, ViewsProgress,
 };
 use order_store::{
-    CopyError, CopyLimits, CopyReport, CopyStep, PostgresError, PostgresStore, SideError, SqliteError,
-    SqliteStore, StoreLocation,
+    CopyError, CopyReport, CopyStep, PostgresError, PostgresStore, SideError, SqliteError, SqliteStore,
+    StoreLocation,
 };
 use tempfile::TempDir;
 use test_servers::PostgresServer;
@@ -22,7 +22,7 @@ use crate::postgres_verify::sql;
 use crate::sqlite::SMALL_BATCHES;
 
 /// Many chunks of few events.
-const SMALL_CHUNKS: CopyLimits = CopyLimits { chunk: PageLimit { events: 7, bytes: 1 << 20 } };
+const SMALL_CHUNKS: PageLimit = PageLimit { events: 7, bytes: 1 << 20 };
 
 /// A store with a name.
 struct Place {

@@ -8,14 +8,13 @@ use deadpool_postgres::{Object, Transaction};
 use order_application::{Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, IsolationLevel};
+use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
 use super::{PAGE_DEADLINE, rows};
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
-use crate::postgres::pages::LOG_END;
 use crate::postgres::row::number;
 use crate::postgres::verify::{self, LogParts};
 use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
@@ -30,6 +29,8 @@ const CHUNK_BASIS: &str = "SELECT state = 'copying', \
 
 /// What a server refuses that refuses a chunk.
 const DOING: &str = "take events";
+
+const LAST_EVENT: &str = "SELECT position, id FROM order_service.events ORDER BY position DESC LIMIT 1";
 
 const KEYS: &str = "SELECT o.asked_id, o.log_key FROM order_service.look_up_v1($1) AS o";
 
@@ -77,22 +78,16 @@ impl PostgresTarget {
 impl Target for PostgresTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let state = log_state(&self.connection).await?;
-        let log_end = self.connection.query_typed_one(LOG_END, &[]).await;
-        let log_end = log_end.and_then(|row| number(&row, 0)).map_err(refused("be read"))?;
+        let last = self.connection.query_typed_opt(LAST_EVENT, &[]).await.map_err(refused("be read"))?;
+        let read = |row: Row| Ok((Position(number(&row, 0)?), row.try_get(1)?));
+        let last = last.map(read).transpose().map_err(refused("be read"))?;
         Ok(TargetState {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            log_end: Position(log_end),
+            log_end: last.map_or(Position::START, |(position, _)| position),
+            last_event_id: last.map(|(_, event_id)| event_id),
         })
-    }
-
-    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
-        let id = "SELECT id FROM order_service.events WHERE position = $1";
-        let position = position.0.cast_signed();
-        let row = self.connection.query_typed_opt(id, &[(&position, Type::INT8)]).await;
-        let row = row.map_err(refused("be read"))?;
-        Ok(row.map(|row| row.try_get(0)).transpose().map_err(refused("be read"))?)
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {

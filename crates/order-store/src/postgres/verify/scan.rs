@@ -26,25 +26,32 @@ pub(super) struct LogScan<'a> {
     part: Part,
     end: Position,
     rows: Option<Pin<Box<RowStream>>>,
+    /// How far it has come, and how far `rows` go.
     last: Position,
+    up_to: Position,
     scratch: Vec<u8>,
 }
 
 impl<'a> LogScan<'a> {
     pub(super) fn new(snapshot: &'a Transaction<'a>, part: Part, end: Position) -> Self {
-        Self { snapshot, part, end, rows: None, last: Position::START, scratch: Vec::new() }
+        Self { snapshot, part, end, rows: None, last: Position::START, up_to: end, scratch: Vec::new() }
     }
 
-    /// The next row. Where the server fails, it is asked for one position after the other until it goes on.
+    /// The next row. Where the server fails, it is asked for one position by itself, and then for all that follow.
     pub(super) async fn next(&mut self) -> Result<Option<LogRow>, Error> {
         while self.last < self.end {
             match self.step().await {
                 Ok(Some(row)) => return self.take(&row).map(Some),
-                Ok(None) => self.last = self.end,
+                Ok(None) => (self.last, self.up_to) = (self.up_to, self.end),
                 Err(error) if is_about_rows(&error) => {
-                    if let Some(row) = self.look_at_next().await? {
-                        return Ok(Some(row));
+                    go_on(self.snapshot).await?;
+                    let position = self.last.plus(1);
+                    if self.up_to == position {
+                        (self.last, self.up_to) = (position, self.end);
+                        let why = error_chain(&error);
+                        return Ok(Some(LogRow::Unreadable { first: position, last: position, why }));
                     }
+                    self.up_to = position;
                 }
                 Err(error) => return Err(error),
             }
@@ -55,29 +62,11 @@ impl<'a> LogScan<'a> {
     async fn step(&mut self) -> Result<Option<Row>, Error> {
         let mut rows = match self.rows.take() {
             Some(rows) => rows,
-            None => self.read(self.end).await?,
+            None => self.read().await?,
         };
         let row = rows.try_next().await?;
-        self.rows = Some(rows);
+        self.rows = row.is_some().then_some(rows);
         Ok(row)
-    }
-
-    async fn look_at_next(&mut self) -> Result<Option<LogRow>, Error> {
-        go_on(self.snapshot).await?;
-        let position = self.last.plus(1);
-        let row = match self.read(position).await {
-            Ok(mut rows) => rows.try_next().await,
-            Err(error) => Err(error),
-        };
-        self.last = position;
-        match row {
-            Ok(row) => row.map(|row| self.take(&row)).transpose(),
-            Err(error) if is_about_rows(&error) => {
-                go_on(self.snapshot).await?;
-                Ok(Some(LogRow::Unreadable { first: position, last: position, why: error_chain(&error) }))
-            }
-            Err(error) => Err(error),
-        }
     }
 
     fn take(&mut self, row: &Row) -> Result<LogRow, Error> {
@@ -91,9 +80,9 @@ impl<'a> LogScan<'a> {
         })
     }
 
-    async fn read(&self, up_to: Position) -> Result<Pin<Box<RowStream>>, Error> {
+    async fn read(&self) -> Result<Pin<Box<RowStream>>, Error> {
         self.snapshot.batch_execute(SAVEPOINT).await?;
-        let numbers = [self.last.0, up_to.0, self.part.number, self.part.of].map(u64::cast_signed);
+        let numbers = [self.last.0, self.up_to.0, self.part.number, self.part.of].map(u64::cast_signed);
         let parameters = numbers.iter().map(|number| (number, Type::INT8));
         Ok(Box::pin(self.snapshot.query_typed_raw(SCAN, parameters).await?))
     }

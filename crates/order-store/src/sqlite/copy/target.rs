@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use order_application::{Position, RecordedEvent};
+use order_application::RecordedEvent;
 use uuid::Uuid;
 
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
@@ -40,11 +40,9 @@ impl SqliteTarget {
 impl Target for SqliteTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let (copying, copied_from) = self.log.copy_state().map_err(self.failed())?;
-        Ok(TargetState { identity: self.log.identity(), copying, copied_from, log_end: self.log.end()? })
-    }
-
-    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
-        Ok(self.log.event_id_at(position)?)
+        let (identity, log_end) = (self.log.identity(), self.log.end()?);
+        let last_event_id = self.log.event_id_at(log_end)?;
+        Ok(TargetState { identity, copying, copied_from, log_end, last_event_id })
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
