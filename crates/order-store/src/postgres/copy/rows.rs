@@ -44,7 +44,7 @@ const GATHER: &str = "INSERT INTO gathered_views (key, order_id, state, version,
                       SELECT n.*, $11 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS n";
 /// In the place of what an earlier run may have made. What plans are made from, too, or the first queries would be planned for
 /// an empty table.
-pub(super) const PUT_VIEWS: &str = "TRUNCATE order_service.orders; \
+pub(super) const PUT_VIEWS: &str = "DELETE FROM order_service.orders; \
     INSERT INTO order_service.orders SELECT * FROM gathered_views ORDER BY key; ANALYZE order_service.orders";
 
 /// Views of one statement.
