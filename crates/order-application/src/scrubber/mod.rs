@@ -214,7 +214,7 @@ impl Scrubber {
         let order_ids: Vec<OrderId> = to_repair().filter_map(|found| found.order_id.clone()).collect();
         let positions: Vec<Position> = to_repair().filter_map(|found| found.too_much_at).collect();
         // The next pass finds again what is not repaired, so this one need not end here.
-        if let Err(error) = self.ports.repair.mend(&order_ids, &positions, &why).await
+        if let Err(error) = self.ports.repair.repair_views(&order_ids, &positions, &why).await
             && pass.faults <= MOST_TOLD
         {
             tracing::warn!(%error, "the views that differ could not be had repaired for now");

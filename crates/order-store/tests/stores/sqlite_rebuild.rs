@@ -74,7 +74,7 @@ async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
     assert_eq!(view_files(directory.path()), ["orders.views.1.db"]);
     let store = open(&directory);
     for number in 2..5 {
-        store.mend(&[], &[], "a test asks for it").await.unwrap();
+        store.repair_views(&[], &[], "a test asks for it").await.unwrap();
         assert_ne!(store.views().state, ViewsState::Current);
         for order in &mut orders {
             store.append(order.pay(1)).await.unwrap();
@@ -403,7 +403,7 @@ async fn a_store_that_is_closed_while_views_are_made_anew_opens_with_whole_ones(
     let (directory, orders) = closed_store(300, 2).await;
     for micros in (0..20_000).step_by(997) {
         let store = Arc::new(open(&directory));
-        store.mend(&[], &[], "a test asks for it").await.unwrap();
+        store.repair_views(&[], &[], "a test asks for it").await.unwrap();
         tokio::time::sleep(Duration::from_micros(micros)).await;
         drop(store);
         let left: HashSet<_> = view_files(directory.path()).into_iter().collect();
