@@ -1,7 +1,8 @@
 //! A page of the log beside the views of the orders that begin or go on in it.
 //!
 //! Orders change while they are looked at. So what differs is looked at a second time, and only what looks just the same
-//! then, on either side, is a difference.
+//! then, on either side, is a difference. What the store itself says is damaged is not in doubt, and may have been repaired
+//! by then.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,8 @@ pub(super) struct Difference {
     pub(super) too_much_at: Option<Position>,
     /// Whether a rebuilt view would be better.
     pub(super) can_be_repaired: bool,
+    /// Whether the store says by itself that it is damaged.
+    is_told_by_store: bool,
     /// In words.
     pub(super) what: String,
 }
@@ -57,10 +60,26 @@ struct Listed {
 }
 
 impl Difference {
+    fn new(order_id: Option<&OrderId>, what: String) -> Self {
+        let order_id = order_id.cloned();
+        Self { order_id, too_much_at: None, can_be_repaired: true, is_told_by_store: false, what }
+    }
+
     /// What is wrong with one order's view.
     fn of(order_id: &OrderId, what: impl fmt::Display) -> Self {
-        let what = format!("order {order_id}: {what}");
-        Self { order_id: Some(order_id.clone()), too_much_at: None, can_be_repaired: true, what }
+        Self::new(Some(order_id), format!("order {order_id}: {what}"))
+    }
+
+    /// The store says that an order's view is damaged.
+    fn damaged_view(order_id: &OrderId, why: &str) -> Self {
+        let what = format_args!("its view is damaged: {why}");
+        Self { is_told_by_store: true, ..Self::of(order_id, what) }
+    }
+
+    /// The store says that the list is damaged somewhere after this position.
+    fn damaged_list(after: Position, why: &str) -> Self {
+        let what = format!("the list after position {after} is damaged: {why}");
+        Self { is_told_by_store: true, ..Self::new(None, what) }
     }
 
     /// The list has a row where no order was placed.
@@ -69,16 +88,10 @@ impl Difference {
         Self { too_much_at: Some(position), ..Self::of(order_id, what) }
     }
 
-    /// The store says by itself that the list is damaged somewhere after this position.
-    fn damaged_list(after: Position, why: &str) -> Self {
-        let what = format!("the list after position {after} is damaged: {why}");
-        Self { order_id: None, too_much_at: None, can_be_repaired: true, what }
-    }
-
     /// An event cannot be read.
     pub(super) fn unreadable_event(position: Position, why: &StoreError) -> Self {
         let what = format!("the event at position {position} cannot be read: {why}");
-        Self { order_id: None, too_much_at: None, can_be_repaired: false, what }
+        Self { can_be_repaired: false, ..Self::new(None, what) }
     }
 }
 
@@ -106,9 +119,9 @@ impl Stretch {
         views: &dyn OrderViews,
     ) -> Result<Vec<Difference>, StoreError> {
         let mut found = self.look(log, views).await?;
-        if !found.is_empty() {
+        if !found.iter().all(|difference| difference.is_told_by_store) {
             let again = self.look(log, views).await?;
-            found.retain(|difference| again.contains(difference));
+            found.retain(|difference| difference.is_told_by_store || again.contains(difference));
         }
         Ok(found)
     }
@@ -129,9 +142,7 @@ impl Stretch {
             let row = listed.as_mut().and_then(|listed| listed.rows.remove(&order.placed?));
             found.extend(match order.looks(order_id, log, views).await {
                 Ok((shown, derived)) => order.difference(order_id, &shown, derived, row, listed.as_mut()),
-                Err(StoreError::DamagedView(why)) => {
-                    Some(Difference::of(order_id, format_args!("its view is damaged: {why}")))
-                }
+                Err(StoreError::DamagedView(why)) => Some(Difference::damaged_view(order_id, &why)),
                 Err(error) => return Err(error),
             });
         }

@@ -58,20 +58,14 @@ impl<'a> LogRows<'a> {
 
     /// Visits the runs of positions that a look-up does not find, whatever is met on the way through all rows.
     pub(super) fn visit_unfindable(&self, visit: &mut dyn FnMut(Position, Position)) {
-        let mut run: Option<(Position, Position)> = None;
-        for position in (1..=self.end.0).map(Position) {
-            run = match run {
-                Some((first, last)) if self.has(position) => {
-                    visit(first, last);
-                    None
-                }
-                None if self.has(position) => None,
-                Some((first, _)) => Some((first, position)),
-                None => Some((position, position)),
-            };
-        }
-        if let Some((first, last)) = run {
-            visit(first, last);
+        let mut first = 1;
+        while first <= self.end.0 {
+            let found = (first..=self.end.0).find(|position| self.has(Position(*position)));
+            let next = found.unwrap_or(self.end.0 + 1);
+            if next > first {
+                visit(Position(first), Position(next - 1));
+            }
+            first = next + 1;
         }
     }
 
