@@ -97,9 +97,16 @@ impl Target for PostgresTarget {
     }
 
     async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let before = Position(first.position.0 - 1);
         let transaction = self.connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
         let transaction = transaction.start().await.map_err(failed)?;
-        append(&transaction, &events).await?;
+        if basis(&transaction).await.map_err(failed)? != (true, before) {
+            let why = "somebody else has written to it meanwhile".to_owned();
+            return Err(PostgresError::Refused { doing: DOING, why }.into());
+        }
+        let keys = keys(&transaction, &events).await?;
+        rows::copy_events(&transaction, &events, &keys).await.map_err(failed)?;
         Ok(transaction.commit().await.map_err(failed)?)
     }
 
@@ -121,17 +128,6 @@ impl Target for PostgresTarget {
         let finished = self.connection.execute_typed(FINISH, &[(&projection(), Type::INT4)]).await;
         Ok(finished.map(drop).map_err(refused("finish a copy"))?)
     }
-}
-
-async fn append(transaction: &Transaction<'_>, events: &[RecordedEvent]) -> Result<(), SideError> {
-    let Some(first) = events.first() else { return Ok(()) };
-    let before = Position(first.position.0 - 1);
-    if basis(transaction).await.map_err(failed)? != (true, before) {
-        let why = "somebody else has written to it meanwhile".to_owned();
-        return Err(PostgresError::Refused { doing: DOING, why }.into());
-    }
-    let keys = keys(transaction, events).await?;
-    Ok(rows::copy_events(transaction, events, &keys).await.map_err(failed)?)
 }
 
 /// Whether the database is being copied to, and how far it is.
