@@ -163,7 +163,12 @@ mod tests {
 
     #[async_trait::async_trait]
     impl ViewRepair for Store {
-        async fn mend(&self, _: &[order_domain::OrderId], _: &[Position], _: &str) -> Result<(), StoreError> {
+        async fn repair_views(
+            &self,
+            _: &[order_domain::OrderId],
+            _: &[Position],
+            _: &str,
+        ) -> Result<(), StoreError> {
             Ok(())
         }
 

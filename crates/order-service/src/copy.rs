@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use indicatif::HumanCount;
-use order_store::{CopyLimits, CopyReport, CopyStep};
+use order_store::{COPY_CHUNK, CopyReport, CopyStep};
 
 use crate::cli::Failure;
 use crate::counted::counted;
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &CopyArguments) -> Result<ExitCode, Failure> {
         CopyStep::Checking => bar.show_check(done, total),
     };
     // The caller's thread moves the events; the runtime's look after the connections, and read ahead.
-    let copying = order_store::copy(&from, &to, CopyLimits::default(), &mut progress);
+    let copying = order_store::copy(&from, &to, COPY_CHUNK, &mut progress);
     let copied = process::runtime()?.block_on(copying);
     bar.finish();
     let report = copied.map_err(anyhow::Error::from)?;

@@ -33,7 +33,7 @@ pub(crate) fn projection() -> u32 {
     return order_application::PROJECTION_VERSION;
 }
 
-pub use copy::{CopyError, CopyLimits, CopyReport, CopyStep, SideError};
+pub use copy::{COPY_CHUNK, CopyError, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{Migrated, PostgresOptions, PostgresStore, check_postgres_url, without_password};

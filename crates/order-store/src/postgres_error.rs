@@ -63,12 +63,6 @@ pub enum PostgresError {
     /// The views are being rebuilt already.
     #[error("another process is rebuilding the views; wait until it is done, /ready of the instances tells")]
     ViewsBusy,
-    /// A copy takes views as they are, and these are not this release's.
-    #[error("an earlier release made views of the store; run `order-service rebuild` first")]
-    EarlierViews,
-    /// The same.
-    #[error("a newer release made views of the store; copy it with that one")]
-    NewerViews,
     /// `copy` has not finished.
     #[error(
         "the store is the target of an unfinished copy; run the same copy again, it goes on where it stopped"

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::copy::{self, CopyError, CopyLimits, CopyReport, CopyStep, SideError, Source, Target};
+use order_application::PageLimit;
+
+use crate::copy::{self, CopyError, CopyReport, CopyStep, SideError, Source, Target};
 use crate::postgres::{PostgresSource, PostgresTarget};
 use crate::sqlite::{SqliteSource, SqliteTarget};
 
@@ -23,7 +25,7 @@ pub enum StoreLocation {
 pub async fn copy(
     from: &StoreLocation,
     to: &StoreLocation,
-    limits: CopyLimits,
+    chunk: PageLimit,
     progress: &mut (dyn FnMut(CopyStep, u64, u64) + Send),
 ) -> Result<CopyReport, CopyError> {
     if same_file(from, to) {
@@ -31,7 +33,7 @@ pub async fn copy(
     }
     let source = open_source(from).await.map_err(CopyError::Source)?;
     let mut target = open_target(to).await.map_err(CopyError::Target)?;
-    copy::run(&*source, &mut *target, limits, progress).await
+    copy::run(&*source, &mut *target, chunk, progress).await
 }
 
 /// Told beforehand: the second lock on the same file would only say that somebody has the first.
@@ -48,7 +50,7 @@ fn same_file(from: &StoreLocation, to: &StoreLocation) -> bool {
 async fn open_source(location: &StoreLocation) -> Result<Box<dyn Source>, SideError> {
     Ok(match location {
         StoreLocation::Sqlite(path) => Box::new(SqliteSource::open(path)?),
-        StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?.with_views()?),
+        StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Having views made anew.
+//! Having views repaired.
 
 use async_trait::async_trait;
 use order_domain::OrderId;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::event_log::StoreError;
 use crate::event::Position;
 
-/// A store whose views can be made anew from its log while it serves.
+/// A store whose views can be repaired from its log while it serves.
 #[async_trait]
 pub trait ViewRepair: Send + Sync + 'static {
     /// Has the views of these orders made anew, and what lists have at these positions; or more, if the store cannot do
@@ -16,7 +16,12 @@ pub trait ViewRepair: Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError>;
+    async fn repair_views(
+        &self,
+        order_ids: &[OrderId],
+        positions: &[Position],
+        why: &str,
+    ) -> Result<(), StoreError>;
 
     /// How the views are now.
     fn views(&self) -> ViewsStatus;

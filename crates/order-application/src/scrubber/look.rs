@@ -2,10 +2,11 @@ use std::fmt;
 
 use order_domain::OrderId;
 
+use crate::event::Version;
 use crate::folded_order::FoldedOrder;
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
-use crate::projection::{OrderSummary, OrderView, Unreadable};
+use crate::projection::{OrderSummary, Unreadable};
 
 /// How an order looks, from either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,35 +22,38 @@ pub(super) enum Look {
 impl Look {
     /// What the order's events make of it.
     pub(super) async fn at_events(log: &dyn EventLog, order_id: &OrderId) -> Result<Self, StoreError> {
-        match FoldedOrder::load(log, order_id).await {
-            Ok(order) => Ok(match order.map(|order| order.view(order_id)) {
-                Some(OrderView::Readable(summary)) => Self::Readable(Box::new(summary)),
-                Some(OrderView::Unreadable(order)) => Self::Unreadable(order.why),
-                None => Self::Absent,
-            }),
-            Err(error) => unreadable(error),
-        }
+        let order = FoldedOrder::load(log, order_id).await;
+        Self::of(order.and_then(|order| order.map(|order| order.view(order_id).into_summary()).transpose()))
     }
 
     /// What readers are shown.
     pub(super) async fn at_view(views: &dyn OrderViews, order_id: &OrderId) -> Result<Self, StoreError> {
-        match views.one(order_id).await {
+        Self::of(views.one(order_id).await)
+    }
+
+    fn of(answer: Result<Option<OrderSummary>, StoreError>) -> Result<Self, StoreError> {
+        match answer {
             Ok(Some(summary)) => Ok(Self::Readable(Box::new(summary))),
             Ok(None) => Ok(Self::Absent),
-            Err(error) => unreadable(error),
+            Err(StoreError::Corrupt(_)) => Ok(Self::Unreadable(Unreadable::Damaged)),
+            Err(StoreError::NewerRelease(_)) => Ok(Self::Unreadable(Unreadable::Newer)),
+            Err(
+                error @ (StoreError::Overloaded
+                | StoreError::Unavailable(_)
+                | StoreError::DamagedView(_)
+                | StoreError::OutcomeUnknown(_)
+                | StoreError::StorageFull),
+            ) => Err(error),
         }
     }
-}
 
-fn unreadable(error: StoreError) -> Result<Look, StoreError> {
-    match error {
-        StoreError::Corrupt(_) => Ok(Look::Unreadable(Unreadable::Damaged)),
-        StoreError::NewerRelease(_) => Ok(Look::Unreadable(Unreadable::Newer)),
-        error @ (StoreError::Overloaded
-        | StoreError::Unavailable(_)
-        | StoreError::DamagedView(_)
-        | StoreError::OutcomeUnknown(_)
-        | StoreError::StorageFull) => Err(error),
+    /// Whether it is of fewer events than the log has.
+    pub(super) fn is_behind(&self, version: Version) -> bool {
+        match self {
+            Self::Readable(summary) => summary.version < version,
+            Self::Absent => true,
+            Self::Unreadable(_) => false,
+        }
     }
 }
 

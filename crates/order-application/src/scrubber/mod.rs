@@ -1,4 +1,4 @@
-//! The scrubber: compares the views with the log at a configured pace, and has mended what differs.
+//! The scrubber: compares the views with the log at a configured pace, and has what differs repaired.
 //!
 //! Views are read to answer and to decide, and most of their damage is noticed then. What nobody reads for a long time is
 //! noticed here, and so is what can only be seen beside the log: a row that says something else than its events, or that is
@@ -10,21 +10,17 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `work.rs` | where to go on |
 //! | `pass.rs` | going through the log, past what cannot be read |
-//! | `stretch.rs` | comparing the orders that were placed in one page, and what is beyond all pages |
+//! | `stretch.rs` | comparing the orders of one page, and what is beyond all pages |
 //! | `look.rs` | one order, as its events make it and as its view shows it |
-//! | `difference.rs` | what can differ |
 //! | `pace.rs` | how fast |
 //! | `status.rs` | how it goes |
 
-mod difference;
 mod look;
 mod pace;
 mod pass;
 mod status;
 mod stretch;
-mod work;
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -33,24 +29,22 @@ use std::time::Duration;
 
 use order_domain::OrderId;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::event::Position;
 use crate::lease::{Candidate, HolderWatch, Lease};
-use crate::ports::checkpoints::Checkpoints;
+use crate::ports::checkpoints::{Checkpoint, Checkpoints};
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
 use crate::ports::view_repair::{ViewRepair, ViewsState};
 
 pub use status::{ScrubState, ScrubStatus};
 
-use difference::Difference;
 use pace::Pace;
-use pass::{Page, Pass};
-use stretch::{Stretch, beyond_the_end};
-use work::Work;
+use pass::Pass;
+use stretch::{Difference, beyond_the_end};
 
 /// The name of the scrubber's checkpoint and of its lease.
 const CHECKPOINT: &str = "scrub";
@@ -67,6 +61,8 @@ const LEASE_TERM: Duration = Duration::from_secs(30);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
+/// How often the checkpoint is saved while it moves: what is compared again after a crash.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// How often it looks whether the views are made.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -87,7 +83,7 @@ pub struct ScrubberPorts {
     pub views: Arc<dyn OrderViews>,
     /// Where it keeps how far it has come.
     pub checkpoints: Arc<dyn Checkpoints>,
-    /// What mends the views.
+    /// What repairs the views.
     pub repair: Arc<dyn ViewRepair>,
 }
 
@@ -108,36 +104,33 @@ impl Scrubber {
 
     /// Compares until `stop`; then it saves how far it has come and gives its lease back.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut work = None;
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
-        while let Some(Err(error)) = stop.run_until_cancelled(self.work(&mut work)).await {
+        while !stop.is_cancelled() {
+            let Err(error) = self.attempt(&stop).await else { continue };
             let went_on_before = self.failed(&error);
             if went_on_before {
                 backoff.reset();
             }
-            if stop.run_until_cancelled(sleep(backoff.next_wait())).await.is_none() {
-                break;
-            }
-        }
-        if let Some(work) = work {
-            self.give_back(work).await;
+            stop.run_until_cancelled(sleep(backoff.next_wait())).await;
         }
     }
 
-    /// Waits for the lease and compares while it is held, again and again. After an error it goes on with the pass that it was
-    /// at, if the lease is still held.
-    async fn work(&self, work: &mut Option<Work>) -> Result<Infallible, StoreError> {
-        loop {
-            if work.as_ref().is_none_or(|work| work.lease.is_lost()) {
-                *work = None;
-                let lease = self.wait_for_lease().await?;
-                *work = Some(self.begin(lease).await?);
-            }
-            let Some(work) = work else { continue };
-            let lost = work.lease.lost_token();
-            if let Some(ended) = lost.run_until_cancelled(self.compare_all(work)).await {
-                return ended;
-            }
+    /// Waits for the lease, and compares while it is held and all goes well.
+    async fn attempt(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        let Some(lease) = stop.run_until_cancelled(self.wait_for_lease()).await else { return Ok(()) };
+        let lease = lease?;
+        let mut pass = Pass::new(self.saved().await?, self.ports.log.end().await?);
+        let lost = lease.lost_token();
+        let compare = lost.run_until_cancelled(self.compare_all(&lease, &mut pass));
+        let failed = stop.run_until_cancelled(compare).await.flatten();
+        // Nothing depends on it: what is not saved is compared again, and a lease runs out.
+        if let Err(error) = self.save(&lease, &pass).await {
+            tracing::debug!(%error, "the scrubber could not save how far it has come");
+        }
+        lease.give_back().await;
+        match failed {
+            Some(Err(error)) => Err(error),
+            None => Ok(()),
         }
     }
 
@@ -149,55 +142,51 @@ impl Scrubber {
             }
             let position = self.saved().await?;
             let of = self.ports.log.end().await?;
-            self.tell(|ScrubStatus { faults, passes, .. }| ScrubStatus {
-                state: ScrubState::Standby,
-                position,
-                of,
-                faults_in_pass: 0,
-                faults,
-                passes,
-                detail: None,
-            });
+            let state = ScrubState::Standby;
+            self.tell(|now| ScrubStatus { state, position, of, faults_in_pass: 0, detail: None, ..now });
             sleep(self.lease.period()).await;
         }
     }
 
+    async fn saved(&self) -> Result<Position, StoreError> {
+        Ok(self.ports.checkpoints.load(&self.lease.name).await?.unwrap_or_default().position)
+    }
+
+    /// Saves how far it has come, unless another has had the lease.
+    async fn save(&self, lease: &Lease, pass: &Pass) -> Result<bool, StoreError> {
+        let checkpoint = Checkpoint { position: pass.resume_after(), evidence: None };
+        self.ports.checkpoints.save(&self.lease.name, lease.epoch, &checkpoint).await
+    }
+
     /// Compares pass after pass.
-    async fn compare_all(&self, work: &mut Work) -> Result<Infallible, StoreError> {
+    async fn compare_all(&self, lease: &Lease, pass: &mut Pass) -> Result<Infallible, StoreError> {
         let mut pace = Pace::new(self.rate);
         loop {
             if self.must_wait().await? {
-                self.show(ScrubState::Waiting, &work.pass);
+                self.show(ScrubState::Waiting, pass);
                 sleep(LOOK_EVERY).await;
                 continue;
             }
-            let reached = match work.pass.next_page(&*self.ports.log, pace.page()).await? {
-                Page::Stretch(stretch) if self.compare(work, &stretch).await? => stretch.last,
-                Page::Stretch(_) => continue,
-                Page::Unreadable { position, why } => {
-                    self.settle(work, &[Difference::unreadable_event(position, &why)]).await;
-                    position
-                }
-                Page::End => {
-                    self.complete(work).await?;
-                    continue;
-                }
+            let Some((reached, differences)) = pass.compare_next(&self.ports, pace.page()).await? else {
+                self.complete(pass).await?;
+                continue;
             };
-            let wait = pace.after(work.pass.move_to(reached));
-            self.show(ScrubState::Scrubbing, &work.pass);
-            self.save(work).await?;
+            // It was for nothing if a newer release has come meanwhile.
+            if !differences.is_empty() && self.ports.repair.are_of_newer_release().await? {
+                continue;
+            }
+            self.settle(pass, &differences).await;
+            let wait = pace.after(pass.move_to(reached));
+            self.show(ScrubState::Scrubbing, pass);
+            if pass.saved_at.elapsed() >= SAVE_EVERY {
+                if !self.save(lease, pass).await? {
+                    // Whoever keeps the lease finds it out soon.
+                    lease.lost().await;
+                }
+                pass.saved_at = Instant::now();
+            }
             sleep(wait).await;
         }
-    }
-
-    /// Compares a page. `false` if that was for nothing, since a newer release has come meanwhile.
-    async fn compare(&self, work: &mut Work, stretch: &Stretch) -> Result<bool, StoreError> {
-        let differences = stretch.differences(&*self.ports.log, &*self.ports.views).await?;
-        if !differences.is_empty() && self.ports.repair.are_of_newer_release().await? {
-            return Ok(false);
-        }
-        self.settle(work, &differences).await;
-        Ok(true)
     }
 
     /// Whether comparing makes no sense now: what is made anew would only be found to differ and be asked for once more, and
@@ -207,48 +196,45 @@ impl Scrubber {
         Ok(repair.views().state == ViewsState::Rebuilding || repair.are_of_newer_release().await?)
     }
 
-    /// Counts and tells what differs, and has it mended.
-    async fn settle(&self, work: &mut Work, differences: &[Difference]) {
-        differences.iter().for_each(|difference| self.found(work, difference));
-        let to_mend = || differences.iter().filter(|difference| difference.can_be_mended);
-        let Some(first) = to_mend().next() else { return };
+    /// Counts and tells what differs, and has it repaired.
+    async fn settle(&self, pass: &mut Pass, differences: &[Difference]) {
+        self.status.send_modify(|now| now.faults += differences.len() as u64);
+        for difference in differences {
+            pass.faults += 1;
+            if pass.faults <= MOST_TOLD {
+                tracing::warn!("{}", difference.what);
+            }
+            if pass.faults == MOST_TOLD {
+                tracing::warn!("further differences are only counted in this pass");
+            }
+        }
+        let to_repair = || differences.iter().filter(|difference| difference.can_be_repaired);
+        let Some(first) = to_repair().next() else { return };
         let why = format!("they are not what the log makes of them: {}", first.what);
-        let order_ids: Vec<OrderId> = to_mend().filter_map(|found| found.order_id.clone()).collect();
-        let positions: Vec<Position> = to_mend().filter_map(|found| found.too_much_at).collect();
-        // The next pass finds again what is not mended, so this one need not end here.
-        if let Err(error) = self.ports.repair.mend(&order_ids, &positions, &why).await
-            && work.pass.faults <= MOST_TOLD
+        let order_ids: Vec<OrderId> = to_repair().filter_map(|found| found.order_id.clone()).collect();
+        let positions: Vec<Position> = to_repair().filter_map(|found| found.too_much_at).collect();
+        // The next pass finds again what is not repaired, so this one need not end here.
+        if let Err(error) = self.ports.repair.repair_views(&order_ids, &positions, &why).await
+            && pass.faults <= MOST_TOLD
         {
-            tracing::warn!(%error, "the views that differ could not be had mended for now");
-        }
-    }
-
-    /// Counts what differs, and tells it.
-    fn found(&self, work: &mut Work, difference: &Difference) {
-        work.pass.faults += 1;
-        self.status.send_modify(|now| now.faults += 1);
-        if work.pass.faults <= MOST_TOLD {
-            tracing::warn!("{}", difference.what);
-        }
-        if work.pass.faults == MOST_TOLD {
-            tracing::warn!("further differences are only counted in this pass");
+            tracing::warn!(%error, "the views that differ could not be had repaired for now");
         }
     }
 
     /// Ends the pass, and after a rest begins the next from the log's start.
-    async fn complete(&self, work: &mut Work) -> Result<(), StoreError> {
+    async fn complete(&self, pass: &mut Pass) -> Result<(), StoreError> {
         let beyond = beyond_the_end(&*self.ports.log, &*self.ports.views).await?;
-        self.settle(work, &beyond).await;
-        let Pass { position, faults, begun, .. } = work.pass;
+        self.settle(pass, &beyond).await;
+        let Pass { position, faults, begun, .. } = *pass;
         if faults > 0 {
             tracing::info!(events = %position, faults, "all views have been compared with the log");
         } else {
             tracing::debug!(events = %position, "all views have been compared with the log, and none differs");
         }
         self.status.send_modify(|now| now.passes += 1);
-        self.show(ScrubState::Resting, &work.pass);
+        self.show(ScrubState::Resting, pass);
         sleep(SHORTEST_PASS.saturating_sub(begun.elapsed())).await;
-        work.pass = Pass::new(Position::START, self.ports.log.end().await?);
+        *pass = Pass::new(Position::START, self.ports.log.end().await?);
         Ok(())
     }
 
@@ -264,15 +250,8 @@ impl Scrubber {
     }
 
     fn show(&self, state: ScrubState, pass: &Pass) {
-        let Pass { position, goal, faults, .. } = *pass;
-        self.tell(|now| ScrubStatus {
-            state,
-            position,
-            of: goal,
-            faults_in_pass: faults,
-            detail: None,
-            ..now
-        });
+        let Pass { position, goal: of, faults: faults_in_pass, .. } = *pass;
+        self.tell(|now| ScrubStatus { state, position, of, faults_in_pass, detail: None, ..now });
     }
 
     /// Shows how it goes, and answers with how it went before.

@@ -1,8 +1,9 @@
 use tokio::time::Instant;
 
-use super::stretch::Stretch;
+use super::ScrubberPorts;
+use super::stretch::{Difference, Stretch};
 use crate::event::Position;
-use crate::ports::event_log::{EventLog, PageLimit, StoreError};
+use crate::ports::event_log::{PageLimit, StoreError};
 
 /// Most bytes of a page.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -18,21 +19,8 @@ pub(super) struct Pass {
     pub(super) faults: u64,
     /// Since when it is under way, in this process.
     pub(super) begun: Instant,
-}
-
-/// The next part of the log.
-pub(super) enum Page {
-    /// Events that can be read.
-    Stretch(Stretch),
-    /// An event that cannot.
-    Unreadable {
-        /// Where it is.
-        position: Position,
-        /// What is wrong with it.
-        why: StoreError,
-    },
-    /// There is no more.
-    End,
+    /// When its position was last saved.
+    pub(super) saved_at: Instant,
 }
 
 impl Pass {
@@ -40,7 +28,8 @@ impl Pass {
     /// backup.
     pub(super) fn new(position: Position, goal: Position) -> Self {
         let position = if position < goal { position } else { Position::START };
-        Self { position, goal, faults: 0, begun: Instant::now() }
+        let now = Instant::now();
+        Self { position, goal, faults: 0, begun: now, saved_at: now }
     }
 
     /// Where to go on after a restart. A pass that has reached its end is over.
@@ -48,23 +37,28 @@ impl Pass {
         if self.position < self.goal { self.position } else { Position::START }
     }
 
-    /// Reads on. The pass stays where it is until it is [moved](Self::move_to).
-    pub(super) async fn next_page(&self, log: &dyn EventLog, events: usize) -> Result<Page, StoreError> {
+    /// Compares the next page of the log, and answers with where it ends and what differs; `None` at the end of the pass. The
+    /// pass stays where it is until it is [moved](Self::move_to).
+    pub(super) async fn compare_next(
+        &self,
+        ports: &ScrubberPorts,
+        events: usize,
+    ) -> Result<Option<(Position, Vec<Difference>)>, StoreError> {
         if self.position >= self.goal {
-            return Ok(Page::End);
+            return Ok(None);
         }
         let limit = PageLimit { events, bytes: PAGE_BYTES };
-        match log.read_log(self.position, limit).await {
+        let mut page = match ports.log.read_log(self.position, limit).await {
             // A page that cannot be read at all begins with an event that cannot.
             Err(why @ (StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
-                Ok(Page::Unreadable { position: self.position.plus(1), why })
+                let position = self.position.plus(1);
+                return Ok(Some((position, vec![Difference::unreadable_event(position, &why)])));
             }
-            page => {
-                let mut page = page?;
-                page.retain(|event| event.position <= self.goal);
-                Ok(Stretch::of(self.position, page).map_or(Page::End, Page::Stretch))
-            }
-        }
+            page => page?,
+        };
+        page.retain(|event| event.position <= self.goal);
+        let Some(stretch) = Stretch::of(self.position, page) else { return Ok(None) };
+        Ok(Some((stretch.last, stretch.differences(&*ports.log, &*ports.views).await?)))
     }
 
     /// Everything up to `position` is compared; answers with how much that was.

@@ -14,7 +14,7 @@ pub struct ScrubStatus {
     /// Where this pass ends.
     #[schema(value_type = u64)]
     pub of: Position,
-    /// What was found to differ in this pass. The service's output names it, and it is mended.
+    /// What was found to differ in this pass. The service's output names it, and it is repaired.
     pub faults_in_pass: u64,
     /// What was found to differ since the start of this process.
     pub faults: u64,

@@ -1,51 +1,114 @@
-use std::collections::{BTreeMap, HashSet};
+//! A page of the log beside the views of the orders that begin or go on in it.
+//!
+//! Orders change while they are looked at. So what differs is looked at a second time, and only what looks just the same
+//! then, on either side, is a difference. What the store itself says is damaged is not in doubt, and may have been repaired
+//! by then.
+
+use std::collections::BTreeMap;
+use std::fmt;
 
 use order_domain::OrderId;
+use tokio::task::yield_now;
 
-use super::difference::{Difference, in_list};
 use super::look::Look;
 use crate::event::{Position, RecordedEvent, Version};
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::{ListQuery, OrderViews};
+use crate::projection::{OrderSummary, Unreadable};
 
-/// How often what changes while it is looked at is looked at again.
-const MOST_LOOKS: usize = 5;
 /// Most rows beyond the log's end that one pass finds.
 const MOST_BEYOND: usize = 500;
+
+/// Something that differs between the views and the log.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Difference {
+    /// The order that it is about. `None`: that cannot be told.
+    pub(super) order_id: Option<OrderId>,
+    /// Where the list has a row too much.
+    pub(super) too_much_at: Option<Position>,
+    /// Whether a rebuilt view would be better.
+    pub(super) can_be_repaired: bool,
+    /// Whether the store says by itself that it is damaged.
+    is_told_by_store: bool,
+    /// In words.
+    pub(super) what: String,
+}
 
 /// A page of the log: where it is, and which orders begin and go on in it.
 pub(super) struct Stretch {
     /// It begins after this position.
-    pub(super) after: Position,
+    after: Position,
     /// Its last event.
     pub(super) last: Position,
-    /// Where an order begins, ascending.
-    begun: Vec<(Position, OrderId)>,
-    /// The version that an order has at least, by its last event here.
-    reached: BTreeMap<OrderId, Version>,
+    orders: BTreeMap<OrderId, OrderInStretch>,
 }
 
-/// An order that was placed in a stretch.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Placed {
-    pub(super) position: Position,
-    pub(super) order_id: OrderId,
-    /// What its events make of it; `None` if it keeps changing, or if its view is damaged: that is told anyway.
-    pub(super) look: Option<Look>,
+/// What a page of the log says of an order.
+#[derive(Default)]
+struct OrderInStretch {
+    /// Where the order begins, if it does so here.
+    placed: Option<Position>,
+    /// The version that it has at least, by its last event here.
+    reached: Version,
+}
+
+/// What the list shows of orders that were placed in a stretch.
+struct Listed {
+    rows: BTreeMap<Position, OrderSummary>,
+    /// How many more it counts without showing them.
+    left_out: usize,
+}
+
+impl Difference {
+    fn new(order_id: Option<&OrderId>, what: String) -> Self {
+        let order_id = order_id.cloned();
+        Self { order_id, too_much_at: None, can_be_repaired: true, is_told_by_store: false, what }
+    }
+
+    /// What is wrong with one order's view.
+    fn of(order_id: &OrderId, what: impl fmt::Display) -> Self {
+        Self::new(Some(order_id), format!("order {order_id}: {what}"))
+    }
+
+    /// The store says that an order's view is damaged.
+    fn damaged_view(order_id: &OrderId, why: &str) -> Self {
+        let what = format_args!("its view is damaged: {why}");
+        Self { is_told_by_store: true, ..Self::of(order_id, what) }
+    }
+
+    /// The store says that the list is damaged somewhere after this position.
+    fn damaged_list(after: Position, why: &str) -> Self {
+        let what = format!("the list after position {after} is damaged: {why}");
+        Self { is_told_by_store: true, ..Self::new(None, what) }
+    }
+
+    /// The list has a row where no order was placed.
+    fn listed_too_much(order_id: &OrderId, position: Position) -> Self {
+        let what = format_args!("the list has it at position {position}, where no order was placed");
+        Self { too_much_at: Some(position), ..Self::of(order_id, what) }
+    }
+
+    /// An event cannot be read.
+    pub(super) fn unreadable_event(position: Position, why: &StoreError) -> Self {
+        let what = format!("the event at position {position} cannot be read: {why}");
+        Self { can_be_repaired: false, ..Self::new(None, what) }
+    }
 }
 
 impl Stretch {
     /// `None` for an empty page.
     pub(super) fn of(after: Position, page: Vec<RecordedEvent>) -> Option<Self> {
         let last = page.last()?.position;
-        let (mut begun, mut reached) = (Vec::new(), BTreeMap::new());
+        let mut orders: BTreeMap<OrderId, OrderInStretch> = BTreeMap::new();
         for event in page {
+            let order = orders.entry(event.order_id).or_default();
             if event.version == Version(1) {
-                begun.push((event.position, event.order_id.clone()));
+                // A damaged order may begin twice, and is listed once.
+                order.placed.get_or_insert(event.position);
             }
-            reached.insert(event.order_id, event.version);
+            order.reached = event.version;
         }
-        Some(Self { after, last, begun, reached })
+        Some(Self { after, last, orders })
     }
 
     /// What differs between its orders' views and its orders' events; one difference for each order, and for each row that
@@ -55,90 +118,129 @@ impl Stretch {
         log: &dyn EventLog,
         views: &dyn OrderViews,
     ) -> Result<Vec<Difference>, StoreError> {
-        let mut found = Vec::new();
-        let mut placed = Vec::with_capacity(self.begun.len());
-        for (position, order_id) in &self.begun {
-            // A store may answer point reads without ever waiting. Requests come first.
-            tokio::task::yield_now().await;
-            let (look, difference) = match compare_order(log, views, order_id).await {
-                Err(StoreError::DamagedView(why)) => (None, Some(Difference::damaged_view(order_id, &why))),
-                compared => compared?,
-            };
-            found.extend(difference);
-            placed.push(Placed { position: *position, order_id: order_id.clone(), look });
+        let mut found = self.look(log, views).await?;
+        if !found.iter().all(|difference| difference.is_told_by_store) {
+            let again = self.look(log, views).await?;
+            found.retain(|difference| difference.is_told_by_store || again.contains(difference));
         }
-        found.extend(self.compare_versions(views, &placed).await?);
-        match self.compare_list(log, views, placed).await {
-            Err(StoreError::DamagedView(why)) => found.push(Difference::damaged_list(self.after, &why)),
-            listed => found.extend(listed?),
-        }
-        let mut told = HashSet::new();
-        found.retain(|difference| told.insert((difference.order_id.clone(), difference.too_much_at)));
         Ok(found)
     }
 
-    /// No view is behind the log. A store may find events through an index as old as the view, and then both would
-    /// agree wrongly.
-    async fn compare_versions(
+    /// Views are read after the page, so they have whatever the page has.
+    async fn look(&self, log: &dyn EventLog, views: &dyn OrderViews) -> Result<Vec<Difference>, StoreError> {
+        let mut found = Vec::new();
+        let mut listed = match self.listed(views, &mut found).await {
+            Err(StoreError::DamagedView(why)) => {
+                found.push(Difference::damaged_list(self.after, &why));
+                None
+            }
+            listed => Some(listed?),
+        };
+        for (order_id, order) in &self.orders {
+            // A store may answer point reads without ever waiting. Requests come first.
+            yield_now().await;
+            let row = listed.as_mut().and_then(|listed| listed.rows.remove(&order.placed?));
+            found.extend(match order.looks(order_id, log, views).await {
+                Ok((shown, derived)) => order.difference(order_id, &shown, derived, row, listed.as_mut()),
+                Err(StoreError::DamagedView(why)) => Some(Difference::damaged_view(order_id, &why)),
+                Err(error) => return Err(error),
+            });
+        }
+        let too_much = listed.into_iter().flat_map(|listed| listed.rows);
+        found.extend(too_much.map(|(position, row)| Difference::listed_too_much(&row.order_id, position)));
+        Ok(found)
+    }
+
+    /// What the list shows here; what is wrong with its order is added to `found`.
+    async fn listed(
         &self,
         views: &dyn OrderViews,
-        placed: &[Placed],
-    ) -> Result<Vec<Difference>, StoreError> {
-        let has_reached = |placed: &&Placed| match &placed.look {
-            Some(Look::Readable(summary)) => Some(&summary.version) >= self.reached.get(&placed.order_id),
-            Some(Look::Unreadable(_) | Look::Absent) | None => false,
-        };
-        let seen: HashSet<_> = placed.iter().filter(has_reached).map(|placed| &placed.order_id).collect();
-        let mut found = Vec::new();
-        for (order_id, version) in self.reached.iter().filter(|(order_id, _)| !seen.contains(order_id)) {
-            tokio::task::yield_now().await;
-            let shown = match Look::at_view(views, order_id).await {
-                Err(StoreError::DamagedView(why)) => {
-                    found.push(Difference::damaged_view(order_id, &why));
-                    continue;
-                }
-                shown => shown?,
-            };
-            let is_behind = match &shown {
-                Look::Readable(summary) => summary.version < *version,
-                Look::Absent => true,
-                Look::Unreadable(_) => false,
-            };
-            if is_behind {
-                let what = format_args!("its view is {shown}, and the log has its version {version}");
-                found.push(Difference::of(order_id, what));
+        found: &mut Vec<Difference>,
+    ) -> Result<Listed, StoreError> {
+        // There are no more rows than positions.
+        let limit = usize::try_from(self.last.0 - self.after.0).unwrap_or(usize::MAX);
+        let page = views.many(&ListQuery { after: self.after, limit }).await?;
+        let mut rows = BTreeMap::new();
+        let mut previous = self.after;
+        for listed in page.orders.into_iter().take_while(|listed| listed.placed_position <= self.last) {
+            let position = listed.placed_position;
+            if position <= previous {
+                let what = format_args!(
+                    "the list has it, placed at position {position}, after an order that was placed later"
+                );
+                found.push(Difference::of(&listed.summary.order_id, what));
             }
+            previous = position;
+            rows.insert(position, listed.summary);
         }
-        Ok(found)
+        Ok(Listed { rows, left_out: page.left_out })
     }
+}
 
-    /// Compares the list of what was placed here. What differs counts only if the order's events make the same of it after
-    /// the look at the list as before.
-    async fn compare_list(
+impl OrderInStretch {
+    /// What is shown of the order, and what its events make of it; the latter only where it begins, or an order of many
+    /// events would be folded again and again.
+    async fn looks(
         &self,
+        order_id: &OrderId,
         log: &dyn EventLog,
         views: &dyn OrderViews,
-        mut placed: Vec<Placed>,
-    ) -> Result<Vec<Difference>, StoreError> {
-        // One row beyond the stretch shows that there are no more in it.
-        let mut more = 1;
-        let mut settled = Vec::new();
-        for _ in 0..MOST_LOOKS {
-            let page = views.many(&ListQuery { after: self.after, limit: placed.len() + more }).await?;
-            let up_to = page.next.map_or(self.last, |next| next.min(self.last));
-            let seen = placed.partition_point(|placed| placed.position <= up_to);
-            let found = in_list(self.after, up_to, &placed[..seen], &page);
-            let changed = look_again(log, &found, &mut placed).await?;
-            if changed.is_empty() && up_to == self.last {
-                return Ok(found);
-            }
-            if up_to < self.last {
-                more *= 4;
-            }
-            settled = found;
-            settled.retain(|found| !found.order_id.as_ref().is_some_and(|id| changed.contains(id)));
+    ) -> Result<(Look, Option<Look>), StoreError> {
+        let shown = Look::at_view(views, order_id).await?;
+        let derived = match self.placed {
+            Some(_) => Some(Look::at_events(log, order_id).await?),
+            None => None,
+        };
+        Ok((shown, derived))
+    }
+
+    fn difference(
+        &self,
+        order_id: &OrderId,
+        shown: &Look,
+        derived: Option<Look>,
+        row: Option<OrderSummary>,
+        listed: Option<&mut Listed>,
+    ) -> Option<Difference> {
+        if let Some(derived) = &derived
+            // An event of it has just been read, so it cannot be absent.
+            && (derived != shown || *derived == Look::Absent)
+        {
+            // The view of damaged events would only say that it cannot be read.
+            let can_be_repaired = *derived != Look::Unreadable(Unreadable::Damaged);
+            let what = format_args!("its view is {shown}, and its events make it {derived}");
+            return Some(Difference { can_be_repaired, ..Difference::of(order_id, what) });
         }
-        Ok(settled)
+        // A store may find events through an index that is as old as the view: then both agree, and both are wrong.
+        if shown.is_behind(self.reached) {
+            let what = format_args!("its view is {shown}, and the log has its version {}", self.reached);
+            return Some(Difference::of(order_id, what));
+        }
+        let what = listed?.difference(&derived?, row)?;
+        Some(Difference::of(order_id, what))
+    }
+}
+
+impl Listed {
+    /// How an order's row differs from what its events make of it.
+    fn difference(&mut self, derived: &Look, row: Option<OrderSummary>) -> Option<String> {
+        match (derived, row) {
+            (Look::Readable(derived), Some(row)) if **derived == row => None,
+            (derived, Some(row)) => {
+                Some(format!("the list has {row:?} in its place, and its events make it {derived}"))
+            }
+            (Look::Readable(derived), None) => {
+                Some(format!("the list lacks it, and its events make it {derived:?}"))
+            }
+            (Look::Unreadable(Unreadable::Newer), None) => match self.left_out.checked_sub(1) {
+                Some(others) => {
+                    self.left_out = others;
+                    None
+                }
+                None => Some("it cannot be read, and the list does not count it".to_owned()),
+            },
+            (Look::Unreadable(Unreadable::Damaged) | Look::Absent, None) => None,
+        }
     }
 }
 
@@ -158,45 +260,4 @@ pub(super) async fn beyond_the_end(
     let too_much =
         beyond.map(|listed| Difference::listed_too_much(&listed.summary.order_id, listed.placed_position));
     Ok(too_much.collect())
-}
-
-/// Compares one order's view, and answers with what its events make of it.
-async fn compare_order(
-    log: &dyn EventLog,
-    views: &dyn OrderViews,
-    order_id: &OrderId,
-) -> Result<(Option<Look>, Option<Difference>), StoreError> {
-    let mut shown = Look::at_view(views, order_id).await?;
-    for _ in 0..MOST_LOOKS {
-        let derived = Look::at_events(log, order_id).await?;
-        // An event of it has just been read, so it cannot be absent.
-        if derived == shown && derived != Look::Absent {
-            return Ok((Some(derived), None));
-        }
-        let shown_now = Look::at_view(views, order_id).await?;
-        if shown_now == shown {
-            let difference = Difference::view(order_id, &shown, &derived);
-            return Ok((Some(derived), Some(difference)));
-        }
-        shown = shown_now;
-    }
-    Ok((None, None))
-}
-
-/// Looks again at the events of orders that were found to differ, and answers with those that have changed.
-async fn look_again(
-    log: &dyn EventLog,
-    found: &[Difference],
-    placed: &mut [Placed],
-) -> Result<HashSet<OrderId>, StoreError> {
-    let found: HashSet<_> = found.iter().filter_map(|difference| difference.order_id.as_ref()).collect();
-    let mut changed = HashSet::new();
-    for placed in placed.iter_mut().filter(|placed| found.contains(&placed.order_id)) {
-        let look = Some(Look::at_events(log, &placed.order_id).await?);
-        if placed.look != look {
-            placed.look = look;
-            changed.insert(placed.order_id.clone());
-        }
-    }
-    Ok(changed)
 }

@@ -156,7 +156,7 @@ impl OrderViews for MemoryStore {
 /// Views in memory are changed with their log, under one lock, and nothing damages them.
 #[async_trait]
 impl ViewRepair for MemoryStore {
-    async fn mend(&self, _: &[OrderId], _: &[Position], _: &str) -> Result<(), StoreError> {
+    async fn repair_views(&self, _: &[OrderId], _: &[Position], _: &str) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::{PostgresError, projection, refused, schema};
+use super::{PostgresError, refused, schema};
 
 /// The row of `order_service.log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,22 +17,6 @@ pub(super) struct LogState {
     pub(super) copied_from: Option<Uuid>,
     /// The newest projection that has made views; 0: nobody has opened the store yet, and there are none.
     pub(super) projection: i32,
-    /// An earlier one has made some.
-    some_are_outdated: bool,
-}
-
-impl LogState {
-    /// For whoever takes the views as they are: they have to be this release's, as far as there are any.
-    pub(super) fn check_views(&self) -> Result<(), PostgresError> {
-        let some_are_earlier = self.some_are_outdated || (1..projection()).contains(&self.projection);
-        if self.projection > projection() {
-            Err(PostgresError::NewerViews)
-        } else if some_are_earlier {
-            Err(PostgresError::EarlierViews)
-        } else {
-            Ok(())
-        }
-    }
 }
 
 /// For whoever does not migrate: the row of a store whose schema is one that this release runs with, and not older than
@@ -51,8 +35,7 @@ pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, P
 
 /// The row, of a database whose schema is right.
 pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresError> {
-    let row = "SELECT identity, state = 'copying', copied_from, projection, outdated_from IS NOT NULL \
-               FROM order_service.log";
+    let row = "SELECT identity, state = 'copying', copied_from, projection FROM order_service.log";
     let row = connection.query_typed_one(row, &[]).await.map_err(refused("be read"))?;
     let read = |row: Row| -> Result<LogState, Error> {
         Ok(LogState {
@@ -60,7 +43,6 @@ pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresE
             copying: row.try_get(1)?,
             copied_from: row.try_get(2)?,
             projection: row.try_get(3)?,
-            some_are_outdated: row.try_get(4)?,
         })
     };
     read(row).map_err(refused("be read"))

@@ -71,7 +71,12 @@ impl OrderViews for PostgresStore {
 
 #[async_trait]
 impl ViewRepair for PostgresStore {
-    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], why: &str) -> Result<(), StoreError> {
+    async fn repair_views(
+        &self,
+        order_ids: &[OrderId],
+        positions: &[Position],
+        why: &str,
+    ) -> Result<(), StoreError> {
         let mut keys = positions.to_vec();
         for order_id in order_ids {
             match self.look_ups.find(order_id).await {

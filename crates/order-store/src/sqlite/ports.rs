@@ -84,7 +84,7 @@ impl OrderViews for SqliteStore {
 #[async_trait]
 impl ViewRepair for SqliteStore {
     /// All views are rebuilt: the damage that was found is seldom all that there is.
-    async fn mend(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
+    async fn repair_views(&self, _: &[OrderId], _: &[Position], why: &str) -> Result<(), StoreError> {
         self.shared.readers.rebuilds.want(why, true);
         Ok(())
     }

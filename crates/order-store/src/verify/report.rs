@@ -1,8 +1,10 @@
 //! What a check found.
 
-/// Faults that are told; the rest is counted. Enough to name every event of a damaged file that is worth mending, and little
-/// enough to hold.
+/// Faults that are told; the rest is counted. Enough to name every event of a damaged file that is worth repairing, and
+/// little enough to hold.
 const MAX_TOLD_FAULTS: usize = 50_000;
+/// Rows between two reports of progress.
+const ROWS_PER_REPORT: u64 = 4_096;
 
 /// What a check found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -23,11 +25,45 @@ impl VerifyReport {
         self.faults.is_empty()
     }
 
+    /// Of a store of which nothing else can be checked.
+    pub(crate) fn of_fault(fault: String) -> Self {
+        Self { faults: vec![fault], ..Self::default() }
+    }
+}
+
+/// Told rows done and rows in all, which becomes more once every row has been read and the orders are gone through.
+pub(crate) type VerifyProgress<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
+
+/// What a check has found so far, and how far it is.
+pub(crate) struct Findings<'a> {
+    pub(crate) report: VerifyReport,
+    rows: u64,
+    rows_in_all: u64,
+    progress: VerifyProgress<'a>,
+}
+
+impl<'a> Findings<'a> {
+    pub(crate) fn new(progress: VerifyProgress<'a>) -> Self {
+        Self { report: VerifyReport::default(), rows: 0, rows_in_all: 0, progress }
+    }
+
     pub(crate) fn fault(&mut self, fault: String) {
-        if self.faults.len() < MAX_TOLD_FAULTS {
-            self.faults.push(fault);
+        if self.report.faults.len() < MAX_TOLD_FAULTS {
+            self.report.faults.push(fault);
         } else {
-            self.more_faults += 1;
+            self.report.more_faults += 1;
+        }
+    }
+
+    /// So many rows more are going to be gone through.
+    pub(crate) fn expect_rows(&mut self, rows: u64) {
+        self.rows_in_all += rows;
+    }
+
+    pub(super) fn count_row(&mut self) {
+        self.rows += 1;
+        if self.rows.is_multiple_of(ROWS_PER_REPORT) {
+            (self.progress)(self.rows.min(self.rows_in_all), self.rows_in_all);
         }
     }
 }

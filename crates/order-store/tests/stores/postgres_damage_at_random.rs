@@ -151,7 +151,7 @@ async fn of_views_damaged_at_random_nobody_learns_what_is_not_so_and_all_are_men
         assert_eq!(lies, Vec::<String>::new(), "seed {seed}: {damaged:?}");
 
         // What single reads did not meet is what a scrubber asks for, or an operator has made anew.
-        stage.store.mend(&ids, &[], "the test asks for it").await.unwrap();
+        stage.store.repair_views(&ids, &[], "the test asks for it").await.unwrap();
         let mended = async {
             while stage.store.views().state != ViewsState::Current {
                 tokio::task::yield_now().await;

@@ -136,7 +136,7 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
     let (url, store, orders) = paid_orders(3).await;
     sql(&url, "TRUNCATE order_service.orders").await;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
-    store.mend(&ids, &[], "a test asks for it").await.unwrap();
+    store.repair_views(&ids, &[], "a test asks for it").await.unwrap();
     wait_until_current(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
@@ -279,7 +279,7 @@ async fn a_damaged_row_is_repaired_also_if_somebody_was_writing_it_and_takes_tha
     let mut writer = session(&url).await;
     let writing = writer.transaction().await.unwrap();
     writing.execute("SELECT FROM order_service.orders WHERE key = 2 FOR UPDATE", &[]).await.unwrap();
-    store.mend(&[orders[1].id.clone()], &[], "a test asks for it").await.unwrap();
+    store.repair_views(&[orders[1].id.clone()], &[], "a test asks for it").await.unwrap();
     see_looks(&url, || assert_eq!(store.views().state, ViewsState::Rebuilding)).await;
     writing.rollback().await.unwrap();
     wait_until_current(&store).await;
@@ -333,7 +333,11 @@ async fn assert_others_are_made_anew(error: &str) {
     let store = open(&url).await;
     sql(&url, "UPDATE order_service.orders SET status = 'shipped' WHERE key < 20").await;
     store
-        .mend(&orders.iter().map(|order| order.id.clone()).collect::<Vec<_>>(), &[], "a test asks for it")
+        .repair_views(
+            &orders.iter().map(|order| order.id.clone()).collect::<Vec<_>>(),
+            &[],
+            "a test asks for it",
+        )
         .await
         .unwrap();
     wait_until_right(&store, &orders[18]).await;

@@ -409,6 +409,32 @@ async fn verify_names_what_is_wrong_in_the_views() {
     }
 }
 
+/// As a crash leaves them: each order may be as it was at any time since the views last came by, and not before.
+#[tokio::test]
+async fn verify_holds_views_that_are_behind_their_log_against_what_they_have() {
+    let (directory, mut orders) = closed_store().await;
+    let behind = fs::read(views_in(&directory)).unwrap();
+    let store = open(&directory).unwrap();
+    for order in &mut orders {
+        store.append(order.pay(2)).await.unwrap();
+    }
+    store.append(TestOrder::new("new").place()).await.unwrap();
+    drop(store);
+    for (change, fault) in [
+        ("", None),
+        ("UPDATE order_events SET position = 35 WHERE position = 34", Some("order order-3: ")),
+        ("DELETE FROM orders WHERE order_id = 'order-3'", Some("order order-3: ")),
+    ] {
+        fs::write(views_in(&directory), &behind).unwrap();
+        sql(&views_in(&directory), change);
+        let faults = faults(&directory);
+        match fault {
+            None => assert_eq!(faults, Vec::<String>::new()),
+            Some(fault) => assert!(faults[0].starts_with(fault), "{faults:?}"),
+        }
+    }
+}
+
 /// Any byte of the file, one at a time: the check finds it, or the byte meant nothing.
 #[tokio::test]
 async fn verify_finds_flipped_bytes() {

@@ -166,7 +166,12 @@ impl OrderViews for LyingStore {
 
 #[async_trait]
 impl ViewRepair for LyingStore {
-    async fn mend(&self, order_ids: &[OrderId], positions: &[Position], _: &str) -> Result<(), StoreError> {
+    async fn repair_views(
+        &self,
+        order_ids: &[OrderId],
+        positions: &[Position],
+        _: &str,
+    ) -> Result<(), StoreError> {
         self.lies().mended.extend_from_slice(order_ids);
         self.lies().mended_positions.extend_from_slice(positions);
         Ok(())

@@ -3,6 +3,7 @@
 mod fakes;
 
 use std::num::NonZeroU32;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -178,6 +179,20 @@ async fn views_that_the_store_itself_finds_damaged_are_counted_and_mended_and_th
         _ => Ok(Some(summary)),
     }));
     assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o4".to_owned(), "o20".to_owned()], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_that_the_store_repairs_as_soon_as_it_is_met_is_counted() {
+    let stage = Stage::new().await;
+    let is_repaired = AtomicBool::new(false);
+    stage.store.lies().one = Some(Box::new(move |summary| match summary.order_id.as_str() {
+        "o3" if !is_repaired.swap(true, Ordering::Relaxed) => {
+            Err(StoreError::DamagedView("its checksum".to_owned()))
+        }
+        _ => Ok(Some(summary)),
+    }));
+    stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 4, 20)));
+    assert_eq!(stage.found().await.1, 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use deadpool_postgres::{Object, Transaction};
-use order_application::{Position, RecordedEvent};
+use order_application::{OrderView, Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::Error;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
 use crate::checksum::Covered;
-use crate::copy::{NamedCheckpoints, PlacedView};
+use crate::copy::NamedCheckpoints;
 use crate::postgres::columns::{column, made_by, parameters, view_columns};
 use crate::postgres::row::system_time;
+use crate::verify::CheckedOrders;
 
 const COPY_EVENTS: &str = "COPY order_service.events (position, order_key, version, id, type, time, order_id, data, \
                            context, source, checksum) FROM STDIN (FORMAT binary)";
@@ -35,15 +36,19 @@ const EVENT_TYPES: [Type; 11] = [
     Type::BYTEA,
 ];
 
-/// An order that is there already has a newer view now.
-const PUT_VIEWS: &str = "\
-    INSERT INTO order_service.orders AS o (key, order_id, state, version, customer_id, status, total_cents, placed_at, \
-        updated_at, due_at, checksum, projection) \
-    SELECT n.*, $12 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n \
-    ON CONFLICT (key) DO UPDATE SET state = excluded.state, version = excluded.version, \
-        customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents, \
-        placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at, \
-        checksum = excluded.checksum, projection = excluded.projection";
+/// Views come in no order, and go into the table in that of placement, which is that of lists.
+pub(super) const GATHER_VIEWS: &str =
+    "CREATE TEMPORARY TABLE gathered_views (LIKE order_service.orders) ON COMMIT DROP";
+const GATHER: &str = "INSERT INTO gathered_views (key, order_id, state, version, customer_id, status, total_cents, \
+                      placed_at, updated_at, due_at, checksum, projection) \
+                      SELECT n.*, $12 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n";
+/// In the place of what an earlier run may have made. What plans are made from, too, or the first queries would be planned for
+/// an empty table.
+pub(super) const PUT_VIEWS: &str = "DELETE FROM order_service.orders; \
+    INSERT INTO order_service.orders SELECT * FROM gathered_views ORDER BY key; ANALYZE order_service.orders";
+
+/// Views of one statement.
+const MAX_VIEWS: usize = 5_000;
 
 /// Adds events, with checksums as this database has them, under the keys of their orders.
 pub(super) async fn copy_events(
@@ -76,12 +81,16 @@ pub(super) async fn copy_events(
     writer.finish().await.map(drop)
 }
 
-/// Puts views under their keys. The check at the end of the copy compares them with what this release makes.
-pub(super) async fn put_views(transaction: &Transaction<'_>, views: &[PlacedView]) -> Result<(), Error> {
-    let mut columns = vec![column(Type::INT8_ARRAY, views, |(key, _)| key.0.cast_signed())];
-    columns.extend(view_columns(views.iter().map(|(_, view)| view)));
-    columns.push(made_by());
-    transaction.execute_typed(PUT_VIEWS, &parameters(&columns)).await.map(drop)
+/// Takes the views that a part of the orders have to have.
+pub(super) async fn gather_views(transaction: &Transaction<'_>, orders: &CheckedOrders) -> Result<(), Error> {
+    let views: Vec<(Position, OrderView)> = orders.views().collect();
+    for views in views.chunks(MAX_VIEWS) {
+        let mut columns = vec![column(Type::INT8_ARRAY, views, |(key, _)| key.0.cast_signed())];
+        columns.extend(view_columns(views.iter().map(|(_, view)| view)));
+        columns.push(made_by());
+        transaction.execute_typed(GATHER, &parameters(&columns)).await?;
+    }
+    Ok(())
 }
 
 /// Puts checkpoints, with nobody's leases, in the place of all that are there.

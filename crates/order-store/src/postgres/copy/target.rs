@@ -1,8 +1,5 @@
-//! A database that is made by copying.
-//!
-//! A chunk is one transaction: the events, and the views of the orders that it places, as the source has them *now*. So
-//! each view is written once however many events its order has, and later chunks find the order's key
-//! there. Only views that may have been written before the source grew, by an earlier run or round, are written again.
+//! A database that is made by copying: first the log, a chunk in one transaction, and in the end the views, from the orders
+//! that the check folds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,20 +8,17 @@ use deadpool_postgres::{Object, Transaction};
 use order_application::{Position, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Error, IsolationLevel};
+use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
 use super::{PAGE_DEADLINE, rows};
-use crate::copy::{
-    CopyError, CountedEnd, NamedCheckpoints, PlacedView, SideError, Source, Target, TargetState,
-};
+use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
-use crate::postgres::pages::LOG_END;
 use crate::postgres::row::number;
-use crate::postgres::verify;
+use crate::postgres::verify::{self, LogParts};
 use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
-use crate::verify::VerifyReport;
+use crate::verify::{VerifyProgress, VerifyReport};
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
 /// that of `order_service.append_v1`, which a server may hold that was started before the copy.
@@ -36,9 +30,11 @@ const CHUNK_BASIS: &str = "SELECT state = 'copying', \
 /// What a server refuses that refuses a chunk.
 const DOING: &str = "take events";
 
+const LAST_EVENT: &str = "SELECT position, id FROM order_service.events ORDER BY position DESC LIMIT 1";
+
 const KEYS: &str = "SELECT o.asked_id, o.log_key FROM order_service.look_up_v1($1) AS o";
 
-/// All rows are this release's, as the check has shown. A newer one that has opened the store before makes them anew.
+/// All views are this release's. A newer one that has opened the store before makes them anew.
 const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), \
                       outdated_from = CASE WHEN projection > $1 THEN 1 END";
 
@@ -57,28 +53,41 @@ impl PostgresTarget {
         bring_up(&mut connection).await?;
         Ok(Self { connection })
     }
+
+    /// Checks the log, and makes the views of what it has.
+    async fn make_views(&mut self, progress: VerifyProgress<'_>) -> Result<VerifyReport, Error> {
+        // What plans are made from, or the first queries would be planned for an empty table.
+        self.connection.batch_execute("ANALYZE order_service.events").await?;
+        let snapshot = self.connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+        let snapshot = snapshot.start().await?;
+        snapshot.batch_execute(rows::GATHER_VIEWS).await?;
+        let mut check = LogParts::begin(&snapshot, progress).await?;
+        while let Some((_, orders)) = check.next().await? {
+            rows::gather_views(&snapshot, &orders).await?;
+        }
+        let report = check.findings.report;
+        if report.is_sound() {
+            snapshot.batch_execute(rows::PUT_VIEWS).await?;
+            snapshot.commit().await?;
+        }
+        Ok(report)
+    }
 }
 
 #[async_trait]
 impl Target for PostgresTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let state = log_state(&self.connection).await?;
-        let log_end = self.connection.query_typed_one(LOG_END, &[]).await;
-        let log_end = log_end.and_then(|row| number(&row, 0)).map_err(refused("be read"))?;
+        let last = self.connection.query_typed_opt(LAST_EVENT, &[]).await.map_err(refused("be read"))?;
+        let read = |row: Row| Ok((Position(number(&row, 0)?), row.try_get(1)?));
+        let last = last.map(read).transpose().map_err(refused("be read"))?;
         Ok(TargetState {
             identity: state.identity,
             copying: state.copying,
             copied_from: state.copied_from,
-            log_end: Position(log_end),
+            log_end: last.map_or(Position::START, |(position, _)| position),
+            last_event_id: last.map(|(_, event_id)| event_id),
         })
-    }
-
-    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
-        let id = "SELECT id FROM order_service.events WHERE position = $1";
-        let position = position.0.cast_signed();
-        let row = self.connection.query_typed_opt(id, &[(&position, Type::INT8)]).await;
-        let row = row.map_err(refused("be read"))?;
-        Ok(row.map(|row| row.try_get(0)).transpose().map_err(refused("be read"))?)
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
@@ -87,16 +96,18 @@ impl Target for PostgresTarget {
         Ok(begun.map(drop).map_err(refused("begin a copy"))?)
     }
 
-    async fn append(
-        &mut self,
-        events: Vec<RecordedEvent>,
-        source: &dyn Source,
-        round_began: Position,
-    ) -> Result<(), CopyError> {
+    async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let before = Position(first.position.0 - 1);
         let transaction = self.connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
         let transaction = transaction.start().await.map_err(failed)?;
-        append(&transaction, &events, source, round_began).await?;
-        transaction.commit().await.map_err(failed)
+        if basis(&transaction).await.map_err(failed)? != (true, before) {
+            let why = "somebody else has written to it meanwhile".to_owned();
+            return Err(PostgresError::Refused { doing: DOING, why }.into());
+        }
+        let keys = keys(&transaction, &events).await?;
+        rows::copy_events(&transaction, &events, &keys).await.map_err(failed)?;
+        Ok(transaction.commit().await.map_err(failed)?)
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
@@ -104,18 +115,12 @@ impl Target for PostgresTarget {
         Ok(put.map_err(refused("take checkpoints"))?)
     }
 
-    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
-        Ok(super::end(&self.connection).await?)
-    }
-
-    async fn verify(
-        &mut self,
-        progress: &mut (dyn FnMut(u64, u64) + Send),
-    ) -> Result<VerifyReport, SideError> {
-        // What plans are made from, or the first queries would be planned for empty tables.
-        let analyze = "ANALYZE order_service.events, order_service.orders";
-        self.connection.batch_execute(analyze).await.map_err(refused("gather statistics"))?;
-        Ok(verify::check(&mut self.connection, progress).await?)
+    async fn verify(&mut self, progress: VerifyProgress<'_>) -> Result<VerifyReport, SideError> {
+        if !log_state(&self.connection).await?.copying {
+            // It was finished before, and may be in service.
+            return Ok(verify::check(&mut self.connection, progress).await?);
+        }
+        Ok(self.make_views(progress).await.map_err(refused("take views"))?)
     }
 
     async fn finish(&mut self) -> Result<(), SideError> {
@@ -123,34 +128,6 @@ impl Target for PostgresTarget {
         let finished = self.connection.execute_typed(FINISH, &[(&projection(), Type::INT4)]).await;
         Ok(finished.map(drop).map_err(refused("finish a copy"))?)
     }
-}
-
-async fn append(
-    transaction: &Transaction<'_>,
-    events: &[RecordedEvent],
-    source: &dyn Source,
-    round_began: Position,
-) -> Result<(), CopyError> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(()) };
-    let before = Position(first.position.0 - 1);
-    if basis(transaction).await.map_err(failed)? != (true, before) {
-        let why = "somebody else has written to it meanwhile".to_owned();
-        return Err(CopyError::target(PostgresError::Refused { doing: DOING, why }));
-    }
-    let placed = source.views_placed(before, last.position).await.map_err(CopyError::Source)?;
-    check_complete(events, &placed)?;
-    let keys = keys(transaction, events).await?;
-    rows::copy_events(transaction, events, &keys).await.map_err(failed)?;
-    rows::put_views(transaction, &placed).await.map_err(failed)?;
-
-    let stale = keys.iter().filter(|(_, key)| **key <= round_began);
-    let stale: Vec<OrderId> = stale.map(|(order_id, _)| order_id.clone()).collect();
-    if !stale.is_empty() {
-        let views = source.views_of(&stale).await.map_err(CopyError::Source)?;
-        let views = views.into_iter().filter_map(|view| Some((*keys.get(view.order_id())?, view)));
-        rows::put_views(transaction, &views.collect::<Vec<_>>()).await.map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Whether the database is being copied to, and how far it is.
@@ -161,23 +138,11 @@ async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error>
     Ok((row.try_get(0)?, Position(number(&row, 1)?)))
 }
 
-/// Every order that these events place has a view: without one, later events would not find the order's key.
-fn check_complete(events: &[RecordedEvent], placed: &[PlacedView]) -> Result<(), CopyError> {
-    let placements = events.iter().filter(|event| event.version == Version(1));
-    let views = placed.iter().map(|(position, view)| (*position, view.order_id()));
-    let orders = placements.map(|event| (event.position, &event.order_id));
-    if views.eq(orders) {
-        return Ok(());
-    }
-    let why = "its views are not those of the orders in its log; `order-service verify` tells more";
-    Err(CopyError::source(StoreError::Corrupt(why.to_owned())))
-}
-
 /// The key of each order: where its first event is, in these events or in those of an earlier chunk.
 async fn keys(
     transaction: &Transaction<'_>,
     events: &[RecordedEvent],
-) -> Result<HashMap<OrderId, Position>, CopyError> {
+) -> Result<HashMap<OrderId, Position>, SideError> {
     let placed = events.iter().filter(|event| event.version == Version(1));
     let mut keys: HashMap<_, _> = placed.map(|event| (event.order_id.clone(), event.position)).collect();
     let earlier = events.iter().filter(|event| !keys.contains_key(&event.order_id));
@@ -192,11 +157,11 @@ async fn keys(
     match events.iter().find(|event| !keys.contains_key(&event.order_id)) {
         None => Ok(keys),
         Some(RecordedEvent { order_id, .. }) => {
-            Err(CopyError::source(StoreError::Corrupt(format!("order {order_id} has no first event"))))
+            Err(StoreError::Corrupt(format!("order {order_id} has no first event")).into())
         }
     }
 }
 
-fn failed(error: Error) -> CopyError {
-    CopyError::target(refused(DOING)(error))
+fn failed(error: Error) -> PostgresError {
+    refused(DOING)(error)
 }

@@ -3,13 +3,14 @@
 use std::pin::Pin;
 
 use futures_util::TryStreamExt;
+use order_application::{Position, error_chain};
+use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row, RowStream, Transaction};
 
-use super::Part;
-use crate::postgres::database::Parameter;
-use crate::postgres::row::event_columns;
+use crate::postgres::row::{EVENT_ORDER_ID, EVENT_ORDER_KEY, event_columns, number, read_event};
 use crate::postgres::statement_failure;
+use crate::verify::{LogRow, Part};
 
 const SCAN: &str = concat!(
     "SELECT ",
@@ -18,36 +19,39 @@ const SCAN: &str = concat!(
      AND (hashtextextended(e.order_id, 0) & 9223372036854775807) % $4 = $3 ORDER BY e.position"
 );
 
-/// A row of the log.
-pub(super) enum Scanned {
-    Row(Row),
-    /// The server cannot read the row at this position.
-    Unreadable(i64, Error),
-}
-
-/// Reads a part of the log in one snapshot.
+/// Reads a part of the orders up to a position in one snapshot. The server says which rows are the part's, so that only
+/// those travel; views are split by the same hash.
 pub(super) struct LogScan<'a> {
     snapshot: &'a Transaction<'a>,
     part: Part,
+    end: Position,
     rows: Option<Pin<Box<RowStream>>>,
-    last: i64,
+    /// How far it has come, and how far `rows` go.
+    last: Position,
+    up_to: Position,
+    scratch: Vec<u8>,
 }
 
 impl<'a> LogScan<'a> {
-    pub(super) fn new(snapshot: &'a Transaction<'a>, part: Part) -> Self {
-        Self { snapshot, part, rows: None, last: 0 }
+    pub(super) fn new(snapshot: &'a Transaction<'a>, part: Part, end: Position) -> Self {
+        Self { snapshot, part, end, rows: None, last: Position::START, up_to: end, scratch: Vec::new() }
     }
 
-    /// The next row. Where the server fails, it is asked for one position after the other until it goes on.
-    pub(super) async fn next(&mut self) -> Result<Option<Scanned>, Error> {
-        while self.last < self.part.end {
+    /// The next row. Where the server fails, it is asked for one position by itself, and then for all that follow.
+    pub(super) async fn next(&mut self) -> Result<Option<LogRow>, Error> {
+        while self.last < self.end {
             match self.step().await {
-                Ok(Some(row)) => return self.take(row).map(Some),
-                Ok(None) => self.last = self.part.end,
+                Ok(Some(row)) => return self.take(&row).map(Some),
+                Ok(None) => (self.last, self.up_to) = (self.up_to, self.end),
                 Err(error) if is_about_rows(&error) => {
-                    if let Some(scanned) = self.look_at_next().await? {
-                        return Ok(Some(scanned));
+                    go_on(self.snapshot).await?;
+                    let position = self.last.plus(1);
+                    if self.up_to == position {
+                        (self.last, self.up_to) = (position, self.end);
+                        let why = error_chain(&error);
+                        return Ok(Some(LogRow::Unreadable { first: position, last: position, why }));
                     }
+                    self.up_to = position;
                 }
                 Err(error) => return Err(error),
             }
@@ -58,45 +62,29 @@ impl<'a> LogScan<'a> {
     async fn step(&mut self) -> Result<Option<Row>, Error> {
         let mut rows = match self.rows.take() {
             Some(rows) => rows,
-            None => Box::pin(self.read(self.part.end).await?),
+            None => self.read().await?,
         };
         let row = rows.try_next().await?;
-        self.rows = Some(rows);
+        self.rows = row.is_some().then_some(rows);
         Ok(row)
     }
 
-    async fn look_at_next(&mut self) -> Result<Option<Scanned>, Error> {
-        go_on(self.snapshot).await?;
-        let position = self.last + 1;
-        let row = match self.read(position).await {
-            Ok(rows) => Box::pin(rows).try_next().await,
-            Err(error) => Err(error),
-        };
-        self.last = position;
-        match row {
-            Ok(row) => row.map(|row| self.take(row)).transpose(),
-            Err(error) if is_about_rows(&error) => {
-                go_on(self.snapshot).await?;
-                Ok(Some(Scanned::Unreadable(position, error)))
+    fn take(&mut self, row: &Row) -> Result<LogRow, Error> {
+        self.last = Position(number(row, 0)?);
+        Ok(match read_event(row, &mut self.scratch) {
+            Ok(event) => LogRow::Event { event, order_key: Some(Position(number(row, EVENT_ORDER_KEY)?)) },
+            Err(error) => {
+                let order_id = OrderId::new(row.try_get::<_, &str>(EVENT_ORDER_ID)?).ok();
+                LogRow::Damaged { position: Some(self.last), order_id, error }
             }
-            Err(error) => Err(error),
-        }
+        })
     }
 
-    fn take(&mut self, row: Row) -> Result<Scanned, Error> {
-        self.last = row.try_get(0)?;
-        Ok(Scanned::Row(row))
-    }
-
-    async fn read(&self, up_to: i64) -> Result<RowStream, Error> {
+    async fn read(&self) -> Result<Pin<Box<RowStream>>, Error> {
         self.snapshot.batch_execute(SAVEPOINT).await?;
-        let parameters: [Parameter<'_>; 4] = [
-            (&self.last, Type::INT8),
-            (&up_to, Type::INT8),
-            (&self.part.number, Type::INT8),
-            (&self.part.of, Type::INT8),
-        ];
-        self.snapshot.query_typed_raw(SCAN, parameters).await
+        let numbers = [self.last.0, self.up_to.0, self.part.number, self.part.of].map(u64::cast_signed);
+        let parameters = numbers.iter().map(|number| (number, Type::INT8));
+        Ok(Box::pin(self.snapshot.query_typed_raw(SCAN, parameters).await?))
     }
 }
 

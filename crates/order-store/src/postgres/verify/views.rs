@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
-use order_application::{OrderView, error_chain};
+use order_application::error_chain;
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row, Transaction};
 
-use super::Part;
 use super::scan::{SAVEPOINT, go_on, is_about_rows};
-use crate::postgres::projection;
 use crate::postgres::row::{StoredView, order_columns, read_order};
-use crate::verify::{Partition, VerifyReport, difference};
+use crate::verify::{CheckedOrders, Findings, Part};
 
-const VIEWS_OF_PARTITION: &str = concat!(
+const VIEWS_OF_PART: &str = concat!(
     "SELECT ",
     order_columns!(),
     " FROM order_service.orders o WHERE (hashtextextended(o.order_id, 0) & 9223372036854775807) % $2 = $1"
@@ -30,26 +28,27 @@ const ORDER_ID: usize = 1;
 pub(super) async fn check(
     snapshot: &Transaction<'_>,
     part: Part,
-    partition: &mut Partition,
-    report: &mut VerifyReport,
+    mut orders: CheckedOrders,
+    findings: &mut Findings<'_>,
 ) -> Result<(), Error> {
     snapshot.batch_execute(SAVEPOINT).await?;
-    let parameters = [(&part.number, Type::INT8), (&part.of, Type::INT8)];
-    let mut rows = Box::pin(snapshot.query_typed_raw(VIEWS_OF_PARTITION, parameters).await?);
-    let failed = loop {
+    let numbers = [part.number, part.of].map(u64::cast_signed);
+    let parameters = numbers.iter().map(|number| (number, Type::INT8));
+    let mut rows = Box::pin(snapshot.query_typed_raw(VIEWS_OF_PART, parameters).await?);
+    loop {
         match rows.try_next().await {
-            Ok(Some(row)) => check_view(&row, partition, report)?,
-            Ok(None) => break false,
-            Err(error) if is_about_rows(&error) => break true,
+            Ok(Some(row)) => check_view(&row, &mut orders, findings)?,
+            Ok(None) => break,
+            Err(error) if is_about_rows(&error) => {
+                go_on(snapshot).await?;
+                check_one_by_one(snapshot, &mut orders, findings).await?;
+                break;
+            }
             Err(error) => return Err(error),
         }
-    };
-    if failed {
-        go_on(snapshot).await?;
-        check_one_by_one(snapshot, partition, report).await?;
     }
-    for (order_id, _) in partition.orders() {
-        report.fault(format!("order {order_id}: it has no view"));
+    for order_id in orders.by_id.keys() {
+        findings.fault(format!("order {order_id}: it has no view"));
     }
     Ok(())
 }
@@ -57,23 +56,21 @@ pub(super) async fn check(
 /// The server cannot read some row: those of the orders that are left are asked for by their keys.
 async fn check_one_by_one(
     snapshot: &Transaction<'_>,
-    partition: &mut Partition,
-    report: &mut VerifyReport,
+    orders: &mut CheckedOrders,
+    findings: &mut Findings<'_>,
 ) -> Result<(), Error> {
-    let left: BTreeMap<i64, OrderId> = partition
-        .orders()
-        .map(|(order_id, order)| (order.placed_position.0.cast_signed(), order_id.clone()))
-        .collect();
+    let left = orders.by_id.iter().map(|(order_id, order)| (order.placed_position.0.cast_signed(), order_id));
+    let left: BTreeMap<i64, OrderId> = left.map(|(key, order_id)| (key, order_id.clone())).collect();
     for (key, order_id) in left {
         snapshot.batch_execute(SAVEPOINT).await?;
         match snapshot.query_typed_opt(VIEW_WITH_KEY, &[(&key, Type::INT8)]).await {
-            Ok(Some(row)) => check_view(&row, partition, report)?,
+            Ok(Some(row)) => check_view(&row, orders, findings)?,
             Ok(None) => {}
             Err(error) if is_about_rows(&error) => {
                 go_on(snapshot).await?;
-                partition.remove(&order_id);
+                orders.by_id.remove(&order_id);
                 let why = error_chain(&error);
-                report.fault(format!("order {order_id}: its view cannot be read: {why}"));
+                findings.fault(format!("order {order_id}: its view cannot be read: {why}"));
             }
             Err(error) => return Err(error),
         }
@@ -81,43 +78,19 @@ async fn check_one_by_one(
     Ok(())
 }
 
-fn check_view(row: &Row, partition: &mut Partition, report: &mut VerifyReport) -> Result<(), Error> {
-    let stored = match read_order(row, 0) {
-        Ok(stored) => stored,
-        Err(error) => {
-            let order_id: &str = row.try_get(ORDER_ID)?;
-            if let Ok(order_id) = OrderId::new(order_id) {
-                partition.remove(&order_id);
-            }
-            report.fault(format!("order {order_id}: its view: {error}"));
-            return Ok(());
+/// Holds a view against its order, which is done with then.
+fn check_view(row: &Row, orders: &mut CheckedOrders, findings: &mut Findings<'_>) -> Result<(), Error> {
+    let order_id: &str = row.try_get(ORDER_ID)?;
+    let order = OrderId::new(order_id).ok().and_then(|order_id| orders.by_id.remove(&order_id));
+    let fault = match (read_order(row, 0), order) {
+        (Err(error), _) => Some(format!("its view: {error}")),
+        (Ok(_), None) => Some("it has a view, and no events".to_owned()),
+        (Ok(StoredView { key, view, projection }), Some(order)) => {
+            order.fault_of(key, &view, projection.cast_unsigned())
         }
     };
-    let order_id = stored.view.order_id();
-    let fault = match partition.remove(order_id) {
-        None => Some("it has a view, and no events".to_owned()),
-        Some(order) if order.placed_position != stored.key => Some(format!(
-            "its view has the key {}, and it begins at position {}",
-            stored.key, order.placed_position
-        )),
-        Some(order) => order.view(order_id).and_then(|fold| fault_of(&stored, &fold)),
-    };
     if let Some(fault) = fault {
-        report.fault(format!("order {order_id}: {fault}"));
+        findings.fault(format!("order {order_id}: {fault}"));
     }
     Ok(())
-}
-
-/// What a newer release made of an order's events is not for this one to judge, as long as it is of them all.
-fn fault_of(stored: &StoredView, fold: &OrderView) -> Option<String> {
-    if stored.projection > projection() && stored.view.version() == fold.version() {
-        return None;
-    }
-    let difference = difference(&stored.view, fold)?;
-    if stored.projection < projection() {
-        return Some(format!(
-            "an earlier release made its view, `order-service rebuild` makes it anew: {difference}"
-        ));
-    }
-    Some(difference)
 }

@@ -1,18 +1,17 @@
-//! A store that is made by copying. Only its log is written: the views are built when they are first needed, which is
-//! for the check.
+//! A store that is made by copying. Only its log is written: whoever opens it builds the views.
 
 use std::path::Path;
 
 use async_trait::async_trait;
-use order_application::{Position, RecordedEvent};
+use order_application::RecordedEvent;
 use uuid::Uuid;
 
-use crate::copy::{CopyError, CountedEnd, NamedCheckpoints, SideError, Source, Target, TargetState};
+use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
 use crate::sqlite_error::SqliteError;
-use crate::verify::VerifyReport;
+use crate::verify::{VerifyProgress, VerifyReport};
 
 /// Chunks between two copies of the write-ahead log into the file, which bound the write-ahead log.
 const CHUNKS_PER_WAL_COPY: u32 = 4;
@@ -41,43 +40,29 @@ impl SqliteTarget {
 impl Target for SqliteTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
         let (copying, copied_from) = self.log.copy_state().map_err(self.failed())?;
-        Ok(TargetState { identity: self.log.identity(), copying, copied_from, log_end: self.log.end()? })
-    }
-
-    async fn event_id_at(&mut self, position: Position) -> Result<Option<Uuid>, SideError> {
-        Ok(self.log.event_id_at(position)?)
+        let (identity, log_end) = (self.log.identity(), self.log.end()?);
+        let last_event_id = self.log.event_id_at(log_end)?;
+        Ok(TargetState { identity, copying, copied_from, log_end, last_event_id })
     }
 
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
         self.log.begin_copy(source).map_err(self.failed())
     }
 
-    async fn append(
-        &mut self,
-        events: Vec<RecordedEvent>,
-        _: &dyn Source,
-        _: Position,
-    ) -> Result<(), CopyError> {
+    async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError> {
         let mut appended = self.log.append_copied(&events);
         self.chunks += 1;
         if self.chunks.is_multiple_of(CHUNKS_PER_WAL_COPY) {
             appended = appended.and_then(|()| self.log.copy_wal());
         }
-        appended.map_err(self.failed()).map_err(CopyError::Target)
+        appended.map_err(self.failed())
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
         self.log.replace_checkpoints(checkpoints).map_err(self.failed())
     }
 
-    async fn counted_end(&mut self) -> Result<CountedEnd, SideError> {
-        self.log.counted_end().map_err(self.failed())
-    }
-
-    async fn verify(
-        &mut self,
-        progress: &mut (dyn FnMut(u64, u64) + Send),
-    ) -> Result<VerifyReport, SideError> {
+    async fn verify(&mut self, progress: VerifyProgress<'_>) -> Result<VerifyReport, SideError> {
         Ok(verify::check(self.log.connection(), self.log.path(), self.log.identity(), progress)?)
     }
 

@@ -5,9 +5,9 @@ use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
 use crate::checksum::Covered;
-use crate::copy::{CountedEnd, NamedCheckpoints};
+use crate::copy::NamedCheckpoints;
 use crate::sqlite::log::row;
-use crate::sqlite::log::{Log, LogKind, end, event_id_at};
+use crate::sqlite::log::{Log, LogKind};
 
 /// Only targets have it.
 const CREATE_COPY: &str = "
@@ -65,13 +65,5 @@ impl Log {
     pub(crate) fn finish_copy(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "application_id", LogKind::Store.application_id())?;
         self.copy_wal()
-    }
-
-    /// How it ends; events are counted, whatever their positions.
-    pub(crate) fn counted_end(&self) -> rusqlite::Result<CountedEnd> {
-        let count = "SELECT count(*) FROM events";
-        let events = self.connection.query_row(count, (), |row| row.get(0))?;
-        let log_end = end(&self.connection)?;
-        Ok(CountedEnd { events, log_end, last_event_id: event_id_at(&self.connection, log_end)? })
     }
 }

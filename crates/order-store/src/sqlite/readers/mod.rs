@@ -12,19 +12,21 @@ use order_domain::OrderId;
 use rusqlite::Connection;
 
 use crate::sqlite::log::row;
-use crate::sqlite::readers::pool::{LogPool, ViewsSnapshots};
+use crate::sqlite::readers::pool::ViewsSnapshots;
 use crate::sqlite::rebuild_requests::RebuildRequests;
 use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::known_orders::KnownOrders;
 use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, StreamState};
 use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
 
+pub(crate) use pool::LogPool;
+
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.
 const MAX_LIST_READS: usize = 16;
 
 /// More would not fit a parameter.
-pub(crate) const MAX_LIST_ROWS: usize = u32::MAX as usize;
+const MAX_LIST_ROWS: usize = u32::MAX as usize;
 
 /// The overlay, and connections for reading both files.
 pub(crate) struct Readers {
@@ -88,11 +90,7 @@ impl Readers {
     }
 
     /// The rows of orders that were placed after a position.
-    pub(crate) fn rows(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<(OrderKey, OrderView)>, StoreError> {
+    fn rows(&self, after: Position, limit: usize) -> Result<Vec<(OrderKey, OrderView)>, StoreError> {
         for _ in 0..MAX_LIST_READS {
             let flushed_before = self.overlay.flushed();
             let mut rows = self.in_views(flushed_before, |views| reading::list(views, after, limit))?;

@@ -2,20 +2,19 @@
 
 use std::path::Path;
 
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, Version};
-use order_domain::OrderId;
+use order_application::{OrderView, Position, Version};
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::projection;
-use crate::sqlite::log::{entries, event_id_at};
+use crate::sqlite::log::event_id_at;
 use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
 use crate::sqlite_error::SqliteError;
-use crate::verify::{CheckedOrder, VerifyReport, difference};
+use crate::verify::{CheckedOrder, CheckedOrders, Findings};
 
 /// LogRows of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
@@ -31,7 +30,7 @@ impl CheckedViews {
     pub(super) fn open(
         log_path: &Path,
         identity: Uuid,
-        report: &mut VerifyReport,
+        findings: &mut Findings<'_>,
     ) -> Result<Option<Self>, SqliteError> {
         for number in files::numbers(log_path)? {
             let path = files::path(log_path, number);
@@ -46,7 +45,7 @@ impl CheckedViews {
             match opened {
                 Ok(Some(views)) => return Ok(Some(views)),
                 Ok(None) => {}
-                Err(what) => report.fault(format!("{}: {what}", path.display())),
+                Err(what) => findings.fault(format!("{}: {what}", path.display())),
             }
         }
         Ok(None)
@@ -58,10 +57,10 @@ impl CheckedViews {
     }
 
     /// They know no more than the log has.
-    pub(super) fn check_end(&self, log: &Connection, end: Position, report: &mut VerifyReport) {
+    pub(super) fn check_end(&self, log: &Connection, end: Position, findings: &mut Findings<'_>) {
         let FileProgress { position, event_id, .. } = self.progress;
         if position > end {
-            return report.fault(format!(
+            return findings.fault(format!(
                 "the views are ahead of their log, which lacks the events at positions {} to {position}",
                 end.plus(1)
             ));
@@ -70,134 +69,83 @@ impl CheckedViews {
             return;
         }
         if event_id_at(log, position).ok().flatten() != Some(event_id) {
-            report.fault(format!(
+            findings.fault(format!(
                 "the views are of another history: they end with event {event_id} at position {position}, which the log \
                  does not have there"
             ));
         }
     }
 
-    /// The order's view is what its events make of it, or made of it when the views last came by. Answers whether it has one.
-    pub(super) fn check_order(
-        &self,
-        log: &Connection,
-        order_id: &OrderId,
-        order: &CheckedOrder,
-        report: &mut VerifyReport,
-    ) -> bool {
-        let hash = hash_order_id(order_id, self.progress.hash_seed);
-        let found = match reading::find(&self.file.connection, order_id, hash) {
-            Ok(found) => found,
-            Err(error) => {
-                report.fault(format!("order {order_id}: {error}"));
-                return true;
-            }
-        };
-        let Some((key, view)) = found else {
-            if order.placed_position <= self.progress.position {
-                report.fault(format!("order {order_id}: it has no view"));
-            }
-            return false;
-        };
-        if let Err(fault) = self.check_view(log, order_id, order, key, &view) {
-            report.fault(format!("order {order_id}: {fault}"));
-        }
-        true
-    }
-
-    fn check_view(
-        &self,
-        log: &Connection,
-        order_id: &OrderId,
-        order: &CheckedOrder,
-        key: OrderKey,
-        view: &OrderView,
-    ) -> Result<(), String> {
-        // An order whose rows cannot be read may be anything; one of an earlier projection is made anew by the server.
-        let Some(fold) = order.view(order_id) else { return Ok(()) };
-        if self.progress.projection != projection() {
-            return Ok(());
-        }
-        if key != order.placed_position.0 {
-            let begins = order.placed_position;
-            return Err(format!("its view has the key {key}, and it begins at position {begins}"));
-        }
-        if !order.is_readable() {
-            // Its views may have been right when the rest came.
-            return if view.version() == fold.version() { compare(view, &fold) } else { Ok(()) };
-        }
-        let events = self.events(log, order_id, key, view.version())?;
-        if view.version() == fold.version() {
-            return compare(view, &fold);
-        }
-        // The order may have gone on since the views last came by.
-        if view.version() < order.viewed_version || view.version() > fold.version() {
-            return Err(format!(
-                "its view is at version {}, and its events at {}",
-                view.version(),
-                fold.version()
-            ));
-        }
-        let mut earlier = None;
-        for event in &events {
-            earlier = Some(FoldedOrder::after(earlier, event).0);
-        }
-        let earlier = earlier.map(|order| order.view(order_id));
-        earlier.map_or(Ok(()), |earlier| compare(view, &earlier))
-    }
-
-    /// The order's events up to a version, where the index says that they are.
-    fn events(
-        &self,
-        log: &Connection,
-        order_id: &OrderId,
-        key: OrderKey,
-        up_to: Version,
-    ) -> Result<Vec<RecordedEvent>, String> {
-        let limit = usize::try_from(up_to.0).unwrap_or(usize::MAX);
-        let later = reading::positions(&self.file.connection, key, Version(1), up_to.plus(1), limit);
-        let later = later.map_err(|error| format!("the index of its events: {error}"))?;
-        let all = std::iter::once((Version(1), Position(key))).chain(later);
-        let mut events = Vec::new();
-        let mut scratch = Vec::new();
-        for ((version, position), expected) in all.zip(1..) {
-            match entries::event_at(log, position, &mut scratch) {
-                Ok(Some(event)) if event.order_id == *order_id && event.version.0 == expected => {
-                    events.push(event);
+    /// Each order's view is what its events make of it, or made of it when the views last came by. Answers with how many
+    /// have one.
+    pub(super) fn check_orders(&self, orders: &CheckedOrders, findings: &mut Findings<'_>) -> u64 {
+        let mut viewed = 0;
+        for (order_id, order) in &orders.by_id {
+            let hash = hash_order_id(order_id, self.progress.hash_seed);
+            let fault = match reading::find(&self.file.connection, order_id, hash) {
+                Ok(None) if order.placed_position > self.progress.position => continue,
+                Ok(None) => {
+                    findings.fault(format!("order {order_id}: it has no view"));
+                    continue;
                 }
-                _ => return Err(format!("version {version} is not at position {position}")),
+                Ok(Some((key, view))) => self.fault_of(order, key, &view),
+                Err(error) => Some(error.to_string()),
+            };
+            viewed += 1;
+            if let Some(fault) = fault {
+                findings.fault(format!("order {order_id}: {fault}"));
             }
         }
-        if events.len() as u64 != up_to.0 {
-            return Err(format!("the index of its events lacks versions after {}", events.len()));
+        viewed
+    }
+
+    fn fault_of(&self, order: &CheckedOrder, key: OrderKey, view: &OrderView) -> Option<String> {
+        // Views of another projection are made anew by the server.
+        if self.progress.projection != projection() {
+            return None;
         }
-        Ok(events)
+        let fault = order.fault_of(Position(key), view, projection());
+        fault.or_else(|| {
+            if order.is_readable() { self.fault_of_index(order, key, view.version()) } else { None }
+        })
+    }
+
+    /// The index says of each of the order's events up to a version where it is.
+    fn fault_of_index(&self, order: &CheckedOrder, key: OrderKey, up_to: Version) -> Option<String> {
+        let limit = order.later_positions.len() + 1;
+        let indexed = reading::positions(&self.file.connection, key, Version(1), up_to.plus(1), limit);
+        let events = (2..=up_to.0).map(Version).zip(order.later_positions.iter().copied());
+        match indexed {
+            Ok(indexed) if indexed.iter().copied().eq(events) => None,
+            Ok(_) => Some("the index of its events does not say where they are".to_owned()),
+            Err(error) => Some(format!("the index of its events: {error}")),
+        }
     }
 
     /// The index of orders has lost nothing, and has nothing that is of no order.
-    pub(super) fn check_index(&self, viewed: u64, report: &mut VerifyReport) {
+    pub(super) fn check_index(&self, viewed: u64, findings: &mut Findings<'_>) {
         let mut entries = 0;
         for group in GROUPS {
             match proven_entries(&self.file.connection, group) {
                 Ok(proven) => entries += proven.len() as u64,
-                Err(error) => return report.fault(format!("views: {error}")),
+                Err(error) => return findings.fault(format!("views: {error}")),
             }
         }
         if entries != viewed {
-            report.fault(format!(
+            findings.fault(format!(
                 "views: the index has {entries} orders, and {viewed} of these are in the log"
             ));
         }
     }
 
     /// No view is of an order that the log does not have.
-    pub(super) fn check_count(&self, viewed: u64, report: &mut VerifyReport) {
+    pub(super) fn check_count(&self, viewed: u64, findings: &mut Findings<'_>) {
         let mut listed = 0;
         let mut after = Position::START;
         loop {
             let rows = match reading::list(&self.file.connection, after, LIST_ROWS) {
                 Ok(rows) => rows,
-                Err(error) => return report.fault(format!("the list of orders: {error}")),
+                Err(error) => return findings.fault(format!("the list of orders: {error}")),
             };
             listed += rows.len() as u64;
             match rows.last() {
@@ -206,11 +154,7 @@ impl CheckedViews {
             }
         }
         if listed != viewed {
-            report.fault(format!("the views list {listed} orders, and {viewed} of these are in the log"));
+            findings.fault(format!("the views list {listed} orders, and {viewed} of these are in the log"));
         }
     }
-}
-
-fn compare(view: &OrderView, fold: &OrderView) -> Result<(), String> {
-    difference(view, fold).map_or(Ok(()), Err)
 }
