@@ -149,6 +149,10 @@ pub(crate) struct ServeOptions {
     /// The currency of an order that names none, by its ISO 4217 code.
     #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
     pub(crate) currency: Currency,
+    /// How long timers (reservations that run out, orders that are not paid in time) wait when the clock has jumped by more
+    /// than five minutes, in seconds: whoever set it wrong may set it right meanwhile.
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    pub(crate) clock_pause_seconds: Duration,
     #[command(flatten)]
     pub(crate) scrub: ScrubOptions,
     #[command(flatten)]

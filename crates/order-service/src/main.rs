@@ -1,6 +1,7 @@
 //! The order service: one binary. This crate reads the environment, picks adapters and puts them together; what the
 //! service does is told by the crates that it puts together.
 
+mod background;
 mod cli;
 mod config;
 mod connection;
@@ -20,7 +21,6 @@ mod rebuild;
 mod relays;
 mod replica;
 mod republish;
-mod scrub;
 mod serve;
 mod server;
 mod store_url;

@@ -8,15 +8,15 @@ use std::time::Duration;
 use anyhow::Context;
 use order_api::ApiConfig;
 use order_application::{
-    EventBus, OrderService, ScrubberPorts, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress,
+    EventBus, OrderService, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress,
 };
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Background;
 use crate::config::HttpOptions;
 use crate::open_store::Store;
-use crate::scrub::Scrub;
 use crate::server::Server;
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
@@ -77,25 +77,19 @@ impl Process {
         }
     }
 
-    /// Serves from the store until it is told to stop or the store cannot go on. The store is still open afterwards.
+    /// Serves from the store until it is told to stop or the store cannot go on. The store is still open afterwards. Orders do
+    /// what they do by themselves only if it is said for how long that pauses when the clock has jumped: not on a replica.
     pub(crate) async fn serve(
         mut self,
         store: &Arc<dyn Store>,
         bus: Arc<dyn EventBus>,
         scrub_rate: u32,
+        clock_pause: Option<Duration>,
         mut api: ApiConfig,
     ) -> ExitCode {
-        let ports = ScrubberPorts {
-            log: store.clone(),
-            views: store.clone(),
-            checkpoints: store.clone(),
-            repair: store.clone(),
-        };
-        let scrub = NonZeroU32::new(scrub_rate).map(|rate| Scrub::start(rate, ports, self.shutdown.clone()));
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
-        api.ready_details.extend(scrub.iter().map(|scrub| Arc::clone(&scrub.shown)));
         let service = OrderService::new(
             store.clone(),
             store.clone(),
@@ -104,11 +98,17 @@ impl Process {
             Arc::new(UuidV7Ids),
             ServiceLimits::default(),
         );
+        let scrubber =
+            NonZeroU32::new(scrub_rate).map(|rate| Background::scrubber(rate, store, &self.shutdown));
+        let timers =
+            clock_pause.map(|pause| Background::timers(pause, service.clone(), store, &self.shutdown));
+        let background: Vec<_> = scrubber.into_iter().chain(timers).collect();
+        api.ready_details.extend(background.iter().map(|running| Arc::clone(&running.shown)));
         self.server.serve(order_api::router(service, api));
         announce(self.server.port());
         let code = self.stopped(store).await;
-        if let Some(scrub) = scrub {
-            scrub.ended().await;
+        for running in background {
+            running.ended().await;
         }
         code
     }

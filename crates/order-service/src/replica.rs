@@ -38,7 +38,7 @@ async fn serve(options: ReplicaOptions) -> anyhow::Result<ExitCode> {
         ..ApiConfig::default()
     };
     let store: Arc<dyn Store> = store;
-    let code = process.serve(&store, bus, options.scrub.scrub_rate, api).await;
+    let code = process.serve(&store, bus, options.scrub.scrub_rate, None, api).await;
     if let Err(error) = following.await {
         tracing::error!(%error, "the replica ended early");
     }

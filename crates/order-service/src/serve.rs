@@ -21,7 +21,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<ExitCode> {
-    let ServeOptions { store: store_options, http, currency, scrub, relay } = options;
+    let ServeOptions { store: store_options, http, currency, clock_pause_seconds, scrub, relay } = options;
     let (url, event_source) = (store_options.url(), relay.events.event_source);
     let mut process = Process::start(&http)?;
     let bus = Arc::new(InProcessBus::new());
@@ -37,7 +37,7 @@ async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<E
         ready_details: vec![relays_shown],
         ..ApiConfig::default()
     };
-    let code = process.serve(&store, bus, scrub.scrub_rate, api).await;
+    let code = process.serve(&store, bus, scrub.scrub_rate, Some(clock_pause_seconds), api).await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;

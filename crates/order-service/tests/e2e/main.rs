@@ -35,4 +35,5 @@ mod scrub;
 mod server;
 mod settings;
 mod start_up;
+mod timers;
 mod workflow;

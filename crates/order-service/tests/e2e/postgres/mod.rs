@@ -34,5 +34,6 @@ mod scenario;
 pub(crate) mod sql;
 mod standby;
 mod tampering;
+mod timers;
 mod tls;
 mod views;

@@ -16,7 +16,8 @@ use crate::random::Random;
 use crate::server::wait_until;
 
 const CLIENTS: usize = 100;
-const PAYMENTS_OF_EACH: usize = 5;
+/// An order takes 250 in all.
+const PAYMENTS_OF_EACH: usize = 2;
 const KILLS: u64 = 3;
 /// Payments between two kills.
 const PAYMENTS_OF_A_LIFE: u64 = 60;

@@ -1,0 +1,90 @@
+//! What runs beside the requests, on their runtime: the scrubber, and the timers.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_application::{
+    IdSource, OrderService, ReadyDetails, Scrubber, ScrubberPorts, SystemClock, TimerPorts, Timers, UuidV7Ids,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::open_store::Store;
+
+/// How long it may take to stop: a last save, and a lease given back.
+const STOPPING: Duration = Duration::from_secs(3);
+
+/// Something that runs.
+pub(crate) struct Background {
+    name: &'static str,
+    task: JoinHandle<()>,
+    /// What `/ready` tells of it.
+    pub(crate) shown: Arc<dyn ReadyDetails>,
+}
+
+impl Background {
+    /// Compares the views with the log, at so many events a second. What it cannot save in time at its end is compared again.
+    pub(crate) fn scrubber(rate: NonZeroU32, store: &Arc<dyn Store>, shutdown: &CancellationToken) -> Self {
+        let ports = ScrubberPorts {
+            log: store.clone(),
+            views: store.clone(),
+            checkpoints: store.clone(),
+            repair: store.clone(),
+        };
+        let scrubber = Scrubber::new(&holder(), ports, rate);
+        let (shown, stop) = (Arc::new(scrubber.status()), shutdown.clone());
+        Self::start("the scrubber", shown, async move { scrubber.run(stop).await }, shutdown)
+    }
+
+    /// Has orders do what they do by themselves, and pauses for so long when the clock has jumped.
+    pub(crate) fn timers(
+        clock_pause: Duration,
+        service: OrderService,
+        store: &Arc<dyn Store>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let ports = TimerPorts {
+            service,
+            views: store.clone(),
+            checkpoints: store.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        let timers = Timers::new(&holder(), ports, clock_pause);
+        let (shown, stop) = (Arc::new(timers.status()), shutdown.clone());
+        Self::start("the timers", shown, async move { timers.run(stop).await }, shutdown)
+    }
+
+    /// Starts it. It stops by itself at the shutdown, while requests are still being finished.
+    fn start(
+        name: &'static str,
+        shown: Arc<dyn ReadyDetails>,
+        running: impl Future<Output = ()> + Send + 'static,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let shutdown = shutdown.clone();
+        let task = tokio::spawn(async move {
+            let late = async {
+                shutdown.cancelled().await;
+                tokio::time::sleep(STOPPING).await;
+            };
+            tokio::select! {
+                () = running => {}
+                () = late => {}
+            }
+        });
+        Self { name, task, shown }
+    }
+
+    /// Waits for its end after the shutdown.
+    pub(crate) async fn ended(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "{} ended early", self.name);
+        }
+    }
+}
+
+/// A name that no other instance has.
+fn holder() -> String {
+    UuidV7Ids.next().to_string()
+}
