@@ -19,9 +19,8 @@ fn is_cancelled(server: &Server, order_id: &str) -> Option<()> {
 
 #[test]
 fn each_timer_fires_once_and_a_killed_instance_is_followed_by_the_other() {
-    let database = PostgresServer::start(PostgresOptions::default()).unwrap();
-    let (one, other) =
-        (serving(&database.url()).start(), serving(&database.url()).start());
+    let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let (one, other) = (serving(&database.url()).start(), serving(&database.url()).start());
     let running = |server: &Server| server.get("/ready").json()["checks"]["timers"]["state"] == "running";
     let first_runs = wait_until("one instance fires timers", || {
         [running(&one), running(&other)].iter().position(|runs| *runs)

@@ -67,7 +67,7 @@ func read(client *api.ClientWithResponses) {
 	check(answer.JSON200 != nil, string(answer.Body))
 	basic, err := answer.JSON200.AsOrder()
 	check(err == nil, err)
-	check(basic.Status == api.Shipped && basic.TotalCents == 3490, basic)
+	check(basic.Status == api.OrderStatusShipped && basic.TotalCents == 3490, basic)
 
 	everything := api.GetOrderParamsView("full")
 	answer, err = client.GetOrderWithResponse(ctx, orderID, &api.GetOrderParams{View: &everything})
