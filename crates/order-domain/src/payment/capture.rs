@@ -66,14 +66,12 @@ pub(crate) fn decide(order: &Order, command: &CapturePayment) -> Result<Vec<Orde
             && is_all_of(&earlier.shares, command.payment_id.as_ref());
         return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "capture_id" }) };
     }
-    let payments = match &command.payment_id {
-        Some(named) => std::slice::from_ref(order.payment(named)?),
-        None => order.payments(),
-    };
+    let named = command.payment_id.as_ref().map(|named| order.payment(named)).transpose()?;
     if order.on_hold() {
         return Err(Obstacle::ON_HOLD.into());
     }
-    let open = payments.iter().map(|payment| (&payment.id, payment.ledger.open_authorization()));
+    let payments = order.payments().iter().filter(|payment| named.is_none_or(|named| named.id == payment.id));
+    let open = payments.map(|payment| (&payment.id, payment.ledger.open_authorization()));
     let available = open.clone().fold(Cents::ZERO, |sum, (_, open)| sum.saturating_add(open));
     let amount = match command.amount {
         Some(requested) if requested > available => {

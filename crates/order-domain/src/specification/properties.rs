@@ -166,11 +166,13 @@ fn find_an_end(mut run: Run) -> bool {
     run.order.is_some_and(|order| order.has_ended())
 }
 
-/// So many sequences, unless `PROPTEST_CASES` says otherwise.
+/// How many cases proptest tries by itself.
+const USUAL_CASES: u32 = 256;
+
+/// So many sequences, unless the variable `PROPTEST_CASES` says otherwise, which proptest has looked at.
 fn config(cases: u32) -> ProptestConfig {
-    let asked_for = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let cases = asked_for.unwrap_or(cases);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let usual = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if usual.cases == USUAL_CASES { ProptestConfig { cases, ..usual } } else { usual }
 }
 
 proptest! {
