@@ -103,7 +103,7 @@ async fn verify_finds_a_missing_view() {
 #[tokio::test]
 async fn verify_finds_a_view_of_no_order() {
     let damage = "INSERT INTO order_service.orders \
-                  SELECT 1000, 'ghost', state, 1, customer_id, status, 1, placed_at, updated_at, checksum, projection \
+                  SELECT 1000, 'ghost', state, 1, customer_id, status, 1, placed_at, updated_at, due_at, checksum, projection \
                   FROM order_service.orders LIMIT 1";
     assert_found(damage, "order ghost: its view: the checksum does not match").await;
 }
@@ -212,7 +212,7 @@ async fn verify_goes_past_what_the_database_cannot_read_and_names_it() {
              FROM order_service.stored_events; \
          ALTER TABLE order_service.orders RENAME TO stored_orders; \
          CREATE VIEW order_service.orders AS SELECT key, order_id, state, version, \
-             order_service.page_of(key, '{7}', customer_id) AS customer_id, status, total_cents, placed_at, updated_at, \
+             order_service.page_of(key, '{7}', customer_id) AS customer_id, status, total_cents, placed_at, updated_at, due_at, \
              checksum, projection FROM order_service.stored_orders",
     )
     .await;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, Scrubber, ScrubberPorts, StoreError, Version,
-    ViewRepair, ViewsState,
+    EventLog, ListQuery, OrderViews, PROJECTION_VERSION, PageLimit, Position, Scrubber, ScrubberPorts,
+    StoreError, Version, ViewRepair, ViewsState,
 };
 use order_domain::OrderId;
 use order_store::PostgresStore;
@@ -195,7 +195,7 @@ async fn a_rebuild_makes_every_row_what_the_log_makes_of_it() {
          UPDATE order_service.orders SET total_cents = 1, checksum = 'x' WHERE key % 7 = 2; \
          UPDATE order_service.orders SET key = key + 10000 WHERE key % 7 = 3; \
          INSERT INTO order_service.orders SELECT -key, order_id, state, version, customer_id, status, total_cents, \
-         placed_at, updated_at, checksum, projection FROM before; \
+         placed_at, updated_at, due_at, checksum, projection FROM before; \
          UPDATE order_service.orders SET projection = 0 WHERE key % 7 = 4",
     )
     .await;
@@ -379,7 +379,10 @@ async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
     .await;
     let store = open(&url).await;
     let client = session(&url).await;
-    let older = "SELECT (SELECT count(*) FROM order_service.orders WHERE projection < 1), outdated_from FROM order_service.log";
+    let older = &format!(
+        "SELECT (SELECT count(*) FROM order_service.orders WHERE projection < {PROJECTION_VERSION}), outdated_from \
+         FROM order_service.log"
+    );
     let none_older = async {
         loop {
             let row = client.query_one(older, &[]).await.unwrap();
@@ -416,7 +419,7 @@ async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
 async fn an_append_of_an_older_release_is_remembered() {
     let (url, store, mut orders) = paid_orders(3).await;
     let client = session(&url).await;
-    sql(&url, "UPDATE order_service.log SET projection = 2").await;
+    sql(&url, "UPDATE order_service.log SET projection = 1000").await;
     store.append(orders[1].pay(1)).await.unwrap();
     store.append(orders[2].pay(1)).await.unwrap();
     let from = client.query_one("SELECT outdated_from FROM order_service.log", &[]).await.unwrap();
@@ -437,7 +440,7 @@ async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
          CREATE FUNCTION order_service.mend_as_an_older_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              PERFORM order_service.write_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
                  ARRAY[o.state], ARRAY[o.version], ARRAY[o.customer_id], ARRAY['shipped'], ARRAY[o.total_cents], \
-                 ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.checksum], 0) \
+                 ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.due_at], ARRAY[o.checksum], 0) \
                  FROM order_service.orders o WHERE o.key = 1; \
              DROP TRIGGER once ON order_service.orders; \
              RETURN NULL; \

@@ -34,7 +34,7 @@ const ROWS: &str = concat!("SELECT ", order_columns!(), " FROM order_service.ord
 /// The columns of an order's row that say which row it is.
 const KEY: usize = 0;
 const SEEN_VERSION: usize = 3;
-const SEEN_CHECKSUM: usize = 9;
+const SEEN_CHECKSUM: usize = 10;
 
 /// Makes the rows of a batch of orders what the log makes of them, and adds what there was to a report. Where the server
 /// cannot read the rows of an order, that order is left as it is.

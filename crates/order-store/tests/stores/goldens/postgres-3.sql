@@ -1,0 +1,426 @@
+CREATE SCHEMA order_service;
+CREATE TABLE order_service.migrations (version bigint PRIMARY KEY, oldest_compatible bigint NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp());
+-- The log of all orders, and the view of each, in one schema of their own.
+
+-- One row: which log this is, and whether it may be served.
+CREATE TABLE order_service.log (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    identity uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- 'ready', or 'copying' while `order-service copy` fills the store.
+    state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'copying')),
+    -- The log that this one was copied from, if it was.
+    copied_from uuid,
+    -- The highest projection that a release which opened the store makes its rows with (0: none has yet); and the first
+    -- position from which on events may have led to rows that an older one made. Null: there are none.
+    projection integer NOT NULL DEFAULT 0,
+    outdated_from bigint,
+    -- How often a release with an older projection has mended rows. Who makes all anew has not seen those that came behind it.
+    older_mends bigint NOT NULL DEFAULT 0
+);
+INSERT INTO order_service.log DEFAULT VALUES;
+
+-- The truth. Rows are only ever added, in the order of their positions.
+CREATE TABLE order_service.events (
+    -- 1, 2, … in commit order, without gaps.
+    position bigint PRIMARY KEY,
+    -- The position of the order's first event. In the place of the order's id it keeps the index below small, and new
+    -- entries at its end.
+    order_key bigint NOT NULL,
+    -- The event's place in its order's stream: 1, 2, …
+    version bigint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    time timestamptz NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    -- JSON, kept as the bytes that were written.
+    data text NOT NULL,
+    -- A JSON object: the event's CloudEvents extensions, kept as the bytes that were written.
+    context text NOT NULL,
+    -- The event's CloudEvents source, if it is another than the service's.
+    source text,
+    -- A byte that names its format, then that, over all of the above but the position and the key.
+    checksum bytea NOT NULL,
+    UNIQUE (order_key, version)
+);
+
+-- Where an order begins. It is the log that says whether there is an order, and no table that is derived from it: no order
+-- is ever placed twice or taken for unknown, whatever becomes of the views. With the position in it, the index alone
+-- answers, once the log's pages are vacuumed.
+CREATE UNIQUE INDEX order_beginnings ON order_service.events (order_id) INCLUDE (position) WHERE version = 1;
+
+-- The rows of lists and of single reads, derived from the events in the transactions that add them.
+CREATE TABLE order_service.orders (
+    -- The position of the order's first event: the order of placement.
+    key bigint PRIMARY KEY,
+    order_id text COLLATE "C" NOT NULL,
+    -- 'ok'. Otherwise ('newer', 'damaged') the order cannot be read, and only its id and version mean anything.
+    state text NOT NULL,
+    version bigint NOT NULL,
+    customer_id text,
+    status text,
+    total_cents bigint,
+    placed_at timestamptz,
+    updated_at timestamptz,
+    -- When the order does something by itself. Null: never.
+    due_at timestamptz,
+    -- A byte that names its format, then that, over all of the above but the key, and over the projection.
+    checksum bytea NOT NULL,
+    -- The number of the projection that made the row.
+    projection integer NOT NULL
+) WITH (fillfactor = 90);
+
+-- Finds the orders that are due. Few orders ever are.
+CREATE INDEX orders_due ON order_service.orders (due_at, key) WHERE due_at IS NOT NULL;
+
+-- For people: the events with data and context as JSON that SQL can look into.
+--   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';
+CREATE VIEW order_service.event_log AS
+    SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
+    FROM order_service.events;
+
+-- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.
+CREATE TABLE order_service.checkpoints (
+    name text PRIMARY KEY,
+    -- Who has the lease. Null: nobody.
+    holder text,
+    -- Numbers those who have had it. None is ever given twice for a name; 0 is nobody's.
+    epoch bigint NOT NULL DEFAULT 0,
+    -- Goes up each time a holder shows that it lives.
+    beat bigint NOT NULL DEFAULT 0,
+    -- Everything up to here is done. Null until it is saved for the first time.
+    position bigint,
+    -- What the other side would have to show for it, in words of its adapter.
+    evidence text
+);
+-- Functions are versioned by their names. One that has been released is never changed: what has to change gets the next
+-- name, and the old one stays for the releases that call it. So that it goes on to work when a table gets a column with the
+-- name of one of its variables, each says which of the two it means.
+
+-- Takes the lock on the log's end, until the transaction ends. Says how long it was somebody else's, in microseconds.
+CREATE FUNCTION order_service.lock_log_end_v1() RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_variable
+DECLARE
+    asked timestamptz := clock_timestamp();
+BEGIN
+    PERFORM pg_advisory_xact_lock(1869767780);
+    RETURN greatest(0, extract(epoch FROM clock_timestamp() - asked) * 1000000)::bigint;
+END
+$$;
+
+-- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
+--
+-- It takes the lock on the log's end first, and holds it until the commit. So positions follow commit order, without gaps.
+-- Each statement after that sees everything that was committed before, since in READ COMMITTED a statement's snapshot is
+-- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
+-- waited.) No client is waited for while the lock is held.
+--
+-- An append whose order is not at the expected version is refused, and the others go on. If what is in its place is
+-- that very append, committed earlier by a connection that broke before it could answer, that is success.
+--
+-- Which version an order has is asked of the log alone. Rows of views are only written here, as a whole and whatever is in
+-- their place, so that damage to them reaches no decision.
+CREATE FUNCTION order_service.append_v1(
+    -- One entry for each append; no order more than once.
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    due_ats timestamptz[],
+    view_checksums bytea[],
+    expected_versions bigint[],
+    event_counts bigint[],
+    first_event_ids uuid[],
+    -- One entry for each event: the number of its append, from 1, and what its row has.
+    event_appends int[],
+    event_versions bigint[],
+    event_ids uuid[],
+    event_types text[],
+    event_times timestamptz[],
+    event_order_ids text[],
+    event_data text[],
+    event_contexts text[],
+    event_sources text[],
+    event_checksums bytea[],
+    -- The projection that made the views.
+    of_projection integer,
+    -- For each append: the position of its first event, or null for a conflict; and the version that was found.
+    OUT first_positions bigint[],
+    OUT found_versions bigint[],
+    -- How long the lock on the log's end was somebody else's.
+    OUT waited_micros bigint
+)
+LANGUAGE plpgsql
+-- Plans that were made while the tables were small must not be used when they are large: no scans, ever.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_memoize = off
+SET jit = off
+-- Whoever holds the lock on the log's end for longer than this has come to grief; the caller tries again.
+SET lock_timeout = '2s'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    keys bigint[];
+    last_position bigint;
+    log_end bigint;
+    -- Positions of what this call adds.
+    added_positions bigint[];
+    -- Where an append of this call was committed already.
+    earlier bigint;
+    repeated boolean := false;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE 'order_service.append_v1 needs READ COMMITTED, not %', current_setting('transaction_isolation')
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+
+    waited_micros := order_service.lock_log_end_v1();
+
+    SELECT array_agg(b.position ORDER BY a.n), array_agg(coalesce(b.last_version, 0) ORDER BY a.n)
+        INTO keys, found_versions
+        FROM unnest(order_ids) WITH ORDINALITY AS a(order_id, n)
+        LEFT JOIN LATERAL (
+            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
+                                    ORDER BY l.version DESC LIMIT 1) AS last_version
+                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+        ) b ON true;
+    SELECT coalesce(max(e.position), 0) INTO last_position FROM order_service.events e;
+    log_end := last_position;
+
+    added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
+    first_positions := added_positions;
+    FOR n IN 1 .. cardinality(order_ids) LOOP
+        IF found_versions[n] = expected_versions[n] THEN
+            added_positions[n] := log_end + 1;
+            first_positions[n] := log_end + 1;
+            log_end := log_end + event_counts[n];
+        ELSIF found_versions[n] > expected_versions[n] THEN
+            SELECT e.position INTO earlier FROM order_service.events e
+                WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
+            first_positions[n] := earlier;
+            repeated := repeated OR earlier IS NOT NULL;
+        END IF;
+    END LOOP;
+
+    IF log_end > last_position THEN
+        -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
+        -- anywhere.
+        INSERT INTO order_service.orders
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
+             projection)
+        SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
+               a.updated_at, a.due_at, a.checksum, of_projection
+            FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
+                        updated_ats, due_ats, view_checksums)
+                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, due_at,
+                     checksum)
+            WHERE a.position IS NOT NULL
+        ON CONFLICT (key) DO UPDATE
+            SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
+                customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
+                placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at,
+                checksum = excluded.checksum,
+                projection = excluded.projection;
+        INSERT INTO order_service.events
+            (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
+        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+               coalesce(keys[e.append], added_positions[e.append]),
+               e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
+            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                        event_contexts, event_sources, event_checksums)
+                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
+            WHERE added_positions[e.append] IS NOT NULL;
+        -- A newer release makes these rows anew.
+        UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
+            WHERE l.projection > of_projection;
+    ELSIF repeated THEN
+        -- The earlier commit may have been cut off while it waited for a synchronous standby. A commit of our own waits
+        -- for the standby to have both, if there is something to commit: a message to nobody. (A transaction id alone
+        -- is nothing.)
+        PERFORM pg_logical_emit_message(true, 'order_service', ''::text);
+    END IF;
+END
+$$;
+
+-- The views of many orders at once, beside what the log says of each: its key and its version. The row is as it is, or
+-- null if it is lost. Orders that the log does not have are left out.
+CREATE FUNCTION order_service.look_up_v1(order_ids text[])
+RETURNS TABLE (
+    asked_id text, log_key bigint, log_version bigint,
+    key bigint, order_id text, state text, version bigint, customer_id text, status text, total_cents bigint,
+    placed_at timestamptz, updated_at timestamptz, due_at timestamptz, checksum bytea, projection integer
+)
+LANGUAGE plpgsql STABLE ROWS 64
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_memoize = off
+SET jit = off
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN QUERY SELECT a.order_id, b.position, b.last_version,
+            o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
+            o.due_at, o.checksum, o.projection
+        FROM unnest(order_ids) AS a(order_id)
+        JOIN LATERAL (
+            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
+                                    ORDER BY l.version DESC LIMIT 1) AS last_version
+                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+        ) b ON true
+        LEFT JOIN order_service.orders o ON o.key = b.position;
+END
+$$;
+-- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
+
+-- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
+-- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
+-- came in between has added its order's. Answers with the keys of the rows that were written.
+CREATE FUNCTION order_service.write_views_v1(
+    keys bigint[],
+    -- Null: there was no row.
+    seen_versions bigint[],
+    seen_checksums bytea[],
+    order_ids text[],
+    states text[],
+    versions bigint[],
+    customer_ids text[],
+    statuses text[],
+    totals bigint[],
+    placed_ats timestamptz[],
+    updated_ats timestamptz[],
+    due_ats timestamptz[],
+    view_checksums bytea[],
+    of_projection integer
+) RETURNS SETOF bigint
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    written bigint[];
+BEGIN
+    IF array_position(seen_versions, NULL) IS NOT NULL THEN
+        PERFORM order_service.lock_log_end_v1();
+    END IF;
+    WITH made AS (
+        SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
+                             totals, placed_ats, updated_ats, due_ats, view_checksums)
+            AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
+                 updated_at, due_at, checksum)
+    ), seen AS MATERIALIZED (
+        SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
+            WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
+            FOR UPDATE OF o SKIP LOCKED
+    ), replaced AS (
+        UPDATE order_service.orders o
+            SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
+                status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
+                due_at = s.due_at, checksum = s.checksum, projection = of_projection
+            FROM seen s WHERE o.key = s.key
+            RETURNING o.key
+    ), restored AS (
+        INSERT INTO order_service.orders AS o
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
+             projection)
+        SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
+               m.due_at, m.checksum, of_projection
+            FROM made m WHERE m.seen_version IS NULL
+        ON CONFLICT (key) DO NOTHING
+        RETURNING o.key
+    )
+    SELECT coalesce(array_agg(w.key), '{}') INTO written
+        FROM (SELECT r.key FROM replaced r UNION ALL SELECT r.key FROM restored r) w;
+    -- Whoever goes over all rows with a newer projection may have been past these already.
+    UPDATE order_service.log l
+        SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
+            older_mends = l.older_mends + 1
+        WHERE l.projection > of_projection AND cardinality(written) > 0;
+    RETURN QUERY SELECT unnest(written);
+END
+$$;
+
+-- A release begins to serve that makes rows with a projection: all that there are may be of an older one. The lock on
+-- the log's end keeps appends away that do not know of it yet.
+CREATE FUNCTION order_service.expect_projection_v1(of_projection integer) RETURNS void
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM order_service.lock_log_end_v1();
+    UPDATE order_service.log l
+        SET projection = of_projection, outdated_from = CASE WHEN EXISTS (SELECT FROM order_service.events) THEN 1 END
+        WHERE l.projection < of_projection;
+END
+$$;
+
+-- All rows of orders without events after a position are of a projection, or of a later one, but for those that an older
+-- release has mended since there were so many of its mends. Without any, it is remembered that those after the position are
+-- outdated, too, or that none is. Says whether none is. Null: there were such mends, and all is to be looked at again.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, mends_before bigint) RETURNS boolean
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+SET lock_timeout = '2s'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    outdated boolean;
+BEGIN
+    PERFORM order_service.lock_log_end_v1();
+    -- Not a join: that might begin with all orders.
+    outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
+                            AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);
+    UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_mends = mends_before;
+    IF (SELECT l.older_mends FROM order_service.log l) <> mends_before THEN
+        RETURN NULL;
+    END IF;
+    RETURN NOT outdated;
+END
+$$;
+DELETE FROM order_service.migrations;
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T17:57:08.737361+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T17:57:08.750239+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T17:57:08.769868+00:00"}');
+DELETE FROM order_service.log;
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"0d8ce723-075d-4459-97a7-fbe90e4bfe2c","state":"ready","copied_from":null,"projection":16,"outdated_from":null,"older_mends":0}');
+DELETE FROM order_service.events;
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21901-0c7c-7762-b75c-c98da7a5b7b7","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x019e5edb7e8a3b8204"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21901-0cab-7157-b3ff-06a4a68381d1","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f3c65a809f1de3bb"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21901-0cae-741a-ac57-b9d9d76b438c","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x012cc44ef1bae1560f"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21901-0c87-7747-b23c-2ea8e510560b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018c0bd7908c5f1700"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21901-0c8c-7470-ab97-e261498657f0","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d0d5082ed1b9ca25"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21901-0c8c-7470-ab97-e262ba7a4168","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f5a1a370d306b5b4"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21901-0c8c-7470-ab97-e263c5b4762b","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01625f2283dd413d33"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21901-0c91-74a6-b00d-a8d0ae2c4896","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0196bde63dce4b7323"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21901-0c98-7279-9eeb-adbd7d0d20df","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01954b2c84f7112ff5"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21901-0c9a-7587-a4f4-d1a444b7be58","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01afc2ded168c9a052"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21901-0c9f-741d-90ee-e4607c6ad832","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01b9004f52a8362abd"}');
+DELETE FROM order_service.orders;
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","due_at":null,"checksum":"\\\\x0137dacb6d5a46e697","projection":16}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"checksum":"\\\\x01a6d0887206fd55bf","projection":16}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"checksum":"\\\\x01f513f0345b5d9bff","projection":16}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"checksum":"\\\\x0145bd7829607251f8","projection":16}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"checksum":"\\\\x01fcf2749222f1dce3","projection":16}');
+DELETE FROM order_service.checkpoints;
+INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"relay-1","holder":null,"epoch":0,"beat":0,"position":3,"evidence":"evidence"}');
+INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"views","holder":null,"epoch":1,"beat":1,"position":null,"evidence":null}');
