@@ -1,7 +1,7 @@
 //! What orders do by themselves: reservations and authorisations that run out, orders that are not paid in time.
 //!
 //! The views know when each order is due next. One instance at a time, which holds the lease, looks for orders that are due,
-//! and sends them the commands that their own [timers](order_domain::Order::timers) name. The guards of those commands ask
+//! and sends them the commands that their own [timers](order_domain::Order::timers) name. Those commands ask
 //! once more whether there is something to do, so that nothing happens twice, and nothing that has been overtaken: a timer
 //! that is late, that another instance fires too, or that comes just after a payment, does no harm.
 //!
@@ -86,6 +86,8 @@ impl Timers {
         let mut watch = HolderWatch::default();
         let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
         while !stop.is_cancelled() {
+            // Also while another fires: a jump of long ago is no reason to pause when this one takes over.
+            clock.is_trusted(&*self.ports.clock);
             let wait = match self.lease.claim(&mut watch).await {
                 Ok(Some(lease)) => {
                     backoff.reset();

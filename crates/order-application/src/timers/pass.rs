@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use order_domain::{OrderError, OrderId};
+use order_domain::{
+    CancelUnpaidOrder, ExpireAuthorization, ExpireReservation, Obstacle, OrderError, OrderId, Timer,
+};
 
 use super::TimerPorts;
 use crate::event::Version;
@@ -8,9 +10,9 @@ use crate::ports::event_log::StoreError;
 use crate::ports::order_views::{DueOrder, DuePage, DueQuery};
 use crate::service::{CommandError, CommandMeta, QueryError};
 
-/// Orders of one look.
+/// Orders of one page.
 const ORDERS_AT_ONCE: usize = 200;
-/// Most orders that are remembered as set aside. Of more, each is tried again at each look.
+/// Most orders that are remembered as set aside. Of more, each is tried again, and told, at each look.
 const MAX_SET_ASIDE: usize = 10_000;
 
 /// Looks at what is due, and what is remembered from one to the next.
@@ -66,42 +68,58 @@ impl Passes {
     async fn fire(&mut self, ports: &TimerPorts, order_id: &OrderId) -> Result<Option<Version>, StoreError> {
         let order = match ports.service.order(order_id).await {
             Ok(order) => order,
-            Err(QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_))) => {
-                return Ok(Some(self.refused(order_id, Version::NONE, "its history cannot be read")));
-            }
             Err(QueryError::OrderNotFound | QueryError::PositionAhead { .. }) => return Ok(None),
-            Err(QueryError::Store(error)) => return Err(error),
+            Err(QueryError::Store(error)) => return self.unreadable(order_id, error).map(Some),
         };
         if self.set_aside.get(order_id) == Some(&order.version) {
             return Ok(Some(order.version));
         }
         let mut refused = None;
-        let due: Vec<_> = order.order.timers().filter(|timer| timer.due <= ports.clock.now()).collect();
-        for timer in due {
-            let meta = CommandMeta::default();
-            match ports.service.execute(Some(order_id.clone()), timer.command, meta).await {
+        let now = ports.clock.now();
+        for Timer { command, .. } in order.order.timers().filter(|timer| timer.due <= now) {
+            match ports.service.execute(Some(order_id.clone()), command, CommandMeta::default()).await {
                 Ok(outcome) => self.fired += u64::from(outcome.appended),
-                Err(CommandError::Refused { error: OrderError::InTheWay(obstacle), facts }) => {
-                    let version = facts.map_or(Version::NONE, |facts| facts.version);
+                Err(CommandError::Refused { error: OrderError::InTheWay(obstacle), facts })
+                    if !is_early(obstacle) =>
+                {
+                    let version = facts.map_or(order.version, |facts| facts.version);
                     refused = Some(self.refused(order_id, version, &obstacle.to_string()));
                 }
-                // Somebody else was quicker, or the next look finds out.
+                // Somebody else was quicker, or the clock went back a little: the next look finds out.
                 Err(
                     CommandError::Refused { .. }
                     | CommandError::VersionMismatch(_)
                     | CommandError::ConcurrentModification(_),
                 ) => {}
-                Err(CommandError::Store(error)) => return Err(error),
+                Err(CommandError::Store(error)) => refused = Some(self.unreadable(order_id, error)?),
             }
         }
         Ok(refused)
     }
 
-    /// Tells once that an order waits for people.
+    /// What is wrong with one order holds up no other; what is wrong with the store is an error.
+    fn unreadable(&self, order_id: &OrderId, error: StoreError) -> Result<Version, StoreError> {
+        match error {
+            StoreError::Corrupt(_) | StoreError::NewerRelease(_) | StoreError::DamagedView(_) => {
+                Ok(self.refused(order_id, Version::NONE, &error.to_string()))
+            }
+            StoreError::Overloaded
+            | StoreError::Unavailable(_)
+            | StoreError::OutcomeUnknown(_)
+            | StoreError::StorageFull => Err(error),
+        }
+    }
+
+    /// Tells that an order waits for people, unless it was told already.
     fn refused(&self, order_id: &OrderId, version: Version, why: &str) -> Version {
         if self.set_aside.get(order_id) != Some(&version) {
             tracing::warn!(%order_id, why, "a timer is set aside");
         }
         version
     }
+}
+
+/// Whether the timer was only a little early.
+fn is_early(obstacle: Obstacle) -> bool {
+    [ExpireReservation::NOT_DUE, ExpireAuthorization::NOT_DUE, CancelUnpaidOrder::NOT_DUE].contains(&obstacle)
 }

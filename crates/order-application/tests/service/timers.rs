@@ -212,6 +212,21 @@ async fn after_the_clock_has_jumped_timers_pause_and_then_go_on() {
     assert!(elapsed < Duration::from_secs(3600 + 2000), "{elapsed:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_takes_over_does_not_pause_for_a_jump_of_long_ago() {
+    let stage = Stage::new();
+    let (one, other) = (stage.start("one"), stage.start("other"));
+    stage.pass(3).await;
+    let (running, standby) = if one.state() == TimersState::Running { (one, other) } else { (other, one) };
+    stage.world.clock.set(stage.world.clock.now().as_micros() + 3600 * 1_000_000);
+    stage.pass(CLOCK_PAUSE.as_secs() + 10).await;
+    running.stop().await;
+    stage.reserved_for("a", 5).await;
+    stage.pass(15).await;
+    assert_eq!((standby.state(), stage.status("a").await), (TimersState::Running, Status::PaymentAuthorized));
+    standby.stop().await;
+}
+
 /// The clock is two days ahead for an earlier event and then right again.
 #[tokio::test(start_paused = true)]
 async fn a_life_is_reckoned_from_the_clock_at_the_command() {

@@ -31,7 +31,7 @@ impl CompleteOrder {
         Obstacle::state("payments must cover all that is due before the order is completed");
 }
 
-/// Everything arrived, nothing is open on either side, and the order is not held back.
+/// Everything arrived, no return is open, no money is owed either way, and the order is not held back.
 pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
     if order.completed {
         return Err(CompleteOrder::COMPLETED);

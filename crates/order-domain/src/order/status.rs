@@ -23,7 +23,7 @@ pub enum Status {
     Delivered,
     /// Every unit that was shipped came back.
     Returned,
-    /// Everything arrived, and nobody owes anything.
+    /// Somebody closed it when everything had arrived.
     Completed,
     /// Every unit is cancelled.
     Cancelled,

@@ -8,7 +8,7 @@ use crate::payment::ExpireAuthorization;
 use crate::values::money::Cents;
 use crate::values::time::Timestamp;
 
-/// A command that the service sends by itself. Its guard asks once more whether it is due, so that it may come late or twice.
+/// A command that the service sends by itself. It asks once more whether it is due, so that it may come late or twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timer {
     /// When it is due.

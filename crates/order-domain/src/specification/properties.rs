@@ -169,7 +169,8 @@ fn find_an_end(mut run: Run) -> bool {
 /// How many cases proptest tries by itself.
 const USUAL_CASES: u32 = 256;
 
-/// So many sequences, unless the variable `PROPTEST_CASES` says otherwise, which proptest has looked at.
+/// So many sequences, unless the variable `PROPTEST_CASES` asks for another number (256, which is proptest's own, counts as
+/// not set).
 fn config(cases: u32) -> ProptestConfig {
     let usual = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if usual.cases == USUAL_CASES { ProptestConfig { cases, ..usual } } else { usual }

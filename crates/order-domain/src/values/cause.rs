@@ -1,6 +1,6 @@
-//! Why the service did something that no client asked for.
+//! Why an event happened that no client asked for by itself.
 
-/// What made an event that no client named.
+/// What led to an event that no client named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// Units were cancelled, which lowered what is due or took reserved units.
