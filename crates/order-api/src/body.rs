@@ -16,24 +16,31 @@ const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 /// Longest time for that.
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(10);
 
-/// Reads a JSON body.
+/// What a body says that is not there, where it may be missing.
+const NO_MEMBERS: &[u8] = b"{}";
+
+/// Reads a JSON body. One that may be missing need not be announced either.
 ///
 /// # Errors
 /// When it is of another media type, too long or too slow.
 pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Body,
+    may_be_missing: bool,
     config: &ApiConfig,
 ) -> Result<Vec<u8>, Refusal> {
     let max_bytes = config.max_body_bytes;
-    let refusal = if !is_json(headers) {
+    let is_json = is_json(headers);
+    let refusal = if !is_json && !may_be_missing {
         Refusal::unsupported_media_type()
     } else if body.size_hint().lower() > max_bytes as u64 {
         Refusal::body_too_large(max_bytes)
     } else {
         let reading = tokio::time::timeout(config.body_timeout, collect(&mut body, max_bytes));
         match reading.await.unwrap_or_else(|_| Err(Refusal::body_too_slow()))? {
-            Some(bytes) => return Ok(bytes),
+            Some(bytes) if bytes.is_empty() && may_be_missing => return Ok(NO_MEMBERS.to_vec()),
+            Some(bytes) if is_json => return Ok(bytes),
+            Some(_) => Refusal::unsupported_media_type(),
             None => Refusal::body_too_large(max_bytes),
         }
     };

@@ -16,36 +16,45 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 /// Reads a time as RFC 3339 has it, and nothing else that is understood elsewhere: date, `T`, time with seconds, offset. An
 /// offset that begins with a space is one whose plus sign was not escaped in a query.
 pub fn parse_strict(text: &str) -> Option<Timestamp> {
-    const SHAPE: &[u8] = b"0000-00-00T00:00:00";
-    let (head, rest) = text.as_bytes().split_at_checked(SHAPE.len())?;
-    let fits = |(byte, shape): (&u8, &u8)| match shape {
-        b'0' => byte.is_ascii_digit(),
-        _ => byte.eq_ignore_ascii_case(shape),
+    const LOCAL: &[u8] = b"0000-00-00T00:00:00";
+    if !text.is_ascii() || !has_shape(text.get(..LOCAL.len())?, LOCAL) {
+        return None;
+    }
+    let rest = &text[LOCAL.len()..];
+    let fraction = match rest.strip_prefix('.') {
+        Some(digits) => 1 + digits.bytes().take_while(u8::is_ascii_digit).count(),
+        None => 0,
     };
-    let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let fraction = match rest {
-        [b'.', digits_and_offset @ ..] => 1 + digits(digits_and_offset),
-        _ => 0,
-    };
-    let offset = match rest.get(fraction..)? {
-        [b'Z' | b'z'] => "Z".to_owned(),
-        [
-            sign @ (b'+' | b'-' | b' '),
-            h @ b'0'..=b'2',
-            i @ b'0'..=b'9',
-            b':',
-            m @ b'0'..=b'5',
-            n @ b'0'..=b'9',
-        ] => {
-            let sign = if *sign == b'-' { '-' } else { '+' };
-            format!("{sign}{}{}:{}{}", char::from(*h), char::from(*i), char::from(*m), char::from(*n))
+    let offset = match rest.get(fraction..)?.split_at_checked(1)? {
+        _ if fraction == 1 => return None,
+        ("Z" | "z", "") => "Z".to_owned(),
+        (sign @ ("+" | "-" | " "), hours) if has_shape(hours, b"00:00") => {
+            if &hours[..2] > "23" || &hours[3..] > "59" {
+                return None;
+            }
+            format!("{}{hours}", if sign == "-" { "-" } else { "+" })
         }
         _ => return None,
     };
-    if fraction == 1 || !head.iter().zip(SHAPE).all(fits) {
-        return None;
-    }
-    parse(&format!("{}{offset}", &text[..SHAPE.len() + fraction]))
+    let local = &text[..LOCAL.len() + fraction];
+    parse(&format!("{local}{offset}")).or_else(|| end_of_time(local))
+}
+
+/// Whether there is a digit for each 0, and otherwise the same letter.
+fn has_shape(text: &str, shape: &[u8]) -> bool {
+    let fits = |(byte, shape): (u8, &u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte.eq_ignore_ascii_case(shape),
+    };
+    text.len() == shape.len() && text.bytes().zip(shape).all(fits)
+}
+
+/// What a time stands for that is one, but further away than the library counts: its ends are a day before the year 10000
+/// and after the beginning of the year −9999.
+fn end_of_time(local: &str) -> Option<Timestamp> {
+    let time: jiff::civil::DateTime = local.parse().ok()?;
+    let end = if time.year() > 0 { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN };
+    Some(Timestamp::from_micros(end.as_microsecond()))
 }
 
 fn to_jiff(time: Timestamp) -> jiff::Timestamp {
@@ -79,6 +88,7 @@ mod tests {
         ] {
             assert_eq!(parse_strict(text), time, "{text}");
         }
+        assert!(parse_strict("9999-12-31T23:59:59Z") > parse_strict("9999-12-30T00:00:00Z"));
         for text in [
             "2026-03-29",
             "2026-03-29T22:30:00",
@@ -90,6 +100,7 @@ mod tests {
             "2026-03-29T22:30:00Z[UTC]",
             "2026-13-29T22:30:00Z",
             "2026-03-29T22:30:00+02:60",
+            "2026-03-29T22:30:00+24:00",
             "+02026-03-29T22:30:00Z",
             "1774823400",
             "",

@@ -350,6 +350,7 @@ pub(crate) mod any {
         let whole = prop_oneof![
             2 => placement().prop_map(OrderCommand::from),
             1 => Just(cancel().into()),
+            1 => id("k").prop_map(|id| CancelUnits { units: None, ..cancel_units(&id, []) }.into()),
             2 => (id("k"), some_units()).prop_map(|(id, units)| cancel_units(&id, units).into()),
             1 => Just(hold().into()),
             2 => Just(unhold().into()),

@@ -6,7 +6,6 @@ mod operation;
 
 use std::sync::Arc;
 
-use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -78,11 +77,7 @@ async fn carry_out<B>(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = if route.body_may_be_missing && body.is_end_stream() {
-        b"{}".to_vec()
-    } else {
-        body::read(&parts.headers, body, &api.config).await?
-    };
+    let bytes = body::read(&parts.headers, body, route.body_may_be_missing, &api.config).await?;
     let order_in_path = match route.target {
         Target::NewOrder { .. } => None,
         Target::Order(_) | Target::Return(_) => Some(order_id.get()?),

@@ -1,6 +1,6 @@
 use axum::extract::State;
-use axum::http::{Uri, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
 use order_application::ActionState;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,10 +33,16 @@ pub(crate) struct OrderAction {
 /// of it that would be accepted and change something.
 #[utoipa::path(
     get, path = "/orders/{id}/actions", tag = "Reading", operation_id = "orderActions",
-    params(("id" = String, Path, example = "ord-001", description = "The order's id.")),
+    params(
+        ("id" = String, Path, example = "ord-001", description = "The order's id."),
+        ("If-None-Match" = Option<String>, Header,
+            description = "`*`, or an `ETag` or a list of them that the client has: the answer is 304 when one is the order's."),
+    ),
     responses(
         (status = 200, description = "Every action.", body = Vec<OrderAction>,
             headers(("ETag" = String, description = "The order's version in quotes, for `If-Match`."))),
+        (status = 304, description = "The order is at a version that `If-None-Match` names.",
+            headers(("ETag" = String, description = "That version in quotes."))),
         OrderReadRefusals,
     ),
 )]
@@ -44,12 +50,18 @@ pub(crate) async fn order_actions(
     State(api): State<Api>,
     order_id: PathOrderId,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let order_id = order_id.get()?;
-    Query::new(uri.query()).finish()?;
+    let mut query = Query::new(uri.query());
+    let known = etag::if_none_match(&headers, &mut query.faults);
+    query.finish()?;
     let (version, actions) = api.service.actions(&order_id).await?;
-    let actions: Vec<_> = actions.into_iter().map(shown).collect();
-    let mut response = answer::json(answer::json_text(&actions));
+    let mut response = if known.is_some_and(|versions| versions.contain(version)) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        answer::json(answer::json_text(&actions.into_iter().map(shown).collect::<Vec<_>>()))
+    };
     response.headers_mut().insert(header::ETAG, etag::of(version));
     Ok(response)
 }

@@ -3,6 +3,7 @@ use order_domain::{OrderCommand, ReservationId, ReserveInventory};
 use super::values::seconds;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
+use crate::problem::kind::ORDER_ON_HOLD;
 
 pub(super) static ROUTE: CommandRoute<ReserveInventory> = CommandRoute {
     path: "/orders/{id}/reserve",
@@ -22,7 +23,7 @@ Holds stock for every open unit that has none held. Allowed once payments cover 
     },
     body_may_be_missing: false,
     target: Target::Order(OrderCommand::ReserveInventory),
-    refusals: &[],
+    refusals: &[&ORDER_ON_HOLD],
 };
 
 fn members(body: &mut Members<'_>) -> Option<ReserveInventory> {

@@ -3,7 +3,7 @@ use order_domain::{Carrier, MAX_LINES, OrderCommand, ShipOrder, TrackingNumber};
 use super::units::Units;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, list, text};
-use crate::problem::kind::{QUANTITY_EXCEEDS_AVAILABLE, UNKNOWN_REFERENCE};
+use crate::problem::kind::{ORDER_ON_HOLD, QUANTITY_EXCEEDS_AVAILABLE, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<ShipOrder> = CommandRoute {
     path: "/orders/{id}/ship",
@@ -23,7 +23,7 @@ parcels. The oldest reservation is used first.
     },
     body_may_be_missing: false,
     target: Target::Order(OrderCommand::Ship),
-    refusals: &[&QUANTITY_EXCEEDS_AVAILABLE, &UNKNOWN_REFERENCE],
+    refusals: &[&ORDER_ON_HOLD, &QUANTITY_EXCEEDS_AVAILABLE, &UNKNOWN_REFERENCE],
 };
 
 fn members(body: &mut Members<'_>) -> Option<ShipOrder> {

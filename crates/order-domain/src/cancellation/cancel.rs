@@ -91,7 +91,7 @@ fn earlier<'a>(order: &'a Order, command: &CancelUnits) -> Option<&'a Cancellati
     order.cancellations.iter().find(|earlier| earlier.id == *id)
 }
 
-/// Whether a cancellation of everything that is open has nothing left to do, since one has done it.
+/// Whether an earlier cancellation took all that was open, so that there is nothing left to take.
 fn is_done(order: &Order) -> bool {
     guard(order).is_err() && (order.is_cancelled() || order.rest_cancelled)
 }
@@ -244,6 +244,15 @@ mod tests {
         given(past())
             .when(ship_units("t-2", [of_line(1, 1)]))
             .then_in_the_way(Action::Ship, ShipOrder::NOTHING_RESERVED);
+    }
+
+    /// A parcel is lost after the rest was cancelled: its units are sent once more, and are not cancelled then.
+    #[test]
+    fn units_that_a_loss_opened_again_are_not_the_rest_that_was_cancelled() {
+        let rest = given(three_of_ten_shipped()).when(cancel()).events();
+        let again = [lost("t"), reserved("r-2", &[(1, 3)]), shipped("t-2", &[(1, "r-2", 3)])];
+        let past = three_of_ten_shipped().into_iter().chain(rest).chain(again);
+        given(past).when(cancel()).then_in_the_way(Action::Cancel, CancelUnits::ALREADY_SHIPPED);
     }
 
     #[test]

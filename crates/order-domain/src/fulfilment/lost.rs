@@ -54,6 +54,8 @@ pub(crate) fn decide(order: &Order, command: &LoseShipment) -> Result<Vec<OrderE
 impl ShipmentLost {
     /// The parcel's units are open again, and nothing is held for them.
     pub(crate) fn apply(&self, order: &mut Order) {
+        // Whoever has cancelled the rest before has not cancelled these.
+        order.rest_cancelled = false;
         order.settle_shipment(&self.tracking_number, ShipmentState::Lost, |ledger, units| {
             ledger.shipped = ledger.shipped.saturating_sub(units);
         });

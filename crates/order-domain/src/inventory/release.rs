@@ -29,9 +29,9 @@ impl ReleaseReservation {
     /// There is nothing to release.
     pub const NOTHING_HELD: Obstacle = Obstacle::state("no reservation holds a unit that is not shipped");
 
-    /// Everything that the reservation held was shipped.
+    /// What the reservation still held was shipped.
     pub const ALL_SHIPPED: Obstacle =
-        Obstacle::state("all units of this reservation have been shipped, so there is nothing to release");
+        Obstacle::state("what this reservation held has been shipped, so there is nothing to release");
 }
 
 /// A reservation holds a unit that is not shipped.

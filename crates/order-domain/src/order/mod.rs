@@ -1,5 +1,6 @@
 //! The order as its events made it: ledgers, and what is derived from them.
 
+mod audit;
 pub(crate) mod bill;
 pub(crate) mod ledger;
 pub(crate) mod status;

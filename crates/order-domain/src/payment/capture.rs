@@ -37,6 +37,8 @@ pub struct Capture {
     pub amount: Cents,
     /// How much of which payments.
     pub shares: Vec<PaymentShare>,
+    /// How much of which payments has not been refunded.
+    pub(crate) left: Vec<PaymentShare>,
 }
 
 impl CapturePayment {
@@ -94,8 +96,8 @@ pub(crate) fn decide(order: &Order, command: &CapturePayment) -> Result<Vec<Orde
 impl PaymentCaptured {
     pub(crate) fn apply(&self, order: &mut Order) {
         order.count_shares(&self.shares, |ledger| &mut ledger.captured);
-        let (id, shares) = (self.capture_id.clone(), self.shares.clone());
-        order.captures.push(Capture { id, amount: self.amount, shares });
+        let (id, shares, left) = (self.capture_id.clone(), self.shares.clone(), self.shares.clone());
+        order.captures.push(Capture { id, amount: self.amount, shares, left });
     }
 }
 

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use super::{PaymentShare, is_all_of, take_in_turn};
 use crate::command::matches_recorded;
 use crate::error::{Obstacle, OrderError};
@@ -120,23 +118,10 @@ fn amount(order: &Order, given: Option<Cents>, available: Cents) -> Result<Cents
     }
 }
 
-/// The latest capture gives back first; what was refunded of a payment before was taken out of its latest captures.
+/// The latest capture gives back first.
 fn latest_capture_first(order: &Order, amount: Cents) -> Vec<PaymentShare> {
-    let refunded = order.payments().iter().map(|payment| (&payment.id, payment.ledger.refunded));
-    let mut refunded: HashMap<&PaymentId, Cents> = refunded.collect();
-    let captured = order.captures().iter().rev().flat_map(|capture| capture.shares.iter().rev());
-    let left = captured.map(|share| {
-        let left = match refunded.get_mut(&share.payment_id) {
-            Some(before) => {
-                let left = share.amount.minus_or_zero(*before);
-                *before = before.minus_or_zero(share.amount);
-                left
-            }
-            None => share.amount,
-        };
-        (&share.payment_id, left)
-    });
-    merged(take_in_turn(amount, left))
+    let left = order.captures().iter().rev().flat_map(|capture| capture.left.iter().rev());
+    merged(take_in_turn(amount, left.map(|share| (&share.payment_id, share.amount))))
 }
 
 /// One share for each payment, in the order in which they come first.
@@ -158,8 +143,24 @@ impl PaymentRefunded {
             order.bill.forgive(beyond);
         }
         order.count_shares(&self.shares, |ledger| &mut ledger.refunded);
+        for share in &self.shares {
+            take_from_latest_captures(order, share);
+        }
         let (id, shares) = (self.refund_id.clone(), self.shares.clone());
         order.refunds.push(Refund { id, amount: self.amount, shares, repay: self.repay });
+    }
+}
+
+/// What is refunded of a payment is what was captured of it latest.
+fn take_from_latest_captures(order: &mut Order, PaymentShare { payment_id, amount }: &PaymentShare) {
+    let mut missing = *amount;
+    for capture in order.captures.iter_mut().rev() {
+        for left in capture.left.iter_mut().filter(|left| left.payment_id == *payment_id) {
+            let taken = left.amount.min(missing);
+            left.amount = left.amount.minus_or_zero(taken);
+            missing = missing.minus_or_zero(taken);
+        }
+        capture.left.retain(|left| left.amount > Cents::ZERO);
     }
 }
 
@@ -269,6 +270,21 @@ mod tests {
             .then([refunded("f", &[("p-2", 1000), ("p-1", 200)])]);
         let past = past.into_iter().chain([refunded("f", &[("p-2", 1000), ("p-1", 200)])]);
         given(past).when(refund("f-2", Some(400))).then([refunded("f-2", &[("p-1", 400)])]);
+    }
+
+    /// What was refunded before a capture is none of that capture.
+    #[test]
+    fn a_capture_that_came_after_a_refund_is_whole() {
+        let past = [
+            placed(),
+            paid("p-1", 2000),
+            paid("p-2", 3000),
+            captured("c-1", &[("p-1", 1000)]),
+            refunded("f-1", &[("p-1", 1000)]),
+            captured("c-2", &[("p-2", 1000)]),
+            captured("c-3", &[("p-1", 1000)]),
+        ];
+        given(past).when(refund("f-2", Some(1200))).then([refunded("f-2", &[("p-1", 1000), ("p-2", 200)])]);
     }
 
     #[test]

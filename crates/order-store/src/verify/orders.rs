@@ -98,10 +98,16 @@ impl CheckedOrder {
         matches!(self.order, Some(FoldedOrder::Readable(_)))
     }
 
-    /// What is wrong with its view, if anything is: with its key, or with what a projection made. What a newer release made
+    /// What is wrong with it, if anything is: with its ledgers, with its view's key, or with what a projection made. What a newer release made
     /// of an order's events is not for this one to judge, as long as it is of them all.
     pub(crate) fn fault_of(&self, key: Position, view: &OrderView, made_by: u32) -> Option<String> {
-        let fold = self.order.as_ref()?.view(view.order_id());
+        let order = self.order.as_ref()?;
+        if let FoldedOrder::Readable(order) = order
+            && let Some(what) = order.order.imbalance()
+        {
+            return Some(format!("its ledgers do not add up: {what}"));
+        }
+        let fold = order.view(view.order_id());
         if key != self.placed_position {
             let begins = self.placed_position;
             return Some(format!("its view has the key {key}, and it begins at position {begins}"));
