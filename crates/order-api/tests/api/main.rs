@@ -3,15 +3,20 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod bodies;
+mod cancel;
 mod docs;
 mod document;
 mod get_order;
+mod goods;
 mod harness;
 mod health;
+mod hold_and_complete;
 mod hostile_bodies;
+mod life;
 mod list_orders;
 mod live_feed;
 mod log;
+mod money;
 mod order_events;
 mod payment;
 mod place;
@@ -19,6 +24,7 @@ mod problems;
 mod refusals;
 mod replica;
 mod reserve;
+mod returns;
 mod ship;
 mod story;
 mod text_is_data;
