@@ -93,6 +93,14 @@ impl Members<'_> {
         }
     }
 
+    /// Whether a member is there, whatever is wrong with it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match &self.0 {
+            Mode::Reading(reading) => has(reading.members, name),
+            Mode::Describing { .. } => false,
+        }
+    }
+
     /// Notes something about a member that is not about its value alone.
     pub(crate) fn fault(&mut self, name: &'static str, must: impl Into<Cow<'static, str>>) {
         if let Mode::Reading(reading) = &mut self.0 {
@@ -176,8 +184,13 @@ impl Value<'_> {
     /// Whether it is an object with such a member that is not null.
     pub(crate) fn has(self, name: &str) -> bool {
         let Json::Object(members) = self.json else { return false };
-        members.iter().any(|(key, json)| is_called(key, name) && !matches!(json, Json::Null))
+        has(members, name)
     }
+}
+
+/// An explicit null means left out.
+fn has(members: &[(Cow<'_, str>, Json<'_>)], name: &str) -> bool {
+    members.iter().any(|(key, json)| is_called(key, name) && !matches!(json, Json::Null))
 }
 
 /// Names match whatever their letters' case, as in the decoders that many clients were written for.

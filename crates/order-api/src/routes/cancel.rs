@@ -35,7 +35,7 @@ fn members(body: &mut Members<'_>) -> Option<CancelUnits> {
     );
     let units = body.optional("items", "What is cancelled. Left out: every open unit.", units());
     let reason = reason(body);
-    if units.is_some() && cancellation_id.is_none() {
+    if body.has("items") && !body.has("cancellation_id") {
         body.fault("cancellation_id", "is required with items");
     }
     Some(CancelUnits { cancellation_id, units, reason })

@@ -49,8 +49,15 @@ async fn a_cancellation_of_units_needs_an_id_and_one_of_everything_needs_none() 
     let order = order_after([]).await;
     let nameless = r#"{"items":[{"SKU":"sku-1","Quantity":1}]}"#;
     order.finds_faults("cancel", nameless, &["/cancellation_id"]).await;
-    order.finds_faults("cancel", r#"{"items":[]}"#, &["/items"]).await;
-    order.finds_faults("cancel", r#"{"items":[{"SKU":"sku-1"}]}"#, &["/items/0/Quantity"]).await;
+    // It is told with whatever else is wrong, and once.
+    for (body, places) in [
+        (r#"{"items":[]}"#, &["/cancellation_id", "/items"][..]),
+        (r#"{"items":[{"SKU":"sku-1"}]}"#, &["/cancellation_id", "/items/0/Quantity"]),
+        (r#"{"cancellation_id":null,"items":[{"Line":1}]}"#, &["/cancellation_id", "/items/0/Quantity"]),
+        (r#"{"cancellation_id":"","items":[{"Line":1,"Quantity":1}]}"#, &["/cancellation_id"]),
+    ] {
+        order.finds_faults("cancel", body, places).await;
+    }
     order.accepts("cancel", "{}").await;
 }
 
