@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod bad_input;
 mod bodies;
 mod cancel;
 mod docs;
 mod document;
+mod dry_run;
 mod get_order;
 mod goods;
 mod harness;
@@ -17,6 +19,7 @@ mod list_orders;
 mod live_feed;
 mod log;
 mod money;
+mod order_actions;
 mod order_events;
 mod payment;
 mod place;
@@ -28,4 +31,5 @@ mod returns;
 mod ship;
 mod story;
 mod text_is_data;
+mod time_travel;
 mod workflow;
