@@ -229,6 +229,16 @@ mod tests {
         ]);
     }
 
+    /// The latest payment is mostly captured: what is open of it goes first, and then the one before.
+    #[test]
+    fn what_is_voided_of_a_payment_is_at_most_what_is_open_of_it() {
+        let past = [placed(), paid("p-1", 2000), paid("p-2", 3000), captured("c", &[("p-2", 2500)])];
+        given(past).when(cancel_units("x", [of_line(1, 1)])).then([
+            lines_cancelled(Some("x"), &[(1, 1)], false),
+            voided_because(Cause::Cancelled, vec![share("p-2", 500), share("p-1", 1000)]),
+        ]);
+    }
+
     #[test]
     fn the_rest_of_a_partly_shipped_order_is_cancelled_once() {
         let rest = vec![
@@ -268,6 +278,14 @@ mod tests {
     }
 
     #[test]
+    fn an_order_of_which_one_line_was_shipped_and_the_other_given_up_has_nothing_left_to_cancel() {
+        let given_up = lines_cancelled(Some("c"), &[(2, 1)], false);
+        let past =
+            [placed(), paid("p", 5000), given_up, reserved("r", &[(1, 2)]), shipped("t", &[(1, "r", 2)])];
+        given(past).when(cancel()).then_in_the_way(Action::Cancel, CancelUnits::ALREADY_SHIPPED);
+    }
+
+    #[test]
     fn units_that_are_cancelled_one_after_the_other_cancel_the_order_in_the_end() {
         let first = lines_cancelled(Some("c-1"), &[(1, 2)], false);
         given([placed(), first]).when(cancel_units("c-2", [of_line(2, 1)])).then([
@@ -292,7 +310,10 @@ mod tests {
     #[test]
     fn the_same_cancellation_again_changes_nothing() {
         let past = || [placed(), lines_cancelled(Some("c"), &[(1, 1)], false)];
-        for retry in [cancel_units("c", [of_line(1, 1)]), cancel_units("c", [of_sku("sku-1", 1)])] {
+        let by_id_alone = CancelUnits { units: None, ..cancel_units("c", []) };
+        for retry in
+            [cancel_units("c", [of_line(1, 1)]), cancel_units("c", [of_sku("sku-1", 1)]), by_id_alone]
+        {
             given(past()).when(retry).then_nothing();
         }
         for other in [cancel_units("c", [of_line(1, 2)]), cancel_units("c", [of_line(2, 1)])] {

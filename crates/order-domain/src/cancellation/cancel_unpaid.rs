@@ -73,4 +73,12 @@ mod tests {
     fn an_order_without_a_term_waits() {
         given([placed()]).when(CancelUnpaidOrder).then_nothing();
     }
+
+    #[test]
+    fn an_order_that_costs_nothing_is_paid_in_time() {
+        let free =
+            placed_by(PlaceOrder { pay_within_seconds: Some(60), ..place_lines([line("gift", 1, 0)]) });
+        assert_eq!(given([free.clone()]).order().payment_term(), None);
+        given([free]).when(CancelUnpaidOrder).then_nothing();
+    }
 }

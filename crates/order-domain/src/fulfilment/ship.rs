@@ -143,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_and_not_reserved_is_not_shipped() {
+        let past = || [placed(), paid("p", 5000), reserved("r", &[(1, 1)])];
+        given(past()).when(ship("t")).then([shipped("t", &[(1, "r", 1)])]);
+        given(past())
+            .when(ship_units("t", [of_line(1, 2)]))
+            .then_refused(OrderError::QuantityExceedsAvailable { requested: 2, available: 1 });
+    }
+
+    #[test]
     fn what_the_order_does_not_have_is_refused() {
         given(ready())
             .when(ship_units("t", [of_line(3, 1)]))
@@ -213,6 +222,7 @@ mod tests {
             ship_units("t", [of_sku("a", 3)]),
             ship_units("t", [of_sku("a", 4), of_sku("b", 1)]),
             ship_units("t", [of_line(1, 1), of_line(3, 3)]),
+            ship_units("t", [of_line(1, 2), of_line(1, 2)]),
             ship_units("t", [of_line(9, 4)]),
         ];
         for other in others {

@@ -136,6 +136,15 @@ mod tests {
     }
 
     #[test]
+    fn a_second_reservation_takes_only_what_the_first_left() {
+        for (first, left) in [(vec![(1, 1)], vec![(1, 1), (2, 1)]), (vec![(1, 2)], vec![(2, 1)])] {
+            given([placed(), paid("p", 5000), reserved("r", &first)])
+                .when(reserve("r-2"))
+                .then([reserved("r-2", &left)]);
+        }
+    }
+
+    #[test]
     fn a_held_order_reserves_nothing() {
         given([placed(), paid("p", 5000), held()])
             .when(reserve("r"))

@@ -152,6 +152,16 @@ mod tests {
     }
 
     #[test]
+    fn units_that_go_one_after_the_other_take_their_own_share_of_goodwill() {
+        let mut bill = bill(4000, &[]);
+        bill.forgive(cents(2500));
+        for due in [1500, 1500, 1000] {
+            bill.lose(cents(1000));
+            assert_eq!(bill.due(), cents(due));
+        }
+    }
+
+    #[test]
     fn a_cancelled_order_owes_nothing_not_even_shipping() {
         let mut bill = bill(2000, &[(AdjustmentKind::Shipping, 200)]);
         bill.lose(cents(2000));

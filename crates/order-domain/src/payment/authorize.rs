@@ -55,7 +55,7 @@ pub(crate) fn guard(order: &Order) -> Result<(), Obstacle> {
     if order.is_covered() && !may_agree_to_nothing {
         return Err(AuthorizePayment::COVERED);
     }
-    if order.uncovered() > Cents::ZERO && order.money().authorized >= Cents::MAX {
+    if order.money().authorized >= Cents::MAX {
         return Err(AuthorizePayment::SUM_FULL);
     }
     Ok(())
@@ -151,7 +151,49 @@ mod tests {
         given([placed()]).when(pay("p", Some(0))).then_refused(OrderError::ZeroAmount);
         let free = placed_by(place_lines([line("gift", 1, 0)]));
         given([free.clone()]).when(pay("p", Some(0))).then([paid("p", 0)]);
-        given([free]).when(pay("p", None)).then([paid("p", 0)]);
+        given([free.clone()]).when(pay("p", None)).then([paid("p", 0)]);
+        for again in [pay("p-2", Some(0)), pay("p-2", None)] {
+            given([free.clone(), paid("p", 0)])
+                .when(again)
+                .then_in_the_way(Action::Payment, AuthorizePayment::COVERED);
+        }
+    }
+
+    #[test]
+    fn an_order_whose_priced_units_are_given_up_has_nothing_to_authorise() {
+        let past = [placed_by(place_lines([line("a", 1, 1000), line("gift", 1, 0)]))];
+        let given_up = given(past.clone()).when(cancel_units("k", [of_line(1, 1)])).events();
+        given(past.into_iter().chain(given_up))
+            .when(pay("p", None))
+            .then_in_the_way(Action::Payment, AuthorizePayment::COVERED);
+    }
+
+    #[test]
+    fn a_cancelled_order_takes_no_payment_whatever_its_amount() {
+        for payment in [pay("p", None), pay("p", Some(1)), pay("p", Some(5000))] {
+            given([placed(), cancelled(&[(1, 2), (2, 1)])])
+                .when(payment)
+                .then_in_the_way(Action::Payment, AuthorizePayment::CANCELLED);
+        }
+    }
+
+    #[test]
+    fn all_that_was_ever_authorised_adds_up_to_no_more_than_the_largest_amount() {
+        let authorized_before = |amount| {
+            let placed = placed_by(place_lines([line("a", 1, MAX_CENTS)]));
+            [placed, paid("p", amount), voided("v", "p", amount)]
+        };
+        for payment in [pay("p-2", None), pay("p-2", Some(1))] {
+            given(authorized_before(MAX_CENTS))
+                .when(payment)
+                .then_in_the_way(Action::Payment, AuthorizePayment::SUM_FULL);
+        }
+        given(authorized_before(MAX_CENTS - 1)).when(pay("p-2", Some(1))).then([paid("p-2", 1)]);
+        for payment in [pay("p-2", None), pay("p-2", Some(2))] {
+            given(authorized_before(MAX_CENTS - 1))
+                .when(payment)
+                .then_refused(AuthorizePayment::SUM_FULL.into());
+        }
     }
 
     #[test]

@@ -122,6 +122,9 @@ mod tests {
         given(two_payments())
             .when(capture("c", Some(2500)))
             .then([captured("c", &[("p-1", 2000), ("p-2", 500)])]);
+        given(two_payments())
+            .when(capture("c", Some(5000)))
+            .then([captured("c", &[("p-1", 2000), ("p-2", 3000)])]);
     }
 
     #[test]
@@ -175,5 +178,9 @@ mod tests {
         for other in [capture("c", Some(699)), capture_of("c", Some(700), "p-2")] {
             given(past()).when(other).then_refused(OrderError::IdReused { id: "capture_id" });
         }
+        let of_both = captured("c", &[("p-1", 2000), ("p-2", 1)]);
+        given(two_payments().into_iter().chain([of_both]))
+            .when(capture_of("c", None, "p-1"))
+            .then_refused(OrderError::IdReused { id: "capture_id" });
     }
 }

@@ -287,6 +287,32 @@ mod tests {
         given(past).when(refund("f-2", Some(1200))).then([refunded("f-2", &[("p-1", 1000), ("p-2", 200)])]);
     }
 
+    /// 600 were refunded of what two captures took of one payment: all of the later 500, and 100 of the earlier.
+    #[test]
+    fn what_is_left_of_captures_is_reckoned_from_the_latest() {
+        let past = [
+            placed(),
+            paid("p-1", 1000),
+            paid("p-2", 4000),
+            captured("c-1", &[("p-1", 500), ("p-2", 200)]),
+            captured("c-2", &[("p-1", 500)]),
+            refunded("f", &[("p-1", 600)]),
+        ];
+        given(past).when(refund("f-2", Some(600))).then([refunded("f-2", &[("p-2", 200), ("p-1", 400)])]);
+    }
+
+    #[test]
+    fn only_what_goes_beyond_what_is_owed_back_is_goodwill() {
+        let one_back = || {
+            let back = [return_requested("x", &[(1, 1)]), received("x", &[(1, 1)])];
+            delivered_order(0).into_iter().chain(back)
+        };
+        let order = given(one_back()).when(refund("f", Some(1500))).order();
+        assert_eq!((order.due(), order.refund_due()), (cents(500), Cents::ZERO));
+        let order = given(one_back()).when(refund("f", None)).order();
+        assert_eq!((order.due(), order.refund_due()), (cents(1000), Cents::ZERO));
+    }
+
     #[test]
     fn a_payment_may_be_named() {
         let past = || {

@@ -139,7 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn more_than_is_open_of_the_payment_is_refused() {
+    fn all_that_is_open_of_the_payment_may_be_named_and_no_more() {
+        given(two_payments()).when(void("v", "p-1", Some(2000))).then([voided("v", "p-1", 2000)]);
         given(two_payments()).when(void("v", "p-1", Some(2001))).then_refused(
             OrderError::AmountExceedsAuthorized { requested: cents(2001), available: cents(2000) },
         );

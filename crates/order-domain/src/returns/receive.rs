@@ -133,6 +133,17 @@ mod tests {
     }
 
     #[test]
+    fn what_the_order_does_not_have_does_not_come_back() {
+        for (units, part, name) in
+            [(of_line(3, 1), "line", "3"), (of_sku("sku-3", 1), "line with SKU", "sku-3")]
+        {
+            given(asked_back())
+                .when(receive("x", Some(vec![units])))
+                .then_refused(OrderError::UnknownReference { part, name: name.to_owned() });
+        }
+    }
+
+    #[test]
     fn a_return_that_nobody_asked_for_is_not_there() {
         given(asked_back()).when(receive("y", None)).then_refused(OrderError::ReturnNotFound);
         assert!(given(delivered_order()).order().allows(Action::Receive).is_err());

@@ -74,6 +74,19 @@ mod tests {
     }
 
     #[test]
+    fn what_has_arrived_may_be_asked_back_while_the_rest_is_under_way() {
+        let past = [
+            placed(),
+            paid("p", 5000),
+            reserved("r", &[(1, 2), (2, 1)]),
+            shipped("t-1", &[(1, "r", 2)]),
+            shipped("t-2", &[(2, "r", 1)]),
+            delivered("t-1"),
+        ];
+        given(past).when(ask_back("x", [of_line(1, 2)])).then([return_requested("x", &[(1, 2)])]);
+    }
+
+    #[test]
     fn what_is_on_its_way_back_is_not_asked_back_again() {
         let past = || delivered_order().into_iter().chain([return_requested("x", &[(1, 1)])]);
         given(past())

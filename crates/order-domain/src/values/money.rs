@@ -151,5 +151,28 @@ mod tests {
         assert_eq!(Cents::new(MAX_CENTS + 1), Err(MoneyError));
         assert_eq!(Cents::new(i64::MIN), Err(MoneyError));
         assert_eq!(max.saturating_add(max), max);
+        assert_eq!(MAX_CENTS, 9_007_199_254_740_991);
+    }
+
+    #[test]
+    fn what_is_below_the_smallest_amount_is_refused_too() {
+        let min = Cents::new(-MAX_CENTS).unwrap();
+        assert_eq!(min.checked_times(1), Ok(min));
+        assert_eq!(min.checked_times(2), Err(MoneyError));
+        assert_eq!(min.checked_add(Cents(-1)), Err(MoneyError));
+        assert_eq!(Cents((1 << 52) + 1).checked_times(2), Err(MoneyError), "2^53 + 2");
+        assert_eq!(Cents(1 << 52).checked_times(2), Err(MoneyError), "2^53");
+        assert_eq!(min.saturating_add(min), min);
+    }
+
+    #[test]
+    fn every_adjustment_may_be_nothing_and_only_a_discount_less() {
+        for kind in [AdjustmentKind::Shipping, AdjustmentKind::Tax, AdjustmentKind::Fee] {
+            assert_eq!([-1, 0, 1].map(|cents| kind.allows(Cents(cents))), [false, true, true]);
+        }
+        assert_eq!(
+            [-1, 0, 1].map(|cents| AdjustmentKind::Discount.allows(Cents(cents))),
+            [true, true, false]
+        );
     }
 }

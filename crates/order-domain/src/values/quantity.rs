@@ -61,3 +61,24 @@ impl fmt::Display for LineNumber {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_is_between_one_and_a_million() {
+        let quantity = |units| Quantity::new(units).map(Quantity::get);
+        assert_eq!((quantity(0), quantity(1)), (None, Some(1)));
+        assert_eq!((quantity(1_000_000), quantity(1_000_001)), (Some(1_000_000), None));
+        assert_eq!(quantity(u64::MAX), None);
+    }
+
+    #[test]
+    fn lines_are_numbered_from_one_to_a_thousand() {
+        let index = |number| LineNumber::new(number).map(LineNumber::index);
+        assert_eq!((index(0), index(1)), (None, Some(0)));
+        assert_eq!((index(1_000), index(1_001)), (Some(999), None));
+        assert_eq!(index(65_537), None);
+    }
+}
