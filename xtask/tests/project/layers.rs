@@ -16,8 +16,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("order-bus", &["order-domain", "order-application"]),
     ("order-api", &["order-domain", "order-application"]),
     ("order-service", &["order-domain", "order-application", "order-store", "order-bus", "order-api"]),
-    // Drives the built binary over sockets, as any client would, and the database that it stands on.
-    ("order-bench", &["test-servers"]),
+    // Drives the built binary over sockets, as any client would, and the database that it stands on; and the rules alone.
+    ("order-bench", &["order-domain", "test-servers"]),
     // Real servers, for tests, benchmarks and `cargo xtask servers`: nothing that is shipped knows of them.
     ("test-servers", &[]),
     ("xtask", &["test-servers"]),

@@ -2,8 +2,10 @@
 
 mod against;
 mod brokers;
+mod decide;
 mod latency;
 mod memory;
+mod order_commands;
 mod place;
 mod postgres;
 mod read;
@@ -38,6 +40,8 @@ pub(crate) enum Scenario {
     PlaceMemory,
     /// Place orders on one connection, beside raw write+fdatasync
     OneConnection,
+    /// The rules alone, on an order of 1,000 lines and 1,000 events
+    Decide,
     /// Peak resident memory on the large store, and with orders of 1,000 lines
     Memory,
     /// From spawn to the first answer on the large store, after SIGTERM and after kill -9
@@ -155,6 +159,7 @@ impl Scenario {
             Self::ListWhilePlacing => read::lists_while_placing(bench),
             Self::PlaceMemory => place::in_memory(bench),
             Self::OneConnection => latency::one_connection(bench),
+            Self::Decide => decide::on_a_long_order(bench),
             Self::Memory => memory::resident(bench),
             Self::Startup => startup::first_answer(bench),
             Self::Rebuild => rebuild::of_interleaved_events(bench),
