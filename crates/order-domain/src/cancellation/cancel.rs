@@ -70,12 +70,12 @@ pub(crate) fn decide(order: &Order, command: &CancelUnits) -> Result<Vec<OrderEv
             requests.is_none_or(|requests| order.names_same_units(requests, earlier.units.iter().copied()));
         return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "cancellation_id" }) };
     }
-    order.check_references(requests.unwrap_or_default())?;
+    let found = requests.map(|requests| order.find_units(requests)).transpose()?;
     let open = |index: usize| order.ledger(index).open();
-    let units = match requests {
-        Some(requests) => {
+    let units = match found {
+        Some(found) => {
             guard(order)?;
-            order.assign_to_lines(requests, open)?
+            found.assign_to_lines(order, open)?
         }
         None if is_done(order) => return Ok(Vec::new()),
         None => {

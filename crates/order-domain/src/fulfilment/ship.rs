@@ -59,11 +59,11 @@ pub(crate) fn decide(order: &Order, command: &ShipOrder) -> Result<Vec<OrderEven
             && requests.is_none_or(|requests| order.names_same_units(requests, earlier.units()));
         return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "tracking_number" }) };
     }
-    order.check_references(requests.unwrap_or_default())?;
+    let found = requests.map(|requests| order.find_units(requests)).transpose()?;
     guard(order)?;
     let reserved = |index| order.ledger(index).reserved;
-    let units = match requests {
-        Some(requests) => order.assign_to_lines(requests, reserved)?,
+    let units = match found {
+        Some(found) => found.assign_to_lines(order, reserved)?,
         None => order.units_by_line(reserved),
     };
     Ok(vec![OrderEvent::OrderShipped(OrderShipped {

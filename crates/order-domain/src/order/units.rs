@@ -1,6 +1,7 @@
 //! Units of an order: how clients name them, and which lines they are of.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use crate::error::OrderError;
 use crate::order::Order;
@@ -43,54 +44,24 @@ impl Order {
         units.filter(|units| units.quantity > 0).collect()
     }
 
-    /// Refuses what the order does not have.
-    pub(crate) fn check_references(&self, requests: &[UnitRequest]) -> Result<(), OrderError> {
-        let by_sku = LinesBySku::of(self, requests);
-        for request in requests {
-            let (part, name) = match &request.selector {
-                UnitSelector::Line(line) if line.index() >= self.lines().len() => ("line", line.to_string()),
-                UnitSelector::Sku(sku) if by_sku.lines(sku).is_empty() => ("line with SKU", sku.to_string()),
-                UnitSelector::Line(_) | UnitSelector::Sku(_) => continue,
+    /// Finds the lines that requests name, and refuses what the order does not have.
+    pub(crate) fn find_units(&self, requests: &[UnitRequest]) -> Result<FoundUnits, OrderError> {
+        let LinesBySku { first, next } = LinesBySku::of(self, requests);
+        let unknown =
+            |part, name: &dyn fmt::Display| OrderError::UnknownReference { part, name: name.to_string() };
+        let find = |request: &UnitRequest| {
+            let (line, by_sku) = match &request.selector {
+                UnitSelector::Line(line) if line.index() < self.lines().len() => (line.index(), false),
+                UnitSelector::Line(line) => return Err(unknown("line", line)),
+                UnitSelector::Sku(sku) => match first.get(sku) {
+                    Some(&first) => (first, true),
+                    None => return Err(unknown("line with SKU", sku)),
+                },
             };
-            return Err(OrderError::UnknownReference { part, name });
-        }
-        Ok(())
-    }
-
-    /// Which lines the requested units are taken from, of which each line, by its index, has so many available. Requests by
-    /// line are served first, since only they cannot go elsewhere; a SKU then takes what is left, in line order.
-    pub(crate) fn assign_to_lines(
-        &self,
-        requests: &[UnitRequest],
-        available: impl Fn(usize) -> u32,
-    ) -> Result<Vec<LineUnits>, OrderError> {
-        let by_sku = LinesBySku::of(self, requests);
-        let mut taken = vec![0_u32; self.lines().len()];
-        let mut take = |lines: &[usize], requested: u32| {
-            let mut missing = requested;
-            for &index in lines {
-                let Some(taken) = taken.get_mut(index) else { continue };
-                let now = available(index).saturating_sub(*taken).min(missing);
-                *taken += now;
-                missing -= now;
-            }
-            if missing > 0 {
-                let (requested, available) = (u64::from(requested), u64::from(requested - missing));
-                return Err(OrderError::QuantityExceedsAvailable { requested, available });
-            }
-            Ok(())
+            Ok(Found { line, by_sku, quantity: request.quantity.get() })
         };
-        for request in requests {
-            if let UnitSelector::Line(line) = &request.selector {
-                take(&[line.index()], request.quantity.get())?;
-            }
-        }
-        for request in requests {
-            if let UnitSelector::Sku(sku) = &request.selector {
-                take(by_sku.lines(sku), request.quantity.get())?;
-            }
-        }
-        Ok(self.units_by_line(|index| taken[index]))
+        let found = requests.iter().map(find).collect::<Result<_, _>>()?;
+        Ok(FoundUnits { found, next_of_sku: next })
     }
 
     /// Whether a repeated request names the units that were recorded: those named by SKU are compared per SKU over all
@@ -134,21 +105,68 @@ impl Order {
     }
 }
 
-/// The lines of each SKU, by index; made only if a request asks by SKU.
-struct LinesBySku<'a>(HashMap<&'a Sku, Vec<usize>>);
+/// Requested units, and the lines that they may be taken from.
+pub(crate) struct FoundUnits {
+    found: Vec<Found>,
+    /// For each line, by index, the next one of the same SKU; empty if no request asks by SKU.
+    next_of_sku: Vec<Option<usize>>,
+}
+
+struct Found {
+    /// The line that is named, or the first one of the SKU, by index.
+    line: usize,
+    /// Whether other lines of the same SKU will do, too.
+    by_sku: bool,
+    quantity: u32,
+}
+
+impl FoundUnits {
+    /// Which lines the units are taken from, of which each line, by its index, has so many available. Requests by line are
+    /// served first, since only they cannot go elsewhere; a SKU then takes what is left, in line order.
+    pub(crate) fn assign_to_lines(
+        &self,
+        order: &Order,
+        available: impl Fn(usize) -> u32,
+    ) -> Result<Vec<LineUnits>, OrderError> {
+        let mut taken = vec![0_u32; order.lines().len()];
+        let by_line = self.found.iter().filter(|found| !found.by_sku);
+        let by_sku = self.found.iter().filter(|found| found.by_sku);
+        for found in by_line.chain(by_sku) {
+            let mut missing = found.quantity;
+            let mut next = Some(found.line);
+            while let Some(line) = next.filter(|_| missing > 0) {
+                let now = available(line).saturating_sub(taken[line]).min(missing);
+                taken[line] += now;
+                missing -= now;
+                next = if found.by_sku { self.next_of_sku[line] } else { None };
+            }
+            if missing > 0 {
+                let (requested, available) = (found.quantity.into(), (found.quantity - missing).into());
+                return Err(OrderError::QuantityExceedsAvailable { requested, available });
+            }
+        }
+        Ok(order.units_by_line(|index| taken[index]))
+    }
+}
+
+/// The lines of each SKU, by index: its first, and after each line the next; made only if a request asks by SKU.
+#[derive(Default)]
+struct LinesBySku<'a> {
+    first: HashMap<&'a Sku, usize>,
+    next: Vec<Option<usize>>,
+}
 
 impl<'a> LinesBySku<'a> {
     fn of(order: &'a Order, requests: &[UnitRequest]) -> Self {
-        let mut by_sku = HashMap::<&Sku, Vec<usize>>::new();
-        if requests.iter().any(|request| matches!(request.selector, UnitSelector::Sku(_))) {
-            for (index, line) in order.lines().iter().enumerate() {
-                by_sku.entry(&line.sku).or_default().push(index);
-            }
+        if !requests.iter().any(|request| matches!(request.selector, UnitSelector::Sku(_))) {
+            return Self::default();
         }
-        Self(by_sku)
-    }
-
-    fn lines(&self, sku: &Sku) -> &[usize] {
-        self.0.get(sku).map_or(&[], Vec::as_slice)
+        let mut first = HashMap::with_capacity(order.lines().len());
+        let mut next = vec![None; order.lines().len()];
+        // Backwards, so that what was the first line of a SKU so far is the next one after this.
+        for (index, line) in order.lines().iter().enumerate().rev() {
+            next[index] = first.insert(&line.sku, index);
+        }
+        Self { first, next }
     }
 }

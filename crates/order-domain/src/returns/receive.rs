@@ -55,8 +55,8 @@ pub(crate) fn decide(order: &Order, command: &ReceiveReturn) -> Result<Vec<Order
     }
     let units = match requests {
         Some(requests) => {
-            order.check_references(requests)?;
-            order.assign_to_lines(requests, |index| asked_back(&known.units, index))?
+            let found = order.find_units(requests)?;
+            found.assign_to_lines(order, |index| asked_back(&known.units, index))?
         }
         None => known.units.clone(),
     };

@@ -46,9 +46,9 @@ pub(crate) fn decide(order: &Order, command: &RequestReturn) -> Result<Vec<Order
         let same = order.names_same_units(&command.units, earlier.units.iter().copied());
         return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "return_id" }) };
     }
-    order.check_references(&command.units)?;
+    let found = order.find_units(&command.units)?;
     guard(order)?;
-    let units = order.assign_to_lines(&command.units, |index| order.ledger(index).returnable())?;
+    let units = found.assign_to_lines(order, |index| order.ledger(index).returnable())?;
     let (return_id, reason) = (command.return_id.clone(), command.reason.clone());
     Ok(vec![OrderEvent::ReturnRequested(ReturnRequested { return_id, units, reason })])
 }
