@@ -289,6 +289,31 @@ command_from! {
     CancelUnpaidOrder(CancelUnpaidOrder)
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::specification::*;
+    use crate::{PaymentId, ReservationId};
+
+    #[test]
+    fn room_is_kept_for_what_leads_to_the_end() {
+        let kept: Vec<_> = Action::ALL.iter().filter(|action| action.leads_to_the_end()).collect();
+        let names: Vec<_> = kept.into_iter().map(|action| action.as_str()).collect();
+        let of_ends =
+            ["void", "release", "deliver", "lost", "capture", "refund", "cancel", "receive", "reject"];
+        assert_eq!(names, [&of_ends[..], &["complete"]].concat());
+        let timers: [OrderCommand; 3] = [
+            ExpireReservation { reservation_id: ReservationId::new("r").unwrap() }.into(),
+            ExpireAuthorization { payment_id: PaymentId::new("p").unwrap() }.into(),
+            CancelUnpaidOrder.into(),
+        ];
+        assert!(timers.iter().all(OrderCommand::leads_to_the_end), "timers, too");
+        assert!(OrderCommand::from(cancel()).leads_to_the_end());
+        assert!(!OrderCommand::from(ship("t")).leads_to_the_end());
+        assert!(!OrderCommand::from(place()).leads_to_the_end());
+    }
+}
+
 /// Commands for the properties that no sequence of them may break (`specification/properties.rs`).
 #[cfg(test)]
 pub(crate) mod any {

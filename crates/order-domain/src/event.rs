@@ -87,3 +87,67 @@ pub fn evolve(order: Option<Order>, event: &OrderEvent) -> Option<Order> {
     }
     Some(order)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::specification::*;
+    use crate::*;
+
+    fn reason_of(event: &OrderEvent) -> Option<&Reason> {
+        match event {
+            OrderEvent::PaymentDeclined(declined) => Some(&declined.reason),
+            OrderEvent::PaymentVoided(voided) => voided.reason.as_ref(),
+            OrderEvent::ReservationReleased(released) => released.reason.as_ref(),
+            OrderEvent::ShipmentLost(lost) => lost.reason.as_ref(),
+            OrderEvent::PaymentRefunded(refunded) => refunded.reason.as_ref(),
+            OrderEvent::LinesCancelled(cancelled) => cancelled.reason.as_ref(),
+            OrderEvent::OrderCancelled(cancelled) => cancelled.reason.as_ref(),
+            OrderEvent::ReturnRequested(requested) => requested.reason.as_ref(),
+            OrderEvent::ReturnRejected(rejected) => rejected.reason.as_ref(),
+            OrderEvent::OrderHeld(held) => held.reason.as_ref(),
+            OrderEvent::HoldReleased(released) => released.reason.as_ref(),
+            OrderEvent::OrderPlaced(_)
+            | OrderEvent::PaymentAuthorized(_)
+            | OrderEvent::InventoryReserved(_)
+            | OrderEvent::OrderShipped(_)
+            | OrderEvent::ShipmentDelivered(_)
+            | OrderEvent::PaymentCaptured(_)
+            | OrderEvent::ReturnReceived(_)
+            | OrderEvent::OrderCompleted(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_reason_that_is_given_is_recorded() {
+        let said = Reason::new("said").unwrap();
+        let reason = Some(said.clone());
+        let paid = vec![placed(), paid("p", 5000)];
+        let reserved = [paid.clone(), vec![reserved("r", &[(1, 2), (2, 1)])]].concat();
+        let shipped = [reserved.clone(), vec![shipped("t", &[(1, "r", 2), (2, "r", 1)])]].concat();
+        let captured = [paid.clone(), vec![captured("c", &[("p", 5000)])]].concat();
+        let asked_back = [delivered_order(), vec![return_requested("x", &[(1, 1)])]].concat();
+        let cases: [(Vec<OrderEvent>, OrderCommand); 11] = [
+            (paid.clone(), DeclinePayment { reason: said.clone(), ..decline("p-2") }.into()),
+            (paid.clone(), VoidPayment { reason: reason.clone(), ..void("v", "p", None) }.into()),
+            (reserved, ReleaseReservation { reason: reason.clone(), ..release("r") }.into()),
+            (shipped, LoseShipment { reason: reason.clone(), ..lose("t") }.into()),
+            (captured, RefundPayment { reason: reason.clone(), ..refund("f", Some(1)) }.into()),
+            (
+                vec![placed()],
+                CancelUnits { reason: reason.clone(), ..cancel_units("k", [of_line(1, 1)]) }.into(),
+            ),
+            (vec![placed()], CancelUnits { reason: reason.clone(), ..cancel() }.into()),
+            (
+                delivered_order(),
+                RequestReturn { reason: reason.clone(), ..ask_back("x", [of_line(1, 1)]) }.into(),
+            ),
+            (asked_back, RejectReturn { reason: reason.clone(), ..reject("x") }.into()),
+            (paid, HoldOrder { reason: reason.clone() }.into()),
+            (vec![placed(), held()], ReleaseHold { reason: reason.clone() }.into()),
+        ];
+        for (past, command) in cases {
+            let events = given(past).when(command.clone()).events();
+            assert_eq!(events.iter().find_map(reason_of), reason.as_ref(), "{command:?}");
+        }
+    }
+}
