@@ -102,6 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn whether_it_goes_back_into_stock_is_recorded() {
+        for (given_restock, recorded) in [(None, true), (Some(true), true), (Some(false), false)] {
+            let command = ReceiveReturn { restock: given_restock, ..receive("x", None) };
+            let order = given(asked_back()).when(command).order();
+            let state = ReturnState::Received { units: line_units(&[(1, 2)]), restock: recorded };
+            assert_eq!(order.returns()[0].state, state);
+        }
+    }
+
+    #[test]
     fn what_arrives_closes_the_return_also_if_something_is_missing() {
         let one = Some(vec![of_sku("sku-1", 1)]);
         let order = given(asked_back()).when(receive("x", one)).order();
