@@ -8,6 +8,7 @@ mod cancel;
 mod docs;
 mod document;
 mod dry_run;
+mod ended;
 mod get_order;
 mod goods;
 mod harness;
