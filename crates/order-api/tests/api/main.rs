@@ -24,6 +24,7 @@ mod order_actions;
 mod order_events;
 mod payment;
 mod place;
+mod problem_documents;
 mod problems;
 mod refusals;
 mod replica;

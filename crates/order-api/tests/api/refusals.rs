@@ -64,6 +64,7 @@ async fn a_history_that_is_too_long_takes_no_more() {
         h.post(path, "{}").await.is(202, r#"{"status":"accepted"}"#);
     }
     let refused = h.post("/orders/ord-001/hold", "{}").await.refuses(409, "order-full").json();
+    assert_eq!(refused["detail"], "The order has as many events as an order may have.");
     assert_eq!(refused["version"], ORDER_EVENTS - last_events);
     assert_eq!(refused["allowed_actions"], serde_json::json!(["void", "capture", "cancel"]));
     // What was done is still answered as done, and there is room for the order's end.
