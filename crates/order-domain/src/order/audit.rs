@@ -152,4 +152,40 @@ mod tests {
         let twice = [paid("p", 10), paid("p", 10), captured("c", &[("p", 5)])];
         check([placed()].into_iter().chain(twice), "payment p: captures do not add up");
     }
+
+    /// Makes one count wrong.
+    type Plant = fn(&mut Order);
+
+    /// One unit arrived, one is open, one is reserved; 10.00 were captured, of which 1.00 was refunded.
+    #[test]
+    fn a_count_that_no_list_explains_is_found() {
+        let sound = given([
+            placed(),
+            paid("p", 5000),
+            reserved("r", &[(1, 1), (2, 1)]),
+            shipped("t", &[(1, "r", 1)]),
+            delivered("t"),
+            captured("c", &[("p", 1000)]),
+            refunded("f", &[("p", 100)]),
+        ])
+        .order();
+        assert_eq!(sound.imbalance(), None);
+        let planted: [(Plant, &str); 9] = [
+            (|order| order.lines[0].ledger.delivered = 2, "line 1: more is delivered than was shipped"),
+            (|order| order.lines[0].ledger.reserved = 1, "line 1: reservations do not hold"),
+            (|order| order.lines[0].ledger.shipped = 2, "line 1: parcels do not hold"),
+            (|order| order.lines[0].ledger.delivered = 0, "line 1: parcels do not hold"),
+            (|order| order.lines[0].ledger.returning = 1, "line 1: returns do not hold"),
+            (|order| order.lines[0].ledger.returned = 1, "line 1: returns do not hold"),
+            (|order| order.payments[0].ledger.voided = cents(4001), "payment p: more is captured and voided"),
+            (|order| order.payments[0].ledger.captured = cents(999), "payment p: captures do not add up"),
+            (|order| order.payments[0].ledger.refunded = cents(101), "payment p: refunds do not add up"),
+        ];
+        for (plant, fault) in planted {
+            let mut order = sound.clone();
+            plant(&mut order);
+            let found = order.imbalance().unwrap_or_default();
+            assert!(found.contains(fault), "{fault}: {found}");
+        }
+    }
 }
