@@ -59,6 +59,7 @@ fn help_names_every_option_with_its_variable() {
         "allow-unsafe-durability",
         "listen",
         "currency",
+        "clock-pause-seconds",
         "scrub-rate",
         "bus",
         "event-source",
