@@ -27,6 +27,7 @@ pub mod event_context;
 pub mod folded_order;
 pub mod follower;
 pub mod json_text;
+mod keyed_locks;
 mod lease;
 mod order_cache;
 mod order_locks;
