@@ -34,6 +34,7 @@ mod order_locks;
 pub mod ports;
 pub mod projection;
 mod ready_details;
+mod receipt;
 pub mod relay;
 pub mod replica;
 pub mod rfc3339;
@@ -65,12 +66,14 @@ pub use ports::ids::IdSource;
 pub use ports::order_views::{
     DueOrder, DuePage, DuePlace, DueQuery, ListQuery, ListedOrder, OrderPage, OrderViews,
 };
+pub use ports::receipts::Receipts;
 pub use ports::replica_store::ReplicaStore;
 pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{
     OrderSummary, OrderView, PROJECTION_VERSION, Unreadable, UnreadableOrder, VersionedOrder,
 };
 pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
+pub use receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
 pub use relay::Relay;
 pub use replica::{
     Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,
@@ -78,8 +81,8 @@ pub use replica::{
 };
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
-    ActionState, AsOf, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
-    NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
+    ActionState, AsOf, ClaimedKey, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
+    KeyClaim, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};

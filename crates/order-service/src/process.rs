@@ -93,6 +93,7 @@ impl Process {
         let service = OrderService::new(
             store.clone(),
             store.clone(),
+            store.clone(),
             bus,
             Arc::new(SystemClock),
             Arc::new(UuidV7Ids),
