@@ -19,6 +19,7 @@
 //! | [`event_context`] | where an event came from |
 
 mod backoff;
+mod clock_watch;
 pub mod cloud_event;
 pub mod codec;
 mod error_chain;
@@ -35,6 +36,7 @@ pub mod ports;
 pub mod projection;
 mod ready_details;
 mod receipt;
+mod receipt_trimmer;
 pub mod relay;
 pub mod replica;
 pub mod rfc3339;
@@ -74,6 +76,7 @@ pub use projection::{
 };
 pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
 pub use receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
+pub use receipt_trimmer::ReceiptTrimmer;
 pub use relay::Relay;
 pub use replica::{
     Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,

@@ -7,6 +7,7 @@ mod forestalled;
 mod instances;
 mod keys;
 mod queries;
+mod receipt_trimmer;
 mod relay;
 mod replica;
 mod scrubber;

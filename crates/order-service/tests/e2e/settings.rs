@@ -59,6 +59,8 @@ fn help_names_every_option_with_its_variable() {
         "allow-unsafe-durability",
         "listen",
         "currency",
+        "clock-pause-seconds",
+        "keep-keys-hours",
         "scrub-rate",
         "bus",
         "event-source",
