@@ -25,8 +25,8 @@ pub trait Receipts: Send + Sync + 'static {
     /// See [`StoreError`].
     async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
 
-    /// Deletes the oldest receipts that are from before `before`, and says how many. They MUST be no more than `limit`, so that
-    /// commands hardly wait for it.
+    /// Deletes what is from before `before` among the oldest receipts, and says how many they were. It MUST look at no more
+    /// than `limit`, so that commands hardly wait for it.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -27,12 +27,13 @@ impl ReceiptTable {
 
     /// Deletes those among the oldest that are from before a time.
     fn trim(&mut self, before: Timestamp, limit: usize) -> usize {
-        let is_old = |key: &ReceiptKey| self.by_key.get(key).is_none_or(|old| old.answered_at < before);
-        let old = self.in_order.iter().take(limit).take_while(|key| is_old(key)).count();
-        for key in self.in_order.drain(..old) {
-            self.by_key.remove(&key);
+        let is_old = |key: &ReceiptKey| self.by_key.get(key).is_some_and(|old| old.answered_at < before);
+        let old: Vec<_> = self.in_order.iter().take(limit).copied().filter(is_old).collect();
+        for key in &old {
+            self.by_key.remove(key);
         }
-        old
+        self.in_order.retain(|key| self.by_key.contains_key(key));
+        old.len()
     }
 }
 

@@ -14,10 +14,18 @@ use super::row::{read_receipt, receipt_columns as columns, system_time};
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM order_service.receipts WHERE key = $1");
 
-const KEEP: &str = concat!(
+pub(super) const KEEP: &str = concat!(
     "INSERT INTO order_service.receipts (",
     columns!(),
     ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO NOTHING"
+);
+
+/// For whoever copies them: those that came after one, by its time and key, or from the oldest on.
+pub(super) const AFTER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM order_service.receipts WHERE $1::timestamptz IS NULL OR (answered_at, key) > ($1, $2) \
+     ORDER BY answered_at, key LIMIT $3"
 );
 
 /// Rows that are just being deleted by another instance are left to it.

@@ -19,6 +19,9 @@ const TRIM: &str = "DELETE FROM receipts WHERE sequence IN (\
     SELECT sequence FROM (SELECT sequence, answered_at FROM receipts ORDER BY sequence LIMIT ?2) \
     WHERE answered_at < ?1)";
 
+const AFTER: &str = "SELECT key, fingerprint, order_id, version, answer, answered_at, checksum FROM receipts \
+    WHERE sequence > coalesce((SELECT sequence FROM receipts WHERE key = ?1), 0) ORDER BY sequence LIMIT ?2";
+
 impl Log {
     /// Adds a receipt, under whose key there is none.
     pub(crate) fn insert_receipt(&mut self, receipt: &Receipt) -> rusqlite::Result<()> {
@@ -46,6 +49,23 @@ impl Log {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.connection.prepare_cached(TRIM)?.execute(params![before.as_micros(), limit])
     }
+}
+
+/// Receipts that came after one, or from the oldest on.
+pub(crate) fn after(
+    log: &Connection,
+    after: Option<&Receipt>,
+    limit: usize,
+) -> Result<Vec<Receipt>, LogError> {
+    let (after, limit) =
+        (after.map(|receipt| receipt.key.as_bytes()), i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut statement = log.prepare_cached(AFTER)?;
+    let mut rows = statement.query(params![after, limit])?;
+    let mut receipts = Vec::new();
+    while let Some(row) = rows.next()? {
+        receipts.push(read(row)?);
+    }
+    Ok(receipts)
 }
 
 /// The receipt under a key.
