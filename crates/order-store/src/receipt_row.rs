@@ -44,7 +44,12 @@ impl<'a> ReceiptRow<'a> {
     /// # Errors
     /// [`StoreError::Corrupt`] if it is not what was written with this checksum.
     pub(crate) fn into_receipt(self, checksum: &[u8]) -> Result<Receipt, StoreError> {
-        let corrupt = || StoreError::Corrupt(format!("the receipt of order {:?}", self.order_id));
+        let corrupt = || {
+            StoreError::Corrupt(format!(
+                "a receipt, which says that it is of order {:?}, is not what was written",
+                self.order_id
+            ))
+        };
         if self.checksum(&mut Vec::new()).as_bytes() != checksum {
             return Err(corrupt());
         }

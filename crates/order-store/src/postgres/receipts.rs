@@ -20,6 +20,9 @@ pub(super) const KEEP: &str = concat!(
     ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO NOTHING"
 );
 
+/// For whoever checks them.
+pub(super) const ALL: &str = concat!("SELECT ", columns!(), " FROM order_service.receipts");
+
 /// For whoever copies them: those that came after one, by its time and key, or from the oldest on.
 pub(super) const AFTER: &str = concat!(
     "SELECT ",

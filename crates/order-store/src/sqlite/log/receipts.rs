@@ -15,6 +15,9 @@ const IS_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM receipts WHERE key = ?1)";
 const FIND: &str = "SELECT key, fingerprint, order_id, version, answer, answered_at, checksum \
     FROM receipts WHERE key = ?1";
 
+const ALL: &str = "SELECT key, fingerprint, order_id, version, answer, answered_at, checksum \
+    FROM receipts ORDER BY sequence";
+
 const TRIM: &str = "DELETE FROM receipts WHERE sequence IN (\
     SELECT sequence FROM (SELECT sequence, answered_at FROM receipts ORDER BY sequence LIMIT ?2) \
     WHERE answered_at < ?1)";
@@ -66,6 +69,19 @@ pub(crate) fn after(
         receipts.push(read(row)?);
     }
     Ok(receipts)
+}
+
+/// Has every receipt looked at, also those that are not what was written.
+pub(crate) fn visit_all(
+    log: &Connection,
+    visit: &mut dyn FnMut(Result<Receipt, LogError>),
+) -> rusqlite::Result<()> {
+    let mut statement = log.prepare(ALL)?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        visit(read(row));
+    }
+    Ok(())
 }
 
 /// The receipt under a key.
