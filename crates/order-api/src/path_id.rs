@@ -40,6 +40,11 @@ impl PathReturnId {
     pub(crate) fn get(self) -> Result<ReturnId, Refusal> {
         self.0.ok_or_else(Refusal::return_not_found)
     }
+
+    /// The id, if there is one in the path.
+    pub(crate) fn as_ref(&self) -> Option<&ReturnId> {
+        self.0.as_ref()
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PathReturnId {

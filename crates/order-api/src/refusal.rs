@@ -38,6 +38,12 @@ impl Refusal {
         Problem::new(&kind::MALFORMED_REQUEST, "The body ended early.").into()
     }
 
+    /// What stands in `Idempotency-Key` is no key.
+    pub(crate) fn idempotency_key_invalid() -> Self {
+        let detail = "Idempotency-Key must be one key of 1 to 255 characters, quoted or bare.";
+        Problem::new(&kind::IDEMPOTENCY_KEY_INVALID, detail).into()
+    }
+
     /// The body is not announced as JSON, or is compressed.
     pub(crate) fn unsupported_media_type() -> Self {
         let detail = "The body must be sent uncompressed with Content-Type: application/json.";
@@ -166,6 +172,8 @@ impl From<CommandError> for Refusal {
             },
             CommandError::VersionMismatch(facts) => (&kind::VERSION_MISMATCH, facts),
             CommandError::ConcurrentModification(facts) => (&kind::CONCURRENT_MODIFICATION, facts),
+            CommandError::KeyReused => (&kind::IDEMPOTENCY_KEY_REUSED, None),
+            CommandError::KeyInProgress => (&kind::IDEMPOTENCY_IN_PROGRESS, None),
             CommandError::Store(error) => return error.into(),
         };
         Problem::new(kind, detail).about(facts).into()

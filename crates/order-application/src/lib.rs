@@ -19,6 +19,7 @@
 //! | [`event_context`] | where an event came from |
 
 mod backoff;
+mod clock_watch;
 pub mod cloud_event;
 pub mod codec;
 mod error_chain;
@@ -27,12 +28,15 @@ pub mod event_context;
 pub mod folded_order;
 pub mod follower;
 pub mod json_text;
+mod keyed_locks;
 mod lease;
 mod order_cache;
 mod order_locks;
 pub mod ports;
 pub mod projection;
 mod ready_details;
+mod receipt;
+mod receipt_trimmer;
 pub mod relay;
 pub mod replica;
 pub mod rfc3339;
@@ -64,12 +68,15 @@ pub use ports::ids::IdSource;
 pub use ports::order_views::{
     DueOrder, DuePage, DuePlace, DueQuery, ListQuery, ListedOrder, OrderPage, OrderViews,
 };
+pub use ports::receipts::Receipts;
 pub use ports::replica_store::ReplicaStore;
 pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{
     OrderSummary, OrderView, PROJECTION_VERSION, Unreadable, UnreadableOrder, VersionedOrder,
 };
 pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
+pub use receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
+pub use receipt_trimmer::ReceiptTrimmer;
 pub use relay::Relay;
 pub use replica::{
     Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,
@@ -77,8 +84,8 @@ pub use replica::{
 };
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use service::{
-    ActionState, AsOf, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
-    NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
+    ActionState, AsOf, ClaimedKey, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
+    KeyClaim, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};

@@ -1,11 +1,12 @@
-//! What runs beside the requests, on their runtime: the scrubber, and the timers.
+//! What runs beside the requests, on their runtime: the scrubber, the timers, and the trimming of receipts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use order_application::{
-    IdSource, OrderService, ReadyDetails, Scrubber, ScrubberPorts, SystemClock, TimerPorts, Timers, UuidV7Ids,
+    IdSource, OrderService, ReadyDetails, ReceiptTrimmer, Scrubber, ScrubberPorts, SystemClock, TimerPorts,
+    Timers, UuidV7Ids,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +20,17 @@ const STOPPING: Duration = Duration::from_secs(3);
 pub(crate) struct Background {
     name: &'static str,
     task: JoinHandle<()>,
-    /// What `/ready` tells of it.
-    pub(crate) shown: Arc<dyn ReadyDetails>,
+    /// What `/ready` tells of it, if there is anything to tell.
+    pub(crate) shown: Option<Arc<dyn ReadyDetails>>,
+}
+
+/// What has to be done by itself where commands are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep {
+    /// How long it pauses when the clock has jumped.
+    pub(crate) clock_pause: Duration,
+    /// How long it is known what was answered under a client's key.
+    pub(crate) keys_kept_for: Duration,
 }
 
 impl Background {
@@ -34,7 +44,7 @@ impl Background {
         };
         let scrubber = Scrubber::new(&holder(), ports, rate);
         let (shown, stop) = (Arc::new(scrubber.status()), shutdown.clone());
-        Self::start("the scrubber", shown, async move { scrubber.run(stop).await }, shutdown)
+        Self::start("the scrubber", Some(shown), async move { scrubber.run(stop).await }, shutdown)
     }
 
     /// Has orders do what they do by themselves, and pauses for so long when the clock has jumped.
@@ -52,13 +62,25 @@ impl Background {
         };
         let timers = Timers::new(&holder(), ports, clock_pause);
         let (shown, stop) = (Arc::new(timers.status()), shutdown.clone());
-        Self::start("the timers", shown, async move { timers.run(stop).await }, shutdown)
+        Self::start("the timers", Some(shown), async move { timers.run(stop).await }, shutdown)
+    }
+
+    /// Forgets what was answered under keys once it is old enough.
+    pub(crate) fn receipt_trimmer(
+        upkeep: Upkeep,
+        store: &Arc<dyn Store>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let Upkeep { clock_pause, keys_kept_for } = upkeep;
+        let trimmer = ReceiptTrimmer::new(store.clone(), Arc::new(SystemClock), keys_kept_for, clock_pause);
+        let stop = shutdown.clone();
+        Self::start("the trimming of receipts", None, async move { trimmer.run(stop).await }, shutdown)
     }
 
     /// Starts it. It stops by itself at the shutdown, while requests are still being finished.
     fn start(
         name: &'static str,
-        shown: Arc<dyn ReadyDetails>,
+        shown: Option<Arc<dyn ReadyDetails>>,
         running: impl Future<Output = ()> + Send + 'static,
         shutdown: &CancellationToken,
     ) -> Self {

@@ -26,7 +26,6 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them, for a moment")]
 enum Command {
     /// Serve orders over HTTP; this is also what happens when no command is given.
     ///

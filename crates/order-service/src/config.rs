@@ -87,6 +87,18 @@ pub(crate) struct ScrubOptions {
     pub(crate) scrub_rate: u32,
 }
 
+/// What the service does by itself.
+#[derive(Debug, Args)]
+pub(crate) struct UpkeepOptions {
+    /// How long timers (reservations that run out, orders that are not paid in time) and the forgetting of Idempotency-Keys wait
+    /// when the clock has jumped by more than five minutes, in seconds: whoever set it wrong may set it right meanwhile.
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    pub(crate) clock_pause_seconds: Duration,
+    /// How long it is known what was answered under an Idempotency-Key, in hours, at least 24.
+    #[arg(long, value_name = "HOURS", default_value = "24", value_parser = hours_of_keys)]
+    pub(crate) keep_keys_hours: Duration,
+}
+
 /// How events look outside of the store.
 #[derive(Debug, Args)]
 pub(crate) struct EventOptions {
@@ -149,10 +161,8 @@ pub(crate) struct ServeOptions {
     /// The currency of an order that names none, by its ISO 4217 code.
     #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
     pub(crate) currency: Currency,
-    /// How long timers (reservations that run out, orders that are not paid in time) wait when the clock has jumped by more
-    /// than five minutes, in seconds: whoever set it wrong may set it right meanwhile.
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
-    pub(crate) clock_pause_seconds: Duration,
+    #[command(flatten)]
+    pub(crate) upkeep: UpkeepOptions,
     #[command(flatten)]
     pub(crate) scrub: ScrubOptions,
     #[command(flatten)]
@@ -191,6 +201,14 @@ pub(crate) fn positive<N: FromStr + Default + PartialOrd>(text: &str) -> Result<
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(positive::<u32>(text)?.into()))
+}
+
+/// For as long as clients may rely on, whatever the setting.
+const LEAST_HOURS_OF_KEYS: u32 = 24;
+
+fn hours_of_keys(text: &str) -> Result<Duration, &'static str> {
+    let hours = text.parse::<u32>().ok().filter(|hours| *hours >= LEAST_HOURS_OF_KEYS);
+    hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600)).ok_or("must be a whole number from 24")
 }
 
 fn currency(text: &str) -> Result<Currency, String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use async_trait::async_trait;
 use order_application::{
-    Checkpoints, EventBus, EventLog, OrderViews, ReplicaStore, ViewRepair, ViewsProgress,
+    Checkpoints, EventBus, EventLog, OrderViews, Receipts, ReplicaStore, ViewRepair, ViewsProgress,
 };
 use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
 
@@ -14,7 +14,7 @@ use crate::thread;
 
 /// A store of any kind: all of its ports, and its end.
 #[async_trait]
-pub(crate) trait Store: EventLog + OrderViews + Checkpoints + ViewRepair {
+pub(crate) trait Store: EventLog + OrderViews + Receipts + Checkpoints + ViewRepair {
     /// Waits until the store has stopped for good, and says why.
     async fn stopped(&self) -> String {
         std::future::pending().await

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::background::Background;
+use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
 use crate::open_store::Store;
 use crate::server::Server;
@@ -77,20 +77,21 @@ impl Process {
         }
     }
 
-    /// Serves from the store until it is told to stop or the store cannot go on. The store is still open afterwards. Orders do
-    /// what they do by themselves only if it is said for how long that pauses when the clock has jumped: not on a replica.
+    /// Serves from the store until it is told to stop or the store cannot go on. The store is still open afterwards. A replica
+    /// needs no upkeep: what orders do by themselves its primary does.
     pub(crate) async fn serve(
         mut self,
         store: &Arc<dyn Store>,
         bus: Arc<dyn EventBus>,
         scrub_rate: u32,
-        clock_pause: Option<Duration>,
+        upkeep: Option<Upkeep>,
         mut api: ApiConfig,
     ) -> ExitCode {
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
+            store.clone(),
             store.clone(),
             store.clone(),
             bus,
@@ -100,10 +101,12 @@ impl Process {
         );
         let scrubber =
             NonZeroU32::new(scrub_rate).map(|rate| Background::scrubber(rate, store, &self.shutdown));
-        let timers =
-            clock_pause.map(|pause| Background::timers(pause, service.clone(), store, &self.shutdown));
-        let background: Vec<_> = scrubber.into_iter().chain(timers).collect();
-        api.ready_details.extend(background.iter().map(|running| Arc::clone(&running.shown)));
+        let upkeep = upkeep.into_iter().flat_map(|upkeep| {
+            let timers = Background::timers(upkeep.clock_pause, service.clone(), store, &self.shutdown);
+            [timers, Background::receipt_trimmer(upkeep, store, &self.shutdown)]
+        });
+        let background: Vec<_> = scrubber.into_iter().chain(upkeep).collect();
+        api.ready_details.extend(background.iter().filter_map(|running| running.shown.clone()));
         self.server.serve(order_api::router(service, api));
         announce(self.server.port());
         let code = self.stopped(store).await;

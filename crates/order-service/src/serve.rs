@@ -7,6 +7,7 @@ use order_api::ApiConfig;
 use order_application::FollowerPorts;
 use order_bus::{BrokerUrl, InProcessBus};
 
+use crate::background::Upkeep;
 use crate::cli::Failure;
 use crate::config::ServeOptions;
 use crate::logging;
@@ -21,7 +22,8 @@ pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<ExitCode> {
-    let ServeOptions { store: store_options, http, currency, clock_pause_seconds, scrub, relay } = options;
+    let ServeOptions { store: store_options, http, currency, upkeep, scrub, relay } = options;
+    let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
     let (url, event_source) = (store_options.url(), relay.events.event_source);
     let mut process = Process::start(&http)?;
     let bus = Arc::new(InProcessBus::new());
@@ -37,7 +39,7 @@ async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<E
         ready_details: vec![relays_shown],
         ..ApiConfig::default()
     };
-    let code = process.serve(&store, bus, scrub.scrub_rate, Some(clock_pause_seconds), api).await;
+    let code = process.serve(&store, bus, scrub.scrub_rate, Some(upkeep), api).await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;

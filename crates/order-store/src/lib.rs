@@ -18,6 +18,7 @@ mod planted_release;
 mod postgres;
 mod postgres_error;
 mod rebuild_report;
+mod receipt_row;
 mod replication;
 mod sqlite;
 mod sqlite_error;

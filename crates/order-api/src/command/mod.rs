@@ -1,7 +1,8 @@
 //! The one way in for commands over HTTP. A file under `routes` says what is particular to a command; what all of them
-//! need is here: the body off the wire, its faults, `If-Match`, the correlation id, the answer.
+//! need is here: the body off the wire, its faults, `Idempotency-Key`, `If-Match`, the correlation id, the answer.
 
 mod dry_run;
+mod idempotency_key;
 mod operation;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use order_application::{CommandMeta, CommandOutcome};
+use order_application::{AnswerKind, ClaimedKey, CommandMeta, CommandOutcome};
 use order_domain::{OrderCommand, OrderId, ReturnId};
 use tracing::Span;
 use utoipa_axum::router::OpenApiRouter;
@@ -82,7 +83,22 @@ async fn carry_out<B>(
         Target::NewOrder { .. } => None,
         Target::Order(_) | Target::Return(_) => Some(order_id.get()?),
     };
-    let Asked { body, meta, dry_run } = read(&route.body, &parts, &bytes)?;
+    let mut query = Query::new(parts.uri.query());
+    let dry_run = query.flag("dry_run");
+    // What is only tried has no answer that could be kept.
+    let key = if dry_run { None } else { idempotency_key::read(&parts.headers)? };
+    let claim = match key {
+        None => None,
+        Some(key) => {
+            let ids = (order_in_path.as_ref(), return_id.as_ref());
+            let fingerprint = idempotency_key::fingerprint(route.path, ids, &parts, &bytes);
+            match api.service.claim(key, fingerprint).await? {
+                ClaimedKey::Answered(outcome) => return Ok(answer(&outcome)),
+                ClaimedKey::New(claim) => Some(claim),
+            }
+        }
+    };
+    let (body, meta) = read(&route.body, &parts, &bytes, query)?;
     let (order_id, command) = match route.target {
         Target::NewOrder { id, command } => (id(&body), command(body, &api.config)),
         Target::Order(command) => (order_in_path, command(body)),
@@ -91,26 +107,17 @@ async fn carry_out<B>(
     if dry_run {
         return Ok(dry_run::tried(&api.service.dry_run(order_id, command, meta).await?));
     }
-    let outcome = api.service.execute(order_id, command, meta).await?;
-    Span::current().record("order_id", outcome.order_id.as_str());
-    Ok(match route.target {
-        Target::NewOrder { .. } => placed(&outcome),
-        Target::Order(_) | Target::Return(_) => accepted(StatusCode::ACCEPTED, &outcome, ACCEPTED),
-    })
-}
-
-/// A command as it is sent.
-struct Asked<B> {
-    body: B,
-    meta: CommandMeta,
-    dry_run: bool,
+    Ok(answer(&api.service.execute_claimed(claim, order_id, command, meta).await?))
 }
 
 /// Reads the body by its shape, and what comes with every command.
-fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<Asked<B>, Refusal> {
+fn read<B>(
+    shape: &Object<B>,
+    parts: &Parts,
+    bytes: &[u8],
+    query: Query<'_>,
+) -> Result<(B, CommandMeta), Refusal> {
     let json = json::parse(bytes)?;
-    let mut query = Query::new(parts.uri.query());
-    let dry_run = query.flag("dry_run");
     let mut faults = query.into_faults();
     let meta = CommandMeta {
         correlation_id: correlation_id(&parts.headers),
@@ -118,7 +125,7 @@ fn read<B>(shape: &Object<B>, parts: &Parts, bytes: &[u8]) -> Result<Asked<B>, R
         ..CommandMeta::default()
     };
     match shape.read(Value { json: &json, at: Pointer::Root }, &mut faults) {
-        Some(body) if faults.is_empty() => Ok(Asked { body, meta, dry_run }),
+        Some(body) if faults.is_empty() => Ok((body, meta)),
         Some(_) | None => Err(Refusal::invalid(faults)),
     }
 }
@@ -129,6 +136,15 @@ fn correlation_id(headers: &HeaderMap) -> Option<Arc<str>> {
     let usable = (1..=MAX_CORRELATION_ID_CHARS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic());
     usable.then(|| text.into())
+}
+
+/// What an accepted command is answered with, now or again.
+fn answer(outcome: &CommandOutcome) -> Response {
+    Span::current().record("order_id", outcome.order_id.as_str());
+    match outcome.answer {
+        AnswerKind::Placed => placed(outcome),
+        AnswerKind::Accepted => accepted(StatusCode::ACCEPTED, outcome, ACCEPTED),
+    }
 }
 
 const ACCEPTED: Bytes = Bytes::from_static(br#"{"status":"accepted"}"#);

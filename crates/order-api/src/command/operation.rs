@@ -16,15 +16,18 @@ use crate::problem::kind::{self, ProblemKind};
 /// How any command may be refused.
 const REFUSALS: &[&ProblemKind] = &[
     &kind::MALFORMED_REQUEST,
+    &kind::IDEMPOTENCY_KEY_INVALID,
     // On a read replica.
     &kind::METHOD_NOT_ALLOWED,
     &kind::REQUEST_TIMEOUT,
     &kind::ID_REUSED,
+    &kind::IDEMPOTENCY_IN_PROGRESS,
     &kind::CONCURRENT_MODIFICATION,
     &kind::VERSION_MISMATCH,
     &kind::BODY_TOO_LARGE,
     &kind::UNSUPPORTED_MEDIA_TYPE,
     &kind::VALIDATION_FAILED,
+    &kind::IDEMPOTENCY_KEY_REUSED,
     &kind::INTERNAL,
     &kind::OVERLOADED,
     &kind::STORE_UNAVAILABLE,
@@ -113,7 +116,7 @@ fn tried() -> Response {
 }
 
 /// The headers that every command takes.
-fn headers() -> [Parameter; 2] {
+fn headers() -> [Parameter; 3] {
     let header = |name, example: &str, description| {
         let text = ObjectBuilder::new().schema_type(Type::String).examples([example]);
         ParameterBuilder::new()
@@ -125,6 +128,13 @@ fn headers() -> [Parameter; 2] {
             .build()
     };
     [
+        header(
+            "Idempotency-Key",
+            "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"",
+            "Your name for this request, 1 to 255 characters, quoted or bare. Sent again with the same request, it gets the \
+             first answer, with its first `ETag`, for 24 hours at least; with another request it is `idempotency-key-reused`. A \
+             request that is refused, and a dry run, leave the key unused.",
+        ),
         header(
             "If-Match",
             "\"3\"",
@@ -172,7 +182,7 @@ fn success(description: &str, answer: ObjectBuilder) -> ResponseBuilder {
         .description(Some("The order's version in quotes, for `If-Match`."));
     let replayed = HeaderBuilder::new()
         .schema(Some(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["true"]))))
-        .description(Some("Only where what was asked for was done already."));
+        .description(Some("Only where what was asked for was done already, or the key was answered before."));
     ResponseBuilder::new()
         .description(description)
         .content("application/json", ContentBuilder::new().schema(Some(answer)).build())

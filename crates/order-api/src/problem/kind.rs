@@ -40,6 +40,10 @@ kinds! {
         "Either the body could not be read as JSON: a syntax error, bytes that are not UTF-8, more than 127 levels of nesting, a number that no type holds, a key that stands twice in one object, or a body that ended early; the detail then names line and column. Or the head is not HTTP, or has not exactly one Host field. Correct the request; nothing happened."
         (such as "The body is not JSON: expected `,` or `}` at line 1 column 27.")
 
+    IDEMPOTENCY_KEY_INVALID BAD_REQUEST "idempotency-key-invalid" "The Idempotency-Key cannot be read"
+        "The header Idempotency-Key takes one key of 1 to 255 characters: visible ASCII, or, in quotes, spaces too (RFC 9651, a string). Correct it, or leave it out; nothing happened."
+        (such as "Idempotency-Key must be one key of 1 to 255 characters, quoted or bare.")
+
     ORDER_NOT_FOUND NOT_FOUND "order-not-found" "No such order"
         "No order has the id in the path, or the text there cannot be an id at all (ids are 1 to 128 of A-Z a-z 0-9 . _ ~ : -). Place the order first."
         (such as "No order has this id.")
@@ -90,6 +94,10 @@ kinds! {
         "The request names more units than there are for it: reserved to be shipped, open to be cancelled, delivered to be asked back, asked back to be received. Nothing happened; ask for fewer, or leave items out, where that may be, to take all of them."
         (such as "3 units are more than the 2 that are available.")
 
+    IDEMPOTENCY_IN_PROGRESS CONFLICT "idempotency-in-progress" "A request with this key is still under way" retry after 1 s
+        "Another request with the same Idempotency-Key has not been answered yet. Send this one again after the seconds in Retry-After: if the other is accepted, it is answered the same."
+        (such as "A request with the key is still under way.")
+
     CONCURRENT_MODIFICATION CONFLICT "concurrent-modification" "Other requests keep changing the order"
         "The order changed each time this command was decided, and the service gave up. Nothing happened; send the request again."
         (such as "Other requests keep changing the order.")
@@ -121,6 +129,10 @@ kinds! {
     UNKNOWN_REFERENCE UNPROCESSABLE_ENTITY "unknown-reference" "The order has no such part"
         "The request names a part (a line, a SKU, a payment, a reservation, a parcel) that the order does not have. Nothing happened."
         (such as "The order has no line 7.")
+
+    IDEMPOTENCY_KEY_REUSED UNPROCESSABLE_ENTITY "idempotency-key-reused" "The key was used for another request"
+        "A request with this Idempotency-Key was accepted, and it was another one: another path, query or body. A repetition must be the same to the byte; a new request needs a new key. Nothing happened."
+        (such as "The key was used for another request.")
 
     HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large"
         "The request line and the header fields are longer than the service takes. Nothing happened; the connection is closed."

@@ -18,7 +18,8 @@ pub(super) static ROUTE: CommandRoute<Placement> = CommandRoute {
 Begins an order with 1 to 1,000 lines, numbered from 1 in the order given. The total is lines plus adjustments.
 
 **Retrying is safe** when you send your own `order_id`: the same content again is answered as the first time, other \
-content is `id-reused`. Without `order_id` the service makes one, so a retry after a lost answer places a second order.",
+content is `id-reused`. Without `order_id` the service makes one: then send an `Idempotency-Key`, or a retry after a lost \
+answer places a second order.",
     body: Object {
         name: "PlaceOrder",
         description: "A new order.",

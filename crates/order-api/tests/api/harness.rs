@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use order_api::{ApiConfig, router};
 use order_application::{
-    Clock, EventBus, EventLog, IdSource, OrderService, OrderViews, PageLimit, Position, ServiceLimits,
+    Clock, EventBus, EventLog, IdSource, OrderService, OrderViews, PageLimit, Position, Receipts,
+    ServiceLimits,
 };
 use order_bus::InProcessBus;
 use order_domain::Timestamp;
@@ -27,10 +28,10 @@ pub(crate) const START_SECONDS: i64 = 1_764_917_328;
 /// Most events of an order here: few, and still more than one page.
 pub(crate) const ORDER_EVENTS: u64 = 1_600;
 
-/// A store keeps a log with its views.
-pub(crate) trait Store: EventLog + OrderViews {}
+/// A store keeps a log with its views, and receipts.
+pub(crate) trait Store: EventLog + OrderViews + Receipts {}
 
-impl<S: EventLog + OrderViews> Store for S {}
+impl<S: EventLog + OrderViews + Receipts> Store for S {}
 
 pub(crate) struct Harness {
     pub(crate) router: Router,
@@ -88,6 +89,7 @@ impl Harness {
         let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000)));
         let ids = Arc::new(CountedIds(AtomicU64::new(0)));
         let service = OrderService::new(
+            Arc::clone(&store) as _,
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,
             bus,

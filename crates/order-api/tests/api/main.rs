@@ -15,6 +15,7 @@ mod harness;
 mod health;
 mod hold_and_complete;
 mod hostile_bodies;
+mod idempotency_key;
 mod life;
 mod list_orders;
 mod live_feed;

@@ -6,7 +6,8 @@ use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, ServiceLimits, StoreError, Version,
+    OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, ServiceLimits, StoreError,
+    Version,
 };
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
@@ -156,6 +157,21 @@ impl OrderViews for FailingStore {
             }
             Failure::Error(_) | Failure::AlwaysMovedOn | Failure::InTheLog | Failure::Panic => self.fail(),
         }
+    }
+}
+
+#[async_trait]
+impl Receipts for FailingStore {
+    async fn find_receipt(&self, _: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        self.fail()
+    }
+
+    async fn keep_receipt(&self, _: Receipt) -> Result<Receipt, StoreError> {
+        self.fail()
+    }
+
+    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+        self.fail()
     }
 }
 

@@ -18,6 +18,7 @@ async fn replica() -> (Harness, Harness) {
     let service = OrderService::new(
         primary.store.clone(),
         primary.store.clone(),
+        primary.store.clone(),
         Arc::new(InProcessBus::new()),
         Arc::new(SystemClock),
         Arc::new(UuidV7Ids),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::projection::OrderView;
+use crate::receipt::Receipt;
 
 pub use crate::store_error::StoreError;
 
@@ -28,8 +29,12 @@ pub trait EventLog: Send + Sync + 'static {
     /// others that the store commits together with it. Dropping the returned future MUST NOT leave a part of the
     /// append.
     ///
+    /// The receipt that comes with it MUST be committed together with its events, and only if there is none under its key.
+    /// That there is one MUST be told even if the stream is not at the expected version.
+    ///
     /// # Errors
-    /// [`AppendError::Conflict`] when the stream is not at the expected version; otherwise see [`StoreError`].
+    /// [`AppendError::KeyTaken`] when there is a receipt under the append's key; [`AppendError::Conflict`] when the stream is
+    /// not at the expected version; otherwise see [`StoreError`].
     async fn append(&self, append: Append) -> Result<Position, AppendError>;
 
     /// A page of an order's events with versions above `after`, ascending. Empty for an unknown order.
@@ -81,6 +86,8 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// The order's view after the last of the events.
     pub view: OrderView,
+    /// What remains of the command, if it came with a key.
+    pub receipt: Option<Receipt>,
     /// Until when somebody waits for it; `None`: as long as the store takes.
     pub deadline: Option<Instant>,
 }
@@ -127,6 +134,9 @@ pub enum AppendError {
         /// The version that it is at.
         current: Version,
     },
+    /// Another command was accepted under the key: its receipt says what it was answered with.
+    #[error("there is a receipt under the key")]
+    KeyTaken,
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -7,5 +7,6 @@ pub mod event_bus;
 pub mod event_log;
 pub mod ids;
 pub mod order_views;
+pub mod receipts;
 pub mod replica_store;
 pub mod view_repair;

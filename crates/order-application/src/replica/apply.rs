@@ -213,6 +213,7 @@ fn fold(
         events: vec![NewEvent { id, event_type, time, data, context, source }],
         view: next.view(&order_id),
         order_id,
+        receipt: None,
         deadline: None,
     };
     *order = Some(next);

@@ -7,13 +7,14 @@ use order_domain::{Obstacle, OrderCommand, OrderError, OrderEvent, OrderId, Time
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{CommandError, CommandMeta, CommandOutcome, DryRun, OrderService, ServiceParts};
+use super::{CommandError, CommandMeta, CommandOutcome, DryRun, KeyClaim, OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
 use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
+use crate::receipt::AnswerKind;
 
 impl OrderService {
     /// Carries out a command. Without an id the command is a placement, and gets one.
@@ -32,7 +33,23 @@ impl OrderService {
         command: OrderCommand,
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
-        self.0.execute(order_id, command, meta).await
+        self.0.execute(None, order_id, command, meta).await
+    }
+
+    /// The same for a command that came with a key, if it did: what it is answered with is kept under the key. A command that
+    /// is refused leaves the key as it was.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute); and [`CommandError::KeyReused`] if another instance has accepted another request under
+    /// the key meanwhile.
+    pub async fn execute_claimed(
+        &self,
+        claim: Option<KeyClaim<'_>>,
+        order_id: Option<OrderId>,
+        command: OrderCommand,
+        meta: CommandMeta,
+    ) -> Result<CommandOutcome, CommandError> {
+        self.0.execute(claim.as_ref(), order_id, command, meta).await
     }
 
     /// Says what a command would lead to now, and changes nothing. An id that is made for a placement is not kept.
@@ -101,12 +118,17 @@ impl ServiceParts {
     /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
     async fn execute(
         &self,
+        claim: Option<&KeyClaim<'_>>,
         order_id: Option<OrderId>,
         command: OrderCommand,
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         let order_id = order_id.unwrap_or_else(|| self.new_order_id());
-        let deadline = Instant::now() + self.limits.command_patience;
+        let answer_kind = AnswerKind::to(&command);
+        let deadline = match claim {
+            Some(claim) => claim.deadline(),
+            None => Instant::now() + self.limits.command_patience,
+        };
         let mut lock = match self.locks.try_lock(&order_id) {
             Some(lock) => lock,
             None => Box::pin(self.lock_in_line(&order_id, deadline)).await?,
@@ -125,11 +147,13 @@ impl ServiceParts {
                         expected_version: basis.version(),
                         events: decided.encoded,
                         view: OrderView::Readable(next.summary(&order_id)),
+                        receipt: claim.map(|claim| self.receipt(claim, &order_id, next.version, answer_kind)),
                         order_id: order_id.clone(),
                         deadline: Some(deadline),
                     };
                     match self.log.append(append).await {
-                        Ok(_) => return Ok(self.appended(order_id, next)),
+                        Ok(_) => return Ok(self.appended(order_id, next, answer_kind)),
+                        Err(AppendError::KeyTaken) => return self.answered_elsewhere(claim).await,
                         Err(AppendError::Conflict { current }) => {
                             lock.met_conflict();
                             had_conflict = true;
@@ -142,12 +166,14 @@ impl ServiceParts {
                 // An answer that appends nothing is only given on a version that the store has just confirmed.
                 Judgement::Answer(answer) => {
                     let version = basis.version();
-                    if basis.is_confirmed() {
-                        return nothing_appended(order_id, version, answer);
-                    }
-                    let current = in_time(deadline, self.log.version(&order_id)).await?;
+                    let current = match basis.is_confirmed() {
+                        true => version,
+                        false => in_time(deadline, self.log.version(&order_id)).await?,
+                    };
                     if current == version {
-                        return nothing_appended(order_id, version, answer);
+                        let outcome =
+                            CommandOutcome { order_id, version, answer: answer_kind, appended: false };
+                        return Box::pin(self.nothing_appended(claim, answer.map(|()| outcome))).await;
                     }
                     let catching_up = self.catch_up(&order_id, &basis, current);
                     basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
@@ -250,10 +276,10 @@ impl ServiceParts {
         }
     }
 
-    fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>) -> CommandOutcome {
+    fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>, answer: AnswerKind) -> CommandOutcome {
         let version = next.version;
         self.cache.put(order_id.clone(), next);
-        CommandOutcome { order_id, version, appended: true }
+        CommandOutcome { order_id, version, answer, appended: true }
     }
 
     /// After a failure nobody knows for certain where the order is.
@@ -298,7 +324,7 @@ impl ServiceParts {
 }
 
 /// Asks the store for something while nothing has happened yet: its own patience may last longer than the command's time.
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     deadline: Instant,
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
@@ -330,12 +356,4 @@ impl Decided {
             }
         }
     }
-}
-
-fn nothing_appended(
-    order_id: OrderId,
-    version: Version,
-    answer: Result<(), CommandError>,
-) -> Result<CommandOutcome, CommandError> {
-    answer.map(|()| CommandOutcome { order_id, version, appended: false })
 }

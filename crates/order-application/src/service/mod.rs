@@ -2,6 +2,7 @@
 
 mod command;
 mod events;
+mod key_claim;
 mod query;
 
 use std::sync::Arc;
@@ -19,9 +20,14 @@ use crate::ports::event_bus::EventBus;
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::ids::IdSource;
 use crate::ports::order_views::OrderViews;
+use crate::ports::receipts::Receipts;
 use crate::projection::VersionedOrder;
+use crate::receipt::AnswerKind;
+
+use key_claim::KeyLocks;
 
 pub use events::{EventFilter, EventPage};
+pub use key_claim::{ClaimedKey, KeyClaim};
 pub use query::{ActionState, AsOf, QueryError};
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
@@ -32,9 +38,11 @@ pub struct OrderService(Arc<ServiceParts>);
 struct ServiceParts {
     log: Arc<dyn EventLog>,
     views: Arc<dyn OrderViews>,
+    receipts: Arc<dyn Receipts>,
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    keys: KeyLocks,
     locks: OrderLocks,
     cache: OrderCache,
     limits: ServiceLimits,
@@ -117,8 +125,10 @@ impl NamedVersions {
 pub struct CommandOutcome {
     /// The order, whose id the service may have made.
     pub order_id: OrderId,
-    /// Its version now.
+    /// Its version after the command.
     pub version: Version,
+    /// How it is answered.
+    pub answer: AnswerKind,
     /// Whether anything was appended; not so when what was asked for had been done already.
     pub appended: bool,
 }
@@ -151,6 +161,12 @@ pub enum CommandError {
     /// Other instances changed the order each time the command was decided, for as long as it may take.
     #[error("other requests keep changing the order")]
     ConcurrentModification(Option<OrderFacts>),
+    /// Another request was accepted under the key.
+    #[error("the key was used for another request")]
+    KeyReused,
+    /// A request with the key is still under way.
+    #[error("a request with the key is still under way")]
+    KeyInProgress,
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -199,13 +215,15 @@ impl OrderService {
     pub fn new(
         log: Arc<dyn EventLog>,
         views: Arc<dyn OrderViews>,
+        receipts: Arc<dyn Receipts>,
         bus: Arc<dyn EventBus>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         limits: ServiceLimits,
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
-        let parts = ServiceParts { log, views, bus, clock, ids, locks: OrderLocks::new(), cache, limits };
+        let (keys, locks) = (KeyLocks::new(), OrderLocks::new());
+        let parts = ServiceParts { log, views, receipts, bus, clock, ids, keys, locks, cache, limits };
         Self(Arc::new(parts))
     }
 }

@@ -8,10 +8,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `pass.rs` | one look at what is due |
-//! | `clock_watch.rs` | whether the clock can be trusted |
 //! | `status.rs` | how it goes |
 
-mod clock_watch;
 mod pass;
 mod status;
 
@@ -23,6 +21,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::clock_watch::ClockWatch;
 use crate::lease::{Candidate, HolderWatch, Lease};
 use crate::ports::checkpoints::Checkpoints;
 use crate::ports::clock::Clock;
@@ -30,7 +29,6 @@ use crate::ports::event_log::StoreError;
 use crate::ports::order_views::OrderViews;
 use crate::service::OrderService;
 
-use clock_watch::ClockWatch;
 use pass::Passes;
 pub use status::{TimersState, TimersStatus};
 

@@ -89,7 +89,10 @@ impl Passes {
                 Err(
                     CommandError::Refused { .. }
                     | CommandError::VersionMismatch(_)
-                    | CommandError::ConcurrentModification(_),
+                    | CommandError::ConcurrentModification(_)
+                    // Timers have no keys.
+                    | CommandError::KeyReused
+                    | CommandError::KeyInProgress,
                 ) => {}
                 Err(CommandError::Store(error)) => refused = Some(self.unreadable(order_id, error)?),
             }

@@ -60,6 +60,21 @@ impl OrderViews for Forestalled {
     }
 }
 
+#[async_trait]
+impl Receipts for Forestalled {
+    async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        self.0.find_receipt(key).await
+    }
+
+    async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.0.keep_receipt(receipt).await
+    }
+
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.0.trim_receipts(before, limit).await
+    }
+}
+
 type Events = Result<Vec<RecordedEvent>, StoreError>;
 
 #[tokio::test(start_paused = true)]

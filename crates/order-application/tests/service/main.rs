@@ -5,7 +5,9 @@ mod commands;
 mod follower;
 mod forestalled;
 mod instances;
+mod keys;
 mod queries;
+mod receipt_trimmer;
 mod relay;
 mod replica;
 mod scrubber;
@@ -50,10 +52,10 @@ impl IdSource for TestIds {
     }
 }
 
-/// A store keeps a log with its views.
-pub(crate) trait Store: EventLog + OrderViews {}
+/// A store keeps a log with its views, and receipts.
+pub(crate) trait Store: EventLog + OrderViews + Receipts {}
 
-impl<S: EventLog + OrderViews> Store for S {}
+impl<S: EventLog + OrderViews + Receipts> Store for S {}
 
 /// The first page of orders that were placed after a position.
 pub(crate) async fn list(
@@ -88,6 +90,7 @@ impl World {
     /// An instance of the program on this store.
     pub(crate) fn instance(&self) -> OrderService {
         OrderService::new(
+            self.store.clone(),
             self.store.clone(),
             self.store.clone(),
             self.bus.clone(),

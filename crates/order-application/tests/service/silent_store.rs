@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::*;
 
-struct Silent;
+pub(crate) struct Silent;
 
 #[async_trait]
 impl EventLog for Silent {
@@ -53,6 +53,21 @@ impl OrderViews for Silent {
     }
 
     async fn due(&self, _: &DueQuery) -> Result<DuePage, StoreError> {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl Receipts for Silent {
+    async fn find_receipt(&self, _: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        pending().await
+    }
+
+    async fn keep_receipt(&self, _: Receipt) -> Result<Receipt, StoreError> {
+        pending().await
+    }
+
+    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
         pending().await
     }
 }

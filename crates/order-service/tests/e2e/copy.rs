@@ -226,6 +226,7 @@ fn placement(n: u64) -> Append {
     let id = Uuid::from_u128(u128::from(n) + 1);
     let context = EventContext::new("corr", None, None);
     Append {
+        receipt: None,
         deadline: None,
         order_id,
         expected_version: Version::NONE,

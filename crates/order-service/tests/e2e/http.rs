@@ -166,6 +166,12 @@ pub(crate) fn post(path: &str, body: &str) -> String {
     )
 }
 
+/// The same under an `Idempotency-Key`.
+#[cfg(feature = "full-tests")]
+pub(crate) fn post_under(key: &str, path: &str, body: &str) -> String {
+    post(path, body).replacen("\r\n", &format!("\r\nidempotency-key: \"{key}\"\r\n"), 1)
+}
+
 fn broken(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("the response's {what} cannot be read"))
 }

@@ -60,6 +60,7 @@ fn help_names_every_option_with_its_variable() {
         "listen",
         "currency",
         "clock-pause-seconds",
+        "keep-keys-hours",
         "scrub-rate",
         "bus",
         "event-source",

@@ -1,7 +1,7 @@
 //! Copying a store into another, of the same kind or not.
 //!
-//! A copy has the source's events as they are: positions, ids, versions, times, data, contexts. Views are derived, so the
-//! target makes its own.
+//! A copy has the source's events as they are: positions, ids, versions, times, data, contexts; and its receipts. Views are
+//! derived, so the target makes its own.
 //!
 //! [`run`] goes on where an interrupted run of the same copy stopped, at whatever moment that was:
 //!
@@ -9,7 +9,8 @@
 //!    it is an unfinished copy, and no server opens it.
 //! 2. [`events`]: the log, chunk by chunk, each in one transaction of the target. If the source has grown meanwhile, it
 //!    goes on until both are level.
-//! 3. [`copy_checkpoints`]: how far those who follow the log have come.
+//! 3. [`receipts`]: what was answered under clients' keys; and [`copy_checkpoints`]: how far those who follow the log have
+//!    come.
 //! 4. The target is checked from end to end, as `verify` does, and the source must not have grown meanwhile.
 //! 5. Only then may the target be served.
 //!
@@ -19,6 +20,7 @@
 
 mod begin;
 mod events;
+mod receipts;
 mod sides;
 
 use order_application::{PageLimit, Position, StoreError};
@@ -117,7 +119,11 @@ pub(crate) async fn run(
 ) -> Result<CopyReport, CopyError> {
     let found = begin::begin(source, target).await?;
     let reached = events::copy(source, target, found, chunk, progress).await?;
-    copy_checkpoints(source, target).await?;
+    // The followers of a finished copy may have gone on by themselves, and its clients have sent keys.
+    if target.state().await.map_err(CopyError::Target)?.copying {
+        receipts::copy(source, target).await?;
+        copy_checkpoints(source, target).await?;
+    }
 
     let mut check_progress = |done, total| progress(CopyStep::Checking, done, total);
     let check = target.verify(&mut check_progress).await.map_err(CopyError::Target)?;
@@ -134,10 +140,6 @@ pub(crate) async fn run(
 /// How far those who follow the log have come; their leases stay behind. They are few, and may have changed in any way
 /// since an earlier run, so all that the source has takes the place of what is there.
 async fn copy_checkpoints(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {
-    // The followers of a finished copy may have gone on by themselves.
-    if target.state().await.map_err(CopyError::Target)?.copying {
-        let checkpoints = source.checkpoints().await.map_err(CopyError::Source)?;
-        target.put_checkpoints(&checkpoints).await.map_err(CopyError::Target)?;
-    }
-    Ok(())
+    let checkpoints = source.checkpoints().await.map_err(CopyError::Source)?;
+    target.put_checkpoints(&checkpoints).await.map_err(CopyError::Target)
 }

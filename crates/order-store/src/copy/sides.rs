@@ -1,7 +1,7 @@
 //! What a copy needs of the two stores.
 
 use async_trait::async_trait;
-use order_application::{Checkpoint, PageLimit, Position, RecordedEvent};
+use order_application::{Checkpoint, PageLimit, Position, Receipt, RecordedEvent};
 use uuid::Uuid;
 
 use super::SideError;
@@ -27,6 +27,9 @@ pub(crate) trait Source: Send + Sync {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError>;
 
+    /// Receipts that came after one, or from the oldest on, at most so many; fewer only if there are no more.
+    async fn receipts(&self, after: Option<&Receipt>, limit: usize) -> Result<Vec<Receipt>, SideError>;
+
     /// All checkpoints that were ever saved.
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError>;
 }
@@ -42,6 +45,12 @@ pub(crate) trait Target: Send {
 
     /// Adds the next events, all or none.
     async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError>;
+
+    /// Deletes all receipts.
+    async fn delete_receipts(&mut self) -> Result<(), SideError>;
+
+    /// Adds receipts, whose keys have none yet.
+    async fn add_receipts(&mut self, receipts: &[Receipt]) -> Result<(), SideError>;
 
     /// Puts these checkpoints, with nobody's leases, in the place of all that are there.
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError>;

@@ -1,6 +1,7 @@
 //! Everything in memory: the shortest reading of the store's contract. It grows with its log and is gone at exit.
 
 mod follower_checkpoints;
+mod receipts;
 mod replica;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use order_application::{
 use order_domain::OrderId;
 
 use follower_checkpoints::CheckpointEntry;
+use receipts::ReceiptTable;
 
 use crate::replication::takes_no_commands;
 
@@ -33,6 +35,7 @@ struct Tables {
     /// In placement order.
     orders: Vec<StoredOrder>,
     checkpoints: HashMap<Box<str>, CheckpointEntry>,
+    receipts: ReceiptTable,
 }
 
 struct StoredOrder {
@@ -81,6 +84,9 @@ impl EventLog for MemoryStore {
             return Err(takes_no_commands());
         }
         let mut tables = self.write();
+        if append.receipt.as_ref().is_some_and(|receipt| tables.receipts.contains(&receipt.key)) {
+            return Err(AppendError::KeyTaken);
+        }
         let current = tables.version(&append.order_id);
         if current != append.expected_version {
             return Err(AppendError::Conflict { current });
@@ -178,6 +184,9 @@ impl Tables {
     fn append(&mut self, append: Append) -> usize {
         let first = self.log.len();
         self.log.extend(append.recorded_at(Position(first as u64 + 1)));
+        if let Some(receipt) = append.receipt {
+            self.receipts.insert(receipt);
+        }
         let positions = (first as u64 + 1..=self.log.len() as u64).map(Position);
         match self.index.get(&append.order_id) {
             Some(&index) => {

@@ -1,7 +1,7 @@
 //! Rows as the database takes many of them at once: an array for each column. Which value goes into which column is said
 //! here; [`row`](super::row) reads them back.
 
-use order_application::OrderView;
+use order_application::{OrderView, Receipt};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -9,6 +9,7 @@ use super::database::Parameter;
 use super::projection;
 use super::row::{system_time, view_checksum};
 use crate::checksum::Covered;
+use crate::receipt_row::ReceiptRow;
 use crate::view_row::ViewRow;
 
 /// The values of one column and their type.
@@ -67,5 +68,20 @@ pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.updated_at.map(system_time)),
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.due_at.map(system_time)),
         column(Type::BYTEA_ARRAY, &rows, |row| view_checksum(row, projection(), &mut scratch)),
+    ]
+}
+
+/// The columns of `order_service.receipts`.
+pub(super) fn receipt_columns<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> [Column<'a>; 7] {
+    let rows: Vec<ReceiptRow<'a>> = receipts.into_iter().map(ReceiptRow::of).collect();
+    let mut scratch = Vec::new();
+    [
+        column(Type::BYTEA_ARRAY, &rows, |row| row.key),
+        column(Type::BYTEA_ARRAY, &rows, |row| row.fingerprint),
+        column(Type::TEXT_ARRAY, &rows, |row| row.order_id),
+        column(Type::INT8_ARRAY, &rows, |row| row.version.cast_signed()),
+        column(Type::TEXT_ARRAY, &rows, |row| row.answer),
+        column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| system_time(row.answered_at)),
+        column(Type::BYTEA_ARRAY, &rows, |row| row.checksum(&mut scratch)),
     ]
 }

@@ -9,6 +9,7 @@
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
 //! * **Views** ([`views`]) are repaired where they were found damaged, and rebuilt where an earlier release made them.
+//! * **Receipts** ([`receipts`]) say what was answered under a client's key, to whichever instance.
 //! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
 //!   follows.
 
@@ -24,6 +25,7 @@ mod pages;
 mod planted_faults;
 mod ports;
 mod prepare;
+mod receipts;
 mod row;
 mod schema;
 mod statement_failure;

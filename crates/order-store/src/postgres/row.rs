@@ -4,7 +4,7 @@ use std::error::Error;
 use std::num::TryFromIntError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use order_application::{OrderView, Position, RecordedEvent, StoreError, Version};
+use order_application::{OrderView, Position, Receipt, RecordedEvent, StoreError, Version};
 use order_domain::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
@@ -12,6 +12,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use crate::checksum::{Checksum, Covered};
+use crate::receipt_row::ReceiptRow;
 use crate::view_row::ViewRow;
 
 type BoxedError = Box<dyn Error + Sync + Send>;
@@ -38,6 +39,14 @@ macro_rules! order_columns {
 }
 pub(super) use order_columns;
 
+/// The columns that [`read_receipt`] wants, of `order_service.receipts`.
+macro_rules! receipt_columns {
+    () => {
+        "key, fingerprint, order_id, version, answer, answered_at, checksum"
+    };
+}
+pub(super) use receipt_columns;
+
 /// Reads an event and checks it.
 pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
     let position = number(row, 0).map_err(|e| StoreError::Corrupt(format!("an event: {e}")))?;
@@ -63,6 +72,23 @@ pub(super) fn read_event(row: &Row, scratch: &mut Vec<u8>) -> Result<RecordedEve
     #[cfg(feature = "planted-faults")]
     let event = event.map(crate::planted_release::read);
     event
+}
+
+/// Reads a receipt and checks it.
+pub(super) fn read_receipt(row: &Row) -> Result<Receipt, StoreError> {
+    let read = || -> Result<(ReceiptRow<'_>, &[u8]), BoxedError> {
+        let receipt = ReceiptRow {
+            key: row.try_get(0)?,
+            fingerprint: row.try_get(1)?,
+            order_id: row.try_get(2)?,
+            version: number(row, 3)?,
+            answer: row.try_get(4)?,
+            answered_at: timestamp(row.try_get(5)?)?,
+        };
+        Ok((receipt, row.try_get(6)?))
+    };
+    let (receipt, checksum) = read().map_err(|error| StoreError::Corrupt(format!("a receipt: {error}")))?;
+    receipt.into_receipt(checksum)
 }
 
 /// A number, which the database knows with a sign.

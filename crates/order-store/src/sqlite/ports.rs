@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, DuePage, DueQuery, Epoch, EventLog, ListQuery,
-    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, ReplicaStore,
-    StoreError, Version, ViewRepair, ViewsStatus,
+    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts,
+    RecordedEvent, ReplicaStore, StoreError, Version, ViewRepair, ViewsStatus,
 };
-use order_domain::OrderId;
+use order_domain::{OrderId, Timestamp};
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::log::{entries, follower_checkpoints};
+use crate::sqlite::log::{entries, follower_checkpoints, receipts};
 use crate::sqlite::threads::blocking;
 use crate::sqlite::writer::LeaseRequest;
 
@@ -115,6 +115,22 @@ impl Checkpoints for SqliteStore {
     async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
         let request = LeaseRequest::Save { epoch, checkpoint: checkpoint.clone() };
         Ok(self.writer.lease(name, request).await?.is_some())
+    }
+}
+
+/// Receipts are in the log's file: they cannot be made anew as views can.
+#[async_trait]
+impl Receipts for SqliteStore {
+    async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        self.shared.readers.log.with(|log| receipts::find(log, key))
+    }
+
+    async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.writer.keep_receipt(receipt).await
+    }
+
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.writer.trim_receipts(before, limit).await
     }
 }
 

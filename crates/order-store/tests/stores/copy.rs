@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use order_application::{
     Append, Checkpoint, Checkpoints, Claim, EventContext, ListedOrder, OrderSummary, PageLimit, Position,
-    RecordedEvent, Version, ViewsProgress,
+    ReceiptKey, RecordedEvent, Version, ViewsProgress,
 };
+use order_domain::Timestamp;
 use order_store::{
     CopyError, CopyReport, CopyStep, PostgresError, PostgresStore, SideError, SqliteError, SqliteStore,
     StoreLocation,
@@ -15,7 +17,7 @@ use tempfile::TempDir;
 use test_servers::PostgresServer;
 use tokio::sync::Notify;
 
-use crate::contract::{Store, bus, list, take};
+use crate::contract::{Store, bus, list, receipt, take, under};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
@@ -160,6 +162,44 @@ async fn a_copy_of_a_copy_has_every_event_and_view_as_it_was() {
         assert_eq!((report.copied, report.found, report.check.faults), (120, 0, vec![]));
         assert_eq!(to.content().await, original);
         from = to;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_has_the_receipts_that_its_source_has_now() {
+    for (from, to) in [
+        (Place::sqlite(), Place::postgres()),
+        (Place::postgres(), Place::sqlite()),
+        (Place::postgres(), Place::postgres()),
+        (Place::sqlite(), Place::sqlite()),
+    ] {
+        let store = from.open().await;
+        let mut order = TestOrder::new("a");
+        store.append(under("with events", order.place())).await.unwrap();
+        let old = receipt("old", &order.id, 1, 0);
+        store.keep_receipt(old.clone()).await.unwrap();
+        // More than one page, all of one time.
+        let more = (0..5_100_u32).map(|n| store.keep_receipt(receipt(&n.to_string(), &order.id, 1, 9)));
+        for kept in futures_util::stream::iter(more).buffered(100).collect::<Vec<_>>().await {
+            kept.unwrap();
+        }
+        for _ in 0..10 {
+            store.append(order.pay(1)).await.unwrap();
+        }
+        drop(store);
+        copy_some(&from, &to, 1).await;
+        let store = from.open().await;
+        assert_eq!(store.trim_receipts(Timestamp::from_micros(1_000_000), 2).await, Ok(1));
+        drop(store);
+        copy(&from, &to).await.unwrap();
+        let (original, copy) = (from.open().await, to.open().await);
+        assert_eq!(copy.find_receipt(&old.key).await, Ok(None));
+        for text in (0..5_100_u32).map(|n| n.to_string()).chain(["with events".to_owned()]) {
+            let key = ReceiptKey::new(None, &text);
+            let found = copy.find_receipt(&key).await;
+            assert!(matches!(found, Ok(Some(_))), "{text}: {found:?}");
+            assert_eq!(found, original.find_receipt(&key).await);
+        }
     }
 }
 

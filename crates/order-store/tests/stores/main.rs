@@ -6,6 +6,7 @@
 mod contract;
 #[cfg(feature = "full-tests")]
 mod copy;
+mod damaged_receipts;
 mod log_reader;
 mod memory;
 mod order;

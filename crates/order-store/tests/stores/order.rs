@@ -107,6 +107,7 @@ impl TestOrder {
             }
         };
         Append {
+            receipt: None,
             deadline: None,
             order_id: self.id.clone(),
             expected_version,

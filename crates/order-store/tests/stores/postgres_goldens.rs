@@ -7,15 +7,15 @@ use std::fs;
 use std::path::PathBuf;
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Unreadable, UnreadableOrder, Version,
-    ViewRepair, ViewsState,
+    EventLog, ListQuery, OrderViews, PageLimit, Position, Receipts, StoreError, Unreadable, UnreadableOrder,
+    Version, ViewRepair, ViewsState,
 };
 use order_domain::OrderId;
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
 use tokio_postgres::{Client, NoTls};
 
-use crate::contract::bus;
+use crate::contract::{bus, receipt, under};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
@@ -27,7 +27,7 @@ const READABLE: [(&str, u64); 3] = [("golden-1", 1), ("golden-2", 4), ("golden-3
 const NEWER: &str = "golden-newer";
 const DAMAGED: &str = "golden-damaged";
 
-const TABLES: [&str; 5] = ["migrations", "log", "events", "orders", "checkpoints"];
+const TABLES: [&str; 6] = ["migrations", "log", "events", "orders", "receipts", "checkpoints"];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stores/goldens")
@@ -53,7 +53,7 @@ async fn fill(url: &str) {
     let store = PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap();
     for (id, events) in READABLE {
         let mut order = TestOrder::new(id);
-        store.append(order.place()).await.unwrap();
+        store.append(under(id, order.place())).await.unwrap();
         if events > 1 {
             store.append(order.pay(events - 1)).await.unwrap();
         }
@@ -130,6 +130,8 @@ async fn assert_goes_on(golden: &str) {
         assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
         store.append(order.pay(1)).await.unwrap();
         assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+        let receipt = receipt(order.id.as_str(), &order.id, 1, 1);
+        assert_eq!(store.find_receipt(&receipt.key).await, Ok(Some(receipt)));
     }
     let of = |id: &str| OrderId::new(id).unwrap();
     assert!(matches!(store.one(&of(NEWER)).await, Err(StoreError::NewerRelease(_))));

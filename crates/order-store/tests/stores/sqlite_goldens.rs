@@ -7,18 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use order_application::{
-    EventLog, ListQuery, OrderView, OrderViews, PageLimit, Position, StoreError, Unreadable, UnreadableOrder,
-    Version, ViewsProgress,
+    EventLog, ListQuery, OrderView, OrderViews, PageLimit, Position, Receipts, StoreError, Unreadable,
+    UnreadableOrder, Version, ViewsProgress,
 };
 use order_store::SqliteStore;
 
-use crate::contract::bus;
+use crate::contract::{bus, receipt, under};
 use crate::order::TestOrder;
 use crate::sqlite::SMALL_BATCHES;
 
 const ALL: PageLimit = PageLimit::events(10_000);
 /// The schema version that this release makes.
-const KNOWN: i64 = 1;
+const KNOWN: i64 = 2;
+/// From this one on, each order's placement has a receipt.
+const WITH_RECEIPTS: i64 = 2;
 
 /// What each golden holds: these orders with so many events, and two that cannot be read.
 const READABLE: [(&str, u64); 3] = [("golden-1", 1), ("golden-2", 4), ("golden-3", 2)];
@@ -38,7 +40,7 @@ async fn fill(path: &Path) {
     let store = open(path);
     for (id, events) in READABLE {
         let mut order = TestOrder::new(id);
-        store.append(order.place()).await.unwrap();
+        store.append(under(id, order.place())).await.unwrap();
         if events > 1 {
             store.append(order.pay(events - 1)).await.unwrap();
         }
@@ -85,6 +87,11 @@ async fn every_golden_log_is_opened_verified_and_gone_on_with() {
             assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
             store.append(order.pay(1)).await.unwrap();
             assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
+            if version >= WITH_RECEIPTS {
+                let receipt = receipt(id, &order.id, 1, 1);
+                assert_eq!(store.find_receipt(&receipt.key).await, Ok(Some(receipt)));
+            }
+            store.append(under(&format!("new-{id}"), order.pay(1))).await.unwrap();
         }
         let newer = store.one(&TestOrder::new(NEWER).id).await;
         assert!(matches!(newer, Err(StoreError::NewerRelease(_))), "{newer:?}");

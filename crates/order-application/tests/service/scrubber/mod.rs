@@ -56,6 +56,7 @@ impl Stage {
                 expected_version: Version(version.0 - 1),
                 events: vec![newer.clone()],
                 view: OrderView::Unreadable(unreadable),
+                receipt: None,
                 deadline: None,
             };
             self.store.append(append).await.unwrap();

@@ -5,6 +5,7 @@ mod crash_in_a_batch;
 mod failed_sync;
 mod full_disk;
 mod kill_at_system_call;
+mod lost_answer;
 mod migration;
 mod rebuild;
 

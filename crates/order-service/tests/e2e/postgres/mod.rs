@@ -23,6 +23,7 @@ mod followers;
 mod foreign_sessions;
 mod frozen_instance;
 mod history;
+mod keys;
 mod log;
 mod model;
 mod one_order;

@@ -1,14 +1,16 @@
 //! A database that is copied. It may be in service: events never change.
 
 use async_trait::async_trait;
-use order_application::{PageLimit, Position, RecordedEvent};
+use order_application::{PageLimit, Position, Receipt, RecordedEvent};
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PAGE_DEADLINE;
 use crate::copy::{NamedCheckpoints, SideError, Source};
-use crate::postgres::database::Database;
+use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
-use crate::postgres::{PostgresError, checkpoints, connect, pages, refused};
+use crate::postgres::row::{read_receipt, system_time};
+use crate::postgres::{PostgresError, checkpoints, connect, pages, receipts, refused};
 
 /// Reading a database.
 pub(crate) struct PostgresSource {
@@ -46,6 +48,16 @@ impl Source for PostgresSource {
         let rest = usize::try_from(up_to.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         let limit = PageLimit { events: limit.events.min(rest), bytes: limit.bytes };
         Ok(pages::log(&self.database, after, limit).await?)
+    }
+
+    async fn receipts(&self, after: Option<&Receipt>, limit: usize) -> Result<Vec<Receipt>, SideError> {
+        let time = after.map(|receipt| system_time(receipt.answered_at));
+        let key = after.map(|receipt| receipt.key.as_bytes().as_slice());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters: [Parameter<'_>; 3] =
+            [(&time, Type::TIMESTAMPTZ), (&key, Type::BYTEA), (&limit, Type::INT8)];
+        let rows = self.database.query(receipts::AFTER, &parameters).await?;
+        Ok(rows.iter().map(read_receipt).collect::<Result<_, _>>()?)
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {

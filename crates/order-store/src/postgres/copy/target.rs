@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
-use order_application::{Position, RecordedEvent, StoreError, Version};
+use order_application::{Position, Receipt, RecordedEvent, StoreError, Version};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row};
@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::{PAGE_DEADLINE, rows};
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
+use crate::postgres::columns::{parameters, receipt_columns};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::log_state::log_state;
 use crate::postgres::row::number;
 use crate::postgres::verify::{self, LogParts};
-use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, refused};
+use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, receipts, refused};
 use crate::verify::{VerifyProgress, VerifyReport};
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
@@ -108,6 +109,17 @@ impl Target for PostgresTarget {
         let keys = keys(&transaction, &events).await?;
         rows::copy_events(&transaction, &events, &keys).await.map_err(failed)?;
         Ok(transaction.commit().await.map_err(failed)?)
+    }
+
+    async fn delete_receipts(&mut self) -> Result<(), SideError> {
+        let deleted = self.connection.batch_execute("DELETE FROM order_service.receipts").await;
+        Ok(deleted.map_err(refused("take receipts"))?)
+    }
+
+    async fn add_receipts(&mut self, receipts: &[Receipt]) -> Result<(), SideError> {
+        let columns = receipt_columns(receipts);
+        let added = self.connection.execute_typed(receipts::KEEP, &parameters(&columns)).await;
+        Ok(added.map(drop).map_err(refused("take receipts"))?)
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {

@@ -76,6 +76,25 @@ CREATE VIEW order_service.event_log AS
     SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
     FROM order_service.events;
 
+-- What commands were answered with that came with a key. They are no views: nothing could make them anew.
+CREATE TABLE order_service.receipts (
+    -- A digest of the key, and of whose it is.
+    key bytea PRIMARY KEY,
+    -- A digest of what was asked for.
+    fingerprint bytea NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    -- The order's version after the command.
+    version bigint NOT NULL,
+    -- 'placed' or 'accepted'.
+    answer text NOT NULL,
+    answered_at timestamptz NOT NULL,
+    -- A byte that names its format, then that, over all of the above.
+    checksum bytea NOT NULL
+);
+
+-- Finds those that are old enough to go.
+CREATE INDEX receipts_by_age ON order_service.receipts (answered_at);
+
 -- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.
 CREATE TABLE order_service.checkpoints (
     name text PRIMARY KEY,

@@ -22,6 +22,10 @@ $$;
 -- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
 -- waited.) No client is waited for while the lock is held.
 --
+-- An append whose key has a receipt already is refused, whatever its order's version: it was accepted before. (A receipt that
+-- comes without events takes no lock, so it may still be in the way of one that is added here: then the call fails, and the
+-- next finds it.)
+--
 -- An append whose order is not at the expected version is refused, and the others go on. If what is in its place is
 -- that very append, committed earlier by a connection that broke before it could answer, that is success.
 --
@@ -53,11 +57,22 @@ CREATE FUNCTION order_service.append_v1(
     event_contexts text[],
     event_sources text[],
     event_checksums bytea[],
+    -- One entry for each receipt, which only some appends have: the number of its append, and what its row has.
+    receipt_appends int[],
+    receipt_keys bytea[],
+    receipt_fingerprints bytea[],
+    receipt_order_ids text[],
+    receipt_versions bigint[],
+    receipt_answers text[],
+    receipt_times timestamptz[],
+    receipt_checksums bytea[],
     -- The projection that made the views.
     of_projection integer,
-    -- For each append: the position of its first event, or null for a conflict; and the version that was found.
+    -- For each append: the position of its first event, or null if it is refused; the version that was found; and whether it
+    -- was refused because there is a receipt under its key.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
+    OUT keys_taken boolean[],
     -- How long the lock on the log's end was somebody else's.
     OUT waited_micros bigint
 )
@@ -103,8 +118,12 @@ BEGIN
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
+    keys_taken := array_fill(false, ARRAY[cardinality(order_ids)]);
+    FOR n IN 1 .. cardinality(receipt_keys) LOOP
+        keys_taken[receipt_appends[n]] := EXISTS (SELECT FROM order_service.receipts r WHERE r.key = receipt_keys[n]);
+    END LOOP;
     FOR n IN 1 .. cardinality(order_ids) LOOP
-        IF found_versions[n] = expected_versions[n] THEN
+        IF found_versions[n] = expected_versions[n] AND NOT keys_taken[n] THEN
             added_positions[n] := log_end + 1;
             first_positions[n] := log_end + 1;
             log_end := log_end + event_counts[n];
@@ -113,6 +132,8 @@ BEGIN
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
             first_positions[n] := earlier;
             repeated := repeated OR earlier IS NOT NULL;
+            -- The receipt is its own, in that case.
+            keys_taken[n] := keys_taken[n] AND earlier IS NULL;
         END IF;
     END LOOP;
 
@@ -144,6 +165,13 @@ BEGIN
                         event_contexts, event_sources, event_checksums)
                 AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
+        INSERT INTO order_service.receipts
+            (key, fingerprint, order_id, version, answer, answered_at, checksum)
+        SELECT r.key, r.fingerprint, r.order_id, r.version, r.answer, r.answered_at, r.checksum
+            FROM unnest(receipt_appends, receipt_keys, receipt_fingerprints, receipt_order_ids, receipt_versions,
+                        receipt_answers, receipt_times, receipt_checksums)
+                AS r(append, key, fingerprint, order_id, version, answer, answered_at, checksum)
+            WHERE added_positions[r.append] IS NOT NULL;
         -- A newer release makes these rows anew.
         UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
             WHERE l.projection > of_projection;

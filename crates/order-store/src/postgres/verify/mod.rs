@@ -6,15 +6,19 @@
 mod scan;
 mod views;
 
+use std::pin::pin;
+
 use deadpool_postgres::{Object, Transaction};
+use futures_util::TryStreamExt;
 use order_application::Position;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::database::{Database, NO_DEADLINES};
 use super::log_state::state_of_finished;
 use super::pages::LOG_END;
-use super::row::number;
-use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, refused};
+use super::row::{number, read_receipt};
+use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, receipts, refused};
 use crate::verify::{CheckedOrders, Findings, LogCheck, Part, VerifyProgress, VerifyReport};
 use scan::LogScan;
 
@@ -74,6 +78,7 @@ impl<'a> LogParts<'a> {
         let end = Position(number(&snapshot.query_typed_one(LOG_END, &[]).await?, 0)?);
         let mut findings = Findings::new(progress);
         check_checkpoints(snapshot, &mut findings).await?;
+        check_receipts(snapshot, &mut findings).await?;
         findings.expect_rows(end.0);
         let mut check = LogCheck::default();
         let mut rows = LogScan::new(snapshot, Part::WHOLE, end);
@@ -103,6 +108,18 @@ async fn check_checkpoints(snapshot: &Transaction<'_>, findings: &mut Findings<'
     for row in snapshot.query_typed(checkpoints::LOAD_ALL, &[]).await? {
         if let Err(error) = checkpoints::read_named(&row) {
             findings.fault(format!("a checkpoint: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// That each is what was written. What they should be, nothing in the log tells.
+async fn check_receipts(snapshot: &Transaction<'_>, findings: &mut Findings<'_>) -> Result<(), Error> {
+    let nothing: [(i64, Type); 0] = [];
+    let mut rows = pin!(snapshot.query_typed_raw(receipts::ALL, nothing).await?);
+    while let Some(row) = rows.try_next().await? {
+        if let Err(error) = read_receipt(&row) {
+            findings.fault(error.to_string());
         }
     }
     Ok(())

@@ -8,12 +8,15 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use crate::checksum::Covered;
-use crate::postgres::columns::{Column, column, event_columns, made_by, parameters, view_columns};
+use crate::postgres::columns::{
+    Column, column, event_columns, made_by, parameters, receipt_columns, view_columns,
+};
 
-const APPEND: &str = "SELECT first_positions, found_versions, waited_micros FROM order_service.append_v1(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)";
+const APPEND: &str = "SELECT first_positions, found_versions, keys_taken, waited_micros FROM order_service.append_v1(\
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
+    $25, $26, $27, $28, $29, $30, $31, $32)";
 
-/// What the database says of one append: where its first event is, or which version it found instead.
+/// What the database says of one append: where its first event is, or why it was refused.
 pub(super) type Outcome = Result<Position, AppendError>;
 
 /// Adds a batch in one round trip and one transaction. No order may be in it twice. Also says how long the lock on the log's end
@@ -31,11 +34,14 @@ pub(super) async fn append(
     let row = connection.query_typed_one(statement, &parameters(&columns)).await?;
     let first_positions: Vec<Option<i64>> = row.try_get(0)?;
     let found_versions: Vec<i64> = row.try_get(1)?;
-    let outcomes = first_positions.into_iter().zip(found_versions).map(|(position, found)| match position {
+    let keys_taken: Vec<bool> = row.try_get(2)?;
+    let found = first_positions.into_iter().zip(found_versions).zip(keys_taken);
+    let outcomes = found.map(|((position, version), key_taken)| match position {
         Some(position) => Ok(Position(position.cast_unsigned())),
-        None => Err(AppendError::Conflict { current: Version(found.cast_unsigned()) }),
+        None if key_taken => Err(AppendError::KeyTaken),
+        None => Err(AppendError::Conflict { current: Version(version.cast_unsigned()) }),
     });
-    let waited: i64 = row.try_get(2)?;
+    let waited: i64 = row.try_get(3)?;
     Ok((outcomes.collect(), Duration::from_micros(waited.cast_unsigned())))
 }
 
@@ -54,6 +60,10 @@ fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
         column(Type::INT4_ARRAY, numbers, |number| number),
     ]);
     columns.extend(event_columns(&events));
+    let with_receipts =
+        || appends.iter().zip(1_i32..).filter_map(|(append, n)| Some((n, append.receipt.as_ref()?)));
+    columns.push(column(Type::INT4_ARRAY, with_receipts(), |(number, _)| number));
+    columns.extend(receipt_columns(with_receipts().map(|(_, receipt)| receipt)));
     columns.push(made_by());
     columns
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use order_application::{Append, StoreError};
+use order_application::{Append, ReceiptKey, StoreError};
 use order_domain::OrderId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -118,7 +118,7 @@ impl QueuedAppends {
     pub(super) fn fill(&mut self, batch: &mut Batch) -> bool {
         while let Some(queued) = self.next.take().or_else(|| self.appends.try_recv().ok()) {
             let has_room = batch.appends.len() < MAX_BATCH_APPENDS && batch.bytes < MAX_BATCH_BYTES;
-            if !has_room || !batch.orders.insert(queued.append.order_id.clone()) {
+            if !has_room || !batch.takes(&queued.append) {
                 self.next = Some(queued);
                 return true;
             }
@@ -135,12 +135,21 @@ impl QueuedAppends {
     }
 }
 
-/// Appends that go together: not too many bytes, and no order twice.
+/// Appends that go together: not too many bytes, and neither an order nor a key twice.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) appends: Vec<QueuedAppend>,
     orders: HashSet<OrderId>,
+    keys: HashSet<ReceiptKey>,
     bytes: usize,
+}
+
+impl Batch {
+    /// Notes what an append is for; `false`: another append is for the same.
+    fn takes(&mut self, append: &Append) -> bool {
+        let is_first = append.receipt.as_ref().is_none_or(|receipt| self.keys.insert(receipt.key));
+        is_first && self.orders.insert(append.order_id.clone())
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +157,8 @@ mod tests {
     use std::time::Duration;
 
     use order_application::{
-        AppendError, EventContext, NewEvent, OrderView, Position, Unreadable, UnreadableOrder, Version,
+        AnswerKind, AppendError, EventContext, Fingerprint, NewEvent, OrderView, Position, Receipt,
+        Unreadable, UnreadableOrder, Version,
     };
     use order_domain::Timestamp;
 
@@ -171,6 +181,7 @@ mod tests {
             expected_version: Version::NONE,
             events: vec![event],
             view: OrderView::Unreadable(view),
+            receipt: None,
             deadline: None,
         }
     }
@@ -204,6 +215,26 @@ mod tests {
         let _outcomes = ["a", "b", "a", "c"].map(|order_id| push(&queue, order_id, 1));
         assert_eq!(batch(&mut queued), ["a", "b"]);
         assert_eq!(batch(&mut queued), ["a", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_in_a_batch_once_and_what_comes_behind_it_waits() {
+        let (queue, mut queued) = Queue::new();
+        let keyed = |order_id: &str, key| {
+            let mut append = append(order_id, 1);
+            append.receipt = Some(Receipt {
+                key: ReceiptKey::new(None, key),
+                fingerprint: Fingerprint::of(&[]),
+                order_id: append.order_id.clone(),
+                version: Version(1),
+                answer: AnswerKind::Placed,
+                answered_at: Timestamp::from_micros(0),
+            });
+            queue.push(append, Instant::now() + Duration::from_secs(5))
+        };
+        let _outcomes = [keyed("a", "k"), keyed("b", "l"), keyed("c", "k"), keyed("d", "m")];
+        assert_eq!(batch(&mut queued), ["a", "b"]);
+        assert_eq!(batch(&mut queued), ["c", "d"]);
     }
 
     #[tokio::test]

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use order_application::{PageLimit, Position, RecordedEvent};
+use order_application::{PageLimit, Position, Receipt, RecordedEvent};
 use uuid::Uuid;
 
 use crate::copy::{NamedCheckpoints, SideError, Source};
 use crate::sqlite::directory_lock::DirectoryLock;
-use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints};
+use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints, receipts};
 use crate::sqlite::readers::LogPool;
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
@@ -53,6 +53,10 @@ impl Source for SqliteSource {
     ) -> Result<Vec<RecordedEvent>, SideError> {
         let log = Arc::clone(&self.log);
         Ok(blocking(move || log.with(|log| entries::events(log, after, up_to, limit))).await?)
+    }
+
+    async fn receipts(&self, after: Option<&Receipt>, limit: usize) -> Result<Vec<Receipt>, SideError> {
+        Ok(self.log.with(|log| receipts::after(log, after, limit))?)
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use order_application::RecordedEvent;
+use order_application::{Receipt, RecordedEvent};
 use uuid::Uuid;
 
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
@@ -56,6 +56,14 @@ impl Target for SqliteTarget {
             appended = appended.and_then(|()| self.log.copy_wal());
         }
         appended.map_err(self.failed())
+    }
+
+    async fn delete_receipts(&mut self) -> Result<(), SideError> {
+        self.log.delete_receipts().map_err(self.failed())
+    }
+
+    async fn add_receipts(&mut self, receipts: &[Receipt]) -> Result<(), SideError> {
+        self.log.add_receipts(receipts).and_then(|()| self.log.copy_wal()).map_err(self.failed())
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {

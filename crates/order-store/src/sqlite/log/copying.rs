@@ -1,6 +1,6 @@
 //! The log as the target of a copy.
 
-use order_application::RecordedEvent;
+use order_application::{Receipt, RecordedEvent};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
@@ -49,6 +49,20 @@ impl Log {
         }
         drop(insert);
         transaction.commit()
+    }
+
+    /// Deletes all receipts.
+    pub(crate) fn delete_receipts(&self) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM receipts", ()).map(drop)
+    }
+
+    /// Adds receipts, whose keys have none yet.
+    pub(crate) fn add_receipts(&mut self, receipts: &[Receipt]) -> rusqlite::Result<()> {
+        self.begin()?;
+        for receipt in receipts {
+            self.insert_receipt(receipt)?;
+        }
+        self.commit()
     }
 
     /// Puts these checkpoints in the place of all that are there.

@@ -16,8 +16,10 @@ pub(crate) struct LogMigration {
 
 /// Every migration, in order; its version is its place, from 1 (`PRAGMA user_version`). One that has been released is never
 /// changed.
-const MIGRATIONS: &[LogMigration] =
-    &[LogMigration { sql: include_str!("migrations/0001_log.sql"), oldest_compatible: 1 }];
+const MIGRATIONS: &[LogMigration] = &[
+    LogMigration { sql: include_str!("migrations/0001_log.sql"), oldest_compatible: 1 },
+    LogMigration { sql: include_str!("migrations/0002_receipts.sql"), oldest_compatible: 1 },
+];
 
 fn migrations() -> impl ExactSizeIterator<Item = LogMigration> {
     #[cfg(feature = "planted-faults")]

@@ -6,6 +6,7 @@ mod error;
 pub(crate) mod follower_checkpoints;
 pub(crate) mod migrations;
 pub(crate) mod outside_reader;
+pub(crate) mod receipts;
 pub(crate) mod row;
 pub(crate) mod scan;
 

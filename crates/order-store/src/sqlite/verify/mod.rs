@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::sqlite::SqliteStore;
 use crate::sqlite::directory_lock::DirectoryLock;
-use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
+use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, receipts, schema_text};
 use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::verify::rows::LogRows;
 use crate::sqlite::verify::views::CheckedViews;
@@ -90,6 +90,7 @@ pub(super) fn check(
     let rows = LogRows::of(log, views.as_ref().map(CheckedViews::position));
     let parts = check_rows(&rows, &mut findings);
     check_checkpoints(log, rows.end, &mut findings);
+    check_receipts(log, &mut findings);
     if let Some(views) = &views {
         views.check_end(log, rows.end, &mut findings);
     }
@@ -168,5 +169,17 @@ fn check_checkpoints(log: &Connection, end: Position, findings: &mut Findings<'_
             }
         }
         Err(error) => findings.fault(format!("the checkpoints: {error}")),
+    }
+}
+
+/// That each is what was written. What they should be, nothing in the log tells.
+fn check_receipts(log: &Connection, findings: &mut Findings<'_>) {
+    let visited = receipts::visit_all(log, &mut |receipt| {
+        if let Err(error) = receipt {
+            findings.fault(error.to_string());
+        }
+    });
+    if let Err(error) = visited {
+        findings.fault(format!("the receipts: {error}"));
     }
 }

@@ -6,20 +6,22 @@ mod leases;
 mod planted_faults;
 mod positioning;
 mod queue;
+mod receipts;
 mod replication;
 mod thread;
 mod wal_copier;
 
 use std::sync::Arc;
 
-use order_application::{Append, AppendError, Checkpoint, Epoch, EventBus, Position, StoreError};
+use order_application::{Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, StoreError};
+use order_domain::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::log::Log;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::SqliteError;
-use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReplication};
+use queue::{Queue, QueuedAppend, QueuedLeaseRequest, QueuedReceipt, QueuedReplication, QueuedTrim};
 use thread::{AppendAnswer, LeaseHolders, LogWriterThread};
 use wal_copier::WalCopier;
 
@@ -77,6 +79,28 @@ impl LogWriter {
         self.shared.health.check()?;
         let (done, outcome) = oneshot::channel();
         self.queue.push_lease_request(QueuedLeaseRequest { name: name.into(), request, done })?;
+        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
+    }
+
+    /// Has a receipt kept that comes without events. Answers with the one that is under its key then.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue is full.
+    pub(crate) async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.shared.health.check()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push_receipt(QueuedReceipt { receipt, done })?;
+        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
+    }
+
+    /// Has some of the oldest receipts deleted, those from before a time, and says how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when others wait for that.
+    pub(crate) async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.shared.health.check()?;
+        let (done, outcome) = oneshot::channel();
+        self.queue.push_trim(QueuedTrim { before, limit, done })?;
         outcome.await.unwrap_or_else(|_| Err(writer_ended()))
     }
 

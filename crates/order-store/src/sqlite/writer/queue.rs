@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use order_application::{Append, AppendError, Checkpoint, Epoch, Position, StoreError};
+use order_application::{Append, AppendError, Checkpoint, Epoch, Position, Receipt, StoreError};
+use order_domain::Timestamp;
 use tokio::sync::oneshot;
 
 /// Most appends of one transaction. More would not make the fsync cheaper, only the first of them wait longer.
@@ -14,6 +15,8 @@ const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 const MAX_LEASE_REQUESTS: usize = 256;
 /// Most calls of a replica that wait: one is prepared while another is written.
 const MAX_REPLICATIONS: usize = 4;
+/// Most calls that wait to have old receipts deleted: one process makes one at a time.
+const MAX_TRIMS: usize = 4;
 
 /// An append, and who waits for it.
 pub(crate) struct QueuedAppend {
@@ -43,10 +46,27 @@ pub(crate) struct QueuedReplication {
     pub(crate) done: oneshot::Sender<Result<(), StoreError>>,
 }
 
+/// A receipt without events, and who waits for it.
+pub(crate) struct QueuedReceipt {
+    pub(crate) receipt: Receipt,
+    /// Is told what is under the key then.
+    pub(crate) done: oneshot::Sender<Result<Receipt, StoreError>>,
+}
+
+/// Old receipts are to be deleted, and somebody waits for that.
+pub(crate) struct QueuedTrim {
+    pub(crate) before: Timestamp,
+    pub(crate) limit: usize,
+    /// Is told how many there were.
+    pub(crate) done: oneshot::Sender<Result<usize, StoreError>>,
+}
+
 /// What one transaction is for.
 pub(crate) enum WriterWork {
     Appends(Vec<QueuedAppend>),
     Lease(QueuedLeaseRequest),
+    Receipts(Vec<QueuedReceipt>),
+    Trim(QueuedTrim),
     Replication(QueuedReplication),
 }
 
@@ -62,6 +82,10 @@ struct QueueState {
     appends: VecDeque<QueuedAppend>,
     lease_requests: VecDeque<QueuedLeaseRequest>,
     replications: VecDeque<QueuedReplication>,
+    receipts: VecDeque<QueuedReceipt>,
+    trims: VecDeque<QueuedTrim>,
+    /// Whether receipts went last: they and appends take turns.
+    receipts_went: bool,
     bytes: usize,
     writer_waits: bool,
     closed: bool,
@@ -98,6 +122,22 @@ impl Queue {
         self.push_to(|state| &mut state.replications, queued, MAX_REPLICATIONS, bytes)
     }
 
+    /// Adds a receipt without events.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when the queue is full.
+    pub(crate) fn push_receipt(&self, queued: QueuedReceipt) -> Result<(), StoreError> {
+        self.push_to(|state| &mut state.receipts, queued, self.max_appends, 0)
+    }
+
+    /// Adds a call to have old receipts deleted.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when there are too many of them.
+    pub(crate) fn push_trim(&self, queued: QueuedTrim) -> Result<(), StoreError> {
+        self.push_to(|state| &mut state.trims, queued, MAX_TRIMS, 0)
+    }
+
     fn push_to<T>(
         &self,
         line: impl Fn(&mut QueueState) -> &mut VecDeque<T>,
@@ -129,13 +169,9 @@ impl Queue {
     /// empty.
     pub(crate) fn take(&self) -> Option<WriterWork> {
         let mut state = self.state();
-        while state.appends.is_empty() || !state.lease_requests.is_empty() {
-            if let Some(request) = state.lease_requests.pop_front() {
-                return Some(WriterWork::Lease(request));
-            }
-            if let Some(replication) = state.replications.pop_front() {
-                state.bytes -= replication.appends.iter().map(event_bytes).sum::<usize>();
-                return Some(WriterWork::Replication(replication));
+        loop {
+            if let Some(work) = state.take() {
+                return Some(work);
             }
             if state.closed {
                 return None;
@@ -143,18 +179,6 @@ impl Queue {
             state.writer_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut appends = Vec::with_capacity(state.appends.len().min(MAX_BATCH_APPENDS));
-        let mut taken = 0;
-        while let Some(queued) = state.appends.pop_front() {
-            let bytes = event_bytes(&queued.append);
-            state.bytes -= bytes;
-            taken += bytes;
-            appends.push(queued);
-            if appends.len() == MAX_BATCH_APPENDS || taken >= MAX_BATCH_BYTES {
-                break;
-            }
-        }
-        Some(WriterWork::Appends(appends))
     }
 
     /// Takes no more appends; those that are queued are still written.
@@ -165,6 +189,45 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QueueState {
+    /// What is to be done next, if there is anything. What is seldom and small goes first.
+    fn take(&mut self) -> Option<WriterWork> {
+        if let Some(request) = self.lease_requests.pop_front() {
+            return Some(WriterWork::Lease(request));
+        }
+        if let Some(trim) = self.trims.pop_front() {
+            return Some(WriterWork::Trim(trim));
+        }
+        let receipts_go = !self.receipts.is_empty() && (self.appends.is_empty() || !self.receipts_went);
+        self.receipts_went = receipts_go;
+        if receipts_go {
+            let most = self.receipts.len().min(MAX_BATCH_APPENDS);
+            return Some(WriterWork::Receipts(self.receipts.drain(..most).collect()));
+        }
+        if !self.appends.is_empty() {
+            return Some(WriterWork::Appends(self.take_appends()));
+        }
+        let replication = self.replications.pop_front()?;
+        self.bytes -= replication.appends.iter().map(event_bytes).sum::<usize>();
+        Some(WriterWork::Replication(replication))
+    }
+
+    fn take_appends(&mut self) -> Vec<QueuedAppend> {
+        let mut appends = Vec::with_capacity(self.appends.len().min(MAX_BATCH_APPENDS));
+        let mut taken = 0;
+        while let Some(queued) = self.appends.pop_front() {
+            let bytes = event_bytes(&queued.append);
+            self.bytes -= bytes;
+            taken += bytes;
+            appends.push(queued);
+            if appends.len() == MAX_BATCH_APPENDS || taken >= MAX_BATCH_BYTES {
+                break;
+            }
+        }
+        appends
     }
 }
 

@@ -1,10 +1,12 @@
 //! The writer's thread: what has queued up is checked and committed, made visible, and answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use order_application::{AppendError, Checkpoint, Committed, EventBus, Position, StoreError};
+use order_application::{
+    Append, AppendError, Checkpoint, Committed, EventBus, Position, ReceiptKey, StoreError,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
@@ -15,6 +17,7 @@ use crate::sqlite::views::overlay::CommittedEvents;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::{Queue, QueuedAppend, WriterWork};
 use crate::sqlite::writer::wal_copier::WalCopier;
+use crate::sqlite_error::read_error;
 
 pub(super) struct LogWriterThread {
     pub(super) shared: Arc<StoreState>,
@@ -51,6 +54,8 @@ impl LogWriterThread {
                     let _ = self.answers.send(answers);
                 }
                 WriterWork::Lease(request) => self.change_lease(request),
+                WriterWork::Receipts(receipts) => self.keep_receipts(receipts),
+                WriterWork::Trim(trim) => self.trim_receipts(trim),
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
             if self.wal_copier.take_too_long()
@@ -89,13 +94,15 @@ impl LogWriterThread {
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
         let mut positioning = Positioning::new(self.log_end, batch.len());
+        let mut keys = HashSet::new();
         for QueuedAppend { append, done } in batch {
-            let stream = readers.stream_state_unless_new(&append.order_id, known_orders);
-            let placed = stream.map_err(AppendError::from).and_then(|stream| {
+            let placed = self.check_key(&append, &keys).and_then(|()| {
+                let stream = readers.stream_state_unless_new(&append.order_id, known_orders)?;
                 positioning.place(&append, stream).map_err(|current| AppendError::Conflict { current })
             });
             match placed {
                 Ok((key, first_position)) => {
+                    keys.extend(append.receipt.as_ref().map(|receipt| receipt.key));
                     accepted.push(Accepted { append, key, first_position, waiting: done });
                 }
                 // One order whose view cannot be read does not stop the others.
@@ -103,6 +110,14 @@ impl LogWriterThread {
             }
         }
         (accepted, refused)
+    }
+
+    /// Whether an append may leave its receipt; `keys` are those of the appends before it in this very transaction.
+    fn check_key(&self, append: &Append, keys: &HashSet<ReceiptKey>) -> Result<(), AppendError> {
+        let Some(receipt) = &append.receipt else { return Ok(()) };
+        let is_taken = keys.contains(&receipt.key)
+            || self.log.is_key_taken(&receipt.key).map_err(|error| read_error(&error))?;
+        if is_taken { Err(AppendError::KeyTaken) } else { Ok(()) }
     }
 
     /// Commits appends, and a checkpoint of that name with them.
@@ -113,6 +128,9 @@ impl LogWriterThread {
     ) -> rusqlite::Result<()> {
         self.log.begin()?;
         self.log.insert(accepted.iter().map(|accepted| (accepted.first_position, &accepted.append)))?;
+        for receipt in accepted.iter().filter_map(|accepted| accepted.append.receipt.as_ref()) {
+            self.log.insert_receipt(receipt)?;
+        }
         if let Some((name, checkpoint)) = checkpoint {
             self.log.put_checkpoint(name, checkpoint)?;
         }
@@ -131,6 +149,7 @@ impl LogWriterThread {
         for Accepted { append, key, first_position, waiting } in accepted {
             let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
             self.log_end = last_position;
+            bytes += append.receipt.as_ref().map_or(0, |_| RECEIPT_BYTES);
             bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
             // Its first event, whatever version that has: a replica also keeps orders that its primary's log has damaged.
             if key == first_position.0 {
@@ -185,3 +204,5 @@ impl LogWriterThread {
 
 /// What a row takes beside its data, about.
 const ROW_OVERHEAD_BYTES: usize = 160;
+/// What a receipt adds to the write-ahead log, about: its row, and the page of the index that its key is in.
+pub(super) const RECEIPT_BYTES: usize = 200 + 4096;

@@ -5,12 +5,13 @@ mod checkpoints;
 mod due;
 mod following;
 mod reading;
+mod receipts;
 mod replicas;
 
 use std::sync::Arc;
 
 use order_application::{
-    Checkpoints, EventBus, EventLog, ListQuery, ListedOrder, OrderViews, Position, ReplicaStore,
+    Checkpoints, EventBus, EventLog, ListQuery, ListedOrder, OrderViews, Position, Receipts, ReplicaStore,
 };
 
 pub(crate) use appends::*;
@@ -18,12 +19,13 @@ pub(crate) use checkpoints::*;
 pub(crate) use due::*;
 pub(crate) use following::*;
 pub(crate) use reading::*;
+pub(crate) use receipts::*;
 pub(crate) use replicas::*;
 
-/// A store keeps a log with its views.
-pub(crate) trait Store: EventLog + OrderViews {}
+/// A store keeps a log with its views, and receipts.
+pub(crate) trait Store: EventLog + OrderViews + Receipts {}
 
-impl<S: EventLog + OrderViews> Store for S {}
+impl<S: EventLog + OrderViews + Receipts> Store for S {}
 
 /// So does a replica's.
 pub(crate) trait StoreOfReplica: ReplicaStore + OrderViews {}
@@ -98,6 +100,13 @@ macro_rules! contract_suite {
             a_lease_that_is_given_back_is_free_at_once,
             checkpoints_and_epochs_are_there_after_a_restart,
             checkpoints_are_saved_beside_appends,
+            a_receipt_is_found_once_its_append_is_acknowledged,
+            receipts_are_there_after_a_restart,
+            of_many_appends_under_one_key_one_succeeds,
+            a_key_that_is_taken_is_told_whatever_the_orders_version,
+            an_append_that_is_refused_leaves_no_receipt,
+            a_receipt_without_events_is_kept_unless_there_is_an_earlier_one,
+            the_oldest_receipts_are_trimmed_a_few_at_a_time,
         );
     };
     ($fixture:ty: $($rule:ident,)*) => {

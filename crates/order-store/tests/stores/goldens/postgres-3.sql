@@ -78,6 +78,25 @@ CREATE VIEW order_service.event_log AS
     SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
     FROM order_service.events;
 
+-- What commands were answered with that came with a key. They are no views: nothing could make them anew.
+CREATE TABLE order_service.receipts (
+    -- A digest of the key, and of whose it is.
+    key bytea PRIMARY KEY,
+    -- A digest of what was asked for.
+    fingerprint bytea NOT NULL,
+    order_id text COLLATE "C" NOT NULL,
+    -- The order's version after the command.
+    version bigint NOT NULL,
+    -- 'placed' or 'accepted'.
+    answer text NOT NULL,
+    answered_at timestamptz NOT NULL,
+    -- A byte that names its format, then that, over all of the above.
+    checksum bytea NOT NULL
+);
+
+-- Finds those that are old enough to go.
+CREATE INDEX receipts_by_age ON order_service.receipts (answered_at);
+
 -- How far followers of the log have come. Only one instance moves a checkpoint at a time: it holds the lease on it.
 CREATE TABLE order_service.checkpoints (
     name text PRIMARY KEY,
@@ -116,6 +135,10 @@ $$;
 -- taken when the statement begins. (One statement that locked *and* looked would look at what was there before it
 -- waited.) No client is waited for while the lock is held.
 --
+-- An append whose key has a receipt already is refused, whatever its order's version: it was accepted before. (A receipt that
+-- comes without events takes no lock, so it may still be in the way of one that is added here: then the call fails, and the
+-- next finds it.)
+--
 -- An append whose order is not at the expected version is refused, and the others go on. If what is in its place is
 -- that very append, committed earlier by a connection that broke before it could answer, that is success.
 --
@@ -147,11 +170,22 @@ CREATE FUNCTION order_service.append_v1(
     event_contexts text[],
     event_sources text[],
     event_checksums bytea[],
+    -- One entry for each receipt, which only some appends have: the number of its append, and what its row has.
+    receipt_appends int[],
+    receipt_keys bytea[],
+    receipt_fingerprints bytea[],
+    receipt_order_ids text[],
+    receipt_versions bigint[],
+    receipt_answers text[],
+    receipt_times timestamptz[],
+    receipt_checksums bytea[],
     -- The projection that made the views.
     of_projection integer,
-    -- For each append: the position of its first event, or null for a conflict; and the version that was found.
+    -- For each append: the position of its first event, or null if it is refused; the version that was found; and whether it
+    -- was refused because there is a receipt under its key.
     OUT first_positions bigint[],
     OUT found_versions bigint[],
+    OUT keys_taken boolean[],
     -- How long the lock on the log's end was somebody else's.
     OUT waited_micros bigint
 )
@@ -197,8 +231,12 @@ BEGIN
 
     added_positions := array_fill(NULL::bigint, ARRAY[cardinality(order_ids)]);
     first_positions := added_positions;
+    keys_taken := array_fill(false, ARRAY[cardinality(order_ids)]);
+    FOR n IN 1 .. cardinality(receipt_keys) LOOP
+        keys_taken[receipt_appends[n]] := EXISTS (SELECT FROM order_service.receipts r WHERE r.key = receipt_keys[n]);
+    END LOOP;
     FOR n IN 1 .. cardinality(order_ids) LOOP
-        IF found_versions[n] = expected_versions[n] THEN
+        IF found_versions[n] = expected_versions[n] AND NOT keys_taken[n] THEN
             added_positions[n] := log_end + 1;
             first_positions[n] := log_end + 1;
             log_end := log_end + event_counts[n];
@@ -207,6 +245,8 @@ BEGIN
                 WHERE e.order_key = keys[n] AND e.version = expected_versions[n] + 1 AND e.id = first_event_ids[n];
             first_positions[n] := earlier;
             repeated := repeated OR earlier IS NOT NULL;
+            -- The receipt is its own, in that case.
+            keys_taken[n] := keys_taken[n] AND earlier IS NULL;
         END IF;
     END LOOP;
 
@@ -238,6 +278,13 @@ BEGIN
                         event_contexts, event_sources, event_checksums)
                 AS e(append, version, id, type, time, order_id, data, context, source, checksum)
             WHERE added_positions[e.append] IS NOT NULL;
+        INSERT INTO order_service.receipts
+            (key, fingerprint, order_id, version, answer, answered_at, checksum)
+        SELECT r.key, r.fingerprint, r.order_id, r.version, r.answer, r.answered_at, r.checksum
+            FROM unnest(receipt_appends, receipt_keys, receipt_fingerprints, receipt_order_ids, receipt_versions,
+                        receipt_answers, receipt_times, receipt_checksums)
+                AS r(append, key, fingerprint, order_id, version, answer, answered_at, checksum)
+            WHERE added_positions[r.append] IS NOT NULL;
         -- A newer release makes these rows anew.
         UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
             WHERE l.projection > of_projection;
@@ -398,29 +445,33 @@ BEGIN
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T17:57:08.737361+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T17:57:08.750239+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T17:57:08.769868+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T18:23:18.144812+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T18:23:18.146812+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T18:23:18.147878+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"0d8ce723-075d-4459-97a7-fbe90e4bfe2c","state":"ready","copied_from":null,"projection":16,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"5b8d8ea4-a01b-4746-97eb-32c386e3042e","state":"ready","copied_from":null,"projection":16,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21901-0c7c-7762-b75c-c98da7a5b7b7","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x019e5edb7e8a3b8204"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21901-0cab-7157-b3ff-06a4a68381d1","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f3c65a809f1de3bb"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21901-0cae-741a-ac57-b9d9d76b438c","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x012cc44ef1bae1560f"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21901-0c87-7747-b23c-2ea8e510560b","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018c0bd7908c5f1700"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21901-0c8c-7470-ab97-e261498657f0","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d0d5082ed1b9ca25"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21901-0c8c-7470-ab97-e262ba7a4168","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f5a1a370d306b5b4"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21901-0c8c-7470-ab97-e263c5b4762b","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01625f2283dd413d33"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21901-0c91-74a6-b00d-a8d0ae2c4896","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0196bde63dce4b7323"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21901-0c98-7279-9eeb-adbd7d0d20df","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01954b2c84f7112ff5"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21901-0c9a-7587-a4f4-d1a444b7be58","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01afc2ded168c9a052"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21901-0c9f-741d-90ee-e4607c6ad832","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01b9004f52a8362abd"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21918-ff1c-76ec-b191-b08b5172cfd9","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01804c0cdd2405e1b4"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21918-ff25-7353-85f1-3fa7e3dd8183","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0160e3bf498cf049d3"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21918-ff26-71d1-b0a6-ace6d7d4a077","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x0179651f31fb921a41"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21918-ff20-75c5-8a04-a6b8e2e9f03d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x016b7517bc2b851f60"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21918-ff23-7276-ad5e-3c34999539fd","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ff6d65d26db398a1"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21918-ff23-7276-ad5e-3c3510784a6d","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0195fe348b95717b0f"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21918-ff23-7276-ad5e-3c36273849f7","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01b72a4553d0253df7"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21918-ff24-7483-ba4a-d9ff0af38cdb","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f12818b9102f80d2"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21918-ff24-7483-ba4a-da00855de6c2","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f9877435248ecb60"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21918-ff24-7483-ba4a-da018eca016e","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f3acb45f6af79f06"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21918-ff25-7353-85f1-3fa69d0199ce","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01894975d37dc5c19d"}');
 DELETE FROM order_service.orders;
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","due_at":null,"checksum":"\\\\x0137dacb6d5a46e697","projection":16}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"checksum":"\\\\x01a6d0887206fd55bf","projection":16}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"checksum":"\\\\x01f513f0345b5d9bff","projection":16}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"checksum":"\\\\x0145bd7829607251f8","projection":16}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"checksum":"\\\\x01fcf2749222f1dce3","projection":16}');
+DELETE FROM order_service.receipts;
+INSERT INTO order_service.receipts SELECT * FROM json_populate_record(NULL::order_service.receipts, E'{"key":"\\\\x9ba5e097a8e7fa65b9d589d47919ccc0","fingerprint":"\\\\xbc1036cb441e895e2d1ea773894e8de2","order_id":"golden-3","version":1,"answer":"placed","answered_at":"1970-01-01T00:00:01.000007+00:00","checksum":"\\\\x01149ed584ef0e694f"}');
+INSERT INTO order_service.receipts SELECT * FROM json_populate_record(NULL::order_service.receipts, E'{"key":"\\\\xdc76954407b3cdfd4c1748b3ff2e4e00","fingerprint":"\\\\x47cdb2bd70908e2004ddf40efe6ff85d","order_id":"golden-2","version":1,"answer":"placed","answered_at":"1970-01-01T00:00:01.000007+00:00","checksum":"\\\\x014d2775c9334c4a20"}');
+INSERT INTO order_service.receipts SELECT * FROM json_populate_record(NULL::order_service.receipts, E'{"key":"\\\\xfc036cf0fc6e635a134c288c8d065787","fingerprint":"\\\\x942286f2c881b9db8714ed9c80e5af9e","order_id":"golden-1","version":1,"answer":"placed","answered_at":"1970-01-01T00:00:01.000007+00:00","checksum":"\\\\x0139d9b1b0ff94f5c2"}');
 DELETE FROM order_service.checkpoints;
 INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"relay-1","holder":null,"epoch":0,"beat":0,"position":3,"evidence":"evidence"}');
 INSERT INTO order_service.checkpoints SELECT * FROM json_populate_record(NULL::order_service.checkpoints, '{"name":"views","holder":null,"epoch":1,"beat":1,"position":null,"evidence":null}');

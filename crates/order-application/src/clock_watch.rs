@@ -9,8 +9,8 @@ use crate::ports::clock::Clock;
 const LARGEST_JUMP: Duration = Duration::from_secs(5 * 60);
 
 /// Whether the time of day goes on as time passes. A clock that is set two days ahead by mistake would release everything at
-/// once, so timers wait for a while after each jump: whoever set it wrong may set it right meanwhile.
-pub(super) struct ClockWatch {
+/// once, so whoever acts by it waits for a while after each jump: whoever set it wrong may set it right meanwhile.
+pub(crate) struct ClockWatch {
     wall: Timestamp,
     passed: Instant,
     pause: Duration,
@@ -18,12 +18,12 @@ pub(super) struct ClockWatch {
 }
 
 impl ClockWatch {
-    pub(super) fn new(clock: &dyn Clock, pause: Duration) -> Self {
+    pub(crate) fn new(clock: &dyn Clock, pause: Duration) -> Self {
         Self { wall: clock.now(), passed: Instant::now(), pause, paused_until: None }
     }
 
     /// Looks at the clock, and says whether what it shows may be acted on.
-    pub(super) fn is_trusted(&mut self, clock: &dyn Clock) -> bool {
+    pub(crate) fn is_trusted(&mut self, clock: &dyn Clock) -> bool {
         let (wall, passed) = (clock.now(), Instant::now());
         let by_the_wall = i128::from(wall.as_micros()) - i128::from(self.wall.as_micros());
         let really = passed.duration_since(self.passed).as_micros().cast_signed();

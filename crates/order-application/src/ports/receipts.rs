@@ -1,0 +1,34 @@
+//! Receipts: what commands were answered with that came with a key.
+//!
+//! A receipt of a command that appends is committed together with its events ([`Append::receipt`](crate::Append)). They are
+//! kept with the log, not with the views: they cannot be made anew of events.
+
+use async_trait::async_trait;
+use order_domain::Timestamp;
+
+use crate::ports::event_log::StoreError;
+use crate::receipt::{Receipt, ReceiptKey};
+
+/// The receipts that a store keeps. There MUST never be two under one key, however many instances write.
+#[async_trait]
+pub trait Receipts: Send + Sync + 'static {
+    /// The receipt under a key. What was acknowledged before this was called MUST be found.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for one that is not what was written; otherwise see [`StoreError`].
+    async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError>;
+
+    /// Keeps the receipt of a command that appended nothing, as durably as the log keeps events. Answers with the receipt that
+    /// is under its key now: an earlier one MUST stay.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
+
+    /// Deletes what is from before `before` among the oldest receipts, and says how many they were. It MUST look at no more
+    /// than `limit`, so that commands hardly wait for it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+}

@@ -1,0 +1,93 @@
+//! Receipts go when their time is over.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{advance, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MINUTE: Duration = Duration::from_secs(60);
+const CLOCK_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// More than one transaction deletes.
+const MANY: usize = 450;
+
+fn key(text: &str) -> ReceiptKey {
+    ReceiptKey::new(None, text)
+}
+
+impl World {
+    fn after(&self, time: Duration) {
+        self.clock.set(NEW_YEAR + time.as_micros() as i64);
+    }
+
+    async fn keep(&self, text: &str) {
+        let receipt = Receipt {
+            key: key(text),
+            fingerprint: Fingerprint::of(&[]),
+            order_id: id("a"),
+            version: Version(1),
+            answer: AnswerKind::Placed,
+            answered_at: self.clock.now(),
+        };
+        self.store.keep_receipt(receipt).await.unwrap();
+    }
+
+    async fn knows(&self, text: &str) -> bool {
+        self.store.find_receipt(&key(text)).await.unwrap().is_some()
+    }
+
+    fn trim(&self) -> JoinHandle<()> {
+        let clock = Arc::new(self.clock.clone());
+        let trimmer = ReceiptTrimmer::new(self.store.clone(), clock, DAY, CLOCK_PAUSE);
+        tokio::spawn(async move { trimmer.run(CancellationToken::new()).await })
+    }
+
+    /// Lets time pass, by the clock too.
+    async fn wait(&self, minutes: u64) {
+        for _ in 0..minutes {
+            self.clock.set(self.clock.now().as_micros() + MINUTE.as_micros() as i64);
+            advance(MINUTE).await;
+            // What is due in this minute is done before the next.
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn receipts_go_when_their_time_is_over_and_not_before() {
+    let world = World::new();
+    for n in 0..MANY {
+        world.keep(&n.to_string()).await;
+    }
+    world.after(MINUTE * 10);
+    world.keep("later").await;
+    world.after(DAY - MINUTE);
+    let trimming = world.trim();
+    tokio::task::yield_now().await;
+    assert!(world.knows("0").await);
+    world.wait(3).await;
+    for n in 0..MANY {
+        assert!(!world.knows(&n.to_string()).await, "{n}");
+    }
+    assert!(world.knows("later").await);
+    world.wait(10).await;
+    assert!(!world.knows("later").await);
+    trimming.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_has_jumped_makes_no_receipt_old_for_a_while() {
+    let world = World::new();
+    world.keep("k").await;
+    let trimming = world.trim();
+    tokio::task::yield_now().await;
+    world.after(DAY * 2);
+    world.wait(14).await;
+    assert!(world.knows("k").await, "somebody may set the clock right");
+    world.wait(3).await;
+    assert!(!world.knows("k").await, "nobody has");
+    trimming.abort();
+}

@@ -1,0 +1,58 @@
+//! Receipts in memory.
+
+use std::collections::{HashMap, VecDeque};
+
+use async_trait::async_trait;
+use order_application::{Receipt, ReceiptKey, Receipts, StoreError};
+use order_domain::Timestamp;
+
+use super::MemoryStore;
+
+/// Receipts by their keys, and the keys in the order in which they came.
+#[derive(Default)]
+pub(super) struct ReceiptTable {
+    by_key: HashMap<ReceiptKey, Receipt>,
+    in_order: VecDeque<ReceiptKey>,
+}
+
+impl ReceiptTable {
+    pub(super) fn contains(&self, key: &ReceiptKey) -> bool {
+        self.by_key.contains_key(key)
+    }
+
+    pub(super) fn insert(&mut self, receipt: Receipt) {
+        self.in_order.push_back(receipt.key);
+        self.by_key.insert(receipt.key, receipt);
+    }
+
+    /// Deletes those among the oldest that are from before a time.
+    fn trim(&mut self, before: Timestamp, limit: usize) -> usize {
+        let is_old = |key: &ReceiptKey| self.by_key.get(key).is_some_and(|old| old.answered_at < before);
+        let old: Vec<_> = self.in_order.iter().take(limit).copied().filter(is_old).collect();
+        for key in &old {
+            self.by_key.remove(key);
+        }
+        self.in_order.retain(|key| self.by_key.contains_key(key));
+        old.len()
+    }
+}
+
+#[async_trait]
+impl Receipts for MemoryStore {
+    async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.read().receipts.by_key.get(key).cloned())
+    }
+
+    async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        let receipts = &mut self.write().receipts;
+        if let Some(earlier) = receipts.by_key.get(&receipt.key) {
+            return Ok(earlier.clone());
+        }
+        receipts.insert(receipt.clone());
+        Ok(receipt)
+    }
+
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        Ok(self.write().receipts.trim(before, limit))
+    }
+}

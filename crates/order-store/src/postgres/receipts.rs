@@ -1,0 +1,64 @@
+//! Receipts: one row for each key. Those that come with events are written by `order_service.append_v1`.
+//!
+//! A statement whose answer got lost is sent again, which does no harm: a receipt that is there stays.
+
+use async_trait::async_trait;
+use order_application::{Receipt, ReceiptKey, Receipts, StoreError};
+use order_domain::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::PostgresStore;
+use super::columns::{Column, parameters, receipt_columns};
+use super::row::{read_receipt, receipt_columns as columns, system_time};
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM order_service.receipts WHERE key = $1");
+
+pub(super) const KEEP: &str = concat!(
+    "INSERT INTO order_service.receipts (",
+    columns!(),
+    ") SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key) DO NOTHING"
+);
+
+/// For whoever checks them.
+pub(super) const ALL: &str = concat!("SELECT ", columns!(), " FROM order_service.receipts");
+
+/// For whoever copies them: those that came after one, by its time and key, or from the oldest on.
+pub(super) const AFTER: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM order_service.receipts WHERE $1::timestamptz IS NULL OR (answered_at, key) > ($1, $2) \
+     ORDER BY answered_at, key LIMIT $3"
+);
+
+/// Rows that are just being deleted by another instance are left to it.
+const TRIM: &str = "\
+    WITH old AS (\
+        SELECT key FROM order_service.receipts WHERE answered_at < $1 ORDER BY answered_at LIMIT $2 \
+        FOR UPDATE SKIP LOCKED\
+    ), trimmed AS (\
+        DELETE FROM order_service.receipts r USING old WHERE r.key = old.key RETURNING 1\
+    ) \
+    SELECT count(*) FROM trimmed";
+
+#[async_trait]
+impl Receipts for PostgresStore {
+    async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        let rows = self.reads.query(FIND, &[(&key.as_bytes().as_slice(), Type::BYTEA)]).await?;
+        rows.first().map(|row: &Row| read_receipt(row)).transpose()
+    }
+
+    async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        let columns: [Column<'_>; 7] = receipt_columns([&receipt]);
+        self.reads.query(KEEP, &parameters(&columns)).await?;
+        drop(columns);
+        Ok(self.find_receipt(&receipt.key).await?.unwrap_or(receipt))
+    }
+
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters = [(&system_time(before) as _, Type::TIMESTAMPTZ), (&limit as _, Type::INT8)];
+        let trimmed: i64 = self.reads.query_value(TRIM, &parameters).await?;
+        Ok(usize::try_from(trimmed).unwrap_or_default())
+    }
+}

@@ -1,0 +1,66 @@
+//! Receipts that come without events, and the trimming of old ones, each time in a transaction of their own.
+
+use order_application::{Receipt, StoreError};
+
+use crate::sqlite::log::{LogError, receipts};
+use crate::sqlite::writer::queue::{QueuedReceipt, QueuedTrim};
+use crate::sqlite::writer::thread::{LogWriterThread, RECEIPT_BYTES};
+use crate::sqlite_error::is_damage;
+
+/// What is under a receipt's key now.
+type Kept = Result<Receipt, StoreError>;
+
+impl LogWriterThread {
+    pub(super) fn keep_receipts(&mut self, queued: Vec<QueuedReceipt>) {
+        let kept = self.shared.health.check();
+        let kept =
+            kept.and_then(|()| self.commit_receipts(&queued).map_err(|error| self.receipts_failed(&error)));
+        self.wal_copier.after_commit(queued.len() * RECEIPT_BYTES);
+        let kept = kept.unwrap_or_else(|error| vec![Err(error); queued.len()]);
+        for (QueuedReceipt { done, .. }, kept) in queued.into_iter().zip(kept) {
+            // Whoever gave up waiting does not hear it.
+            let _ = done.send(kept);
+        }
+    }
+
+    fn commit_receipts(&mut self, queued: &[QueuedReceipt]) -> rusqlite::Result<Vec<Kept>> {
+        self.log.begin()?;
+        let mut kept = Vec::with_capacity(queued.len());
+        for QueuedReceipt { receipt, .. } in queued {
+            kept.push(match receipts::find(self.log.connection(), &receipt.key) {
+                Ok(Some(earlier)) => Ok(earlier),
+                Ok(None) => {
+                    self.log.insert_receipt(receipt)?;
+                    Ok(receipt.clone())
+                }
+                // One that is damaged does not stop the others.
+                Err(LogError::Event(error)) => Err(error),
+                Err(LogError::Sqlite(error)) => return Err(error),
+            });
+        }
+        self.log.commit()?;
+        Ok(kept)
+    }
+
+    pub(super) fn trim_receipts(&mut self, queued: QueuedTrim) {
+        let QueuedTrim { before, limit, done } = queued;
+        let trimmed = self.shared.health.check();
+        let trimmed = trimmed.and_then(|()| {
+            let trimmed = self.log.begin().and_then(|()| {
+                let trimmed = self.log.trim_receipts(before, limit)?;
+                self.log.commit().map(|()| trimmed)
+            });
+            trimmed.map_err(|error| self.receipts_failed(&error))
+        });
+        self.wal_copier.after_commit(trimmed.as_ref().map_or(0, |trimmed| trimmed * RECEIPT_BYTES));
+        let _ = done.send(trimmed);
+    }
+
+    /// What is wrong with the receipts that are there stops no command. Nothing has failed to be written then.
+    fn receipts_failed(&mut self, error: &rusqlite::Error) -> StoreError {
+        if is_damage(error) && self.log.roll_back().is_ok() {
+            return StoreError::Corrupt(format!("receipts: {error}"));
+        }
+        self.after_failed_commit(error)
+    }
+}
