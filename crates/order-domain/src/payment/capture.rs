@@ -1,4 +1,4 @@
-use super::{PaymentShare, is_all_of, take_in_turn};
+use super::{PaymentShare, amount_of_open, is_all_of, take_in_turn};
 use crate::command::matches_recorded;
 use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
@@ -75,19 +75,8 @@ pub(crate) fn decide(order: &Order, command: &CapturePayment) -> Result<Vec<Orde
     let payments = order.payments().iter().filter(|payment| named.is_none_or(|named| named.id == payment.id));
     let open = payments.map(|payment| (&payment.id, payment.ledger.open_authorization()));
     let available = open.clone().fold(Cents::ZERO, |sum, (_, open)| sum.saturating_add(open));
-    let amount = match command.amount {
-        Some(requested) if requested > available => {
-            return Err(OrderError::AmountExceedsAuthorized { requested, available });
-        }
-        Some(requested) => requested,
-        None => {
-            guard(order)?;
-            if available == Cents::ZERO {
-                return Err(CapturePayment::NOTHING_OPEN_OF_PAYMENT.into());
-            }
-            available
-        }
-    };
+    let nothing_open = || guard(order).err().unwrap_or(CapturePayment::NOTHING_OPEN_OF_PAYMENT);
+    let amount = amount_of_open(command.amount, available, nothing_open)?;
     let capture_id = command.capture_id.clone();
     let shares = take_in_turn(amount, open);
     Ok(vec![OrderEvent::PaymentCaptured(PaymentCaptured { capture_id, amount, shares })])

@@ -14,7 +14,7 @@ pub use expire::ExpireAuthorization;
 pub use refund::{PaymentRefunded, Refund, RefundPayment};
 pub use void::{PaymentVoided, Void, VoidPayment};
 
-use crate::error::OrderError;
+use crate::error::{Obstacle, OrderError};
 use crate::order::Order;
 use crate::order::ledger::PaymentLedger;
 use crate::values::money::Cents;
@@ -86,6 +86,22 @@ fn take_in_turn<'a>(
         }
     }
     shares
+}
+
+/// How much of what is authorised and open a command is for: what it names, or all, of which there has to be something.
+fn amount_of_open(
+    named: Option<Cents>,
+    available: Cents,
+    nothing_open: impl FnOnce() -> Obstacle,
+) -> Result<Cents, OrderError> {
+    match named {
+        Some(requested) if requested > available => {
+            Err(OrderError::AmountExceedsAuthorized { requested, available })
+        }
+        Some(requested) => Ok(requested),
+        None if available == Cents::ZERO => Err(nothing_open().into()),
+        None => Ok(available),
+    }
 }
 
 /// Whether a repeated command's payment is the one whose money was taken: left out, it is.

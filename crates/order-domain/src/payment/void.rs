@@ -1,4 +1,4 @@
-use super::{PaymentShare, take_in_turn};
+use super::{PaymentShare, amount_of_open, take_in_turn};
 use crate::command::matches_recorded;
 use crate::error::{Obstacle, OrderError};
 use crate::event::OrderEvent;
@@ -68,19 +68,8 @@ pub(crate) fn decide(order: &Order, command: &VoidPayment) -> Result<Vec<OrderEv
         return if same { Ok(Vec::new()) } else { Err(OrderError::IdReused { id: "void_id" }) };
     }
     let available = order.payment(&command.payment_id)?.ledger.open_authorization();
-    let amount = match command.amount {
-        Some(requested) if requested > available => {
-            return Err(OrderError::AmountExceedsAuthorized { requested, available });
-        }
-        Some(requested) => requested,
-        None => {
-            guard(order)?;
-            if available == Cents::ZERO {
-                return Err(VoidPayment::NOTHING_OPEN_OF_PAYMENT.into());
-            }
-            available
-        }
-    };
+    let nothing_open = || guard(order).err().unwrap_or(VoidPayment::NOTHING_OPEN_OF_PAYMENT);
+    let amount = amount_of_open(command.amount, available, nothing_open)?;
     Ok(vec![OrderEvent::PaymentVoided(PaymentVoided {
         void_id: Some(command.void_id.clone()),
         cause: None,
