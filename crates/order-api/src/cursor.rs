@@ -1,25 +1,41 @@
-//! The opaque cursor of a list: where the next page begins.
+//! The opaque cursor of a list: where the next page begins, and of which list.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
-use order_application::Position;
+use order_application::{OrderFilter, Position, Sort, SortKey};
 
-/// Marks the kind of list that a cursor is for, so that one of another kind is noticed.
-const PLACEMENT_ORDER: &str = "p";
+/// What is said of a cursor that was never handed out for the list that is asked for.
+pub(crate) const NOT_OURS: &str =
+    "must be taken from the link of an earlier page of the same list, with the same filters and sort";
 
-/// What is said of a cursor that was never handed out.
-pub(crate) const NOT_OURS: &str = "must be taken from the link of an earlier page";
+/// Bytes of a filter's fingerprint that tell a list from another: enough to notice a mistake.
+const FINGERPRINT_BYTES: usize = 4;
 
-/// The cursor of what follows an order that was placed at this position.
-pub(crate) fn after(placed: Position) -> String {
-    format!("{PLACEMENT_ORDER}{:x}", placed.0)
+/// The cursor of what follows a place in a list.
+pub(crate) fn after(place: Position, filter: &OrderFilter, sort: Sort) -> String {
+    let mark = match sort.by {
+        SortKey::Placed => "p",
+        SortKey::Updated => "u",
+    };
+    let direction = if sort.descending { "-" } else { "" };
+    let mut cursor = format!("{direction}{mark}{:x}", place.0);
+    if !filter.is_empty() {
+        cursor.push('.');
+        for byte in &filter.fingerprint().as_bytes()[..FINGERPRINT_BYTES] {
+            let _ = write!(cursor, "{byte:02x}");
+        }
+    }
+    cursor
 }
 
 /// Reads a cursor back.
-pub(crate) fn read(text: &str) -> Result<Position, Cow<'static, str>> {
-    let position = text.strip_prefix(PLACEMENT_ORDER).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    // Written back, so that there is one cursor for one place: no sign, no leading zero.
-    position.map(Position).filter(|position| after(*position) == text).ok_or(NOT_OURS.into())
+pub(crate) fn read(text: &str, filter: &OrderFilter, sort: Sort) -> Result<Position, Cow<'static, str>> {
+    let marked = text.split_once('.').map_or(text, |(place, _)| place);
+    let hex = marked.trim_start_matches(['-', 'p', 'u']);
+    let place = u64::from_str_radix(hex, 16).ok().map(Position);
+    // Written back, so that there is one cursor for one place in one list: no sign, no leading zero, no other filter.
+    place.filter(|place| after(*place, filter, sort) == text).ok_or(NOT_OURS.into())
 }
 
 #[cfg(test)]
@@ -27,12 +43,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_read_back_and_nothing_else_is() {
-        for position in [0, 1, u64::MAX] {
-            assert_eq!(read(&after(Position(position))), Ok(Position(position)));
+    fn a_cursor_is_read_back_for_its_list_and_for_no_other() {
+        let all = OrderFilter::default();
+        let held = OrderFilter { on_hold: Some(true), ..all.clone() };
+        let lists: Vec<_> =
+            [&all, &held].into_iter().flat_map(|filter| Sort::ALL.map(|sort| (filter, sort))).collect();
+        for (index, (filter, sort)) in lists.iter().enumerate() {
+            for place in [0, 1, u64::MAX].map(Position) {
+                let cursor = after(place, filter, *sort);
+                for (other, (filter, sort)) in lists.iter().enumerate() {
+                    let read = read(&cursor, filter, *sort);
+                    assert_eq!(read.ok(), (index == other).then_some(place), "{cursor}");
+                }
+            }
         }
-        for other in ["", "p", "1", "p01", "p+1", "pG", "q1", "p10000000000000000"] {
-            assert!(read(other).is_err(), "{other}");
+    }
+
+    #[test]
+    fn what_was_never_handed_out_is_no_cursor() {
+        let (all, sort) = (OrderFilter::default(), Sort::default());
+        assert_eq!(after(Position(31), &all, sort), "p1f");
+        for other in
+            ["", "p", "1", "p01", "p+1", "pG", "q1", "pp1", "p1.", "p1.00000000", "p10000000000000000"]
+        {
+            assert!(read(other, &all, sort).is_err(), "{other}");
         }
     }
 }

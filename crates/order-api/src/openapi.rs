@@ -15,7 +15,7 @@ use crate::view::{BasicView, FullView};
 
 pub(crate) use event::Event;
 pub(crate) use problem::{ListRefusals, LogRefusals, OrderReadRefusals, ProbeRefusals, responses};
-pub(crate) use words::{ActionName, OrderStatus, ProblemCode};
+pub(crate) use words::{ActionName, ListSort, OrderStatus, ProblemCode};
 
 /// The OpenAPI 3.1 document of every route, as JSON for people to read.
 pub fn openapi_json() -> String {

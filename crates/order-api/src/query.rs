@@ -22,6 +22,16 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, Cow<'static, str>> {
     rfc3339::parse_strict(text).ok_or(must.into())
 }
 
+/// Reads a yes or a no.
+pub(crate) fn yes_or_no(text: &str) -> Result<bool, Cow<'static, str>> {
+    text.parse().map_err(|_| "must be true or false".into())
+}
+
+/// What is said where another word than these stands.
+pub(crate) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    format!("must be one of {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
 /// The parameters of one request, until each has been asked for.
 pub(crate) struct Query<'q> {
     pairs: Vec<(Cow<'q, str>, Cow<'q, str>)>,
@@ -64,8 +74,7 @@ impl<'q> Query<'q> {
 
     /// Yes or no; no if it is left out.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
-        let flag = self.one(name, |text| text.parse().map_err(|_| "must be true or false".into()));
-        flag.unwrap_or_default()
+        self.one(name, yes_or_no).unwrap_or_default()
     }
 
     /// Every value of a parameter that may be repeated.

@@ -16,6 +16,7 @@ mod log;
 mod lost;
 mod order_actions;
 mod order_events;
+mod order_filter;
 pub(crate) mod pages;
 mod payment;
 mod place;

@@ -31,6 +31,7 @@ pub mod json_text;
 mod keyed_locks;
 mod lease;
 mod order_cache;
+mod order_list;
 mod order_locks;
 pub mod ports;
 pub mod projection;
@@ -41,6 +42,7 @@ pub mod relay;
 pub mod replica;
 pub mod rfc3339;
 pub mod scrubber;
+mod search_term;
 pub mod service;
 mod store_error;
 mod stream;
@@ -59,15 +61,16 @@ pub use follower::{
     FollowerStatus,
 };
 pub use lease::{Candidate, HolderWatch, Lease};
+pub use order_list::{
+    ListQuery, ListedOrder, MAX_EXAMINED, OrderFilter, OrderPage, PageBuilder, Sort, SortKey, TimeRange,
+};
 pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
 pub use ports::checkpoints::{Beat, Checkpoint, Checkpoints, Claim, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
 pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
 pub use ports::ids::IdSource;
-pub use ports::order_views::{
-    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, ListedOrder, OrderPage, OrderViews,
-};
+pub use ports::order_views::{DueOrder, DuePage, DuePlace, DueQuery, OrderViews};
 pub use ports::receipts::Receipts;
 pub use ports::replica_store::ReplicaStore;
 pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
@@ -83,6 +86,7 @@ pub use replica::{
     ReplicaStatus,
 };
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
+pub use search_term::SearchTerm;
 pub use service::{
     ActionState, AsOf, ClaimedKey, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
     KeyClaim, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,

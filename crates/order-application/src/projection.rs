@@ -18,7 +18,7 @@ use crate::store_error::StoreError;
 /// understood. The golden file `goldens/projection.v<number>.txt` notices what was forgotten.
 pub const PROJECTION_VERSION: u32 = RULES + (EVENT_TYPES.len() - FIRST_EVENT_TYPES) as u32;
 
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 /// How many event types there were when `RULES` began.
 const FIRST_EVENT_TYPES: usize = 4;
 
@@ -65,6 +65,8 @@ pub struct OrderSummary {
     pub updated_at: Timestamp,
     /// When the order does something by itself; `None`: never.
     pub due_at: Option<Timestamp>,
+    /// Whether it waits for somebody to let it go on.
+    pub on_hold: bool,
 }
 
 /// What a store keeps of an order for readers.
@@ -190,6 +192,7 @@ impl VersionedOrder {
             placed_at: self.placed_at,
             updated_at: self.updated_at,
             due_at: self.order.next_due(),
+            on_hold: self.order.on_hold(),
         }
     }
 }

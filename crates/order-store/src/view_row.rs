@@ -19,6 +19,7 @@ pub(crate) struct ViewRow<'a> {
     pub(crate) updated_at: Option<Timestamp>,
     /// There only if the order does something by itself.
     pub(crate) due_at: Option<Timestamp>,
+    pub(crate) on_hold: Option<bool>,
 }
 
 const OK: &str = "ok";
@@ -38,6 +39,7 @@ impl<'a> ViewRow<'a> {
                 placed_at: Some(summary.placed_at),
                 updated_at: Some(summary.updated_at),
                 due_at: summary.due_at,
+                on_hold: Some(summary.on_hold),
             },
             OrderView::Unreadable(order) => Self {
                 order_id: order.order_id.as_str(),
@@ -77,6 +79,7 @@ impl<'a> ViewRow<'a> {
             placed_at: self.placed_at.ok_or_else(missing)?,
             updated_at: self.updated_at.ok_or_else(missing)?,
             due_at: self.due_at,
+            on_hold: self.on_hold.ok_or_else(missing)?,
             order_id,
         }))
     }
@@ -92,13 +95,11 @@ impl<'a> ViewRow<'a> {
             self.total_cents,
             self.placed_at.map(micros),
             self.updated_at.map(micros),
+            self.due_at.map(micros),
+            self.on_hold.map(i64::from),
         ] {
             scratch.push(u8::from(number.is_some()));
             scratch.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
-        }
-        // Rows of releases that knew of no such time have none.
-        if let Some(due_at) = self.due_at {
-            scratch.extend_from_slice(&due_at.as_micros().to_le_bytes());
         }
         push_texts(scratch, [Some(self.order_id), Some(self.state), self.customer_id, self.status]);
         Checksum::of(scratch)
@@ -119,6 +120,7 @@ mod tests {
             placed_at: Timestamp::from_micros(1),
             updated_at: Timestamp::from_micros(2),
             due_at: Some(Timestamp::from_micros(5)),
+            on_hold: true,
         })
     }
 
@@ -161,6 +163,8 @@ mod tests {
             ViewRow { updated_at: None, ..row },
             ViewRow { due_at: time, ..row },
             ViewRow { due_at: None, ..row },
+            ViewRow { on_hold: Some(false), ..row },
+            ViewRow { on_hold: None, ..row },
         ];
         let scratch = &mut Vec::new();
         let original = row.checksum(7, scratch);

@@ -1,5 +1,6 @@
 //! Words that are known to be finite, as schemas of their own. The types are only names for them.
 
+use order_application::Sort;
 use order_domain::{Action, Status};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
@@ -26,6 +27,8 @@ macro_rules! words {
 words! {
     /// One word for the order's ledgers. More will come: treat one that you do not know as an order under way.
     OrderStatus: Status::ALL.map(Status::as_str);
+    /// The order of a list.
+    ListSort: Sort::ALL.map(Sort::as_str);
     /// What may be asked of an order, by the last segment of its path. More will come.
     ActionName: Action::ALL.iter().map(|action| action.as_str());
     /// The stable name of a problem. More will come: go by the HTTP status then.

@@ -1,12 +1,14 @@
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
-use order_application::{ListQuery, ListedOrder, Position, QueryError, StoreError};
+use order_application::{ListQuery, ListedOrder, Position, QueryError, Sort, StoreError};
 
-use super::log;
+use super::{log, order_filter};
 use crate::json::Faults;
-use crate::openapi::{ListRefusals, OrderView};
-use crate::query::Query;
+use crate::openapi::{ListRefusals, ListSort, OrderStatus, OrderView};
+use crate::query::{self, Query};
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
 use crate::{Api, answer, cursor};
@@ -19,20 +21,42 @@ const MAX_LIMIT: u64 = 1_000;
 /// Bytes of one order's basic view, about.
 const BASIC_BYTES: usize = 160;
 
-/// List orders
+/// Find orders
 ///
-/// All orders in the order they were placed, in pages. The `Link` header leads to the next page and is absent on the last;
-/// follow it as it stands. Orders that are placed meanwhile come at the end: no page ever skips or repeats an order. A
-/// page of full views may have fewer orders than `limit` when they are large; only a missing `Link` means the end.
+/// Orders that meet every filter, in the order of `sort`, in pages. The `Link` header leads to the next page and is absent on
+/// the last; follow it as it stands. An order that does not change while you page comes exactly once. One that does may come
+/// again in the order of `updated`, or be missed in that of `-updated`.
 ///
-/// Orders whose history is damaged, or was written by a newer release, are left out, and `Orders-Left-Out` says how many.
+/// A page may be short or empty while there are more: only so many orders are looked at for one, and full views may be large.
+/// Only a missing `Link` means the end.
+///
+/// Orders whose history is damaged, or was written by a newer release, are left out, and `Orders-Left-Out` says how many. With
+/// a filter they are not counted: nobody can tell whether they meet it.
 #[utoipa::path(
     get, path = "/orders", tag = "Reading", operation_id = "listOrders",
     params(
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most orders of one page; 100 if left out."),
-        ("cursor" = Option<String>, Query, min_length = 1, description = "Where the page begins: opaque, from the `Link` of the page before."),
+        ("cursor" = Option<String>, Query, min_length = 1,
+            description = "Where the page begins: opaque, from the `Link` of the page before, with the same filters and sort."),
         ("view" = inline(Option<View>), Query,
             description = "How much is shown of each: `basic` (the default) or `full`."),
+        ("sort" = inline(Option<ListSort>), Query,
+            description = "In the order of placement, or of the last event; with `-` the latest first. `placed` if left out."),
+        ("status" = Option<Vec<OrderStatus>>, Query, explode = true, description = "One of these; may be repeated."),
+        ("customer_id" = Option<String>, Query, min_length = 1, description = "Whose orders."),
+        ("tracking_number" = Option<String>, Query, min_length = 1,
+            description = "Exactly this parcel, also one that was lost."),
+        ("payment_id" = Option<String>, Query, min_length = 1,
+            description = "Exactly this payment, also one that was declined or voided."),
+        ("sku" = Option<String>, Query, min_length = 1,
+            description = "With a line of exactly this SKU, also one that was cancelled."),
+        ("placed_after" = Option<String>, Query, format = DateTime, description = "Placed later than this: RFC 3339 with an offset."),
+        ("placed_before" = Option<String>, Query, format = DateTime, description = "Placed earlier than this."),
+        ("updated_after" = Option<String>, Query, format = DateTime, description = "Whose last event was later than this."),
+        ("updated_before" = Option<String>, Query, format = DateTime, description = "Whose last event was earlier than this."),
+        ("min_total_cents" = Option<i64>, Query, minimum = 0, maximum = 9007199254740991_i64, description = "The least total."),
+        ("max_total_cents" = Option<i64>, Query, minimum = 0, maximum = 9007199254740991_i64, description = "The highest total."),
+        ("on_hold" = Option<bool>, Query, description = "Whether it is on hold."),
     ),
     responses(
         (status = 200, description = "A page of orders, as a bare array.", body = Vec<OrderView>,
@@ -48,12 +72,14 @@ const BASIC_BYTES: usize = 160;
 pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Response, Refusal> {
     let mut query = Query::new(uri.query());
     let limit = query.number("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-    let after = query.one("cursor", cursor::read).unwrap_or(Position::START);
     let view = query.one("view", View::read).unwrap_or_default();
+    let filter = order_filter::read(&mut query);
+    let sort = query.one("sort", read_sort).unwrap_or_default();
+    let after = query.one("cursor", |text| cursor::read(text, &filter, sort));
     query.finish()?;
 
-    let page = api.service.list(&ListQuery { after, limit: limit as usize }).await;
-    let page = page.map_err(|error| refusal(&api, error))?;
+    let list = ListQuery { filter, sort, after, limit: limit as usize };
+    let page = api.service.list(&list).await.map_err(|error| refusal(&api, error))?;
     let written = write_page(&api, &page.orders, view).await?;
     let mut response = answer::json(written.body);
     let left_out = page.left_out + written.left_out;
@@ -61,7 +87,7 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
         response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
     }
     if let Some(next) = written.ended_at.or(page.next) {
-        answer::link_to_next(&mut response, &target(limit, view, next));
+        answer::link_to_next(&mut response, &target(&list, view, next));
     }
     Ok(response)
 }
@@ -89,7 +115,7 @@ async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<Wri
     let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
     let (mut left_out, mut ended_at) = (0, None);
     body.push(b'[');
-    for (index, ListedOrder { summary, placed_position }) in orders.iter().enumerate() {
+    for (index, ListedOrder { summary, place }) in orders.iter().enumerate() {
         let full = match view {
             View::Basic => None,
             View::Full => match api.service.order(&summary.order_id).await {
@@ -112,7 +138,7 @@ async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<Wri
             None => write_basic(&mut body, summary),
         }
         if body.len() >= api.config.max_page_bytes && index + 1 < orders.len() {
-            ended_at = Some(*placed_position);
+            ended_at = Some(*place);
             break;
         }
     }
@@ -120,10 +146,21 @@ async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<Wri
     Ok(WrittenPage { body, left_out, ended_at })
 }
 
-fn target(limit: u64, view: View, next: Position) -> String {
-    let view = match view {
-        View::Basic => "",
-        View::Full => "&view=full",
-    };
-    format!("/orders?limit={limit}{view}&cursor={}", cursor::after(next))
+fn read_sort(text: &str) -> Result<Sort, Cow<'static, str>> {
+    Sort::from_name(text).ok_or_else(|| query::one_of(Sort::ALL.map(Sort::as_str)).into())
+}
+
+/// The path of the page of a list that begins after a place.
+fn target(list: &ListQuery, view: View, next: Position) -> String {
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    parameters.append_pair("limit", &list.limit.to_string());
+    if view == View::Full {
+        parameters.append_pair("view", "full");
+    }
+    order_filter::write(&list.filter, &mut parameters);
+    if list.sort != Sort::default() {
+        parameters.append_pair("sort", list.sort.as_str());
+    }
+    parameters.append_pair("cursor", &cursor::after(next, &list.filter, list.sort));
+    format!("/orders?{}", parameters.finish())
 }

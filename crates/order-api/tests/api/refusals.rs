@@ -6,8 +6,8 @@ use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, ServiceLimits, StoreError,
-    Version,
+    OrderViews, PageBuilder, PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent,
+    ServiceLimits, StoreError, Version,
 };
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
@@ -152,8 +152,9 @@ impl OrderViews for FailingStore {
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         match &self.0 {
             Failure::Ghost(order) => {
-                let view = OrderView::Readable(order.clone());
-                Ok(OrderPage::of([(Position(1), view)], query.limit))
+                let mut page = PageBuilder::new(query);
+                let _ = page.add(Position(1), Some(OrderView::Readable(order.clone())));
+                Ok(page.finish())
             }
             Failure::Error(_) | Failure::AlwaysMovedOn | Failure::InTheLog | Failure::Panic => self.fail(),
         }
@@ -233,6 +234,7 @@ async fn an_order_that_is_listed_and_not_there_is_left_out_of_full_views() {
         placed_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),
         due_at: None,
+        on_hold: false,
     };
     let page = failing(Failure::Ghost(ghost)).get("/orders?view=full").await.is(200, "[]");
     assert_eq!(page.header("orders-left-out"), Some("1"));

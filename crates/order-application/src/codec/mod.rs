@@ -47,6 +47,7 @@ use order_domain::Timestamp;
 
 use crate::event::{Position, RecordedEvent};
 use crate::projection::{VersionedOrder, apply};
+use crate::search_term::SearchTerm;
 use crate::store_error::StoreError;
 
 /// Every type that this release writes.
@@ -201,6 +202,12 @@ pub fn replay(order: Option<VersionedOrder>, event: &RecordedEvent) -> Result<Ve
     }
     apply(order, &decoded, event.time)
         .ok_or_else(|| CodecError::Invalid(format!("an order begins with {}", event.event_type)))
+}
+
+/// What its order is found by because of a recorded event: nothing, if that cannot be decoded.
+pub fn search_terms(event: &RecordedEvent) -> Vec<SearchTerm> {
+    let decoded = decode(&event.event_type, &event.data);
+    decoded.map(|decoded| SearchTerm::of_event(&decoded)).unwrap_or_default()
 }
 
 /// Why stored data is not an event.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::projection::OrderView;
 use crate::receipt::Receipt;
+use crate::search_term::SearchTerm;
 
 pub use crate::store_error::StoreError;
 
@@ -86,6 +87,8 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// The order's view after the last of the events.
     pub view: OrderView,
+    /// What the order is found by because of the events. Some of it may be known already.
+    pub terms: Vec<SearchTerm>,
     /// What remains of the command, if it came with a key.
     pub receipt: Option<Receipt>,
     /// Until when somebody waits for it; `None`: as long as the store takes.

@@ -7,7 +7,8 @@ use order_domain::{OrderId, Timestamp};
 
 use super::event_log::StoreError;
 use crate::event::Position;
-use crate::projection::{OrderSummary, OrderView};
+use crate::order_list::{ListQuery, OrderPage};
+use crate::projection::OrderSummary;
 
 /// The view of each order, kept with the log that it is derived from.
 ///
@@ -24,7 +25,10 @@ pub trait OrderViews: Send + Sync + 'static {
     /// [`StoreError`].
     async fn one(&self, order_id: &OrderId) -> Result<Option<OrderSummary>, StoreError>;
 
-    /// A page of views.
+    /// A page of views: those that [`PageBuilder`](crate::order_list::PageBuilder) takes of all rows in the order of the list.
+    ///
+    /// Whoever follows the pages to their end MUST meet every order once that meets the filter and does not change meanwhile,
+    /// however the store finds it. A page may be short or empty.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -36,15 +40,6 @@ pub trait OrderViews: Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError>;
-}
-
-/// Which orders are wanted: in placement order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListQuery {
-    /// Only orders that were placed after this position.
-    pub after: Position,
-    /// Most orders of a page, those included that are left out of it.
-    pub limit: usize,
 }
 
 /// Which orders are due.
@@ -83,50 +78,4 @@ pub struct DuePage {
     pub orders: Vec<DueOrder>,
     /// Where the next page begins: [`DueQuery::after`]. `None` when there is none.
     pub next: Option<DuePlace>,
-}
-
-/// A page of views.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OrderPage {
-    /// The orders.
-    pub orders: Vec<ListedOrder>,
-    /// How many orders belong here that are [unreadable](crate::projection::Unreadable), or whose rows are damaged.
-    pub left_out: usize,
-    /// Where the next page begins: [`ListQuery::after`]. `None` when there is none.
-    pub next: Option<Position>,
-}
-
-impl OrderPage {
-    /// Makes a page of rows in their order, of which there may be one more than the page may have: that tells whether there
-    /// is a next page. A row that the store could not read is `None`.
-    pub fn of<V: Into<Option<OrderView>>>(
-        rows: impl IntoIterator<Item = (Position, V)>,
-        limit: usize,
-    ) -> Self {
-        let mut page = Self::default();
-        let mut last = None;
-        for (index, (placed_position, view)) in rows.into_iter().enumerate() {
-            if index == limit {
-                page.next = last;
-                break;
-            }
-            last = Some(placed_position);
-            match view.into() {
-                Some(OrderView::Readable(summary)) => {
-                    page.orders.push(ListedOrder { placed_position, summary });
-                }
-                Some(OrderView::Unreadable(_)) | None => page.left_out += 1,
-            }
-        }
-        page
-    }
-}
-
-/// An order in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedOrder {
-    /// Where its first event is in the log: the key of placement order.
-    pub placed_position: Position,
-    /// Its view.
-    pub summary: OrderSummary,
 }

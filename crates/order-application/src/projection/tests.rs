@@ -1,12 +1,14 @@
 //! The golden file of the projection: what rows it makes of which events. A release that makes others has to say so by
 //! [`PROJECTION_VERSION`].
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
 
 use super::*;
 use crate::codec::{EVENT_TYPES, decode};
+use crate::search_term::SearchTerm;
 
 /// Every history by its golden events, in JSON as they are stored. The rows of the first ones are as they ever were.
 const HISTORIES: &[&[(&str, &str)]] = &[
@@ -115,13 +117,22 @@ fn rows() -> String {
             let event = decode(event_type, data).unwrap();
             order = apply(order, &event, Timestamp::from_micros(second * 1_000_000));
         }
-        let OrderSummary { order_id: _, customer_id, status, total, version, placed_at, updated_at, due_at } =
-            order.unwrap().summary(&OrderId::new("ord-1").unwrap());
+        let OrderSummary {
+            order_id: _,
+            customer_id,
+            status,
+            total,
+            version,
+            placed_at,
+            updated_at,
+            due_at,
+            on_hold,
+        } = order.unwrap().summary(&OrderId::new("ord-1").unwrap());
         let (placed_at, updated_at) = (placed_at.as_micros(), updated_at.as_micros());
         let due_at = due_at.map(Timestamp::as_micros);
         writeln!(
             rows,
-            "version {version}: {} {} {} {placed_at} {updated_at} {due_at:?}",
+            "version {version}: {} {} {} {placed_at} {updated_at} {due_at:?} {on_hold}",
             customer_id.as_str(),
             status.as_str(),
             total.get()
@@ -144,4 +155,19 @@ fn the_projection_changes_only_with_its_version() {
         golden,
         "what views hold has changed: raise RULES, and write a new {name} with UPDATE=1"
     );
+}
+
+#[test]
+fn an_order_is_found_by_what_its_events_have_named() {
+    for history in HISTORIES {
+        let mut order = None;
+        let mut named = BTreeSet::new();
+        for (event_type, data) in *history {
+            let event = decode(event_type, data).unwrap();
+            order = apply(order, &event, Timestamp::from_micros(1));
+            named.extend(SearchTerm::of_event(&event));
+        }
+        let terms = SearchTerm::of_order(&order.unwrap().order);
+        assert_eq!(terms, named.into_iter().collect::<Vec<_>>(), "{history:?}");
+    }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{CHECKPOINT, OtherLog, ReplicaError};
 use crate::backoff::Backoff;
 use crate::cloud_event::PublishedEvent;
+use crate::codec;
 use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::folded_order::FoldedOrder;
 use crate::order_cache::OrderCache;
@@ -207,11 +208,13 @@ fn fold(
     if let Some(error) = unreadable {
         tracing::warn!(%position, order_id = %event.order_id, %error, "an order cannot be read");
     }
+    let terms = codec::search_terms(&event);
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;
     let append = Append {
         expected_version: Version(version.0 - 1),
         events: vec![NewEvent { id, event_type, time, data, context, source }],
         view: next.view(&order_id),
+        terms,
         order_id,
         receipt: None,
         deadline: None,

@@ -12,8 +12,9 @@ use tokio::task::yield_now;
 
 use super::look::Look;
 use crate::event::{Position, RecordedEvent, Version};
+use crate::order_list::ListQuery;
 use crate::ports::event_log::{EventLog, StoreError};
-use crate::ports::order_views::{ListQuery, OrderViews};
+use crate::ports::order_views::OrderViews;
 use crate::projection::{OrderSummary, Unreadable};
 
 /// Most rows beyond the log's end that one pass finds.
@@ -159,11 +160,11 @@ impl Stretch {
     ) -> Result<Listed, StoreError> {
         // There are no more rows than positions.
         let limit = usize::try_from(self.last.0 - self.after.0).unwrap_or(usize::MAX);
-        let page = views.many(&ListQuery { after: self.after, limit }).await?;
+        let page = views.many(&ListQuery::placed_after(self.after, limit)).await?;
         let mut rows = BTreeMap::new();
         let mut previous = self.after;
-        for listed in page.orders.into_iter().take_while(|listed| listed.placed_position <= self.last) {
-            let position = listed.placed_position;
+        for listed in page.orders.into_iter().take_while(|listed| listed.place <= self.last) {
+            let position = listed.place;
             if position <= previous {
                 let what = format_args!(
                     "the list has it, placed at position {position}, after an order that was placed later"
@@ -250,14 +251,13 @@ pub(super) async fn beyond_the_end(
     views: &dyn OrderViews,
 ) -> Result<Vec<Difference>, StoreError> {
     let after = log.end().await?;
-    let page = match views.many(&ListQuery { after, limit: MOST_BEYOND }).await {
+    let page = match views.many(&ListQuery::placed_after(after, MOST_BEYOND)).await {
         Err(StoreError::DamagedView(why)) => return Ok(vec![Difference::damaged_list(after, &why)]),
         page => page?,
     };
     // What was placed meanwhile is in the log by now.
     let end = log.end().await?;
-    let beyond = page.orders.iter().filter(|listed| listed.placed_position > end);
-    let too_much =
-        beyond.map(|listed| Difference::listed_too_much(&listed.summary.order_id, listed.placed_position));
+    let beyond = page.orders.iter().filter(|listed| listed.place > end);
+    let too_much = beyond.map(|listed| Difference::listed_too_much(&listed.summary.order_id, listed.place));
     Ok(too_much.collect())
 }

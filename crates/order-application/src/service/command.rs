@@ -15,6 +15,7 @@ use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
 use crate::receipt::AnswerKind;
+use crate::search_term::SearchTerm;
 
 impl OrderService {
     /// Carries out a command. Without an id the command is a placement, and gets one.
@@ -147,6 +148,7 @@ impl ServiceParts {
                         expected_version: basis.version(),
                         events: decided.encoded,
                         view: OrderView::Readable(next.summary(&order_id)),
+                        terms: decided.terms,
                         receipt: claim.map(|claim| self.receipt(claim, &order_id, next.version, answer_kind)),
                         order_id: order_id.clone(),
                         deadline: Some(deadline),
@@ -248,7 +250,10 @@ impl ServiceParts {
         // The clock may go back; an order's times do not.
         let time = order.map_or(now, |order| order.updated_at.max(now));
         match self.encode(&events, time, meta) {
-            Some(encoded) => Judgement::Append(Decided { events, encoded, time }),
+            Some(encoded) => {
+                let terms = events.iter().flat_map(SearchTerm::of_event).collect();
+                Judgement::Append(Decided { events, encoded, terms, time })
+            }
             None => full(Obstacle::EVENT_FULL),
         }
     }
@@ -343,6 +348,7 @@ enum Judgement {
 struct Decided {
     events: Vec<OrderEvent>,
     encoded: Vec<NewEvent>,
+    terms: Vec<SearchTerm>,
     time: Timestamp,
 }
 

@@ -7,8 +7,8 @@ use order_domain::{Action, Obstacle, OrderId, Timestamp};
 use super::{OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{Position, RecordedEvent, Version};
+use crate::order_list::{ListQuery, OrderPage};
 use crate::ports::event_log::StoreError;
-use crate::ports::order_views::{ListQuery, OrderPage};
 use crate::projection::{OrderSummary, VersionedOrder};
 use crate::stream;
 use crate::subscription::Subscription;
@@ -103,8 +103,10 @@ impl OrderService {
     /// [`QueryError::PositionAhead`] if the page would begin beyond the log's end; otherwise see [`StoreError`].
     pub async fn list(&self, query: &ListQuery) -> Result<OrderPage, QueryError> {
         let page = self.0.views.many(query).await?;
-        if page == OrderPage::default() {
-            self.end_from(query.after).await?;
+        if page == OrderPage::default()
+            && let Some(after) = query.after
+        {
+            self.end_from(after).await?;
         }
         Ok(page)
     }

@@ -63,7 +63,7 @@ pub(crate) async fn list(
     after: Position,
     limit: usize,
 ) -> Vec<ListedOrder> {
-    views.many(&ListQuery { after, limit }).await.unwrap().orders
+    views.many(&ListQuery::placed_after(after, limit)).await.unwrap().orders
 }
 
 /// A store with services on it.

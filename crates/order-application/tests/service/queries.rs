@@ -101,7 +101,7 @@ async fn a_position_is_ahead_only_if_the_store_does_not_have_it_at_that_moment()
                 assert_eq!(page, Err(ahead.clone()), "{seen} of {end}, {filter:?}");
             }
             let after = Position(seen);
-            assert_eq!(service.list(&ListQuery { after, limit: 1 }).await, Err(ahead.clone()));
+            assert_eq!(service.list(&ListQuery::placed_after(after, 1)).await, Err(ahead.clone()));
             assert_eq!(service.subscribe(after).await.err(), Some(ahead.clone()));
         }
         execute(&other, &format!("order-{end}"), place()).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_position_is_ahead_only_if_the_store_does_not_have_it_at_that_moment()
             let page = service.log(seen, filter, PageLimit::events(1)).await.unwrap();
             assert_eq!((page.events, page.next), (vec![], None));
         }
-        assert_eq!(service.list(&ListQuery { after: seen, limit: 1 }).await, Ok(OrderPage::default()));
+        assert_eq!(service.list(&ListQuery::placed_after(seen, 1)).await, Ok(OrderPage::default()));
         assert_eq!(service.subscribe(seen).await.unwrap().position(), seen);
     }
 }

@@ -5,7 +5,7 @@ use crate::placement::Line;
 use crate::values::money::Cents;
 
 /// The summary of an order's ledgers. It is derived, never stored as a fact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Accepted, not yet covered by payments.
     Placed,

@@ -4,14 +4,15 @@ mod follower_checkpoints;
 mod receipts;
 mod replica;
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, Committed, DueOrder, DuePage, DuePlace, DueQuery, EventBus, EventLog, ListQuery,
-    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, RecordedEvent, StoreError,
-    Unreadable, Version, ViewRepair, ViewsStatus,
+    OrderPage, OrderSummary, OrderView, OrderViews, PageBuilder, PageLimit, Position, RecordedEvent,
+    SearchTerm, SortKey, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -42,6 +43,7 @@ struct StoredOrder {
     view: OrderView,
     /// The position of version n is at index n − 1.
     positions: Vec<Position>,
+    terms: BTreeSet<SearchTerm>,
 }
 
 impl MemoryStore {
@@ -135,9 +137,15 @@ impl OrderViews for MemoryStore {
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         let tables = self.read();
-        let from = tables.orders.partition_point(|order| order.positions[0] <= query.after);
-        let rows = tables.orders[from..].iter().map(|order| (order.positions[0], order.view.clone()));
-        Ok(OrderPage::of(rows, query.limit))
+        let mut page = PageBuilder::new(query);
+        for (place, order) in tables.in_order(query) {
+            let is_found = query.filter.terms.is_subset(&order.terms);
+            let more = if is_found { page.add(place, Some(order.view.clone())) } else { page.pass(place) };
+            if more.is_break() {
+                break;
+            }
+        }
+        Ok(page.finish())
     }
 
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
@@ -180,6 +188,22 @@ impl Tables {
         self.order(order_id).map_or(Version::NONE, |order| order.view.version())
     }
 
+    /// The orders from where the query begins, each with its place.
+    fn in_order(&self, query: &ListQuery) -> Vec<(Position, &StoredOrder)> {
+        let place = |order: &StoredOrder| match query.sort.by {
+            SortKey::Placed => order.positions[0],
+            SortKey::Updated => order.positions[order.positions.len() - 1],
+        };
+        let placed = self.orders.iter().map(|order| (place(order), order));
+        let comes = |place| query.after.is_none_or(|after| query.sort.is_after(place, after));
+        let mut orders: Vec<_> = placed.filter(|(place, _)| comes(*place)).collect();
+        match query.sort.descending {
+            false => orders.sort_unstable_by_key(|(place, _)| *place),
+            true => orders.sort_unstable_by_key(|(place, _)| Reverse(*place)),
+        }
+        orders
+    }
+
     /// Adds the events and answers with the index of the first.
     fn append(&mut self, append: Append) -> usize {
         let first = self.log.len();
@@ -193,10 +217,13 @@ impl Tables {
                 let order = &mut self.orders[index];
                 order.positions.extend(positions);
                 order.view = append.view;
+                order.terms.extend(append.terms);
             }
             None => {
-                self.index.insert(append.order_id, self.orders.len());
-                self.orders.push(StoredOrder { view: append.view, positions: positions.collect() });
+                self.index.insert(append.order_id.clone(), self.orders.len());
+                let Append { view, terms, .. } = append;
+                let (positions, terms) = (positions.collect(), terms.into_iter().collect());
+                self.orders.push(StoredOrder { view, positions, terms });
             }
         }
         first

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::{
-    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageLimit, Position,
+    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageBuilder, PageLimit, Position,
     RecordedEvent, StoreError, Version,
 };
 use order_domain::{OrderId, Timestamp};
@@ -149,10 +149,16 @@ pub(super) async fn list(
     query: &ListQuery,
 ) -> Result<(OrderPage, Vec<Position>), StoreError> {
     // One more than is wanted tells whether there is a next page.
-    let rows = rows(database, query.after, bigint(query.limit as u64).saturating_add(1)).await?;
+    let rows =
+        rows(database, query.after.unwrap_or_default(), bigint(query.limit as u64).saturating_add(1)).await?;
     let damaged = rows.iter().filter(|(_, view)| view.is_err()).map(|(key, _)| *key).collect();
-    let views = rows.into_iter().map(|(key, view)| (key, view.ok()));
-    Ok((OrderPage::of(views, query.limit), damaged))
+    let mut page = PageBuilder::new(query);
+    for (key, view) in rows {
+        if page.add(key, view.ok()).is_break() {
+            break;
+        }
+    }
+    Ok((page.finish(), damaged))
 }
 
 /// A page of orders that are due, and the keys of rows that are not what was written.

@@ -71,7 +71,7 @@ impl OrderViews for SqliteStore {
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        let (shared, query) = (Arc::clone(&self.shared), *query);
+        let (shared, query) = (Arc::clone(&self.shared), query.clone());
         blocking(move || shared.readers.list(&query)).await
     }
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use order_application::{
-    Append, EventContext, NewEvent, OrderSummary, OrderView, Version, VersionedOrder, codec, projection,
+    Append, EventContext, NewEvent, OrderSummary, OrderView, SearchTerm, Version, VersionedOrder, codec,
+    projection,
 };
 use order_domain::*;
 use uuid::Uuid;
@@ -90,8 +91,13 @@ impl TestOrder {
     }
 
     fn append(&mut self, events: Vec<OrderEvent>) -> Append {
+        let time = Timestamp::from_micros(1_767_225_600_000_000 + self.version().0 as i64);
+        self.append_at(time, events)
+    }
+
+    /// An append of any events.
+    pub(crate) fn append_at(&mut self, time: Timestamp, events: Vec<OrderEvent>) -> Append {
         let expected_version = self.version();
-        let time = Timestamp::from_micros(1_767_225_600_000_000 + expected_version.0 as i64);
         self.state =
             events.iter().fold(self.state.take(), |state, event| projection::apply(state, event, time));
         let encode = |event: &OrderEvent| {
@@ -109,6 +115,7 @@ impl TestOrder {
         Append {
             receipt: None,
             deadline: None,
+            terms: events.iter().flat_map(SearchTerm::of_event).collect(),
             order_id: self.id.clone(),
             expected_version,
             events: events.iter().map(encode).collect(),

@@ -113,7 +113,7 @@ async fn lists_leave_out_damaged_rows_and_count_them() {
     let damage = "UPDATE order_service.orders SET status = 'shipped' WHERE key = 2; \
                   UPDATE order_service.orders SET order_id = '' WHERE key = 4";
     sql(&url, damage).await;
-    let page = store.many(&ListQuery { after: Position::START, limit: 4 }).await.unwrap();
+    let page = store.many(&ListQuery::placed_after(Position::START, 4)).await.unwrap();
     let listed: Vec<_> = page.orders.into_iter().map(|listed| listed.summary).collect();
     assert_eq!(listed, [orders[0].summary(), orders[2].summary()]);
     assert_eq!((page.left_out, page.next), (2, Some(Position(4))));

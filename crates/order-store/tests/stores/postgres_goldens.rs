@@ -137,7 +137,7 @@ async fn assert_goes_on(golden: &str) {
     assert!(matches!(store.one(&of(NEWER)).await, Err(StoreError::NewerRelease(_))));
     assert!(matches!(store.one(&of(DAMAGED)).await, Err(StoreError::Corrupt(_))));
     store.append(TestOrder::new("later").place()).await.unwrap();
-    let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
+    let page = store.many(&ListQuery::placed_after(Position::START, 10)).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out), (4, 2));
 
     let report = PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap();

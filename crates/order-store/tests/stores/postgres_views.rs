@@ -121,7 +121,7 @@ async fn damaged_rows_that_a_list_met_are_mended_by_themselves() {
     sql(&url, "UPDATE order_service.orders SET order_id = '' WHERE key IN (2, 4)").await;
     let mended = async {
         loop {
-            let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
+            let page = store.many(&ListQuery::placed_after(Position::START, 10)).await.unwrap();
             if page.left_out == 0 {
                 break page.orders.into_iter().map(|listed| listed.summary).collect::<Vec<_>>();
             }
@@ -300,7 +300,7 @@ async fn an_unreadable_event_makes_its_order_damaged_and_no_other() {
             assert_eq!((one, stream), (Ok(Some(order.summary())), Ok(vec![])));
         }
     }
-    assert_eq!(store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap().left_out, 1);
+    assert_eq!(store.many(&ListQuery::placed_after(Position::START, 10)).await.unwrap().left_out, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

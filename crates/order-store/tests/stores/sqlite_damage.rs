@@ -186,7 +186,7 @@ async fn assert_nothing_wrong(store: &SqliteStore, orders: &[TestOrder], what: &
     let mut after = Position::START;
     let mut listed = Vec::new();
     loop {
-        match store.many(&ListQuery { after, limit: 7 }).await {
+        match store.many(&ListQuery::placed_after(after, 7)).await {
             Ok(page) => {
                 assert_eq!(page.left_out, 0, "{what}");
                 listed.extend(page.orders.into_iter().map(|listed| listed.summary));

@@ -98,7 +98,7 @@ async fn every_golden_log_is_opened_verified_and_gone_on_with() {
         let damaged = store.one(&TestOrder::new(DAMAGED).id).await;
         assert!(matches!(damaged, Err(StoreError::Corrupt(_))), "{damaged:?}");
         store.append(TestOrder::new("new").place()).await.unwrap();
-        let page = store.many(&ListQuery { after: Position::START, limit: 100 }).await.unwrap();
+        let page = store.many(&ListQuery::placed_after(Position::START, 100)).await.unwrap();
         assert_eq!((page.orders.len(), page.left_out), (4, 2));
         let log = store.read_log(Position(10), ALL).await;
         assert!(matches!(log, Err(StoreError::Corrupt(_))), "{log:?}");

@@ -133,7 +133,7 @@ async fn damage_is_no_answer_and_is_mended() {
             let again = store.append(TestOrder::new(order.id.as_str()).place()).await;
             assert!(again.is_err(), "{damage}: order {} was placed twice", order.id);
         }
-        if let Ok(page) = store.many(&ListQuery { after: Position::START, limit: 100 }).await {
+        if let Ok(page) = store.many(&ListQuery::placed_after(Position::START, 100)).await {
             assert_eq!(page.orders.len(), 20, "{damage}");
         }
         mended(&store, damage).await;
@@ -147,7 +147,7 @@ async fn a_row_that_list_readers_alone_can_miss_is_noticed_by_them() {
     sql(&directory.path().join("orders.views.1.db"), "DELETE FROM orders WHERE key IN (20, 7)");
     let store = open(&directory);
     for (after, limit) in [(0, 100), (6, 1), (18, 100), (19, 1)] {
-        let page = store.many(&ListQuery { after: Position(after), limit }).await;
+        let page = store.many(&ListQuery::placed_after(Position(after), limit)).await;
         let right = |page: &order_application::OrderPage| page.orders.len() == limit.min(20 - after as usize);
         assert!(page.as_ref().is_err() || right(page.as_ref().unwrap()), "{after}: {page:?}");
     }
@@ -361,7 +361,7 @@ async fn an_event_that_cannot_be_read_has_its_order_refused_when_views_are_built
             assert_eq!(one, Ok(Some(order.summary())));
         }
     }
-    let page = store.many(&ListQuery { after: Position::START, limit: 100 }).await.unwrap();
+    let page = store.many(&ListQuery::placed_after(Position::START, 100)).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out), (28, 2));
 }
 

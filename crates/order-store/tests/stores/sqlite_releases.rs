@@ -98,7 +98,7 @@ async fn an_earlier_release_goes_on_with_what_a_later_one_has_written_and_the_la
         let one = store.one(&TestOrder::new(id).id).await;
         assert!(matches!(one, Err(StoreError::NewerRelease(_))), "{one:?}");
     }
-    let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
+    let page = store.many(&ListQuery::placed_after(Position::START, 10)).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out), (1, 2));
     drop(store);
     let faults = SqliteStore::verify(&path, &mut |_, _| {}).unwrap().faults;

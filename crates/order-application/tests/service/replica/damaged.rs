@@ -19,7 +19,7 @@ async fn assert_kept(stage: &Stage, events: &[RecordedEvent], damaged: &OrderId)
     let refused = stage.store.one(damaged).await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
     let orders: std::collections::HashSet<_> = events.iter().map(|event| &event.order_id).collect();
-    let page = stage.store.many(&ListQuery { after: Position::START, limit: 1_000 }).await.unwrap();
+    let page = stage.store.many(&ListQuery::placed_after(Position::START, 1_000)).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out), (orders.len() - 1, 1));
 }
 

@@ -111,7 +111,7 @@ async fn an_event_that_a_later_release_wrote_is_kept_and_its_order_alone_is_refu
     assert_eq!(stage.store.read_log(Position::START, PageLimit::events(1_000)).await.unwrap(), events);
     let refused = stage.store.one(&events[5].order_id).await;
     assert!(matches!(refused, Err(StoreError::NewerRelease(_))), "{refused:?}");
-    let page = stage.store.many(&ListQuery { after: Position::START, limit: 1_000 }).await.unwrap();
+    let page = stage.store.many(&ListQuery::placed_after(Position::START, 1_000)).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out), (19, 1));
 }
 

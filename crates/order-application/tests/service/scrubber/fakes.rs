@@ -158,9 +158,13 @@ impl OrderViews for LyingStore {
         if let Some(lie) = &self.lies().list {
             rows = lie(rows);
         }
-        let after = rows.into_iter().skip_while(|row| row.placed_position <= query.after);
-        let rows = after.map(|row| (row.placed_position, OrderView::Readable(row.summary)));
-        Ok(OrderPage::of(rows, query.limit))
+        let mut page = PageBuilder::new(query);
+        for row in rows.into_iter().skip_while(|row| Some(row.place) <= query.after) {
+            if page.add(row.place, Some(OrderView::Readable(row.summary))).is_break() {
+                break;
+            }
+        }
+        Ok(page.finish())
     }
 }
 

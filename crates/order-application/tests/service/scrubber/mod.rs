@@ -56,6 +56,7 @@ impl Stage {
                 expected_version: Version(version.0 - 1),
                 events: vec![newer.clone()],
                 view: OrderView::Unreadable(unreadable),
+                terms: Vec::new(),
                 receipt: None,
                 deadline: None,
             };
@@ -221,7 +222,7 @@ async fn a_row_that_the_list_has_where_no_order_was_placed_is_mended_also_beyond
         let stage = Stage::new().await;
         stage.store.lies().list = Some(Box::new(move |mut rows| {
             let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
-            rows.insert(index, ListedOrder { placed_position: position, summary });
+            rows.insert(index, ListedOrder { place: position, summary });
             rows
         }));
         assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
@@ -234,7 +235,7 @@ async fn a_list_that_has_every_order_twice_is_mended_within_one_pass() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|rows| {
         let twice = |row: ListedOrder| {
-            let again = ListedOrder { placed_position: row.placed_position.plus(1), ..row.clone() };
+            let again = ListedOrder { place: row.place.plus(1), ..row.clone() };
             [row, again]
         };
         rows.into_iter().flat_map(twice).collect()
@@ -247,7 +248,7 @@ async fn a_list_that_has_every_order_twice_is_mended_within_one_pass() {
 async fn an_order_that_the_list_has_at_another_place_is_mended_at_both() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|mut rows| {
-        rows[3].placed_position = Position(8);
+        rows[3].place = Position(8);
         rows
     }));
     assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o3".to_owned()], 2));

@@ -181,6 +181,7 @@ mod tests {
             expected_version: Version::NONE,
             events: vec![event],
             view: OrderView::Unreadable(view),
+            terms: Vec::new(),
             receipt: None,
             deadline: None,
         }

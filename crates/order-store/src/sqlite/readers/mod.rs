@@ -6,7 +6,7 @@ mod streams;
 use std::path::PathBuf;
 
 use order_application::{
-    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, Position, StoreError,
+    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageBuilder, Position, StoreError,
 };
 use order_domain::OrderId;
 use rusqlite::Connection;
@@ -85,8 +85,15 @@ impl Readers {
 
     pub(crate) fn list(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         // One more than is wanted tells whether there is a next page.
-        let rows = self.rows(query.after.min(row::MAX_POSITION), query.limit.min(MAX_LIST_ROWS) + 1)?;
-        Ok(OrderPage::of(rows.into_iter().map(|(key, view)| (Position(key), view)), query.limit))
+        let after = query.after.unwrap_or_default().min(row::MAX_POSITION);
+        let rows = self.rows(after, query.limit.min(MAX_LIST_ROWS) + 1)?;
+        let mut page = PageBuilder::new(query);
+        for (key, view) in rows {
+            if page.add(Position(key), Some(view)).is_break() {
+                break;
+            }
+        }
+        Ok(page.finish())
     }
 
     /// The rows of orders that were placed after a position.

@@ -104,6 +104,7 @@ pub(crate) fn read_order(
         placed_at: time(7)?,
         updated_at: time(8)?,
         due_at: time(9)?,
+        on_hold: Some(false),
     };
     let stored = row.get_ref(10)?.as_bytes_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default();
     let is_sound = found.checksum(wanted, scratch).as_bytes() == stored;

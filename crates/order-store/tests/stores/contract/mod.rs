@@ -4,6 +4,7 @@ mod appends;
 mod checkpoints;
 mod due;
 mod following;
+mod lists;
 mod reading;
 mod receipts;
 mod replicas;
@@ -18,6 +19,7 @@ pub(crate) use appends::*;
 pub(crate) use checkpoints::*;
 pub(crate) use due::*;
 pub(crate) use following::*;
+pub(crate) use lists::*;
 pub(crate) use reading::*;
 pub(crate) use receipts::*;
 pub(crate) use replicas::*;
@@ -38,7 +40,7 @@ pub(crate) async fn list(
     after: Position,
     limit: usize,
 ) -> Vec<ListedOrder> {
-    views.many(&ListQuery { after, limit }).await.unwrap().orders
+    views.many(&ListQuery::placed_after(after, limit)).await.unwrap().orders
 }
 
 /// How the suite opens a store.
@@ -91,6 +93,10 @@ macro_rules! contract_suite {
             beyond_the_end_there_is_nothing_however_far,
             lists_are_in_placement_order_and_in_pages,
             a_list_is_right_while_orders_are_added_and_changed,
+            a_list_has_what_its_filter_accepts_in_the_order_of_its_sort,
+            who_follows_a_list_meets_every_order_that_does_not_change_once,
+            an_order_is_found_by_what_it_was_named_with_however_it_went,
+            a_page_ends_after_many_rows_that_do_not_belong_and_the_next_goes_on,
             ten_thousand_events_in_one_order,
             awkward_ids_and_texts_are_kept_as_they_are,
             everything_is_there_after_a_restart,

@@ -59,7 +59,7 @@ pub(crate) async fn lists_are_in_placement_order_and_in_pages<F: Fixture>() {
     loop {
         let page = list(&*store, after, 10).await;
         let Some(last) = page.last() else { break };
-        after = last.placed_position;
+        after = last.place;
         listed.extend(page.into_iter().map(|listed| listed.summary));
     }
     assert_eq!(listed, orders.iter().map(TestOrder::summary).collect::<Vec<_>>());

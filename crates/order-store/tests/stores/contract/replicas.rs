@@ -255,9 +255,9 @@ pub(crate) async fn assert_unreadable_orders_are_refused(
     store: &(impl StoreOfReplica + ?Sized),
     orders: &[TestOrder],
 ) {
-    let page = store.many(&ListQuery { after: Position::START, limit: 10 }).await.unwrap();
+    let page = store.many(&ListQuery::placed_after(Position::START, 10)).await.unwrap();
     assert_eq!((page.orders.len(), page.left_out, page.next), (7, 3, Some(Position(10))));
-    let rest = store.many(&ListQuery { after: Position(10), limit: 100 }).await.unwrap();
+    let rest = store.many(&ListQuery::placed_after(Position(10), 100)).await.unwrap();
     assert_eq!((rest.orders.len(), rest.left_out, rest.next), (30, 0, None));
     for order in orders.iter().skip(4).chain(&orders[..1]) {
         assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
