@@ -20,6 +20,8 @@ pub(crate) struct ViewRow<'a> {
     /// There only if the order does something by itself.
     pub(crate) due_at: Option<Timestamp>,
     pub(crate) on_hold: Option<bool>,
+    /// Where the order's last event is, if the store knows it when it makes the row.
+    pub(crate) updated_position: Option<u64>,
 }
 
 const OK: &str = "ok";
@@ -40,6 +42,7 @@ impl<'a> ViewRow<'a> {
                 updated_at: Some(summary.updated_at),
                 due_at: summary.due_at,
                 on_hold: Some(summary.on_hold),
+                updated_position: None,
             },
             OrderView::Unreadable(order) => Self {
                 order_id: order.order_id.as_str(),
@@ -97,6 +100,7 @@ impl<'a> ViewRow<'a> {
             self.updated_at.map(micros),
             self.due_at.map(micros),
             self.on_hold.map(i64::from),
+            self.updated_position.map(u64::cast_signed),
         ] {
             scratch.push(u8::from(number.is_some()));
             scratch.extend_from_slice(&number.unwrap_or_default().to_le_bytes());
@@ -165,6 +169,7 @@ mod tests {
             ViewRow { due_at: None, ..row },
             ViewRow { on_hold: Some(false), ..row },
             ViewRow { on_hold: None, ..row },
+            ViewRow { updated_position: Some(9), ..row },
         ];
         let scratch = &mut Vec::new();
         let original = row.checksum(7, scratch);

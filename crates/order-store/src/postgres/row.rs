@@ -128,6 +128,7 @@ pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedV
             updated_at: time(first + 8)?,
             due_at: time(first + 9)?,
             on_hold: Some(false),
+            updated_position: None,
         };
         let projection: i32 = row.try_get(first + 11)?;
         if view_checksum(&found, projection, &mut Vec::new()).as_bytes()

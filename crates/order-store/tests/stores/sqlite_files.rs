@@ -397,7 +397,7 @@ async fn verify_names_what_is_wrong_in_the_views() {
         ("UPDATE order_events SET position = 35 WHERE position = 34", "order order-3: "),
         ("DELETE FROM order_events WHERE position = 34", "order order-3: "),
         (
-            "INSERT INTO orders SELECT 1000, 'ghost', state, 1, customer_id, status, 1, 1, 1, NULL, checksum, 30 FROM orders LIMIT 1",
+            "INSERT INTO orders SELECT 1000, 'ghost', state, 1, customer_id, status, 1, 1, 1, NULL, 0, 1000, checksum, 30 FROM orders LIMIT 1",
             "the list of orders: the view with the key 1000: the checksum does not match",
         ),
     ];

@@ -1,22 +1,20 @@
 //! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
 
+mod lists;
 mod pool;
 mod streams;
 
 use std::path::PathBuf;
 
-use order_application::{
-    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageBuilder, Position, StoreError,
-};
+use order_application::{DueOrder, DuePage, DuePlace, DueQuery, OrderView, StoreError};
 use order_domain::OrderId;
 use rusqlite::Connection;
 
-use crate::sqlite::log::row;
 use crate::sqlite::readers::pool::ViewsSnapshots;
 use crate::sqlite::rebuild_requests::RebuildRequests;
 use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::known_orders::KnownOrders;
-use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, StreamState};
+use crate::sqlite::views::overlay::{FlushCount, Overlay, StreamState};
 use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
 
 pub(crate) use pool::LogPool;
@@ -81,32 +79,6 @@ impl Readers {
         };
         let found = self.in_views(flushed, |views| reading::find(views, order_id, self.hash(order_id)))?;
         Ok(found.map(|(_, view)| view))
-    }
-
-    pub(crate) fn list(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        // One more than is wanted tells whether there is a next page.
-        let after = query.after.unwrap_or_default().min(row::MAX_POSITION);
-        let rows = self.rows(after, query.limit.min(MAX_LIST_ROWS) + 1)?;
-        let mut page = PageBuilder::new(query);
-        for (key, view) in rows {
-            if page.add(Position(key), Some(view)).is_break() {
-                break;
-            }
-        }
-        Ok(page.finish())
-    }
-
-    /// The rows of orders that were placed after a position.
-    fn rows(&self, after: Position, limit: usize) -> Result<Vec<(OrderKey, OrderView)>, StoreError> {
-        for _ in 0..MAX_LIST_READS {
-            let flushed_before = self.overlay.flushed();
-            let mut rows = self.in_views(flushed_before, |views| reading::list(views, after, limit))?;
-            let complete = rows.len() < limit;
-            if self.overlay.merge_list(&mut rows, after.0, complete, limit) == flushed_before {
-                return Ok(rows);
-            }
-        }
-        Err(StoreError::Overloaded)
     }
 
     /// Orders that are due. The overlay may have any number of them more than the page should: they are few.

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use fastbloom::BloomFilter;
-use order_application::{Position, StoreError};
+use order_application::{Position, SearchTerm, StoreError};
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
@@ -23,7 +23,8 @@ use crate::sqlite::log::{LogError, event_id_at};
 use crate::sqlite::rebuild::folding::{FoldedView, OnUnreadable};
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
-use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::overlay::{OrderKey, term_bytes};
+use crate::sqlite::views::terms::{TermEntry, block_of};
 use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, hash_order_id};
 use crate::sqlite_error::SqliteError;
 
@@ -89,7 +90,8 @@ pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltV
     let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);
     let report = RebuildReport { events: up_to.0, ..RebuildReport::default() };
     let built = BuiltViews { views, orders, unreadable, report };
-    let mut build = Build { log: &log, directory: files::directory(log_path), options, built };
+    let directory = files::directory(log_path);
+    let mut build = Build { log: &log, directory, options, built, terms: Vec::new(), terms_bytes: 0 };
     if up_to > Position::START {
         build.fill(up_to).map_err(|error| build.told(error, log_path))?;
     }
@@ -104,6 +106,9 @@ struct Build<'b, 'o> {
     options: BuildOptions<'o>,
     /// What is in there so far.
     built: BuiltViews,
+    /// What is not in there yet: what orders are found by.
+    terms: Vec<(OrderKey, SearchTerm)>,
+    terms_bytes: usize,
 }
 
 /// What an event is sorted by first: two hashes of its order's id, and its position. Two orders that share one hash will
@@ -195,23 +200,51 @@ impl Build<'_, '_> {
             let orders = whole_orders(&mut events)?;
             let transaction = self.log.unchecked_transaction().map_err(LogError::from)?;
             let read = |(key, later)| FoldedView::read(&transaction, key, later, self.built.unreadable);
-            let orders = orders.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let mut orders = orders.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
             drop(transaction);
-            self.write(&orders)?;
+            self.write(&mut orders)?;
             folded += orders.iter().map(|order| order.later.len() as u64 + 1).sum::<u64>();
             let up_to = self.options.up_to.0;
             self.tell(up_to / SORTING_PART + folded - folded / SORTING_PART)?;
         }
+        self.write_terms()
+    }
+
+    /// Gathers the terms of a whole block, if they fit in memory, so that they are written in their order.
+    fn add_terms(&mut self, order: &mut FoldedView) -> Result<(), BuildError> {
+        let is_in_block = self.terms.first().is_none_or(|(key, _)| block_of(*key) == block_of(order.key));
+        if !is_in_block || self.terms_bytes >= self.options.memory / 2 {
+            self.write_terms()?;
+        }
+        let terms = std::mem::take(&mut order.terms);
+        self.terms_bytes += terms.iter().map(term_bytes).sum::<usize>();
+        self.terms.extend(terms.into_iter().map(|term| (order.key, term)));
         Ok(())
     }
 
-    fn write(&mut self, orders: &[FoldedView]) -> Result<(), BuildError> {
+    fn write_terms(&mut self) -> Result<(), BuildError> {
+        let entries = self.terms.iter().map(|(key, term)| TermEntry::of(*key, term)).collect();
+        self.built.views.insert_terms(entries)?;
+        self.terms.clear();
+        self.terms_bytes = 0;
+        Ok(())
+    }
+
+    fn write(&mut self, orders: &mut [FoldedView]) -> Result<(), BuildError> {
         self.built.report.orders += orders.len() as u64;
         self.built.report.unreadable +=
             orders.iter().filter(|order| order.view.is_unreadable()).count() as u64;
-        let puts = orders.iter().map(|order| PutOrder { key: order.key, view: &order.view, previous: None });
+        let puts = orders.iter().map(|order| PutOrder {
+            key: order.key,
+            view: &order.view,
+            updated_position: order.updated_position(),
+            previous: None,
+        });
         let last_key = self.built.views.put_orders(puts)?;
         self.built.views.insert_events(orders.iter().flat_map(FoldedView::events))?;
+        for order in orders {
+            self.add_terms(order)?;
+        }
         // Only the last key counts so far: the file is of no use before it is complete.
         self.built.views.reach(Position::START, Uuid::nil(), last_key)?;
         Ok(())

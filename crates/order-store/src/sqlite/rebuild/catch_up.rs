@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use fastbloom::BloomFilter;
-use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable, Version};
+use order_application::{FoldedOrder, PageLimit, Position, StoreError, Unreadable, Version, codec};
 use order_domain::OrderId;
 
 use crate::sqlite::SqliteLimits;
@@ -114,6 +114,7 @@ impl CatchUp<'_> {
             Err(row) => return Err(row.error.clone()),
         };
         let first_position = entry.position;
+        let terms = entry.event.as_ref().map(codec::search_terms).unwrap_or_default();
         let before = self.before(&order_id, first_version)?;
         let (key, before) = before.map_or((first_position.0, None), |(key, order)| (key, Some(order)));
         let order = fold(before, &order_id, entry, self.options.unreadable)?;
@@ -126,6 +127,7 @@ impl CatchUp<'_> {
             events: 1,
             last_event_id,
             view,
+            terms,
         }]);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! An order from its events, those included that cannot be read.
 
-use order_application::{FoldedOrder, OrderView, Position, StoreError, Unreadable, Version};
+use order_application::{FoldedOrder, OrderView, Position, SearchTerm, StoreError, Unreadable, Version};
 use order_domain::OrderId;
 use rusqlite::Connection;
 
@@ -21,6 +21,8 @@ pub(crate) enum OnUnreadable {
 pub(super) struct FoldedView {
     pub(super) key: OrderKey,
     pub(super) view: OrderView,
+    /// What it is found by.
+    pub(super) terms: Vec<SearchTerm>,
     /// Where its events are, but for the first.
     pub(super) later: Vec<Position>,
 }
@@ -44,7 +46,17 @@ impl FoldedView {
             }
             order = fold(Some(order), &order_id, entry, unreadable)?;
         }
-        Ok(Self { key, view: order.view(&order_id), later })
+        let terms = match &order {
+            FoldedOrder::Readable(order) => SearchTerm::of_order(&order.order),
+            // No list with a filter has it.
+            FoldedOrder::Unreadable { .. } => Vec::new(),
+        };
+        Ok(Self { key, view: order.view(&order_id), terms, later })
+    }
+
+    /// Where its last event is.
+    pub(super) fn updated_position(&self) -> Position {
+        self.later.last().copied().unwrap_or(Position(self.key))
     }
 
     /// Where its events are; nothing of one that is damaged, whose versions tell nothing.

@@ -149,7 +149,7 @@ impl CheckedViews {
             };
             listed += rows.len() as u64;
             match rows.last() {
-                Some((last, _)) if rows.len() == LIST_ROWS => after = Position(*last),
+                Some(last) if rows.len() == LIST_ROWS => after = Position(last.key),
                 Some(_) | None => break,
             }
         }

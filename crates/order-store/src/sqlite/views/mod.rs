@@ -6,13 +6,16 @@
 
 mod error;
 pub(crate) mod files;
+pub(crate) mod finding;
 pub(crate) mod id_ranges;
 pub(crate) mod known_orders;
 pub(crate) mod overlay;
 pub(crate) mod progress;
 pub(crate) mod reading;
 pub(crate) mod schema;
+pub(crate) mod terms;
 mod writing;
+pub(crate) mod zones;
 
 use std::path::{Path, PathBuf};
 

@@ -5,12 +5,18 @@
 //! snapshot of the views after, misses nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use order_application::{DueOrder, DuePlace, DueQuery, OrderSummary, OrderView, Position, Version};
+use order_application::{
+    DueOrder, DuePlace, DueQuery, ListQuery, OrderFilter, OrderSummary, OrderView, Position, SearchTerm,
+    SortKey, Version,
+};
 use order_domain::OrderId;
 use uuid::Uuid;
+
+use crate::list_path::ListPath;
+use crate::sqlite::views::finding::FoundOrder;
 
 /// An order's key in the views: the position of its first event, so keys ascend in placement order.
 pub(crate) type OrderKey = u64;
@@ -39,6 +45,10 @@ pub(crate) struct FlushCount(u64);
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) view: OrderView,
+    /// Where its last event is.
+    pub(crate) updated_position: Position,
+    /// What it has been found by since; some of it maybe before.
+    pub(crate) terms: Vec<SearchTerm>,
     /// Position of each new event but the order's first, whose position is the key.
     pub(crate) positions: Vec<(Version, Position)>,
 }
@@ -71,6 +81,8 @@ pub(crate) struct CommittedEvents {
     pub(crate) last_event_id: Uuid,
     /// The order's view after the last of them.
     pub(crate) view: OrderView,
+    /// What the order is found by because of them.
+    pub(crate) terms: Vec<SearchTerm>,
 }
 
 #[derive(Default)]
@@ -130,37 +142,64 @@ impl Overlay {
         (Some((stream, positions)), generations.flushed)
     }
 
-    /// Replaces rows of a list by newer ones, and adds orders that come after them, up to `limit`.
-    ///
-    /// `rows` are a snapshot's rows with keys above `after`, ascending, and `complete` says that there are no more.
-    /// Answers with the number of generations flushed so far: unless it is what it was before the snapshot was taken, an
-    /// order may have slipped between snapshot and overlay.
-    pub(crate) fn merge_list(
-        &self,
-        rows: &mut Vec<(OrderKey, OrderView)>,
-        after: OrderKey,
-        complete: bool,
-        limit: usize,
-    ) -> FlushCount {
+    /// Brings orders that were found in a snapshot up to what they are now.
+    pub(crate) fn renew(&self, orders: &mut [FoundOrder], filter: &OrderFilter) {
         let generations = self.read();
-        for (key, view) in rows.iter_mut() {
-            if let Some(change) = generations.newest_by_key(*key) {
-                view.clone_from(&change.view);
+        for order in orders {
+            if let Some(newer) = generations.found(order.key, filter) {
+                let known = std::mem::replace(order, newer).terms;
+                order.terms.extend(known);
             }
         }
-        if complete && rows.len() < limit {
-            // New orders have higher keys than every row, and the flushing generation's come before the active one's.
-            let mut last = rows.last().map_or(after, |(key, _)| *key);
-            for generation in generations.oldest_first() {
-                let from = (Bound::Excluded(last), Bound::Unbounded);
-                for (key, change) in generation.changes.range(from).take(limit - rows.len()) {
-                    let newest = generations.newest_by_key(*key).unwrap_or(change);
-                    rows.push((*key, newest.view.clone()));
-                    last = *key;
+    }
+
+    /// Drops orders that are here.
+    pub(crate) fn drop_recent(&self, orders: &mut Vec<FoundOrder>) {
+        let generations = self.read();
+        orders.retain(|order| generations.newest_by_key(order.key).is_none());
+    }
+
+    /// Orders on a path whose keys are in a range, that come after the query's place and that its filter accepts, but for its
+    /// terms: the first of them in the order of the query, at most so many. Those that are known already are left out.
+    pub(crate) fn select(
+        &self,
+        keys: RangeInclusive<OrderKey>,
+        query: &ListQuery,
+        path: ListPath<'_>,
+        most: usize,
+        is_known: impl Fn(OrderKey) -> bool,
+    ) -> Vec<FoundOrder> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let sort = query.sort;
+        let generations = self.read();
+        let mut places = Vec::new();
+        for (generation, newer) in generations.with_newer() {
+            let mut changes = generation.changes.range(keys.clone());
+            let mut found = 0;
+            // In placement order the first are enough.
+            while (found < most || sort.by == SortKey::Updated)
+                && let Some((key, change)) =
+                    if sort.descending { changes.next_back() } else { changes.next() }
+            {
+                let place = change.place(*key, sort.by);
+                if query.after.is_none_or(|after| sort.is_after(place, after))
+                    && newer.is_none_or(|newer| !newer.changes.contains_key(key))
+                    && generations.is_on_path(*key, change, &query.filter, path)
+                    && !is_known(*key)
+                {
+                    places.push((place, *key));
+                    found += 1;
                 }
             }
         }
-        generations.flushed
+        places.sort_unstable();
+        if sort.descending {
+            places.reverse();
+        }
+        places.truncate(most);
+        places.into_iter().filter_map(|(_, key)| generations.found(key, &query.filter)).collect()
     }
 
     /// Replaces orders that are due by what they are now, and adds those that became due, up to a place if there is one.
@@ -250,8 +289,46 @@ impl Generations {
         self.active.find(order_id).or_else(|| self.flushing.as_ref()?.find(order_id))
     }
 
+    /// Each generation with the one that is newer.
+    fn with_newer(&self) -> impl Iterator<Item = (&Generation, Option<&Generation>)> {
+        let flushing = self.flushing.as_deref().map(|flushing| (flushing, Some(&self.active)));
+        flushing.into_iter().chain([(&self.active, None)])
+    }
+
+    /// Terms that an order has been found by lately.
+    fn terms(&self, key: OrderKey) -> impl Iterator<Item = &SearchTerm> {
+        let changes = self.oldest_first().filter_map(move |generation| generation.changes.get(&key));
+        changes.flat_map(|change| &change.terms)
+    }
+
+    fn is_on_path(&self, key: OrderKey, change: &Change, filter: &OrderFilter, path: ListPath<'_>) -> bool {
+        match &change.view {
+            OrderView::Readable(order) => {
+                let is_known_by = |wanted: &SearchTerm| self.terms(key).any(|term| term == wanted);
+                filter.accepts(order) && path.leads_to(filter, order, is_known_by)
+            }
+            OrderView::Unreadable(_) => filter.is_empty(),
+        }
+    }
+
+    fn found(&self, key: OrderKey, filter: &OrderFilter) -> Option<FoundOrder> {
+        let Change { view, updated_position, .. } = self.newest_by_key(key)?;
+        let terms = self.terms(key).filter(|term| filter.terms.contains(term)).cloned().collect();
+        Some(FoundOrder { key, updated_position: *updated_position, view: view.clone(), terms })
+    }
+
     fn newest_by_key(&self, key: OrderKey) -> Option<&Change> {
         self.active.changes.get(&key).or_else(|| self.flushing.as_ref()?.changes.get(&key))
+    }
+}
+
+impl Change {
+    /// Where its order is in the order of a list.
+    fn place(&self, key: OrderKey, by: SortKey) -> Position {
+        match by {
+            SortKey::Placed => Position(key),
+            SortKey::Updated => self.updated_position,
+        }
     }
 }
 
@@ -267,19 +344,23 @@ impl Generation {
         self.bytes += appended.events as usize * BYTES_PER_POSITION;
         self.has_due_orders |=
             matches!(&appended.view, OrderView::Readable(summary) if summary.due_at.is_some());
-        self.last = Some((appended.first_position.plus(appended.events - 1), appended.last_event_id));
+        let updated_position = appended.first_position.plus(appended.events - 1);
+        self.last = Some((updated_position, appended.last_event_id));
+        self.bytes += appended.terms.iter().map(term_bytes).sum::<usize>();
         // The first event's position is the key, and needs no entry.
         let new = new.filter(|(version, _)| version.0 > 1);
         match self.changes.get_mut(&appended.key) {
             Some(change) => {
                 change.positions.extend(new);
                 change.view = appended.view;
+                change.updated_position = updated_position;
+                change.terms.extend(appended.terms);
             }
             None => {
                 self.keys.insert(appended.view.order_id().clone(), appended.key);
                 self.bytes += BYTES_PER_ORDER + text_bytes(&appended.view);
-                let positions = new.collect();
-                self.changes.insert(appended.key, Change { view: appended.view, positions });
+                let CommittedEvents { key, view, terms, .. } = appended;
+                self.changes.insert(key, Change { view, updated_position, terms, positions: new.collect() });
             }
         }
     }
@@ -288,6 +369,11 @@ impl Generation {
     pub(crate) fn changes(&self) -> impl ExactSizeIterator<Item = (OrderKey, &Change)> {
         self.changes.iter().map(|(key, change)| (*key, change))
     }
+}
+
+/// What a term takes, about.
+pub(crate) fn term_bytes(term: &SearchTerm) -> usize {
+    size_of_val(term) + 16 + term.value().len()
 }
 
 fn text_bytes(view: &OrderView) -> usize {

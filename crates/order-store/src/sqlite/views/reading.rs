@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::finding::FoundOrder;
 use crate::sqlite::views::id_ranges::prove_range;
 use crate::sqlite::views::overlay::{OrderKey, StreamState};
 use crate::sqlite::views::progress::FileProgress;
@@ -85,32 +86,26 @@ pub(crate) fn find_unproven(
     Ok(None)
 }
 
-/// The rows of orders that were placed after a position, without one that is lost: each names the one before, and the last
-/// is where the views say that they end.
-pub(crate) fn list(
-    views: &Connection,
-    after: Position,
-    limit: usize,
-) -> Result<Vec<(OrderKey, OrderView)>, ViewsError> {
+/// The orders that were placed after a position, without one that is lost: each names the one before, and the last is where
+/// the views say that they end.
+pub(crate) fn list(views: &Connection, after: Position, limit: usize) -> Result<Vec<FoundOrder>, ViewsError> {
     let mut statement = views.prepare_cached(LIST)?;
     let mut rows = statement.query(params![after.0, limit])?;
     let mut scratch = Vec::new();
-    let mut list = Vec::new();
-    let mut last: Option<OrderKey> = None;
+    let mut list: Vec<FoundOrder> = Vec::new();
     while let Some(row) = rows.next()? {
         let key = row.get(0)?;
         let previous: OrderKey = row.get(NEXT_COLUMN)?;
-        if last.map_or(previous > after.0, |last| previous != last) {
+        if list.last().map_or(previous > after.0, |last| previous != last.key) {
             let what = format!("the view with the key {key} does not follow on the one that is before it");
             return Err(ViewsError::Damaged(what));
         }
-        list.push((key, read_order(row, key, &mut scratch)?));
-        last = Some(key);
+        list.push(FoundOrder::read(row, key, &mut scratch)?);
     }
     if list.len() < limit {
         let end = FileProgress::load(views)?.last_key;
         // There may be more than that while a generation is being written.
-        if last.unwrap_or(after.0) < end {
+        if list.last().map_or(after.0, |last| last.key) < end {
             return Err(ViewsError::Damaged(format!("the views end before the key {end}")));
         }
     }

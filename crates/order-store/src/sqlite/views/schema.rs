@@ -9,7 +9,7 @@ use crate::sqlite::views::overlay::OrderKey;
 use crate::view_row::ViewRow;
 
 /// The schema of this release (`PRAGMA user_version`). A file with another is of no use, and another is built beside it.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 pub(super) const SCHEMA: &str = "
 -- Whose views these are, and how far they have come. One row; see `progress.rs`.
@@ -53,12 +53,40 @@ CREATE TABLE orders (
     placed_at INTEGER,                     -- microseconds since 1970
     updated_at INTEGER,
     due_at INTEGER,                        -- when the order does something by itself
+    on_hold INTEGER,
+    updated_position INTEGER NOT NULL,     -- of the order's last event
     checksum BLOB NOT NULL,                -- over all of the above
     previous_key INTEGER NOT NULL          -- of the order that was placed before, so that lists notice a row that is lost
 ) STRICT;
 
 -- Finds the orders that are due. Few orders ever are.
 CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL;
+
+-- Finds the orders on hold. Few orders ever are.
+CREATE INDEX orders_on_hold ON orders (key) WHERE on_hold;
+
+-- Finds the orders with a status, in placement order. An order's entry moves with each of its steps, within what was placed
+-- about as long ago, so a batch of steps shares pages.
+CREATE INDEX orders_by_status ON orders (status, key);
+
+-- The orders by their last events. An order's entry moves from where it was, mostly a little before the end, to the end.
+CREATE INDEX orders_by_update ON orders (updated_position);
+
+-- Finds the orders that are known by a customer, a payment, a parcel or a SKU. See `terms.rs`.
+CREATE TABLE order_terms (
+    block INTEGER NOT NULL,                -- about a million positions of the log: where the order's key is
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    key INTEGER NOT NULL,
+    PRIMARY KEY (block, kind, value, key)
+) STRICT, WITHOUT ROWID;
+
+-- The times of events in a stretch of the log, so that a list of a time does not look through others. See `zones.rs`.
+CREATE TABLE log_times (
+    zone INTEGER PRIMARY KEY,              -- so many positions
+    earliest INTEGER NOT NULL,             -- of the events there that are an order's first or last, or were
+    latest INTEGER NOT NULL
+) STRICT;
 
 -- Where an order's events are in the log, but for the first, which is at its key.
 CREATE TABLE order_events (
@@ -73,13 +101,16 @@ CREATE TABLE order_events (
 macro_rules! order_columns {
     () => {
         "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
-         o.due_at, o.checksum"
+         o.due_at, o.on_hold, o.updated_position, o.checksum"
     };
 }
 pub(crate) use order_columns;
 
 /// The index of the column after those of [`order_columns`].
-pub(crate) const NEXT_COLUMN: usize = 11;
+pub(crate) const NEXT_COLUMN: usize = 13;
+
+/// That of the position of the order's last event.
+pub(crate) const UPDATED_POSITION: usize = 11;
 
 /// Reads a row of `orders` that was looked for under a key, and checks it.
 pub(crate) fn read_order(
@@ -104,9 +135,10 @@ pub(crate) fn read_order(
         placed_at: time(7)?,
         updated_at: time(8)?,
         due_at: time(9)?,
-        on_hold: Some(false),
+        on_hold: row.get(10)?,
+        updated_position: row.get(UPDATED_POSITION)?,
     };
-    let stored = row.get_ref(10)?.as_bytes_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default();
+    let stored = row.get_ref(12)?.as_bytes_or_null().map_err(rusqlite::Error::from)?.unwrap_or_default();
     let is_sound = found.checksum(wanted, scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
     let is_sound = is_sound || crate::sqlite::planted_faults::is_planted("unchecked-views");

@@ -8,6 +8,8 @@ use uuid::Uuid;
 use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
 use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::terms::{INSERT_TERM, TermEntry};
+use crate::sqlite::views::zones::ZoneTimes;
 use crate::sqlite::views::{Views, ViewsError};
 use crate::view_row::ViewRow;
 
@@ -16,13 +18,14 @@ const INSERT_ID: &str = "INSERT OR IGNORE INTO order_ids (hash, key) VALUES (?1,
 /// After a crash a row may be there already, ahead of `progress`, by events that are all met again before the store opens.
 const INSERT_ORDER: &str =
     "INSERT INTO orders
-        (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
-         previous_key)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, on_hold,
+         updated_position, checksum, previous_key)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
     ON CONFLICT (key) DO UPDATE SET
         state = excluded.state, version = excluded.version, customer_id = excluded.customer_id,
         status = excluded.status, total_cents = excluded.total_cents, placed_at = excluded.placed_at,
-        updated_at = excluded.updated_at, due_at = excluded.due_at, checksum = excluded.checksum
+        updated_at = excluded.updated_at, due_at = excluded.due_at, on_hold = excluded.on_hold,
+        updated_position = excluded.updated_position, checksum = excluded.checksum
     WHERE order_id = excluded.order_id";
 
 /// Replaces a row by a newer one, unless it is older than the version before that, which is damage. It may be newer: then a
@@ -30,8 +33,8 @@ const INSERT_ORDER: &str =
 const UPDATE_ORDER: &str =
     "UPDATE orders SET
         state = ?3, version = ?4, customer_id = ?5, status = ?6, total_cents = ?7, placed_at = ?8, updated_at = ?9,
-        due_at = ?10, checksum = ?11
-    WHERE key = ?1 AND order_id = ?2 AND version >= ?12";
+        due_at = ?10, on_hold = ?11, updated_position = ?12, checksum = ?13
+    WHERE key = ?1 AND order_id = ?2 AND version >= ?14";
 
 const INSERT_EVENT: &str = "INSERT OR REPLACE INTO order_events (key, version, position) VALUES (?1, ?2, ?3)";
 
@@ -42,6 +45,8 @@ pub(crate) const ROWS_PER_COMMIT: usize = 4_000;
 pub(crate) struct PutOrder<'a> {
     pub(crate) key: OrderKey,
     pub(crate) view: &'a OrderView,
+    /// Where its last event is.
+    pub(crate) updated_position: Position,
     /// The version of the row that is there; `None` if the order is new.
     pub(crate) previous: Option<Version>,
 }
@@ -61,11 +66,17 @@ impl Views {
         crate::sqlite::planted_faults::end_here("end-after-ids");
         let orders = generation.changes().map(|(key, change)| {
             let previous = (key <= reached.0).then(|| version_before(change));
-            PutOrder { key, view: &change.view, previous }
+            PutOrder { key, view: &change.view, updated_position: change.updated_position, previous }
         });
         let last_key = self.put_orders(orders)?;
         #[cfg(feature = "planted-faults")]
         crate::sqlite::planted_faults::end_here("end-after-orders");
+        let terms = generation
+            .changes()
+            .flat_map(|(key, change)| change.terms.iter().map(move |term| TermEntry::of(key, term)));
+        self.insert_terms(terms.collect())?;
+        #[cfg(feature = "planted-faults")]
+        crate::sqlite::planted_faults::end_here("end-after-terms");
         let positions = generation.changes().flat_map(|(key, change)| {
             change.positions.iter().map(move |(version, position)| (key, *version, *position))
         });
@@ -109,13 +120,17 @@ impl Views {
             let transaction = self.connection.transaction()?;
             let mut insert = transaction.prepare_cached(INSERT_ORDER)?;
             let mut update = transaction.prepare_cached(UPDATE_ORDER)?;
-            for PutOrder { key, view, previous } in orders.by_ref().take(ROWS_PER_COMMIT) {
-                let written = match previous {
-                    None => put(&mut insert, key, view, std::mem::replace(&mut last_key, key), &mut scratch)?,
-                    Some(previous) => put(&mut update, key, view, previous.0, &mut scratch)?,
+            let mut times = ZoneTimes::default();
+            for order in orders.by_ref().take(ROWS_PER_COMMIT) {
+                let written = match order.previous {
+                    None => {
+                        put(&mut insert, &order, std::mem::replace(&mut last_key, order.key), &mut scratch)?
+                    }
+                    Some(previous) => put(&mut update, &order, previous.0, &mut scratch)?,
                 };
+                times.add(&order);
                 if written != 1 {
-                    let order_id = view.order_id();
+                    let order_id = order.view.order_id();
                     let what = format!(
                         "the view of order {order_id} is not at the version that its next event follows on"
                     );
@@ -123,6 +138,7 @@ impl Views {
                 }
             }
             drop((insert, update));
+            times.write(&transaction)?;
             transaction.commit()?;
         }
         Ok(last_key)
@@ -139,6 +155,21 @@ impl Views {
             let mut insert = transaction.prepare_cached(INSERT_EVENT)?;
             for (key, version, position) in events.by_ref().take(ROWS_PER_COMMIT) {
                 insert.execute(params![key, version.0, position.0])?;
+            }
+            drop(insert);
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Adds what orders are found by, in the order of the table.
+    pub(crate) fn insert_terms(&mut self, mut terms: Vec<TermEntry<'_>>) -> Result<(), ViewsError> {
+        terms.sort_unstable();
+        for chunk in terms.chunks(ROWS_PER_COMMIT) {
+            let transaction = self.connection.transaction()?;
+            let mut insert = transaction.prepare_cached(INSERT_TERM)?;
+            for TermEntry { block, kind, value, key } in chunk {
+                insert.execute(params![block, kind, value, key])?;
             }
             drop(insert);
             transaction.commit()?;
@@ -163,12 +194,12 @@ impl Views {
 /// `last_parameter` is, of a new row, the key of the order before; of one that is there, the least version that it may have.
 fn put(
     statement: &mut CachedStatement<'_>,
-    key: OrderKey,
-    view: &OrderView,
+    order: &PutOrder<'_>,
     last_parameter: u64,
     scratch: &mut Vec<u8>,
 ) -> rusqlite::Result<usize> {
-    let row = ViewRow::of(view);
+    let PutOrder { key, view, updated_position, previous: _ } = order;
+    let row = ViewRow { updated_position: Some(updated_position.0), ..ViewRow::of(view) };
     statement.execute(params![
         key,
         row.order_id,
@@ -180,7 +211,9 @@ fn put(
         row.placed_at.map(Timestamp::as_micros),
         row.updated_at.map(Timestamp::as_micros),
         row.due_at.map(Timestamp::as_micros),
-        row.checksum(key, scratch).as_bytes(),
+        row.on_hold,
+        row.updated_position,
+        row.checksum(*key, scratch).as_bytes(),
         last_parameter,
     ])
 }

@@ -166,6 +166,7 @@ impl LogWriterThread {
                 events: append.events.len() as u64,
                 last_event_id,
                 view: append.view,
+                terms: append.terms,
             });
             answer(waiting, last_position);
         }

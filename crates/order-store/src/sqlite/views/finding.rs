@@ -1,0 +1,232 @@
+//! Rows of lists, by the indexes that lead to them.
+
+use std::ops::RangeInclusive;
+
+use order_application::{ListQuery, OrderFilter, OrderView, Position, SearchTerm, SortKey, TimeRange};
+use rusqlite::{Connection, Params, Row, params};
+
+use crate::list_path::ListPath;
+use crate::sqlite::log::row::MAX_POSITION;
+use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::schema::{UPDATED_POSITION, order_columns, read_order};
+use crate::sqlite::views::{ViewsError, reading, terms, zones};
+
+/// Orders that are found in another order than they are wanted in are brought into it by sorting, if there are no more than
+/// so many. Each costs a look-up.
+const MAX_SORTED: usize = 2_000;
+
+/// An order, as a list finds it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FoundOrder {
+    pub(crate) key: OrderKey,
+    pub(crate) updated_position: Position,
+    pub(crate) view: OrderView,
+    /// Those of the filter's terms that it is certain to be known by.
+    pub(crate) terms: Vec<SearchTerm>,
+}
+
+impl FoundOrder {
+    /// Reads a row of [`order_columns`].
+    pub(super) fn read(row: &Row<'_>, key: OrderKey, scratch: &mut Vec<u8>) -> Result<Self, ViewsError> {
+        let view = read_order(row, key, scratch)?;
+        Ok(Self { key, updated_position: Position(row.get(UPDATED_POSITION)?), view, terms: Vec::new() })
+    }
+
+    /// Where it is in the order of a list.
+    pub(crate) fn place(&self, by: SortKey) -> Position {
+        match by {
+            SortKey::Placed => Position(self.key),
+            SortKey::Updated => self.updated_position,
+        }
+    }
+}
+
+/// A statement for orders in a range, upwards and downwards.
+macro_rules! orders_between {
+    ($condition:literal, $by:literal) => {
+        [
+            concat!(
+                "SELECT ",
+                order_columns!(),
+                " FROM orders AS o WHERE ",
+                $condition,
+                " ORDER BY ",
+                $by,
+                " LIMIT ?3"
+            ),
+            concat!(
+                "SELECT ",
+                order_columns!(),
+                " FROM orders AS o WHERE ",
+                $condition,
+                " ORDER BY ",
+                $by,
+                " DESC LIMIT ?3"
+            ),
+        ]
+    };
+}
+
+const BY_KEY: [&str; 2] = orders_between!("o.key BETWEEN ?1 AND ?2", "o.key");
+const ON_HOLD: [&str; 2] = orders_between!("o.on_hold AND o.key BETWEEN ?1 AND ?2", "o.key");
+const BY_STATUS: [&str; 2] = orders_between!("o.status = ?4 AND o.key BETWEEN ?1 AND ?2", "o.key");
+const BY_UPDATE: [&str; 2] = orders_between!("o.updated_position BETWEEN ?1 AND ?2", "o.updated_position");
+const AT_KEY: &str = concat!("SELECT ", order_columns!(), " FROM orders AS o WHERE o.key = ?1");
+
+/// Finds orders in a file of views.
+pub(crate) struct Finder<'v, 'f> {
+    pub(crate) views: &'v Connection,
+    pub(crate) filter: &'f OrderFilter,
+    pub(crate) path: ListPath<'f>,
+    pub(crate) descending: bool,
+}
+
+impl<'v, 'f> Finder<'v, 'f> {
+    pub(crate) fn new(views: &'v Connection, query: &'f ListQuery) -> Self {
+        let (filter, descending) = (&query.filter, query.sort.descending);
+        Self { views, filter, path: ListPath::of(filter), descending }
+    }
+
+    /// The first orders on the path whose keys are in a range.
+    pub(crate) fn by_placement(
+        &self,
+        keys: &RangeInclusive<OrderKey>,
+        limit: usize,
+    ) -> Result<Vec<FoundOrder>, ViewsError> {
+        let (first, last) = (keys.start(), keys.end());
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.path {
+            ListPath::Term(term) => {
+                let keys = terms::keys(self.views, term, keys, self.descending, limit)?;
+                keys.into_iter().map(|key| self.at(key, term)).collect()
+            }
+            ListPath::OnHold => self.read(&ON_HOLD, params![first, last, limit]),
+            ListPath::Statuses => {
+                let mut orders = Vec::new();
+                for status in &self.filter.statuses {
+                    orders.extend(self.read(&BY_STATUS, params![first, last, limit, status.as_str()])?);
+                }
+                orders.sort_unstable_by_key(|order| order.key);
+                if self.descending {
+                    orders.reverse();
+                }
+                orders.truncate(limit);
+                Ok(orders)
+            }
+            ListPath::All if self.filter.placed.is_everything() && !self.descending => {
+                reading::list(self.views, Position(first - 1), limit)
+            }
+            ListPath::All => self.in_zones(&BY_KEY, keys, self.filter.placed, limit),
+        }
+    }
+
+    /// The first orders whose last events are in a range, on the path or not.
+    pub(crate) fn by_update(
+        &self,
+        positions: &RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<FoundOrder>, ViewsError> {
+        self.in_zones(&BY_UPDATE, positions, self.filter.updated, limit)
+    }
+
+    /// All orders that may belong to the list, in no order, if there are not too many and another index than that of the
+    /// list's order leads to them.
+    pub(crate) fn all(&self, by: SortKey, end: u64) -> Result<Option<Vec<FoundOrder>>, ViewsError> {
+        let everything = 1..=end;
+        let filter = self.filter;
+        let orders = match (by, self.path) {
+            (SortKey::Placed, ListPath::All)
+                if !filter.updated.is_everything() && filter.placed.is_everything() =>
+            {
+                self.by_update(&everything, MAX_SORTED + 1)?
+            }
+            (SortKey::Updated, ListPath::Term(_) | ListPath::OnHold | ListPath::Statuses) => {
+                self.by_placement(&everything, MAX_SORTED + 1)?
+            }
+            (SortKey::Placed | SortKey::Updated, _) => return Ok(None),
+        };
+        Ok((orders.len() <= MAX_SORTED).then_some(orders))
+    }
+
+    /// Whether an order is known by all terms of the filter.
+    pub(crate) fn has_terms(&self, order: &FoundOrder) -> Result<bool, ViewsError> {
+        for term in self.filter.terms.iter().filter(|term| !order.terms.contains(term)) {
+            if !terms::has(self.views, order.key, term)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The first orders in a range of places, past zones without any of the times.
+    fn in_zones(
+        &self,
+        statements: &[&str; 2],
+        places: &RangeInclusive<u64>,
+        times: TimeRange,
+        limit: usize,
+    ) -> Result<Vec<FoundOrder>, ViewsError> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        if times.is_everything() {
+            return self.read(statements, params![places.start(), places.end(), limit]);
+        }
+        let mut orders = Vec::new();
+        let mut left = places.clone();
+        while orders.len() < limit
+            && !left.is_empty()
+            && let Some(zone) = zones::next(self.views, &left, times, self.descending)?
+        {
+            let more = params![zone.start(), zone.end(), limit - orders.len()];
+            orders.extend(self.read(statements, more)?);
+            left = match self.descending {
+                false => zone.end() + 1..=*left.end(),
+                true => *left.start()..=zone.start() - 1,
+            };
+        }
+        Ok(orders)
+    }
+
+    fn read(&self, statements: &[&str; 2], parameters: impl Params) -> Result<Vec<FoundOrder>, ViewsError> {
+        let mut statement = self.views.prepare_cached(statements[usize::from(self.descending)])?;
+        let mut rows = statement.query(parameters)?;
+        let mut orders = Vec::new();
+        let mut scratch = Vec::new();
+        while let Some(row) = rows.next()? {
+            orders.push(FoundOrder::read(row, row.get(0)?, &mut scratch)?);
+        }
+        Ok(orders)
+    }
+
+    /// The order that a term leads to.
+    fn at(&self, key: OrderKey, term: &SearchTerm) -> Result<FoundOrder, ViewsError> {
+        let mut statement = self.views.prepare_cached(AT_KEY)?;
+        let mut rows = statement.query([key])?;
+        let Some(row) = rows.next()? else {
+            let what = format!("the index of terms has the key {key}, and there is no view with it");
+            return Err(ViewsError::Damaged(what));
+        };
+        let order = FoundOrder::read(row, key, &mut Vec::new())?;
+        Ok(FoundOrder { terms: vec![term.clone()], ..order })
+    }
+}
+
+/// The places of the file that come after a place of a list, up to its end; none if the range is empty.
+pub(crate) fn places_after(query: &ListQuery, end: u64) -> RangeInclusive<u64> {
+    let after = query.after.map(|after| after.min(MAX_POSITION).0);
+    match (after, query.sort.descending) {
+        (None, _) => 1..=end,
+        (Some(after), false) => after + 1..=end,
+        (Some(after), true) => 1..=after.saturating_sub(1).min(end),
+    }
+}
+
+const END: &str = "SELECT max(coalesce((SELECT max(key) FROM orders), 0), coalesce((SELECT max(updated_position) FROM orders), 0))";
+
+/// The last place that any order of the file has in any list.
+pub(crate) fn end(views: &Connection) -> Result<u64, ViewsError> {
+    Ok(views.prepare_cached(END)?.query_row((), |row| row.get(0))?)
+}
