@@ -94,10 +94,12 @@ impl<'v, 'f> Finder<'v, 'f> {
         limit: usize,
     ) -> Result<Vec<FoundOrder>, ViewsError> {
         let (first, last) = (keys.start(), keys.end());
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
         match self.path {
+            // It knows where the orders should end, too.
+            ListPath::All if self.filter.placed.is_everything() && !self.descending => {
+                reading::list(self.views, Position(first - 1), limit)
+            }
+            _ if keys.is_empty() => Ok(Vec::new()),
             ListPath::Term(term) => {
                 let keys = terms::keys(self.views, term, keys, self.descending, limit)?;
                 keys.into_iter().map(|key| self.at(key, term)).collect()
@@ -114,9 +116,6 @@ impl<'v, 'f> Finder<'v, 'f> {
                 }
                 orders.truncate(limit);
                 Ok(orders)
-            }
-            ListPath::All if self.filter.placed.is_everything() && !self.descending => {
-                reading::list(self.views, Position(first - 1), limit)
             }
             ListPath::All => self.in_zones(&BY_KEY, keys, self.filter.placed, limit),
         }
