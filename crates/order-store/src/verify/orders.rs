@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent};
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, SearchTerm, Version};
 use order_domain::OrderId;
 
 use super::{Findings, LogRow};
@@ -96,6 +96,16 @@ impl CheckedOrder {
     /// Whether its events can be read and folded.
     pub(crate) fn is_readable(&self) -> bool {
         matches!(self.order, Some(FoldedOrder::Readable(_)))
+    }
+
+    /// What it is found by, if it stands at this version; nothing of a view that the order has left behind.
+    pub(crate) fn terms_at(&self, version: Version) -> Vec<SearchTerm> {
+        match &self.order {
+            Some(FoldedOrder::Readable(order)) if order.version == version => {
+                SearchTerm::of_order(&order.order)
+            }
+            Some(_) | None => Vec::new(),
+        }
     }
 
     /// What is wrong with it, if anything is: with its ledgers, with its view's key, or with what a projection made. What a newer release made

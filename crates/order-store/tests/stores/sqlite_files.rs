@@ -397,6 +397,28 @@ async fn verify_names_what_is_wrong_in_the_views() {
         ("UPDATE order_events SET position = 35 WHERE position = 34", "order order-3: "),
         ("DELETE FROM order_events WHERE position = 34", "order order-3: "),
         (
+            "DELETE FROM order_terms WHERE key = 4 AND kind = 'payment'",
+            "order order-3: lists do not find it: the index of terms does not have it for the payment ",
+        ),
+        (
+            "UPDATE log_times SET earliest = latest",
+            "order order-3: lists do not find it: the times around position 4 do not include its own",
+        ),
+        (
+            "DROP INDEX orders_by_status; CREATE INDEX orders_by_status ON orders (status, key) WHERE key <> 4;
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX orders_by_status ON orders (status, key)'
+                WHERE name = 'orders_by_status'",
+            "order order-3: lists do not find it: the index of statuses does not have it as ",
+        ),
+        (
+            "DROP INDEX orders_by_update; CREATE INDEX orders_by_update ON orders (updated_position) WHERE key <> 4;
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX orders_by_update ON orders (updated_position)'
+                WHERE name = 'orders_by_update'",
+            "order order-3: lists do not find it: the index of last events does not have it at position ",
+        ),
+        (
             "INSERT INTO orders SELECT 1000, 'ghost', state, 1, customer_id, status, 1, 1, 1, NULL, 0, 1000, checksum, 30 FROM orders LIMIT 1",
             "the list of orders: the view with the key 1000: the checksum does not match",
         ),

@@ -9,7 +9,7 @@ use crate::server::Program;
 fn what_was_acknowledged_survives_an_end_in_the_middle_of_a_batch_for_the_views() {
     let directory = tempfile::tempdir().unwrap();
     let mut position = 0;
-    for end in ["end-after-ids", "end-after-orders", "end-after-positions"] {
+    for end in ["end-after-ids", "end-after-terms", "end-after-orders", "end-after-positions"] {
         let planted = Program::serving(directory.path()).variable("ORDER_SERVICE_PLANTED_FAULT", end);
         let mut server = planted.start();
         let (claims, _) = under_load(server.port(), end, |_| {

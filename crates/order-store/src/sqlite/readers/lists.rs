@@ -5,9 +5,7 @@
 
 use std::ops::{ControlFlow, RangeInclusive};
 
-use order_application::{
-    ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SortKey, StoreError,
-};
+use order_application::{ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SortKey, StoreError};
 use rusqlite::Connection;
 
 use crate::list_path::ListPath;

@@ -12,7 +12,7 @@ use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::FileProgress;
-use crate::sqlite::views::{ViewsError, files, hash_order_id, reading};
+use crate::sqlite::views::{ViewsError, files, finding, hash_order_id, reading};
 use crate::sqlite_error::SqliteError;
 use crate::verify::{CheckedOrder, CheckedOrders, Findings};
 
@@ -106,8 +106,18 @@ impl CheckedViews {
         }
         let fault = order.fault_of(Position(key), view, projection());
         fault.or_else(|| {
-            if order.is_readable() { self.fault_of_index(order, key, view.version()) } else { None }
+            let version = view.version();
+            let fault = || self.fault_of_lists(order, key, version);
+            if order.is_readable() { self.fault_of_index(order, key, version).or_else(fault) } else { None }
         })
+    }
+
+    /// Lists find the order by everything that it has.
+    fn fault_of_lists(&self, order: &CheckedOrder, key: OrderKey, version: Version) -> Option<String> {
+        match finding::lost_way_to(&self.file.connection, key, &order.terms_at(version)) {
+            Ok(lost) => lost.map(|what| format!("lists do not find it: {what}")),
+            Err(error) => Some(format!("lists do not find it: {error}")),
+        }
     }
 
     /// The index says of each of the order's events up to a version where it is.

@@ -102,7 +102,8 @@ impl<'v, 'f> Finder<'v, 'f> {
             _ if keys.is_empty() => Ok(Vec::new()),
             ListPath::Term(term) => {
                 let keys = terms::keys(self.views, term, keys, self.descending, limit)?;
-                keys.into_iter().map(|key| self.at(key, term)).collect()
+                let found = |key| Ok(FoundOrder { terms: vec![term.clone()], ..self.at(key)? });
+                keys.into_iter().map(found).collect()
             }
             ListPath::OnHold => self.read(&ON_HOLD, params![first, last, limit]),
             ListPath::Statuses => {
@@ -200,17 +201,52 @@ impl<'v, 'f> Finder<'v, 'f> {
         Ok(orders)
     }
 
-    /// The order that a term leads to.
-    fn at(&self, key: OrderKey, term: &SearchTerm) -> Result<FoundOrder, ViewsError> {
+    /// The order that an index leads to.
+    fn at(&self, key: OrderKey) -> Result<FoundOrder, ViewsError> {
         let mut statement = self.views.prepare_cached(AT_KEY)?;
         let mut rows = statement.query([key])?;
         let Some(row) = rows.next()? else {
-            let what = format!("the index of terms has the key {key}, and there is no view with it");
+            let what = format!("an index has the key {key}, and there is no view with it");
             return Err(ViewsError::Damaged(what));
         };
-        let order = FoundOrder::read(row, key, &mut Vec::new())?;
-        Ok(FoundOrder { terms: vec![term.clone()], ..order })
+        FoundOrder::read(row, key, &mut Vec::new())
     }
+}
+
+/// What does not lead to an order that should, for whoever checks a file: the indexes of lists have no checksums, and what is
+/// missing there is merely not found. `None`: everything does.
+pub(crate) fn lost_way_to(
+    views: &Connection,
+    key: OrderKey,
+    terms: &[SearchTerm],
+) -> Result<Option<String>, ViewsError> {
+    let everything = OrderFilter::default();
+    let finder = Finder { views, filter: &everything, path: ListPath::All, descending: false };
+    let order = finder.at(key)?;
+    let is_found = |found: Vec<FoundOrder>| found.iter().any(|found| found.key == key);
+    let place = order.updated_position.0;
+    if !is_found(finder.by_update(&(place..=place), 1)?) {
+        return Ok(Some(format!("the index of last events does not have it at position {place}")));
+    }
+    let OrderView::Readable(summary) = &order.view else { return Ok(None) };
+    if !is_found(finder.read(&BY_STATUS, params![key, key, 1, summary.status.as_str()])?) {
+        return Ok(Some(format!("the index of statuses does not have it as {}", summary.status.as_str())));
+    }
+    if summary.on_hold && !is_found(finder.read(&ON_HOLD, params![key, key, 1])?) {
+        return Ok(Some("the index of orders on hold does not have it".to_owned()));
+    }
+    for (position, time) in [(key, summary.placed_at), (place, summary.updated_at)] {
+        if !zones::covers(views, position, time)? {
+            return Ok(Some(format!("the times around position {position} do not include its own")));
+        }
+    }
+    for term in terms {
+        if !terms::has(views, key, term)? {
+            let (kind, value) = (term.kind(), term.value());
+            return Ok(Some(format!("the index of terms does not have it for the {kind} {value:?}")));
+        }
+    }
+    Ok(None)
 }
 
 /// The places of the file that come after a place of a list, up to its end; none if the range is empty.
@@ -228,4 +264,53 @@ const END: &str = "SELECT max(coalesce((SELECT max(key) FROM orders), 0), coales
 /// The last place that any order of the file has in any list.
 pub(crate) fn end(views: &Connection) -> Result<u64, ViewsError> {
     Ok(views.prepare_cached(END)?.query_row((), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::views::schema::SCHEMA;
+
+    /// What SQLite does for a statement, in its own words.
+    fn plan(statement: &str) -> String {
+        let views = Connection::open_in_memory().unwrap();
+        views.execute_batch(SCHEMA).unwrap();
+        let mut plan = views.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let mut parameters = plan.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = parameters.next().unwrap() {
+            steps.push(row.get::<_, String>("detail").unwrap());
+        }
+        steps.join("; ")
+    }
+
+    /// Each index is there for these statements, which come in its order: nothing is sorted, and no more is read than is
+    /// answered with.
+    #[test]
+    fn every_list_is_found_by_its_index_and_comes_in_its_order() {
+        let through = [
+            (BY_KEY, "SEARCH o USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            (ON_HOLD, "SEARCH o USING INDEX orders_on_hold (key>? AND key<?)"),
+            (BY_STATUS, "SEARCH o USING INDEX orders_by_status (status=? AND key>? AND key<?)"),
+            (BY_UPDATE, "SEARCH o USING INDEX orders_by_update (updated_position>? AND updated_position<?)"),
+            (
+                terms::KEYS,
+                "SEARCH order_terms USING PRIMARY KEY (block=? AND kind=? AND value=? AND key>? AND key<?)",
+            ),
+            (zones::NEXT, "SEARCH log_times USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ];
+        for (statements, expected) in through {
+            for statement in statements {
+                assert_eq!(plan(statement), expected, "{statement}");
+            }
+        }
+        assert_eq!(plan(AT_KEY), "SEARCH o USING INTEGER PRIMARY KEY (rowid=?)");
+        assert_eq!(
+            plan(terms::HAS),
+            "SEARCH order_terms USING PRIMARY KEY (block=? AND kind=? AND value=? AND key=?)"
+        );
+        let by_key = "SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH orders";
+        let by_update = "SCALAR SUBQUERY 2; SEARCH orders USING COVERING INDEX orders_by_update";
+        assert_eq!(plan(END), format!("{by_key}; {by_update}"));
+    }
 }

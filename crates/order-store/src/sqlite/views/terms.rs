@@ -19,12 +19,16 @@ const BLOCK_BITS: u32 = 20;
 pub(super) const INSERT_TERM: &str =
     "INSERT OR IGNORE INTO order_terms (block, kind, value, key) VALUES (?1, ?2, ?3, ?4)";
 
-const HAS: &str = "SELECT 1 FROM order_terms WHERE block = ?1 AND kind = ?2 AND value = ?3 AND key = ?4";
+pub(super) const HAS: &str =
+    "SELECT 1 FROM order_terms WHERE block = ?1 AND kind = ?2 AND value = ?3 AND key = ?4";
 
-const KEYS: &str = "SELECT key FROM order_terms \
-    WHERE block = ?1 AND kind = ?2 AND value = ?3 AND key BETWEEN ?4 AND ?5 ORDER BY key LIMIT ?6";
-const KEYS_DOWN: &str = "SELECT key FROM order_terms \
-    WHERE block = ?1 AND kind = ?2 AND value = ?3 AND key BETWEEN ?4 AND ?5 ORDER BY key DESC LIMIT ?6";
+/// Upwards and downwards.
+pub(super) const KEYS: [&str; 2] = [
+    "SELECT key FROM order_terms \
+        WHERE block = ?1 AND kind = ?2 AND value = ?3 AND key BETWEEN ?4 AND ?5 ORDER BY key LIMIT ?6",
+    "SELECT key FROM order_terms \
+        WHERE block = ?1 AND kind = ?2 AND value = ?3 AND key BETWEEN ?4 AND ?5 ORDER BY key DESC LIMIT ?6",
+];
 
 /// A row of `order_terms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +64,7 @@ pub(crate) fn keys(
     descending: bool,
     limit: usize,
 ) -> Result<Vec<OrderKey>, ViewsError> {
-    let mut statement = views.prepare_cached(if descending { KEYS_DOWN } else { KEYS })?;
+    let mut statement = views.prepare_cached(KEYS[usize::from(descending)])?;
     let mut keys = Vec::new();
     let (first, last) = (block_of(*range.start()), block_of(*range.end()));
     let mut blocks = first..=last;

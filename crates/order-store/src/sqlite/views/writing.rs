@@ -64,6 +64,13 @@ impl Views {
         self.insert_ids(&entries)?;
         #[cfg(feature = "planted-faults")]
         crate::sqlite::planted_faults::end_here("end-after-ids");
+        // Before the rows, so that whoever finds a row that is ahead of progress finds its terms.
+        let terms = generation
+            .changes()
+            .flat_map(|(key, change)| change.terms.iter().map(move |term| TermEntry::of(key, term)));
+        self.insert_terms(terms.collect())?;
+        #[cfg(feature = "planted-faults")]
+        crate::sqlite::planted_faults::end_here("end-after-terms");
         let orders = generation.changes().map(|(key, change)| {
             let previous = (key <= reached.0).then(|| version_before(change));
             PutOrder { key, view: &change.view, updated_position: change.updated_position, previous }
@@ -71,12 +78,6 @@ impl Views {
         let last_key = self.put_orders(orders)?;
         #[cfg(feature = "planted-faults")]
         crate::sqlite::planted_faults::end_here("end-after-orders");
-        let terms = generation
-            .changes()
-            .flat_map(|(key, change)| change.terms.iter().map(move |term| TermEntry::of(key, term)));
-        self.insert_terms(terms.collect())?;
-        #[cfg(feature = "planted-faults")]
-        crate::sqlite::planted_faults::end_here("end-after-terms");
         let positions = generation.changes().flat_map(|(key, change)| {
             change.positions.iter().map(move |(version, position)| (key, *version, *position))
         });

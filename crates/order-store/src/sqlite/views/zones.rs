@@ -21,10 +21,15 @@ const WIDEN: &str = "INSERT INTO log_times (zone, earliest, latest) VALUES (?1, 
     ON CONFLICT (zone) DO UPDATE SET earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest) \
     WHERE earliest > excluded.earliest OR latest < excluded.latest";
 
-const NEXT: &str = "SELECT zone FROM log_times \
-    WHERE zone BETWEEN ?1 AND ?2 AND latest > ?3 AND earliest < ?4 ORDER BY zone LIMIT 1";
-const NEXT_DOWN: &str = "SELECT zone FROM log_times \
-    WHERE zone BETWEEN ?1 AND ?2 AND latest > ?3 AND earliest < ?4 ORDER BY zone DESC LIMIT 1";
+const COVERS: &str = "SELECT 1 FROM log_times WHERE zone = ?1 AND ?2 BETWEEN earliest AND latest";
+
+/// Upwards and downwards.
+pub(super) const NEXT: [&str; 2] = [
+    "SELECT zone FROM log_times \
+        WHERE zone BETWEEN ?1 AND ?2 AND latest > ?3 AND earliest < ?4 ORDER BY zone LIMIT 1",
+    "SELECT zone FROM log_times \
+        WHERE zone BETWEEN ?1 AND ?2 AND latest > ?3 AND earliest < ?4 ORDER BY zone DESC LIMIT 1",
+];
 
 /// The times of orders on their way into the file.
 #[derive(Default)]
@@ -55,6 +60,12 @@ impl ZoneTimes {
     }
 }
 
+/// Whether the zone of a position has a time.
+pub(crate) fn covers(views: &Connection, position: u64, time: Timestamp) -> Result<bool, ViewsError> {
+    let mut statement = views.prepare_cached(COVERS)?;
+    Ok(statement.exists(params![position >> ZONE_BITS, time.as_micros()])?)
+}
+
 /// The first zone in a range of positions, or the last, that has times in a range; cut to those positions.
 pub(crate) fn next(
     views: &Connection,
@@ -62,7 +73,7 @@ pub(crate) fn next(
     times: TimeRange,
     descending: bool,
 ) -> Result<Option<RangeInclusive<u64>>, ViewsError> {
-    let mut statement = views.prepare_cached(if descending { NEXT_DOWN } else { NEXT })?;
+    let mut statement = views.prepare_cached(NEXT[usize::from(descending)])?;
     let after = times.after.map_or(i64::MIN, Timestamp::as_micros);
     let before = times.before.map_or(i64::MAX, Timestamp::as_micros);
     let (first, last) = (positions.start() >> ZONE_BITS, positions.end() >> ZONE_BITS);
