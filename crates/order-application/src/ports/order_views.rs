@@ -9,6 +9,7 @@ use super::event_log::StoreError;
 use crate::event::Position;
 use crate::order_list::{ListQuery, OrderPage};
 use crate::projection::OrderSummary;
+use crate::search_term::SearchTerm;
 
 /// The view of each order, kept with the log that it is derived from.
 ///
@@ -40,6 +41,20 @@ pub trait OrderViews: Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError>;
+
+    /// What does not lead to an order in a list with a filter, and should; the order is known by these terms. `None`:
+    /// everything does, as far as can be told at this moment. Asked by whoever compares views with the log: an index that
+    /// has lost an entry answers as if there were none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn lost_way_to(
+        &self,
+        _order_id: &OrderId,
+        _terms: &[SearchTerm],
+    ) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// Which orders are due.

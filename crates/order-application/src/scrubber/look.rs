@@ -7,6 +7,7 @@ use crate::folded_order::FoldedOrder;
 use crate::ports::event_log::{EventLog, StoreError};
 use crate::ports::order_views::OrderViews;
 use crate::projection::{OrderSummary, Unreadable};
+use crate::search_term::SearchTerm;
 
 /// How an order looks, from either side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,10 +21,19 @@ pub(super) enum Look {
 }
 
 impl Look {
-    /// What the order's events make of it.
-    pub(super) async fn at_events(log: &dyn EventLog, order_id: &OrderId) -> Result<Self, StoreError> {
+    /// What the order's events make of it, and what it is found by.
+    pub(super) async fn at_events(
+        log: &dyn EventLog,
+        order_id: &OrderId,
+    ) -> Result<(Self, Vec<SearchTerm>), StoreError> {
         let order = FoldedOrder::load(log, order_id).await;
-        Self::of(order.and_then(|order| order.map(|order| order.view(order_id).into_summary()).transpose()))
+        let terms = match &order {
+            Ok(Some(FoldedOrder::Readable(order))) => SearchTerm::of_order(&order.order),
+            Ok(Some(FoldedOrder::Unreadable { .. }) | None) | Err(_) => Vec::new(),
+        };
+        let summary =
+            order.and_then(|order| order.map(|order| order.view(order_id).into_summary()).transpose());
+        Ok((Self::of(summary)?, terms))
     }
 
     /// What readers are shown.

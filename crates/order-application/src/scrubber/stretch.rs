@@ -53,6 +53,16 @@ struct OrderInStretch {
     reached: Version,
 }
 
+/// How an order looks from all sides.
+struct Looks {
+    /// What is shown of it.
+    shown: Look,
+    /// What its events make of it, if it was placed in the stretch.
+    derived: Option<Look>,
+    /// What does not lead to it in a list with a filter.
+    lost_way: Option<String>,
+}
+
 /// What the list shows of orders that were placed in a stretch.
 struct Listed {
     rows: BTreeMap<Position, OrderSummary>,
@@ -142,7 +152,7 @@ impl Stretch {
             yield_now().await;
             let row = listed.as_mut().and_then(|listed| listed.rows.remove(&order.placed?));
             found.extend(match order.looks(order_id, log, views).await {
-                Ok((shown, derived)) => order.difference(order_id, &shown, derived, row, listed.as_mut()),
+                Ok(looks) => order.difference(order_id, looks, row, listed.as_mut()),
                 Err(StoreError::DamagedView(why)) => Some(Difference::damaged_view(order_id, &why)),
                 Err(error) => return Err(error),
             });
@@ -186,26 +196,30 @@ impl OrderInStretch {
         order_id: &OrderId,
         log: &dyn EventLog,
         views: &dyn OrderViews,
-    ) -> Result<(Look, Option<Look>), StoreError> {
+    ) -> Result<Looks, StoreError> {
         let shown = Look::at_view(views, order_id).await?;
-        let derived = match self.placed {
-            Some(_) => Some(Look::at_events(log, order_id).await?),
-            None => None,
+        if self.placed.is_none() {
+            return Ok(Looks { shown, derived: None, lost_way: None });
+        }
+        let (derived, terms) = Look::at_events(log, order_id).await?;
+        let lost_way = match derived {
+            Look::Readable(_) => views.lost_way_to(order_id, &terms).await?,
+            Look::Unreadable(_) | Look::Absent => None,
         };
-        Ok((shown, derived))
+        Ok(Looks { shown, derived: Some(derived), lost_way })
     }
 
     fn difference(
         &self,
         order_id: &OrderId,
-        shown: &Look,
-        derived: Option<Look>,
+        looks: Looks,
         row: Option<OrderSummary>,
         listed: Option<&mut Listed>,
     ) -> Option<Difference> {
+        let Looks { shown, derived, lost_way } = looks;
         if let Some(derived) = &derived
             // An event of it has just been read, so it cannot be absent.
-            && (derived != shown || *derived == Look::Absent)
+            && (*derived != shown || *derived == Look::Absent)
         {
             // The view of damaged events would only say that it cannot be read.
             let can_be_repaired = *derived != Look::Unreadable(Unreadable::Damaged);
@@ -217,8 +231,10 @@ impl OrderInStretch {
             let what = format_args!("its view is {shown}, and the log has its version {}", self.reached);
             return Some(Difference::of(order_id, what));
         }
-        let what = listed?.difference(&derived?, row)?;
-        Some(Difference::of(order_id, what))
+        let in_list = listed.and_then(|listed| listed.difference(&derived?, row));
+        let in_filtered_list =
+            || lost_way.map(|what| format!("a list with a filter does not find it: {what}"));
+        in_list.or_else(in_filtered_list).map(|what| Difference::of(order_id, what))
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use order_application::{
     Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, DuePage, DueQuery, Epoch, EventLog, ListQuery,
     OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts,
-    RecordedEvent, ReplicaStore, StoreError, Version, ViewRepair, ViewsStatus,
+    RecordedEvent, ReplicaStore, SearchTerm, StoreError, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::{OrderId, Timestamp};
 
@@ -78,6 +78,14 @@ impl OrderViews for SqliteStore {
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         let (shared, query) = (Arc::clone(&self.shared), *query);
         blocking(move || shared.readers.due(&query)).await
+    }
+
+    async fn lost_way_to(
+        &self,
+        order_id: &OrderId,
+        terms: &[SearchTerm],
+    ) -> Result<Option<String>, StoreError> {
+        self.shared.readers.lost_way_to(order_id, terms)
     }
 }
 

@@ -32,6 +32,7 @@ mod postgres_verify;
 #[cfg(feature = "full-tests")]
 mod postgres_views;
 mod random;
+mod scrubbing;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;

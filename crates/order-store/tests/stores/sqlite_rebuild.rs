@@ -16,6 +16,7 @@ use twox_hash::XxHash3_64;
 
 use crate::contract::{bus, list};
 use crate::order::TestOrder;
+use crate::scrubbing::one_pass;
 use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
 
 const ALL: PageLimit = PageLimit::events(10_000);
@@ -413,4 +414,23 @@ async fn a_store_that_is_closed_while_views_are_made_anew_opens_with_whole_ones(
         assert_eq!(view_files(directory.path()).len(), 1);
     }
     assert_right(&open(&directory), &orders).await;
+}
+
+/// Nothing else notices it: an entry of an index that is not there is an order that does not belong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_lists_with_filters_have_lost_is_found_again_after_a_pass_of_the_scrubber() {
+    for damage in [
+        "DELETE FROM order_terms WHERE key = 4",
+        "UPDATE order_terms SET value = value || 'x' WHERE key = 4",
+        "UPDATE log_times SET latest = earliest",
+        "DELETE FROM log_times",
+    ] {
+        let (directory, orders) = closed_store(20, 3).await;
+        sql(&directory.path().join("orders.views.1.db"), damage);
+        let store = Arc::new(open(&directory));
+        assert!(one_pass(&store).await > 0, "{damage}");
+        mended(&store, "views").await;
+        assert_eq!(one_pass(&store).await, 0, "{damage}");
+        assert_right(&store, &orders).await;
+    }
 }

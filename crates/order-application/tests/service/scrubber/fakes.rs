@@ -24,6 +24,8 @@ pub(super) struct Lies {
     pub(super) forgotten: Option<OrderId>,
     /// What becomes of the list of all orders.
     pub(super) list: Option<ShowList>,
+    /// An order that a list with a filter does not find.
+    pub(super) lost: Option<OrderId>,
     /// The list is damaged.
     pub(super) damaged_list: bool,
     pub(super) restless: Option<Restless>,
@@ -144,6 +146,15 @@ impl OrderViews for LyingStore {
 
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         self.store.due(query).await
+    }
+
+    async fn lost_way_to(
+        &self,
+        order_id: &OrderId,
+        terms: &[SearchTerm],
+    ) -> Result<Option<String>, StoreError> {
+        let is_lost = self.lies().lost.as_ref() == Some(order_id);
+        Ok(is_lost.then(|| format!("one of {} terms", terms.len())))
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {

@@ -266,6 +266,13 @@ async fn a_row_of_the_list_that_says_something_else_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_a_list_with_a_filter_does_not_find_is_mended() {
+    let stage = Stage::new().await;
+    stage.store.lies().lost = Some(id("o3"));
+    assert_eq!(stage.found().await, (vec!["o3".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn orders_that_have_changed_places_in_the_list_are_mended() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 3, 20)));

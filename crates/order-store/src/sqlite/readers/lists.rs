@@ -5,15 +5,18 @@
 
 use std::ops::{ControlFlow, RangeInclusive};
 
-use order_application::{ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SortKey, StoreError};
+use order_application::{
+    ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SearchTerm, SortKey, StoreError,
+};
+use order_domain::OrderId;
 use rusqlite::Connection;
 
 use crate::list_path::ListPath;
 use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::readers::{MAX_LIST_READS, Readers};
-use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::finding::{Finder, FoundOrder, end, places_after};
 use crate::sqlite::views::overlay::Overlay;
+use crate::sqlite::views::{ViewsError, finding, reading};
 
 /// Each time that orders are asked for once more, for one page, so many times more than the time before.
 const BATCH_GROWTH: usize = 4;
@@ -32,6 +35,21 @@ impl Readers {
             }
         }
         Err(StoreError::Overloaded)
+    }
+}
+
+impl Readers {
+    /// What does not lead to an order that is not in the overlay.
+    pub(crate) fn lost_way_to(
+        &self,
+        order_id: &OrderId,
+        terms: &[SearchTerm],
+    ) -> Result<Option<String>, StoreError> {
+        let Err(flushed) = self.overlay.stream_state(order_id) else { return Ok(None) };
+        self.in_views(flushed, |views| match reading::find(views, order_id, self.hash(order_id))? {
+            Some((key, _)) => finding::lost_way_to(views, key, terms),
+            None => Ok(None),
+        })
     }
 }
 
