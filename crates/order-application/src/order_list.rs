@@ -182,6 +182,8 @@ pub struct ListedOrder {
     pub place: Position,
     /// Its view.
     pub summary: OrderSummary,
+    /// How many of those that the page [leaves out](OrderPage::left_out) come before it: for whoever shows only a part of it.
+    pub left_out_before: usize,
 }
 
 /// Makes a page of rows that a store brings in the order of the list.
@@ -215,7 +217,8 @@ impl<'q> PageBuilder<'q> {
         }
         match view {
             Some(OrderView::Readable(summary)) if belongs => {
-                self.page.orders.push(ListedOrder { place, summary });
+                let left_out_before = self.page.left_out;
+                self.page.orders.push(ListedOrder { place, summary, left_out_before });
             }
             Some(_) | None => self.page.left_out += usize::from(belongs),
         }

@@ -37,8 +37,13 @@ pub fn parse_strict(text: &str) -> Option<Timestamp> {
         _ => return None,
     };
     let local = &text[..LOCAL.len() + fraction];
-    parse(&format!("{local}{offset}")).or_else(|| end_of_time(local))
+    let time = parse(&format!("{local}{offset}")).or_else(|| end_of_time(local))?;
+    // In UTC it may be in the year before 0, of which nothing can be said in RFC 3339.
+    Some(time.max(FIRST))
 }
+
+/// 0000-01-01T00:00:00Z.
+const FIRST: Timestamp = Timestamp::from_micros(-62_167_219_200_000_000);
 
 /// Whether there is a digit for each 0, and otherwise the same letter.
 fn has_shape(text: &str, shape: &[u8]) -> bool {
@@ -49,17 +54,14 @@ fn has_shape(text: &str, shape: &[u8]) -> bool {
     text.len() == shape.len() && text.bytes().zip(shape).all(fits)
 }
 
-/// What a time stands for that is one, but further away than the library counts: its ends are a day before the year 10000
-/// and after the beginning of the year −9999.
+/// What a time stands for that is one, but further away than the library counts: it ends a day before the year 10000.
 fn end_of_time(local: &str) -> Option<Timestamp> {
-    let time: jiff::civil::DateTime = local.parse().ok()?;
-    let end = if time.year() > 0 { jiff::Timestamp::MAX } else { jiff::Timestamp::MIN };
-    Some(Timestamp::from_micros(end.as_microsecond()))
+    local.parse::<jiff::civil::DateTime>().ok()?;
+    Some(Timestamp::from_micros(jiff::Timestamp::MAX.as_microsecond()))
 }
 
 fn to_jiff(time: Timestamp) -> jiff::Timestamp {
-    let bound = if time.as_micros() < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
-    jiff::Timestamp::from_microsecond(time.as_micros()).unwrap_or(bound)
+    jiff::Timestamp::from_microsecond(time.max(FIRST).as_micros()).unwrap_or(jiff::Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -74,6 +76,7 @@ mod tests {
         assert_eq!(parse("2026-01-01T01:00:00+01:00"), Some(time));
         assert_eq!(parse("yesterday"), None);
         assert!(format(Timestamp::from_micros(i64::MAX)).starts_with("9999-"));
+        assert_eq!(format(Timestamp::from_micros(i64::MIN)), "0000-01-01T00:00:00.000000Z");
     }
 
     #[test]
@@ -89,6 +92,11 @@ mod tests {
             assert_eq!(parse_strict(text), time, "{text}");
         }
         assert!(parse_strict("9999-12-31T23:59:59Z") > parse_strict("9999-12-30T00:00:00Z"));
+        // What is read can be written, and read again.
+        for end in ["0000-01-01T00:00:00Z", "0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
+            let time = parse_strict(end).expect(end);
+            assert_eq!(parse_strict(&format(time)), Some(time), "{end}");
+        }
         for text in [
             "2026-03-29",
             "2026-03-29T22:30:00",

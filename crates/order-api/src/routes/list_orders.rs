@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
-use order_application::{ListQuery, ListedOrder, Position, QueryError, Sort, StoreError};
+use order_application::{ListQuery, ListedOrder, OrderPage, Position, QueryError, Sort, StoreError};
 
 use super::{log, order_filter};
 use crate::json::Faults;
@@ -80,13 +80,12 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
 
     let list = ListQuery { filter, sort, after, limit: limit as usize };
     let page = api.service.list(&list).await.map_err(|error| refusal(&api, error))?;
-    let written = write_page(&api, &page.orders, view).await?;
-    let mut response = answer::json(written.body);
-    let left_out = page.left_out + written.left_out;
+    let WrittenPage { body, left_out, next } = write_page(&api, &page, view).await?;
+    let mut response = answer::json(body);
     if left_out > 0 {
         response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
     }
-    if let Some(next) = written.ended_at.or(page.next) {
+    if let Some(next) = next {
         answer::link_to_next(&mut response, &target(&list, view, next));
     }
     Ok(response)
@@ -106,16 +105,19 @@ struct WrittenPage {
     body: Vec<u8>,
     /// Orders that could not be read.
     left_out: usize,
-    /// Where it ended early.
-    ended_at: Option<Position>,
+    /// Where the next page begins.
+    next: Option<Position>,
 }
 
 /// Full views may be large, so the page ends early once it is.
-async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<WrittenPage, QueryError> {
+async fn write_page(api: &Api, page: &OrderPage, view: View) -> Result<WrittenPage, QueryError> {
+    let OrderPage { orders, left_out, next } = page;
+    let (mut left_out, mut next) = (*left_out, *next);
     let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
-    let (mut left_out, mut ended_at) = (0, None);
+    // Orders that could be read a moment ago.
+    let mut gone = 0;
     body.push(b'[');
-    for (index, ListedOrder { summary, place }) in orders.iter().enumerate() {
+    for (index, ListedOrder { summary, place, left_out_before }) in orders.iter().enumerate() {
         let full = match view {
             View::Basic => None,
             View::Full => match api.service.order(&summary.order_id).await {
@@ -124,7 +126,7 @@ async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<Wri
                     QueryError::OrderNotFound
                     | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
                 ) => {
-                    left_out += 1;
+                    gone += 1;
                     continue;
                 }
                 order => Some(order?),
@@ -138,12 +140,12 @@ async fn write_page(api: &Api, orders: &[ListedOrder], view: View) -> Result<Wri
             None => write_basic(&mut body, summary),
         }
         if body.len() >= api.config.max_page_bytes && index + 1 < orders.len() {
-            ended_at = Some(*place);
+            (left_out, next) = (*left_out_before, Some(*place));
             break;
         }
     }
     body.push(b']');
-    Ok(WrittenPage { body, left_out, ended_at })
+    Ok(WrittenPage { body, left_out: left_out + gone, next })
 }
 
 fn read_sort(text: &str) -> Result<Sort, Cow<'static, str>> {

@@ -2,15 +2,29 @@ use order_api::ApiConfig;
 
 use crate::harness::{Answer, Harness};
 
-fn ids(answer: &Answer) -> Vec<String> {
+/// The orders of a page.
+pub(crate) fn ids(answer: &Answer) -> Vec<String> {
     let page = answer.json();
     page.as_array().unwrap().iter().map(|order| order["OrderID"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The path that the `Link` header leads to.
-fn next(answer: &Answer) -> Option<String> {
+pub(crate) fn next(answer: &Answer) -> Option<String> {
     let link = answer.header("link")?;
     Some(link.strip_prefix('<').unwrap().strip_suffix(r#">; rel="next""#).unwrap().to_owned())
+}
+
+/// The orders of a list from a page on, and how many pages there are. Links are followed as they stand.
+pub(crate) async fn follow(h: &Harness, first: &str) -> (Vec<String>, usize) {
+    let (mut path, mut seen, mut pages) = (first.to_owned(), Vec::new(), 0);
+    loop {
+        let page = h.get(&path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text());
+        seen.extend(ids(&page));
+        pages += 1;
+        let Some(following) = next(&page) else { return (seen, pages) };
+        path = following;
+    }
 }
 
 #[tokio::test]
@@ -80,15 +94,8 @@ async fn a_page_of_large_full_views_ends_early_and_loses_nothing() {
     for id in ["a", "b", "c"] {
         h.place(id).await;
     }
-    let (mut path, mut seen) = ("/orders?view=full".to_owned(), Vec::new());
-    loop {
-        let page = h.get(&path).await;
-        assert_eq!(ids(&page).len(), 1);
-        seen.extend(ids(&page));
-        let Some(following) = next(&page) else { break };
-        path = following;
-    }
-    assert_eq!(seen, ["a", "b", "c"]);
+    let (seen, pages) = follow(&h, "/orders?view=full").await;
+    assert_eq!((seen, pages), (["a", "b", "c"].map(str::to_owned).to_vec(), 3));
 }
 
 #[tokio::test]

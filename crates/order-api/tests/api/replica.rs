@@ -66,6 +66,9 @@ async fn a_replica_that_does_not_have_a_position_yet_asks_to_come_again() {
         replica.get_with("/events?after=2", &feed).await,
         replica.get_with("/events", &resumed).await,
         replica.get("/orders?cursor=p2").await,
+        replica.get("/orders?sort=-placed&cursor=-p2").await,
+        replica.get("/orders?sort=updated&cursor=u2").await,
+        replica.get("/orders?sort=-updated&cursor=-u2").await,
     ] {
         let answer = answer.refuses(503, "replica-behind").has("retry-after", "1");
         assert_eq!(answer.json()["last_position"], 1);

@@ -71,7 +71,7 @@ fn a_page_tells_where_the_next_begins_only_if_there_is_one() {
     assert!(page.add(Position(1), Some(OrderView::Readable(order()))).is_continue());
     assert!(page.add(Position(2), Some(OrderView::Unreadable(unreadable.clone()))).is_continue());
     let full = OrderPage {
-        orders: vec![ListedOrder { place: Position(1), summary: order() }],
+        orders: vec![ListedOrder { place: Position(1), summary: order(), left_out_before: 0 }],
         left_out: 1,
         next: None,
     };
@@ -84,7 +84,9 @@ fn a_page_tells_where_the_next_begins_only_if_there_is_one() {
     let mut page = PageBuilder::new(&query);
     assert!(page.add(Position(2), Some(OrderView::Unreadable(unreadable))).is_continue());
     assert!(page.add(Position(3), None).is_continue());
-    assert_eq!(page.finish(), OrderPage { left_out: 1, ..OrderPage::default() });
+    assert!(page.add(Position(4), Some(OrderView::Readable(order()))).is_continue());
+    let listed = ListedOrder { place: Position(4), summary: order(), left_out_before: 1 };
+    assert_eq!(page.finish(), OrderPage { orders: vec![listed], left_out: 1, next: None });
 }
 
 #[test]

@@ -102,6 +102,12 @@ impl OrderService {
     /// # Errors
     /// [`QueryError::PositionAhead`] if the page would begin beyond the log's end; otherwise see [`StoreError`].
     pub async fn list(&self, query: &ListQuery) -> Result<OrderPage, QueryError> {
+        // A place from beyond the end shows where nothing follows it; where all comes before it, it has to be asked for.
+        if query.sort.descending
+            && let Some(after) = query.after
+        {
+            self.end_from(after).await?;
+        }
         let page = self.0.views.many(query).await?;
         if page == OrderPage::default()
             && let Some(after) = query.after

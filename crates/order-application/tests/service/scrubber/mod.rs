@@ -222,7 +222,7 @@ async fn a_row_that_the_list_has_where_no_order_was_placed_is_mended_also_beyond
         let stage = Stage::new().await;
         stage.store.lies().list = Some(Box::new(move |mut rows| {
             let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
-            rows.insert(index, ListedOrder { place: position, summary });
+            rows.insert(index, ListedOrder { place: position, summary, left_out_before: 0 });
             rows
         }));
         assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
