@@ -14,5 +14,5 @@ mod tree;
 pub(crate) use fault::{Fault, Faults, Pointer};
 pub(crate) use members::{Members, Object};
 pub(crate) use order_application::json_text::push_string;
-pub(crate) use shape::{BOOLEAN, Named, Shape, Value, integer, list, text, words};
+pub(crate) use shape::{BOOLEAN, NAME, Named, PATH_ID, Shape, Value, integer, list, text, words};
 pub(crate) use tree::{Json, parse};

@@ -2,6 +2,7 @@
 
 mod event;
 mod never_null;
+mod parameters;
 mod problem;
 mod words;
 
@@ -14,6 +15,10 @@ use crate::problem::Problem;
 use crate::view::{BasicView, FullView};
 
 pub(crate) use event::Event;
+pub(crate) use parameters::{
+    After, CustomerFilter, LastEventId, OrderFilter, PageCursor, PageSize, PaymentFilter, SkuFilter, Tags,
+    Time, Total, TrackingNumberFilter,
+};
 pub(crate) use problem::{ListRefusals, LogRefusals, OrderReadRefusals, ProbeRefusals, responses};
 pub(crate) use words::{ActionName, ListSort, OrderStatus, ProblemCode};
 
@@ -87,17 +92,6 @@ impl ToSchema for OrderView {
 fn reference<S: ToSchema>() -> Ref {
     Ref::from_schema_name(S::name())
 }
-
-/// A version or a position that a reader has. It may be beyond the end, however far: no format bounds it.
-pub(crate) enum After {}
-
-impl PartialSchema for After {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into()
-    }
-}
-
-impl ToSchema for After {}
 
 /// The order that a path names.
 pub(crate) fn order_id_parameter() -> Parameter {

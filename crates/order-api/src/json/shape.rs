@@ -67,7 +67,10 @@ pub(crate) const fn text<T: FromStr<Err = TextError>>() -> Text<T> {
 
 /// No control characters, and no white space at either end. (That something in it can be seen is for the description.)
 /// The spaces are Unicode's: `\s` has the byte order mark besides, and other spaces in each language.
-const NAME: &str = r"^[^ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\x00-\x1f\x7f-\x9f])?$";
+pub(crate) const NAME: &str = r"^[^ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\x00-\x1f\x7f-\x9f])?$";
+
+/// What travels in paths, besides that it is not `.` or `..`.
+pub(crate) const PATH_ID: &str = "^[A-Za-z0-9._~:-]+$";
 
 pub(crate) struct Text<T> {
     pattern: &'static str,

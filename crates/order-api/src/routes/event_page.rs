@@ -41,7 +41,8 @@ impl ToSchema for EventTypeFilter {}
 impl PartialSchema for EventTypeFilter {
     fn schema() -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_TYPE_BYTES));
-        text.pattern(Some(r"^[a-z0-9_]+(\.[a-z0-9_]+)*\.v[0-9]+$")).into()
+        let text = text.pattern(Some(r"^[a-z0-9_]+(\.[a-z0-9_]+)*\.v[0-9]+$"));
+        text.examples(["order.placed.v1"]).into()
     }
 }
 

@@ -3,9 +3,9 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use order_application::{AsOf, Version};
 
-use crate::openapi::{After, OrderReadRefusals, OrderView};
+use crate::openapi::{After, OrderReadRefusals, OrderView, Tags, Time};
 use crate::path_id::PathOrderId;
-use crate::query::{Query, time};
+use crate::query::{self, Query};
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
 use crate::{Api, answer, etag};
@@ -22,9 +22,9 @@ use crate::{Api, answer, etag};
             description = "How much is shown: `basic` (the default), five fields, the same in every release, or `full`, everything."),
         ("version" = inline(Option<After>), Query,
             description = "The order as it was after so many events; 404 if it never came so far. Not beside `as_of`."),
-        ("as_of" = Option<String>, Query, format = DateTime,
+        ("as_of" = inline(Option<Time>), Query,
             description = "The order as it was at this time (RFC 3339 with an offset); 404 if it was not yet. The future is now. Not beside `version`."),
-        ("If-None-Match" = Option<String>, Header,
+        ("If-None-Match" = inline(Option<Tags>), Header,
             description = "`*`, or an `ETag` or a list of them that the client has: the answer is 304 when one is the order's."),
     ),
     responses(
@@ -45,7 +45,7 @@ pub(crate) async fn get_order(
     let mut query = Query::new(uri.query());
     let view = query.one("view", View::read).unwrap_or_default();
     let version = query.place("version").map(|version| AsOf::Version(Version(version)));
-    let time = query.one("as_of", time).map(AsOf::Time);
+    let time = query.one("as_of", query::time).map(AsOf::Time);
     if version.is_some() && time.is_some() {
         query.faults.parameter("as_of", "must be left out beside version");
     }

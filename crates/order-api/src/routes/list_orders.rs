@@ -7,7 +7,10 @@ use order_application::{ListQuery, ListedOrder, OrderPage, Position, QueryError,
 
 use super::{log, order_filter};
 use crate::json::Faults;
-use crate::openapi::{ListRefusals, ListSort, OrderStatus, OrderView};
+use crate::openapi::{
+    CustomerFilter, ListRefusals, ListSort, OrderStatus, OrderView, PageCursor, PageSize, PaymentFilter,
+    SkuFilter, Time, Total, TrackingNumberFilter,
+};
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
@@ -35,27 +38,27 @@ const BASIC_BYTES: usize = 160;
 #[utoipa::path(
     get, path = "/orders", tag = "Reading", operation_id = "listOrders",
     params(
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most orders of one page; 100 if left out."),
-        ("cursor" = Option<String>, Query, min_length = 1,
+        ("limit" = inline(Option<PageSize>), Query, description = "Most orders of one page; 100 if left out."),
+        ("cursor" = inline(Option<PageCursor>), Query,
             description = "Where the page begins: opaque, from the `Link` of the page before, with the same filters and sort."),
         ("view" = inline(Option<View>), Query,
             description = "How much is shown of each: `basic` (the default) or `full`."),
         ("sort" = inline(Option<ListSort>), Query,
             description = "In the order of placement, or of the last event; with `-` the latest first. `placed` if left out."),
         ("status" = Option<Vec<OrderStatus>>, Query, explode = true, description = "One of these; may be repeated."),
-        ("customer_id" = Option<String>, Query, min_length = 1, description = "Whose orders."),
-        ("tracking_number" = Option<String>, Query, min_length = 1,
+        ("customer_id" = inline(Option<CustomerFilter>), Query, description = "Whose orders."),
+        ("tracking_number" = inline(Option<TrackingNumberFilter>), Query,
             description = "Exactly this parcel, also one that was lost."),
-        ("payment_id" = Option<String>, Query, min_length = 1,
+        ("payment_id" = inline(Option<PaymentFilter>), Query,
             description = "Exactly this payment, also one that was declined or voided."),
-        ("sku" = Option<String>, Query, min_length = 1,
+        ("sku" = inline(Option<SkuFilter>), Query,
             description = "With a line of exactly this SKU, also one that was cancelled."),
-        ("placed_after" = Option<String>, Query, format = DateTime, description = "Placed later than this: RFC 3339 with an offset."),
-        ("placed_before" = Option<String>, Query, format = DateTime, description = "Placed earlier than this."),
-        ("updated_after" = Option<String>, Query, format = DateTime, description = "Whose last event was later than this."),
-        ("updated_before" = Option<String>, Query, format = DateTime, description = "Whose last event was earlier than this."),
-        ("min_total_cents" = Option<i64>, Query, minimum = 0, maximum = 9007199254740991_i64, description = "The least total."),
-        ("max_total_cents" = Option<i64>, Query, minimum = 0, maximum = 9007199254740991_i64, description = "The highest total."),
+        ("placed_after" = inline(Option<Time>), Query, description = "Placed later than this: RFC 3339 with an offset."),
+        ("placed_before" = inline(Option<Time>), Query, description = "Placed earlier than this."),
+        ("updated_after" = inline(Option<Time>), Query, description = "Whose last event was later than this."),
+        ("updated_before" = inline(Option<Time>), Query, description = "Whose last event was earlier than this."),
+        ("min_total_cents" = inline(Option<Total>), Query, description = "The least total."),
+        ("max_total_cents" = inline(Option<Total>), Query, description = "The highest total."),
         ("on_hold" = Option<bool>, Query, description = "Whether it is on hold."),
     ),
     responses(

@@ -7,7 +7,7 @@ use order_domain::OrderId;
 use super::event_page::{self, EventTypeFilter};
 use super::live_feed;
 use crate::Api;
-use crate::openapi::{After, Event, LogRefusals};
+use crate::openapi::{After, Event, LastEventId, LogRefusals, OrderFilter, PageSize};
 use crate::query::Query;
 use crate::refusal::Refusal;
 
@@ -33,11 +33,11 @@ use crate::refusal::Refusal;
     get, path = "/events", tag = "Events", operation_id = "log",
     params(
         ("after" = inline(Option<After>), Query, description = "Only events after this position; 0, the beginning, if left out."),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
+        ("limit" = inline(Option<PageSize>), Query, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
         ("type" = inline(Option<Vec<EventTypeFilter>>), Query, explode, max_items = 100, description = "Only events of this type, which may be one that this release does not know; may be repeated."),
-        ("order_id" = Option<String>, Query, description = "Only events of this order."),
+        ("order_id" = inline(Option<OrderFilter>), Query, description = "Only events of this order."),
         ("event_names" = Option<bool>, Query, description = "Live: whether each event comes with its type as `event:`; false if left out."),
-        ("Last-Event-ID" = Option<String>, Header, description = "Live: the position of the last event that was received. Wins over `after`."),
+        ("Last-Event-ID" = inline(Option<LastEventId>), Header, description = "Live: the position of the last event that was received. Wins over `after`."),
     ),
     responses(
         (status = 200, description = "A page of events as a bare array, or the live feed.", headers(

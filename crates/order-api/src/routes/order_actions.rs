@@ -5,7 +5,7 @@ use order_application::ActionState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::{ActionName, OrderReadRefusals, ProblemCode};
+use crate::openapi::{ActionName, OrderReadRefusals, ProblemCode, Tags};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::{Refusal, kind_of_obstacle, sentence};
@@ -35,7 +35,7 @@ pub(crate) struct OrderAction {
     get, path = "/orders/{id}/actions", tag = "Reading", operation_id = "orderActions",
     params(
         ("id" = String, Path, example = "ord-001", description = "The order's id."),
-        ("If-None-Match" = Option<String>, Header,
+        ("If-None-Match" = inline(Option<Tags>), Header,
             description = "`*`, or an `ETag` or a list of them that the client has: the answer is 304 when one is the order's."),
     ),
     responses(

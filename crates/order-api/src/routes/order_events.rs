@@ -5,7 +5,7 @@ use order_application::{EventFilter, EventPage, Version};
 
 use super::event_page::{self, EventTypeFilter};
 use crate::Api;
-use crate::openapi::{After, Event, OrderReadRefusals};
+use crate::openapi::{After, Event, OrderReadRefusals, PageSize};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -21,7 +21,7 @@ use crate::refusal::Refusal;
     params(
         ("id" = String, Path, example = "ord-001", description = "The order's id."),
         ("after" = inline(Option<After>), Query, description = "Only events after this version; 0, the beginning, if left out."),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
+        ("limit" = inline(Option<PageSize>), Query, description = "Most events of one page; 100 if left out. A page of large events may have fewer."),
         ("type" = inline(Option<Vec<EventTypeFilter>>), Query, explode, max_items = 100, description = "Only events of this type, which may be one that this release does not know; may be repeated."),
     ),
     responses(

@@ -6,9 +6,9 @@ use order_domain::{
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::values::{PATH_ID, cents, quantity, seconds};
+use super::values::{cents, quantity, seconds};
 use crate::command::{CommandRoute, Target};
-use crate::json::{Faults, Json, Members, Named, Object, Pointer, Shape, Value, list, text, words};
+use crate::json::{Faults, Json, Members, Named, Object, PATH_ID, Pointer, Shape, Value, list, text, words};
 
 pub(super) static ROUTE: CommandRoute<Placement> = CommandRoute {
     path: "/orders",

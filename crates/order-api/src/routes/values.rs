@@ -8,7 +8,7 @@ use order_domain::{
 };
 
 use super::units::Units;
-use crate::json::{Members, Shape, integer, list, text};
+use crate::json::{Members, PATH_ID, Shape, integer, list, text};
 
 /// An amount in minor units.
 pub(super) const fn cents(range: RangeInclusive<i64>) -> impl Shape<Value = Cents> {
@@ -53,6 +53,3 @@ pub(super) const fn reason_text() -> impl Shape<Value = Reason> {
 pub(super) const fn return_id() -> impl Shape<Value = ReturnId> {
     text::<ReturnId>().pattern(PATH_ID)
 }
-
-/// What travels in paths, besides that it is not `.` or `..`.
-pub(super) const PATH_ID: &str = "^[A-Za-z0-9._~:-]+$";

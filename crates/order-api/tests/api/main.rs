@@ -9,6 +9,7 @@ mod docs;
 mod document;
 mod dry_run;
 mod ended;
+mod examples;
 mod find_orders;
 mod get_order;
 mod goods;
