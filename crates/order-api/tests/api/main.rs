@@ -30,6 +30,7 @@ mod payment;
 mod place;
 mod problem_documents;
 mod problems;
+mod random_lists;
 mod refusals;
 mod replica;
 mod reserve;
