@@ -12,6 +12,11 @@ use crate::harness::Harness;
 
 /// Carries out one line of the page.
 async fn curl(h: &Harness, line: &str) -> String {
+    if let Some(request) = line.strip_suffix(" | grep -i ^link") {
+        let path = request.strip_prefix("curl -i 'localhost:8080").and_then(|path| path.strip_suffix('\''));
+        let answer = h.get(path.expect("a request for headers, too")).await;
+        return format!("link: {}", answer.header("link").expect("a page that is not the last"));
+    }
     let (request, filter) = match line.split_once(" | jq -c ") {
         Some((request, filter)) => (request, Some(filter.trim_matches('\''))),
         None => (line, None),
@@ -37,8 +42,13 @@ async fn curl(h: &Harness, line: &str) -> String {
     }
 }
 
-/// The two filters of `jq` that the page uses: `.name`, and `{name, name}`.
+/// The filters of `jq` that the page uses: `map(.name)`, `.name`, and `{name, name}`.
 fn picked(answer: &str, filter: &str) -> String {
+    if let Some(name) = filter.strip_prefix("map(.").and_then(|name| name.strip_suffix(')')) {
+        let answer: Vec<HashMap<String, &RawValue>> = serde_json::from_str(answer).unwrap();
+        let values: Vec<_> = answer.iter().map(|element| element[name].get()).collect();
+        return format!("[{}]", values.join(","));
+    }
     let answer: HashMap<String, &RawValue> = serde_json::from_str(answer).unwrap();
     if let Some(name) = filter.strip_prefix('.') {
         return answer[name].to_string();
