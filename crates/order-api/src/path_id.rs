@@ -1,8 +1,10 @@
+use std::borrow::Cow;
 use std::convert::Infallible;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use order_domain::{OrderId, ReturnId};
+use percent_encoding::percent_decode_str;
 use tracing::Span;
 
 use crate::refusal::Refusal;
@@ -21,8 +23,8 @@ impl PathOrderId {
 impl<S: Send + Sync> FromRequestParts<S> for PathOrderId {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let text = parameter(parts, state, "id").await;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let text = parameter(parts, "id");
         let order_id = text.and_then(|text| OrderId::new(text).ok());
         if let Some(order_id) = &order_id {
             Span::current().record("order_id", order_id.as_str());
@@ -50,14 +52,18 @@ impl PathReturnId {
 impl<S: Send + Sync> FromRequestParts<S> for PathReturnId {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let text = parameter(parts, state, "return_id").await;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let text = parameter(parts, "return_id");
         Ok(Self(text.and_then(|text| ReturnId::new(text).ok())))
     }
 }
 
-/// The text of a path parameter. One that is not UTF-8 once it is unescaped is not there: it is no id either.
-async fn parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<String> {
-    let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
+/// The text of a path parameter. One that is not UTF-8 once it is unescaped is not there: it is no id either. (axum's own
+/// reader then has none of the others.)
+fn parameter(parts: &Parts, name: &str) -> Option<String> {
+    let template = parts.extensions.get::<MatchedPath>()?;
+    let is_meant = |part: &str| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name);
+    let mut parts = template.as_str().split('/').zip(parts.uri.path().split('/'));
+    let (_, text) = parts.find(|(template, _)| is_meant(template))?;
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }

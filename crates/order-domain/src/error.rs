@@ -45,7 +45,7 @@ pub enum OrderError {
         available: Cents,
     },
     /// More units than there are.
-    #[error("{requested} units are more than the {available} that are available")]
+    #[error("{}", units_exceed(*requested, *available))]
     QuantityExceedsAvailable {
         /// What was asked for.
         requested: u64,
@@ -69,6 +69,12 @@ pub enum OrderError {
     /// Lines and adjustments do not add up to a valid total.
     #[error("{0}")]
     InvalidTotal(&'static str),
+}
+
+fn units_exceed(requested: u64, available: u64) -> String {
+    let units = if requested == 1 { "unit is" } else { "units are" };
+    let are = if available == 1 { "is" } else { "are" };
+    format!("{requested} {units} more than the {available} that {are} available")
 }
 
 /// What in an order's state stands in a command's way. Each command has its own as constants.
@@ -123,5 +129,19 @@ impl Obstacle {
 impl From<MoneyError> for OrderError {
     fn from(_: MoneyError) -> Self {
         Self::InvalidTotal("lines and adjustments must add up to at most 9007199254740991 minor units")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_unit_is_and_more_are() {
+        let text =
+            |requested, available| OrderError::QuantityExceedsAvailable { requested, available }.to_string();
+        assert_eq!(text(1, 0), "1 unit is more than the 0 that are available");
+        assert_eq!(text(2, 1), "2 units are more than the 1 that is available");
+        assert_eq!(text(8, 7), "8 units are more than the 7 that are available");
     }
 }

@@ -120,7 +120,7 @@ async fn of_a_completed_order_money_may_still_be_given_back_and_units_asked_back
         NOTHING_TO_CAPTURE,
         Accepted,
         SHIPPED_ALREADY,
-        Refused("quantity-exceeds-available", "1 units are more than the 0 that are available."),
+        Refused("quantity-exceeds-available", "1 unit is more than the 0 that are available."),
         DoneAlready,
         RECEIVED_ALREADY,
         NOTHING_TO_HOLD,

@@ -48,7 +48,7 @@ async fn a_return_is_refused_for_what_was_not_delivered() {
     order.accepts("returns", ASKED_BACK.1).await;
     let reused = "The return_id is already taken by a request with other content.";
     order.refuses("returns", &ask(r#"{"Line":1,"Quantity":1}"#), "id-reused", reused).await;
-    let asked_back = "1 units are more than the 0 that are available.";
+    let asked_back = "1 unit is more than the 0 that are available.";
     let again = r#"{"return_id":"y","items":[{"Line":1,"Quantity":1}]}"#;
     order.refuses("returns", again, "quantity-exceeds-available", asked_back).await;
 }
@@ -58,7 +58,7 @@ async fn a_return_is_received_for_what_was_asked_back_and_no_more() {
     let order = order_after(until_delivered().into_iter().chain([ASKED_BACK])).await;
     for (items, detail) in [
         (r#"{"Line":1,"Quantity":3}"#, "3 units are more than the 2 that are available."),
-        (r#"{"SKU":"sku-2","Quantity":1}"#, "1 units are more than the 0 that are available."),
+        (r#"{"SKU":"sku-2","Quantity":1}"#, "1 unit is more than the 0 that are available."),
     ] {
         let body = format!(r#"{{"items":[{items}]}}"#);
         order.refuses("returns/x/receive", &body, "quantity-exceeds-available", detail).await;
@@ -84,7 +84,13 @@ async fn a_return_is_rejected_without_a_body_and_its_units_may_be_asked_back_ane
 async fn a_return_that_nobody_asked_for_is_not_found_nor_one_whose_name_none_can_have() {
     let order = delivered().await;
     let not_found = "The order has no return of this id.";
-    for path in ["returns/x/receive", "returns/x/reject", "returns/a%2Fb/receive", "returns/%20/reject"] {
+    for path in [
+        "returns/x/receive",
+        "returns/x/reject",
+        "returns/a%2Fb/receive",
+        "returns/%20/reject",
+        "returns/%FF/receive",
+    ] {
         order.refuses(path, "{}", "return-not-found", not_found).await;
     }
     for id in [".", "..", "a/b", ""] {
@@ -108,4 +114,14 @@ async fn taxes_come_back_with_their_units_and_a_refund_ends_the_order() {
     assert_eq!(order.full_view().await["RefundedCents"], 1200);
     let ended = "The order has ended, and there is nothing left to hold back.";
     order.refuses("hold", "", "invalid-transition", ended).await;
+}
+
+#[tokio::test]
+async fn an_id_in_a_path_means_what_its_escapes_stand_for() {
+    let order = delivered().await;
+    for path in ["/orders/%FF/returns/x/receive", "/orders/%FF/returns/%FF/reject", "/orders/%FF/hold"] {
+        order.harness().post(path, "{}").await.refuses(404, "order-not-found");
+    }
+    order.accepts("returns", ASKED_BACK.1).await;
+    order.harness().post("/orders/%6F/returns/%78/reject", "{}").await.is(202, r#"{"status":"accepted"}"#);
 }
