@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key.
-const MAX_KEY_CHARS: usize = 255;
+pub(crate) const MAX_KEY_CHARS: usize = 255;
 
 /// The key that a request came with, if it did. Nobody knows yet who sends requests, so all keys are of the same owner.
 ///

@@ -2,7 +2,7 @@
 //! need is here: the body off the wire, its faults, `Idempotency-Key`, `If-Match`, the correlation id, the answer.
 
 mod dry_run;
-mod idempotency_key;
+pub(crate) mod idempotency_key;
 mod operation;
 
 use std::sync::Arc;

@@ -165,7 +165,29 @@ kinds! {
 
 #[cfg(test)]
 mod tests {
+    use order_application::ServiceLimits;
+    use order_domain::{MAX_DECLINES, MAX_PAYMENTS, MAX_TEXT_CHARS};
+
     use super::*;
+    use crate::ApiConfig;
+    use crate::command::idempotency_key::MAX_KEY_CHARS;
+
+    /// What pages for people say in figures is what holds.
+    #[test]
+    fn limits_are_told_as_they_are() {
+        let limits = ServiceLimits::default();
+        assert_eq!((limits.order_events, limits.last_events), (10_000, 500));
+        let text = format!(
+            "10,000 events, of which the last 500 are kept for what leads to its end, {MAX_PAYMENTS} payments"
+        );
+        assert!(ORDER_FULL.advice.contains(&format!("{text} and {MAX_DECLINES} declined ones")));
+        assert_eq!(ApiConfig::default().max_body_bytes, 1 << 20);
+        assert!(BODY_TOO_LARGE.advice.contains("1 MiB"));
+        let chars = format!("1 to {MAX_TEXT_CHARS} of A-Z");
+        assert!(ORDER_NOT_FOUND.advice.contains(&chars));
+        let chars = format!("1 to {MAX_KEY_CHARS} characters");
+        assert!(IDEMPOTENCY_KEY_INVALID.advice.contains(&chars));
+    }
 
     #[test]
     fn codes_are_unique_and_nothing_in_the_table_needs_escaping() {
