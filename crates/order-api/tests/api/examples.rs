@@ -148,9 +148,9 @@ impl Operation<'_> {
         let examples = self.document.examples(&parameter["schema"]);
         assert!(!examples.is_empty(), "{}: {name} has no example", self.id);
         let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        examples.into_iter().map(move |example| match example {
-            Value::Array(values) => values.into_iter().map(|value| (name.clone(), text(value))).collect(),
-            value => vec![(name.clone(), text(value))],
+        examples.into_iter().map(move |example| {
+            let values = if let Value::Array(values) = example { values } else { vec![example] };
+            values.into_iter().map(|value| (name.clone(), text(value))).collect()
         })
     }
 
