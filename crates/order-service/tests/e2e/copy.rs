@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use order_application::{
-    Append, EventContext, EventLog, NewEvent, OrderView, Version, ViewsProgress, codec, projection,
+    Append, EventContext, EventLog, NewEvent, OrderView, SearchTerm, Version, ViewsProgress, codec,
+    projection,
 };
 use order_domain::*;
 use order_store::{SqliteLimits, SqliteStore};
@@ -239,5 +240,6 @@ fn placement(n: u64) -> Append {
             source: None,
         }],
         view: OrderView::Readable(summary),
+        terms: SearchTerm::of_event(&event),
     }
 }
