@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"time"
 
 	"orders/api"
 )
@@ -20,6 +21,7 @@ func main() {
 	place(client)
 	payReserveShip(client)
 	read(client)
+	find(client)
 	readEvents(client)
 	beRefused(client)
 }
@@ -80,6 +82,24 @@ func read(client *api.ClientWithResponses) {
 	page, err := client.ListOrdersWithResponse(ctx, nil)
 	check(err == nil, err)
 	check(page.JSON200 != nil && len(*page.JSON200) == 1, string(page.Body))
+}
+
+func find(client *api.ClientWithResponses) {
+	statuses := []api.OrderStatus{api.OrderStatusPlaced, api.OrderStatusShipped}
+	parcel, onHold, latestFirst := "1Z999", false, api.ListOrdersParamsSort("-updated")
+	since := time.Date(2020, 1, 1, 0, 0, 0, 0, time.FixedZone("", 2*60*60))
+	found, err := client.ListOrdersWithResponse(ctx, &api.ListOrdersParams{
+		Status: &statuses, TrackingNumber: &parcel, PlacedAfter: &since, OnHold: &onHold, Sort: &latestFirst,
+	})
+	check(err == nil, err)
+	check(found.JSON200 != nil && len(*found.JSON200) == 1, string(found.Body))
+
+	statuses = statuses[:1]
+	for _, question := range []api.ListOrdersParams{{Status: &statuses}, {UpdatedBefore: &since}} {
+		none, err := client.ListOrdersWithResponse(ctx, &question)
+		check(err == nil, err)
+		check(none.JSON200 != nil && len(*none.JSON200) == 0, string(none.Body))
+	}
 }
 
 func readEvents(client *api.ClientWithResponses) {

@@ -1,6 +1,7 @@
 """Leads an order from placement to parcel with the client that openapi-python-client makes of the document."""
 
 import sys
+from datetime import datetime, timedelta, timezone
 
 from orders import Client
 from orders.api.commands import authorize_payment, place_order, reserve_inventory, ship_order
@@ -14,7 +15,9 @@ from orders.models import (
     FullOrder,
     GetOrderView,
     Item,
+    ListOrdersSort,
     Order,
+    OrderStatus,
     PaymentAuthorizedEvent,
     PlaceOrder,
     PlaceOrderResponse201,
@@ -68,6 +71,22 @@ def read(client: Client) -> None:
     assert [order.order_id for order in page] == [ORDER_ID]
 
 
+def find(client: Client) -> None:
+    since = datetime(2020, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    found = list_orders.sync(
+        client=client,
+        status=[OrderStatus.PLACED, OrderStatus.SHIPPED],
+        tracking_number="1Z999",
+        placed_after=since,
+        on_hold=False,
+        sort=ListOrdersSort("-updated"),
+    )
+    assert isinstance(found, list), found
+    assert [order.order_id for order in found] == [ORDER_ID]
+    assert list_orders.sync(client=client, status=[OrderStatus.PLACED]) == []
+    assert list_orders.sync(client=client, updated_before=since) == []
+
+
 def read_events(client: Client) -> None:
     history = order_events.sync(ORDER_ID, client=client)
     assert isinstance(history, list), history
@@ -103,6 +122,7 @@ def main() -> None:
     place(client)
     pay_reserve_ship(client)
     read(client)
+    find(client)
     read_events(client)
     be_refused(client)
 

@@ -70,6 +70,25 @@ async function read(): Promise<void> {
   assert.deepEqual(page.map((order) => order.OrderID), [ORDER_ID]);
 }
 
+async function find(): Promise<void> {
+  const since = "2020-01-01T00:00:00+02:00";
+  const found = await client.GET("/orders", {
+    params: {
+      query: {
+        status: ["placed", "shipped"],
+        tracking_number: "1Z999",
+        placed_after: since,
+        on_hold: false,
+        sort: "-updated",
+      },
+    },
+  });
+  assert.deepEqual(answer(found, 200).map((order) => order.OrderID), [ORDER_ID]);
+  for (const query of [{ status: ["placed" as const] }, { updated_before: since }]) {
+    assert.deepEqual(answer(await client.GET("/orders", { params: { query } }), 200), []);
+  }
+}
+
 async function readEvents(): Promise<void> {
   const history = answer(await client.GET("/orders/{id}/events", { params: { path } }), 200);
   assert.deepEqual(
@@ -102,5 +121,6 @@ async function beRefused(): Promise<void> {
 await place();
 await payReserveShip();
 await read();
+await find();
 await readEvents();
 await beRefused();
