@@ -3,7 +3,9 @@ use std::borrow::Cow;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
-use order_application::{ListQuery, ListedOrder, OrderPage, Position, QueryError, Sort, StoreError};
+use order_application::{
+    ListQuery, ListedOrder, OrderFilter, OrderPage, Position, QueryError, Sort, StoreError,
+};
 
 use super::{log, order_filter};
 use crate::json::Faults;
@@ -83,7 +85,7 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
 
     let list = ListQuery { filter, sort, after, limit: limit as usize };
     let page = api.service.list(&list).await.map_err(|error| refusal(&api, error))?;
-    let WrittenPage { body, left_out, next } = write_page(&api, &page, view).await?;
+    let WrittenPage { body, left_out, next } = write_page(&api, &page, &list.filter, view).await?;
     let mut response = answer::json(body);
     if left_out > 0 {
         response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
@@ -113,7 +115,12 @@ struct WrittenPage {
 }
 
 /// Full views may be large, so the page ends early once it is.
-async fn write_page(api: &Api, page: &OrderPage, view: View) -> Result<WrittenPage, QueryError> {
+async fn write_page(
+    api: &Api,
+    page: &OrderPage,
+    filter: &OrderFilter,
+    view: View,
+) -> Result<WrittenPage, QueryError> {
     let OrderPage { orders, left_out, next } = page;
     let (mut left_out, mut next) = (*left_out, *next);
     let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
@@ -132,6 +139,8 @@ async fn write_page(api: &Api, page: &OrderPage, view: View) -> Result<WrittenPa
                     gone += 1;
                     continue;
                 }
+                // Or it changed since, and does not belong here any more.
+                Ok(order) if !filter.accepts(&order.summary(&summary.order_id)) => continue,
                 order => Some(order?),
             },
         };

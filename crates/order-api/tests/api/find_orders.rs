@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use order_api::ApiConfig;
 use order_application::{
-    Append, EventContext, NewEvent, OrderView, SearchTerm, Unreadable, UnreadableOrder, Version,
+    Append, EventContext, NewEvent, OrderSummary, OrderView, SearchTerm, Unreadable, UnreadableOrder,
+    Version, codec,
 };
-use order_domain::{CustomerId, OrderId, Timestamp};
+use order_domain::{CustomerId, OrderEvent, OrderHeld, OrderId, Timestamp};
 
-use crate::harness::Harness;
+use crate::harness::{Harness, START_SECONDS};
 use crate::list_orders::{follow, ids, next};
 
 const ACCEPTED: &str = r#"{"status":"accepted"}"#;
@@ -206,28 +207,29 @@ async fn full_views_are_found_as_basic_ones_are() {
     assert_eq!(follow(&h, "/orders?view=full&customer_id=bert&limit=1").await, (orders("3 4"), 2));
 }
 
-/// Puts an order into the store of which this release knows only the id and the customer.
-async fn place_unreadable(h: &Harness, id: &str) {
-    let order_id = OrderId::new(id).unwrap();
+/// Puts an event into the store past the service, with a row for the lists that it did not make.
+async fn append(h: &Harness, expected_version: Version, event: (&'static str, Box<str>), view: OrderView) {
+    let (event_type, data) = event;
     let event = NewEvent {
         id: uuid::Uuid::from_u128(1),
-        event_type: "order.placed.v9".into(),
-        time: Timestamp::from_micros(0),
-        data: "{}".into(),
+        event_type: event_type.into(),
+        time: Timestamp::from_micros((START_SECONDS + 1) * 1_000_000),
+        data,
         context: EventContext::stored("{}"),
         source: None,
     };
-    let view = UnreadableOrder { order_id: order_id.clone(), version: Version(1), why: Unreadable::Newer };
-    let append = Append {
-        order_id,
-        expected_version: Version::NONE,
-        events: vec![event],
-        view: OrderView::Unreadable(view),
-        terms: vec![SearchTerm::Customer(CustomerId::new("anna").unwrap())],
-        receipt: None,
-        deadline: None,
-    };
+    let order_id = view.order_id().clone();
+    let terms = vec![SearchTerm::Customer(CustomerId::new("anna").unwrap())];
+    let events = vec![event];
+    let append = Append { order_id, expected_version, events, view, terms, receipt: None, deadline: None };
     h.store.append(append).await.unwrap();
+}
+
+/// Puts an order into the store of which this release knows only the id and the customer.
+async fn place_unreadable(h: &Harness, id: &str) {
+    let order_id = OrderId::new(id).unwrap();
+    let order = UnreadableOrder { order_id, version: Version(1), why: Unreadable::Newer };
+    append(h, Version::NONE, ("order.placed.v9", "{}".into()), OrderView::Unreadable(order)).await;
 }
 
 #[tokio::test]
@@ -270,4 +272,19 @@ async fn a_page_that_ends_early_counts_only_what_it_leaves_out_itself() {
     assert_eq!((ids(&first), first.header("orders-left-out")), (orders("1"), None));
     assert_eq!((ids(&second), second.header("orders-left-out")), (orders("2"), Some("1")));
     assert_eq!(next(&second), None);
+}
+
+/// It was changed between the reading of the list and its own.
+#[tokio::test]
+async fn an_order_that_does_not_meet_the_filter_any_more_is_not_shown_as_if_it_did() {
+    let h = Harness::new();
+    place(&h, "o1", "anna", &[("pen", 1)]).await;
+    place(&h, "o2", "anna", &[("pen", 1)]).await;
+    let row = h.store.one(&OrderId::new("o1").unwrap()).await.unwrap().unwrap();
+    let held = codec::encode(&OrderEvent::OrderHeld(OrderHeld { reason: None }));
+    append(&h, Version(1), held, OrderView::Readable(OrderSummary { version: Version(2), ..row })).await;
+    assert_eq!(h.get("/orders/o1?view=full").await.json()["OnHold"], true);
+    let page = h.get("/orders?on_hold=false&view=full").await;
+    assert_eq!((ids(&page), page.header("orders-left-out")), (orders("2"), None));
+    assert_eq!(ids(&h.get("/orders?view=full").await), orders("1 2"));
 }
