@@ -29,6 +29,7 @@ mod receipts;
 mod row;
 mod schema;
 mod statement_failure;
+mod times;
 mod tls;
 mod url;
 mod verify;

@@ -15,7 +15,8 @@ use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
 use super::row::{
-    DamagedView, bigint, event_columns, number, order_columns, read_event, read_order, system_time, timestamp,
+    DamagedView, ORDER_COLUMNS, bigint, event_columns, number, order_columns, read_event, read_order,
+    system_time, timestamp,
 };
 use super::schema;
 use super::statement_failure::unreadable;
@@ -67,7 +68,7 @@ const DUE: &str = concat!(
     "ORDER BY o.due_at, o.key LIMIT $4",
 );
 /// The index of the last column of [`DUE`].
-const DUE_AT: usize = 12;
+const DUE_AT: usize = ORDER_COLUMNS;
 /// Before every time that the database knows, and that its driver knows, too.
 const EARLIEST_MICROS: i64 = -200_000_000_000_000_000;
 

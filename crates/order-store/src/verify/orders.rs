@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent};
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, SearchTerm};
 use order_domain::OrderId;
 
 use super::{Findings, LogRow};
@@ -29,6 +29,17 @@ pub(crate) struct CheckedOrder {
     order: Option<FoldedOrder>,
 }
 
+/// What a store keeps of an order beside its events.
+#[derive(Debug)]
+pub(crate) struct DerivedOrder {
+    /// Where its first event is.
+    pub(crate) placed_position: Position,
+    /// Where its last one is.
+    pub(crate) updated_position: Position,
+    pub(crate) view: OrderView,
+    pub(crate) terms: Vec<SearchTerm>,
+}
+
 impl CheckedOrders {
     /// Of a store whose views have come up to a position.
     pub(crate) fn viewed_to(viewed_to: Position) -> Self {
@@ -49,10 +60,15 @@ impl CheckedOrders {
         }
     }
 
-    /// What the orders' views have to be, and their keys.
-    pub(crate) fn views(&self) -> impl Iterator<Item = (Position, OrderView)> {
+    /// What stores have to keep of the orders.
+    pub(crate) fn derived(&self) -> impl Iterator<Item = DerivedOrder> {
         self.by_id.iter().filter_map(|(order_id, order)| {
-            Some((order.placed_position, order.order.as_ref()?.view(order_id)))
+            Some(DerivedOrder {
+                placed_position: order.placed_position,
+                updated_position: order.updated_position()?,
+                view: order.order.as_ref()?.view(order_id),
+                terms: order.terms().unwrap_or_default(),
+            })
         })
     }
 
@@ -96,6 +112,19 @@ impl CheckedOrder {
     /// Whether its events can be read and folded.
     pub(crate) fn is_readable(&self) -> bool {
         matches!(self.order, Some(FoldedOrder::Readable(_)))
+    }
+
+    /// Where its last event is, if all its rows could be read.
+    pub(crate) fn updated_position(&self) -> Option<Position> {
+        self.order.as_ref().map(|_| self.later_positions.last().copied().unwrap_or(self.placed_position))
+    }
+
+    /// What it is found by, if it can be read.
+    pub(crate) fn terms(&self) -> Option<Vec<SearchTerm>> {
+        match self.order.as_ref()? {
+            FoldedOrder::Readable(order) => Some(SearchTerm::of_order(&order.order)),
+            FoldedOrder::Unreadable { .. } => None,
+        }
     }
 
     /// What is wrong with it, if anything is: with its ledgers, with its view's key, or with what a projection made. What a newer release made
