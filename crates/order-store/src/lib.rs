@@ -11,6 +11,7 @@
 
 mod checksum;
 mod copy;
+mod list_path;
 mod log_reader;
 mod memory;
 #[cfg(feature = "planted-faults")]

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::{
-    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageBuilder, PageLimit, Position,
-    RecordedEvent, StoreError, Version,
+    DueOrder, DuePage, DuePlace, DueQuery, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::{OrderId, Timestamp};
 use tokio_postgres::Row;
@@ -15,8 +14,8 @@ use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
 use super::row::{
-    DamagedView, ORDER_COLUMNS, bigint, event_columns, number, order_columns, read_event, read_order,
-    system_time, timestamp,
+    ORDER_COLUMNS, bigint, event_columns, number, order_columns, read_event, read_order, system_time,
+    timestamp,
 };
 use super::schema;
 use super::statement_failure::unreadable;
@@ -53,12 +52,6 @@ const LOG: &str = concat!(
     "SELECT e.*, sum(octet_length(e.data)) OVER (ORDER BY e.position) - octet_length(e.data) AS bytes_before ",
     "FROM order_service.events e WHERE e.position > $1 ORDER BY e.position LIMIT $2",
     ") e WHERE e.bytes_before < $3 ORDER BY e.position",
-);
-
-const LIST: &str = concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM order_service.orders o WHERE o.key > $1 ORDER BY o.key LIMIT $2",
 );
 
 const DUE: &str = concat!(
@@ -144,24 +137,6 @@ async fn log_rows(database: &Database, after: Position, limit: PageLimit) -> Res
     }
 }
 
-/// A page of views in placement order, and the keys of rows that are not what was written.
-pub(super) async fn list(
-    database: &Database,
-    query: &ListQuery,
-) -> Result<(OrderPage, Vec<Position>), StoreError> {
-    // One more than is wanted tells whether there is a next page.
-    let rows =
-        rows(database, query.after.unwrap_or_default(), bigint(query.limit as u64).saturating_add(1)).await?;
-    let damaged = rows.iter().filter(|(_, view)| view.is_err()).map(|(key, _)| *key).collect();
-    let mut page = PageBuilder::new(query);
-    for (key, view) in rows {
-        if page.add(key, view.ok()).is_break() {
-            break;
-        }
-    }
-    Ok((page.finish(), damaged))
-}
-
 /// A page of orders that are due, and the keys of rows that are not what was written.
 pub(super) async fn due(
     database: &Database,
@@ -191,23 +166,6 @@ pub(super) async fn due(
         }
     }
     Ok((page, damaged))
-}
-
-/// An order's key with its row's view.
-pub(super) type KeyedView = (Position, Result<OrderView, DamagedView>);
-
-/// The views of orders that were placed after a position.
-pub(super) async fn rows(
-    database: &Database,
-    after: Position,
-    limit: i64,
-) -> Result<Vec<KeyedView>, StoreError> {
-    let rows = database.query(LIST, &[(&bigint(after.0), Type::INT8), (&limit, Type::INT8)]).await?;
-    let read = |row: &Row| {
-        let key = number(row, 0).map_err(|error| unreadable(&error))?;
-        Ok((Position(key), read_order(row, 0).map(|stored| stored.view)))
-    };
-    rows.iter().map(read).collect()
 }
 
 /// The last position.

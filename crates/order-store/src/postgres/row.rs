@@ -40,7 +40,8 @@ macro_rules! order_columns {
 }
 pub(super) use order_columns;
 
-/// Which of them say what row it is, and how many there are.
+/// Where some of them are, and how many there are.
+pub(super) const ORDER_KEY: usize = 0;
 pub(super) const ORDER_VERSION: usize = 3;
 pub(super) const ORDER_CHECKSUM: usize = 11;
 pub(super) const ORDER_UPDATED_POSITION: usize = 13;
