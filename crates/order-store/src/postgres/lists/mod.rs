@@ -1,11 +1,13 @@
 //! Lists of orders, filtered and sorted. How one is found, [`ListPath`] says; what a page of it has, [`PageBuilder`].
 
 mod statement;
+#[cfg(all(test, feature = "full-tests"))]
+mod tests;
 
 use std::time::SystemTime;
 
 use order_application::{
-    ListQuery, OrderPage, PageBuilder, Position, SearchTerm, SortKey, StoreError, TimeRange,
+    ListQuery, OrderPage, PageBuilder, Position, SearchTerm, Sort, SortKey, StoreError, TimeRange,
 };
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
@@ -32,15 +34,13 @@ pub(super) async fn list(
     let source = match ListPath::of(query) {
         ListPath::InOrder(source) => source,
         ListPath::Sorted(source, otherwise) => {
-            let found = Reading::new(query, source, statement::sorted(source, query.sort));
-            match found.page(database).await? {
+            match Reading::new(query, source, statement::sorted).page(database).await? {
                 Some(page) => return Ok(page),
                 None => otherwise,
             }
         }
     };
-    let found = Reading::new(query, source, statement::in_order(source, query.sort));
-    Ok(found.page(database).await?.unwrap_or_default())
+    Ok(Reading::new(query, source, statement::in_order).page(database).await?.unwrap_or_default())
 }
 
 /// The way to a page.
@@ -63,8 +63,13 @@ enum Progress {
 }
 
 impl<'q> Reading<'q> {
-    fn new(query: &'q ListQuery, source: Source<'q>, statement: String) -> Self {
+    fn new(
+        query: &'q ListQuery,
+        source: Source<'q>,
+        statement: fn(Source<'_>, Sort, bool) -> String,
+    ) -> Self {
         let (values, page) = (Values::of(query, source), PageBuilder::new(query));
+        let statement = statement(source, query.sort, !values.kinds.is_empty());
         Self { query, statement, values, page, damaged: Vec::new() }
     }
 

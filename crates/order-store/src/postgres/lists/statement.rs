@@ -12,7 +12,7 @@ use crate::postgres::row::order_columns;
 const HAS_TERMS: &str = "\
     (SELECT coalesce(bool_and(EXISTS (SELECT FROM order_service.order_terms t \
         WHERE t.block = o.key >> 20 AND t.kind = w.kind AND t.value = w.value AND t.key = o.key)), true) \
-    FROM unnest($3, $4) AS w(kind, value)) AS has_terms";
+    FROM unnest($3, $4) AS w(kind, value))";
 
 /// The block of the log's end.
 const LAST_BLOCK: &str = "(SELECT coalesce(max(e.position), 0) >> 20 FROM order_service.events e)";
@@ -50,7 +50,7 @@ fn place(by: SortKey) -> &'static str {
 }
 
 /// Rows of a source whose order is that of the list.
-pub(super) fn in_order(source: Source<'_>, sort: Sort) -> String {
+pub(super) fn in_order(source: Source<'_>, sort: Sort, has_further_terms: bool) -> String {
     let Words { place, order, beyond } = Words::of(sort);
     let from = match source {
         Source::Term(_) => term(sort.descending),
@@ -70,7 +70,14 @@ pub(super) fn in_order(source: Source<'_>, sort: Sort) -> String {
             ORDER BY z.zone {order}, {place} {order} LIMIT $2"
         ),
     };
-    format!(concat!("SELECT ", order_columns!(), ", {} FROM {}"), HAS_TERMS, from)
+    format!("SELECT {} FROM {from}", columns(has_further_terms))
+}
+
+/// What is read of each order.
+fn columns(has_further_terms: bool) -> String {
+    // To look at no terms at all takes time, too, for each row.
+    let has_terms = if has_further_terms { HAS_TERMS } else { "true" };
+    format!(concat!(order_columns!(), ", {}"), has_terms)
 }
 
 /// One block after the other, in the order of the numbers that they are given.
@@ -105,25 +112,16 @@ fn statuses(descending: bool) -> String {
 }
 
 /// Rows of a source, sorted, each after how many there are in all. If those are too many, or none, one row says only that.
-pub(super) fn sorted(source: Source<'_>, sort: Sort) -> String {
+pub(super) fn sorted(source: Source<'_>, sort: Sort, has_further_terms: bool) -> String {
     let Words { place, order, beyond } = Words::of(sort);
-    let (keys, most) = (keys(source), MAX_SORTED);
+    let (keys, columns) = (keys(source), columns(has_further_terms));
     format!(
-        concat!(
-            "WITH found AS MATERIALIZED ({keys}), counted AS MATERIALIZED (SELECT count(*) AS orders FROM found) \
-            SELECT ",
-            order_columns!(),
-            ", {has_terms}, c.orders FROM counted c LEFT JOIN LATERAL (\
-                SELECT o.* FROM found f JOIN order_service.orders o ON o.key = f.key \
-                WHERE c.orders <= {most} AND {place} {beyond} $1 ORDER BY {place} {order} LIMIT $2\
-            ) o ON true ORDER BY {place} {order}"
-        ),
-        keys = keys,
-        has_terms = HAS_TERMS,
-        most = most,
-        place = place,
-        beyond = beyond,
-        order = order,
+        "WITH found AS MATERIALIZED ({keys}), counted AS MATERIALIZED (SELECT count(*) AS orders FROM found) \
+        SELECT {columns}, c.orders FROM counted c LEFT JOIN LATERAL (\
+            SELECT o.* FROM found f \
+                CROSS JOIN LATERAL (SELECT * FROM order_service.orders o WHERE o.key = f.key OFFSET 0) o \
+            WHERE c.orders <= {MAX_SORTED} AND {place} {beyond} $1 ORDER BY {place} {order} LIMIT $2\
+        ) o ON true ORDER BY {place} {order}"
     )
 }
 
@@ -146,7 +144,7 @@ fn keys(source: Source<'_>) -> String {
         }
         Source::Statuses => format!(
             "SELECT f.key FROM unnest($9) AS s(status) CROSS JOIN LATERAL (\
-                SELECT o.key FROM order_service.orders o WHERE o.status >= s.status AND o.status <= s.status \
+                SELECT o.key FROM order_service.orders o WHERE (o.status, o.key) > (s.status, 0) AND o.status <= s.status \
                 ORDER BY o.status, o.key LIMIT {limit}\
             ) f LIMIT {limit}"
         ),
