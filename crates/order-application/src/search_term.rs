@@ -17,6 +17,9 @@ pub enum SearchTerm {
 }
 
 impl SearchTerm {
+    /// Every [kind](Self::kind).
+    pub const KINDS: [&str; 4] = ["customer", "payment", "tracking", "sku"];
+
     /// The kind's name, in which stores keep it.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Rows as the database takes many of them at once: an array for each column. Which value goes into which column is said
 //! here; [`row`](super::row) reads them back.
 
-use order_application::{OrderView, Receipt};
+use order_application::{OrderView, Receipt, SearchTerm};
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
@@ -53,8 +53,8 @@ pub(super) fn event_columns<'a>(events: &[Covered<'a>]) -> [Column<'a>; 9] {
     ]
 }
 
-/// The columns of `order_service.orders`, from `order_id` on, but the projection.
-pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -> [Column<'a>; 10] {
+/// The columns of `order_service.orders`, from `order_id` on, but the projection and the position of the last event.
+pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -> [Column<'a>; 11] {
     let rows: Vec<ViewRow<'a>> = views.into_iter().map(ViewRow::of).collect();
     let mut scratch = Vec::new();
     [
@@ -67,7 +67,20 @@ pub(super) fn view_columns<'a>(views: impl IntoIterator<Item = &'a OrderView>) -
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.placed_at.map(system_time)),
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.updated_at.map(system_time)),
         column(Type::TIMESTAMPTZ_ARRAY, &rows, |row| row.due_at.map(system_time)),
+        column(Type::BOOL_ARRAY, &rows, |row| row.on_hold),
         column(Type::BYTEA_ARRAY, &rows, |row| view_checksum(row, projection(), &mut scratch)),
+    ]
+}
+
+/// What order each term is of, as its number or its key, and the columns of `order_service.order_terms` that tell the term.
+pub(super) fn term_columns<'a, N>(array: Type, terms: &[(N, &'a SearchTerm)]) -> [Column<'a>; 3]
+where
+    N: ToSql + Copy + Send + Sync + 'a,
+{
+    [
+        column(array, terms, |(order, _)| *order),
+        column(Type::TEXT_ARRAY, terms, |(_, term)| term.kind()),
+        column(Type::TEXT_ARRAY, terms, |(_, term)| term.value()),
     ]
 }
 

@@ -15,12 +15,12 @@ use super::row::{DamagedView, number, order_columns, read_order};
 use super::{DEADLINE, projection};
 
 const LOOK_UP: &str = concat!(
-    "SELECT o.asked_id, o.log_key, o.log_version, ",
+    "SELECT o.asked_id, o.log_key, o.log_version, o.log_updated, ",
     order_columns!(),
     " FROM order_service.look_up_v1($1) AS o"
 );
 /// Where the order's row begins among the columns of [`LOOK_UP`].
-const ROW: usize = 3;
+const ROW: usize = 4;
 
 /// Most orders of one round trip.
 const MAX_ORDERS: usize = 256;
@@ -124,12 +124,18 @@ fn read_found(row: &Row) -> Result<(OrderId, FoundOrder), StoreError> {
     let version = Version(number(row, 2).map_err(broken)?);
     let order_id =
         OrderId::new(order_id).map_err(|error| StoreError::Corrupt(format!("order id: {error}")))?;
-    let view = view_of(row, &order_id, version);
+    let updated = Position(number(row, 3).map_err(broken)?);
+    let view = view_of(row, &order_id, version, updated);
     Ok((order_id, FoundOrder { key, version, view }))
 }
 
 /// The row's view, if it is one of this order as the log has it.
-fn view_of(row: &Row, order_id: &OrderId, version: Version) -> Result<OrderView, DamagedView> {
+fn view_of(
+    row: &Row,
+    order_id: &OrderId,
+    version: Version,
+    updated: Position,
+) -> Result<OrderView, DamagedView> {
     let damaged = |why: &str| Err(DamagedView(why.to_owned()));
     if row.try_get::<_, Option<i64>>(ROW).ok().flatten().is_none() {
         return damaged("it is missing");
@@ -140,6 +146,9 @@ fn view_of(row: &Row, order_id: &OrderId, version: Version) -> Result<OrderView,
     }
     if stored.view.version() != version {
         return damaged("it is of another version than the log");
+    }
+    if stored.updated_position != updated {
+        return damaged("it says that its last event is elsewhere");
     }
     // What an earlier release could not read, this one may.
     let is_newer =

@@ -3,8 +3,8 @@
 //! * **One writer for each instance** ([`writer`]) takes what has queued up and commits it in one round trip, by one call
 //!   of `order_service.append_v1` (`migrations/0002_append.sql`), which locks the end of the log, checks versions, and adds
 //!   events and views. It is the only place that adds to the log.
-//! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) are read from a
-//!   pool.
+//! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) and **lists**
+//!   ([`lists`]) are read from a pool.
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
@@ -18,6 +18,7 @@ mod checkpoints;
 mod columns;
 mod copy;
 mod database;
+mod lists;
 mod log_state;
 mod look_ups;
 mod pages;
@@ -29,6 +30,7 @@ mod receipts;
 mod row;
 mod schema;
 mod statement_failure;
+mod times;
 mod tls;
 mod url;
 mod verify;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::{
-    DueOrder, DuePage, DuePlace, DueQuery, ListQuery, OrderPage, OrderView, PageBuilder, PageLimit, Position,
-    RecordedEvent, StoreError, Version,
+    DueOrder, DuePage, DuePlace, DueQuery, PageLimit, Position, RecordedEvent, StoreError, Version,
 };
 use order_domain::{OrderId, Timestamp};
 use tokio_postgres::Row;
@@ -15,7 +14,8 @@ use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
 use super::row::{
-    DamagedView, bigint, event_columns, number, order_columns, read_event, read_order, system_time, timestamp,
+    ORDER_COLUMNS, bigint, event_columns, number, order_columns, read_event, read_order, system_time,
+    timestamp,
 };
 use super::schema;
 use super::statement_failure::unreadable;
@@ -54,12 +54,6 @@ const LOG: &str = concat!(
     ") e WHERE e.bytes_before < $3 ORDER BY e.position",
 );
 
-const LIST: &str = concat!(
-    "SELECT ",
-    order_columns!(),
-    " FROM order_service.orders o WHERE o.key > $1 ORDER BY o.key LIMIT $2",
-);
-
 const DUE: &str = concat!(
     "SELECT ",
     order_columns!(),
@@ -67,7 +61,7 @@ const DUE: &str = concat!(
     "ORDER BY o.due_at, o.key LIMIT $4",
 );
 /// The index of the last column of [`DUE`].
-const DUE_AT: usize = 12;
+const DUE_AT: usize = ORDER_COLUMNS;
 /// Before every time that the database knows, and that its driver knows, too.
 const EARLIEST_MICROS: i64 = -200_000_000_000_000_000;
 
@@ -143,24 +137,6 @@ async fn log_rows(database: &Database, after: Position, limit: PageLimit) -> Res
     }
 }
 
-/// A page of views in placement order, and the keys of rows that are not what was written.
-pub(super) async fn list(
-    database: &Database,
-    query: &ListQuery,
-) -> Result<(OrderPage, Vec<Position>), StoreError> {
-    // One more than is wanted tells whether there is a next page.
-    let rows =
-        rows(database, query.after.unwrap_or_default(), bigint(query.limit as u64).saturating_add(1)).await?;
-    let damaged = rows.iter().filter(|(_, view)| view.is_err()).map(|(key, _)| *key).collect();
-    let mut page = PageBuilder::new(query);
-    for (key, view) in rows {
-        if page.add(key, view.ok()).is_break() {
-            break;
-        }
-    }
-    Ok((page.finish(), damaged))
-}
-
 /// A page of orders that are due, and the keys of rows that are not what was written.
 pub(super) async fn due(
     database: &Database,
@@ -190,23 +166,6 @@ pub(super) async fn due(
         }
     }
     Ok((page, damaged))
-}
-
-/// An order's key with its row's view.
-pub(super) type KeyedView = (Position, Result<OrderView, DamagedView>);
-
-/// The views of orders that were placed after a position.
-pub(super) async fn rows(
-    database: &Database,
-    after: Position,
-    limit: i64,
-) -> Result<Vec<KeyedView>, StoreError> {
-    let rows = database.query(LIST, &[(&bigint(after.0), Type::INT8), (&limit, Type::INT8)]).await?;
-    let read = |row: &Row| {
-        let key = number(row, 0).map_err(|error| unreadable(&error))?;
-        Ok((Position(key), read_order(row, 0).map(|stored| stored.view)))
-    };
-    rows.iter().map(read).collect()
 }
 
 /// The last position.

@@ -9,7 +9,7 @@ use order_application::{
 use order_domain::OrderId;
 
 use super::views::outdated;
-use super::{PostgresStore, pages};
+use super::{PostgresStore, lists, pages};
 
 #[async_trait]
 impl EventLog for PostgresStore {
@@ -57,7 +57,7 @@ impl OrderViews for PostgresStore {
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
-        let (page, damaged) = pages::list(&self.reads, query).await?;
+        let (page, damaged) = lists::list(&self.reads, query).await?;
         self.repairs.ask_for(damaged, "a list met damaged rows");
         Ok(page)
     }

@@ -26,6 +26,7 @@ macro_rules! event_columns {
 pub(super) use event_columns;
 
 /// Where some of them are, for whoever cannot read the event.
+pub(super) const EVENT_POSITION: usize = 0;
 pub(super) const EVENT_VERSION: usize = 1;
 pub(super) const EVENT_ORDER_ID: usize = 4;
 pub(super) const EVENT_ORDER_KEY: usize = 10;
@@ -34,10 +35,17 @@ pub(super) const EVENT_ORDER_KEY: usize = 10;
 macro_rules! order_columns {
     () => {
         "o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at, \
-         o.due_at, o.checksum, o.projection"
+         o.due_at, o.on_hold, o.checksum, o.projection, o.updated_position"
     };
 }
 pub(super) use order_columns;
+
+/// Where some of them are, and how many there are.
+pub(super) const ORDER_KEY: usize = 0;
+pub(super) const ORDER_VERSION: usize = 3;
+pub(super) const ORDER_CHECKSUM: usize = 11;
+pub(super) const ORDER_UPDATED_POSITION: usize = 13;
+pub(super) const ORDER_COLUMNS: usize = 14;
 
 /// The columns that [`read_receipt`] wants, of `order_service.receipts`.
 macro_rules! receipt_columns {
@@ -104,6 +112,8 @@ pub(super) struct StoredView {
     pub(super) view: OrderView,
     /// What made it.
     pub(super) projection: i32,
+    /// Where its last event is said to be. No checksum covers that.
+    pub(super) updated_position: Position,
 }
 
 /// Why an order's row is not what was written.
@@ -127,16 +137,21 @@ pub(super) fn read_order(row: &Row, first: usize) -> Result<StoredView, DamagedV
             placed_at: time(first + 7)?,
             updated_at: time(first + 8)?,
             due_at: time(first + 9)?,
-            on_hold: Some(false),
+            on_hold: row.try_get(first + 10)?,
             updated_position: None,
         };
-        let projection: i32 = row.try_get(first + 11)?;
+        let projection: i32 = row.try_get(first + 12)?;
         if view_checksum(&found, projection, &mut Vec::new()).as_bytes()
-            != row.try_get::<_, &[u8]>(first + 10)?
+            != row.try_get::<_, &[u8]>(first + 11)?
         {
             return Err("the checksum does not match".into());
         }
-        Ok(StoredView { key: Position(number(row, first)?), view: found.into_view()?, projection })
+        Ok(StoredView {
+            key: Position(number(row, first)?),
+            view: found.into_view()?,
+            projection,
+            updated_position: Position(number(row, first + ORDER_UPDATED_POSITION)?),
+        })
     };
     read().map_err(|error| DamagedView(error.to_string()))
 }

@@ -17,7 +17,7 @@ use order_application::{Position, RecordedEvent, StoreError};
 use order_domain::OrderId;
 
 pub(crate) use log_check::LogCheck;
-pub(crate) use orders::{CheckedOrder, CheckedOrders};
+pub(crate) use orders::{CheckedOrder, CheckedOrders, DerivedOrder};
 pub use report::VerifyReport;
 pub(crate) use report::{Findings, VerifyProgress};
 

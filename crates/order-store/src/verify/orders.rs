@@ -29,6 +29,17 @@ pub(crate) struct CheckedOrder {
     order: Option<FoldedOrder>,
 }
 
+/// What a store keeps of an order beside its events.
+#[derive(Debug)]
+pub(crate) struct DerivedOrder {
+    /// Where its first event is.
+    pub(crate) placed_position: Position,
+    /// Where its last one is.
+    pub(crate) updated_position: Position,
+    pub(crate) view: OrderView,
+    pub(crate) terms: Vec<SearchTerm>,
+}
+
 impl CheckedOrders {
     /// Of a store whose views have come up to a position.
     pub(crate) fn viewed_to(viewed_to: Position) -> Self {
@@ -49,10 +60,15 @@ impl CheckedOrders {
         }
     }
 
-    /// What the orders' views have to be, and their keys.
-    pub(crate) fn views(&self) -> impl Iterator<Item = (Position, OrderView)> {
+    /// What stores have to keep of the orders.
+    pub(crate) fn derived(&self) -> impl Iterator<Item = DerivedOrder> {
         self.by_id.iter().filter_map(|(order_id, order)| {
-            Some((order.placed_position, order.order.as_ref()?.view(order_id)))
+            Some(DerivedOrder {
+                placed_position: order.placed_position,
+                updated_position: order.updated_position()?,
+                view: order.order.as_ref()?.view(order_id),
+                terms: order.terms().unwrap_or_default(),
+            })
         })
     }
 
@@ -105,6 +121,19 @@ impl CheckedOrder {
                 SearchTerm::of_order(&order.order)
             }
             Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Where its last event is, if all its rows could be read.
+    pub(crate) fn updated_position(&self) -> Option<Position> {
+        self.order.as_ref().map(|_| self.later_positions.last().copied().unwrap_or(self.placed_position))
+    }
+
+    /// What it is found by, if it can be read.
+    pub(crate) fn terms(&self) -> Option<Vec<SearchTerm>> {
+        match self.order.as_ref()? {
+            FoldedOrder::Readable(order) => Some(SearchTerm::of_order(&order.order)),
+            FoldedOrder::Unreadable { .. } => None,
         }
     }
 

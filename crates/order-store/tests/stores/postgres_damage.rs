@@ -100,7 +100,8 @@ async fn an_append_makes_its_orders_row_anew_whatever_is_in_its_place() {
 async fn rows_beyond_the_end_of_the_log_are_in_nobodys_way() {
     let (url, store, _) = paid_orders(3).await;
     let ghosts = "INSERT INTO order_service.orders SELECT key + 6, order_id, state, version, customer_id, status, \
-                  total_cents, placed_at, updated_at, due_at, checksum, projection FROM order_service.orders";
+                  total_cents, placed_at, updated_at, due_at, on_hold, checksum, projection, key + 6 \
+                  FROM order_service.orders";
     sql(&url, ghosts).await;
     let mut order = TestOrder::new("new");
     assert_eq!(store.append(order.place()).await, Ok(Position(7)));

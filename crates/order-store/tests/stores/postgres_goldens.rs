@@ -27,7 +27,8 @@ const READABLE: [(&str, u64); 3] = [("golden-1", 1), ("golden-2", 4), ("golden-3
 const NEWER: &str = "golden-newer";
 const DAMAGED: &str = "golden-damaged";
 
-const TABLES: [&str; 6] = ["migrations", "log", "events", "orders", "receipts", "checkpoints"];
+const TABLES: [&str; 8] =
+    ["migrations", "log", "events", "orders", "order_terms", "log_times", "receipts", "checkpoints"];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stores/goldens")

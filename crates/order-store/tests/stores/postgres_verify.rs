@@ -103,8 +103,8 @@ async fn verify_finds_a_missing_view() {
 #[tokio::test]
 async fn verify_finds_a_view_of_no_order() {
     let damage = "INSERT INTO order_service.orders \
-                  SELECT 1000, 'ghost', state, 1, customer_id, status, 1, placed_at, updated_at, due_at, checksum, projection \
-                  FROM order_service.orders LIMIT 1";
+                  SELECT 1000, 'ghost', state, 1, customer_id, status, 1, placed_at, updated_at, due_at, on_hold, checksum, \
+                  projection, 1000 FROM order_service.orders LIMIT 1";
     assert_found(damage, "order ghost: its view: the checksum does not match").await;
 }
 
@@ -118,6 +118,51 @@ async fn verify_finds_a_view_under_another_key() {
 async fn verify_finds_a_wrong_status_in_a_view() {
     let damage = "UPDATE order_service.orders SET status = 'shipped' WHERE order_id = 'order-3'";
     assert_found(damage, "order order-3: its view: the checksum does not match").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_view_whose_last_event_is_elsewhere() {
+    let damage = "UPDATE order_service.orders SET updated_position = 4 WHERE order_id = 'order-3'";
+    let fault = "order order-3: its view says that its last event is at position 4, and it is at 34";
+    assert_found(damage, fault).await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_lost_term() {
+    let damage = "DELETE FROM order_service.order_terms WHERE key = 4 AND kind = 'payment'";
+    assert_found(damage, "order order-3: it is not found by its payment, \"pay-1\"").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_term_too_much_and_leaves_kinds_of_a_newer_release() {
+    let damage =
+        "INSERT INTO order_service.order_terms VALUES (0, 'payment', 'other', 4), (0, 'colour', 'red', 4)";
+    let (url, store) = paid_orders().await;
+    store.close().await;
+    sql(&url, damage).await;
+    let fault = "order order-3: it is found by a payment that it does not have, \"other\"";
+    assert_eq!(verify(&url).await.faults, [fault]);
+}
+
+#[tokio::test]
+async fn verify_finds_a_term_in_another_block() {
+    let damage = "UPDATE order_service.order_terms SET block = 7 WHERE key = 4 AND kind = 'sku'";
+    assert_found(damage, "order order-3: its sku, \"sku-1\", is in block 7").await;
+}
+
+#[tokio::test]
+async fn verify_finds_a_term_of_no_order() {
+    let damage = "INSERT INTO order_service.order_terms VALUES (0, 'sku', 'x', 35)";
+    assert_found(damage, "a sku, \"x\", leads to position 35, where no order begins").await;
+}
+
+#[tokio::test]
+async fn verify_finds_wrong_times_of_the_log() {
+    let damage = "UPDATE order_service.log_times SET latest = latest - interval '1 microsecond'";
+    assert_found(damage, "the log's zone 0: its times are").await;
+    let damage = "UPDATE order_service.log_times SET zone = 3";
+    assert_found(damage, "the log's zone 0: it has no times").await;
+    assert_found(damage, "the log's zone 3: it has times, and no events").await;
 }
 
 #[tokio::test]
@@ -213,7 +258,7 @@ async fn verify_goes_past_what_the_database_cannot_read_and_names_it() {
          ALTER TABLE order_service.orders RENAME TO stored_orders; \
          CREATE VIEW order_service.orders AS SELECT key, order_id, state, version, \
              order_service.page_of(key, '{7}', customer_id) AS customer_id, status, total_cents, placed_at, updated_at, due_at, \
-             checksum, projection FROM order_service.stored_orders",
+             on_hold, checksum, projection, updated_position FROM order_service.stored_orders",
     )
     .await;
     let report = verify(&url).await;

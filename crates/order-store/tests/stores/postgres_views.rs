@@ -83,6 +83,7 @@ async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
         "UPDATE order_service.orders SET version = 3 WHERE key = 2",
         "UPDATE order_service.orders SET state = 'damaged' WHERE key = 2",
         "UPDATE order_service.orders SET projection = 99 WHERE key = 2",
+        "UPDATE order_service.orders SET updated_position = 1 WHERE key = 2",
     ] {
         let (url, store, orders) = paid_orders(3).await;
         sql(&url, damage).await;
@@ -195,7 +196,7 @@ async fn a_rebuild_makes_every_row_what_the_log_makes_of_it() {
          UPDATE order_service.orders SET total_cents = 1, checksum = 'x' WHERE key % 7 = 2; \
          UPDATE order_service.orders SET key = key + 10000 WHERE key % 7 = 3; \
          INSERT INTO order_service.orders SELECT -key, order_id, state, version, customer_id, status, total_cents, \
-         placed_at, updated_at, due_at, checksum, projection FROM before; \
+         placed_at, updated_at, due_at, on_hold, checksum, projection, key FROM before; \
          UPDATE order_service.orders SET projection = 0 WHERE key % 7 = 4",
     )
     .await;
@@ -220,6 +221,44 @@ async fn a_rebuild_makes_every_row_what_the_log_makes_of_it() {
     assert_eq!(written, 0, "what is right is left as it is");
     let store = open(&url).await;
     assert_eq!(store.one(&orders[3].id).await, Ok(Some(orders[3].summary())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_makes_anew_what_lists_are_found_by() {
+    let (url, store, _) = paid_orders(450).await;
+    store.close().await;
+    sql(
+        &url,
+        "CREATE TABLE terms AS TABLE order_service.order_terms; CREATE TABLE times AS TABLE order_service.log_times; \
+         UPDATE order_service.orders SET updated_position = key WHERE key % 7 = 0; \
+         DELETE FROM order_service.order_terms WHERE key % 7 = 1; \
+         UPDATE order_service.order_terms SET value = 'x' WHERE key % 7 = 2; \
+         UPDATE order_service.order_terms SET block = key WHERE key % 7 = 3; \
+         UPDATE order_service.order_terms SET key = key + 450 WHERE key % 7 = 4; \
+         INSERT INTO order_service.order_terms SELECT DISTINCT (900 + key) >> 20, kind, value, 900 + key FROM terms; \
+         INSERT INTO order_service.order_terms SELECT 0, 'colour', 'red', key FROM terms WHERE kind = 'sku' AND key > 900; \
+         UPDATE order_service.log_times SET earliest = earliest - interval '1 day'; \
+         INSERT INTO order_service.log_times SELECT n, earliest, latest FROM order_service.log_times, unnest('{-1,1,9}'::bigint[]) n",
+    )
+    .await;
+    assert!(faults(&url).await.len() > 1_000);
+    PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
+    assert_eq!(faults(&url).await, Vec::<String>::new());
+    let differences = "SELECT (SELECT count(*) FROM (TABLE terms EXCEPT TABLE order_service.order_terms) a) \
+                       + (SELECT count(*) FROM (TABLE order_service.order_terms EXCEPT TABLE terms) b) \
+                       + (SELECT count(*) FROM (TABLE times EXCEPT TABLE order_service.log_times) c)";
+    assert_eq!(session(&url).await.query_one(differences, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_terms_of_an_order_are_repaired_with_its_row() {
+    let (url, store, orders) = paid_orders(3).await;
+    let damage = "DELETE FROM order_service.order_terms WHERE key = 2 AND kind = 'payment'; \
+                  UPDATE order_service.order_terms SET value = 'x' WHERE key = 2 AND kind = 'sku'";
+    sql(&url, damage).await;
+    store.repair_views(&[orders[1].id.clone()], &[], "a test asks for it").await.unwrap();
+    wait_until_current(&store).await;
+    assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -440,7 +479,8 @@ async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
          CREATE FUNCTION order_service.mend_as_an_older_release() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              PERFORM order_service.write_views_v1(ARRAY[o.key], ARRAY[o.version], ARRAY[o.checksum], ARRAY[o.order_id], \
                  ARRAY[o.state], ARRAY[o.version], ARRAY[o.customer_id], ARRAY['shipped'], ARRAY[o.total_cents], \
-                 ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.due_at], ARRAY[o.checksum], 0) \
+                 ARRAY[o.placed_at], ARRAY[o.updated_at], ARRAY[o.due_at], ARRAY[o.on_hold], ARRAY[o.checksum], \
+                 ARRAY[o.updated_position], 0) \
                  FROM order_service.orders o WHERE o.key = 1; \
              DROP TRIGGER once ON order_service.orders; \
              RETURN NULL; \

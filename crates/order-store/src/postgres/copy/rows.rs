@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 
 use deadpool_postgres::{Object, Transaction};
-use order_application::{OrderView, Position, RecordedEvent};
+use order_application::{Position, RecordedEvent};
 use order_domain::OrderId;
 use tokio_postgres::Error;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -12,9 +12,10 @@ use tokio_postgres::types::Type;
 
 use crate::checksum::Covered;
 use crate::copy::NamedCheckpoints;
-use crate::postgres::columns::{column, made_by, parameters, view_columns};
+use crate::postgres::columns::{column, made_by, parameters, term_columns, view_columns};
 use crate::postgres::row::system_time;
-use crate::verify::CheckedOrders;
+use crate::postgres::times::LogTimes;
+use crate::verify::{CheckedOrders, DerivedOrder};
 
 const COPY_EVENTS: &str = "COPY order_service.events (position, order_key, version, id, type, time, order_id, data, \
                            context, source, checksum) FROM STDIN (FORMAT binary)";
@@ -36,16 +37,26 @@ const EVENT_TYPES: [Type; 11] = [
     Type::BYTEA,
 ];
 
-/// Views come in no order, and go into the table in that of placement, which is that of lists.
-pub(super) const GATHER_VIEWS: &str =
-    "CREATE TEMPORARY TABLE gathered_views (LIKE order_service.orders) ON COMMIT DROP";
-const GATHER: &str = "INSERT INTO gathered_views (key, order_id, state, version, customer_id, status, total_cents, \
-                      placed_at, updated_at, due_at, checksum, projection) \
-                      SELECT n.*, $12 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n";
+/// Views come in no order, and go into the table in that of placement, which is that of lists. So do terms.
+pub(super) const GATHER_VIEWS: &str = "\
+    CREATE TEMPORARY TABLE gathered_views (LIKE order_service.orders) ON COMMIT DROP; \
+    CREATE TEMPORARY TABLE gathered_terms (LIKE order_service.order_terms) ON COMMIT DROP";
+const GATHER: &str = "INSERT INTO gathered_views (key, updated_position, order_id, state, version, customer_id, status, \
+                      total_cents, placed_at, updated_at, due_at, on_hold, checksum, projection) \
+                      SELECT n.*, $14 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS n";
+const GATHER_TERMS: &str = "INSERT INTO gathered_terms (block, kind, value, key) \
+                            SELECT t.key >> 20, t.kind, t.value, t.key FROM unnest($1, $2, $3) AS t(key, kind, value)";
 /// In the place of what an earlier run may have made. What plans are made from, too, or the first queries would be planned for
 /// an empty table.
-pub(super) const PUT_VIEWS: &str = "DELETE FROM order_service.orders; \
-    INSERT INTO order_service.orders SELECT * FROM gathered_views ORDER BY key; ANALYZE order_service.orders";
+pub(super) const PUT_VIEWS: &str = "\
+    DELETE FROM order_service.orders; \
+    INSERT INTO order_service.orders SELECT * FROM gathered_views ORDER BY key; \
+    DELETE FROM order_service.order_terms; \
+    INSERT INTO order_service.order_terms SELECT * FROM gathered_terms ORDER BY key; \
+    ANALYZE order_service.orders, order_service.order_terms";
+
+const PUT_TIMES: &str =
+    "INSERT INTO order_service.log_times (zone, earliest, latest) SELECT * FROM unnest($1, $2, $3)";
 
 /// Views of one statement.
 const MAX_VIEWS: usize = 5_000;
@@ -81,16 +92,43 @@ pub(super) async fn copy_events(
     writer.finish().await.map(drop)
 }
 
-/// Takes the views that a part of the orders have to have.
+/// Takes the views and the terms that a part of the orders have to have.
 pub(super) async fn gather_views(transaction: &Transaction<'_>, orders: &CheckedOrders) -> Result<(), Error> {
-    let views: Vec<(Position, OrderView)> = orders.views().collect();
-    for views in views.chunks(MAX_VIEWS) {
-        let mut columns = vec![column(Type::INT8_ARRAY, views, |(key, _)| key.0.cast_signed())];
-        columns.extend(view_columns(views.iter().map(|(_, view)| view)));
+    let derived: Vec<DerivedOrder> = orders.derived().collect();
+    for orders in derived.chunks(MAX_VIEWS) {
+        let mut columns = vec![
+            column(Type::INT8_ARRAY, orders, |order| order.placed_position.0.cast_signed()),
+            column(Type::INT8_ARRAY, orders, |order| order.updated_position.0.cast_signed()),
+        ];
+        columns.extend(view_columns(orders.iter().map(|order| &order.view)));
         columns.push(made_by());
         transaction.execute_typed(GATHER, &parameters(&columns)).await?;
+        let with_keys = |order: &'_ DerivedOrder| order.placed_position.0.cast_signed();
+        let terms: Vec<_> = orders
+            .iter()
+            .flat_map(|order| order.terms.iter().map(move |term| (with_keys(order), term)))
+            .collect();
+        let columns = term_columns(Type::INT8_ARRAY, &terms);
+        transaction.execute_typed(GATHER_TERMS, &parameters(&columns)).await?;
     }
     Ok(())
+}
+
+/// Puts the times of the log's zones in the place of those that an earlier run may have made.
+pub(super) async fn put_times(
+    transaction: &Transaction<'_>,
+    times: &LogTimes,
+    end: Position,
+) -> Result<(), Error> {
+    let zones: Vec<_> = times.zones(end).filter_map(|(zone, times)| Some((zone, times?))).collect();
+    let columns = [
+        column(Type::INT8_ARRAY, &zones, |(zone, _)| *zone),
+        column(Type::TIMESTAMPTZ_ARRAY, &zones, |(_, times)| system_time(times.earliest)),
+        column(Type::TIMESTAMPTZ_ARRAY, &zones, |(_, times)| system_time(times.latest)),
+    ];
+    transaction.batch_execute("DELETE FROM order_service.log_times").await?;
+    transaction.execute_typed(PUT_TIMES, &parameters(&columns)).await?;
+    transaction.batch_execute("ANALYZE order_service.log_times").await
 }
 
 /// Puts checkpoints, with nobody's leases, in the place of all that are there.

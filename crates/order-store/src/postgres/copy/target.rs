@@ -66,9 +66,10 @@ impl PostgresTarget {
         while let Some((_, orders)) = check.next().await? {
             rows::gather_views(&snapshot, &orders).await?;
         }
-        let report = check.findings.report;
+        let report = std::mem::take(&mut check.findings.report);
         if report.is_sound() {
             snapshot.batch_execute(rows::PUT_VIEWS).await?;
+            rows::put_times(&snapshot, &check.times, check.end).await?;
             snapshot.commit().await?;
         }
         Ok(report)

@@ -61,14 +61,50 @@ CREATE TABLE order_service.orders (
     updated_at timestamptz,
     -- When the order does something by itself. Null: never.
     due_at timestamptz,
+    on_hold boolean,
     -- A byte that names its format, then that, over all of the above but the key, and over the projection.
     checksum bytea NOT NULL,
     -- The number of the projection that made the row.
-    projection integer NOT NULL
+    projection integer NOT NULL,
+    -- The position of the order's last event. Whoever makes the checksum does not know it yet, so it is held against the log.
+    updated_position bigint NOT NULL
 ) WITH (fillfactor = 90);
 
 -- Finds the orders that are due. Few orders ever are.
 CREATE INDEX orders_due ON order_service.orders (due_at, key) WHERE due_at IS NOT NULL;
+-- Lists of the orders of a status, in placement order.
+CREATE INDEX orders_by_status ON order_service.orders (status, key);
+-- Lists in the order of the last events.
+CREATE INDEX orders_by_update ON order_service.orders (updated_position);
+-- Lists of the orders on hold, in placement order. Few orders ever are.
+CREATE INDEX orders_on_hold ON order_service.orders (key) WHERE on_hold;
+
+-- What orders are found by, beside their ids. The table grows with the log and no row of it ever changes.
+CREATE TABLE order_service.order_terms (
+    -- Which million of positions the order's first is in (2^20, to be exact). Terms such as payment ids are random: in one index
+    -- over all of them, each new one would touch a page of its own, for ever. The part of a block is small, and when the next
+    -- block has begun, it is hardly touched again. A look-up asks one block after the other.
+    block bigint NOT NULL,
+    -- 'customer', 'payment', 'tracking' or 'sku'.
+    kind text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    -- The order's.
+    key bigint NOT NULL,
+    -- Lists of the orders with a term, in placement order; and whether an order has a term.
+    PRIMARY KEY (block, kind, value, key)
+);
+-- The terms that an order has, for whoever repairs them. It costs next to nothing, since rows come about in the order of their keys.
+CREATE INDEX order_terms_by_key ON order_service.order_terms
+    USING brin (key int8_minmax_multi_ops) WITH (pages_per_range = 16, autosummarize = on);
+
+-- When the events of a stretch of the log were. Times follow positions only about, since clocks are wrong now and then; so a list
+-- of orders of some time goes over the log's stretches that have to do with it, and passes the others.
+CREATE TABLE order_service.log_times (
+    -- Which 2,048 positions.
+    zone bigint PRIMARY KEY,
+    earliest timestamptz NOT NULL,
+    latest timestamptz NOT NULL
+) WITH (fillfactor = 50);
 
 -- For people: the events with data and context as JSON that SQL can look into.
 --   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';

@@ -42,6 +42,7 @@ CREATE FUNCTION order_service.append_v1(
     placed_ats timestamptz[],
     updated_ats timestamptz[],
     due_ats timestamptz[],
+    on_holds boolean[],
     view_checksums bytea[],
     expected_versions bigint[],
     event_counts bigint[],
@@ -66,6 +67,11 @@ CREATE FUNCTION order_service.append_v1(
     receipt_answers text[],
     receipt_times timestamptz[],
     receipt_checksums bytea[],
+    -- One entry for each term that the appends add to their orders: the number of its append, and what it is. An order may have
+    -- it already.
+    term_appends int[],
+    term_kinds text[],
+    term_values text[],
     -- The projection that made the views.
     of_projection integer,
     -- For each append: the position of its first event, or null if it is refused; the version that was found; and whether it
@@ -141,30 +147,44 @@ BEGIN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
         INSERT INTO order_service.orders
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
-             projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, on_hold,
+             checksum, projection, updated_position)
         SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
-               a.updated_at, a.due_at, a.checksum, of_projection
-            FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
-                        updated_ats, due_ats, view_checksums)
-                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, due_at,
-                     checksum)
+               a.updated_at, a.due_at, a.on_hold, a.checksum, of_projection, a.position + a.events - 1
+            FROM unnest(keys, added_positions, event_counts, order_ids, states, versions, customer_ids, statuses, totals,
+                        placed_ats, updated_ats, due_ats, on_holds, view_checksums)
+                AS a(key, position, events, order_id, state, version, customer_id, status, total, placed_at, updated_at,
+                     due_at, on_hold, checksum)
             WHERE a.position IS NOT NULL
         ON CONFLICT (key) DO UPDATE
             SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
                 customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
                 placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at,
-                checksum = excluded.checksum,
-                projection = excluded.projection;
-        INSERT INTO order_service.events
-            (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
-        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
-               coalesce(keys[e.append], added_positions[e.append]),
-               e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
-                        event_contexts, event_sources, event_checksums)
-                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
-            WHERE added_positions[e.append] IS NOT NULL;
+                on_hold = excluded.on_hold, checksum = excluded.checksum, projection = excluded.projection,
+                updated_position = excluded.updated_position;
+        WITH added AS (
+            INSERT INTO order_service.events AS a
+                (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
+            SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+                   coalesce(keys[e.append], added_positions[e.append]),
+                   e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
+                FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                            event_contexts, event_sources, event_checksums)
+                    AS e(append, version, id, type, time, order_id, data, context, source, checksum)
+                WHERE added_positions[e.append] IS NOT NULL
+            RETURNING a.position >> 11 AS zone, a.time
+        )
+        INSERT INTO order_service.log_times AS l (zone, earliest, latest)
+        SELECT a.zone, min(a.time), max(a.time) FROM added a GROUP BY a.zone
+        ON CONFLICT (zone) DO UPDATE
+            SET earliest = least(l.earliest, excluded.earliest), latest = greatest(l.latest, excluded.latest)
+            WHERE l.earliest > excluded.earliest OR l.latest < excluded.latest;
+        INSERT INTO order_service.order_terms (block, kind, value, key)
+        SELECT t.key >> 20, t.kind, t.value, t.key
+            FROM (SELECT t.kind, t.value, coalesce(keys[t.append], added_positions[t.append]) AS key
+                    FROM unnest(term_appends, term_kinds, term_values) AS t(append, kind, value)
+                    WHERE added_positions[t.append] IS NOT NULL) t
+        ON CONFLICT DO NOTHING;
         INSERT INTO order_service.receipts
             (key, fingerprint, order_id, version, answer, answered_at, checksum)
         SELECT r.key, r.fingerprint, r.order_id, r.version, r.answer, r.answered_at, r.checksum
@@ -184,13 +204,14 @@ BEGIN
 END
 $$;
 
--- The views of many orders at once, beside what the log says of each: its key and its version. The row is as it is, or
+-- The views of many orders at once, beside what the log says of each: its key, its version, and where its last event is. The row is as it is, or
 -- null if it is lost. Orders that the log does not have are left out.
 CREATE FUNCTION order_service.look_up_v1(order_ids text[])
 RETURNS TABLE (
-    asked_id text, log_key bigint, log_version bigint,
+    asked_id text, log_key bigint, log_version bigint, log_updated bigint,
     key bigint, order_id text, state text, version bigint, customer_id text, status text, total_cents bigint,
-    placed_at timestamptz, updated_at timestamptz, due_at timestamptz, checksum bytea, projection integer
+    placed_at timestamptz, updated_at timestamptz, due_at timestamptz, on_hold boolean, checksum bytea, projection integer,
+    updated_position bigint
 )
 LANGUAGE plpgsql STABLE ROWS 64
 SET plan_cache_mode = force_generic_plan
@@ -202,15 +223,17 @@ SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN QUERY SELECT a.order_id, b.position, b.last_version,
+    RETURN QUERY SELECT a.order_id, b.position, l.version, l.position,
             o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
-            o.due_at, o.checksum, o.projection
+            o.due_at, o.on_hold, o.checksum, o.projection, o.updated_position
         FROM unnest(order_ids) AS a(order_id)
         JOIN LATERAL (
-            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
-                                    ORDER BY l.version DESC LIMIT 1) AS last_version
-                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+            SELECT e.position FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
         ) b ON true
+        LEFT JOIN LATERAL (
+            SELECT e.version, e.position FROM order_service.events e WHERE e.order_key = b.position
+                ORDER BY e.version DESC LIMIT 1
+        ) l ON true
         LEFT JOIN order_service.orders o ON o.key = b.position;
 END
 $$;

@@ -18,7 +18,9 @@ CREATE FUNCTION order_service.write_views_v1(
     placed_ats timestamptz[],
     updated_ats timestamptz[],
     due_ats timestamptz[],
+    on_holds boolean[],
     view_checksums bytea[],
+    updated_positions bigint[],
     of_projection integer
 ) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -38,9 +40,9 @@ BEGIN
     END IF;
     WITH made AS (
         SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                             totals, placed_ats, updated_ats, due_ats, view_checksums)
+                             totals, placed_ats, updated_ats, due_ats, on_holds, view_checksums, updated_positions)
             AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                 updated_at, due_at, checksum)
+                 updated_at, due_at, on_hold, checksum, updated_position)
     ), seen AS MATERIALIZED (
         SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
             WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
@@ -49,15 +51,16 @@ BEGIN
         UPDATE order_service.orders o
             SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
                 status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
-                due_at = s.due_at, checksum = s.checksum, projection = of_projection
+                due_at = s.due_at, on_hold = s.on_hold, checksum = s.checksum, projection = of_projection,
+                updated_position = s.updated_position
             FROM seen s WHERE o.key = s.key
             RETURNING o.key
     ), restored AS (
         INSERT INTO order_service.orders AS o
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
-             projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, on_hold,
+             checksum, projection, updated_position)
         SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
-               m.due_at, m.checksum, of_projection
+               m.due_at, m.on_hold, m.checksum, of_projection, m.updated_position
             FROM made m WHERE m.seen_version IS NULL
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key

@@ -3,6 +3,7 @@
 //! Everything is read from one snapshot, so what is appended meanwhile does not matter. Rows are streamed: the client takes
 //! the next when it is done with the one before.
 
+mod finding;
 mod scan;
 mod views;
 
@@ -18,8 +19,9 @@ use super::database::{Database, NO_DEADLINES};
 use super::log_state::state_of_finished;
 use super::pages::LOG_END;
 use super::row::{number, read_receipt};
+use super::times::LogTimes;
 use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, receipts, refused};
-use crate::verify::{CheckedOrders, Findings, LogCheck, Part, VerifyProgress, VerifyReport};
+use crate::verify::{CheckedOrders, Findings, LogCheck, LogRow, Part, VerifyProgress, VerifyReport};
 use scan::LogScan;
 
 /// Rows come in the log's order, and are never sorted on a disk.
@@ -54,7 +56,10 @@ async fn check_snapshot(
     progress: VerifyProgress<'_>,
 ) -> Result<VerifyReport, Error> {
     let mut parts = LogParts::begin(snapshot, progress).await?;
+    finding::check_times(snapshot, &parts.times, parts.end, &mut parts.findings).await?;
+    finding::check_ghosts(snapshot, &mut parts.findings).await?;
     while let Some((part, orders)) = parts.next().await? {
+        finding::check_terms(snapshot, part, &orders, &mut parts.findings).await?;
         views::check(snapshot, part, orders, &mut parts.findings).await?;
     }
     Ok(parts.findings.report)
@@ -63,7 +68,9 @@ async fn check_snapshot(
 /// The log of a snapshot, of which every row is looked at, and then every order, part by part.
 pub(super) struct LogParts<'a> {
     snapshot: &'a Transaction<'a>,
-    end: Position,
+    pub(super) end: Position,
+    /// When the log's events were.
+    pub(super) times: LogTimes,
     parts: Box<dyn Iterator<Item = Part> + Send>,
     pub(super) findings: Findings<'a>,
 }
@@ -80,14 +87,17 @@ impl<'a> LogParts<'a> {
         check_checkpoints(snapshot, &mut findings).await?;
         check_receipts(snapshot, &mut findings).await?;
         findings.expect_rows(end.0);
-        let mut check = LogCheck::default();
+        let (mut check, mut times) = (LogCheck::default(), LogTimes::default());
         let mut rows = LogScan::new(snapshot, Part::WHOLE, end);
         while let Some(row) = rows.next().await? {
             check.add(&row, &mut findings);
+            if let LogRow::Event { event, .. } = &row {
+                times.add(event.position, event.time);
+            }
         }
         let parts = Box::new(check.finish(end, &mut findings));
         findings.expect_rows(end.0);
-        Ok(Self { snapshot, end, parts, findings })
+        Ok(Self { snapshot, end, times, parts, findings })
     }
 
     /// The next part of the orders, folded.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
-use order_application::error_chain;
+use order_application::{Position, error_chain};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row, Transaction};
 
 use super::scan::{SAVEPOINT, go_on, is_about_rows};
 use crate::postgres::row::{StoredView, order_columns, read_order};
-use crate::verify::{CheckedOrders, Findings, Part};
+use crate::verify::{CheckedOrder, CheckedOrders, Findings, Part};
 
 const VIEWS_OF_PART: &str = concat!(
     "SELECT ",
@@ -85,12 +85,19 @@ fn check_view(row: &Row, orders: &mut CheckedOrders, findings: &mut Findings<'_>
     let fault = match (read_order(row, 0), order) {
         (Err(error), _) => Some(format!("its view: {error}")),
         (Ok(_), None) => Some("it has a view, and no events".to_owned()),
-        (Ok(StoredView { key, view, projection }), Some(order)) => {
-            order.fault_of(key, &view, projection.cast_unsigned())
+        (Ok(StoredView { key, view, projection, updated_position }), Some(order)) => {
+            let fault = order.fault_of(key, &view, projection.cast_unsigned());
+            fault.or_else(|| fault_of_position(&order, updated_position))
         }
     };
     if let Some(fault) = fault {
         findings.fault(format!("order {order_id}: {fault}"));
     }
     Ok(())
+}
+
+fn fault_of_position(order: &CheckedOrder, stored: Position) -> Option<String> {
+    let found = order.updated_position()?;
+    (stored != found)
+        .then(|| format!("its view says that its last event is at position {stored}, and it is at {found}"))
 }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
-use order_application::{FoldedOrder, OrderView, RecordedEvent, StoreError, Unreadable, Version};
+use order_application::{
+    FoldedOrder, OrderView, RecordedEvent, SearchTerm, StoreError, Unreadable, Version, VersionedOrder,
+};
 use order_domain::OrderId;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
 use crate::postgres::database::Parameter;
 use crate::postgres::row::{
-    EVENT_ORDER_ID, EVENT_ORDER_KEY, EVENT_VERSION, event_columns, number, read_event,
+    EVENT_ORDER_ID, EVENT_ORDER_KEY, EVENT_POSITION, EVENT_VERSION, event_columns, number, read_event,
 };
 
 const EVENTS: &str = concat!(
@@ -34,6 +36,8 @@ pub(super) struct FoldedRow {
     /// `None` as long as no row could be made, since no event tells whose it is.
     order_id: Option<OrderId>,
     order: Option<FoldedOrder>,
+    /// Of its last event.
+    pub(super) updated_position: i64,
 }
 
 impl FoldedRow {
@@ -52,8 +56,24 @@ impl FoldedRow {
         self.order = Some(FoldedOrder::Unreadable { version, why: Unreadable::Damaged });
     }
 
+    fn readable(&self) -> Option<&VersionedOrder> {
+        match self.order.as_ref()? {
+            FoldedOrder::Readable(order) => Some(order),
+            FoldedOrder::Unreadable { .. } => None,
+        }
+    }
+
     pub(super) fn is_readable(&self) -> bool {
-        matches!(self.order, Some(FoldedOrder::Readable(_)))
+        self.readable().is_some()
+    }
+
+    /// What it is found by, if it can be read.
+    pub(super) fn terms(&self) -> Option<Vec<SearchTerm>> {
+        Some(SearchTerm::of_order(&self.readable()?.order))
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.order.as_ref().map_or(Version::NONE, FoldedOrder::version)
     }
 
     pub(super) fn view(&self) -> Option<OrderView> {
@@ -71,6 +91,7 @@ pub(super) async fn fold(snapshot: &Object, keys: &[i64]) -> Result<(FoldedOrder
     while let Some(row) = rows.try_next().await? {
         let key: i64 = row.try_get(EVENT_ORDER_KEY)?;
         let order = folded.entry(key).or_default();
+        order.updated_position = row.try_get(EVENT_POSITION)?;
         match read_event(&row, &mut scratch) {
             Ok(event) => order.add(key, &event),
             Err(error) => add_unreadable(order, &row, &error)?,

@@ -5,8 +5,10 @@
 //! a time, under a lease ([`rebuild`]).
 
 mod folding;
+mod log_wide;
 mod rebuild;
 mod repair;
+mod terms;
 mod write;
 
 use std::collections::HashSet;

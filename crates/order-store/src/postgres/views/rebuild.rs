@@ -14,6 +14,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::log_wide;
 use super::repair::{BATCH_DEADLINE, MAX_ORDERS, repair};
 use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
@@ -150,6 +151,10 @@ impl<'a> Rebuild<'a> {
         let end = self.log_end().await?;
         self.in_steps(Scope::All, began, end, &mut |_| {}).await?;
         self.go_over(Scope::All, end, i64::MAX).await?;
+        for step in log_wide::steps(end) {
+            self.check_lease()?;
+            step.run(self.database).await?;
+        }
         let report = self.report;
         self.follow(began).await?;
         progress(total, total);
@@ -190,9 +195,7 @@ impl<'a> Rebuild<'a> {
 
     /// Goes over orders between two positions, past those of which the server cannot read which they are.
     async fn go_over(&mut self, scope: Scope, after: i64, up_to: i64) -> Result<(), StoreError> {
-        if self.lease.is_lost() {
-            return Err(StoreError::Unavailable("another process rebuilds the views".to_owned()));
-        }
+        self.check_lease()?;
         let positions = up_to.saturating_sub(after);
         match self.keys(scope, after, up_to).await {
             Ok(keys) => {
@@ -219,6 +222,13 @@ impl<'a> Rebuild<'a> {
                 }
             }
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn check_lease(&self) -> Result<(), StoreError> {
+        if self.lease.is_lost() {
+            return Err(StoreError::Unavailable("another process rebuilds the views".to_owned()));
         }
         Ok(())
     }

@@ -13,10 +13,13 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::folding::fold;
+use super::terms::{self, TermChanges};
 use super::write::{ViewChange, delete, write};
 use crate::postgres::database::{Database, NO_DEADLINES};
 use crate::postgres::projection;
-use crate::postgres::row::{DamagedView, StoredView, order_columns, read_order};
+use crate::postgres::row::{
+    DamagedView, ORDER_CHECKSUM, ORDER_VERSION, StoredView, order_columns, read_order,
+};
 use crate::rebuild_report::RebuildReport;
 
 /// Most orders of one batch.
@@ -31,10 +34,8 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LO
 
 const ROWS: &str = concat!("SELECT ", order_columns!(), " FROM order_service.orders o WHERE o.key = ANY($1)");
 
-/// The columns of an order's row that say which row it is.
+/// The index of the key among the columns.
 const KEY: usize = 0;
-const SEEN_VERSION: usize = 3;
-const SEEN_CHECKSUM: usize = 10;
 
 /// Makes the rows of a batch of orders what the log makes of them, and adds what there was to a report. Where the server
 /// cannot read the rows of an order, that order is left as it is.
@@ -83,13 +84,14 @@ async fn repair_once(connection: &Object, keys: &[i64]) -> Result<(RebuildReport
     let compared = compare(connection, keys).await;
     // However it went: nobody else may get a connection with a transaction that is open.
     let ended = connection.batch_execute("ROLLBACK").await;
-    let Comparison { report, wrong, ghosts } = compared?;
+    let Comparison { report, wrong, ghosts, terms } = compared?;
     ended?;
     let written = if wrong.is_empty() { 0 } else { write(connection, &wrong).await? };
     if !ghosts.is_empty() {
         delete(connection, &ghosts).await?;
     }
-    Ok((report, written == wrong.len()))
+    let terms_are_right = terms.write(connection).await?;
+    Ok((report, written == wrong.len() && terms_are_right))
 }
 
 /// What a snapshot has of a batch of orders.
@@ -99,6 +101,7 @@ struct Comparison {
     wrong: Vec<ViewChange>,
     /// Keys of rows of no order.
     ghosts: Vec<i64>,
+    terms: TermChanges,
 }
 
 async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
@@ -106,7 +109,8 @@ async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
     let (mut folded, events) = fold(snapshot, keys).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
     let report = RebuildReport { events, orders: folded.len() as u64, unreadable };
-    let mut compared = Comparison { report, ..Comparison::default() };
+    let terms = terms::compare(snapshot, keys, &folded).await?;
+    let mut compared = Comparison { report, terms, ..Comparison::default() };
     for row in snapshot.query_typed(ROWS, &[(&keys, Type::INT8_ARRAY)]).await? {
         let key: i64 = row.try_get(KEY)?;
         let Some(order) = folded.remove(&key) else {
@@ -114,19 +118,28 @@ async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
             continue;
         };
         let Some(view) = order.view() else { continue };
-        if !is_right(&read_order(&row, 0), &view) {
-            let seen = Some((row.try_get(SEEN_VERSION)?, row.try_get(SEEN_CHECKSUM)?));
-            compared.wrong.push(ViewChange { key, seen, view });
+        let updated_position = order.updated_position;
+        if !is_right(&read_order(&row, 0), &view, updated_position) {
+            let seen = Some((row.try_get(ORDER_VERSION)?, row.try_get(ORDER_CHECKSUM)?));
+            compared.wrong.push(ViewChange { key, seen, view, updated_position });
         }
     }
-    let lost = folded.into_iter().filter_map(|(key, order)| Some((key, order.view()?)));
-    compared.wrong.extend(lost.map(|(key, view)| ViewChange { key, seen: None, view }));
+    let lost = folded.into_iter().filter_map(|(key, order)| {
+        Some(ViewChange { key, seen: None, view: order.view()?, updated_position: order.updated_position })
+    });
+    compared.wrong.extend(lost);
     Ok(compared)
 }
 
 /// Whether a row is what this release makes of the order, or what a newer one made of it, who knows more.
-fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView) -> bool {
-    let Ok(StoredView { key: _, view: stored, projection: made_by }) = row else { return false };
+fn is_right(row: &Result<StoredView, DamagedView>, view: &OrderView, updated_position: i64) -> bool {
+    let Ok(StoredView { key: _, view: stored, projection: made_by, updated_position: stored_position }) = row
+    else {
+        return false;
+    };
+    if stored_position.0.cast_signed() != updated_position {
+        return false;
+    }
     let is_of_order = stored.order_id() == view.order_id() && stored.version() == view.version();
     (*made_by > projection() && is_of_order) || (*made_by == projection() && stored == view)
 }

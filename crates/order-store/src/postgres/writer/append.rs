@@ -9,12 +9,12 @@ use tokio_postgres::types::Type;
 
 use crate::checksum::Covered;
 use crate::postgres::columns::{
-    Column, column, event_columns, made_by, parameters, receipt_columns, view_columns,
+    Column, column, event_columns, made_by, parameters, receipt_columns, term_columns, view_columns,
 };
 
 const APPEND: &str = "SELECT first_positions, found_versions, keys_taken, waited_micros FROM order_service.append_v1(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
-    $25, $26, $27, $28, $29, $30, $31, $32)";
+    $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36)";
 
 /// What the database says of one append: where its first event is, or why it was refused.
 pub(super) type Outcome = Result<Position, AppendError>;
@@ -64,6 +64,12 @@ fn columns<'a>(appends: &[&'a Append]) -> Vec<Column<'a>> {
         || appends.iter().zip(1_i32..).filter_map(|(append, n)| Some((n, append.receipt.as_ref()?)));
     columns.push(column(Type::INT4_ARRAY, with_receipts(), |(number, _)| number));
     columns.extend(receipt_columns(with_receipts().map(|(_, receipt)| receipt)));
+    let terms: Vec<_> = appends
+        .iter()
+        .zip(1_i32..)
+        .flat_map(|(append, number)| append.terms.iter().map(move |term| (number, term)))
+        .collect();
+    columns.extend(term_columns(Type::INT4_ARRAY, &terms));
     columns.push(made_by());
     columns
 }

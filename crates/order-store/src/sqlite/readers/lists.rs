@@ -6,12 +6,12 @@
 use std::ops::{ControlFlow, RangeInclusive};
 
 use order_application::{
-    ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SearchTerm, SortKey, StoreError,
+    ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SearchTerm, SortKey, StoreError, TimeRange,
 };
 use order_domain::OrderId;
 use rusqlite::Connection;
 
-use crate::list_path::ListPath;
+use crate::list_path::{ListPath, Source};
 use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::readers::{MAX_LIST_READS, Readers};
 use crate::sqlite::views::finding::{Finder, FoundOrder, end, places_after};
@@ -64,33 +64,47 @@ struct List<'l> {
 impl List<'_> {
     fn read(mut self, views: &Connection) -> Result<OrderPage, ViewsError> {
         let end = end(views)?;
-        let sort = self.query.sort;
-        let taken = match self.finder.all(sort.by, end)? {
-            Some(orders) => self.take_sorted(orders)?,
-            None => match (sort.by, sort.descending) {
-                (SortKey::Placed, _) => self.take_placed(end)?,
-                // What is in the overlay has changed later than all that is not.
-                (SortKey::Updated, false) => match self.take_updated(end)? {
-                    ControlFlow::Continue(()) => self.take_recent()?,
-                    full => full,
-                },
-                (SortKey::Updated, true) => match self.take_recent()? {
-                    ControlFlow::Continue(()) => self.take_updated(end)?,
-                    full => full,
-                },
+        // Whether the page is full does not matter any more.
+        let _ = match ListPath::of(self.query) {
+            ListPath::InOrder(source) => self.take_in_order(source, end)?,
+            ListPath::Sorted(source, in_order) => match self.finder.few(source, end)? {
+                Some(orders) => self.take_sorted(source, orders)?,
+                None => self.take_in_order(in_order, end)?,
             },
         };
-        let _ = taken;
         Ok(self.page.finish())
     }
 
+    /// Takes orders of a source that has them in the order of the list.
+    fn take_in_order(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
+        let sort = self.query.sort;
+        match sort.by {
+            SortKey::Placed => return self.take_placed(source, end),
+            SortKey::Updated => {}
+        }
+        // What is in the overlay has changed later than all that is not.
+        let taken = match sort.descending {
+            true => self.take_recent()?,
+            false => self.take_updated(source, end)?,
+        };
+        match (taken, sort.descending) {
+            (ControlFlow::Break(()), _) => Ok(taken),
+            (ControlFlow::Continue(()), true) => self.take_updated(source, end),
+            (ControlFlow::Continue(()), false) => self.take_recent(),
+        }
+    }
+
     /// Takes all orders that may belong to the list.
-    fn take_sorted(&mut self, mut orders: Vec<FoundOrder>) -> Result<ControlFlow<()>, ViewsError> {
+    fn take_sorted(
+        &mut self,
+        source: Source<'_>,
+        mut orders: Vec<FoundOrder>,
+    ) -> Result<ControlFlow<()>, ViewsError> {
         let sort = self.query.sort;
         self.overlay.renew(&mut orders, &self.query.filter);
         orders.sort_unstable_by_key(|order| order.key);
         let known = |key| orders.binary_search_by_key(&key, |order| order.key).is_ok();
-        let recent = self.overlay.select(1..=MAX_POSITION.0, self.query, self.finder.path, usize::MAX, known);
+        let recent = self.overlay.select(1..=MAX_POSITION.0, self.query, source, usize::MAX, known);
         orders.extend(recent);
         orders
             .retain(|order| self.query.after.is_none_or(|after| sort.is_after(order.place(sort.by), after)));
@@ -98,13 +112,13 @@ impl List<'_> {
         self.take(orders)
     }
 
-    /// Takes orders on the path, in placement order.
-    fn take_placed(&mut self, end: u64) -> Result<ControlFlow<()>, ViewsError> {
+    /// Takes orders of a source, in placement order.
+    fn take_placed(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
         let mut keys = places_after(self.query, MAX_POSITION.0);
         let mut batch = self.query.limit.saturating_add(1).min(MAX_EXAMINED);
         loop {
             let in_file = *keys.start()..=*keys.end().min(&end);
-            let mut orders = self.finder.by_placement(&in_file, batch)?;
+            let mut orders = self.finder.find(source, &in_file, batch)?;
             // Further ones of the file come after the last of these.
             let last = if orders.len() == batch { orders.last().map(|order| order.key) } else { None };
             let reached = self.up_to(&keys, last);
@@ -114,7 +128,7 @@ impl List<'_> {
                 false => known.binary_search(&key).is_ok(),
                 true => known.binary_search_by(|known| key.cmp(known)).is_ok(),
             };
-            let recent = self.overlay.select(reached, self.query, self.finder.path, batch, is_known);
+            let recent = self.overlay.select(reached, self.query, source, batch, is_known);
             // And further ones of the overlay after the last of those.
             let last_recent = if recent.len() == batch { recent.last().map(|order| order.key) } else { None };
             orders.extend(recent);
@@ -133,11 +147,11 @@ impl List<'_> {
     }
 
     /// Takes orders of the file, in the order of their last events.
-    fn take_updated(&mut self, end: u64) -> Result<ControlFlow<()>, ViewsError> {
+    fn take_updated(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
         let mut places = places_after(self.query, end);
         let mut batch = self.query.limit.saturating_add(1).min(MAX_EXAMINED);
         loop {
-            let mut orders = self.finder.by_update(&places, batch)?;
+            let mut orders = self.finder.find(source, &places, batch)?;
             let last = if orders.len() == batch { orders.last() } else { None };
             let last = last.map(|order| order.updated_position.0);
             self.overlay.drop_recent(&mut orders);
@@ -157,7 +171,8 @@ impl List<'_> {
             true => self.query.limit.saturating_add(1),
             false => MAX_EXAMINED,
         };
-        let orders = self.overlay.select(1..=MAX_POSITION.0, self.query, ListPath::All, most, |_| false);
+        let everything = Source::Log(SortKey::Updated, TimeRange::default());
+        let orders = self.overlay.select(1..=MAX_POSITION.0, self.query, everything, most, |_| false);
         self.take(orders)
     }
 

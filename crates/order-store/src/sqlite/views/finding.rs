@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use order_application::{ListQuery, OrderFilter, OrderView, Position, SearchTerm, SortKey, TimeRange};
 use rusqlite::{Connection, Params, Row, params};
 
-use crate::list_path::ListPath;
+use crate::list_path::Source;
 use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::schema::{UPDATED_POSITION, order_columns, read_order};
@@ -75,38 +75,37 @@ const AT_KEY: &str = concat!("SELECT ", order_columns!(), " FROM orders AS o WHE
 
 /// Finds orders in a file of views.
 pub(crate) struct Finder<'v, 'f> {
-    pub(crate) views: &'v Connection,
-    pub(crate) filter: &'f OrderFilter,
-    pub(crate) path: ListPath<'f>,
-    pub(crate) descending: bool,
+    views: &'v Connection,
+    filter: &'f OrderFilter,
+    descending: bool,
 }
 
 impl<'v, 'f> Finder<'v, 'f> {
     pub(crate) fn new(views: &'v Connection, query: &'f ListQuery) -> Self {
-        let (filter, descending) = (&query.filter, query.sort.descending);
-        Self { views, filter, path: ListPath::of(filter), descending }
+        Self { views, filter: &query.filter, descending: query.sort.descending }
     }
 
-    /// The first orders on the path whose keys are in a range.
-    pub(crate) fn by_placement(
+    /// The first orders that a source has in a range of its places.
+    pub(crate) fn find(
         &self,
-        keys: &RangeInclusive<OrderKey>,
+        source: Source<'_>,
+        places: &RangeInclusive<u64>,
         limit: usize,
     ) -> Result<Vec<FoundOrder>, ViewsError> {
-        let (first, last) = (keys.start(), keys.end());
-        match self.path {
+        let (first, last) = (places.start(), places.end());
+        match source {
             // It knows where the orders should end, too.
-            ListPath::All if self.filter.placed.is_everything() && !self.descending => {
+            Source::Log(SortKey::Placed, times) if times.is_everything() && !self.descending => {
                 reading::list(self.views, Position(first - 1), limit)
             }
-            _ if keys.is_empty() => Ok(Vec::new()),
-            ListPath::Term(term) => {
-                let keys = terms::keys(self.views, term, keys, self.descending, limit)?;
+            _ if places.is_empty() => Ok(Vec::new()),
+            Source::Term(term) => {
+                let keys = terms::keys(self.views, term, places, self.descending, limit)?;
                 let found = |key| Ok(FoundOrder { terms: vec![term.clone()], ..self.at(key)? });
                 keys.into_iter().map(found).collect()
             }
-            ListPath::OnHold => self.read(&ON_HOLD, params![first, last, limit]),
-            ListPath::Statuses => {
+            Source::OnHold => self.read(&ON_HOLD, params![first, last, limit]),
+            Source::Statuses => {
                 let mut orders = Vec::new();
                 for status in &self.filter.statuses {
                     orders.extend(self.read(&BY_STATUS, params![first, last, limit, status.as_str()])?);
@@ -118,35 +117,14 @@ impl<'v, 'f> Finder<'v, 'f> {
                 orders.truncate(limit);
                 Ok(orders)
             }
-            ListPath::All => self.in_zones(&BY_KEY, keys, self.filter.placed, limit),
+            Source::Log(SortKey::Placed, times) => self.in_zones(&BY_KEY, places, times, limit),
+            Source::Log(SortKey::Updated, times) => self.in_zones(&BY_UPDATE, places, times, limit),
         }
     }
 
-    /// The first orders whose last events are in a range, on the path or not.
-    pub(crate) fn by_update(
-        &self,
-        positions: &RangeInclusive<u64>,
-        limit: usize,
-    ) -> Result<Vec<FoundOrder>, ViewsError> {
-        self.in_zones(&BY_UPDATE, positions, self.filter.updated, limit)
-    }
-
-    /// All orders that may belong to the list, in no order, if there are not too many and another index than that of the
-    /// list's order leads to them.
-    pub(crate) fn all(&self, by: SortKey, end: u64) -> Result<Option<Vec<FoundOrder>>, ViewsError> {
-        let everything = 1..=end;
-        let filter = self.filter;
-        let orders = match (by, self.path) {
-            (SortKey::Placed, ListPath::All)
-                if !filter.updated.is_everything() && filter.placed.is_everything() =>
-            {
-                self.by_update(&everything, MAX_SORTED + 1)?
-            }
-            (SortKey::Updated, ListPath::Term(_) | ListPath::OnHold | ListPath::Statuses) => {
-                self.by_placement(&everything, MAX_SORTED + 1)?
-            }
-            (SortKey::Placed | SortKey::Updated, _) => return Ok(None),
-        };
+    /// All orders of a source, if they are few enough to be sorted for each page.
+    pub(crate) fn few(&self, source: Source<'_>, end: u64) -> Result<Option<Vec<FoundOrder>>, ViewsError> {
+        let orders = self.find(source, &(1..=end), MAX_SORTED + 1)?;
         Ok((orders.len() <= MAX_SORTED).then_some(orders))
     }
 
@@ -168,9 +146,6 @@ impl<'v, 'f> Finder<'v, 'f> {
         times: TimeRange,
         limit: usize,
     ) -> Result<Vec<FoundOrder>, ViewsError> {
-        if places.is_empty() {
-            return Ok(Vec::new());
-        }
         if times.is_everything() {
             return self.read(statements, params![places.start(), places.end(), limit]);
         }
@@ -221,11 +196,11 @@ pub(crate) fn lost_way_to(
     terms: &[SearchTerm],
 ) -> Result<Option<String>, ViewsError> {
     let everything = OrderFilter::default();
-    let finder = Finder { views, filter: &everything, path: ListPath::All, descending: false };
+    let finder = Finder { views, filter: &everything, descending: false };
     let order = finder.at(key)?;
     let is_found = |found: Vec<FoundOrder>| found.iter().any(|found| found.key == key);
     let place = order.updated_position.0;
-    if !is_found(finder.by_update(&(place..=place), 1)?) {
+    if !is_found(finder.read(&BY_UPDATE, params![place, place, 1])?) {
         return Ok(Some(format!("the index of last events does not have it at position {place}")));
     }
     let OrderView::Readable(summary) = &order.view else { return Ok(None) };

@@ -15,7 +15,7 @@ use order_application::{
 use order_domain::OrderId;
 use uuid::Uuid;
 
-use crate::list_path::ListPath;
+use crate::list_path::Source;
 use crate::sqlite::views::finding::FoundOrder;
 
 /// An order's key in the views: the position of its first event, so keys ascend in placement order.
@@ -159,13 +159,13 @@ impl Overlay {
         orders.retain(|order| generations.newest_by_key(order.key).is_none());
     }
 
-    /// Orders on a path whose keys are in a range, that come after the query's place and that its filter accepts, but for its
+    /// Orders of a source whose keys are in a range, that come after the query's place and that its filter accepts, but for its
     /// terms: the first of them in the order of the query, at most so many. Those that are known already are left out.
     pub(crate) fn select(
         &self,
         keys: RangeInclusive<OrderKey>,
         query: &ListQuery,
-        path: ListPath<'_>,
+        source: Source<'_>,
         most: usize,
         is_known: impl Fn(OrderKey) -> bool,
     ) -> Vec<FoundOrder> {
@@ -186,7 +186,7 @@ impl Overlay {
                 let place = change.place(*key, sort.by);
                 if query.after.is_none_or(|after| sort.is_after(place, after))
                     && newer.is_none_or(|newer| !newer.changes.contains_key(key))
-                    && generations.is_on_path(*key, change, &query.filter, path)
+                    && generations.is_in(source, *key, change, &query.filter)
                     && !is_known(*key)
                 {
                     places.push((place, *key));
@@ -301,11 +301,11 @@ impl Generations {
         changes.flat_map(|change| &change.terms)
     }
 
-    fn is_on_path(&self, key: OrderKey, change: &Change, filter: &OrderFilter, path: ListPath<'_>) -> bool {
+    fn is_in(&self, source: Source<'_>, key: OrderKey, change: &Change, filter: &OrderFilter) -> bool {
         match &change.view {
             OrderView::Readable(order) => {
                 let is_known_by = |wanted: &SearchTerm| self.terms(key).any(|term| term == wanted);
-                filter.accepts(order) && path.leads_to(filter, order, is_known_by)
+                filter.accepts(order) && source.has(filter, order, is_known_by)
             }
             OrderView::Unreadable(_) => filter.is_empty(),
         }

@@ -63,14 +63,50 @@ CREATE TABLE order_service.orders (
     updated_at timestamptz,
     -- When the order does something by itself. Null: never.
     due_at timestamptz,
+    on_hold boolean,
     -- A byte that names its format, then that, over all of the above but the key, and over the projection.
     checksum bytea NOT NULL,
     -- The number of the projection that made the row.
-    projection integer NOT NULL
+    projection integer NOT NULL,
+    -- The position of the order's last event. Whoever makes the checksum does not know it yet, so it is held against the log.
+    updated_position bigint NOT NULL
 ) WITH (fillfactor = 90);
 
 -- Finds the orders that are due. Few orders ever are.
 CREATE INDEX orders_due ON order_service.orders (due_at, key) WHERE due_at IS NOT NULL;
+-- Lists of the orders of a status, in placement order.
+CREATE INDEX orders_by_status ON order_service.orders (status, key);
+-- Lists in the order of the last events.
+CREATE INDEX orders_by_update ON order_service.orders (updated_position);
+-- Lists of the orders on hold, in placement order. Few orders ever are.
+CREATE INDEX orders_on_hold ON order_service.orders (key) WHERE on_hold;
+
+-- What orders are found by, beside their ids. The table grows with the log and no row of it ever changes.
+CREATE TABLE order_service.order_terms (
+    -- Which million of positions the order's first is in (2^20, to be exact). Terms such as payment ids are random: in one index
+    -- over all of them, each new one would touch a page of its own, for ever. The part of a block is small, and when the next
+    -- block has begun, it is hardly touched again. A look-up asks one block after the other.
+    block bigint NOT NULL,
+    -- 'customer', 'payment', 'tracking' or 'sku'.
+    kind text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    -- The order's.
+    key bigint NOT NULL,
+    -- Lists of the orders with a term, in placement order; and whether an order has a term.
+    PRIMARY KEY (block, kind, value, key)
+);
+-- The terms that an order has, for whoever repairs them. It costs next to nothing, since rows come about in the order of their keys.
+CREATE INDEX order_terms_by_key ON order_service.order_terms
+    USING brin (key int8_minmax_multi_ops) WITH (pages_per_range = 16, autosummarize = on);
+
+-- When the events of a stretch of the log were. Times follow positions only about, since clocks are wrong now and then; so a list
+-- of orders of some time goes over the log's stretches that have to do with it, and passes the others.
+CREATE TABLE order_service.log_times (
+    -- Which 2,048 positions.
+    zone bigint PRIMARY KEY,
+    earliest timestamptz NOT NULL,
+    latest timestamptz NOT NULL
+) WITH (fillfactor = 50);
 
 -- For people: the events with data and context as JSON that SQL can look into.
 --   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';
@@ -155,6 +191,7 @@ CREATE FUNCTION order_service.append_v1(
     placed_ats timestamptz[],
     updated_ats timestamptz[],
     due_ats timestamptz[],
+    on_holds boolean[],
     view_checksums bytea[],
     expected_versions bigint[],
     event_counts bigint[],
@@ -179,6 +216,11 @@ CREATE FUNCTION order_service.append_v1(
     receipt_answers text[],
     receipt_times timestamptz[],
     receipt_checksums bytea[],
+    -- One entry for each term that the appends add to their orders: the number of its append, and what it is. An order may have
+    -- it already.
+    term_appends int[],
+    term_kinds text[],
+    term_values text[],
     -- The projection that made the views.
     of_projection integer,
     -- For each append: the position of its first event, or null if it is refused; the version that was found; and whether it
@@ -254,30 +296,44 @@ BEGIN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
         INSERT INTO order_service.orders
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
-             projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, on_hold,
+             checksum, projection, updated_position)
         SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
-               a.updated_at, a.due_at, a.checksum, of_projection
-            FROM unnest(keys, added_positions, order_ids, states, versions, customer_ids, statuses, totals, placed_ats,
-                        updated_ats, due_ats, view_checksums)
-                AS a(key, position, order_id, state, version, customer_id, status, total, placed_at, updated_at, due_at,
-                     checksum)
+               a.updated_at, a.due_at, a.on_hold, a.checksum, of_projection, a.position + a.events - 1
+            FROM unnest(keys, added_positions, event_counts, order_ids, states, versions, customer_ids, statuses, totals,
+                        placed_ats, updated_ats, due_ats, on_holds, view_checksums)
+                AS a(key, position, events, order_id, state, version, customer_id, status, total, placed_at, updated_at,
+                     due_at, on_hold, checksum)
             WHERE a.position IS NOT NULL
         ON CONFLICT (key) DO UPDATE
             SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
                 customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
                 placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at,
-                checksum = excluded.checksum,
-                projection = excluded.projection;
-        INSERT INTO order_service.events
-            (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
-        SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
-               coalesce(keys[e.append], added_positions[e.append]),
-               e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-            FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
-                        event_contexts, event_sources, event_checksums)
-                AS e(append, version, id, type, time, order_id, data, context, source, checksum)
-            WHERE added_positions[e.append] IS NOT NULL;
+                on_hold = excluded.on_hold, checksum = excluded.checksum, projection = excluded.projection,
+                updated_position = excluded.updated_position;
+        WITH added AS (
+            INSERT INTO order_service.events AS a
+                (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
+            SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
+                   coalesce(keys[e.append], added_positions[e.append]),
+                   e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
+                FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
+                            event_contexts, event_sources, event_checksums)
+                    AS e(append, version, id, type, time, order_id, data, context, source, checksum)
+                WHERE added_positions[e.append] IS NOT NULL
+            RETURNING a.position >> 11 AS zone, a.time
+        )
+        INSERT INTO order_service.log_times AS l (zone, earliest, latest)
+        SELECT a.zone, min(a.time), max(a.time) FROM added a GROUP BY a.zone
+        ON CONFLICT (zone) DO UPDATE
+            SET earliest = least(l.earliest, excluded.earliest), latest = greatest(l.latest, excluded.latest)
+            WHERE l.earliest > excluded.earliest OR l.latest < excluded.latest;
+        INSERT INTO order_service.order_terms (block, kind, value, key)
+        SELECT t.key >> 20, t.kind, t.value, t.key
+            FROM (SELECT t.kind, t.value, coalesce(keys[t.append], added_positions[t.append]) AS key
+                    FROM unnest(term_appends, term_kinds, term_values) AS t(append, kind, value)
+                    WHERE added_positions[t.append] IS NOT NULL) t
+        ON CONFLICT DO NOTHING;
         INSERT INTO order_service.receipts
             (key, fingerprint, order_id, version, answer, answered_at, checksum)
         SELECT r.key, r.fingerprint, r.order_id, r.version, r.answer, r.answered_at, r.checksum
@@ -297,13 +353,14 @@ BEGIN
 END
 $$;
 
--- The views of many orders at once, beside what the log says of each: its key and its version. The row is as it is, or
+-- The views of many orders at once, beside what the log says of each: its key, its version, and where its last event is. The row is as it is, or
 -- null if it is lost. Orders that the log does not have are left out.
 CREATE FUNCTION order_service.look_up_v1(order_ids text[])
 RETURNS TABLE (
-    asked_id text, log_key bigint, log_version bigint,
+    asked_id text, log_key bigint, log_version bigint, log_updated bigint,
     key bigint, order_id text, state text, version bigint, customer_id text, status text, total_cents bigint,
-    placed_at timestamptz, updated_at timestamptz, due_at timestamptz, checksum bytea, projection integer
+    placed_at timestamptz, updated_at timestamptz, due_at timestamptz, on_hold boolean, checksum bytea, projection integer,
+    updated_position bigint
 )
 LANGUAGE plpgsql STABLE ROWS 64
 SET plan_cache_mode = force_generic_plan
@@ -315,15 +372,17 @@ SET jit = off
 AS $$
 #variable_conflict use_variable
 BEGIN
-    RETURN QUERY SELECT a.order_id, b.position, b.last_version,
+    RETURN QUERY SELECT a.order_id, b.position, l.version, l.position,
             o.key, o.order_id, o.state, o.version, o.customer_id, o.status, o.total_cents, o.placed_at, o.updated_at,
-            o.due_at, o.checksum, o.projection
+            o.due_at, o.on_hold, o.checksum, o.projection, o.updated_position
         FROM unnest(order_ids) AS a(order_id)
         JOIN LATERAL (
-            SELECT e.position, (SELECT l.version FROM order_service.events l WHERE l.order_key = e.position
-                                    ORDER BY l.version DESC LIMIT 1) AS last_version
-                FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
+            SELECT e.position FROM order_service.events e WHERE e.order_id = a.order_id AND e.version = 1 LIMIT 1
         ) b ON true
+        LEFT JOIN LATERAL (
+            SELECT e.version, e.position FROM order_service.events e WHERE e.order_key = b.position
+                ORDER BY e.version DESC LIMIT 1
+        ) l ON true
         LEFT JOIN order_service.orders o ON o.key = b.position;
 END
 $$;
@@ -347,7 +406,9 @@ CREATE FUNCTION order_service.write_views_v1(
     placed_ats timestamptz[],
     updated_ats timestamptz[],
     due_ats timestamptz[],
+    on_holds boolean[],
     view_checksums bytea[],
+    updated_positions bigint[],
     of_projection integer
 ) RETURNS SETOF bigint
 LANGUAGE plpgsql
@@ -367,9 +428,9 @@ BEGIN
     END IF;
     WITH made AS (
         SELECT * FROM unnest(keys, seen_versions, seen_checksums, order_ids, states, versions, customer_ids, statuses,
-                             totals, placed_ats, updated_ats, due_ats, view_checksums)
+                             totals, placed_ats, updated_ats, due_ats, on_holds, view_checksums, updated_positions)
             AS a(key, seen_version, seen_checksum, order_id, state, version, customer_id, status, total, placed_at,
-                 updated_at, due_at, checksum)
+                 updated_at, due_at, on_hold, checksum, updated_position)
     ), seen AS MATERIALIZED (
         SELECT m.* FROM made m JOIN order_service.orders o ON o.key = m.key
             WHERE o.version = m.seen_version AND o.checksum = m.seen_checksum
@@ -378,15 +439,16 @@ BEGIN
         UPDATE order_service.orders o
             SET order_id = s.order_id, state = s.state, version = s.version, customer_id = s.customer_id,
                 status = s.status, total_cents = s.total, placed_at = s.placed_at, updated_at = s.updated_at,
-                due_at = s.due_at, checksum = s.checksum, projection = of_projection
+                due_at = s.due_at, on_hold = s.on_hold, checksum = s.checksum, projection = of_projection,
+                updated_position = s.updated_position
             FROM seen s WHERE o.key = s.key
             RETURNING o.key
     ), restored AS (
         INSERT INTO order_service.orders AS o
-            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, checksum,
-             projection)
+            (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, on_hold,
+             checksum, projection, updated_position)
         SELECT m.key, m.order_id, m.state, m.version, m.customer_id, m.status, m.total, m.placed_at, m.updated_at,
-               m.due_at, m.checksum, of_projection
+               m.due_at, m.on_hold, m.checksum, of_projection, m.updated_position
             FROM made m WHERE m.seen_version IS NULL
         ON CONFLICT (key) DO NOTHING
         RETURNING o.key
@@ -445,29 +507,48 @@ BEGIN
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T18:23:18.144812+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T18:23:18.146812+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T18:23:18.147878+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T19:38:16.936434+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T19:38:16.938765+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T19:38:16.940365+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"5b8d8ea4-a01b-4746-97eb-32c386e3042e","state":"ready","copied_from":null,"projection":16,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"79fee90e-fba4-48a2-845e-4f9b23f34af6","state":"ready","copied_from":null,"projection":17,"outdated_from":null,"older_mends":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21918-ff1c-76ec-b191-b08b5172cfd9","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01804c0cdd2405e1b4"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21918-ff25-7353-85f1-3fa7e3dd8183","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0160e3bf498cf049d3"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21918-ff26-71d1-b0a6-ace6d7d4a077","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x0179651f31fb921a41"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21918-ff20-75c5-8a04-a6b8e2e9f03d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x016b7517bc2b851f60"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21918-ff23-7276-ad5e-3c34999539fd","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ff6d65d26db398a1"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21918-ff23-7276-ad5e-3c3510784a6d","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0195fe348b95717b0f"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21918-ff23-7276-ad5e-3c36273849f7","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01b72a4553d0253df7"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21918-ff24-7483-ba4a-d9ff0af38cdb","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f12818b9102f80d2"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21918-ff24-7483-ba4a-da00855de6c2","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f9877435248ecb60"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21918-ff24-7483-ba4a-da018eca016e","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f3acb45f6af79f06"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21918-ff25-7353-85f1-3fa69d0199ce","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01894975d37dc5c19d"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a2195d-a418-7702-96f8-f74ead23c7a9","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f8187341d735f73f"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a2195d-a42f-7694-aa11-19757f8b9ae3","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01f5fedba2676437b2"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a2195d-a430-7436-813d-d18e8957566b","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x017c7c6ba008b27524"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a2195d-a423-75f9-a655-a40926821200","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d47bd7ea2863b65e"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a2195d-a428-767c-bab3-c4b8475d27a2","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01e07e02f8d2c0dcfd"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a2195d-a428-767c-bab3-c4b93f4edc0d","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01d53dc4d7f098dbe0"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a2195d-a428-767c-bab3-c4baed108635","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01214668751971b3f4"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a2195d-a429-77b1-9782-d7703fbecae8","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x011f32a1635bdc98cb"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a2195d-a42a-745a-939f-179fe9240d60","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01018e237b3e486a37"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a2195d-a42a-745a-939f-17a015b4d4ca","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015f73545f884faf11"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a2195d-a42c-71ed-bafc-325d3af1d5d0","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014c12341f7df8c6cf"}');
 DELETE FROM order_service.orders;
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","due_at":null,"checksum":"\\\\x0137dacb6d5a46e697","projection":16}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"checksum":"\\\\x01a6d0887206fd55bf","projection":16}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"checksum":"\\\\x01f513f0345b5d9bff","projection":16}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"checksum":"\\\\x0145bd7829607251f8","projection":16}');
-INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"checksum":"\\\\x01fcf2749222f1dce3","projection":16}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","due_at":null,"on_hold":false,"checksum":"\\\\x01a45033ee00778e62","projection":17,"updated_position":1}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"on_hold":null,"checksum":"\\\\x01a7a29c02ee136357","projection":17,"updated_position":11}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":2,"order_id":"golden-2","state":"ok","version":4,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"on_hold":false,"checksum":"\\\\x01d349b821deefce42","projection":17,"updated_position":5}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":6,"order_id":"golden-3","state":"ok","version":2,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00.000001+00:00","due_at":null,"on_hold":false,"checksum":"\\\\x019fdd47a87d5d7886","projection":17,"updated_position":7}');
+INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":8,"order_id":"golden-newer","state":"newer","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"on_hold":null,"checksum":"\\\\x0140576b86d82bb689","projection":17,"updated_position":9}');
+DELETE FROM order_service.order_terms;
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"customer","value":"cust-1","key":10}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"customer","value":"cust-1","key":1}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"customer","value":"cust-1","key":2}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"customer","value":"cust-1","key":6}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"customer","value":"cust-1","key":8}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"payment","value":"pay-1","key":10}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"payment","value":"pay-1","key":2}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"payment","value":"pay-1","key":6}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"payment","value":"pay-1","key":8}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"payment","value":"pay-2","key":2}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"payment","value":"pay-3","key":2}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"sku","value":"sku-1","key":10}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"sku","value":"sku-1","key":1}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"sku","value":"sku-1","key":2}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"sku","value":"sku-1","key":6}');
+INSERT INTO order_service.order_terms SELECT * FROM json_populate_record(NULL::order_service.order_terms, '{"block":0,"kind":"sku","value":"sku-1","key":8}');
+DELETE FROM order_service.log_times;
+INSERT INTO order_service.log_times SELECT * FROM json_populate_record(NULL::order_service.log_times, '{"zone":0,"earliest":"2026-01-01T00:00:00+00:00","latest":"2026-01-01T00:00:00.000001+00:00"}');
 DELETE FROM order_service.receipts;
 INSERT INTO order_service.receipts SELECT * FROM json_populate_record(NULL::order_service.receipts, E'{"key":"\\\\x9ba5e097a8e7fa65b9d589d47919ccc0","fingerprint":"\\\\xbc1036cb441e895e2d1ea773894e8de2","order_id":"golden-3","version":1,"answer":"placed","answered_at":"1970-01-01T00:00:01.000007+00:00","checksum":"\\\\x01149ed584ef0e694f"}');
 INSERT INTO order_service.receipts SELECT * FROM json_populate_record(NULL::order_service.receipts, E'{"key":"\\\\xdc76954407b3cdfd4c1748b3ff2e4e00","fingerprint":"\\\\x47cdb2bd70908e2004ddf40efe6ff85d","order_id":"golden-2","version":1,"answer":"placed","answered_at":"1970-01-01T00:00:01.000007+00:00","checksum":"\\\\x014d2775c9334c4a20"}');

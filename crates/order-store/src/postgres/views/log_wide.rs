@@ -1,0 +1,83 @@
+//! What is derived of the log as a whole and belongs to no order that there is: when the events of its zones were, and terms of
+//! no order. A rebuild makes the one anew, and the other goes.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Object;
+use order_application::{Position, StoreError};
+use tokio_postgres::types::Type;
+
+use super::repair::BATCH_DEADLINE;
+use super::write::{BEGIN, LOCK_END, in_transaction};
+use crate::postgres::database::{Database, Parameter};
+use crate::postgres::times::{ZONE_BITS, zone_of};
+
+/// Zones of one step, for which appends are kept away. It takes a few milliseconds.
+const ZONES_PER_STEP: i64 = 4;
+/// Beyond all zones of a log.
+const MAX_ZONE: i64 = i64::MAX >> ZONE_BITS;
+/// How many bits of a key do not tell the block of its terms.
+const BLOCK_BITS: u32 = 20;
+
+/// The times of the zones from one on and before another.
+const TIMES: &str = "\
+    WITH found AS (\
+        SELECT e.position >> 11 AS zone, min(e.time) AS earliest, max(e.time) AS latest FROM order_service.events e \
+            WHERE e.position >= $1 << 11 AND e.position < $2 << 11 GROUP BY e.position >> 11\
+    ), gone AS (\
+        DELETE FROM order_service.log_times l \
+            WHERE l.zone >= $1 AND l.zone < $2 AND NOT EXISTS (SELECT FROM found f WHERE f.zone = l.zone)\
+    ) \
+    INSERT INTO order_service.log_times AS l (zone, earliest, latest) SELECT f.zone, f.earliest, f.latest FROM found f \
+    ON CONFLICT (zone) DO UPDATE SET earliest = excluded.earliest, latest = excluded.latest \
+        WHERE (l.earliest, l.latest) IS DISTINCT FROM (excluded.earliest, excluded.latest)";
+
+/// Terms of a block that are in the wrong one, or of no order. Where no order begins up to the log's end, none ever will.
+const GHOSTS: &str = "DELETE FROM order_service.order_terms t WHERE t.block = $1 AND t.key <= $2 AND (t.key >> 20 <> t.block \
+    OR NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1))";
+
+/// Terms beyond the log: where its end was, they may be an order's by now.
+const GHOSTS_BEYOND: &str = "DELETE FROM order_service.order_terms t \
+    WHERE (t.block < 0 OR t.block > $1 >> 20 OR (t.block = $1 >> 20 AND t.key > $1)) \
+      AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1 AND t.block = t.key >> 20)";
+
+/// One step of making it right.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step {
+    Times { from: i64, before: i64 },
+    Ghosts { block: i64, up_to: i64 },
+    GhostsBeyond { end: i64 },
+}
+
+/// All steps, for a log that ends at a position.
+pub(super) fn steps(end: i64) -> impl Iterator<Item = Step> {
+    let zones = zone_of(Position(end.cast_unsigned())) + 1;
+    let within = (0..zones).step_by(ZONES_PER_STEP as usize);
+    let within = within.map(move |from| (from, zones.min(from + ZONES_PER_STEP)));
+    let times = [(-MAX_ZONE, 0), (zones, MAX_ZONE)].into_iter().chain(within);
+    let ghosts = (0..=end >> BLOCK_BITS).map(move |block| Step::Ghosts { block, up_to: end });
+    times.map(|(from, before)| Step::Times { from, before }).chain(ghosts).chain([Step::GhostsBeyond { end }])
+}
+
+impl Step {
+    pub(super) async fn run(self, database: &Database) -> Result<(), StoreError> {
+        let (sql, numbers, keeps_appends_away) = match self {
+            Self::Times { from, before } => (TIMES, vec![from, before], true),
+            Self::Ghosts { block, up_to } => (GHOSTS, vec![block, up_to], false),
+            Self::GhostsBeyond { end } => (GHOSTS_BEYOND, vec![end], true),
+        };
+        let begin = if keeps_appends_away { format!("{BEGIN}; {LOCK_END}") } else { BEGIN.to_owned() };
+        let parameters: Vec<Parameter<'_>> = numbers.iter().map(|number| (number as _, Type::INT8)).collect();
+        let (begin, parameters) = (&begin, &parameters);
+        let run = |connection: Arc<Object>| async move {
+            in_transaction(&connection, begin, sql, parameters).await.map(drop)
+        };
+        match database.retry(BATCH_DEADLINE, run).await {
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(step = ?self, why, "a part of the log cannot be read; what lists are found by is left as it is");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+}
