@@ -41,7 +41,15 @@ impl Place {
 
     /// Orders of this many lines.
     pub(crate) fn with_lines(ids: OrderIds, lines: usize) -> Self {
-        let request = Request::place(ids, lines);
+        Self::asking(ids, Request::place(ids, lines))
+    }
+
+    /// Each with an `Idempotency-Key` of its own.
+    pub(crate) fn with_keys(ids: OrderIds, keys: OrderIds) -> Self {
+        Self::asking(ids, Request::place(ids, 1).with_key(keys))
+    }
+
+    fn asking(ids: OrderIds, request: Request) -> Self {
         Self { ids, request, next: 0, end: u64::MAX, placing: Vec::new(), last_acknowledged: None }
     }
 
