@@ -19,7 +19,7 @@ const SKUS: u64 = 1_000;
 /// Of so many orders, how many go how far is told by [`ShopOrders::has`].
 const LIVES: u64 = 1_000;
 /// The orders of a wave are all placed before the first of them is paid.
-const ORDERS_PER_WAVE: u64 = 100_000;
+const ORDERS_PER_WAVE: u64 = 25_000;
 /// A prime above the length of a wave: multiples of it, modulo any length, come by each order of the wave once, and orders
 /// that follow each other lie far apart.
 const STRIDE: u64 = 161_807;
