@@ -16,18 +16,21 @@ impl PathOrderId {
     pub(crate) fn get(self) -> Result<OrderId, Refusal> {
         self.0.ok_or_else(Refusal::order_not_found)
     }
+
+    fn of(params: Option<&RawPathParams>) -> Self {
+        let order_id = parameter(params, "id").and_then(|text| OrderId::new(text).ok());
+        if let Some(order_id) = &order_id {
+            Span::current().record("order_id", order_id.as_str());
+        }
+        Self(order_id)
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PathOrderId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let text = parameter(parts, state, "id").await;
-        let order_id = text.and_then(|text| OrderId::new(text).ok());
-        if let Some(order_id) = &order_id {
-            Span::current().record("order_id", order_id.as_str());
-        }
-        Ok(Self(order_id))
+        Ok(Self::of(parameters(parts, state).await.as_ref()))
     }
 }
 
@@ -45,19 +48,33 @@ impl PathReturnId {
     pub(crate) fn as_ref(&self) -> Option<&ReturnId> {
         self.0.as_ref()
     }
-}
 
-impl<S: Send + Sync> FromRequestParts<S> for PathReturnId {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let text = parameter(parts, state, "return_id").await;
-        Ok(Self(text.and_then(|text| ReturnId::new(text).ok())))
+    fn of(params: Option<&RawPathParams>) -> Self {
+        Self(parameter(params, "return_id").and_then(|text| ReturnId::new(text).ok()))
     }
 }
 
-/// The text of a path parameter. One that is not UTF-8 once it is unescaped is not there: it is no id either.
-async fn parameter<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Option<String> {
-    let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    params.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
+/// All ids that a command's path may have, taken at once: each look at a path's parameters makes a copy of them.
+pub(crate) struct PathIds {
+    pub(crate) order_id: PathOrderId,
+    pub(crate) return_id: PathReturnId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let params = parameters(parts, state).await;
+        let params = params.as_ref();
+        Ok(Self { order_id: PathOrderId::of(params), return_id: PathReturnId::of(params) })
+    }
+}
+
+/// A path's parameters. If one is not UTF-8 once it is unescaped there are none: it is no id either.
+async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<RawPathParams> {
+    RawPathParams::from_request_parts(parts, state).await.ok()
+}
+
+fn parameter<'p>(params: Option<&'p RawPathParams>, name: &str) -> Option<&'p str> {
+    params?.iter().find(|(known, _)| *known == name).map(|(_, text)| text)
 }

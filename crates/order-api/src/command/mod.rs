@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::ApiConfig;
 use crate::json::{self, Object, Pointer, Shape, Value};
-use crate::path_id::{PathOrderId, PathReturnId};
+use crate::path_id::PathIds;
 use crate::problem::kind::ProblemKind;
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -69,12 +69,10 @@ pub(crate) fn add<B: Send>(
     router
 }
 
-type PathIds = (PathOrderId, PathReturnId);
-
 async fn carry_out<B>(
     route: &CommandRoute<B>,
     api: &Api,
-    (order_id, return_id): PathIds,
+    PathIds { order_id, return_id }: PathIds,
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
