@@ -15,6 +15,9 @@ pub const CAUSATION_ID: &str = "causationid";
 /// Who asked for it, where that is known.
 pub const ACTOR: &str = "actor";
 
+/// A context that has a correlation id, a cause and an actor's name; a longer one grows.
+const TYPICAL_BYTES: usize = 160;
+
 /// The members that come first, in this order; others follow by their names.
 const FIRST: [&str; 3] = [CORRELATION_ID, CAUSATION_ID, ACTOR];
 
@@ -75,7 +78,8 @@ impl EventContext {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> EventContext {
-    let mut text = String::from("{");
+    let mut text = String::with_capacity(TYPICAL_BYTES);
+    text.push('{');
     for (name, value) in members {
         if text.len() > 1 {
             text.push(',');

@@ -39,6 +39,11 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) read_orders: u64,
 
+    /// How many keys have a receipt in the store that orders are placed on with a key; of a kept store that is older than
+    /// a day, the service throws them away
+    #[arg(long, default_value_t = 3_000_000)]
+    pub(crate) receipts: u64,
+
     /// How long another session keeps an old snapshot while orders are placed
     #[arg(long, default_value_t = 180.0, value_name = "SECONDS")]
     pub(crate) snapshot_seconds: f64,

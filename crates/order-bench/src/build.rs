@@ -12,6 +12,7 @@ use crate::interrupt;
 use crate::prepared::{Contents, Prepared};
 use crate::process::ProcessId;
 use crate::server::{Server, child_command};
+use crate::shop_orders::ShopOrders;
 
 /// How often to look whether a command has ended, and at its memory.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -108,6 +109,16 @@ impl Build {
     /// The same of orders that have gone all the way to their shipment, step by step over all of them.
     pub(crate) fn shipped_dir(&self, orders: u64) -> Result<TempDir> {
         self.copy_of(Contents::Shipped(orders))
+    }
+
+    /// The same of orders that were placed with a key each, so that it has as many receipts.
+    pub(crate) fn keyed_dir(&self, orders: u64) -> Result<TempDir> {
+        self.copy_of(Contents::PlacedWithKeys(orders))
+    }
+
+    /// The same of orders as a shop has them.
+    pub(crate) fn shop_dir(&self, orders: ShopOrders) -> Result<TempDir> {
+        self.copy_of(Contents::Shop(orders))
     }
 
     /// The largest resident memory (bytes) of the service while it was loaded with this many orders.

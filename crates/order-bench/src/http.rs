@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::load::parse_head;
+use crate::request;
 
 const READ_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -22,7 +23,7 @@ pub(crate) fn ready(address: SocketAddr) -> Result<Value> {
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(READ_LIMIT))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: order-bench\r\n\r\n").as_bytes())?;
+    stream.write_all(request::get(path).as_bytes())?;
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     while answer.len() < ANSWER_LIMIT_BYTES {

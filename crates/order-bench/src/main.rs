@@ -5,7 +5,7 @@
 //!
 //! - [`scenario`]: what is measured, one function for each claim
 //! - [`load`]: the load generator
-//! - [`work`], [`request`], [`order_ids`]: what it asks for
+//! - [`work`], [`request`], [`order_ids`], [`shop_orders`]: what it asks for
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
@@ -31,6 +31,7 @@ mod report;
 mod request;
 mod scenario;
 mod server;
+mod shop_orders;
 mod views_file;
 mod work;
 
@@ -178,9 +179,13 @@ impl Output {
 fn command_text(scenarios: &[Scenario], options: &Options) -> String {
     let mut words = vec!["cargo xtask bench".to_owned()];
     words.extend(Scenario::words(scenarios));
-    let Options { rounds, seconds, connections, orders, read_orders, snapshot_seconds, .. } = options;
+    let Options { rounds, seconds, connections, orders, read_orders, receipts, snapshot_seconds, .. } =
+        options;
     words.push(format!("--rounds {rounds} --seconds {seconds} --connections {connections}"));
     words.push(format!("--orders {orders} --read-orders {read_orders}"));
+    if scenarios.contains(&Scenario::PlaceKeyed) {
+        words.push(format!("--receipts {receipts}"));
+    }
     if scenarios.contains(&Scenario::PgOldSnapshot) {
         words.push(format!("--snapshot-seconds {snapshot_seconds}"));
     }

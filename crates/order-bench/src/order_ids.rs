@@ -7,6 +7,8 @@ use uuid::Builder;
 
 /// The seed of the orders in prepared stores: every run knows which orders are there.
 pub(crate) const PREPARED_SEED: u64 = 0x0bde_7ced_5eed;
+/// The seed of the keys that prepared orders were placed with.
+pub(crate) const PREPARED_KEYS_SEED: u64 = 0x0bde_7ced_5eee;
 
 /// How order ids are made from their index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,7 @@ impl Random {
 }
 
 /// The output function of SplitMix64.
-fn mixed(number: u64) -> u64 {
+pub(crate) fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

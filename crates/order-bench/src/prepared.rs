@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::Build;
 use crate::load::{Group, Load};
-use crate::order_ids::{OrderIds, PREPARED_SEED};
+use crate::order_ids::{OrderIds, PREPARED_KEYS_SEED, PREPARED_SEED};
 use crate::request::Request;
 use crate::server::Server;
+use crate::shop_orders::ShopOrders;
 use crate::work::{OneStep, Place};
 
 /// The orders that a prepared store holds.
@@ -32,15 +33,18 @@ pub(crate) struct Prepared {
 pub(crate) enum Contents {
     /// This many orders, placed.
     Placed(u64),
+    /// This many orders, each placed with an `Idempotency-Key`.
+    PlacedWithKeys(u64),
     /// This many orders, each with the four events from placement to shipment, which lie far apart in the log: first all
     /// are placed, then all are paid, and so on.
     Shipped(u64),
+    /// Orders as a shop has them.
+    Shop(ShopOrders),
 }
 
 /// Stands beside a store that was loaded completely.
 #[derive(Serialize, Deserialize)]
 struct Loaded {
-    orders: u64,
     peak_bytes: u64,
 }
 
@@ -81,17 +85,22 @@ impl Prepared {
         }
         fs::create_dir_all(&store)?;
         let service = build.start(&store)?;
-        let orders = match contents {
-            Contents::Placed(orders) | Contents::Shipped(orders) => orders,
-        };
-        place_all(&service, orders, build.connections())?;
+        let connections = build.connections();
         match contents {
-            Contents::Placed(_) => {}
-            Contents::Shipped(_) => ship_all(&service, orders, build.connections())?,
+            Contents::Placed(orders) => place_all(&service, orders, connections)?,
+            Contents::PlacedWithKeys(orders) => {
+                let keys = OrderIds::RandomV4 { seed: PREPARED_KEYS_SEED };
+                place(&service, Place::with_keys(PREPARED_IDS, keys), orders, connections)?;
+            }
+            Contents::Shipped(orders) => {
+                place_all(&service, orders, connections)?;
+                ship_all(&service, orders, connections)?;
+            }
+            Contents::Shop(shop) => shop.load(&service, connections)?,
         }
         let peak_bytes = service.process().memory()?.peak_bytes;
         service.stop()?;
-        Ok(Loaded { orders, peak_bytes })
+        Ok(Loaded { peak_bytes })
     }
 }
 
@@ -99,15 +108,20 @@ impl Contents {
     fn name(self) -> String {
         match self {
             Self::Placed(orders) => format!("{orders}-orders"),
+            Self::PlacedWithKeys(orders) => format!("{orders}-keyed-orders"),
             Self::Shipped(orders) => format!("{orders}-shipped-orders"),
+            Self::Shop(shop) => format!("{}-shop-orders", shop.count()),
         }
     }
 }
 
 /// Places this many of the prepared orders on an empty store.
 pub(crate) fn place_all(service: &Server, orders: u64, connections: usize) -> Result<()> {
+    place(service, Place::new(PREPARED_IDS), orders, connections)
+}
+
+fn place(service: &Server, mut place: Place, orders: u64, connections: usize) -> Result<()> {
     let begin = Instant::now();
-    let mut place = Place::new(PREPARED_IDS);
     let mut placed = 0;
     while placed < orders {
         let portion_begin = Instant::now();

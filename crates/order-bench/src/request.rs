@@ -1,4 +1,4 @@
-//! Ready-made requests: the bytes are laid out once, and only the order id changes from one to the next.
+//! Ready-made requests: the bytes are laid out once, and only the order id, and a key with it, changes from one to the next.
 
 use std::ops::Range;
 
@@ -8,10 +8,18 @@ use crate::order_ids::OrderIds;
 pub(crate) struct Request {
     bytes: Vec<u8>,
     id: Range<usize>,
+    key: Option<Key>,
+}
+
+/// The place of an `Idempotency-Key`, and the keys that go there: the n-th with the n-th order.
+struct Key {
+    at: Range<usize>,
+    keys: OrderIds,
 }
 
 /// Where the id goes while a request is laid out; cannot occur in one.
 const ID: &str = "\u{1}";
+const KEY_FIELD: &str = "idempotency-key: ";
 
 impl Request {
     /// `POST /orders` with this many lines of 15.00 each.
@@ -40,35 +48,58 @@ impl Request {
 
     /// `GET /orders/{id}`.
     pub(crate) fn get(ids: OrderIds) -> Self {
-        Self::laid_out(ids, &format!("GET /orders/{ID} HTTP/1.1\r\nhost: order-bench\r\n\r\n"))
+        Self::laid_out(ids, &get(&format!("/orders/{ID}")))
+    }
+
+    /// The same request with an `Idempotency-Key`, another one for each order.
+    pub(crate) fn with_key(mut self, keys: OrderIds) -> Self {
+        let field = format!("{KEY_FIELD}{}\r\n", "0".repeat(keys.id_bytes()));
+        let head_begin = self.bytes.iter().position(|&byte| byte == b'\n').map_or(0, |line_end| line_end + 1);
+        self.bytes.splice(head_begin..head_begin, field.bytes());
+        if self.id.start >= head_begin {
+            self.id = self.id.start + field.len()..self.id.end + field.len();
+        }
+        let begin = head_begin + KEY_FIELD.len();
+        self.key = Some(Key { at: begin..begin + keys.id_bytes(), keys });
+        self
     }
 
     /// The request for the order of this index.
     pub(crate) fn for_order(&mut self, ids: OrderIds, index: u64) -> &[u8] {
         ids.write(index, &mut self.bytes[self.id.clone()]);
+        if let Some(Key { at, keys }) = &self.key {
+            keys.write(index, &mut self.bytes[at.clone()]);
+        }
         &self.bytes
     }
 
     fn post(ids: OrderIds, path: &str, body: &str) -> Self {
         let body_bytes = body.len() + body.matches(ID).count() * (ids.id_bytes() - ID.len());
-        Self::laid_out(
-            ids,
-            &format!(
-                "POST {path} HTTP/1.1\r\nhost: order-bench\r\ncontent-type: application/json\r\n\
-                 content-length: {body_bytes}\r\n\r\n{body}"
-            ),
-        )
+        Self::laid_out(ids, &post(path, body, body_bytes))
     }
 
     fn laid_out(ids: OrderIds, request: &str) -> Self {
         let at = request.find(ID).unwrap_or_else(|| unreachable!("every request above names the order once"));
         let bytes = request.replacen(ID, &"0".repeat(ids.id_bytes()), 1).into_bytes();
-        Self { bytes, id: at..at + ids.id_bytes() }
+        Self { bytes, id: at..at + ids.id_bytes(), key: None }
     }
 }
 
 /// `GET /orders?limit=100`.
 pub(crate) const LIST_100: &[u8] = b"GET /orders?limit=100 HTTP/1.1\r\nhost: order-bench\r\n\r\n";
+
+/// A `GET` that is laid out for one use.
+pub(crate) fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nhost: order-bench\r\n\r\n")
+}
+
+/// A `POST` with a body that will have this many bytes.
+pub(crate) fn post(path: &str, body: &str, body_bytes: usize) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: order-bench\r\ncontent-type: application/json\r\n\
+         content-length: {body_bytes}\r\n\r\n{body}"
+    )
+}
 
 #[cfg(test)]
 mod tests {
@@ -86,6 +117,20 @@ mod tests {
         );
         assert!(head.starts_with("POST /orders HTTP/1.1\r\n"));
         assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+    }
+
+    #[test]
+    fn a_key_is_a_field_of_its_own_and_goes_with_its_order() {
+        let (ids, keys) = (OrderIds::Sequence { run: 1 }, OrderIds::RandomV4 { seed: 3 });
+        for request in [Request::place, |ids, _| Request::ship(ids)] {
+            let (mut unkeyed, mut keyed) = (request(ids, 1), request(ids, 1).with_key(keys));
+            for index in [0, 1] {
+                let text = String::from_utf8(keyed.for_order(ids, index).to_vec()).unwrap();
+                let field = format!("\r\nidempotency-key: {}\r\n", keys.id(index));
+                assert_eq!(text.matches(&field).count(), 1, "{text}");
+                assert_eq!(text.replace(&field, "\r\n").as_bytes(), unkeyed.for_order(ids, index));
+            }
+        }
     }
 
     #[test]

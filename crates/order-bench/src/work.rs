@@ -1,5 +1,7 @@
 //! The kinds of work that a server is given.
 
+use anyhow::Result;
+
 use crate::order_ids::{OrderIds, Random};
 use crate::request::{LIST_100, Request};
 
@@ -9,16 +11,14 @@ pub(crate) trait Work {
     /// The connection's previous request has been answered.
     fn next_request(&mut self, connection: usize) -> Option<&[u8]>;
 
-    /// The connection's last request was answered with 2xx.
-    fn acknowledged(&mut self, _connection: usize) {}
-
-    /// The statuses of answers that are no fault here, though they count for nothing.
-    fn expected_refusals(&self) -> &'static [u16] {
-        &[]
+    /// The connection's last request was answered with 2xx and this body.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not what it must be.
+    fn answered(&mut self, _connection: usize, _body: &[u8]) -> Result<()> {
+        Ok(())
     }
-
-    /// The connection's last request was answered with one of [`expected_refusals`](Self::expected_refusals).
-    fn refused(&mut self, _connection: usize) {}
 }
 
 /// Places orders, one after the other over all connections.
@@ -41,7 +41,15 @@ impl Place {
 
     /// Orders of this many lines.
     pub(crate) fn with_lines(ids: OrderIds, lines: usize) -> Self {
-        let request = Request::place(ids, lines);
+        Self::asking(ids, Request::place(ids, lines))
+    }
+
+    /// Each with an `Idempotency-Key` of its own.
+    pub(crate) fn with_keys(ids: OrderIds, keys: OrderIds) -> Self {
+        Self::asking(ids, Request::place(ids, 1).with_key(keys))
+    }
+
+    fn asking(ids: OrderIds, request: Request) -> Self {
         Self { ids, request, next: 0, end: u64::MAX, placing: Vec::new(), last_acknowledged: None }
     }
 
@@ -75,8 +83,9 @@ impl Work for Place {
         Some(self.request.for_order(self.ids, index))
     }
 
-    fn acknowledged(&mut self, connection: usize) {
+    fn answered(&mut self, connection: usize, _body: &[u8]) -> Result<()> {
         self.last_acknowledged = Some(self.placing[connection]);
+        Ok(())
     }
 }
 
@@ -211,7 +220,7 @@ mod tests {
         assert!(work.next_request(0).is_some());
         assert!(work.next_request(4).is_none());
         assert_eq!(work.last_acknowledged(), None);
-        work.acknowledged(0);
+        work.answered(0, b"").unwrap();
         assert_eq!(work.last_acknowledged(), Some(ids.id(1)));
     }
 }

@@ -207,7 +207,7 @@ impl ServiceParts {
     ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         // A version that went back is another history, as after a restored backup: what is known of it counts for nothing.
         let known = basis.order().filter(|order| order.version <= current);
-        self.load_after(order_id, known.cloned()).await
+        Box::pin(self.load_after(order_id, known.cloned())).await
     }
 
     async fn likely_basis(

@@ -149,9 +149,9 @@ impl ServiceParts {
         self.load(order_id).await
     }
 
-    /// Replays an order from the store.
+    /// Replays an order from the store. Boxed: few commands need its room, and every command's future would have it.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
-        self.load_after(order_id, None).await
+        Box::pin(self.load_after(order_id, None)).await
     }
 
     /// Replays what has happened to an order since `order`, or all of it.

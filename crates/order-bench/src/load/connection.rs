@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +23,8 @@ pub(crate) struct Connection {
     received: Vec<u8>,
     received_bytes: usize,
     head: Option<Head>,
+    /// Where the body of the last answer still lies.
+    body: Range<usize>,
     sent_at: Instant,
     awaits_answer: bool,
 }
@@ -41,6 +44,7 @@ impl Connection {
             received: vec![0; RECEIVE_BUFFER_BYTES],
             received_bytes: 0,
             head: None,
+            body: 0..0,
             sent_at: Instant::now(),
             awaits_answer: false,
         })
@@ -70,31 +74,30 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has arrived; the answer's status once it is complete.
+    /// Reads what has arrived, and says whether the answer is complete; [`body`](Self::body) is its body then.
     ///
     /// # Errors
     ///
-    /// When the answer is neither 2xx nor one of the `expected` refusals (with its text), not HTTP, or the server closed
-    /// the connection.
-    pub(crate) fn receive(&mut self, expected: &[u16]) -> Result<Option<u16>> {
+    /// When the answer is not 2xx (with its text), not HTTP, or the server closed the connection.
+    pub(crate) fn receive(&mut self) -> Result<bool> {
         loop {
             let free = &mut self.received[self.received_bytes..];
             let free_bytes = free.len();
             let read_bytes = match self.stream.read(free) {
                 Ok(0) => bail!("the server closed the connection"),
                 Ok(read_bytes) => read_bytes,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error).context("read an answer"),
             };
             self.received_bytes += read_bytes;
-            if let Some(status) = self.complete_answer(expected)? {
-                return Ok(Some(status));
+            if self.is_answered()? {
+                return Ok(true);
             }
             // A read that leaves room has emptied the socket: the next bytes raise a new event (epoll(7)), and the
             // call that would only learn "nothing yet" is saved.
             if read_bytes < free_bytes {
-                return Ok(None);
+                return Ok(false);
             }
             let longer = self.received.len() * 2;
             if longer > ANSWER_LIMIT_BYTES {
@@ -104,7 +107,12 @@ impl Connection {
         }
     }
 
-    fn complete_answer(&mut self, expected: &[u16]) -> Result<Option<u16>> {
+    /// The body of the answer that was complete last, until more is received.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.received[self.body.clone()]
+    }
+
+    fn is_answered(&mut self) -> Result<bool> {
         if !self.awaits_answer {
             bail!("the server sent bytes that nothing asked for");
         }
@@ -112,11 +120,11 @@ impl Connection {
         if self.head.is_none() {
             self.head = parse_head(arrived)?;
         }
-        let Some(head) = self.head else { return Ok(None) };
+        let Some(head) = self.head else { return Ok(false) };
         if arrived.len() < head.answer_bytes() {
-            return Ok(None);
+            return Ok(false);
         }
-        if !head.is_success() && !expected.contains(&head.status) {
+        if !head.is_success() {
             bail!("answered with {}: {}", head.status, String::from_utf8_lossy(&arrived[head.head_bytes..]));
         }
         if arrived.len() > head.answer_bytes() {
@@ -124,8 +132,9 @@ impl Connection {
         }
         self.head = None;
         self.received_bytes = 0;
+        self.body = head.head_bytes..head.answer_bytes();
         self.awaits_answer = false;
-        Ok(Some(head.status))
+        Ok(true)
     }
 }
 
@@ -179,7 +188,7 @@ mod tests {
             self.server.write_all(bytes).unwrap();
             loop {
                 self.await_event();
-                let complete = self.connection.receive(&[])?.is_some();
+                let complete = self.connection.receive()?;
                 if complete || self.connection.received_bytes == before + bytes.len() {
                     return Ok(complete);
                 }
@@ -199,6 +208,7 @@ mod tests {
             let mut pair = Pair::asked(b"GET");
             assert!(!pair.answer(&OK[..split]).unwrap(), "after {split} bytes");
             assert!(pair.answer(&OK[split..]).unwrap(), "after the rest of {split}");
+            assert_eq!(pair.connection.body(), b"hello");
         }
     }
 
@@ -228,20 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn an_expected_refusal_is_an_answer() {
-        let mut pair = Pair::asked(b"GET");
-        pair.server.write_all(b"HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n").unwrap();
-        pair.await_event();
-        assert_eq!(pair.connection.receive(&[409]).unwrap(), Some(409));
-    }
-
-    #[test]
     fn a_closed_connection_is_an_error() {
         let mut pair = Pair::asked(b"GET");
         pair.server.shutdown(std::net::Shutdown::Write).unwrap();
         let error = loop {
             pair.await_event();
-            if let Err(error) = pair.connection.receive(&[]) {
+            if let Err(error) = pair.connection.receive() {
                 break error.to_string();
             }
         };

@@ -117,8 +117,8 @@ impl<'w> Load<'w> {
     ///
     /// # Errors
     ///
-    /// On the first answer that is neither 2xx nor a refusal that the work expects, with its text, and whenever a
-    /// connection breaks or stays silent.
+    /// On the first answer that is not 2xx, with its text, or that the work does not take, and whenever a connection
+    /// breaks or stays silent.
     pub(crate) fn run(&mut self, span: Span, server: Option<ProcessId>) -> Result<Vec<Measurement>> {
         self.ask_on_every_connection()?;
         let warm_at = Instant::now() + span.warm_up;
@@ -212,16 +212,14 @@ impl<'w> Load<'w> {
                 continue;
             }
             let work = &mut self.groups[*group].work;
-            let Some(status) = connection.receive(work.expected_refusals())? else { continue };
+            if !connection.receive()? {
+                continue;
+            }
             now = Instant::now();
             self.last_answer_at = now;
             self.in_flight -= 1;
-            if (200..300).contains(&status) {
-                self.latencies[*group].record(now - connection.sent_at());
-                work.acknowledged(*number);
-            } else {
-                work.refused(*number);
-            }
+            self.latencies[*group].record(now - connection.sent_at());
+            work.answered(*number, connection.body())?;
             if matches!(then, Then::AskAgain)
                 && let Some(request) = work.next_request(*number)
             {

@@ -4,6 +4,7 @@ mod against;
 mod brokers;
 mod decide;
 mod latency;
+mod lists;
 mod memory;
 mod order_commands;
 mod place;
@@ -30,12 +31,16 @@ pub(crate) enum Scenario {
     /// Place orders with random ids on the large store, durable
     #[value(name = "place-random-3m")]
     PlaceRandom3m,
+    /// Place orders with an `Idempotency-Key` on a store of many receipts, beside placing without
+    PlaceKeyed,
     /// Place, pay, reserve and ship, durable
     Workflow,
     /// Read single orders at random
     GetRandom,
     /// Read lists while orders are placed
     ListWhilePlacing,
+    /// Read filtered and sorted lists of orders at all steps of their lives, on a large store
+    Lists,
     /// Place orders on the memory store
     PlaceMemory,
     /// Place orders on one connection, beside raw write+fdatasync
@@ -154,9 +159,11 @@ impl Scenario {
         match self {
             Self::PlaceSeq => place::in_sequence(bench),
             Self::PlaceRandom3m => place::random_on_a_large_store(bench),
+            Self::PlaceKeyed => place::with_keys(bench),
             Self::Workflow => workflow::four_steps(bench),
             Self::GetRandom => read::single_orders(bench),
             Self::ListWhilePlacing => read::lists_while_placing(bench),
+            Self::Lists => lists::filtered_and_sorted(bench),
             Self::PlaceMemory => place::in_memory(bench),
             Self::OneConnection => latency::one_connection(bench),
             Self::Decide => decide::on_a_long_order(bench),

@@ -13,6 +13,9 @@ use crate::work::Place;
 
 const TARGET_FRESH: f64 = 0.45;
 const TARGET_WARM: f64 = 0.55;
+const TARGET_KEYED: f64 = 0.85;
+/// The same in CPU time.
+const CPU_TARGET_KEYED: f64 = 1.18;
 /// The first seconds of a store, in which its write-ahead log grows to its full length.
 const FRESH: Duration = Duration::from_secs(2);
 /// After so many orders the write-ahead log is written over from its beginning and has been for some time.
@@ -98,6 +101,32 @@ pub(crate) fn random_on_a_large_store(bench: &Bench) -> Result<Outcome> {
             Verdict::at_most("p99.9 while views are written behind the log", p999_ms, "ms", 25.0),
         ],
         sides: Side::of_pair(pair),
+        notes: Vec::new(),
+    })
+}
+
+/// Each with an `Idempotency-Key` of its own, beside the same without, on one durable store that has many receipts.
+pub(crate) fn with_keys(bench: &Bench) -> Result<Outcome> {
+    let receipts = bench.options.receipts;
+    let dir = bench.service.keyed_dir(receipts)?;
+    let service = bench.service.start(dir.path())?;
+    let mut unkeyed = Place::new(OrderIds::new_random());
+    let mut keyed = Place::with_keys(OrderIds::new_random(), OrderIds::new_random());
+    let pair = bench.alternate(|turn| match turn {
+        Turn::Limit => bench.measure(&service, &mut unkeyed),
+        Turn::Service => bench.measure(&service, &mut keyed),
+    })?;
+    service.stop()?;
+    Ok(Outcome {
+        scenario: "place-keyed",
+        about: format!(
+            "place, durable, random UUIDv4 ids and keys, on a store of {receipts} receipts at first"
+        ),
+        verdicts: vec![
+            Verdict::ratio("with a key, of that without", &pair, TARGET_KEYED),
+            Verdict::cpu_ratio("CPU per request, of that without a key", &pair, CPU_TARGET_KEYED),
+        ],
+        sides: vec![Side::new("without a key", pair.limit), Side::new("with a key", pair.service)],
         notes: Vec::new(),
     })
 }
