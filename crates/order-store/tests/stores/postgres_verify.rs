@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use order_application::{EventLog, PageLimit, Version};
+use order_domain::{OrderEvent, PaymentDeclined, PaymentId, Reason, Timestamp};
 use order_store::{PostgresError, PostgresStore, VerifyReport};
 use test_servers::PostgresServer;
 use tokio::sync::Notify;
@@ -154,6 +155,26 @@ async fn verify_finds_a_term_in_another_block() {
 async fn verify_finds_a_term_of_no_order() {
     let damage = "INSERT INTO order_service.order_terms VALUES (0, 'sku', 'x', 35)";
     assert_found(damage, "a sku, \"x\", leads to position 35, where no order begins").await;
+}
+
+#[tokio::test]
+async fn a_term_that_an_order_has_already_is_in_the_way_of_no_append() {
+    let (url, store) = paid_orders().await;
+    let payment_id = PaymentId::new("again").unwrap();
+    let reason = Reason::new("no").unwrap();
+    let declined = || PaymentDeclined { payment_id: payment_id.clone(), reason: reason.clone() };
+    let declined = || OrderEvent::PaymentDeclined(declined());
+    let (mut order, mut other) = (TestOrder::new("declined"), TestOrder::new("other"));
+    store.append(order.place()).await.unwrap();
+    for events in [vec![declined(), declined()], vec![declined()]] {
+        let again = order.append_at(Timestamp::from_micros(1_767_225_600_000_000), events);
+        let beside = if other.version() == Version::NONE { other.place() } else { other.pay(1) };
+        let (again, beside) = tokio::join!(store.append(again), store.append(beside));
+        again.unwrap();
+        beside.unwrap();
+    }
+    store.close().await;
+    assert_eq!(verify(&url).await.faults, Vec::<String>::new());
 }
 
 #[tokio::test]
