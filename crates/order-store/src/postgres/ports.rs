@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
+    OrderViews, PageLimit, Position, RecordedEvent, SearchTerm, StoreError, Unreadable, Version, ViewRepair,
+    ViewsStatus,
 };
 use order_domain::OrderId;
 
@@ -66,6 +67,14 @@ impl OrderViews for PostgresStore {
         let (page, damaged) = pages::due(&self.reads, query).await?;
         self.repairs.ask_for(damaged, "a look at what is due met damaged rows");
         Ok(page)
+    }
+
+    async fn lost_way_to(
+        &self,
+        order_id: &OrderId,
+        terms: &[SearchTerm],
+    ) -> Result<Option<String>, StoreError> {
+        lists::lost_way_to(&self.reads, order_id, terms).await
     }
 }
 

@@ -1,14 +1,13 @@
 //! Views that are made anew: single ones that were found damaged, and all of them.
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use order_application::{
-    EventLog, ListQuery, OrderViews, PROJECTION_VERSION, PageLimit, Position, Scrubber, ScrubberPorts,
-    StoreError, Version, ViewRepair, ViewsState,
+    EventLog, ListQuery, OrderViews, PROJECTION_VERSION, PageLimit, Position, StoreError, Version,
+    ViewRepair, ViewsState,
 };
 use order_domain::OrderId;
 use order_store::PostgresStore;
@@ -18,12 +17,12 @@ use tokio::sync::Notify;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
-use tokio_util::sync::CancellationToken;
 
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
+use crate::scrubbing::one_pass;
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 
@@ -142,26 +141,6 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
     assert_eq!(faults(&url).await, Vec::<String>::new());
 }
 
-/// What one pass of the scrubber counts.
-async fn one_pass(store: &Arc<PostgresStore>) -> u64 {
-    let ports = ScrubberPorts {
-        log: store.clone(),
-        views: store.clone(),
-        checkpoints: store.clone(),
-        repair: store.clone(),
-    };
-    let rate = NonZeroU32::new(100_000).unwrap();
-    let scrubber = Scrubber::new("a test", ports, rate);
-    let (mut status, stop) = (scrubber.status(), CancellationToken::new());
-    let (running, passed) = (scrubber.run(stop.clone()), status.wait_for(|status| status.passes == 1));
-    let pass = async {
-        let faults = timeout(Duration::from_secs(20), passed).await.unwrap().unwrap().faults;
-        stop.cancel();
-        faults
-    };
-    tokio::join!(running, pass).1
-}
-
 /// As many as one page of the table has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_lost_side_by_side_are_mended_within_one_pass_without_anybody_reading_them() {
@@ -170,6 +149,22 @@ async fn rows_that_are_lost_side_by_side_are_mended_within_one_pass_without_anyb
     assert_eq!(one_pass(&store).await, 40);
     wait_until_current(&store).await;
     assert_eq!(faults(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_lists_have_lost_is_repaired_within_one_pass_without_anybody_reading_it() {
+    for damage in [
+        "DELETE FROM order_service.order_terms WHERE key = 20 AND kind = 'payment'",
+        "UPDATE order_service.orders SET updated_position = 1 WHERE key = 20",
+        "UPDATE order_service.log_times SET latest = '2026-01-01T00:00:00.000000Z'",
+        "DELETE FROM order_service.log_times",
+    ] {
+        let (url, store, _orders) = paid_orders(30).await;
+        sql(&url, damage).await;
+        assert!(one_pass(&store).await > 0, "{damage}");
+        wait_until_current(&store).await;
+        assert_eq!(faults(&url).await, Vec::<String>::new(), "{damage}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! Lists of orders, filtered and sorted. How one is found, [`ListPath`] says; what a page of it has, [`PageBuilder`].
 
+mod lost_way;
 mod statement;
 #[cfg(all(test, feature = "full-tests"))]
 mod tests;
@@ -16,6 +17,8 @@ use super::database::{Database, Parameter};
 use super::row::{ORDER_COLUMNS, ORDER_KEY, ORDER_UPDATED_POSITION, bigint, read_order, system_time};
 use super::statement_failure::unreadable;
 use crate::list_path::{ListPath, Source};
+
+pub(super) use lost_way::lost_way_to;
 
 /// Rows of one statement, at most, unless a page has more.
 const MAX_BATCH: usize = 2_000;

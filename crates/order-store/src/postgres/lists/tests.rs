@@ -1,5 +1,7 @@
 //! Lists of a table that is long enough for plans to matter, over many blocks of terms and many zones of the log.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 

@@ -1,10 +1,11 @@
 //! What is derived of the log as a whole and belongs to no order that there is: when the events of its zones were, and terms of
-//! no order. A rebuild makes the one anew, and the other goes.
+//! no order. A rebuild makes the one anew, and the other goes; a repair makes anew the zones of its orders.
 
 use std::sync::Arc;
 
 use deadpool_postgres::Object;
 use order_application::{Position, StoreError};
+use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::repair::BATCH_DEADLINE;
@@ -40,6 +41,24 @@ const GHOSTS: &str = "DELETE FROM order_service.order_terms t WHERE t.block = $1
 const GHOSTS_BEYOND: &str = "DELETE FROM order_service.order_terms t \
     WHERE (t.block < 0 OR t.block > $1 >> 20 OR (t.block = $1 >> 20 AND t.key > $1)) \
       AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1 AND t.block = t.key >> 20)";
+
+/// Zones of which some event of these orders is at a time that they do not have.
+const WRONG_ZONES: &str = "\
+    SELECT DISTINCT e.position >> 11 FROM order_service.events e WHERE e.order_key = ANY($1) \
+      AND NOT EXISTS (SELECT FROM order_service.log_times l \
+        WHERE l.zone = e.position >> 11 AND e.time BETWEEN l.earliest AND l.latest)";
+
+/// What a snapshot has of such zones.
+pub(super) async fn wrong_zones(snapshot: &Object, keys: &[i64]) -> Result<Vec<i64>, Error> {
+    let rows = snapshot.query_typed(WRONG_ZONES, &[(&keys, Type::INT8_ARRAY)]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Finds out anew when the events of a zone were.
+pub(super) async fn repair_zone(connection: &Object, zone: i64) -> Result<(), Error> {
+    let parameters: [Parameter<'_>; 2] = [(&zone, Type::INT8), (&(zone + 1), Type::INT8)];
+    in_transaction(connection, &format!("{BEGIN}; {LOCK_END}"), TIMES, &parameters).await.map(drop)
+}
 
 /// One step of making it right.
 #[derive(Debug, Clone, Copy)]

@@ -13,6 +13,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::folding::fold;
+use super::log_wide::{repair_zone, wrong_zones};
 use super::terms::{self, TermChanges};
 use super::write::{ViewChange, delete, write};
 use crate::postgres::database::{Database, NO_DEADLINES};
@@ -84,11 +85,14 @@ async fn repair_once(connection: &Object, keys: &[i64]) -> Result<(RebuildReport
     let compared = compare(connection, keys).await;
     // However it went: nobody else may get a connection with a transaction that is open.
     let ended = connection.batch_execute("ROLLBACK").await;
-    let Comparison { report, wrong, ghosts, terms } = compared?;
+    let Comparison { report, wrong, ghosts, terms, zones } = compared?;
     ended?;
     let written = if wrong.is_empty() { 0 } else { write(connection, &wrong).await? };
     if !ghosts.is_empty() {
         delete(connection, &ghosts).await?;
+    }
+    for zone in zones {
+        repair_zone(connection, zone).await?;
     }
     let terms_are_right = terms.write(connection).await?;
     Ok((report, written == wrong.len() && terms_are_right))
@@ -102,6 +106,8 @@ struct Comparison {
     /// Keys of rows of no order.
     ghosts: Vec<i64>,
     terms: TermChanges,
+    /// Zones of the log whose times are wrong.
+    zones: Vec<i64>,
 }
 
 async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
@@ -110,7 +116,8 @@ async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
     let report = RebuildReport { events, orders: folded.len() as u64, unreadable };
     let terms = terms::compare(snapshot, keys, &folded).await?;
-    let mut compared = Comparison { report, terms, ..Comparison::default() };
+    let zones = wrong_zones(snapshot, keys).await?;
+    let mut compared = Comparison { report, terms, zones, ..Comparison::default() };
     for row in snapshot.query_typed(ROWS, &[(&keys, Type::INT8_ARRAY)]).await? {
         let key: i64 = row.try_get(KEY)?;
         let Some(order) = folded.remove(&key) else {
