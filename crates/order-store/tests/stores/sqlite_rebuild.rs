@@ -277,7 +277,8 @@ async fn views_of_an_earlier_projection_are_served_and_made_anew() {
 /// Has a file say that another version of the projection made it.
 fn say_projection(path: &Path, projection: u32) {
     let views = rusqlite::Connection::open(path).unwrap();
-    let columns = "log_identity, hash_seed, complete, position, event_id, last_key, id_entries, id_sum";
+    let columns = "log_identity, hash_seed, complete, position, event_id, last_key, id_entries, id_sum, last_receipt, \
+        last_receipt_hash, first_receipt_segment, receipt_segments";
     let mut bytes = Vec::new();
     views
         .query_row(&format!("SELECT {columns} FROM progress"), (), |row| {
@@ -287,7 +288,7 @@ fn say_projection(path: &Path, projection: u32) {
             bytes.push(row.get(2)?);
             bytes.extend_from_slice(&row.get::<_, i64>(3)?.to_le_bytes());
             bytes.extend_from_slice(row.get_ref(4)?.as_blob()?);
-            for column in 5..8 {
+            for column in 5..12 {
                 bytes.extend_from_slice(&row.get::<_, i64>(column)?.to_le_bytes());
             }
             Ok(())

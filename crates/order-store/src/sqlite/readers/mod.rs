@@ -1,6 +1,7 @@
 //! Reading beside the writers: overlay first, then a fresh snapshot of the views, then the log.
 
 mod pool;
+mod receipts;
 mod streams;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::sqlite::views::overlay::{FlushCount, OrderKey, Overlay, StreamState};
 use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
 
 pub(crate) use pool::LogPool;
+pub(crate) use receipts::PARTS_OF_SEGMENT;
 
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.

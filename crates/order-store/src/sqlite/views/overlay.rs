@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use order_application::{DueOrder, DuePlace, DueQuery, OrderSummary, OrderView, Position, Version};
+use order_application::{
+    DueOrder, DuePlace, DueQuery, OrderSummary, OrderView, Position, ReceiptKey, Version,
+};
 use order_domain::OrderId;
 use uuid::Uuid;
+
+use crate::sqlite::log::receipts::Sequence;
 
 /// An order's key in the views: the position of its first event, so keys ascend in placement order.
 pub(crate) type OrderKey = u64;
@@ -43,11 +47,12 @@ pub(crate) struct Change {
     pub(crate) positions: Vec<(Version, Position)>,
 }
 
-/// Changed orders up to a position.
+/// Changed orders up to a position, and new receipts.
 #[derive(Default)]
 pub(crate) struct Generation {
     keys: HashMap<OrderId, OrderKey>,
     changes: BTreeMap<OrderKey, Change>,
+    receipts: HashMap<ReceiptKey, Sequence>,
     /// What it takes, about.
     bytes: usize,
     /// The last event in it.
@@ -58,6 +63,8 @@ pub(crate) struct Generation {
 
 /// What a changed order takes beside the texts of its view: entries of two maps and what four allocations take for themselves.
 const BYTES_PER_ORDER: usize = 320;
+/// What a receipt takes: an entry of a map that may be half empty.
+const BYTES_PER_RECEIPT: usize = 64;
 /// What the position of one more event takes.
 const BYTES_PER_POSITION: usize = size_of::<(Version, Position)>();
 
@@ -95,6 +102,22 @@ impl Overlay {
         for appended in batch {
             generations.active.add(appended);
         }
+    }
+
+    /// Adds receipts that were just committed.
+    pub(crate) fn add_receipts(&self, receipts: &[(ReceiptKey, Sequence)]) {
+        if !receipts.is_empty() {
+            let mut generations = self.write();
+            generations.active.receipts.extend(receipts.iter().copied());
+            generations.active.bytes += receipts.len() * BYTES_PER_RECEIPT;
+        }
+    }
+
+    /// The number of the receipt under a key, if it came lately; otherwise the views know, after so many flushes.
+    pub(crate) fn receipt(&self, key: &ReceiptKey) -> Result<Sequence, FlushCount> {
+        let generations = self.read();
+        let newest = generations.newest_first().find_map(|generation| generation.receipts.get(key));
+        newest.copied().ok_or(generations.flushed)
     }
 
     /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
@@ -207,7 +230,7 @@ impl Overlay {
     /// changed, or when the generation before is not done.
     pub(crate) fn begin_flush(&self) -> Option<Arc<Generation>> {
         let mut generations = self.write();
-        if generations.flushing.is_some() || generations.active.changes.is_empty() {
+        if generations.flushing.is_some() || generations.active.is_empty() {
             return None;
         }
         let generation = Arc::new(std::mem::take(&mut generations.active));
@@ -246,6 +269,10 @@ impl Generations {
         self.flushing.as_deref().into_iter().chain([&self.active])
     }
 
+    fn newest_first(&self) -> impl Iterator<Item = &Generation> {
+        [&self.active].into_iter().chain(self.flushing.as_deref())
+    }
+
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
         self.active.find(order_id).or_else(|| self.flushing.as_ref()?.find(order_id))
     }
@@ -282,6 +309,15 @@ impl Generation {
                 self.changes.insert(appended.key, Change { view: appended.view, positions });
             }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.receipts.is_empty()
+    }
+
+    /// The new receipts in no order.
+    pub(crate) fn receipts(&self) -> impl ExactSizeIterator<Item = (&ReceiptKey, Sequence)> {
+        self.receipts.iter().map(|(key, sequence)| (key, *sequence))
     }
 
     /// The changed orders in placement order.
