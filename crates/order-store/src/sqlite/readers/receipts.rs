@@ -25,6 +25,7 @@ impl Readers {
                 return Ok(Some(receipt));
             }
         }
+        self.in_views(flushed, |views| receipt_index::prove(views, hash, may_have))?;
         Ok(None)
     }
 

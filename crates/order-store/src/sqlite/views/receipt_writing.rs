@@ -15,7 +15,7 @@ const FIRST_ENTRY: &str = "SELECT segment, hash FROM receipt_index ORDER BY segm
 const DELETE_ENTRIES: &str = "DELETE FROM receipt_index WHERE segment = ?1 AND hash BETWEEN ?2 AND ?3";
 
 /// Ranges that are deleted each time: they have some 50,000 entries, which is more than a batch brings.
-const RANGES_AT_ONCE: usize = 50;
+const RANGES_AT_ONCE: usize = 12;
 
 impl Views {
     /// The entries of a generation's receipts, in their order.
