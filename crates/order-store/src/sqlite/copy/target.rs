@@ -10,7 +10,6 @@ use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::verify;
-use crate::sqlite::views::files;
 use crate::sqlite_error::SqliteError;
 use crate::verify::{VerifyProgress, VerifyReport};
 
@@ -60,10 +59,6 @@ impl Target for SqliteTarget {
     }
 
     async fn delete_receipts(&mut self) -> Result<(), SideError> {
-        // Those that come get the numbers of those that go, of which views would know where they were.
-        for number in files::numbers(self.log.path())? {
-            files::remove(&files::path(self.log.path(), number))?;
-        }
         self.log.delete_receipts().map_err(self.failed())
     }
 

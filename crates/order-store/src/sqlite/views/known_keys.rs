@@ -127,3 +127,79 @@ impl Filters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of a receipt in a segment.
+    fn number(segment: Segment) -> Sequence {
+        (segment << 20) + 1
+    }
+
+    fn key(n: u64) -> ReceiptKey {
+        ReceiptKey::new(None, &n.to_string())
+    }
+
+    /// Beside an index of three segments with a receipt each.
+    fn of_three_segments() -> KnownKeys {
+        let receipts = ReceiptProgress { last: number(2), first_segment: 0, segments: 3, last_hash: 0 };
+        KnownKeys::new(7, &receipts)
+    }
+
+    fn fill(known: &KnownKeys, segment: Segment) {
+        known.add_hashes(segment, [known.hash(&key(segment))].into_iter());
+        known.complete(segment);
+    }
+
+    #[test]
+    fn without_receipts_every_key_is_new_until_it_is_added() {
+        let known = KnownKeys::new(7, &ReceiptProgress::default());
+        assert!(known.is_surely_new(&key(1)));
+        known.add(&[(key(1), 1)]);
+        assert!(!known.is_surely_new(&key(1)));
+        assert!(known.is_surely_new(&key(2)));
+    }
+
+    #[test]
+    fn no_key_is_new_before_every_segment_is_filled() {
+        let known = of_three_segments();
+        for segment in [2, 1, 0] {
+            assert!(!known.is_surely_new(&key(9)), "{segment}");
+            fill(&known, segment);
+        }
+        assert!(known.is_surely_new(&key(9)));
+        assert!((0..3).all(|segment| !known.is_surely_new(&key(segment))));
+    }
+
+    #[test]
+    fn a_segment_is_passed_over_only_once_it_is_filled() {
+        let known = of_three_segments();
+        let hash = known.hash(&key(9));
+        known.add(&[(key(5), number(2))]);
+        assert!(known.may_have(2, hash), "what it had before is not known yet");
+        fill(&known, 2);
+        assert!(!known.may_have(2, hash));
+        assert!(known.may_have(2, known.hash(&key(2))));
+        assert!(known.may_have(2, known.hash(&key(5))));
+        assert!(known.may_have(1, hash));
+    }
+
+    #[test]
+    fn of_too_many_segments_the_oldest_are_looked_up_until_they_go() {
+        let known = KnownKeys::new(7, &ReceiptProgress::default());
+        let last = MAX_FILTERS as u64;
+        for segment in 0..=last {
+            assert!(known.is_surely_new(&key(segment)), "{segment}");
+            known.add(&[(key(segment), number(segment))]);
+        }
+        let hash = known.hash(&key(99));
+        assert!(!known.is_surely_new(&key(99)));
+        assert!(known.may_have(0, hash));
+        assert!((1..=last).all(|segment| !known.may_have(segment, hash)));
+        known.forget_before(1);
+        assert!(known.is_surely_new(&key(99)));
+        assert!(known.is_surely_new(&key(0)), "its receipt was deleted");
+        assert!(!known.is_surely_new(&key(1)));
+    }
+}
