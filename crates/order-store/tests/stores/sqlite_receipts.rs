@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use order_application::{AppendError, EventLog, Receipts, ViewsProgress};
+use order_application::{AppendError, EventLog, Receipts, ViewRepair, ViewsProgress};
 use order_domain::{OrderId, Timestamp};
 use order_store::SqliteStore;
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::contract::{bus, receipt, under};
 use crate::order::TestOrder;
-use crate::sqlite::{PATIENCE, SMALL_BATCHES};
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
 
 /// So many receipts are a segment of the index.
 const SEGMENT: u64 = 1 << 20;
@@ -118,6 +118,52 @@ async fn receipts_are_found_when_views_were_deleted_or_are_behind() {
     assert_taken(&open(&directory), 1..=400).await;
     fs::remove_file(views_in(&directory)).unwrap();
     assert_taken(&open(&directory), 1..=400).await;
+    assert_eq!(faults(&directory), Vec::<String>::new());
+}
+
+/// Whoever opens them could add them, but so many that commands would wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_that_were_made_anew_find_all_receipts() {
+    let directory = closed_store().await;
+    SqliteStore::rebuild(&log_in(&directory), &mut |_, _| {}).unwrap();
+    let views = directory.path().join("orders.views.2.db");
+    assert_eq!(number(&views, "SELECT count(*) FROM receipt_index"), 200);
+    assert_taken(&open(&directory), 1..=200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_that_come_while_views_are_made_anew_are_found() {
+    let directory = closed_store().await;
+    let store = open(&directory);
+    for round in 1..=3 {
+        store.repair_views(&[], &[], "a test asks for it").await.unwrap();
+        keep(&store, round * 200 + 1..=round * 200 + 200).await;
+        assert_taken(&store, 1..=round * 200 + 200).await;
+        mended(&store, "views").await;
+        assert_taken(&store, 1..=round * 200 + 200).await;
+    }
+    drop(store);
+    assert_eq!(faults(&directory), Vec::<String>::new());
+    assert_taken(&open(&directory), 1..=800).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_that_views_cannot_take_are_in_those_that_take_their_place() {
+    let directory = closed_store().await;
+    let store = open(&directory);
+    // Under the server's feet: the next batch cannot be written.
+    sql(&views_in(&directory), "UPDATE receipt_segments SET checksum = x'00'");
+    for key in 201..=300_u64 {
+        let (start, receipt) = (Instant::now(), receipt(&key.to_string(), &order_id(), 1, 1));
+        // Until they are mended, a key that the filters do not know as new is refused.
+        while store.keep_receipt(receipt.clone()).await.is_err() {
+            assert!(start.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    replaced(&store, &views_in(&directory), "views").await;
+    assert_taken(&store, 1..=300).await;
+    drop(store);
     assert_eq!(faults(&directory), Vec::<String>::new());
 }
 
