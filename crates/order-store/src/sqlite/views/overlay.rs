@@ -1,8 +1,10 @@
 //! What the views do not have yet.
 //!
-//! Changed orders gather in the *active* generation. When the view writer takes it, it becomes the *flushing* one, which
+//! Changed orders and new receipts gather in the *active* generation. When the view writer takes it, it becomes the *flushing* one, which
 //! readers still see, and goes only after the views' file has all of it. So whoever looks here first and into a fresh
 //! snapshot of the views after, misses nothing.
+
+mod receipts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -52,6 +54,7 @@ pub(crate) struct Change {
 pub(crate) struct Generation {
     keys: HashMap<OrderId, OrderKey>,
     changes: BTreeMap<OrderKey, Change>,
+    /// Each by its number in the log.
     receipts: HashMap<ReceiptKey, Sequence>,
     /// What it takes, about.
     bytes: usize,
@@ -63,8 +66,6 @@ pub(crate) struct Generation {
 
 /// What a changed order takes beside the texts of its view: entries of two maps and what four allocations take for themselves.
 const BYTES_PER_ORDER: usize = 320;
-/// What a receipt takes: an entry of a map that may be half empty.
-const BYTES_PER_RECEIPT: usize = 64;
 /// What the position of one more event takes.
 const BYTES_PER_POSITION: usize = size_of::<(Version, Position)>();
 
@@ -102,22 +103,6 @@ impl Overlay {
         for appended in batch {
             generations.active.add(appended);
         }
-    }
-
-    /// Adds receipts that were just committed.
-    pub(crate) fn add_receipts(&self, receipts: &[(ReceiptKey, Sequence)]) {
-        if !receipts.is_empty() {
-            let mut generations = self.write();
-            generations.active.receipts.extend(receipts.iter().copied());
-            generations.active.bytes += receipts.len() * BYTES_PER_RECEIPT;
-        }
-    }
-
-    /// The number of the receipt under a key, if it came lately; otherwise the views know, after so many flushes.
-    pub(crate) fn receipt(&self, key: &ReceiptKey) -> Result<Sequence, FlushCount> {
-        let generations = self.read();
-        let newest = generations.newest_first().find_map(|generation| generation.receipts.get(key));
-        newest.copied().ok_or(generations.flushed)
     }
 
     /// Where an order stands, if it changed lately; otherwise the views know, after so many flushes.
@@ -269,10 +254,6 @@ impl Generations {
         self.flushing.as_deref().into_iter().chain([&self.active])
     }
 
-    fn newest_first(&self) -> impl Iterator<Item = &Generation> {
-        [&self.active].into_iter().chain(self.flushing.as_deref())
-    }
-
     fn newest(&self, order_id: &OrderId) -> Option<(OrderKey, &Change)> {
         self.active.find(order_id).or_else(|| self.flushing.as_ref()?.find(order_id))
     }
@@ -313,11 +294,6 @@ impl Generation {
 
     fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.receipts.is_empty()
-    }
-
-    /// The new receipts in no order.
-    pub(crate) fn receipts(&self) -> impl ExactSizeIterator<Item = (&ReceiptKey, Sequence)> {
-        self.receipts.iter().map(|(key, sequence)| (key, *sequence))
     }
 
     /// The changed orders in placement order.

@@ -27,8 +27,7 @@ impl LogWriterThread {
         let accepted = self.place_all(appends, checkpoint)?;
         let receipts = self.write(&accepted, Some((name, checkpoint)));
         let receipts = receipts.map_err(|error| self.after_failed_commit(&error))?;
-        self.show_receipts(&receipts);
-        self.show(accepted, |(), _| {});
+        self.show(accepted, &receipts, |(), _| {});
         self.wal_copier.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
         Ok(())
     }

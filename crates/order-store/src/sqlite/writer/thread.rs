@@ -79,8 +79,7 @@ impl LogWriterThread {
         let accepted = self.plant_ack_before_commit(accepted);
         match self.write(&accepted, None) {
             Ok(receipts) => {
-                self.show_receipts(&receipts);
-                self.show(accepted, |waiting, position| answers.push((waiting, Ok(position))));
+                self.show(accepted, &receipts, |waiting, position| answers.push((waiting, Ok(position))));
             }
             Err(error) => {
                 let error = self.after_failed_commit(&error);
@@ -151,7 +150,12 @@ impl LogWriterThread {
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
-    pub(super) fn show<W>(&mut self, accepted: Vec<Accepted<W>>, mut answer: impl FnMut(W, Position)) {
+    pub(super) fn show<W>(
+        &mut self,
+        accepted: Vec<Accepted<W>>,
+        receipts: &NewReceipts,
+        mut answer: impl FnMut(W, Position),
+    ) {
         if accepted.is_empty() {
             return;
         }
@@ -184,6 +188,8 @@ impl LogWriterThread {
         }
         self.shared.readers.overlay.add(changes);
         self.shared.log_end.store(self.log_end.0, Ordering::Release);
+        // After the events: whoever finds a receipt tells its client of them.
+        self.show_receipts(receipts);
         // Asked again: whoever subscribed since would otherwise miss the announcement, though not the events.
         if announce || self.bus.has_subscribers() {
             self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
