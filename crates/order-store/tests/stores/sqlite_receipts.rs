@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use order_application::{AppendError, EventLog, Receipts, ViewRepair, ViewsProgress, ViewsState};
 use order_domain::{OrderId, Timestamp};
-use order_store::SqliteStore;
+use order_store::{SqliteLimits, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::contract::{bus, receipt, under};
 use crate::order::TestOrder;
-use crate::sqlite::{PATIENCE, SMALL_BATCHES, replaced};
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
 
 /// So many receipts are a segment of the index.
 const SEGMENT: u64 = 1 << 20;
@@ -80,9 +80,9 @@ async fn closed_store() -> TempDir {
     directory
 }
 
-/// Moves the receipts with the numbers 1 to 200 to the end of the first segment, as if there had been many before.
-fn move_to_end_of_segment(directory: &TempDir) {
-    let up = SEGMENT - 201;
+/// Moves the receipts with the numbers 1 to 200 up, as if there had been many before, until so many fit the first segment.
+fn move_up(directory: &TempDir, left: u64) {
+    let up = SEGMENT - 201 - left;
     sql(&log_in(directory), &format!("UPDATE receipts SET sequence = sequence + {up} WHERE true"));
     fs::remove_file(views_in(directory)).unwrap();
 }
@@ -172,7 +172,7 @@ async fn receipts_that_views_cannot_take_are_in_those_that_take_their_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipts_of_several_segments_are_found_and_go_with_their_segment() {
     let directory = closed_store().await;
-    move_to_end_of_segment(&directory);
+    move_up(&directory, 0);
     let store = open(&directory);
     keep(&store, 201..=400).await;
     assert_taken(&store, 1..=400).await;
@@ -196,6 +196,24 @@ async fn receipts_of_several_segments_are_found_and_go_with_their_segment() {
     assert_taken(&store, 301..=400).await;
     keep(&store, 1..=300).await;
     assert_taken(&store, 1..=400).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_that_are_deleted_before_their_batch_is_written_do_no_harm() {
+    let directory = closed_store().await;
+    move_up(&directory, 10);
+    let limits = SqliteLimits { view_batch_bytes: 1_000_000, ..SMALL_BATCHES };
+    let store = SqliteStore::open(&log_in(&directory), bus(), limits, &ViewsProgress::default()).unwrap();
+    keep(&store, 201..=400).await;
+    // The batch has some of the first segment, which the views that come do not have at all.
+    assert_eq!(store.trim_receipts(LATER, 300).await, Ok(300));
+    store.repair_views(&[], &[], "a test asks for it").await.unwrap();
+    mended(&store, "views").await;
+    drop(store);
+    assert_eq!(faults(&directory), Vec::<String>::new());
+    let store = open(&directory);
+    assert_free(&store, 1..=300).await;
+    assert_taken(&store, 301..=400).await;
 }
 
 /// Waits until a query of the views says so; what goes there goes with batches.

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::sqlite::log::receipts::Sequence;
 use crate::sqlite::views::overlay::Generation;
-use crate::sqlite::views::progress::ReceiptProgress;
+use crate::sqlite::views::progress::{FileProgress, ReceiptProgress};
 use crate::sqlite::views::receipt_index::{ReceiptEntry, Segment, count, hashes_beside, segment_of};
 use crate::sqlite::views::writing::ROWS_PER_COMMIT;
 use crate::sqlite::views::{Views, ViewsError};
@@ -30,6 +30,9 @@ impl Views {
 
     /// Adds receipts to their index, entries in their order: all that came after the last that it had, up to the last of these.
     pub(crate) fn insert_receipts(&mut self, entries: &[ReceiptEntry]) -> Result<(), ViewsError> {
+        // Some may have been deleted with all of their segment before they could be written.
+        let first_segment = self.progress.receipts.first_segment;
+        let entries = &entries[entries.partition_point(|entry| entry.segment < first_segment)..];
         let Some(last) = entries.iter().max_by_key(|entry| entry.sequence) else { return Ok(()) };
         if self.progress.receipts.segments == 0 {
             self.progress.receipts.first_segment = entries[0].segment;
@@ -68,8 +71,10 @@ impl Views {
     }
 
     fn save_receipts(&mut self, receipts: ReceiptProgress) -> Result<(), ViewsError> {
-        self.progress.receipts = receipts;
-        Ok(self.progress.save(&self.connection)?)
+        let progress = FileProgress { receipts, ..self.progress };
+        progress.save(&self.connection)?;
+        self.progress = progress;
+        Ok(())
     }
 
     /// Lets the segments go whose receipts are all older than the oldest that the log has. For readers they are gone at once;
