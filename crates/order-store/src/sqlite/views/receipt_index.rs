@@ -66,7 +66,8 @@ impl ReceiptEntry {
     }
 }
 
-/// The numbers of receipts whose keys have a hash, in those segments that may have one.
+/// The numbers of receipts whose keys have a hash, in those segments that may have one. If there are none, that is certain:
+/// it is proved in the snapshot that was looked into, since another may be of another file.
 pub(crate) fn find(
     views: &Connection,
     hash: i64,
@@ -80,20 +81,22 @@ pub(crate) fn find(
             found.push(row.get(0)?);
         }
     }
-    Ok(found)
+    if found.is_empty() { find_all(views, hash, may_have) } else { Ok(found) }
 }
 
-/// Makes sure that [`find`] has found all that there ever were.
-pub(crate) fn prove(
+/// The same, and it is certain that these are all.
+pub(crate) fn find_all(
     views: &Connection,
     hash: i64,
     may_have: impl Fn(Segment) -> bool,
-) -> Result<(), ViewsError> {
+) -> Result<Vec<Sequence>, ViewsError> {
     let range = range_of(hash);
+    let mut found = Vec::new();
     for segment in segments(views)?.into_iter().filter(|segment| may_have(*segment)) {
-        proven_entries(views, segment, range..range + 1)?;
+        let entries = proven_entries(views, segment, range..range + 1)?;
+        found.extend(entries.into_iter().filter(|entry| entry.hash == hash).map(|entry| entry.sequence));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The segments that there are, the newest first.
@@ -214,6 +217,8 @@ fn last_hash(range: usize) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sqlite::views::progress::ReceiptProgress;
+    use crate::sqlite::views::schema::SCHEMA;
 
     #[test]
     fn every_hash_is_in_the_range_between_whose_ends_it_is() {
@@ -224,5 +229,34 @@ mod tests {
         }
         assert_eq!((range_of(i64::MIN), range_of(i64::MAX)), (0, RANGES - 1));
         assert_eq!((first_hash(0), last_hash(RANGES - 1)), (i64::MIN, i64::MAX));
+    }
+
+    /// An index of a receipt with this hash.
+    fn index_of(hash: i64) -> Connection {
+        let views = Connection::open_in_memory().unwrap();
+        views.execute_batch(SCHEMA).unwrap();
+        let entry = ReceiptEntry { segment: 0, hash, sequence: 1 };
+        views.execute("INSERT INTO receipt_index VALUES (0, ?1, 1)", [hash]).unwrap();
+        assert!(count(&views, 0, &[entry]).unwrap());
+        let receipts = ReceiptProgress { last: 1, last_hash: hash, first_segment: 0, segments: 1 };
+        FileProgress { receipts, ..FileProgress::default() }.save(&views).unwrap();
+        views
+    }
+
+    #[test]
+    fn one_look_up_finds_what_is_there_and_proves_what_is_not() {
+        let views = index_of(7);
+        assert_eq!(find(&views, 7, |_| true).unwrap(), [1]);
+        assert_eq!(find_all(&views, 7, |_| true).unwrap(), [1]);
+        assert!(find(&views, 8, |_| true).unwrap().is_empty());
+        views.execute("DELETE FROM receipt_index", ()).unwrap();
+        for hash in [7, 8] {
+            assert!(find(&views, hash, |_| true).is_err(), "{hash}");
+            assert!(find(&views, hash, |_| false).unwrap().is_empty(), "{hash}");
+        }
+        // Another with the same hash does not stand in for it.
+        views.execute("INSERT INTO receipt_index VALUES (0, 7, 2)", ()).unwrap();
+        assert_eq!(find(&views, 7, |_| true).unwrap(), [2]);
+        assert!(find_all(&views, 7, |_| true).is_err());
     }
 }
