@@ -41,7 +41,8 @@ fn sql(path: &Path, statement: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
 }
 
-/// A store of so many orders, closed, each placed under its id as a key. Their events are interleaved: one of all orders after the other.
+/// A store of so many orders, closed, each placed under its id as a key. Their events are interleaved: one of all orders
+/// after the other.
 async fn closed_store(orders: usize, events: u64) -> (TempDir, Vec<TestOrder>) {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory);

@@ -1,5 +1,6 @@
 //! The thread that rebuilds views beside the server: into a file of their own, which takes the place of the one that is
-//! served once it is complete. Before that it fills the filters of known orders and keys from the views that the store opens with.
+//! served once it is complete. Before that it fills the filters of known orders and keys from the views that the store opens
+//! with.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows

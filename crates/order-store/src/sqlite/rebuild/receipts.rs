@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use order_application::StoreError;
+
 use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::receipts::visit_keys;
 use crate::sqlite::readers::PARTS_OF_SEGMENT;
@@ -48,10 +50,11 @@ pub(super) fn bring_up(
     Ok(())
 }
 
-/// Adds all keys that there are, the newest first, while the store already serves; those that come from now on, the writer adds.
-/// Without one of them the filter would take it for new: so it is of no use until the views prove that these are all.
+/// Adds all keys that there are, the newest first, while the store already serves; those that come from now on, the writer
+/// adds. Without one of them its filter would take it for new: so a filter is of no use until the views have proved that
+/// these are all of its segment.
 pub(super) fn fill_known_keys(shared: &StoreState) {
-    let fill = || {
+    let fill = || -> Result<(), StoreError> {
         for segment in shared.readers.receipt_segments()?.into_iter().take(MAX_FILTERS) {
             for part in 0..PARTS_OF_SEGMENT {
                 if shared.readers.rebuilds.is_finished() {
@@ -64,8 +67,7 @@ pub(super) fn fill_known_keys(shared: &StoreState) {
         }
         Ok(())
     };
-    let filled: Result<(), order_application::StoreError> = fill();
-    if let Err(error) = filled {
+    if let Err(error) = fill() {
         // Commands with keys go on, with a look-up for each.
         tracing::warn!(%error, "cannot read the index of receipts to speed up commands with keys");
     }

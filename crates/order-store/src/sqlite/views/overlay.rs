@@ -1,8 +1,8 @@
 //! What the views do not have yet.
 //!
-//! Changed orders and new receipts gather in the *active* generation. When the view writer takes it, it becomes the *flushing* one, which
-//! readers still see, and goes only after the views' file has all of it. So whoever looks here first and into a fresh
-//! snapshot of the views after, misses nothing.
+//! Changed orders and new receipts gather in the *active* generation. When the view writer takes it, it becomes the
+//! *flushing* one, which readers still see, and goes only after the views' file has all of it. So whoever looks here first and into a
+//! fresh snapshot of the views after, misses nothing.
 
 mod receipts;
 

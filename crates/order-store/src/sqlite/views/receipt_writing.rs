@@ -28,7 +28,8 @@ impl Views {
         entries
     }
 
-    /// Adds receipts to their index, entries in their order: all that came after the last that it had, up to the last of these.
+    /// Adds receipts to their index, entries in their order: all that came after the last that it had, up to the last of
+    /// these.
     pub(crate) fn insert_receipts(&mut self, entries: &[ReceiptEntry]) -> Result<(), ViewsError> {
         // Some may have been deleted with all of their segment before they could be written.
         let first_segment = self.progress.receipts.first_segment;

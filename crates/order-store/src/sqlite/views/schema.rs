@@ -83,7 +83,7 @@ CREATE TABLE receipt_index (
 -- What receipt_index has to have of each segment.
 CREATE TABLE receipt_segments (
     id INTEGER PRIMARY KEY,
-    totals BLOB NOT NULL,                  -- of each range of hashes: how many entries, and their fingerprints, by exclusive or
+    totals BLOB NOT NULL,                  -- of each range of hashes, as in id_ranges
     checksum BLOB NOT NULL                 -- over all of the above
 ) STRICT;
 ";
