@@ -26,7 +26,7 @@ pub trait Receipts: Send + Sync + 'static {
     async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
 
     /// Deletes what is from before `before` among the oldest receipts, and says how many they were. It MUST look at no more
-    /// than `limit`, so that commands hardly wait for it.
+    /// than `limit`, so that commands hardly wait for it. The newest of all MAY stay, however old it is.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -167,7 +167,6 @@ pub(crate) fn post(path: &str, body: &str) -> String {
 }
 
 /// The same under an `Idempotency-Key`.
-#[cfg(feature = "full-tests")]
 pub(crate) fn post_under(key: &str, path: &str, body: &str) -> String {
     post(path, body).replacen("\r\n", &format!("\r\nidempotency-key: \"{key}\"\r\n"), 1)
 }

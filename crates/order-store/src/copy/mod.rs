@@ -30,7 +30,7 @@ use crate::postgres_error::PostgresError;
 use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
 
-pub(crate) use sides::{NamedCheckpoints, Source, Target, TargetState};
+pub(crate) use sides::{NamedCheckpoints, ReceiptPage, Source, Target, TargetState};
 
 /// What a copy reads, holds in memory and writes at a time.
 pub const COPY_CHUNK: PageLimit = PageLimit { events: 10_000, bytes: 8 * 1024 * 1024 };

@@ -12,12 +12,12 @@ pub(super) async fn copy(source: &dyn Source, target: &mut dyn Target) -> Result
     let mut last = None;
     loop {
         let page = source.receipts(last.as_ref(), RECEIPTS_AT_ONCE).await.map_err(CopyError::Source)?;
-        target.add_receipts(&page).await.map_err(CopyError::Target)?;
+        target.add_receipts(&page.receipts).await.map_err(CopyError::Target)?;
         // Between SQLite files nothing else waits: here the copy can be stopped.
         tokio::task::yield_now().await;
-        if page.len() < RECEIPTS_AT_ONCE {
+        if page.receipts.len() < RECEIPTS_AT_ONCE {
             return Ok(());
         }
-        last = page.last().cloned();
+        last = Some(page);
     }
 }

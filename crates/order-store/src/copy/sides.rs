@@ -10,6 +10,14 @@ use crate::verify::{VerifyProgress, VerifyReport};
 /// Checkpoints with their names.
 pub(crate) type NamedCheckpoints = Vec<(String, Checkpoint)>;
 
+/// Receipts that follow on each other.
+#[derive(Debug)]
+pub(crate) struct ReceiptPage {
+    pub(crate) receipts: Vec<Receipt>,
+    /// The number of the last of them, in a store that numbers them.
+    pub(crate) last_number: Option<u64>,
+}
+
 /// The store that is copied. Nothing is written to its log; it may grow while it is read.
 #[async_trait]
 pub(crate) trait Source: Send + Sync {
@@ -27,8 +35,8 @@ pub(crate) trait Source: Send + Sync {
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError>;
 
-    /// Receipts that came after one, or from the oldest on, at most so many; fewer only if there are no more.
-    async fn receipts(&self, after: Option<&Receipt>, limit: usize) -> Result<Vec<Receipt>, SideError>;
+    /// Receipts that came after a page, or from the oldest on, at most so many; fewer only if there are no more.
+    async fn receipts(&self, after: Option<&ReceiptPage>, limit: usize) -> Result<ReceiptPage, SideError>;
 
     /// All checkpoints that were ever saved.
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError>;

@@ -46,6 +46,7 @@ use state::{StoreHealth, StoreState};
 use threads::StoreThread;
 use view_writer::work::ViewWriterWork;
 use views::files;
+use views::known_keys::KnownKeys;
 use views::known_orders::KnownOrders;
 use writer::LogWriter;
 
@@ -144,12 +145,14 @@ impl SqliteStore {
         };
         let CaughtUp { views, readers } = opening::open_views(&log, &limits, &mut tell)?;
         let known_orders = KnownOrders::new(readers.hash_seed);
+        let known_keys = KnownKeys::new(readers.hash_seed, &views.progress().receipts);
         let (stopped, _) = tokio::sync::watch::channel(None);
         let (view_work, work) = std::sync::mpsc::sync_channel(1);
         let shared = Arc::new(StoreState {
             limits,
             log_path: path.to_owned(),
             known_orders,
+            known_keys,
             readers,
             log_identity: log.identity(),
             log_end: AtomicU64::new(log.end()?.0),

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `unchecked-views`, `unchecked-events` | a row is taken for what it says, whatever its checksum |
 //! | `unchecked-absence` | an order that is not found is taken for one that there is not |
-//! | `end-after-ids`, `-orders`, `-positions` | the process ends in the middle of a batch for the views |
+//! | `unchecked-keys` | a receipt that is not found is taken for one that there is not |
+//! | `end-after-receipts`, `-ids`, `-orders`, `-positions` | the process ends in the middle of a batch for the views |
 //! | `ack-before-commit` | appends are said to be durable before anything is written |
 
 use std::sync::LazyLock;

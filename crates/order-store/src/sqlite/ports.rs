@@ -12,7 +12,7 @@ use order_domain::{OrderId, Timestamp};
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::log::{entries, follower_checkpoints, receipts};
+use crate::sqlite::log::{entries, follower_checkpoints};
 use crate::sqlite::threads::blocking;
 use crate::sqlite::writer::LeaseRequest;
 
@@ -126,11 +126,11 @@ impl Checkpoints for SqliteStore {
     }
 }
 
-/// Receipts are in the log's file: they cannot be made anew as views can.
+/// Receipts are in the log's file: they cannot be made anew as views can. The views find them.
 #[async_trait]
 impl Receipts for SqliteStore {
     async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
-        self.shared.readers.log.with(|log| receipts::find(log, key))
+        self.shared.readers.receipt(key, &self.shared.known_keys)
     }
 
     async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {

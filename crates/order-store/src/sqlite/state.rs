@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::view_writer::work::ViewWriterWork;
+use crate::sqlite::views::known_keys::KnownKeys;
 use crate::sqlite::views::known_orders::KnownOrders;
 
 /// One for each open store.
@@ -17,6 +18,7 @@ pub(crate) struct StoreState {
     pub(crate) limits: SqliteLimits,
     pub(crate) log_path: PathBuf,
     pub(crate) known_orders: KnownOrders,
+    pub(crate) known_keys: KnownKeys,
     pub(crate) readers: Readers,
     /// What tells the log from every other.
     pub(crate) log_identity: Uuid,

@@ -38,6 +38,7 @@ mod sqlite_damage;
 mod sqlite_files;
 mod sqlite_goldens;
 mod sqlite_rebuild;
+mod sqlite_receipts;
 #[cfg(feature = "planted-faults")]
 mod sqlite_releases;
 mod sqlite_replica;

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use order_application::{
-    Append, AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, RecordedEvent, StoreError,
-    Version, ViewsProgress,
+    Append, AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, Receipts, RecordedEvent,
+    StoreError, Version, ViewsProgress,
 };
 use order_store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::contract::{bus, list};
+use crate::contract::{bus, list, receipt, under};
 use crate::order::TestOrder;
 use crate::random::Random;
 use crate::sqlite::{SMALL_BATCHES, mended, replaced};
@@ -30,7 +30,7 @@ const MANY_ORDERS: usize = 10_000;
 const DAMAGES: usize = 20;
 const ALL: PageLimit = PageLimit::events(10_000);
 
-/// A store that was closed, as the bytes of its files.
+/// A store that was closed, as the bytes of its files. Each order's placement has a receipt under the order's id.
 struct Original {
     orders: Vec<TestOrder>,
     log: Vec<u8>,
@@ -53,7 +53,8 @@ impl Original {
         let mut orders: Vec<_> = (0..orders).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
         let mut placements = Vec::new();
         for (n, order) in orders.iter_mut().enumerate() {
-            placements.push(order.place_for(&format!("customer-{n}")));
+            let placement = order.place_for(&format!("customer-{n}"));
+            placements.push(under(order.id.as_str(), placement));
         }
         append_all(&store, placements).await;
         let mut payments = Vec::new();
@@ -131,8 +132,16 @@ fn damage_rows(path: &Path, random: &mut Random) -> String {
     let views = Connection::open(path).unwrap();
     let mut done = Vec::new();
     for _ in 0..1 + random.below(3) {
-        let table =
-            random.one_of(&["orders", "orders", "order_ids", "order_events", "id_ranges", "progress"]);
+        let table = random.one_of(&[
+            "orders",
+            "orders",
+            "order_ids",
+            "order_events",
+            "id_ranges",
+            "receipt_index",
+            "receipt_segments",
+            "progress",
+        ]);
         let columns: Vec<String> = {
             let mut statement = views.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
             statement.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -160,6 +169,16 @@ fn damage_rows(path: &Path, random: &mut Random) -> String {
     done.join("; ")
 }
 
+/// What is under the key that an order was placed with is what was answered, or an error; and no command runs under it.
+async fn assert_key_is_not_free(store: &SqliteStore, order: &TestOrder, what: &str) {
+    let receipt = receipt(order.id.as_str(), &order.id, 1, 1);
+    let found = store.find_receipt(&receipt.key).await;
+    assert!(found.is_err() || found == Ok(Some(receipt)), "{what}: {found:?}");
+    let mut other = TestOrder::new(&format!("{}-again", order.id));
+    let again = store.append(under(order.id.as_str(), other.place())).await;
+    assert!(again.is_err(), "{what}: key {} was taken twice", order.id);
+}
+
 /// Nothing that is answered is wrong, whatever else is an error.
 async fn assert_nothing_wrong(store: &SqliteStore, orders: &[TestOrder], what: &str) {
     for order in orders {
@@ -180,6 +199,7 @@ async fn assert_nothing_wrong(store: &SqliteStore, orders: &[TestOrder], what: &
         }
         let twice = store.append(TestOrder::new(order.id.as_str()).place()).await;
         assert!(twice.is_err(), "{what}: order {} was placed twice", order.id);
+        assert_key_is_not_free(store, order, what).await;
     }
     let unknown = store.one(&TestOrder::new("nobody-s").id).await;
     assert!(matches!(unknown, Ok(None) | Err(_)), "{what}: {unknown:?}");
@@ -237,6 +257,14 @@ async fn assert_images_mend_themselves(
             mended(&store, &what).await;
         }
         assert_eq!(store.one(&new.id).await, Ok(Some(new.summary())), "{what}");
+        for order in &original.orders {
+            let receipt = receipt(order.id.as_str(), &order.id, 1, 1);
+            while let Err(error) = store.find_receipt(&receipt.key).await {
+                assert!(matches!(error, StoreError::DamagedView(_)), "{what}: {error}");
+                mended(&store, &what).await;
+            }
+            assert_eq!(store.find_receipt(&receipt.key).await, Ok(Some(receipt)), "{what}");
+        }
         drop(store);
         // No answer may have needed what is damaged. The filter of known orders does, and is filled in its own time.
         if !verify(directory.path()).is_empty() {
@@ -365,6 +393,7 @@ fn a_store_that_leaves_out_a_check_is_caught() {
     for (check, test) in [
         ("unchecked-views", "views_with_damaged_rows_tell_nothing_wrong_and_mend_themselves"),
         ("unchecked-absence", "views_with_damaged_rows_tell_nothing_wrong_and_mend_themselves"),
+        ("unchecked-keys", "views_with_damaged_rows_tell_nothing_wrong_and_mend_themselves"),
         ("unchecked-events", "verify_names_every_event_of_a_damaged_log_that_cannot_be_served"),
     ] {
         let ended = std::process::Command::new(std::env::current_exe().unwrap())

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Version, ViewRepair,
-    ViewsProgress, ViewsState,
+    AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, Receipts, StoreError, Version,
+    ViewRepair, ViewsProgress, ViewsState,
 };
 use order_store::{SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 use twox_hash::XxHash3_64;
 
-use crate::contract::{bus, list};
+use crate::contract::{bus, list, receipt, under};
 use crate::order::TestOrder;
 use crate::scrubbing::one_pass;
 use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
@@ -42,13 +42,15 @@ fn sql(path: &Path, statement: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(statement).unwrap();
 }
 
-/// A store of so many orders, closed. Their events are interleaved: one of all orders after the other.
+/// A store of so many orders, closed, each placed under its id as a key. Their events are interleaved: one of all orders
+/// after the other.
 async fn closed_store(orders: usize, events: u64) -> (TempDir, Vec<TestOrder>) {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory);
     let mut orders: Vec<_> = (0..orders).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
     for order in &mut orders {
-        store.append(order.place()).await.unwrap();
+        let placement = order.place();
+        store.append(under(order.id.as_str(), placement)).await.unwrap();
     }
     for _ in 1..events {
         for order in &mut orders {
@@ -114,6 +116,17 @@ async fn damage_is_no_answer_and_is_mended() {
         "UPDATE progress SET id_entries = 1",
         "UPDATE progress SET hash_seed = hash_seed + 1",
         "UPDATE progress SET last_key = 10",
+        "DELETE FROM receipt_index WHERE sequence = 4",
+        "DELETE FROM receipt_index",
+        "UPDATE receipt_index SET sequence = sequence + 1",
+        "UPDATE receipt_index SET hash = hash + 1",
+        "DELETE FROM receipt_segments",
+        "DELETE FROM receipt_index; DELETE FROM receipt_segments",
+        "UPDATE receipt_segments SET totals = zeroblob(4096)",
+        "UPDATE receipt_segments SET id = 1",
+        "UPDATE progress SET last_receipt = 0",
+        "UPDATE progress SET first_receipt_segment = 1, receipt_segments = 0",
+        "DROP TABLE receipt_index",
         "DELETE FROM progress",
         "DROP TABLE order_events",
     ];
@@ -133,12 +146,19 @@ async fn damage_is_no_answer_and_is_mended() {
             assert!(stream.as_ref().is_err() || stream.as_ref().unwrap().len() == 3, "{damage}: {stream:?}");
             let again = store.append(TestOrder::new(order.id.as_str()).place()).await;
             assert!(again.is_err(), "{damage}: order {} was placed twice", order.id);
+            let key = order.id.as_str();
+            let again = store.append(under(key, TestOrder::new("under-the-key").place())).await;
+            assert!(again.is_err(), "{damage}: key {key} was taken twice");
         }
         if let Ok(page) = store.many(&ListQuery::placed_after(Position::START, 100)).await {
             assert_eq!(page.orders.len(), 20, "{damage}");
         }
         mended(&store, damage).await;
         assert_right(&store, &orders).await;
+        for order in &orders {
+            let receipt = receipt(order.id.as_str(), &order.id, 1, 1);
+            assert_eq!(store.find_receipt(&receipt.key).await, Ok(Some(receipt)), "{damage}");
+        }
     }
 }
 
@@ -278,7 +298,8 @@ async fn views_of_an_earlier_projection_are_served_and_made_anew() {
 /// Has a file say that another version of the projection made it.
 fn say_projection(path: &Path, projection: u32) {
     let views = rusqlite::Connection::open(path).unwrap();
-    let columns = "log_identity, hash_seed, complete, position, event_id, last_key, id_entries, id_sum";
+    let columns = "log_identity, hash_seed, complete, position, event_id, last_key, id_entries, id_sum, last_receipt, \
+        last_receipt_hash, first_receipt_segment, receipt_segments";
     let mut bytes = Vec::new();
     views
         .query_row(&format!("SELECT {columns} FROM progress"), (), |row| {
@@ -288,7 +309,7 @@ fn say_projection(path: &Path, projection: u32) {
             bytes.push(row.get(2)?);
             bytes.extend_from_slice(&row.get::<_, i64>(3)?.to_le_bytes());
             bytes.extend_from_slice(row.get_ref(4)?.as_blob()?);
-            for column in 5..8 {
+            for column in 5..12 {
                 bytes.extend_from_slice(&row.get::<_, i64>(column)?.to_le_bytes());
             }
             Ok(())

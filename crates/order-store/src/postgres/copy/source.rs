@@ -1,12 +1,12 @@
 //! A database that is copied. It may be in service: events never change.
 
 use async_trait::async_trait;
-use order_application::{PageLimit, Position, Receipt, RecordedEvent};
+use order_application::{PageLimit, Position, RecordedEvent};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::PAGE_DEADLINE;
-use crate::copy::{NamedCheckpoints, SideError, Source};
+use crate::copy::{NamedCheckpoints, ReceiptPage, SideError, Source};
 use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
 use crate::postgres::row::{read_receipt, system_time};
@@ -50,14 +50,16 @@ impl Source for PostgresSource {
         Ok(pages::log(&self.database, after, limit).await?)
     }
 
-    async fn receipts(&self, after: Option<&Receipt>, limit: usize) -> Result<Vec<Receipt>, SideError> {
+    async fn receipts(&self, after: Option<&ReceiptPage>, limit: usize) -> Result<ReceiptPage, SideError> {
+        let after = after.and_then(|page| page.receipts.last());
         let time = after.map(|receipt| system_time(receipt.answered_at));
         let key = after.map(|receipt| receipt.key.as_bytes().as_slice());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let parameters: [Parameter<'_>; 3] =
             [(&time, Type::TIMESTAMPTZ), (&key, Type::BYTEA), (&limit, Type::INT8)];
         let rows = self.database.query(receipts::AFTER, &parameters).await?;
-        Ok(rows.iter().map(read_receipt).collect::<Result<_, _>>()?)
+        let receipts = rows.iter().map(read_receipt).collect::<Result<_, _>>()?;
+        Ok(ReceiptPage { receipts, last_number: None })
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use order_application::{PageLimit, Position, Receipt, RecordedEvent};
+use order_application::{PageLimit, Position, RecordedEvent};
 use uuid::Uuid;
 
-use crate::copy::{NamedCheckpoints, SideError, Source};
+use crate::copy::{NamedCheckpoints, ReceiptPage, SideError, Source};
 use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints, receipts};
 use crate::sqlite::readers::LogPool;
@@ -55,8 +55,10 @@ impl Source for SqliteSource {
         Ok(blocking(move || log.with(|log| entries::events(log, after, up_to, limit))).await?)
     }
 
-    async fn receipts(&self, after: Option<&Receipt>, limit: usize) -> Result<Vec<Receipt>, SideError> {
-        Ok(self.log.with(|log| receipts::after(log, after, limit))?)
+    async fn receipts(&self, after: Option<&ReceiptPage>, limit: usize) -> Result<ReceiptPage, SideError> {
+        let after = after.and_then(|page| page.last_number).unwrap_or_default();
+        let (receipts, last_number) = self.log.with(|log| receipts::after(log, after, limit))?;
+        Ok(ReceiptPage { receipts, last_number })
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {

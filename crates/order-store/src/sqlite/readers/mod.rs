@@ -2,6 +2,7 @@
 
 mod lists;
 mod pool;
+mod receipts;
 mod streams;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::sqlite::views::overlay::{FlushCount, Overlay, StreamState};
 use crate::sqlite::views::{Views, ViewsError, hash_order_id, reading};
 
 pub(crate) use pool::LogPool;
+pub(crate) use receipts::PARTS_OF_SEGMENT;
 
 /// Times that a list is read again because a generation went to the views in the middle. Each is written for about a
 /// second and a list is read in milliseconds, so a second time is rare and a fifth does not happen.

@@ -21,6 +21,7 @@ use crate::sqlite::log::entries;
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, event_id_at};
 use crate::sqlite::rebuild::folding::{FoldedView, OnUnreadable};
+use crate::sqlite::rebuild::receipts;
 use crate::sqlite::rebuild::sorter::{Sorted, Sorter};
 use crate::sqlite::views::known_orders::{BITS_PER_ORDER, FILTER_BITS};
 use crate::sqlite::views::overlay::{OrderKey, term_bytes};
@@ -29,7 +30,7 @@ use crate::sqlite::views::{PutOrder, ROWS_PER_COMMIT, Views, ViewsError, files, 
 use crate::sqlite_error::SqliteError;
 
 /// Page cache of the connection that reads the log from its beginning to its end.
-const LOG_CACHE_KIB: u32 = 1024;
+pub(super) const LOG_CACHE_KIB: u32 = 1024;
 
 const ORDER_IDS: &str = rows!("position, order_id");
 /// Events that are read in one transaction and folded between two writes, and those that make the last order whole. A longer
@@ -95,6 +96,7 @@ pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltV
     if up_to > Position::START {
         build.fill(up_to).map_err(|error| build.told(error, log_path))?;
     }
+    build.add_receipts(log_path)?;
     let BuiltViews { views, .. } = build.built;
     Ok(BuiltViews { views: views.finish()?, ..build.built })
 }
@@ -126,6 +128,12 @@ impl Build<'_, '_> {
         self.write_orders(by_key)?;
         let last_key = self.built.views.progress().last_key;
         Ok(self.built.views.reach(up_to, event_id, last_key)?)
+    }
+
+    fn add_receipts(&mut self, log_path: &Path) -> Result<(), SqliteError> {
+        let BuildOptions { up_to, memory, progress, .. } = &mut self.options;
+        let mut go_on = || progress(up_to.0, up_to.0);
+        receipts::bring_up(log_path, &mut self.built.views, *memory / 2, &mut go_on)
     }
 
     fn told(&self, error: BuildError, log_path: &Path) -> SqliteError {

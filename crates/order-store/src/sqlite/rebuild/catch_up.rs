@@ -13,6 +13,7 @@ use crate::sqlite::log::entries::{self, LogEntry, UnreadableRow};
 use crate::sqlite::readers::Readers;
 use crate::sqlite::rebuild::build::{BuildProgress, BuiltViews};
 use crate::sqlite::rebuild::folding::{OnUnreadable, fold};
+use crate::sqlite::rebuild::receipts;
 use crate::sqlite::views::Views;
 use crate::sqlite::views::overlay::{CommittedEvents, OrderKey, StreamState};
 use crate::sqlite_error::SqliteError;
@@ -38,15 +39,18 @@ pub(crate) struct CatchUpOptions<'a> {
     pub(crate) progress: BuildProgress<'a>,
 }
 
-/// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Damage
-/// that is found in the views is an error.
+/// Adds every event that the views lack up to a position to an overlay, and writes whole batches as they fill up. Before
+/// that it writes every receipt that they lack: those that the log is given meanwhile may be in the views or not, as they
+/// like. Damage that is found in the views is an error.
 pub(crate) fn run(
     log_path: &Path,
-    views: Views,
+    mut views: Views,
     options: CatchUpOptions<'_>,
 ) -> Result<CaughtUp, SqliteError> {
     let (up_to, limits) = (options.up_to, options.limits);
     let mut position = views.progress().position;
+    let mut go_on = || (options.progress)(position.0, up_to.0);
+    receipts::bring_up(log_path, &mut views, limits.rebuild_bytes / 2, &mut go_on)?;
     let readers = Readers::new(log_path.to_owned(), &views);
     let reached = CaughtUp { views, readers };
     let mut catch_up = CatchUp { options, reached, kept: HashMap::new(), kept_bytes: 0 };

@@ -1,5 +1,6 @@
 //! The thread that rebuilds views beside the server: into a file of their own, which takes the place of the one that is
-//! served once it is complete. Before that it fills the filter of known orders from the views that the store opens with.
+//! served once it is complete. Before that it fills the filters of known orders and keys from the views that the store opens
+//! with.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
@@ -10,6 +11,7 @@ pub(crate) mod catch_up;
 pub(crate) mod folding;
 mod known_orders_filling;
 pub(crate) mod opening;
+mod receipts;
 mod sorter;
 
 use std::io;
@@ -51,6 +53,7 @@ pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, SqliteError>
     StoreThread::start("rebuilder", &log_path, move || {
         // Before anything that may take long, since placements wait for it.
         known_orders_filling::fill(&shared);
+        receipts::fill_known_keys(&shared);
         lower_priority();
         run(&shared);
     })
@@ -76,6 +79,9 @@ fn run(shared: &StoreState) {
                 // The index was damaged when it was read last. These have the same hashes, and have them all.
                 if !shared.known_orders.is_complete() {
                     known_orders_filling::fill(shared);
+                }
+                if !shared.known_keys.is_complete() {
+                    receipts::fill_known_keys(shared);
                 }
             }
             Err(SqliteError::Stopped) => return,

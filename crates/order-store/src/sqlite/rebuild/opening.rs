@@ -62,7 +62,7 @@ fn choose(log: &Log) -> Result<Option<Views>, SqliteError> {
                     continue;
                 }
                 Ok(_) => {
-                    let why = "the log does not have the event that they end with";
+                    let why = "the log does not have the event or the receipt that they end with";
                     tracing::warn!(path = %path.display(), why, "these views are of no use");
                 }
                 Err(ViewsError::Useless(why)) => {
@@ -80,12 +80,12 @@ fn choose(log: &Log) -> Result<Option<Views>, SqliteError> {
     Ok(chosen)
 }
 
-/// Whether the log has the event that views end with.
-fn log_continues(
-    log: &Log,
-    FileProgress { position, event_id, .. }: &FileProgress,
-) -> Result<bool, SqliteError> {
-    Ok(*position == Position::START || log.event_id_at(*position)? == Some(*event_id))
+/// Whether the log has the event and the receipt that views end with.
+fn log_continues(log: &Log, progress: &FileProgress) -> Result<bool, SqliteError> {
+    let FileProgress { position, event_id, receipts, hash_seed, .. } = progress;
+    let has_event = *position == Position::START || log.event_id_at(*position)? == Some(*event_id);
+    let may_have_receipt = receipts.may_be_of(log.connection(), *hash_seed);
+    Ok(has_event && may_have_receipt.map_err(SqliteError::sqlite(log.path()))?)
 }
 
 /// Builds views of all of a log that nobody is writing to, and removes all others.

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `rows.rs` | every row of the log, past those and past pages that cannot be read |
 //! | `views.rs` | the views, held against the orders |
+//! | `receipts.rs` | the receipts, and the views' index of them |
 //! | `outside.rs` | opening files without leaving anything behind |
 
 mod outside;
+mod receipts;
 mod rows;
 mod views;
 
@@ -19,7 +21,7 @@ use uuid::Uuid;
 
 use crate::sqlite::SqliteStore;
 use crate::sqlite::directory_lock::DirectoryLock;
-use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, receipts, schema_text};
+use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
 use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::verify::rows::LogRows;
 use crate::sqlite::verify::views::CheckedViews;
@@ -90,9 +92,10 @@ pub(super) fn check(
     let rows = LogRows::of(log, views.as_ref().map(CheckedViews::position));
     let parts = check_rows(&rows, &mut findings);
     check_checkpoints(log, rows.end, &mut findings);
-    check_receipts(log, &mut findings);
+    receipts::check(log, &mut findings);
     if let Some(views) = &views {
         views.check_end(log, rows.end, &mut findings);
+        views.check_receipt_index(log, &mut findings);
     }
     findings.expect_rows(rows.end.0);
     let mut viewed = 0;
@@ -169,17 +172,5 @@ fn check_checkpoints(log: &Connection, end: Position, findings: &mut Findings<'_
             }
         }
         Err(error) => findings.fault(format!("the checkpoints: {error}")),
-    }
-}
-
-/// That each is what was written. What they should be, nothing in the log tells.
-fn check_receipts(log: &Connection, findings: &mut Findings<'_>) {
-    let visited = receipts::visit_all(log, &mut |receipt| {
-        if let Err(error) = receipt {
-            findings.fault(error.to_string());
-        }
-    });
-    if let Err(error) = visited {
-        findings.fault(format!("the receipts: {error}"));
     }
 }

@@ -21,8 +21,8 @@ const LIST_ROWS: usize = 1_000;
 
 /// The views that a server would open.
 pub(super) struct CheckedViews {
-    file: OutsideFile,
-    progress: FileProgress,
+    pub(super) file: OutsideFile,
+    pub(super) progress: FileProgress,
 }
 
 impl CheckedViews {

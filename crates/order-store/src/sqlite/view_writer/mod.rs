@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
+use crate::sqlite::log::receipts;
 use crate::sqlite::rebuild::build::BuiltViews;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
@@ -102,7 +103,7 @@ impl ViewWriterThread {
 
     fn write(&mut self, generation: &Generation) -> FlushOutcome {
         loop {
-            match self.views.write(generation) {
+            match self.views.write(generation).and_then(|()| self.forget_receipts()) {
                 Ok(()) => return FlushOutcome::Written,
                 Err(ViewsError::Sqlite(error))
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
@@ -131,6 +132,17 @@ impl ViewWriterThread {
                 },
             }
         }
+    }
+
+    /// Has the views forget where receipts were that the log does not have any more.
+    fn forget_receipts(&mut self) -> Result<(), ViewsError> {
+        // If the log cannot be read just now, there is a next time.
+        let oldest = self.shared.readers.log.with(|log| Ok(receipts::oldest(log)?));
+        if let Ok(Some(oldest)) = oldest {
+            self.views.forget_receipts_before(oldest)?;
+            self.shared.known_keys.forget_before(self.views.progress().receipts.first_segment);
+        }
+        Ok(())
     }
 
     /// Goes on with views that were rebuilt. They are brought up to where these have come, or should have; from there on

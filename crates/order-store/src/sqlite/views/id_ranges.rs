@@ -41,7 +41,7 @@ fn lost() -> ViewsError {
     ViewsError::Damaged("the index of orders does not have the entries that it should".to_owned())
 }
 
-fn totals_of(entry: IdEntry) -> IdTotals {
+pub(super) fn totals_of(entry: IdEntry) -> IdTotals {
     IdTotals { entries: 1, sum: fingerprint(entry) }
 }
 
@@ -104,15 +104,13 @@ impl RangeGroup {
             return None;
         }
         for (into, bytes) in group.0.iter_mut().zip(totals) {
-            let both = u128::from_le_bytes(*bytes);
-            *into = IdTotals { entries: both as u64, sum: ((both >> 64) as u64).cast_signed() };
+            *into = IdTotals::from_bytes(*bytes);
         }
         Some(group)
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let numbers = self.0.iter().flat_map(|range| [range.entries, range.sum.cast_unsigned()]);
-        numbers.flat_map(u64::to_le_bytes).collect()
+        self.0.iter().flat_map(|range| range.to_bytes()).collect()
     }
 }
 

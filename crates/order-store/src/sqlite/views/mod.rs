@@ -1,17 +1,21 @@
-//! A file of views: the index of orders and the rows of lists. Derived from the log, so it may be deleted at any time.
+//! A file of views: the index of orders, the rows of lists and the index of receipts. Derived from the log, so it may be
+//! deleted at any time.
 //!
-//! What is read from it is checked, since an answer or a decision hangs on it: rows and progress carry checksums, the index
-//! proves that an order is not in it, rows of lists name the row before them, and positions of events are held against the
-//! log. What does not add up is damage, and has the views rebuilt.
+//! What is read from it is checked, since an answer or a decision hangs on it: rows and progress carry checksums, the
+//! indexes prove that an order or a key is not in them, rows of lists name the row before them, and positions of events are
+//! held against the log. What does not add up is damage, and has the views rebuilt.
 
 mod error;
 pub(crate) mod files;
 pub(crate) mod finding;
 pub(crate) mod id_ranges;
+pub(crate) mod known_keys;
 pub(crate) mod known_orders;
 pub(crate) mod overlay;
 pub(crate) mod progress;
 pub(crate) mod reading;
+pub(crate) mod receipt_index;
+mod receipt_writing;
 pub(crate) mod schema;
 pub(crate) mod terms;
 mod writing;

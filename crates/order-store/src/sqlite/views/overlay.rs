@@ -1,21 +1,24 @@
 //! What the views do not have yet.
 //!
-//! Changed orders gather in the *active* generation. When the view writer takes it, it becomes the *flushing* one, which
-//! readers still see, and goes only after the views' file has all of it. So whoever looks here first and into a fresh
-//! snapshot of the views after, misses nothing.
+//! Changed orders and new receipts gather in the *active* generation. When the view writer takes it, it becomes the
+//! *flushing* one, which readers still see, and goes only after the views' file has all of it. So whoever looks here first and into a
+//! fresh snapshot of the views after, misses nothing.
+
+mod receipts;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use order_application::{
-    DueOrder, DuePlace, DueQuery, ListQuery, OrderFilter, OrderSummary, OrderView, Position, SearchTerm,
-    SortKey, Version,
+    DueOrder, DuePlace, DueQuery, ListQuery, OrderFilter, OrderSummary, OrderView, Position, ReceiptKey,
+    SearchTerm, SortKey, Version,
 };
 use order_domain::OrderId;
 use uuid::Uuid;
 
 use crate::list_path::Source;
+use crate::sqlite::log::receipts::Sequence;
 use crate::sqlite::views::finding::FoundOrder;
 
 /// An order's key in the views: the position of its first event, so keys ascend in placement order.
@@ -53,11 +56,13 @@ pub(crate) struct Change {
     pub(crate) positions: Vec<(Version, Position)>,
 }
 
-/// Changed orders up to a position.
+/// Changed orders up to a position, and new receipts.
 #[derive(Default)]
 pub(crate) struct Generation {
     keys: HashMap<OrderId, OrderKey>,
     changes: BTreeMap<OrderKey, Change>,
+    /// Each by its number in the log.
+    receipts: HashMap<ReceiptKey, Sequence>,
     /// What it takes, about.
     bytes: usize,
     /// The last event in it.
@@ -246,7 +251,7 @@ impl Overlay {
     /// changed, or when the generation before is not done.
     pub(crate) fn begin_flush(&self) -> Option<Arc<Generation>> {
         let mut generations = self.write();
-        if generations.flushing.is_some() || generations.active.changes.is_empty() {
+        if generations.flushing.is_some() || generations.active.is_empty() {
             return None;
         }
         let generation = Arc::new(std::mem::take(&mut generations.active));
@@ -363,6 +368,10 @@ impl Generation {
                 self.changes.insert(key, Change { view, updated_position, terms, positions: new.collect() });
             }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.receipts.is_empty()
     }
 
     /// The changed orders in placement order.

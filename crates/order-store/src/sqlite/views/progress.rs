@@ -1,12 +1,15 @@
 //! Whose views a file has, and how far they have come.
 
-use order_application::Position;
+use order_application::{Position, Receipt};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use crate::checksum::Checksum;
+use crate::sqlite::log::LogError;
+use crate::sqlite::log::receipts::{self, Sequence};
 use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::overlay::OrderKey;
+use crate::sqlite::views::receipt_index::{Segment, hash_key};
 use crate::sqlite::views::schema::SCHEMA_VERSION;
 
 /// In place of a projection: the rows were made by several.
@@ -23,6 +26,44 @@ impl IdTotals {
     pub(super) fn combine(&mut self, other: Self) {
         self.entries = self.entries.wrapping_add(other.entries);
         self.sum ^= other.sum;
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.entries) | u128::from(self.sum.cast_unsigned()) << 64).to_le_bytes()
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_le_bytes(bytes);
+        Self { entries: both as u64, sum: ((both >> 64) as u64).cast_signed() }
+    }
+}
+
+/// How far the index of receipts has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ReceiptProgress {
+    /// The number of the last receipt that is in it, as are all that were there before; 0 if there is none.
+    pub(crate) last: Sequence,
+    /// The hash of that one's key.
+    pub(crate) last_hash: i64,
+    /// No receipt is in any segment before this.
+    pub(crate) first_segment: Segment,
+    /// How many segments there are from that one on.
+    pub(crate) segments: u64,
+}
+
+impl ReceiptProgress {
+    /// Whether a log may have the receipt that the index ends with: it has later ones, and none of another key in its place.
+    /// It may have deleted that one since.
+    pub(crate) fn may_be_of(&self, log: &Connection, hash_seed: u64) -> rusqlite::Result<bool> {
+        let newest = receipts::newest(log)?.unwrap_or_default();
+        let found = match receipts::find(log, self.last) {
+            Ok(found) => found,
+            // Whose key that was nobody knows.
+            Err(LogError::Event(_)) => None,
+            Err(LogError::Sqlite(error)) => return Err(error),
+        };
+        let is_another = |receipt: &Receipt| hash_key(receipt.key.as_bytes(), hash_seed) != self.last_hash;
+        Ok(self.last <= newest && !found.is_some_and(|receipt| is_another(&receipt)))
     }
 }
 
@@ -45,14 +86,17 @@ pub(crate) struct FileProgress {
     pub(crate) last_key: OrderKey,
     /// What the index of orders comes to.
     pub(crate) ids: IdTotals,
+    /// How far the index of receipts has come, which has a pace of its own.
+    pub(crate) receipts: ReceiptProgress,
 }
 
 const SAVE: &str = "INSERT OR REPLACE INTO progress \
-    (id, log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, id_sum, checksum) \
-    VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    (id, log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, id_sum, \
+    last_receipt, last_receipt_hash, first_receipt_segment, receipt_segments, checksum) \
+    VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
 const LOAD: &str = "SELECT log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, \
-    id_sum, checksum FROM progress";
+    id_sum, last_receipt, last_receipt_hash, first_receipt_segment, receipt_segments, checksum FROM progress";
 
 impl FileProgress {
     pub(super) fn save(&self, views: &Connection) -> rusqlite::Result<()> {
@@ -66,6 +110,10 @@ impl FileProgress {
             self.last_key,
             self.ids.entries,
             self.ids.sum,
+            self.receipts.last,
+            self.receipts.last_hash,
+            self.receipts.first_segment,
+            self.receipts.segments,
             self.checksum().as_bytes(),
         ])?;
         Ok(())
@@ -99,8 +147,14 @@ impl FileProgress {
                 event_id: Uuid::from_bytes(row.get(5)?),
                 last_key: row.get(6)?,
                 ids: IdTotals { entries: row.get(7)?, sum: row.get(8)? },
+                receipts: ReceiptProgress {
+                    last: row.get(9)?,
+                    last_hash: row.get(10)?,
+                    first_segment: row.get(11)?,
+                    segments: row.get(12)?,
+                },
             };
-            let is_sound = row.get_ref(9)?.as_bytes()? == progress.checksum().as_bytes();
+            let is_sound = row.get_ref(13)?.as_bytes()? == progress.checksum().as_bytes();
             Ok(is_sound.then_some(progress))
         };
         let row = views.prepare_cached(LOAD)?.query_row((), read).optional()?;
@@ -108,7 +162,7 @@ impl FileProgress {
     }
 
     fn checksum(&self) -> Checksum {
-        let mut bytes = Vec::with_capacity(80);
+        let mut bytes = Vec::with_capacity(120);
         bytes.extend_from_slice(self.log_identity.as_bytes());
         bytes.extend_from_slice(&self.hash_seed.to_le_bytes());
         bytes.extend_from_slice(&self.projection.to_le_bytes());
@@ -118,6 +172,10 @@ impl FileProgress {
         bytes.extend_from_slice(&self.last_key.to_le_bytes());
         bytes.extend_from_slice(&self.ids.entries.to_le_bytes());
         bytes.extend_from_slice(&self.ids.sum.to_le_bytes());
+        bytes.extend_from_slice(&self.receipts.last.to_le_bytes());
+        bytes.extend_from_slice(&self.receipts.last_hash.to_le_bytes());
+        bytes.extend_from_slice(&self.receipts.first_segment.to_le_bytes());
+        bytes.extend_from_slice(&self.receipts.segments.to_le_bytes());
         Checksum::of(&bytes)
     }
 }

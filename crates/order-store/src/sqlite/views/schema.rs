@@ -24,6 +24,10 @@ CREATE TABLE progress (
     last_key INTEGER NOT NULL,             -- of the last order that was placed up to there; 0 if there is none
     id_entries INTEGER NOT NULL,           -- how many entries order_ids has
     id_sum INTEGER NOT NULL,               -- and their fingerprints, by exclusive or
+    last_receipt INTEGER NOT NULL,         -- sequence of the last receipt that receipt_index has; 0 if there is none
+    last_receipt_hash INTEGER NOT NULL,    -- of its key
+    first_receipt_segment INTEGER NOT NULL, -- those before have no receipt any more
+    receipt_segments INTEGER NOT NULL,     -- how many rows receipt_segments has from that one on
     checksum BLOB NOT NULL                 -- over all of the above
 ) STRICT;
 
@@ -95,6 +99,21 @@ CREATE TABLE order_events (
     position INTEGER NOT NULL,
     PRIMARY KEY (key, version)
 ) STRICT, WITHOUT ROWID;
+
+-- Finds a receipt in the log by its key. See `receipt_index.rs`.
+CREATE TABLE receipt_index (
+    segment INTEGER NOT NULL,              -- the bits of the sequence above the lower 20
+    hash INTEGER NOT NULL,                 -- XXH3 of the key
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (segment, hash, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- What receipt_index has to have of each segment.
+CREATE TABLE receipt_segments (
+    id INTEGER PRIMARY KEY,
+    totals BLOB NOT NULL,                  -- of each range of hashes, as in id_ranges
+    checksum BLOB NOT NULL                 -- over all of the above
+) STRICT;
 ";
 
 /// The columns of `orders AS o` up to the checksum, as [`read_order`] wants them.

@@ -55,6 +55,10 @@ impl Views {
     /// Writes a generation, in several transactions. Until all are done, readers have the overlay. After a crash in between,
     /// some rows are ahead of `progress`, and the next start applies their events again.
     pub(crate) fn write(&mut self, generation: &Generation) -> Result<(), ViewsError> {
+        self.insert_receipts(&self.receipt_entries(generation))?;
+        #[cfg(feature = "planted-faults")]
+        crate::sqlite::planted_faults::end_here("end-after-receipts");
+        // There may be receipts alone.
         let Some((position, event_id)) = generation.last else { return Ok(()) };
         let reached = self.progress.position;
         let new_orders = generation.changes().filter(|(key, _)| *key > reached.0);

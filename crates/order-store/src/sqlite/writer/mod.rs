@@ -85,9 +85,9 @@ impl LogWriter {
     /// Has a receipt kept that comes without events. Answers with the one that is under its key then.
     ///
     /// # Errors
-    /// [`StoreError::Overloaded`] at once when the queue is full.
+    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
     pub(crate) async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
-        self.shared.health.check()?;
+        self.check_room()?;
         let (done, outcome) = oneshot::channel();
         self.queue.push_receipt(QueuedReceipt { receipt, done })?;
         outcome.await.unwrap_or_else(|_| Err(writer_ended()))

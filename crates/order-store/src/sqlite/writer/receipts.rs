@@ -1,10 +1,12 @@
 //! Receipts that come without events, and the trimming of old ones, each time in a transaction of their own.
 
+use std::collections::HashMap;
+
 use order_application::{Receipt, StoreError};
 
-use crate::sqlite::log::{LogError, receipts};
+use crate::sqlite::state::StoreState;
 use crate::sqlite::writer::queue::{QueuedReceipt, QueuedTrim};
-use crate::sqlite::writer::thread::{LogWriterThread, RECEIPT_BYTES};
+use crate::sqlite::writer::thread::{LogWriterThread, NewReceipts, RECEIPT_BYTES};
 use crate::sqlite_error::is_damage;
 
 /// What is under a receipt's key now.
@@ -24,21 +26,26 @@ impl LogWriterThread {
     }
 
     fn commit_receipts(&mut self, queued: &[QueuedReceipt]) -> rusqlite::Result<Vec<Kept>> {
-        self.log.begin()?;
+        let StoreState { known_keys, readers, .. } = &*self.shared;
         let mut kept = Vec::with_capacity(queued.len());
+        let mut new: HashMap<_, &Receipt> = HashMap::new();
+        let mut receipts = NewReceipts::new();
+        self.log.begin()?;
         for QueuedReceipt { receipt, .. } in queued {
-            kept.push(match receipts::find(self.log.connection(), &receipt.key) {
-                Ok(Some(earlier)) => Ok(earlier),
-                Ok(None) => {
-                    self.log.insert_receipt(receipt)?;
-                    Ok(receipt.clone())
-                }
-                // One that is damaged does not stop the others.
-                Err(LogError::Event(error)) => Err(error),
-                Err(LogError::Sqlite(error)) => return Err(error),
-            });
+            let earlier = match new.get(&receipt.key) {
+                Some(earlier) => Ok(Some(Receipt::clone(*earlier))),
+                None => readers.receipt(&receipt.key, known_keys),
+            };
+            if earlier == Ok(None) {
+                receipts.push((receipt.key, self.log.insert_receipt(receipt)?));
+                new.insert(receipt.key, receipt);
+            }
+            // One that cannot be looked up does not stop the others.
+            kept.push(earlier.map(|earlier| earlier.unwrap_or_else(|| receipt.clone())));
         }
         self.log.commit()?;
+        self.show_receipts(&receipts);
+        self.flush_when_full();
         Ok(kept)
     }
 

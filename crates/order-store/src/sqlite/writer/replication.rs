@@ -25,10 +25,9 @@ impl LogWriterThread {
         checkpoint: &Checkpoint,
     ) -> Result<(), StoreError> {
         let accepted = self.place_all(appends, checkpoint)?;
-        if let Err(error) = self.write(&accepted, Some((name, checkpoint))) {
-            return Err(self.after_failed_commit(&error));
-        }
-        self.show(accepted, |(), _| {});
+        let receipts = self.write(&accepted, Some((name, checkpoint)));
+        let receipts = receipts.map_err(|error| self.after_failed_commit(&error))?;
+        self.show(accepted, &receipts, |(), _| {});
         self.wal_copier.after_commit(checkpoint.evidence.as_deref().map_or(0, str::len));
         Ok(())
     }

@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::log::Log;
+use crate::sqlite::log::receipts::Sequence;
 use crate::sqlite::state::StoreState;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::CommittedEvents;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::{Queue, QueuedAppend, WriterWork};
 use crate::sqlite::writer::wal_copier::WalCopier;
-use crate::sqlite_error::read_error;
 
 pub(super) struct LogWriterThread {
     pub(super) shared: Arc<StoreState>,
@@ -37,6 +37,8 @@ pub(super) type LeaseHolders = HashMap<Box<str>, Box<str>>;
 pub(super) type Waiting = oneshot::Sender<Result<Position, AppendError>>;
 /// Who waits for an append, and what became of it.
 pub(super) type AppendAnswer = (Waiting, Result<Position, AppendError>);
+/// Receipts that were committed: their keys, and the numbers that they were given.
+pub(super) type NewReceipts = Vec<(ReceiptKey, Sequence)>;
 
 impl LogWriterThread {
     pub(super) fn run(mut self) {
@@ -76,7 +78,9 @@ impl LogWriterThread {
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack_before_commit(accepted);
         match self.write(&accepted, None) {
-            Ok(()) => self.show(accepted, |waiting, position| answers.push((waiting, Ok(position)))),
+            Ok(receipts) => {
+                self.show(accepted, &receipts, |waiting, position| answers.push((waiting, Ok(position))));
+            }
             Err(error) => {
                 let error = self.after_failed_commit(&error);
                 // Those that were refused may have been so because of appends that have now failed as well.
@@ -115,30 +119,43 @@ impl LogWriterThread {
     /// Whether an append may leave its receipt; `keys` are those of the appends before it in this very transaction.
     fn check_key(&self, append: &Append, keys: &HashSet<ReceiptKey>) -> Result<(), AppendError> {
         let Some(receipt) = &append.receipt else { return Ok(()) };
-        let is_taken = keys.contains(&receipt.key)
-            || self.log.is_key_taken(&receipt.key).map_err(|error| read_error(&error))?;
+        let StoreState { known_keys, readers, .. } = &*self.shared;
+        let is_taken = keys.contains(&receipt.key) || readers.receipt(&receipt.key, known_keys)?.is_some();
         if is_taken { Err(AppendError::KeyTaken) } else { Ok(()) }
     }
 
-    /// Commits appends, and a checkpoint of that name with them.
+    /// Commits appends with their receipts, and a checkpoint of that name with them. Answers with where the receipts are.
     pub(super) fn write<W>(
         &mut self,
         accepted: &[Accepted<W>],
         checkpoint: Option<(&str, &Checkpoint)>,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<NewReceipts> {
         self.log.begin()?;
         self.log.insert(accepted.iter().map(|accepted| (accepted.first_position, &accepted.append)))?;
+        let mut receipts = Vec::new();
         for receipt in accepted.iter().filter_map(|accepted| accepted.append.receipt.as_ref()) {
-            self.log.insert_receipt(receipt)?;
+            receipts.push((receipt.key, self.log.insert_receipt(receipt)?));
         }
         if let Some((name, checkpoint)) = checkpoint {
             self.log.put_checkpoint(name, checkpoint)?;
         }
-        self.log.commit()
+        self.log.commit()?;
+        Ok(receipts)
+    }
+
+    /// Makes receipts that were committed visible to readers. Only then may they be acknowledged.
+    pub(super) fn show_receipts(&self, receipts: &NewReceipts) {
+        self.shared.known_keys.add(receipts);
+        self.shared.readers.overlay.add_receipts(receipts);
     }
 
     /// Makes a commit visible to readers. Only then may it be acknowledged.
-    pub(super) fn show<W>(&mut self, accepted: Vec<Accepted<W>>, mut answer: impl FnMut(W, Position)) {
+    pub(super) fn show<W>(
+        &mut self,
+        accepted: Vec<Accepted<W>>,
+        receipts: &NewReceipts,
+        mut answer: impl FnMut(W, Position),
+    ) {
         if accepted.is_empty() {
             return;
         }
@@ -172,15 +189,22 @@ impl LogWriterThread {
         }
         self.shared.readers.overlay.add(changes);
         self.shared.log_end.store(self.log_end.0, Ordering::Release);
+        // After the events: whoever finds a receipt tells its client of them.
+        self.show_receipts(receipts);
         // Asked again: whoever subscribed since would otherwise miss the announcement, though not the events.
         if announce || self.bus.has_subscribers() {
             self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
         }
+        self.flush_when_full();
+        self.wal_copier.after_commit(bytes);
+    }
+
+    /// Has the overlay written to the views if there is enough in it.
+    pub(super) fn flush_when_full(&self) {
         if self.shared.readers.overlay.active_bytes() >= self.shared.limits.view_batch_bytes {
             // Whatever it is given already has it write these as well.
             let _ = self.shared.view_work.try_send(ViewWriterWork::Flush);
         }
-        self.wal_copier.after_commit(bytes);
     }
 
     /// Takes the transaction back and says what that means for the appends in it.
@@ -205,5 +229,5 @@ impl LogWriterThread {
 
 /// What a row takes beside its data, about.
 const ROW_OVERHEAD_BYTES: usize = 160;
-/// What a receipt adds to the write-ahead log, about: its row, and the page of the index that its key is in.
-pub(super) const RECEIPT_BYTES: usize = 200 + 4096;
+/// What a receipt takes in the write-ahead log, about.
+pub(super) const RECEIPT_BYTES: usize = 200;

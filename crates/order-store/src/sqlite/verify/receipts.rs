@@ -1,0 +1,69 @@
+//! The receipts, and the index that finds them.
+
+use rusqlite::Connection;
+
+use crate::sqlite::log::LogError;
+use crate::sqlite::log::receipts::{newest, visit_all, visit_keys};
+use crate::sqlite::verify::views::CheckedViews;
+use crate::sqlite::views::ViewsError;
+use crate::sqlite::views::receipt_index::{self, RANGES, ReceiptEntry};
+use crate::verify::Findings;
+
+/// That each is what was written. What they should be, nothing in the log tells.
+pub(super) fn check(log: &Connection, findings: &mut Findings<'_>) {
+    let visited = visit_all(log, &mut |receipt| {
+        if let Err(error) = receipt {
+            findings.fault(error.to_string());
+        }
+    });
+    if let Err(error) = visited {
+        findings.fault(format!("the receipts: {error}"));
+    }
+}
+
+impl CheckedViews {
+    /// That the index finds every receipt up to the last that it says it has, and has lost no entry, also none of those
+    /// whose receipts were deleted since.
+    pub(super) fn check_receipt_index(&self, log: &Connection, findings: &mut Findings<'_>) {
+        match self.missing_receipts(log) {
+            Ok(0) => {}
+            Ok(missing) => findings.fault(format!("views: the index of receipts lacks {missing} of them")),
+            Err(error) => findings.fault(format!("views: the index of receipts: {error}")),
+        }
+        if let Err(error) = self.prove_receipt_index() {
+            findings.fault(format!("views: {error}"));
+        }
+        let (last, newest) = (self.progress.receipts.last, newest(log).ok().flatten().unwrap_or_default());
+        if last > newest {
+            findings.fault(format!(
+                "the views are ahead of their log: they have receipts up to number {last}, and its last is number {newest}"
+            ));
+        }
+    }
+
+    /// How many receipts the index should find and does not.
+    fn missing_receipts(&self, log: &Connection) -> Result<u64, LogError> {
+        let (last, seed) = (self.progress.receipts.last, self.progress.hash_seed);
+        let mut missing = Ok(0);
+        visit_keys(log, 0, usize::MAX, &mut |sequence, key| {
+            let entry = ReceiptEntry::new(key, sequence, seed);
+            if let Ok(count) = &mut missing
+                && sequence <= last
+            {
+                match receipt_index::has(&self.file.connection, entry) {
+                    Ok(true) => {}
+                    Ok(false) => *count += 1,
+                    Err(error) => missing = Err(error),
+                }
+            }
+        })?;
+        Ok(missing?)
+    }
+
+    fn prove_receipt_index(&self) -> Result<(), ViewsError> {
+        for segment in receipt_index::segments(&self.file.connection)? {
+            receipt_index::proven_entries(&self.file.connection, segment, 0..RANGES)?;
+        }
+        Ok(())
+    }
+}
