@@ -2,6 +2,8 @@
 //!
 //! Each build has stores of its own, made and loaded by itself.
 
+use std::array;
+
 use anyhow::Result;
 use tempfile::TempDir;
 
@@ -42,6 +44,17 @@ pub(crate) fn workflow(bench: &Bench, older: &Build) -> Result<Outcome> {
     Ok(outcome("workflow", about, vec![("all steps", pair)]))
 }
 
+/// The same on a store of millions of orders.
+pub(crate) fn workflow_on_large_store(bench: &Bench, older: &Build) -> Result<Outcome> {
+    let orders = bench.options.orders;
+    let new_work = || Workflow::new(OrderIds::new_random());
+    let pair = on_stores(bench, older, |build| build.prepared_dir(orders), new_work)?;
+    let about = format!(
+        "place, payment, reserve, ship: requests of all four steps, durable, random ids, on a store of {orders} orders at first"
+    );
+    Ok(outcome("workflow-3m", about, vec![("all steps", pair)]))
+}
+
 /// `GET /orders/{id}`, each order of a store as likely as any other.
 pub(crate) fn get_at_random(bench: &Bench, older: &Build) -> Result<Outcome> {
     let orders = bench.options.read_orders;
@@ -51,7 +64,7 @@ pub(crate) fn get_at_random(bench: &Bench, older: &Build) -> Result<Outcome> {
     Ok(outcome("get-random", about, vec![("get", pair)]))
 }
 
-/// Placing on PostgreSQL; each build has a database on the same server.
+/// Placing on PostgreSQL, and the four steps; each build has a database on the same server.
 pub(crate) fn place_on_postgres(bench: &Bench, older: &Build) -> Result<Outcome> {
     let postgres = Postgres::start()?;
     let start = |build: &Build| build.start_on(&postgres.create_database()?);
@@ -60,12 +73,15 @@ pub(crate) fn place_on_postgres(bench: &Bench, older: &Build) -> Result<Outcome>
         let server = servers.of(turn);
         let sequence = bench.measure(server, &mut Place::new(OrderIds::new_sequence()))?;
         let random = bench.measure(server, &mut Place::new(OrderIds::new_random()))?;
-        Ok([sequence, random])
+        let workflow = bench.measure(server, &mut Workflow::new(OrderIds::new_random()))?;
+        Ok([sequence, random, workflow])
     })?;
     servers.stop()?;
-    let [sequence, random] = split(pair);
-    let works = vec![("ids in sequence", sequence), ("random ids", random)];
-    let outcome = outcome("pg-place", "place, one instance".to_owned(), works);
+    let [sequence, random, workflow] = split(pair);
+    let works =
+        vec![("place, ids in sequence", sequence), ("place, random ids", random), ("all steps", workflow)];
+    let outcome =
+        outcome("pg-place", "place, and place, payment, reserve, ship; one instance".to_owned(), works);
     Ok(Outcome { notes: vec![postgres.description()?], ..outcome })
 }
 
@@ -112,8 +128,8 @@ fn on_stores<W: Work>(
 }
 
 /// Turns of two kinds of work, by kind.
-fn split(pair: Pair<[Figures; 2]>) -> [Pair<Figures>; 2] {
-    [0, 1].map(|work| Pair {
+fn split<const WORKS: usize>(pair: Pair<[Figures; WORKS]>) -> [Pair<Figures>; WORKS] {
+    array::from_fn(|work| Pair {
         limit: pair.limit.iter().map(|figures| figures[work]).collect(),
         service: pair.service.iter().map(|figures| figures[work]).collect(),
     })

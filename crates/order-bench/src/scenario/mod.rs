@@ -35,6 +35,9 @@ pub(crate) enum Scenario {
     PlaceKeyed,
     /// Place, pay, reserve and ship, durable
     Workflow,
+    /// Place, pay, reserve and ship on the large store, durable
+    #[value(name = "workflow-3m")]
+    Workflow3m,
     /// Read single orders at random
     GetRandom,
     /// Read lists while orders are placed
@@ -87,10 +90,11 @@ pub(crate) enum Scenario {
 type Comparison = fn(&Bench, &Build) -> Result<Outcome>;
 
 /// What can be measured so.
-const COMPARISONS: [(Scenario, Comparison); 5] = [
+const COMPARISONS: [(Scenario, Comparison); 6] = [
     (Scenario::PlaceSeq, against::place_in_sequence),
     (Scenario::PlaceRandom3m, against::place_at_random),
     (Scenario::Workflow, against::workflow),
+    (Scenario::Workflow3m, against::workflow_on_large_store),
     (Scenario::GetRandom, against::get_at_random),
     (Scenario::PgPlace, against::place_on_postgres),
 ];
@@ -160,7 +164,8 @@ impl Scenario {
             Self::PlaceSeq => place::in_sequence(bench),
             Self::PlaceRandom3m => place::random_on_a_large_store(bench),
             Self::PlaceKeyed => place::with_keys(bench),
-            Self::Workflow => workflow::four_steps(bench),
+            Self::Workflow => workflow::on_new_store(bench),
+            Self::Workflow3m => workflow::on_large_store(bench),
             Self::GetRandom => read::single_orders(bench),
             Self::ListWhilePlacing => read::lists_while_placing(bench),
             Self::Lists => lists::filtered_and_sorted(bench),
