@@ -77,20 +77,17 @@ impl List<'_> {
 
     /// Takes orders of a source that has them in the order of the list.
     fn take_in_order(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
-        let sort = self.query.sort;
-        match sort.by {
-            SortKey::Placed => return self.take_placed(source, end),
-            SortKey::Updated => {}
-        }
-        // What is in the overlay has changed later than all that is not.
-        let taken = match sort.descending {
-            true => self.take_recent()?,
-            false => self.take_updated(source, end)?,
-        };
-        match (taken, sort.descending) {
-            (ControlFlow::Break(()), _) => Ok(taken),
-            (ControlFlow::Continue(()), true) => self.take_updated(source, end),
-            (ControlFlow::Continue(()), false) => self.take_recent(),
+        match (self.query.sort.by, self.query.sort.descending) {
+            (SortKey::Placed, _) => self.take_placed(source, end),
+            // What is in the overlay has changed later than all that is not.
+            (SortKey::Updated, false) => match self.take_updated(source, end)? {
+                ControlFlow::Continue(()) => self.take_recent(),
+                full => Ok(full),
+            },
+            (SortKey::Updated, true) => match self.take_recent()? {
+                ControlFlow::Continue(()) => self.take_updated(source, end),
+                full => Ok(full),
+            },
         }
     }
 
@@ -104,7 +101,7 @@ impl List<'_> {
         self.overlay.renew(&mut orders, &self.query.filter);
         orders.sort_unstable_by_key(|order| order.key);
         let known = |key| orders.binary_search_by_key(&key, |order| order.key).is_ok();
-        let recent = self.overlay.select(1..=MAX_POSITION.0, self.query, source, usize::MAX, known);
+        let recent = self.overlay.select(1..=MAX_POSITION.0, self.query, source, self.enough(), known);
         orders.extend(recent);
         orders
             .retain(|order| self.query.after.is_none_or(|after| sort.is_after(order.place(sort.by), after)));
@@ -166,14 +163,19 @@ impl List<'_> {
 
     /// Takes orders of the overlay, in the order of their last events.
     fn take_recent(&mut self) -> Result<ControlFlow<()>, ViewsError> {
-        // One more than a page tells whether there is a next one. Of those whose terms are in the file, some will not belong.
-        let most = match self.query.filter.terms.is_empty() {
+        let everything = Source::Log(SortKey::Updated, TimeRange::default());
+        let orders =
+            self.overlay.select(1..=MAX_POSITION.0, self.query, everything, self.enough(), |_| false);
+        self.take(orders)
+    }
+
+    /// How many orders of the overlay fill a page. One more than it has tells whether there is a next one; of those whose terms
+    /// are in the file, some will not belong.
+    fn enough(&self) -> usize {
+        match self.query.filter.terms.is_empty() {
             true => self.query.limit.saturating_add(1),
             false => MAX_EXAMINED,
-        };
-        let everything = Source::Log(SortKey::Updated, TimeRange::default());
-        let orders = self.overlay.select(1..=MAX_POSITION.0, self.query, everything, most, |_| false);
-        self.take(orders)
+        }
     }
 
     /// Hands orders to the page, which says when it has enough.
