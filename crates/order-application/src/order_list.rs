@@ -26,7 +26,7 @@ pub struct ListQuery {
     pub sort: Sort,
     /// Only orders that come after this place in that order; `None`: from the first on.
     pub after: Option<Position>,
-    /// Most orders of a page, those included that are left out of it.
+    /// Most orders of a page. Orders left out count, too.
     pub limit: usize,
 }
 
@@ -83,7 +83,7 @@ impl OrderFilter {
         *self == Self::default()
     }
 
-    /// Whether an order meets all conditions but those on its [terms](Self::terms), which its row does not tell.
+    /// Whether an order meets all conditions that its row tells of: all but those on payments, parcels and SKUs.
     pub fn accepts(&self, order: &OrderSummary) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&order.status))
             && self.placed.contains(order.placed_at)
@@ -91,6 +91,10 @@ impl OrderFilter {
             && self.min_total.is_none_or(|least| order.total >= least)
             && self.max_total.is_none_or(|most| order.total <= most)
             && self.on_hold.is_none_or(|on_hold| order.on_hold == on_hold)
+            && self.terms.iter().all(|term| match term {
+                SearchTerm::Customer(customer_id) => order.customer_id == *customer_id,
+                SearchTerm::Payment(_) | SearchTerm::Tracking(_) | SearchTerm::Sku(_) => true,
+            })
     }
 
     /// Tells this filter from every other.
@@ -236,7 +240,7 @@ impl<'q> PageBuilder<'q> {
         ControlFlow::Break(())
     }
 
-    /// The page, of which there is no more unless it said that it wants none.
+    /// The page. Without [`next`](OrderPage::next) the list ends with it.
     pub fn finish(self) -> OrderPage {
         self.page
     }

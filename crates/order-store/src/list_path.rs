@@ -12,11 +12,19 @@ pub(crate) enum Source<'q> {
     OnHold,
     /// Those of the statuses of the filter, in placement order.
     Statuses,
-    /// All of which the event that counts is in a stretch of the log that has to do with a time, in the order of that event.
+    /// Those whose first or last event is in a zone of the log that has to do with the times, in the order of that event.
     Log(SortKey, TimeRange),
 }
 
 impl Source<'_> {
+    /// What its order is by.
+    pub(crate) fn order(self) -> SortKey {
+        match self {
+            Self::Term(_) | Self::OnHold | Self::Statuses => SortKey::Placed,
+            Self::Log(by, _) => by,
+        }
+    }
+
     /// Whether an order is found there that the filter accepts.
     pub(crate) fn has(
         self,

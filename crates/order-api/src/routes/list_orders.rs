@@ -80,7 +80,13 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     let view = query.one("view", View::read).unwrap_or_default();
     let filter = order_filter::read(&mut query);
     let sort = query.one("sort", read_sort).unwrap_or_default();
-    let after = query.one("cursor", |text| cursor::read(text, &filter, sort));
+    // A list that is not what was meant has no cursors.
+    let is_meant = query.faults.is_empty();
+    let read_cursor = |text: &str| match is_meant {
+        true => cursor::read(text, &filter, sort),
+        false => Ok(Position::START),
+    };
+    let after = query.one("cursor", read_cursor);
     query.finish()?;
 
     let list = ListQuery { filter, sort, after, limit: limit as usize };
@@ -136,7 +142,7 @@ async fn write_page(
                     QueryError::OrderNotFound
                     | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
                 ) => {
-                    gone += 1;
+                    gone += usize::from(filter.is_empty());
                     continue;
                 }
                 // Or it changed since, and does not belong here any more.

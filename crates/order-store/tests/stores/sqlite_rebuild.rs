@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, Receipts, StoreError, Version,
+    AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, Receipts, Sort, StoreError, Version,
     ViewRepair, ViewsProgress, ViewsState,
 };
 use order_store::{SqliteLimits, SqliteStore};
@@ -171,6 +171,16 @@ async fn a_row_that_list_readers_alone_can_miss_is_noticed_by_them() {
         let page = store.many(&ListQuery::placed_after(Position(after), limit)).await;
         let right = |page: &order_application::OrderPage| page.orders.len() == limit.min(20 - after as usize);
         assert!(page.as_ref().is_err() || right(page.as_ref().unwrap()), "{after}: {page:?}");
+    }
+    for (after, limit) in [(None, 1), (Some(9), 1), (Some(8), 2), (Some(8), 1), (Some(7), 1)] {
+        let sort = Sort { descending: true, ..Sort::default() };
+        let query = ListQuery { sort, after: after.map(Position), limit, ..ListQuery::default() };
+        let page = store.many(&query).await;
+        let is_right = |first: u64| {
+            let places = page.as_ref().map(|page| page.orders.iter().map(|order| order.place.0).collect());
+            places == Ok((first + 1 - limit as u64..=first).rev().collect::<Vec<_>>())
+        };
+        assert!(page.is_err() || is_right(after.map_or(20, |after| after - 1)), "{after:?}: {page:?}");
     }
     mended(&store, "views").await;
     assert_right(&store, &orders).await;

@@ -37,17 +37,17 @@ pub(super) async fn list(
     let source = match ListPath::of(query) {
         ListPath::InOrder(source) => source,
         ListPath::Sorted(source, otherwise) => {
-            match Reading::new(query, source, statement::sorted).page(database).await? {
+            match ListReader::new(query, source, statement::sorted).page(database).await? {
                 Some(page) => return Ok(page),
                 None => otherwise,
             }
         }
     };
-    Ok(Reading::new(query, source, statement::in_order).page(database).await?.unwrap_or_default())
+    Ok(ListReader::new(query, source, statement::in_order).page(database).await?.unwrap_or_default())
 }
 
 /// The way to a page.
-struct Reading<'q> {
+struct ListReader<'q> {
     query: &'q ListQuery,
     statement: String,
     values: Values<'q>,
@@ -56,7 +56,7 @@ struct Reading<'q> {
 }
 
 /// What becomes of some rows.
-enum Progress {
+enum BatchOutcome {
     /// The page is done.
     Done,
     /// There may be more after this place.
@@ -65,7 +65,7 @@ enum Progress {
     TooMany,
 }
 
-impl<'q> Reading<'q> {
+impl<'q> ListReader<'q> {
     fn new(
         query: &'q ListQuery,
         source: Source<'q>,
@@ -90,20 +90,20 @@ impl<'q> Reading<'q> {
             let rows = bigint(limit as u64);
             let rows = database.query(&self.statement, &self.values.parameters(&beyond, &rows)).await?;
             match self.take(&rows, limit)? {
-                Progress::Done => return Ok(Some((self.page.finish(), self.damaged))),
-                Progress::After(place) => after = Some(place),
-                Progress::TooMany => return Ok(None),
+                BatchOutcome::Done => return Ok(Some((self.page.finish(), self.damaged))),
+                BatchOutcome::After(place) => after = Some(place),
+                BatchOutcome::TooMany => return Ok(None),
             }
             limit = limit.saturating_mul(GROWTH).min(MAX_BATCH).max(limit);
         }
     }
 
-    fn take(&mut self, rows: &[Row], limit: usize) -> Result<Progress, StoreError> {
+    fn take(&mut self, rows: &[Row], limit: usize) -> Result<BatchOutcome, StoreError> {
         let mut last = None;
         for row in rows {
             let found = FoundRow::read(row).map_err(|error| unreadable(&error))?;
             if found.orders.is_some_and(statement::is_too_many) {
-                return Ok(Progress::TooMany);
+                return Ok(BatchOutcome::TooMany);
             }
             let Some((key, updated_position)) = found.positions else { break };
             let place = match self.query.sort.by {
@@ -120,11 +120,11 @@ impl<'q> Reading<'q> {
                 self.page.pass(place)
             };
             if more.is_break() {
-                return Ok(Progress::Done);
+                return Ok(BatchOutcome::Done);
             }
             last = Some(place);
         }
-        Ok(last.filter(|_| rows.len() >= limit).map_or(Progress::Done, Progress::After))
+        Ok(last.filter(|_| rows.len() >= limit).map_or(BatchOutcome::Done, BatchOutcome::After))
     }
 }
 

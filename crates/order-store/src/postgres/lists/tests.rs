@@ -13,7 +13,7 @@ use order_domain::{Cents, CustomerId, OrderId, PaymentId, Sku, Status, Timestamp
 use test_servers::PostgresServer;
 use tokio_postgres::types::Type;
 
-use super::{Reading, list, statement};
+use super::{ListReader, list, statement};
 use crate::list_path::ListPath;
 use crate::postgres::columns::{column, made_by, parameters, term_columns, view_columns};
 use crate::postgres::database::Database;
@@ -174,8 +174,8 @@ impl Shop {
         let sort = Sort::from_name(sort).unwrap();
         let query = ListQuery { filter, sort, after: Some(Position(5_000_000)), limit: 100 };
         let mut reading = match ListPath::of(&query) {
-            ListPath::InOrder(source) => Reading::new(&query, source, statement::in_order),
-            ListPath::Sorted(source, _) => Reading::new(&query, source, statement::sorted),
+            ListPath::InOrder(source) => ListReader::new(&query, source, statement::in_order),
+            ListPath::Sorted(source, _) => ListReader::new(&query, source, statement::sorted),
         };
         reading.statement.insert_str(0, "EXPLAIN (COSTS OFF) ");
         let parameters = reading.values.parameters(&5_000_000, &101);

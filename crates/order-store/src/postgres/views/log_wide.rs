@@ -39,7 +39,7 @@ const GHOSTS: &str = "DELETE FROM order_service.order_terms t WHERE t.block = $1
 
 /// Terms beyond the log: where its end was, they may be an order's by now.
 const GHOSTS_BEYOND: &str = "DELETE FROM order_service.order_terms t \
-    WHERE (t.block < 0 OR t.block > $1 >> 20 OR (t.block = $1 >> 20 AND t.key > $1)) \
+    WHERE (t.block < 0 OR t.block > $1 >> 20 OR t.key > $1) \
       AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1 AND t.block = t.key >> 20)";
 
 /// Zones of which some event of these orders is at a time that they do not have.

@@ -9,12 +9,11 @@ use order_application::{
     ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SearchTerm, SortKey, StoreError, TimeRange,
 };
 use order_domain::OrderId;
-use rusqlite::Connection;
 
 use crate::list_path::{ListPath, Source};
 use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::readers::{MAX_LIST_READS, Readers};
-use crate::sqlite::views::finding::{Finder, FoundOrder, end, places_after};
+use crate::sqlite::views::finding::{Finder, FoundOrder, places_after};
 use crate::sqlite::views::overlay::Overlay;
 use crate::sqlite::views::{ViewsError, finding, reading};
 
@@ -28,7 +27,7 @@ impl Readers {
             let page = self.in_views(flushed_before, |views| {
                 let finder = Finder::new(views, query);
                 let page = PageBuilder::new(query);
-                List { overlay: &self.overlay, query, finder, page }.read(views)
+                List { overlay: &self.overlay, query, finder, page }.read()
             })?;
             if self.overlay.flushed() == flushed_before {
                 return Ok(page);
@@ -36,9 +35,7 @@ impl Readers {
         }
         Err(StoreError::Overloaded)
     }
-}
 
-impl Readers {
     /// What does not lead to an order that is not in the overlay.
     pub(crate) fn lost_way_to(
         &self,
@@ -62,30 +59,29 @@ struct List<'l> {
 }
 
 impl List<'_> {
-    fn read(mut self, views: &Connection) -> Result<OrderPage, ViewsError> {
-        let end = end(views)?;
+    fn read(mut self) -> Result<OrderPage, ViewsError> {
         // Whether the page is full does not matter any more.
         let _ = match ListPath::of(self.query) {
-            ListPath::InOrder(source) => self.take_in_order(source, end)?,
-            ListPath::Sorted(source, in_order) => match self.finder.few(source, end)? {
+            ListPath::InOrder(source) => self.take_in_order(source)?,
+            ListPath::Sorted(source, in_order) => match self.finder.few(source)? {
                 Some(orders) => self.take_sorted(source, orders)?,
-                None => self.take_in_order(in_order, end)?,
+                None => self.take_in_order(in_order)?,
             },
         };
         Ok(self.page.finish())
     }
 
     /// Takes orders of a source that has them in the order of the list.
-    fn take_in_order(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
+    fn take_in_order(&mut self, source: Source<'_>) -> Result<ControlFlow<()>, ViewsError> {
         match (self.query.sort.by, self.query.sort.descending) {
-            (SortKey::Placed, _) => self.take_placed(source, end),
+            (SortKey::Placed, _) => self.take_placed(source),
             // What is in the overlay has changed later than all that is not.
-            (SortKey::Updated, false) => match self.take_updated(source, end)? {
+            (SortKey::Updated, false) => match self.take_updated(source)? {
                 ControlFlow::Continue(()) => self.take_recent(),
                 full => Ok(full),
             },
             (SortKey::Updated, true) => match self.take_recent()? {
-                ControlFlow::Continue(()) => self.take_updated(source, end),
+                ControlFlow::Continue(()) => self.take_updated(source),
                 full => Ok(full),
             },
         }
@@ -110,7 +106,8 @@ impl List<'_> {
     }
 
     /// Takes orders of a source, in placement order.
-    fn take_placed(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
+    fn take_placed(&mut self, source: Source<'_>) -> Result<ControlFlow<()>, ViewsError> {
+        let end = self.finder.end(source)?;
         let mut keys = places_after(self.query, MAX_POSITION.0);
         let mut batch = self.query.limit.saturating_add(1).min(MAX_EXAMINED);
         loop {
@@ -144,8 +141,8 @@ impl List<'_> {
     }
 
     /// Takes orders of the file, in the order of their last events.
-    fn take_updated(&mut self, source: Source<'_>, end: u64) -> Result<ControlFlow<()>, ViewsError> {
-        let mut places = places_after(self.query, end);
+    fn take_updated(&mut self, source: Source<'_>) -> Result<ControlFlow<()>, ViewsError> {
+        let mut places = places_after(self.query, self.finder.end(source)?);
         let mut batch = self.query.limit.saturating_add(1).min(MAX_EXAMINED);
         loop {
             let mut orders = self.finder.find(source, &places, batch)?;

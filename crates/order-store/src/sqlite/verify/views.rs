@@ -16,7 +16,7 @@ use crate::sqlite::views::{ViewsError, files, finding, hash_order_id, reading};
 use crate::sqlite_error::SqliteError;
 use crate::verify::{CheckedOrder, CheckedOrders, Findings};
 
-/// LogRows of a list that are read at a time.
+/// Orders of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
 
 /// The views that a server would open.

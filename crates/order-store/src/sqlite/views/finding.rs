@@ -71,6 +71,10 @@ const BY_KEY: [&str; 2] = orders_between!("o.key BETWEEN ?1 AND ?2", "o.key");
 const ON_HOLD: [&str; 2] = orders_between!("o.on_hold AND o.key BETWEEN ?1 AND ?2", "o.key");
 const BY_STATUS: [&str; 2] = orders_between!("o.status = ?4 AND o.key BETWEEN ?1 AND ?2", "o.key");
 const BY_UPDATE: [&str; 2] = orders_between!("o.updated_position BETWEEN ?1 AND ?2", "o.updated_position");
+const COUNT_BY_STATUS: &str = "SELECT count(*) FROM (SELECT 1 FROM orders WHERE status = ?1 LIMIT ?2)";
+const DUE_AT: &str = "SELECT 1 FROM orders AS o INDEXED BY orders_due WHERE o.due_at = ?1 AND o.key = ?2";
+const LAST_KEY: &str = "SELECT coalesce(max(key), 0) FROM orders";
+const LAST_UPDATE: &str = "SELECT coalesce(max(updated_position), 0) FROM orders";
 const AT_KEY: &str = concat!("SELECT ", order_columns!(), " FROM orders AS o WHERE o.key = ?1");
 
 /// Finds orders in a file of views.
@@ -94,10 +98,11 @@ impl<'v, 'f> Finder<'v, 'f> {
     ) -> Result<Vec<FoundOrder>, ViewsError> {
         let (first, last) = (places.start(), places.end());
         match source {
-            // It knows where the orders should end, too.
-            Source::Log(SortKey::Placed, times) if times.is_everything() && !self.descending => {
-                reading::list(self.views, Position(first - 1), limit)
-            }
+            // They know where the orders should end, too.
+            Source::Log(SortKey::Placed, times) if times.is_everything() => match self.descending {
+                false => reading::list(self.views, Position(first - 1), limit),
+                true => reading::list_down(self.views, Position(*last), limit),
+            },
             _ if places.is_empty() => Ok(Vec::new()),
             Source::Term(term) => {
                 let keys = terms::keys(self.views, term, places, self.descending, limit)?;
@@ -123,9 +128,41 @@ impl<'v, 'f> Finder<'v, 'f> {
     }
 
     /// All orders of a source, if they are few enough to be sorted for each page.
-    pub(crate) fn few(&self, source: Source<'_>, end: u64) -> Result<Option<Vec<FoundOrder>>, ViewsError> {
-        let orders = self.find(source, &(1..=end), MAX_SORTED + 1)?;
+    pub(crate) fn few(&self, source: Source<'_>) -> Result<Option<Vec<FoundOrder>>, ViewsError> {
+        let everything = 1..=self.end(source)?;
+        if self.has_too_many(source, &everything)? {
+            return Ok(None);
+        }
+        let orders = self.find(source, &everything, MAX_SORTED + 1)?;
         Ok((orders.len() <= MAX_SORTED).then_some(orders))
+    }
+
+    /// Whether an index alone tells that a source has too many, without a look at their rows.
+    fn has_too_many(&self, source: Source<'_>, keys: &RangeInclusive<OrderKey>) -> Result<bool, ViewsError> {
+        let most = MAX_SORTED + 1;
+        let found = match source {
+            Source::Term(term) => terms::keys(self.views, term, keys, false, most)?.len(),
+            Source::Statuses => {
+                let mut found = 0;
+                for status in &self.filter.statuses {
+                    let mut count = self.views.prepare_cached(COUNT_BY_STATUS)?;
+                    found += count.query_row(params![status.as_str(), most], |row| row.get::<_, usize>(0))?;
+                }
+                found
+            }
+            Source::OnHold | Source::Log(..) => 0,
+        };
+        Ok(found == most || found > MAX_SORTED)
+    }
+
+    /// The last place that the file has in the order of a source. Of orders that are placed, the indexes know before the rows
+    /// are there, so this is where the rows end.
+    pub(crate) fn end(&self, source: Source<'_>) -> Result<u64, ViewsError> {
+        let end = match source.order() {
+            SortKey::Placed => LAST_KEY,
+            SortKey::Updated => LAST_UPDATE,
+        };
+        Ok(self.views.prepare_cached(end)?.query_row((), |row| row.get(0))?)
     }
 
     /// Whether an order is known by all terms of the filter.
@@ -210,6 +247,11 @@ pub(crate) fn lost_way_to(
     if summary.on_hold && !is_found(finder.read(&ON_HOLD, params![key, key, 1])?) {
         return Ok(Some("the index of orders on hold does not have it".to_owned()));
     }
+    if let Some(due_at) = summary.due_at
+        && !views.prepare_cached(DUE_AT)?.exists(params![due_at.as_micros(), key])?
+    {
+        return Ok(Some("the index of orders that are due does not have it".to_owned()));
+    }
     for (position, time) in [(key, summary.placed_at), (place, summary.updated_at)] {
         if !zones::covers(views, position, time)? {
             return Ok(Some(format!("the times around position {position} do not include its own")));
@@ -234,17 +276,15 @@ pub(crate) fn places_after(query: &ListQuery, end: u64) -> RangeInclusive<u64> {
     }
 }
 
-const END: &str = "SELECT max(coalesce((SELECT max(key) FROM orders), 0), coalesce((SELECT max(updated_position) FROM orders), 0))";
-
-/// The last place that any order of the file has in any list.
-pub(crate) fn end(views: &Connection) -> Result<u64, ViewsError> {
-    Ok(views.prepare_cached(END)?.query_row((), |row| row.get(0))?)
-}
-
 #[cfg(test)]
 mod tests {
+    use order_application::{Unreadable, UnreadableOrder, Version};
+    use order_domain::{CustomerId, OrderId};
+    use uuid::Uuid;
+
     use super::*;
     use crate::sqlite::views::schema::SCHEMA;
+    use crate::sqlite::views::{PutOrder, Views};
 
     /// What SQLite does for a statement, in its own words.
     fn plan(statement: &str) -> String {
@@ -284,8 +324,39 @@ mod tests {
             plan(terms::HAS),
             "SEARCH order_terms USING PRIMARY KEY (block=? AND kind=? AND value=? AND key=?)"
         );
-        let by_key = "SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH orders";
-        let by_update = "SCALAR SUBQUERY 2; SEARCH orders USING COVERING INDEX orders_by_update";
-        assert_eq!(plan(END), format!("{by_key}; {by_update}"));
+        assert_eq!(plan(LAST_KEY), "SEARCH orders");
+        assert_eq!(plan(LAST_UPDATE), "SEARCH orders USING COVERING INDEX orders_by_update");
+        let counted = plan(COUNT_BY_STATUS);
+        assert!(counted.contains("USING COVERING INDEX orders_by_status (status=?)"), "{counted}");
+    }
+
+    /// As a batch leaves the file between two of its commits: terms of all of its orders, the rows of some.
+    #[test]
+    fn an_order_whose_terms_come_before_its_row_is_not_looked_for_yet() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("orders.db");
+        let mut views = Views::create(&log, 1, Uuid::nil(), 7).unwrap();
+        let customer = SearchTerm::Customer(CustomerId::new("c").unwrap());
+        let entries = [3, 20, 90].map(|key| terms::TermEntry::of(key, &customer));
+        views.insert_terms(entries.to_vec()).unwrap();
+        let view = |id: &str| {
+            let order_id = OrderId::new(id).unwrap();
+            OrderView::Unreadable(UnreadableOrder { order_id, version: Version(1), why: Unreadable::Newer })
+        };
+        let (first, second) = (view("a"), view("b"));
+        // The first has changed after the third was placed.
+        let rows = [(3, &first, 91), (20, &second, 20)].map(|(key, view, updated)| PutOrder {
+            key,
+            view,
+            updated_position: Position(updated),
+            previous: None,
+        });
+        views.put_orders(rows.into_iter()).unwrap();
+        let query = ListQuery { limit: 10, ..ListQuery::default() };
+        let finder = Finder::new(&views.connection, &query);
+        let source = Source::Term(&customer);
+        let found = finder.find(source, &(1..=finder.end(source).unwrap()), 10).unwrap();
+        assert_eq!(found.iter().map(|order| order.key).collect::<Vec<_>>(), [3, 20]);
+        assert_eq!(finder.few(source).unwrap().unwrap(), found);
     }
 }

@@ -209,8 +209,8 @@ impl Overlay {
 
     /// Replaces orders that are due by what they are now, and adds those that became due, up to a place if there is one.
     ///
-    /// `due` are a snapshot's. Answers with the number of generations flushed so far: unless it is what it was before the
-    /// snapshot was taken, an order may have slipped between snapshot and overlay.
+    /// `due` are a snapshot's. Answers with how far the count is: unless it is what it was before the snapshot was
+    /// taken, an order may have slipped between snapshot and overlay.
     pub(crate) fn merge_due(
         &self,
         due: &mut Vec<DueOrder>,

@@ -2,7 +2,7 @@
 
 use order_application::{DuePlace, DueQuery, OrderView, Position, Version};
 use order_domain::{OrderId, Timestamp};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::sqlite::log::row::MAX_POSITION;
 use crate::sqlite::views::ViewsError;
@@ -24,6 +24,14 @@ const LIST: &str = concat!(
     order_columns!(),
     ", o.previous_key FROM orders AS o WHERE o.key > ?1 ORDER BY o.key LIMIT ?2"
 );
+
+const LIST_DOWN: &str = concat!(
+    "SELECT ",
+    order_columns!(),
+    ", o.previous_key FROM orders AS o WHERE o.key <= ?1 ORDER BY o.key DESC LIMIT ?2"
+);
+
+const NEXT: &str = "SELECT key, previous_key FROM orders WHERE key > ?1 ORDER BY key LIMIT 1";
 
 const DUE: &str = concat!(
     "SELECT ",
@@ -97,19 +105,68 @@ pub(crate) fn list(views: &Connection, after: Position, limit: usize) -> Result<
         let key = row.get(0)?;
         let previous: OrderKey = row.get(NEXT_COLUMN)?;
         if list.last().map_or(previous > after.0, |last| previous != last.key) {
-            let what = format!("the view with the key {key} does not follow on the one that is before it");
-            return Err(ViewsError::Damaged(what));
+            return Err(does_not_follow(key));
         }
         list.push(FoundOrder::read(row, key, &mut scratch)?);
     }
     if list.len() < limit {
-        let end = FileProgress::load(views)?.last_key;
-        // There may be more than that while a generation is being written.
-        if list.last().map_or(after.0, |last| last.key) < end {
-            return Err(ViewsError::Damaged(format!("the views end before the key {end}")));
-        }
+        check_end(views, list.last().map_or(after.0, |last| last.key))?;
     }
     Ok(list)
+}
+
+/// The orders that were placed up to a position, the last first, without one that is lost.
+pub(crate) fn list_down(
+    views: &Connection,
+    up_to: Position,
+    limit: usize,
+) -> Result<Vec<FoundOrder>, ViewsError> {
+    let mut statement = views.prepare_cached(LIST_DOWN)?;
+    let mut rows = statement.query(params![up_to.0, limit])?;
+    let mut scratch = Vec::new();
+    let mut list = Vec::new();
+    let mut expected: Option<OrderKey> = None;
+    while let Some(row) = rows.next()? {
+        let key = row.get(0)?;
+        match expected {
+            None => check_end_below(views, up_to, key)?,
+            Some(expected) if expected != key => return Err(does_not_follow(key)),
+            Some(_) => {}
+        }
+        expected = Some(row.get(NEXT_COLUMN)?);
+        list.push(FoundOrder::read(row, key, &mut scratch)?);
+    }
+    match expected {
+        None => check_end_below(views, up_to, 0)?,
+        Some(before) if before > 0 && list.len() < limit => return Err(does_not_follow(before)),
+        Some(_) => {}
+    }
+    Ok(list)
+}
+
+fn does_not_follow(key: OrderKey) -> ViewsError {
+    let what = format!("the view with the key {key} does not follow on the one that is before it");
+    ViewsError::Damaged(what)
+}
+
+/// The views reach to where they say that they end. There may be more while a generation is being written.
+fn check_end(views: &Connection, last: OrderKey) -> Result<(), ViewsError> {
+    let end = FileProgress::load(views)?.last_key;
+    if last < end {
+        return Err(ViewsError::Damaged(format!("the views end before the key {end}")));
+    }
+    Ok(())
+}
+
+/// No order is lost between the last one up to a position and the next.
+fn check_end_below(views: &Connection, up_to: Position, last: OrderKey) -> Result<(), ViewsError> {
+    let mut next = views.prepare_cached(NEXT)?;
+    let next = next.query_row([up_to.0], |row| Ok((row.get::<_, OrderKey>(0)?, row.get::<_, OrderKey>(1)?)));
+    match next.optional()? {
+        Some((key, previous)) if previous != last => Err(does_not_follow(key)),
+        Some(_) => Ok(()),
+        None => check_end(views, last),
+    }
 }
 
 /// The rows of orders that are due, in their order.

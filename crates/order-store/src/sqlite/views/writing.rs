@@ -9,7 +9,7 @@ use crate::sqlite::views::id_ranges::{self, IdEntry};
 use crate::sqlite::views::overlay::{Change, Generation, OrderKey};
 use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::terms::{INSERT_TERM, TermEntry};
-use crate::sqlite::views::zones::ZoneTimes;
+use crate::sqlite::views::zones::LogTimes;
 use crate::sqlite::views::{Views, ViewsError};
 use crate::view_row::ViewRow;
 
@@ -125,7 +125,7 @@ impl Views {
             let transaction = self.connection.transaction()?;
             let mut insert = transaction.prepare_cached(INSERT_ORDER)?;
             let mut update = transaction.prepare_cached(UPDATE_ORDER)?;
-            let mut times = ZoneTimes::default();
+            let mut times = LogTimes::default();
             for order in orders.by_ref().take(ROWS_PER_COMMIT) {
                 let written = match order.previous {
                     None => {

@@ -2,7 +2,8 @@
 //!
 //! Times follow positions, but only about: clocks are set right, and several write at once. So no place in the log can be
 //! looked up by a time. Instead the log is cut into zones of so many positions, and for each is written between which times
-//! the events in it are that are an order's first or last. A list of orders of a time passes over the zones of other times.
+//! the events in it are that are an order's first or last. A list of orders of a time passes over the zones of other times. Databases for
+//! analysis call that a zone map.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -33,9 +34,9 @@ pub(super) const NEXT: [&str; 2] = [
 
 /// The times of orders on their way into the file.
 #[derive(Default)]
-pub(super) struct ZoneTimes(BTreeMap<u64, (Timestamp, Timestamp)>);
+pub(super) struct LogTimes(BTreeMap<u64, (Timestamp, Timestamp)>);
 
-impl ZoneTimes {
+impl LogTimes {
     /// Takes in the times of an order's first and last event.
     pub(super) fn add(&mut self, order: &PutOrder<'_>) {
         // No list of a time has one that cannot be read.

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use order_application::{
     ListQuery, MAX_EXAMINED, OrderFilter, OrderPage, OrderSummary, OrderViews, Position, SearchTerm, Sort,
-    SortKey, TimeRange,
+    SortKey, StoreError, TimeRange,
 };
 use order_domain::*;
 
@@ -272,6 +273,75 @@ pub(crate) async fn who_follows_a_list_meets_every_order_that_does_not_change_on
         let distinct: BTreeSet<_> = met.iter().cloned().collect();
         assert_eq!((met.len(), distinct), (30, unchanged.clone()), "{}", sort.as_str());
     }
+}
+
+/// Orders that others place meanwhile, so that a list comes to an end.
+const MOST_OTHERS: usize = 1_000;
+
+/// As above, while others place and change orders all the time.
+pub(crate) async fn lists_are_right_while_orders_are_placed_and_changed<F: Fixture>() {
+    let fixture = F::open(bus());
+    let mut shop = Shop { store: fixture.store(), orders: Vec::new() };
+    shop.fill(0, 40).await;
+    let filters = [
+        OrderFilter::default(),
+        OrderFilter { statuses: [Status::Placed].into(), ..OrderFilter::default() },
+        term(SearchTerm::Customer(CustomerId::new("c1").unwrap())),
+        OrderFilter { min_total: Some(cents(150)), ..term(SearchTerm::Sku(sku("pen"))) },
+    ];
+    let steady: Vec<Vec<_>> = filters.iter().map(|filter| shop.expected(filter, Sort::default())).collect();
+    let store = fixture.store();
+    let done = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let others = tokio::spawn(async move {
+        for n in 0..MOST_OTHERS {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let mut order = TestOrder::new(&format!("other-{n}"));
+            store.append(order.append_at(at(3_000), vec![placed("c1", &["pen"], 200)])).await.unwrap();
+            store.append(order.append_at(at(3_001), vec![authorized(&format!("o-{n}"), 200)])).await.unwrap();
+        }
+    });
+    for round in 0..4 {
+        for (filter, steady) in filters.iter().zip(&steady) {
+            for sort in Sort::ALL {
+                let limit = [3, 50][round % 2];
+                let met = meet(&*shop.store, filter, sort, limit, steady.len()).await;
+                let mut expected: Vec<_> =
+                    steady.iter().map(|(_, order)| order.order_id.to_string()).collect();
+                let mut met: Vec<_> = met.into_iter().filter(|id| !id.starts_with("other-")).collect();
+                expected.sort_unstable();
+                met.sort_unstable();
+                assert_eq!(met, expected, "{} in pages of {limit}: {filter:?}", sort.as_str());
+            }
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    others.await.unwrap();
+}
+
+/// The ids on the pages of a list, which others make longer all the time, until all that were there are among them.
+async fn meet(
+    views: &(impl OrderViews + ?Sized),
+    filter: &OrderFilter,
+    sort: Sort,
+    limit: usize,
+    steady: usize,
+) -> Vec<String> {
+    let mut query = ListQuery { filter: filter.clone(), sort, after: None, limit };
+    let mut met = Vec::new();
+    while met.iter().filter(|id: &&String| !id.starts_with("other-")).count() < steady {
+        let page = match views.many(&query).await {
+            // Tiny batches go to the file faster than a list can be read: asked again, it is.
+            Err(StoreError::Overloaded) => continue,
+            page => page.unwrap(),
+        };
+        met.extend(page.orders.into_iter().map(|listed| listed.summary.order_id.to_string()));
+        let Some(next) = page.next else { break };
+        query.after = Some(next);
+    }
+    met
 }
 
 pub(crate) async fn an_order_is_found_by_what_it_was_named_with_however_it_went<F: Fixture>() {

@@ -95,6 +95,7 @@ macro_rules! contract_suite {
             a_list_is_right_while_orders_are_added_and_changed,
             a_list_has_what_its_filter_accepts_in_the_order_of_its_sort,
             who_follows_a_list_meets_every_order_that_does_not_change_once,
+            lists_are_right_while_orders_are_placed_and_changed,
             an_order_is_found_by_what_it_was_named_with_however_it_went,
             a_page_ends_after_many_rows_that_do_not_belong_and_the_next_goes_on,
             ten_thousand_events_in_one_order,
