@@ -401,6 +401,10 @@ async fn verify_names_what_is_wrong_in_the_views() {
             "order order-3: lists do not find it: the index of terms does not have it for the payment ",
         ),
         (
+            "INSERT INTO order_terms VALUES (0, 'payment', 'nobodys', 4)",
+            "views: the index of terms has ",
+        ),
+        (
             "UPDATE log_times SET earliest = latest",
             "order order-3: lists do not find it: the times around position 4 do not include its own",
         ),

@@ -24,7 +24,7 @@ use crate::sqlite::directory_lock::DirectoryLock;
 use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
 use crate::sqlite::verify::outside::OutsideFile;
 use crate::sqlite::verify::rows::LogRows;
-use crate::sqlite::verify::views::CheckedViews;
+use crate::sqlite::verify::views::{CheckedViews, Viewed};
 use crate::sqlite_error::{SqliteError, is_damage};
 use crate::verify::{CheckedOrders, Findings, LogCheck, Part, VerifyProgress, VerifyReport};
 
@@ -98,18 +98,19 @@ pub(super) fn check(
         views.check_receipt_index(log, &mut findings);
     }
     findings.expect_rows(rows.end.0);
-    let mut viewed = 0;
+    let mut viewed = Viewed::default();
     for part in parts {
         let mut orders = CheckedOrders::viewed_to(views.as_ref().map_or(rows.end, CheckedViews::position));
         rows.visit(part, &mut |row| orders.add(row, &mut findings));
         findings.report.orders += orders.by_id.len() as u64;
         if let Some(views) = &views {
-            viewed += views.check_orders(&orders, &mut findings);
+            views.check_orders(&orders, &mut viewed, &mut findings);
         }
     }
     if let Some(views) = &views {
-        views.check_count(viewed, &mut findings);
-        views.check_index(viewed, &mut findings);
+        views.check_count(viewed.orders, &mut findings);
+        views.check_index(viewed.orders, &mut findings);
+        views.check_terms(rows.end, &viewed, &mut findings);
     }
     Ok(findings.report)
 }

@@ -19,6 +19,20 @@ use crate::verify::{CheckedOrder, CheckedOrders, Findings};
 /// Orders of a list that are read at a time.
 const LIST_ROWS: usize = 1_000;
 
+/// What the views should have.
+pub(super) struct Viewed {
+    /// Orders that have a view.
+    pub(super) orders: u64,
+    /// What they are found by, all together; `None` if some cannot be read.
+    terms: Option<u64>,
+}
+
+impl Default for Viewed {
+    fn default() -> Self {
+        Self { orders: 0, terms: Some(0) }
+    }
+}
+
 /// The views that a server would open.
 pub(super) struct CheckedViews {
     pub(super) file: OutsideFile,
@@ -76,10 +90,13 @@ impl CheckedViews {
         }
     }
 
-    /// Each order's view is what its events make of it, or made of it when the views last came by. Answers with how many
-    /// have one.
-    pub(super) fn check_orders(&self, orders: &CheckedOrders, findings: &mut Findings<'_>) -> u64 {
-        let mut viewed = 0;
+    /// Each order's view is what its events make of it, or made of it when the views last came by.
+    pub(super) fn check_orders(
+        &self,
+        orders: &CheckedOrders,
+        viewed: &mut Viewed,
+        findings: &mut Findings<'_>,
+    ) {
         for (order_id, order) in &orders.by_id {
             let hash = hash_order_id(order_id, self.progress.hash_seed);
             let fault = match reading::find(&self.file.connection, order_id, hash) {
@@ -91,12 +108,13 @@ impl CheckedViews {
                 Ok(Some((key, view))) => self.fault_of(order, key, &view),
                 Err(error) => Some(error.to_string()),
             };
-            viewed += 1;
+            viewed.orders += 1;
+            let terms = order.terms().map(|terms| terms.len() as u64);
+            viewed.terms = viewed.terms.zip(terms).map(|(before, terms)| before + terms);
             if let Some(fault) = fault {
                 findings.fault(format!("order {order_id}: {fault}"));
             }
         }
-        viewed
     }
 
     fn fault_of(&self, order: &CheckedOrder, key: OrderKey, view: &OrderView) -> Option<String> {
@@ -145,6 +163,20 @@ impl CheckedViews {
             findings.fault(format!(
                 "views: the index has {entries} orders, and {viewed} of these are in the log"
             ));
+        }
+    }
+
+    /// The index of terms has no more entries than its orders have terms, where all is known of those: of views that have
+    /// come to the log's end.
+    pub(super) fn check_terms(&self, end: Position, viewed: &Viewed, findings: &mut Findings<'_>) {
+        let Some(known) = viewed.terms.filter(|_| self.progress.position == end) else { return };
+        let count = "SELECT count(*) FROM order_terms";
+        match self.file.connection.query_row(count, (), |row| row.get::<_, u64>(0)) {
+            Ok(entries) if entries <= known => {}
+            Ok(entries) => findings.fault(format!(
+                "views: the index of terms has {entries} entries, and the orders have {known} terms"
+            )),
+            Err(error) => findings.fault(format!("views: the index of terms: {error}")),
         }
     }
 
