@@ -42,17 +42,19 @@ pub trait OrderViews: Send + Sync + 'static {
     /// See [`StoreError`].
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError>;
 
-    /// What does not lead to an order in a list with a filter, and should; the order is known by these terms. `None`:
-    /// everything does, as far as can be told at this moment. Asked by whoever compares views with the log: an index that
-    /// has lost an entry answers as if there were none.
+    /// What does not lead to an order, and should: an index of lists with filters, or of what is due, that has lost its
+    /// entry. The order is known by `terms`. `None`: everything leads to it, as far as can be told at this moment. Asked by
+    /// whoever compares views with the log, since such an index answers as if there were no such order. A store whose views
+    /// cannot be damaged has nothing to say.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn lost_way_to(
         &self,
-        _order_id: &OrderId,
-        _terms: &[SearchTerm],
+        order_id: &OrderId,
+        terms: &[SearchTerm],
     ) -> Result<Option<String>, StoreError> {
+        let _ = (order_id, terms);
         Ok(None)
     }
 }

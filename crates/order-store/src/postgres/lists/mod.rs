@@ -43,7 +43,10 @@ pub(super) async fn list(
             }
         }
     };
-    Ok(ListReader::new(query, source, statement::in_order).page(database).await?.unwrap_or_default())
+    match ListReader::new(query, source, statement::in_order).page(database).await? {
+        Some(page) => Ok(page),
+        None => unreachable!("invariant: orders are only counted to be sorted"),
+    }
 }
 
 /// The way to a page.
