@@ -31,11 +31,19 @@ pub(crate) fn after(place: Position, filter: &OrderFilter, sort: Sort) -> String
 
 /// Reads a cursor back.
 pub(crate) fn read(text: &str, filter: &OrderFilter, sort: Sort) -> Result<Position, Cow<'static, str>> {
-    let marked = text.split_once('.').map_or(text, |(place, _)| place);
-    let hex = marked.trim_start_matches(['-', 'p', 'u']);
-    let place = u64::from_str_radix(hex, 16).ok().map(Position);
     // Written back, so that there is one cursor for one place in one list: no sign, no leading zero, no other filter.
-    place.filter(|place| after(*place, filter, sort) == text).ok_or(NOT_OURS.into())
+    place(text).filter(|place| after(*place, filter, sort) == text).ok_or(NOT_OURS.into())
+}
+
+/// Reads a cursor of a list that is not known, since something else in its request is at fault.
+pub(crate) fn read_any(text: &str) -> Result<Position, Cow<'static, str>> {
+    place(text).ok_or(NOT_OURS.into())
+}
+
+fn place(text: &str) -> Option<Position> {
+    let marked = text.split_once('.').map_or(text, |(place, _)| place);
+    let hex = marked.strip_prefix('-').unwrap_or(marked).strip_prefix(['p', 'u'])?;
+    u64::from_str_radix(hex, 16).ok().map(Position)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use order_application::rfc3339;
 use order_domain::Timestamp;
+use percent_encoding::percent_decode_str;
 
 use crate::json::Faults;
 use crate::refusal::Refusal;
@@ -18,9 +19,15 @@ pub(crate) fn place(digits: &[u8]) -> Option<u64> {
 
 /// Reads a point in time.
 pub(crate) fn time(text: &str) -> Result<Timestamp, Cow<'static, str>> {
-    let must = "must be a time of RFC 3339 with an offset, such as 2026-03-30T00:00:00+02:00";
-    rfc3339::parse_strict(text).ok_or(must.into())
+    rfc3339::parse_strict(text).ok_or(TIME.into())
 }
+
+/// Reads a point in time that others are to be earlier than.
+pub(crate) fn later_time(text: &str) -> Result<Timestamp, Cow<'static, str>> {
+    rfc3339::parse_strict_up(text).ok_or(TIME.into())
+}
+
+const TIME: &str = "must be a time of RFC 3339 with an offset, such as 2026-03-30T00:00:00+02:00";
 
 /// Reads a yes or a no.
 pub(crate) fn yes_or_no(text: &str) -> Result<bool, Cow<'static, str>> {
@@ -40,8 +47,17 @@ pub(crate) struct Query<'q> {
 
 impl<'q> Query<'q> {
     pub(crate) fn new(query: Option<&'q str>) -> Self {
-        let pairs = query.map(|query| form_urlencoded::parse(query.as_bytes()).collect());
-        Self { pairs: pairs.unwrap_or_default(), faults: Faults::default() }
+        let (mut pairs, mut faults) = (Vec::new(), Faults::default());
+        for raw in query.unwrap_or_default().split('&') {
+            // One, or none where nothing stands between two signs.
+            for (name, value) in form_urlencoded::parse(raw.as_bytes()) {
+                match percent_decode_str(raw).decode_utf8() {
+                    Ok(_) => pairs.push((name, value)),
+                    Err(_) => faults.parameter(&name, "must be text in UTF-8"),
+                }
+            }
+        }
+        Self { pairs, faults }
     }
 
     /// A parameter that may be given once, read by `read`, which says what it must be where it is not.

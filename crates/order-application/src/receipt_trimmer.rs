@@ -66,7 +66,7 @@ impl ReceiptTrimmer {
         while !stop.is_cancelled() && clock.is_trusted(&*self.clock) {
             let kept_micros = i64::try_from(self.kept_for.as_micros()).unwrap_or(i64::MAX);
             let before = Timestamp::from_micros(self.clock.now().as_micros().saturating_sub(kept_micros));
-            if self.receipts.trim_receipts(before, RECEIPTS_AT_ONCE).await? < RECEIPTS_AT_ONCE {
+            if !self.receipts.trim_receipts(before, RECEIPTS_AT_ONCE).await?.more {
                 break;
             }
             stop.run_until_cancelled(sleep(BREATH)).await;

@@ -14,8 +14,19 @@ pub fn parse(text: &str) -> Option<Timestamp> {
 }
 
 /// Reads a time as RFC 3339 has it, and nothing else that is understood elsewhere: date, `T`, time with seconds, offset. An
-/// offset that begins with a space is one whose plus sign was not escaped in a query.
+/// offset that begins with a space is one whose plus sign was not escaped in a query. Digits beyond microseconds are cut off.
 pub fn parse_strict(text: &str) -> Option<Timestamp> {
+    read_strict(text).map(|(time, _)| time)
+}
+
+/// The same, but with digits beyond microseconds it is the next one: what is earlier than that time is so in either case.
+pub fn parse_strict_up(text: &str) -> Option<Timestamp> {
+    let (time, is_cut) = read_strict(text)?;
+    Some(Timestamp::from_micros(time.as_micros().saturating_add(i64::from(is_cut))))
+}
+
+/// A time, and whether something of it was cut off.
+fn read_strict(text: &str) -> Option<(Timestamp, bool)> {
     const LOCAL: &[u8] = b"0000-00-00T00:00:00";
     if !text.is_ascii() || !has_shape(text.get(..LOCAL.len())?, LOCAL) {
         return None;
@@ -39,8 +50,11 @@ pub fn parse_strict(text: &str) -> Option<Timestamp> {
     let local = &text[..LOCAL.len() + fraction];
     let time = parse(&format!("{local}{offset}")).or_else(|| end_of_time(local))?;
     // In UTC it may be in the year before 0, of which nothing can be said in RFC 3339.
-    Some(time.max(FIRST))
+    let is_cut = rest[..fraction].bytes().skip(1 + MICROSECOND_DIGITS).any(|digit| digit != b'0');
+    Some((time.max(FIRST), is_cut))
 }
+
+const MICROSECOND_DIGITS: usize = 6;
 
 /// 0000-01-01T00:00:00Z.
 const FIRST: Timestamp = Timestamp::from_micros(-62_167_219_200_000_000);
@@ -77,6 +91,19 @@ mod tests {
         assert_eq!(parse("yesterday"), None);
         assert!(format(Timestamp::from_micros(i64::MAX)).starts_with("9999-"));
         assert_eq!(format(Timestamp::from_micros(i64::MIN)), "0000-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn digits_beyond_microseconds_are_cut_off_or_count_up() {
+        let micros = |time: Option<Timestamp>| time.unwrap().as_micros();
+        for (text, down, up) in [
+            ("1970-01-01T00:00:00.000005Z", 5, 5),
+            ("1970-01-01T00:00:00.0000050Z", 5, 5),
+            ("1970-01-01T00:00:00.000005001Z", 5, 6),
+            ("1970-01-01T00:00:01+00:00", 1_000_000, 1_000_000),
+        ] {
+            assert_eq!((micros(parse_strict(text)), micros(parse_strict_up(text))), (down, up), "{text}");
+        }
     }
 
     #[test]

@@ -80,11 +80,11 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     let view = query.one("view", View::read).unwrap_or_default();
     let filter = order_filter::read(&mut query);
     let sort = query.one("sort", read_sort).unwrap_or_default();
-    // A list that is not what was meant has no cursors.
-    let is_meant = query.faults.is_empty();
-    let read_cursor = |text: &str| match is_meant {
+    // With a faulty filter it is not the list that the cursor is of.
+    let is_known = query.faults.is_empty();
+    let read_cursor = |text: &str| match is_known {
         true => cursor::read(text, &filter, sort),
-        false => Ok(Position::START),
+        false => cursor::read_any(text),
     };
     let after = query.one("cursor", read_cursor);
     query.finish()?;

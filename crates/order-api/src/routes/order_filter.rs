@@ -79,7 +79,7 @@ fn statuses(query: &mut Query<'_>) -> BTreeSet<Status> {
 }
 
 fn range(query: &mut Query<'_>, after: &str, before: &str) -> TimeRange {
-    TimeRange { after: query.one(after, query::time), before: query.one(before, query::time) }
+    TimeRange { after: query.one(after, query::time), before: query.one(before, query::later_time) }
 }
 
 fn cents(query: &mut Query<'_>, name: &str) -> Option<Cents> {

@@ -116,6 +116,9 @@ async fn each_filter_finds_what_it_names_and_nothing_else() {
         ("placed_after=2025-12-05T06:52:47.999999Z", "5 6 7"),
         ("placed_before=2025-12-05T06:49:48Z", "1"),
         ("placed_before=2025-12-05T06:49:48.000001Z", "1 2"),
+        // Digits that no order's time has.
+        ("placed_before=2025-12-05T06:49:48.0000001Z", "1 2"),
+        ("placed_after=2025-12-05T06:49:48.0000001Z&placed_before=2025-12-05T06:49:49Z", ""),
         ("placed_after=2025-12-05T06:48:48Z&placed_before=2025-12-05T06:50:48Z", "2"),
         ("updated_after=2025-12-05T07:04:48Z", "4"),
         ("updated_after=2025-12-05T07:04:47.999999Z", "4 6"),

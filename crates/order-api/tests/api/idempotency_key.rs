@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews,
-    PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, StoreError, Version,
+    PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, StoreError, Trimmed, Version,
 };
 use order_domain::{OrderId, Timestamp};
 
@@ -203,7 +203,7 @@ impl Receipts for Stuck {
         Ok(receipt)
     }
 
-    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
-        Ok(0)
+    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<Trimmed, StoreError> {
+        Ok(Trimmed { receipts: 0, more: false })
     }
 }

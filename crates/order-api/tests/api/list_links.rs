@@ -222,6 +222,13 @@ async fn every_fault_of_a_question_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_good_cursor_is_not_blamed_for_another_fault() {
+    let h = Harness::with_order().await;
+    h.get("/orders?status=typo&cursor=p4.ab12cd34").await.has_faults(&["status"]);
+    h.get("/orders?status=typo&cursor=4").await.has_faults(&["status", "cursor"]);
+}
+
+#[tokio::test]
 async fn each_parameter_takes_only_what_it_can_mean() {
     let h = Harness::with_order().await;
     let long = "x".repeat(129);

@@ -105,6 +105,7 @@ async fn parameters_are_known_single_and_in_range() {
         h.get(&format!("/orders?limit={limit}")).await.has_faults(&["limit"]);
     }
     h.get("/orders?limit=1&limit=2").await.has_faults(&["limit"]);
+    h.get("/orders?customer_id=%ff&sku=%c3%28").await.has_faults(&["customer_id", "sku"]);
     for cursor in [
         "",
         "1",

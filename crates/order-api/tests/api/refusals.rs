@@ -7,7 +7,7 @@ use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
     OrderViews, PageBuilder, PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent,
-    ServiceLimits, StoreError, Version,
+    ServiceLimits, StoreError, Trimmed, Version,
 };
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
 
@@ -171,7 +171,7 @@ impl Receipts for FailingStore {
         self.fail()
     }
 
-    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<Trimmed, StoreError> {
         self.fail()
     }
 }

@@ -25,10 +25,20 @@ pub trait Receipts: Send + Sync + 'static {
     /// See [`StoreError`].
     async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
 
-    /// Deletes what is from before `before` among the oldest receipts, and says how many they were. It MUST look at no more
-    /// than `limit`, so that commands hardly wait for it. The newest of all MAY stay, however old it is.
+    /// Deletes receipts from before `before`, the oldest first. It MUST delete no more than `limit`, and look at few others, so
+    /// that commands hardly wait for it. Receipts that a wrong clock has dated in the future MUST NOT keep others from being
+    /// deleted. The newest of all MAY stay, however old it is.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError>;
+}
+
+/// What has become of old receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trimmed {
+    /// How many were deleted.
+    pub receipts: usize,
+    /// Whether there may be more.
+    pub more: bool,
 }

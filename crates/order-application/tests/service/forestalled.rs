@@ -70,7 +70,7 @@ impl Receipts for Forestalled {
         self.0.keep_receipt(receipt).await
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
         self.0.trim_receipts(before, limit).await
     }
 }

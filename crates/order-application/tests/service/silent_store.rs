@@ -67,7 +67,7 @@ impl Receipts for Silent {
         pending().await
     }
 
-    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<Trimmed, StoreError> {
         pending().await
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use async_trait::async_trait;
-use order_application::{Receipt, ReceiptKey, Receipts, StoreError};
+use order_application::{Receipt, ReceiptKey, Receipts, StoreError, Trimmed};
 use order_domain::Timestamp;
 
 use super::MemoryStore;
@@ -52,7 +52,8 @@ impl Receipts for MemoryStore {
         Ok(receipt)
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.write().receipts.trim(before, limit))
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        let receipts = self.write().receipts.trim(before, limit);
+        Ok(Trimmed { receipts, more: receipts == limit })
     }
 }

@@ -3,7 +3,7 @@
 //! A statement whose answer got lost is sent again, which does no harm: a receipt that is there stays.
 
 use async_trait::async_trait;
-use order_application::{Receipt, ReceiptKey, Receipts, StoreError};
+use order_application::{Receipt, ReceiptKey, Receipts, StoreError, Trimmed};
 use order_domain::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -55,10 +55,11 @@ impl Receipts for PostgresStore {
         Ok(self.find_receipt(&receipt.key).await?.unwrap_or(receipt))
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let parameters = [(&system_time(before) as _, Type::TIMESTAMPTZ), (&limit as _, Type::INT8)];
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let parameters = [(&system_time(before) as _, Type::TIMESTAMPTZ), (&most as _, Type::INT8)];
         let trimmed: i64 = self.reads.query_value(TRIM, &parameters).await?;
-        Ok(usize::try_from(trimmed).unwrap_or_default())
+        let receipts = usize::try_from(trimmed).unwrap_or_default();
+        Ok(Trimmed { receipts, more: receipts == limit })
     }
 }

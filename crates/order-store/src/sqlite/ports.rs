@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use order_application::{
     Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, DuePage, DueQuery, Epoch, EventLog, ListQuery,
     OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts,
-    RecordedEvent, ReplicaStore, SearchTerm, StoreError, Version, ViewRepair, ViewsStatus,
+    RecordedEvent, ReplicaStore, SearchTerm, StoreError, Trimmed, Version, ViewRepair, ViewsStatus,
 };
 use order_domain::{OrderId, Timestamp};
 
@@ -137,7 +137,7 @@ impl Receipts for SqliteStore {
         self.writer.keep_receipt(receipt).await
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
         self.writer.trim_receipts(before, limit).await
     }
 }

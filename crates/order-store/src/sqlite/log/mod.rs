@@ -58,6 +58,8 @@ pub(crate) struct Log {
     path: PathBuf,
     identity: Uuid,
     scratch: Vec<u8>,
+    /// Receipts up to here have been looked at by those who delete old ones, and stay.
+    not_trimmed_up_to: receipts::Sequence,
 }
 
 impl Log {
@@ -71,7 +73,7 @@ impl Log {
         bring_up(&mut connection, kinds[0]).map_err(&failed)?;
         let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
         let identity = Uuid::from_bytes(identity.map_err(failed)?);
-        Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new() })
+        Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new(), not_trimmed_up_to: 0 })
     }
 
     /// For whoever reads beside the writer, in its thread.

@@ -1,7 +1,7 @@
 //! Receipts in the log's file: rows that are only added at its end, and deleted at its beginning. Where the receipt of a key
 //! is, the views know. What changes receipts belongs between [`begin`](Log::begin) and [`commit`](Log::commit).
 
-use order_application::Receipt;
+use order_application::{Receipt, Trimmed};
 use order_domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -22,10 +22,15 @@ const AFTER: &str = "SELECT sequence, key, fingerprint, order_id, version, answe
 
 const KEYS_AFTER: &str = "SELECT sequence, key FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
+/// Up to where some that follow on a number go, and how many they are.
+const SOME: &str = "SELECT coalesce(max(sequence), 0), count(*) FROM \
+    (SELECT sequence FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2)";
+
 /// The newest stays, so that its number is known and the next one is higher.
-const TRIM: &str = "DELETE FROM receipts WHERE sequence IN (\
-    SELECT sequence FROM (SELECT sequence, answered_at FROM receipts ORDER BY sequence LIMIT ?2) \
-    WHERE answered_at < ?1) AND sequence < (SELECT max(sequence) FROM receipts)";
+const TRIM: &str = "DELETE FROM receipts WHERE sequence > ?1 AND sequence <= ?2 AND answered_at < ?3 \
+    AND sequence < (SELECT max(sequence) FROM receipts)";
+
+const ANSWERED_FROM: &str = "SELECT answered_at FROM receipts WHERE sequence >= ?1 ORDER BY sequence LIMIT 1";
 
 const OLDEST: &str = "SELECT min(sequence) FROM receipts";
 const NEWEST: &str = "SELECT max(sequence) FROM receipts";
@@ -47,9 +52,36 @@ impl Log {
         Ok(sequence.cast_unsigned())
     }
 
-    /// Deletes those among the oldest receipts that are from before a time.
-    pub(crate) fn trim_receipts(&self, before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
-        self.connection.prepare_cached(TRIM)?.execute(params![before.as_micros(), as_limit(limit)])
+    /// Deletes those of some receipts that are from before a time, and goes on with the next ones as long as any of those may
+    /// be. Times do not just ascend: a clock may have been ahead for a while.
+    pub(crate) fn trim_receipts(&mut self, before: Timestamp, limit: usize) -> rusqlite::Result<Trimmed> {
+        let from = self.not_trimmed_up_to;
+        let mut some = self.connection.prepare_cached(SOME)?;
+        let (last, looked_at): (Sequence, usize) =
+            some.query_row(params![from, as_limit(limit)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        drop(some);
+        let mut trim = self.connection.prepare_cached(TRIM)?;
+        let receipts = trim.execute(params![from, last, before.as_micros()])?;
+        drop(trim);
+        let more = looked_at == limit && (receipts > 0 || self.has_older_beyond(last, before)?);
+        self.not_trimmed_up_to = if more { last } else { 0 };
+        Ok(Trimmed { receipts, more })
+    }
+
+    /// Whether some receipt after a number is from before a time, as far as a few of them tell, ever further apart.
+    fn has_older_beyond(&self, last: Sequence, before: Timestamp) -> rusqlite::Result<bool> {
+        let mut answered = self.connection.prepare_cached(ANSWERED_FROM)?;
+        let mut distance = 1;
+        while let Some(sequence) = last.checked_add(distance)
+            && let Ok(sequence) = i64::try_from(sequence)
+            && let Some(at) = answered.query_row([sequence], |row| row.get::<_, i64>(0)).optional()?
+        {
+            if at < before.as_micros() {
+                return Ok(true);
+            }
+            distance *= 2;
+        }
+        Ok(false)
     }
 }
 

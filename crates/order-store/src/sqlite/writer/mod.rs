@@ -13,7 +13,9 @@ mod wal_copier;
 
 use std::sync::Arc;
 
-use order_application::{Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, StoreError};
+use order_application::{
+    Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, StoreError, Trimmed,
+};
 use order_domain::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -93,11 +95,11 @@ impl LogWriter {
         outcome.await.unwrap_or_else(|_| Err(writer_ended()))
     }
 
-    /// Has some of the oldest receipts deleted, those from before a time, and says how many.
+    /// Has some of the oldest receipts deleted, those from before a time.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when others wait for that.
-    pub(crate) async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    pub(crate) async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
         self.shared.health.check()?;
         let (done, outcome) = oneshot::channel();
         self.queue.push_trim(QueuedTrim { before, limit, done })?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use order_application::{Append, AppendError, Checkpoint, Epoch, Position, Receipt, StoreError};
+use order_application::{Append, AppendError, Checkpoint, Epoch, Position, Receipt, StoreError, Trimmed};
 use order_domain::Timestamp;
 use tokio::sync::oneshot;
 
@@ -57,8 +57,8 @@ pub(crate) struct QueuedReceipt {
 pub(crate) struct QueuedTrim {
     pub(crate) before: Timestamp,
     pub(crate) limit: usize,
-    /// Is told how many there were.
-    pub(crate) done: oneshot::Sender<Result<usize, StoreError>>,
+    /// Is told what became of them.
+    pub(crate) done: oneshot::Sender<Result<Trimmed, StoreError>>,
 }
 
 /// What one transaction is for.

@@ -59,7 +59,7 @@ impl LogWriterThread {
             });
             trimmed.map_err(|error| self.receipts_failed(&error))
         });
-        self.wal_copier.after_commit(trimmed.as_ref().map_or(0, |trimmed| trimmed * RECEIPT_BYTES));
+        self.wal_copier.after_commit(trimmed.as_ref().map_or(0, |trimmed| trimmed.receipts * RECEIPT_BYTES));
         let _ = done.send(trimmed);
     }
 

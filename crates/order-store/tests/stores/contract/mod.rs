@@ -114,6 +114,7 @@ macro_rules! contract_suite {
             an_append_that_is_refused_leaves_no_receipt,
             a_receipt_without_events_is_kept_unless_there_is_an_earlier_one,
             the_oldest_receipts_are_trimmed_a_few_at_a_time,
+            receipts_of_the_future_keep_no_others_from_being_trimmed,
         );
     };
     ($fixture:ty: $($rule:ident,)*) => {
