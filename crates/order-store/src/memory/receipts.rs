@@ -25,10 +25,10 @@ impl ReceiptTable {
         self.by_key.insert(receipt.key, receipt);
     }
 
-    /// Deletes those among the oldest that are from before a time.
+    /// Deletes some that are from before a time, the oldest first.
     fn trim(&mut self, before: Timestamp, limit: usize) -> usize {
         let is_old = |key: &ReceiptKey| self.by_key.get(key).is_some_and(|old| old.answered_at < before);
-        let old: Vec<_> = self.in_order.iter().take(limit).copied().filter(is_old).collect();
+        let old: Vec<_> = self.in_order.iter().copied().filter(is_old).take(limit).collect();
         for key in &old {
             self.by_key.remove(key);
         }

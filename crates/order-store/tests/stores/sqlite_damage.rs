@@ -6,13 +6,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use order_application::{
     Append, AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, Receipts, RecordedEvent,
     StoreError, Version, ViewsProgress,
 };
-use order_store::SqliteStore;
+use order_store::{SqliteError, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -20,7 +21,7 @@ use crate::contract::{bus, list, receipt, under};
 use crate::order::TestOrder;
 use crate::random::Random;
 use crate::scrubbing::one_pass;
-use crate::sqlite::{SMALL_BATCHES, mended, replaced};
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
 
 /// Images of each kind. A run for every change has some, the full tests have all.
 const IMAGES: u64 = if cfg!(feature = "full-tests") { 1_000 } else { 60 };
@@ -280,7 +281,16 @@ async fn assert_images_mend_themselves(
 }
 
 fn verify(directory: &Path) -> Vec<String> {
-    SqliteStore::verify(&log_in(directory), &mut |_, _| {}).unwrap().faults
+    let start = Instant::now();
+    loop {
+        match SqliteStore::verify(&log_in(directory), &mut |_, _| {}) {
+            // A look of the scrubber's that was cut off has the store until it ends.
+            Err(SqliteError::InUse { .. }) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            outcome => return outcome.unwrap().faults,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
