@@ -152,7 +152,7 @@ impl<'v, 'f> Finder<'v, 'f> {
             }
             Source::OnHold | Source::Log(..) => 0,
         };
-        Ok(found == most || found > MAX_SORTED)
+        Ok(found > MAX_SORTED)
     }
 
     /// The last place that the file has in the order of a source. Of orders that are placed, the indexes know before the rows
