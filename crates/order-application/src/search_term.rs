@@ -40,7 +40,18 @@ impl SearchTerm {
         }
     }
 
-    /// The terms that an event adds to its order. Some may be there already.
+    /// The terms that an event adds to its order, which has none of them `before`.
+    pub fn added_by(event: &OrderEvent, before: Option<&Order>) -> Vec<Self> {
+        let mut terms = Self::of_event(event);
+        // A payment that was declined may be authorised later. Nothing else is named first by two events.
+        terms.retain(|term| match term {
+            Self::Payment(id) => !before.is_some_and(|order| order.declined_payments().contains(id)),
+            Self::Customer(_) | Self::Tracking(_) | Self::Sku(_) => true,
+        });
+        terms
+    }
+
+    /// The terms that an event names. Its order may have some of them already.
     pub fn of_event(event: &OrderEvent) -> Vec<Self> {
         match event {
             OrderEvent::OrderPlaced(placed) => {

@@ -87,7 +87,7 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// The order's view after the last of the events.
     pub view: OrderView,
-    /// What the order is found by because of the events. Some of it may be known already.
+    /// What the order is found by because of the events. On a replica, some of it may be known already.
     pub terms: Vec<SearchTerm>,
     /// What remains of the command, if it came with a key.
     pub receipt: Option<Receipt>,

@@ -251,7 +251,8 @@ impl ServiceParts {
         let time = order.map_or(now, |order| order.updated_at.max(now));
         match self.encode(&events, time, meta) {
             Some(encoded) => {
-                let terms = events.iter().flat_map(SearchTerm::of_event).collect();
+                let before = order.map(|versioned| &versioned.order);
+                let terms = events.iter().flat_map(|event| SearchTerm::added_by(event, before)).collect();
                 Judgement::Append(Decided { events, encoded, terms, time })
             }
             None => full(Obstacle::EVENT_FULL),

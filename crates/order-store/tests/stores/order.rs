@@ -98,6 +98,8 @@ impl TestOrder {
     /// An append of any events.
     pub(crate) fn append_at(&mut self, time: Timestamp, events: Vec<OrderEvent>) -> Append {
         let expected_version = self.version();
+        let before = self.state.as_ref().map(|known| &known.order);
+        let terms = events.iter().flat_map(|event| SearchTerm::added_by(event, before)).collect();
         self.state =
             events.iter().fold(self.state.take(), |state, event| projection::apply(state, event, time));
         let encode = |event: &OrderEvent| {
@@ -115,7 +117,7 @@ impl TestOrder {
         Append {
             receipt: None,
             deadline: None,
-            terms: events.iter().flat_map(SearchTerm::of_event).collect(),
+            terms,
             order_id: self.id.clone(),
             expected_version,
             events: events.iter().map(encode).collect(),

@@ -44,8 +44,7 @@ pub(super) const GATHER_VIEWS: &str = "\
 const GATHER: &str = "INSERT INTO gathered_views (key, updated_position, order_id, state, version, customer_id, status, \
                       total_cents, placed_at, updated_at, due_at, on_hold, checksum, projection) \
                       SELECT n.*, $14 FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS n";
-const GATHER_TERMS: &str = "INSERT INTO gathered_terms (block, kind, value, key) \
-                            SELECT t.key >> 20, t.kind, t.value, t.key FROM unnest($1, $2, $3) AS t(key, kind, value)";
+const GATHER_TERMS: &str = "INSERT INTO gathered_terms (key, kind, value) SELECT * FROM unnest($1, $2, $3)";
 /// In the place of what an earlier run may have made. What plans are made from, too, or the first queries would be planned for
 /// an empty table.
 pub(super) const PUT_VIEWS: &str = "\

@@ -13,11 +13,13 @@ const LOST: &str = "\
     ) \
     SELECT 'its ' || w.kind || ' ' || w.value FROM o CROSS JOIN unnest($2, $3) AS w(kind, value) \
     WHERE NOT EXISTS (SELECT FROM order_service.order_terms t \
-        WHERE t.block = o.key >> 20 AND t.kind = w.kind AND t.value = w.value AND t.key = o.key) \
+        WHERE order_service.term_block_v1(t.key) = order_service.term_block_v1(o.key) \
+            AND order_service.term_hash_v1(t.value) = order_service.term_hash_v1(w.value) \
+            AND t.kind = w.kind AND t.value = w.value AND t.key = o.key) \
     UNION ALL \
     SELECT 'the time of its version ' || e.version FROM o JOIN order_service.events e ON e.order_key = o.key \
     WHERE NOT EXISTS (SELECT FROM order_service.log_times l \
-        WHERE l.zone = e.position >> 11 AND e.time BETWEEN l.earliest AND l.latest) \
+        WHERE l.zone = order_service.log_zone_v1(e.position) AND e.time BETWEEN l.earliest AND l.latest) \
     LIMIT 1";
 
 /// Asked of an order that is known by these terms.

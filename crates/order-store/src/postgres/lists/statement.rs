@@ -11,11 +11,27 @@ use crate::postgres::row::order_columns;
 /// Whether the order has the further terms of the filter.
 const HAS_TERMS: &str = "\
     (SELECT coalesce(bool_and(EXISTS (SELECT FROM order_service.order_terms t \
-        WHERE t.block = o.key >> 20 AND t.kind = w.kind AND t.value = w.value AND t.key = o.key)), true) \
+        WHERE order_service.term_block_v1(t.key) = order_service.term_block_v1(o.key) \
+            AND order_service.term_hash_v1(t.value) = order_service.term_hash_v1(w.value) \
+            AND t.kind = w.kind AND t.value = w.value AND t.key = o.key)), true) \
     FROM unnest($3, $4) AS w(kind, value))";
 
 /// The block of the log's end.
-const LAST_BLOCK: &str = "(SELECT coalesce(max(e.position), 0) >> 20 FROM order_service.events e)";
+const LAST_BLOCK: &str =
+    "(SELECT order_service.term_block_v1(coalesce(max(e.position), 0)) FROM order_service.events e)";
+
+/// Terms of a block that are the one which the source is of.
+const TERMS_OF_BLOCK: &str = "order_service.order_terms t \
+    WHERE order_service.term_block_v1(t.key) = b.block \
+        AND order_service.term_hash_v1(t.value) = order_service.term_hash_v1($8) AND t.kind = $7 AND t.value = $8";
+
+/// Orders with their places in a zone of the log.
+fn orders_of_zone(place: &str) -> String {
+    format!(
+        "order_service.orders o \
+            WHERE {place} >= order_service.zone_start_v1(z.zone) AND {place} < order_service.zone_start_v1(z.zone + 1)"
+    )
+}
 
 /// Whether a zone of the log has to do with the times that are wanted.
 const TOUCHED: &str = "z.latest > coalesce($5, '-infinity') AND z.earliest < coalesce($6, 'infinity')";
@@ -63,11 +79,10 @@ pub(super) fn in_order(source: Source<'_>, sort: Sort, has_further_terms: bool) 
         }
         Source::Log(..) => format!(
             "order_service.log_times z CROSS JOIN LATERAL (\
-                SELECT * FROM order_service.orders o \
-                WHERE {place} >= z.zone << 11 AND {place} < (z.zone + 1) << 11 AND {place} {beyond} $1 \
-                ORDER BY {place} {order} LIMIT $2\
-            ) o WHERE z.zone {beyond}= $1 >> 11 AND {TOUCHED} \
-            ORDER BY z.zone {order}, {place} {order} LIMIT $2"
+                SELECT * FROM {} AND {place} {beyond} $1 ORDER BY {place} {order} LIMIT $2\
+            ) o WHERE z.zone {beyond}= order_service.log_zone_v1($1) AND {TOUCHED} \
+            ORDER BY z.zone {order}, {place} {order} LIMIT $2",
+            orders_of_zone(place)
         ),
     };
     format!("SELECT {} FROM {from}", columns(has_further_terms))
@@ -84,14 +99,12 @@ fn columns(has_further_terms: bool) -> String {
 fn term(descending: bool) -> String {
     let Words { order, beyond, .. } = Words::of(Sort { by: SortKey::Placed, descending });
     let blocks = match descending {
-        false => format!("$1 >> 20, {LAST_BLOCK}"),
-        true => format!("least($1 >> 20, {LAST_BLOCK}), 0, -1"),
+        false => format!("order_service.term_block_v1($1), {LAST_BLOCK}"),
+        true => format!("least(order_service.term_block_v1($1), {LAST_BLOCK}), 0, -1"),
     };
     format!(
         "generate_series({blocks}) WITH ORDINALITY AS b(block, number) CROSS JOIN LATERAL (\
-            SELECT t.key FROM order_service.order_terms t \
-            WHERE t.block = b.block AND t.kind = $7 AND t.value = $8 AND t.key {beyond} $1 \
-            ORDER BY t.key {order} LIMIT $2\
+            SELECT t.key FROM {TERMS_OF_BLOCK} AND t.key {beyond} $1 ORDER BY t.key {order} LIMIT $2\
         ) f CROSS JOIN LATERAL (SELECT * FROM order_service.orders o WHERE o.key = f.key OFFSET 0) o \
         ORDER BY b.number, f.key {order} LIMIT $2"
     )
@@ -135,8 +148,7 @@ fn keys(source: Source<'_>) -> String {
     match source {
         Source::Term(_) => format!(
             "SELECT f.key FROM generate_series(0, {LAST_BLOCK}) AS b(block) CROSS JOIN LATERAL (\
-                SELECT t.key FROM order_service.order_terms t \
-                WHERE t.block = b.block AND t.kind = $7 AND t.value = $8 LIMIT {limit}\
+                SELECT t.key FROM {TERMS_OF_BLOCK} LIMIT {limit}\
             ) f LIMIT {limit}"
         ),
         Source::OnHold => {
@@ -152,9 +164,9 @@ fn keys(source: Source<'_>) -> String {
             let place = place(by);
             format!(
                 "SELECT f.key FROM order_service.log_times z CROSS JOIN LATERAL (\
-                    SELECT o.key FROM order_service.orders o \
-                    WHERE {place} >= z.zone << 11 AND {place} < (z.zone + 1) << 11 ORDER BY {place} LIMIT {limit}\
-                ) f WHERE {TOUCHED} LIMIT {limit}"
+                    SELECT o.key FROM {} ORDER BY {place} LIMIT {limit}\
+                ) f WHERE {TOUCHED} LIMIT {limit}",
+                orders_of_zone(place)
             )
         }
     }

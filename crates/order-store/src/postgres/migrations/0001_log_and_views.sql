@@ -81,18 +81,29 @@ CREATE INDEX orders_on_hold ON order_service.orders (key) WHERE on_hold;
 
 -- What orders are found by, beside their ids. The table grows with the log and no row of it ever changes.
 CREATE TABLE order_service.order_terms (
-    -- Which million of positions the order's first is in (2^20, to be exact). Terms such as payment ids are random: in one index
-    -- over all of them, each new one would touch a page of its own, for ever. The part of a block is small, and when the next
-    -- block has begun, it is hardly touched again. A look-up asks one block after the other.
-    block bigint NOT NULL,
     -- 'customer', 'payment', 'tracking' or 'sku'.
     kind text COLLATE "C" NOT NULL,
     value text COLLATE "C" NOT NULL,
-    -- The order's.
-    key bigint NOT NULL,
-    -- Lists of the orders with a term, in placement order; and whether an order has a term.
-    PRIMARY KEY (block, kind, value, key)
+    -- The order's. It has a term once.
+    key bigint NOT NULL
 );
+
+-- Which 65,536 positions an order's first is in. Terms such as payment ids are random: in one index over all of them, each new
+-- one would touch a page of its own, for ever. The part of a block is small, and when the next block has begun, it is hardly
+-- touched again. A look-up asks one block after the other.
+CREATE FUNCTION order_service.term_block_v1(key bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN key >> 16;
+
+-- What stands for a term's value in the index: numbers are compared in a tenth of the time, and an entry costs half of what one
+-- with the value costs.
+CREATE FUNCTION order_service.term_hash_v1(value text) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN hashtextextended(value, 0);
+
+-- Lists of the orders with a term, in placement order; and whether an order has a term. Some other value may have the same hash.
+CREATE INDEX order_terms_by_hash ON order_service.order_terms
+    (order_service.term_block_v1(key), order_service.term_hash_v1(value), key);
 -- The terms that an order has, for whoever repairs them. It costs next to nothing, since rows come about in the order of their keys.
 CREATE INDEX order_terms_by_key ON order_service.order_terms
     USING brin (key int8_minmax_multi_ops) WITH (pages_per_range = 16, autosummarize = on);
@@ -100,11 +111,21 @@ CREATE INDEX order_terms_by_key ON order_service.order_terms
 -- When the events of a stretch of the log were. Times follow positions only about, since clocks are wrong now and then; so a list
 -- of orders of some time goes over the log's stretches that have to do with it, and passes the others.
 CREATE TABLE order_service.log_times (
-    -- Which 2,048 positions.
+    -- See below.
     zone bigint PRIMARY KEY,
     earliest timestamptz NOT NULL,
     latest timestamptz NOT NULL
 ) WITH (fillfactor = 50);
+
+-- Which 2,048 positions a position is among.
+CREATE FUNCTION order_service.log_zone_v1("position" bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN "position" >> 11;
+
+-- The first of those.
+CREATE FUNCTION order_service.zone_start_v1(zone bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN zone << 11;
 
 -- For people: the events with data and context as JSON that SQL can look into.
 --   SELECT time, data ->> 'carrier' FROM order_service.event_log WHERE type = 'order.shipped.v1';

@@ -67,8 +67,8 @@ CREATE FUNCTION order_service.append_v1(
     receipt_answers text[],
     receipt_times timestamptz[],
     receipt_checksums bytea[],
-    -- One entry for each term that the appends add to their orders: the number of its append, and what it is. An order may have
-    -- it already.
+    -- One entry for each term that the appends add to their orders: the number of its append, and what it is. No order has it
+    -- yet.
     term_appends int[],
     term_kinds text[],
     term_values text[],
@@ -146,52 +146,62 @@ BEGIN
     IF log_end > last_position THEN
         -- A row of an order that is new can only be in the way by damage, and one that is lost is made here as well as
         -- anywhere.
-        INSERT INTO order_service.orders
+        --
+        -- Arrays are unnested in the list of columns: rows then come one by one, and not by way of a stored set. ON CONFLICT would
+        -- look twice at the index, each time with memory of its own; the lock on the log's end keeps away whoever adds rows.
+        MERGE INTO order_service.orders o
+        USING (
+            SELECT coalesce(p.known_key, p.position) AS key, p.position + p.events - 1 AS updated_position, p.*
+                FROM (SELECT unnest(keys) AS known_key, unnest(added_positions) AS position, unnest(event_counts) AS events,
+                             unnest(order_ids) AS order_id, unnest(states) AS state, unnest(versions) AS version,
+                             unnest(customer_ids) AS customer_id, unnest(statuses) AS status, unnest(totals) AS total,
+                             unnest(placed_ats) AS placed_at, unnest(updated_ats) AS updated_at, unnest(due_ats) AS due_at,
+                             unnest(on_holds) AS on_hold, unnest(view_checksums) AS checksum) p
+                WHERE p.position IS NOT NULL
+        ) a ON o.key = a.key
+        WHEN MATCHED THEN UPDATE
+            SET order_id = a.order_id, state = a.state, version = a.version, customer_id = a.customer_id, status = a.status,
+                total_cents = a.total, placed_at = a.placed_at, updated_at = a.updated_at, due_at = a.due_at,
+                on_hold = a.on_hold, checksum = a.checksum, projection = of_projection, updated_position = a.updated_position
+        WHEN NOT MATCHED THEN INSERT
             (key, order_id, state, version, customer_id, status, total_cents, placed_at, updated_at, due_at, on_hold,
              checksum, projection, updated_position)
-        SELECT coalesce(a.key, a.position), a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at,
-               a.updated_at, a.due_at, a.on_hold, a.checksum, of_projection, a.position + a.events - 1
-            FROM unnest(keys, added_positions, event_counts, order_ids, states, versions, customer_ids, statuses, totals,
-                        placed_ats, updated_ats, due_ats, on_holds, view_checksums)
-                AS a(key, position, events, order_id, state, version, customer_id, status, total, placed_at, updated_at,
-                     due_at, on_hold, checksum)
-            WHERE a.position IS NOT NULL
-        ON CONFLICT (key) DO UPDATE
-            SET order_id = excluded.order_id, state = excluded.state, version = excluded.version,
-                customer_id = excluded.customer_id, status = excluded.status, total_cents = excluded.total_cents,
-                placed_at = excluded.placed_at, updated_at = excluded.updated_at, due_at = excluded.due_at,
-                on_hold = excluded.on_hold, checksum = excluded.checksum, projection = excluded.projection,
-                updated_position = excluded.updated_position;
+            VALUES (a.key, a.order_id, a.state, a.version, a.customer_id, a.status, a.total, a.placed_at, a.updated_at,
+                    a.due_at, a.on_hold, a.checksum, of_projection, a.updated_position);
         WITH added AS (
             INSERT INTO order_service.events AS a
                 (position, order_key, version, id, type, time, order_id, data, context, source, checksum)
             SELECT added_positions[e.append] + e.version - expected_versions[e.append] - 1,
                    coalesce(keys[e.append], added_positions[e.append]),
                    e.version, e.id, e.type, e.time, e.order_id, e.data, e.context, e.source, e.checksum
-                FROM unnest(event_appends, event_versions, event_ids, event_types, event_times, event_order_ids, event_data,
-                            event_contexts, event_sources, event_checksums)
-                    AS e(append, version, id, type, time, order_id, data, context, source, checksum)
+                FROM (SELECT unnest(event_appends) AS append, unnest(event_versions) AS version, unnest(event_ids) AS id,
+                             unnest(event_types) AS type, unnest(event_times) AS time, unnest(event_order_ids) AS order_id,
+                             unnest(event_data) AS data, unnest(event_contexts) AS context, unnest(event_sources) AS source,
+                             unnest(event_checksums) AS checksum) e
                 WHERE added_positions[e.append] IS NOT NULL
-            RETURNING a.position >> 11 AS zone, a.time
+            RETURNING order_service.log_zone_v1(a.position) AS zone, a.time
         )
         INSERT INTO order_service.log_times AS l (zone, earliest, latest)
         SELECT a.zone, min(a.time), max(a.time) FROM added a GROUP BY a.zone
         ON CONFLICT (zone) DO UPDATE
             SET earliest = least(l.earliest, excluded.earliest), latest = greatest(l.latest, excluded.latest)
             WHERE l.earliest > excluded.earliest OR l.latest < excluded.latest;
-        INSERT INTO order_service.order_terms (block, kind, value, key)
-        SELECT t.key >> 20, t.kind, t.value, t.key
-            FROM (SELECT t.kind, t.value, coalesce(keys[t.append], added_positions[t.append]) AS key
-                    FROM unnest(term_appends, term_kinds, term_values) AS t(append, kind, value)
-                    WHERE added_positions[t.append] IS NOT NULL) t
-        ON CONFLICT DO NOTHING;
-        INSERT INTO order_service.receipts
-            (key, fingerprint, order_id, version, answer, answered_at, checksum)
-        SELECT r.key, r.fingerprint, r.order_id, r.version, r.answer, r.answered_at, r.checksum
-            FROM unnest(receipt_appends, receipt_keys, receipt_fingerprints, receipt_order_ids, receipt_versions,
-                        receipt_answers, receipt_times, receipt_checksums)
-                AS r(append, key, fingerprint, order_id, version, answer, answered_at, checksum)
-            WHERE added_positions[r.append] IS NOT NULL;
+        IF cardinality(term_appends) > 0 THEN
+            INSERT INTO order_service.order_terms (kind, value, key)
+            SELECT t.kind, t.value, coalesce(keys[t.append], added_positions[t.append])
+                FROM (SELECT unnest(term_appends) AS append, unnest(term_kinds) AS kind, unnest(term_values) AS value) t
+                WHERE added_positions[t.append] IS NOT NULL;
+        END IF;
+        IF cardinality(receipt_appends) > 0 THEN
+            INSERT INTO order_service.receipts
+                (key, fingerprint, order_id, version, answer, answered_at, checksum)
+            SELECT r.key, r.fingerprint, r.order_id, r.version, r.answer, r.answered_at, r.checksum
+                FROM (SELECT unnest(receipt_appends) AS append, unnest(receipt_keys) AS key,
+                             unnest(receipt_fingerprints) AS fingerprint, unnest(receipt_order_ids) AS order_id,
+                             unnest(receipt_versions) AS version, unnest(receipt_answers) AS answer,
+                             unnest(receipt_times) AS answered_at, unnest(receipt_checksums) AS checksum) r
+                WHERE added_positions[r.append] IS NOT NULL;
+        END IF;
         -- A newer release makes these rows anew.
         UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
             WHERE l.projection > of_projection;

@@ -17,14 +17,16 @@ use crate::postgres::times::{ZONE_BITS, zone_of};
 const ZONES_PER_STEP: i64 = 4;
 /// Beyond all zones of a log.
 const MAX_ZONE: i64 = i64::MAX >> ZONE_BITS;
-/// How many bits of a key do not tell the block of its terms.
-const BLOCK_BITS: u32 = 20;
+/// Positions of one step, whose terms are looked at beside appends.
+const POSITIONS_PER_STEP: i64 = 1 << 16;
 
 /// The times of the zones from one on and before another.
 const TIMES: &str = "\
     WITH found AS (\
-        SELECT e.position >> 11 AS zone, min(e.time) AS earliest, max(e.time) AS latest FROM order_service.events e \
-            WHERE e.position >= $1 << 11 AND e.position < $2 << 11 GROUP BY e.position >> 11\
+        SELECT order_service.log_zone_v1(e.position) AS zone, min(e.time) AS earliest, max(e.time) AS latest \
+            FROM order_service.events e \
+            WHERE e.position >= order_service.zone_start_v1($1) AND e.position < order_service.zone_start_v1($2) \
+            GROUP BY order_service.log_zone_v1(e.position)\
     ), gone AS (\
         DELETE FROM order_service.log_times l \
             WHERE l.zone >= $1 AND l.zone < $2 AND NOT EXISTS (SELECT FROM found f WHERE f.zone = l.zone)\
@@ -33,20 +35,19 @@ const TIMES: &str = "\
     ON CONFLICT (zone) DO UPDATE SET earliest = excluded.earliest, latest = excluded.latest \
         WHERE (l.earliest, l.latest) IS DISTINCT FROM (excluded.earliest, excluded.latest)";
 
-/// Terms of a block that are in the wrong one, or of no order. Where no order begins up to the log's end, none ever will.
-const GHOSTS: &str = "DELETE FROM order_service.order_terms t WHERE t.block = $1 AND t.key <= $2 AND (t.key >> 20 <> t.block \
-    OR NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1))";
+/// Terms of no order, of a part of the log. Where no order begins up to the log's end, none ever will.
+const GHOSTS: &str = "DELETE FROM order_service.order_terms t WHERE t.key >= $1 AND t.key < $2 \
+    AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1)";
 
-/// Terms beyond the log: where its end was, they may be an order's by now.
-const GHOSTS_BEYOND: &str = "DELETE FROM order_service.order_terms t \
-    WHERE (t.block < 0 OR t.block > $1 >> 20 OR t.key > $1) \
-      AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1 AND t.block = t.key >> 20)";
+/// The same, outside the log: where its end was, they may be an order's by now.
+const GHOSTS_OUTSIDE: &str = "DELETE FROM order_service.order_terms t WHERE (t.key < 1 OR t.key > $1) \
+    AND NOT EXISTS (SELECT FROM order_service.events e WHERE e.position = t.key AND e.version = 1)";
 
 /// Zones of which some event of these orders is at a time that they do not have.
 const WRONG_ZONES: &str = "\
-    SELECT DISTINCT e.position >> 11 FROM order_service.events e WHERE e.order_key = ANY($1) \
+    SELECT DISTINCT order_service.log_zone_v1(e.position) FROM order_service.events e WHERE e.order_key = ANY($1) \
       AND NOT EXISTS (SELECT FROM order_service.log_times l \
-        WHERE l.zone = e.position >> 11 AND e.time BETWEEN l.earliest AND l.latest)";
+        WHERE l.zone = order_service.log_zone_v1(e.position) AND e.time BETWEEN l.earliest AND l.latest)";
 
 /// What a snapshot has of such zones.
 pub(super) async fn wrong_zones(snapshot: &Object, keys: &[i64]) -> Result<Vec<i64>, Error> {
@@ -64,8 +65,8 @@ pub(super) async fn repair_zone(connection: &Object, zone: i64) -> Result<(), Er
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     Times { from: i64, before: i64 },
-    Ghosts { block: i64, up_to: i64 },
-    GhostsBeyond { end: i64 },
+    Ghosts { from: i64, before: i64 },
+    GhostsOutside { end: i64 },
 }
 
 /// All steps, for a log that ends at a position.
@@ -74,16 +75,21 @@ pub(super) fn steps(end: i64) -> impl Iterator<Item = Step> {
     let within = (0..zones).step_by(ZONES_PER_STEP as usize);
     let within = within.map(move |from| (from, zones.min(from + ZONES_PER_STEP)));
     let times = [(-MAX_ZONE, 0), (zones, MAX_ZONE)].into_iter().chain(within);
-    let ghosts = (0..=end >> BLOCK_BITS).map(move |block| Step::Ghosts { block, up_to: end });
-    times.map(|(from, before)| Step::Times { from, before }).chain(ghosts).chain([Step::GhostsBeyond { end }])
+    let within = (1..=end).step_by(POSITIONS_PER_STEP as usize);
+    let ghosts =
+        within.map(move |from| Step::Ghosts { from, before: (end + 1).min(from + POSITIONS_PER_STEP) });
+    times
+        .map(|(from, before)| Step::Times { from, before })
+        .chain(ghosts)
+        .chain([Step::GhostsOutside { end }])
 }
 
 impl Step {
     pub(super) async fn run(self, database: &Database) -> Result<(), StoreError> {
         let (sql, numbers, keeps_appends_away) = match self {
             Self::Times { from, before } => (TIMES, vec![from, before], true),
-            Self::Ghosts { block, up_to } => (GHOSTS, vec![block, up_to], false),
-            Self::GhostsBeyond { end } => (GHOSTS_BEYOND, vec![end], true),
+            Self::Ghosts { from, before } => (GHOSTS, vec![from, before], false),
+            Self::GhostsOutside { end } => (GHOSTS_OUTSIDE, vec![end], true),
         };
         let begin = if keeps_appends_away { format!("{BEGIN}; {LOCK_END}") } else { BEGIN.to_owned() };
         let parameters: Vec<Parameter<'_>> = numbers.iter().map(|number| (number as _, Type::INT8)).collect();

@@ -13,19 +13,35 @@ use super::write::{BEGIN, LOCK_END, in_transaction};
 use crate::postgres::columns::{column, parameters, term_columns};
 
 /// Those of some orders between two keys. The index by key tells only about where rows are, so the ends spare looking at all.
-const STORED: &str = "SELECT t.block, t.kind, t.value, t.key FROM order_service.order_terms t \
-    WHERE t.key BETWEEN $2 AND $3 AND t.key = ANY($1)";
+const STORED: &str = "SELECT t.kind, t.value, t.key, count(*) FROM order_service.order_terms t \
+    WHERE t.key BETWEEN $2 AND $3 AND t.key = ANY($1) GROUP BY t.kind, t.value, t.key";
 
-const ADD: &str = "INSERT INTO order_service.order_terms (block, kind, value, key) \
-    SELECT t.key >> 20, t.kind, t.value, t.key FROM unnest($1, $2, $3) AS t(key, kind, value) ON CONFLICT DO NOTHING";
+/// Rows of the index that a term is among. Once the values are the same, so are the hashes; but the index has only those.
+macro_rules! is_the_term {
+    () => {
+        "order_service.term_block_v1(t.key) = order_service.term_block_v1(x.key) \
+         AND order_service.term_hash_v1(t.value) = order_service.term_hash_v1(x.value) \
+         AND t.kind = x.kind AND t.value = x.value AND t.key = x.key"
+    };
+}
+
+/// Another repair may have added the very term by now.
+const ADD: &str = concat!(
+    "INSERT INTO order_service.order_terms (key, kind, value) \
+     SELECT x.key, x.kind, x.value FROM unnest($1, $2, $3) AS x(key, kind, value) \
+     WHERE NOT EXISTS (SELECT FROM order_service.order_terms t WHERE ",
+    is_the_term!(),
+    ")"
+);
 
 /// An append may have added the very term by now, so the order must still be the one that was looked at.
-const DELETE: &str = "DELETE FROM order_service.order_terms t \
-    USING unnest($1, $2, $3, $4, $5) AS x(block, kind, value, key, version) \
-    WHERE t.block = x.block AND t.kind = x.kind AND t.value = x.value AND t.key = x.key \
-      AND coalesce((SELECT e.version FROM order_service.events e WHERE e.order_key = x.key \
+const DELETE: &str = concat!(
+    "DELETE FROM order_service.order_terms t USING unnest($1, $2, $3, $4) AS x(kind, value, key, version) WHERE ",
+    is_the_term!(),
+    " AND coalesce((SELECT e.version FROM order_service.events e WHERE e.order_key = x.key \
                         ORDER BY e.version DESC LIMIT 1), 0) = x.version \
-    RETURNING 1";
+      RETURNING 1"
+);
 
 /// What has to be done for the terms of some orders to be right.
 #[derive(Debug, Default)]
@@ -35,13 +51,13 @@ pub(super) struct TermChanges {
     too_much: Vec<StoredTerm>,
 }
 
-/// A row, and the version of its order when it was read; 0: there is no such order.
+/// A term, the rows that it has, and the version of its order when it was read; 0: there is no such order.
 #[derive(Debug)]
 struct StoredTerm {
-    block: i64,
     kind: String,
     value: String,
     key: i64,
+    rows: i64,
     version: i64,
 }
 
@@ -79,20 +95,20 @@ pub(super) async fn compare(
 }
 
 impl StoredTerm {
-    /// Takes it out of the terms that its order has to have, if it is one of them and in its place.
+    /// Takes it out of the terms that its order has to have, if it is one of them. One that is there twice goes, and is added anew.
     fn is_among(&self, wanted: &mut HashSet<SearchTerm>) -> bool {
         let found =
             wanted.iter().find(|term| term.kind() == self.kind && term.value() == self.value).cloned();
-        self.block == self.key >> 20 && found.is_some_and(|term| wanted.remove(&term))
+        self.rows == 1 && found.is_some_and(|term| wanted.remove(&term))
     }
 }
 
 fn read(row: &Row) -> Result<StoredTerm, Error> {
     Ok(StoredTerm {
-        block: row.try_get(0)?,
-        kind: row.try_get(1)?,
-        value: row.try_get(2)?,
-        key: row.try_get(3)?,
+        kind: row.try_get(0)?,
+        value: row.try_get(1)?,
+        key: row.try_get(2)?,
+        rows: row.try_get(3)?,
         version: 0,
     })
 }
@@ -100,23 +116,23 @@ fn read(row: &Row) -> Result<StoredTerm, Error> {
 impl TermChanges {
     /// Makes the changes. Says whether all could be: some order may have gone on meanwhile.
     pub(super) async fn write(&self, connection: &Object) -> Result<bool, Error> {
+        let begin = format!("{BEGIN}; {LOCK_END}");
+        let (terms, rows) = (&self.too_much, self.too_much.iter().map(|term| term.rows).sum::<i64>());
+        let mut deleted = 0;
+        if !terms.is_empty() {
+            let columns = [
+                column(Type::TEXT_ARRAY, terms, |term| &*term.kind),
+                column(Type::TEXT_ARRAY, terms, |term| &*term.value),
+                column(Type::INT8_ARRAY, terms, |term| term.key),
+                column(Type::INT8_ARRAY, terms, |term| term.version),
+            ];
+            deleted = in_transaction(connection, &begin, DELETE, &parameters(&columns)).await? as i64;
+        }
         if !self.missing.is_empty() {
             let missing: Vec<_> = self.missing.iter().map(|(key, term)| (*key, term)).collect();
             let columns = term_columns(Type::INT8_ARRAY, &missing);
-            in_transaction(connection, BEGIN, ADD, &parameters(&columns)).await?;
+            in_transaction(connection, &begin, ADD, &parameters(&columns)).await?;
         }
-        let terms = &self.too_much;
-        if terms.is_empty() {
-            return Ok(true);
-        }
-        let columns = [
-            column(Type::INT8_ARRAY, terms, |term| term.block),
-            column(Type::TEXT_ARRAY, terms, |term| &*term.kind),
-            column(Type::TEXT_ARRAY, terms, |term| &*term.value),
-            column(Type::INT8_ARRAY, terms, |term| term.key),
-            column(Type::INT8_ARRAY, terms, |term| term.version),
-        ];
-        let begin = format!("{BEGIN}; {LOCK_END}");
-        Ok(in_transaction(connection, &begin, DELETE, &parameters(&columns)).await? == terms.len())
+        Ok(deleted == rows)
     }
 }
