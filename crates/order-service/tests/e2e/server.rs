@@ -240,6 +240,18 @@ impl Process {
     pub(crate) fn kill(self) {
         kill_process(self.0, Signal::KILL).expect("the process runs");
     }
+
+    /// How many descriptors it has open: files, and a socket for each connection.
+    pub(crate) fn descriptors(self) -> usize {
+        std::fs::read_dir(format!("/proc/{self}/fd")).expect("the process runs").count()
+    }
+
+    /// The most memory that it has had at once.
+    pub(crate) fn peak_resident_kib(self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{self}/status")).expect("the process runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        peak.and_then(|kib| kib.trim().parse().ok()).expect("the system tells")
+    }
 }
 
 impl Drop for Server {
