@@ -57,10 +57,13 @@ pub(crate) struct HttpOptions {
     /// Where requests come in: `:8080` (this machine only), `0.0.0.0:8080` (every interface).
     #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
     pub(crate) listen: ListenAddress,
-    /// Most connections at once; more wait.
+    /// Most connections at once; when there are as many, the one gives way on which nothing has moved for longest.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = positive::<u32>)]
     max_connections: u32,
-    /// How long a request's head may take, and a connection may stay idle, in seconds.
+    /// Most bytes of answers that clients have not taken yet, of all connections together; more wait until some are taken.
+    #[arg(long, value_name = "BYTES", default_value = "134217728", value_parser = answer_bytes)]
+    max_answer_bytes: u32,
+    /// How long a request's head may take, a connection may stay idle, and a client may take nothing of an answer, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     idle_timeout_seconds: Duration,
     /// How long a request's body may take, in seconds.
@@ -74,7 +77,11 @@ pub(crate) struct HttpOptions {
 impl HttpOptions {
     /// Bounds of the server.
     pub(crate) fn limits(&self) -> Limits {
-        Limits { connections: self.max_connections as usize, idle_timeout: self.idle_timeout_seconds }
+        Limits {
+            connections: self.max_connections as usize,
+            idle_timeout: self.idle_timeout_seconds,
+            answer_bytes: self.max_answer_bytes as usize,
+        }
     }
 }
 
@@ -197,6 +204,14 @@ pub(crate) struct ReplicaOptions {
 /// A whole number from 1.
 pub(crate) fn positive<N: FromStr + Default + PartialOrd>(text: &str) -> Result<N, &'static str> {
     text.parse().ok().filter(|number| *number > N::default()).ok_or("must be a whole number from 1")
+}
+
+/// Room for a few answers in pieces of 16 KiB.
+const LEAST_ANSWER_BYTES: u32 = 1024 * 1024;
+
+fn answer_bytes(text: &str) -> Result<u32, &'static str> {
+    let bytes = text.parse().ok().filter(|bytes| *bytes >= LEAST_ANSWER_BYTES);
+    bytes.ok_or("must be a whole number from 1048576")
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {

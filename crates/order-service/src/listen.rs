@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that the system queues up for us.
-const BACKLOG: u32 = 1024;
+/// Connections that the system queues up for us, if its own limit (`net.core.somaxconn`) is no lower. Whoever finds the queue
+/// full tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// An address to listen on. Without a host: this machine only, on IPv4 and, where present, IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

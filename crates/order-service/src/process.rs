@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
 use crate::open_store::Store;
-use crate::server::Server;
+use crate::server::{self, Limits, Server};
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -49,11 +49,13 @@ impl Process {
         // Signals count from the start: a stop that comes while the store opens is not lost.
         let stop = StopSignal::listen()?;
         let listeners = http.listen.bind().map_err(anyhow::Error::msg)?;
+        let limits = http.limits();
+        let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
         let views_progress = ViewsProgress::default();
         let starting = order_api::starting(views_progress.clone());
         Ok(Self {
             stop,
-            server: Server::start(listeners, starting, http.limits()),
+            server: Server::start(listeners, starting, limits),
             views_progress,
             shutdown: CancellationToken::new(),
             body_timeout: http.body_timeout_seconds,

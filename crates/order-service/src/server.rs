@@ -1,36 +1,36 @@
 //! Accepting connections, bounded in number, and closing them without cutting anybody off.
 
-use std::convert::Infallible;
+mod acceptor;
+mod admission;
+mod descriptors;
+mod stillness;
+
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, Version, header};
-use hyper::body::Incoming;
-use order_api::HeadFault;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 
-use crate::connection;
+use acceptor::Acceptor;
+use admission::Admission;
+
+pub(crate) use descriptors::allow_connections;
 
 /// How long a draining server still takes requests on open connections, telling each client to close. A client that is
 /// about to send one would otherwise find its connection reset.
 const LINGER: Duration = Duration::from_millis(500);
-/// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bounds of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Most connections at once; more wait in the system's queue.
+    /// Most connections at once. When there are as many, the one gives way on which nothing has moved for longest.
     pub(crate) connections: usize,
-    /// How long a request's head may take, and a connection may be idle.
+    /// How long a request's head may take, a connection may be idle, and an answer may lie without being taken.
     pub(crate) idle_timeout: Duration,
+    /// Most bytes of answers that clients have not taken, of all connections together.
+    pub(crate) answer_bytes: usize,
 }
 
 /// A running server.
@@ -39,6 +39,7 @@ pub(crate) struct Server {
     stop_accepting: CancellationToken,
     close: CancellationToken,
     connections: TaskTracker,
+    admission: Arc<Admission>,
     router: Arc<OnceLock<Router>>,
 }
 
@@ -51,13 +52,14 @@ impl Server {
             stop_accepting: CancellationToken::new(),
             close: CancellationToken::new(),
             connections: TaskTracker::new(),
+            admission: Arc::new(Admission::new(limits)),
             router: Arc::default(),
         };
         let acceptor = Arc::new(Acceptor {
             starting,
             router: Arc::clone(&server.router),
             idle_timeout: limits.idle_timeout,
-            permits: Arc::new(Semaphore::new(limits.connections)),
+            admission: Arc::clone(&server.admission),
             stop_accepting: server.stop_accepting.clone(),
             close: server.close.clone(),
             connections: server.connections.clone(),
@@ -65,6 +67,7 @@ impl Server {
         for listener in listeners {
             server.connections.spawn(Arc::clone(&acceptor).accept(listener));
         }
+        tokio::spawn(Arc::clone(&server.admission).watch());
         server
     }
 
@@ -87,76 +90,7 @@ impl Server {
             () = self.connections.wait() => {}
         }
         self.close.cancel();
+        self.admission.hurry();
         self.connections.wait().await;
-    }
-}
-
-struct Acceptor {
-    starting: Router,
-    router: Arc<OnceLock<Router>>,
-    idle_timeout: Duration,
-    permits: Arc<Semaphore>,
-    stop_accepting: CancellationToken,
-    close: CancellationToken,
-    connections: TaskTracker,
-}
-
-impl Acceptor {
-    async fn accept(self: Arc<Self>, listener: TcpListener) {
-        while let Some(permit) =
-            self.stop_accepting.run_until_cancelled(self.permits.clone().acquire_owned()).await
-        {
-            let Some(accepted) = self.stop_accepting.run_until_cancelled(listener.accept()).await else {
-                break;
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let acceptor = Arc::clone(&self);
-                    self.connections.spawn(async move {
-                        acceptor.serve(stream).await;
-                        drop(permit);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        self.accept_queued(&listener).await;
-    }
-
-    /// Connections that the system has already taken would be reset when the listener closes.
-    async fn accept_queued(self: Arc<Self>, listener: &TcpListener) {
-        let next_queued = |cx: &mut Context<'_>| match listener.poll_accept(cx) {
-            Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
-            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
-        };
-        while let Some(stream) = std::future::poll_fn(next_queued).await {
-            let acceptor = Arc::clone(&self);
-            self.connections.spawn(async move { acceptor.serve(stream).await });
-        }
-    }
-
-    async fn serve(self: Arc<Self>, stream: TcpStream) {
-        let acceptor = Arc::clone(&self);
-        let service = hyper::service::service_fn(move |request| Arc::clone(&acceptor).answer(request));
-        connection::serve(stream, service, self.idle_timeout, &self.close).await;
-    }
-
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let version = request.version();
-        let hosts = request.headers().get_all(header::HOST).iter().count();
-        let is_malformed = hosts > 1 || (hosts == 0 && version == Version::HTTP_11);
-        let mut response = if is_malformed {
-            HeadFault::NotOneHost.response(request.uri().path())
-        } else {
-            let router = self.router.get().unwrap_or(&self.starting).clone();
-            router.oneshot(request.map(Body::new)).await?
-        };
-        if (is_malformed || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Ok(response)
     }
 }

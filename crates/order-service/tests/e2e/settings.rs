@@ -65,6 +65,7 @@ fn help_names_every_option_with_its_variable() {
         "bus",
         "event-source",
         "max-connections",
+        "max-answer-bytes",
         "idle-timeout-seconds",
         "body-timeout-seconds",
         "grace-seconds",

@@ -25,7 +25,7 @@ pub(crate) fn crowd(port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
 
 /// One of them, which says nothing yet.
 #[track_caller]
-fn open(port: u16) -> TcpStream {
+pub(crate) fn open(port: u16) -> TcpStream {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server takes connections");
     stream.set_nodelay(true).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -1,0 +1,79 @@
+//! How many bytes of answers may lie about that their clients have not taken, of all connections together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, Semaphore, TryAcquireError};
+
+/// Where the room for bytes comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purse {
+    /// The little that each connection has for itself.
+    Own,
+    /// What all share.
+    Shared,
+}
+
+/// The room that all connections share.
+pub(crate) struct AnswerBudget {
+    free: Semaphore,
+    /// Answers that wait for room.
+    waiting: AtomicUsize,
+    is_short: Notify,
+}
+
+impl AnswerBudget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { free: Semaphore::new(bytes), waiting: AtomicUsize::new(0), is_short: Notify::new() }
+    }
+
+    pub(super) fn try_take(&self, bytes: usize) -> Option<Purse> {
+        match self.free.try_acquire_many(bytes as u32) {
+            Ok(taken) => {
+                taken.forget();
+                Some(Purse::Shared)
+            }
+            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
+        }
+    }
+
+    /// First come, first served.
+    pub(super) async fn take(&self, bytes: usize) -> Purse {
+        let waiting = Waiting::begin(&self.waiting);
+        self.is_short.notify_one();
+        match self.free.acquire_many(bytes as u32).await {
+            Ok(taken) => taken.forget(),
+            Err(e) => unreachable!("invariant: the budget is never closed: {e}"),
+        }
+        drop(waiting);
+        Purse::Shared
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.free.add_permits(bytes);
+    }
+
+    /// Returns when somebody waits for room.
+    pub(crate) async fn is_wanted(&self) {
+        self.is_short.notified().await;
+    }
+
+    /// Whether somebody waits for room.
+    pub(crate) fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

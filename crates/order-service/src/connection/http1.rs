@@ -1,0 +1,98 @@
+//! HTTP/1.1 and 1.0.
+
+use std::io;
+use std::time::Duration;
+
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use order_api::HeadFault;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::http1_transport::Http1Transport;
+use super::transport::Transport;
+use crate::head_timer::HeadTimer;
+
+/// Longest request head, in bytes; beyond it the answer is 431.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Most bytes that hyper gathers, read or to be written, before it waits.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
+/// How long, and how much, is read on after a head was refused.
+const MAX_LINGER: Duration = Duration::from_secs(2);
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
+
+pub(super) async fn serve<S>(
+    transport: Transport,
+    service: S,
+    idle_timeout: Duration,
+    close: &CancellationToken,
+) -> hyper::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<Answer>>,
+    S::Error: std::error::Error + Send + Sync + 'static,
+{
+    let head_timer = HeadTimer::default();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(head_timer.clone())
+        .header_read_timeout(idle_timeout)
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_BUFFER_BYTES);
+    // Answers are small: to copy head and body together costs less than to have the kernel gather them.
+    builder.writev(false);
+    let mut connection = builder.serve_connection(Http1Transport::new(transport), service);
+    let served = async {
+        tokio::select! {
+            outcome = &mut connection => outcome,
+            () = close.cancelled() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = served => outcome,
+        never = head_timer.wake_when_due(idle_timeout) => match never {},
+    };
+    let Err(error) = outcome else { return Ok(()) };
+    let parts = connection.into_parts();
+    if error.is_timeout() || error.is_parse() {
+        // An idle connection just closes; a request that was begun gets an answer.
+        let is_begun = error.is_parse() || !parts.read_buf.is_empty();
+        let answer = if is_begun { fault(&error).answer() } else { Vec::new() };
+        let mut transport = parts.io.into_inner();
+        let _ = tokio::time::timeout(MAX_LINGER, end(transport.tcp(), &answer)).await;
+    }
+    Err(error)
+}
+
+/// What is wrong with the head that a connection ended with.
+fn fault(error: &hyper::Error) -> HeadFault {
+    if error.is_timeout() {
+        HeadFault::TooSlow
+    } else if error.is_parse_too_large() {
+        HeadFault::TooLarge
+    } else {
+        HeadFault::Malformed
+    }
+}
+
+/// Writes the last answer and reads on for a while. To close at once, while the client is still sending, would reset the
+/// connection, and the client would never see the answer.
+async fn end(stream: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    let mut sink = [0; 4096];
+    let mut read = 0;
+    while read < MAX_LINGER_BYTES {
+        match stream.read(&mut sink).await? {
+            0 => break,
+            length => read += length,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! From a connection to an answer.
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use order_api::HeadFault;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::admission::Admission;
+use crate::connection::{self, Activity, Answer, InService, Protocol, Room};
+
+/// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes connections and serves them.
+pub(super) struct Acceptor {
+    pub(super) starting: Router,
+    pub(super) router: Arc<OnceLock<Router>>,
+    pub(super) idle_timeout: Duration,
+    pub(super) admission: Arc<Admission>,
+    pub(super) stop_accepting: CancellationToken,
+    pub(super) close: CancellationToken,
+    pub(super) connections: TaskTracker,
+}
+
+impl Acceptor {
+    /// Takes connections until it is told to stop.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        while let Some(accepted) = self.stop_accepting.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                // Only now: as long as nobody asks for a place, nobody has to give way.
+                Ok((stream, _)) => {
+                    let place = self.stop_accepting.run_until_cancelled(self.admission.place()).await;
+                    Arc::clone(&self).spawn(stream, place);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        self.accept_queued(&listener).await;
+    }
+
+    /// Connections that the system has already taken would be reset when the listener closes.
+    async fn accept_queued(self: Arc<Self>, listener: &TcpListener) {
+        let next_queued = |cx: &mut Context<'_>| match listener.poll_accept(cx) {
+            Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
+        };
+        while let Some(stream) = std::future::poll_fn(next_queued).await {
+            Arc::clone(&self).spawn(stream, None);
+        }
+    }
+
+    fn spawn(self: Arc<Self>, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
+        let admitted = self.admission.admit(place);
+        let activity = Arc::clone(admitted.activity());
+        let tracker = self.connections.clone();
+        let task = tracker.spawn(async move {
+            self.serve(stream, admitted.activity()).await;
+            drop(admitted);
+        });
+        activity.is_served_by(task.abort_handle());
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, activity: &Arc<Activity>) {
+        let service = |protocol| {
+            let (acceptor, activity) = (Arc::clone(&self), Arc::clone(activity));
+            hyper::service::service_fn(move |request| {
+                Arc::clone(&acceptor).answer(request, Arc::clone(&activity), protocol)
+            })
+        };
+        connection::serve(stream, activity, service, self.idle_timeout, &self.close).await;
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        activity: Arc<Activity>,
+        protocol: Protocol,
+    ) -> Result<Response<Answer>, Infallible> {
+        let in_service = InService::begin(activity);
+        let room = Room::reserve(in_service.activity(), protocol).await;
+        let version = request.version();
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        let is_malformed = hosts > 1 || (hosts == 0 && version == Version::HTTP_11);
+        let mut response = if is_malformed {
+            HeadFault::NotOneHost.response(request.uri().path())
+        } else {
+            let router = self.router.get().unwrap_or(&self.starting).clone();
+            router.oneshot(request.map(|body| connection::watched(body, in_service.activity()))).await?
+        };
+        if (is_malformed || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| room.of(body)))
+    }
+}
