@@ -16,6 +16,7 @@ mod edge;
 mod etag;
 mod head;
 mod json;
+mod no_room;
 mod openapi;
 mod path_id;
 mod problem;
@@ -35,6 +36,7 @@ use tower::layer::layer_fn;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
+pub use no_room::no_room;
 pub use openapi::openapi_json;
 pub use starting::starting;
 

@@ -206,12 +206,12 @@ pub(crate) fn positive<N: FromStr + Default + PartialOrd>(text: &str) -> Result<
     text.parse().ok().filter(|number| *number > N::default()).ok_or("must be a whole number from 1")
 }
 
-/// Room for a few answers in pieces of 16 KiB.
-const LEAST_ANSWER_BYTES: u32 = 1024 * 1024;
+/// Room for any answer that is there as a whole.
+const LEAST_ANSWER_BYTES: u32 = 16 * 1024 * 1024;
 
 fn answer_bytes(text: &str) -> Result<u32, &'static str> {
     let bytes = text.parse().ok().filter(|bytes| *bytes >= LEAST_ANSWER_BYTES);
-    bytes.ok_or("must be a whole number from 1048576")
+    bytes.ok_or("must be a whole number from 16777216")
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {

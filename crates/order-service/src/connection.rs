@@ -18,7 +18,7 @@ use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use activity::{Activity, InService};
+pub(crate) use activity::{Activity, InService, Open};
 pub(crate) use answer::{Answer, Protocol, Room};
 pub(crate) use answer_budget::AnswerBudget;
 pub(crate) use request_body::watched;

@@ -16,7 +16,8 @@ use super::answer::Protocol;
 use super::answer_budget::AnswerBudget;
 
 pub(super) use room::{Asking, Kept};
-pub(crate) use turns::{InService, Open, WaitsForClient};
+pub(super) use turns::WaitsForClient;
+pub(crate) use turns::{InService, Open};
 
 use room::OWN_BYTES;
 

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Response, Uri};
 use hyper::body::{Frame, SizeHint};
 
-use super::activity::{Activity, Asking, Kept, Open};
+use super::activity::{Asking, Kept, Open};
 
 /// Longest piece of an answer that is handed over at once.
 pub(super) const MAX_PIECE_BYTES: usize = 16 * 1024;
+/// Longest body that counts as a whole when it is there as a whole; less than the least budget.
+const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// What an answer counts for besides its body: its head, and what the protocol keeps for it.
 const HTTP1_ANSWER_BYTES: usize = 512;
 const HTTP2_ANSWER_BYTES: usize = 2 * 1024;
@@ -33,18 +36,33 @@ pub(crate) struct Room {
 
 impl Room {
     /// Waits for others to take their answers if there is none.
-    pub(crate) async fn reserve(activity: &Arc<Activity>, protocol: Protocol) -> Self {
-        let open = Open::begin(Arc::clone(activity));
+    pub(crate) async fn reserve(open: Open, protocol: Protocol) -> Self {
         let bytes = match protocol {
             Protocol::Http1 => HTTP1_ANSWER_BYTES,
             Protocol::Http2 => HTTP2_ANSWER_BYTES,
         };
-        let kept = Arc::clone(activity).keep(bytes).await;
+        let kept = Arc::clone(open.activity()).keep(bytes).await;
         Self { protocol, open, kept }
     }
 
-    /// The answer that has this room.
-    pub(crate) fn of(self, body: Body) -> Answer {
+    /// The answer that has this room. A body that is there as a whole counts as a whole. If there is no room for that, it waits
+    /// piece by piece; or another answer is given, where it `may_be_refused`.
+    pub(crate) fn answer(
+        self,
+        response: Response<Body>,
+        may_be_refused: bool,
+        uri: &Uri,
+    ) -> Response<Answer> {
+        let bytes = response.body().size_hint().exact().unwrap_or(0) as usize;
+        let counts_as_a_whole = bytes > MAX_PIECE_BYTES && bytes <= MAX_WHOLE_BYTES;
+        let in_advance = counts_as_a_whole.then(|| self.open.activity().try_keep_whole(bytes)).flatten();
+        if counts_as_a_whole && in_advance.is_none() && may_be_refused {
+            return order_api::no_room(uri.path()).map(|refusal| self.of(refusal, None));
+        }
+        response.map(|body| self.of(body, in_advance))
+    }
+
+    fn of(self, body: Body, in_advance: Option<Kept>) -> Answer {
         let Self { protocol, open, kept } = self;
         let kept = match protocol {
             Protocol::Http1 => {
@@ -53,7 +71,15 @@ impl Room {
             }
             Protocol::Http2 => Some(kept),
         };
-        Answer { body, rest: Bytes::new(), protocol, asking: Asking::default(), open, _kept: kept }
+        Answer {
+            body,
+            rest: Bytes::new(),
+            protocol,
+            in_advance,
+            asking: Asking::default(),
+            open,
+            _kept: kept,
+        }
     }
 }
 
@@ -63,9 +89,37 @@ pub(crate) struct Answer {
     /// What is left of the piece that the body came with.
     rest: Bytes,
     protocol: Protocol,
+    /// Room for what comes next.
+    in_advance: Option<Kept>,
     asking: Asking,
     open: Open,
     _kept: Option<Kept>,
+}
+
+impl Answer {
+    /// The next piece of the body as it comes. When room is short, nothing is made for which there is none.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let activity = self.open.activity();
+        if self.in_advance.is_none() && activity.is_room_short() {
+            self.in_advance = Some(ready!(self.asking.poll(cx, activity, MAX_PIECE_BYTES)));
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending() {
+            // It may take long, and others could use the room.
+            self.in_advance = None;
+        }
+        polled
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<Kept> {
+        match self.in_advance.as_mut().and_then(|kept| kept.split(bytes)) {
+            Some(kept) => Poll::Ready(kept),
+            None => {
+                self.in_advance = None;
+                self.asking.poll(cx, self.open.activity(), bytes)
+            }
+        }
+    }
 }
 
 impl HttpBody for Answer {
@@ -78,7 +132,7 @@ impl HttpBody for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         while this.rest.is_empty() {
-            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            match ready!(this.poll_body(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => this.rest = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
@@ -88,7 +142,7 @@ impl HttpBody for Answer {
         }
         // The same each time until there is room: nothing else changes the rest.
         let length = this.rest.len().min(MAX_PIECE_BYTES);
-        let kept = ready!(this.asking.poll(cx, this.open.activity(), length));
+        let kept = ready!(this.poll_room(cx, length));
         let piece = this.rest.split_to(length);
         let piece = match this.protocol {
             Protocol::Http1 => {

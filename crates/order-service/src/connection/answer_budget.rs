@@ -18,12 +18,12 @@ pub(crate) struct AnswerBudget {
     free: Semaphore,
     /// Answers that wait for room.
     waiting: AtomicUsize,
-    is_short: Notify,
+    is_wanted: Notify,
 }
 
 impl AnswerBudget {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { free: Semaphore::new(bytes), waiting: AtomicUsize::new(0), is_short: Notify::new() }
+        Self { free: Semaphore::new(bytes), waiting: AtomicUsize::new(0), is_wanted: Notify::new() }
     }
 
     pub(super) fn try_take(&self, bytes: usize) -> Option<Purse> {
@@ -39,7 +39,7 @@ impl AnswerBudget {
     /// First come, first served.
     pub(super) async fn take(&self, bytes: usize) -> Purse {
         let waiting = Waiting::begin(&self.waiting);
-        self.is_short.notify_one();
+        self.want();
         match self.free.acquire_many(bytes as u32).await {
             Ok(taken) => taken.forget(),
             Err(e) => unreachable!("invariant: the budget is never closed: {e}"),
@@ -52,9 +52,14 @@ impl AnswerBudget {
         self.free.add_permits(bytes);
     }
 
-    /// Returns when somebody waits for room.
-    pub(crate) async fn is_wanted(&self) {
-        self.is_short.notified().await;
+    /// Somebody wants room, and there is none.
+    pub(super) fn want(&self) {
+        self.is_wanted.notify_one();
+    }
+
+    /// Returns when somebody wants room.
+    pub(crate) async fn wanted(&self) {
+        self.is_wanted.notified().await;
     }
 
     /// Whether somebody waits for room.

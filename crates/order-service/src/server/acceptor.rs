@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::admission::Admission;
-use crate::connection::{self, Activity, Answer, InService, Protocol, Room};
+use crate::connection::{self, Activity, Answer, InService, Open, Protocol, Room};
 
 /// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -77,7 +77,9 @@ impl Acceptor {
         let service = |protocol| {
             let (acceptor, activity) = (Arc::clone(&self), Arc::clone(activity));
             hyper::service::service_fn(move |request| {
-                Arc::clone(&acceptor).answer(request, Arc::clone(&activity), protocol)
+                // From now on, and not from when the answer is first looked for.
+                let (in_service, open) = InService::begin(&activity);
+                Arc::clone(&acceptor).answer(request, in_service, open, protocol)
             })
         };
         connection::serve(stream, activity, service, self.idle_timeout, &self.close).await;
@@ -86,23 +88,25 @@ impl Acceptor {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        activity: Arc<Activity>,
+        in_service: InService,
+        open: Open,
         protocol: Protocol,
     ) -> Result<Response<Answer>, Infallible> {
-        let in_service = InService::begin(activity);
-        let room = Room::reserve(in_service.activity(), protocol).await;
-        let version = request.version();
+        let room = Room::reserve(open, protocol).await;
+        let (version, is_safe, uri) = (request.version(), request.method().is_safe(), request.uri().clone());
         let hosts = request.headers().get_all(header::HOST).iter().count();
         let is_malformed = hosts > 1 || (hosts == 0 && version == Version::HTTP_11);
-        let mut response = if is_malformed {
-            HeadFault::NotOneHost.response(request.uri().path())
+        let response = if is_malformed {
+            HeadFault::NotOneHost.response(uri.path())
         } else {
             let router = self.router.get().unwrap_or(&self.starting).clone();
             router.oneshot(request.map(|body| connection::watched(body, in_service.activity()))).await?
         };
+        let mut response = room.answer(response, is_safe, &uri);
         if (is_malformed || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| room.of(body)))
+        drop(in_service);
+        Ok(response)
     }
 }

@@ -106,7 +106,7 @@ impl Admission {
         let pause = (self.idle_timeout / 4).min(MAX_WATCH_PAUSE);
         loop {
             tokio::select! {
-                () = self.budget.is_wanted() => self.make_room().await,
+                () = self.budget.wanted() => self.make_room().await,
                 () = tokio::time::sleep(pause) => {}
             }
             let stuck = self.picked(|connection| self.is_stuck(connection));
@@ -127,13 +127,16 @@ impl Admission {
         takes_nothing || only_pings || has_left
     }
 
-    /// Ends connections until no answer waits for room, or all are taken as fast as can be.
+    /// Ends connections that leave answers lying, until none waits for room, or all are taken as fast as can be.
     async fn make_room(&self) {
-        while self.budget.is_short() {
+        loop {
             let mut lying = self.picked(|connection| connection.takes_room_for() >= Some(LEAST_STILLNESS));
             lying.sort_by_cached_key(|connection| Reverse(connection.takes_room_for()));
             lying.iter().take(MOST_AT_ONCE).for_each(|connection| connection.cut_off());
             tokio::time::sleep(LOOK_AGAIN).await;
+            if !self.budget.is_short() {
+                return;
+            }
         }
     }
 

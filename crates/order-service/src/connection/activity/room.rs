@@ -21,7 +21,21 @@ impl Activity {
         Some(self.kept(bytes, purse))
     }
 
-    /// The same, once there is room.
+    /// The same. If there is none, whoever leaves the most lying has to let go of it.
+    pub(in crate::connection) fn try_keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
+        let kept = self.try_keep(bytes);
+        if kept.is_none() {
+            self.budget.want();
+        }
+        kept
+    }
+
+    /// Whether somebody waits for room.
+    pub(in crate::connection) fn is_room_short(&self) -> bool {
+        self.budget.is_short()
+    }
+
+    /// Keeps room for bytes once there is any.
     pub(in crate::connection) async fn keep(self: Arc<Self>, bytes: usize) -> Kept {
         match self.try_keep(bytes) {
             Some(kept) => kept,
@@ -83,6 +97,13 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// A part of it, if it has as much.
+    pub(in crate::connection) fn split(&mut self, bytes: usize) -> Option<Self> {
+        let rest = self.bytes.checked_sub(bytes)?;
+        self.bytes = rest;
+        Some(Self { bytes, purse: self.purse, is_given: self.is_given, activity: Arc::clone(&self.activity) })
+    }
+
     /// The client has been given the bytes. It has taken them when this is dropped.
     pub(in crate::connection) fn given(mut self) -> Self {
         self.activity.gave(self.bytes);

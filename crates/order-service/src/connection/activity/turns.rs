@@ -9,10 +9,13 @@ use super::Activity;
 pub(crate) struct InService(Arc<Activity>);
 
 impl InService {
-    pub(crate) fn begin(activity: Arc<Activity>) -> Self {
+    /// A request's head is there.
+    pub(crate) fn begin(activity: &Arc<Activity>) -> (Self, Open) {
         activity.progressed();
         activity.in_service.fetch_add(1, Ordering::Relaxed);
-        Self(activity)
+        activity.open.fetch_add(1, Ordering::Relaxed);
+        activity.requests.fetch_add(1, Ordering::Relaxed);
+        (Self(Arc::clone(activity)), Open(Arc::clone(activity)))
     }
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
@@ -46,12 +49,6 @@ impl Drop for WaitsForClient {
 pub(crate) struct Open(Arc<Activity>);
 
 impl Open {
-    pub(crate) fn begin(activity: Arc<Activity>) -> Self {
-        activity.open.fetch_add(1, Ordering::Relaxed);
-        activity.requests.fetch_add(1, Ordering::Relaxed);
-        Self(activity)
-    }
-
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.0
     }

@@ -2,12 +2,14 @@
 
 mod bodies;
 mod crowd;
+mod frames;
 mod framing;
 mod http2;
 mod places;
 mod siege;
 mod slow;
 mod targets;
+mod unread;
 
 use crate::http::Answer;
 use crate::server::{Program, Server};

@@ -1,0 +1,89 @@
+//! HTTP/2 by hand (RFC 9113), for clients that no library would be.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
+const CONTINUATION: u8 = 0x9;
+
+const END_STREAM: u8 = 0x1;
+const ACK: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The preface of a client that takes nothing of any answer until it says so, which it never does.
+pub(super) fn preface_of_one_that_takes_nothing() -> Vec<u8> {
+    const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
+    let no_window = [&INITIAL_WINDOW_SIZE[..], &[0; 4]].concat();
+    [PREFACE, &frame(SETTINGS, 0, 0, &no_window)].concat()
+}
+
+/// No settings at all.
+pub(super) fn settings() -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[])
+}
+
+pub(super) fn ping() -> Vec<u8> {
+    frame(PING, 0, 0, &[7; 8])
+}
+
+/// The fields of `GET path`, in HPACK (RFC 7541) without compression.
+fn get_fields(path: &str) -> Vec<u8> {
+    let length = u8::try_from(path.len()).ok().filter(|length| *length < 127).expect("a short path");
+    let host = b"e2e";
+    [&[0x82, 0x86, 0x04, length], path.as_bytes(), &[0x01, host.len() as u8], host].concat()
+}
+
+/// The number of a client's request, from 0, as a stream's.
+fn stream(request: u32) -> u32 {
+    2 * request + 1
+}
+
+/// A whole request.
+pub(super) fn get(request: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &get_fields(path))
+}
+
+/// It is taken back.
+pub(super) fn take_back(request: u32) -> Vec<u8> {
+    const CANCEL: [u8; 4] = 8u32.to_be_bytes();
+    frame(RST_STREAM, 0, stream(request), &CANCEL)
+}
+
+/// A request whose head is to be continued.
+pub(super) fn begin_head(request: u32) -> Vec<u8> {
+    frame(HEADERS, END_STREAM, stream(request), &get_fields("/health"))
+}
+
+/// More of a head, which goes on after it. It is one long field that never ends.
+pub(super) fn continue_head(request: u32, bytes: usize) -> Vec<u8> {
+    // A literal field without indexing, whose name has a length that takes several bytes (RFC 7541, 5.1): 2^21.
+    const ENDLESS_FIELD: [u8; 5] = [0x00, 0x7f, 0x81, 0xff, 0x7f];
+    let mut payload = ENDLESS_FIELD.to_vec();
+    payload.resize(bytes, b'a');
+    frame(CONTINUATION, 0, stream(request), &payload)
+}
+
+/// Takes frames as they come, and answers pings, until the connection is over.
+pub(super) fn answer_pings(mut stream: TcpStream) {
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        let is_ping = head[3] == PING && head[4] & ACK == 0;
+        if stream.read_exact(&mut payload).is_err()
+            || is_ping && stream.write_all(&frame(PING, ACK, 0, &payload)).is_err()
+        {
+            return;
+        }
+    }
+}

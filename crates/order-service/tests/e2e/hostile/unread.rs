@@ -1,0 +1,178 @@
+//! Clients that ask and do not take what they are answered.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tokio::net::TcpSocket;
+
+use super::crowd::crowd;
+use super::siege::besiege;
+use super::{attack, frames, server};
+use crate::http::Client;
+use crate::server::{Program, Server, wait_until};
+
+/// How little the system takes for a client that reads nothing.
+const RECEIVE_BUFFER_BYTES: u32 = 4096;
+/// Probes and orders that are waited for while an attack stands.
+const A_WHILE: usize = 40;
+
+/// An answer of 160 KB, made for each request.
+const LONG_ANSWER: &str = "/orders/long/events";
+
+fn place_a_long_order(server: &Server) {
+    let items: Vec<String> = (0..1000)
+        .map(|line| format!(r#"{{"SKU":"{line:0>100}","Quantity":1,"UnitPriceCents":1}}"#))
+        .collect();
+    let order = format!(r#"{{"order_id":"long","customer_id":"c","items":[{}]}}"#, items.join(","));
+    assert_eq!(server.post("/orders", &order).status, 201);
+}
+
+/// Connections for which the system takes next to nothing, so that it is the server that keeps what they are answered.
+fn crowd_without_buffers(port: u16, count: usize, request: &[u8]) -> Vec<TcpStream> {
+    drop(crowd(port, 1, b""));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let open = || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut stream = runtime.block_on(socket.connect(address)).unwrap().into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        let _ = stream.write_all(request);
+        stream
+    };
+    (0..count).map(|_| open()).collect()
+}
+
+#[test]
+fn answers_that_nobody_takes_cost_no_more_than_there_is_room_for() {
+    besiege(server(), |server, siege| {
+        place_a_long_order(server);
+        let request = "GET /openapi.json HTTP/1.1\r\nhost: e2e\r\n\r\n".repeat(2);
+        let crowd = crowd_without_buffers(server.port(), 1000, request.as_bytes());
+        siege.hold(A_WHILE);
+        assert_long_answers_are_served(server);
+        drop(crowd);
+    });
+}
+
+#[test]
+fn nor_do_those_that_http2_clients_have_no_window_for() {
+    besiege(server(), |server, siege| {
+        place_a_long_order(server);
+        let gets = (0..100).flat_map(|number| frames::get(number, LONG_ANSWER));
+        let requests: Vec<u8> = frames::preface_of_one_that_takes_nothing().into_iter().chain(gets).collect();
+        let crowd = crowd(server.port(), 60, &requests);
+        siege.hold(A_WHILE);
+        assert_long_answers_are_served(server);
+        drop(crowd);
+    });
+}
+
+/// To others, who may be asked to come again.
+fn assert_long_answers_are_served(server: &Server) {
+    wait_until("there is room for a long answer", || {
+        let answer = server.get(LONG_ANSWER);
+        assert!(answer.status == 200 || answer.code() == "overloaded", "{answer:?}");
+        (answer.status == 200).then_some(())
+    });
+}
+
+/// Many answers to one who sends one request after the other and reads none, each of them short.
+#[test]
+fn short_answers_pile_up_no_higher() {
+    besiege(server(), |server, siege| {
+        let request = "GET /health HTTP/1.1\r\nhost: e2e\r\n\r\n".repeat(20_000);
+        let port = server.port();
+        let senders: Vec<_> = (0..8)
+            .map(|_| {
+                let mut stream = crowd_without_buffers(port, 1, b"").remove(0);
+                stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+                let request = request.clone();
+                std::thread::spawn(move || {
+                    let started = Instant::now();
+                    while started.elapsed() < Duration::from_secs(2) {
+                        if stream.write_all(request.as_bytes()).is_err() {
+                            break;
+                        }
+                    }
+                    stream
+                })
+            })
+            .collect();
+        let streams: Vec<_> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
+        siege.hold(A_WHILE);
+        drop(streams);
+    });
+}
+
+#[test]
+fn whoever_takes_nothing_for_the_idle_timeout_is_hung_up_on() {
+    attack(server().argument("--idle-timeout-seconds", "1"), |server| {
+        place_a_long_order(server);
+        let request = format!("GET {LONG_ANSWER} HTTP/1.1\r\nhost: e2e\r\n\r\n").repeat(20);
+        let mut crowd = crowd_without_buffers(server.port(), 4, request.as_bytes());
+        // A reset is noticed without reading.
+        wait_until("they are hung up on", || {
+            crowd.retain(|stream| stream.take_error().unwrap().is_none());
+            crowd.is_empty().then_some(())
+        });
+        // One that answers pings all the while is no better.
+        let mut stream = super::crowd::open(server.port());
+        stream.write_all(&frames::preface_of_one_that_takes_nothing()).unwrap();
+        stream.write_all(&frames::get(0, LONG_ANSWER)).unwrap();
+        let asked = Instant::now();
+        frames::answer_pings(stream);
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    });
+}
+
+#[test]
+fn a_server_that_stops_does_not_wait_for_them() {
+    let mut server = server().argument("--grace-seconds", "25").start();
+    place_a_long_order(&server);
+    let request = format!("GET {LONG_ANSWER} HTTP/1.1\r\nhost: e2e\r\n\r\n").repeat(20);
+    let crowd = crowd_without_buffers(server.port(), 4, request.as_bytes());
+    server.get("/health");
+    server.signal(Signal::TERM);
+    let asked = Instant::now();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    drop(crowd);
+}
+
+#[test]
+fn whoever_says_no_more_still_gets_its_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    attack(Program::serving(directory.path()), |server| {
+        place_a_long_order(server);
+        for number in 0..20 {
+            let order = format!(
+                r#"{{"order_id":"half-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
+            );
+            let mut client = Client::connect(server.port()).unwrap();
+            client.send(crate::http::post("/orders", &order).as_bytes()).unwrap();
+            client.writing_end().shutdown(Shutdown::Write).unwrap();
+            assert_eq!(client.answer().unwrap().status, 201);
+            assert_eq!(client.rest().unwrap(), b"", "and then nothing");
+            let mut client = Client::connect(server.port()).unwrap();
+            client.send(format!("GET {LONG_ANSWER} HTTP/1.1\r\nhost: e2e\r\n\r\n").as_bytes()).unwrap();
+            client.writing_end().shutdown(Shutdown::Write).unwrap();
+            assert_eq!(client.answer().unwrap().json().as_array().unwrap().len(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_quiet_feed_whose_client_says_no_more_is_let_go() {
+    let server = server().start();
+    let mut client = server.connect();
+    client.send(b"GET /events HTTP/1.1\r\nhost: e2e\r\naccept: text/event-stream\r\n\r\n").unwrap();
+    assert_eq!(client.head().unwrap().0, 200);
+    client.writing_end().shutdown(Shutdown::Write).unwrap();
+    let asked = Instant::now();
+    client.rest().expect("closed, not reset");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    server.stop();
+}
