@@ -2,6 +2,8 @@
 
 mod bodies;
 mod crowd;
+mod descriptors;
+mod floods;
 mod frames;
 mod framing;
 mod http2;

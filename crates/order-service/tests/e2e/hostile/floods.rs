@@ -1,0 +1,97 @@
+//! HTTP/2 frames without end that ask for nothing.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::crowd::{crowd, open};
+use super::siege::besiege;
+use super::{frames, server};
+use crate::server::wait_until;
+
+/// Probes and orders that are waited for while an attack stands.
+const A_WHILE: usize = 40;
+/// As many connections as the server takes in these tests.
+const PLACES: usize = 100;
+
+/// Sends the same to everybody again and again, until the attack has been held or everybody has been hung up on.
+fn flood(mut crowd: Vec<TcpStream>, frames: &[u8], hold: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let holding = scope.spawn(hold);
+        while !holding.is_finished() {
+            crowd.retain_mut(|stream| stream.write_all(frames).is_ok());
+        }
+    });
+    for stream in crowd {
+        // Whoever reads has the same socket.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+#[track_caller]
+fn assert_is_no_progress(frames: &[u8]) {
+    let program = server().argument("--max-connections", PLACES.to_string());
+    besiege(program, |server, siege| {
+        let greeting = [frames::PREFACE, &frames::settings(), frames].concat();
+        let crowd = crowd(server.port(), PLACES, &greeting);
+        for stream in &crowd {
+            let reader = stream.try_clone().unwrap();
+            // It ends with the connection.
+            std::thread::spawn(move || frames::answer_pings(reader));
+        }
+        flood(crowd, frames, || siege.hold(A_WHILE));
+    });
+}
+
+#[test]
+fn pings_are_no_progress() {
+    assert_is_no_progress(&frames::ping());
+}
+
+#[test]
+fn settings_are_no_progress() {
+    assert_is_no_progress(&frames::settings());
+}
+
+#[test]
+fn whoever_only_pings_is_idle() {
+    let server = server().argument("--idle-timeout-seconds", "1").start();
+    let mut stream = open(server.port());
+    stream.write_all(&[frames::PREFACE, &frames::settings()].concat()).unwrap();
+    let asked = Instant::now();
+    frames::answer_pings(stream);
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    server.stop();
+}
+
+#[test]
+fn heads_that_go_on_without_end_are_cut_off() {
+    besiege(server(), |server, siege| {
+        let piece = frames::continue_head(0, 16 * 1024);
+        let greeting = [frames::PREFACE, &frames::settings(), &frames::begin_head(0)].concat();
+        let mut crowd = crowd(server.port(), 1000, &greeting);
+        wait_until("they are hung up on", || {
+            crowd.retain_mut(|stream| stream.write_all(&piece).is_ok());
+            crowd.is_empty().then_some(())
+        });
+        siege.hold(A_WHILE);
+    });
+}
+
+#[test]
+fn whoever_takes_back_request_after_request_is_hung_up_on() {
+    besiege(server(), |server, siege| {
+        let mut crowd = crowd(server.port(), 10, &[frames::PREFACE, &frames::settings()].concat());
+        let mut number = 0;
+        wait_until("they are hung up on", || {
+            let requests = number..number + 500;
+            number += 500;
+            let frames: Vec<u8> = requests
+                .flat_map(|number| [frames::get(number, "/orders"), frames::take_back(number)].concat())
+                .collect();
+            crowd.retain_mut(|stream| stream.write_all(&frames).is_ok());
+            crowd.is_empty().then_some(())
+        });
+        siege.hold(A_WHILE);
+    });
+}
