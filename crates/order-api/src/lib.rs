@@ -18,6 +18,7 @@ mod head;
 mod json;
 mod no_room;
 mod openapi;
+mod operators;
 mod path_id;
 mod problem;
 mod query;
@@ -38,6 +39,7 @@ pub use config::ApiConfig;
 pub use head::HeadFault;
 pub use no_room::no_room;
 pub use openapi::openapi_json;
+pub use operators::operators;
 pub use starting::starting;
 
 use crate::edge::Edge;

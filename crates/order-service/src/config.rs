@@ -57,6 +57,9 @@ pub(crate) struct HttpOptions {
     /// Where requests come in: `:8080` (this machine only), `0.0.0.0:8080` (every interface).
     #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
     pub(crate) listen: ListenAddress,
+    /// Where operators alone come in, as for `listen`: `/health` and `/ready`, answered whatever clients do elsewhere.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) operate_listen: Option<ListenAddress>,
     /// Most connections at once; when there are as many, the one gives way on which nothing has moved for longest.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = positive::<u32>)]
     max_connections: u32,

@@ -13,6 +13,7 @@ mod listen;
 mod logging;
 mod migrate;
 mod open_store;
+mod operators;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
 mod process;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
 use crate::open_store::Store;
+use crate::operators::Operators;
 use crate::server::{self, Limits, Server};
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
@@ -35,6 +36,7 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 pub(crate) struct Process {
     stop: StopSignal,
     server: Server,
+    operators: Option<Operators>,
     /// Where a store that is being opened tells how far it is.
     pub(crate) views_progress: ViewsProgress,
     /// Cancelled when the process is to stop.
@@ -53,9 +55,14 @@ impl Process {
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
         let views_progress = ViewsProgress::default();
         let starting = order_api::starting(views_progress.clone());
+        let operators = http
+            .operate_listen
+            .map(|address| Operators::start(address, starting.clone(), limits))
+            .transpose()?;
         Ok(Self {
             stop,
             server: Server::start(listeners, starting, limits),
+            operators,
             views_progress,
             shutdown: CancellationToken::new(),
             body_timeout: http.body_timeout_seconds,
@@ -109,7 +116,11 @@ impl Process {
         });
         let background: Vec<_> = scrubber.into_iter().chain(upkeep).collect();
         api.ready_details.extend(background.iter().filter_map(|running| running.shown.clone()));
-        self.server.serve(order_api::router(service, api));
+        let router = order_api::router(service, api);
+        if let Some(operators) = &self.operators {
+            operators.serve(router.clone());
+        }
+        self.server.serve(router);
         announce(self.server.port());
         let code = self.stopped(store).await;
         for running in background {

@@ -53,6 +53,12 @@ pub(crate) fn starting(views: &ViewsStatus) -> Response {
     answer(false, ReadyChecks { views, ..ReadyChecks::default() })
 }
 
+/// The same when the service does not come to answer it.
+pub(crate) fn too_busy() -> Response {
+    let (lifecycle, store) = (Lifecycle::Serving, StoreCheck::Overloaded);
+    answer(false, ReadyChecks { lifecycle, store, ..ReadyChecks::default() })
+}
+
 /// Whether traffic should come, and each thing that it depends on.
 #[derive(Serialize, ToSchema)]
 struct Readiness {

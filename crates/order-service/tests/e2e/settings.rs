@@ -58,6 +58,7 @@ fn help_names_every_option_with_its_variable() {
         "postgres-connections",
         "allow-unsafe-durability",
         "listen",
+        "operate-listen",
         "currency",
         "clock-pause-seconds",
         "keep-keys-hours",

@@ -7,6 +7,7 @@ mod floods;
 mod frames;
 mod framing;
 mod http2;
+mod operators;
 mod places;
 mod siege;
 mod slow;

@@ -1,0 +1,54 @@
+//! `--operate-listen`: an address for operators, which answers whatever clients do at the other one.
+
+use anyhow::Context;
+use axum::Router;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::listen::ListenAddress;
+use crate::server::{Limits, Server};
+
+/// Connections of operators at once.
+const PLACES: usize = 64;
+
+/// The server at that address. It has a thread of its own, so that it waits for none of the service's.
+pub(crate) struct Operators {
+    server: Server,
+    /// Where the service itself runs.
+    service: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Operators {
+    /// Takes the address, and answers there that the service is starting.
+    pub(crate) fn start(address: ListenAddress, starting: Router, limits: Limits) -> anyhow::Result<Self> {
+        let service = Handle::current();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("operators")
+            .enable_all()
+            .build()
+            .context("cannot start the operators' thread")?;
+        let server = {
+            let _entered = runtime.enter();
+            let listeners = address.bind().map_err(anyhow::Error::msg)?;
+            let starting = order_api::operators(starting, service.clone());
+            Server::start(listeners, starting, Limits { connections: PLACES, ..limits })
+        };
+        tracing::info!(port = server.port(), "operators are answered");
+        Ok(Self { server, service, runtime: Some(runtime) })
+    }
+
+    /// From now on `/ready` is what `router` says.
+    pub(crate) fn serve(&self, router: Router) {
+        self.server.serve(order_api::operators(router, self.service.clone()));
+    }
+}
+
+impl Drop for Operators {
+    /// It answers as long as the service is there, and nobody waits for its clients.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
