@@ -42,6 +42,16 @@ fn heads_that_are_never_finished_give_way() {
 }
 
 #[test]
+fn long_heads_that_are_never_finished_take_no_more_memory_than_there_is_room_for() {
+    let head = format!("GET /health HTTP/1.1\r\nhost: e2e\r\nx: {}", "x".repeat(60 * 1024));
+    besiege(server(), |server, siege| {
+        let crowd = crowd(server.port(), ALL_PLACES, head.as_bytes());
+        siege.hold(A_WHILE);
+        drop(crowd);
+    });
+}
+
+#[test]
 fn bodies_that_are_never_finished_give_way() {
     assert_give_way(
         b"POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{",
