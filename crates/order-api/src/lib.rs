@@ -37,7 +37,7 @@ use tower::layer::layer_fn;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
-pub use no_room::no_room;
+pub use no_room::{Overloaded, no_room};
 pub use openapi::openapi_json;
 pub use operators::operators;
 pub use starting::starting;

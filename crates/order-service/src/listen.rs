@@ -9,6 +9,10 @@ use tokio::net::{TcpListener, TcpSocket};
 /// full tries again after a second.
 const BACKLOG: u32 = 4096;
 
+/// As many bytes of answers the system keeps for a connection that it has not sent. More would be no faster, and it would take
+/// megabytes for each client that does not read, where nobody counts them.
+const MAX_UNSENT_BYTES: u32 = 128 * 1024;
+
 /// An address to listen on. Without a host: this machine only, on IPv4 and, where present, IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ListenAddress {
@@ -41,8 +45,21 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restart must not wait for the connections of the process before.
     socket.set_reuseaddr(true)?;
+    keep_little_unsent(&socket)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Connections have it from the socket that they were accepted on.
+#[cfg(target_os = "linux")]
+fn keep_little_unsent(socket: &TcpSocket) -> io::Result<()> {
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)
+}
+
+/// Other systems keep what they like.
+#[cfg(not(target_os = "linux"))]
+fn keep_little_unsent(_: &TcpSocket) -> io::Result<()> {
+    Ok(())
 }
 
 impl std::str::FromStr for ListenAddress {

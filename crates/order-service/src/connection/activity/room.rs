@@ -25,9 +25,14 @@ impl Activity {
     pub(in crate::connection) fn try_keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
         let kept = self.try_keep(bytes);
         if kept.is_none() {
-            self.budget.want();
+            self.want_room();
         }
         kept
+    }
+
+    /// Whoever leaves the most lying has to let go of it.
+    pub(in crate::connection) fn want_room(&self) {
+        self.budget.want();
     }
 
     /// Whether somebody waits for room.
