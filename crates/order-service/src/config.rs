@@ -88,6 +88,15 @@ impl HttpOptions {
     }
 }
 
+/// How long commands wait for the store.
+#[derive(Debug, Args)]
+pub(crate) struct QueueOptions {
+    /// How long a command waits in the store's queue at most, in milliseconds; then it is refused as overloaded, and nothing
+    /// has happened.
+    #[arg(long, value_name = "MILLISECONDS", default_value = "1000", value_parser = milliseconds)]
+    pub(crate) queue_wait_milliseconds: Duration,
+}
+
 /// How fast the views are compared with the log.
 #[derive(Debug, Args)]
 pub(crate) struct ScrubOptions {
@@ -167,6 +176,8 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) store: StoreOptions,
     #[command(flatten)]
+    pub(crate) queue: QueueOptions,
+    #[command(flatten)]
     pub(crate) http: HttpOptions,
     /// The currency of an order that names none, by its ISO 4217 code.
     #[arg(long, value_name = "CODE", default_value = "USD", value_parser = currency)]
@@ -219,6 +230,10 @@ fn answer_bytes(text: &str) -> Result<u32, &'static str> {
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(positive::<u32>(text)?.into()))
+}
+
+fn milliseconds(text: &str) -> Result<Duration, &'static str> {
+    Ok(Duration::from_millis(positive::<u32>(text)?.into()))
 }
 
 /// For as long as clients may rely on, whatever the setting.

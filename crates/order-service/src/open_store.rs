@@ -1,13 +1,14 @@
 //! Opens the store that a URL names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use async_trait::async_trait;
 use order_application::{
     Checkpoints, EventBus, EventLog, OrderViews, Receipts, ReplicaStore, ViewRepair, ViewsProgress,
 };
-use order_store::{MemoryStore, PostgresStore, SqliteLimits, SqliteStore};
+use order_store::{MemoryStore, PostgresOptions, PostgresStore, SqliteLimits, SqliteStore};
 
 use crate::store_url::StoreUrl;
 use crate::thread;
@@ -49,9 +50,11 @@ pub(crate) trait Replicating: Store + ReplicaStore {}
 
 impl<S: Store + ReplicaStore> Replicating for S {}
 
-/// Opens it. If views have to be made first, `progress` is told how far they are.
+/// Opens it; an append waits for at most `queue_wait` before it is begun. If views have to be made first, `progress` is told
+/// how far they are.
 pub(crate) async fn open(
     url: &StoreUrl,
+    queue_wait: Duration,
     bus: Arc<dyn EventBus>,
     progress: ViewsProgress,
 ) -> anyhow::Result<Arc<dyn Store>> {
@@ -61,10 +64,13 @@ pub(crate) async fn open(
         StoreUrl::Memory => Arc::new(MemoryStore::new(bus)),
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
-            let open = move || Ok(SqliteStore::open(&path, bus, SqliteLimits::default(), &progress)?);
+            let limits = SqliteLimits { queue_wait, ..SqliteLimits::default() };
+            let open = move || Ok(SqliteStore::open(&path, bus, limits, &progress)?);
             Arc::new(thread::opening(open).await?)
         }
-        StoreUrl::Postgres { url, options } => Arc::new(PostgresStore::open(url, bus, *options).await?),
+        StoreUrl::Postgres { url, options } => {
+            Arc::new(PostgresStore::open(url, bus, PostgresOptions { queue_wait, ..*options }).await?)
+        }
     })
 }
 

@@ -27,6 +27,12 @@ mod store_location;
 mod verify;
 mod view_row;
 
+use std::time::Duration;
+
+/// How long an append waits for the store's writer at most, unless told otherwise: a healthy store takes milliseconds, and
+/// whoever is refused now is served sooner than behind a queue that only grows.
+pub const DEFAULT_QUEUE_WAIT: Duration = Duration::from_secs(1);
+
 /// The version of the projection by which this release makes rows.
 pub(crate) fn projection() -> u32 {
     #[cfg(feature = "planted-faults")]

@@ -30,6 +30,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// others that the store commits together with it. Dropping the returned future MUST NOT leave a part of the
     /// append.
     ///
+    /// How long an append waits before the store begins with it MUST be bounded, and so MUST be how many wait. What is refused
+    /// as [`StoreError::Overloaded`] MUST NOT be written later.
+    ///
     /// The receipt that comes with it MUST be committed together with its events, and only if there is none under its key.
     /// That there is one MUST be told even if the stream is not at the expected version.
     ///

@@ -52,6 +52,7 @@ use url::DatabaseUrl;
 use views::Repairs;
 use writer::Writer;
 
+use crate::DEFAULT_QUEUE_WAIT;
 use crate::postgres_error::{PostgresError, refused};
 
 pub(crate) use copy::{PostgresSource, PostgresTarget};
@@ -68,11 +69,14 @@ pub struct PostgresOptions {
     pub read_connections: usize,
     /// Also on a server that acknowledges before it has synced, and so loses orders when it crashes.
     pub allow_unsafe_durability: bool,
+    /// How long an append waits for the writer at most; then it is refused, and never written.
+    pub queue_wait: Duration,
 }
 
 impl PostgresOptions {
     /// What is used unless told otherwise.
-    pub const DEFAULT: Self = Self { read_connections: 8, allow_unsafe_durability: false };
+    pub const DEFAULT: Self =
+        Self { read_connections: 8, allow_unsafe_durability: false, queue_wait: DEFAULT_QUEUE_WAIT };
 }
 
 /// Orders in a PostgreSQL database.
@@ -121,7 +125,7 @@ impl PostgresStore {
                 tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads))),
                 tokio::spawn(Arc::clone(&repairs).run(rows, Arc::clone(&reads))),
             ],
-            writer: Writer::start(appends, announcer),
+            writer: Writer::start(appends, announcer, options.queue_wait),
             look_ups: LookUps::start(&reads),
             reads,
             repairs,

@@ -32,9 +32,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use order_application::{EventBus, ViewsProgress, ViewsState, ViewsStatus};
 
+use crate::DEFAULT_QUEUE_WAIT;
 use crate::rebuild_report::RebuildReport;
 use crate::sqlite_error::SqliteError;
 use directory_lock::DirectoryLock;
@@ -62,6 +64,8 @@ pub struct SqliteLimits {
     pub queued_appends: usize,
     /// Most bytes of event data that wait for the writer.
     pub queued_bytes: usize,
+    /// How long an append waits for the writer at most; then it is refused, and never written.
+    pub queue_wait: Duration,
     /// Bytes of changes in the overlay, about, that start a write to the views. The more orders are written together, the
     /// more of them share a page of the index.
     pub view_batch_bytes: usize,
@@ -78,6 +82,7 @@ impl Default for SqliteLimits {
         Self {
             queued_appends: 8_192,
             queued_bytes: 16 * 1024 * 1024,
+            queue_wait: DEFAULT_QUEUE_WAIT,
             view_batch_bytes: 20 * 1024 * 1024,
             overlay_bytes: 60 * 1024 * 1024,
             wal_pages: 2_048,

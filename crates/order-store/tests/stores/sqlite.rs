@@ -12,6 +12,8 @@ use crate::contract::{Fixture, ReplicaFixture, Store, StoreOfReplica, bus, contr
 pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
     queued_appends: 8_192,
     queued_bytes: 16 * 1024 * 1024,
+    // Tests share a machine, and none of theirs is to be refused for that.
+    queue_wait: PATIENCE,
     view_batch_bytes: 2_500,
     overlay_bytes: 60 * 1024 * 1024,
     wal_pages: 64,
@@ -49,14 +51,21 @@ impl Sqlite {
     fn path(directory: &TempDir) -> PathBuf {
         directory.path().join("orders.db")
     }
+
+    fn open_in(directory: TempDir, bus: Arc<dyn EventBus>, limits: SqliteLimits) -> Self {
+        let store = SqliteStore::open(&Self::path(&directory), bus, limits, &ViewsProgress::default());
+        Self { directory, store: Arc::new(store.unwrap()) }
+    }
 }
 
 impl Fixture for Sqlite {
     fn open(bus: Arc<dyn EventBus>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&Self::path(&directory), bus, SMALL_BATCHES, &ViewsProgress::default())
-            .unwrap();
-        Self { directory, store: Arc::new(store) }
+        Self::open_in(tempfile::tempdir().unwrap(), bus, SMALL_BATCHES)
+    }
+
+    fn open_without_queue_wait() -> Self {
+        let limits = SqliteLimits { queue_wait: Duration::ZERO, ..SMALL_BATCHES };
+        Self::open_in(tempfile::tempdir().unwrap(), bus(), limits)
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -70,9 +79,7 @@ impl Fixture for Sqlite {
     fn reopen(self, bus: Arc<dyn EventBus>) -> Self {
         let Self { directory, store } = self;
         drop(store);
-        let store = SqliteStore::open(&Self::path(&directory), bus, SMALL_BATCHES, &ViewsProgress::default())
-            .unwrap();
-        Self { directory, store: Arc::new(store) }
+        Self::open_in(directory, bus, SMALL_BATCHES)
     }
 }
 

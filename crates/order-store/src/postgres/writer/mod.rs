@@ -8,7 +8,7 @@ mod append;
 mod queue;
 mod rivals;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -27,27 +27,31 @@ use rivals::Rivals;
 /// The way to the writer.
 pub(super) struct Writer {
     queue: Queue,
+    max_wait: Duration,
+    trouble: Arc<Trouble>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
-    pub(super) fn start(database: Database, announcer: Arc<Announcer>) -> Self {
+    /// An append waits for at most `max_wait` before the writer begins with it.
+    pub(super) fn start(database: Database, announcer: Arc<Announcer>, max_wait: Duration) -> Self {
         let (queue, waiting) = Queue::new();
-        let task = tokio::spawn(WriterTask { database, announcer, waiting, rivals: Rivals::none() }.run());
-        Self { queue, task: tokio::sync::Mutex::new(Some(task)) }
+        let trouble = Arc::<Trouble>::default();
+        let told = Arc::clone(&trouble);
+        let writer = WriterTask { database, announcer, waiting, rivals: Rivals::none(), trouble: told };
+        Self { queue, max_wait, trouble, task: tokio::sync::Mutex::new(Some(tokio::spawn(writer.run()))) }
     }
 
     /// Hands an append over and waits for what becomes of it: until its deadline, or for as long as this store waits.
     pub(super) async fn append(&self, append: Append) -> Outcome {
-        let patience = Instant::now() + DEADLINE;
+        let now = Instant::now();
+        let patience = now + DEADLINE;
         let deadline = append.deadline.map_or(patience, |deadline| deadline.min(patience));
         let mut queued = self.queue.push(append, deadline)?;
-        let outcome = match timeout_at(deadline, &mut queued.outcome).await {
+        let outcome = match timeout_at(deadline.min(now + self.max_wait), &mut queued.outcome).await {
             Ok(outcome) => outcome,
-            Err(_) if queued.take_off() => {
-                return Err(not_done(false, "the database did not answer in time"));
-            }
-            // The writer knows more in a moment.
+            Err(_) if self.queue.take_off(&queued) => return Err(self.trouble.refusal()),
+            // It is being written: the writer says by the deadline what became of it.
             Err(_) => queued.outcome.await,
         };
         outcome.unwrap_or_else(|_| Err(not_done(true, "the store's writer ended")))
@@ -63,12 +67,37 @@ impl Writer {
     }
 }
 
+/// Why the database could not be written to the last time, until it can be.
+#[derive(Default)]
+struct Trouble(Mutex<Option<String>>);
+
+impl Trouble {
+    fn met(&self, why: &str) {
+        *self.why() = Some(why.to_owned());
+    }
+
+    fn is_over(&self) {
+        self.why().take();
+    }
+
+    /// What is told to whoever waited in vain for the writer to begin: that the database is away, or else only slow.
+    fn refusal(&self) -> AppendError {
+        let why = self.why().clone();
+        why.map_or(StoreError::Overloaded, StoreError::Unavailable).into()
+    }
+
+    fn why(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct WriterTask {
     /// For the writer alone: readers must not keep it waiting.
     database: Database,
     announcer: Arc<Announcer>,
     waiting: QueuedAppends,
     rivals: Rivals,
+    trouble: Arc<Trouble>,
 }
 
 impl WriterTask {
@@ -107,6 +136,7 @@ impl WriterTask {
                 Err(StatementFailure::NothingHappened(why)) => (why, false),
                 Err(StatementFailure::Unknown(why)) => (why, true),
             };
+            self.trouble.met(&why);
             tracing::debug!(why, unknown, "appends have to be sent again");
             for queued in &mut batch {
                 queued.unknown |= unknown;
@@ -124,6 +154,7 @@ impl WriterTask {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
         let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
         let (outcomes, waited) = self.database.attempt(deadline, append).await?;
+        self.trouble.is_over();
         self.rivals.waited(waited);
         Ok(outcomes)
     }

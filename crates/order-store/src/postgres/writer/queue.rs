@@ -1,12 +1,12 @@
 //! Appends that wait for the writer: bounded in number and bytes, taken in batches.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use order_application::{Append, ReceiptKey, StoreError};
 use order_domain::OrderId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::append::Outcome;
@@ -46,33 +46,22 @@ pub(super) struct QueuedOutcome {
     begun: Arc<AtomicBool>,
 }
 
-impl QueuedOutcome {
-    /// Takes the append off the queue. `false`: the writer has begun with it.
-    pub(super) fn take_off(&self) -> bool {
-        !self.begun.swap(true, Ordering::AcqRel)
-    }
-}
-
 /// The way into the queue.
 pub(super) struct Queue {
-    /// `None` when it has been closed.
-    appends: Mutex<Option<mpsc::Sender<QueuedAppend>>>,
+    line: Arc<Line>,
     room: Arc<Semaphore>,
 }
 
 impl Queue {
     pub(super) fn new() -> (Self, QueuedAppends) {
-        let (sender, appends) = mpsc::channel(MAX_APPENDS);
-        let queue = Self { appends: Mutex::new(Some(sender)), room: Arc::new(Semaphore::new(MAX_BYTES)) };
-        (queue, QueuedAppends { appends, next: None })
+        let line = Arc::<Line>::default();
+        let queue = Self { line: Arc::clone(&line), room: Arc::new(Semaphore::new(MAX_BYTES)) };
+        (queue, QueuedAppends { line, next: None })
     }
 
     /// # Errors
     /// [`StoreError::Overloaded`] at once when the queue is full.
     pub(super) fn push(&self, append: Append, deadline: Instant) -> Result<QueuedOutcome, StoreError> {
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        let appends = self.appends.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let appends = appends.ok_or_else(closed)?;
         // An append that is larger than the whole queue may still go through an empty one.
         let bytes = u32::try_from(event_bytes(&append).min(MAX_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
@@ -81,16 +70,23 @@ impl Queue {
         let (done, outcome) = oneshot::channel();
         let queued =
             QueuedAppend { append, deadline, unknown: false, begun: Arc::clone(&begun), done, _room: room };
-        match appends.try_send(queued) {
-            Ok(()) => Ok(QueuedOutcome { outcome, begun }),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Overloaded),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(closed()),
+        self.line.push(queued)?;
+        Ok(QueuedOutcome { outcome, begun })
+    }
+
+    /// Takes an append off the queue, and with it what it has taken of its room. `false`: the writer has begun with it.
+    pub(super) fn take_off(&self, queued: &QueuedOutcome) -> bool {
+        let is_off = !queued.begun.swap(true, Ordering::AcqRel);
+        if is_off {
+            self.line.let_go();
         }
+        is_off
     }
 
     /// Takes no more appends.
     pub(super) fn close(&self) {
-        self.appends.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.line.state().closed = true;
+        self.line.arrived.notify_one();
     }
 }
 
@@ -98,10 +94,68 @@ fn event_bytes(append: &Append) -> usize {
     append.events.iter().map(|event| event.data.len()).sum()
 }
 
+/// What waits, in the order in which it came.
+#[derive(Default)]
+struct Line {
+    state: Mutex<LineState>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct LineState {
+    appends: VecDeque<QueuedAppend>,
+    closed: bool,
+}
+
+impl Line {
+    fn push(&self, queued: QueuedAppend) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        if state.appends.len() >= MAX_APPENDS {
+            return Err(StoreError::Overloaded);
+        }
+        state.appends.push_back(queued);
+        drop(state);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits for something to pop. `None`: nothing comes any more.
+    async fn wait(&self) -> Option<QueuedAppend> {
+        loop {
+            let (popped, closed) = self.pop_or_closed();
+            if popped.is_some() || closed {
+                return popped;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    fn pop_or_closed(&self) -> (Option<QueuedAppend>, bool) {
+        let mut state = self.state();
+        (state.appends.pop_front(), state.closed)
+    }
+
+    /// Lets go of what was taken off. It is in front, since all have the same time to wait, but for those few whose clients'
+    /// time ends sooner.
+    fn let_go(&self) {
+        let mut state = self.state();
+        while state.appends.front().is_some_and(|queued| queued.begun.load(Ordering::Acquire)) {
+            state.appends.pop_front();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, LineState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The way out of the queue.
 pub(super) struct QueuedAppends {
-    appends: mpsc::Receiver<QueuedAppend>,
-    /// Taken off the queue, but not in a batch yet.
+    line: Arc<Line>,
+    /// Popped, but not in a batch yet.
     next: Option<QueuedAppend>,
 }
 
@@ -109,14 +163,14 @@ impl QueuedAppends {
     /// Waits for an append, unless one did not fit the batch before. `false`: the queue is closed and empty.
     pub(super) async fn wait(&mut self) -> bool {
         if self.next.is_none() {
-            self.next = self.appends.recv().await;
+            self.next = self.line.wait().await;
         }
         self.next.is_some()
     }
 
     /// Adds what waits, as far as it may go together. Says whether there is more than that.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> bool {
-        while let Some(queued) = self.next.take().or_else(|| self.appends.try_recv().ok()) {
+        while let Some(queued) = self.next.take().or_else(|| self.line.pop_or_closed().0) {
             let has_room = batch.appends.len() < MAX_BATCH_APPENDS && batch.bytes < MAX_BATCH_BYTES;
             if !has_room || !batch.takes(&queued.append) {
                 self.next = Some(queued);
@@ -131,7 +185,7 @@ impl QueuedAppends {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.appends.len()
+        self.line.state().appends.len()
     }
 }
 
@@ -242,9 +296,23 @@ mod tests {
     async fn an_append_that_nobody_waits_for_any_more_is_not_begun_and_one_that_is_begun_stays() {
         let (queue, mut queued) = Queue::new();
         let outcomes = ["a", "b"].map(|order_id| push(&queue, order_id, 1).unwrap());
-        assert!(outcomes[0].take_off());
+        assert!(queue.take_off(&outcomes[0]));
         assert_eq!(batch(&mut queued), ["b"]);
-        assert!(!outcomes[1].take_off());
+        assert!(!queue.take_off(&outcomes[1]));
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_off_takes_no_room_any_more() {
+        let (queue, _queued) = Queue::new();
+        let fill =
+            || -> Vec<_> { (0..MAX_APPENDS).map(|n| push(&queue, &format!("o-{n}"), 1).unwrap()).collect() };
+        let outcomes = fill();
+        assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
+        // In whichever order they give up.
+        for outcome in outcomes.iter().rev() {
+            assert!(queue.take_off(outcome));
+        }
+        fill();
     }
 
     #[tokio::test]

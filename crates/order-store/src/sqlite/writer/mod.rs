@@ -11,7 +11,8 @@ mod replication;
 mod thread;
 mod wal_copier;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use order_application::{
     Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, StoreError, Trimmed,
@@ -43,9 +44,10 @@ impl LogWriter {
         log: Log,
         bus: Arc<dyn EventBus>,
     ) -> Result<Self, SqliteError> {
-        let queue = Arc::new(Queue::new(shared.limits.queued_appends, shared.limits.queued_bytes));
+        let queue = Arc::new(Queue::new(&shared.limits));
         let (answers, batches) = mpsc::unbounded_channel();
         tokio::spawn(hand_out(batches));
+        tokio::spawn(refuse_late(Arc::downgrade(&queue)));
         let (copier, wal_copier) = WalCopier::start(Arc::clone(&shared))?;
         let thread = LogWriterThread {
             log_end: shared.log_end(),
@@ -64,11 +66,12 @@ impl LogWriter {
     /// Has an append committed.
     ///
     /// # Errors
-    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
+    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full, or when the append has waited too long for
+    /// the writer to begin with it.
     pub(crate) async fn append(&self, append: Append) -> Result<Position, AppendError> {
         self.check_room()?;
         let (done, outcome) = oneshot::channel();
-        self.queue.push(QueuedAppend { append, done })?;
+        self.queue.push(QueuedAppend { append, since: Instant::now(), done })?;
         // The writer answers everything that it took, unless it died half-way.
         outcome.await.unwrap_or_else(|_| Err(writer_ended().into()))
     }
@@ -87,11 +90,11 @@ impl LogWriter {
     /// Has a receipt kept that comes without events. Answers with the one that is under its key then.
     ///
     /// # Errors
-    /// [`StoreError::Overloaded`] at once when the queue or the overlay is full.
+    /// [`StoreError::Overloaded`] as with appends.
     pub(crate) async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
         self.check_room()?;
         let (done, outcome) = oneshot::channel();
-        self.queue.push_receipt(QueuedReceipt { receipt, done })?;
+        self.queue.push_receipt(QueuedReceipt { receipt, since: Instant::now(), done })?;
         outcome.await.unwrap_or_else(|_| Err(writer_ended()))
     }
 
@@ -148,5 +151,17 @@ async fn hand_out(mut batches: mpsc::UnboundedReceiver<Vec<AppendAnswer>>) {
             // Whoever gave up waiting does not hear it.
             let _ = done.send(outcome);
         }
+    }
+}
+
+/// Late ones that come within this time are refused together.
+const GATHERED: Duration = Duration::from_millis(10);
+
+/// Refuses what waits too long while the writer is busy with others, until the store is gone.
+async fn refuse_late(queue: Weak<Queue>) {
+    while let Some(queue) = queue.upgrade() {
+        let nobody_is_late_for = queue.refuse_late();
+        drop(queue);
+        tokio::time::sleep(nobody_is_late_for.max(GATHERED)).await;
     }
 }

@@ -1,11 +1,14 @@
-//! What waits for the writer: bounded in number and bytes, taken in batches.
+//! What waits for the writer: bounded in number, bytes and time, taken in batches.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use order_application::{Append, AppendError, Checkpoint, Epoch, Position, Receipt, StoreError, Trimmed};
 use order_domain::Timestamp;
 use tokio::sync::oneshot;
+
+use crate::sqlite::SqliteLimits;
 
 /// Most appends of one transaction. More would not make the fsync cheaper, only the first of them wait longer.
 const MAX_BATCH_APPENDS: usize = 512;
@@ -21,6 +24,7 @@ const MAX_TRIMS: usize = 4;
 /// An append, and who waits for it.
 pub(crate) struct QueuedAppend {
     pub(crate) append: Append,
+    pub(crate) since: Instant,
     pub(crate) done: oneshot::Sender<Result<Position, AppendError>>,
 }
 
@@ -49,6 +53,7 @@ pub(crate) struct QueuedReplication {
 /// A receipt without events, and who waits for it.
 pub(crate) struct QueuedReceipt {
     pub(crate) receipt: Receipt,
+    pub(crate) since: Instant,
     /// Is told what is under the key then.
     pub(crate) done: oneshot::Sender<Result<Receipt, StoreError>>,
 }
@@ -73,6 +78,7 @@ pub(crate) enum WriterWork {
 pub(crate) struct Queue {
     max_appends: usize,
     max_bytes: usize,
+    max_wait: Duration,
     state: Mutex<QueueState>,
     arrived: Condvar,
 }
@@ -92,8 +98,14 @@ struct QueueState {
 }
 
 impl Queue {
-    pub(crate) fn new(max_appends: usize, max_bytes: usize) -> Self {
-        Self { max_appends, max_bytes, state: Mutex::default(), arrived: Condvar::new() }
+    pub(crate) fn new(limits: &SqliteLimits) -> Self {
+        Self {
+            max_appends: limits.queued_appends,
+            max_bytes: limits.queued_bytes,
+            max_wait: limits.queue_wait,
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+        }
     }
 
     /// Adds an append.
@@ -168,6 +180,7 @@ impl Queue {
     /// Waits for something to do and takes as much of it as one transaction is for; `None` when the queue is closed and
     /// empty.
     pub(crate) fn take(&self) -> Option<WriterWork> {
+        self.refuse_late();
         let mut state = self.state();
         loop {
             if let Some(work) = state.take() {
@@ -179,6 +192,30 @@ impl Queue {
             state.writer_waits = true;
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Refuses what clients have waited for too long: nothing of it has been begun, and nothing will be. Answers with how long
+    /// it takes at least until something else is late.
+    pub(crate) fn refuse_late(&self) -> Duration {
+        let now = Instant::now();
+        let is_late = |since: Instant| now.duration_since(since) >= self.max_wait;
+        let mut state = self.state();
+        let appends = state.take_late_appends(is_late);
+        let receipts = pop_while(&mut state.receipts, |queued| is_late(queued.since));
+        let oldest = [
+            state.appends.front().map(|queued| queued.since),
+            state.receipts.front().map(|queued| queued.since),
+        ];
+        drop(state);
+        // Whoever gave up waiting does not hear it.
+        for QueuedAppend { done, .. } in appends {
+            let _ = done.send(Err(StoreError::Overloaded.into()));
+        }
+        for QueuedReceipt { done, .. } in receipts {
+            let _ = done.send(Err(StoreError::Overloaded));
+        }
+        let oldest = oldest.into_iter().flatten().min();
+        self.max_wait.saturating_sub(oldest.map_or(Duration::ZERO, |since| now.duration_since(since)))
     }
 
     /// Takes no more appends; those that are queued are still written.
@@ -215,6 +252,13 @@ impl QueueState {
         Some(WriterWork::Replication(replication))
     }
 
+    /// Those that have waited the longest are in front.
+    fn take_late_appends(&mut self, is_late: impl Fn(Instant) -> bool) -> Vec<QueuedAppend> {
+        let late = pop_while(&mut self.appends, |queued| is_late(queued.since));
+        self.bytes -= late.iter().map(|queued| event_bytes(&queued.append)).sum::<usize>();
+        late
+    }
+
     fn take_appends(&mut self) -> Vec<QueuedAppend> {
         let mut appends = Vec::with_capacity(self.appends.len().min(MAX_BATCH_APPENDS));
         let mut taken = 0;
@@ -231,6 +275,14 @@ impl QueueState {
     }
 }
 
+fn pop_while<T>(line: &mut VecDeque<T>, is_wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    let wanted = line.iter().take_while(|queued| is_wanted(queued)).count();
+    line.drain(..wanted).collect()
+}
+
 fn event_bytes(append: &Append) -> usize {
     append.events.iter().map(|event| event.data.len()).sum()
 }
+
+#[cfg(test)]
+mod tests;

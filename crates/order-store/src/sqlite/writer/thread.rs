@@ -99,7 +99,7 @@ impl LogWriterThread {
         let mut refused = Vec::new();
         let mut positioning = Positioning::new(self.log_end, batch.len());
         let mut keys = HashSet::new();
-        for QueuedAppend { append, done } in batch {
+        for QueuedAppend { append, done, .. } in batch {
             let placed = self.check_key(&append, &keys).and_then(|()| {
                 let stream = readers.stream_state_unless_new(&append.order_id, known_orders)?;
                 positioning.place(&append, stream).map_err(|current| AppendError::Conflict { current })

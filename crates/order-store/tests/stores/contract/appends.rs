@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use order_application::{AppendError, PageLimit, Position, Version};
+use order_application::{AppendError, PageLimit, Position, StoreError, Version};
 
 use super::{Fixture, bus, list};
 use crate::order::TestOrder;
@@ -151,4 +151,35 @@ pub(crate) async fn an_append_whose_caller_goes_away_is_whole_or_not_there<F: Fi
         let summary = store.one(&order.id).await.unwrap();
         assert_eq!(summary, (version.0 == 1).then(|| order.summary()));
     }
+}
+
+pub(crate) async fn what_is_refused_because_it_waited_too_long_is_never_written<F: Fixture>() {
+    let fixture = F::open_without_queue_wait();
+    let store = fixture.store();
+    let tasks: Vec<_> = (0..500)
+        .map(|number| {
+            let (store, mut order) = (store.clone(), TestOrder::new(&format!("order-{number}")));
+            tokio::spawn(async move { (store.append(order.place()).await, order.id) })
+        })
+        .collect();
+    let (mut written, mut refused) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            (Ok(_), order_id) => written.push(order_id),
+            (Err(error), order_id) => {
+                assert_eq!(error, StoreError::Overloaded.into());
+                refused.push(order_id);
+            }
+        }
+    }
+    // Whatever was still on its way is there now, too.
+    drop(store);
+    let fixture = fixture.reopen(bus());
+    let store = fixture.store();
+    for (orders, version) in [(&written, Version(1)), (&refused, Version::NONE)] {
+        for order_id in orders {
+            assert_eq!(store.version(order_id).await, Ok(version), "{order_id}");
+        }
+    }
+    assert_eq!(store.end().await, Ok(Position(written.len() as u64)));
 }

@@ -47,6 +47,10 @@ pub(crate) async fn list(
 pub(crate) trait Fixture: Sized {
     /// An empty store.
     fn open(bus: Arc<dyn EventBus>) -> Self;
+    /// An empty store that lets nobody wait, as far as it lets anybody wait at all.
+    fn open_without_queue_wait() -> Self {
+        Self::open(bus())
+    }
     /// The store itself.
     fn store(&self) -> Arc<dyn Store>;
     /// Its checkpoints.
@@ -84,6 +88,7 @@ macro_rules! contract_suite {
             a_refused_append_does_not_sink_its_neighbours,
             appends_to_one_order_may_share_a_batch,
             an_append_whose_caller_goes_away_is_whole_or_not_there,
+            what_is_refused_because_it_waited_too_long_is_never_written,
             positions_have_no_gap_however_many_write,
             a_reader_that_follows_skips_nothing_and_sees_nothing_twice,
             commits_are_announced_in_order,
