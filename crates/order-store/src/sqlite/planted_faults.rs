@@ -8,6 +8,7 @@
 //! | `unchecked-keys` | a receipt that is not found is taken for one that there is not |
 //! | `end-after-receipts`, `-ids`, `-orders`, `-positions` | the process ends in the middle of a batch for the views |
 //! | `ack-before-commit` | appends are said to be durable before anything is written |
+//! | `late-but-written` | appends that are refused because they have waited too long are written all the same |
 
 use std::sync::LazyLock;
 

@@ -85,6 +85,20 @@ impl Fixture for Sqlite {
 
 contract_suite!(Sqlite);
 
+/// The negative control of one rule.
+#[cfg(feature = "planted-faults")]
+#[test]
+fn a_store_that_writes_what_it_has_refused_is_caught() {
+    let rule = "sqlite::what_is_refused_because_it_waited_too_long_is_never_written";
+    let ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", rule])
+        .env("ORDER_SERVICE_PLANTED_FAULT", "late-but-written")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(!ended.status.success() && said.contains("order-"), "{said}");
+}
+
 struct SqliteReplica {
     directory: TempDir,
     store: Arc<SqliteStore>,

@@ -207,6 +207,8 @@ impl Queue {
             state.receipts.front().map(|queued| queued.since),
         ];
         drop(state);
+        #[cfg(feature = "planted-faults")]
+        self.plant_late_but_written(&appends);
         // Whoever gave up waiting does not hear it.
         for QueuedAppend { done, .. } in appends {
             let _ = done.send(Err(StoreError::Overloaded.into()));
