@@ -1,15 +1,14 @@
 //! `copy`: takes a store's orders into another.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use indicatif::HumanCount;
 use order_store::{COPY_CHUNK, CopyReport, CopyStep};
 
 use crate::cli::Failure;
 use crate::counted::counted;
+use crate::output;
 use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
@@ -39,14 +38,14 @@ pub(crate) fn run(arguments: &CopyArguments) -> Result<ExitCode, Failure> {
     let copied = process::runtime()?.block_on(copying);
     bar.finish();
     let report = copied.map_err(anyhow::Error::from)?;
-    tell(&report).context("cannot write to standard output")?;
+    output::print(&told(&report))?;
     Ok(verify::exit_code(&report.check))
 }
 
-fn tell(report: &CopyReport) -> std::io::Result<()> {
+fn told(report: &CopyReport) -> String {
     let CopyReport { copied, found, check } = report;
     if !check.is_sound() {
-        return verify::tell(check);
+        return verify::told(check);
     }
     let (events, orders) = (counted(check.events, "event"), counted(check.orders, "order"));
     let earlier = match *found {
@@ -54,5 +53,5 @@ fn tell(report: &CopyReport) -> std::io::Result<()> {
         found => format!(", {} of them by an earlier run", HumanCount(found)),
     };
     let told = if *copied == 0 && *found > 0 { "nothing was left to copy" } else { "copied and checked" };
-    writeln!(std::io::stdout(), "{told}: {events} of {orders}{earlier}")
+    format!("{told}: {events} of {orders}{earlier}")
 }

@@ -1,15 +1,14 @@
 //! `export`: writes the log to standard output.
 
-use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use order_application::{PageLimit, Position, cloud_event, json_text};
 use order_store::{LogReader, SideError, StoreLocation};
 
 use crate::cli::Failure;
 use crate::config::{EventOptions, StoreOptions, positive};
+use crate::output::{self, Reader};
 use crate::process;
 
 /// Events that are read at a time.
@@ -49,10 +48,8 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
             cloud_event::write(&mut lines, &source, event);
             lines.push('\n');
         }
-        match io::stdout().write_all(lines.as_bytes()) {
-            // Whoever reads has seen enough.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
-            written => written.context("cannot write to standard output")?,
+        if output::write(&lines)? == Reader::Gone {
+            break;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ mod logging;
 mod migrate;
 mod open_store;
 mod operators;
+mod output;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
 mod process;
@@ -35,14 +36,13 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match config::read().and_then(cli::run) {
-        Ok(code) => code,
-        Err(failure) => {
-            // One line for each thing that is wrong, and no backtrace: these are for the person who started it.
-            for line in failure.lines() {
-                eprintln!("error: {line}");
-            }
-            failure.exit_code()
+    let code = config::read().and_then(cli::run).unwrap_or_else(|failure| {
+        // One line for each thing that is wrong, and no backtrace: these are for the person who started it.
+        for line in failure.lines() {
+            logging::say(&format!("error: {line}"));
         }
-    }
+        failure.exit_code()
+    });
+    logging::flush();
+    code
 }

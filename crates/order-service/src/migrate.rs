@@ -1,12 +1,11 @@
 //! `migrate`: brings a database to the schema of this release.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use order_store::{Migrated, PostgresStore};
 
 use crate::cli::Failure;
+use crate::output;
 use crate::process;
 use crate::store_url::StoreUrl;
 
@@ -18,18 +17,13 @@ pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
     };
     let migrated = process::runtime()?.block_on(PostgresStore::migrate(url));
     let Migrated { from, to, known } = migrated.map_err(anyhow::Error::from)?;
-    let mut out = std::io::stdout();
-    let told = match (from, to) {
-        (0, to) => writeln!(out, "made a store of schema version {to}"),
-        (from, to) if from < to => writeln!(out, "migrated the store from schema version {from} to {to}"),
-        (_, to) if to > known => {
-            writeln!(
-                out,
-                "nothing to do: the store has schema version {to}, of a newer release that this one may run beside"
-            )
-        }
-        (_, to) => writeln!(out, "nothing to do: the store has schema version {to}"),
-    };
-    told.context("cannot write to standard output")?;
+    output::print(&match (from, to) {
+        (0, to) => format!("made a store of schema version {to}"),
+        (from, to) if from < to => format!("migrated the store from schema version {from} to {to}"),
+        (_, to) if to > known => format!(
+            "nothing to do: the store has schema version {to}, of a newer release that this one may run beside"
+        ),
+        (_, to) => format!("nothing to do: the store has schema version {to}"),
+    })?;
     Ok(ExitCode::SUCCESS)
 }

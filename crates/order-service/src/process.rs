@@ -18,7 +18,9 @@ use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
 use crate::open_store::Store;
 use crate::operators::Operators;
+use crate::output;
 use crate::server::{self, Limits, Server};
+use crate::thread;
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -149,10 +151,16 @@ impl Process {
     }
 }
 
-/// The line that scripts wait for.
-#[expect(clippy::print_stdout, reason = "standard output is for this line alone; logs go to standard error")]
+/// The line that scripts wait for. One that is not read, or cannot be written, keeps nobody from being served.
 fn announce(port: u16) {
-    println!("order-service listening on :{port}");
+    let print = move || {
+        if let Err(error) = output::print(&format!("order-service listening on :{port}")) {
+            tracing::warn!("{error:#}");
+        }
+    };
+    if let Err(error) = thread::spawn("announcing", print) {
+        tracing::warn!("{error:#}");
+    }
 }
 
 /// Ctrl+C or SIGTERM.

@@ -1,13 +1,12 @@
 //! `rebuild`: rebuilds a store's views.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use order_store::{PostgresStore, RebuildReport, SqliteStore, StoreLocation};
 
 use crate::cli::Failure;
 use crate::counted::counted;
+use crate::output;
 use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
@@ -25,7 +24,7 @@ pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
         }
     };
     bar.finish();
-    writeln!(std::io::stdout(), "{}", told(&report)).context("cannot write to standard output")?;
+    output::print(&told(&report))?;
     Ok(ExitCode::SUCCESS)
 }
 

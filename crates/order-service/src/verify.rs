@@ -1,13 +1,12 @@
 //! `verify`: checks a store from end to end.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use order_store::{PostgresStore, SqliteStore, StoreLocation, VerifyReport};
 
 use crate::cli::Failure;
 use crate::counted::counted;
+use crate::output;
 use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
@@ -28,22 +27,20 @@ pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
         }
     };
     bar.finish();
-    tell(&report).context("cannot write to standard output")?;
+    output::print(&told(&report))?;
     Ok(exit_code(&report))
 }
 
 /// One line for each fault, and the verdict.
-pub(crate) fn tell(report: &VerifyReport) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for fault in &report.faults {
-        writeln!(out, "fault: {fault}")?;
-    }
+pub(crate) fn told(report: &VerifyReport) -> String {
+    let mut lines: Vec<_> = report.faults.iter().map(|fault| format!("fault: {fault}")).collect();
     if report.more_faults > 0 {
-        writeln!(out, "and {}", counted(report.more_faults, "more fault"))?;
+        lines.push(format!("and {}", counted(report.more_faults, "more fault")));
     }
     let verdict = if report.is_sound() { "all is well" } else { "NOT sound" };
     let (events, orders) = (counted(report.events, "event"), counted(report.orders, "order"));
-    writeln!(out, "{verdict}: {events} of {orders} checked")
+    lines.push(format!("{verdict}: {events} of {orders} checked"));
+    lines.join("\n")
 }
 
 /// Tells scripts whether faults were found.

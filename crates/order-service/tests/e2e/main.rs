@@ -34,6 +34,7 @@ mod replica;
 mod scrub;
 mod server;
 mod settings;
+mod standard_streams;
 mod start_up;
 mod timers;
 mod workflow;

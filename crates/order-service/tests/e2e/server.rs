@@ -35,6 +35,8 @@ pub(crate) fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 pub(crate) struct Program {
     command: Command,
     log: NamedTempFile,
+    /// Where standard error goes instead.
+    errors: Option<Stdio>,
 }
 
 /// How a program ended that was not meant to serve.
@@ -72,7 +74,7 @@ impl Program {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
             command.env_remove(name);
         }
-        Self { command, log: NamedTempFile::new().unwrap() }
+        Self { command, log: NamedTempFile::new().unwrap(), errors: None }
     }
 
     pub(crate) fn argument(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -82,6 +84,12 @@ impl Program {
 
     pub(crate) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Standard error goes there, and not to where [`Server::log`] finds it.
+    pub(crate) fn with_errors_to(mut self, errors: impl Into<Stdio>) -> Self {
+        self.errors = Some(errors.into());
         self
     }
 
@@ -114,7 +122,7 @@ impl Program {
 
     /// Starts it and does not wait.
     pub(crate) fn spawn(mut self) -> Server {
-        let errors = self.log.reopen().unwrap();
+        let errors = self.errors.unwrap_or_else(|| self.log.reopen().unwrap().into());
         let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().expect("the program can be started");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
