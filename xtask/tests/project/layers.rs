@@ -11,6 +11,8 @@ use crate::{assert_none, root};
 const LAYERS: &[(&str, &[&str])] = &[
     ("order-domain", &[]),
     ("order-application", &["order-domain"]),
+    // Only hyper knows of it.
+    ("httpdate", &[]),
     // These three never see each other.
     ("order-store", &["order-domain", "order-application"]),
     ("order-bus", &["order-domain", "order-application"]),
