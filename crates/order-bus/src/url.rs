@@ -43,8 +43,9 @@ fn server(text: &str, default_port: u16) -> Result<String, String> {
         None => (text, default_port),
     };
     let is_strange = |c: char| c.is_whitespace() || "/@%#".contains(c);
+    // What is no port may be a password whose host was forgotten.
     if port == 0 || host.is_empty() || host.contains(is_strange) {
-        return Err(format!("{text:?} is not a host with an optional port"));
+        return Err(format!("{host:?} is not a host with an optional port"));
     }
     Ok(format!("{host}:{port}"))
 }

@@ -23,6 +23,7 @@ mod rebuild;
 mod relays;
 mod replica;
 mod republish;
+mod secrets;
 mod serve;
 mod server;
 mod store_url;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     let code = config::read().and_then(cli::run).unwrap_or_else(|failure| {
         // One line for each thing that is wrong, and no backtrace: these are for the person who started it.
         for line in failure.lines() {
-            logging::say(&format!("error: {line}"));
+            logging::say(&format!("error: {}", secrets::without_passwords(&line)));
         }
         failure.exit_code()
     });

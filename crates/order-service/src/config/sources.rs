@@ -11,17 +11,18 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, value_parse
 use super::file::File;
 use crate::cli::{Arguments, Failure};
 
-/// Reads them all, and ends the program where the command line asks for help or cannot be understood.
+/// Reads them all, and ends the program where the command line asks for help.
 ///
 /// # Errors
-/// Every fault at once, each under the name that the option has where it was given.
+/// That the command line cannot be understood; or every fault at once, each under the name that the option has where it was
+/// given.
 pub(crate) fn read() -> Result<Arguments, Failure> {
     let every = |command: Command, change: fn(Arg) -> Arg| {
         command.mut_args(change).mut_subcommands(|command| command.mut_args(change))
     };
     let command = every(Arguments::command(), with_variable);
     // What is given is looked at first, whatever it is worth: that says which command it is, and which file.
-    let matches = every(command.clone(), unchecked).get_matches();
+    let matches = every(command.clone(), unchecked).try_get_matches().map_err(not_understood)?;
     let (name, matches) = matches.subcommand().map_or((None, &matches), |(name, of)| (Some(name), of));
     let path = matches.get_one::<OsString>("config");
     let file = path.map_or_else(|| Ok(File::default()), |path| File::read(path.into()))?;
@@ -78,12 +79,21 @@ fn check(
             Err(error) => error,
         };
         let faulty = option_of(&error).filter(|option| !let_through.contains(option));
-        let Some(option) = faulty else { error.exit() };
+        let Some(option) = faulty else { return Err(not_understood(error)) };
         faults.push(given.fault(&option, &what_is_wrong(&error)));
         command =
             change(command, name, |other| if *other.get_id() == option { unchecked(other) } else { other });
         let_through.push(option);
     }
+}
+
+/// Help is no failure, and is shown here. All else goes the way of other failures, since it repeats what was given.
+fn not_understood(error: clap::Error) -> Failure {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    Failure::usage(text.trim_end().trim_start_matches("error: "))
 }
 
 /// The id of the option that an error is about, or of the first of them.

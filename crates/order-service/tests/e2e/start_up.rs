@@ -192,3 +192,53 @@ fn arguments_that_mean_nothing() {
         assert_refused(&ended, USAGE, &["is not an address: use :8080"]);
     }
 }
+
+/// Wherever somebody puts it by mistake.
+#[test]
+fn a_password_is_never_repeated() {
+    const URLS: [&str; 5] = [
+        "postgres://u:SECRET@h/d",
+        "postgres://u:SECRET@h:port/d?no=such",
+        "postgres://h/d?user=u&password=SECRET&no=such",
+        "nats://SECRET@h:port",
+        "kafka://u:SECRET",
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("settings.toml");
+    for url in URLS {
+        let glued = [format!("--store{url}"), format!("--stor={url}"), format!("--currency={url}")];
+        let arguments = [
+            vec![url],
+            vec!["serve", url],
+            vec!["verify", "--store", "memory:", url],
+            vec!["copy", "--from", url],
+            vec!["--currency", url],
+            vec!["--listen", url],
+            vec!["--config", url],
+            vec!["--log-format", url],
+            vec!["--bus", url, "--listen", "nowhere"],
+            vec!["replica", "--store", url, "--from", url],
+        ];
+        let glued = glued.iter().map(|argument| vec![argument.as_str()]);
+        let mut programs: Vec<_> = arguments.into_iter().chain(glued).map(Program::new).collect();
+        for variable in ["STORE", "BUS", "LISTEN", "CONFIG", "LOG", "CURRENCY", "MAX_CONNECTIONS", "NO_SUCH"]
+        {
+            let program = Program::new(["serve", "--idle-timeout-seconds", "none"]);
+            programs.push(program.variable(&format!("ORDER_SERVICE_{variable}"), url));
+        }
+        for settings in [format!("store = {url}"), format!("currency = '{url}'"), format!("'{url}' = 1")] {
+            fs::write(&file, settings).unwrap();
+            let ended = Program::new(["serve"]).argument("--config", &file).run();
+            assert_refused_without_secret(&ended);
+        }
+        for program in programs {
+            assert_refused_without_secret(&program.run());
+        }
+    }
+}
+
+#[track_caller]
+fn assert_refused_without_secret(ended: &Ended) {
+    assert_ne!(ended.status, Some(0), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("SECRET"), "{ended:?}");
+}
