@@ -4,7 +4,7 @@ use axum::response::Response;
 
 use crate::answer;
 use crate::problem::Problem;
-use crate::problem::kind::{HEADERS_TOO_LARGE, MALFORMED_REQUEST, REQUEST_TIMEOUT};
+use crate::problem::kind::{BODY_TOO_LARGE, HEADERS_TOO_LARGE, MALFORMED_REQUEST, REQUEST_TIMEOUT};
 
 /// What is wrong with a request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,12 @@ pub enum HeadFault {
     Malformed,
     /// It has no `Host` field, or more than one (RFC 9112, 3.2).
     NotOneHost,
+    /// Its body comes in another encoding than chunks, or twice in them (RFC 9112, 6.1).
+    NotInChunks,
     /// It is longer than the service takes.
     TooLarge,
+    /// It announces a body of more bytes than can be counted.
+    BodyTooLarge,
     /// It did not arrive in time.
     TooSlow,
 }
@@ -24,6 +28,8 @@ impl HeadFault {
         let (kind, detail) = match self {
             Self::Malformed => (&MALFORMED_REQUEST, "The request line or a header field is not HTTP."),
             Self::NotOneHost => (&MALFORMED_REQUEST, "The request must have exactly one Host field."),
+            Self::NotInChunks => (&MALFORMED_REQUEST, "The only Transfer-Encoding is chunked, once."),
+            Self::BodyTooLarge => (&BODY_TOO_LARGE, "The body is longer than any that is taken."),
             Self::TooLarge => (&HEADERS_TOO_LARGE, "The request line and header fields are too long."),
             Self::TooSlow => (&REQUEST_TIMEOUT, "The request's head did not arrive in time."),
         };
@@ -57,6 +63,7 @@ mod tests {
     fn the_answer_is_a_problem_document_of_the_length_it_says() {
         for (fault, status, code) in [
             (HeadFault::Malformed, "HTTP/1.1 400 Bad Request\r\n", "malformed-request"),
+            (HeadFault::BodyTooLarge, "HTTP/1.1 413 Payload Too Large\r\n", "body-too-large"),
             (HeadFault::TooLarge, "HTTP/1.1 431 Request Header Fields Too Large\r\n", "headers-too-large"),
             (HeadFault::TooSlow, "HTTP/1.1 408 Request Timeout\r\n", "request-timeout"),
         ] {

@@ -8,6 +8,7 @@ mod connection;
 mod copy;
 mod counted;
 mod export;
+mod head_fault;
 mod head_timer;
 mod listen;
 mod logging;

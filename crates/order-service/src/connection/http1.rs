@@ -7,7 +7,6 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use order_api::HeadFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::http1_transport::Http1Transport;
 use super::transport::Transport;
+use crate::head_fault;
 use crate::head_timer::HeadTimer;
 
 /// Longest request head, in bytes; beyond it the answer is 431.
@@ -63,22 +63,12 @@ where
     if error.is_timeout() || error.is_parse() {
         // An idle connection just closes; a request that was begun gets an answer.
         let is_begun = error.is_parse() || !parts.read_buf.is_empty();
-        let answer = if is_begun { fault(&error).answer() } else { Vec::new() };
+        let answer =
+            if is_begun { head_fault::of_error(&error, &parts.read_buf).answer() } else { Vec::new() };
         let mut transport = parts.io.into_inner();
         let _ = tokio::time::timeout(MAX_LINGER, end(transport.tcp(), &answer)).await;
     }
     Err(error)
-}
-
-/// What is wrong with the head that a connection ended with.
-fn fault(error: &hyper::Error) -> HeadFault {
-    if error.is_timeout() {
-        HeadFault::TooSlow
-    } else if error.is_parse_too_large() {
-        HeadFault::TooLarge
-    } else {
-        HeadFault::Malformed
-    }
 }
 
 /// Writes the last answer and reads on for a while. To close at once, while the client is still sending, would reset the

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use order_api::HeadFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use tower::ServiceExt;
 
 use super::admission::Admission;
 use crate::connection::{self, Activity, Answer, InService, Open, Protocol, Room};
+use crate::head_fault;
 
 /// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -94,16 +94,16 @@ impl Acceptor {
     ) -> Result<Response<Answer>, Infallible> {
         let room = Room::reserve(open, protocol).await;
         let (version, is_safe, uri) = (request.version(), request.method().is_safe(), request.uri().clone());
-        let hosts = request.headers().get_all(header::HOST).iter().count();
-        let is_malformed = hosts > 1 || (hosts == 0 && version == Version::HTTP_11);
-        let response = if is_malformed {
-            HeadFault::NotOneHost.response(uri.path())
-        } else {
-            let router = self.router.get().unwrap_or(&self.starting).clone();
-            router.oneshot(request.map(|body| connection::watched(body, in_service.activity()))).await?
+        let fault = head_fault::of_fields(version, request.headers());
+        let response = match fault {
+            Some(fault) => fault.response(uri.path()),
+            None => {
+                let router = self.router.get().unwrap_or(&self.starting).clone();
+                router.oneshot(request.map(|body| connection::watched(body, in_service.activity()))).await?
+            }
         };
         let mut response = room.answer(response, is_safe, &uri);
-        if (is_malformed || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
+        if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         drop(in_service);

@@ -36,6 +36,39 @@ fn a_huge_body_is_refused_while_its_client_still_sends() {
 }
 
 #[test]
+fn a_length_beyond_all_bounds_is_too_large() {
+    attack(server(), |server| {
+        for length in [u64::MAX, u64::MAX - 1, u64::MAX - 2, u64::MAX - 3, 1 << 63, 1 << 32] {
+            let mut client = server.connect();
+            client.send(format!("{HEAD}content-length: {length}\r\n\r\n{{}}").as_bytes()).unwrap();
+            assert_problem(&client.answer().unwrap(), 413, "body-too-large");
+        }
+    });
+}
+
+#[test]
+fn a_body_comes_in_chunks_or_not_and_in_nothing_else() {
+    attack(server(), |server| {
+        for encodings in [
+            "transfer-encoding: chunked, chunked",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+            "transfer-encoding: gzip, chunked",
+        ] {
+            let mut client = server.connect();
+            client.send(format!("{HEAD}{encodings}\r\n\r\n0\r\n\r\n").as_bytes()).unwrap();
+            let answer = client.answer().unwrap();
+            assert_problem(&answer, 400, "malformed-request");
+            assert!(answer.closes() && answer.text().contains("Transfer-Encoding"), "{answer:?}");
+        }
+        let mut client = server.connect();
+        client
+            .send(format!("{HEAD}transfer-encoding:  Chunked \r\n\r\n2\r\n{{}}\r\n0\r\n\r\n").as_bytes())
+            .unwrap();
+        assert_problem(&client.answer().unwrap(), 422, "validation-failed");
+    });
+}
+
+#[test]
 fn a_client_that_asks_before_it_sends_is_spared_to_send() {
     attack(server(), |server| {
         let mut client = server.connect();
