@@ -12,16 +12,27 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
-use tower::Service;
+use tower::layer::layer_fn;
+use tower::{Layer, Service};
 use tracing::field::Empty;
 use tracing::{Level, Span, debug, debug_span};
 
+use crate::incidents::Incidents;
 use crate::problem::{HiddenCause, Problem};
 use crate::refusal::Refusal;
 
+/// The layer. All routes that it is put around share their incidents.
+pub(crate) fn layer<S>() -> impl Layer<S, Service = Edge<S>> + Clone {
+    let incidents = Incidents::default();
+    layer_fn(move |route| Edge { route, incidents: incidents.clone() })
+}
+
 /// See the module.
 #[derive(Clone)]
-pub(crate) struct Edge<S>(pub(crate) S);
+pub(crate) struct Edge<S> {
+    route: S,
+    incidents: Incidents,
+}
 
 impl<S> Service<Request> for Edge<S>
 where
@@ -32,12 +43,12 @@ where
     type Future = EdgeFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(cx)
+        self.route.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request) -> EdgeFuture<S::Future> {
-        let asked = Asked::of(&request);
-        let answering = asked.span.in_scope(|| self.0.call(request));
+        let asked = Asked::of(&request, &self.incidents);
+        let answering = asked.span.in_scope(|| self.route.call(request));
         EdgeFuture { answering, asked }
     }
 }
@@ -51,21 +62,22 @@ struct Asked {
     /// Disabled unless the log is at debug. Whoever reads an order's id or a correlation id records it here.
     span: Span,
     begun: Option<Instant>,
+    incidents: Incidents,
 }
 
 impl Asked {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, incidents: &Incidents) -> Self {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let name = route.as_ref().map(MatchedPath::as_str);
         let span = debug_span!("request", %method, route = name, order_id = Empty, correlation_id = Empty);
         let begun = (!span.is_disabled()).then(Instant::now);
-        Self { method, uri, route, span, begun }
+        Self { method, uri, route, span, begun, incidents: incidents.clone() }
     }
 
     fn answer(&self, mut response: Response) -> Response {
-        if let Some(Refusal(problem)) = Refusal::carried(&mut response) {
-            self.log(&problem);
+        if let Some(Refusal(mut problem)) = Refusal::carried(&mut response) {
+            self.log(&mut problem);
             response = problem.into_response(self.uri.path());
         }
         if let Some(begun) = self.begun {
@@ -75,9 +87,14 @@ impl Asked {
         response
     }
 
-    /// Where a failure is logged, once.
-    fn log(&self, Problem { hidden, incident, code, .. }: &Problem) {
+    /// Where a failure is logged, once for all requests that meet it. The answer names the incident that is in the log.
+    fn log(&self, Problem { hidden, incident, code, .. }: &mut Problem) {
         let Some(HiddenCause { level, text: cause }) = hidden else { return };
+        if let Some(known) = incident.as_ref().and_then(|name| self.incidents.note(code, cause, name)) {
+            *incident = Some(known);
+            return;
+        }
+        let incident = incident.as_deref();
         let (method, path) = (&self.method, self.uri.path());
         let route = self.route.as_ref().map(MatchedPath::as_str);
         if *level == Level::ERROR {

@@ -15,6 +15,7 @@ mod cursor;
 mod edge;
 mod etag;
 mod head;
+mod incidents;
 mod json;
 mod no_room;
 mod openapi;
@@ -31,9 +32,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use order_application::OrderService;
+use order_application::{OrderService, RepeatedFault};
 use tokio::sync::Semaphore;
-use tower::layer::layer_fn;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
@@ -42,7 +42,6 @@ pub use openapi::openapi_json;
 pub use operators::operators;
 pub use starting::starting;
 
-use crate::edge::Edge;
 use crate::refusal::Refusal;
 
 /// What handlers share. One reference count to clone.
@@ -55,6 +54,8 @@ struct ApiState {
     event_source: String,
     /// A permit for each live feed that may be open.
     feeds: Arc<Semaphore>,
+    /// The store, as `/ready` has it.
+    not_ready: RepeatedFault,
 }
 
 /// Every route of the service.
@@ -63,12 +64,13 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
-    let api = Arc::new(ApiState { service, config, event_source, feeds });
+    let api =
+        Arc::new(ApiState { service, config, event_source, feeds, not_ready: RepeatedFault::default() });
     Router::from(documented)
         .merge(routes::pages::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layer_fn(Edge))
+        .layer(edge::layer())
         .with_state(api)
 }
 

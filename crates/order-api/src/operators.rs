@@ -7,12 +7,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use tokio::runtime::Handle;
-use tower::{ServiceExt, layer::layer_fn};
+use tower::ServiceExt;
 
-use crate::body;
-use crate::edge::Edge;
 use crate::refusal::Refusal;
 use crate::routes::{health::health, ready};
+use crate::{body, edge};
 
 /// How long the service may take to say whether it is ready: whoever asks waits a second.
 const PATIENCE: Duration = Duration::from_millis(800);
@@ -24,7 +23,7 @@ pub fn operators(router: Router, runtime: Handle) -> Router {
         .route("/ready", get(readiness))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layer_fn(Edge))
+        .layer(edge::layer())
         .with_state(Service { router, runtime })
 }
 

@@ -5,12 +5,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
 use order_application::ViewsProgress;
-use tower::layer::layer_fn;
 
-use crate::body;
-use crate::edge::Edge;
 use crate::refusal::Refusal;
 use crate::routes::{health::health, ready};
+use crate::{body, edge};
 
 /// The routes of a service whose store is being opened: it is alive, not ready, and asks everybody else to come again.
 /// `views` is where the store tells how far it is.
@@ -20,7 +18,7 @@ pub fn starting(views: ViewsProgress) -> Router {
         .route("/ready", get(readiness))
         .fallback(not_yet)
         .method_not_allowed_fallback(not_yet)
-        .layer(layer_fn(Edge))
+        .layer(edge::layer())
         .with_state(views)
 }
 

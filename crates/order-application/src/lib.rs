@@ -39,6 +39,7 @@ mod ready_details;
 mod receipt;
 mod receipt_trimmer;
 pub mod relay;
+mod repeated_fault;
 pub mod replica;
 pub mod rfc3339;
 pub mod scrubber;
@@ -81,6 +82,7 @@ pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
 pub use receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
 pub use receipt_trimmer::ReceiptTrimmer;
 pub use relay::Relay;
+pub use repeated_fault::RepeatedFault;
 pub use replica::{
     Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,
     ReplicaStatus,

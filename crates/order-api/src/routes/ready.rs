@@ -33,8 +33,15 @@ use crate::{Api, answer};
 pub(crate) async fn ready(State(api): State<Api>) -> Response {
     let draining = api.config.shutdown.is_cancelled();
     let checked = api.service.check().await;
-    if let Err(error) = &checked {
-        tracing::warn!(%error, "not ready");
+    // Asked every few seconds, by whoever wants to know.
+    match &checked {
+        Err(error) if api.not_ready.is_news() => tracing::warn!(%error, "not ready"),
+        Err(_) => {}
+        Ok(()) => {
+            if let Some(more) = api.not_ready.over() {
+                tracing::info!(more, "ready again; so many more were told that it is not");
+            }
+        }
     }
     let details = &api.config.ready_details;
     let is_ready = checked.is_ok() && !draining && details.iter().all(|detail| detail.is_ready());

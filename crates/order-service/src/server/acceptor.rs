@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
+use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -35,15 +36,21 @@ pub(super) struct Acceptor {
 impl Acceptor {
     /// Takes connections until it is told to stop.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let failing = RepeatedFault::default();
         while let Some(accepted) = self.stop_accepting.run_until_cancelled(listener.accept()).await {
             match accepted {
                 // Only now: as long as nobody asks for a place, nobody has to give way.
                 Ok((stream, _)) => {
+                    if let Some(more) = failing.over() {
+                        tracing::info!(more, "connections are accepted again; so many more tries failed");
+                    }
                     let place = self.stop_accepting.run_until_cancelled(self.admission.place()).await;
                     Arc::clone(&self).spawn(stream, place);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if failing.is_news() {
+                        tracing::warn!(%error, "cannot accept a connection; it is tried again and again");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

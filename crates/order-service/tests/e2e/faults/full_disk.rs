@@ -14,6 +14,17 @@ use crate::server::{Program, Server, wait_until};
 /// What commands are answered while the disk is full.
 const FULL: (u16, &str) = (507, "storage-full");
 
+/// More than a hundred commands were refused, for very few reasons.
+#[track_caller]
+fn assert_told_once(server: &Server) {
+    let log = server.log();
+    let told = log.lines().filter(|line| line.contains("request failed") || line.contains("no space left"));
+    assert!(told.count() < 10, "{log}");
+    wait_until("it is told how many there were", || {
+        server.log().contains("more requests failed like this").then_some(())
+    });
+}
+
 /// Fills the disk under load by `fill`, looks at what the server does meanwhile, and makes space again.
 #[track_caller]
 fn assert_survives<F>(
@@ -52,6 +63,7 @@ fn assert_survives<F>(
             (progress.acknowledged() > before + 200).then_some(())
         });
     });
+    assert_told_once(server);
     assert_eq!(server.get("/orders/full").status, 404);
     check(server, 0, &claims).unwrap();
     check_list(server).unwrap();

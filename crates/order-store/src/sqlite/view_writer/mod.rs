@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use order_application::RepeatedFault;
+
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
 use crate::sqlite::log::receipts;
 use crate::sqlite::rebuild::build::BuiltViews;
@@ -28,7 +30,14 @@ pub(crate) fn start(
     views: Views,
 ) -> Result<StoreThread, SqliteError> {
     let log_path = shared.log_path.clone();
-    let thread = ViewWriterThread { shared, work, views, unwritten: None, put_off: None };
+    let thread = ViewWriterThread {
+        shared,
+        work,
+        views,
+        unwritten: None,
+        put_off: None,
+        no_space: RepeatedFault::default(),
+    };
     StoreThread::start("view-writer", &log_path, move || thread.run())
 }
 
@@ -40,6 +49,7 @@ struct ViewWriterThread {
     unwritten: Option<Arc<Generation>>,
     /// What came while a generation was being written, and comes next.
     put_off: Option<ViewWriterWork>,
+    no_space: RepeatedFault,
 }
 
 /// What became of a generation.
@@ -108,7 +118,9 @@ impl ViewWriterThread {
                 Err(ViewsError::Sqlite(error))
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
-                    tracing::warn!("no space left to write the views; trying again");
+                    if self.no_space.is_news() {
+                        tracing::warn!("no space left to write the views; it is tried again and again");
+                    }
                     match self.next_work(FULL_DISK_DELAY) {
                         ViewWriterWork::Flush => {}
                         replace @ ViewWriterWork::Replace(..) => {
@@ -177,9 +189,16 @@ impl ViewWriterThread {
 
     /// Has the next generation start the write-ahead log anew. `false` when the store has stopped.
     fn copy_wal(&self) -> bool {
-        let Err(error) = self.shared.readers.copy_wal(&self.views) else { return true };
+        let Err(error) = self.shared.readers.copy_wal(&self.views) else {
+            if let Some(more) = self.no_space.over() {
+                tracing::info!(more, "there is space again to write the views");
+            }
+            return true;
+        };
         if is_exhausted(&error, self.views.path()) {
-            tracing::warn!("no space left to copy the views' write-ahead log");
+            if self.no_space.is_news() {
+                tracing::warn!("no space left to copy the views' write-ahead log");
+            }
         } else if is_damage(&error) {
             self.shared.readers.rebuilds.damaged(self.views.number(), error.to_string());
         } else {

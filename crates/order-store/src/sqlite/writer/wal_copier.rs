@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use order_application::RepeatedFault;
 use rusqlite::Connection;
 
 use crate::sqlite::connection::open_writer;
@@ -56,9 +57,13 @@ impl WalCopier {
 }
 
 fn copy(shared: &StoreState, connection: &Connection, copies: &Receiver<()>, is_too_long: &AtomicBool) {
+    let no_space = RepeatedFault::default();
     while copies.recv().is_ok() {
         // Answers with (busy, pages in the write-ahead log, pages copied).
         let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get::<_, i64>(1));
+        if let (Ok(_), Some(more)) = (&pages, no_space.over()) {
+            tracing::info!(more, "there is space again to copy the write-ahead log");
+        }
         match pages {
             Ok(pages) if pages.cast_unsigned() >= shared.limits.wal_pages => {
                 is_too_long.store(true, Ordering::Relaxed);
@@ -66,7 +71,9 @@ fn copy(shared: &StoreState, connection: &Connection, copies: &Receiver<()>, is_
             Ok(_) => {}
             // Nothing is lost: the write-ahead log has it, and commits answer for the full disk.
             Err(error) if is_exhausted(&error, &shared.log_path) => {
-                tracing::warn!("no space left to copy the write-ahead log");
+                if no_space.is_news() {
+                    tracing::warn!("no space left to copy the write-ahead log");
+                }
             }
             Err(error) => shared.health.stop(format!("copying the write-ahead log into the log: {error}")),
         }
