@@ -266,3 +266,26 @@ async fn a_read_that_gets_no_connection_is_shed_and_does_not_say_that_the_databa
     client.batch_execute("COMMIT").await.unwrap();
     assert_eq!(slow.await.unwrap(), Ok(Position::START));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_behind_a_slow_one_are_refused_in_time_and_never_written() {
+    let url = database();
+    let options = PostgresOptions { queue_wait: Duration::from_millis(100), ..QUICK_SERVER };
+    let store = Arc::new(PostgresStore::open(&url, bus(), options).await.unwrap());
+    let client = session(&url).await;
+    client.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(1869767780)").await.unwrap();
+    let begun = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.append(TestOrder::new("begun").place()).await }
+    });
+    wait_until_blocked(&client, &begun).await;
+    let asked = Instant::now();
+    let refused = store.append(TestOrder::new("refused").place()).await;
+    assert_eq!(refused, Err(StoreError::Overloaded.into()));
+    // Long before the database is taken to be away.
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(begun.await.unwrap(), Ok(Position(1)), "what is begun is not given up");
+    store.close().await;
+    assert_eq!(open(&url).await.end().await, Ok(Position(1)));
+}
