@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::http::Answer;
-use crate::server::{Ended, Program, Server};
+use crate::server::{Ended, Program, Server, wait_until};
 
 /// A store with three paid orders whose server has stopped.
 pub(crate) fn stopped_store(customer: &str) -> TempDir {
@@ -86,10 +86,10 @@ fn verify_finds_a_flipped_bit_and_the_server_does_not_serve_it() {
         assert_eq!((answer.status, answer.code().as_str()), (503, "corrupt"), "{path}");
         assert!(!answer.text().contains("checksum"), "the cause is shown: {answer:?}");
     }
-    let log = server.log();
-    assert!(log.contains("event at position 3: the checksum does not match"), "{log}");
     let failed = r#""method":"GET","route":"/orders/{id}/events","path":"/orders/b/events""#;
-    assert!(log.contains(failed), "a failure names its request: {log}");
+    for told in ["event at position 3: the checksum does not match", failed] {
+        wait_until("a failure is told, and names its request", || server.log().contains(told).then_some(()));
+    }
     assert_eq!(server.get("/orders/a/events").status, 200);
     server.stop();
 }
