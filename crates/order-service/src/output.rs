@@ -27,7 +27,7 @@ pub(crate) fn write(text: &str) -> anyhow::Result<Reader> {
 /// Writes a line.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn print(line: &str) -> anyhow::Result<()> {
     write(&format!("{line}\n")).map(|_| ())
 }

@@ -23,25 +23,16 @@ fn with_fault(fault: &str, directory: &Path) -> Program {
 
 /// The same of any command on a data directory.
 fn command_with_fault(fault: &str, command: &[&str], directory: &Path) -> Program {
+    traced(&[], fault, command, directory)
+}
+
+/// A command in the hands of `strace`.
+fn traced(options: &[&str], fault: &str, command: &[&str], directory: &Path) -> Program {
     let calls = fault.split(':').next().unwrap_or(fault);
     let (trace, inject) = (format!("trace={calls}"), format!("inject={fault}"));
     // -D: strace stands aside, and the server is our own child, with its own exit status.
-    // And it looks at these calls alone, so that all others are as fast as without it.
-    let prefix = [
-        "strace",
-        "-D",
-        "-f",
-        "--seccomp-bpf",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        &trace,
-        "-e",
-        "signal=none",
-        "-e",
-        &inject,
-    ];
+    let strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none"];
+    let prefix = [&strace[..], options, &["-e", &trace, "-e", &inject]].concat();
     let arguments = command.iter().chain(&["--data-dir"]).map(OsStr::new);
     Program::started_by(&prefix, arguments.chain([directory.as_os_str()]))
 }

@@ -193,3 +193,18 @@ fn not_done(unknown: bool, why: &str) -> AppendError {
     let why = why.to_owned();
     AppendError::from(if unknown { StoreError::OutcomeUnknown(why) } else { StoreError::Unavailable(why) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waited_in_vain_is_told_that_the_database_is_away_only_while_it_is_known_to_be() {
+        let trouble = Trouble::default();
+        assert_eq!(trouble.refusal(), StoreError::Overloaded.into());
+        trouble.met("connection refused");
+        assert_eq!(trouble.refusal(), StoreError::Unavailable("connection refused".to_owned()).into());
+        trouble.is_over();
+        assert_eq!(trouble.refusal(), StoreError::Overloaded.into());
+    }
+}

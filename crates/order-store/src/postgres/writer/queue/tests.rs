@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use order_application::{
+    AnswerKind, AppendError, EventContext, Fingerprint, NewEvent, OrderView, Position, Receipt, Unreadable,
+    UnreadableOrder, Version,
+};
+use order_domain::Timestamp;
+
+use super::*;
+
+fn append(order_id: &str, bytes: usize) -> Append {
+    let order_id = OrderId::new(order_id).unwrap();
+    let event = NewEvent {
+        id: uuid::Uuid::nil(),
+        event_type: "order.placed.v1".into(),
+        time: Timestamp::from_micros(0),
+        data: "x".repeat(bytes).into(),
+        context: EventContext::stored("{}"),
+        source: None,
+    };
+    let view = UnreadableOrder { order_id: order_id.clone(), version: Version(1), why: Unreadable::Newer };
+    Append {
+        order_id,
+        expected_version: Version::NONE,
+        events: vec![event],
+        view: OrderView::Unreadable(view),
+        terms: Vec::new(),
+        receipt: None,
+        deadline: None,
+    }
+}
+
+fn push(queue: &Queue, order_id: &str, bytes: usize) -> Result<QueuedOutcome, StoreError> {
+    queue.push(append(order_id, bytes), Instant::now() + Duration::from_secs(5))
+}
+
+fn batch(queued: &mut QueuedAppends) -> Vec<String> {
+    let mut batch = Batch::default();
+    queued.fill(&mut batch);
+    batch.appends.iter().map(|queued| queued.append.order_id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_until_they_are_answered_and_one_append_may_be_larger() {
+    let (queue, mut queued) = Queue::new();
+    let mut large = push(&queue, "large", MAX_BYTES + 1).unwrap();
+    assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
+    let mut batch = Batch::default();
+    queued.fill(&mut batch);
+    assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded), "it is not answered yet");
+    batch.appends.remove(0).answer(Ok(Position(1)));
+    assert_eq!((&mut large.outcome).await.unwrap(), Ok::<_, AppendError>(Position(1)));
+    assert!(push(&queue, "a", 1).is_ok());
+}
+
+#[tokio::test]
+async fn an_order_is_in_a_batch_once_and_what_comes_behind_it_waits() {
+    let (queue, mut queued) = Queue::new();
+    let _outcomes = ["a", "b", "a", "c"].map(|order_id| push(&queue, order_id, 1));
+    assert_eq!(batch(&mut queued), ["a", "b"]);
+    assert_eq!(batch(&mut queued), ["a", "c"]);
+}
+
+#[tokio::test]
+async fn a_key_is_in_a_batch_once_and_what_comes_behind_it_waits() {
+    let (queue, mut queued) = Queue::new();
+    let keyed = |order_id: &str, key| {
+        let mut append = append(order_id, 1);
+        append.receipt = Some(Receipt {
+            key: ReceiptKey::new(None, key),
+            fingerprint: Fingerprint::of(&[]),
+            order_id: append.order_id.clone(),
+            version: Version(1),
+            answer: AnswerKind::Placed,
+            answered_at: Timestamp::from_micros(0),
+        });
+        queue.push(append, Instant::now() + Duration::from_secs(5))
+    };
+    let _outcomes = [keyed("a", "k"), keyed("b", "l"), keyed("c", "k"), keyed("d", "m")];
+    assert_eq!(batch(&mut queued), ["a", "b"]);
+    assert_eq!(batch(&mut queued), ["c", "d"]);
+}
+
+#[tokio::test]
+async fn an_append_that_nobody_waits_for_any_more_is_not_begun_and_one_that_is_begun_stays() {
+    let (queue, mut queued) = Queue::new();
+    let outcomes = ["a", "b"].map(|order_id| push(&queue, order_id, 1).unwrap());
+    assert!(queue.take_off(&outcomes[0]));
+    assert_eq!(batch(&mut queued), ["b"]);
+    assert!(!queue.take_off(&outcomes[1]));
+}
+
+#[tokio::test]
+async fn what_is_taken_off_takes_no_room_any_more() {
+    let (queue, _queued) = Queue::new();
+    let fill =
+        || -> Vec<_> { (0..MAX_APPENDS).map(|n| push(&queue, &format!("o-{n}"), 1).unwrap()).collect() };
+    let outcomes = fill();
+    assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
+    // In whichever order they give up.
+    for outcome in outcomes.iter().rev() {
+        assert!(queue.take_off(outcome));
+    }
+    fill();
+}
+
+#[tokio::test]
+async fn a_closed_queue_takes_no_more_and_ends_when_it_is_empty() {
+    let (queue, mut queued) = Queue::new();
+    let _outcome = push(&queue, "a", 1);
+    queue.close();
+    assert!(matches!(push(&queue, "b", 1).err(), Some(StoreError::Unavailable(_))));
+    assert!(queued.wait().await);
+    assert_eq!(batch(&mut queued), ["a"]);
+    assert!(!queued.wait().await);
+}
