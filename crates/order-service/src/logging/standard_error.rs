@@ -31,7 +31,7 @@ pub(super) fn flush() {
 }
 
 fn tell_lost(lines: u64) {
-    tracing::warn!(lines, "lines of this output are lost: nobody has read it in time");
+    tracing::error!(lines, "lines of this output are lost: nobody has read it in time");
 }
 
 /// Each event is one write.

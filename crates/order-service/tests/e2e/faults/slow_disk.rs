@@ -21,6 +21,8 @@ const SLOW_SYNCS: u32 = 5;
 const REFUSED_WITHIN: Duration = Duration::from_millis(1_500);
 /// After the disk is well again, all is well again.
 const RECOVERY: Duration = Duration::from_secs(2);
+/// In which every client has placed an order when all is well.
+const TURN: Duration = PAUSE.saturating_add(REFUSED_WITHIN);
 /// What the service may take of memory, in KiB.
 const MAX_RESIDENT_KIB: u64 = 512 * 1024;
 /// Most appends of one commit.
@@ -43,7 +45,7 @@ impl<'a> Phases<'a> {
         let between = |from: Instant, to: Instant| {
             heard.iter().filter(|heard| heard.answered >= from && heard.answered < to).collect()
         };
-        Self { slow: between(first, last), after: between(last + RECOVERY, last + RECOVERY + PAUSE) }
+        Self { slow: between(first, last), after: between(last + RECOVERY, last + RECOVERY + TURN) }
     }
 }
 
@@ -86,12 +88,12 @@ fn a_slow_disk_has_commands_refused_in_time_and_nothing_that_was_refused_is_stor
     // So that strace stops nothing but syncs, and all else is as fast as without it.
     let server = traced(&["--seccomp-bpf"], &fault, &serve, directory.path()).start();
 
-    let (heard, probe) = under_pressure(server.port(), RECOVERY + PAUSE);
+    let (heard, probe) = under_pressure(server.port(), RECOVERY + TURN);
     let Phases { slow, after } = Phases::of(&heard);
     let (accepted, refused): (Vec<&Heard>, Vec<&Heard>) = slow.into_iter().partition(|heard| heard.accepted);
     let [p99, refused_p99] = [&accepted, &refused].map(|heard| slowest_but_one_percent(heard));
     let told = format!(
-        "{} accepted, p99 {p99:?}; {} refused, p99 {refused_p99:?}; then {} in {PAUSE:?}; a probe waited {probe:?}; {} KiB",
+        "{} accepted, p99 {p99:?}; {} refused, p99 {refused_p99:?}; then {} in {TURN:?}; a probe waited {probe:?}; {} KiB",
         accepted.len(),
         refused.len(),
         after.len(),
