@@ -9,11 +9,13 @@
 
 mod answer;
 mod body;
+mod byte_budget;
 mod command;
 mod config;
 mod cursor;
 mod edge;
 mod etag;
+mod feeds;
 mod head;
 mod incidents;
 mod json;
@@ -33,7 +35,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use order_application::{OrderService, RepeatedFault};
-use tokio::sync::Semaphore;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
@@ -42,6 +43,7 @@ pub use openapi::openapi_json;
 pub use operators::operators;
 pub use starting::starting;
 
+use crate::feeds::Feeds;
 use crate::refusal::Refusal;
 
 /// What handlers share. One reference count to clone.
@@ -52,8 +54,7 @@ struct ApiState {
     config: ApiConfig,
     /// The events' source as a JSON string, quotes included.
     event_source: String,
-    /// A permit for each live feed that may be open.
-    feeds: Arc<Semaphore>,
+    feeds: Feeds,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
 }
@@ -63,7 +64,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
-    let feeds = Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS)));
+    let feeds = Feeds::new(service.clone(), &config, event_source.clone());
     let api =
         Arc::new(ApiState { service, config, event_source, feeds, not_ready: RepeatedFault::default() });
     Router::from(documented)

@@ -7,6 +7,7 @@ use order_domain::OrderId;
 use super::event_page::{self, EventTypeFilter};
 use super::live_feed;
 use crate::Api;
+use crate::feeds::FeedOptions;
 use crate::openapi::{After, Event, LastEventId, LogRefusals, OrderFilter, PageSize};
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -63,7 +64,7 @@ pub(crate) async fn log(State(api): State<Api>, uri: Uri, headers: HeaderMap) ->
 
     if live {
         let after = Position(last_event_id.unwrap_or(after));
-        return live_feed::follow(api, after, filter, event_names).await;
+        return live_feed::follow(&api, after, FeedOptions { filter, event_names }).await;
     }
     let page = api.service.log(Position(after), &filter, limit).await;
     let EventPage { events, next } = page.map_err(|error| refusal(&api, error))?;

@@ -35,6 +35,7 @@ mod refusals;
 mod replica;
 mod reserve;
 mod returns;
+mod shared_feeds;
 mod ship;
 mod story;
 mod text_is_data;

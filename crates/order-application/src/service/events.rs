@@ -10,7 +10,7 @@ use crate::ports::event_log::{PageLimit, StoreError};
 const SEARCH_EVENTS: usize = 500;
 
 /// Which events are wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
     /// Only events of these types; of all types if there is none.
     pub types: Vec<String>,
@@ -88,6 +88,18 @@ impl OrderService {
         Ok(EventPage { events: search.found, next: (looked_at < end).then_some(looked_at) })
     }
 
+    /// A page of the log after a position, as it is. Empty at the end.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn log_after(
+        &self,
+        after: Position,
+        limit: PageLimit,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.0.log.read_log(after, limit).await
+    }
+
     /// The log, filtered by order: the order's own history, from where its positions are past `after`. An order has few
     /// events and the log many, so the history is searched and not the log.
     async fn log_of_order(
@@ -123,7 +135,7 @@ impl OrderService {
     ///
     /// # Errors
     /// [`QueryError::PositionAhead`]; otherwise see [`StoreError`].
-    pub(super) async fn end_from(&self, seen: Position) -> Result<Position, QueryError> {
+    pub async fn end_from(&self, seen: Position) -> Result<Position, QueryError> {
         let last_position = self.0.log.end().await?;
         if seen > last_position {
             Err(QueryError::PositionAhead { last_position })

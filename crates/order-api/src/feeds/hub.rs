@@ -1,0 +1,29 @@
+//! What the feeds that are open share.
+
+use std::sync::Arc;
+
+use order_application::Subscription;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::pages::Pages;
+use super::pump;
+use super::tail::Tail;
+
+/// Follows the log for as long as somebody holds it.
+pub(super) struct Hub {
+    pub(super) tail: Arc<Tail>,
+    pub(super) pages: Arc<Pages>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+impl Hub {
+    pub(super) fn start(subscription: Subscription, pages: Arc<Pages>, shutdown: CancellationToken) -> Self {
+        let tail = Arc::new(Tail::new(subscription.position()));
+        let pumped = Arc::clone(&tail);
+        let pumping = tokio::spawn(async move { pump::run(subscription, &pumped, &shutdown).await });
+        let waited_for = Arc::clone(&tail);
+        let giving_turns = tokio::spawn(async move { waited_for.give_turns().await });
+        Self { tail, pages, _tasks: [pumping, giving_turns].map(AbortOnDropHandle::new) }
+    }
+}

@@ -1,0 +1,102 @@
+//! Live feeds: many readers of one log.
+//!
+//! A commit is heard of once, by the pump, and made into frames once for all feeds that want the same: what a connection is
+//! handed are [`Bytes`](axum::body::Bytes) that all of them share. Feeds that are behind read the log in pages, which they
+//! share as well if they are at the same place; one that takes its time lets go of all that and reads the log again when
+//! its connection takes more.
+//!
+//! When feeds are many, what is committed is gathered for some milliseconds, and they take turns, a few at a time: requests
+//! get in between.
+
+mod feed;
+mod hub;
+mod page;
+mod pages;
+mod pump;
+mod tail;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use order_application::{OrderService, Position, QueryError};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use self::hub::Hub;
+use self::pages::Pages;
+use crate::config::ApiConfig;
+
+pub(crate) use self::feed::Feed;
+pub(crate) use self::page::FeedOptions;
+
+/// Why a feed does not begin.
+pub(crate) enum CannotFollow {
+    /// As many are open as may be, or their connections hold as much as they may.
+    TooMany,
+    /// The log does not reach the position, or cannot be asked.
+    Query(QueryError),
+}
+
+/// All live feeds of the service.
+pub(crate) struct Feeds {
+    service: OrderService,
+    places: Arc<Semaphore>,
+    heartbeat: Duration,
+    shutdown: CancellationToken,
+    pages: Arc<Pages>,
+    /// What follows the log while there are feeds.
+    hub: Mutex<Weak<Hub>>,
+}
+
+impl Feeds {
+    /// `event_source` is a JSON string, quotes included.
+    pub(crate) fn new(service: OrderService, config: &ApiConfig, event_source: String) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS))),
+            heartbeat: config.feed_heartbeat,
+            shutdown: config.shutdown.clone(),
+            pages: Arc::new(Pages::new(service.clone(), event_source)),
+            hub: Mutex::default(),
+            service,
+        }
+    }
+
+    /// Begins a feed after a position.
+    ///
+    /// # Errors
+    /// See [`CannotFollow`].
+    pub(crate) async fn follow(&self, after: Position, options: FeedOptions) -> Result<Feed, CannotFollow> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| CannotFollow::TooMany)?;
+        if !self.pages.has_room() {
+            return Err(CannotFollow::TooMany);
+        }
+        let end = self.service.end_from(after).await.map_err(CannotFollow::Query)?;
+        let hub = match self.running() {
+            Some(hub) => hub,
+            None => self.start(end).await.map_err(CannotFollow::Query)?,
+        };
+        hub.tail.feed_opened();
+        let mut heartbeat = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let options = Arc::new(options);
+        Ok(Feed { hub, options, position: after, heartbeat, at_end: None, _permit: permit })
+    }
+
+    fn running(&self) -> Option<Arc<Hub>> {
+        let hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        hub.upgrade().filter(|hub| hub.tail.is_open())
+    }
+
+    /// Follows the log from its end, unless somebody else has begun to meanwhile.
+    async fn start(&self, end: Position) -> Result<Arc<Hub>, QueryError> {
+        let subscription = self.service.subscribe(end).await?;
+        let mut current = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = current.upgrade().filter(|hub| hub.tail.is_open()) {
+            return Ok(hub);
+        }
+        let hub = Arc::new(Hub::start(subscription, Arc::clone(&self.pages), self.shutdown.clone()));
+        *current = Arc::downgrade(&hub);
+        Ok(hub)
+    }
+}
