@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::Method;
 use futures_util::{FutureExt, StreamExt};
+use order_api::ApiConfig;
 use tokio::time::Instant;
 
 use crate::harness::Harness;
@@ -81,7 +82,9 @@ async fn feeds_that_began_at_different_places_come_to_share_their_frames() {
 
 #[tokio::test]
 async fn a_slow_feed_and_a_fast_one_get_the_same_events() {
-    let h = Harness::new();
+    // However long it takes, nothing comes but events.
+    let feed_heartbeat = Duration::from_secs(3_600);
+    let h = Harness::with_config(ApiConfig { feed_heartbeat, ..ApiConfig::default() });
     let mut slow = Reader::connect(&h, "").await;
     let mut fast = Reader::connect(&h, "").await;
     // More than is kept for those who are a little behind.
@@ -165,7 +168,7 @@ async fn a_request_gets_in_between_feeds() {
         tokio::task::yield_now().await;
         served = ready(&mut feeds);
     }
-    assert!(served < MANY, "all {served} were woken at once");
+    assert!(served < MANY / 4, "{served} were woken at once");
     let begun = Instant::now();
     while served < MANY {
         tokio::task::yield_now().await;
