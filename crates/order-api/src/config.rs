@@ -14,6 +14,8 @@ pub struct ApiConfig {
     pub event_source: String,
     /// Longest request body.
     pub max_body_bytes: usize,
+    /// Most bytes, about, that all request bodies take together while they are read; who would go beyond is refused.
+    pub body_memory_bytes: usize,
     /// How long a whole request body may take to arrive.
     pub body_timeout: Duration,
     /// Most live feeds at once.
@@ -36,6 +38,7 @@ impl Default for ApiConfig {
             default_currency: Currency::USD,
             event_source: "/order-service".to_owned(),
             max_body_bytes: 1024 * 1024,
+            body_memory_bytes: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             max_feeds: 1_000,
             feed_heartbeat: Duration::from_secs(15),

@@ -43,6 +43,7 @@ pub use openapi::openapi_json;
 pub use operators::operators;
 pub use starting::starting;
 
+use crate::byte_budget::ByteBudget;
 use crate::feeds::Feeds;
 use crate::refusal::Refusal;
 
@@ -55,6 +56,8 @@ struct ApiState {
     /// The events' source as a JSON string, quotes included.
     event_source: String,
     feeds: Feeds,
+    /// What request bodies take that are being read.
+    bodies: ByteBudget,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
 }
@@ -65,8 +68,15 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Feeds::new(service.clone(), &config, event_source.clone());
-    let api =
-        Arc::new(ApiState { service, config, event_source, feeds, not_ready: RepeatedFault::default() });
+    let bodies = ByteBudget::new(config.body_memory_bytes);
+    let api = Arc::new(ApiState {
+        service,
+        config,
+        event_source,
+        feeds,
+        bodies,
+        not_ready: RepeatedFault::default(),
+    });
     Router::from(documented)
         .merge(routes::pages::router())
         .fallback(not_found)

@@ -102,6 +102,13 @@ impl Refusal {
         Problem::new(&kind::OVERLOADED, "As many live feeds are open as the service allows.").into()
     }
 
+    /// The bodies that are being read take as much memory as they may.
+    pub(crate) fn too_many_bodies() -> Self {
+        let detail =
+            "The requests that are being read take as much memory as the service allows. Nothing happened.";
+        Problem::new(&kind::OVERLOADED, detail).into()
+    }
+
     /// The store is not open yet.
     pub(crate) fn starting() -> Self {
         let detail = "The service is starting, and its store is not open yet. Nothing happened; send the request again.";

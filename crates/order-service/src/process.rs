@@ -44,6 +44,7 @@ pub(crate) struct Process {
     /// Cancelled when the process is to stop.
     pub(crate) shutdown: CancellationToken,
     body_timeout: Duration,
+    body_memory_bytes: usize,
     grace: Duration,
 }
 
@@ -68,6 +69,7 @@ impl Process {
             views_progress,
             shutdown: CancellationToken::new(),
             body_timeout: http.body_timeout_seconds,
+            body_memory_bytes: http.body_memory_mib,
             grace: http.grace_seconds,
         })
     }
@@ -100,6 +102,7 @@ impl Process {
     ) -> ExitCode {
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
+        api.body_memory_bytes = self.body_memory_bytes;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),

@@ -78,7 +78,7 @@ async fn carry_out<B>(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, route.body_may_be_missing, &api.config).await?;
+    let bytes = body::read(&parts.headers, body, route.body_may_be_missing, api).await?;
     let order_in_path = match route.target {
         Target::NewOrder { .. } => None,
         Target::Order(_) | Target::Return(_) => Some(order_id.get()?),
@@ -99,6 +99,8 @@ async fn carry_out<B>(
         }
     };
     let (body, meta) = read(&route.body, &parts, &bytes, query)?;
+    // Others may need the room while the command is carried out.
+    drop(bytes);
     let (order_id, command) = match route.target {
         Target::NewOrder { id, command } => (id(&body), command(body, &api.config)),
         Target::Order(command) => (order_in_path, command(body)),

@@ -2,9 +2,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::Method;
+use axum::http::{Method, Request};
 use futures_util::{StreamExt, stream};
 use order_api::ApiConfig;
+use tower::ServiceExt;
 
 use crate::harness::{Answer, Harness, order_body};
 
@@ -173,5 +174,79 @@ async fn a_body_is_announced_as_json() {
     assert_eq!(h.event_count().await, 0);
     for content_type in ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"] {
         with(&[("content-type", content_type)]).await.is(201, r#"{"order_id":"o"}"#);
+    }
+}
+
+/// Bodies of which something has come, and of which more is awaited until the sender is dropped.
+async fn unfinished(h: &Harness, count: usize, bytes: usize) -> Vec<tokio::task::JoinHandle<u16>> {
+    let sending = (0..count).map(|_| {
+        let router = h.router.clone();
+        let begun = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b' '; bytes]))]);
+        let request = Request::post("/orders")
+            .header(JSON[0].0, JSON[0].1)
+            .body(Body::from_stream(begun.chain(stream::pending())))
+            .unwrap();
+        tokio::spawn(async move { router.oneshot(request).await.unwrap().status().as_u16() })
+    });
+    let sending = sending.collect();
+    // Until each has come as far as it does.
+    for _ in 0..count + 1 {
+        tokio::task::yield_now().await;
+    }
+    sending
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_beyond_what_all_may_take_together_is_refused_at_once() {
+    let h = Harness::with_config(ApiConfig { body_memory_bytes: 1_000_000, ..ApiConfig::default() });
+    let mut large = order_body("large").into_bytes();
+    large.resize(100_000, b' ');
+    let announced = || Body::from(large.clone());
+    let in_pieces = || {
+        let pieces: Vec<_> =
+            large.chunks(20_000).map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece))).collect();
+        Body::from_stream(stream::iter(pieces))
+    };
+    let unfinished = unfinished(&h, 8, 100_000).await;
+    assert!(unfinished.iter().all(|one| !one.is_finished()));
+    let before = tokio::time::Instant::now();
+    for body in [announced(), in_pieces()] {
+        send(&h, "/orders", body).await.refuses(503, "overloaded").has("retry-after", "1");
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    assert_eq!(h.event_count().await, 0);
+    // A small one that comes in pieces is not kept out by large ones.
+    let pieces: Vec<_> = order_body("small").into_bytes().chunks(10).map(Bytes::copy_from_slice).collect();
+    let small = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+    send(&h, "/orders", small).await.is(201, r#"{"order_id":"small"}"#);
+    // What a client has taken is there again when it is gone.
+    unfinished[0].abort();
+    tokio::task::yield_now().await;
+    send(&h, "/orders", in_pieces()).await.is(201, r#"{"order_id":"large"}"#);
+    send(&h, "/orders", announced()).await.is(201, r#"{"order_id":"large"}"#);
+    for one in unfinished.into_iter().skip(1) {
+        assert_eq!(one.await.unwrap(), 408);
+    }
+}
+
+#[tokio::test]
+async fn small_bodies_have_bounds_as_well() {
+    let h = Harness::with_config(ApiConfig { body_memory_bytes: 100_000, ..ApiConfig::default() });
+    let unfinished = unfinished(&h, 20, 10_000).await;
+    let refused = unfinished.iter().filter(|one| one.is_finished()).count();
+    assert_eq!(refused, 10);
+    // One that comes at once needs no room.
+    h.place("o").await;
+}
+
+#[tokio::test]
+async fn a_body_lets_go_of_its_room_when_it_was_read() {
+    let h = Harness::with_config(ApiConfig { body_memory_bytes: 200_000, ..ApiConfig::default() });
+    for number in 0..10 {
+        let mut body = order_body(&format!("o-{number}")).into_bytes();
+        body.resize(150_000, b' ');
+        let pieces: Vec<_> =
+            body.chunks(50_000).map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece))).collect();
+        assert_eq!(send(&h, "/orders", Body::from_stream(stream::iter(pieces))).await.status, 201);
     }
 }

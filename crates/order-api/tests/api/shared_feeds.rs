@@ -74,7 +74,8 @@ async fn feeds_at_the_same_place_with_the_same_options_share_their_frames() {
 async fn feeds_that_began_at_different_places_come_to_share_their_frames() {
     let h = Harness::new();
     place_all(&h, 0..300).await;
-    let (mut one, mut other) = (Reader::connect(&h, "?after=3").await, Reader::connect(&h, "?after=77").await);
+    let (mut one, mut other) =
+        (Reader::connect(&h, "?after=3").await, Reader::connect(&h, "?after=77").await);
     let (first, behind) = (one.chunk().await, other.chunk().await);
     assert!(first.ends_with(&behind) && first.len() > behind.len());
     assert_eq!(one.chunk().await.as_ptr_range(), other.chunk().await.as_ptr_range());
@@ -159,9 +160,8 @@ async fn a_request_gets_in_between_feeds() {
         feeds.push(Reader::connect(&h, "").await);
     }
     place_all(&h, 0..1).await;
-    let ready = |feeds: &mut Vec<Reader>| {
-        feeds.iter_mut().filter_map(|feed| feed.0.next().now_or_never()).count()
-    };
+    let ready =
+        |feeds: &mut Vec<Reader>| feeds.iter_mut().filter_map(|feed| feed.0.next().now_or_never()).count();
     // Until the first of them have their turn.
     let mut served = 0;
     while served == 0 {
