@@ -1,13 +1,31 @@
 //! What answers have in common.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use crate::byte_budget::Reservation;
+
 /// An answer in JSON.
 pub(crate) fn json(body: impl Into<Body>) -> Response {
     of("application/json", body)
+}
+
+/// Bytes that count as long as the connection has them.
+pub(crate) fn counted(bytes: Vec<u8>, reservation: Reservation) -> Bytes {
+    Bytes::from_owner(Counted { bytes, _reservation: reservation })
+}
+
+struct Counted {
+    bytes: Vec<u8>,
+    _reservation: Reservation,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What a value of ours looks like in JSON.

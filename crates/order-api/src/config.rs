@@ -18,6 +18,9 @@ pub struct ApiConfig {
     pub body_memory_bytes: usize,
     /// How long a whole request body may take to arrive.
     pub body_timeout: Duration,
+    /// Most bytes, about, that all pages of orders and events take together until clients have taken them; who would go
+    /// beyond is refused.
+    pub page_memory_bytes: usize,
     /// Most live feeds at once.
     pub max_feeds: usize,
     /// How often a live feed says how far it is, so that proxies keep its connection; it does so at once, too. Not zero.
@@ -40,6 +43,7 @@ impl Default for ApiConfig {
             max_body_bytes: 1024 * 1024,
             body_memory_bytes: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
+            page_memory_bytes: 128 * 1024 * 1024,
             max_feeds: 1_000,
             feed_heartbeat: Duration::from_secs(15),
             max_page_bytes: 4 * 1024 * 1024,

@@ -58,6 +58,8 @@ struct ApiState {
     feeds: Feeds,
     /// What request bodies take that are being read.
     bodies: ByteBudget,
+    /// What pages take that clients have not taken yet.
+    pages: ByteBudget,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
 }
@@ -69,12 +71,14 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Feeds::new(service.clone(), &config, event_source.clone());
     let bodies = ByteBudget::new(config.body_memory_bytes);
+    let pages = ByteBudget::new(config.page_memory_bytes);
     let api = Arc::new(ApiState {
         service,
         config,
         event_source,
         feeds,
         bodies,
+        pages,
         not_ready: RepeatedFault::default(),
     });
     Router::from(documented)

@@ -109,6 +109,12 @@ impl Refusal {
         Problem::new(&kind::OVERLOADED, detail).into()
     }
 
+    /// The pages that are being made and sent take as much memory as they may.
+    pub(crate) fn too_many_pages() -> Self {
+        let detail = "The pages that are being sent take as much memory as the service allows.";
+        Problem::new(&kind::OVERLOADED, detail).into()
+    }
+
     /// The store is not open yet.
     pub(crate) fn starting() -> Self {
         let detail = "The service is starting, and its store is not open yet. Nothing happened; send the request again.";

@@ -11,6 +11,7 @@ mod get_order;
 pub(crate) mod health;
 mod hold;
 mod list_orders;
+mod list_page;
 mod live_feed;
 mod log;
 mod lost;

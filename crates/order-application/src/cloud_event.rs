@@ -56,21 +56,6 @@ pub fn write(out: &mut String, source: &str, event: &RecordedEvent) {
     out.push('}');
 }
 
-/// A page of envelopes: a bare array, as the batched content mode has it.
-pub fn write_page(source: &str, events: &[RecordedEvent]) -> String {
-    let bytes: usize = events.iter().map(|event| event.data.len() + ENVELOPE_BYTES).sum();
-    let mut out = String::with_capacity(bytes + 2);
-    out.push('[');
-    for (index, event) in events.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write(&mut out, source, event);
-    }
-    out.push(']');
-    out
-}
-
 /// An event as a message brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedEvent {

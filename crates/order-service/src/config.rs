@@ -75,6 +75,10 @@ pub(crate) struct HttpOptions {
     /// How much memory all requests' bodies may take together while they are read, in MiB; beyond it the answer is 503.
     #[arg(long, value_name = "MIB", default_value = "64", value_parser = mebibytes)]
     pub(crate) body_memory_mib: usize,
+    /// How much memory all pages of orders and events may take together until clients have taken them, in MiB; beyond it the
+    /// answer is 503.
+    #[arg(long, value_name = "MIB", default_value = "128", value_parser = mebibytes)]
+    pub(crate) page_memory_mib: usize,
     /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub(crate) grace_seconds: Duration,

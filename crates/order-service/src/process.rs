@@ -45,6 +45,7 @@ pub(crate) struct Process {
     pub(crate) shutdown: CancellationToken,
     body_timeout: Duration,
     body_memory_bytes: usize,
+    page_memory_bytes: usize,
     grace: Duration,
 }
 
@@ -70,6 +71,7 @@ impl Process {
             shutdown: CancellationToken::new(),
             body_timeout: http.body_timeout_seconds,
             body_memory_bytes: http.body_memory_mib,
+            page_memory_bytes: http.page_memory_mib,
             grace: http.grace_seconds,
         })
     }
@@ -103,6 +105,7 @@ impl Process {
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
         api.body_memory_bytes = self.body_memory_bytes;
+        api.page_memory_bytes = self.page_memory_bytes;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),

@@ -1,11 +1,11 @@
 //! Events as frames of a feed (WHATWG HTML, 9.2), made once for all feeds that want the same.
 
 use std::fmt::Write;
-use std::ops::Deref;
 
 use axum::body::Bytes;
 use order_application::{EventFilter, Position, RecordedEvent, cloud_event};
 
+use crate::answer;
 use crate::byte_budget::Reservation;
 
 /// What distinguishes the frames of one feed from those of another at the same position.
@@ -42,7 +42,7 @@ impl Page {
         }
         let last = events.last().map(|event| event.position).unwrap_or_default();
         let reservation = reserve(text.len());
-        Self { last, frames: Bytes::from_owner(Frames { text, _reservation: reservation }), beginnings }
+        Self { last, frames: answer::counted(text.into_bytes(), reservation), beginnings }
     }
 
     /// The frames of events after a position; shares the page's memory.
@@ -67,16 +67,4 @@ fn write_frame(out: &mut String, event: &RecordedEvent, event_names: bool, sourc
     out.push_str("data: ");
     cloud_event::write(out, source, event);
     out.push_str("\n\n");
-}
-
-/// A page's text, counted until the last connection has let go of it.
-struct Frames {
-    text: String,
-    _reservation: Reservation,
-}
-
-impl AsRef<[u8]> for Frames {
-    fn as_ref(&self) -> &[u8] {
-        self.text.deref().as_bytes()
-    }
 }

@@ -1,25 +1,39 @@
 //! What a page of the log and a page of one order's history have in common.
 
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::vec;
 
+use axum::body::Body;
 use axum::response::Response;
+use futures_util::stream;
 use order_application::{EventFilter, PageLimit, RecordedEvent, cloud_event};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::answer;
+use crate::byte_budget::Reservation;
 use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::{Api, ApiState, answer};
 
 const DEFAULT_EVENTS: u64 = 100;
 const MAX_EVENTS: u64 = 1_000;
+/// Most bytes of event data of one page, about.
+const MAX_BYTES: usize = 1024 * 1024;
+/// What an event of a page takes, about, until it is written out.
+const EVENT_BYTES: usize = 1024;
+/// Pages are written out in pieces of this many bytes, about.
+const PIECE_BYTES: usize = 64 * 1024;
 /// Most types of one filter, and the longest of them.
 const MAX_TYPES: usize = 100;
 const MAX_TYPE_BYTES: usize = 128;
 
 /// Reads the query parameter `limit`.
 pub(super) fn limit(query: &mut Query<'_>) -> PageLimit {
-    PageLimit::events(query.number("limit", 1..=MAX_EVENTS).unwrap_or(DEFAULT_EVENTS) as usize)
+    let events = query.number("limit", 1..=MAX_EVENTS).unwrap_or(DEFAULT_EVENTS) as usize;
+    PageLimit { events, bytes: MAX_BYTES }
 }
 
 /// Reads the query parameter `type`, which may be repeated. It may be one that only a later release knows.
@@ -59,14 +73,78 @@ fn is_event_type(text: &str) -> bool {
             .is_some_and(|(name, version)| name.split('.').all(is_word) && is_number(version))
 }
 
+/// Sets room aside for a page of at most so many events, before they are read.
+///
+/// # Errors
+/// When all pages would take more than they may.
+pub(super) fn reserve(api: &ApiState, limit: PageLimit) -> Result<Reservation, Refusal> {
+    let bytes = limit.bytes.min(limit.events * EVENT_BYTES);
+    api.pages.reserve(bytes).ok_or_else(Refusal::too_many_pages)
+}
+
 /// The answer with a page of events, and a link to the next page if there is one.
-pub(super) fn page(event_source: &str, events: &[RecordedEvent], next: Option<String>) -> Response {
-    let events = cloud_event::write_page(event_source, events);
-    let mut response = answer::of("application/cloudevents-batch+json", events);
+pub(super) fn page(
+    api: &Api,
+    events: Vec<RecordedEvent>,
+    next: Option<String>,
+    reservation: Reservation,
+) -> Response {
+    let page = Pieces {
+        api: Arc::clone(api),
+        events: events.into_iter(),
+        is_begun: false,
+        _reservation: reservation,
+    };
+    let mut response = answer::of("application/cloudevents-batch+json", page.into_body());
     if let Some(next) = next {
         answer::link_to_next(&mut response, &next);
     }
     response
+}
+
+/// Events of a page that are still to be written out.
+struct Pieces {
+    api: Api,
+    events: vec::IntoIter<RecordedEvent>,
+    is_begun: bool,
+    _reservation: Reservation,
+}
+
+impl Pieces {
+    /// A page of one piece is written at once; another as the connection takes it.
+    fn into_body(mut self) -> Body {
+        let first = self.next().unwrap_or_default();
+        if self.events.as_slice().is_empty() {
+            return answer::counted(first.into_bytes(), self._reservation).into();
+        }
+        Body::from_stream(stream::iter([first].into_iter().chain(self).map(Ok::<_, Infallible>)))
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut piece = String::new();
+        if !self.is_begun {
+            piece.push('[');
+        } else if self.events.as_slice().is_empty() {
+            return None;
+        }
+        while piece.len() < PIECE_BYTES
+            && let Some(event) = self.events.next()
+        {
+            if std::mem::replace(&mut self.is_begun, true) {
+                piece.push(',');
+            }
+            cloud_event::write(&mut piece, &self.api.event_source, &event);
+        }
+        if self.events.as_slice().is_empty() {
+            self.is_begun = true;
+            piece.push(']');
+        }
+        Some(piece)
+    }
 }
 
 /// Where a page at `path` is that begins after a version or a position, with the rest of the query as it was.

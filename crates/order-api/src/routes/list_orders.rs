@@ -3,10 +3,9 @@ use std::borrow::Cow;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
-use order_application::{
-    ListQuery, ListedOrder, OrderFilter, OrderPage, Position, QueryError, Sort, StoreError,
-};
+use order_application::{ListQuery, Position, QueryError, Sort};
 
+use super::list_page::{self, ListPage};
 use super::{log, order_filter};
 use crate::json::Faults;
 use crate::openapi::{
@@ -15,7 +14,7 @@ use crate::openapi::{
 };
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
-use crate::view::{View, write_basic, write_full};
+use crate::view::View;
 use crate::{Api, answer, cursor};
 
 /// How many orders belong on the page and cannot be read.
@@ -23,8 +22,6 @@ const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
-/// Bytes of one order's basic view, about.
-const BASIC_BYTES: usize = 160;
 
 /// Find orders
 ///
@@ -90,8 +87,11 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     query.finish()?;
 
     let list = ListQuery { filter, sort, after, limit: limit as usize };
+    let reservation = api.pages.reserve(list_page::reserved_bytes(list.limit, view));
+    let reservation = reservation.ok_or_else(Refusal::too_many_pages)?;
     let page = api.service.list(&list).await.map_err(|error| refusal(&api, error))?;
-    let WrittenPage { body, left_out, next } = write_page(&api, &page, &list.filter, view).await?;
+    let ListPage { body, left_out, next } =
+        list_page::decide(&api, page, &list.filter, view, reservation).await?;
     let mut response = answer::json(body);
     if left_out > 0 {
         response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));
@@ -110,60 +110,6 @@ fn refusal(api: &Api, error: QueryError) -> Refusal {
         return Refusal::invalid(faults);
     }
     log::refusal(api, error)
-}
-
-struct WrittenPage {
-    body: Vec<u8>,
-    /// Orders that could not be read.
-    left_out: usize,
-    /// Where the next page begins.
-    next: Option<Position>,
-}
-
-/// Full views may be large, so the page ends early once it is.
-async fn write_page(
-    api: &Api,
-    page: &OrderPage,
-    filter: &OrderFilter,
-    view: View,
-) -> Result<WrittenPage, QueryError> {
-    let OrderPage { orders, left_out, next } = page;
-    let (mut left_out, mut next) = (*left_out, *next);
-    let mut body = Vec::with_capacity(2 + orders.len() * BASIC_BYTES);
-    // Orders that could be read a moment ago.
-    let mut gone = 0;
-    body.push(b'[');
-    for (index, ListedOrder { summary, place, left_out_before }) in orders.iter().enumerate() {
-        let full = match view {
-            View::Basic => None,
-            View::Full => match api.service.order(&summary.order_id).await {
-                // It became so since the list was read; or the list is damaged, and has a row of no order.
-                Err(
-                    QueryError::OrderNotFound
-                    | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
-                ) => {
-                    gone += usize::from(filter.is_empty());
-                    continue;
-                }
-                // Or it changed since, and does not belong here any more.
-                Ok(order) if !filter.accepts(&order.summary(&summary.order_id)) => continue,
-                order => Some(order?),
-            },
-        };
-        if body.len() > 1 {
-            body.push(b',');
-        }
-        match full {
-            Some(order) => write_full(&mut body, &summary.order_id, &order),
-            None => write_basic(&mut body, summary),
-        }
-        if body.len() >= api.config.max_page_bytes && index + 1 < orders.len() {
-            (left_out, next) = (*left_out_before, Some(*place));
-            break;
-        }
-    }
-    body.push(b']');
-    Ok(WrittenPage { body, left_out: left_out + gone, next })
 }
 
 fn read_sort(text: &str) -> Result<Sort, Cow<'static, str>> {

@@ -66,10 +66,11 @@ pub(crate) async fn log(State(api): State<Api>, uri: Uri, headers: HeaderMap) ->
         let after = Position(last_event_id.unwrap_or(after));
         return live_feed::follow(&api, after, FeedOptions { filter, event_names }).await;
     }
+    let reservation = event_page::reserve(&api, limit)?;
     let page = api.service.log(Position(after), &filter, limit).await;
     let EventPage { events, next } = page.map_err(|error| refusal(&api, error))?;
     let next = next.map(|Position(next)| event_page::target("/events", next, limit, &filter));
-    Ok(event_page::page(&api.event_source, &events, next))
+    Ok(event_page::page(&api, events, next, reservation))
 }
 
 /// A position that the log does not have is one of another log, unless this is a replica, which may only be behind.

@@ -43,8 +43,9 @@ pub(crate) async fn order_events(
     let filter = EventFilter { types: event_page::types(&mut query), order_id: None };
     query.finish()?;
 
+    let reservation = event_page::reserve(&api, limit)?;
     let EventPage { events, next } = api.service.history(&order_id, after, &filter, limit).await?;
     let path = || format!("/orders/{order_id}/events");
     let next = next.map(|Version(next)| event_page::target(&path(), next, limit, &filter));
-    Ok(event_page::page(&api.event_source, &events, next))
+    Ok(event_page::page(&api, events, next, reservation))
 }

@@ -1,0 +1,208 @@
+//! A page of a list: all that its head says is decided before its first byte, and a large body is made a piece at a time,
+//! as the connection takes it.
+
+use std::sync::Arc;
+use std::vec;
+
+use axum::body::{Body, Bytes};
+use futures_util::stream;
+use order_application::{
+    ListedOrder, OrderFilter, OrderPage, Position, QueryError, StoreError, VersionedOrder,
+};
+use order_domain::OrderId;
+
+use crate::byte_budget::Reservation;
+use crate::view::{View, write_basic, write_full};
+use crate::{Api, ApiState, answer};
+
+/// Full views up to so many bytes are kept from when the page was decided; those after them are made again when it is their
+/// turn.
+const KEPT_BYTES: usize = 256 * 1024;
+/// Full views are sent in pieces of this many bytes, about.
+const PIECE_BYTES: usize = 32 * 1024;
+/// What an order of a page takes while its page is made and sent, about.
+const ENTRY_BYTES: usize = 512;
+/// The same of a full view, as far as it is kept.
+const FULL_VIEW_BYTES: usize = 4 * 1024;
+
+/// A page that is decided.
+pub(super) struct ListPage {
+    pub(super) body: Body,
+    /// Orders that could not be read.
+    pub(super) left_out: usize,
+    /// Where the next page begins.
+    pub(super) next: Option<Position>,
+}
+
+/// How many bytes a page of at most so many orders sets aside.
+pub(super) fn reserved_bytes(limit: usize, view: View) -> usize {
+    let kept = match view {
+        View::Basic => 0,
+        View::Full => KEPT_BYTES.min(limit * FULL_VIEW_BYTES),
+    };
+    limit * ENTRY_BYTES + kept
+}
+
+/// Decides a page. Full views may be large, so it ends early once it is.
+///
+/// # Errors
+/// When an order cannot be read for a reason that is not its own.
+pub(super) async fn decide(
+    api: &Api,
+    page: OrderPage,
+    filter: &OrderFilter,
+    view: View,
+    reservation: Reservation,
+) -> Result<ListPage, QueryError> {
+    let OrderPage { orders, mut left_out, mut next } = page;
+    let (count, mut shown) = (orders.len(), Shown::default());
+    // Orders that could be read a moment ago.
+    let mut gone = 0;
+    for (index, ListedOrder { summary, place, left_out_before }) in orders.into_iter().enumerate() {
+        match view {
+            View::Basic => shown.add(|out| write_basic(out, &summary), None),
+            View::Full => match read(api, &summary.order_id, filter).await? {
+                Found::Here(order) => {
+                    shown.add(|out| write_full(out, &summary.order_id, &order), Some(&summary.order_id));
+                }
+                Found::Elsewhere => continue,
+                Found::Unreadable => {
+                    gone += usize::from(filter.is_empty());
+                    continue;
+                }
+            },
+        }
+        if shown.bytes >= api.config.max_page_bytes && index + 1 < count {
+            (left_out, next) = (left_out_before, Some(place));
+            break;
+        }
+    }
+    let body = shown.into_body(Arc::clone(api), filter, reservation);
+    Ok(ListPage { body, left_out: left_out + gone, next })
+}
+
+/// What became of an order since its list was read.
+enum Found {
+    Here(Arc<VersionedOrder>),
+    /// It does not belong here any more.
+    Elsewhere,
+    /// It became so since; or the list is damaged, and has a row of no order.
+    Unreadable,
+}
+
+async fn read(api: &ApiState, order_id: &OrderId, filter: &OrderFilter) -> Result<Found, QueryError> {
+    match api.service.order(order_id).await {
+        Err(
+            QueryError::OrderNotFound
+            | QueryError::Store(StoreError::Corrupt(_) | StoreError::NewerRelease(_)),
+        ) => Ok(Found::Unreadable),
+        Ok(order) if !filter.accepts(&order.summary(order_id)) => Ok(Found::Elsewhere),
+        order => Ok(Found::Here(order?)),
+    }
+}
+
+/// The orders of a page while it is decided.
+#[derive(Default)]
+struct Shown {
+    /// Views that are kept, each with a comma before it.
+    kept: Vec<u8>,
+    /// Orders whose views are made again.
+    later: Vec<OrderId>,
+    /// The bytes of all of them.
+    bytes: usize,
+}
+
+impl Shown {
+    /// Adds the view that `write` writes. One that can be made again later is only kept while there is room.
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>), again: Option<&OrderId>) {
+        let before = self.kept.len();
+        self.kept.push(b',');
+        write(&mut self.kept);
+        self.bytes += self.kept.len() - before;
+        if let Some(order_id) = again
+            && (!self.later.is_empty() || self.kept.len() > KEPT_BYTES)
+        {
+            self.kept.truncate(before);
+            self.later.push(order_id.clone());
+        }
+    }
+
+    fn into_body(self, api: Api, filter: &OrderFilter, reservation: Reservation) -> Body {
+        let Self { mut kept, later, .. } = self;
+        let is_begun = begin(&mut kept);
+        if later.is_empty() {
+            kept.push(b']');
+            return answer::counted(kept, reservation).into();
+        }
+        // What one large order took is not kept.
+        kept.shrink_to_fit();
+        let orders = later.into_iter();
+        let rest = Rest {
+            api,
+            filter: filter.clone(),
+            kept,
+            is_begun,
+            orders,
+            is_over: false,
+            _reservation: reservation,
+        };
+        Body::from_stream(stream::unfold(rest, Rest::next))
+    }
+}
+
+/// Makes the first comma the beginning of an array. Whether there was one.
+fn begin(views: &mut Vec<u8>) -> bool {
+    match views.first_mut() {
+        Some(comma) => *comma = b'[',
+        None => views.push(b'['),
+    }
+    views.len() > 1
+}
+
+/// What is still to be sent of a page.
+struct Rest {
+    api: Api,
+    filter: OrderFilter,
+    kept: Vec<u8>,
+    /// Whether an order has been written.
+    is_begun: bool,
+    orders: vec::IntoIter<OrderId>,
+    is_over: bool,
+    _reservation: Reservation,
+}
+
+impl Rest {
+    /// The next piece. An error breaks the connection off: a shorter page would look whole.
+    async fn next(mut self) -> Option<(Result<Bytes, QueryError>, Self)> {
+        if self.is_over {
+            return None;
+        }
+        let piece = self.piece().await;
+        if let Err(error) = &piece {
+            tracing::error!(%error, "a list broke off in the middle");
+            self.is_over = true;
+        }
+        Some((piece.map(Bytes::from), self))
+    }
+
+    async fn piece(&mut self) -> Result<Vec<u8>, QueryError> {
+        let mut piece = std::mem::take(&mut self.kept);
+        while piece.len() < PIECE_BYTES {
+            let Some(order_id) = self.orders.next() else {
+                piece.push(b']');
+                self.is_over = true;
+                break;
+            };
+            let order = self.api.service.order(&order_id).await?;
+            // It changed since the page was decided, and does not belong here any more.
+            if !self.filter.accepts(&order.summary(&order_id)) {
+                continue;
+            }
+            if std::mem::replace(&mut self.is_begun, true) {
+                piece.push(b',');
+            }
+            write_full(&mut piece, &order_id, &order);
+        }
+        Ok(piece)
+    }
+}
