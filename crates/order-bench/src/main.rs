@@ -7,6 +7,7 @@
 //! - [`load`]: the load generator
 //! - [`work`], [`request`], [`order_ids`], [`shop_orders`]: what it asks for
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
+//! - [`feeds`], [`paced`]: readers of live feeds with the bare stream that is their limit, and commands at a given rate
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
 //! - [`mod@bench`], [`mod@build`], [`prepared`], [`views_file`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
@@ -18,11 +19,13 @@ mod build;
 mod disk;
 mod drive;
 mod echo_server;
+mod feeds;
 mod http;
 mod interrupt;
 mod load;
 mod machine;
 mod order_ids;
+mod paced;
 mod peers;
 mod postgres;
 mod prepared;
@@ -76,6 +79,9 @@ enum Command {
     /// The bare axum program that is the limit
     #[command(hide = true)]
     EchoServer,
+    /// The bare hyper server that is the limit for live feeds
+    #[command(hide = true)]
+    BareStream { file: PathBuf },
     /// Become this program, and end with the parent
     #[command(hide = true)]
     Child {
@@ -114,6 +120,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Some(Command::EchoServer) => echo_server::run(),
+        Some(Command::BareStream { file }) => feeds::run_bare_stream(&file),
         Some(Command::Child { program, arguments }) => server::become_child(&program, &arguments),
         Some(Command::Drive(drive)) => {
             interrupt::listen()?;

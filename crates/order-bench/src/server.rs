@@ -54,6 +54,12 @@ impl Server {
         Self::start(&std::env::current_exe()?, &["echo-server"], log)
     }
 
+    /// Starts the server that streams a file to everybody, which is this program again.
+    pub(crate) fn start_bare_stream(file: &Path, log: PathBuf) -> Result<Self> {
+        let file = file.to_str().context("the scratch directory's name is UTF-8")?;
+        Self::start(&std::env::current_exe()?, &["bare-stream", file], log)
+    }
+
     fn start(program: &Path, arguments: &[&str], log: PathBuf) -> Result<Self> {
         let log_file = File::options().append(true).create(true).open(&log).context("open a server's log")?;
         let mut command = child_command(program)?;

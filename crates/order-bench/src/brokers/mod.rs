@@ -2,7 +2,6 @@
 
 mod bare;
 mod consumer;
-mod paced;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,6 @@ use crate::server::Server;
 
 pub(crate) use self::bare::{Message, publish, publish_with_own_tool};
 pub(crate) use self::consumer::Consumer;
-pub(crate) use self::paced::place_at;
 
 /// How long a backlog may take to be published.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);

@@ -3,6 +3,7 @@
 mod against;
 mod brokers;
 mod decide;
+mod feeds;
 mod latency;
 mod lists;
 mod memory;
@@ -44,6 +45,8 @@ pub(crate) enum Scenario {
     ListWhilePlacing,
     /// Read filtered and sorted lists of orders at all steps of their lives, on a large store
     Lists,
+    /// Read a thousand live feeds, beside a bare stream and beside placing
+    Feeds,
     /// Place orders on the memory store
     PlaceMemory,
     /// Place orders on one connection, beside raw write+fdatasync
@@ -169,6 +172,7 @@ impl Scenario {
             Self::GetRandom => read::single_orders(bench),
             Self::ListWhilePlacing => read::lists_while_placing(bench),
             Self::Lists => lists::filtered_and_sorted(bench),
+            Self::Feeds => feeds::many_readers(bench),
             Self::PlaceMemory => place::in_memory(bench),
             Self::OneConnection => latency::one_connection(bench),
             Self::Decide => decide::on_a_long_order(bench),

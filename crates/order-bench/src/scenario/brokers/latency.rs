@@ -5,10 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::bench::Bench;
-use crate::brokers::{Broker, Consumer, place_at, wait_until_published};
+use crate::brokers::{Broker, Consumer, wait_until_published};
+use crate::paced::place_at;
 use crate::report::{Figures, Outcome, Side, Verdict};
 
 const COMMANDS_PER_S: u64 = 1_000;
+/// Connections that share the rate.
+const CONNECTIONS: u64 = 10;
 /// At the same rate, so that connections and caches are warm.
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -23,12 +26,12 @@ pub(crate) fn commit_to_consumer(bench: &Bench) -> Result<Outcome> {
         let dir = bench.new_dir()?;
         let service = bench.service.start_with_bus(dir.path(), &[broker.url("orders")])?;
         // The first events make the topic or stream.
-        place_at(&service, COMMANDS_PER_S, Duration::from_millis(100))?;
+        place_at(&service, CONNECTIONS, COMMANDS_PER_S, Duration::from_millis(100))?;
         wait_until_published(&service, "orders", 1)?;
         let consumer = Consumer::start(&broker, "orders");
-        place_at(&service, COMMANDS_PER_S, WARM_UP)?;
+        place_at(&service, CONNECTIONS, COMMANDS_PER_S, WARM_UP)?;
         consumer.begin_anew();
-        place_at(&service, COMMANDS_PER_S, measured)?;
+        place_at(&service, CONNECTIONS, COMMANDS_PER_S, measured)?;
         wait_until_published(&service, "orders", 1)?;
         let figures = Figures::of_latencies(&consumer.finish()?, measured);
         service.stop()?;

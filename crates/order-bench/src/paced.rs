@@ -7,42 +7,52 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::interrupt;
-use crate::load::parse_head;
+use crate::load::{Histogram, parse_head};
 use crate::order_ids::OrderIds;
 use crate::request::Request;
 use crate::server::Server;
 
-/// Connections that share the rate.
-const CONNECTIONS: u64 = 10;
+/// What became of the commands.
+pub(crate) struct Paced {
+    /// From the moment that each was due, whether or not its connection was free by then.
+    pub(crate) latency: Histogram,
+    /// Until the last was answered.
+    pub(crate) elapsed: Duration,
+}
 
-/// Places so many orders a second for this long.
-pub(crate) fn place_at(service: &Server, per_second: u64, time: Duration) -> Result<()> {
-    let period = Duration::from_secs_f64(CONNECTIONS as f64 / per_second as f64);
+/// Places so many orders a second for this long, over connections that share the rate.
+pub(crate) fn place_at(service: &Server, connections: u64, per_second: u64, time: Duration) -> Result<Paced> {
+    let period = Duration::from_secs_f64(connections as f64 / per_second as f64);
     let each = (time.as_secs_f64() / period.as_secs_f64()) as u32;
     let address = service.address();
-    let clients: Vec<_> = (0..CONNECTIONS)
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..connections)
         .map(|client| {
-            let offset = period.mul_f64(client as f64 / CONNECTIONS as f64);
-            std::thread::spawn(move || -> Result<()> {
+            let offset = period.mul_f64(client as f64 / connections as f64);
+            std::thread::spawn(move || -> Result<Histogram> {
                 let mut stream = TcpStream::connect(address)?;
                 stream.set_nodelay(true)?;
                 let ids = OrderIds::new_random();
                 let mut request = Request::place(ids, 1);
+                let mut latency = Histogram::new();
                 let begin = Instant::now() + offset;
                 for n in 0..each {
-                    interrupt::pause((begin + period * n).saturating_duration_since(Instant::now()))?;
+                    let due = begin + period * n;
+                    interrupt::pause(due.saturating_duration_since(Instant::now()))?;
                     stream.write_all(request.for_order(ids, n.into()))?;
                     let status = read_answer(&mut stream)?;
                     ensure!(status == 201, "an order was answered with {status}");
+                    latency.record(due.elapsed());
                 }
-                Ok(())
+                Ok(latency)
             })
         })
         .collect();
+    let mut latency = Histogram::new();
     for client in clients {
-        client.join().map_err(|_| anyhow!("a client panicked"))??;
+        latency.add(&client.join().map_err(|_| anyhow!("a client panicked"))??);
     }
-    Ok(())
+    Ok(Paced { latency, elapsed: begun.elapsed() })
 }
 
 fn read_answer(stream: &mut TcpStream) -> Result<u16> {
