@@ -18,6 +18,7 @@ mod health;
 mod hold_and_complete;
 mod hostile_bodies;
 mod idempotency_key;
+mod large_pages;
 mod life;
 mod list_links;
 mod list_orders;
