@@ -113,7 +113,7 @@ async fn collect(body: &mut Body, config: &ApiConfig, budget: &ByteBudget) -> Re
         return Err(Unread::TooLong);
     }
     let spared =
-        |bytes| if bytes > SMALL_BODY_BYTES { config.body_memory_bytes / SHARE_OF_SMALL_BODIES } else { 0 };
+        |bytes| if bytes > SMALL_BODY_BYTES { config.max_open_body_bytes / SHARE_OF_SMALL_BODIES } else { 0 };
     if announced > SMALL_BODY_BYTES && !budget.has_room(announced, spared(announced)) {
         return Err(Unread::NoRoom);
     }

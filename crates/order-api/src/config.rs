@@ -15,12 +15,12 @@ pub struct ApiConfig {
     /// Longest request body.
     pub max_body_bytes: usize,
     /// Most bytes, about, that all request bodies take together while they are read; who would go beyond is refused.
-    pub body_memory_bytes: usize,
+    pub max_open_body_bytes: usize,
     /// How long a whole request body may take to arrive.
     pub body_timeout: Duration,
     /// Most bytes, about, that all pages of orders and events take together until clients have taken them; who would go
     /// beyond is refused.
-    pub page_memory_bytes: usize,
+    pub max_open_page_bytes: usize,
     /// Most live feeds at once.
     pub max_feeds: usize,
     /// How often a live feed says how far it is, so that proxies keep its connection; it does so at once, too. Not zero.
@@ -41,9 +41,9 @@ impl Default for ApiConfig {
             default_currency: Currency::USD,
             event_source: "/order-service".to_owned(),
             max_body_bytes: 1024 * 1024,
-            body_memory_bytes: 64 * 1024 * 1024,
+            max_open_body_bytes: 64 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
-            page_memory_bytes: 128 * 1024 * 1024,
+            max_open_page_bytes: 128 * 1024 * 1024,
             max_feeds: 1_000,
             feed_heartbeat: Duration::from_secs(15),
             max_page_bytes: 4 * 1024 * 1024,

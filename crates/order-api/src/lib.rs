@@ -35,6 +35,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use order_application::{OrderService, RepeatedFault};
+use tokio::sync::Semaphore;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
@@ -46,6 +47,10 @@ pub use starting::starting;
 use crate::byte_budget::ByteBudget;
 use crate::feeds::Feeds;
 use crate::refusal::Refusal;
+
+/// Full views are read and written out on the runtime's own threads: more pages of them at a time would only keep others
+/// waiting.
+const FULL_PAGES_AT_ONCE: usize = 4;
 
 /// What handlers share. One reference count to clone.
 type Api = Arc<ApiState>;
@@ -60,6 +65,8 @@ struct ApiState {
     bodies: ByteBudget,
     /// What pages take that clients have not taken yet.
     pages: ByteBudget,
+    /// A permit for each page of full views that may be decided at a time.
+    full_pages: Semaphore,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
 }
@@ -70,8 +77,9 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Feeds::new(service.clone(), &config, event_source.clone());
-    let bodies = ByteBudget::new(config.body_memory_bytes);
-    let pages = ByteBudget::new(config.page_memory_bytes);
+    let bodies = ByteBudget::new(config.max_open_body_bytes);
+    let pages = ByteBudget::new(config.max_open_page_bytes);
+    let full_pages = Semaphore::new(FULL_PAGES_AT_ONCE);
     let api = Arc::new(ApiState {
         service,
         config,
@@ -79,6 +87,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         feeds,
         bodies,
         pages,
+        full_pages,
         not_ready: RepeatedFault::default(),
     });
     Router::from(documented)

@@ -72,13 +72,12 @@ pub(crate) struct HttpOptions {
     /// How long a request's body may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) body_timeout_seconds: Duration,
-    /// How much memory all requests' bodies may take together while they are read, in MiB; beyond it the answer is 503.
-    #[arg(long, value_name = "MIB", default_value = "64", value_parser = mebibytes)]
-    pub(crate) body_memory_mib: usize,
-    /// How much memory all pages of orders and events may take together until clients have taken them, in MiB; beyond it the
-    /// answer is 503.
-    #[arg(long, value_name = "MIB", default_value = "128", value_parser = mebibytes)]
-    pub(crate) page_memory_mib: usize,
+    /// Most bytes of bodies that are being read, of all requests together; beyond it the answer is 503.
+    #[arg(long, value_name = "BYTES", default_value = "67108864", value_parser = positive::<usize>)]
+    pub(crate) max_open_body_bytes: usize,
+    /// Most bytes, about, of pages of orders and events that are being made and sent, all together; beyond it the answer is 503.
+    #[arg(long, value_name = "BYTES", default_value = "134217728", value_parser = positive::<usize>)]
+    pub(crate) max_open_page_bytes: usize,
     /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub(crate) grace_seconds: Duration,
@@ -241,12 +240,6 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
 
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_millis(positive::<u32>(text)?.into()))
-}
-
-/// Given in MiB, kept in bytes.
-fn mebibytes(text: &str) -> Result<usize, &'static str> {
-    let bytes = positive::<usize>(text)?.checked_mul(1024 * 1024);
-    bytes.ok_or("must be a number of MiB that this machine can have")
 }
 
 /// For as long as clients may rely on, whatever the setting.

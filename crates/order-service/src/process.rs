@@ -44,8 +44,8 @@ pub(crate) struct Process {
     /// Cancelled when the process is to stop.
     pub(crate) shutdown: CancellationToken,
     body_timeout: Duration,
-    body_memory_bytes: usize,
-    page_memory_bytes: usize,
+    max_open_body_bytes: usize,
+    max_open_page_bytes: usize,
     grace: Duration,
 }
 
@@ -70,8 +70,8 @@ impl Process {
             views_progress,
             shutdown: CancellationToken::new(),
             body_timeout: http.body_timeout_seconds,
-            body_memory_bytes: http.body_memory_mib,
-            page_memory_bytes: http.page_memory_mib,
+            max_open_body_bytes: http.max_open_body_bytes,
+            max_open_page_bytes: http.max_open_page_bytes,
             grace: http.grace_seconds,
         })
     }
@@ -104,8 +104,8 @@ impl Process {
     ) -> ExitCode {
         api.shutdown = self.shutdown.clone();
         api.body_timeout = self.body_timeout;
-        api.body_memory_bytes = self.body_memory_bytes;
-        api.page_memory_bytes = self.page_memory_bytes;
+        api.max_open_body_bytes = self.max_open_body_bytes;
+        api.max_open_page_bytes = self.max_open_page_bytes;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),

@@ -43,7 +43,8 @@ pub(super) fn reserved_bytes(limit: usize, view: View) -> usize {
     limit * ENTRY_BYTES + kept
 }
 
-/// Decides a page. Full views may be large, so it ends early once it is.
+/// Decides a page. Full views may be large, so it ends early once it is; and they are much work, so only a few pages of them
+/// are decided at a time, and others get to run in between.
 ///
 /// # Errors
 /// When an order cannot be read for a reason that is not its own.
@@ -54,31 +55,24 @@ pub(super) async fn decide(
     view: View,
     reservation: Reservation,
 ) -> Result<ListPage, QueryError> {
+    let _permit = match view {
+        View::Basic => None,
+        View::Full => Some(api.full_pages.acquire().await),
+    };
     let OrderPage { orders, mut left_out, mut next } = page;
     let (count, mut shown) = (orders.len(), Shown::default());
-    // Orders that could be read a moment ago.
-    let mut gone = 0;
     for (index, ListedOrder { summary, place, left_out_before }) in orders.into_iter().enumerate() {
         match view {
             View::Basic => shown.add(|out| write_basic(out, &summary), None),
-            View::Full => match read(api, &summary.order_id, filter).await? {
-                Found::Here(order) => {
-                    shown.add(|out| write_full(out, &summary.order_id, &order), Some(&summary.order_id));
-                }
-                Found::Elsewhere => continue,
-                Found::Unreadable => {
-                    gone += usize::from(filter.is_empty());
-                    continue;
-                }
-            },
+            View::Full => shown.add_full(api, &summary.order_id, filter).await?,
         }
         if shown.bytes >= api.config.max_page_bytes && index + 1 < count {
             (left_out, next) = (left_out_before, Some(place));
             break;
         }
     }
-    let body = shown.into_body(Arc::clone(api), filter, reservation);
-    Ok(ListPage { body, left_out: left_out + gone, next })
+    left_out += shown.gone;
+    Ok(ListPage { body: shown.into_body(Arc::clone(api), filter, reservation), left_out, next })
 }
 
 /// What became of an order since its list was read.
@@ -110,9 +104,30 @@ struct Shown {
     later: Vec<OrderId>,
     /// The bytes of all of them.
     bytes: usize,
+    /// Orders that could be read a moment ago, and count as left out.
+    gone: usize,
 }
 
 impl Shown {
+    /// Adds an order's full view, if it is still there. Lets others run after each piece.
+    async fn add_full(
+        &mut self,
+        api: &ApiState,
+        order_id: &OrderId,
+        filter: &OrderFilter,
+    ) -> Result<(), QueryError> {
+        let pieces_before = self.bytes / PIECE_BYTES;
+        match read(api, order_id, filter).await? {
+            Found::Here(order) => self.add(|out| write_full(out, order_id, &order), Some(order_id)),
+            Found::Elsewhere => {}
+            Found::Unreadable => self.gone += usize::from(filter.is_empty()),
+        }
+        if self.bytes / PIECE_BYTES > pieces_before {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     /// Adds the view that `write` writes. One that can be made again later is only kept while there is room.
     fn add(&mut self, write: impl FnOnce(&mut Vec<u8>), again: Option<&OrderId>) {
         let before = self.kept.len();

@@ -198,7 +198,7 @@ async fn unfinished(h: &Harness, count: usize, bytes: usize) -> Vec<tokio::task:
 
 #[tokio::test(start_paused = true)]
 async fn a_body_beyond_what_all_may_take_together_is_refused_at_once() {
-    let h = Harness::with_config(ApiConfig { body_memory_bytes: 1_000_000, ..ApiConfig::default() });
+    let h = Harness::with_config(ApiConfig { max_open_body_bytes: 1_000_000, ..ApiConfig::default() });
     let mut large = order_body("large").into_bytes();
     large.resize(100_000, b' ');
     let announced = || Body::from(large.clone());
@@ -231,7 +231,7 @@ async fn a_body_beyond_what_all_may_take_together_is_refused_at_once() {
 
 #[tokio::test]
 async fn small_bodies_have_bounds_as_well() {
-    let h = Harness::with_config(ApiConfig { body_memory_bytes: 100_000, ..ApiConfig::default() });
+    let h = Harness::with_config(ApiConfig { max_open_body_bytes: 100_000, ..ApiConfig::default() });
     let unfinished = unfinished(&h, 20, 10_000).await;
     let refused = unfinished.iter().filter(|one| one.is_finished()).count();
     assert_eq!(refused, 10);
@@ -241,7 +241,7 @@ async fn small_bodies_have_bounds_as_well() {
 
 #[tokio::test]
 async fn a_body_lets_go_of_its_room_when_it_was_read() {
-    let h = Harness::with_config(ApiConfig { body_memory_bytes: 200_000, ..ApiConfig::default() });
+    let h = Harness::with_config(ApiConfig { max_open_body_bytes: 200_000, ..ApiConfig::default() });
     for number in 0..10 {
         let mut body = order_body(&format!("o-{number}")).into_bytes();
         body.resize(150_000, b' ');

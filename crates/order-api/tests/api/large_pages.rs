@@ -125,7 +125,7 @@ async fn an_error_in_the_middle_breaks_the_answer_off() {
 
 #[tokio::test]
 async fn pages_that_nobody_takes_are_bounded_together() {
-    let config = ApiConfig { page_memory_bytes: 2 * 1024 * 1024, ..ApiConfig::default() };
+    let config = ApiConfig { max_open_page_bytes: 2 * 1024 * 1024, ..ApiConfig::default() };
     let h = Harness::with_config(config);
     place_large_orders(&h).await;
     for path in [

@@ -70,6 +70,8 @@ fn help_names_every_option_with_its_variable() {
         "max-answer-bytes",
         "idle-timeout-seconds",
         "body-timeout-seconds",
+        "max-open-body-bytes",
+        "max-open-page-bytes",
         "grace-seconds",
         "log",
         "log-format",
