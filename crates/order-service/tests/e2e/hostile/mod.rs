@@ -12,6 +12,7 @@ mod places;
 mod siege;
 mod slow;
 mod targets;
+mod unread;
 mod untaken;
 
 use crate::http::Answer;

@@ -1,0 +1,157 @@
+//! Feeds that nobody reads, pages that nobody takes, bodies that are never finished: what they may hold is bounded.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use super::crowd::crowd;
+use super::server;
+use super::siege::besiege;
+use crate::http::Client;
+use crate::server::Server;
+
+/// Probes and orders that are waited for while an attack stands.
+const A_WHILE: usize = 40;
+/// As many as the service follows at once by default.
+const ALL_FEEDS: usize = 1_000;
+const FEED: &[u8] = b"GET /events HTTP/1.1\r\nhost: e2e\r\naccept: text/event-stream\r\n\r\n";
+const FULL_LIST: &[u8] = b"GET /orders?limit=1000&view=full HTTP/1.1\r\nhost: e2e\r\n\r\n";
+const BODY_BYTES: usize = 1024 * 1024;
+
+/// Orders of 10 KB each.
+fn place_large_orders(server: &Server, prefix: &str, count: usize) {
+    let notes: Vec<String> =
+        (0..40).map(|note| format!(r#""note-{note:03}":"{}""#, "n".repeat(230))).collect();
+    let notes = notes.join(",");
+    let mut client = server.connect();
+    for number in 0..count {
+        let body = format!(
+            r#"{{"order_id":"{prefix}-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}],"metadata":{{{notes}}}}}"#
+        );
+        assert_eq!(client.post("/orders", &body).unwrap().status, 201);
+    }
+}
+
+/// The status of an answer; `None` if the client was hung up on.
+fn status(stream: &mut TcpStream) -> Option<u16> {
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).ok()?;
+    String::from_utf8_lossy(&line).rsplit(' ').next()?.parse().ok()
+}
+
+fn count_of(statuses: &[u16], wanted: u16) -> usize {
+    statuses.iter().filter(|status| **status == wanted).count()
+}
+
+/// The ids of events that a feed brings, until one of an order.
+fn ids_until(feed: &mut Client, order: &str) -> Vec<u64> {
+    let (mut text, mut ids, subject) = (String::new(), Vec::new(), format!(r#""subject":"{order}""#));
+    loop {
+        while let Some((frame, rest)) = text.split_once("\n\n") {
+            let data = frame.split_once("\ndata: ");
+            if let Some((id, data)) = data {
+                ids.push(id.strip_prefix("id: ").unwrap().parse().unwrap());
+                if data.contains(&subject) {
+                    return ids;
+                }
+            }
+            text = rest.to_owned();
+        }
+        let chunk = feed.chunk().unwrap().expect("the feed goes on");
+        text.push_str(std::str::from_utf8(&chunk).expect("frames are whole"));
+    }
+}
+
+#[test]
+fn feeds_that_nobody_reads_cost_little_and_a_feed_beside_them_goes_on() {
+    besiege(server(), |server, siege| {
+        let mut good = server.connect();
+        good.send(FEED).unwrap();
+        assert_eq!(good.head().unwrap().0, 200);
+        let good = std::thread::spawn(move || ids_until(&mut good, "meanwhile-49"));
+        place_large_orders(server, "before", 100);
+        let mut unread = crowd(server.port(), 3 * ALL_FEEDS, FEED);
+        for stream in &unread {
+            // Some have been hung up on already.
+            let _ = set_socket_recv_buffer_size(stream, 4096);
+        }
+        siege.hold(A_WHILE);
+        place_large_orders(server, "meanwhile", 50);
+        siege.hold(A_WHILE);
+        let ids = good.join().unwrap();
+        assert_eq!(ids, (1..=ids.len() as u64).collect::<Vec<_>>());
+        let statuses: Vec<_> = unread.iter_mut().filter_map(status).collect();
+        assert!(count_of(&statuses, 503) > 0, "all were let in");
+    });
+}
+
+#[test]
+fn a_slow_feed_and_a_fast_one_get_the_same_events() {
+    besiege(server(), |server, _| {
+        let [mut slow, mut fast] = [(); 2].map(|()| server.connect());
+        for feed in [&mut slow, &mut fast] {
+            feed.send(FEED).unwrap();
+            assert_eq!(feed.head().unwrap().0, 200);
+        }
+        let mut read_fast = Vec::new();
+        for round in 0..20 {
+            place_large_orders(server, &format!("o-{round}"), 50);
+            read_fast.extend(ids_until(&mut fast, &format!("o-{round}-49")));
+        }
+        let read_slow = ids_until(&mut slow, "o-19-49");
+        assert_eq!(read_slow, (1..=read_slow.len() as u64).collect::<Vec<_>>());
+        assert_eq!(read_fast, read_slow);
+    });
+}
+
+#[test]
+fn pages_of_full_views_that_nobody_takes_cost_little() {
+    besiege(server(), |server, siege| {
+        place_large_orders(server, "o", 100);
+        let mut untaken = crowd(server.port(), 2_000, FULL_LIST);
+        siege.hold(A_WHILE);
+        let statuses: Vec<_> = untaken.iter_mut().filter_map(status).collect();
+        assert!(count_of(&statuses, 503) > 0, "all were let in");
+        drop(untaken);
+        // What they held is there for others again.
+        crate::server::wait_until("a page is given again", || {
+            (server.get("/orders?limit=1000&view=full").status == 200).then_some(())
+        });
+    });
+}
+
+#[test]
+fn bodies_that_are_never_finished_are_bounded_together() {
+    besiege(server(), |server, siege| {
+        let mut request = format!(
+            "POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
+        )
+        .into_bytes();
+        request.resize(request.len() + BODY_BYTES - 1, b' ');
+        let mut unfinished = crowd(server.port(), 1_000, &request);
+        siege.hold(A_WHILE);
+        let refused: Vec<_> = unfinished.iter_mut().filter_map(already_answered).collect();
+        assert_eq!(count_of(&refused, 503), refused.len());
+        assert!(refused.len() >= 930, "{} were refused", refused.len());
+        // A body that comes in two parts is taken beside them, if it is small.
+        let mut client = server.connect();
+        let body =
+            r#"{"order_id":"small","customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
+        let request = crate::http::post("/orders", body);
+        let (begin, end) = request.split_at(request.len() - 40);
+        client.send(begin.as_bytes()).unwrap();
+        siege.hold(2);
+        client.send(end.as_bytes()).unwrap();
+        assert_eq!(client.answer().unwrap().status, 201);
+    });
+}
+
+/// The status of an answer, if there is one.
+fn already_answered(stream: &mut TcpStream) -> Option<u16> {
+    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    let mut line = [0; 12];
+    stream.peek(&mut line).ok().filter(|peeked| *peeked == line.len())?;
+    status(stream)
+}
