@@ -161,8 +161,11 @@ pub(crate) fn whole_feed(address: SocketAddr, last: u64) -> Result<Vec<u8>> {
         while let Some(length) = feed[looked_at..].windows(2).position(|window| window == b"\n\n") {
             let frame = std::str::from_utf8(&feed[looked_at..looked_at + length])?;
             looked_at += length + 2;
+            let (id, data) = frame.split_once('\n').unwrap_or((frame, ""));
             // A place comes without data.
-            let Some((id, _)) = frame.split_once("\ndata: ") else { continue };
+            if data.is_empty() {
+                continue;
+            }
             let id: u64 =
                 id.strip_prefix("id: ").and_then(|id| id.parse().ok()).ok_or_else(|| anyhow!("{id:?}"))?;
             ensure!(id == next, "position {id} came where {next} should");

@@ -13,7 +13,8 @@ use crate::paced::{Paced, place_at};
 use crate::report::{Bound, Figures, Outcome, Side, Verdict};
 use crate::server::Server;
 
-const FEEDS: usize = 1_000;
+/// One fewer than a service follows at once: the last looks what the others should get.
+const FEEDS: usize = 999;
 const PLACES_PER_S: u64 = 1_000;
 /// At the same rate, so that connections and caches are warm.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -21,8 +22,14 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// A thousand feeds: from the beginning of a log beside a bare server that streams ready-made frames, and live while orders
 /// are placed at a given rate.
 pub(crate) fn many_readers(bench: &Bench) -> Result<Outcome> {
-    let [mut placed, mut live, mut bare, mut backlog] = [const { Vec::new() }; 4];
+    let [mut alone, mut placed, mut live, mut bare, mut backlog] = [const { Vec::new() }; 5];
     for round in 0..bench.options.rounds {
+        let dir = bench.new_dir()?;
+        let service = bench.service.start(dir.path())?;
+        let [_, Paced { latency, elapsed }] = place(bench, &service)?;
+        service.stop()?;
+        alone.push(Figures::of_latencies(&latency, elapsed));
+
         let dir = bench.new_dir()?;
         let service = bench.service.start(dir.path())?;
         let Live { placing, delivered, log } = live_turn(bench, &service)?;
@@ -58,7 +65,8 @@ pub(crate) fn many_readers(bench: &Bench) -> Result<Outcome> {
             Verdict::ratio_of("events a second of a backlog, of the bare stream", &backlog, &bare, 0.7),
         ],
         sides: vec![
-            Side::new("place", placed),
+            Side::new("place, no feeds", alone),
+            Side::new("place, live feeds", placed),
             Side::new("live", live),
             Side::new("bare stream", bare),
             Side::new("backlog", backlog),
@@ -85,10 +93,7 @@ fn live_turn(bench: &Bench, service: &Server) -> Result<Live> {
     let cpu_before = service.process().cpu()?;
     let begun = Instant::now();
     let draining = thread::spawn(move || readers.drain(&watched_by_readers));
-    let connections = bench.options.connections as u64;
-    let warm = place_at(service, connections, PLACES_PER_S, WARM_UP)?;
-    let measured = bench.span().measured;
-    let Paced { latency, elapsed } = place_at(service, connections, PLACES_PER_S, measured)?;
+    let [warm, Paced { latency, elapsed }] = place(bench, service)?;
     // The last commit's announcement may still be under way, and then this waits for it.
     let events = warm.latency.count() + latency.count();
     let feed = whole_feed(service.address(), events)?;
@@ -97,6 +102,13 @@ fn live_turn(bench: &Bench, service: &Server) -> Result<Live> {
     let log = Log { feed, events };
     let delivered = log.figures(begun, &drained, service.process().cpu()?.saturating_sub(cpu_before));
     Ok(Live { placing: Figures::of_latencies(&latency, elapsed), delivered, log })
+}
+
+/// Places orders at the given rate: to warm up, and to be measured.
+fn place(bench: &Bench, service: &Server) -> Result<[Paced; 2]> {
+    let connections = bench.options.connections as u64;
+    let warm = place_at(service, connections, PLACES_PER_S, WARM_UP)?;
+    Ok([warm, place_at(service, connections, PLACES_PER_S, bench.span().measured)?])
 }
 
 /// Everybody reads the whole log.
