@@ -39,6 +39,8 @@ pub(crate) struct Activity {
     in_service: AtomicUsize,
     /// Requests whose answer is not wholly handed over.
     open: AtomicUsize,
+    /// Bodies of requests that somebody still reads, and be it to throw them away after the answer.
+    bodies: AtomicUsize,
     /// Requests so far.
     requests: AtomicUsize,
     /// Answers' bytes that lie in HTTP/1's write buffer, out of either purse.
@@ -60,6 +62,7 @@ impl Activity {
             untaken: AtomicUsize::new(0),
             in_service: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            bodies: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             unflushed: Default::default(),
             is_http2: AtomicBool::new(false),
@@ -92,6 +95,19 @@ impl Activity {
     /// Whether there is a request whose answer is not wholly handed over.
     pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether somebody reads a request's body.
+    pub(super) fn is_body_read(&self) -> bool {
+        self.bodies.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn body_begun(&self) {
+        self.bodies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn body_over(&self) {
+        self.bodies.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many requests there have been.

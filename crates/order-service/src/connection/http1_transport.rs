@@ -56,8 +56,8 @@ impl Http1Transport {
             self.head_bytes = 0;
             self.head_room.clear();
         }
-        // While there is a request, it is its body that is read.
-        let is_head = !activity.is_open();
+        // While there is a request, it is its body that is read; it may be answered before that is over.
+        let is_head = !activity.is_open() && !activity.is_body_read();
         if is_head && self.head_bytes > FREE_HEAD_BYTES + MAX_READ_BYTES * self.head_room.len() {
             let room = ready!(self.asking.poll(cx, activity, MAX_READ_BYTES));
             self.head_room.push(room);

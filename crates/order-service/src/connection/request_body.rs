@@ -20,7 +20,14 @@ pub(crate) fn watched(body: Incoming, activity: &Arc<Activity>) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
+    activity.body_begun();
     Body::new(RequestBody { body, activity: Arc::clone(activity), waiting: None })
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.activity.body_over();
+    }
 }
 
 impl HttpBody for RequestBody {
