@@ -43,7 +43,6 @@ pub(crate) async fn serve<S>(
     let mut transport = Transport::new(stream, Arc::clone(activity));
     let detected = close.run_until_cancelled(transport.detect(idle_timeout)).await;
     let Some(Ok(Some(protocol))) = detected else { return };
-    activity.speaks(protocol);
     let service = service(protocol);
     let outcome = match protocol {
         Protocol::Http1 => http1::serve(transport, service, idle_timeout, close).await,

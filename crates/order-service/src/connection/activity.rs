@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use super::answer::Protocol;
 use super::answer_budget::AnswerBudget;
 
 pub(super) use room::{Asking, Kept};
@@ -45,6 +44,7 @@ pub(crate) struct Activity {
     requests: AtomicUsize,
     /// Answers' bytes that lie in HTTP/1's write buffer, out of either purse.
     unflushed: [AtomicUsize; 2],
+    /// Whether it speaks HTTP/2, which takes room for as long as it lasts.
     is_http2: AtomicBool,
     is_half_closed: AtomicBool,
     is_cut_off: AtomicBool,
@@ -120,21 +120,17 @@ impl Activity {
         (self.untaken.load(Ordering::Relaxed) > 0).then(|| self.since(&self.untaken_since))
     }
 
-    /// How long the client has left lying what takes room from others: answers, or requests that it does not finish. `None` if
+    /// How long the client has left lying what takes room from others: answers, requests that it does not finish, a connection. `None` if
     /// others are not in want of anything that is here.
     pub(crate) fn takes_room_for(&self) -> Option<Duration> {
-        let takes_room = self.kept.load(Ordering::Relaxed) > OWN_BYTES && !self.is_in_service();
-        takes_room.then(|| self.untaken_for().unwrap_or_else(|| self.still_for()))
+        let takes_room = self.kept.load(Ordering::Relaxed) > OWN_BYTES || self.speaks_http2();
+        (takes_room && !self.is_in_service()).then(|| self.untaken_for().unwrap_or_else(|| self.still_for()))
     }
 
     /// Whether it may be ended when somebody else has a better use for its place.
     pub(crate) fn may_give_way(&self) -> bool {
         let is_there = self.task.get().is_some_and(|task| !task.is_finished());
         is_there && !self.is_cut_off.load(Ordering::Relaxed) && !self.is_in_service()
-    }
-
-    pub(super) fn speaks(&self, protocol: Protocol) {
-        self.is_http2.store(protocol == Protocol::Http2, Ordering::Relaxed);
     }
 
     pub(crate) fn speaks_http2(&self) -> bool {

@@ -17,7 +17,7 @@ pub(super) const MAX_PIECE_BYTES: usize = 16 * 1024;
 const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// What an answer counts for besides its body: its head, and what the protocol keeps for it.
 const HTTP1_ANSWER_BYTES: usize = 512;
-const HTTP2_ANSWER_BYTES: usize = 2 * 1024;
+const HTTP2_ANSWER_BYTES: usize = 4 * 1024;
 
 /// Which protocol an answer is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,16 @@ impl Room {
             Protocol::Http1 => HTTP1_ANSWER_BYTES,
             Protocol::Http2 => HTTP2_ANSWER_BYTES,
         };
-        let kept = Arc::clone(open.activity()).keep(bytes).await;
+        let kept = match open.activity().try_keep(bytes) {
+            Some(kept) => kept,
+            None => {
+                if open.activity().is_room_crowded() {
+                    // It asks for more, and leaves lying what it has.
+                    open.activity().cut_off();
+                }
+                Arc::clone(open.activity()).keep(bytes).await
+            }
+        };
         Self { protocol, open, kept }
     }
 

@@ -62,9 +62,15 @@ impl AnswerBudget {
         self.is_wanted.notified().await;
     }
 
-    /// Whether somebody waits for room.
+    /// Whether somebody waits for room, and there is none.
     pub(crate) fn is_short(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        // Whoever has been given some and has not noticed still counts as waiting; what is left then is for nobody.
+        self.waiting() > 0 && self.free.available_permits() == 0
+    }
+
+    /// How many wait for room.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 

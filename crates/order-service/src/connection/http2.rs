@@ -18,6 +18,9 @@ use super::transport::Transport;
 const MAX_STREAMS: u32 = 100;
 /// Longest request head, in bytes. Shorter than HTTP/1's, since what comes of it in pieces is kept without being counted.
 const MAX_HEAD_BYTES: u32 = 16 * 1024;
+/// What a connection counts for among what clients have not taken: this much more memory than HTTP/1 it needs, about, idle as it
+/// may be.
+const CONNECTION_BYTES: usize = 16 * 1024;
 /// How much of requests' bodies a client may send ahead, for each request and for all of a connection.
 const WINDOW_BYTES: u32 = 64 * 1024;
 /// How much of an answer is handed over before its client takes it.
@@ -39,6 +42,8 @@ where
     S::Future: Send + 'static,
     S::Error: std::error::Error + Send + Sync,
 {
+    let keeping = transport.activity().keep_connection(CONNECTION_BYTES);
+    let Some(_kept) = close.run_until_cancelled(keeping).await else { return Ok(()) };
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

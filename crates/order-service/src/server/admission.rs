@@ -19,8 +19,9 @@ use crate::connection::{Activity, AnswerBudget};
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// How long to wait for a place, or for room, until more have to give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How many give way at once when answers want room.
-const MOST_AT_ONCE: usize = 16;
+/// How many give way at once when room is wanted: as many as wait for it, but at least and at most so many.
+const FEWEST_AT_ONCE: usize = 16;
+const MOST_AT_ONCE: usize = 256;
 /// Between two looks at connections that have come to a stand, at most.
 const MAX_WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// How long a client that says no more may take nothing, and how long any client may when the server drains.
@@ -132,7 +133,8 @@ impl Admission {
         loop {
             let mut lying = self.picked(|connection| connection.takes_room_for() >= Some(LEAST_STILLNESS));
             lying.sort_by_cached_key(|connection| Reverse(connection.takes_room_for()));
-            lying.iter().take(MOST_AT_ONCE).for_each(|connection| connection.cut_off());
+            let count = self.budget.waiting().clamp(FEWEST_AT_ONCE, MOST_AT_ONCE);
+            lying.iter().take(count).for_each(|connection| connection.cut_off());
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
                 return;

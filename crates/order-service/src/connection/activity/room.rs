@@ -13,6 +13,9 @@ use crate::connection::answer_budget::Purse;
 /// take 80 MiB at most.
 pub(super) const OWN_BYTES: usize = 8 * 1024;
 
+/// How many answers may wait for room. Each of them takes some kilobytes that nobody counts.
+const MOST_WAITING: usize = 4096;
+
 impl Activity {
     /// Keeps room for bytes if there is any.
     pub(in crate::connection) fn try_keep(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
@@ -35,6 +38,11 @@ impl Activity {
         self.budget.want();
     }
 
+    /// Whether so many wait for room that no more should.
+    pub(in crate::connection) fn is_room_crowded(&self) -> bool {
+        self.budget.waiting() >= MOST_WAITING
+    }
+
     /// Whether somebody waits for room.
     pub(in crate::connection) fn is_room_short(&self) -> bool {
         self.budget.is_short()
@@ -49,6 +57,15 @@ impl Activity {
                 self.kept(bytes, purse)
             }
         }
+    }
+
+    /// Keeps room for an HTTP/2 connection once there is any. It comes out of what all share, and leaves the connection its own.
+    pub(in crate::connection) async fn keep_connection(self: &Arc<Self>, bytes: usize) -> KeptForConnection {
+        if self.budget.try_take(bytes).is_none() {
+            self.budget.take(bytes).await;
+        }
+        self.is_http2.store(true, Ordering::Relaxed);
+        KeptForConnection { bytes, activity: Arc::clone(self) }
     }
 
     fn kept(self: &Arc<Self>, bytes: usize, purse: Purse) -> Kept {
@@ -134,6 +151,18 @@ impl Drop for Kept {
             self.activity.took(self.bytes);
         }
         self.activity.let_go(self.bytes, self.purse);
+    }
+}
+
+/// An HTTP/2 connection's room, until this is dropped.
+pub(in crate::connection) struct KeptForConnection {
+    bytes: usize,
+    activity: Arc<Activity>,
+}
+
+impl Drop for KeptForConnection {
+    fn drop(&mut self) {
+        self.activity.budget.give_back(self.bytes);
     }
 }
 
