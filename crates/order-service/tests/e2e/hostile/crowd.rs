@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::siege::Siege;
+
 /// As many connections as the service takes by default.
 pub(crate) const ALL_PLACES: usize = 10_000;
 /// How long a socket of a crowd may wait for anything.
@@ -21,6 +23,18 @@ pub(crate) fn crowd(port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
         stream
     });
     opened.collect()
+}
+
+/// The same, but a few at a time, so that the server keeps up: all at once would only show how long the system's queue of
+/// connections is, and how fast the server reads.
+#[track_caller]
+pub(crate) fn crowd_in_pace(siege: &Siege, port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
+    const AT_ONCE: usize = 250;
+    let come = |_| {
+        siege.hold(1);
+        crowd(port, AT_ONCE, first)
+    };
+    (0..count / AT_ONCE).flat_map(come).collect()
 }
 
 /// One of them, which says nothing yet.

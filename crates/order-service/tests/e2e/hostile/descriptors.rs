@@ -1,6 +1,6 @@
 //! Fewer file descriptors than connections would need.
 
-use super::crowd::{crowd, hung_up_on};
+use super::crowd::{crowd_in_pace, hung_up_on};
 use super::siege::besiege;
 use crate::server::Program;
 
@@ -17,7 +17,7 @@ fn server_with(limit: &str) -> Program {
 fn with_1024_descriptors_the_store_keeps_some_and_fewer_connections_are_taken() {
     let directory = tempfile::tempdir().unwrap();
     besiege(server_with("-n 1024").argument("--data-dir", directory.path()), |server, siege| {
-        let mut crowd = crowd(server.port(), 2000, b"");
+        let mut crowd = crowd_in_pace(siege, server.port(), 2000, b"");
         siege.hold(A_WHILE);
         assert!(server.log().contains("\"allowed\":768"), "{}", server.log());
         assert!(hung_up_on(&mut crowd) >= 2000 - 768);
@@ -27,7 +27,7 @@ fn with_1024_descriptors_the_store_keeps_some_and_fewer_connections_are_taken() 
 #[test]
 fn a_limit_that_may_be_raised_is_raised() {
     besiege(server_with("-S -n 256").argument("--store", "memory:"), |server, siege| {
-        let mut crowd = crowd(server.port(), 2000, b"");
+        let mut crowd = crowd_in_pace(siege, server.port(), 2000, b"");
         siege.hold(A_WHILE);
         assert_eq!(hung_up_on(&mut crowd), 0);
     });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::crowd::{ALL_PLACES, crowd};
+use super::crowd::{ALL_PLACES, crowd, crowd_in_pace};
 use super::siege::besiege;
 use super::{assert_problem, server};
 use crate::http::{Answer, Client};
@@ -51,9 +51,9 @@ fn operators_are_answered_about_health_and_readiness_and_nothing_else() {
 
 #[test]
 fn operators_are_answered_whatever_happens_to_places() {
-    besiege(with_operators(server()), |server, _| {
+    besiege(with_operators(server()), |server, siege| {
         let port = operators_port(server);
-        let clients = crowd(server.port(), ALL_PLACES + 500, b"");
+        let clients = crowd_in_pace(siege, server.port(), ALL_PLACES + 500, b"");
         let idle_operators = crowd(port, TOO_MANY_OPERATORS, b"");
         for _ in 0..QUESTIONS {
             assert_eq!(ask(port, "/health").status, 200);

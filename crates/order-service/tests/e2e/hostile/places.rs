@@ -1,8 +1,8 @@
 //! Connections that are of no use to anybody: as many as the server has places, and more.
 
-use super::crowd::{ALL_PLACES, crowd, hung_up_on, open};
+use super::crowd::{ALL_PLACES, crowd_in_pace, hung_up_on, open};
 use super::siege::besiege;
-use super::{attack, server};
+use super::{frames, server};
 
 /// More than there are places.
 const TOO_MANY: usize = ALL_PLACES + 500;
@@ -11,9 +11,9 @@ const A_WHILE: usize = 40;
 
 #[test]
 fn connections_that_say_one_byte_and_close_take_no_places() {
-    attack(server(), |server| {
+    besiege(server(), |server, siege| {
         for _ in 0..TOO_MANY / 500 {
-            drop(crowd(server.port(), 500, b"P"));
+            drop(crowd_in_pace(siege, server.port(), 500, b"P"));
         }
     });
 }
@@ -21,7 +21,7 @@ fn connections_that_say_one_byte_and_close_take_no_places() {
 #[track_caller]
 fn assert_give_way(first: &[u8]) {
     besiege(server(), |server, siege| {
-        let mut crowd = crowd(server.port(), TOO_MANY, first);
+        let mut crowd = crowd_in_pace(siege, server.port(), TOO_MANY, first);
         siege.hold(A_WHILE);
         // Whoever comes later is let in all the same.
         crowd.extend((0..A_WHILE).map(|_| open(server.port())));
@@ -37,6 +37,11 @@ fn idle_connections_give_way() {
 }
 
 #[test]
+fn idle_http2_connections_give_way() {
+    assert_give_way(&[frames::PREFACE, &frames::settings()].concat());
+}
+
+#[test]
 fn heads_that_are_never_finished_give_way() {
     assert_give_way(b"GET /health HTTP/1.1\r\nhost: e2e\r\nx: ");
 }
@@ -45,12 +50,7 @@ fn heads_that_are_never_finished_give_way() {
 fn long_heads_that_are_never_finished_take_no_more_memory_than_there_is_room_for() {
     let head = format!("GET /health HTTP/1.1\r\nhost: e2e\r\nx: {}", "x".repeat(60 * 1024));
     besiege(server(), |server, siege| {
-        // A few at a time: all at once would only show how fast the server reads.
-        let come = |_| {
-            siege.hold(1);
-            crowd(server.port(), 100, head.as_bytes())
-        };
-        let crowd: Vec<_> = (0..80).flat_map(come).collect();
+        let crowd = crowd_in_pace(siege, server.port(), 8_000, head.as_bytes());
         siege.hold(A_WHILE);
         drop(crowd);
     });
@@ -66,7 +66,7 @@ fn bodies_that_are_never_finished_give_way() {
 #[test]
 fn as_long_as_there_are_places_idle_connections_keep_theirs() {
     besiege(server(), |server, siege| {
-        let mut crowd = crowd(server.port(), ALL_PLACES / 2, b"");
+        let mut crowd = crowd_in_pace(siege, server.port(), ALL_PLACES / 2, b"");
         siege.hold(A_WHILE);
         assert_eq!(hung_up_on(&mut crowd), 0);
     });
