@@ -77,6 +77,17 @@ fn a_client_that_hardly_begins_is_cut_off() {
 }
 
 #[test]
+fn a_client_that_hardly_begins_is_not_waited_for_as_one_that_is_idle() {
+    attack(server(), |server| {
+        let mut client = server.connect();
+        client.send(b"PRI").unwrap();
+        let begun = Instant::now();
+        assert_eq!(client.rest().unwrap(), b"");
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
 fn a_client_that_hardly_greets_in_http2_is_cut_off() {
     assert_cut_off(b"PRI * HTTP/2.0\r\n\r\nS", None);
 }
