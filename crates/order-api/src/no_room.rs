@@ -3,11 +3,6 @@ use axum::response::Response;
 use crate::problem::Problem;
 use crate::problem::kind::OVERLOADED;
 
-/// Goes with each answer that turns a request away as `overloaded`, for whoever serves connections: clients that leave answers
-/// lying are in the way of others.
-#[derive(Debug, Clone, Copy)]
-pub struct Overloaded;
-
 /// The answer in place of one that there is no room for until other clients have taken theirs, to a request for `path` that has
 /// changed nothing. Whoever serves connections gives it.
 pub fn no_room(path: &str) -> Response {

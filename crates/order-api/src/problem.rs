@@ -16,7 +16,6 @@ use utoipa::ToSchema;
 
 use crate::answer;
 use crate::json::Fault;
-use crate::no_room::Overloaded;
 use crate::openapi::{ActionName, OrderStatus, ProblemCode};
 use kind::ProblemKind;
 
@@ -114,9 +113,6 @@ impl Problem {
         *response.status_mut() = self.kind.status;
         if let Some(seconds) = self.kind.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.code == kind::OVERLOADED.code {
-            response.extensions_mut().insert(Overloaded);
         }
         response
     }

@@ -36,6 +36,8 @@ pub(crate) struct Activity {
     untaken: AtomicUsize,
     /// Requests that wait for the service, not for their client.
     in_service: AtomicUsize,
+    /// Requests whose bodies are waited for.
+    awaited: AtomicUsize,
     /// Requests whose answer is not wholly handed over.
     open: AtomicUsize,
     /// Bodies of requests that somebody still reads, and be it to throw them away after the answer.
@@ -61,6 +63,7 @@ impl Activity {
             kept: AtomicUsize::new(0),
             untaken: AtomicUsize::new(0),
             in_service: AtomicUsize::new(0),
+            awaited: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
@@ -90,6 +93,11 @@ impl Activity {
     /// Whether a request waits for the service. Its client can do nothing about it.
     pub(crate) fn is_in_service(&self) -> bool {
         self.in_service.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether more of a request's body is waited for.
+    pub(super) fn awaits_body(&self) -> bool {
+        self.awaited.load(Ordering::Relaxed) > 0
     }
 
     /// Whether there is a request whose answer is not wholly handed over.

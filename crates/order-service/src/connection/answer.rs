@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Response, Uri};
 use hyper::body::{Frame, SizeHint};
-use order_api::Overloaded;
 
 use super::activity::{Asking, Kept, Open};
 
@@ -63,10 +62,6 @@ impl Room {
         may_be_refused: bool,
         uri: &Uri,
     ) -> Response<Answer> {
-        if may_be_refused && response.extensions().get::<Overloaded>().is_some() {
-            // Pages and feeds have bounds of their own, and it may be that others do not take theirs.
-            self.open.activity().want_room();
-        }
         let bytes = response.body().size_hint().exact().unwrap_or(0) as usize;
         let counts_as_a_whole = bytes > MAX_PIECE_BYTES && bytes <= MAX_WHOLE_BYTES;
         let in_advance = counts_as_a_whole.then(|| self.open.activity().try_keep_whole(bytes)).flatten();

@@ -81,6 +81,10 @@ impl Read for Http1Transport {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.transport.activity().awaits_body() {
+            // Whoever says no more now has not finished, and gets no answer.
+            return Pin::new(&mut self.transport).poll_read(cx, buffer);
+        }
         ready!(self.poll_head_room(cx));
         // By way of a buffer of our own, which tells how much was read; that is copied.
         let mut bytes = [MaybeUninit::uninit(); MAX_READ_BYTES];

@@ -28,14 +28,9 @@ impl Activity {
     pub(in crate::connection) fn try_keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
         let kept = self.try_keep(bytes);
         if kept.is_none() {
-            self.want_room();
+            self.budget.want();
         }
         kept
-    }
-
-    /// Whoever leaves the most lying has to let go of it.
-    pub(in crate::connection) fn want_room(&self) {
-        self.budget.want();
     }
 
     /// Whether so many wait for room that no more should.

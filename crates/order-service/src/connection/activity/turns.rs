@@ -35,12 +35,14 @@ pub(crate) struct WaitsForClient(Arc<Activity>);
 impl WaitsForClient {
     pub(crate) fn begin(activity: Arc<Activity>) -> Self {
         activity.in_service.fetch_sub(1, Ordering::Relaxed);
+        activity.awaited.fetch_add(1, Ordering::Relaxed);
         Self(activity)
     }
 }
 
 impl Drop for WaitsForClient {
     fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Ordering::Relaxed);
         self.0.in_service.fetch_add(1, Ordering::Relaxed);
     }
 }
