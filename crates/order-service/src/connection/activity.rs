@@ -34,9 +34,9 @@ pub(crate) struct Activity {
     kept: AtomicUsize,
     /// Those of them that the client has been given and has not taken.
     untaken: AtomicUsize,
-    /// Requests that wait for the service, not for their client.
+    /// Requests that the service has.
     in_service: AtomicUsize,
-    /// Requests whose bodies are waited for.
+    /// Those of them, and refused ones, whose bodies are waited for.
     awaited: AtomicUsize,
     /// Requests whose answer is not wholly handed over.
     open: AtomicUsize,
@@ -92,7 +92,7 @@ impl Activity {
 
     /// Whether a request waits for the service. Its client can do nothing about it.
     pub(crate) fn is_in_service(&self) -> bool {
-        self.in_service.load(Ordering::Relaxed) > 0
+        self.in_service.load(Ordering::Relaxed) > self.awaited.load(Ordering::Relaxed)
     }
 
     /// Whether more of a request's body is waited for.

@@ -29,12 +29,12 @@ impl Drop for InService {
     }
 }
 
-/// A request's stretch of waiting for its client, within its time [in service](InService).
+/// A request's stretch of waiting for its client: within its time [in service](InService), or after its answer, where what is left
+/// of its body is thrown away.
 pub(crate) struct WaitsForClient(Arc<Activity>);
 
 impl WaitsForClient {
     pub(crate) fn begin(activity: Arc<Activity>) -> Self {
-        activity.in_service.fetch_sub(1, Ordering::Relaxed);
         activity.awaited.fetch_add(1, Ordering::Relaxed);
         Self(activity)
     }
@@ -43,7 +43,6 @@ impl WaitsForClient {
 impl Drop for WaitsForClient {
     fn drop(&mut self) {
         self.0.awaited.fetch_sub(1, Ordering::Relaxed);
-        self.0.in_service.fetch_add(1, Ordering::Relaxed);
     }
 }
 
