@@ -39,7 +39,7 @@ use tokio::sync::Semaphore;
 
 pub use config::ApiConfig;
 pub use head::HeadFault;
-pub use no_room::no_room;
+pub use no_room::{WantsRoom, no_room};
 pub use openapi::openapi_json;
 pub use operators::operators;
 pub use starting::starting;

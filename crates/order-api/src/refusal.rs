@@ -10,6 +10,7 @@ use tracing::Level;
 use uuid::Uuid;
 
 use crate::json::{Faults, Pointer};
+use crate::no_room::WantsRoom;
 use crate::problem::kind::{self, ProblemKind};
 use crate::problem::{HiddenCause, Problem};
 
@@ -112,7 +113,7 @@ impl Refusal {
     /// The pages that are being made and sent take as much memory as they may.
     pub(crate) fn too_many_pages() -> Self {
         let detail = "The pages that are being sent take as much memory as the service allows.";
-        Problem::new(&kind::OVERLOADED, detail).into()
+        Problem { wants_room: Some(WantsRoom), ..Problem::new(&kind::OVERLOADED, detail) }.into()
     }
 
     /// The store is not open yet.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
+use order_api::WantsRoom;
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -109,6 +110,9 @@ impl Acceptor {
                 router.oneshot(request.map(|body| connection::watched(body, in_service.activity()))).await?
             }
         };
+        if response.extensions().get::<WantsRoom>().is_some() {
+            in_service.activity().want_room();
+        }
         let mut response = room.answer(response, is_safe, &uri);
         if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

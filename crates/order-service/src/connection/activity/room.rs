@@ -38,6 +38,11 @@ impl Activity {
         self.budget.waiting() >= MOST_WAITING
     }
 
+    /// Whoever leaves the most lying has to let go of it.
+    pub(crate) fn want_room(&self) {
+        self.budget.want();
+    }
+
     /// Whether somebody waits for room.
     pub(in crate::connection) fn is_room_short(&self) -> bool {
         self.budget.is_short()
