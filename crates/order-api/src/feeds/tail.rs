@@ -92,6 +92,10 @@ impl Tail {
             let index = state.batches.partition_point(|batch| batch.last <= position);
             state.batches.get(index).map_or(Next::Behind, |batch| Next::Batch(Arc::clone(batch)))
         } else {
+            if state.at_end.len() >= 2 * self.feeds().max(TURNS_AT_ONCE) {
+                // On a log that is quiet, feeds that come and go would otherwise be remembered for ever.
+                state.at_end.retain(|waiting| !waiting.is_closed());
+            }
             let (sender, turn) = oneshot::channel();
             state.at_end.push(sender);
             Next::AtEnd(turn)
@@ -215,5 +219,21 @@ fn wake(turns: Vec<oneshot::Sender<()>>) {
     for turn in turns {
         // A feed that is gone needs no turn.
         let _ = turn.send(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feeds_that_come_and_go_while_nothing_happens_leave_nothing_behind() {
+        let tail = Tail::new(Position(7));
+        for _ in 0..1_000 {
+            tail.feed_opened();
+            assert!(matches!(tail.next_after(Position(7)), Next::AtEnd(_)));
+            tail.feed_closed();
+        }
+        assert!(tail.state().at_end.len() <= 2 * TURNS_AT_ONCE);
     }
 }
