@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::traced;
+use crate::hostile::one_at_a_time;
 use crate::server::Server;
 use clients::{CLIENTS, Heard, PAUSE, under_pressure};
 
@@ -77,6 +78,7 @@ fn stored(server: &Server) -> BTreeSet<String> {
 
 #[test]
 fn a_slow_disk_has_commands_refused_in_time_and_nothing_that_was_refused_is_stored() {
+    let _alone = one_at_a_time();
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();

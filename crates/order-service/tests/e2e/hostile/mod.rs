@@ -18,6 +18,8 @@ mod untaken;
 use crate::http::Answer;
 use crate::server::{Program, Server};
 
+pub(crate) use siege::one_at_a_time;
+
 use siege::besiege;
 
 /// A short attack, which is over when all that it tries was answered.

@@ -1,7 +1,7 @@
 //! What must hold while a server is under attack, and afterwards.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::http::Client;
@@ -16,8 +16,12 @@ const MOST_RESIDENT_KIB: usize = 512 * 1024;
 /// Descriptors that may have been opened meanwhile for other reasons than clients.
 const SPARE_DESCRIPTORS: usize = 8;
 
-/// A siege takes most of the machine, and of the sockets that one process may have.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// For a test that takes most of the machine, and of the sockets that one process may have: no other such test runs until this is
+/// dropped.
+pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TESTS: Mutex<()> = Mutex::new(());
+    TESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What a server is asked while it is under attack.
 #[derive(Default)]
@@ -86,7 +90,7 @@ fn order_id(number: usize) -> String {
 /// bounded, and afterwards be as it was before.
 #[track_caller]
 pub(crate) fn besiege(program: Program, attack: impl FnOnce(&Server, &Siege)) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = one_at_a_time();
     let server = program.start();
     let (port, process) = (server.port(), server.process());
     assert_eq!(server.get("/orders").status, 200);
