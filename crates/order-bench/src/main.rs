@@ -8,6 +8,7 @@
 //! - [`work`], [`request`], [`order_ids`], [`shop_orders`]: what it asks for
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
 //! - [`feeds`], [`paced`]: readers of live feeds with the bare stream that is their limit, and commands at a given rate
+//! - [`crowd`]: clients that take places and get nothing done
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
 //! - [`mod@bench`], [`mod@build`], [`prepared`], [`views_file`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
@@ -16,6 +17,7 @@
 mod bench;
 mod brokers;
 mod build;
+mod crowd;
 mod disk;
 mod drive;
 mod echo_server;

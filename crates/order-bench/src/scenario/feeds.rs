@@ -113,15 +113,15 @@ fn place(bench: &Bench, service: &Server) -> Result<[Paced; 2]> {
 
 /// Everybody reads the whole log.
 fn whole_log_turn(server: &Server, log: &Log) -> Result<Figures> {
+    // Until the server has noticed that earlier readers have left.
+    interrupt::pause(Duration::from_millis(500))?;
     let watched = Watched::default();
     watched.expect(log.feed.len() as u64);
     let cpu_before = server.process().cpu()?;
     let begun = Instant::now();
     let readers = Readers::open(server.address(), FEEDS)?;
     let drained = readers.drain(&watched).context("read the whole log")?;
-    let figures = log.figures(begun, &drained, server.process().cpu()?.saturating_sub(cpu_before));
-    interrupt::pause(Duration::from_millis(200))?;
-    Ok(figures)
+    Ok(log.figures(begun, &drained, server.process().cpu()?.saturating_sub(cpu_before)))
 }
 
 impl Log {

@@ -2,6 +2,7 @@
 
 mod against;
 mod brokers;
+mod crowds;
 mod decide;
 mod feeds;
 mod latency;
@@ -47,6 +48,8 @@ pub(crate) enum Scenario {
     Lists,
     /// Read a thousand live feeds, beside a bare stream and beside placing
     Feeds,
+    /// Place orders beside thousands of clients that read nothing or never finish a request
+    Crowds,
     /// Place orders on the memory store
     PlaceMemory,
     /// Place orders on one connection, beside raw write+fdatasync
@@ -173,6 +176,7 @@ impl Scenario {
             Self::ListWhilePlacing => read::lists_while_placing(bench),
             Self::Lists => lists::filtered_and_sorted(bench),
             Self::Feeds => feeds::many_readers(bench),
+            Self::Crowds => crowds::place_beside(bench),
             Self::PlaceMemory => place::in_memory(bench),
             Self::OneConnection => latency::one_connection(bench),
             Self::Decide => decide::on_a_long_order(bench),
