@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A bound on the bytes that many hold together. Whoever would go beyond it is refused; nobody waits.
+use tokio::sync::Notify;
+
+/// A bound on the bytes that many hold together. Whoever would go beyond it is refused, or waits.
 #[derive(Clone)]
 pub(crate) struct ByteBudget(Arc<Books>);
 
 struct Books {
     limit: usize,
     taken: AtomicUsize,
+    /// Something was let go.
+    let_go: Notify,
 }
 
 impl ByteBudget {
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Books { limit, taken: AtomicUsize::new(0) }))
+        Self(Arc::new(Books { limit, taken: AtomicUsize::new(0), let_go: Notify::new() }))
     }
 
     /// A reservation that is still of nothing.
@@ -32,6 +36,19 @@ impl ByteBudget {
     pub(crate) fn count(&self, bytes: usize) -> Reservation {
         self.0.taken.fetch_add(bytes, Ordering::Relaxed);
         Reservation { budget: self.clone(), bytes }
+    }
+
+    /// Waits until what is held is within the bound.
+    pub(crate) async fn room(&self) {
+        let mut has_waited = false;
+        while !self.has_room(0, 0) {
+            self.0.let_go.notified().await;
+            has_waited = true;
+        }
+        if has_waited {
+            // There may be room for the next as well.
+            self.0.let_go.notify_one();
+        }
     }
 
     /// Whether so many more would be within the bound, and still leave `spared` to others.
@@ -70,6 +87,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.0.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.0.let_go.notify_one();
     }
 }
 
@@ -96,5 +114,23 @@ mod tests {
         assert!(!budget.has_room(1, 0));
         drop(large);
         assert!(budget.has_room(10, 0) && !budget.has_room(10, 1));
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_room_have_it_when_there_is_some() {
+        let budget = ByteBudget::new(10);
+        let held = [budget.count(6), budget.count(6)];
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let budget = budget.clone();
+                tokio::spawn(async move { budget.room().await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert!(!waiting.iter().any(tokio::task::JoinHandle::is_finished));
+        drop(held);
+        for waits in waiting {
+            waits.await.unwrap();
+        }
     }
 }

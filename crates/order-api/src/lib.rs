@@ -42,6 +42,7 @@ pub use head::HeadFault;
 pub use no_room::{WantsRoom, no_room};
 pub use openapi::openapi_json;
 pub use operators::operators;
+pub use routes::LiveFeed;
 pub use starting::starting;
 
 use crate::byte_budget::ByteBudget;
@@ -69,6 +70,8 @@ struct ApiState {
     full_pages: Semaphore,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
+    /// Lists whose orders could not all be read.
+    broken_lists: RepeatedFault,
 }
 
 /// Every route of the service.
@@ -89,6 +92,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         pages,
         full_pages,
         not_ready: RepeatedFault::default(),
+        broken_lists: RepeatedFault::default(),
     });
     Router::from(documented)
         .merge(routes::pages::router())

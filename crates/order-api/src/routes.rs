@@ -39,6 +39,8 @@ use axum::routing::MethodRouter;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use live_feed::LiveFeed;
+
 use crate::{Api, command};
 
 /// What clients build on; the OpenAPI document lists it in this order.

@@ -78,6 +78,9 @@ pub(crate) struct HttpOptions {
     /// Most bytes, about, of pages of orders and events that are being made and sent, all together; beyond it the answer is 503.
     #[arg(long, value_name = "BYTES", default_value = "134217728", value_parser = positive::<usize>)]
     pub(crate) max_open_page_bytes: usize,
+    /// Most live feeds at once; beyond it the answer is 503.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive::<usize>)]
+    pub(crate) max_feeds: usize,
     /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub(crate) grace_seconds: Duration,

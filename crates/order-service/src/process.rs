@@ -46,6 +46,7 @@ pub(crate) struct Process {
     body_timeout: Duration,
     max_open_body_bytes: usize,
     max_open_page_bytes: usize,
+    max_feeds: usize,
     grace: Duration,
 }
 
@@ -72,6 +73,7 @@ impl Process {
             body_timeout: http.body_timeout_seconds,
             max_open_body_bytes: http.max_open_body_bytes,
             max_open_page_bytes: http.max_open_page_bytes,
+            max_feeds: http.max_feeds,
             grace: http.grace_seconds,
         })
     }
@@ -106,6 +108,7 @@ impl Process {
         api.body_timeout = self.body_timeout;
         api.max_open_body_bytes = self.max_open_body_bytes;
         api.max_open_page_bytes = self.max_open_page_bytes;
+        api.max_feeds = self.max_feeds;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),

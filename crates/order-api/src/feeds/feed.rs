@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use order_application::{Position, StoreError};
+use order_application::Position;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Interval;
 
@@ -77,10 +77,7 @@ async fn next_frames(
                 continue;
             }
             Next::Batch(batch) => hub.pages.of_batch(options, &batch).await,
-            Next::Behind => match hub.pages.of_log(options, *position).await {
-                Ok(page) => page,
-                Err(error) => return ended_early(&error, *position),
-            },
+            Next::Behind => hub.pages.of_log(options, *position).await?,
         };
         let Page { last, .. } = *page;
         let frames = page.frames_after(*position);
@@ -94,9 +91,4 @@ async fn next_frames(
         *position = last;
         return Some(frames);
     }
-}
-
-fn ended_early(error: &StoreError, position: Position) -> Option<Bytes> {
-    tracing::error!(%error, %position, "a live feed ended early");
-    None
 }

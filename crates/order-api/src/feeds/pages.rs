@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use order_application::{OrderService, PageLimit, Position, RecordedEvent, StoreError};
+use order_application::{OrderService, PageLimit, Position, RecordedEvent, RepeatedFault, StoreError};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::page::{FeedOptions, Page};
@@ -23,8 +22,6 @@ const ENTRY_BYTES: usize = 512;
 const READS_AT_ONCE: usize = 4;
 /// Pages that connections hold, in bytes: beyond that no feed reads the log.
 const HELD_BYTES: usize = 64 * 1024 * 1024;
-/// How long a feed waits before it looks again whether others have let go of their pages.
-const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 /// See the module.
 pub(super) struct Pages {
@@ -34,6 +31,7 @@ pub(super) struct Pages {
     kept: Mutex<Kept>,
     reading: Semaphore,
     held: ByteBudget,
+    unreadable: RepeatedFault,
 }
 
 #[derive(Default)]
@@ -60,6 +58,7 @@ impl Pages {
             kept: Mutex::default(),
             reading: Semaphore::new(READS_AT_ONCE),
             held: ByteBudget::new(HELD_BYTES),
+            unreadable: RepeatedFault::default(),
         }
     }
 
@@ -76,25 +75,29 @@ impl Pages {
         Arc::clone(page.await)
     }
 
-    /// The log after a position as frames.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(super) async fn of_log(
-        &self,
-        options: &Arc<FeedOptions>,
-        after: Position,
-    ) -> Result<Arc<Page>, StoreError> {
+    /// The log after a position as frames. `None`, and the log of this process says why: it cannot be read.
+    pub(super) async fn of_log(&self, options: &Arc<FeedOptions>, after: Position) -> Option<Arc<Page>> {
         let key = Key { options: Arc::clone(options), after, of_tail: false };
         let cell = self.cell(&key);
         let page = cell.get_or_try_init(|| async { Ok(self.made(key, &self.read(after).await?)) });
-        page.await.cloned()
+        match page.await {
+            Ok(page) => {
+                if let Some(more) = self.unreadable.over() {
+                    tracing::info!(more, "live feeds go on; so many more of them ended early");
+                }
+                Some(Arc::clone(page))
+            }
+            Err::<_, StoreError>(error) => {
+                if self.unreadable.is_news() {
+                    tracing::error!(%error, position = %after, "a live feed ended early; others may as well");
+                }
+                None
+            }
+        }
     }
 
     async fn read(&self, after: Position) -> Result<Vec<RecordedEvent>, StoreError> {
-        while !self.has_room() {
-            tokio::time::sleep(ROOM_PAUSE).await;
-        }
+        self.held.room().await;
         let permit = self.reading.acquire().await;
         let events = PAGE_EVENTS - (after.0 % PAGE_EVENTS as u64) as usize;
         let events = self.service.log_after(after, PageLimit { events, bytes: PAGE_BYTES }).await?;

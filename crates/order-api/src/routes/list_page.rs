@@ -193,9 +193,16 @@ impl Rest {
             return None;
         }
         let piece = self.piece().await;
+        let broken = &self.api.broken_lists;
         if let Err(error) = &piece {
-            tracing::error!(%error, "a list broke off in the middle");
+            if broken.is_news() {
+                tracing::error!(%error, "a list broke off in the middle; others may as well");
+            }
             self.is_over = true;
+        } else if self.is_over
+            && let Some(more) = broken.over()
+        {
+            tracing::info!(more, "a list came to its end; so many more had broken off before");
         }
         Some((piece.map(Bytes::from), self))
     }

@@ -19,6 +19,10 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Tells nginx, and proxies that do as it does, to hand on each event as it comes.
 static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Goes with the answer that is a live feed. It has no end, so a client that says no more has left.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveFeed;
+
 /// Whether the client asks for a feed rather than a page.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -65,6 +69,7 @@ pub(super) async fn follow(api: &Api, after: Position, options: FeedOptions) -> 
     let chunks = stream::unfold(feed, |mut feed| async { Some((feed.next_chunk().await?, feed)) });
     let chunks = stream::iter([first]).chain(chunks).map(Ok::<_, Infallible>);
     let mut response = answer::of("text/event-stream", Body::from_stream(chunks));
+    response.extensions_mut().insert(LiveFeed);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(&X_ACCEL_BUFFERING, HeaderValue::from_static("no"));

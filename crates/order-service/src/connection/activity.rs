@@ -49,6 +49,8 @@ pub(crate) struct Activity {
     /// Whether it speaks HTTP/2, which takes room for as long as it lasts.
     is_http2: AtomicBool,
     is_half_closed: AtomicBool,
+    /// Whether its answer has no end.
+    is_endless: AtomicBool,
     is_cut_off: AtomicBool,
     task: OnceLock<AbortHandle>,
 }
@@ -70,6 +72,7 @@ impl Activity {
             unflushed: Default::default(),
             is_http2: AtomicBool::new(false),
             is_half_closed: AtomicBool::new(false),
+            is_endless: AtomicBool::new(false),
             is_cut_off: AtomicBool::new(false),
             task: OnceLock::new(),
         }
@@ -143,6 +146,16 @@ impl Activity {
 
     pub(crate) fn speaks_http2(&self) -> bool {
         self.is_http2.load(Ordering::Relaxed)
+    }
+
+    /// The answer that is given next has no end.
+    pub(crate) fn is_given_an_endless_answer(&self) {
+        self.is_endless.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody still has an answer to get that comes to an end.
+    pub(super) fn will_have_answered(&self) -> bool {
+        self.is_answering() && !self.is_endless.load(Ordering::Relaxed)
     }
 
     /// The client says no more, which is not to say that it does not listen.

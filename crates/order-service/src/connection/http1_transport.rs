@@ -92,8 +92,9 @@ impl Read for Http1Transport {
         let mut read = ReadBuf::uninit(&mut bytes[..length]);
         ready!(self.transport.poll_read_into(cx, &mut read))?;
         let is_end = read.filled().is_empty() && length > 0;
-        if is_end && self.transport.activity().is_answering() {
-            // A client that says no more may still listen. Whoever waits in vain is looked for from outside.
+        if is_end && self.transport.activity().will_have_answered() {
+            // A client that says no more may still listen. Whoever waits in vain is looked for from outside. Where an answer has no
+            // end, there is only one way to be done with it, which is to leave.
             self.transport.activity().half_closed();
             return Poll::Pending;
         }

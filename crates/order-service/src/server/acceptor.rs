@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use order_api::WantsRoom;
+use order_api::{LiveFeed, WantsRoom};
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -112,6 +112,9 @@ impl Acceptor {
         };
         if response.extensions().get::<WantsRoom>().is_some() {
             in_service.activity().want_room();
+        }
+        if response.extensions().get::<LiveFeed>().is_some() {
+            in_service.activity().is_given_an_endless_answer();
         }
         let mut response = room.answer(response, is_safe, &uri);
         if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {

@@ -72,6 +72,7 @@ fn help_names_every_option_with_its_variable() {
         "body-timeout-seconds",
         "max-open-body-bytes",
         "max-open-page-bytes",
+        "max-feeds",
         "grace-seconds",
         "log",
         "log-format",

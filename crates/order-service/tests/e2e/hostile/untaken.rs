@@ -11,6 +11,7 @@ use super::crowd::crowd;
 use super::siege::besiege;
 use super::{attack, frames, server};
 use crate::http::Client;
+use crate::live_feed::Feed;
 use crate::server::{Program, Server, wait_until};
 
 /// How little the system takes for a client that reads nothing.
@@ -154,5 +155,19 @@ fn a_quiet_feed_whose_client_says_no_more_is_let_go() {
     let asked = Instant::now();
     client.rest().expect("closed, not reset");
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    server.stop();
+}
+
+#[test]
+fn feeds_whose_clients_have_left_make_way_for_others_at_once() {
+    let server = server().argument("--max-feeds", "3").start();
+    let open = || Feed::open(server.port(), None);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        let feeds: Vec<_> = (0..3).map(|_| wait_until("there is a place", || open().ok())).collect();
+        assert_eq!(open().err().unwrap().to_string(), "a feed is answered 503");
+        drop(feeds);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     server.stop();
 }
