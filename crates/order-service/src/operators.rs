@@ -9,6 +9,8 @@ use crate::server::{Limits, Server};
 
 /// Connections of operators at once.
 const PLACES: usize = 64;
+/// What their answers may take that they have not taken, besides what clients' answers may.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The server at that address. It has a thread of its own, so that it waits for none of the service's.
 pub(crate) struct Operators {
@@ -32,7 +34,11 @@ impl Operators {
             let _entered = runtime.enter();
             let listeners = address.bind().map_err(anyhow::Error::msg)?;
             let starting = order_api::operators(starting, service.clone());
-            Server::start(listeners, starting, Limits { connections: PLACES, ..limits })
+            Server::start(
+                listeners,
+                starting,
+                Limits { connections: PLACES, answer_bytes: ANSWER_BYTES, ..limits },
+            )
         };
         tracing::info!(port = server.port(), "operators are answered");
         Ok(Self { server, service, runtime: Some(runtime) })

@@ -5,9 +5,10 @@
 
 mod room;
 mod turns;
+mod untaken;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
@@ -15,10 +16,11 @@ use tokio::task::AbortHandle;
 use super::answer_budget::AnswerBudget;
 
 pub(super) use room::{Asking, Kept};
-pub(super) use turns::WaitsForClient;
+pub(super) use turns::BodyTurn;
 pub(crate) use turns::{InService, Open};
 
 use room::OWN_BYTES;
+use untaken::Untaken;
 
 /// How a connection is doing.
 pub(crate) struct Activity {
@@ -27,17 +29,12 @@ pub(crate) struct Activity {
     /// When bytes last moved that count: a request's head, a piece of its body, a piece of an answer that was taken. In
     /// nanoseconds after `epoch`, as all times here.
     progress: AtomicU64,
-    /// Since when the client has been given answers and has taken none of them. Small answers beside large ones that are
-    /// left lying do not count.
-    untaken_since: AtomicU64,
     /// Bytes that there is room kept for: what the client has been given, and what it will be.
     kept: AtomicUsize,
     /// Those of them that the client has been given and has not taken.
-    untaken: AtomicUsize,
-    /// Requests that the service has.
-    in_service: AtomicUsize,
-    /// Those of them, and refused ones, whose bodies are waited for.
-    awaited: AtomicUsize,
+    untaken: Mutex<Untaken>,
+    /// Requests and answers that the service is at work on.
+    working: AtomicUsize,
     /// Requests whose answer is not wholly handed over.
     open: AtomicUsize,
     /// Bodies of requests that somebody still reads, and be it to throw them away after the answer.
@@ -61,11 +58,9 @@ impl Activity {
             epoch,
             budget,
             progress: AtomicU64::new(nanos_since(epoch)),
-            untaken_since: AtomicU64::new(0),
             kept: AtomicUsize::new(0),
-            untaken: AtomicUsize::new(0),
-            in_service: AtomicUsize::new(0),
-            awaited: AtomicUsize::new(0),
+            untaken: Mutex::default(),
+            working: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
@@ -80,7 +75,7 @@ impl Activity {
 
     /// Bytes have moved that count.
     pub(crate) fn progressed(&self) {
-        self.progress.store(nanos_since(self.epoch), Ordering::Relaxed);
+        self.progress.store(self.now(), Ordering::Relaxed);
     }
 
     /// When it last did, to be compared with others and with itself later.
@@ -90,17 +85,17 @@ impl Activity {
 
     /// How long nothing has moved.
     pub(crate) fn still_for(&self) -> Duration {
-        self.since(&self.progress)
+        self.since(self.last_progress())
     }
 
-    /// Whether a request waits for the service. Its client can do nothing about it.
+    /// Whether a request, or an answer, waits for the service. Its client can do nothing about it.
     pub(crate) fn is_in_service(&self) -> bool {
-        self.in_service.load(Ordering::Relaxed) > self.awaited.load(Ordering::Relaxed)
+        self.working.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether more of a request's body is waited for.
+    /// Whether more of a request's body is waited for. (Of HTTP/1, where there is one request at a time.)
     pub(super) fn awaits_body(&self) -> bool {
-        self.awaited.load(Ordering::Relaxed) > 0
+        self.is_body_read() && !self.is_in_service()
     }
 
     /// Whether there is a request whose answer is not wholly handed over.
@@ -126,9 +121,15 @@ impl Activity {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How long the client has left answers lying; `None` if it has none to take.
+    /// How long the client has left an answer lying; `None` if it has none to take.
     pub(crate) fn untaken_for(&self) -> Option<Duration> {
-        (self.untaken.load(Ordering::Relaxed) > 0).then(|| self.since(&self.untaken_since))
+        let since = self.untaken().since();
+        since.map(|moment| self.since(moment))
+    }
+
+    /// How long the client has left lying what the service has made for it.
+    pub(crate) fn leaves_answers_for(&self) -> Option<Duration> {
+        if self.is_in_service() { None } else { self.untaken_for() }
     }
 
     /// How long the client has left lying what takes room from others: answers, requests that it does not finish, a connection. `None` if
@@ -148,9 +149,9 @@ impl Activity {
         self.is_http2.load(Ordering::Relaxed)
     }
 
-    /// The answer that is given next has no end.
-    pub(crate) fn is_given_an_endless_answer(&self) {
-        self.is_endless.store(true, Ordering::Relaxed);
+    /// Whether the answer under way, of HTTP/1, has no end.
+    pub(super) fn set_endless(&self, is_endless: bool) {
+        self.is_endless.store(is_endless, Ordering::Relaxed);
     }
 
     /// Whether somebody still has an answer to get that comes to an end.
@@ -159,7 +160,7 @@ impl Activity {
     }
 
     /// The client says no more, which is not to say that it does not listen.
-    pub(super) fn half_closed(&self) {
+    pub(super) fn note_half_close(&self) {
         self.is_half_closed.store(true, Ordering::Relaxed);
     }
 
@@ -168,7 +169,7 @@ impl Activity {
     }
 
     /// The task that serves the connection.
-    pub(crate) fn is_served_by(&self, task: AbortHandle) {
+    pub(crate) fn set_task(&self, task: AbortHandle) {
         _ = self.task.set(task);
     }
 
@@ -181,25 +182,37 @@ impl Activity {
     }
 
     /// Whether what the client has not taken is to be thrown away, by the system, too.
-    pub(crate) fn is_reset(&self) -> bool {
-        self.is_cut_off.load(Ordering::Relaxed) && self.untaken.load(Ordering::Relaxed) > 0
+    pub(super) fn must_reset(&self) -> bool {
+        self.is_cut_off.load(Ordering::Relaxed) && self.has_untaken()
     }
 
     /// Whether somebody still has an answer to get.
     pub(super) fn is_answering(&self) -> bool {
-        self.is_open() || self.untaken.load(Ordering::Relaxed) > 0
+        self.is_open() || self.has_untaken()
     }
 
     /// The socket has taken a part of HTTP/1's write buffer.
     pub(super) fn wrote_a_part(&self) {
-        let now = nanos_since(self.epoch);
+        let now = self.now();
         self.progress.store(now, Ordering::Relaxed);
-        self.untaken_since.store(now, Ordering::Relaxed);
+        self.untaken().take_some(now);
     }
 
-    fn since(&self, moment: &AtomicU64) -> Duration {
-        let moment = Duration::from_nanos(moment.load(Ordering::Relaxed));
-        self.epoch.elapsed().saturating_sub(moment)
+    fn has_untaken(&self) -> bool {
+        self.untaken().since().is_some()
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, Untaken> {
+        // What it guards is whole at any moment.
+        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        nanos_since(self.epoch)
+    }
+
+    fn since(&self, moment: u64) -> Duration {
+        self.epoch.elapsed().saturating_sub(Duration::from_nanos(moment))
     }
 }
 

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Response, Uri};
 use hyper::body::{Frame, SizeHint};
+use order_api::LiveFeed;
 
-use super::activity::{Asking, Kept, Open};
+use super::activity::{Asking, InService, Kept, Open};
 
 /// Longest piece of an answer that is handed over at once.
 pub(super) const MAX_PIECE_BYTES: usize = 16 * 1024;
@@ -45,7 +46,7 @@ impl Room {
             Some(kept) => kept,
             None => {
                 if open.activity().is_room_crowded() {
-                    // It asks for more, and leaves lying what it has.
+                    // It asks for more than its own, which others wait for.
                     open.activity().cut_off();
                 }
                 Arc::clone(open.activity()).keep(bytes).await
@@ -66,16 +67,18 @@ impl Room {
         let counts_as_a_whole = bytes > MAX_PIECE_BYTES && bytes <= MAX_WHOLE_BYTES;
         let in_advance = counts_as_a_whole.then(|| self.open.activity().try_keep_whole(bytes)).flatten();
         if counts_as_a_whole && in_advance.is_none() && may_be_refused {
-            return order_api::no_room(uri.path()).map(|refusal| self.of(refusal, None));
+            return order_api::no_room(uri.path()).map(|refusal| self.of(refusal, None, false));
         }
-        response.map(|body| self.of(body, in_advance))
+        let is_endless = response.extensions().get::<LiveFeed>().is_some();
+        response.map(|body| self.of(body, in_advance, is_endless))
     }
 
-    fn of(self, body: Body, in_advance: Option<Kept>) -> Answer {
+    fn of(self, body: Body, in_advance: Option<Kept>, is_endless: bool) -> Answer {
         let Self { protocol, open, kept } = self;
         let kept = match protocol {
             Protocol::Http1 => {
                 kept.given_until_flushed();
+                open.activity().set_endless(is_endless);
                 None
             }
             Protocol::Http2 => Some(kept),
@@ -86,6 +89,8 @@ impl Room {
             protocol,
             in_advance,
             asking: Asking::default(),
+            is_endless,
+            making: None,
             open,
             _kept: kept,
         }
@@ -101,6 +106,9 @@ pub(crate) struct Answer {
     /// Room for what comes next.
     in_advance: Option<Kept>,
     asking: Asking,
+    is_endless: bool,
+    /// While the next piece is being made.
+    making: Option<InService>,
     open: Open,
     _kept: Option<Kept>,
 }
@@ -109,13 +117,19 @@ impl Answer {
     /// The next piece of the body as it comes. When room is short, nothing is made for which there is none.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let activity = self.open.activity();
-        if self.in_advance.is_none() && activity.is_room_short() {
+        if self.in_advance.is_none() && (self.asking.is_waiting() || activity.is_room_short()) {
             self.in_advance = Some(ready!(self.asking.poll(cx, activity, MAX_PIECE_BYTES)));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_pending() {
             // It may take long, and others could use the room.
             self.in_advance = None;
+            // A feed that has nothing to say is not at work.
+            if !self.is_endless {
+                self.making.get_or_insert_with(|| InService::at_work(activity));
+            }
+        } else {
+            self.making = None;
         }
         polled
     }

@@ -19,11 +19,17 @@ pub(crate) struct AnswerBudget {
     /// Answers that wait for room.
     waiting: AtomicUsize,
     is_wanted: Notify,
+    are_pages_wanted: Notify,
 }
 
 impl AnswerBudget {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { free: Semaphore::new(bytes), waiting: AtomicUsize::new(0), is_wanted: Notify::new() }
+        Self {
+            free: Semaphore::new(bytes),
+            waiting: AtomicUsize::new(0),
+            is_wanted: Notify::new(),
+            are_pages_wanted: Notify::new(),
+        }
     }
 
     pub(super) fn try_take(&self, bytes: usize) -> Option<Purse> {
@@ -60,6 +66,16 @@ impl AnswerBudget {
     /// Returns when somebody wants room.
     pub(crate) async fn wanted(&self) {
         self.is_wanted.notified().await;
+    }
+
+    /// A page was refused, since as many are being made and sent as may be.
+    pub(super) fn want_pages(&self) {
+        self.are_pages_wanted.notify_one();
+    }
+
+    /// Returns when a page was refused.
+    pub(crate) async fn pages_wanted(&self) {
+        self.are_pages_wanted.notified().await;
     }
 
     /// Whether somebody waits for room, and there is none.

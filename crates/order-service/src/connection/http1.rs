@@ -49,7 +49,7 @@ where
         tokio::select! {
             outcome = &mut connection => outcome,
             () = close.cancelled() => {
-                Pin::new(&mut connection).graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
                 (&mut connection).await
             }
         }

@@ -66,7 +66,8 @@ impl Http1Transport {
     }
 }
 
-/// The service itself answers neither 414 nor 431, and its 400 has a document.
+/// Whether these are the bytes that hyper writes by itself when it cannot read a head: the service answers neither 414 nor 431,
+/// and its 400 has a document. What is in the middle of an answer may look the same.
 fn is_bare_refusal(bytes: &[u8]) -> bool {
     let Some(answer) = bytes.strip_prefix(b"HTTP/1.1 ") else { return false };
     let has_document = || answer.windows(13).any(|window| window == b"content-type:");
@@ -95,7 +96,7 @@ impl Read for Http1Transport {
         if is_end && self.transport.activity().will_have_answered() {
             // A client that says no more may still listen. Whoever waits in vain is looked for from outside. Where an answer has no
             // end, there is only one way to be done with it, which is to leave.
-            self.transport.activity().half_closed();
+            self.transport.activity().note_half_close();
             return Poll::Pending;
         }
         self.head_bytes += read.filled().len();
@@ -106,7 +107,7 @@ impl Read for Http1Transport {
 
 impl Write for Http1Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if is_bare_refusal(bytes) {
+        if is_bare_refusal(bytes) && !self.transport.activity().is_answering() {
             self.is_refused = true;
             return Poll::Ready(Ok(bytes.len()));
         }

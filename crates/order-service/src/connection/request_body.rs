@@ -1,4 +1,4 @@
-//! A request's body, whose coming is progress, and while whose next piece is waited for it is the client's turn.
+//! A request's body. Each piece that comes is progress; while the next is awaited, it is the client's turn.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,26 +7,27 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 
-use super::activity::{Activity, WaitsForClient};
+use super::activity::{BodyTurn, InService};
 
 struct RequestBody {
     body: Incoming,
-    activity: Arc<Activity>,
-    waiting: Option<WaitsForClient>,
+    turn: Arc<BodyTurn>,
 }
 
 /// The body as the router takes it.
-pub(crate) fn watched(body: Incoming, activity: &Arc<Activity>) -> Body {
+pub(crate) fn watched(body: Incoming, in_service: &mut InService) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
-    activity.body_begun();
-    Body::new(RequestBody { body, activity: Arc::clone(activity), waiting: None })
+    let turn = in_service.body_turn();
+    turn.activity().body_begun();
+    Body::new(RequestBody { body, turn })
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.activity.body_over();
+        self.turn.pass_to_service();
+        self.turn.activity().body_over();
     }
 }
 
@@ -41,11 +42,10 @@ impl HttpBody for RequestBody {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if polled.is_pending() {
-            let activity = &this.activity;
-            this.waiting.get_or_insert_with(|| WaitsForClient::begin(Arc::clone(activity)));
+            this.turn.pass_to_client();
         } else {
-            this.waiting = None;
-            this.activity.progressed();
+            this.turn.pass_to_service();
+            this.turn.activity().progressed();
         }
         polled
     }

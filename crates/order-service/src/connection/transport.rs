@@ -137,7 +137,7 @@ impl Write for Transport {
 
 impl Drop for Transport {
     fn drop(&mut self) {
-        if self.activity.is_reset() {
+        if self.activity.must_reset() {
             // The system would keep what it has not sent, too, for whoever does not take it.
             let _ = self.tcp.inner().set_zero_linger();
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use order_api::{LiveFeed, WantsRoom};
+use order_api::WantsRoom;
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -78,7 +78,7 @@ impl Acceptor {
             self.serve(stream, admitted.activity()).await;
             drop(admitted);
         });
-        activity.is_served_by(task.abort_handle());
+        activity.set_task(task.abort_handle());
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream, activity: &Arc<Activity>) {
@@ -96,7 +96,7 @@ impl Acceptor {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        in_service: InService,
+        mut in_service: InService,
         open: Open,
         protocol: Protocol,
     ) -> Result<Response<Answer>, Infallible> {
@@ -107,14 +107,11 @@ impl Acceptor {
             Some(fault) => fault.response(uri.path()),
             None => {
                 let router = self.router.get().unwrap_or(&self.starting).clone();
-                router.oneshot(request.map(|body| connection::watched(body, in_service.activity()))).await?
+                router.oneshot(request.map(|body| connection::watched(body, &mut in_service))).await?
             }
         };
         if response.extensions().get::<WantsRoom>().is_some() {
-            in_service.activity().want_room();
-        }
-        if response.extensions().get::<LiveFeed>().is_some() {
-            in_service.activity().is_given_an_endless_answer();
+            in_service.activity().want_pages();
         }
         let mut response = room.answer(response, is_safe, &uri);
         if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {

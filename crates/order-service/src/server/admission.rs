@@ -19,7 +19,8 @@ use crate::connection::{Activity, AnswerBudget};
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// How long to wait for a place, or for room, until more have to give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How many give way at once when room is wanted: as many as wait for it, but at least and at most so many.
+/// How many give way at once when room is wanted: as many as wait for it, but at least and at most so many; and so many when a
+/// page is wanted.
 const FEWEST_AT_ONCE: usize = 16;
 const MOST_AT_ONCE: usize = 256;
 /// Between two looks at connections that have come to a stand, at most.
@@ -108,6 +109,7 @@ impl Admission {
         loop {
             tokio::select! {
                 () = self.budget.wanted() => self.make_room().await,
+                () = self.budget.pages_wanted() => self.end(FEWEST_AT_ONCE, Activity::leaves_answers_for),
                 () = tokio::time::sleep(pause) => {}
             }
             let stuck = self.picked(|connection| self.is_stuck(connection));
@@ -128,18 +130,23 @@ impl Admission {
         takes_nothing || only_pings || has_left
     }
 
-    /// Ends connections that leave answers lying, until none waits for room, or all are taken as fast as can be.
+    /// Ends connections that take room from others, until none waits for room, or all are taken as fast as can be.
     async fn make_room(&self) {
         loop {
-            let mut lying = self.picked(|connection| connection.takes_room_for() >= Some(LEAST_STILLNESS));
-            lying.sort_by_cached_key(|connection| Reverse(connection.takes_room_for()));
             let count = self.budget.waiting().clamp(FEWEST_AT_ONCE, MOST_AT_ONCE);
-            lying.iter().take(count).for_each(|connection| connection.cut_off());
+            self.end(count, Activity::takes_room_for);
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
                 return;
             }
         }
+    }
+
+    /// Ends so many connections that have left something lying, those first that have done so for longest.
+    fn end(&self, count: usize, lying_for: impl Fn(&Activity) -> Option<Duration>) {
+        let mut lying = self.picked(|connection| lying_for(connection) >= Some(LEAST_STILLNESS));
+        lying.sort_by_cached_key(|connection| Reverse(lying_for(connection)));
+        lying.iter().take(count).for_each(|connection| connection.cut_off());
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

@@ -1,4 +1,4 @@
-//! Which connections nothing has moved on for longest.
+//! The connections that have been still for longest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const FOUND_AT_ONCE: usize = 64;
 pub(super) struct Stillest(Vec<(u64, Arc<Activity>)>);
 
 impl Stillest {
-    /// The next to give way: the client's turn it is, and nothing has moved on it for at least so long. Nobody is named twice.
+    /// The next connection to give way. It waits for its client and has been still for at least `least`. Nobody is named twice.
     pub(super) fn next<'a>(
         &mut self,
         all: impl Iterator<Item = &'a Arc<Activity>>,

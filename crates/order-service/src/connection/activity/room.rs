@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use super::{Activity, nanos_since};
-use crate::connection::answer::MAX_PIECE_BYTES;
+use super::Activity;
 use crate::connection::answer_budget::Purse;
 
-/// What each connection has for itself, and never waits for. With this much for each of 10,000 connections, small answers
+/// What each connection has for itself, about, and never waits for. With this much for each of 10,000 connections, small answers
 /// take 80 MiB at most.
 pub(super) const OWN_BYTES: usize = 8 * 1024;
 
@@ -38,9 +37,9 @@ impl Activity {
         self.budget.waiting() >= MOST_WAITING
     }
 
-    /// Whoever leaves the most lying has to let go of it.
-    pub(crate) fn want_room(&self) {
-        self.budget.want();
+    /// Whoever leaves pages lying has to let go of them.
+    pub(crate) fn want_pages(&self) {
+        self.budget.want_pages();
     }
 
     /// Whether somebody waits for room.
@@ -70,7 +69,7 @@ impl Activity {
 
     fn kept(self: &Arc<Self>, bytes: usize, purse: Purse) -> Kept {
         self.kept.fetch_add(bytes, Ordering::Relaxed);
-        Kept { bytes, purse, is_given: false, activity: Arc::clone(self) }
+        Kept { bytes, purse, generation: None, activity: Arc::clone(self) }
     }
 
     fn let_go(&self, bytes: usize, purse: Purse) {
@@ -80,32 +79,22 @@ impl Activity {
         }
     }
 
-    fn gave(&self, bytes: usize) {
-        if self.untaken.fetch_add(bytes, Ordering::Relaxed) == 0 {
-            self.untaken_since.store(nanos_since(self.epoch), Ordering::Relaxed);
-        }
-    }
-
-    fn took(&self, bytes: usize) {
-        let before = self.untaken.fetch_sub(bytes, Ordering::Relaxed);
-        let now = nanos_since(self.epoch);
-        self.progress.store(now, Ordering::Relaxed);
-        if before == bytes || bytes == MAX_PIECE_BYTES {
-            self.untaken_since.store(now, Ordering::Relaxed);
-        }
-    }
-
     /// HTTP/1's write buffer is empty, or gone.
     pub(in crate::connection) fn flushed(&self) {
+        let mut had_some = false;
         for purse in [Purse::Own, Purse::Shared] {
             // Nobody else stores to it, so that nothing is lost in between.
             let unflushed = &self.unflushed[purse as usize];
             let bytes = unflushed.load(Ordering::Relaxed);
             if bytes > 0 {
                 unflushed.store(0, Ordering::Relaxed);
-                self.took(bytes);
                 self.let_go(bytes, purse);
+                had_some = true;
             }
+        }
+        if had_some {
+            self.progressed();
+            self.untaken().take_all();
         }
     }
 }
@@ -114,29 +103,30 @@ impl Activity {
 pub(crate) struct Kept {
     bytes: usize,
     purse: Purse,
-    is_given: bool,
+    /// Of what the client has been given.
+    generation: Option<u64>,
     activity: Arc<Activity>,
 }
 
 impl Kept {
-    /// A part of it, if it has as much.
+    /// A part of what the client has not been given, if there is as much.
     pub(in crate::connection) fn split(&mut self, bytes: usize) -> Option<Self> {
         let rest = self.bytes.checked_sub(bytes)?;
         self.bytes = rest;
-        Some(Self { bytes, purse: self.purse, is_given: self.is_given, activity: Arc::clone(&self.activity) })
+        Some(Self { bytes, purse: self.purse, generation: None, activity: Arc::clone(&self.activity) })
     }
 
     /// The client has been given the bytes. It has taken them when this is dropped.
     pub(in crate::connection) fn given(mut self) -> Self {
-        self.activity.gave(self.bytes);
-        self.is_given = true;
+        let activity = &self.activity;
+        self.generation = Some(activity.untaken().give(self.bytes, activity.now()));
         self
     }
 
     /// The same for bytes that HTTP/1 copies into its write buffer: they are taken when that is
     /// [flushed](Activity::flushed).
     pub(in crate::connection) fn given_until_flushed(mut self) {
-        self.activity.gave(self.bytes);
+        self.activity.untaken().give(self.bytes, self.activity.now());
         self.activity.unflushed[self.purse as usize].fetch_add(self.bytes, Ordering::Relaxed);
         self.bytes = 0;
     }
@@ -147,8 +137,9 @@ impl Drop for Kept {
         if self.bytes == 0 {
             return;
         }
-        if self.is_given {
-            self.activity.took(self.bytes);
+        if let Some(generation) = self.generation {
+            self.activity.progressed();
+            self.activity.untaken().take(generation, self.bytes);
         }
         self.activity.let_go(self.bytes, self.purse);
     }
@@ -171,6 +162,11 @@ impl Drop for KeptForConnection {
 pub(in crate::connection) struct Asking(Option<Pin<Box<dyn Future<Output = Kept> + Send>>>);
 
 impl Asking {
+    /// Whether it waits.
+    pub(in crate::connection) fn is_waiting(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Asks for the same number of bytes each time until they are kept.
     pub(in crate::connection) fn poll(
         &mut self,

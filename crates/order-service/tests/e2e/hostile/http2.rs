@@ -1,5 +1,7 @@
 //! HTTP/2 with prior knowledge: many requests on one connection, and greetings that are followed by nonsense.
 
+use std::time::{Duration, Instant};
+
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, header};
@@ -38,6 +40,25 @@ fn many_requests_on_one_http2_connection_are_answered() {
             }
         });
     });
+}
+
+#[test]
+fn a_page_that_is_refused_ends_no_connection_that_leaves_nothing_lying() {
+    let server = server().argument("--max-open-page-bytes", "1000").start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (sender, connection) = handshake.await.unwrap();
+        tokio::spawn(connection);
+        assert_eq!(place(sender.clone(), 1).await.0, 201);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(1) {
+            assert_eq!(server.get("/orders?limit=1000").status, 503);
+        }
+        assert_eq!(place(sender, 2).await.0, 201);
+    });
+    server.stop();
 }
 
 #[test]

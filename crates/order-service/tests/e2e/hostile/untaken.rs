@@ -1,6 +1,6 @@
 //! Clients that ask and do not take what they are answered.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -121,6 +121,40 @@ fn a_server_that_stops_does_not_wait_for_them() {
     assert_eq!(server.wait().code(), Some(0));
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     drop(crowd);
+}
+
+#[test]
+fn an_answer_with_the_words_of_a_refused_head_in_it_comes_whole() {
+    let server = server().start();
+    let words: String = "HTTP/1.1 431 ".repeat(7);
+    let items: Vec<String> = (0..1000)
+        .map(|line| format!(r#"{{"SKU":"{words}{line}","Quantity":1,"UnitPriceCents":1}}"#))
+        .collect();
+    let order = format!(r#"{{"order_id":"long","customer_id":"c","items":[{}]}}"#, items.join(","));
+    assert_eq!(server.post("/orders", &order).status, 201);
+    let whole = server.get(LONG_ANSWER).body;
+    // Wherever the system stops taking bytes, the rest begins with the words for some of them: an answer before, of another length
+    // for each, moves them.
+    for length in 0..26 {
+        let before = format!("GET /{} HTTP/1.1\r\nhost: e2e\r\n\r\n", "x".repeat(length));
+        let ask = |more: &str| format!("GET {LONG_ANSWER} HTTP/1.1\r\nhost: e2e\r\n{more}\r\n");
+        let request = [before, ask("").repeat(19), ask("connection: close\r\n")].concat();
+        let mut answers = Vec::new();
+        for mut slow in crowd_without_buffers(server.port(), 1, request.as_bytes()) {
+            slow.read_to_end(&mut answers).unwrap();
+        }
+        let mut rest = &answers[..];
+        for number in 0..21 {
+            let head = rest.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+            let fields = String::from_utf8_lossy(&rest[..head]);
+            let field = fields.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let body: usize = field.unwrap_or_else(|| panic!("answer {number}: {fields}")).parse().unwrap();
+            assert!(number == 0 || rest.get(head..head + body) == Some(&whole[..]), "answer {number}");
+            rest = &rest[head + body..];
+        }
+        assert_eq!(rest, b"");
+    }
+    server.stop();
 }
 
 #[test]
