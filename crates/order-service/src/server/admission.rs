@@ -57,17 +57,28 @@ impl Connections {
     }
 
     fn next_to_give_way(&mut self) -> Option<Arc<Activity>> {
+        #[cfg(feature = "full-tests")]
+        if crate::planted_faults::nobody_gives_way() {
+            return None;
+        }
         self.stillest.next(self.all.values(), LEAST_STILLNESS)
     }
 }
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Self {
+        let answer_bytes = limits.answer_bytes;
+        #[cfg(feature = "full-tests")]
+        let answer_bytes = if crate::planted_faults::answers_are_not_counted() {
+            Semaphore::MAX_PERMITS
+        } else {
+            answer_bytes
+        };
         Self {
             epoch: Instant::now(),
             idle_timeout: limits.idle_timeout,
             places: Arc::new(Semaphore::new(limits.connections)),
-            budget: Arc::new(AnswerBudget::new(limits.answer_bytes)),
+            budget: Arc::new(AnswerBudget::new(answer_bytes)),
             connections: Mutex::default(),
             is_draining: AtomicBool::new(false),
         }

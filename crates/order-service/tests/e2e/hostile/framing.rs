@@ -1,6 +1,7 @@
 //! Requests whose end can be read in two ways, and heads that are none.
 
 use super::{assert_problem, attack, server};
+use crate::server::Program;
 
 const SMUGGLED: &str =
     r#"{"order_id":"smuggled","customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
@@ -12,7 +13,11 @@ fn smuggled_request() -> String {
 /// A front server that reads the request one way and this one the other would take the rest for a request.
 #[test]
 fn what_hides_in_a_body_is_never_a_request() {
-    attack(server(), |server| {
+    hide_requests(server());
+}
+
+pub(super) fn hide_requests(program: Program) {
+    attack(program, |server| {
         let hidden = smuggled_request();
         let chunked_end = format!("0\r\n\r\n{hidden}");
         let length = chunked_end.len();

@@ -1,6 +1,7 @@
 //! Hostile HTTP through real sockets: a 4xx or a closed connection, never a 5xx, a panic or a stall.
 
 mod bodies;
+mod controls;
 mod crowd;
 mod descriptors;
 mod floods;

@@ -63,7 +63,11 @@ fn answers_that_nobody_takes_cost_no_more_than_there_is_room_for() {
 
 #[test]
 fn nor_do_those_that_http2_clients_have_no_window_for() {
-    besiege(server(), |server, siege| {
+    leave_answers_lying(server());
+}
+
+pub(super) fn leave_answers_lying(program: Program) {
+    besiege(program, |server, siege| {
         place_a_long_order(server);
         let gets = (0..100).flat_map(|number| frames::get(number, LONG_ANSWER));
         let requests: Vec<u8> = frames::preface_of_one_that_takes_nothing().into_iter().chain(gets).collect();
