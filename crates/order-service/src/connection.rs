@@ -18,11 +18,12 @@ use hyper::service::Service;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use activity::{Activity, InService, Open};
-pub(crate) use answer::{Answer, Protocol, Room};
+pub(crate) use activity::{Activity, InService, Lying};
+pub(crate) use answer::{Answer, AskedRoom};
 pub(crate) use answer_budget::AnswerBudget;
 pub(crate) use request_body::watched;
 
+use answer::Protocol;
 use transport::Transport;
 
 /// Serves a connection until it ends, or until `close` fires and what is in flight is answered. `service` is made once it is

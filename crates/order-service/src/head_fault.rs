@@ -3,11 +3,17 @@
 use axum::http::{HeaderMap, HeaderValue, Version, header};
 use order_api::HeadFault;
 
+/// Most fields of a head. Over HTTP/1 hyper itself takes no more.
+const MAX_FIELDS: usize = 100;
+
 /// What is wrong with the fields of a head that hyper has taken, if anything is.
 pub(crate) fn of_fields(version: Version, fields: &HeaderMap) -> Option<HeadFault> {
     #[cfg(feature = "full-tests")]
     if crate::planted_faults::heads_are_believed() {
         return None;
+    }
+    if fields.len() > MAX_FIELDS {
+        return Some(HeadFault::TooLarge);
     }
     let hosts = fields.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {

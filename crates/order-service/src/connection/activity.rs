@@ -22,6 +22,20 @@ pub(crate) use turns::{InService, Open};
 use room::OWN_BYTES;
 use untaken::Untaken;
 
+/// Room that a client leaves lying, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lying {
+    pub(crate) bytes: usize,
+    pub(crate) time: Duration,
+}
+
+impl Lying {
+    /// What it costs others: as much more for more bytes as for a longer time. Whoever has just taken much costs much already.
+    pub(crate) fn weight(self) -> u128 {
+        self.bytes as u128 * (Duration::from_secs(1) + self.time).as_millis()
+    }
+}
+
 /// How a connection is doing.
 pub(crate) struct Activity {
     epoch: Instant,
@@ -31,6 +45,8 @@ pub(crate) struct Activity {
     progress: AtomicU64,
     /// Bytes that there is room kept for: what the client has been given, and what it will be.
     kept: AtomicUsize,
+    /// Since when that is more than the connection has for itself.
+    kept_since: AtomicU64,
     /// Those of them that the client has been given and has not taken.
     untaken: Mutex<Untaken>,
     /// Requests and answers that the service is at work on.
@@ -43,8 +59,8 @@ pub(crate) struct Activity {
     requests: AtomicUsize,
     /// Answers' bytes that lie in HTTP/1's write buffer, out of either purse.
     unflushed: [AtomicUsize; 2],
-    /// Whether it speaks HTTP/2, which takes room for as long as it lasts.
-    is_http2: AtomicBool,
+    /// What it takes for speaking HTTP/2, as long as it lasts.
+    http2_bytes: AtomicUsize,
     is_half_closed: AtomicBool,
     /// Whether its answer has no end.
     is_endless: AtomicBool,
@@ -59,13 +75,14 @@ impl Activity {
             budget,
             progress: AtomicU64::new(nanos_since(epoch)),
             kept: AtomicUsize::new(0),
+            kept_since: AtomicU64::new(0),
             untaken: Mutex::default(),
             working: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             unflushed: Default::default(),
-            is_http2: AtomicBool::new(false),
+            http2_bytes: AtomicUsize::new(0),
             is_half_closed: AtomicBool::new(false),
             is_endless: AtomicBool::new(false),
             is_cut_off: AtomicBool::new(false),
@@ -127,16 +144,34 @@ impl Activity {
         since.map(|moment| self.since(moment))
     }
 
-    /// How long the client has left lying what the service has made for it.
-    pub(crate) fn leaves_answers_for(&self) -> Option<Duration> {
-        if self.is_in_service() { None } else { self.untaken_for() }
+    /// What the client has left lying for at least so long of what the service has made for it. `None` if it is not its turn.
+    pub(crate) fn leaves_answers(&self, least: Duration) -> Option<Lying> {
+        let time = self.untaken_for().filter(|time| *time >= least)?;
+        (!self.is_in_service()).then(|| Lying { bytes: self.room(), time })
     }
 
-    /// How long the client has left lying what takes room from others: answers, requests that it does not finish, a connection. `None` if
-    /// others are not in want of anything that is here.
-    pub(crate) fn takes_room_for(&self) -> Option<Duration> {
-        let takes_room = self.kept.load(Ordering::Relaxed) > OWN_BYTES || self.speaks_http2();
-        (takes_room && !self.is_in_service()).then(|| self.untaken_for().unwrap_or_else(|| self.still_for()))
+    /// The room that others might want, and since when it is kept: for answers, however slowly the client takes them, and for
+    /// requests that it does not finish; or for a connection that has been still for at least so long. `None` if there is nothing,
+    /// or if it is not the client's turn.
+    pub(crate) fn leaves_room(&self, least: Duration) -> Option<Lying> {
+        let time = if self.shares_room() {
+            self.since(self.kept_since.load(Ordering::Relaxed))
+        } else if self.speaks_http2() && self.still_for() >= least {
+            self.still_for()
+        } else {
+            return None;
+        };
+        (!self.is_in_service()).then(|| Lying { bytes: self.room(), time })
+    }
+
+    /// Whether it has more room than a connection has for itself.
+    pub(super) fn shares_room(&self) -> bool {
+        self.kept.load(Ordering::Relaxed) > OWN_BYTES
+    }
+
+    /// All the room that it takes.
+    fn room(&self) -> usize {
+        self.kept.load(Ordering::Relaxed) + self.http2_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether it may be ended when somebody else has a better use for its place.
@@ -146,7 +181,7 @@ impl Activity {
     }
 
     pub(crate) fn speaks_http2(&self) -> bool {
-        self.is_http2.load(Ordering::Relaxed)
+        self.http2_bytes.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the answer under way, of HTTP/1, has no end.

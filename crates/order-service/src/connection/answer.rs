@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{Response, Uri};
+use axum::http::{HeaderMap, Response, Uri};
 use hyper::body::{Frame, SizeHint};
 use order_api::LiveFeed;
 
 use super::activity::{Asking, InService, Kept, Open};
+use super::answer_budget::Waiting;
 
 /// Longest piece of an answer that is handed over at once.
 pub(super) const MAX_PIECE_BYTES: usize = 16 * 1024;
@@ -18,6 +19,8 @@ const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// What an answer counts for besides its body: its head, and what the protocol keeps for it.
 const HTTP1_ANSWER_BYTES: usize = 512;
 const HTTP2_ANSWER_BYTES: usize = 4 * 1024;
+/// What a field of a head takes besides its name and its value, about.
+const FIELD_BYTES: usize = 256;
 
 /// Which protocol an answer is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,26 +38,49 @@ pub(crate) struct Room {
     kept: Kept,
 }
 
-impl Room {
-    /// Waits for others to take their answers if there is none.
-    pub(crate) async fn reserve(open: Open, protocol: Protocol) -> Self {
+/// Room that was asked for with a request's head. Until it is there, the head is what the request takes.
+pub(crate) struct AskedRoom {
+    protocol: Protocol,
+    open: Open,
+    bytes: usize,
+    kept: Result<Kept, Waiting>,
+}
+
+impl AskedRoom {
+    /// Asks at once: a request may be looked at much later than it has come.
+    pub(crate) fn new(open: Open, protocol: Protocol, head: &HeaderMap) -> Self {
         let bytes = match protocol {
+            // Its heads are counted as they come.
             Protocol::Http1 => HTTP1_ANSWER_BYTES,
-            Protocol::Http2 => HTTP2_ANSWER_BYTES,
+            Protocol::Http2 => HTTP2_ANSWER_BYTES + head_bytes(head),
         };
-        let kept = match open.activity().try_keep(bytes) {
-            Some(kept) => kept,
-            None => {
-                if open.activity().is_room_crowded() {
-                    // It asks for more than its own, which others wait for.
-                    open.activity().cut_off();
-                }
-                Arc::clone(open.activity()).keep(bytes).await
+        let activity = open.activity();
+        let kept = activity.try_keep(bytes).ok_or_else(|| {
+            if activity.is_room_crowded() {
+                // It asks for more than its own, which others wait for.
+                activity.cut_off();
             }
-        };
-        Self { protocol, open, kept }
+            activity.wait()
+        });
+        Self { protocol, open, bytes, kept }
     }
 
+    /// Waits for others to take their answers if there is no room.
+    pub(crate) async fn granted(self, in_service: &InService) -> Room {
+        let Self { protocol, open, bytes, kept } = self;
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(waiting) => {
+                // Whoever has taken of what all share waits for itself.
+                let _own_turn = open.activity().shares_room().then(|| in_service.set_aside());
+                Arc::clone(open.activity()).keep_after(waiting, bytes).await
+            }
+        };
+        Room { protocol, open, kept }
+    }
+}
+
+impl Room {
     /// The answer that has this room. A body that is there as a whole counts as a whole. If there is no room for that, it waits
     /// piece by piece; or another answer is given, where it `may_be_refused`.
     pub(crate) fn answer(
@@ -97,6 +123,10 @@ impl Room {
     }
 }
 
+fn head_bytes(head: &HeaderMap) -> usize {
+    head.iter().map(|(name, value)| FIELD_BYTES + name.as_str().len() + value.len()).sum()
+}
+
 /// The body.
 pub(crate) struct Answer {
     body: Body,
@@ -117,7 +147,11 @@ impl Answer {
     /// The next piece of the body as it comes. When room is short, nothing is made for which there is none.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let activity = self.open.activity();
-        if self.in_advance.is_none() && (self.asking.is_waiting() || activity.is_room_short()) {
+        // A small answer finds room in what the connection has for itself.
+        let is_small =
+            self.body.size_hint().exact().is_some_and(|bytes| activity.has_own_room(bytes as usize));
+        let is_short = self.asking.is_waiting() || activity.is_room_short();
+        if self.in_advance.is_none() && is_short && !is_small {
             self.in_advance = Some(ready!(self.asking.poll(cx, activity, MAX_PIECE_BYTES)));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);

@@ -1,5 +1,6 @@
 //! How many bytes of answers may lie about that their clients have not taken, of all connections together.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
@@ -18,6 +19,8 @@ pub(crate) struct AnswerBudget {
     free: Semaphore,
     /// Answers that wait for room.
     waiting: AtomicUsize,
+    /// Bytes that were asked for in vain since somebody last looked.
+    wanted: AtomicUsize,
     is_wanted: Notify,
     are_pages_wanted: Notify,
 }
@@ -27,6 +30,7 @@ impl AnswerBudget {
         Self {
             free: Semaphore::new(bytes),
             waiting: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
             is_wanted: Notify::new(),
             are_pages_wanted: Notify::new(),
         }
@@ -42,15 +46,12 @@ impl AnswerBudget {
         }
     }
 
-    /// First come, first served.
-    pub(super) async fn take(&self, bytes: usize) -> Purse {
-        let waiting = Waiting::begin(&self.waiting);
-        self.want();
+    /// First come, first served. Others have been [told](Self::want) that it is wanted.
+    pub(super) async fn take(&self, bytes: usize, _waiting: Waiting) -> Purse {
         match self.free.acquire_many(bytes as u32).await {
             Ok(taken) => taken.forget(),
             Err(e) => unreachable!("invariant: the budget is never closed: {e}"),
         }
-        drop(waiting);
         Purse::Shared
     }
 
@@ -58,9 +59,21 @@ impl AnswerBudget {
         self.free.add_permits(bytes);
     }
 
-    /// Somebody wants room, and there is none.
-    pub(super) fn want(&self) {
+    /// Somebody begins to wait for room.
+    pub(super) fn wait(self: &Arc<Self>) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(Arc::clone(self))
+    }
+
+    /// Somebody wants room for bytes, and there is none.
+    pub(super) fn want(&self, bytes: usize) {
+        self.wanted.fetch_add(bytes, Ordering::Relaxed);
         self.is_wanted.notify_one();
+    }
+
+    /// How much was wanted since this was last asked.
+    pub(crate) fn newly_wanted(&self) -> usize {
+        self.wanted.swap(0, Ordering::Relaxed)
     }
 
     /// Returns when somebody wants room.
@@ -90,17 +103,11 @@ impl AnswerBudget {
     }
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+/// Who waits for room, until it is dropped.
+pub(super) struct Waiting(Arc<AnswerBudget>);
 
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

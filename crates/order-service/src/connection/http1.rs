@@ -17,10 +17,10 @@ use super::transport::Transport;
 use crate::head_fault;
 use crate::head_timer::HeadTimer;
 
-/// Longest request head, in bytes; beyond it the answer is 431.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Longest request head, in bytes; beyond it the answer is 431. An idle connection keeps a buffer of the length of its longest.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most bytes that hyper gathers, read or to be written, before it waits.
-const MAX_BUFFER_BYTES: usize = 64 * 1024;
+const MAX_BUFFER_BYTES: usize = 16 * 1024;
 /// How long, and how much, is read on after a head was refused.
 const MAX_LINGER: Duration = Duration::from_secs(2);
 const MAX_LINGER_BYTES: usize = 1024 * 1024;
@@ -42,8 +42,8 @@ where
         .header_read_timeout(idle_timeout)
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_BUFFER_BYTES);
-    // Answers are small: to copy head and body together costs less than to have the kernel gather them.
-    builder.writev(false);
+    // hyper would copy answers into a buffer that an idle connection keeps.
+    builder.writev(true);
     let mut connection = builder.serve_connection(Http1Transport::new(transport), service);
     let served = async {
         tokio::select! {

@@ -1,7 +1,7 @@
-//! HTTP/1's side of a socket: what hyper buffers is counted here, since it copies answers, and the end of what a client
+//! HTTP/1's side of a socket: what hyper buffers is counted here, small answers are written at once, and the end of what a client
 //! says is kept from hyper while the client still has an answer to get.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,6 +14,8 @@ use super::transport::Transport;
 
 /// Most bytes that are read at once.
 const MAX_READ_BYTES: usize = 16 * 1024;
+/// As much of head and body together is copied: that costs less than to have the kernel gather them.
+const COPIED_BYTES: usize = 4 * 1024;
 /// As much of a head needs no room that others might want.
 const FREE_HEAD_BYTES: usize = 8 * 1024;
 
@@ -113,6 +115,29 @@ impl Write for Http1Transport {
         }
         let written = ready!(Pin::new(&mut self.transport).poll_write(cx, bytes))?;
         if written < bytes.len() {
+            self.transport.activity().wrote_a_part();
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if length <= COPIED_BYTES {
+            let mut bytes = [MaybeUninit::uninit(); COPIED_BYTES];
+            let mut gathered = ReadBuf::uninit(&mut bytes);
+            pieces.iter().for_each(|piece| gathered.put_slice(piece));
+            return self.poll_write(cx, gathered.filled());
+        }
+        let written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, pieces))?;
+        if written < length {
             self.transport.activity().wrote_a_part();
         }
         Poll::Ready(Ok(written))

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderValue, Request, Response, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use order_api::WantsRoom;
+use order_api::{HeadFault, WantsRoom};
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::admission::Admission;
-use crate::connection::{self, Activity, Answer, InService, Open, Protocol, Room};
+use crate::connection::{self, Activity, Answer, AskedRoom, InService};
 use crate::head_fault;
 
 /// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
@@ -84,10 +84,16 @@ impl Acceptor {
     async fn serve(self: Arc<Self>, stream: TcpStream, activity: &Arc<Activity>) {
         let service = |protocol| {
             let (acceptor, activity) = (Arc::clone(&self), Arc::clone(activity));
-            hyper::service::service_fn(move |request| {
+            hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 // From now on, and not from when the answer is first looked for.
                 let (in_service, open) = InService::begin(&activity);
-                Arc::clone(&acceptor).answer(request, in_service, open, protocol)
+                let fault = head_fault::of_fields(request.version(), request.headers());
+                if fault == Some(HeadFault::TooLarge) {
+                    // It is not to wait with all of that.
+                    *request.headers_mut() = HeaderMap::new();
+                }
+                let room = AskedRoom::new(open, protocol, request.headers());
+                Arc::clone(&acceptor).answer(request, fault, in_service, room)
             })
         };
         connection::serve(stream, activity, service, self.idle_timeout, &self.close).await;
@@ -96,13 +102,12 @@ impl Acceptor {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
+        fault: Option<HeadFault>,
         mut in_service: InService,
-        open: Open,
-        protocol: Protocol,
+        room: AskedRoom,
     ) -> Result<Response<Answer>, Infallible> {
-        let room = Room::reserve(open, protocol).await;
         let (version, is_safe, uri) = (request.version(), request.method().is_safe(), request.uri().clone());
-        let fault = head_fault::of_fields(version, request.headers());
+        let room = room.granted(&in_service).await;
         let response = match fault {
             Some(fault) => fault.response(uri.path()),
             None => {

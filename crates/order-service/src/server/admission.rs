@@ -13,20 +13,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::stillness::Stillest;
-use crate::connection::{Activity, AnswerBudget};
+use crate::connection::{Activity, AnswerBudget, Lying};
 
 /// A connection on which something has moved within this time gives way to nobody.
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// How long to wait for a place, or for room, until more have to give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How many give way at once when room is wanted: as many as wait for it, but at least and at most so many; and so many when a
-/// page is wanted.
-const FEWEST_AT_ONCE: usize = 16;
-const MOST_AT_ONCE: usize = 256;
+/// What each that waits for room wants, about.
+const LEAST_WANTED: usize = 16 * 1024;
+/// How many give way at once, at most: when room is wanted, and when a page is.
+const MOST_FOR_ROOM: usize = 256;
+const MOST_FOR_A_PAGE: usize = 16;
 /// Between two looks at connections that have come to a stand, at most.
 const MAX_WATCH_PAUSE: Duration = Duration::from_secs(1);
-/// How long a client that says no more may take nothing, and how long any client may when the server drains.
-const MAX_UNTAKEN: Duration = Duration::from_secs(2);
+/// How long a client that says no more may take nothing of its answer, and how long any client may when the server drains. What
+/// is taken is seen only when the system's own buffers have room again: at 48 KiB/s that is every few seconds.
+const MAX_UNTAKEN: Duration = Duration::from_secs(8);
+/// How long such a client may have nothing to take, and leave a request unfinished or a ping unanswered.
+const MAX_SILENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(super) struct Admission {
@@ -120,7 +124,7 @@ impl Admission {
         loop {
             tokio::select! {
                 () = self.budget.wanted() => self.make_room().await,
-                () = self.budget.pages_wanted() => self.end(FEWEST_AT_ONCE, Activity::leaves_answers_for),
+                () = self.budget.pages_wanted() => self.end(MOST_FOR_A_PAGE, usize::MAX, Activity::leaves_answers),
                 () = tokio::time::sleep(pause) => {}
             }
             let stuck = self.picked(|connection| self.is_stuck(connection));
@@ -130,22 +134,25 @@ impl Admission {
 
     /// Whether a connection waits for a client that has had its time.
     fn is_stuck(&self, connection: &Activity) -> bool {
-        let is_draining = self.is_draining.load(Ordering::Relaxed);
-        let patience = if is_draining { self.idle_timeout.min(MAX_UNTAKEN) } else { self.idle_timeout };
-        let takes_nothing = connection.untaken_for().is_some_and(|untaken| untaken > patience);
-        let only_pings =
-            connection.speaks_http2() && !connection.is_open() && connection.still_for() > self.idle_timeout;
-        let has_left = connection.is_half_closed()
-            && !connection.is_in_service()
-            && connection.still_for() > self.idle_timeout.min(MAX_UNTAKEN);
-        takes_nothing || only_pings || has_left
+        let idle_timeout = self.idle_timeout;
+        let is_over = self.is_draining.load(Ordering::Relaxed) || connection.is_half_closed();
+        let patience = if is_over { idle_timeout.min(MAX_UNTAKEN) } else { idle_timeout };
+        match connection.untaken_for() {
+            Some(untaken) => untaken > patience,
+            None if connection.is_in_service() => false,
+            None if is_over => connection.still_for() > idle_timeout.min(MAX_SILENCE),
+            // It may answer pings all the while, which is no progress. HTTP/1 has its own timeout.
+            None => {
+                connection.speaks_http2() && !connection.is_open() && connection.still_for() > idle_timeout
+            }
+        }
     }
 
     /// Ends connections that take room from others, until none waits for room, or all are taken as fast as can be.
     async fn make_room(&self) {
         loop {
-            let count = self.budget.waiting().clamp(FEWEST_AT_ONCE, MOST_AT_ONCE);
-            self.end(count, Activity::takes_room_for);
+            let wanted = self.budget.newly_wanted().max(self.budget.waiting() * LEAST_WANTED);
+            self.end(MOST_FOR_ROOM, wanted, Activity::leaves_room);
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
                 return;
@@ -153,11 +160,21 @@ impl Admission {
         }
     }
 
-    /// Ends so many connections that have left something lying, those first that have done so for longest.
-    fn end(&self, count: usize, lying_for: impl Fn(&Activity) -> Option<Duration>) {
-        let mut lying = self.picked(|connection| lying_for(connection) >= Some(LEAST_STILLNESS));
-        lying.sort_by_cached_key(|connection| Reverse(lying_for(connection)));
-        lying.iter().take(count).for_each(|connection| connection.cut_off());
+    /// Ends connections whose clients leave things lying, until so many bytes are free: at most so many, and those first that
+    /// cost others most.
+    fn end(&self, most: usize, wanted: usize, lying: impl Fn(&Activity, Duration) -> Option<Lying>) {
+        let lying =
+            |connection: &Arc<Activity>| Some((lying(connection, LEAST_STILLNESS)?, Arc::clone(connection)));
+        let mut found: Vec<_> = self.lock().all.values().filter_map(lying).collect();
+        found.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
+        let mut freed = 0;
+        for (lying, connection) in found.into_iter().take(most) {
+            if freed >= wanted {
+                break;
+            }
+            connection.cut_off();
+            freed += lying.bytes;
+        }
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

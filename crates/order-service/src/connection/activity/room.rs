@@ -6,20 +6,22 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use super::Activity;
-use crate::connection::answer_budget::Purse;
+use crate::connection::answer_budget::{Purse, Waiting};
 
 /// What each connection has for itself, about, and never waits for. With this much for each of 10,000 connections, small answers
 /// take 80 MiB at most.
 pub(super) const OWN_BYTES: usize = 8 * 1024;
 
-/// How many answers may wait for room. Each of them takes some kilobytes that nobody counts.
-const MOST_WAITING: usize = 4096;
+/// Whoever keeps more than this wants nothing of others, but waits for itself.
+const MUCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many answers may wait for room. Each of them has its request's head, which nobody counts until it has room.
+const MOST_WAITING: usize = 2048;
 
 impl Activity {
     /// Keeps room for bytes if there is any.
     pub(in crate::connection) fn try_keep(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
-        let is_own = self.kept.load(Ordering::Relaxed) + bytes <= OWN_BYTES;
-        let purse = if is_own { Purse::Own } else { self.budget.try_take(bytes)? };
+        let purse = if self.has_own_room(bytes) { Purse::Own } else { self.budget.try_take(bytes)? };
         Some(self.kept(bytes, purse))
     }
 
@@ -27,9 +29,14 @@ impl Activity {
     pub(in crate::connection) fn try_keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
         let kept = self.try_keep(bytes);
         if kept.is_none() {
-            self.budget.want();
+            self.want(bytes);
         }
         kept
+    }
+
+    /// Whether bytes would find room in what the connection has for itself.
+    pub(in crate::connection) fn has_own_room(&self, bytes: usize) -> bool {
+        self.kept.load(Ordering::Relaxed).saturating_add(bytes) <= OWN_BYTES
     }
 
     /// Whether so many wait for room that no more should.
@@ -52,23 +59,46 @@ impl Activity {
         match self.try_keep(bytes) {
             Some(kept) => kept,
             None => {
-                let purse = self.budget.take(bytes).await;
-                self.kept(bytes, purse)
+                let waiting = self.wait();
+                self.keep_after(waiting, bytes).await
             }
         }
+    }
+
+    /// Begins to wait for room.
+    pub(in crate::connection) fn wait(&self) -> Waiting {
+        self.budget.wait()
+    }
+
+    /// Keeps room for bytes once there is any, having begun to wait.
+    pub(in crate::connection) async fn keep_after(self: Arc<Self>, waiting: Waiting, bytes: usize) -> Kept {
+        self.want(bytes);
+        let purse = self.budget.take(bytes, waiting).await;
+        self.kept(bytes, purse)
     }
 
     /// Keeps room for an HTTP/2 connection once there is any. It comes out of what all share, and leaves the connection its own.
     pub(in crate::connection) async fn keep_connection(self: &Arc<Self>, bytes: usize) -> KeptForConnection {
         if self.budget.try_take(bytes).is_none() {
-            self.budget.take(bytes).await;
+            self.want(bytes);
+            self.budget.take(bytes, self.wait()).await;
         }
-        self.is_http2.store(true, Ordering::Relaxed);
+        self.http2_bytes.store(bytes, Ordering::Relaxed);
         KeptForConnection { bytes, activity: Arc::clone(self) }
     }
 
+    /// Others are to make room, unless it is this one that takes it.
+    fn want(&self, bytes: usize) {
+        if self.kept.load(Ordering::Relaxed) <= MUCH_BYTES {
+            self.budget.want(bytes);
+        }
+    }
+
     fn kept(self: &Arc<Self>, bytes: usize, purse: Purse) -> Kept {
-        self.kept.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.kept.fetch_add(bytes, Ordering::Relaxed);
+        if before <= OWN_BYTES && before + bytes > OWN_BYTES {
+            self.kept_since.store(self.now(), Ordering::Relaxed);
+        }
         Kept { bytes, purse, generation: None, activity: Arc::clone(self) }
     }
 

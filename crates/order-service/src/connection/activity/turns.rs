@@ -31,6 +31,12 @@ impl InService {
         &self.activity
     }
 
+    /// Until the answer is dropped, it is not the service's turn.
+    pub(in crate::connection) fn set_aside(&self) -> SetAside<'_> {
+        self.activity.working.fetch_sub(1, Ordering::Relaxed);
+        SetAside(&self.activity)
+    }
+
     /// Whose turn it is while the request's body is read.
     pub(in crate::connection) fn body_turn(&mut self) -> Arc<BodyTurn> {
         let turn =
@@ -45,6 +51,15 @@ impl Drop for InService {
         if is_at_work {
             self.activity.working.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// See [`InService::set_aside`].
+pub(in crate::connection) struct SetAside<'a>(&'a Activity);
+
+impl Drop for SetAside<'_> {
+    fn drop(&mut self) {
+        self.0.working.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -58,7 +58,7 @@ fn a_query_full_of_faults_is_not_answered_with_more_than_it_is_long() {
         let mut client = server.connect();
         for path in ["/orders", "/events", "/orders/o", "/orders/o/events"] {
             for fault in ["a=b", "limit=x", "cursor=x", "status=%22%22%22", "=", "&"] {
-                let query = vec![fault; 60 * 1024 / (fault.len() + 1)].join("&");
+                let query = vec![fault; 15 * 1024 / (fault.len() + 1)].join("&");
                 let answer = client.get(&format!("{path}?{query}")).unwrap();
                 assert!(answer.status < 500, "{path}?{fault}: {answer:?}");
                 assert!(answer.body.len() <= query.len(), "{path}?{fault}: {} bytes", answer.body.len());
