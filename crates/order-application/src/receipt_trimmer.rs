@@ -12,6 +12,7 @@ use crate::clock_watch::ClockWatch;
 use crate::ports::clock::Clock;
 use crate::ports::event_log::StoreError;
 use crate::ports::receipts::Receipts;
+use crate::repeated_fault::RepeatedFault;
 
 /// Receipts of one transaction: few, so that commands hardly notice.
 const RECEIPTS_AT_ONCE: usize = 200;
@@ -29,6 +30,7 @@ pub struct ReceiptTrimmer {
     clock: Arc<dyn Clock>,
     kept_for: Duration,
     clock_pause: Duration,
+    failing: RepeatedFault,
 }
 
 impl ReceiptTrimmer {
@@ -39,7 +41,7 @@ impl ReceiptTrimmer {
         kept_for: Duration,
         clock_pause: Duration,
     ) -> Self {
-        Self { receipts, clock, kept_for, clock_pause }
+        Self { receipts, clock, kept_for, clock_pause, failing: RepeatedFault::default() }
     }
 
     /// Deletes what is old, again and again, until `stop`.
@@ -53,7 +55,9 @@ impl ReceiptTrimmer {
                     LOOK_EVERY
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "old receipts stay for now");
+                    if self.failing.is_news() {
+                        tracing::warn!(%error, "old receipts cannot be deleted; it is tried again and again");
+                    }
                     backoff.next_wait()
                 }
             };
@@ -66,7 +70,11 @@ impl ReceiptTrimmer {
         while !stop.is_cancelled() && clock.is_trusted(&*self.clock) {
             let kept_micros = i64::try_from(self.kept_for.as_micros()).unwrap_or(i64::MAX);
             let before = Timestamp::from_micros(self.clock.now().as_micros().saturating_sub(kept_micros));
-            if !self.receipts.trim_receipts(before, RECEIPTS_AT_ONCE).await?.more {
+            let trimmed = self.receipts.trim_receipts(before, RECEIPTS_AT_ONCE).await?;
+            if let Some(more) = self.failing.over() {
+                tracing::info!(more, "old receipts are deleted again; so many more tries failed");
+            }
+            if !trimmed.more {
                 break;
             }
             stop.run_until_cancelled(sleep(BREATH)).await;

@@ -1,7 +1,11 @@
 //! Receipts go when their time is over.
 
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
@@ -89,5 +93,76 @@ async fn a_clock_that_has_jumped_makes_no_receipt_old_for_a_while() {
     assert!(world.knows("k").await, "somebody may set the clock right");
     world.wait(3).await;
     assert!(!world.knows("k").await, "nobody has");
+    trimming.abort();
+}
+
+/// Receipts of a store that lets nobody delete any, for as long as it is so.
+struct Undeletable {
+    store: Arc<dyn Receipts>,
+    refuses: AtomicBool,
+}
+
+#[async_trait]
+impl Receipts for Undeletable {
+    async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
+        self.store.find_receipt(key).await
+    }
+
+    async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
+        self.store.keep_receipt(receipt).await
+    }
+
+    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("permission denied for table receipts".to_owned()));
+        }
+        self.store.trim_receipts(before, limit).await
+    }
+}
+
+/// What is said, a line for each.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Output {
+    fn lines_with(&self, text: &str) -> Vec<String> {
+        let said = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        said.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_receipts_cannot_be_deleted_is_said_once_and_when_they_can_be_again() {
+    let output = Output::default();
+    let writer = output.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _saying = tracing::subscriber::set_default(subscriber);
+    let world = World::new();
+    world.keep("k").await;
+    world.after(DAY * 2);
+    let receipts = Arc::new(Undeletable { store: world.store.clone(), refuses: AtomicBool::new(true) });
+    let clock = Arc::new(world.clock.clone());
+    let trimmer = ReceiptTrimmer::new(receipts.clone(), clock, DAY, CLOCK_PAUSE);
+    let trimming = tokio::spawn(async move { trimmer.run(CancellationToken::new()).await });
+
+    world.wait(30).await;
+    let said = output.lines_with("old receipts");
+    let [line] = &said[..] else { panic!("{said:?}") };
+    assert!(line.contains("WARN") && line.contains("permission denied for table receipts"), "{line}");
+    receipts.refuses.store(false, Ordering::Relaxed);
+    world.wait(3).await;
+    assert!(!world.knows("k").await);
+    let said = output.lines_with("old receipts are deleted again");
+    assert!(matches!(&said[..], [line] if line.contains("INFO") && line.contains("more=")), "{said:?}");
     trimming.abort();
 }

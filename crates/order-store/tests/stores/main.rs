@@ -22,6 +22,8 @@ mod postgres_damaged_pages;
 #[cfg(feature = "full-tests")]
 mod postgres_goldens;
 #[cfg(feature = "full-tests")]
+mod postgres_grants;
+#[cfg(feature = "full-tests")]
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
 mod postgres_migrations;
