@@ -30,7 +30,7 @@ pub(crate) struct StoreOptions {
     /// Keep orders in this store instead: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, or `memory:` (gone at exit).
     #[arg(long, value_name = "URL", hide_env_values = true)]
     store: Option<StoreUrl>,
-    /// Connections to PostgreSQL for reads; all else takes up to four more.
+    /// Connections to PostgreSQL for reads; two more are for appends and for repairing views.
     #[arg(long, value_name = "N", default_value = "8", value_parser = positive::<usize>)]
     postgres_connections: usize,
     /// Serve from a PostgreSQL that acknowledges before it has synced (`fsync=off` and the like), and so loses orders

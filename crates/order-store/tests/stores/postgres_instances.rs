@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, HolderWatch, PageLimit, Position, StoreError,
-    Subscription, Version,
+    Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, HolderWatch, OrderViews, PageLimit, Position,
+    StoreError, Subscription, Version,
 };
 use order_store::{PostgresOptions, PostgresStore};
 use test_servers::PostgresServer;
@@ -288,4 +288,36 @@ async fn appends_behind_a_slow_one_are_refused_in_time_and_never_written() {
     assert_eq!(begun.await.unwrap(), Ok(Position(1)), "what is begun is not given up");
     store.close().await;
     assert_eq!(open(&url).await.end().await, Ok(Position(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_takes_two_connections_besides_those_for_reads() {
+    const READS: usize = 3;
+    let url = database();
+    let options = PostgresOptions { read_connections: READS, ..QUICK_SERVER };
+    let store = Arc::new(PostgresStore::open(&url, bus(), options).await.unwrap());
+    let mut order = TestOrder::new("a");
+    store.append(order.place()).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("UPDATE order_service.orders SET status = 'shipped'").await.unwrap();
+    assert!(matches!(store.one(&order.id).await, Err(StoreError::DamagedView(_))));
+
+    // All of it at once, until the row is repaired and every connection is there: the pools keep what they have opened.
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let (mut taken, mut is_repaired) = (0, false);
+    while taken < READS as i64 + 2 || !is_repaired {
+        let reads = (0..32).map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.read_log(Position::START, ALL).await })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            read.await.unwrap().unwrap();
+        }
+        store.append(TestOrder::new(&format!("b-{}", store.end().await.unwrap())).place()).await.unwrap();
+        is_repaired = store.one(&order.id).await.is_ok();
+        taken = client.query_one(count, &[]).await.unwrap().get(0);
+        assert!(taken <= READS as i64 + 2, "{taken}");
+    }
 }
