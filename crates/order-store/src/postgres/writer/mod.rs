@@ -7,8 +7,9 @@
 mod append;
 mod queue;
 mod rivals;
+mod trouble;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -21,8 +22,9 @@ use super::announcer::Announcer;
 use super::database::{BACKOFF, Database};
 use super::statement_failure::StatementFailure;
 use append::Outcome;
-use queue::{Batch, Queue, QueuedAppend, QueuedAppends};
+use queue::{Batch, Queue, QueuedAppend, QueuedAppends, TOO_LATE};
 use rivals::Rivals;
+use trouble::Trouble;
 
 /// The way to the writer.
 pub(super) struct Writer {
@@ -35,8 +37,8 @@ pub(super) struct Writer {
 impl Writer {
     /// An append waits for at most `max_wait` before the writer begins with it.
     pub(super) fn start(database: Database, announcer: Arc<Announcer>, max_wait: Duration) -> Self {
-        let (queue, waiting) = Queue::new();
         let trouble = Arc::<Trouble>::default();
+        let (queue, waiting) = Queue::new(&trouble);
         let told = Arc::clone(&trouble);
         let writer = WriterTask { database, announcer, waiting, rivals: Rivals::none(), trouble: told };
         Self { queue, max_wait, trouble, task: tokio::sync::Mutex::new(Some(tokio::spawn(writer.run()))) }
@@ -50,7 +52,7 @@ impl Writer {
         let mut queued = self.queue.push(append, deadline)?;
         let outcome = match timeout_at(deadline.min(now + self.max_wait), &mut queued.outcome).await {
             Ok(outcome) => outcome,
-            Err(_) if self.queue.take_off(&queued) => return Err(self.trouble.refusal()),
+            Err(_) if self.queue.withdraw(&queued) => return Err(self.trouble.refusal()),
             // It is being written: the writer says by the deadline what became of it.
             Err(_) => queued.outcome.await,
         };
@@ -64,30 +66,6 @@ impl Writer {
             // A panic in the writer has been told by the panic hook.
             let _ = task.await;
         }
-    }
-}
-
-/// Why the database could not be written to the last time, until it can be.
-#[derive(Default)]
-struct Trouble(Mutex<Option<String>>);
-
-impl Trouble {
-    fn met(&self, why: &str) {
-        *self.why() = Some(why.to_owned());
-    }
-
-    fn is_over(&self) {
-        self.why().take();
-    }
-
-    /// What is told to whoever waited in vain for the writer to begin: that the database is away, or else only slow.
-    fn refusal(&self) -> AppendError {
-        let why = self.why().clone();
-        why.map_or(StoreError::Overloaded, StoreError::Unavailable).into()
-    }
-
-    fn why(&self) -> MutexGuard<'_, Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +95,7 @@ impl WriterTask {
     async fn settle(&mut self, mut batch: Vec<QueuedAppend>) {
         let mut backoff = BACKOFF;
         while let Some(deadline) = batch.iter().map(|queued| queued.deadline).min() {
-            let (why, unknown) = match self.attempt(&batch, deadline).await {
+            let (why, may_be_committed) = match self.attempt(&batch, deadline).await {
                 Ok(outcomes) => return self.answer(batch, outcomes),
                 // Something in the batch is refused; the others need not suffer for it.
                 Err(StatementFailure::Refused(_)) if batch.len() > 1 => {
@@ -128,7 +106,7 @@ impl WriterTask {
                 }
                 Err(StatementFailure::Refused(error)) => {
                     for queued in batch {
-                        let unknown = queued.unknown.then(|| not_done(true, &error.to_string()));
+                        let unknown = queued.may_be_committed.then(|| not_done(true, &error.to_string()));
                         queued.answer(Err(unknown.unwrap_or_else(|| error.clone().into())));
                     }
                     return;
@@ -137,9 +115,9 @@ impl WriterTask {
                 Err(StatementFailure::Unknown(why)) => (why, true),
             };
             self.trouble.met(&why);
-            tracing::debug!(why, unknown, "appends have to be sent again");
+            tracing::debug!(why, may_be_committed, "appends have to be sent again");
             for queued in &mut batch {
-                queued.unknown |= unknown;
+                queued.may_be_committed |= may_be_committed;
             }
             backoff.wait_before(deadline).await;
             batch = give_up_late(batch, &why);
@@ -154,7 +132,7 @@ impl WriterTask {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
         let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
         let (outcomes, waited) = self.database.attempt(deadline, append).await?;
-        self.trouble.is_over();
+        self.trouble.clear();
         self.rivals.waited(waited);
         Ok(outcomes)
     }
@@ -175,36 +153,22 @@ impl WriterTask {
     }
 }
 
-/// What is too late to try again: less would not be answered in time.
-const TOO_LATE: Duration = Duration::from_millis(20);
-
 /// Answers those whose time is over.
 fn give_up_late(batch: Vec<QueuedAppend>, why: &str) -> Vec<QueuedAppend> {
     let soon = Instant::now() + TOO_LATE;
     let (late, in_time): (Vec<_>, Vec<_>) = batch.into_iter().partition(|queued| queued.deadline <= soon);
     for queued in late {
-        let outcome = Err(not_done(queued.unknown, why));
+        let outcome = Err(not_done(queued.may_be_committed, why));
         queued.answer(outcome);
     }
     in_time
 }
 
-fn not_done(unknown: bool, why: &str) -> AppendError {
+fn not_done(may_be_committed: bool, why: &str) -> AppendError {
     let why = why.to_owned();
-    AppendError::from(if unknown { StoreError::OutcomeUnknown(why) } else { StoreError::Unavailable(why) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_waited_in_vain_is_told_that_the_database_is_away_only_while_it_is_known_to_be() {
-        let trouble = Trouble::default();
-        assert_eq!(trouble.refusal(), StoreError::Overloaded.into());
-        trouble.met("connection refused");
-        assert_eq!(trouble.refusal(), StoreError::Unavailable("connection refused".to_owned()).into());
-        trouble.is_over();
-        assert_eq!(trouble.refusal(), StoreError::Overloaded.into());
-    }
+    AppendError::from(if may_be_committed {
+        StoreError::OutcomeUnknown(why)
+    } else {
+        StoreError::Unavailable(why)
+    })
 }

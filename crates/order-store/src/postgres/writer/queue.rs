@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use order_application::{Append, ReceiptKey, StoreError};
 use order_domain::OrderId;
@@ -10,6 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::append::Outcome;
+use super::trouble::Trouble;
 
 /// Most appends that wait for the writer.
 const MAX_APPENDS: usize = 8_192;
@@ -19,21 +21,34 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 const MAX_BATCH_APPENDS: usize = 512;
 /// Most event data of one transaction, about.
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// What is due so soon is not begun, nor tried again: it would not be answered in time. And the others of its batch, which is sent
+/// for as long as the first of them may wait, would have to be sent again for its sake.
+pub(super) const TOO_LATE: Duration = Duration::from_millis(20);
 
 /// An append, and who waits for it.
 pub(super) struct QueuedAppend {
     pub(super) append: Append,
     pub(super) deadline: Instant,
     /// Whether an earlier attempt may already have succeeded.
-    pub(super) unknown: bool,
+    pub(super) may_be_committed: bool,
     /// Set by whoever decides first: the writer, which begins with it, or the caller, who has waited long enough.
-    begun: Arc<AtomicBool>,
+    decided: Arc<AtomicBool>,
     done: oneshot::Sender<Outcome>,
     /// For its bytes, until it is answered.
     _room: OwnedSemaphorePermit,
 }
 
 impl QueuedAppend {
+    /// Whether nobody has decided yet; from now on somebody has.
+    fn decide(&self) -> bool {
+        !self.decided.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether its caller has decided, as long as the writer has not.
+    fn is_withdrawn(&self) -> bool {
+        self.decided.load(Ordering::Acquire)
+    }
+
     pub(super) fn answer(self, outcome: Outcome) {
         // Whoever gave up waiting does not hear it.
         let _ = self.done.send(outcome);
@@ -43,7 +58,7 @@ impl QueuedAppend {
 /// What becomes of an append that was queued.
 pub(super) struct QueuedOutcome {
     pub(super) outcome: oneshot::Receiver<Outcome>,
-    begun: Arc<AtomicBool>,
+    decided: Arc<AtomicBool>,
 }
 
 /// The way into the queue.
@@ -53,10 +68,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new() -> (Self, QueuedAppends) {
+    /// `trouble` is what whoever waited in vain is told.
+    pub(super) fn new(trouble: &Arc<Trouble>) -> (Self, QueuedAppends) {
         let line = Arc::<Line>::default();
         let queue = Self { line: Arc::clone(&line), room: Arc::new(Semaphore::new(MAX_BYTES)) };
-        (queue, QueuedAppends { line, next: None })
+        (queue, QueuedAppends { line, next: None, trouble: Arc::clone(trouble) })
     }
 
     /// # Errors
@@ -66,21 +82,27 @@ impl Queue {
         let bytes = u32::try_from(event_bytes(&append).min(MAX_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes);
         let room = room.map_err(|_| StoreError::Overloaded)?;
-        let begun = Arc::new(AtomicBool::new(false));
+        let decided = Arc::<AtomicBool>::default();
         let (done, outcome) = oneshot::channel();
-        let queued =
-            QueuedAppend { append, deadline, unknown: false, begun: Arc::clone(&begun), done, _room: room };
-        self.line.push(queued)?;
-        Ok(QueuedOutcome { outcome, begun })
+        self.line.push(QueuedAppend {
+            append,
+            deadline,
+            may_be_committed: false,
+            decided: Arc::clone(&decided),
+            done,
+            _room: room,
+        })?;
+        Ok(QueuedOutcome { outcome, decided })
     }
 
-    /// Takes an append off the queue, and with it what it has taken of its room. `false`: the writer has begun with it.
-    pub(super) fn take_off(&self, queued: &QueuedOutcome) -> bool {
-        let is_off = !queued.begun.swap(true, Ordering::AcqRel);
-        if is_off {
+    /// Withdraws an append, so that the writer never begins with it. Its room comes back when it reaches the front. `false`: the
+    /// writer has begun with it.
+    pub(super) fn withdraw(&self, queued: &QueuedOutcome) -> bool {
+        let is_withdrawn = !queued.decided.swap(true, Ordering::AcqRel);
+        if is_withdrawn {
             self.line.let_go();
         }
-        is_off
+        is_withdrawn
     }
 
     /// Takes no more appends.
@@ -138,11 +160,11 @@ impl Line {
         (state.appends.pop_front(), state.closed)
     }
 
-    /// Lets go of what was taken off. It is in front, since all have the same time to wait, but for those few whose clients'
+    /// Lets go of what was withdrawn. It is in front, since all have the same time to wait, but for those few whose clients'
     /// time ends sooner.
     fn let_go(&self) {
         let mut state = self.state();
-        while state.appends.front().is_some_and(|queued| queued.begun.load(Ordering::Acquire)) {
+        while state.appends.front().is_some_and(QueuedAppend::is_withdrawn) {
             state.appends.pop_front();
         }
     }
@@ -157,6 +179,7 @@ pub(super) struct QueuedAppends {
     line: Arc<Line>,
     /// Popped, but not in a batch yet.
     next: Option<QueuedAppend>,
+    trouble: Arc<Trouble>,
 }
 
 impl QueuedAppends {
@@ -168,17 +191,27 @@ impl QueuedAppends {
         self.next.is_some()
     }
 
-    /// Adds what waits, as far as it may go together. Says whether there is more than that.
+    /// Adds what waits, as far as it may go together. What is due too soon is answered instead: nothing of it happened. Says
+    /// whether there is more than that.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> bool {
+        let soon = Instant::now() + TOO_LATE;
         while let Some(queued) = self.next.take().or_else(|| self.line.pop_or_closed().0) {
-            let has_room = batch.appends.len() < MAX_BATCH_APPENDS && batch.bytes < MAX_BATCH_BYTES;
-            if !has_room || !batch.takes(&queued.append) {
+            if queued.is_withdrawn() {
+                continue;
+            }
+            if queued.deadline <= soon {
+                if queued.decide() {
+                    queued.answer(Err(self.trouble.refusal()));
+                }
+                continue;
+            }
+            if !batch.takes(&queued.append) {
                 self.next = Some(queued);
                 return true;
             }
-            if !queued.begun.swap(true, Ordering::AcqRel) {
-                batch.bytes += event_bytes(&queued.append);
-                batch.appends.push(queued);
+            // Its caller may have withdrawn it just now.
+            if queued.decide() {
+                batch.add(queued);
             }
         }
         false
@@ -199,10 +232,20 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// Notes what an append is for; `false`: another append is for the same.
-    fn takes(&mut self, append: &Append) -> bool {
-        let is_first = append.receipt.as_ref().is_none_or(|receipt| self.keys.insert(receipt.key));
-        is_first && self.orders.insert(append.order_id.clone())
+    /// Whether an append may go with those that it has.
+    fn takes(&self, append: &Append) -> bool {
+        self.appends.len() < MAX_BATCH_APPENDS
+            && self.bytes < MAX_BATCH_BYTES
+            && !self.orders.contains(&append.order_id)
+            && !append.receipt.as_ref().is_some_and(|receipt| self.keys.contains(&receipt.key))
+    }
+
+    fn add(&mut self, queued: QueuedAppend) {
+        let append = &queued.append;
+        self.bytes += event_bytes(append);
+        self.orders.insert(append.order_id.clone());
+        self.keys.extend(append.receipt.as_ref().map(|receipt| receipt.key));
+        self.appends.push(queued);
     }
 }
 

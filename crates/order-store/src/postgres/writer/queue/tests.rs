@@ -30,8 +30,25 @@ fn append(order_id: &str, bytes: usize) -> Append {
     }
 }
 
+fn queue() -> (Queue, QueuedAppends) {
+    Queue::new(&Arc::default())
+}
+
 fn push(queue: &Queue, order_id: &str, bytes: usize) -> Result<QueuedOutcome, StoreError> {
     queue.push(append(order_id, bytes), Instant::now() + Duration::from_secs(5))
+}
+
+fn push_keyed(queue: &Queue, order_id: &str, key: &str) -> Result<QueuedOutcome, StoreError> {
+    let mut append = append(order_id, 1);
+    append.receipt = Some(Receipt {
+        key: ReceiptKey::new(None, key),
+        fingerprint: Fingerprint::of(&[]),
+        order_id: append.order_id.clone(),
+        version: Version(1),
+        answer: AnswerKind::Placed,
+        answered_at: Timestamp::from_micros(0),
+    });
+    queue.push(append, Instant::now() + Duration::from_secs(5))
 }
 
 fn batch(queued: &mut QueuedAppends) -> Vec<String> {
@@ -42,7 +59,7 @@ fn batch(queued: &mut QueuedAppends) -> Vec<String> {
 
 #[tokio::test]
 async fn bytes_are_bounded_until_they_are_answered_and_one_append_may_be_larger() {
-    let (queue, mut queued) = Queue::new();
+    let (queue, mut queued) = queue();
     let mut large = push(&queue, "large", MAX_BYTES + 1).unwrap();
     assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
     let mut batch = Batch::default();
@@ -55,7 +72,7 @@ async fn bytes_are_bounded_until_they_are_answered_and_one_append_may_be_larger(
 
 #[tokio::test]
 async fn an_order_is_in_a_batch_once_and_what_comes_behind_it_waits() {
-    let (queue, mut queued) = Queue::new();
+    let (queue, mut queued) = queue();
     let _outcomes = ["a", "b", "a", "c"].map(|order_id| push(&queue, order_id, 1));
     assert_eq!(batch(&mut queued), ["a", "b"]);
     assert_eq!(batch(&mut queued), ["a", "c"]);
@@ -63,50 +80,67 @@ async fn an_order_is_in_a_batch_once_and_what_comes_behind_it_waits() {
 
 #[tokio::test]
 async fn a_key_is_in_a_batch_once_and_what_comes_behind_it_waits() {
-    let (queue, mut queued) = Queue::new();
-    let keyed = |order_id: &str, key| {
-        let mut append = append(order_id, 1);
-        append.receipt = Some(Receipt {
-            key: ReceiptKey::new(None, key),
-            fingerprint: Fingerprint::of(&[]),
-            order_id: append.order_id.clone(),
-            version: Version(1),
-            answer: AnswerKind::Placed,
-            answered_at: Timestamp::from_micros(0),
-        });
-        queue.push(append, Instant::now() + Duration::from_secs(5))
-    };
-    let _outcomes = [keyed("a", "k"), keyed("b", "l"), keyed("c", "k"), keyed("d", "m")];
+    let (queue, mut queued) = queue();
+    let _outcomes =
+        [("a", "k"), ("b", "l"), ("c", "k"), ("d", "m")].map(|(order, key)| push_keyed(&queue, order, key));
     assert_eq!(batch(&mut queued), ["a", "b"]);
     assert_eq!(batch(&mut queued), ["c", "d"]);
 }
 
 #[tokio::test]
 async fn an_append_that_nobody_waits_for_any_more_is_not_begun_and_one_that_is_begun_stays() {
-    let (queue, mut queued) = Queue::new();
+    let (queue, mut queued) = queue();
     let outcomes = ["a", "b"].map(|order_id| push(&queue, order_id, 1).unwrap());
-    assert!(queue.take_off(&outcomes[0]));
+    assert!(queue.withdraw(&outcomes[0]));
     assert_eq!(batch(&mut queued), ["b"]);
-    assert!(!queue.take_off(&outcomes[1]));
+    assert!(!queue.withdraw(&outcomes[1]));
 }
 
 #[tokio::test]
-async fn what_is_taken_off_takes_no_room_any_more() {
-    let (queue, _queued) = Queue::new();
+async fn an_append_that_is_withdrawn_keeps_no_other_of_its_order_or_key_waiting() {
+    let (queue, mut queued) = queue();
+    // In front of the others, so that they are still in the queue when they are withdrawn.
+    let _first = push(&queue, "first", 1);
+    let withdrawn = [push(&queue, "a", 1).unwrap(), push_keyed(&queue, "b", "k").unwrap()];
+    let _others = [push(&queue, "a", 1), push_keyed(&queue, "c", "k")];
+    assert!(withdrawn.iter().all(|outcome| queue.withdraw(outcome)));
+    assert_eq!(batch(&mut queued), ["first", "a", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_that_is_due_too_soon_is_answered_and_not_begun() {
+    let trouble = Arc::<Trouble>::default();
+    let (queue, mut queued) = Queue::new(&trouble);
+    let push_due_in = |order_id, left| queue.push(append(order_id, 1), Instant::now() + left).unwrap();
+    let late = push_due_in("late", TOO_LATE);
+    let _in_time = push_due_in("in-time", TOO_LATE + Duration::from_millis(1));
+    assert_eq!(batch(&mut queued), ["in-time"]);
+    assert_eq!(late.outcome.await.unwrap(), Err(StoreError::Overloaded.into()));
+
+    trouble.met("connection refused");
+    let late = push_due_in("late", Duration::ZERO);
+    assert_eq!(batch(&mut queued), [""; 0]);
+    let away = StoreError::Unavailable("connection refused".to_owned());
+    assert_eq!(late.outcome.await.unwrap(), Err(away.into()));
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_takes_no_room_any_more() {
+    let (queue, _queued) = queue();
     let fill =
         || -> Vec<_> { (0..MAX_APPENDS).map(|n| push(&queue, &format!("o-{n}"), 1).unwrap()).collect() };
     let outcomes = fill();
     assert_eq!(push(&queue, "a", 1).err(), Some(StoreError::Overloaded));
     // In whichever order they give up.
     for outcome in outcomes.iter().rev() {
-        assert!(queue.take_off(outcome));
+        assert!(queue.withdraw(outcome));
     }
     fill();
 }
 
 #[tokio::test]
 async fn a_closed_queue_takes_no_more_and_ends_when_it_is_empty() {
-    let (queue, mut queued) = Queue::new();
+    let (queue, mut queued) = queue();
     let _outcome = push(&queue, "a", 1);
     queue.close();
     assert!(matches!(push(&queue, "b", 1).err(), Some(StoreError::Unavailable(_))));
