@@ -1,5 +1,6 @@
 //! What a page of the log and a page of one order's history have in common.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(super) fn limit(query: &mut Query<'_>) -> PageLimit {
 }
 
 /// Reads the query parameter `type`, which may be repeated. It may be one that only a later release knows.
-pub(super) fn types(query: &mut Query<'_>) -> Vec<String> {
+pub(super) fn types(query: &mut Query<'_>) -> BTreeSet<String> {
     let types = query.all("type");
     if types.len() > MAX_TYPES {
         query.faults.parameter("type", format!("may be given at most {MAX_TYPES} times"));

@@ -103,7 +103,7 @@ async fn the_link_of_a_filtered_page_goes_on_where_the_page_has_looked() {
         h.place(id).await;
     }
     h.post("/orders/a/payment", r#"{"payment_id":"p"}"#).await.is(202, r#"{"status":"accepted"}"#);
-    let query = "type=order.payment_authorized.v1&type=order.exploded.v7";
+    let query = "type=order.exploded.v7&type=order.payment_authorized.v1";
     let mut path = format!("/events?limit=9&{query}");
     for looked_at in [2, 4] {
         let page = h.get(&path).await.is(200, "[]");

@@ -65,6 +65,11 @@ async fn feeds_at_the_same_place_with_the_same_options_share_their_frames() {
         let [first, again] = [one.chunk().await, other.chunk().await];
         assert_eq!(first.as_ptr_range(), again.as_ptr_range(), "what comes, {query}");
     }
+    let types = ["order.placed.v1", "order.shipped.v1"];
+    let of_types = |[one, other]: [&str; 2]| format!("?after=0&type={one}&type={other}&type={one}");
+    let mut one = Reader::connect(&h, &of_types(types)).await;
+    let mut other = Reader::connect(&h, &of_types([types[1], types[0]])).await;
+    assert_eq!(one.chunk().await.as_ptr_range(), other.chunk().await.as_ptr_range(), "in whichever order");
     let mut unnamed = Reader::connect(&h, "?after=0").await;
     let mut named = Reader::connect(&h, "?after=0&event_names=true").await;
     assert_ne!(unnamed.chunk().await, named.chunk().await);

@@ -1,5 +1,7 @@
 //! Pages of events: of one order's history, and of the log of all orders.
 
+use std::collections::BTreeSet;
+
 use order_domain::OrderId;
 
 use super::{OrderService, QueryError};
@@ -13,7 +15,7 @@ const SEARCH_EVENTS: usize = 500;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
     /// Only events of these types; of all types if there is none.
-    pub types: Vec<String>,
+    pub types: BTreeSet<String>,
     /// Only events of this order.
     pub order_id: Option<OrderId>,
 }
@@ -21,7 +23,7 @@ pub struct EventFilter {
 impl EventFilter {
     /// Whether an event is wanted.
     pub fn lets_through(&self, event: &RecordedEvent) -> bool {
-        (self.types.is_empty() || self.types.iter().any(|wanted| *wanted == event.event_type))
+        (self.types.is_empty() || self.types.contains(&*event.event_type))
             && self.order_id.as_ref().is_none_or(|wanted| *wanted == event.order_id)
     }
 }

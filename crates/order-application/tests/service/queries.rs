@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
-const ALL: EventFilter = EventFilter { types: Vec::new(), order_id: None };
+const ALL: EventFilter = EventFilter { types: BTreeSet::new(), order_id: None };
 
 fn of_type(event_type: &str) -> EventFilter {
-    EventFilter { types: vec![event_type.to_owned()], order_id: None }
+    EventFilter { types: [event_type.to_owned()].into(), order_id: None }
 }
 
 fn positions<P>(page: &EventPage<P>) -> Vec<u64> {
