@@ -14,33 +14,30 @@ use crate::byte_budget::ByteBudget;
 pub(super) const PAGE_EVENTS: usize = 128;
 /// Bytes of event data of one page, about: what a connection holds that takes nothing.
 pub(super) const PAGE_BYTES: usize = 64 * 1024;
-/// Pages that are kept for other feeds, in bytes.
-const KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Pages that are cached for feeds to come, in bytes.
+const MAX_CACHED_BYTES: usize = 16 * 1024 * 1024;
 /// What a page takes besides its frames, about.
 const ENTRY_BYTES: usize = 512;
 /// Feeds read the log so many at a time, and leave the store's other readers to lists.
 const READS_AT_ONCE: usize = 4;
-/// Pages that connections hold, in bytes: beyond that no feed reads the log.
-const HELD_BYTES: usize = 64 * 1024 * 1024;
+/// Pages in memory, in bytes, those that are cached and those that only connections hold any more: beyond that no feed reads the
+/// log.
+const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 
 /// See the module.
 pub(super) struct Pages {
     service: OrderService,
     /// The events' source as a JSON string, quotes included.
     source: String,
-    kept: Mutex<Kept>,
+    cache: Mutex<PageCache>,
     reading: Semaphore,
+    /// The bytes of every page in memory, as long as the cache or a connection has it.
     held: ByteBudget,
     unreadable: RepeatedFault,
 }
 
-#[derive(Default)]
-struct Kept {
-    pages: HashMap<Key, Arc<OnceCell<Arc<Page>>>>,
-    /// What was added, with its bytes, oldest first.
-    added: VecDeque<(Key, usize)>,
-    bytes: usize,
-}
+/// Where a page is once somebody has made it.
+type PageCell = Arc<OnceCell<Arc<Page>>>;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -55,14 +52,14 @@ impl Pages {
         Self {
             service,
             source,
-            kept: Mutex::default(),
+            cache: Mutex::default(),
             reading: Semaphore::new(READS_AT_ONCE),
-            held: ByteBudget::new(HELD_BYTES),
+            held: ByteBudget::new(MAX_HELD_BYTES),
             unreadable: RepeatedFault::default(),
         }
     }
 
-    /// Whether connections hold less than they may.
+    /// Whether pages take less memory than they may.
     pub(super) fn has_room(&self) -> bool {
         self.held.has_room(0, 0)
     }
@@ -70,16 +67,16 @@ impl Pages {
     /// A batch of the tail as frames.
     pub(super) async fn of_batch(&self, options: &Arc<FeedOptions>, batch: &Batch) -> Arc<Page> {
         let key = Key { options: Arc::clone(options), after: batch.after, of_tail: true };
-        let cell = self.cell(&key);
-        let page = cell.get_or_init(|| async { self.made(key, &batch.events) });
+        let cell = self.cache().cell(&key);
+        let page = cell.get_or_init(|| async { self.made(&key, &cell, &batch.events) });
         Arc::clone(page.await)
     }
 
     /// The log after a position as frames. `None`, and the log of this process says why: it cannot be read.
     pub(super) async fn of_log(&self, options: &Arc<FeedOptions>, after: Position) -> Option<Arc<Page>> {
         let key = Key { options: Arc::clone(options), after, of_tail: false };
-        let cell = self.cell(&key);
-        let page = cell.get_or_try_init(|| async { Ok(self.made(key, &self.read(after).await?)) });
+        let cell = self.cache().cell(&key);
+        let page = cell.get_or_try_init(|| async { Ok(self.made(&key, &cell, &self.read(after).await?)) });
         match page.await {
             Ok(page) => {
                 if let Some(more) = self.unreadable.over() {
@@ -108,38 +105,112 @@ impl Pages {
         Ok(events)
     }
 
-    fn made(&self, key: Key, events: &[RecordedEvent]) -> Arc<Page> {
+    fn made(&self, key: &Key, cell: &PageCell, events: &[RecordedEvent]) -> Arc<Page> {
         let page = Page::render(events, &key.options, &self.source, |bytes| self.held.count(bytes));
-        self.kept().count(key, page.bytes());
+        self.cache().made(key, cell, page.bytes());
         Arc::new(page)
     }
 
-    fn cell(&self, key: &Key) -> Arc<OnceCell<Arc<Page>>> {
-        let mut kept = self.kept();
-        if let Some(cell) = kept.pages.get(key) {
-            return Arc::clone(cell);
-        }
-        let cell = Arc::default();
-        kept.pages.insert(key.clone(), Arc::clone(&cell));
-        kept.count(key.clone(), ENTRY_BYTES);
-        cell
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn cache(&self) -> MutexGuard<'_, PageCache> {
         // Nothing is left half-done by a panic that matters: at worst a page is made again.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    /// Counts what was added for a page, and lets go of the oldest pages beyond the bound.
-    fn count(&mut self, key: Key, bytes: usize) {
-        self.bytes += bytes;
-        self.added.push_back((key, bytes));
-        while self.bytes > KEPT_BYTES {
-            let Some((oldest, bytes)) = self.added.pop_front() else { break };
-            self.pages.remove(&oldest);
-            self.bytes -= bytes;
+/// Pages that are made, or are being made, oldest first, each counted once.
+#[derive(Default)]
+struct PageCache {
+    pages: HashMap<Key, Entry>,
+    /// In the order in which they came.
+    keys: VecDeque<Key>,
+    bytes: usize,
+}
+
+struct Entry {
+    cell: PageCell,
+    /// What is counted for it.
+    bytes: usize,
+}
+
+impl PageCache {
+    /// The place of a page, which is empty until somebody has made it.
+    fn cell(&mut self, key: &Key) -> PageCell {
+        if let Some(entry) = self.pages.get(key) {
+            return Arc::clone(&entry.cell);
         }
+        let cell = PageCell::default();
+        self.pages.insert(key.clone(), Entry { cell: Arc::clone(&cell), bytes: ENTRY_BYTES });
+        self.keys.push_back(key.clone());
+        self.bytes += ENTRY_BYTES;
+        self.evict();
+        cell
+    }
+
+    /// Counts what a page takes that was made, unless its place has gone meanwhile.
+    fn made(&mut self, key: &Key, cell: &PageCell, bytes: usize) {
+        if let Some(entry) = self.pages.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.cell, cell)) {
+            entry.bytes += bytes;
+            self.bytes += bytes;
+            self.evict();
+        }
+    }
+
+    /// Lets go of the oldest pages beyond the bound.
+    fn evict(&mut self) {
+        while self.bytes > MAX_CACHED_BYTES {
+            let Some(entry) = self.keys.pop_front().and_then(|oldest| self.pages.remove(&oldest)) else {
+                break;
+            };
+            self.bytes -= entry.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use order_application::EventFilter;
+
+    use super::*;
+
+    fn key(after: u64) -> Key {
+        let options = FeedOptions { filter: EventFilter::default(), event_names: false };
+        Key { options: Arc::new(options), after: Position(after), of_tail: false }
+    }
+
+    /// Has a page made, if it is not there; says whether it was.
+    fn make(cache: &mut PageCache, after: u64, bytes: usize) -> bool {
+        let was_there = cache.pages.contains_key(&key(after));
+        let cell = cache.cell(&key(after));
+        if !was_there {
+            cache.made(&key(after), &cell, bytes - ENTRY_BYTES);
+        }
+        was_there
+    }
+
+    #[test]
+    fn a_page_that_is_made_again_is_as_new_as_any_and_the_oldest_goes() {
+        let mut cache = PageCache::default();
+        let [half, quarter] = [2, 4].map(|part| MAX_CACHED_BYTES / part);
+        assert!(!make(&mut cache, 1, half) && !make(&mut cache, 2, half));
+        assert!(make(&mut cache, 1, half) && make(&mut cache, 2, half), "both are within the bound");
+        assert!(!make(&mut cache, 3, ENTRY_BYTES), "takes the place of the first");
+        assert!(!make(&mut cache, 1, quarter), "it was made again");
+        assert!((1..=3).all(|after| make(&mut cache, after, quarter)), "all are within the bound");
+        assert!(!make(&mut cache, 4, quarter) && !cache.pages.contains_key(&key(2)), "the oldest went");
+        assert!([1, 3, 4].iter().all(|after| make(&mut cache, *after, quarter)), "the others stayed");
+    }
+
+    #[test]
+    fn a_page_that_is_done_after_its_place_has_gone_counts_for_no_other() {
+        let mut cache = PageCache::default();
+        let slow = cache.cell(&key(1));
+        make(&mut cache, 2, MAX_CACHED_BYTES);
+        assert!(!cache.pages.contains_key(&key(1)));
+        let again = cache.cell(&key(1));
+        let bytes = cache.bytes;
+        cache.made(&key(1), &slow, 1_000);
+        assert_eq!(cache.bytes, bytes);
+        cache.made(&key(1), &again, 1_000);
+        assert_eq!(cache.bytes, bytes + 1_000);
     }
 }
