@@ -73,7 +73,7 @@ impl<'q> ListPath<'q> {
     }
 }
 
-/// By what an index of its own finds orders, if there is anything.
+/// The most selective index that the filter can use.
 fn rarest(filter: &OrderFilter) -> Option<Source<'_>> {
     if let Some(term) = filter.terms.iter().min_by_key(|term| commonness(term)) {
         return Some(Source::Term(term));

@@ -22,7 +22,7 @@ const LOST: &str = "\
         WHERE l.zone = order_service.log_zone_v1(e.position) AND e.time BETWEEN l.earliest AND l.latest) \
     LIMIT 1";
 
-/// Asked of an order that is known by these terms.
+/// `terms` are those that the order should be found by.
 pub(in crate::postgres) async fn lost_way_to(
     database: &Database,
     order_id: &OrderId,

@@ -26,8 +26,8 @@ const MAX_BATCH: usize = 2_000;
 const GROWTH: usize = 4;
 
 /// What statements say after the columns of an order: whether it has the further terms, and of how many orders it is one.
-const HAS_TERMS: usize = ORDER_COLUMNS;
-const FOUND_ORDERS: usize = ORDER_COLUMNS + 1;
+const HAS_TERMS_COLUMN: usize = ORDER_COLUMNS;
+const FOUND_ORDERS_COLUMN: usize = ORDER_COLUMNS + 1;
 
 /// A page of views, and the keys of rows that are not what was written.
 pub(super) async fn list(
@@ -145,10 +145,11 @@ impl FoundRow {
         let position = |index| -> Result<Option<Position>, Error> {
             Ok(row.try_get::<_, Option<i64>>(index)?.map(|position| Position(position.cast_unsigned())))
         };
-        let orders = if row.len() > FOUND_ORDERS { Some(row.try_get(FOUND_ORDERS)?) } else { None };
+        let orders =
+            if row.len() > FOUND_ORDERS_COLUMN { Some(row.try_get(FOUND_ORDERS_COLUMN)?) } else { None };
         Ok(Self {
             positions: position(ORDER_KEY)?.zip(position(ORDER_UPDATED_POSITION)?),
-            has_terms: row.try_get(HAS_TERMS)?,
+            has_terms: row.try_get(HAS_TERMS_COLUMN)?,
             orders,
         })
     }
@@ -156,7 +157,7 @@ impl FoundRow {
 
 /// What a filter looks for, as parameters of the statements.
 struct Values<'q> {
-    /// The term that the source is of, if it is.
+    /// The source's term, if the source is one.
     kind: Option<&'static str>,
     value: Option<&'q str>,
     /// The terms that an order has to have besides.

@@ -9,7 +9,7 @@ use crate::list_path::Source;
 use crate::postgres::row::order_columns;
 
 /// Whether the order has the further terms of the filter.
-const HAS_TERMS: &str = "\
+const HAS_FURTHER_TERMS: &str = "\
     (SELECT coalesce(bool_and(EXISTS (SELECT FROM order_service.order_terms t \
         WHERE order_service.term_block_v1(t.key) = order_service.term_block_v1(o.key) \
             AND order_service.term_hash_v1(t.value) = order_service.term_hash_v1(w.value) \
@@ -20,7 +20,7 @@ const HAS_TERMS: &str = "\
 const LAST_BLOCK: &str =
     "(SELECT order_service.term_block_v1(coalesce(max(e.position), 0)) FROM order_service.events e)";
 
-/// Terms of a block that are the one which the source is of.
+/// Rows of one block that have the source's term.
 const TERMS_OF_BLOCK: &str = "order_service.order_terms t \
     WHERE order_service.term_block_v1(t.key) = b.block \
         AND order_service.term_hash_v1(t.value) = order_service.term_hash_v1($8) AND t.kind = $7 AND t.value = $8";
@@ -34,20 +34,21 @@ fn orders_of_zone(place: &str) -> String {
 }
 
 /// Whether a zone of the log has to do with the times that are wanted.
-const TOUCHED: &str = "z.latest > coalesce($5, '-infinity') AND z.earliest < coalesce($6, 'infinity')";
+const ZONE_OVERLAPS_TIMES: &str =
+    "z.latest > coalesce($5, '-infinity') AND z.earliest < coalesce($6, 'infinity')";
 
 /// Orders that are found and sorted, at most; one more tells that there are too many.
 const MAX_SORTED: usize = MAX_EXAMINED;
 
-/// Words for one of the directions of a list.
+/// The direction of a list, as SQL has it.
 #[derive(Clone, Copy)]
-struct Words {
+struct Direction {
     place: &'static str,
     order: &'static str,
     beyond: &'static str,
 }
 
-impl Words {
+impl Direction {
     fn of(sort: Sort) -> Self {
         let place = place(sort.by);
         match sort.descending {
@@ -67,7 +68,7 @@ fn place(by: SortKey) -> &'static str {
 
 /// Rows of a source whose order is that of the list.
 pub(super) fn in_order(source: Source<'_>, sort: Sort, has_further_terms: bool) -> String {
-    let Words { place, order, beyond } = Words::of(sort);
+    let Direction { place, order, beyond } = Direction::of(sort);
     let from = match source {
         Source::Term(_) => term(sort.descending),
         Source::OnHold => format!(
@@ -80,7 +81,7 @@ pub(super) fn in_order(source: Source<'_>, sort: Sort, has_further_terms: bool) 
         Source::Log(..) => format!(
             "order_service.log_times z CROSS JOIN LATERAL (\
                 SELECT * FROM {} AND {place} {beyond} $1 ORDER BY {place} {order} LIMIT $2\
-            ) o WHERE z.zone {beyond}= order_service.log_zone_v1($1) AND {TOUCHED} \
+            ) o WHERE z.zone {beyond}= order_service.log_zone_v1($1) AND {ZONE_OVERLAPS_TIMES} \
             ORDER BY z.zone {order}, {place} {order} LIMIT $2",
             orders_of_zone(place)
         ),
@@ -91,13 +92,13 @@ pub(super) fn in_order(source: Source<'_>, sort: Sort, has_further_terms: bool) 
 /// What is read of each order.
 fn columns(has_further_terms: bool) -> String {
     // To look at no terms at all takes time, too, for each row.
-    let has_terms = if has_further_terms { HAS_TERMS } else { "true" };
+    let has_terms = if has_further_terms { HAS_FURTHER_TERMS } else { "true" };
     format!(concat!(order_columns!(), ", {}"), has_terms)
 }
 
 /// One block after the other, in the order of the numbers that they are given.
 fn term(descending: bool) -> String {
-    let Words { order, beyond, .. } = Words::of(Sort { by: SortKey::Placed, descending });
+    let Direction { order, beyond, .. } = Direction::of(Sort { by: SortKey::Placed, descending });
     let blocks = match descending {
         false => format!("order_service.term_block_v1($1), {LAST_BLOCK}"),
         true => format!("least(order_service.term_block_v1($1), {LAST_BLOCK}), 0, -1"),
@@ -113,7 +114,7 @@ fn term(descending: bool) -> String {
 /// The first of each status, of which the first of all are taken. Ordered by the status, too, they can only come from the
 /// index by status.
 fn statuses(descending: bool) -> String {
-    let Words { order, beyond, .. } = Words::of(Sort { by: SortKey::Placed, descending });
+    let Direction { order, beyond, .. } = Direction::of(Sort { by: SortKey::Placed, descending });
     let within = if descending { ">=" } else { "<=" };
     format!(
         "unnest($9) AS s(status) CROSS JOIN LATERAL (\
@@ -126,7 +127,7 @@ fn statuses(descending: bool) -> String {
 
 /// Rows of a source, sorted, each after how many there are in all. If those are too many, or none, one row says only that.
 pub(super) fn sorted(source: Source<'_>, sort: Sort, has_further_terms: bool) -> String {
-    let Words { place, order, beyond } = Words::of(sort);
+    let Direction { place, order, beyond } = Direction::of(sort);
     let (keys, columns) = (keys(source), columns(has_further_terms));
     format!(
         "WITH found AS MATERIALIZED ({keys}), counted AS MATERIALIZED (SELECT count(*) AS orders FROM found) \
@@ -165,7 +166,7 @@ fn keys(source: Source<'_>) -> String {
             format!(
                 "SELECT f.key FROM order_service.log_times z CROSS JOIN LATERAL (\
                     SELECT o.key FROM {} ORDER BY {place} LIMIT {limit}\
-                ) f WHERE {TOUCHED} LIMIT {limit}",
+                ) f WHERE {ZONE_OVERLAPS_TIMES} LIMIT {limit}",
                 orders_of_zone(place)
             )
         }
