@@ -114,6 +114,24 @@ impl Basis {
     }
 }
 
+/// What a command keeps from one attempt to the next.
+struct Request<'a> {
+    claim: Option<&'a KeyClaim<'a>>,
+    order_id: &'a OrderId,
+    answer: AnswerKind,
+    deadline: Instant,
+}
+
+/// What has become of a decision.
+enum Attempt {
+    /// The command is accepted.
+    Done(CommandOutcome),
+    /// Another instance appended first, and the order is at this version.
+    Conflict(Version),
+    /// The basis was old already, and the order is at this version.
+    Outdated(Version),
+}
+
 impl ServiceParts {
     /// One command to an order at a time in this process, first come, first served. Other instances know nothing of that:
     /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
@@ -125,7 +143,6 @@ impl ServiceParts {
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
         let order_id = order_id.unwrap_or_else(|| self.new_order_id());
-        let answer_kind = AnswerKind::to(&command);
         let deadline = match claim {
             Some(claim) => claim.deadline(),
             None => Instant::now() + self.limits.command_patience,
@@ -135,53 +152,78 @@ impl ServiceParts {
             None => Box::pin(self.lock_in_line(&order_id, deadline)).await?,
         };
         let mut basis = self.likely_basis(&order_id, &command, deadline).await?;
+        let request = Request { claim, order_id: &order_id, answer: AnswerKind::to(&command), deadline };
         let mut had_conflict = false;
         loop {
-            match self.decide_on(basis.order(), &command, &meta) {
+            let attempt = match self.decide_on(basis.order(), &command, &meta) {
                 Judgement::Append(_) if had_conflict && Instant::now() >= deadline => {
                     let facts = self.limits.facts(basis.order());
                     return Err(CommandError::ConcurrentModification(facts));
                 }
-                Judgement::Append(decided) => {
-                    let next = Arc::new(decided.next(basis.order().cloned()));
-                    let append = Append {
-                        expected_version: basis.version(),
-                        events: decided.encoded,
-                        view: OrderView::Readable(next.summary(&order_id)),
-                        terms: decided.terms,
-                        receipt: claim.map(|claim| self.receipt(claim, &order_id, next.version, answer_kind)),
-                        order_id: order_id.clone(),
-                        deadline: Some(deadline),
-                    };
-                    match self.log.append(append).await {
-                        Ok(_) => return Ok(self.appended(order_id, next, answer_kind)),
-                        Err(AppendError::KeyTaken) => return self.answered_elsewhere(claim).await,
-                        Err(AppendError::Conflict { current }) => {
-                            lock.met_conflict();
-                            had_conflict = true;
-                            let catching_up = self.catch_up(&order_id, &basis, current);
-                            basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
-                        }
-                        Err(AppendError::Store(error)) => return Err(self.failed(&order_id, error)),
-                    }
+                Judgement::Append(decided) => self.try_append(&request, &basis, decided).await?,
+                Judgement::Answer(answer) => self.confirm(&request, &basis, answer).await?,
+            };
+            let current = match attempt {
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::Conflict(current) => {
+                    lock.met_conflict();
+                    had_conflict = true;
+                    current
                 }
-                // An answer that appends nothing is only given on a version that the store has just confirmed.
-                Judgement::Answer(answer) => {
-                    let version = basis.version();
-                    let current = match basis.is_confirmed() {
-                        true => version,
-                        false => in_time(deadline, self.log.version(&order_id)).await?,
-                    };
-                    if current == version {
-                        let outcome =
-                            CommandOutcome { order_id, version, answer: answer_kind, appended: false };
-                        return Box::pin(self.nothing_appended(claim, answer.map(|()| outcome))).await;
-                    }
-                    let catching_up = self.catch_up(&order_id, &basis, current);
-                    basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
-                }
+                Attempt::Outdated(current) => current,
+            };
+            let catching_up = self.catch_up(&order_id, &basis, current);
+            basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
+        }
+    }
+
+    /// Appends what was decided, if the order is still at the version of the basis.
+    async fn try_append(
+        &self,
+        request: &Request<'_>,
+        basis: &Basis,
+        decided: Decided,
+    ) -> Result<Attempt, CommandError> {
+        let Request { claim, order_id, answer, deadline } = *request;
+        let next = Arc::new(decided.next(basis.order().cloned()));
+        let append = Append {
+            order_id: order_id.clone(),
+            expected_version: basis.version(),
+            events: decided.encoded,
+            view: OrderView::Readable(next.summary(order_id)),
+            terms: decided.terms,
+            receipt: claim.map(|claim| self.receipt(claim, order_id, next.version, answer)),
+            deadline: Some(deadline),
+        };
+        match self.log.append(append).await {
+            Ok(_) => Ok(Attempt::Done(self.appended(order_id.clone(), next, answer))),
+            Err(AppendError::Conflict { current }) => Ok(Attempt::Conflict(current)),
+            Err(AppendError::KeyTaken) => self.answered_elsewhere(claim).await.map(Attempt::Done),
+            Err(AppendError::Store(error)) => Err(self.failed(order_id, error)),
+        }
+    }
+
+    /// Gives an answer that appends nothing, if the store has just confirmed the version of the basis.
+    async fn confirm(
+        &self,
+        request: &Request<'_>,
+        basis: &Basis,
+        answer: Result<(), CommandError>,
+    ) -> Result<Attempt, CommandError> {
+        let version = basis.version();
+        if !basis.is_confirmed() {
+            let current = in_time(request.deadline, self.log.version(request.order_id)).await?;
+            if current != version {
+                return Ok(Attempt::Outdated(current));
             }
         }
+        let answer = answer.map(|()| CommandOutcome {
+            order_id: request.order_id.clone(),
+            version,
+            answer: request.answer,
+            appended: false,
+        });
+        Box::pin(self.nothing_appended(request.claim, answer)).await.map(Attempt::Done)
     }
 
     /// Waits for the order's lock behind others. Boxed, since few commands need its room.
