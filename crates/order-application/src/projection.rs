@@ -10,8 +10,8 @@ use crate::codec::EVENT_TYPES;
 use crate::event::Version;
 use crate::store_error::StoreError;
 
-/// Numbers what this module and the codec make of an order's events. Stores keep it with their rows, and a release makes
-/// anew what an earlier number made.
+/// Numbers what this module and the codec make of an order's events. Stores keep it with their rows, and a release
+/// rebuilds what an earlier number made.
 ///
 /// An event type that is new raises it by itself, since orders that have such events could not be folded before. Raise
 /// `RULES` with every other change of a row's content: another word for a status, another sum, a field that is now

@@ -99,7 +99,7 @@ impl From<&Result<(), StoreError>> for StoreCheck {
     }
 }
 
-/// While views are made anew, what adds up is served.
+/// While views are repaired or rebuilt, what adds up is served.
 impl ReadyDetails for Arc<dyn ViewRepair> {
     fn add_to(&self, checks: &mut ReadyChecks) {
         checks.views = Some(self.views());

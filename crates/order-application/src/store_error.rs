@@ -16,8 +16,8 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("corrupt data: {0}")]
     Corrupt(String),
-    /// A view is not what was written, and is being made anew from the log. Nothing happened.
-    #[error("a view is damaged and is being made anew: {0}")]
+    /// A view is not what was written, and is being repaired from the log. Nothing happened.
+    #[error("a view is damaged and is being repaired: {0}")]
     DamagedView(String),
     /// A newer release wrote it, and this one cannot read it. Nothing is wrong with it.
     #[error("a newer release is needed: {0}")]

@@ -31,7 +31,7 @@ impl ViewsFile {
         newest.with_context(|| format!("no views in {}", data_dir.display()))
     }
 
-    /// Counted on whenever views are made anew.
+    /// Counted on whenever views are rebuilt.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

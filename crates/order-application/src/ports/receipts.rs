@@ -1,7 +1,7 @@
 //! Receipts: what commands were answered with that came with a key.
 //!
 //! A receipt of a command that appends is committed together with its events ([`Append::receipt`](crate::Append)). They are
-//! kept with the log, not with the views: they cannot be made anew of events.
+//! kept with the log, not with the views: they cannot be rebuilt from events.
 
 use async_trait::async_trait;
 use order_domain::Timestamp;

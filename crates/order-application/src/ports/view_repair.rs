@@ -11,7 +11,7 @@ use crate::event::Position;
 /// A store whose views can be repaired from its log while it serves.
 #[async_trait]
 pub trait ViewRepair: Send + Sync + 'static {
-    /// Has the views of these orders made anew, and what lists have at these positions; or more, if the store cannot do
+    /// Has the views of these orders repaired, and what lists have at these positions; or all rebuilt, if the store cannot do
     /// less. It does not wait for it. What is asked for again while it is under way is done once.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ pub trait ViewRepair: Send + Sync + 'static {
     fn views(&self) -> ViewsStatus;
 
     /// Whether a newer release has made some of the views, or does so now: what it makes of the log may be something else.
-    /// A store that only one process writes to need not know: the release that opens it has them made anew.
+    /// A store that only one process writes to need not know: the release that opens it has them rebuilt.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -41,13 +41,13 @@ pub trait ViewRepair: Send + Sync + 'static {
 pub struct ViewsStatus {
     /// In a word.
     pub state: ViewsState,
-    /// While they are being made anew: how many events have been gone through.
+    /// While they are being rebuilt: how many events have been gone through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
     /// Of how many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// Why they are being made anew, or why that failed.
+    /// Why they are being rebuilt, or why that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -59,8 +59,8 @@ pub enum ViewsState {
     /// As far as is known they are what the log makes of them.
     #[default]
     Current,
-    /// They are being made anew. What is there meanwhile is served as far as it adds up.
+    /// They are being rebuilt. What is there meanwhile is served as far as it adds up.
     Rebuilding,
-    /// They could not be made anew, and what is there is served on as far as it adds up; it is tried again.
+    /// They could not be rebuilt, and what is there is served on as far as it adds up; it is tried again.
     Failed,
 }

@@ -189,7 +189,7 @@ impl Scrubber {
         }
     }
 
-    /// Whether comparing makes no sense now: what is made anew would only be found to differ and be asked for once more, and
+    /// Whether comparing makes no sense now: what is being rebuilt would only be found to differ and be asked for once more, and
     /// what a newer release makes of the log is not for this one to judge.
     async fn must_wait(&self) -> Result<bool, StoreError> {
         let repair = &self.ports.repair;

@@ -26,7 +26,7 @@ pub struct ScrubStatus {
 }
 
 /// What a scrubber is doing: `starting`, `scrubbing` (at work), `resting` (until the next pass), `waiting` (the views are being
-/// made anew, or are a newer release's), `standby` (another instance is at work) or `unavailable` (it is tried again).
+/// rebuilt, or are a newer release's), `standby` (another instance is at work) or `unavailable` (it is tried again).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScrubState {
@@ -37,7 +37,7 @@ pub enum ScrubState {
     Scrubbing,
     /// A pass has ended, and the next begins soon.
     Resting,
-    /// The views are being made anew, or are a newer release's.
+    /// The views are being rebuilt, or are a newer release's.
     Waiting,
     /// Another instance is at work.
     Standby,

@@ -76,7 +76,7 @@ pub(crate) enum Scenario {
     PgGet,
     /// PostgreSQL: copy a SQLite store into a database
     PgCopy,
-    /// PostgreSQL: make the views anew while two instances serve
+    /// PostgreSQL: rebuild the views while two instances serve
     PgRebuild,
     /// PostgreSQL: place orders, beside other event-sourcing libraries
     PgPeers,

@@ -47,7 +47,7 @@ pub(crate) fn of_interleaved_events(bench: &Bench) -> Result<Outcome> {
     }
     Ok(Outcome {
         scenario: "rebuild",
-        about: format!("views made anew from {events} events of {orders} orders, interleaved"),
+        about: format!("views rebuilt from {events} events of {orders} orders, interleaved"),
         verdicts: vec![
             per_s("alone: events a second", alone_per_s, TARGET_ALONE_PER_S),
             per_s("beside a server under load: events a second", beside_per_s, TARGET_BESIDE_PER_S),
@@ -72,7 +72,7 @@ struct Beside {
     peak_mib: f64,
 }
 
-/// Places orders on a store of so many events, damages a row of its views, and places orders while they are made anew.
+/// Places orders on a store of so many events, damages a row of its views, and places orders while they are rebuilt.
 fn beside_a_server(bench: &Bench, dir: &Path, events: u64) -> Result<Beside> {
     let mut place = Place::new(OrderIds::new_random());
     let service = bench.service.start(dir)?;
@@ -122,9 +122,9 @@ fn wait_until_made_anew(service: SocketAddr, dir: &Path, before: &ViewsFile) -> 
             Some("current" | "rebuilding") => {}
             // It says nothing of them while its store opens.
             None if ready["checks"]["lifecycle"] == "starting" => {}
-            _ => bail!("the views are not being made anew: {ready}"),
+            _ => bail!("the views are not being rebuilt: {ready}"),
         }
         interrupt::pause(LOOK_EVERY)?;
     }
-    bail!("the views were not made anew in {LIMIT:?}")
+    bail!("the views were not rebuilt in {LIMIT:?}")
 }

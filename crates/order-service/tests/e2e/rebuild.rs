@@ -11,7 +11,7 @@ fn rebuild(directory: &Path) -> Ended {
 }
 
 #[test]
-fn views_that_are_made_anew_say_what_they_said_before() {
+fn views_that_are_rebuilt_say_what_they_said_before() {
     let directory = stopped_store("customer");
     let serving = || Program::serving(directory.path()).start();
     let server = serving();
@@ -42,7 +42,7 @@ fn a_log_that_cannot_be_read_leaves_the_views_that_are_there() {
 }
 
 #[test]
-fn what_has_no_views_has_none_to_make_anew() {
+fn what_has_no_views_has_none_to_rebuild() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
     assert_refused(&rebuild(&missing), FAILURE, &["cannot use "]);

@@ -42,7 +42,7 @@ fn without_a_rate_they_are_not() {
 }
 
 #[test]
-fn damage_that_nobody_reads_is_noticed_and_mended() {
+fn damage_that_nobody_reads_is_noticed_and_repaired() {
     let directory = stopped_store("customer");
     let server = Program::serving(directory.path()).start();
     let before = view_reads(&server);

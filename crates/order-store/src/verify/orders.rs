@@ -157,7 +157,7 @@ impl CheckedOrder {
         }
         let difference = format!("its view is {view:?}, and its events make it {fold:?}");
         Some(if made_by < projection() {
-            format!("an earlier release made its view, `order-service rebuild` makes it anew: {difference}")
+            format!("an earlier release made its view, `order-service rebuild` makes it right: {difference}")
         } else {
             difference
         })

@@ -1,5 +1,5 @@
 //! Damage at random: rows of views deleted and changed in any way, again and again. Nobody ever learns anything that is not
-//! so, no order is placed twice, and all is mended by itself. What is random follows from a seed, which a failure tells.
+//! so, no order is placed twice, and all is repaired by itself. What is random follows from a seed, which a failure tells.
 
 use std::time::Duration;
 
@@ -131,7 +131,7 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_views_damaged_at_random_nobody_learns_what_is_not_so_and_all_are_mended() {
+async fn of_views_damaged_at_random_nobody_learns_what_is_not_so_and_all_are_repaired() {
     let mut stage = Stage::new().await;
     let ids: Vec<OrderId> = stage.orders.iter().map(|order| order.id.clone()).collect();
     for seed in 0..SETS {
@@ -150,14 +150,16 @@ async fn of_views_damaged_at_random_nobody_learns_what_is_not_so_and_all_are_men
         let lies = stage.lies().await;
         assert_eq!(lies, Vec::<String>::new(), "seed {seed}: {damaged:?}");
 
-        // What single reads did not meet is what a scrubber asks for, or an operator has made anew.
+        // What single reads did not meet is what a scrubber asks for, or an operator has rebuilt.
         stage.store.repair_views(&ids, &[], "the test asks for it").await.unwrap();
-        let mended = async {
+        let repaired = async {
             while stage.store.views().state != ViewsState::Current {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, mended).await.unwrap_or_else(|_| panic!("seed {seed}: {:?}", stage.store.views()));
+        timeout(PATIENCE, repaired)
+            .await
+            .unwrap_or_else(|_| panic!("seed {seed}: {:?}", stage.store.views()));
         for order in &stage.orders {
             assert_eq!(
                 stage.store.one(&order.id).await,

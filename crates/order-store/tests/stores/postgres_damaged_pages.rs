@@ -77,7 +77,7 @@ async fn a_rebuild_goes_past_the_damaged_ends_of_an_index() {
     let rebuild = PostgresStore::rebuild(&url, &mut progress);
     let report = timeout(Duration::from_secs(60), rebuild).await.expect("it ends").unwrap();
     let right = right_rows(&url).await;
-    assert!(right > 0, "nothing was made anew");
+    assert!(right > 0, "nothing was repaired");
     assert_eq!((report.orders, report.unreadable), (ORDERS as u64, ORDERS as u64 - right));
 }
 
@@ -92,7 +92,7 @@ async fn damaged_pages_keep_no_other_rows_of_an_older_release_from_being_made_an
         let store = PostgresStore::open(&url, bus(), QUICK_SERVER).await.unwrap();
         wait_until_current(&store).await;
         let right = right_rows(&url).await;
-        assert!(right > ORDERS as u64 / 2, "{table}: {right} were made anew");
+        assert!(right > ORDERS as u64 / 2, "{table}: {right} were repaired");
     }
 }
 

@@ -59,7 +59,7 @@ async fn the_newer_release_does_what_it_is_told() {
         PostgresStore::migrate(&url).await.unwrap();
         let faults = faults(&url).await;
         let fault =
-            "order of-older: an earlier release made its view, `order-service rebuild` makes it anew: ";
+            "order of-older: an earlier release made its view, `order-service rebuild` makes it right: ";
         assert!(matches!(&faults[..], [found] if found.starts_with(fault)), "{faults:?}");
         return;
     }
@@ -119,11 +119,11 @@ async fn an_older_release_serves_beside_a_newer_one_all_that_it_knows() {
         let replayed = stream.iter().try_fold(None, |order, event| codec::replay(order, event).map(Some));
         assert!(matches!(replayed, Err(CodecError::NewerEvent(_))), "{replayed:?}");
     }
-    // What the older one wrote meanwhile is made anew, and what it makes anew it does not take from the newer one.
+    // What the older one wrote meanwhile is rebuilt, and what it rebuilds it does not take from the newer one.
     PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();
     newer_release("newer-release", &url, "look");
 
-    // Rows that are damaged or lost are made anew as well as this release can, and then as well as the newer one can.
+    // Rows that are damaged or lost are repaired as well as this release can, and then as well as the newer one can.
     for damage in ["UPDATE order_service.orders SET total_cents = 1", "TRUNCATE order_service.orders"] {
         sql(&url, damage).await;
         PostgresStore::rebuild(&url, &mut |_, _| {}).await.unwrap();

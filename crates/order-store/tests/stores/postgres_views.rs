@@ -1,4 +1,4 @@
-//! Views that are made anew: single ones that were found damaged, and all of them.
+//! Views that are repaired, single ones that were found damaged, and rebuilt, all of them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ async fn wait_until_right(store: &PostgresStore, order: &TestOrder) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(20), right).await.expect("it is mended");
+    timeout(Duration::from_secs(20), right).await.expect("it is repaired");
 }
 
 pub(crate) async fn wait_until_current(store: &PostgresStore) {
@@ -70,11 +70,11 @@ pub(crate) async fn wait_until_current(store: &PostgresStore) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(20), current).await.expect("they are made anew");
+    timeout(Duration::from_secs(20), current).await.expect("they are rebuilt");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_row_that_a_read_met_is_mended_by_itself() {
+async fn a_damaged_row_that_a_read_met_is_repaired_by_itself() {
     for damage in [
         "DELETE FROM order_service.orders WHERE key = 2",
         "UPDATE order_service.orders SET status = 'shipped' WHERE key = 2",
@@ -116,10 +116,10 @@ async fn whoever_mends_and_vanishes_keeps_the_logs_end_for_a_second_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_rows_that_a_list_met_are_mended_by_themselves() {
+async fn damaged_rows_that_a_list_met_are_repaired_by_themselves() {
     let (url, store, orders) = paid_orders(5).await;
     sql(&url, "UPDATE order_service.orders SET order_id = '' WHERE key IN (2, 4)").await;
-    let mended = async {
+    let repaired = async {
         loop {
             let page = store.many(&ListQuery::placed_after(Position::START, 10)).await.unwrap();
             if page.left_out == 0 {
@@ -127,12 +127,12 @@ async fn damaged_rows_that_a_list_met_are_mended_by_themselves() {
             }
         }
     };
-    let mended = timeout(Duration::from_secs(20), mended).await.expect("they are mended");
-    assert_eq!(mended, orders.iter().map(TestOrder::summary).collect::<Vec<_>>());
+    let repaired = timeout(Duration::from_secs(20), repaired).await.expect("they are repaired");
+    assert_eq!(repaired, orders.iter().map(TestOrder::summary).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
+async fn what_others_found_damaged_is_repaired_when_they_ask_for_it() {
     let (url, store, orders) = paid_orders(3).await;
     sql(&url, "TRUNCATE order_service.orders").await;
     let ids: Vec<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
@@ -143,7 +143,7 @@ async fn what_others_found_damaged_is_mended_when_they_ask_for_it() {
 
 /// As many as one page of the table has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_that_are_lost_side_by_side_are_mended_within_one_pass_without_anybody_reading_them() {
+async fn rows_that_are_lost_side_by_side_are_repaired_within_one_pass_without_anybody_reading_them() {
     let (url, store, _orders) = paid_orders(60).await;
     sql(&url, "DELETE FROM order_service.orders WHERE key BETWEEN 11 AND 50").await;
     assert_eq!(one_pass(&store).await, 40);
@@ -168,7 +168,7 @@ async fn what_lists_have_lost_is_repaired_within_one_pass_without_anybody_readin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_with_other_orders_keys_are_mended_within_one_pass() {
+async fn rows_with_other_orders_keys_are_repaired_within_one_pass() {
     let (url, store, _orders) = paid_orders(60).await;
     // One to where the log has an event that begins no order, one beyond the log's end.
     let move_rows = "UPDATE order_service.orders SET key = 90 WHERE key = 20; \
@@ -363,7 +363,7 @@ async fn assert_others_are_made_anew(error: &str) {
     let left = session(&url).await.query_one(left, &[]).await.unwrap().get::<_, Vec<i64>>(0);
     assert_eq!(left, [7, 250]);
 
-    // Nor do those that are mended with it.
+    // Nor do those that are repaired with it.
     let store = open(&url).await;
     sql(&url, "UPDATE order_service.orders SET status = 'shipped' WHERE key < 20").await;
     store
@@ -425,7 +425,7 @@ async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
             }
         }
     };
-    timeout(Duration::from_secs(30), none_older).await.expect("all are made anew");
+    timeout(Duration::from_secs(30), none_older).await.expect("all are rebuilt");
     assert_eq!(faults(&url).await, Vec::<String>::new());
 
     // What an older instance does beside this one.
@@ -445,7 +445,7 @@ async fn rows_of_an_older_projection_are_made_anew_by_themselves() {
             }
         }
     };
-    timeout(Duration::from_secs(30), none_older).await.expect("that is made anew");
+    timeout(Duration::from_secs(30), none_older).await.expect("that is rebuilt");
     assert_eq!(store.one(&order.id).await, Ok(Some(newer.summary())));
 }
 
@@ -460,7 +460,7 @@ async fn an_append_of_an_older_release_is_remembered() {
     assert_eq!(from.get::<_, Option<i64>>(0), Some(7));
 }
 
-/// What an older release does: it mends a row that the pass of this one has been past, and that is not to be forgotten when
+/// What an older release does: it repairs a row that the pass of this one has been past, and that is not to be forgotten when
 /// the pass ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
@@ -487,7 +487,7 @@ async fn what_an_older_release_mends_behind_a_pass_is_made_anew() {
     let store = open(&url).await;
     wait_until_current(&store).await;
     let left = "SELECT count(*), (SELECT outdated_from FROM order_service.log), \
-                    (SELECT older_mends FROM order_service.log) \
+                    (SELECT older_repairs FROM order_service.log) \
                 FROM order_service.orders o JOIN before b USING (key) WHERE o <> b";
     let left = session(&url).await.query_one(left, &[]).await.unwrap();
     assert_eq!((left.get::<_, i64>(0), left.get::<_, Option<i64>>(1), left.get::<_, i64>(2)), (0, None, 1));

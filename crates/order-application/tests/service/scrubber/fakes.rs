@@ -37,8 +37,8 @@ pub(super) struct Lies {
     pub(super) views: ViewsStatus,
     /// A newer release makes the views once this has been asked so often.
     pub(super) newer_after: Option<usize>,
-    pub(super) mended: Vec<OrderId>,
-    pub(super) mended_positions: Vec<Position>,
+    pub(super) repaired: Vec<OrderId>,
+    pub(super) repaired_positions: Vec<Position>,
     /// The lease is another's.
     pub(super) held_by_another: bool,
     pub(super) pages: Vec<usize>,
@@ -187,8 +187,8 @@ impl ViewRepair for LyingStore {
         positions: &[Position],
         _: &str,
     ) -> Result<(), StoreError> {
-        self.lies().mended.extend_from_slice(order_ids);
-        self.lies().mended_positions.extend_from_slice(positions);
+        self.lies().repaired.extend_from_slice(order_ids);
+        self.lies().repaired_positions.extend_from_slice(positions);
         Ok(())
     }
 

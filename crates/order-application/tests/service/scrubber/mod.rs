@@ -80,12 +80,12 @@ impl Stage {
         Running { status, stop, task: tokio::spawn(async move { scrubber.run(token).await }) }
     }
 
-    /// The orders that one pass wants mended, and how many faults it counts.
+    /// The orders that one pass wants repaired, and how many faults it counts.
     async fn found(&self) -> (Vec<String>, u64) {
         let mut running = self.start();
         let faults = running.passes(1).await.faults;
         running.stop().await;
-        (self.store.lies().mended.iter().map(ToString::to_string).collect(), faults)
+        (self.store.lies().repaired.iter().map(ToString::to_string).collect(), faults)
     }
 }
 
@@ -131,7 +131,7 @@ async fn views_that_are_what_the_log_makes_of_them_are_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_says_something_else_than_its_events_is_mended() {
+async fn a_row_that_says_something_else_than_its_events_is_repaired() {
     let stage = Stage::new().await;
     let change = |summary: OrderSummary| match summary.order_id.as_str() {
         "o3" => OrderSummary { total: Cents::new(1).unwrap(), ..summary },
@@ -143,7 +143,7 @@ async fn a_row_that_says_something_else_than_its_events_is_mended() {
 
 /// As after writes that were lost: the row and the index of the order's events are of the same past.
 #[tokio::test(start_paused = true)]
-async fn a_row_that_is_older_than_the_log_is_mended_also_if_its_events_are_not_found() {
+async fn a_row_that_is_older_than_the_log_is_repaired_also_if_its_events_are_not_found() {
     let stage = Stage::new().await;
     let first = stage.store.read_stream(&id("o3"), Version::NONE, PageLimit::events(1)).await.unwrap();
     let older = codec::replay(None, &first[0]).unwrap().summary(&id("o3"));
@@ -162,7 +162,7 @@ async fn a_row_that_is_older_than_the_log_is_mended_also_if_its_events_are_not_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_is_missing_or_cannot_be_read_is_mended() {
+async fn a_row_that_is_missing_or_cannot_be_read_is_repaired() {
     let stage = Stage::new().await;
     stage.store.lies().one = Some(Box::new(|summary| match summary.order_id.as_str() {
         "o3" => Ok(None),
@@ -173,7 +173,7 @@ async fn a_row_that_is_missing_or_cannot_be_read_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn views_that_the_store_itself_finds_damaged_are_counted_and_mended_and_the_pass_goes_on() {
+async fn views_that_the_store_itself_finds_damaged_are_counted_and_repaired_and_the_pass_goes_on() {
     let stage = Stage::new().await;
     stage.store.lies().one = Some(Box::new(|summary| match summary.order_id.as_str() {
         "o3" | "o4" => Err(StoreError::DamagedView("its checksum".to_owned())),
@@ -205,7 +205,7 @@ async fn a_list_that_the_store_itself_finds_damaged_is_counted_and_the_pass_goes
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_the_list_lacks_is_mended() {
+async fn an_order_that_the_list_lacks_is_repaired() {
     for lacking in [0, 3, 4, ORDERS - 1] {
         let stage = Stage::new().await;
         stage.store.lies().list = Some(Box::new(move |mut rows| {
@@ -217,7 +217,7 @@ async fn an_order_that_the_list_lacks_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_that_the_list_has_where_no_order_was_placed_is_mended_also_beyond_the_log_s_end() {
+async fn a_row_that_the_list_has_where_no_order_was_placed_is_repaired_also_beyond_the_log_s_end() {
     for (index, position) in [(4, Position(8)), (ORDERS, Position(EVENTS)), (ORDERS, Position(1_000))] {
         let stage = Stage::new().await;
         stage.store.lies().list = Some(Box::new(move |mut rows| {
@@ -226,12 +226,12 @@ async fn a_row_that_the_list_has_where_no_order_was_placed_is_mended_also_beyond
             rows
         }));
         assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
-        assert_eq!(stage.store.lies().mended_positions, [position]);
+        assert_eq!(stage.store.lies().repaired_positions, [position]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_has_every_order_twice_is_mended_within_one_pass() {
+async fn a_list_that_has_every_order_twice_is_repaired_within_one_pass() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|rows| {
         let twice = |row: ListedOrder| {
@@ -241,22 +241,22 @@ async fn a_list_that_has_every_order_twice_is_mended_within_one_pass() {
         rows.into_iter().flat_map(twice).collect()
     }));
     assert_eq!(stage.found().await.1, ORDERS as u64);
-    assert_eq!(stage.store.lies().mended_positions.len(), ORDERS);
+    assert_eq!(stage.store.lies().repaired_positions.len(), ORDERS);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_the_list_has_at_another_place_is_mended_at_both() {
+async fn an_order_that_the_list_has_at_another_place_is_repaired_at_both() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|mut rows| {
         rows[3].place = Position(8);
         rows
     }));
     assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o3".to_owned()], 2));
-    assert_eq!(stage.store.lies().mended_positions, [Position(8)]);
+    assert_eq!(stage.store.lies().repaired_positions, [Position(8)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_of_the_list_that_says_something_else_is_mended() {
+async fn a_row_of_the_list_that_says_something_else_is_repaired() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|mut rows| {
         rows[3].summary.status = Status::Shipped;
@@ -266,14 +266,14 @@ async fn a_row_of_the_list_that_says_something_else_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_a_list_with_a_filter_does_not_find_is_mended() {
+async fn an_order_that_a_list_with_a_filter_does_not_find_is_repaired() {
     let stage = Stage::new().await;
     stage.store.lies().lost = Some(id("o3"));
     assert_eq!(stage.found().await, (vec!["o3".to_owned()], 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn orders_that_have_changed_places_in_the_list_are_mended() {
+async fn orders_that_have_changed_places_in_the_list_are_repaired() {
     let stage = Stage::new().await;
     stage.store.lies().list = Some(Box::new(|rows| swap_rows(rows, 3, 20)));
     assert_eq!(stage.found().await, (vec!["o3".to_owned(), "o20".to_owned()], 2));
@@ -318,7 +318,7 @@ async fn orders_that_cannot_be_read_on_either_side_are_fine() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_cannot_be_read_and_is_not_counted_in_the_list_is_mended() {
+async fn an_order_that_cannot_be_read_and_is_not_counted_in_the_list_is_repaired() {
     let stage = Stage::new().await;
     stage.add_unreadable("newer", &[1], Unreadable::Newer).await;
     // This list has only what can be read.
@@ -446,7 +446,7 @@ async fn an_error_of_the_store_pauses_it_with_growing_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_waits_while_the_views_are_made_anew() {
+async fn it_waits_while_the_views_are_rebuilt() {
     let stage = Stage::new().await;
     stage.store.lies().views.state = ViewsState::Rebuilding;
     let mut running = stage.start();
@@ -465,7 +465,7 @@ async fn what_a_newer_release_made_is_not_compared_also_if_it_comes_in_the_middl
         stage.store.lies().newer_after = Some(newer_after);
         let mut running = stage.start();
         assert_eq!(running.becomes(ScrubState::Waiting).await.faults, 0);
-        assert_eq!(stage.store.lies().mended, []);
+        assert_eq!(stage.store.lies().repaired, []);
         stage.store.lies().newer_after = None;
         assert_eq!(running.passes(1).await.faults, 2);
         running.stop().await;
@@ -481,7 +481,7 @@ async fn what_is_found_again_is_asked_for_again() {
     }));
     let mut running = stage.start();
     let status = running.passes(2).await;
-    assert_eq!((status.faults, stage.store.lies().mended.len()), (2, 2));
+    assert_eq!((status.faults, stage.store.lies().repaired.len()), (2, 2));
     assert_eq!(status.faults_in_pass, 1);
     running.stop().await;
 }

@@ -48,7 +48,7 @@ pub(crate) fn beside_two_instances(bench: &Bench) -> Result<Outcome> {
     Ok(Outcome {
         scenario: "pg-rebuild",
         about: format!(
-            "views made anew from {events} events of {orders} orders, interleaved, and of what was placed meanwhile"
+            "views rebuilt from {events} events of {orders} orders, interleaved, and of what was placed meanwhile"
         ),
         verdicts: vec![
             of_rounds("beside two idle instances: events a second", beside_idle),

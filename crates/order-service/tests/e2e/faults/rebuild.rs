@@ -1,4 +1,4 @@
-//! Views that are made anew while the process is killed or the disk is full: the old ones are served on, and nobody ever
+//! Views that are rebuilt while the process is killed or the disk is full: the old ones are served on, and nobody ever
 //! reads half of the new ones.
 
 use std::fs;
@@ -13,7 +13,7 @@ use crate::server::{Program, Server, wait_until};
 
 const ORDERS: usize = 120;
 
-/// A stopped store of some orders, and what is read of it. One of its views is damaged, which has all of them made anew as
+/// A stopped store of some orders, and what is read of it. One of its views is damaged, which has all of them rebuilt as
 /// soon as somebody asks for that order.
 fn damaged_store() -> (tempfile::TempDir, Vec<Answer>) {
     let directory = tempfile::tempdir().unwrap();

@@ -127,8 +127,8 @@ fn every_change_of_what_is_stored_is_found() {
     run.session.run("CREATE TABLE sound AS TABLE order_service.orders");
     run.session.run("UPDATE order_service.orders SET total_cents = total_cents + 1 WHERE key = 1");
     run.assert_found(Rule::Views);
-    // The instance has met the row, and makes it anew.
-    wait_until("the row is mended", || {
+    // The instance has met the row, and repairs it.
+    wait_until("the row is repaired", || {
         let damaged = "SELECT count(*) FROM order_service.orders o JOIN sound s USING (key) WHERE o <> s";
         (run.session.value::<i64>(damaged) == 0).then_some(())
     });

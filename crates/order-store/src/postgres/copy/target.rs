@@ -35,7 +35,7 @@ const LAST_EVENT: &str = "SELECT position, id FROM order_service.events ORDER BY
 
 const KEYS: &str = "SELECT o.asked_id, o.log_key FROM order_service.look_up_v1($1) AS o";
 
-/// All views are this release's. A newer one that has opened the store before makes them anew.
+/// All views are this release's. A newer one that has opened the store before rebuilds them.
 const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection = greatest(projection, $1), \
                       outdated_from = CASE WHEN projection > $1 THEN 1 END";
 

@@ -12,8 +12,8 @@ CREATE TABLE order_service.log (
     -- position from which on events may have led to rows that an older one made. Null: there are none.
     projection integer NOT NULL DEFAULT 0,
     outdated_from bigint,
-    -- How often a release with an older projection has mended rows. Who makes all anew has not seen those that came behind it.
-    older_mends bigint NOT NULL DEFAULT 0
+    -- How often a release with an older projection has repaired rows. A rebuild has not seen those that came behind it.
+    older_repairs bigint NOT NULL DEFAULT 0
 );
 INSERT INTO order_service.log DEFAULT VALUES;
 
@@ -133,7 +133,7 @@ CREATE VIEW order_service.event_log AS
     SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
     FROM order_service.events;
 
--- What commands were answered with that came with a key. They are no views: nothing could make them anew.
+-- What commands were answered with that came with a key. They are no views: nothing could rebuild them.
 CREATE TABLE order_service.receipts (
     -- A digest of the key, and of whose it is.
     key bytea PRIMARY KEY,

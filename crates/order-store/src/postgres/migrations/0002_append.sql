@@ -202,7 +202,7 @@ BEGIN
                              unnest(receipt_times) AS answered_at, unnest(receipt_checksums) AS checksum) r
                 WHERE added_positions[r.append] IS NOT NULL;
         END IF;
-        -- A newer release makes these rows anew.
+        -- A newer release rebuilds these rows.
         UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
             WHERE l.projection > of_projection;
     ELSIF repeated THEN

@@ -1,6 +1,6 @@
--- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
+-- Repairing and rebuilding views, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
--- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- Writes rows that a repair has made: in the place of others, if those are still what was seen (an append that came in between
 -- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
 -- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
 -- came in between has added its order's. Answers with the keys of the rows that were written.
@@ -70,7 +70,7 @@ BEGIN
     -- Whoever goes over all rows with a newer projection may have been past these already.
     UPDATE order_service.log l
         SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
-            older_mends = l.older_mends + 1
+            older_repairs = l.older_repairs + 1
         WHERE l.projection > of_projection AND cardinality(written) > 0;
     RETURN QUERY SELECT unnest(written);
 END
@@ -91,9 +91,9 @@ END
 $$;
 
 -- All rows of orders without events after a position are of a projection, or of a later one, but for those that an older
--- release has mended since there were so many of its mends. Without any, it is remembered that those after the position are
--- outdated, too, or that none is. Says whether none is. Null: there were such mends, and all is to be looked at again.
-CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, mends_before bigint) RETURNS boolean
+-- release has repaired since there were so many of its repairs. Without any, it is remembered that those after the position are
+-- outdated, too, or that none is. Says whether none is. Null: there were such repairs, and all is to be looked at again.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, repairs_before bigint) RETURNS boolean
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -111,8 +111,8 @@ BEGIN
     outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
                             AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);
     UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
-        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_mends = mends_before;
-    IF (SELECT l.older_mends FROM order_service.log l) <> mends_before THEN
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_repairs = repairs_before;
+    IF (SELECT l.older_repairs FROM order_service.log l) <> repairs_before THEN
         RETURN NULL;
     END IF;
     RETURN NOT outdated;

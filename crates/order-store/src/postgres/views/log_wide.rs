@@ -1,5 +1,5 @@
 //! What is derived of the log as a whole and belongs to no order that there is: when the events of its zones were, and terms of
-//! no order. A rebuild makes the one anew, and the other goes; a repair makes anew the zones of its orders.
+//! no order. A rebuild finds out the times of all zones and deletes such terms; a repair finds out those of its orders' zones.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub(super) async fn wrong_zones(snapshot: &Object, keys: &[i64]) -> Result<Vec<i
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// Finds out anew when the events of a zone were.
+/// Repairs when the events of a zone were.
 pub(super) async fn repair_zone(connection: &Object, zone: i64) -> Result<(), Error> {
     let parameters: [Parameter<'_>; 2] = [(&zone, Type::INT8), (&(zone + 1), Type::INT8)];
     in_transaction(connection, &format!("{BEGIN}; {LOCK_END}"), TIMES, &parameters).await.map(drop)

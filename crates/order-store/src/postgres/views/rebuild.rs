@@ -40,7 +40,7 @@ const STEP: i64 = 500;
 /// How often the log may have grown while it was followed. Each time there is less to follow.
 const MAX_ROUNDS: usize = 50;
 
-const OUTDATED: &str = "SELECT projection, outdated_from, older_mends FROM order_service.log";
+const OUTDATED: &str = "SELECT projection, outdated_from, older_repairs FROM order_service.log";
 
 /// What there is under keys between two numbers: orders, and rows of views.
 const KEYS: &str = "\

@@ -14,8 +14,8 @@ CREATE TABLE order_service.log (
     -- position from which on events may have led to rows that an older one made. Null: there are none.
     projection integer NOT NULL DEFAULT 0,
     outdated_from bigint,
-    -- How often a release with an older projection has mended rows. Who makes all anew has not seen those that came behind it.
-    older_mends bigint NOT NULL DEFAULT 0
+    -- How often a release with an older projection has repaired rows. A rebuild has not seen those that came behind it.
+    older_repairs bigint NOT NULL DEFAULT 0
 );
 INSERT INTO order_service.log DEFAULT VALUES;
 
@@ -97,8 +97,8 @@ CREATE FUNCTION order_service.term_block_v1(key bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN key >> 16;
 
--- What stands for a term's value in the index: numbers are compared in a tenth of the time, and an entry costs half of what one
--- with the value costs.
+-- What stands for a term's value in the index: an entry then costs an append less than half of what one with the value costs, since
+-- texts are compared one by one at each level of the tree.
 CREATE FUNCTION order_service.term_hash_v1(value text) RETURNS bigint
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN hashtextextended(value, 0);
@@ -135,7 +135,7 @@ CREATE VIEW order_service.event_log AS
     SELECT position, order_id, version, type, time, data::json AS data, id, context::json AS context
     FROM order_service.events;
 
--- What commands were answered with that came with a key. They are no views: nothing could make them anew.
+-- What commands were answered with that came with a key. They are no views: nothing could rebuild them.
 CREATE TABLE order_service.receipts (
     -- A digest of the key, and of whose it is.
     key bytea PRIMARY KEY,
@@ -372,7 +372,7 @@ BEGIN
                              unnest(receipt_times) AS answered_at, unnest(receipt_checksums) AS checksum) r
                 WHERE added_positions[r.append] IS NOT NULL;
         END IF;
-        -- A newer release makes these rows anew.
+        -- A newer release rebuilds these rows.
         UPDATE order_service.log l SET outdated_from = least(l.outdated_from, last_position + 1)
             WHERE l.projection > of_projection;
     ELSIF repeated THEN
@@ -417,9 +417,9 @@ BEGIN
         LEFT JOIN order_service.orders o ON o.key = b.position;
 END
 $$;
--- Making views anew, beside appends. Appends wait for nothing of it but for rows that are just being written.
+-- Repairing and rebuilding views, beside appends. Appends wait for nothing of it but for rows that are just being written.
 
--- Writes rows that were made anew: in the place of others, if those are still what was seen (an append that came in between
+-- Writes rows that a repair has made: in the place of others, if those are still what was seen (an append that came in between
 -- wrote a row of its own, which is newer; rows that an append is just writing are left out), or, where nothing was seen,
 -- because the row is lost. The lock on the log's end then keeps appends away that may be about to add the same; one that
 -- came in between has added its order's. Answers with the keys of the rows that were written.
@@ -489,7 +489,7 @@ BEGIN
     -- Whoever goes over all rows with a newer projection may have been past these already.
     UPDATE order_service.log l
         SET outdated_from = least(l.outdated_from, (SELECT min(w.key) FROM unnest(written) AS w(key))),
-            older_mends = l.older_mends + 1
+            older_repairs = l.older_repairs + 1
         WHERE l.projection > of_projection AND cardinality(written) > 0;
     RETURN QUERY SELECT unnest(written);
 END
@@ -510,9 +510,9 @@ END
 $$;
 
 -- All rows of orders without events after a position are of a projection, or of a later one, but for those that an older
--- release has mended since there were so many of its mends. Without any, it is remembered that those after the position are
--- outdated, too, or that none is. Says whether none is. Null: there were such mends, and all is to be looked at again.
-CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, mends_before bigint) RETURNS boolean
+-- release has repaired since there were so many of its repairs. Without any, it is remembered that those after the position are
+-- outdated, too, or that none is. Says whether none is. Null: there were such repairs, and all is to be looked at again.
+CREATE FUNCTION order_service.views_followed_v1(up_to bigint, of_projection integer, repairs_before bigint) RETURNS boolean
 LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -530,31 +530,31 @@ BEGIN
     outdated := EXISTS (SELECT FROM order_service.events e WHERE e.position > up_to
                             AND (SELECT o.projection FROM order_service.orders o WHERE o.key = e.order_key) < of_projection);
     UPDATE order_service.log l SET outdated_from = CASE WHEN outdated THEN up_to + 1 END
-        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_mends = mends_before;
-    IF (SELECT l.older_mends FROM order_service.log l) <> mends_before THEN
+        WHERE l.projection = of_projection AND l.outdated_from IS NOT NULL AND l.older_repairs = repairs_before;
+    IF (SELECT l.older_repairs FROM order_service.log l) <> repairs_before THEN
         RETURN NULL;
     END IF;
     RETURN NOT outdated;
 END
 $$;
 DELETE FROM order_service.migrations;
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-26T23:24:58.243396+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-26T23:24:58.244799+00:00"}');
-INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-26T23:24:58.245458+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":1,"oldest_compatible":1,"applied_at":"2026-11-27T02:46:38.34057+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":2,"oldest_compatible":2,"applied_at":"2026-11-27T02:46:38.346241+00:00"}');
+INSERT INTO order_service.migrations SELECT * FROM json_populate_record(NULL::order_service.migrations, '{"version":3,"oldest_compatible":3,"applied_at":"2026-11-27T02:46:38.3473+00:00"}');
 DELETE FROM order_service.log;
-INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"dd3e631d-d8c6-4017-b4d7-59bbc131415e","state":"ready","copied_from":null,"projection":17,"outdated_from":null,"older_mends":0}');
+INSERT INTO order_service.log SELECT * FROM json_populate_record(NULL::order_service.log, '{"only_row":true,"identity":"44fcf633-971d-4416-96ca-722888026dea","state":"ready","copied_from":null,"projection":17,"outdated_from":null,"older_repairs":0}');
 DELETE FROM order_service.events;
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21a2d-2e0f-7459-bbf2-e655b92abf2d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014beacf1fe908a11e"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21a2d-2e17-70ca-a8c2-d99d2454871e","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01c18ba4d14c1bceb5"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21a2d-2e18-7711-a1d0-85d78385ad51","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01186a1948b2e9fc7a"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21a2d-2e13-762b-8774-a2154e56b20d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01ea0df45adbb8a9eb"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21a2d-2e14-7632-97da-fc1405573177","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x014f5cef5b94c1b504"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21a2d-2e14-7632-97da-fc1534b1cbd1","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01092611670648fcc0"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21a2d-2e14-7632-97da-fc168b0c9054","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x015e8bcda2aff669f2"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21a2d-2e15-772c-9561-98a2f8882182","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0195e7c4468475fb19"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21a2d-2e15-772c-9561-98a3801ebaad","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0144d04c9b136ddbb3"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21a2d-2e16-70b9-8a50-be935c57c9b7","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01084e639222fe8c3b"}');
-INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21a2d-2e17-70ca-a8c2-d99cf5cd60f5","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01073ab30331a4d6c4"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":1,"order_key":1,"version":1,"id":"01a21ae5-d020-7597-8fd7-b6aee4e7ee5d","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-1","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01c9184b287fb80432"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":10,"order_key":10,"version":1,"id":"01a21ae5-d02c-7383-9d1b-b00e83b34325","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-damaged","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01de3810f73c616e89"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":11,"order_key":10,"version":2,"id":"01a21ae5-d02d-7728-87ec-fccb95ba4e11","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-damaged","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":"x","checksum":"\\\\x01bcdebfbbe76e2ff8"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":2,"order_key":2,"version":1,"id":"01a21ae5-d026-758a-b062-56d912fe8959","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-2","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0110424d291f643e63"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":3,"order_key":2,"version":2,"id":"01a21ae5-d028-7503-ab49-61730f744efe","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01358ee42f44f36a86"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":4,"order_key":2,"version":3,"id":"01a21ae5-d028-7503-ab49-617483251ba6","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-2\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01cad1af9dbcc77ddf"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":5,"order_key":2,"version":4,"id":"01a21ae5-d028-7503-ab49-6175a494873f","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-2","data":"{\\"payment_id\\":\\"pay-3\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x018f31ae6cff16b758"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":6,"order_key":6,"version":1,"id":"01a21ae5-d029-7754-ba81-a0a5e7d22309","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-3","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x011561cee251f246a0"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":7,"order_key":6,"version":2,"id":"01a21ae5-d02a-73de-94cf-7acb1babf9f2","type":"order.payment_authorized.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-3","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x013405dcd592a08f26"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":8,"order_key":8,"version":1,"id":"01a21ae5-d02b-75a6-8a69-410d3c7e73da","type":"order.placed.v1","time":"2026-01-01T00:00:00+00:00","order_id":"golden-newer","data":"{\\"customer_id\\":\\"cust-1\\",\\"currency\\":\\"USD\\",\\"total_cents\\":3000,\\"lines\\":[{\\"line\\":1,\\"sku\\":\\"sku-1\\",\\"quantity\\":2,\\"unit_price_cents\\":1500}]}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x01791effd4f8e370b5"}');
+INSERT INTO order_service.events SELECT * FROM json_populate_record(NULL::order_service.events, E'{"position":9,"order_key":8,"version":2,"id":"01a21ae5-d02c-7383-9d1b-b00da8de4b22","type":"order.planted.v1","time":"2026-01-01T00:00:00.000001+00:00","order_id":"golden-newer","data":"{\\"payment_id\\":\\"pay-1\\",\\"amount_cents\\":1}","context":"{\\"correlationid\\":\\"corr-1\\"}","source":null,"checksum":"\\\\x0158a9ab158cc965c9"}');
 DELETE FROM order_service.orders;
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":1,"order_id":"golden-1","state":"ok","version":1,"customer_id":"cust-1","status":"placed","total_cents":3000,"placed_at":"2026-01-01T00:00:00+00:00","updated_at":"2026-01-01T00:00:00+00:00","due_at":null,"on_hold":false,"checksum":"\\\\x014602c9883a440f1f","projection":17,"updated_position":1}');
 INSERT INTO order_service.orders SELECT * FROM json_populate_record(NULL::order_service.orders, E'{"key":10,"order_id":"golden-damaged","state":"damaged","version":2,"customer_id":null,"status":null,"total_cents":null,"placed_at":null,"updated_at":null,"due_at":null,"on_hold":null,"checksum":"\\\\x017c6fb21a17f2ddb5","projection":17,"updated_position":11}');
