@@ -19,7 +19,7 @@ const MAX_SET_ASIDE: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Passes {
     fired: u64,
-    /// Orders that refused a timer for good, at which version they did.
+    /// Orders that refuse a timer for good, or cannot be read, and at which version they were.
     set_aside: HashMap<OrderId, Version>,
 }
 
@@ -64,17 +64,20 @@ impl Passes {
         Ok(())
     }
 
-    /// Fires the timers of an order that are due. Answers with its version if it refuses one for good.
+    /// Fires the timers of an order that are due. Answers with its version if it is set aside.
     async fn fire(&mut self, ports: &TimerPorts, order_id: &OrderId) -> Result<Option<Version>, StoreError> {
+        // Asked of its row, since its history may be as long as one can be, and is not to be read at each look.
+        if let Some(version) = self.set_aside.get(order_id)
+            && ports.views.one(order_id).await.is_ok_and(|row| row.is_some_and(|row| row.version == *version))
+        {
+            return Ok(Some(*version));
+        }
         let order = match ports.service.order(order_id).await {
             Ok(order) => order,
             Err(QueryError::OrderNotFound | QueryError::PositionAhead { .. }) => return Ok(None),
-            Err(QueryError::Store(error)) => return self.unreadable(order_id, error).map(Some),
+            Err(QueryError::Store(error)) => return self.set_aside_or_fail(order_id, error).map(Some),
         };
-        if self.set_aside.get(order_id) == Some(&order.version) {
-            return Ok(Some(order.version));
-        }
-        let mut refused = None;
+        let mut set_aside = None;
         let now = ports.clock.now();
         for Timer { command, .. } in order.order.timers().filter(|timer| timer.due <= now) {
             match ports.service.execute(Some(order_id.clone()), command, CommandMeta::default()).await {
@@ -83,7 +86,7 @@ impl Passes {
                     if !is_early(obstacle) =>
                 {
                     let version = facts.map_or(order.version, |facts| facts.version);
-                    refused = Some(self.refused(order_id, version, &obstacle.to_string()));
+                    set_aside = Some(self.set_aside_at(version, order_id, &obstacle.to_string()));
                 }
                 // Somebody else was quicker, or the clock went back a little: the next look finds out.
                 Err(
@@ -94,17 +97,19 @@ impl Passes {
                     | CommandError::KeyReused
                     | CommandError::KeyInProgress,
                 ) => {}
-                Err(CommandError::Store(error)) => refused = Some(self.unreadable(order_id, error)?),
+                Err(CommandError::Store(error)) => {
+                    set_aside = Some(self.set_aside_or_fail(order_id, error)?);
+                }
             }
         }
-        Ok(refused)
+        Ok(set_aside)
     }
 
-    /// What is wrong with one order holds up no other; what is wrong with the store is an error.
-    fn unreadable(&self, order_id: &OrderId, error: StoreError) -> Result<Version, StoreError> {
+    /// What is wrong with one order sets it aside, and holds up no other; what is wrong with the store is an error.
+    fn set_aside_or_fail(&self, order_id: &OrderId, error: StoreError) -> Result<Version, StoreError> {
         match error {
             StoreError::Corrupt(_) | StoreError::NewerRelease(_) | StoreError::DamagedView(_) => {
-                Ok(self.refused(order_id, Version::NONE, &error.to_string()))
+                Ok(self.set_aside_at(Version::NONE, order_id, &error.to_string()))
             }
             StoreError::Overloaded
             | StoreError::Unavailable(_)
@@ -114,7 +119,7 @@ impl Passes {
     }
 
     /// Tells that an order waits for people, unless it was told already.
-    fn refused(&self, order_id: &OrderId, version: Version, why: &str) -> Version {
+    fn set_aside_at(&self, version: Version, order_id: &OrderId, why: &str) -> Version {
         if self.set_aside.get(order_id) != Some(&version) {
             tracing::warn!(%order_id, why, "a timer is set aside");
         }

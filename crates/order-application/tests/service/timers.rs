@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -33,8 +34,12 @@ impl Stage {
 
     /// Starts the timers of one instance.
     fn start(&self, holder: &str) -> Running {
+        self.start_with(holder, self.world.instance())
+    }
+
+    fn start_with(&self, holder: &str, service: OrderService) -> Running {
         let ports = TimerPorts {
-            service: self.world.instance(),
+            service,
             views: self.world.store.clone(),
             checkpoints: self.checkpoints.clone(),
             clock: Arc::new(self.world.clock.clone()),
@@ -184,6 +189,74 @@ async fn a_timer_that_is_refused_for_good_is_set_aside_and_holds_up_no_other() {
     assert_eq!(stage.status("fine").await, Status::Cancelled);
     let status = timers.status.borrow().clone();
     assert_eq!((status.fired, status.set_aside), (1, 1));
+    timers.stop().await;
+}
+
+/// A log that counts how often a history is read.
+struct CountedReads {
+    log: Arc<dyn Store>,
+    histories: AtomicU64,
+}
+
+#[async_trait]
+impl EventLog for CountedReads {
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.log.append(append).await
+    }
+
+    async fn read_stream(&self, id: &OrderId, after: Version, limit: PageLimit) -> Events {
+        self.histories.fetch_add(1, Ordering::Relaxed);
+        self.log.read_stream(id, after, limit).await
+    }
+
+    async fn read_log(&self, after: Position, limit: PageLimit) -> Events {
+        self.log.read_log(after, limit).await
+    }
+
+    async fn end(&self) -> Result<Position, StoreError> {
+        self.log.end().await
+    }
+
+    async fn version(&self, order_id: &OrderId) -> Result<Version, StoreError> {
+        self.log.version(order_id).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.log.check().await
+    }
+}
+
+type Events = Result<Vec<RecordedEvent>, StoreError>;
+
+#[tokio::test(start_paused = true)]
+async fn the_history_of_an_order_that_is_set_aside_is_not_read_at_each_look_but_when_it_has_changed() {
+    let stage = Stage::new();
+    stage.reserved_for("full", 5).await;
+    let World { store, bus, clock, ids, .. } = &stage.world;
+    let log = Arc::new(CountedReads { log: store.clone(), histories: AtomicU64::new(0) });
+    // Nothing stays in the cache, as where there are many such orders.
+    let limits =
+        ServiceLimits { order_events: 3, last_events: 0, order_cache_bytes: 0, ..ServiceLimits::default() };
+    let service = OrderService::new(
+        log.clone(),
+        store.clone(),
+        store.clone(),
+        bus.clone(),
+        Arc::new(clock.clone()),
+        ids.clone(),
+        limits,
+    );
+    let timers = stage.start_with("one", service);
+    stage.pass(10).await;
+    assert_eq!(timers.status.borrow().set_aside, 1);
+    let read = log.histories.load(Ordering::Relaxed);
+    stage.pass(60).await;
+    assert_eq!((timers.status.borrow().set_aside, log.histories.load(Ordering::Relaxed)), (1, read));
+
+    // By an instance with room for more.
+    stage.execute("full", HoldOrder { reason: None }).await;
+    stage.pass(3).await;
+    assert!(log.histories.load(Ordering::Relaxed) > read);
     timers.stop().await;
 }
 
