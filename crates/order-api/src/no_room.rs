@@ -1,3 +1,5 @@
+//! Refusals for want of the memory that other clients' answers take.
+
 use axum::response::Response;
 
 use crate::problem::Problem;

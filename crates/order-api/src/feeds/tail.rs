@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
 /// The same in batches.
 const KEPT_BATCHES: usize = 512;
-/// How many feeds are woken at a time. As many as are open at most when feeds do not count as many.
+/// How many feeds are woken at a time. Up to this many feeds take no turns.
 const TURNS_AT_ONCE: usize = 16;
 /// Deliveries are gathered for so long for each feed that is open: to hand a page to a connection takes about a quarter of
 /// that, so feeds leave most of the machine to others.

@@ -1,7 +1,7 @@
 //! Keys that clients give their commands, so that a repetition is answered as the first was.
 //!
-//! A key is claimed before its command is even read: then nobody else in this process works on it, and what was answered under
-//! it is known. What keeps apart two instances that work on one key at once is the store, which keeps one receipt of a key.
+//! A key is claimed before its command's body is parsed: then nobody else in this process works on it, and what was answered
+//! under it is known. What keeps apart two instances that work on one key at once is the store, which keeps one receipt of a key.
 
 use order_domain::{OrderCommand, OrderId};
 use tokio::time::{Instant, timeout_at};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use order_application::Position;
 use order_domain::Timestamp;
 
-/// How many bits of a position do not tell its zone.
+/// A position without this many low bits is its zone.
 pub(super) const ZONE_BITS: u32 = 11;
 
 /// The zone that a position is in.
@@ -23,7 +23,7 @@ pub(super) struct ZoneTimes {
 /// The times of all zones of a log, of which some events may be unknown.
 #[derive(Debug, Default)]
 pub(super) struct LogTimes {
-    /// With how many events they come of.
+    /// Each with how many events were added.
     zones: BTreeMap<i64, (ZoneTimes, u64)>,
 }
 
