@@ -120,14 +120,16 @@ impl ReadyDetails for watch::Receiver<TimersStatus> {
     }
 }
 
-/// A replica is ready once it has caught up. From then on what it has is worth reading, even while nothing new comes.
+/// A replica is ready once it has caught up. From then on what it has is worth reading, even while its broker is away; but
+/// not when it cannot go on by itself: then it falls behind for good, or is no copy of its primary.
 impl ReadyDetails for watch::Receiver<ReplicaStatus> {
     fn add_to(&self, checks: &mut ReadyChecks) {
         checks.replica = Some(self.borrow().clone());
     }
 
     fn is_ready(&self) -> bool {
-        self.borrow().has_caught_up
+        let status = self.borrow();
+        status.has_caught_up && !status.state.is_at_its_end()
     }
 }
 
@@ -222,6 +224,20 @@ mod tests {
         });
         let behind = r#"{"replica":{"state":"catching_up","position":123,"behind":7,"skipped":2,"detail":"no \"such\" host"}}"#;
         assert_eq!((shown(&receiver), receiver.is_ready()), (behind.to_owned(), true));
+    }
+
+    #[test]
+    fn a_replica_that_cannot_go_on_is_not_ready() {
+        for (state, is_ready) in [
+            (ReplicaState::Following, true),
+            (ReplicaState::Unavailable, true),
+            (ReplicaState::Missing, false),
+            (ReplicaState::OtherLog, false),
+        ] {
+            let (_sender, receiver) =
+                watch::channel(ReplicaStatus { state, has_caught_up: true, ..ReplicaStatus::default() });
+            assert_eq!(receiver.is_ready(), is_ready, "{state:?}");
+        }
     }
 
     #[test]

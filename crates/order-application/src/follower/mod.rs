@@ -22,6 +22,7 @@ mod session;
 mod status;
 mod window;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// The wait after a failure that somebody has to end.
 const STUCK_BACKOFF: Duration = Duration::from_secs(15);
+/// How often it looks how long the log is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What is done with the events of the log.
 #[async_trait]
@@ -165,7 +168,8 @@ impl Follower {
             }
             let state = self.failed(&error).await;
             let wait = if state.is_stuck() { STUCK_BACKOFF } else { backoff.next_wait() };
-            if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            let waiting = self.looking_meanwhile(tokio::time::sleep(wait));
+            if stop.run_until_cancelled(waiting).await.is_none() {
                 return;
             }
         }
@@ -215,10 +219,29 @@ impl Follower {
             | FollowerError::LeaseLost => FollowerState::Unavailable,
         };
         let now = self.status.borrow().clone();
-        // The backlog grows meanwhile. If it is the store that is away, the last look has to do.
-        let lag = self.log.end().await.map_or(now.lag, |end| end.0.saturating_sub(now.position.0));
+        let lag = self.lag(&now).await;
         self.tell(FollowerStatus { state, lag, detail: Some(error.to_string()), ..now });
         state
+    }
+
+    /// Does something that takes its time, and shows again and again how long the backlog is.
+    async fn looking_meanwhile<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let now = self.status.borrow().clone();
+            let lag = self.lag(&now).await;
+            self.tell(FollowerStatus { lag, ..now });
+        }
+    }
+
+    /// How many events the log has beyond a position. If it is the store that is away, the last look has to do.
+    async fn lag(&self, shown: &FollowerStatus) -> u64 {
+        self.log.end().await.map_or(shown.lag, |end| end.0.saturating_sub(shown.position.0))
     }
 
     /// Shows how it goes, and logs it when it goes otherwise than before.

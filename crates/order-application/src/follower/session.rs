@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::{FollowerState, FollowerStatus};
 use super::window::Window;
-use super::{Consumption, Follower, FollowerError};
+use super::{Consumption, Follower, FollowerError, LOOK_EVERY};
 use crate::event::{Position, RecordedEvent};
 use crate::lease::Lease;
 use crate::ports::checkpoints::Checkpoint;
@@ -20,8 +20,6 @@ const SAVE_EVERY: Duration = Duration::from_millis(250);
 const CHECK_EVERY: Duration = Duration::from_secs(3);
 /// How long nothing may get done while there is something to do.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How often it looks how long the log is.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// When events come at a higher rate than this, in events a second, they are gathered: the other side takes many together for
 /// much less than one by one, and commands run on the same machine.
@@ -47,9 +45,10 @@ impl Follower {
         if now.state == FollowerState::Standby {
             (now.state, now.detail) = (FollowerState::Connecting, None);
         }
+        now.lag = self.lag(&now).await;
         self.tell(now);
         let (consumption, after) = tokio::select! {
-            opened = self.consumer.open(&checkpoint) => opened?,
+            opened = self.looking_meanwhile(self.consumer.open(&checkpoint)) => opened?,
             () = stop.cancelled() => return Ok(()),
             () = lease.lost() => return Err(FollowerError::LeaseLost),
         };

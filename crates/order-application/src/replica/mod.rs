@@ -141,6 +141,8 @@ impl Replica {
         };
         self.tell(|status| {
             status.state = state;
+            // Nobody asks the broker any more.
+            status.behind = None;
             status.detail = Some(error.to_string());
         });
     }

@@ -48,6 +48,20 @@ pub enum ReplicaState {
     Misconfigured,
 }
 
+impl ReplicaState {
+    /// Whether somebody has to put something right before anything more can be applied.
+    pub(crate) fn is_at_its_end(self) -> bool {
+        match self {
+            Self::Missing | Self::OtherLog => true,
+            Self::Connecting
+            | Self::CatchingUp
+            | Self::Following
+            | Self::Unavailable
+            | Self::Misconfigured => false,
+        }
+    }
+}
+
 impl ReplicaStatus {
     pub(super) fn log(&self) {
         let Self { state, position, detail, .. } = self;

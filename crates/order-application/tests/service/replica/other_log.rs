@@ -22,6 +22,7 @@ async fn another_event_in_the_place_of_one_that_was_applied_stops_the_replica() 
         "another log than this replica's, at position 7: the event there has another id. Name the broker of the \
          primary whose copy this is, or start with an empty store"
     );
+    assert_eq!(replica.status.borrow().behind, None, "nobody asks the broker any more");
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(stage.store.end().await.unwrap().0 <= 10, "nothing is applied any more");
     replica.stop().await;
