@@ -38,6 +38,7 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
     let log = LogReader::open(location).await.map_err(told)?;
     // Up to where the log ends now: a busy server would keep this going for ever.
     let end = log.end().await.map_err(told)?;
+    anyhow::ensure!(from <= end.plus(1), "there is no position {from}: the log ends at {end}");
     let (mut after, mut lines) = (Position(from.0 - 1), String::new());
     while after < end {
         let page = log.read_log(after, PAGE).await.map_err(told)?;
@@ -56,6 +57,6 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
 }
 
 /// Its text says the cause already.
-fn told(error: SideError) -> anyhow::Error {
+pub(crate) fn told(error: SideError) -> anyhow::Error {
     anyhow::Error::msg(error.to_string())
 }

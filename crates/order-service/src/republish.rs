@@ -10,11 +10,12 @@ use order_application::{
     ViewsProgress,
 };
 use order_bus::{BrokerUrl, InProcessBus};
-use order_store::DEFAULT_QUEUE_WAIT;
+use order_store::{DEFAULT_QUEUE_WAIT, LogReader, StoreLocation};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Failure;
 use crate::config::{RelayOptions, StoreOptions, positive};
+use crate::export::told;
 use crate::logging;
 use crate::open_store;
 use crate::process;
@@ -36,9 +37,19 @@ pub(crate) struct RepublishArguments {
 pub(crate) fn run(arguments: RepublishArguments) -> Result<ExitCode, Failure> {
     let RepublishArguments { from_position, relay, store } = arguments;
     let (brokers, store) = (relay.brokers()?, store.url());
+    let location = store.location("there is nothing to publish")?;
     logging::start(&relay.log);
-    let publishing = publish_again(Position(from_position), &store, &brokers, &relay.events.event_source);
+    let publishing = async {
+        must_be_there(&location).await?;
+        publish_again(Position(from_position), &store, &brokers, &relay.events.event_source).await
+    };
     Ok(process::runtime()?.block_on(publishing)?)
+}
+
+/// To open a store is to make it where there is none, and a mistyped directory has none.
+async fn must_be_there(location: &StoreLocation) -> anyhow::Result<()> {
+    LogReader::open(location).await.map_err(told)?;
+    Ok(())
 }
 
 async fn publish_again(

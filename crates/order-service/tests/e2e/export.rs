@@ -38,6 +38,9 @@ fn each_line_is_an_event_as_the_api_has_it() {
     assert_eq!((some.status, &some.stdout[..]), (Some(0), &all.stdout[50..]));
     let none = export().argument("--from-position", "61").run();
     assert_eq!((none.status, none.stdout.len()), (Some(0), 0));
+    let beyond = export().argument("--from-position", "62").run();
+    assert_eq!((beyond.status, beyond.stdout.len()), (Some(1), 0));
+    assert_eq!(beyond.stderr, ["error: there is no position 62: the log ends at 60"]);
     server.stop();
 }
 

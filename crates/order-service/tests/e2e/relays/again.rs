@@ -1,5 +1,7 @@
 //! `republish --from-position`: events come again, and the usual relay goes on.
 
+use std::path::Path;
+
 use test_servers::{PostgresOptions, PostgresServer};
 
 use super::broker::shared_channel;
@@ -8,6 +10,7 @@ use super::load::{under_steady_load, wait_for_more};
 use super::ready::{status, wait_for_state};
 use super::verdict::{assert_relayed, wait_until_published};
 use crate::checker;
+use crate::export::fill;
 use crate::server::{Ended, Program, Server};
 
 const FROM: u64 = 101;
@@ -82,4 +85,35 @@ fn at_work<'a>(servers: &'a [Server; 2], channel: &Channel) -> &'a Server {
     super::ready::patiently("one of them publishes", || {
         servers.iter().find(|server| status(server, &channel.relay()).state == "following")
     })
+}
+
+/// Nobody is at port 1, and nobody is asked.
+fn republish_to_nobody(directory: &Path, from: &str) -> Ended {
+    let asked = ["republish", "--bus", "nats://127.0.0.1:1", "--from-position", from];
+    Program::new(asked).argument("--data-dir", directory).run()
+}
+
+#[test]
+fn a_directory_that_was_mistyped_is_told_and_no_store_is_made_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let mistyped = directory.path().join("dtaa");
+    let ended = republish_to_nobody(&mistyped, "1");
+    assert_eq!((ended.status, ended.stderr.len()), (Some(1), 1), "{ended:?}");
+    assert!(ended.stderr[0].contains(&*mistyped.to_string_lossy()), "{ended:?}");
+    assert!(!mistyped.exists(), "something was made");
+    let memory = ["republish", "--store", "memory:", "--bus", "nats://127.0.0.1:1", "--from-position", "1"];
+    let ended = Program::new(memory).run();
+    assert_eq!(ended.stderr, ["error: memory: is gone at exit, so there is nothing to publish"]);
+}
+
+#[test]
+fn a_position_beyond_the_logs_end_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Program::serving(directory.path()).start();
+    fill(&server, 0..2);
+    server.stop();
+    let ended = republish_to_nobody(directory.path(), "100");
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let says = "there is no position 100: the log ends at 3";
+    assert!(ended.stderr.last().is_some_and(|line| line.contains(says)), "{ended:?}");
 }
