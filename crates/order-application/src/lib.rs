@@ -30,6 +30,7 @@ pub mod follower;
 pub mod json_text;
 mod keyed_locks;
 mod lease;
+mod log_ids;
 mod order_cache;
 mod order_list;
 mod order_locks;
@@ -65,7 +66,10 @@ pub use lease::{Candidate, HolderWatch, Lease};
 pub use order_list::{
     ListQuery, ListedOrder, MAX_EXAMINED, OrderFilter, OrderPage, PageBuilder, Sort, SortKey, TimeRange,
 };
-pub use ports::broker::{Broker, BrokerError, BrokerLog, BrokerReader, Delivery, Opened, Publication};
+pub use ports::broker::{
+    Broker, BrokerError, BrokerLog, BrokerReader, Delivery, FoundEvent, MAX_MESSAGE_BYTES, Opened,
+    Publication,
+};
 pub use ports::checkpoints::{Beat, Checkpoint, Checkpoints, Claim, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
@@ -91,7 +95,7 @@ pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use search_term::SearchTerm;
 pub use service::{
     ActionState, AsOf, ClaimedKey, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
-    KeyClaim, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
+    KeyClaim, MAX_EVENT_BYTES, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
 };
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};

@@ -1,4 +1,8 @@
 //! The relay: publishes the log to a broker. For each order the first occurrences of its events come in order.
+//!
+//! Before anything is published, what the broker has is held against the log (`comparison.rs`): it may be another log's.
+
+mod comparison;
 
 use std::sync::Arc;
 
@@ -11,6 +15,8 @@ use crate::ports::broker::{Broker, Opened, Publication};
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_log::EventLog;
 use crate::stream;
+
+use comparison::compare;
 
 /// What a [`Follower`](crate::Follower) does that publishes the log to one broker.
 pub struct Relay {
@@ -28,7 +34,8 @@ impl Relay {
 #[async_trait]
 impl Consumer for Relay {
     async fn open(&self, checkpoint: &Checkpoint) -> Result<(Box<dyn Consumption>, Position), FollowerError> {
-        let Opened { publication, resume_after, resume_event } = self.broker.open(checkpoint).await?;
+        let Opened { publication, resume_after, found } = self.broker.open(checkpoint).await?;
+        compare(&self.log, found).await?;
         if resume_after < checkpoint.position {
             tracing::warn!(
                 acknowledged = %checkpoint.position, after = %resume_after,
@@ -37,25 +44,14 @@ impl Consumer for Relay {
         }
         let previous_id = stream::id_at(&*self.log, resume_after).await?;
         if resume_after != Position::START && previous_id.is_none() {
-            return Err(another_log(&format!(
-                "events up to position {resume_after} were published, where this log has none"
-            )));
-        }
-        if resume_after > checkpoint.position && previous_id != resume_event {
-            return Err(another_log(&format!(
-                "the broker has another event at position {resume_after} than this log"
+            return Err(FollowerError::Misconfigured(format!(
+                "events up to position {resume_after} were published, where this log has none: this store was restored \
+                 from a backup that is older than what was published. Nothing is published. Publish to another stream or \
+                 topic (stream=, topic=)"
             )));
         }
         Ok((Box::new(Publishing { publication, previous_id }), resume_after))
     }
-}
-
-/// The broker has published what this log does not have.
-fn another_log(what: &str) -> FollowerError {
-    FollowerError::Misconfigured(format!(
-        "{what}: it is another shop's, or this store was restored from a backup that is older than what was published; \
-         relay to a new stream or topic"
-    ))
 }
 
 struct Publishing {

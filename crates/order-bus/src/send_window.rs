@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use order_application::{BrokerError, Position};
+use order_application::{BrokerError, FoundEvent, Position};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -13,11 +14,28 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(crate) struct SendWindow {
     acknowledged: Position,
+    /// The last of these that was acknowledged here, or before.
+    last_event: Option<AcknowledgedEvent>,
     /// Up to where somebody was told so.
     reported: Position,
     in_flight: VecDeque<InFlight>,
     /// When an acknowledgement came last, or when the first event was sent after all others had been acknowledged.
     moved_at: Instant,
+}
+
+/// An event that a broker has acknowledged, with all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AcknowledgedEvent {
+    position: u64,
+    id: Uuid,
+}
+
+impl AcknowledgedEvent {
+    /// For a comparison with the log. `of` names the stream or topic.
+    pub(crate) fn found(self, of: &str) -> FoundEvent {
+        let place = format!("the checkpoint of {of}").into();
+        FoundEvent { place, position: Position(self.position), id: self.id }
+    }
 }
 
 #[derive(Debug)]
@@ -27,9 +45,20 @@ struct InFlight {
 }
 
 impl SendWindow {
-    /// Nothing is in flight, and the event after this position comes next.
-    pub(crate) fn new(after: Position) -> Self {
-        Self { acknowledged: after, reported: after, in_flight: VecDeque::new(), moved_at: Instant::now() }
+    /// Nothing is in flight, and the event after this position comes next. `last_event` was acknowledged before.
+    pub(crate) fn new(after: Position, last_event: Option<AcknowledgedEvent>) -> Self {
+        Self {
+            acknowledged: after,
+            last_event,
+            reported: after,
+            in_flight: VecDeque::new(),
+            moved_at: Instant::now(),
+        }
+    }
+
+    /// The last event that was acknowledged with all before it, as far as it is known.
+    pub(crate) fn last_event(&self) -> Option<AcknowledgedEvent> {
+        self.last_event
     }
 
     /// Everything up to here is acknowledged.
@@ -77,9 +106,11 @@ impl SendWindow {
         let Some(in_flight) = in_flight else { return };
         in_flight.is_acknowledged = true;
         self.moved_at = Instant::now();
-        while self.in_flight.front().is_some_and(|first| first.is_acknowledged) {
-            self.in_flight.pop_front();
+        while self.in_flight.front().is_some_and(|first| first.is_acknowledged)
+            && let Some(first) = self.in_flight.pop_front()
+        {
             self.acknowledged = self.acknowledged.plus(1);
+            self.last_event = Some(AcknowledgedEvent { position: self.acknowledged.0, id: first.id });
         }
     }
 
@@ -98,7 +129,7 @@ mod tests {
 
     /// Events 11 and later.
     fn window(events: u64) -> SendWindow {
-        let mut window = SendWindow::new(Position(10));
+        let mut window = SendWindow::new(Position(10), None);
         (11..11 + events).for_each(|event| window.push(id(event)));
         window
     }
@@ -118,6 +149,7 @@ mod tests {
         assert!(window.waiting_since().is_some());
         assert_eq!(acknowledge(&mut window, 14), Some(14));
         assert!(window.waiting_since().is_none());
+        assert_eq!(window.last_event(), Some(AcknowledgedEvent { position: 14, id: id(14) }));
         assert_eq!(acknowledge(&mut window, 15), None, "was never sent");
         assert_eq!(acknowledge(&mut window, 3), None, "was acknowledged before");
         assert_eq!(window.acknowledged(), Position(14));

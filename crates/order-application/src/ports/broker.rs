@@ -4,12 +4,15 @@
 //! ([`crate::cloud_event`]), and names the event before it in the log (`previousid`). Delivery is at least once with stable ids; for each order, first occurrences come in the
 //! order of its versions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::checkpoints::Checkpoint;
 use crate::cloud_event::PublishedEvent;
 use crate::event::{Position, RecordedEvent};
+use crate::service::MAX_EVENT_BYTES;
 
 /// A broker that takes events.
 #[async_trait]
@@ -18,7 +21,7 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// If the checkpoint has evidence, the broker's content is compared with it. A broker that forgot something goes on
     /// after what it still has, which [`Opened::resume_after`] tells by being before the checkpoint. Without evidence
-    /// everything after the checkpoint is published, whatever the broker has.
+    /// everything after the checkpoint is published, as far as [`Opened::found`] is of this log.
     ///
     /// # Errors
     /// See [`BrokerError`]. MUST come to an end within seconds, also when nobody answers.
@@ -31,10 +34,25 @@ pub struct Opened {
     pub publication: Box<dyn Publication>,
     /// The first event to publish is the one after this position.
     pub resume_after: Position,
-    /// The id of the event at that position, as the broker has it. MUST be told where the position is beyond the checkpoint:
-    /// the log may be another than the one that was published there.
-    pub resume_event: Option<Uuid>,
+    /// Events that the broker has, whoever published them. Nothing may be published unless the log has them all: others are
+    /// another log's. MUST have the last event of each part of the broker, unless that has none any more. Where own events
+    /// may lie behind somebody else's, it MUST also have those that the evidence does not tell of, within a bound.
+    pub found: Vec<FoundEvent>,
 }
+
+/// An event that a broker has, or has acknowledged once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundEvent {
+    /// Where it is, in words that a sentence may begin with: `the stream ORDERS`.
+    pub place: Arc<str>,
+    /// Its position in the log that it is of.
+    pub position: Position,
+    /// Its id.
+    pub id: Uuid,
+}
+
+/// What the largest event comes to as a message, in bytes: its data, and room for its attributes.
+pub const MAX_MESSAGE_BYTES: usize = MAX_EVENT_BYTES + 16 * 1024;
 
 /// Publishing to a broker, until something goes wrong: then open it again.
 ///
@@ -45,7 +63,9 @@ pub trait Publication: Send {
     /// `previous_id` is the id of the event at the position before the first of them; `None` at the first position.
     /// Each message MUST carry the id of the event before it.
     ///
-    /// A broker MUST NOT take an event while an earlier one of the same order has been refused or lost on the way.
+    /// A broker MUST NOT take an event while an earlier one of the same order has been refused or lost on the way. Where
+    /// somebody else's event lies among those that are acknowledged, the publication MUST end with
+    /// [`BrokerError::OutOfStep`], and the evidence MUST NOT tell of what lies behind it.
     ///
     /// # Errors
     /// See [`BrokerError`]. Some of the events may have been sent.
@@ -69,7 +89,8 @@ pub trait Publication: Send {
     /// Compares the broker's content with what it has acknowledged.
     ///
     /// # Errors
-    /// [`BrokerError::OutOfStep`] when it forgot something; otherwise see [`BrokerError`].
+    /// [`BrokerError::OutOfStep`] when it forgot something, or has events that were not sent here; otherwise see
+    /// [`BrokerError`].
     async fn check(&mut self) -> Result<(), BrokerError>;
 }
 

@@ -4,23 +4,15 @@ use uuid::Uuid;
 
 use super::{OtherLog, ReplicaError};
 use crate::event::Position;
-use crate::ports::event_log::PageLimit;
+use crate::log_ids::LogIds;
 use crate::ports::replica_store::ReplicaStore;
 
-/// Events that are read at a time. Repetitions come in runs.
-const PAGE: PageLimit = PageLimit::events(500);
-
 /// Tells repetitions of what is in the store from another log's events.
-pub(super) struct StoredIds {
-    store: Arc<dyn ReplicaStore>,
-    /// A page of the log that was read last: where it begins, and its ids.
-    first: Position,
-    ids: Vec<Uuid>,
-}
+pub(super) struct StoredIds(LogIds);
 
 impl StoredIds {
     pub(super) fn new(store: Arc<dyn ReplicaStore>) -> Self {
-        Self { store, first: Position(1), ids: Vec::new() }
+        Self(LogIds::new(store))
     }
 
     /// Checks that the event at a position of the store has this id.
@@ -28,20 +20,9 @@ impl StoredIds {
     /// # Errors
     /// [`ReplicaError::OtherLog`] if not; otherwise the store's.
     pub(super) async fn check(&mut self, position: Position, id: Uuid) -> Result<(), ReplicaError> {
-        let found = match self.find(position) {
-            Some(found) => Some(found),
-            None => {
-                let page = self.store.read_log(Position(position.0 - 1), PAGE).await?;
-                self.first = position;
-                self.ids = page.iter().map(|event| event.id).collect();
-                self.find(position)
-            }
-        };
-        if found == Some(id) { Ok(()) } else { Err(OtherLog::another_event(position).into()) }
-    }
-
-    fn find(&self, position: Position) -> Option<Uuid> {
-        let index = position.0.checked_sub(self.first.0)?;
-        self.ids.get(index as usize).copied()
+        if self.0.at(position).await? == Some(id) {
+            return Ok(());
+        }
+        Err(OtherLog::another_event(position).into())
     }
 }

@@ -48,6 +48,10 @@ struct ServiceParts {
     limits: ServiceLimits,
 }
 
+/// Most bytes of one event's data. Every order within the API's limits fits, and messages of such events are within what
+/// brokers take by default.
+pub const MAX_EVENT_BYTES: usize = 960 * 1024;
+
 /// Bounds of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceLimits {
@@ -72,7 +76,7 @@ impl Default for ServiceLimits {
             order_cache_bytes: 32 * 1024 * 1024,
             order_events: 10_000,
             last_events: 500,
-            event_bytes: 960 * 1024,
+            event_bytes: MAX_EVENT_BYTES,
             searched_events: 5_000,
             command_patience: Duration::from_secs(5),
         }

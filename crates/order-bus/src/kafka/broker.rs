@@ -1,17 +1,18 @@
 //! Opening a publication.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
-use order_application::{Broker, BrokerError, Checkpoint, Opened, Position};
+use order_application::{Broker, BrokerError, Checkpoint, MAX_MESSAGE_BYTES, Opened};
 
 use super::background::in_background;
+use super::found::find_events;
 use super::options::KafkaOptions;
 use super::probe::Probe;
 use super::producer::producer;
 use super::publication::KafkaPublication;
 use super::resumption::{KafkaResumption, resume};
-use super::topic::find_or_make;
+use super::topic::{ReadyTopic, find_or_make};
 use super::window::KafkaWindow;
 
 /// Apache Kafka as a broker that takes events.
@@ -22,12 +23,14 @@ use super::window::KafkaWindow;
 pub struct KafkaBroker {
     options: Arc<KafkaOptions>,
     source: Arc<str>,
+    /// Of a topic that does not take every event.
+    warned: Arc<Once>,
 }
 
 impl KafkaBroker {
     /// A broker that nobody has talked to yet. `event_source` is the events' attribute `source`.
     pub fn new(options: KafkaOptions, event_source: &str) -> Self {
-        Self { options: Arc::new(options), source: event_source.into() }
+        Self { options: Arc::new(options), source: event_source.into(), warned: Arc::new(Once::new()) }
     }
 }
 
@@ -35,26 +38,44 @@ impl KafkaBroker {
 impl Broker for KafkaBroker {
     async fn open(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
         let (options, source) = (Arc::clone(&self.options), Arc::clone(&self.source));
-        let checkpoint = checkpoint.clone();
-        let (publication, resume_after) = in_background(move || open(&options, source, &checkpoint)).await?;
-        Ok(Opened { publication: Box::new(publication), resume_after, resume_event: None })
+        let (checkpoint, warned) = (checkpoint.clone(), Arc::clone(&self.warned));
+        in_background(move || open(&options, source, &checkpoint, &warned)).await
     }
 }
 
 fn open(
-    options: &KafkaOptions,
+    options: &Arc<KafkaOptions>,
     source: Arc<str>,
     checkpoint: &Checkpoint,
-) -> Result<(KafkaPublication, Position), BrokerError> {
+    warned: &Once,
+) -> Result<Opened, BrokerError> {
     let probe = Probe::new(options)?;
     let topic = find_or_make(options, &probe)?;
-    let KafkaResumption { after, evidence, lost } = resume(&probe, &source, topic.partitions, checkpoint)?;
+    warned.call_once(|| warn_of_limit(options, topic));
+    let KafkaResumption { after, evidence, lost, there } =
+        resume(&probe, &source, topic.partitions, checkpoint)?;
     if !lost.is_empty() {
         tracing::warn!(
             topic = options.topic, %after,
             "Kafka no longer has what it had acknowledged: {}", lost.join("; ")
         );
     }
-    let producer = producer(options, KafkaWindow::new(after, evidence), topic.max_message_bytes)?;
-    Ok((KafkaPublication::new(producer, &options.topic, source), after))
+    let mut found = find_events(&probe, &options.topic, &there, &evidence)?;
+    found.extend(evidence.event.map(|event| event.found(&format!("the topic {}", options.topic))));
+    let ends = there.into_iter().map(|(partition, offsets)| (partition, offsets.end)).collect();
+    let producer = producer(options, KafkaWindow::new(after, evidence, ends), topic.max_message_bytes)?;
+    let publication = Box::new(KafkaPublication::new(producer, Arc::clone(options), source));
+    Ok(Opened { publication, resume_after: after, found })
+}
+
+/// An event that the topic does not take stops the relay one day.
+fn warn_of_limit(options: &KafkaOptions, topic: ReadyTopic) {
+    if let Some(max_message_bytes) = topic.max_message_bytes.filter(|bytes| *bytes < MAX_MESSAGE_BYTES) {
+        tracing::warn!(
+            topic = options.topic,
+            max_message_bytes,
+            largest_event_bytes = MAX_MESSAGE_BYTES,
+            "the topic does not take the largest events, unless they are compressed: raise its max.message.bytes"
+        );
+    }
 }

@@ -10,16 +10,20 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::probe::offsets;
+use crate::send_window::AcknowledgedEvent;
 
 /// How long the partitions' leaders may take to say where the partitions end: there may be none for a while.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How far the older mark stays behind the last, in messages: between so many and twice as many.
 const MARKS_APART: i64 = 100_000;
 
-/// What has been acknowledged, by partition. Partitions without anything are not there.
+/// What has been acknowledged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KafkaEvidence {
+    /// By partition. Those without anything are not there.
     pub(super) partitions: BTreeMap<i32, Marks>,
+    /// The last event with all before it.
+    pub(super) event: Option<AcknowledgedEvent>,
 }
 
 /// A message by its place and its event.
@@ -76,24 +80,27 @@ impl KafkaEvidence {
         }
     }
 
-    /// Compares the ends of all partitions with what was acknowledged. Blocks.
+    /// Compares the ends of these partitions with what was acknowledged, and tells where they are. Blocks.
     pub(super) fn check_ends<C: ClientContext>(
         &self,
         client: &Client<C>,
         topic: &str,
-    ) -> Result<(), BrokerError> {
+        partitions: impl IntoIterator<Item = i32>,
+    ) -> Result<BTreeMap<i32, i64>, BrokerError> {
         let until = Instant::now() + PATIENCE;
-        for (&partition, Marks { last, .. }) in &self.partitions {
+        let mut ends = BTreeMap::new();
+        for partition in partitions {
             let left = until.saturating_duration_since(Instant::now());
-            let now = offsets(client, topic, partition, left)?;
-            if now.end <= last.offset {
+            let end = offsets(client, topic, partition, left)?.end;
+            let last = self.partitions.get(&partition).map(|marks| marks.last.offset);
+            if let Some(last) = last.filter(|last| end <= *last) {
                 return Err(BrokerError::OutOfStep(format!(
-                    "partition {partition} of {topic} ends at offset {}, and had acknowledged offset {}",
-                    now.end, last.offset
+                    "partition {partition} of {topic} ends at offset {end}, and had acknowledged offset {last}"
                 )));
             }
+            ends.insert(partition, end);
         }
-        Ok(())
+        Ok(ends)
     }
 }
 

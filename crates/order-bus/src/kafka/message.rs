@@ -43,6 +43,12 @@ pub(super) fn id<M: Message>(message: &M) -> Option<Uuid> {
     attribute(message, "id").and_then(|id| Uuid::try_parse(id).ok())
 }
 
+/// The position and the id of the event in a message, whoever has sent it. `None` if it is none.
+pub(super) fn place_in_log<M: Message>(message: &M) -> Option<(Position, Uuid)> {
+    let position = attribute(message, "position")?.parse().ok().filter(|position| *position > 0)?;
+    Some((Position(position), id(message)?))
+}
+
 /// The position of the event in a message, if it comes from this source.
 pub(super) fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
     attribute(message, "source").filter(|found| *found == source)?;

@@ -3,13 +3,16 @@
 //! Messages are CloudEvents in binary mode. What librdkafka has to say goes to `tracing` under the target `kafka`.
 //!
 //! Besides the files that every broker has, `topic.rs` and `probe.rs` make the topic, or look at it, `producer.rs` takes what
-//! comes back, and `background.rs` has threads for what librdkafka does blockingly.
+//! comes back, `background.rs` has threads for what librdkafka does blockingly, and `found.rs` and `gap.rs` look at what may
+//! be somebody else's.
 
 mod background;
 mod broker;
 mod client;
 mod error;
 mod evidence;
+mod found;
+mod gap;
 mod log;
 mod message;
 mod options;

@@ -1,5 +1,6 @@
 //! Looking at a topic: what there is, and whether it is what it was.
 
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
@@ -37,11 +38,13 @@ impl Probe {
         }
         let observer = Observer::default();
         let mut config = consumer_settings(options);
-        // It reads a few messages, and not what comes after them.
+        // It reads a few messages, as a rule, and not what comes after them.
         config
             .set("enable.partition.eof", "true")
             .set("queued.min.messages", "1")
-            .set("fetch.message.max.bytes", "65536")
+            // Otherwise it waits for a second where one of several partitions has come before the others.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.message.max.bytes", "262144")
             .set("fetch.wait.max.ms", "50");
         let consumer = BaseConsumer::from_config_and_context(&config, observer.clone())
             .map_err(|error| not_created(&error))?;
@@ -82,6 +85,11 @@ impl Probe {
     /// The offsets that a partition has.
     pub(super) fn offsets(&self, partition: i32) -> Result<Range<i64>, BrokerError> {
         offsets(self.consumer.client(), &self.topic, partition, PATIENCE)
+    }
+
+    /// The offsets that each partition has.
+    pub(super) fn all_offsets(&self, partitions: i32) -> Result<BTreeMap<i32, Range<i64>>, BrokerError> {
+        (0..partitions).map(|partition| Ok((partition, self.offsets(partition)?))).collect()
     }
 
     /// Shows messages, of each partition from an offset on, until `take` wants no more of it, or the partition ends.

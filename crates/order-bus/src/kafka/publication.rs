@@ -1,9 +1,12 @@
 //! Publishing to the topic.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use order_application::{BrokerError, Position, Publication, RecordedEvent};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -14,7 +17,9 @@ use uuid::Uuid;
 
 use super::background::{DroppedInBackground, in_background};
 use super::error::{REFUSED, failed, refusal};
+use super::gap::{Gap, find_event};
 use super::message::headers;
+use super::options::KafkaOptions;
 use super::producer::{Deliveries, Producer};
 use super::window::PublishFailure;
 
@@ -25,11 +30,16 @@ const STALL_PATIENCE: Duration = Duration::from_secs(12);
 
 pub(super) struct KafkaPublication {
     producer: Arc<DroppedInBackground<Producer>>,
-    topic: Arc<str>,
+    options: Arc<KafkaOptions>,
     source: Arc<str>,
     /// Until when a failure may wait for its cause.
     cause_until: Option<Instant>,
+    /// A look into gaps that is under way, and how many they are.
+    looking: Option<(usize, Looking)>,
 }
+
+/// Finds an event that was not sent here.
+type Looking = BoxFuture<'static, Result<Option<String>, BrokerError>>;
 
 #[async_trait]
 impl Publication for KafkaPublication {
@@ -57,8 +67,12 @@ impl Publication for KafkaPublication {
 
     async fn acknowledged(&mut self) -> Result<Position, BrokerError> {
         loop {
+            self.look_into_gaps().await?;
             let (newly_acknowledged, failure, waiting_since) = {
                 let mut window = self.deliveries().window();
+                if !window.gaps().is_empty() {
+                    continue;
+                }
                 let failure = window.failure().cloned();
                 (window.events.newly_acknowledged(), failure, window.events.waiting_since())
             };
@@ -89,20 +103,77 @@ impl Publication for KafkaPublication {
     }
 
     async fn check(&mut self) -> Result<(), BrokerError> {
-        let acknowledged = self.deliveries().window().evidence().clone();
-        let (producer, topic) = (Arc::clone(&self.producer), Arc::clone(&self.topic));
-        in_background(move || acknowledged.check_ends(producer.client(), &topic)).await
+        let (acknowledged, known_to, is_idle) = {
+            let window = self.deliveries().window();
+            (window.evidence(), window.known_to().clone(), window.events.waiting_since().is_none())
+        };
+        let (producer, options) = (Arc::clone(&self.producer), Arc::clone(&self.options));
+        let (known, partitions) = (known_to.clone(), known_to.into_keys());
+        let checking = move || acknowledged.check_ends(producer.client(), &options.topic, partitions);
+        let ends = in_background(checking).await?;
+        if is_idle { self.check_later(&known, ends).await } else { Ok(()) }
     }
 }
 
 impl KafkaPublication {
-    pub(super) fn new(producer: Producer, topic: &str, source: Arc<str>) -> Self {
+    pub(super) fn new(producer: Producer, options: Arc<KafkaOptions>, source: Arc<str>) -> Self {
         Self {
             producer: Arc::new(DroppedInBackground::new(producer)),
-            topic: topic.into(),
+            options,
             source,
             cause_until: None,
+            looking: None,
         }
+    }
+
+    /// Looks into the gaps between acknowledged messages. Cancelling the wait loses nothing.
+    async fn look_into_gaps(&mut self) -> Result<(), BrokerError> {
+        let gaps = match self.looking {
+            Some(_) => Vec::new(),
+            None => self.deliveries().window().gaps().to_vec(),
+        };
+        if !gaps.is_empty() {
+            self.looking = Some((gaps.len(), self.look_into(gaps)));
+        }
+        let Some((gaps, looking)) = &mut self.looking else { return Ok(()) };
+        let (gaps, found) = (*gaps, looking.await);
+        self.looking = None;
+        self.nothing_but(found?)?;
+        self.deliveries().window().looked_into(gaps);
+        Ok(())
+    }
+
+    /// Looks into what came after everything that was sent here, up to these ends.
+    async fn check_later(
+        &mut self,
+        known: &BTreeMap<i32, i64>,
+        ends: BTreeMap<i32, i64>,
+    ) -> Result<(), BrokerError> {
+        let later = |(&partition, &end): (&i32, &i64)| {
+            let from = known.get(&partition).copied().filter(|from| *from < end)?;
+            Some(Gap { partition, offsets: from..end })
+        };
+        let later: Vec<_> = ends.iter().filter_map(later).collect();
+        if later.is_empty() {
+            return Ok(());
+        }
+        let found = self.look_into(later.clone()).await?;
+        self.nothing_but(found)?;
+        let mut window = self.deliveries().window();
+        later.iter().for_each(|gap| window.looked_up_to(gap.partition, gap.offsets.end));
+        Ok(())
+    }
+
+    fn look_into(&self, gaps: Vec<Gap>) -> Looking {
+        let options = Arc::clone(&self.options);
+        in_background(move || find_event(&options, &gaps)).boxed()
+    }
+
+    /// What somebody else has sent is compared with the log when the topic is opened again.
+    fn nothing_but(&self, found: Option<String>) -> Result<(), BrokerError> {
+        let Some(others) = found else { return Ok(()) };
+        self.purge();
+        Err(BrokerError::OutOfStep(others))
     }
 
     fn deliveries(&self) -> &Deliveries {
@@ -113,7 +184,7 @@ impl KafkaPublication {
     fn send(&self, event: &RecordedEvent, previous_id: Option<Uuid>) -> Result<(), BrokerError> {
         let opaque = usize::try_from(event.position.0)
             .map_err(|_| BrokerError::Misconfigured("so many events need a machine of 64 bits".to_owned()))?;
-        let record = BaseRecord::with_opaque_to(&self.topic, opaque)
+        let record = BaseRecord::with_opaque_to(&self.options.topic, opaque)
             .key(event.order_id.as_str())
             .payload(&*event.data)
             .headers(headers(&self.source, event, previous_id));
@@ -134,7 +205,7 @@ impl KafkaPublication {
         self.purge();
         let PublishFailure { position, code, reason, is_consequence } = failure.clone();
         if REFUSED.contains(&code) {
-            return BrokerError::Refused { position, why: refusal(code, &self.topic) };
+            return BrokerError::Refused { position, why: refusal(code, &self.options.topic) };
         }
         let fatal = self.producer.client().fatal_error().filter(|_| is_consequence);
         let (code, reason) = fatal.unwrap_or((code, reason));

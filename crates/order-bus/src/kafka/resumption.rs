@@ -25,6 +25,8 @@ pub(super) struct KafkaResumption {
     pub(super) evidence: KafkaEvidence,
     /// What it lost, if anything.
     pub(super) lost: Vec<String>,
+    /// The offsets that each partition has.
+    pub(super) there: BTreeMap<i32, Range<i64>>,
 }
 
 /// Compares a topic with the checkpoint. Removing what is old is not forgetting. Blocks.
@@ -39,14 +41,16 @@ pub(super) fn resume(
         after: checkpoint.position,
         evidence: evidence.unwrap_or_default(),
         lost: Vec::new(),
+        there: probe.all_offsets(partitions)?,
     };
-    let mut losses = losses(probe, &resumption.evidence, partitions)?;
+    let mut losses = losses(probe, &resumption.evidence, &resumption.there)?;
     for _ in 1..LOOKS {
         if losses.is_empty() {
             break;
         }
         probe.wait(BETWEEN_LOOKS);
-        losses = self::losses(probe, &resumption.evidence, partitions)?;
+        resumption.there = probe.all_offsets(partitions)?;
+        losses = self::losses(probe, &resumption.evidence, &resumption.there)?;
     }
     for (partition, (marks, left)) in losses {
         let (offset, end) = (marks.last.offset, left.end);
@@ -66,13 +70,12 @@ pub(super) fn resume(
 fn losses(
     probe: &Probe,
     evidence: &KafkaEvidence,
-    partitions: i32,
+    there: &BTreeMap<i32, Range<i64>>,
 ) -> Result<BTreeMap<i32, (Marks, Range<i64>)>, BrokerError> {
     let mut losses = BTreeMap::new();
     let mut compared = BTreeMap::new();
     for (&partition, &marks) in &evidence.partitions {
-        let is_gone = partition >= partitions;
-        let left = if is_gone { 0..0 } else { probe.offsets(partition)? };
+        let left = there.get(&partition).cloned().unwrap_or(0..0);
         if left.end <= marks.last.offset {
             losses.insert(partition, (marks, left));
         } else if left.contains(&marks.last.offset) {

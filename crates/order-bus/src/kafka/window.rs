@@ -1,15 +1,25 @@
 //! What was sent to the topic, what has come back, and why nothing more will.
 
+use std::collections::BTreeMap;
+
 use order_application::{BrokerError, Position};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use uuid::Uuid;
 
 use super::evidence::{KafkaEvidence, Mark};
+use super::gap::Gap;
 use crate::send_window::SendWindow;
 
 pub(super) struct KafkaWindow {
     pub(super) events: SendWindow,
     evidence: KafkaEvidence,
+    /// Of each partition the offset up to which it is known what is there.
+    known_to: BTreeMap<i32, i64>,
+    /// What lies before acknowledged messages, and was not sent here.
+    gaps: Vec<Gap>,
+    /// The evidence as it was before the first gap that nobody has looked into yet. What lies behind a gap is no evidence:
+    /// whoever opens the topic next has to find what is in it.
+    before_gaps: Option<KafkaEvidence>,
     failure: Option<PublishFailure>,
 }
 
@@ -24,12 +34,44 @@ pub(super) struct PublishFailure {
 }
 
 impl KafkaWindow {
-    pub(super) fn new(after: Position, evidence: KafkaEvidence) -> Self {
-        Self { events: SendWindow::new(after), evidence, failure: None }
+    /// `ends` is where the partitions end, up to where it is known what they have.
+    pub(super) fn new(after: Position, evidence: KafkaEvidence, ends: BTreeMap<i32, i64>) -> Self {
+        Self {
+            events: SendWindow::new(after, evidence.event),
+            evidence,
+            known_to: ends,
+            gaps: Vec::new(),
+            before_gaps: None,
+            failure: None,
+        }
     }
 
-    pub(super) fn evidence(&self) -> &KafkaEvidence {
-        &self.evidence
+    pub(super) fn evidence(&self) -> KafkaEvidence {
+        let partitions = self.before_gaps.as_ref().unwrap_or(&self.evidence).partitions.clone();
+        KafkaEvidence { partitions, event: self.events.last_event() }
+    }
+
+    /// The partitions, with the offset up to which it is known what is there.
+    pub(super) fn known_to(&self) -> &BTreeMap<i32, i64> {
+        &self.known_to
+    }
+
+    /// What has to be looked into before anything more counts as acknowledged.
+    pub(super) fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// In so many of the gaps, from the first on, there is no event.
+    pub(super) fn looked_into(&mut self, gaps: usize) {
+        self.gaps.drain(..gaps);
+        if self.gaps.is_empty() {
+            self.before_gaps = None;
+        }
+    }
+
+    /// It is known what a partition has up to this offset.
+    pub(super) fn looked_up_to(&mut self, partition: i32, offset: i64) {
+        self.known_to.insert(partition, offset);
     }
 
     pub(super) fn failure(&self) -> Option<&PublishFailure> {
@@ -48,6 +90,7 @@ impl KafkaWindow {
     pub(super) fn acknowledge(&mut self, position: Position, partition: i32, offset: i64) -> bool {
         let before = self.events.acknowledged();
         let Some(id) = self.events.awaited(position) else { return false };
+        self.note_gap(partition, offset);
         if offset >= 0 && !self.evidence.acknowledge(partition, Mark { offset, id }) {
             self.fail(PublishFailure {
                 position,
@@ -61,6 +104,17 @@ impl KafkaWindow {
         }
         self.events.acknowledge(position);
         self.events.acknowledged() > before
+    }
+
+    /// Notes what lies between an acknowledged message and what is known of its partition.
+    fn note_gap(&mut self, partition: i32, offset: i64) {
+        let known_to = self.known_to.entry(partition).or_default();
+        if offset > *known_to {
+            self.before_gaps.get_or_insert_with(|| self.evidence.clone());
+            self.gaps.push(Gap { partition, offsets: *known_to..offset });
+        }
+        // Without an offset, it is the next one.
+        *known_to = if offset >= 0 { offset + 1 } else { *known_to + 1 };
     }
 
     /// The first failure counts, and of messages that were refused together the first. Consequences give way to causes.
@@ -80,7 +134,8 @@ mod tests {
     use super::*;
 
     fn sent(events: u64) -> KafkaWindow {
-        let mut window = KafkaWindow::new(Position(10), KafkaEvidence::default());
+        let ends = BTreeMap::from([(0, 0), (1, 0)]);
+        let mut window = KafkaWindow::new(Position(10), KafkaEvidence::default(), ends);
         for position in 11..11 + events {
             window.sending(Position(position), Uuid::from_u128(u128::from(position))).unwrap();
         }
@@ -99,10 +154,10 @@ mod tests {
     #[test]
     fn an_acknowledgement_without_an_offset_is_one() {
         let mut window = sent(2);
-        assert!(window.acknowledge(Position(11), 0, 7));
+        assert!(window.acknowledge(Position(11), 0, 0));
         assert!(window.acknowledge(Position(12), 0, -1001));
         assert_eq!(window.failure(), None);
-        assert_eq!(window.evidence().partitions[&0].last.offset, 7);
+        assert_eq!(window.evidence().partitions[&0].last.offset, 0);
     }
 
     #[test]
@@ -122,6 +177,33 @@ mod tests {
         assert!(window.acknowledge(Position(12), 0, 0), "somebody has to look");
         assert!(window.failure().unwrap().reason.contains("has begun anew"));
         assert_eq!(window.events.acknowledged(), Position(11));
+    }
+
+    #[test]
+    fn what_lies_behind_a_gap_is_no_evidence_until_somebody_has_looked_into_it() {
+        let mut window = sent(5);
+        assert!(window.acknowledge(Position(11), 0, 0));
+        let before = window.evidence();
+        assert!(window.acknowledge(Position(12), 0, 4));
+        assert!(window.acknowledge(Position(13), 1, 2));
+        let gaps = [Gap { partition: 0, offsets: 1..4 }, Gap { partition: 1, offsets: 0..2 }];
+        assert_eq!(window.gaps(), gaps);
+        window.looked_into(1);
+        assert_eq!(window.gaps(), &gaps[1..]);
+        assert_eq!(window.evidence().partitions, before.partitions);
+        window.looked_into(1);
+        let after = window.evidence().partitions;
+        assert_eq!((after[&0].last.offset, after[&1].last.offset), (4, 2));
+        assert!(window.acknowledge(Position(14), 0, 5) && window.gaps().is_empty());
+    }
+
+    #[test]
+    fn messages_whose_offsets_are_not_told_are_no_gap() {
+        let mut window = sent(3);
+        assert!(window.acknowledge(Position(11), 0, 0));
+        assert!(window.acknowledge(Position(12), 0, -1001));
+        assert!(window.acknowledge(Position(13), 0, 2));
+        assert_eq!(window.gaps(), []);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
-use order_application::{Broker, BrokerError, Checkpoint, Opened};
+use order_application::{Broker, BrokerError, Checkpoint, FoundEvent, Opened};
 
 use super::client::{Connection, OPEN_TIMEOUT, within};
 use super::options::NatsOptions;
 use super::publication::NatsPublication;
-use super::resumption::resume;
+use super::resumption::{Found, NatsResumption, resume};
 use super::stream;
 
 /// NATS JetStream as a broker that takes events.
@@ -17,6 +17,7 @@ use super::stream;
 /// publication the id of the message before it (`Nats-Expected-Last-Msg-Id`). So events lie in the stream in the log's
 /// order and without gaps, whatever is lost on the way; and of several that publish at once only one goes on. The
 /// sequence alone would not do: where another one has published as many messages as were refused, the rest would fit.
+/// And so the last event tells for all before it whose they are.
 ///
 /// A message's id (`Nats-Msg-Id`) is of its publication, so that the stream takes nothing for a duplicate: what is published
 /// again is meant to come again. The event's own id is `ce-id`.
@@ -42,10 +43,12 @@ impl NatsBroker {
         if let Some(notice) = &resumption.notice {
             tracing::warn!("the stream {} {notice}", options.stream);
         }
+        let resume_after = resumption.after;
+        let found_events = found_events(&options.stream, &found, &resumption);
         let (options, source) = (Arc::clone(options), Arc::clone(&self.source));
         let begun = NatsPublication::begin(options, source, connection, stream, &found, &resumption);
         let publication = Box::new(begun.await?);
-        Ok(Opened { publication, resume_after: resumption.after, resume_event: resumption.event })
+        Ok(Opened { publication, resume_after, found: found_events })
     }
 }
 
@@ -54,4 +57,21 @@ impl Broker for NatsBroker {
     async fn open(&self, checkpoint: &Checkpoint) -> Result<Opened, BrokerError> {
         within(OPEN_TIMEOUT, &self.options, self.connect(checkpoint)).await
     }
+}
+
+/// What tells whose events the stream has.
+fn found_events(stream: &str, found: &Found, resumption: &NatsResumption) -> Vec<FoundEvent> {
+    let stream = format!("the stream {stream}");
+    if found.last_event.is_none() && found.last_sequence > 0 {
+        tracing::warn!(
+            "{stream} has no event any more that could be compared with the log: it is taken for this log's"
+        );
+    }
+    let acknowledged = resumption.acknowledged.map(|event| event.found(&stream));
+    let last = found.last_event.map(|last| FoundEvent {
+        place: stream.as_str().into(),
+        position: last.position,
+        id: last.id,
+    });
+    last.into_iter().chain(acknowledged).collect()
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::send_window::AcknowledgedEvent;
+
 /// What the stream had when the checkpoint was saved: the form of a checkpoint's evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NatsEvidence {
@@ -9,6 +11,8 @@ pub(super) struct NatsEvidence {
     pub(super) created: i64,
     /// The last sequence that was acknowledged.
     pub(super) sequence: u64,
+    /// The last event that was acknowledged.
+    pub(super) event: Option<AcknowledgedEvent>,
 }
 
 impl NatsEvidence {

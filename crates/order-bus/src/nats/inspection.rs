@@ -5,12 +5,19 @@ use std::sync::Once;
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, Info, PersistenceMode, RetentionPolicy, StorageType,
 };
-use order_application::BrokerError;
+use order_application::{BrokerError, MAX_MESSAGE_BYTES};
 
 use super::options::NatsOptions;
 
 /// What does not work is an error; what works, but otherwise than one may think, a warning, which is given once.
-pub(super) fn check(options: &NatsOptions, info: &Info, warned: &Once) -> Result<(), BrokerError> {
+///
+/// `max_payload` is the most bytes of any message that the server takes.
+pub(super) fn check(
+    options: &NatsOptions,
+    info: &Info,
+    max_payload: usize,
+    warned: &Once,
+) -> Result<(), BrokerError> {
     let config = &info.config;
     let stream = &options.stream;
     if let Some(why) = obstacle(options, config) {
@@ -19,6 +26,13 @@ pub(super) fn check(options: &NatsOptions, info: &Info, warned: &Once) -> Result
     warned.call_once(|| {
         for peculiarity in peculiarities(options, config) {
             tracing::warn!("the stream {stream} {peculiarity}");
+        }
+        if max_payload < MAX_MESSAGE_BYTES {
+            tracing::warn!(
+                max_payload,
+                largest_event_bytes = MAX_MESSAGE_BYTES,
+                "NATS does not take the largest events: raise max_payload in its configuration"
+            );
         }
     });
     Ok(())
@@ -74,6 +88,14 @@ fn peculiarities(options: &NatsOptions, config: &Config) -> Vec<String> {
              `sync_interval: always`: after a loss of power the last two minutes are missing until they are published \
              again; three replicas do without",
         ),
+        (
+            usize::try_from(config.max_message_size)
+                .is_ok_and(|bytes| (1..MAX_MESSAGE_BYTES).contains(&bytes)),
+            &format!(
+                "takes messages of {} bytes, and the largest event comes to {MAX_MESSAGE_BYTES}: raise its max_msg_size",
+                config.max_message_size
+            ),
+        ),
         (replicas != wanted, &format!("was there already, with replicas={replicas} and not {wanted}")),
     ];
     all.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text.to_owned()).collect()
@@ -128,6 +150,7 @@ mod tests {
         for (config, says) in [
             (Config { storage: StorageType::Memory, ..fine.clone() }, "memory"),
             (Config { max_bytes: 1, discard: DiscardPolicy::New, ..fine.clone() }, "refuses new messages"),
+            (Config { max_message_size: 100_000, ..fine.clone() }, "raise its max_msg_size"),
             (Config { max_messages_per_subject: 1, ..fine.clone() }, "max_msgs_per_subject"),
             (Config { retention: RetentionPolicy::WorkQueue, ..fine.clone() }, "retention"),
             (Config { persist_mode: Some(PersistenceMode::Async), ..fine.clone() }, "persist_mode"),

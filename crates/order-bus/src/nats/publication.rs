@@ -106,14 +106,17 @@ impl Publication for NatsPublication {
     async fn check(&mut self) -> Result<(), BrokerError> {
         let info = within(ANSWER_TIMEOUT, &self.options, stream::info(&self.options, &self.stream)).await?;
         let missing = self.acknowledged_evidence().missing(stream::created(&info), info.state.last_sequence);
-        match missing {
-            None => Ok(()),
-            Some(missing) => {
-                let stream = &self.options.stream;
-                let lost = format!("the stream {stream} has lost messages: {missing}");
-                Err(self.fail(BrokerError::OutOfStep(lost)))
-            }
+        let stream = &self.options.stream;
+        if let Some(missing) = missing {
+            let lost = format!("the stream {stream} has lost messages: {missing}");
+            return Err(self.fail(BrokerError::OutOfStep(lost)));
         }
+        // Nothing is under way, so this would be somebody else's.
+        let is_idle = self.window.events.waiting_since().is_none();
+        if is_idle && info.state.last_sequence > self.window.acknowledged_sequence() {
+            return self.check_later(info.state.last_sequence).await;
+        }
+        Ok(())
     }
 }
 
@@ -138,13 +141,29 @@ impl NatsPublication {
             stream,
             created: found.created,
             inbox,
-            window: NatsWindow::new(resumption.after, found.last_sequence),
+            window: NatsWindow::new(resumption.after, found.last_sequence, resumption.acknowledged),
             failed: None,
         })
     }
 
+    /// Looks whether there is an event among the messages that came after those that were sent here.
+    async fn check_later(&mut self, last_sequence: u64) -> Result<(), BrokerError> {
+        let looking = stream::last_event(&self.options, &self.stream, last_sequence);
+        let last = within(ANSWER_TIMEOUT, &self.options, looking).await?;
+        let known = self.window.acknowledged_sequence();
+        let Some(last) = last.filter(|last| last.sequence > known) else { return Ok(()) };
+        let stream = &self.options.stream;
+        let others =
+            format!("the stream {stream} has an event that was not sent here, of position {}", last.position);
+        Err(self.fail(BrokerError::OutOfStep(others)))
+    }
+
     fn acknowledged_evidence(&self) -> NatsEvidence {
-        NatsEvidence { created: self.created, sequence: self.window.acknowledged_sequence() }
+        NatsEvidence {
+            created: self.created,
+            sequence: self.window.acknowledged_sequence(),
+            event: self.window.events.last_event(),
+        }
     }
 
     /// The headers of an event's message. Those of NATS tell what it must come after.

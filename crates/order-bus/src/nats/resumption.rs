@@ -4,6 +4,7 @@ use order_application::{Checkpoint, Position};
 use uuid::Uuid;
 
 use super::evidence::NatsEvidence;
+use crate::send_window::AcknowledgedEvent;
 
 /// A stream as it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub(super) struct LastEvent {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NatsResumption {
     pub(super) after: Position,
-    /// The id of the event there, as the stream has it, if that is beyond the checkpoint.
-    pub(super) event: Option<Uuid>,
+    /// The last event that the stream had acknowledged by the checkpoint.
+    pub(super) acknowledged: Option<AcknowledgedEvent>,
     /// Something to tell whoever runs this.
     pub(super) notice: Option<String>,
 }
@@ -36,7 +37,7 @@ pub(super) struct NatsResumption {
 ///
 /// Messages that were purged or have grown too old are not missing: the stream's last sequence stays.
 pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
-    let from_checkpoint = |notice| NatsResumption { after: checkpoint.position, event: None, notice };
+    let from_checkpoint = |notice| NatsResumption { after: checkpoint.position, acknowledged: None, notice };
     let Some(text) = &checkpoint.evidence else { return from_checkpoint(None) };
     let Ok(evidence) = serde_json::from_str::<NatsEvidence>(text) else {
         let notice = "is not compared with the checkpoint, whose evidence cannot be read".to_owned();
@@ -49,7 +50,7 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
             .last_event
             .filter(|last| last.sequence > evidence.sequence && last.position > checkpoint.position);
         let after = later.map_or(checkpoint.position, |last| last.position);
-        return NatsResumption { after, event: later.map(|last| last.id), notice: None };
+        return NatsResumption { after, acknowledged: evidence.event, notice: None };
     };
     let last = found.last_event.map_or(Position::START, |last| last.position);
     let after = last.min(checkpoint.position);
@@ -57,7 +58,7 @@ pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
         "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {}",
         checkpoint.position
     );
-    NatsResumption { after, event: None, notice: Some(notice) }
+    NatsResumption { after, acknowledged: evidence.event, notice: Some(notice) }
 }
 
 #[cfg(test)]
@@ -69,7 +70,7 @@ mod tests {
     const CREATED: i64 = 1_767_225_600_123_456_789;
 
     fn checkpoint(position: u64, sequence: u64) -> Checkpoint {
-        let evidence = NatsEvidence { created: CREATED, sequence };
+        let evidence = NatsEvidence { created: CREATED, sequence, event: None };
         Checkpoint { position: Position(position), evidence: Some(json!(evidence).to_string().into()) }
     }
 

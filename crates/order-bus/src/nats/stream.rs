@@ -32,7 +32,8 @@ pub(super) async fn find_or_make(
         Some(stream) => stream,
         None => create(options, &context).await?,
     };
-    check(options, stream.cached_info(), warned)?;
+    let max_payload = connection.client.server_info().max_payload;
+    check(options, stream.cached_info(), max_payload, warned)?;
     Ok(stream)
 }
 
@@ -64,7 +65,7 @@ pub(super) fn created(info: &Info) -> i64 {
 
 /// The last of our events. As a rule it is the last message, which the server finds at once; to find it among other
 /// subjects, it may have to go through all of them.
-async fn last_event(
+pub(super) async fn last_event(
     options: &NatsOptions,
     stream: &Stream,
     last_sequence: u64,

@@ -2,7 +2,7 @@
 
 use order_application::{BrokerError, Position};
 
-use crate::send_window::SendWindow;
+use crate::send_window::{AcknowledgedEvent, SendWindow};
 
 #[derive(Debug)]
 pub(super) struct NatsWindow {
@@ -14,9 +14,10 @@ pub(super) struct NatsWindow {
 }
 
 impl NatsWindow {
-    /// Nothing is in flight, and the event after `after` comes into the stream after `sequence`.
-    pub(super) fn new(after: Position, sequence: u64) -> Self {
-        Self { events: SendWindow::new(after), after, sequence_then: sequence }
+    /// Nothing is in flight, and the event after `after` comes into the stream after `sequence`. `acknowledged` was
+    /// acknowledged before.
+    pub(super) fn new(after: Position, sequence: u64, acknowledged: Option<AcknowledgedEvent>) -> Self {
+        Self { events: SendWindow::new(after, acknowledged), after, sequence_then: sequence }
     }
 
     /// Whether an event was sent through this window.
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn an_acknowledgement_that_does_not_fit_is_told() {
         // The events 101 and later, after the stream's message 7.
-        let mut window = NatsWindow::new(Position(100), 7);
+        let mut window = NatsWindow::new(Position(100), 7, None);
         (0..3).for_each(|_| window.events.push(Uuid::nil()));
         let elsewhere = window.acknowledge(Position(101), 9);
         assert!(matches!(elsewhere, Err(BrokerError::OutOfStep(_))), "{elsewhere:?}");

@@ -15,6 +15,8 @@ mod kafka_python;
 #[cfg(feature = "kafka")]
 mod kafka_reading;
 #[cfg(feature = "kafka")]
+mod kafka_sharing;
+#[cfg(feature = "kafka")]
 mod kafka_support;
 mod nats;
 mod nats_access;

@@ -34,8 +34,6 @@ pub(super) struct State {
     /// Does not take the event at this position.
     pub(super) refuses: Option<Position>,
     pub(super) opened: usize,
-    /// Has events up to here, from whomever.
-    pub(super) holds_up_to: Option<Position>,
 }
 
 impl FakeBroker {
@@ -57,12 +55,8 @@ impl Broker for FakeBroker {
         if let Some(error) = &state.away {
             return Err(error.clone());
         }
-        if let Some(position) = state.holds_up_to {
-            let publication = FakePublication { broker: self.clone(), last: None, next: 0, seen: 0 };
-            let resume_event = Some(Uuid::nil());
-            return Ok(Opened { publication: Box::new(publication), resume_after: position, resume_event });
-        }
-        let resume_after = match checkpoint.evidence.as_deref().and_then(|seen| seen.parse::<usize>().ok()) {
+        let evidence = checkpoint.evidence.as_deref().and_then(|seen| seen.parse::<usize>().ok());
+        let resume_after = match evidence {
             Some(seen) if seen > state.taken.len() => {
                 let still = state.taken.last().map_or(Position::START, |event| event.position);
                 still.min(checkpoint.position)
@@ -70,10 +64,17 @@ impl Broker for FakeBroker {
             Some(_) | None => checkpoint.position,
         };
         let seen = state.taken.len();
+        let first = evidence.unwrap_or(seen).min(seen).saturating_sub(1);
+        let place: Arc<str> = "the stream".into();
+        let found = |event: &RecordedEvent| FoundEvent {
+            place: Arc::clone(&place),
+            position: event.position,
+            id: event.id,
+        };
         Ok(Opened {
+            found: state.taken[first..].iter().map(found).collect(),
             publication: Box::new(FakePublication { broker: self.clone(), last: None, next: seen, seen }),
             resume_after,
-            resume_event: None,
         })
     }
 }

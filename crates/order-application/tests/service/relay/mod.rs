@@ -233,16 +233,89 @@ async fn an_event_that_is_refused_stops_the_relay_until_somebody_helps() {
     stage.assert_promises_kept().await;
 }
 
+/// An event that has another in its place in this log.
+fn of_another_log(event: &RecordedEvent) -> RecordedEvent {
+    RecordedEvent { id: Uuid::from_u128(event.id.as_u128() + (1 << 70)), ..event.clone() }
+}
+
+impl Stage {
+    async fn log(&self) -> Vec<RecordedEvent> {
+        self.world.store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap()
+    }
+
+    /// The relay says why, and nothing comes to the broker.
+    async fn assert_not_published_to(&self) -> String {
+        let there = self.broker.positions();
+        let mut relay = self.start("a");
+        let why = relay.becomes(FollowerState::Misconfigured).await.detail.unwrap();
+        self.grow(100..110).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(self.broker.positions(), there);
+        assert_eq!(relay.status.borrow().detail.as_ref(), Some(&why), "it is said once");
+        relay.stop().await;
+        why
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_broker_with_events_of_another_log_is_not_published_to() {
+async fn a_broker_with_another_event_in_the_place_of_one_of_the_log_is_not_published_to() {
     let stage = Stage::new();
     stage.grow(0..5).await;
-    stage.broker.state().holds_up_to = Some(Position(2));
+    let event = stage.log().await[1].clone();
+    let other = of_another_log(&event);
+    stage.broker.state().taken.push(other.clone());
+    let expected = format!(
+        "the stream has the event {} at position 2, where this log has the event {}: what was published there is another \
+         log's, or that of another past of this one, as before a backup was restored. Nothing is published. Either \
+         publish to another stream or topic (stream=, topic=), or empty that one",
+        other.id, event.id
+    );
+    assert_eq!(stage.assert_not_published_to().await, expected);
+    stage.broker.state().taken.clear();
+    stage.start("a");
+    stage.drained().await;
+    stage.assert_promises_kept().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_with_events_beyond_the_logs_end_is_not_published_to() {
+    let stage = Stage::new();
+    stage.grow(0..5).await;
+    let beyond = Position(stage.head().await + 1_000);
+    let event = RecordedEvent { position: beyond, ..stage.log().await[0].clone() };
+    stage.broker.state().taken.push(event);
+    let why = stage.assert_not_published_to().await;
+    assert!(why.contains(&format!("at position {beyond}, where this log has no event")), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_event_after_the_checkpoint_is_noticed_though_own_ones_came_after_it() {
+    let stage = Stage::new();
+    stage.grow(0..10).await;
+    let relay = stage.start("a");
+    stage.drained().await;
+    relay.stop().await;
+    stage.grow(10..14).await;
+    let log = stage.log().await;
+    let later: Vec<_> = log[stage.checkpoints.position(NAME) as usize..].to_vec();
+    stage.broker.state().taken.extend([of_another_log(&later[0]), later[0].clone(), later[1].clone()]);
+    let why = stage.assert_not_published_to().await;
+    assert!(why.contains(&format!("at position {}", later[0].position)), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backlog_of_a_relay_that_cannot_work_is_shown_as_it_grows() {
+    let stage = Stage::new();
+    stage.broker.state().away = Some(BrokerError::Misconfigured("no such user".to_owned()));
     let mut relay = stage.start("a");
-    let why = relay.becomes(FollowerState::Misconfigured).await.detail.unwrap();
-    assert!(why.contains("another event at position 2"), "{why}");
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(stage.broker.positions().is_empty());
+    relay.becomes(FollowerState::Misconfigured).await;
+    for orders in [0..20, 20..40] {
+        stage.grow(orders).await;
+        let (head, grown) = (stage.head().await, tokio::time::Instant::now());
+        relay.status.wait_for(|status| status.lag == head).await.unwrap();
+        assert!(grown.elapsed() <= Duration::from_secs(1), "{:?}", grown.elapsed());
+        assert_eq!(relay.status.borrow().state, FollowerState::Misconfigured);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use order_application::{BrokerError, Checkpoint, EventContext, Position, RecordedEvent, Version};
+use order_application::{
+    BrokerError, Checkpoint, EventContext, MAX_EVENT_BYTES, Position, RecordedEvent, Version,
+};
 use order_domain::OrderId;
 
 use super::{
@@ -125,6 +127,37 @@ pub(crate) async fn without_evidence_events_are_published_again<F: Fixture>() {
     });
 }
 
+pub(crate) async fn what_the_broker_has_is_found_whether_or_not_there_is_a_checkpoint<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    assert_eq!(first.found, [], "nothing is there");
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    let kept = checkpoint(50, &first);
+    publish(&mut first, &events(51, 60)).await.unwrap();
+    for known in [kept, Checkpoint::default(), Checkpoint { position: Position(10), evidence: None }] {
+        let found = open(&fixture, &known).await.found;
+        assert!(found.iter().all(|found| found.id == event(found.position.0).id), "{found:?}");
+        assert!(found.iter().any(|found| found.position == Position(60)), "the last one: {found:?}");
+        let acknowledged = found.iter().any(|found| found.position == Position(50));
+        assert!(acknowledged || known.evidence.is_none(), "what the checkpoint tells of: {found:?}");
+    }
+}
+
+pub(crate) async fn an_event_that_somebody_else_has_sent_is_noticed_while_nothing_is_published<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 5)).await.unwrap();
+    first.publication.check().await.unwrap();
+    let kept = checkpoint(5, &first);
+    let mut second = open(&fixture, &kept).await;
+    publish(&mut second, &events(6, 6)).await.unwrap();
+    let noticed = first.publication.check().await;
+    let Err(BrokerError::OutOfStep(why)) = &noticed else { panic!("{noticed:?}") };
+    assert!(why.contains("an event that was not sent here, of position 6"), "{why}");
+    let found = open(&fixture, &kept).await.found;
+    assert!(found.iter().any(|found| found.position == Position(6)), "{found:?}");
+}
+
 pub(crate) async fn a_repetition_that_is_interrupted_is_completed<F: Fixture>() {
     let fixture = F::shared();
     let mut first = open(&fixture, &Checkpoint::default()).await;
@@ -164,6 +197,22 @@ pub(crate) async fn an_event_that_is_too_large_is_refused_and_those_before_it_ar
     assert!(why.contains("raise"), "it says what to do: {why}");
     assert!(!why.contains('\n'), "{why}");
     assert_eq!(everything(&fixture).await, (1..=19).collect::<Vec<_>>(), "nothing after it");
+}
+
+pub(crate) async fn the_largest_event_is_taken_by_a_server_as_it_is_installed<F: Fixture>() {
+    let fixture = F::shared();
+    let context = EventContext::new(&"c".repeat(255), Some(&"c".repeat(255)), Some(&"a".repeat(255)));
+    let around = r#"{"long":""}"#.len();
+    let largest = RecordedEvent {
+        order_id: OrderId::new("o".repeat(128)).unwrap(),
+        data: format!(r#"{{"long":"{}"}}"#, "x".repeat(MAX_EVENT_BYTES - around)).into(),
+        context,
+        ..event(1)
+    };
+    assert_eq!(largest.data.len(), MAX_EVENT_BYTES);
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut opened, &[largest]).await.unwrap();
+    assert_eq!(everything(&fixture).await, [1]);
 }
 
 async fn publish_nothing_until(opened: &mut order_application::Opened, position: Position) {

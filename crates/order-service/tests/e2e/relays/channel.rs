@@ -86,6 +86,24 @@ impl Channel {
         }
     }
 
+    /// Deletes the stream or topic, with all that it has.
+    #[track_caller]
+    pub(crate) fn delete(&self) {
+        match self.kind {
+            Kind::Nats => nats::delete_stream(self),
+            Kind::Kafka => kafka::delete_topic(self),
+        }
+    }
+
+    /// Removes all messages, as if they had grown too old.
+    #[track_caller]
+    pub(crate) fn empty(&self) {
+        match self.kind {
+            Kind::Nats => nats::purge_stream(self),
+            Kind::Kafka => kafka::delete_records(self),
+        }
+    }
+
     /// Everything from the beginning to what is the end now, in the order in which a consumer gets it.
     pub(crate) fn messages(&self) -> Result<Vec<Message>, String> {
         match self.kind {

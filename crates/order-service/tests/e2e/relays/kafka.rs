@@ -79,6 +79,18 @@ pub(crate) fn delete_topic(channel: &Channel) {
     });
 }
 
+/// Removes all messages, and leaves the topic where it was.
+#[track_caller]
+pub(crate) fn delete_records(channel: &Channel) {
+    let consumer: BaseConsumer = client(&channel.servers).create().unwrap();
+    let metadata = consumer.fetch_metadata(Some(&channel.name), PATIENCE).unwrap();
+    let mut ends = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        ends.add_partition_offset(&channel.name, partition.id(), Offset::End).unwrap();
+    }
+    administer(channel, async |admin| drop(admin.delete_records(&ends, &AdminOptions::new()).await.unwrap()));
+}
+
 fn administer(channel: &Channel, work: impl AsyncFnOnce(AdminClient<DefaultClientContext>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(work(client(&channel.servers).create().unwrap()));

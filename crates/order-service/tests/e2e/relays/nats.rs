@@ -75,6 +75,23 @@ pub(crate) fn change_stream(channel: &Channel, change: impl FnOnce(&mut Config))
     assert_eq!(changed, Ok(()));
 }
 
+#[track_caller]
+pub(crate) fn delete_stream(channel: &Channel) {
+    let deleted = with_client(&channel.servers, |context| async move {
+        within(context.delete_stream(&channel.name)).await.map(drop)
+    });
+    assert_eq!(deleted, Ok(()));
+}
+
+#[track_caller]
+pub(crate) fn purge_stream(channel: &Channel) {
+    let purged = with_client(&channel.servers, |context| async move {
+        let stream = within(context.get_stream(&channel.name)).await?;
+        within(stream.purge()).await.map(drop)
+    });
+    assert_eq!(purged, Ok(()));
+}
+
 async fn within<T, E: Display>(work: impl IntoFuture<Output = Result<T, E>>) -> Result<T, String> {
     tokio::time::timeout(PATIENCE, work.into_future()).await.map_err(text)?.map_err(text)
 }

@@ -27,6 +27,15 @@ fn an_event_that_is_too_large_holds_up_its_relay_alone_until_the_broker_takes_it
         program.argument("--bus", channel.url())
     });
     let server = program.start();
+    for (channel, says) in narrow.iter().zip(["raise its max_msg_size", "raise its max.message.bytes"]) {
+        wait_for_state(&server, &channel.relay(), "following");
+        assert_eq!(
+            server.log().matches(says).count(),
+            1,
+            "it is told before an event is refused: {}",
+            server.log()
+        );
+    }
     let mut large = None;
     let mut claims = under_steady_load(server.port(), "refused", |progress| {
         wait_for_more(progress, 50);

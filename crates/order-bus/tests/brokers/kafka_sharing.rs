@@ -1,0 +1,127 @@
+//! Several that write to one topic.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use order_application::{Broker, BrokerError, Checkpoint, FoundEvent, Position};
+use order_bus::KafkaOptions;
+use rdkafka::ClientConfig;
+use rdkafka::admin::AdminOptions;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+use test_servers::kafka::KafkaServer;
+
+use crate::contract::{PATIENCE, checkpoint, event, events, until_it_fails};
+use crate::kafka_support::{admin, broker, fresh_topic, opened, options, publish};
+
+fn bootstrap() -> String {
+    KafkaServer::shared().unwrap().bootstrap()
+}
+
+/// A message that is no event.
+fn send_note(topic: &str) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap()).set("log_level", "0").create().unwrap();
+    producer.send(BaseRecord::<(), str>::to(topic).payload("hello")).unwrap();
+    producer.flush(PATIENCE).unwrap();
+}
+
+fn positions(found: &[FoundEvent]) -> Vec<u64> {
+    found.iter().map(|found| found.position.0).collect()
+}
+
+#[tokio::test]
+async fn an_event_of_somebody_else_among_those_that_are_acknowledged_ends_the_publication() {
+    let topic = fresh_topic();
+    let options = options(&bootstrap(), &topic, "");
+    let mut first = opened(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 10)).await.unwrap();
+    let kept = checkpoint(10, &first);
+    let mut second = opened(&options, &kept).await;
+    publish(&mut second, &events(11, 12)).await.unwrap();
+
+    crate::contract::send(&mut first, &events(11, 30)).await.unwrap();
+    let (reached, error) = until_it_fails(&mut first).await;
+    let BrokerError::OutOfStep(why) = &error else { panic!("{error:?}") };
+    assert!(why.contains("has an event that was not sent here, of position 11, at offset 10"), "{why}");
+    assert!(reached <= Position(10), "what lies behind it does not count as acknowledged");
+    // Whatever is kept of it, whoever opens the topic next finds what is not of this log.
+    for known in [kept, checkpoint(reached.0, &first), Checkpoint::default()] {
+        let found = positions(&opened(&options, &known).await.found);
+        let often = found.iter().filter(|position| **position == 11).count();
+        assert_eq!(often, 2, "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn messages_that_are_no_events_are_passed_over() {
+    let topic = fresh_topic();
+    let options = options(&bootstrap(), &topic, "");
+    let mut relay = opened(&options, &Checkpoint::default()).await;
+    publish(&mut relay, &events(1, 10)).await.unwrap();
+    for position in 11..14 {
+        send_note(&topic);
+        publish(&mut relay, &[event(position)]).await.unwrap();
+    }
+    send_note(&topic);
+    relay.publication.check().await.unwrap();
+    publish(&mut relay, &events(14, 20)).await.unwrap();
+    let kept = checkpoint(20, &relay);
+    send_note(&topic);
+    let next = opened(&options, &kept).await;
+    assert_eq!((next.resume_after, positions(&next.found)), (Position(20), vec![20, 20]));
+    let found = opened(&options, &Checkpoint::default()).await.found;
+    assert_eq!(positions(&found), (1..=20).collect::<Vec<_>>());
+}
+
+/// Events in all of twelve partitions, and their checkpoint.
+async fn twelve_partitions() -> (KafkaOptions, Checkpoint) {
+    let options = options(&bootstrap(), &fresh_topic(), "&partitions=12");
+    let mut relay = opened(&options, &Checkpoint::default()).await;
+    let mut all = events(1, 6_000);
+    for event in &mut all {
+        event.order_id = order_domain::OrderId::new(format!("order-{}", event.position.0 / 3)).unwrap();
+    }
+    publish(&mut relay, &all).await.unwrap();
+    let kept = checkpoint(6_000, &relay);
+    (options, kept)
+}
+
+#[tokio::test]
+async fn the_last_event_of_each_partition_is_found_within_a_second() {
+    let (options, kept) = twelve_partitions().await;
+    for known in [kept, Checkpoint::default()] {
+        let mut quickest = Duration::MAX;
+        for _ in 0..5 {
+            let start = Instant::now();
+            let opened = broker(&options).open(&known).await.unwrap();
+            quickest = quickest.min(start.elapsed());
+            let partitions: BTreeSet<_> = opened.found.iter().map(|found| found.place.clone()).collect();
+            assert!(
+                partitions.iter().filter(|place| place.starts_with("partition ")).count() == 12,
+                "{partitions:?}"
+            );
+        }
+        eprintln!("opened in {quickest:?}, checkpoint {}", known.position);
+        assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_retention_has_left_nothing_there_is_nothing_to_compare() {
+    let topic = fresh_topic();
+    let options = options(&bootstrap(), &topic, "&partitions=2");
+    let mut relay = opened(&options, &Checkpoint::default()).await;
+    publish(&mut relay, &events(1, 100)).await.unwrap();
+    let kept = checkpoint(100, &relay);
+    let mut ends = TopicPartitionList::new();
+    for partition in 0..2 {
+        ends.add_partition_offset(&topic, partition, Offset::End).unwrap();
+    }
+    drop(admin(&bootstrap()).delete_records(&ends, &AdminOptions::new()).await.unwrap());
+    assert_eq!(opened(&options, &Checkpoint::default()).await.found, []);
+    let resumed = opened(&options, &kept).await;
+    let told = resumed.found.iter().map(|found| &*found.place).collect::<Vec<_>>();
+    assert_eq!(told, [format!("the checkpoint of the topic {topic}")], "what was acknowledged");
+    assert_eq!((resumed.resume_after, resumed.found[0].position), (Position(100), Position(100)));
+}
