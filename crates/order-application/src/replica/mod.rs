@@ -11,6 +11,7 @@
 //! | `merge.rs`, `merge/` | deliveries in the order of the log |
 //! | `apply.rs`, `stored_ids.rs` | writing to the store, and comparing with it |
 //! | `import.rs` | events from elsewhere |
+//! | `parting.rs` | where another log parts from this one |
 //! | `status.rs` | how it goes |
 //!
 //! # Another log
@@ -33,6 +34,7 @@
 mod apply;
 mod import;
 mod merge;
+mod parting;
 mod session;
 mod status;
 mod stored_ids;
@@ -122,11 +124,27 @@ impl Replica {
             let Err(error) = ended else { continue };
             self.failed(&error);
             if matches!(error, ReplicaError::OtherLog(_)) {
+                stop.run_until_cancelled(self.tell_parting()).await;
                 return stop.cancelled().await;
             }
             if stop.run_until_cancelled(tokio::time::sleep(backoff.next_wait())).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Adds to what is said of another log where it parts from this one.
+    async fn tell_parting(&self) {
+        match self.find_parting().await {
+            Ok(Some(parting)) => self.tell(|status| {
+                let detail = status.detail.take().unwrap_or_default();
+                status.detail = Some(format!(
+                    "{detail}. The two part at position {parting}: from there on the broker has other events, as far back \
+                     as it goes"
+                ));
+            }),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "it is not known where the two logs part"),
         }
     }
 

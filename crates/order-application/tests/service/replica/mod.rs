@@ -94,6 +94,11 @@ impl Running {
         status
     }
 
+    async fn says_where_the_two_part(&mut self, position: u64) -> ReplicaStatus {
+        let says = format!("The two part at position {position}:");
+        self.wait_for(|status| status.detail.as_ref().is_some_and(|detail| detail.contains(&says))).await
+    }
+
     async fn reaches(&mut self, position: usize) {
         self.wait_for(|status| status.position.0 == position as u64).await;
     }

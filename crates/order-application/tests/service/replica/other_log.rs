@@ -143,7 +143,7 @@ async fn a_topic_that_was_made_anew_is_told_by_the_last_message_that_was_read() 
     replica.kill().await;
 
     stage.log.state().partitions = vec![Vec::new(); 3];
-    let diverges_at = events.len() - 2;
+    let diverges_at = events.len() - 17;
     let restored =
         |event: usize| if event < diverges_at { events[event].clone() } else { other(&events[event]) };
     let mut previous_id = None;
@@ -153,5 +153,6 @@ async fn a_topic_that_was_made_anew_is_told_by_the_last_message_that_was_read() 
     let mut replica = stage.start();
     let told = replica.wait_for(|status| status.state == ReplicaState::OtherLog).await;
     assert!(!told.has_caught_up, "before it says that it has caught up");
+    replica.says_where_the_two_part(diverges_at as u64 + 1).await;
     assert_eq!(stage.store.end().await.unwrap().0, events.len() as u64);
 }

@@ -182,7 +182,7 @@ fn a_restored_store_publishes_nothing_until_what_it_does_not_know_is_gone() {
     let stage = Stage::new();
     let first = stage.primary("first");
     fill(&first, 0..10);
-    stage.relayed(&first);
+    let backed_up = stage.relayed(&first).len();
     first.stop();
     stage.copy("first", "backup");
     let first = stage.primary("first");
@@ -218,6 +218,11 @@ fn a_restored_store_publishes_nothing_until_what_it_does_not_know_is_gone() {
         assert_replicated(&restored, channel);
         let replica = replica(channel, store);
         notices_another_log(&replica);
+        patiently("it says where the two part", || {
+            let detail = replica.get("/ready").json()["checks"]["replica"]["detail"].clone();
+            let says = format!("The two part at position {}:", backed_up + 1);
+            detail.as_str().is_some_and(|detail| detail.contains(&says)).then_some(())
+        });
         replica.stop();
     }
     restored.stop();
