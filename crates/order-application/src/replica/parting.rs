@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{Replica, ReplicaError};
 use crate::event::Position;
@@ -12,6 +13,8 @@ use crate::ports::broker::{BrokerReader, Delivery};
 
 /// How long it may take to read what the broker has. A long history is not gone through to its end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long nothing may come until it counts as the end.
+const SILENCE: Duration = Duration::from_secs(5);
 
 impl Replica {
     /// The first position at which the broker has another event than the store, as far back as it goes. `None` if there is
@@ -21,8 +24,7 @@ impl Replica {
     /// See [`ReplicaError`].
     pub(super) async fn find_parting(&self) -> Result<Option<Position>, ReplicaError> {
         let reader = self.log.open(None).await?;
-        let deadline = Instant::now() + PATIENCE;
-        timeout_at(deadline, self.first_difference(reader)).await.unwrap_or(Ok(None))
+        timeout(PATIENCE, self.first_difference(reader)).await.unwrap_or(Ok(None))
     }
 
     async fn first_difference(
@@ -33,7 +35,9 @@ impl Replica {
         let (end, mut unread) = (self.store.end().await?, reader.behind().await?);
         let mut parting = None;
         while unread > 0 {
-            let deliveries = reader.next().await?;
+            // A broker may count messages that are not there.
+            let Ok(deliveries) = timeout(SILENCE, reader.next()).await else { break };
+            let deliveries = deliveries?;
             unread = unread.saturating_sub(deliveries.len() as u64);
             for (position, id) in in_log_order(&deliveries) {
                 let may_be_first = parting.is_none_or(|parting| position < parting);
@@ -47,7 +51,7 @@ impl Replica {
 }
 
 /// Several partitions bring their events in turns, and the store's are read in runs.
-fn in_log_order(deliveries: &[Delivery]) -> Vec<(Position, uuid::Uuid)> {
+fn in_log_order(deliveries: &[Delivery]) -> Vec<(Position, Uuid)> {
     let events = deliveries.iter().filter_map(|delivery| delivery.event.as_ref().ok());
     let mut events: Vec<_> = events.map(|message| (message.event.position, message.event.id)).collect();
     events.sort_unstable();

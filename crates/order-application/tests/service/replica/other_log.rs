@@ -143,6 +143,8 @@ async fn a_topic_that_was_made_anew_is_told_by_the_last_message_that_was_read() 
     replica.kill().await;
 
     stage.log.state().partitions = vec![Vec::new(); 3];
+    // The broker counts some that are not there, as where somebody has deleted them.
+    stage.log.state().phantoms = 3;
     let diverges_at = events.len() - 17;
     let restored =
         |event: usize| if event < diverges_at { events[event].clone() } else { other(&events[event]) };
