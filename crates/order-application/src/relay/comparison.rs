@@ -33,7 +33,7 @@ fn of_another_log(found: &FoundEvent, logged: Option<Uuid>) -> FollowerError {
     let here = logged.map_or_else(|| "no event".to_owned(), |logged| format!("the event {logged}"));
     FollowerError::Misconfigured(format!(
         "{place} has the event {id} at position {position}, where this log has {here}: what was published there is \
-         another log's, or that of another past of this one, as before a backup was restored. Nothing is published. \
-         Either publish to another stream or topic (stream=, topic=), or empty that one"
+         another store's, or is from before this one was restored from a backup. Nothing is published. Either publish to \
+         another stream or topic (stream=, topic=), or empty that one"
     ))
 }

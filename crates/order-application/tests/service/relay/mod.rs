@@ -266,8 +266,8 @@ async fn a_broker_with_another_event_in_the_place_of_one_of_the_log_is_not_publi
     stage.broker.state().taken.push(other.clone());
     let expected = format!(
         "the stream has the event {} at position 2, where this log has the event {}: what was published there is another \
-         log's, or that of another past of this one, as before a backup was restored. Nothing is published. Either \
-         publish to another stream or topic (stream=, topic=), or empty that one",
+         store's, or is from before this one was restored from a backup. Nothing is published. Either publish to another \
+         stream or topic (stream=, topic=), or empty that one",
         other.id, event.id
     );
     assert_eq!(stage.assert_not_published_to().await, expected);
