@@ -184,6 +184,10 @@ impl RelayOptions {
 pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) store: StoreOptions,
+    /// Serve from SQLite files that do not belong together, or from which acknowledged events are missing as something still
+    /// knows: with what is there, and without what knows of more. Restore a backup instead if there is one.
+    #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    pub(crate) accept_loss: bool,
     #[command(flatten)]
     pub(crate) queue: QueueOptions,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use order_application::{
     Checkpoints, EventBus, EventLog, OrderViews, Receipts, ReplicaStore, ViewRepair, ViewsProgress,
 };
-use order_store::{MemoryStore, PostgresOptions, PostgresStore, SqliteLimits, SqliteStore};
+use order_store::{MemoryStore, OpenMode, PostgresOptions, PostgresStore, SqliteLimits, SqliteStore};
 
 use crate::store_url::StoreUrl;
 use crate::thread;
@@ -50,10 +50,11 @@ pub(crate) trait Replicating: Store + ReplicaStore {}
 
 impl<S: Store + ReplicaStore> Replicating for S {}
 
-/// Opens it; an append waits for at most `queue_wait` before it is begun. If views have to be made first, `progress` is told
-/// how far they are.
+/// Opens it; an append waits for at most `queue_wait` before it is begun. `mode` says what may be done to open files. If
+/// views have to be made first, `progress` is told how far they are.
 pub(crate) async fn open(
     url: &StoreUrl,
+    mode: OpenMode,
     queue_wait: Duration,
     bus: Arc<dyn EventBus>,
     progress: ViewsProgress,
@@ -65,7 +66,7 @@ pub(crate) async fn open(
         StoreUrl::Sqlite(path) => {
             let path = path.clone();
             let limits = SqliteLimits { queue_wait, ..SqliteLimits::default() };
-            let open = move || Ok(SqliteStore::open(&path, bus, limits, &progress)?);
+            let open = move || Ok(SqliteStore::open_as(&path, bus, limits, &progress, mode)?);
             Arc::new(thread::opening(open).await?)
         }
         StoreUrl::Postgres { url, options } => {

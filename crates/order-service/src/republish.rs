@@ -10,7 +10,7 @@ use order_application::{
     ViewsProgress,
 };
 use order_bus::{BrokerUrl, InProcessBus};
-use order_store::{DEFAULT_QUEUE_WAIT, LogReader, StoreLocation};
+use order_store::{DEFAULT_QUEUE_WAIT, LogReader, OpenMode, StoreLocation};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Failure;
@@ -59,7 +59,8 @@ async fn publish_again(
     event_source: &str,
 ) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
-    let store = open_store::open(store, DEFAULT_QUEUE_WAIT, bus.clone(), ViewsProgress::default()).await?;
+    let (mode, progress) = (OpenMode::EXISTING, ViewsProgress::default());
+    let store = open_store::open(store, mode, DEFAULT_QUEUE_WAIT, bus.clone(), progress).await?;
     let ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus };
     let end = ports.log.end().await?;
     for url in brokers {

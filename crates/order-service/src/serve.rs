@@ -6,6 +6,7 @@ use std::sync::Arc;
 use order_api::ApiConfig;
 use order_application::FollowerPorts;
 use order_bus::{BrokerUrl, InProcessBus};
+use order_store::OpenMode;
 
 use crate::background::Upkeep;
 use crate::cli::Failure;
@@ -22,13 +23,15 @@ pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<ExitCode> {
-    let ServeOptions { store: store_options, queue, http, currency, upkeep, scrub, relay } = options;
+    let ServeOptions { store: store_options, accept_loss, queue, http, currency, upkeep, scrub, relay } =
+        options;
     let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
     let (url, event_source) = (store_options.url(), relay.events.event_source);
     let mut process = Process::start(&http)?;
     let bus = Arc::new(InProcessBus::new());
-    let opening =
-        open_store::open(&url, queue.queue_wait_milliseconds, bus.clone(), process.views_progress.clone());
+    let mode = OpenMode { accept_loss, ..OpenMode::CREATE };
+    let (queue_wait, progress) = (queue.queue_wait_milliseconds, process.views_progress.clone());
+    let opening = open_store::open(&url, mode, queue_wait, bus.clone(), progress);
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };

@@ -47,7 +47,7 @@ pub use memory::MemoryStore;
 pub use postgres::{Migrated, PostgresOptions, PostgresStore, check_postgres_url, without_password};
 pub use postgres_error::PostgresError;
 pub use rebuild_report::RebuildReport;
-pub use sqlite::{SqliteLimits, SqliteStore};
+pub use sqlite::{Loss, OpenMode, SqliteLimits, SqliteStore};
 pub use sqlite_error::SqliteError;
 pub use store_location::{StoreLocation, copy};
 pub use verify::VerifyReport;

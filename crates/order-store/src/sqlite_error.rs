@@ -6,12 +6,40 @@ use std::path::{Path, PathBuf};
 use order_application::StoreError;
 use rusqlite::ErrorCode;
 
+use crate::sqlite::Loss;
+
 /// Why the files of a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteError {
     /// Another process has it open.
     #[error("{} is in use by another process; a store is one process's at a time, so stop that one first", .0.display())]
     InUse(PathBuf),
+    /// Its file has other names as well, under which another server might open it.
+    #[error(
+        "{} has {links} names (hard links); a store's file has one, so remove the others, or copy it",
+        path.display()
+    )]
+    Linked {
+        /// The store's log.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// Its files do not belong together, or something knows of acknowledged events that the log does not have.
+    #[error(
+        "acknowledged events are missing, or would be lost: {}. Nothing was changed. Copy all files of {} to a safe place \
+         first. Then restore files that belong together: those of a backup, and none of these beside them. Or, if that is \
+         not to be had, let `order-service serve --accept-loss` go on with what is there. (A replica's files may be \
+         removed: it is built anew.)",
+        losses.iter().map(Loss::to_string).collect::<Vec<_>>().join("; "),
+        path.display()
+    )]
+    Lost {
+        /// The store's log.
+        path: PathBuf,
+        /// What tells.
+        losses: Vec<Loss>,
+    },
     /// A later release wrote it.
     #[error("{} was written by a newer version (schema {found}, and this one knows up to {known})", path.display())]
     Newer {
@@ -134,4 +162,9 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
         // A value that is of no type that was ever written; not one that was asked with, and that no row can have.
         None => !matches!(error, rusqlite::Error::ToSqlConversionFailure(_)),
     }
+}
+
+/// Whether an error says that a page of the file is not what was written.
+pub(crate) fn is_malformed(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }

@@ -19,6 +19,7 @@ mod kill;
 mod live_feed;
 mod load;
 mod logs;
+mod lost_files;
 #[cfg(feature = "full-tests")]
 mod opening;
 #[cfg(feature = "full-tests")]

@@ -57,6 +57,7 @@ fn help_names_every_option_with_its_variable() {
         "store",
         "postgres-connections",
         "allow-unsafe-durability",
+        "accept-loss",
         "queue-wait-milliseconds",
         "listen",
         "operate-listen",

@@ -53,7 +53,12 @@ pub(crate) fn open_from_outside(path: &Path, unchanging: bool) -> rusqlite::Resu
 
 /// Whether a file has a write-ahead log beside it.
 pub(crate) fn has_write_ahead_log(path: &Path) -> bool {
-    companion(path, "-wal").exists()
+    companion(&real_path(path), "-wal").exists()
+}
+
+/// Where a file is that links may lead to: there SQLite keeps what it has beside it.
+pub(crate) fn real_path(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// The name of a file that SQLite keeps beside another.

@@ -12,9 +12,11 @@
 
 mod connection;
 mod copy;
-mod directory_lock;
 mod disk_space;
+mod file_watcher;
 mod log;
+mod loss;
+mod outside;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
 mod ports;
@@ -22,6 +24,7 @@ mod readers;
 mod rebuild;
 mod rebuild_requests;
 mod state;
+mod store_lock;
 mod threads;
 mod verify;
 mod view_writer;
@@ -39,12 +42,13 @@ use order_application::{EventBus, ViewsProgress, ViewsState, ViewsStatus};
 use crate::DEFAULT_QUEUE_WAIT;
 use crate::rebuild_report::RebuildReport;
 use crate::sqlite_error::SqliteError;
-use directory_lock::DirectoryLock;
+use file_watcher::FileWatcher;
 use log::{Log, LogKind};
 use rebuild::catch_up::CaughtUp;
 use rebuild::folding::OnUnreadable;
 use rebuild::opening;
 use state::{StoreHealth, StoreState};
+use store_lock::StoreLock;
 use threads::StoreThread;
 use view_writer::work::ViewWriterWork;
 use views::files;
@@ -56,6 +60,7 @@ pub(crate) use copy::{SqliteSource, SqliteTarget};
 #[cfg(feature = "planted-faults")]
 pub(crate) use log::migrations::LogMigration;
 pub(crate) use log::outside_reader::SqliteLogReader;
+pub use loss::Loss;
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,15 +96,33 @@ impl Default for SqliteLimits {
     }
 }
 
+/// What may be done to open a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenMode {
+    /// Where there is none, one is made.
+    pub create: bool,
+    /// One is opened from which acknowledged events are missing, as something still knows (see [`Loss`]). What knows of them
+    /// then gives way.
+    pub accept_loss: bool,
+}
+
+impl OpenMode {
+    /// For whoever serves.
+    pub const CREATE: Self = Self { create: true, accept_loss: false };
+    /// For whoever does something with a store that is there.
+    pub const EXISTING: Self = Self { create: false, accept_loss: false };
+}
+
 /// Orders in SQLite files.
 pub struct SqliteStore {
     shared: Arc<StoreState>,
     writer: LogWriter,
     view_writer: StoreThread,
     rebuilder: StoreThread,
+    file_watcher: FileWatcher,
     is_replica: bool,
     /// Held to the end: it keeps other servers off the files.
-    _lock: DirectoryLock,
+    _lock: StoreLock,
 }
 
 impl SqliteStore {
@@ -117,7 +140,21 @@ impl SqliteStore {
         limits: SqliteLimits,
         progress: &ViewsProgress,
     ) -> Result<Self, SqliteError> {
-        Self::open_kind(path, bus, limits, LogKind::Store, progress)
+        Self::open_as(path, bus, limits, progress, OpenMode::CREATE)
+    }
+
+    /// The same, with what may be done for it.
+    ///
+    /// # Errors
+    /// See [`SqliteError`].
+    pub fn open_as(
+        path: &Path,
+        bus: Arc<dyn EventBus>,
+        limits: SqliteLimits,
+        progress: &ViewsProgress,
+        mode: OpenMode,
+    ) -> Result<Self, SqliteError> {
+        Self::open_kind(path, bus, limits, (LogKind::Store, mode), progress)
     }
 
     /// Opens a replica's store as [`open`](Self::open) does any other. It takes no commands, only what
@@ -131,18 +168,21 @@ impl SqliteStore {
         limits: SqliteLimits,
         progress: &ViewsProgress,
     ) -> Result<Self, SqliteError> {
-        Self::open_kind(path, bus, limits, LogKind::Replica, progress)
+        Self::open_kind(path, bus, limits, (LogKind::Replica, OpenMode::CREATE), progress)
     }
 
     fn open_kind(
         path: &Path,
         bus: Arc<dyn EventBus>,
         limits: SqliteLimits,
-        kind: LogKind,
+        (kind, mode): (LogKind, OpenMode),
         progress: &ViewsProgress,
     ) -> Result<Self, SqliteError> {
-        let lock = DirectoryLock::take(path)?;
-        let log = Log::open(path, &[kind])?;
+        let lock = StoreLock::take(path, mode)?;
+        let log = Log::open(path, &[kind], mode)?;
+        if mode.accept_loss {
+            forget_lost_checkpoints(&log)?;
+        }
         let mut tell = |done, total| {
             let (done, total) = (Some(done), Some(total));
             progress.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done, total });
@@ -153,6 +193,7 @@ impl SqliteStore {
         let known_keys = KnownKeys::new(readers.hash_seed, &views.progress().receipts);
         let (stopped, _) = tokio::sync::watch::channel(None);
         let (view_work, work) = std::sync::mpsc::sync_channel(1);
+        let health = StoreHealth { stopped, log_damage: readers.log.damage() };
         let shared = Arc::new(StoreState {
             limits,
             log_path: path.to_owned(),
@@ -162,14 +203,15 @@ impl SqliteStore {
             log_identity: log.identity(),
             log_end: AtomicU64::new(log.end()?.0),
             view_work,
-            health: StoreHealth { stopped },
+            health,
         });
 
         let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
+        let file_watcher = FileWatcher::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
-        Ok(Self { shared, writer, view_writer, rebuilder, is_replica, _lock: lock })
+        Ok(Self { shared, writer, view_writer, rebuilder, file_watcher, is_replica, _lock: lock })
     }
 
     /// Rebuilds all views of the store at `path`, with the server stopped. `progress` is told events done and events in
@@ -179,11 +221,8 @@ impl SqliteStore {
     /// See [`SqliteError`]. An event that cannot be read is one where there are views, which then stay; without any, its order
     /// alone is refused.
     pub fn rebuild(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<RebuildReport, SqliteError> {
-        if !path.exists() {
-            return Err(SqliteError::missing(path));
-        }
-        let _lock = DirectoryLock::take(path)?;
-        let log = Log::open(path, &[LogKind::Store, LogKind::Replica])?;
+        let _lock = StoreLock::take(path, OpenMode::EXISTING)?;
+        let log = Log::open(path, &[LogKind::Store, LogKind::Replica], OpenMode::EXISTING)?;
         let mut progress = |done, total| {
             progress(done, total);
             ControlFlow::Continue(())
@@ -205,6 +244,7 @@ impl SqliteStore {
 
     /// Finishes what is queued, writes the views and closes the files. Appends that come later are refused.
     pub fn close(&self) {
+        self.file_watcher.stop();
         // First those who may be waiting for the others.
         self.shared.readers.rebuilds.finish();
         self.rebuilder.join();
@@ -214,6 +254,15 @@ impl SqliteStore {
         self.view_writer.join();
         self.shared.readers.close();
     }
+}
+
+/// Followers that have gone beyond the end of a log whose loss is accepted would never go on.
+fn forget_lost_checkpoints(log: &Log) -> Result<(), SqliteError> {
+    let forgotten = log.forget_checkpoints_after(log.end()?).map_err(SqliteError::sqlite(log.path()))?;
+    if forgotten > 0 {
+        tracing::warn!(checkpoints = forgotten, "checkpoints beyond the end of the log are forgotten");
+    }
+    Ok(())
 }
 
 impl Drop for SqliteStore {

@@ -6,6 +6,7 @@
 //! | `unchecked-views`, `unchecked-events` | a row is taken for what it says, whatever its checksum |
 //! | `unchecked-absence` | an order that is not found is taken for one that there is not |
 //! | `unchecked-keys` | a receipt that is not found is taken for one that there is not |
+//! | `unchecked-files` | files of a store are opened whether or not they belong together |
 //! | `end-after-receipts`, `-ids`, `-orders`, `-positions` | the process ends in the middle of a batch for the views |
 //! | `ack-before-commit` | appends are said to be durable before anything is written |
 //! | `late-but-written` | appends that are refused because they have waited too long are written all the same |

@@ -117,7 +117,7 @@ impl Checkpoints for SqliteStore {
     }
 
     async fn load(&self, name: &str) -> Result<Option<Checkpoint>, StoreError> {
-        self.shared.readers.log.with(|log| Ok(follower_checkpoints::load(log, name)?))
+        self.shared.readers.log.with_checkpoints(|log| follower_checkpoints::load(log, name))
     }
 
     async fn save(&self, name: &str, epoch: Epoch, checkpoint: &Checkpoint) -> Result<bool, StoreError> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
 
 use order_application::{Position, StoreError};
 use uuid::Uuid;
@@ -35,9 +36,10 @@ impl StoreState {
     }
 }
 
-/// Whether the store has stopped for good, and why.
+/// Whether the store has stopped for good, or takes no commands any more, and why.
 pub(crate) struct StoreHealth {
     pub(crate) stopped: tokio::sync::watch::Sender<Option<String>>,
+    pub(crate) log_damage: Arc<LogDamage>,
 }
 
 impl StoreHealth {
@@ -53,7 +55,25 @@ impl StoreHealth {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match &*self.stopped.borrow() {
             Some(why) => Err(StoreError::Unavailable(why.clone())),
-            None => Ok(()),
+            None => self.log_damage.check(),
         }
+    }
+}
+
+/// Whether the log's files turned out to be none that may be written to: a page is malformed, or a file has gone. Whatever
+/// can be read is served on, so that it can be seen what there is.
+#[derive(Default)]
+pub(crate) struct LogDamage(OnceLock<String>);
+
+impl LogDamage {
+    /// Tells of damage; what comes after the first is told to nobody.
+    pub(crate) fn found(&self, what: String) {
+        if self.0.set(what.clone()).is_ok() {
+            tracing::error!(what, "the log is damaged; no command is taken any more");
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        self.0.get().map_or(Ok(()), |what| Err(StoreError::Corrupt(what.clone())))
     }
 }

@@ -26,8 +26,8 @@ impl VerifyReport {
     }
 
     /// Of a store of which nothing else can be checked.
-    pub(crate) fn of_fault(fault: String) -> Self {
-        Self { faults: vec![fault], ..Self::default() }
+    pub(crate) fn of_faults(faults: impl IntoIterator<Item = String>) -> Self {
+        Self { faults: faults.into_iter().collect(), ..Self::default() }
     }
 }
 

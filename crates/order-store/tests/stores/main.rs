@@ -39,6 +39,9 @@ mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;
 mod sqlite_goldens;
+mod sqlite_locks;
+mod sqlite_loss;
+mod sqlite_loss_at_random;
 mod sqlite_rebuild;
 mod sqlite_receipts;
 #[cfg(feature = "planted-faults")]

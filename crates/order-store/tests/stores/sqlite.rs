@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{Checkpoints, EventBus, ViewRepair, ViewsProgress, ViewsState};
-use order_store::{SqliteLimits, SqliteStore};
+use order_store::{Loss, OpenMode, SqliteError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
 use crate::contract::{Fixture, ReplicaFixture, Store, StoreOfReplica, bus, contract_suite, replica_suite};
@@ -40,6 +40,21 @@ pub(crate) async fn replaced(store: &SqliteStore, views: &Path, what: &str) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     mended(store, what).await;
+}
+
+/// What keeps a store from being opened.
+pub(crate) fn losses(log: &Path) -> Vec<Loss> {
+    match SqliteStore::open(log, bus(), SMALL_BATCHES, &ViewsProgress::default()) {
+        Err(SqliteError::Lost { losses, .. }) => losses,
+        Err(error) => panic!("refused for another reason: {error}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+/// Opens a store for whoever knows that it has lost something.
+pub(crate) fn open_with_loss(log: &Path) -> Result<SqliteStore, SqliteError> {
+    let mode = OpenMode { accept_loss: true, ..OpenMode::CREATE };
+    SqliteStore::open_as(log, bus(), SMALL_BATCHES, &ViewsProgress::default(), mode)
 }
 
 struct Sqlite {

@@ -94,7 +94,7 @@ fn open(directory: &Path) -> SqliteStore {
 }
 
 /// Does something to a file that a disk, a cable or a cosmic ray could do. The first page is one among the others.
-fn damage_pages(bytes: &mut Vec<u8>, random: &mut Random) -> String {
+pub(crate) fn damage_pages(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     const PAGE: usize = 4096;
     let pages = bytes.len() / PAGE;
     let page = |number: usize| number * PAGE..(number + 1) * PAGE;

@@ -80,22 +80,6 @@ async fn views_of_another_log_are_built_anew() {
 }
 
 #[tokio::test]
-async fn views_ahead_of_a_restored_log_are_built_anew() {
-    let (directory, mut orders) = closed_store().await;
-    let backup = fs::read(log_in(&directory)).unwrap();
-    let store = open(&directory).unwrap();
-    let before = orders.clone();
-    store.append(orders[0].pay(1)).await.unwrap();
-    drop(store);
-    fs::write(log_in(&directory), backup).unwrap();
-    let store = open(&directory).unwrap();
-    assert_views_are_right(&store, &before).await;
-    // And the log goes on from where it was restored to.
-    let mut order = before[1].clone();
-    assert_eq!(store.append(order.pay(1)).await, Ok(Position(61)));
-}
-
-#[tokio::test]
 async fn views_that_a_crash_left_behind_are_brought_up() {
     let (directory, mut orders) = closed_store().await;
     let behind = fs::read(views_in(&directory)).unwrap();

@@ -8,9 +8,10 @@ use order_application::{PageLimit, Position, RecordedEvent};
 use uuid::Uuid;
 
 use crate::copy::{NamedCheckpoints, ReceiptPage, SideError, Source};
-use crate::sqlite::directory_lock::DirectoryLock;
+use crate::sqlite::OpenMode;
 use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints, receipts};
 use crate::sqlite::readers::LogPool;
+use crate::sqlite::store_lock::StoreLock;
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
 
@@ -19,17 +20,14 @@ pub(crate) struct SqliteSource {
     identity: Uuid,
     end: Position,
     log: Arc<LogPool>,
-    _lock: DirectoryLock,
+    _lock: StoreLock,
 }
 
 impl SqliteSource {
     /// Opens a store that is there.
     pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
-        if !path.exists() {
-            return Err(SqliteError::missing(path));
-        }
-        let lock = DirectoryLock::take(path)?;
-        let log = Log::open(path, &[LogKind::Store])?;
+        let lock = StoreLock::take(path, OpenMode::EXISTING)?;
+        let log = Log::open(path, &[LogKind::Store], OpenMode::EXISTING)?;
         let pool = Arc::new(LogPool::new(path.to_owned()));
         Ok(Self { identity: log.identity(), end: log.end()?, log: pool, _lock: lock })
     }
@@ -62,6 +60,6 @@ impl Source for SqliteSource {
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
-        Ok(self.log.with(|log| Ok(follower_checkpoints::load_all(log)?))?)
+        Ok(self.log.with_checkpoints(follower_checkpoints::load_all)?)
     }
 }

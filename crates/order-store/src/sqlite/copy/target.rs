@@ -7,8 +7,9 @@ use order_application::{Receipt, RecordedEvent};
 use uuid::Uuid;
 
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
-use crate::sqlite::directory_lock::DirectoryLock;
+use crate::sqlite::OpenMode;
 use crate::sqlite::log::{Log, LogKind};
+use crate::sqlite::store_lock::StoreLock;
 use crate::sqlite::verify;
 use crate::sqlite_error::SqliteError;
 use crate::verify::{VerifyProgress, VerifyReport};
@@ -20,14 +21,15 @@ const CHUNKS_PER_WAL_COPY: u32 = 4;
 pub(crate) struct SqliteTarget {
     log: Log,
     chunks: u32,
-    _lock: DirectoryLock,
+    _lock: StoreLock,
 }
 
 impl SqliteTarget {
     /// Opens the store, creating it if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
-        let lock = DirectoryLock::take(path)?;
-        Ok(Self { log: Log::open(path, &[LogKind::Store, LogKind::Copying])?, chunks: 0, _lock: lock })
+        let lock = StoreLock::take(path, OpenMode::CREATE)?;
+        let log = Log::open(path, &[LogKind::Store, LogKind::Copying], OpenMode::CREATE)?;
+        Ok(Self { log, chunks: 0, _lock: lock })
     }
 
     fn failed(&self) -> impl Fn(rusqlite::Error) -> SideError {
@@ -71,7 +73,7 @@ impl Target for SqliteTarget {
     }
 
     async fn verify(&mut self, progress: VerifyProgress<'_>) -> Result<VerifyReport, SideError> {
-        Ok(verify::check(self.log.connection(), self.log.path(), self.log.identity(), progress)?)
+        Ok(verify::check(self.log.connection(), self.log.path(), self.log.identity(), &[], progress)?)
     }
 
     async fn finish(&mut self) -> Result<(), SideError> {

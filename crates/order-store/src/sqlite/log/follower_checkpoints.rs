@@ -18,6 +18,8 @@ const SAVE: &str = "UPDATE checkpoints SET position = ?3, evidence = ?4 WHERE na
 const PUT: &str = "INSERT INTO checkpoints (name, epoch, position, evidence) VALUES (?1, 0, ?2, ?3) \
     ON CONFLICT (name) DO UPDATE SET position = excluded.position, evidence = excluded.evidence";
 
+const FORGET_AFTER: &str = "UPDATE checkpoints SET position = NULL, evidence = NULL WHERE position > ?1";
+
 const LOAD: &str = "SELECT position, evidence FROM checkpoints WHERE name = ?1 AND position IS NOT NULL";
 
 const LOAD_ALL: &str =
@@ -52,6 +54,11 @@ impl Log {
         let Checkpoint { position, evidence } = checkpoint;
         self.connection.prepare_cached(PUT)?.execute(params![name, position.0, evidence])?;
         Ok(())
+    }
+
+    /// Forgets checkpoints beyond a position, whose followers then begin anew. Answers with how many there were.
+    pub(crate) fn forget_checkpoints_after(&self, end: Position) -> rusqlite::Result<usize> {
+        self.connection.execute(FORGET_AFTER, [end.0])
     }
 }
 

@@ -18,7 +18,8 @@ use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
 
 use crate::checksum::Covered;
-use crate::sqlite::connection::{open_unchanged, prepare_to_write};
+use crate::sqlite::OpenMode;
+use crate::sqlite::connection::{open_unchanged, prepare_to_write, real_path};
 use crate::sqlite::log::migrations::LogSchema;
 use crate::sqlite_error::SqliteError;
 
@@ -63,16 +64,20 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens a file of one of these kinds. If there is none, it makes one of the first.
-    pub(crate) fn open(path: &Path, kinds: &[LogKind]) -> Result<Self, SqliteError> {
+    /// Opens a file of one of these kinds. If there is nothing in it, and one may be made, it makes one of the first.
+    pub(crate) fn open(path: &Path, kinds: &[LogKind], mode: OpenMode) -> Result<Self, SqliteError> {
         let failed = SqliteError::sqlite(path);
         let mut connection = open_unchanged(path, 4 * 1024).map_err(&failed)?;
         // Until this has been looked at, nothing is written to the file.
         check_schema(&connection, path, kinds)?;
+        if !mode.create && is_empty(&connection).map_err(&failed)? {
+            return Err(SqliteError::NotAStore(path.to_owned()));
+        }
         prepare_to_write(&connection, "full").map_err(&failed)?;
-        bring_up(&mut connection, kinds[0]).map_err(&failed)?;
-        let identity = connection.query_row("SELECT identity FROM log", (), |row| row.get::<_, [u8; 16]>(0));
-        let identity = Uuid::from_bytes(identity.map_err(failed)?);
+        if bring_up(&mut connection, kinds[0]).map_err(&failed)? {
+            tracing::info!(path = %real_path(path).display(), "made a new store");
+        }
+        let identity = identity(&connection).map_err(failed)?;
         Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new(), not_trimmed_up_to: 0 })
     }
 
@@ -143,6 +148,11 @@ impl Log {
     }
 }
 
+/// What tells the log from every other.
+pub(crate) fn identity(log: &Connection) -> rusqlite::Result<Uuid> {
+    log.query_row("SELECT identity FROM log", (), |row| row.get(0)).map(Uuid::from_bytes)
+}
+
 /// The last position.
 pub(crate) fn end(log: &Connection) -> rusqlite::Result<Position> {
     let end = "SELECT coalesce(max(position), 0) FROM events";
@@ -208,23 +218,26 @@ pub(crate) fn declared_schema(log: &Connection) -> rusqlite::Result<BTreeMap<Str
     schema_text(&migrations::in_memory()?)
 }
 
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+/// Whether nothing was ever written to it.
+pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| row.get(0))
 }
 
-/// Makes the tables of an empty file, or those that a release after the file's has added.
-fn bring_up(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<()> {
+/// Makes the tables of an empty file, or those that a release after the file's has added. Answers whether it was empty.
+fn bring_up(connection: &mut Connection, kind: LogKind) -> rusqlite::Result<bool> {
     let is_new = is_empty(connection)?;
     let found = if is_new { 0 } else { LogSchema::of(connection)?.version };
     if found >= LogSchema::known() {
-        return Ok(());
+        return Ok(false);
     }
     let transaction = connection.transaction()?;
     migrations::migrate(&transaction, found)?;
     if is_new {
         transaction.pragma_update(None, "application_id", kind.application_id())?;
-    } else {
+    }
+    transaction.commit()?;
+    if !is_new {
         tracing::info!(from = found, to = LogSchema::known(), "migrated the log");
     }
-    transaction.commit()
+    Ok(is_new)
 }

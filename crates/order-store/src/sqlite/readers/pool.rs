@@ -1,15 +1,17 @@
 //! Idle connections for readers. There are as many as threads read at once, which the runtime bounds.
 
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use order_application::StoreError;
 use rusqlite::Connection;
 
 use crate::sqlite::connection::open_reader;
 use crate::sqlite::log::LogError;
+use crate::sqlite::state::LogDamage;
 use crate::sqlite::views::overlay::FlushCount;
 use crate::sqlite::views::{ViewsError, files};
+use crate::sqlite_error::is_malformed;
 
 /// Page caches of all kept connections to the views together. Upper levels of the indexes are always in there; how much of
 /// the rest decides how many look-ups need the system's cache.
@@ -25,20 +27,45 @@ static MAX_IDLE: LazyLock<usize> =
 pub(crate) struct LogPool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    damage: Arc<LogDamage>,
 }
 
 impl LogPool {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default() }
+        Self { path, idle: Mutex::default(), damage: Arc::default() }
     }
 
+    /// Where it is told that pages of the log are malformed.
+    pub(crate) fn damage(&self) -> Arc<LogDamage> {
+        Arc::clone(&self.damage)
+    }
+
+    /// Reads events or receipts. A page that is malformed is told: it may be one that the next command is written to.
     pub(crate) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, LogError>,
     ) -> Result<T, StoreError> {
+        let answer = self.read(read);
+        if let Err(LogError::Sqlite(error)) = &answer
+            && is_malformed(error)
+        {
+            self.damage.found(format!("{}: {error}", self.path.display()));
+        }
+        Ok(answer?)
+    }
+
+    /// The same of checkpoints, on which no order depends.
+    pub(crate) fn with_checkpoints<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        Ok(self.read(|log| Ok(read(log)?))?)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
         let idle = lock(&self.idle).pop();
         let opened = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok);
-        let connection = opened.map_err(LogError::from)?;
+        let connection = opened?;
         // A connection whose read failed is not kept.
         let answer = read(&connection)?;
         keep(&mut lock(&self.idle), connection);

@@ -6,23 +6,21 @@
 //! | `rows.rs` | every row of the log, past those and past pages that cannot be read |
 //! | `views.rs` | the views, held against the orders |
 //! | `receipts.rs` | the receipts, and the views' index of them |
-//! | `outside.rs` | opening files without leaving anything behind |
 
-mod outside;
 mod receipts;
 mod rows;
 mod views;
 
 use std::path::Path;
 
-use order_application::Position;
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::sqlite::SqliteStore;
-use crate::sqlite::directory_lock::DirectoryLock;
-use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, schema_text};
-use crate::sqlite::verify::outside::OutsideFile;
+use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, identity, schema_text};
+use crate::sqlite::loss::{self, Loss};
+use crate::sqlite::outside::OutsideFile;
+use crate::sqlite::store_lock::StoreLock;
 use crate::sqlite::verify::rows::LogRows;
 use crate::sqlite::verify::views::{CheckedViews, Viewed};
 use crate::sqlite_error::{SqliteError, is_damage};
@@ -38,24 +36,30 @@ impl SqliteStore {
     /// # Errors
     /// [`SqliteError`] when there is no store, or somebody else has it. What is wrong inside it is in the report.
     pub fn verify(path: &Path, progress: VerifyProgress<'_>) -> Result<VerifyReport, SqliteError> {
+        let _lock = StoreLock::take_to_read(path)?;
+        let losses = loss::find(path)?;
+        let told = losses.iter().map(Loss::to_string);
+        if matches!(losses.first(), Some(Loss::MissingLog { .. })) {
+            return Ok(VerifyReport::of_faults(told));
+        }
         let file = std::fs::metadata(path).map_err(SqliteError::io(path))?;
         if file.len() == 0 {
-            return Ok(VerifyReport::of_fault(format!(
-                "{}: the file is empty, and no order store",
-                path.display()
-            )));
+            let fault = format!("{}: the file is empty, and no order store", path.display());
+            return Ok(VerifyReport::of_faults([fault]));
         }
-        let _lock = DirectoryLock::take_if_there(path)?;
-        let opened = OutsideFile::open(path, path).and_then(|log| {
+        // With a write-ahead log that is not its own nothing in it would be what it is.
+        let is_alone = losses.iter().any(Loss::is_of_other_wal);
+        let opened =
+            if is_alone { OutsideFile::open_alone(path, path) } else { OutsideFile::open(path, path) };
+        let opened = opened.and_then(|log| {
             check_log(&log.connection, path, &[LogKind::Store, LogKind::Replica])?;
-            let identity = log.connection.query_row("SELECT identity FROM log", (), |row| row.get(0));
-            let identity = identity.map_err(|error| SqliteError::damaged_or_failed(path, error))?;
-            Ok((log, Uuid::from_bytes(identity)))
+            let identity = identity(&log.connection);
+            Ok((identity.map_err(|error| SqliteError::damaged_or_failed(path, error))?, log))
         });
         match opened {
-            Ok((log, identity)) => check(&log.connection, path, identity, progress),
+            Ok((identity, log)) => check(&log.connection, path, identity, &losses, progress),
             Err(error) if is_fault(&error) => {
-                Ok(VerifyReport::of_fault(format!("no event can be read: {error}")))
+                Ok(VerifyReport::of_faults(told.chain([format!("no event can be read: {error}")])))
             }
             Err(error) => Err(error),
         }
@@ -68,6 +72,8 @@ fn is_fault(error: &SqliteError) -> bool {
         SqliteError::NotAStore { .. } | SqliteError::Corrupt { .. } => true,
         SqliteError::Sqlite { cause, .. } => is_damage(cause),
         SqliteError::InUse { .. }
+        | SqliteError::Linked { .. }
+        | SqliteError::Lost { .. }
         | SqliteError::Newer { .. }
         | SqliteError::Older { .. }
         | SqliteError::Copying { .. }
@@ -78,23 +84,24 @@ fn is_fault(error: &SqliteError) -> bool {
     }
 }
 
-/// Checks a log that nobody is writing to, and its views.
+/// Checks a log that nobody is writing to, and its views. `losses`: what is known to be missing.
 pub(super) fn check(
     log: &Connection,
     path: &Path,
     identity: Uuid,
+    losses: &[Loss],
     progress: VerifyProgress<'_>,
 ) -> Result<VerifyReport, SqliteError> {
     let mut findings = Findings::new(progress);
+    losses.iter().for_each(|loss| findings.fault(loss.to_string()));
     check_pages(log, path, &mut findings);
     check_schema_text(log, &mut findings);
     let views = CheckedViews::open(path, identity, &mut findings)?;
     let rows = LogRows::of(log, views.as_ref().map(CheckedViews::position));
     let parts = check_rows(&rows, &mut findings);
-    check_checkpoints(log, rows.end, &mut findings);
+    check_checkpoints(log, &mut findings);
     receipts::check(log, &mut findings);
     if let Some(views) = &views {
-        views.check_end(log, rows.end, &mut findings);
         views.check_receipt_index(log, &mut findings);
     }
     findings.expect_rows(rows.end.0);
@@ -161,17 +168,9 @@ fn check_rows(rows: &LogRows<'_>, findings: &mut Findings<'_>) -> impl Iterator<
     parts
 }
 
-/// That they can be read, and are of this log: it goes as far as they do.
-fn check_checkpoints(log: &Connection, end: Position, findings: &mut Findings<'_>) {
-    match follower_checkpoints::load_all(log) {
-        Ok(checkpoints) => {
-            for (name, checkpoint) in checkpoints.iter().filter(|(_, checkpoint)| checkpoint.position > end) {
-                findings.fault(format!(
-                    "the checkpoint {name:?} is at position {}, and the log ends at position {end}",
-                    checkpoint.position
-                ));
-            }
-        }
-        Err(error) => findings.fault(format!("the checkpoints: {error}")),
+/// That they can be read. How far they go is held against the log with the losses.
+fn check_checkpoints(log: &Connection, findings: &mut Findings<'_>) {
+    if let Err(error) = follower_checkpoints::load_all(log) {
+        findings.fault(format!("the checkpoints: {error}"));
     }
 }

@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use order_application::{OrderView, Position, Version};
-use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::projection;
-use crate::sqlite::log::event_id_at;
-use crate::sqlite::verify::outside::OutsideFile;
+use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
 use crate::sqlite::views::overlay::OrderKey;
 use crate::sqlite::views::progress::FileProgress;
@@ -68,26 +66,6 @@ impl CheckedViews {
     /// Everything up to here is in them.
     pub(super) fn position(&self) -> Position {
         self.progress.position
-    }
-
-    /// They know no more than the log has.
-    pub(super) fn check_end(&self, log: &Connection, end: Position, findings: &mut Findings<'_>) {
-        let FileProgress { position, event_id, .. } = self.progress;
-        if position > end {
-            return findings.fault(format!(
-                "the views are ahead of their log, which lacks the events at positions {} to {position}",
-                end.plus(1)
-            ));
-        }
-        if position == Position::START {
-            return;
-        }
-        if event_id_at(log, position).ok().flatten() != Some(event_id) {
-            findings.fault(format!(
-                "the views are of another history: they end with event {event_id} at position {position}, which the log \
-                 does not have there"
-            ));
-        }
     }
 
     /// Each order's view is what its events make of it, or made of it when the views last came by.

@@ -21,6 +21,8 @@ pub(crate) mod terms;
 mod writing;
 pub(crate) mod zones;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use order_domain::OrderId;
@@ -30,6 +32,7 @@ use uuid::Uuid;
 
 use crate::projection;
 use crate::sqlite::connection::open_writer;
+use crate::sqlite::store_lock::FILE_MODE;
 use crate::sqlite::views::progress::{FileProgress, OF_SEVERAL};
 use crate::sqlite::views::schema::{SCHEMA, SCHEMA_VERSION};
 use crate::sqlite_error::SqliteError;
@@ -68,6 +71,9 @@ impl Views {
     ) -> Result<Self, SqliteError> {
         let path = files::path(log_path, number);
         files::remove(&path)?;
+        // SQLite would let everybody read it, and makes its companions as the file is.
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(FILE_MODE).open(&path).map_err(SqliteError::io(&path))?;
         let create = || {
             let mut connection = open_for_building(&path)?;
             let projection = projection();

@@ -121,6 +121,15 @@ impl FileProgress {
 
     /// The row of views that this release could serve for a log.
     pub(crate) fn load_usable(views: &Connection, log_identity: Uuid) -> Result<Self, ViewsError> {
+        let progress = Self::load_complete(views)?;
+        if progress.log_identity != log_identity {
+            return Err(ViewsError::Useless("they are of another log".to_owned()));
+        }
+        Ok(progress)
+    }
+
+    /// The row of views that this release could serve for their own log.
+    pub(crate) fn load_complete(views: &Connection) -> Result<Self, ViewsError> {
         let version: i64 = views.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version != SCHEMA_VERSION {
             let why = format!("they have schema {version}, and this release needs {SCHEMA_VERSION}");
@@ -129,9 +138,6 @@ impl FileProgress {
         let progress = Self::load(views)?;
         if !progress.complete {
             return Err(ViewsError::Useless("they were never finished".to_owned()));
-        }
-        if progress.log_identity != log_identity {
-            return Err(ViewsError::Useless("they are of another log".to_owned()));
         }
         Ok(progress)
     }

@@ -18,6 +18,7 @@ use crate::sqlite::views::overlay::CommittedEvents;
 use crate::sqlite::writer::positioning::{Accepted, Positioning};
 use crate::sqlite::writer::queue::{Queue, QueuedAppend, WriterWork};
 use crate::sqlite::writer::wal_copier::WalCopier;
+use crate::sqlite_error::is_malformed;
 
 pub(super) struct LogWriterThread {
     pub(super) shared: Arc<StoreState>,
@@ -219,6 +220,12 @@ impl LogWriterThread {
         }
         if index_cannot_grow(error) {
             return StoreError::OutcomeUnknown("no space left for the write-ahead log's index".to_owned());
+        }
+        // Nothing has failed to be written: a page that was to be changed is not what it was.
+        if is_malformed(error) {
+            let what = format!("writing {}: {error}", self.log.path().display());
+            self.shared.health.log_damage.found(what.clone());
+            return StoreError::Corrupt(what);
         }
         // After a failed write or fsync nobody knows what is on the disk. Trying again might succeed and be a lie.
         let why = format!("writing {}: {error}", self.log.path().display());

@@ -111,6 +111,7 @@ pub(crate) async fn checkpoints_and_epochs_are_there_after_a_restart<F: Fixture>
     let mut fixture = F::open(bus.clone());
     let mut last = Epoch(0);
     for restart in 1..4 {
+        fixture.store().append(TestOrder::new(&format!("order-{restart}")).place()).await.unwrap();
         let checkpoints = fixture.checkpoints();
         let epoch = take(&*checkpoints, "a", &format!("holder {restart}")).await;
         assert!(epoch > last, "{epoch:?} after {last:?}");

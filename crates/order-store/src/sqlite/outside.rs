@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::sqlite::connection::{companion, has_write_ahead_log, open_from_outside};
-use crate::sqlite::directory_lock::lock_path;
+use crate::sqlite::connection::{companion, has_write_ahead_log, open_from_outside, real_path};
+use crate::sqlite::store_lock::lock_path;
 use crate::sqlite_error::SqliteError;
 
 /// A file that is only read.
-pub(super) struct OutsideFile {
-    pub(super) connection: Connection,
+pub(crate) struct OutsideFile {
+    pub(crate) connection: Connection,
     _companion: Companion,
 }
 
@@ -25,17 +25,25 @@ struct Companion {
 
 impl OutsideFile {
     /// Opens a file of a log's store.
-    pub(super) fn open(log_path: &Path, path: &Path) -> Result<Self, SqliteError> {
+    pub(crate) fn open(log_path: &Path, path: &Path) -> Result<Self, SqliteError> {
+        Self::open_as(log_path, path, !has_write_ahead_log(path))
+    }
+
+    /// The same without its write-ahead log, whatever there is.
+    pub(crate) fn open_alone(log_path: &Path, path: &Path) -> Result<Self, SqliteError> {
+        Self::open_as(log_path, path, true)
+    }
+
+    fn open_as(log_path: &Path, path: &Path, is_alone: bool) -> Result<Self, SqliteError> {
         let companion = Companion::of(log_path, path);
-        let connection =
-            open_from_outside(path, !has_write_ahead_log(path)).map_err(SqliteError::sqlite(path))?;
+        let connection = open_from_outside(path, is_alone).map_err(SqliteError::sqlite(path))?;
         Ok(Self { connection, _companion: companion })
     }
 }
 
 impl Companion {
     fn of(log_path: &Path, path: &Path) -> Self {
-        let (path, lock) = (companion(path, "-shm"), lock_path(log_path));
+        let (path, lock) = (companion(&real_path(path), "-shm"), lock_path(log_path));
         Self { was_there: path.exists(), path, was_locked: lock.exists(), lock }
     }
 }

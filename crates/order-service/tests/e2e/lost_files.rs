@@ -1,0 +1,131 @@
+//! Files of a store that were restored in part, lost, or taken away from a running server: never an empty shop in place of the
+//! shop, and never a command that nobody will find again.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::damage::{stopped_store, verify};
+use crate::server::{Program, Server, wait_until};
+use crate::start_up::{FAILURE, assert_refused};
+
+fn place(server: &Server, order: &str) -> u16 {
+    let placement = format!(
+        r#"{{"order_id":"{order}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
+    );
+    server.post("/orders", &placement).status
+}
+
+/// A store with six events in a backup, and seven that its views know of.
+fn restored_in_part() -> TempDir {
+    let directory = stopped_store("customer");
+    let log = directory.path().join("orders.db");
+    let backup = fs::read(&log).unwrap();
+    let server = Program::serving(directory.path()).start();
+    assert_eq!(place(&server, "later"), 201);
+    server.stop();
+    fs::write(log, backup).unwrap();
+    directory
+}
+
+#[test]
+fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
+    let directory = restored_in_part();
+    let told = [
+        "orders.views.1.db end at position 7, and the log ends at position 6: 1 event that is missing",
+        "Nothing was changed",
+        "--accept-loss",
+    ];
+    for said in told {
+        assert_refused(&Program::serving(directory.path()).run(), FAILURE, &[said]);
+    }
+    let checked = verify(&directory);
+    assert_eq!(checked.status, Some(3), "{checked:?}");
+    assert!(checked.stdout[0].contains(told[0]), "{checked:?}");
+    for command in ["rebuild", "republish"] {
+        let mut program = Program::new([command]).argument("--data-dir", directory.path());
+        if command == "republish" {
+            program = program.argument("--from-position", "1").argument("--bus", "nats://127.0.0.1:1");
+        }
+        assert_refused(&program.run(), FAILURE, &[told[0]]);
+    }
+    let copy = format!("sqlite:{}", directory.path().join("copy.db").display());
+    let from = format!("sqlite:{}", directory.path().join("orders.db").display());
+    let copied = Program::new(["copy"]).argument("--from", from).argument("--to", copy).run();
+    assert_eq!(copied.status, Some(FAILURE), "{copied:?}");
+
+    let server = Program::serving(directory.path()).argument("--accept-loss", "true").start();
+    assert_eq!(server.get("/orders/later").status, 404);
+    assert_eq!(server.get("/orders/a").status, 200);
+    let accepted = "events are missing, and it is accepted";
+    wait_until("the loss is told", || server.log().contains(accepted).then_some(()));
+    server.stop();
+    Program::serving(directory.path()).start().stop();
+    assert_eq!(verify(&directory).status, Some(0));
+}
+
+#[test]
+fn companions_without_their_log_are_refused_and_told_by_verify() {
+    let directory = stopped_store("customer");
+    let log = directory.path().join("orders.db");
+    fs::remove_file(&log).unwrap();
+    let missing = "orders.views.1.db, which knows of 6 events that are missing";
+    assert_refused(&Program::serving(directory.path()).run(), FAILURE, &[missing]);
+    let checked = verify(&directory);
+    assert_eq!(checked.status, Some(3), "{checked:?}");
+    assert!(checked.stdout[0].contains(missing), "{checked:?}");
+    assert!(!log.exists(), "it was made");
+}
+
+#[test]
+fn only_whoever_serves_makes_a_store_and_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let mistyped = directory.path().join("mistyped");
+    for arguments in [
+        &["republish", "--from-position", "1", "--bus", "nats://127.0.0.1:1"][..],
+        &["rebuild"],
+        &["verify"],
+        &["export"],
+    ] {
+        let ended = Program::new(arguments).argument("--data-dir", &mistyped).run();
+        assert_refused(&ended, FAILURE, &["orders.db"]);
+        assert!(!mistyped.exists(), "{arguments:?} made something");
+    }
+    let server = Program::serving(Path::new("data")).in_directory(directory.path()).start();
+    let place = directory.path().canonicalize().unwrap().join("data/orders.db");
+    let made = |log: String| log.contains("made a new store") && log.contains(&*place.to_string_lossy());
+    wait_until("a new store is told", || made(server.log()).then_some(()));
+    server.stop();
+    let server = Program::serving(&directory.path().join("data")).start();
+    assert!(!server.log().contains("made a new store"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
+fn a_server_whose_files_are_removed_takes_no_more_commands_and_says_so_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Program::serving(directory.path()).start();
+    assert_eq!(place(&server, "before"), 201);
+    for file in fs::read_dir(directory.path()).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    wait_until("it is not ready", || (server.get("/ready").status == 503).then_some(()));
+    assert_eq!(server.get("/ready").json()["checks"]["store"], "corrupt");
+    for order in ["after", "later"] {
+        let answer = server.post(
+            "/orders",
+            &format!(
+                r#"{{"order_id":"{order}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
+            ),
+        );
+        assert_eq!((answer.status, answer.code().as_str()), (503, "corrupt"));
+    }
+    assert_eq!(server.get("/orders/before").status, 200);
+    let told = || server.log().matches("no command is taken any more").count();
+    wait_until("it is told", || (told() > 0).then_some(()));
+    assert_eq!(told(), 1, "{}", server.log());
+    server.signal(rustix::process::Signal::TERM);
+    server.wait();
+    server.assert_no_panic();
+}

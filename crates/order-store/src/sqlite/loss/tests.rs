@@ -1,0 +1,168 @@
+//! Write-ahead logs as SQLite has written them, and what a crash or a disk makes of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+
+const PAGE: usize = 4096;
+const FRAME: usize = 24 + PAGE;
+/// Transactions of the write-ahead log.
+const TRANSACTIONS: usize = 6;
+
+/// A database and its write-ahead log, as they lie on the disk after each transaction.
+struct Files {
+    log: Vec<u8>,
+    /// How long the write-ahead log was after each transaction.
+    ends: Vec<usize>,
+    wal: Vec<u8>,
+}
+
+fn log_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("orders.db")
+}
+
+fn wal_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("orders.db-wal")
+}
+
+fn write(log: &Connection) {
+    let insert = "INSERT INTO rows SELECT randomblob(3000) FROM generate_series(1, 3)";
+    let insert = insert.replace("generate_series(1, 3)", "(SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)");
+    log.execute(&insert, ()).unwrap();
+}
+
+fn database(directory: &TempDir) -> Connection {
+    let log = Connection::open(log_in(directory)).unwrap();
+    log.pragma_update(None, "journal_mode", "wal").unwrap();
+    log.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    log.execute_batch("CREATE TABLE rows (data)").unwrap();
+    log
+}
+
+impl Files {
+    /// The write-ahead log of the second turn, behind whose frames there are some of the first.
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let log = database(&directory);
+        (0..2 * TRANSACTIONS).for_each(|_| write(&log));
+        log.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+        let mut ends = Vec::new();
+        for _ in 0..TRANSACTIONS {
+            write(&log);
+            let wal = WriteAheadLog::read(&wal_in(&directory), PAGE as u32).unwrap();
+            ends.push(wal.recovered.unwrap().end as usize);
+        }
+        let read = |path: &Path| fs::read(path).unwrap();
+        Self { log: read(&log_in(&directory)), ends, wal: read(&wal_in(&directory)) }
+    }
+
+    fn mismatch(&self, log: &[u8], wal: &[u8]) -> Option<Loss> {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(log_in(&directory), log).unwrap();
+        fs::write(wal_in(&directory), wal).unwrap();
+        let path = log_in(&directory);
+        let log = LogFile::open(&path).unwrap().unwrap();
+        let read = WriteAheadLog::read(&wal_in(&directory), log.page_bytes).unwrap();
+        log.mismatch(&wal_in(&directory), &read).unwrap()
+    }
+
+    fn of_wal(&self, wal: &[u8]) -> Option<Loss> {
+        self.mismatch(&self.log, wal)
+    }
+}
+
+#[test]
+fn a_sound_write_ahead_log_belongs_to_its_log() {
+    let files = Files::new();
+    assert!(files.ends.iter().is_sorted() && files.ends[TRANSACTIONS - 1] < files.wal.len());
+    assert_eq!(files.of_wal(&files.wal), None);
+}
+
+/// A crash leaves any part of the last transaction: each page of it may have been written or not, in part or whole.
+#[test]
+fn whatever_is_left_of_the_last_transaction_is_no_damage() {
+    let files = Files::new();
+    let [from, to] = [files.ends[TRANSACTIONS - 2], files.ends[TRANSACTIONS - 1]];
+    for length in from..to {
+        if length % 97 == 0 {
+            assert_eq!(files.of_wal(&files.wal[..length]), None, "{length}");
+        }
+    }
+    for sectors in 0..1_u32 << 10 {
+        let mut wal = files.wal.clone();
+        for (sector, bytes) in wal[from..to].chunks_mut((to - from).div_ceil(10)).enumerate() {
+            if sectors & 1 << sector != 0 {
+                bytes.fill(0);
+            }
+        }
+        assert_eq!(files.of_wal(&wal), None, "{sectors:b}");
+    }
+}
+
+#[test]
+fn damage_before_the_last_transaction_is_told_wherever_it_is() {
+    let files = Files::new();
+    for at in (32..files.ends[TRANSACTIONS - 2]).step_by(61) {
+        let mut wal = files.wal.clone();
+        wal[at] ^= 4;
+        let frame = (at - 32) as u64 / FRAME as u64 + 1;
+        let told = files.of_wal(&wal);
+        assert!(matches!(told, Some(Loss::BrokenWal { frame: told, .. }) if told == frame), "{at}: {told:?}");
+    }
+    let mut wal = files.wal.clone();
+    wal[32..32 + 3 * FRAME].fill(0);
+    assert!(matches!(files.of_wal(&wal), Some(Loss::BrokenWal { frame: 1, .. })));
+}
+
+/// The header of the next turn may be torn. By then all that the last one has is in the log's file.
+#[test]
+fn a_header_that_is_damaged_is_no_loss_where_all_has_been_copied() {
+    let files = Files::new();
+    for at in [0, 8, 16, 24] {
+        let mut wal = files.wal.clone();
+        wal[at] ^= 4;
+        assert!(matches!(files.of_wal(&wal), Some(Loss::WalWithoutHeader { .. })), "{at}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let log = database(&directory);
+    (0..TRANSACTIONS).for_each(|_| write(&log));
+    log.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+    let (log, mut wal) = (fs::read(log_in(&directory)).unwrap(), fs::read(wal_in(&directory)).unwrap());
+    assert_eq!(files.mismatch(&log, &wal), None);
+    wal[16] ^= 4;
+    assert_eq!(files.mismatch(&log, &wal), None);
+}
+
+/// What a transaction leaves that failed after its last frame was written goes on from frames that are written over.
+#[test]
+fn what_a_failed_transaction_has_left_is_no_damage() {
+    let files = Files::new();
+    let [first, second, third] = [files.ends[0], files.ends[1], files.ends[2]];
+    // As if the second transaction had failed, and another that is shorter been written over it.
+    let mut wal = files.wal.clone();
+    wal.truncate(second);
+    wal[first..first + FRAME].fill(7);
+    assert_eq!(files.of_wal(&wal), None);
+    assert!(third > second);
+}
+
+#[test]
+fn files_of_other_times_do_not_belong_together() {
+    let files = Files::new();
+    let shorter = &files.log[..files.log.len() - PAGE];
+    let told = files.mismatch(shorter, &files.wal);
+    assert!(
+        matches!(told, Some(Loss::LaterWal { missing_pages: 1, .. } | Loss::EarlierWal { .. })),
+        "{told:?}"
+    );
+    let longer = [&files.log[..], &vec![0; 200 * PAGE]].concat();
+    assert!(matches!(files.mismatch(&longer, &files.wal), Some(Loss::EarlierWal { .. })));
+    assert!(matches!(files.mismatch(shorter, &[]), Some(Loss::CutLog { .. })));
+    // A page that is written only in part is in the write-ahead log.
+    let wal_only = [&files.log[..], &[1; 100]].concat();
+    assert_eq!(files.mismatch(&wal_only, &files.wal), None);
+}

@@ -1,0 +1,104 @@
+//! What else knows of the events that a log should have: its views, and the checkpoints of those who follow it.
+
+use std::path::{Path, PathBuf};
+
+use order_application::Position;
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use crate::sqlite::log::{self, follower_checkpoints, receipts};
+use crate::sqlite::loss::Loss;
+use crate::sqlite::outside::OutsideFile;
+use crate::sqlite::views::files;
+use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite_error::SqliteError;
+
+/// What a log lacks that something knows of. Nothing is changed. `with_wal`: the write-ahead log belongs to it.
+pub(super) fn losses(log_path: &Path, with_wal: bool) -> Result<Vec<Loss>, SqliteError> {
+    let opened = if with_wal {
+        OutsideFile::open(log_path, log_path)
+    } else {
+        OutsideFile::open_alone(log_path, log_path)
+    };
+    // Whoever opens it for good says why that cannot be done.
+    let Some(log) = opened.ok().and_then(|file| WitnessedLog::of(file).ok()) else { return Ok(Vec::new()) };
+    let mut losses = Vec::new();
+    for number in files::numbers(log_path)? {
+        let path = files::path(log_path, number);
+        if let Some(progress) = known_to_views(log_path, &path) {
+            losses.extend(log.lost_by_views(&path, &progress));
+        }
+    }
+    losses.extend(log.lost_by_followers());
+    Ok(losses)
+}
+
+/// How far views have come, if they can tell.
+pub(super) fn known_to_views(log_path: &Path, views_path: &Path) -> Option<FileProgress> {
+    let views = OutsideFile::open(log_path, views_path).ok()?;
+    FileProgress::load_complete(&views.connection).ok()
+}
+
+struct WitnessedLog {
+    file: OutsideFile,
+    /// `None`: nothing was ever written to it.
+    identity: Option<Uuid>,
+    end: Position,
+}
+
+impl WitnessedLog {
+    fn of(file: OutsideFile) -> rusqlite::Result<Self> {
+        if log::is_empty(&file.connection)? {
+            return Ok(Self { file, identity: None, end: Position::START });
+        }
+        let (identity, end) = (log::identity(&file.connection)?, log::end(&file.connection)?);
+        Ok(Self { file, identity: Some(identity), end })
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.file.connection
+    }
+
+    fn lost_by_views(&self, path: &Path, progress: &FileProgress) -> Vec<Loss> {
+        let (views, position, end) = (path.to_owned(), progress.position, self.end);
+        if self.identity.is_some_and(|identity| identity != progress.log_identity) {
+            // Views of another log are made anew. But one that had more is not what this one can have come from.
+            let longer = Loss::LongerLog { views, position, end };
+            return (position > end).then_some(longer).into_iter().collect();
+        }
+        if position > end {
+            return vec![Loss::ViewsAhead { views, position, end }];
+        }
+        let mut losses = Vec::new();
+        if position > Position::START
+            && let Ok(found) = log::event_id_at(self.connection(), position)
+            && found != Some(progress.event_id)
+        {
+            losses.push(Loss::OtherHistory { views: views.clone(), position, event_id: progress.event_id });
+        }
+        losses.extend(self.lost_receipt(views, progress));
+        losses
+    }
+
+    fn lost_receipt(&self, views: PathBuf, progress: &FileProgress) -> Option<Loss> {
+        let last = progress.receipts.last;
+        let newest = receipts::newest(self.connection()).ok()?.unwrap_or_default();
+        if last > newest {
+            return Some(Loss::ReceiptsAhead { views, last, newest });
+        }
+        let may_be = progress.receipts.may_be_of(self.connection(), progress.hash_seed).ok()?;
+        (!may_be).then_some(Loss::OtherReceipt { views, last })
+    }
+
+    fn lost_by_followers(&self) -> Vec<Loss> {
+        let checkpoints = follower_checkpoints::load_all(self.connection()).unwrap_or_default();
+        let ahead = checkpoints.into_iter().filter(|(_, checkpoint)| checkpoint.position > self.end);
+        ahead
+            .map(|(name, checkpoint)| Loss::CheckpointAhead {
+                name: name.into(),
+                position: checkpoint.position,
+                end: self.end,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,211 @@
+//! A write-ahead log as it lies on the disk, read as SQLite's recovery reads it, and beyond where that ends.
+//!
+//! A header, and frames: each has a page, a number that is not 0 on the last frame of a commit, the header's salts, and a
+//! checksum that goes on from the frame before (<https://sqlite.org/fileformat2.html#the_write_ahead_log>). Recovery ends at
+//! the first frame that does not fit, and takes what was committed before it.
+//!
+//! After a crash that is the last transaction at most, since each is synced before the next one begins. So a frame that goes
+//! on from a commit *behind* the first bad frame proves that something was lost that had been safe. What a failed
+//! transaction has left there goes on from nothing that is there any more.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+const HEADER_BYTES: usize = 32;
+const FRAME_HEADER_BYTES: usize = 24;
+/// What is read from the disk at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// The first bytes of every write-ahead log; the last bit says how its checksums read words.
+const MAGIC: u32 = 0x377F_0682;
+const FORMAT: u32 = 3_007_000;
+
+/// What a write-ahead log has.
+#[derive(Default)]
+pub(super) struct WriteAheadLog {
+    /// What recovery takes.
+    pub(super) recovered: Option<CommittedPages>,
+    /// The first frame that cannot be read, from 1, if it is certain that more was committed behind it.
+    pub(super) broken_frame: Option<u64>,
+    /// What was committed by frames at the beginning that the header does not vouch for. SQLite takes nothing of it: the
+    /// header of the next turn is written when all of it is in the log's file.
+    pub(super) unvouched: Option<CommittedPages>,
+    /// Its pages have another size than the log's.
+    pub(super) has_other_pages: bool,
+}
+
+/// Pages that were committed.
+#[derive(Default)]
+pub(super) struct CommittedPages {
+    /// How many pages the log has after the last commit.
+    pub(super) log_pages: u32,
+    /// Where in the write-ahead log the newest content of each is, by their numbers from 1.
+    pub(super) offsets: HashMap<u32, u64>,
+    /// Where the last frame ends.
+    pub(super) end: u64,
+}
+
+impl WriteAheadLog {
+    /// Reads a whole write-ahead log. Where there is none, nothing is in it.
+    pub(super) fn read(path: &Path, page_bytes: u32) -> io::Result<Self> {
+        let mut file = match File::open(path) {
+            Ok(file) => BufReader::with_capacity(BUFFER_BYTES, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(error),
+        };
+        let mut header = [0; HEADER_BYTES];
+        if !fill(&mut file, &mut header)? {
+            return Ok(Self::default());
+        }
+        let header = Header::parse(&header);
+        if header.is_sound && header.page_bytes != page_bytes {
+            return Ok(Self { has_other_pages: true, ..Self::default() });
+        }
+        let mut walk = Walk::new(header);
+        let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes as usize];
+        while fill(&mut file, &mut frame)? {
+            walk.take(&frame);
+        }
+        let Walk { recovered, broken_frame, unvouched, .. } = walk;
+        let unvouched = unvouched.committed;
+        Ok(Self { recovered: recovered.committed, broken_frame, unvouched, has_other_pages: false })
+    }
+}
+
+/// Where in a frame its page begins.
+pub(super) const PAGE_OFFSET: u64 = FRAME_HEADER_BYTES as u64;
+
+/// Fills a buffer. `false` where the file ends before.
+fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match file.read_exact(buffer) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        filled => filled.map(|()| true),
+    }
+}
+
+type Salts = [u32; 2];
+type Sums = [u32; 2];
+type Word = fn([u8; 4]) -> u32;
+
+struct Header {
+    is_sound: bool,
+    page_bytes: u32,
+    word: Word,
+    salts: Salts,
+    sums: Sums,
+}
+
+impl Header {
+    fn parse(bytes: &[u8; HEADER_BYTES]) -> Self {
+        let [magic, format, page_bytes, _, salt_1, salt_2, sum_1, sum_2] = words(bytes);
+        let word: Word = if magic & 1 == 0 { u32::from_le_bytes } else { u32::from_be_bytes };
+        let sums = [sum_1, sum_2];
+        let is_sound = magic & !1 == MAGIC && format == FORMAT && add([0; 2], &bytes[..24], word) == sums;
+        Self { is_sound, page_bytes, word, salts: [salt_1, salt_2], sums }
+    }
+}
+
+/// Goes from frame to frame.
+struct Walk {
+    header: Header,
+    number: u64,
+    /// Of the frame before.
+    sums: Sums,
+    follows_commit: bool,
+    recovered: Run,
+    unvouched: Run,
+    first_bad: u64,
+    broken_frame: Option<u64>,
+}
+
+/// Frames that go on from each other.
+struct Run {
+    goes_on: bool,
+    salts: Salts,
+    uncommitted: Vec<(u32, u64)>,
+    committed: Option<CommittedPages>,
+}
+
+impl Run {
+    fn new(goes_on: bool, salts: Salts) -> Self {
+        Self { goes_on, salts, uncommitted: Vec::new(), committed: None }
+    }
+
+    /// Adds a frame that begins at an offset; one that does not fit ends the run.
+    fn take(&mut self, fits: bool, page: u32, log_pages: u32, salts: Salts, offset: u64, bytes: u64) {
+        self.goes_on &= fits && page != 0 && salts == self.salts;
+        if !self.goes_on {
+            return;
+        }
+        self.uncommitted.push((page, offset));
+        if log_pages != 0 {
+            let committed = self.committed.get_or_insert_default();
+            committed.offsets.extend(self.uncommitted.drain(..));
+            committed.log_pages = log_pages;
+            committed.end = offset + bytes;
+        }
+    }
+}
+
+impl Walk {
+    fn new(header: Header) -> Self {
+        Self {
+            number: 0,
+            sums: header.sums,
+            follows_commit: false,
+            recovered: Run::new(header.is_sound, header.salts),
+            unvouched: Run::new(false, header.salts),
+            first_bad: 0,
+            broken_frame: None,
+            header,
+        }
+    }
+
+    fn take(&mut self, frame: &[u8]) {
+        let Some((head, content)) = frame.split_first_chunk::<FRAME_HEADER_BYTES>() else { return };
+        let [page, log_pages, salt_1, salt_2, sum_1, sum_2] = words(head);
+        let (salts, sums) = ([salt_1, salt_2], [sum_1, sum_2]);
+        let word = self.header.word;
+        let goes_on = add(add(self.sums, &head[..8], word), content, word) == sums;
+        let offset = HEADER_BYTES as u64 + self.number * frame.len() as u64;
+        self.number += 1;
+
+        let was_going_on = self.recovered.goes_on;
+        self.recovered.take(goes_on, page, log_pages, salts, offset, frame.len() as u64);
+        if was_going_on && !self.recovered.goes_on {
+            self.first_bad = self.number;
+        } else if self.first_bad > 0 && self.follows_commit && goes_on && salts == self.header.salts {
+            self.broken_frame.get_or_insert(self.first_bad);
+        }
+        let is_first_unvouched = self.number == 1 && !self.recovered.goes_on;
+        if is_first_unvouched {
+            self.unvouched = Run::new(true, salts);
+        }
+        self.unvouched.take(
+            goes_on || is_first_unvouched,
+            page,
+            log_pages,
+            salts,
+            offset,
+            frame.len() as u64,
+        );
+        (self.sums, self.follows_commit) = (sums, log_pages != 0);
+    }
+}
+
+/// The words of a header, all of them with the highest byte first.
+fn words<const WORDS: usize>(bytes: &[u8]) -> [u32; WORDS] {
+    let (chunks, _) = bytes.as_chunks::<4>();
+    std::array::from_fn(|word| chunks.get(word).copied().map_or(0, u32::from_be_bytes))
+}
+
+/// The checksum of bytes that follow on others.
+fn add([mut a, mut b]: Sums, bytes: &[u8], word: Word) -> Sums {
+    let (pairs, _) = bytes.as_chunks::<8>();
+    for [p, q, r, s, t, u, v, w] in pairs.iter().copied() {
+        a = a.wrapping_add(word([p, q, r, s])).wrapping_add(b);
+        b = b.wrapping_add(word([t, u, v, w])).wrapping_add(a);
+    }
+    [a, b]
+}

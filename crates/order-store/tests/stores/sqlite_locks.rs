@@ -1,0 +1,101 @@
+//! One server for a store, however it comes to the files; and files that only their owner reads.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use order_application::{AppendError, EventLog, StoreError, ViewsProgress};
+use order_store::{SqliteError, SqliteStore};
+use tempfile::TempDir;
+
+use crate::contract::bus;
+use crate::order::TestOrder;
+use crate::sqlite::{PATIENCE, SMALL_BATCHES};
+
+fn open(log: &Path) -> Result<SqliteStore, SqliteError> {
+    SqliteStore::open(log, bus(), SMALL_BATCHES, &ViewsProgress::default())
+}
+
+fn log_in(directory: &TempDir) -> PathBuf {
+    directory.path().join("orders.db")
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_when_the_lock_file_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&log_in(&directory)).unwrap();
+    fs::remove_file(directory.path().join("orders.lock")).unwrap();
+    assert!(matches!(open(&log_in(&directory)).err(), Some(SqliteError::InUse(_))));
+    drop(store);
+    assert!(open(&log_in(&directory)).is_ok());
+}
+
+#[tokio::test]
+async fn a_file_with_a_second_name_is_refused_under_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir_in(directory.path()).unwrap();
+    let store = open(&log_in(&directory)).unwrap();
+    fs::hard_link(log_in(&directory), log_in(&elsewhere)).unwrap();
+    assert!(matches!(open(&log_in(&elsewhere)).err(), Some(SqliteError::InUse(_))));
+    drop(store);
+    for directory in [&directory, &elsewhere] {
+        let refused = open(&log_in(directory)).err();
+        assert!(matches!(refused, Some(SqliteError::Linked { links: 2, .. })), "{refused:?}");
+    }
+    fs::remove_file(log_in(&elsewhere)).unwrap();
+    assert!(open(&log_in(&directory)).is_ok());
+}
+
+#[tokio::test]
+async fn files_and_directories_are_their_owners_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = directory.path().join("shop/data");
+    let store = open(&inner.join("orders.db")).unwrap();
+    store.append(TestOrder::new("a").place()).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&directory.path().join("shop")), mode(&inner)), (0o700, 0o700));
+    let files: Vec<_> = fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 4, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+/// Waits until commands have stopped, and says why.
+async fn stopped(store: &SqliteStore) -> String {
+    let start = Instant::now();
+    loop {
+        match store.check().await {
+            Ok(()) => assert!(start.elapsed() < PATIENCE, "it goes on"),
+            Err(StoreError::Corrupt(what)) => return what,
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn when_a_file_is_removed_or_replaced_under_a_server_commands_stop() {
+    for name in ["orders.db", "orders.db-wal", "orders.db-shm"] {
+        for is_replaced in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(name);
+            let store = open(&log_in(&directory)).unwrap();
+            let mut order = TestOrder::new("a");
+            store.append(order.place()).await.unwrap();
+            let copy = directory.path().join("copy");
+            fs::copy(&path, &copy).unwrap();
+            if is_replaced {
+                fs::rename(&copy, &path).unwrap();
+            } else {
+                fs::remove_file(&path).unwrap();
+            }
+            let why = stopped(&store).await;
+            assert!(why.starts_with(&path.display().to_string()), "{why}");
+            assert!(why.contains(if is_replaced { "was replaced" } else { "was removed" }), "{why}");
+            let refused = store.append(TestOrder::new("b").place()).await;
+            assert!(matches!(refused, Err(AppendError::Store(StoreError::Corrupt(_)))), "{refused:?}");
+        }
+    }
+}
