@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::damage::{stopped_store, verify};
+use crate::damage::{stopped_store, verify, view_reads};
 use crate::server::{Program, Server, wait_until};
 use crate::start_up::{FAILURE, assert_refused};
 
@@ -63,6 +63,52 @@ fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
     server.stop();
     Program::serving(directory.path()).start().stop();
     assert_eq!(verify(&directory).status, Some(0));
+}
+
+/// `docs/OPERATIONS.md`, step by step: a backup, one of a server that was killed as well, and back to it after a disaster.
+#[test]
+fn a_backup_is_made_and_restored_by_stopping_and_copying_files() {
+    for is_killed in [false, true] {
+        let (directory, backup) = (stopped_store("customer"), tempfile::tempdir().unwrap());
+        let server = Program::serving(directory.path()).start();
+        assert_eq!(place(&server, "in-backup"), 201);
+        let before = view_reads(&server);
+        if is_killed {
+            server.kill();
+        } else {
+            server.stop();
+        }
+        for name in ["orders.db", "orders.db-wal"] {
+            let from = directory.path().join(name);
+            if from.exists() {
+                fs::copy(from, backup.path().join(name)).unwrap();
+            }
+        }
+        assert_eq!(backup.path().join("orders.db-wal").exists(), is_killed);
+        assert_eq!(verify(&backup).status, Some(0));
+
+        let server = Program::serving(directory.path()).start();
+        assert_eq!(place(&server, "later"), 201);
+        server.kill();
+
+        for file in fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if ["orders.db", "orders.db-wal", "orders.db-shm"].contains(&&*name)
+                || name.starts_with("orders.views.")
+            {
+                fs::remove_file(file).unwrap();
+            }
+        }
+        for file in fs::read_dir(backup.path()).unwrap().map(|entry| entry.unwrap()) {
+            fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+        }
+        assert_eq!(verify(&directory).status, Some(0));
+        let server = Program::serving(directory.path()).start();
+        assert_eq!(view_reads(&server), before);
+        assert_eq!(server.get("/orders/later").status, 404);
+        assert_eq!(place(&server, "after"), 201);
+        server.stop();
+    }
 }
 
 #[test]

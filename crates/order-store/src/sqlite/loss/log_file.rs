@@ -53,12 +53,12 @@ impl<'a> LogFile<'a> {
 
     /// Why it does not belong to its write-ahead log, or has lost its end.
     pub(super) fn mismatch(&self, wal_path: &Path, wal: &WriteAheadLog) -> io::Result<Option<Loss>> {
-        let wal_of = |path: &Path| path.to_owned();
+        let path = wal_path.to_owned();
         if wal.has_other_pages {
-            return Ok(Some(Loss::OtherWal { wal: wal_of(wal_path) }));
+            return Ok(Some(Loss::OtherWal { wal: path }));
         }
         if let Some(frame) = wal.broken_frame {
-            return Ok(Some(Loss::BrokenWal { wal: wal_of(wal_path), frame }));
+            return Ok(Some(Loss::BrokenWal { wal: path, frame }));
         }
         let page_bytes = u64::from(self.page_bytes);
         let (whole_pages, pages) = (self.bytes / page_bytes, self.bytes.div_ceil(page_bytes));
@@ -67,16 +67,16 @@ impl<'a> LogFile<'a> {
             if let Some(unvouched) = &wal.unvouched
                 && !self.has_all_of(unvouched, wal_path)?
             {
-                return Ok(Some(Loss::WalWithoutHeader { wal: wal_of(wal_path) }));
+                return Ok(Some(Loss::WalWithoutHeader { wal: path }));
             }
             let (log, of) = (self.path.to_owned(), says_pages);
             return Ok((of > whole_pages).then_some(Loss::CutLog { log, pages: whole_pages, of }));
         };
         if pages.max(says_pages) > u64::from(recovered.log_pages) {
-            return Ok(Some(Loss::EarlierWal { wal: wal_of(wal_path) }));
+            return Ok(Some(Loss::EarlierWal { wal: path }));
         }
         let missing = self.missing_pages(whole_pages, recovered);
-        Ok((missing > 0).then(|| Loss::LaterWal { wal: wal_of(wal_path), missing_pages: missing }))
+        Ok((missing > 0).then(|| Loss::LaterWal { wal: path, missing_pages: missing }))
     }
 
     /// Pages that are neither in the file nor in the write-ahead log.

@@ -291,7 +291,7 @@ fn numbers_if_there(log_path: &Path) -> Result<Vec<u64>, SqliteError> {
 /// or kept whole under another name, and not deleted.
 fn set_aside(log_path: &Path, losses: &[Loss]) -> Result<(), SqliteError> {
     let wal = companion(&real_path(log_path), "-wal");
-    let kept = companion(&wal, ".lost");
+    let kept = free_name(&wal);
     let set_aside = || -> io::Result<bool> {
         if !wal.exists() {
             return Ok(false);
@@ -312,6 +312,17 @@ fn set_aside(log_path: &Path, losses: &[Loss]) -> Result<(), SqliteError> {
         tracing::warn!(path = %kept.display(), "the write-ahead log was kept under another name");
     }
     Ok(())
+}
+
+/// A name beside a write-ahead log that no other has that was set aside before.
+fn free_name(wal: &Path) -> PathBuf {
+    let mut kept = companion(wal, ".lost");
+    let mut taken = 1;
+    while kept.exists() {
+        taken += 1;
+        kept = companion(wal, &format!(".lost.{taken}"));
+    }
+    kept
 }
 
 /// Cuts a write-ahead log behind the last commit that recovery takes: what is written next must not be followed by what looks

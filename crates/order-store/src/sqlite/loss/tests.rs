@@ -30,9 +30,8 @@ fn wal_in(directory: &TempDir) -> PathBuf {
 }
 
 fn write(log: &Connection) {
-    let insert = "INSERT INTO rows SELECT randomblob(3000) FROM generate_series(1, 3)";
-    let insert = insert.replace("generate_series(1, 3)", "(SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)");
-    log.execute(&insert, ()).unwrap();
+    let insert = "INSERT INTO rows VALUES (randomblob(3000)), (randomblob(3000)), (randomblob(3000))";
+    log.execute(insert, ()).unwrap();
 }
 
 fn database(directory: &TempDir) -> Connection {
@@ -122,9 +121,9 @@ fn damage_before_the_last_transaction_is_told_wherever_it_is() {
 #[test]
 fn a_header_that_is_damaged_is_no_loss_where_all_has_been_copied() {
     let files = Files::new();
-    for at in [0, 8, 16, 24] {
+    for at in [0, 3, 8, 16, 24] {
         let mut wal = files.wal.clone();
-        wal[at] ^= 4;
+        wal[at] ^= 1;
         assert!(matches!(files.of_wal(&wal), Some(Loss::WalWithoutHeader { .. })), "{at}");
     }
     let directory = tempfile::tempdir().unwrap();
@@ -135,6 +134,28 @@ fn a_header_that_is_damaged_is_no_loss_where_all_has_been_copied() {
     assert_eq!(files.mismatch(&log, &wal), None);
     wal[16] ^= 4;
     assert_eq!(files.mismatch(&log, &wal), None);
+}
+
+/// The next turn has begun, and its first transaction was torn: what is left of the turn before is not what it was, and all
+/// of it is in the log's file.
+#[test]
+fn frames_of_the_turn_before_are_no_loss() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = database(&directory);
+    (0..TRANSACTIONS).for_each(|_| write(&log));
+    log.execute("UPDATE rows SET data = 1 WHERE rowid = 1", ()).unwrap();
+    let before = fs::read(wal_in(&directory)).unwrap();
+    log.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+    let copied = fs::read(log_in(&directory)).unwrap();
+    log.execute("UPDATE rows SET data = 2 WHERE rowid = 2", ()).unwrap();
+    let next = fs::read(wal_in(&directory)).unwrap();
+    let files = Files { log: copied, ends: Vec::new(), wal: next };
+    for frames in 0..TRANSACTIONS {
+        // The header was written, the first frames were not, and others were.
+        let [from, to] = [32, 32 + (frames + 1) * FRAME];
+        let wal = [&files.wal[..from], &before[from..to], &files.wal[to..]].concat();
+        assert_eq!(files.of_wal(&wal), None, "{frames}");
+    }
 }
 
 /// What a transaction leaves that failed after its last frame was written goes on from frames that are written over.
@@ -148,6 +169,16 @@ fn what_a_failed_transaction_has_left_is_no_damage() {
     wal[first..first + FRAME].fill(7);
     assert_eq!(files.of_wal(&wal), None);
     assert!(third > second);
+}
+
+/// However large it is: of the log's file only its beginning is read.
+#[test]
+fn a_log_of_any_size_is_looked_at_at_once() {
+    const BYTES: u64 = 1 << 40;
+    let directory = tempfile::tempdir().unwrap();
+    drop(database(&directory));
+    OpenOptions::new().write(true).open(log_in(&directory)).unwrap().set_len(BYTES).unwrap();
+    assert_eq!(find(&log_in(&directory)).unwrap(), []);
 }
 
 #[test]

@@ -28,8 +28,9 @@ pub(super) struct WriteAheadLog {
     pub(super) recovered: Option<CommittedPages>,
     /// The first frame that cannot be read, from 1, if it is certain that more was committed behind it.
     pub(super) broken_frame: Option<u64>,
-    /// What was committed by frames at the beginning that the header does not vouch for. SQLite takes nothing of it: the
-    /// header of the next turn is written when all of it is in the log's file.
+    /// What was committed by the frames behind a header that is not what was written. SQLite takes nothing of it. After a crash
+    /// that is right: the header of the next turn is written and synced before its frames, when all that the turn before has
+    /// is in the log's file.
     pub(super) unvouched: Option<CommittedPages>,
     /// Its pages have another size than the log's.
     pub(super) has_other_pages: bool,
@@ -102,21 +103,23 @@ impl Header {
         let word: Word = if magic & 1 == 0 { u32::from_le_bytes } else { u32::from_be_bytes };
         let sums = [sum_1, sum_2];
         let is_sound = magic & !1 == MAGIC && format == FORMAT && add([0; 2], &bytes[..24], word) == sums;
+        // Of one that is damaged nothing is believed: SQLite writes words as the machine has them.
+        let word = if is_sound { word } else { u32::from_ne_bytes };
         Self { is_sound, page_bytes, word, salts: [salt_1, salt_2], sums }
     }
 }
 
-/// Goes from frame to frame.
-struct Walk {
-    header: Header,
-    number: u64,
-    /// Of the frame before.
+struct Frame {
+    page: u32,
+    /// Of the last frame of a commit: how many pages the log has then. 0 of any other.
+    log_pages: u32,
+    salts: Salts,
     sums: Sums,
-    follows_commit: bool,
-    recovered: Run,
-    unvouched: Run,
-    first_bad: u64,
-    broken_frame: Option<u64>,
+    /// Its checksum goes on from that of the frame before.
+    goes_on: bool,
+    /// Where it is in the file.
+    offset: u64,
+    end: u64,
 }
 
 /// Frames that go on from each other.
@@ -132,20 +135,34 @@ impl Run {
         Self { goes_on, salts, uncommitted: Vec::new(), committed: None }
     }
 
-    /// Adds a frame that begins at an offset; one that does not fit ends the run.
-    fn take(&mut self, fits: bool, page: u32, log_pages: u32, salts: Salts, offset: u64, bytes: u64) {
-        self.goes_on &= fits && page != 0 && salts == self.salts;
+    /// Adds a frame; one that does not fit ends the run.
+    fn take(&mut self, frame: &Frame, goes_on: bool) {
+        self.goes_on &= goes_on && frame.page != 0 && frame.salts == self.salts;
         if !self.goes_on {
             return;
         }
-        self.uncommitted.push((page, offset));
-        if log_pages != 0 {
+        self.uncommitted.push((frame.page, frame.offset));
+        if frame.log_pages != 0 {
             let committed = self.committed.get_or_insert_default();
             committed.offsets.extend(self.uncommitted.drain(..));
-            committed.log_pages = log_pages;
-            committed.end = offset + bytes;
+            committed.log_pages = frame.log_pages;
+            committed.end = frame.end;
         }
     }
+}
+
+/// Goes from frame to frame.
+struct Walk {
+    header: Header,
+    number: u64,
+    /// Of the frame before, or of the header.
+    sums: Sums,
+    follows_commit: bool,
+    recovered: Run,
+    unvouched: Run,
+    /// The number of the first frame that recovery does not take; 0 before that.
+    first_bad: u64,
+    broken_frame: Option<u64>,
 }
 
 impl Walk {
@@ -155,42 +172,52 @@ impl Walk {
             sums: header.sums,
             follows_commit: false,
             recovered: Run::new(header.is_sound, header.salts),
-            unvouched: Run::new(false, header.salts),
+            unvouched: Run::new(!header.is_sound, header.salts),
             first_bad: 0,
             broken_frame: None,
             header,
         }
     }
 
-    fn take(&mut self, frame: &[u8]) {
-        let Some((head, content)) = frame.split_first_chunk::<FRAME_HEADER_BYTES>() else { return };
-        let [page, log_pages, salt_1, salt_2, sum_1, sum_2] = words(head);
-        let (salts, sums) = ([salt_1, salt_2], [sum_1, sum_2]);
-        let word = self.header.word;
-        let goes_on = add(add(self.sums, &head[..8], word), content, word) == sums;
-        let offset = HEADER_BYTES as u64 + self.number * frame.len() as u64;
+    fn take(&mut self, bytes: &[u8]) {
+        let Some(frame) = self.parse(bytes) else { return };
         self.number += 1;
-
         let was_going_on = self.recovered.goes_on;
-        self.recovered.take(goes_on, page, log_pages, salts, offset, frame.len() as u64);
+        self.recovered.take(&frame, frame.goes_on);
         if was_going_on && !self.recovered.goes_on {
             self.first_bad = self.number;
-        } else if self.first_bad > 0 && self.follows_commit && goes_on && salts == self.header.salts {
+        } else if self.first_bad > 0 && self.proves_a_loss(&frame) {
             self.broken_frame.get_or_insert(self.first_bad);
         }
-        let is_first_unvouched = self.number == 1 && !self.recovered.goes_on;
-        if is_first_unvouched {
-            self.unvouched = Run::new(true, salts);
+        // The first one goes on from a header that is not believed.
+        let is_first = self.number == 1;
+        if is_first {
+            self.unvouched.salts = frame.salts;
         }
-        self.unvouched.take(
-            goes_on || is_first_unvouched,
+        self.unvouched.take(&frame, frame.goes_on || is_first);
+        (self.sums, self.follows_commit) = (frame.sums, frame.log_pages != 0);
+    }
+
+    /// Whether a frame behind the first bad one was written after a commit behind it: that had been synced by then.
+    fn proves_a_loss(&self, frame: &Frame) -> bool {
+        self.follows_commit && frame.goes_on && frame.salts == self.header.salts
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Option<Frame> {
+        let (head, content) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+        let [page, log_pages, salt_1, salt_2, sum_1, sum_2] = words(head);
+        let word = self.header.word;
+        let sums = add(add(self.sums, &head[..8], word), content, word);
+        let offset = HEADER_BYTES as u64 + self.number * bytes.len() as u64;
+        Some(Frame {
             page,
             log_pages,
-            salts,
+            salts: [salt_1, salt_2],
+            sums: [sum_1, sum_2],
+            goes_on: sums == [sum_1, sum_2],
             offset,
-            frame.len() as u64,
-        );
-        (self.sums, self.follows_commit) = (sums, log_pages != 0);
+            end: offset + bytes.len() as u64,
+        })
     }
 }
 
