@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::write_ahead_log::CommittedPages;
 use super::*;
 
 const PAGE: usize = 4096;
@@ -147,7 +148,7 @@ fn frames_of_the_turn_before_are_no_loss() {
     let before = fs::read(wal_in(&directory)).unwrap();
     log.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
     let copied = fs::read(log_in(&directory)).unwrap();
-    log.execute("UPDATE rows SET data = 2 WHERE rowid = 2", ()).unwrap();
+    log.execute("UPDATE rows SET data = randomblob(3000)", ()).unwrap();
     let next = fs::read(wal_in(&directory)).unwrap();
     let files = Files { log: copied, ends: Vec::new(), wal: next };
     for frames in 0..TRANSACTIONS {
@@ -179,6 +180,24 @@ fn a_log_of_any_size_is_looked_at_at_once() {
     drop(database(&directory));
     OpenOptions::new().write(true).open(log_in(&directory)).unwrap().set_len(BYTES).unwrap();
     assert_eq!(find(&log_in(&directory)).unwrap(), []);
+}
+
+/// SQLite's locks are on a page that is never written.
+#[test]
+fn a_log_that_grows_past_the_page_with_the_locks_lacks_nothing() {
+    const LOCK_PAGE: u32 = (1 << 30) / PAGE as u32 + 1;
+    let directory = tempfile::tempdir().unwrap();
+    drop(database(&directory));
+    OpenOptions::new().write(true).open(log_in(&directory)).unwrap().set_len(1 << 30).unwrap();
+    let path = log_in(&directory);
+    let log = LogFile::open(&path).unwrap().unwrap();
+    let recovered = |log_pages| {
+        let offsets = [(LOCK_PAGE + 1, 32)].into();
+        let recovered = Some(CommittedPages { log_pages, offsets, end: 0 });
+        log.mismatch(&wal_in(&directory), &WriteAheadLog { recovered, ..WriteAheadLog::default() }).unwrap()
+    };
+    assert_eq!(recovered(LOCK_PAGE + 1), None);
+    assert!(matches!(recovered(LOCK_PAGE + 2), Some(Loss::LaterWal { missing_pages: 1, .. })));
 }
 
 #[test]
