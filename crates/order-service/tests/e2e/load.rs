@@ -57,7 +57,7 @@ impl Claim {
         self.order_id.ends_with(['1', '3', '5', '7', '9'])
     }
 
-    fn send(&self, step: usize, client: &mut Client) -> io::Result<Answer> {
+    pub(crate) fn send(&self, step: usize, client: &mut Client) -> io::Result<Answer> {
         let (path, body) = self.request(step);
         if self.has_keys() {
             client.send(post_under(&self.own_id(step), &path, &body).as_bytes())?;

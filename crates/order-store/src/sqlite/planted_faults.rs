@@ -9,6 +9,7 @@
 //! | `unchecked-files` | files of a store are opened whether or not they belong together |
 //! | `end-after-receipts`, `-ids`, `-orders`, `-positions` | the process ends in the middle of a batch for the views |
 //! | `ack-before-commit` | appends are said to be durable before anything is written |
+//! | `ack-failed-commit` | appends are said to be durable though their commit has failed |
 //! | `late-but-written` | appends that are refused because they have waited too long are written all the same |
 
 use std::sync::LazyLock;

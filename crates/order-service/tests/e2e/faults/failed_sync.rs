@@ -8,9 +8,15 @@ use crate::server::Program;
 
 #[track_caller]
 fn assert_stops_for_good(fault: &str) {
+    stop_for_good(fault, |program| program).unwrap();
+}
+
+/// Has a server stop by a fault under load. An error is a breach of what was acknowledged.
+#[track_caller]
+fn stop_for_good(fault: &str, prepare: impl Fn(Program) -> Program) -> Result<(), String> {
     let directory = tempfile::tempdir().unwrap();
     Program::serving(directory.path()).start().stop();
-    let mut server = with_fault(fault, directory.path()).start();
+    let mut server = prepare(with_fault(fault, directory.path())).start();
     let (claims, _) = under_load(server.port(), "load", |progress| {
         let status = server.wait();
         assert_eq!(status.code(), Some(1), "{fault}: {}", server.log());
@@ -27,9 +33,9 @@ fn assert_stops_for_good(fault: &str) {
 
     // What was answered 5xx is there as a whole or not at all; the checker knows.
     let server = Program::serving(directory.path()).start();
-    check(&server, 0, &claims).unwrap();
+    check(&server, 0, &claims)?;
     server.stop();
-    verify(directory.path()).unwrap();
+    verify(directory.path())
 }
 
 #[test]
@@ -46,4 +52,12 @@ fn a_sync_that_fails_once_stops_the_store() {
 #[test]
 fn a_write_that_fails_stops_the_store() {
     assert_stops_for_good("pwrite64:error=EIO:when=50+");
+}
+
+/// The negative control: the same checker, on a server that takes a failed commit for done.
+#[test]
+fn an_acknowledgement_of_a_write_that_failed_is_found_out() {
+    let plant = |program: Program| program.variable("ORDER_SERVICE_PLANTED_FAULT", "ack-failed-commit");
+    let breach = stop_for_good("pwrite64:error=EIO:when=50+", plant);
+    assert!(breach.is_err(), "the checker did not notice");
 }

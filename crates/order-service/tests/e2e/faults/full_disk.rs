@@ -116,6 +116,29 @@ fn no_space_is_told_and_survived() {
     assert_survives_no_space(FULL, |server, _| Attached::without_space(server, &[]));
 }
 
+/// The negative control: the same checker, on a server that takes a failed commit for done. Under load the clients themselves
+/// would notice, with their next command.
+#[test]
+fn an_acknowledgement_on_a_full_disk_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::serving(directory.path());
+    let server = program.variable("ORDER_SERVICE_PLANTED_FAULT", "ack-failed-commit").start();
+    let full = Attached::without_space(&server, &[]);
+    let mut client = server.connect();
+    let mut claims = Vec::new();
+    wait_until("the disk is full", || {
+        let order_id = format!("full-{}", claims.len());
+        let claim = Claim { order_id, total_cents: 1, acknowledged: 1, attempted: 1 };
+        assert_eq!(claim.send(0, &mut client).unwrap().status, 201);
+        let read = server.get(&format!("/orders/{}/events", claim.order_id));
+        claims.push(claim);
+        (read.status == 404).then_some(())
+    });
+    drop(full);
+    let breach = check(&server, 0, &claims);
+    assert!(breach.as_ref().is_err_and(|breach| breach.contains("has 0 events in the store")), "{breach:?}");
+}
+
 /// SQLite has another name for it when its index of the write-ahead log finds no space, after the write-ahead log itself
 /// found some. It grows every 4,096 pages, and so seldom, unless a reader pins the write-ahead log.
 #[test]

@@ -11,12 +11,13 @@ use crate::sqlite::writer::queue::{Queue, QueuedAppend};
 use crate::sqlite::writer::thread::{LogWriterThread, Waiting};
 
 impl LogWriterThread {
-    /// Says that appends are durable before anything is written.
-    pub(super) fn plant_ack_before_commit(
+    /// Says that appends are durable if that is the fault.
+    pub(super) fn plant_ack(
         &self,
+        fault: &str,
         mut accepted: Vec<Accepted<Waiting>>,
     ) -> Vec<Accepted<Waiting>> {
-        if is_planted("ack-before-commit") {
+        if is_planted(fault) {
             let acknowledge = |Accepted { append, first_position, waiting, .. }: &mut Accepted<Waiting>| {
                 let (nobody, _) = oneshot::channel();
                 let last_position = Position(first_position.0 + append.events.len() as u64 - 1);

@@ -77,12 +77,14 @@ impl LogWriterThread {
             return answers;
         }
         #[cfg(feature = "planted-faults")]
-        let accepted = self.plant_ack_before_commit(accepted);
+        let accepted = self.plant_ack("ack-before-commit", accepted);
         match self.write(&accepted, None) {
             Ok(receipts) => {
                 self.show(accepted, &receipts, |waiting, position| answers.push((waiting, Ok(position))));
             }
             Err(error) => {
+                #[cfg(feature = "planted-faults")]
+                let accepted = self.plant_ack("ack-failed-commit", accepted);
                 let error = self.after_failed_commit(&error);
                 // Those that were refused may have been so because of appends that have now failed as well.
                 for (_, outcome) in &mut answers {
