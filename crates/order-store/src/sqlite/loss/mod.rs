@@ -236,8 +236,8 @@ pub(crate) fn check(log_path: &Path, accept: bool) -> Result<(), SqliteError> {
 /// All that tells that something was lost. Nothing is changed, and nothing is left behind.
 pub(crate) fn find(log_path: &Path) -> Result<Vec<Loss>, SqliteError> {
     let wal_path = companion(&real_path(log_path), "-wal");
-    if let Some(loss) = without_log(log_path, &wal_path)? {
-        return Ok(loss);
+    if let Some(losses) = without_log(log_path, &wal_path)? {
+        return Ok(losses);
     }
     let Some(log) = LogFile::open(log_path).map_err(SqliteError::io(log_path))? else {
         return Ok(Vec::new());
@@ -274,13 +274,10 @@ fn without_log(log_path: &Path, wal_path: &Path) -> Result<Option<Vec<Loss>>, Sq
         known = known.max(witnesses::known_to_views(log_path, &path).map(|progress| progress.position));
         leftovers.push(path);
     }
-    let log = log_path.to_owned();
-    let loss = Loss::MissingLog { log, is_empty, leftovers, known };
-    Ok(Some(if matches!(&loss, Loss::MissingLog { leftovers, .. } if leftovers.is_empty()) {
-        Vec::new()
-    } else {
-        vec![loss]
-    }))
+    if leftovers.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    Ok(Some(vec![Loss::MissingLog { log: log_path.to_owned(), is_empty, leftovers, known }]))
 }
 
 fn numbers_if_there(log_path: &Path) -> Result<Vec<u64>, SqliteError> {
