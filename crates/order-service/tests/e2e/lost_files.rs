@@ -33,7 +33,7 @@ fn restored_in_part() -> TempDir {
 fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
     let directory = restored_in_part();
     let told = [
-        "orders.views.1.db end at position 7, and the log ends at position 6: 1 event that is missing",
+        "orders.views.1.db end at position 7, and the log ends at position 6: 1 event is missing",
         "Nothing was changed",
         "--accept-loss",
     ];
@@ -116,7 +116,7 @@ fn companions_without_their_log_are_refused_and_told_by_verify() {
     let directory = stopped_store("customer");
     let log = directory.path().join("orders.db");
     fs::remove_file(&log).unwrap();
-    let missing = "orders.views.1.db, which knows of 6 events that are missing";
+    let missing = "orders.views.1.db, which knows of 6 events";
     assert_refused(&Program::serving(directory.path()).run(), FAILURE, &[missing]);
     let checked = verify(&directory);
     assert_eq!(checked.status, Some(3), "{checked:?}");

@@ -56,9 +56,10 @@ pub(crate) fn has_write_ahead_log(path: &Path) -> bool {
     companion(&real_path(path), "-wal").exists()
 }
 
-/// Where a file is that links may lead to: there SQLite keeps what it has beside it.
+/// Where a file is that a link may lead to: there SQLite keeps what it has beside it.
 pub(crate) fn real_path(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    target.unwrap_or_else(|| path.to_owned())
 }
 
 /// The name of a file that SQLite keeps beside another.

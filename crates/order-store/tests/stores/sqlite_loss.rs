@@ -89,7 +89,7 @@ async fn views_ahead_of_a_restored_log_are_refused_and_made_anew_if_the_loss_is_
     let expected =
         Loss::ViewsAhead { views: views_in(&directory), position: Position(37), end: Position(30) };
     assert_eq!(loss, expected);
-    assert!(loss.to_string().ends_with("7 events that are missing"), "{loss}");
+    assert!(loss.to_string().ends_with("7 events are missing"), "{loss}");
 
     let store = open_with_loss(&log_in(&directory)).unwrap();
     assert_eq!(end(&store).await, 30);
@@ -162,6 +162,27 @@ async fn a_log_that_is_missing_or_empty_beside_its_companions_is_refused() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_empty_store_that_lost_its_log_has_lost_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(&directory));
+    fs::remove_file(log_in(&directory)).unwrap();
+    assert_eq!(end(&open(&directory)).await, 0);
+}
+
+#[tokio::test]
+async fn a_log_behind_a_link_belongs_to_the_files_beside_it() {
+    let directory = closed_store().await;
+    let store = open(&directory);
+    place(&store, 30..34).await;
+    let crashed = killed(&directory);
+    drop(store);
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(log_in(&crashed), log_in(&elsewhere)).unwrap();
+    assert_eq!(SqliteStore::verify(&log_in(&elsewhere), &mut |_, _| {}).unwrap().events, 34);
+    assert_eq!(end(&open(&elsewhere)).await, 34);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::checksum::Covered;
 use crate::sqlite::OpenMode;
-use crate::sqlite::connection::{open_unchanged, prepare_to_write, real_path};
+use crate::sqlite::connection::{open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
 use crate::sqlite_error::SqliteError;
 
@@ -75,7 +75,8 @@ impl Log {
         }
         prepare_to_write(&connection, "full").map_err(&failed)?;
         if bring_up(&mut connection, kinds[0]).map_err(&failed)? {
-            tracing::info!(path = %real_path(path).display(), "made a new store");
+            let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            tracing::info!(path = %path.display(), "made a new store");
         }
         let identity = identity(&connection).map_err(failed)?;
         Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new(), not_trimmed_up_to: 0 })

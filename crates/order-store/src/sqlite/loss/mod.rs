@@ -43,7 +43,7 @@ pub enum Loss {
         log.display(),
         if *is_empty { "empty" } else { "missing" },
         list(leftovers),
-        known.map_or(String::new(), |known| format!(", which knows of {}", missing(known.0)))
+        known.map_or(String::new(), |known| format!(", which knows of {}", events(known.0)))
     )]
     MissingLog {
         /// Where the log should be.
@@ -207,11 +207,12 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
 }
 
-fn missing(events: u64) -> String {
-    match events {
-        1 => "1 event that is missing".to_owned(),
-        _ => format!("{events} events that are missing"),
-    }
+fn missing(count: u64) -> String {
+    format!("{} {} missing", events(count), if count == 1 { "is" } else { "are" })
+}
+
+fn events(count: u64) -> String {
+    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
 }
 
 /// Refuses a store that has lost something. If that is accepted, what cannot be used is set aside, and all of it is told.
@@ -271,8 +272,12 @@ fn without_log(log_path: &Path, wal_path: &Path) -> Result<Option<Vec<Loss>>, Sq
     let mut known = None;
     for number in numbers_if_there(log_path)? {
         let path = views_files::path(log_path, number);
-        known = known.max(witnesses::known_to_views(log_path, &path).map(|progress| progress.position));
-        leftovers.push(path);
+        let position = witnesses::known_to_views(log_path, &path).map(|progress| progress.position);
+        // Of a store that never had an event nothing is lost.
+        if position != Some(Position::START) {
+            leftovers.push(path);
+        }
+        known = known.max(position.filter(|position| *position > Position::START));
     }
     if leftovers.is_empty() {
         return Ok(Some(Vec::new()));
