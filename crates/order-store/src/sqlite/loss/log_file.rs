@@ -76,7 +76,7 @@ impl<'a> LogFile<'a> {
             return Ok(Some(Loss::EarlierWal { wal: path }));
         }
         let missing = self.missing_pages(whole_pages, recovered);
-        Ok((missing > 0).then(|| Loss::LaterWal { wal: path, missing_pages: missing }))
+        Ok((missing > 0).then_some(Loss::LaterWal { wal: path, missing_pages: missing }))
     }
 
     /// Pages that are neither in the file nor in the write-ahead log.
