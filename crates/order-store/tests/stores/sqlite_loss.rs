@@ -274,6 +274,20 @@ async fn a_log_that_was_cut_is_refused() {
 }
 
 #[tokio::test]
+async fn a_log_without_its_first_page_is_refused_where_its_write_ahead_log_has_another() {
+    let directory = closed_store().await;
+    let store = open(&directory);
+    place(&store, 30..50).await;
+    let crashed = killed(&directory);
+    drop(store);
+    for bytes in [vec![0; 4096], vec![0; 50]] {
+        fs::write(log_in(&crashed), bytes).unwrap();
+        let loss = assert_refused(&crashed);
+        assert!(matches!(loss, Loss::NoDatabase { .. }), "{loss}");
+    }
+}
+
+#[tokio::test]
 async fn a_checkpoint_ahead_of_its_log_is_refused_and_forgotten_if_the_loss_is_accepted() {
     let directory = closed_store().await;
     let store = open(&directory);

@@ -1,13 +1,14 @@
 //! Write-ahead logs as SQLite has written them, and what a crash or a disk makes of them.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::write_ahead_log::CommittedPages;
-use super::*;
+use super::log_file::LogFile;
+use super::write_ahead_log::{CommittedPages, WriteAheadLog};
+use super::{Loss, find};
 
 const PAGE: usize = 4096;
 const FRAME: usize = 24 + PAGE;

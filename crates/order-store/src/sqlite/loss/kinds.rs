@@ -1,0 +1,194 @@
+//! What there is to be told of a store from which something is missing.
+
+use std::path::PathBuf;
+
+use order_application::Position;
+use uuid::Uuid;
+
+/// What tells that events are missing that were acknowledged, or will be once SQLite has opened the files.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// There is no log, or nothing in its file, beside files that were made of one.
+    #[error(
+        "the log {} is {}, and there is {}{}",
+        log.display(),
+        if *is_empty { "empty" } else { "missing" },
+        list(leftovers),
+        known.map_or(String::new(), |known| format!(", which knows of {}", events(known.0)))
+    )]
+    MissingLog {
+        /// Where the log should be.
+        log: PathBuf,
+        /// The file is there, without a byte.
+        is_empty: bool,
+        /// The files beside it.
+        leftovers: Vec<PathBuf>,
+        /// How far the log went at least, if one of them tells.
+        known: Option<Position>,
+    },
+    /// The log's file does not begin as one, and a write-ahead log is there that was made of one.
+    #[error("the log {} is no database, and its write-ahead log is there", log.display())]
+    NoDatabase {
+        /// The log.
+        log: PathBuf,
+    },
+    /// The log's file has lost its end.
+    #[error("the log {} was cut: of its {of} pages it has {pages}", log.display())]
+    CutLog {
+        /// The log.
+        log: PathBuf,
+        /// Whole pages that are there.
+        pages: u64,
+        /// Pages that there were.
+        of: u64,
+    },
+    /// A frame of the write-ahead log is not what was written, and what was synced after it is there.
+    #[error("the write-ahead log {} is damaged at its frame {frame}, and later commits follow", wal.display())]
+    BrokenWal {
+        /// The write-ahead log.
+        wal: PathBuf,
+        /// The first frame that cannot be read, from 1.
+        frame: u64,
+    },
+    /// The write-ahead log's header is not what was written, and the log lacks what follows it.
+    #[error("the header of the write-ahead log {} is damaged, and the log lacks what follows it", wal.display())]
+    WalWithoutHeader {
+        /// The write-ahead log.
+        wal: PathBuf,
+    },
+    /// The log has pages that came after all that the write-ahead log has.
+    #[error("the write-ahead log {} is from an earlier time than the log beside it", wal.display())]
+    EarlierWal {
+        /// The write-ahead log.
+        wal: PathBuf,
+    },
+    /// The write-ahead log goes on from a longer log.
+    #[error(
+        "the write-ahead log {} is from a later time than the log beside it: {missing_pages} pages are in neither",
+        wal.display()
+    )]
+    LaterWal {
+        /// The write-ahead log.
+        wal: PathBuf,
+        /// Pages between what the log has and what the write-ahead log has.
+        missing_pages: u64,
+    },
+    /// The write-ahead log is of a database that is not ours.
+    #[error("the write-ahead log {} is of another file than the log beside it", wal.display())]
+    OtherWal {
+        /// The write-ahead log.
+        wal: PathBuf,
+    },
+    /// Views have events that the log does not have.
+    #[error(
+        "the views {} end at position {position}, and the log ends at position {end}: {}",
+        views.display(),
+        missing(position.0 - end.0)
+    )]
+    ViewsAhead {
+        /// The views.
+        views: PathBuf,
+        /// Where they end.
+        position: Position,
+        /// Where the log ends.
+        end: Position,
+    },
+    /// Views end with an event that the log does not have there.
+    #[error(
+        "the views {} are of another history: they end with event {event_id} at position {position}, which the log does \
+         not have there",
+        views.display()
+    )]
+    OtherHistory {
+        /// The views.
+        views: PathBuf,
+        /// Where they end.
+        position: Position,
+        /// The event there.
+        event_id: Uuid,
+    },
+    /// Views of another log are there, which had more events.
+    #[error(
+        "the views {} are of another log, which had positions up to {position}, and this one ends at position {end}",
+        views.display()
+    )]
+    LongerLog {
+        /// The views.
+        views: PathBuf,
+        /// Where they end.
+        position: Position,
+        /// Where this log ends.
+        end: Position,
+    },
+    /// Views have receipts that the log does not have.
+    #[error(
+        "the views {} have receipts up to number {last}, and the log's last is number {newest}",
+        views.display()
+    )]
+    ReceiptsAhead {
+        /// The views.
+        views: PathBuf,
+        /// The last receipt that they have.
+        last: u64,
+        /// The last receipt that the log has.
+        newest: u64,
+    },
+    /// The receipt that views end with is another's in the log.
+    #[error(
+        "the views {} are of another history: they end with the receipt number {last}, which is under another key in the log",
+        views.display()
+    )]
+    OtherReceipt {
+        /// The views.
+        views: PathBuf,
+        /// The last receipt that they have.
+        last: u64,
+    },
+    /// Somebody has followed the log further than it goes.
+    #[error(
+        "the checkpoint {name:?} is at position {position}, and the log ends at position {end}: {}",
+        missing(position.0 - end.0)
+    )]
+    CheckpointAhead {
+        /// The checkpoint's name.
+        name: Box<str>,
+        /// How far it has come.
+        position: Position,
+        /// Where the log ends.
+        end: Position,
+    },
+}
+
+impl Loss {
+    /// Whether SQLite would pour a write-ahead log into a log that it does not belong to, or drop it.
+    pub(crate) fn is_of_other_wal(&self) -> bool {
+        match self {
+            Self::MissingLog { .. }
+            | Self::WalWithoutHeader { .. }
+            | Self::EarlierWal { .. }
+            | Self::LaterWal { .. }
+            | Self::OtherWal { .. } => true,
+            Self::NoDatabase { .. }
+            | Self::CutLog { .. }
+            | Self::BrokenWal { .. }
+            | Self::ViewsAhead { .. }
+            | Self::OtherHistory { .. }
+            | Self::LongerLog { .. }
+            | Self::ReceiptsAhead { .. }
+            | Self::OtherReceipt { .. }
+            | Self::CheckpointAhead { .. } => false,
+        }
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+}
+
+fn missing(count: u64) -> String {
+    format!("{} {} missing", events(count), if count == 1 { "is" } else { "are" })
+}
+
+fn events(count: u64) -> String {
+    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
+}
