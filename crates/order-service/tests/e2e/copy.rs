@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use order_application::{
     Append, EventContext, EventLog, NewEvent, OrderView, SearchTerm, Version, ViewsProgress, codec,
@@ -189,10 +190,12 @@ fn kill_half_way(from: &str, to: &str, begun: impl Fn() -> bool) {
 
 /// A store with many orders, as fast as it can be made.
 fn place_many(path: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     runtime.block_on(async {
-        let limits =
-            SqliteLimits { queued_appends: 1 << 20, queued_bytes: 1 << 30, ..SqliteLimits::default() };
+        // None of them is to be refused because the machine has others to serve.
+        let (queued_appends, queued_bytes, queue_wait) = (1 << 20, 1 << 30, Duration::from_secs(60));
+        let limits = SqliteLimits { queued_appends, queued_bytes, queue_wait, ..SqliteLimits::default() };
         let bus = Arc::new(order_bus::InProcessBus::new());
         let store = Arc::new(SqliteStore::open(path, bus, limits, &ViewsProgress::default()).unwrap());
         let place = |n| {

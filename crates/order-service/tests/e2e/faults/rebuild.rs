@@ -93,10 +93,12 @@ fn a_disk_that_is_full_during_a_rebuild_keeps_the_old_views_in_service() {
     let server = Program::serving(directory.path()).start();
     let next = directory.path().join("orders.views.2.db");
     let full = Attached::without_space(&server, std::slice::from_ref(&next));
-    // strace needs a moment until it has the server in hand.
+    // strace needs a moment until it has each of the server's threads in hand.
     wait_until("strace is attached", || {
-        let status = fs::read_to_string(format!("/proc/{}/status", server.process())).unwrap();
-        (!status.contains("TracerPid:\t0")).then_some(())
+        let threads = fs::read_dir(format!("/proc/{}/task", server.process())).unwrap();
+        let statuses = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")));
+        let is_traced = |status: String| !status.contains("TracerPid:\t0");
+        statuses.into_iter().all(|status| status.is_ok_and(is_traced)).then_some(())
     });
     assert_old_views_are_served(&server);
     becomes(&server, "failed");
