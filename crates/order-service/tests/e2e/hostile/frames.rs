@@ -9,6 +9,7 @@ const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
+const WINDOW_UPDATE: u8 = 0x8;
 const CONTINUATION: u8 = 0x9;
 
 const END_STREAM: u8 = 0x1;
@@ -51,6 +52,20 @@ fn stream(request: u32) -> u32 {
 /// A whole request.
 pub(super) fn get(request: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &get_fields(path))
+}
+
+/// The same with many fields that have nothing to say.
+pub(super) fn get_with_fields(request: u32, path: &str, count: usize) -> Vec<u8> {
+    let letter = |number: usize| b'a' + (number % 26) as u8;
+    // Literal fields without indexing (RFC 7541, 6.2.2): a new name of two letters, and an empty value.
+    let fields = (0..count).flat_map(|number| [0, 2, letter(number / 26), letter(number), 0]);
+    let payload: Vec<u8> = get_fields(path).into_iter().chain(fields).collect();
+    frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &payload)
+}
+
+/// More may be sent of one answer, or of all.
+pub(super) fn take(request: Option<u32>, bytes: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, request.map_or(0, stream), &bytes.to_be_bytes())
 }
 
 /// It is taken back.

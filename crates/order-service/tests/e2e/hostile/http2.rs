@@ -62,6 +62,26 @@ fn a_page_that_is_refused_ends_no_connection_that_leaves_nothing_lying() {
 }
 
 #[test]
+fn a_head_of_too_many_fields_is_refused() {
+    let server = server().start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.unwrap();
+        tokio::spawn(connection);
+        for (fields, status) in [(100, 200), (101, 431)] {
+            let request = (0..fields)
+                .fold(Request::get("http://e2e/health"), |request, n| request.header(format!("x-{n}"), ""));
+            let response =
+                sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+            assert_eq!(response.status().as_u16(), status, "{fields} fields");
+        }
+    });
+    server.stop();
+}
+
+#[test]
 fn a_greeting_that_is_followed_by_nonsense_ends_the_connection() {
     attack(server(), |server| {
         for nonsense in [&b"GET / HTTP/1.1\r\n\r\n GET / HTTP/1.1"[..], &[0xff; 64], &[0; 64]] {

@@ -7,6 +7,7 @@ mod descriptors;
 mod floods;
 mod frames;
 mod framing;
+mod holders;
 mod http2;
 mod operators;
 mod places;

@@ -20,9 +20,9 @@ const RECEIVE_BUFFER_BYTES: u32 = 4096;
 const A_WHILE: usize = 40;
 
 /// An answer of 160 KB, made for each request.
-const LONG_ANSWER: &str = "/orders/long/events";
+pub(super) const LONG_ANSWER: &str = "/orders/long/events";
 
-fn place_a_long_order(server: &Server) {
+pub(super) fn place_a_long_order(server: &Server) {
     let items: Vec<String> = (0..1000)
         .map(|line| format!(r#"{{"SKU":"{line:0>100}","Quantity":1,"UnitPriceCents":1}}"#))
         .collect();
@@ -32,7 +32,7 @@ fn place_a_long_order(server: &Server) {
 
 /// Connections that see their answer begin and take none of it, nor does the system take much for them: it is the server that
 /// keeps it.
-fn crowd_without_buffers(port: u16, count: usize, request: &[u8]) -> Vec<TcpStream> {
+pub(super) fn crowd_without_buffers(port: u16, count: usize, request: &[u8]) -> Vec<TcpStream> {
     drop(crowd(port, 1, b""));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let open = || {
@@ -119,6 +119,25 @@ fn a_server_that_stops_does_not_wait_for_them() {
     place_a_long_order(&server);
     let request = format!("GET {LONG_ANSWER} HTTP/1.1\r\nhost: e2e\r\n\r\n").repeat(20);
     let crowd = crowd_without_buffers(server.port(), 4, request.as_bytes());
+    server.get("/health");
+    server.signal(Signal::TERM);
+    let asked = Instant::now();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    drop(crowd);
+}
+
+#[test]
+fn nor_for_those_who_say_nothing_or_not_all() {
+    let mut server = server().argument("--grace-seconds", "25").start();
+    let order = r#"{"order_id":"o","#;
+    let crowd = [
+        [frames::PREFACE, &frames::settings()].concat(),
+        [frames::PREFACE, &frames::settings(), &frames::begin_head(0)].concat(),
+        b"GET /heal".to_vec(),
+        format!("POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{order}").into(),
+    ]
+    .map(|said| crowd(server.port(), 1, &said));
     server.get("/health");
     server.signal(Signal::TERM);
     let asked = Instant::now();

@@ -1,0 +1,89 @@
+//! Clients that take much and let go of little.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::crowd::{crowd, hung_up_on, open};
+use super::siege::besiege;
+use super::untaken::{LONG_ANSWER, crowd_without_buffers, place_a_long_order};
+use super::{frames, server};
+use crate::http::Client;
+
+/// An answer of 1.5 MB, whose room is kept as a whole.
+const LARGE_ANSWER: &str = "/docs/swagger-ui-bundle.js";
+
+/// Takes an answer at 64 KiB/s. How many bytes came.
+fn take_slowly(mut stream: TcpStream) -> usize {
+    let (mut taken, mut piece) = (0, [0; 4096]);
+    while let Ok(bytes @ 1..) = stream.read(&mut piece) {
+        taken += bytes;
+        std::thread::park_timeout(Duration::from_micros(1_000_000 * bytes as u64 / (64 * 1024)));
+    }
+    taken
+}
+
+#[test]
+fn whoever_takes_a_piece_now_and_then_is_ended_and_whoever_is_slow_is_not() {
+    besiege(server(), |server, siege| {
+        place_a_long_order(server);
+        let whole = server.get(LONG_ANSWER).body.len();
+        let request = format!("GET {LONG_ANSWER} HTTP/1.0\r\nhost: e2e\r\n\r\n");
+        let slow = crowd_without_buffers(server.port(), 3, request.as_bytes());
+        std::thread::scope(|scope| {
+            let slow: Vec<_> = slow.into_iter().map(|stream| scope.spawn(|| take_slowly(stream))).collect();
+            siege.hold(20);
+            // It asks for more than there is room for.
+            let gets = (0..100).flat_map(|number| frames::get(number, LARGE_ANSWER));
+            let preface = frames::preface_of_one_that_takes_nothing();
+            let said: Vec<u8> = preface.into_iter().chain(frames::take(None, 1 << 30)).chain(gets).collect();
+            let mut holder = open(server.port());
+            holder.write_all(&said).unwrap();
+            for number in 0..15 {
+                let _ = holder.write_all(&frames::take(Some(number), 16 * 1024));
+                std::thread::park_timeout(Duration::from_millis(110));
+                // Others want room, too.
+                let status = server.get(LARGE_ANSWER).status;
+                assert!(status == 200 || status == 503, "{status}");
+            }
+            assert_eq!(hung_up_on(&mut [holder]), 1);
+            for taken in slow {
+                assert!(taken.join().unwrap() > whole, "a slow client is served to the end");
+            }
+        });
+    });
+}
+
+#[test]
+fn heads_of_many_fields_take_no_more_than_there_is_room_for() {
+    besiege(server(), |server, siege| {
+        let gets = (0..100).flat_map(|number| frames::get_with_fields(number, "/health", 440));
+        let said: Vec<u8> = frames::preface_of_one_that_takes_nothing().into_iter().chain(gets).collect();
+        let ask = |_| {
+            siege.hold(1);
+            crowd(server.port(), 1, &said)
+        };
+        let crowd: Vec<_> = (0..150).flat_map(ask).collect();
+        siege.hold(20);
+        drop(crowd);
+    });
+}
+
+#[test]
+fn idle_connections_keep_nothing_of_their_long_answers() {
+    besiege(server(), |server, siege| {
+        place_a_long_order(server);
+        let clients: Vec<Client> = (0..5_000)
+            .map(|number| {
+                if number % 100 == 0 {
+                    siege.hold(1);
+                }
+                let mut client = Client::connect(server.port()).unwrap();
+                assert_eq!(client.get(LONG_ANSWER).unwrap().status, 200);
+                client
+            })
+            .collect();
+        siege.hold(20);
+        drop(clients);
+    });
+}
