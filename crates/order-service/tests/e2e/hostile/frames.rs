@@ -54,13 +54,16 @@ pub(super) fn get(request: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &get_fields(path))
 }
 
-/// The same with many fields that have nothing to say.
-pub(super) fn get_with_fields(request: u32, path: &str, count: usize) -> Vec<u8> {
+/// The head of an order with many fields that have nothing to say. Its body is to come.
+pub(super) fn begin_order_with_fields(request: u32, count: usize) -> Vec<u8> {
+    let path = b"/orders";
+    let json = b"application/json";
+    let mut payload = [&[0x83, 0x86, 0x04, path.len() as u8], &path[..], b"\x01\x03e2e"].concat();
+    payload.extend([&[0x0f, 0x10, json.len() as u8], &json[..]].concat());
     let letter = |number: usize| b'a' + (number % 26) as u8;
     // Literal fields without indexing (RFC 7541, 6.2.2): a new name of two letters, and an empty value.
-    let fields = (0..count).flat_map(|number| [0, 2, letter(number / 26), letter(number), 0]);
-    let payload: Vec<u8> = get_fields(path).into_iter().chain(fields).collect();
-    frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &payload)
+    payload.extend((0..count).flat_map(|number| [0, 2, letter(number / 26), letter(number), 0]));
+    frame(HEADERS, END_HEADERS, stream(request), &payload)
 }
 
 /// More may be sent of one answer, or of all.
