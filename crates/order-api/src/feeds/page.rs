@@ -17,6 +17,15 @@ pub(crate) struct FeedOptions {
     pub(crate) event_names: bool,
 }
 
+impl FeedOptions {
+    /// What they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        /// Of a text in a set, besides its letters.
+        const TEXT_BYTES: usize = 64;
+        self.filter.types.iter().map(|name| TEXT_BYTES + name.len()).sum()
+    }
+}
+
 /// Frames of a stretch of the log.
 pub(super) struct Page {
     /// The last event of the stretch, wanted or not.

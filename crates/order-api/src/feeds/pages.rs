@@ -16,7 +16,7 @@ pub(super) const PAGE_EVENTS: usize = 128;
 pub(super) const PAGE_BYTES: usize = 64 * 1024;
 /// Pages that are cached for feeds to come, in bytes.
 const MAX_CACHED_BYTES: usize = 16 * 1024 * 1024;
-/// What a page takes besides its frames, about.
+/// What a page takes besides its frames and what its feeds asked for, about.
 const ENTRY_BYTES: usize = 512;
 /// Feeds read the log so many at a time, and leave the store's other readers to lists.
 const READS_AT_ONCE: usize = 4;
@@ -139,9 +139,10 @@ impl PageCache {
             return Arc::clone(&entry.cell);
         }
         let cell = PageCell::default();
-        self.pages.insert(key.clone(), Entry { cell: Arc::clone(&cell), bytes: ENTRY_BYTES });
+        let bytes = ENTRY_BYTES + key.options.bytes();
+        self.pages.insert(key.clone(), Entry { cell: Arc::clone(&cell), bytes });
         self.keys.push_back(key.clone());
-        self.bytes += ENTRY_BYTES;
+        self.bytes += bytes;
         self.evict();
         cell
     }
@@ -198,6 +199,19 @@ mod tests {
         assert!((1..=3).all(|after| make(&mut cache, after, quarter)), "all are within the bound");
         assert!(!make(&mut cache, 4, quarter) && !cache.pages.contains_key(&key(2)), "the oldest went");
         assert!([1, 3, 4].iter().all(|after| make(&mut cache, *after, quarter)), "the others stayed");
+    }
+
+    #[test]
+    fn what_feeds_asked_for_counts() {
+        let types = (0..100).map(|number| format!("{number:0>100}")).collect();
+        let options =
+            FeedOptions { filter: EventFilter { types, ..EventFilter::default() }, event_names: false };
+        let options = Arc::new(options);
+        let mut cache = PageCache::default();
+        for after in 0..5_000 {
+            cache.cell(&Key { options: Arc::clone(&options), after: Position(after), of_tail: false });
+        }
+        assert!(cache.pages.len() < MAX_CACHED_BYTES / 10_000, "{}", cache.pages.len());
     }
 
     #[test]
