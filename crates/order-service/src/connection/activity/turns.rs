@@ -18,6 +18,7 @@ impl InService {
         activity.progressed();
         activity.open.fetch_add(1, Ordering::Relaxed);
         activity.requests.fetch_add(1, Ordering::Relaxed);
+        activity.set_endless(false);
         (Self::at_work(activity), Open(Arc::clone(activity)))
     }
 

@@ -228,3 +228,15 @@ fn feeds_whose_clients_have_left_make_way_for_others_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     server.stop();
 }
+
+#[test]
+fn whoever_asked_for_the_head_of_a_feed_may_say_no_more_and_listen() {
+    let server = server().start();
+    let mut client = server.connect();
+    client.send(b"HEAD /events HTTP/1.1\r\nhost: e2e\r\naccept: text/event-stream\r\n\r\n").unwrap();
+    assert_eq!(client.head().unwrap().0, 200);
+    client.send(b"GET /orders HTTP/1.1\r\nhost: e2e\r\n\r\n").unwrap();
+    client.writing_end().shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.answer().unwrap().status, 200);
+    server.stop();
+}
