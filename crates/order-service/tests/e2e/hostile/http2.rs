@@ -11,6 +11,14 @@ use super::{attack, server};
 
 type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
+async fn connect(port: u16) -> Sender {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (sender, connection) = handshake.await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
 async fn place(mut sender: Sender, number: usize) -> (u16, Bytes) {
     let body = format!(
         r#"{{"order_id":"o-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
@@ -28,10 +36,7 @@ fn many_requests_on_one_http2_connection_are_answered() {
     attack(server(), |server| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
-            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-            let (sender, connection) = handshake.await.unwrap();
-            tokio::spawn(connection);
+            let sender = connect(server.port()).await;
             let placing: Vec<_> =
                 (0..200).map(|number| tokio::spawn(place(sender.clone(), number))).collect();
             for (number, placed) in placing.into_iter().enumerate() {
@@ -47,10 +52,7 @@ fn a_page_that_is_refused_ends_no_connection_that_leaves_nothing_lying() {
     let server = server().argument("--max-open-page-bytes", "1000").start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
-        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (sender, connection) = handshake.await.unwrap();
-        tokio::spawn(connection);
+        let sender = connect(server.port()).await;
         assert_eq!(place(sender.clone(), 1).await.0, 201);
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(1) {
@@ -66,15 +68,11 @@ fn a_head_of_too_many_fields_is_refused() {
     let server = server().start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
-        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (mut sender, connection) = handshake.await.unwrap();
-        tokio::spawn(connection);
+        let mut sender = connect(server.port()).await;
         for (fields, status) in [(100, 200), (101, 431)] {
             let request = (0..fields)
                 .fold(Request::get("http://e2e/health"), |request, n| request.header(format!("x-{n}"), ""));
-            let response =
-                sender.send_request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+            let response = sender.send_request(request.body(Full::default()).unwrap()).await.unwrap();
             assert_eq!(response.status().as_u16(), status, "{fields} fields");
         }
     });
