@@ -237,3 +237,59 @@ impl AsRef<[u8]> for Piece {
         &self.piece
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+    use crate::connection::{Activity, AnswerBudget};
+
+    /// An answer to a request that is over for the service but for this, and of which nothing comes yet.
+    fn silent_answer(activity: &Arc<Activity>, is_feed: bool) -> Answer {
+        let (in_service, open) = InService::begin(activity);
+        let room = AskedRoom::new(open, Protocol::Http1, &HeaderMap::new()).granted(&in_service);
+        let room = room.now_or_never().unwrap();
+        let mut response = Response::new(Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>()));
+        if is_feed {
+            response.extensions_mut().insert(LiveFeed);
+        }
+        room.answer(response, true, &Uri::from_static("/")).into_body()
+    }
+
+    fn poll(answer: &mut Answer) {
+        let polled = Pin::new(answer).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
+        assert!(polled.is_pending());
+    }
+
+    #[test]
+    fn while_the_next_piece_is_made_its_client_is_not_waited_for_but_a_feed_may_have_nothing_to_say() {
+        for (is_feed, is_in_service) in [(false, true), (true, false)] {
+            let activity = Arc::new(Activity::new(Instant::now(), Arc::new(AnswerBudget::new(1 << 20))));
+            let mut answer = silent_answer(&activity, is_feed);
+            assert!(!activity.is_in_service());
+            poll(&mut answer);
+            assert_eq!(activity.is_in_service(), is_in_service);
+            drop(answer);
+            assert!(!activity.is_in_service());
+        }
+    }
+
+    #[test]
+    fn a_feed_that_has_nothing_to_say_lets_go_of_room_that_it_waited_for() {
+        let budget = Arc::new(AnswerBudget::new(MAX_PIECE_BYTES));
+        let others = Arc::new(Activity::new(Instant::now(), Arc::clone(&budget)));
+        let activity = Arc::new(Activity::new(Instant::now(), Arc::clone(&budget)));
+        let taken = others.try_keep(MAX_PIECE_BYTES);
+        let waiting = others.wait();
+        let mut feed = silent_answer(&activity, true);
+        poll(&mut feed);
+        assert_eq!(budget.waiting(), 2, "room is short, and the feed waits for some");
+        drop((taken, waiting));
+        poll(&mut feed);
+        assert_eq!(budget.waiting(), 0);
+        assert!(others.try_keep(MAX_PIECE_BYTES).is_some());
+    }
+}
