@@ -279,10 +279,10 @@ mod tests {
 
     #[test]
     fn a_feed_that_has_nothing_to_say_lets_go_of_room_that_it_waited_for() {
-        let budget = Arc::new(AnswerBudget::new(MAX_PIECE_BYTES));
+        let budget = Arc::new(AnswerBudget::new(2 * MAX_PIECE_BYTES));
         let others = Arc::new(Activity::new(Instant::now(), Arc::clone(&budget)));
         let activity = Arc::new(Activity::new(Instant::now(), Arc::clone(&budget)));
-        let taken = others.try_keep(MAX_PIECE_BYTES);
+        let taken = others.try_keep(2 * MAX_PIECE_BYTES);
         let waiting = others.wait();
         let mut feed = silent_answer(&activity, true);
         poll(&mut feed);
@@ -290,6 +290,6 @@ mod tests {
         drop((taken, waiting));
         poll(&mut feed);
         assert_eq!(budget.waiting(), 0);
-        assert!(others.try_keep(MAX_PIECE_BYTES).is_some());
+        assert!(others.try_keep(2 * MAX_PIECE_BYTES).is_some());
     }
 }
