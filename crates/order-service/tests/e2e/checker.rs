@@ -29,6 +29,9 @@ pub(crate) fn check(server: &Server, position: u64, claims: &[Claim]) -> Checked
     let mut client = server.connect();
     let (head, mut streams) = streams_of_log(&mut client, position)?;
     for claim in claims {
+        if let Some(answer) = &claim.contradiction {
+            return Err(format!("what was acknowledged does not hold: {answer}"));
+        }
         let stored = match streams.remove(&claim.order_id) {
             Some(events) => Some(fold(claim, events)?),
             None => None,

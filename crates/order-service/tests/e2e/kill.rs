@@ -85,12 +85,12 @@ fn kill_at_random_moments(
     Ok(acknowledged)
 }
 
-/// Or was just not saying anything.
+/// Or was just not saying anything. Contradictions are the checker's to tell.
 fn was_cut_off(finish: &Finish) -> bool {
     let kinds = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
     match finish {
         Finish::Broken(error) => kinds.contains(&error.kind()),
-        Finish::Stopped => true,
+        Finish::Stopped | Finish::Contradicted => true,
         Finish::Told => false,
     }
 }

@@ -64,10 +64,11 @@ fn a_reader_that_comes_back_misses_nothing_and_sees_nothing_twice() {
         let last = (!seen.is_empty()).then_some(seen.len() as u64);
         let feed = Feed::open(port, last).unwrap();
         let reader = std::thread::spawn(move || read_to_the_end(feed));
-        under_load(port, &format!("life-{life}"), |progress| {
+        let (claims, _) = under_load(port, &format!("life-{life}"), |progress| {
             wait_until("there are events", || (progress.acknowledged() >= 300).then_some(()));
             if life % 2 == 0 { server.kill() } else { server.stop() }
         });
+        assert!(claims.iter().all(|claim| claim.contradiction.is_none()), "{claims:?}");
         for (id, event) in reader.join().unwrap() {
             assert_eq!(id, seen.len() as u64 + 1, "life {life}");
             assert_eq!(event["position"], id.to_string());

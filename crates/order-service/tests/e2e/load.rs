@@ -44,9 +44,16 @@ pub(crate) struct Claim {
     pub(crate) acknowledged: usize,
     /// Commands that may have taken effect.
     pub(crate) attempted: usize,
+    /// An answer that does not fit what was acknowledged before. The client ended at it.
+    pub(crate) contradiction: Option<String>,
 }
 
 impl Claim {
+    /// An order on which nothing has been done yet.
+    pub(crate) fn new(order_id: String, total_cents: u64) -> Self {
+        Self { order_id, total_cents, acknowledged: 0, attempted: 0, contradiction: None }
+    }
+
     /// The client's own id in the step's command.
     pub(crate) fn own_id(&self, step: usize) -> String {
         format!("{}-{step}", self.order_id)
@@ -64,6 +71,12 @@ impl Claim {
             return client.answer();
         }
         client.post(&path, &body)
+    }
+
+    fn contradicted(&mut self, step: usize, answer: &Answer) -> Finish {
+        let ((path, body), status, text) = (self.request(step), answer.status, answer.text());
+        self.contradiction = Some(format!("{path} with {body} was answered {status}: {text}"));
+        Finish::Contradicted
     }
 
     fn request(&self, step: usize) -> (String, String) {
@@ -92,6 +105,8 @@ pub(crate) enum Finish {
     Told,
     /// The connection broke.
     Broken(io::Error),
+    /// An answer did not fit what was acknowledged before; the claim says which.
+    Contradicted,
 }
 
 /// How far the clients are, all together.
@@ -190,8 +205,7 @@ impl Writer<'_> {
         loop {
             let number = claims.len();
             let order_id = format!("{}-{number}", self.name);
-            let mut claim =
-                Claim { order_id, total_cents: 1 + number as u64 % 1000, acknowledged: 0, attempted: 0 };
+            let mut claim = Claim::new(order_id, 1 + number as u64 % 1000);
             let finish = (0..STEPS.len()).find_map(|step| self.take(&mut claim, step).err());
             claims.push(claim);
             if let Some(finish) = finish {
@@ -213,7 +227,9 @@ impl Writer<'_> {
                 201 | 202 => {
                     let before = self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
                     (self.heard)(before + 1);
-                    assert_eq!(answer.version(), Some(step as u64 + 1), "{answer:?}");
+                    if answer.version() != Some(step as u64 + 1) {
+                        return Err(claim.contradicted(step, &answer));
+                    }
                     claim.acknowledged = step + 1;
                 }
                 500.. => {
@@ -222,7 +238,7 @@ impl Writer<'_> {
                         claim.attempted = before;
                     }
                 }
-                _ => panic!("{:?}: {answer:?}", claim.request(step)),
+                _ => return Err(claim.contradicted(step, &answer)),
             }
             if answer.closes() {
                 return Err(Finish::Told);

@@ -128,7 +128,7 @@ fn an_acknowledgement_on_a_full_disk_is_found_out() {
     let mut claims = Vec::new();
     wait_until("the disk is full", || {
         let order_id = format!("full-{}", claims.len());
-        let claim = Claim { order_id, total_cents: 1, acknowledged: 1, attempted: 1 };
+        let claim = Claim { acknowledged: 1, attempted: 1, ..Claim::new(order_id, 1) };
         assert_eq!(claim.send(0, &mut client).unwrap().status, 201);
         let read = server.get(&format!("/orders/{}/events", claim.order_id));
         claims.push(claim);

@@ -64,7 +64,7 @@ pub(crate) fn under_paced_load(
 /// An order whose event has more than 16,000 bytes.
 #[track_caller]
 pub(crate) fn place_large(server: &Server, order_id: &str) -> Claim {
-    let claim = Claim { order_id: order_id.to_owned(), total_cents: 1, acknowledged: 1, attempted: 1 };
+    let claim = Claim { acknowledged: 1, attempted: 1, ..Claim::new(order_id.to_owned(), 1) };
     let metadata: Vec<_> = (0..40).map(|n| format!(r#""{n}":"{}""#, "x".repeat(400))).collect();
     let body = format!(
         r#"{{"order_id":"{order_id}","customer_id":"{}","items":[{{"SKU":"sku","Quantity":1,"UnitPriceCents":1}}],"metadata":{{{}}}}}"#,
