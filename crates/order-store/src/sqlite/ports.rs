@@ -126,7 +126,7 @@ impl Checkpoints for SqliteStore {
     }
 }
 
-/// Receipts are in the log's file: they cannot be made anew as views can. The views find them.
+/// Receipts are in the log's file: they cannot be rebuilt as views can. The views find them.
 #[async_trait]
 impl Receipts for SqliteStore {
     async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {

@@ -24,7 +24,7 @@ pub(crate) const SMALL_BATCHES: SqliteLimits = SqliteLimits {
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until the views are whole and current; `what` was wrong with them is told if they never are.
-pub(crate) async fn mended(store: &SqliteStore, what: &str) {
+pub(crate) async fn rebuilt(store: &SqliteStore, what: &str) {
     let start = Instant::now();
     while store.views().state != ViewsState::Current {
         assert!(start.elapsed() < PATIENCE, "{what}: {:?}", store.views());
@@ -39,7 +39,7 @@ pub(crate) async fn replaced(store: &SqliteStore, views: &Path, what: &str) {
         assert!(start.elapsed() < PATIENCE, "{what}: {:?}", store.views());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    mended(store, what).await;
+    rebuilt(store, what).await;
 }
 
 /// What keeps a store from being opened.

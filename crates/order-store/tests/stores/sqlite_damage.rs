@@ -21,7 +21,7 @@ use crate::contract::{bus, list, receipt, under};
 use crate::order::TestOrder;
 use crate::random::Random;
 use crate::scrubbing::one_pass;
-use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, rebuilt, replaced};
 
 /// Images of each kind. A run for every change has some, the full tests have all.
 const IMAGES: u64 = if cfg!(feature = "full-tests") { 1_000 } else { 60 };
@@ -244,7 +244,7 @@ async fn assert_images_mend_themselves(
         let what = format!("image {image}: {}", damage(&views_in(directory.path()), &mut random));
         let store = open(directory.path());
         assert_nothing_wrong(&store, &original.orders, &what).await;
-        mended(&store, &what).await;
+        rebuilt(&store, &what).await;
         assert_eq!(store.check().await, Ok(()), "{what}");
         for order in &original.orders {
             assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())), "{what}");
@@ -257,14 +257,14 @@ async fn assert_images_mend_themselves(
         // It may be the first to look where the index of orders is damaged.
         while let Err(error) = store.append(place.clone()).await {
             assert!(matches!(error, AppendError::Store(StoreError::DamagedView(_))), "{what}: {error}");
-            mended(&store, &what).await;
+            rebuilt(&store, &what).await;
         }
         assert_eq!(store.one(&new.id).await, Ok(Some(new.summary())), "{what}");
         for order in &original.orders {
             let receipt = receipt(order.id.as_str(), &order.id, 1, 1);
             while let Err(error) = store.find_receipt(&receipt.key).await {
                 assert!(matches!(error, StoreError::DamagedView(_)), "{what}: {error}");
-                mended(&store, &what).await;
+                rebuilt(&store, &what).await;
             }
             assert_eq!(store.find_receipt(&receipt.key).await, Ok(Some(receipt)), "{what}");
         }

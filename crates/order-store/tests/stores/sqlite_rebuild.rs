@@ -1,4 +1,4 @@
-//! Views that are made anew beside a server: after damage, after an upgrade, on demand.
+//! Views that are rebuilt beside a server: after damage, after an upgrade, on demand.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +17,7 @@ use twox_hash::XxHash3_64;
 use crate::contract::{bus, list, receipt, under};
 use crate::order::TestOrder;
 use crate::scrubbing::one_pass;
-use crate::sqlite::{PATIENCE, SMALL_BATCHES, mended, replaced};
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, rebuilt, replaced};
 
 const ALL: PageLimit = PageLimit::events(10_000);
 
@@ -87,7 +87,7 @@ async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
         let new = orders.last_mut().unwrap();
         store.append(new.place()).await.unwrap();
         assert_eq!(list(&store, Position::START, 10_000).await.len(), orders.len());
-        mended(&store, "views").await;
+        rebuilt(&store, "views").await;
         assert_right(&store, &orders).await;
         assert_eq!(view_files(directory.path()), [format!("orders.views.{number}.db")]);
     }
@@ -97,7 +97,7 @@ async fn views_are_made_anew_into_the_next_file_while_commands_go_on() {
 
 /// What is deleted or changed in the views is never taken for what the orders are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damage_is_no_answer_and_is_mended() {
+async fn damage_is_no_answer_and_the_views_are_rebuilt() {
     let damage = [
         "DELETE FROM order_ids WHERE key = 4",
         "DELETE FROM order_ids WHERE key = 4; DELETE FROM id_ranges WHERE id % 2 = 0",
@@ -153,7 +153,7 @@ async fn damage_is_no_answer_and_is_mended() {
         if let Ok(page) = store.many(&ListQuery::placed_after(Position::START, 100)).await {
             assert_eq!(page.orders.len(), 20, "{damage}");
         }
-        mended(&store, damage).await;
+        rebuilt(&store, damage).await;
         assert_right(&store, &orders).await;
         for order in &orders {
             let receipt = receipt(order.id.as_str(), &order.id, 1, 1);
@@ -182,7 +182,7 @@ async fn a_row_that_list_readers_alone_can_miss_is_noticed_by_them() {
         };
         assert!(page.is_err() || is_right(after.map_or(20, |after| after - 1)), "{after:?}: {page:?}");
     }
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     assert_right(&store, &orders).await;
 }
 
@@ -197,7 +197,7 @@ async fn damage_that_the_writer_meets_stops_nothing() {
     );
     for _ in 0..3 {
         for order in &mut orders {
-            // Until they are mended, commands to orders whose views are damaged are refused.
+            // until they are rebuilt, commands to orders whose views are damaged are refused.
             let start = Instant::now();
             let append = order.clone().pay(1);
             while store.append(append.clone()).await.is_err() {
@@ -207,7 +207,7 @@ async fn damage_that_the_writer_meets_stops_nothing() {
             order.pay(1);
         }
     }
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     assert_right(&store, &orders).await;
     drop(store);
     assert_right(&open(&directory), &orders).await;
@@ -239,7 +239,7 @@ async fn a_row_that_is_older_than_its_orders_events_is_not_decided_on() {
     once.place();
     let append = store.append(once.pay(1)).await;
     assert!(matches!(append, Err(AppendError::Store(StoreError::DamagedView(_)))), "{append:?}");
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     assert_right(&store, &orders).await;
 }
 
@@ -300,7 +300,7 @@ async fn views_of_an_earlier_projection_are_served_and_made_anew() {
     say_projection(&path, 0);
     let store = open(&directory);
     assert_right(&store, &orders).await;
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     assert_eq!(view_files(directory.path()), ["orders.views.2.db"]);
     assert_right(&store, &orders).await;
 }
@@ -368,7 +368,7 @@ async fn views_that_are_wrong_are_made_anew_without_the_order_that_cannot_be_rea
     sql(&directory.path().join("orders.views.1.db"), "UPDATE orders SET total_cents = 1 WHERE key = 7");
     let store = open(&directory);
     assert!(store.one(&orders[6].id).await.is_err());
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     let unreadable = orders.pop().unwrap();
     for order in &orders {
         assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
@@ -460,7 +460,7 @@ async fn an_order_that_lists_with_filters_have_lost_is_found_again_after_a_pass_
         sql(&directory.path().join("orders.views.1.db"), damage);
         let store = Arc::new(open(&directory));
         assert!(one_pass(&store).await > 0, "{damage}");
-        mended(&store, "views").await;
+        rebuilt(&store, "views").await;
         assert_eq!(one_pass(&store).await, 0, "{damage}");
         assert_right(&store, &orders).await;
     }

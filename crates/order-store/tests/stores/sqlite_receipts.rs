@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::contract::{bus, receipt, under};
 use crate::order::TestOrder;
-use crate::sqlite::{PATIENCE, SMALL_BATCHES, losses, mended, open_with_loss, replaced};
+use crate::sqlite::{PATIENCE, SMALL_BATCHES, losses, open_with_loss, rebuilt, replaced};
 
 /// So many receipts are a segment of the index.
 const SEGMENT: u64 = 1 << 20;
@@ -157,7 +157,7 @@ async fn receipts_that_views_cannot_take_are_in_those_that_take_their_place() {
     sql(&views_in(&directory), "UPDATE receipt_segments SET checksum = x'00'");
     for key in 201..=300_u64 {
         let (start, receipt) = (Instant::now(), receipt(&key.to_string(), &order_id(), 1, 1));
-        // Until they are mended, a key that the filters do not know as new is refused.
+        // until they are rebuilt, a key that the filters do not know as new is refused.
         while store.keep_receipt(receipt.clone()).await.is_err() {
             assert!(start.elapsed() < PATIENCE);
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -208,7 +208,7 @@ async fn receipts_that_are_deleted_before_their_batch_is_written_do_no_harm() {
     // The batch has some of the first segment, which the views that come do not have at all.
     assert_eq!(store.trim_receipts(LATER, 300).await.map(|trimmed| trimmed.receipts), Ok(300));
     store.repair_views(&[], &[], "a test asks for it").await.unwrap();
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     drop(store);
     assert_eq!(faults(&directory), Vec::<String>::new());
     let store = open(&directory);

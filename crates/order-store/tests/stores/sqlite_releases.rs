@@ -13,7 +13,7 @@ use order_store::{SqliteError, SqliteStore};
 
 use crate::contract::bus;
 use crate::order::TestOrder;
-use crate::sqlite::{SMALL_BATCHES, mended};
+use crate::sqlite::{SMALL_BATCHES, rebuilt};
 
 const ALL: PageLimit = PageLimit::events(10_000);
 
@@ -53,7 +53,7 @@ async fn the_later_release_does_what_it_is_told() {
     let (Ok(path), Ok(job)) = (env::var(STORE), env::var(JOB)) else { return };
     let path = PathBuf::from(path);
     let store = open(&path).unwrap();
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     match job.as_str() {
         "pay" => {
             let mut of_both = order(&store, "of-both").await;
@@ -84,7 +84,7 @@ async fn an_earlier_release_goes_on_with_what_a_later_one_has_written_and_the_la
     store.append(older.place()).await.unwrap();
     store.append(TestOrder::new("of-both").place()).await.unwrap();
     drop(store);
-    // The upgrade: the views are those of an earlier projection, and made anew.
+    // The upgrade: the views are those of an earlier projection, and rebuilt.
     later_release("newer-release", &path, "pay");
     let numbered = |number| directory.path().join(format!("orders.views.{number}.db")).exists();
     assert!(!numbered(1) && numbered(2));
@@ -93,7 +93,7 @@ async fn an_earlier_release_goes_on_with_what_a_later_one_has_written_and_the_la
     let store = open(&path).unwrap();
     store.append(older.pay(1)).await.unwrap();
     assert_eq!(store.one(&older.id).await, Ok(Some(older.summary())));
-    mended(&store, "views").await;
+    rebuilt(&store, "views").await;
     for id in ["of-both", "newer"] {
         let one = store.one(&TestOrder::new(id).id).await;
         assert!(matches!(one, Err(StoreError::NewerRelease(_))), "{one:?}");

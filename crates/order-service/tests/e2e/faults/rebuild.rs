@@ -90,7 +90,7 @@ fn a_rebuild_that_is_killed_again_and_again_leaves_whole_views() {
 #[test]
 fn a_disk_that_is_full_during_a_rebuild_keeps_the_old_views_in_service() {
     let (directory, right) = damaged_store();
-    // The scrubber would find the damage, and have it mended, before the disk is full.
+    // The scrubber would find the damage, and have them rebuilt, before the disk is full.
     let server = Program::serving(directory.path()).argument("--scrub-rate", "0").start();
     let next = directory.path().join("orders.views.2.db");
     let full = Attached::without_space(&server, std::slice::from_ref(&next));

@@ -62,7 +62,7 @@ impl WitnessedLog {
     fn lost_by_views(&self, path: &Path, progress: &FileProgress) -> Vec<Loss> {
         let (views, position, end) = (path.to_owned(), progress.position, self.end);
         if self.identity.is_some_and(|identity| identity != progress.log_identity) {
-            // Views of another log are made anew. But one that had more is not what this one can have come from.
+            // Views of another log are rebuilt. But one that had more is not what this one can have come from.
             let longer = Loss::LongerLog { views, position, end };
             return (position > end).then_some(longer).into_iter().collect();
         }

@@ -96,7 +96,7 @@ impl CheckedViews {
     }
 
     fn fault_of(&self, order: &CheckedOrder, key: OrderKey, view: &OrderView) -> Option<String> {
-        // Views of another projection are made anew by the server.
+        // Views of another projection are rebuilt by the server.
         if self.progress.projection != projection() {
             return None;
         }
