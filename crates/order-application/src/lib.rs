@@ -34,6 +34,8 @@ mod log_ids;
 mod order_cache;
 mod order_list;
 mod order_locks;
+#[cfg(feature = "planted-faults")]
+mod planted_faults;
 pub mod ports;
 pub mod projection;
 mod ready_details;

@@ -31,7 +31,7 @@ const READS_THE_ENVIRONMENT: &[&str] = &[
     // So does this one, with its page of the documents.
     "order-domain/src/specification/diagram.rs",
     // Not in a release: see the feature `planted-faults`.
-    "order-application/src/follower/planted_faults.rs",
+    "order-application/src/planted_faults.rs",
     "order-store/src/planted_release.rs",
     "order-store/src/sqlite/planted_faults.rs",
 ];

@@ -16,8 +16,6 @@
 //! | `status.rs` | how it goes |
 
 mod again;
-#[cfg(feature = "planted-faults")]
-mod planted_faults;
 mod session;
 mod status;
 mod window;

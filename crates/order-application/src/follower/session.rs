@@ -149,7 +149,7 @@ impl Session<'_> {
         self.window.add(events);
         self.log_end = self.log_end.max(self.subscription.position());
         #[cfg(feature = "planted-faults")]
-        if super::planted_faults::checkpoint_before_ack() {
+        if crate::planted_faults::checkpoint_before_ack() {
             self.done = self.subscription.position();
         }
         Ok(())

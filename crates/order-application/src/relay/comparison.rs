@@ -17,6 +17,10 @@ pub(super) async fn compare(
     log: &Arc<dyn EventLog>,
     mut found: Vec<FoundEvent>,
 ) -> Result<(), FollowerError> {
+    #[cfg(feature = "planted-faults")]
+    if crate::planted_faults::brokers_are_not_compared() {
+        return Ok(());
+    }
     found.sort_unstable_by_key(|event| event.position);
     let mut ids = LogIds::new(Arc::clone(log));
     for event in &found {

@@ -2,11 +2,14 @@
 
 use super::broker::shared_channel;
 use super::channel::Kind;
-use super::check::{Breach, Rule};
+use super::check::{Breach, Rule, assert_none};
 use super::cuts::serve_a_backlog;
+use super::event::Event;
 use super::killed_service::{Moment, Survivor};
+use super::primary;
 use super::verdict::{breaches, wait_until_published};
 use crate::checker;
+use crate::export::fill;
 use crate::server::Program;
 
 #[track_caller]
@@ -24,6 +27,33 @@ fn a_checkpoint_before_the_acknowledgement_is_found_out() {
         });
     checker::check(server, 0, claims).unwrap();
     assert_found(&breaches(server, channel), &[Rule::Missing]);
+}
+
+#[test]
+fn a_second_store_that_publishes_behind_the_first_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let channels = [
+        shared_channel(Kind::Nats),
+        shared_channel(Kind::Kafka),
+        shared_channel(Kind::Kafka).with("partitions=3"),
+    ];
+    let publishing = |name: &str| {
+        let program = Program::serving(&directory.path().join(name));
+        channels.iter().fold(program, |program, channel| program.argument("--bus", channel.url()))
+    };
+    let first = publishing("first").start();
+    fill(&first, 0..10);
+    channels.iter().for_each(|channel| assert_none(channel, &breaches(&first, channel)));
+    first.stop();
+
+    let second =
+        publishing("second").variable("ORDER_SERVICE_PLANTED_FAULT", "brokers-are-not-compared").start();
+    fill(&second, 0..20);
+    let head = primary::log(&second).last().map_or(0, Event::position);
+    for channel in &channels {
+        wait_until_published(&second, channel, head);
+        assert_found(&breaches(&second, channel), &[Rule::Unknown]);
+    }
 }
 
 /// A planted timeout shows in most topics that a backlog is published to.
