@@ -21,6 +21,8 @@ pub enum HeadFault {
     BodyTooLarge,
     /// It did not arrive in time.
     TooSlow,
+    /// It is not encrypted, at an address where TLS is spoken.
+    NotEncrypted,
 }
 
 impl HeadFault {
@@ -31,6 +33,7 @@ impl HeadFault {
             Self::NotInChunks => (&MALFORMED_REQUEST, "The only Transfer-Encoding is chunked, once."),
             Self::BodyTooLarge => (&BODY_TOO_LARGE, "The body is longer than any that is taken."),
             Self::TooLarge => (&HEADERS_TOO_LARGE, "The request line and header fields are too long."),
+            Self::NotEncrypted => (&MALFORMED_REQUEST, "This address speaks TLS: use https://."),
             Self::TooSlow => (&REQUEST_TIMEOUT, "The request's head did not arrive in time."),
         };
         Problem::new(kind, detail)
@@ -63,6 +66,7 @@ mod tests {
     fn the_answer_is_a_problem_document_of_the_length_it_says() {
         for (fault, status, code) in [
             (HeadFault::Malformed, "HTTP/1.1 400 Bad Request\r\n", "malformed-request"),
+            (HeadFault::NotEncrypted, "HTTP/1.1 400 Bad Request\r\n", "malformed-request"),
             (HeadFault::BodyTooLarge, "HTTP/1.1 413 Payload Too Large\r\n", "body-too-large"),
             (HeadFault::TooLarge, "HTTP/1.1 431 Request Header Fields Too Large\r\n", "headers-too-large"),
             (HeadFault::TooSlow, "HTTP/1.1 408 Request Timeout\r\n", "request-timeout"),

@@ -18,6 +18,7 @@ use crate::listen::ListenAddress;
 use crate::logging::LogFormat;
 use crate::server::Limits;
 use crate::store_url::StoreUrl;
+use crate::tls::TlsFiles;
 
 pub(crate) use sources::read;
 
@@ -60,6 +61,13 @@ pub(crate) struct HttpOptions {
     /// Where operators alone come in, as for `listen`: `/health` and `/ready`, answered whatever clients do elsewhere.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) operate_listen: Option<ListenAddress>,
+    /// Encrypt what comes in at `listen`, with the certificate in this PEM file, followed by those that lead to its root. It is
+    /// read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, in a PEM file, without a passphrase.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Most connections at once; when there are as many, the one gives way on which nothing has moved for longest.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = positive::<u32>)]
     max_connections: u32,
@@ -87,6 +95,12 @@ pub(crate) struct HttpOptions {
 }
 
 impl HttpOptions {
+    /// What the service proves its name with, if connections are encrypted.
+    pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { certificate, key })
+    }
+
     /// Bounds of the server.
     pub(crate) fn limits(&self) -> Limits {
         Limits {

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1, or HTTP/2 with prior knowledge, told apart by the first bytes.
+//! One connection, with or without TLS: HTTP/1.1 or HTTP/2, told apart by the first bytes.
 
 mod activity;
 mod answer;
@@ -7,6 +7,7 @@ mod http1;
 mod http1_transport;
 mod http2;
 mod request_body;
+mod socket;
 mod transport;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use activity::{Activity, InService, Lying};
@@ -24,12 +26,14 @@ pub(crate) use answer_budget::AnswerBudget;
 pub(crate) use request_body::watched;
 
 use answer::Protocol;
+use socket::Socket;
 use transport::Transport;
 
-/// Serves a connection until it ends, or until `close` fires and what is in flight is answered. `service` is made once it is
+/// Serves a connection until it ends, or until `close` fires and what is in flight is answered. With `tls` it is encrypted. `service` is made once it is
 /// known what it answers in.
 pub(crate) async fn serve<S>(
     stream: TcpStream,
+    tls: Option<TlsAcceptor>,
     activity: &Arc<Activity>,
     service: impl FnOnce(Protocol) -> S,
     idle_timeout: Duration,
@@ -41,7 +45,9 @@ pub(crate) async fn serve<S>(
 {
     // Answers are written whole; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let mut transport = Transport::new(stream, Arc::clone(activity));
+    let opened = close.run_until_cancelled(Socket::open(stream, tls, idle_timeout)).await;
+    let Some(Ok(Some(socket))) = opened else { return };
+    let mut transport = Transport::new(socket, Arc::clone(activity));
     let detected = close.run_until_cancelled(transport.detect(idle_timeout)).await;
     let Some(Ok(Some(protocol))) = detected else { return };
     let service = service(protocol);

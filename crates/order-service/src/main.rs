@@ -29,6 +29,7 @@ mod serve;
 mod server;
 mod store_url;
 mod thread;
+mod tls;
 mod verify;
 
 use std::process::ExitCode;

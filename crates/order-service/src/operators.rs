@@ -36,6 +36,7 @@ impl Operators {
             let starting = order_api::operators(starting, service.clone());
             Server::start(
                 listeners,
+                None,
                 starting,
                 Limits { connections: PLACES, answer_bytes: ANSWER_BYTES, ..limits },
             )

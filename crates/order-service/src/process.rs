@@ -52,9 +52,13 @@ pub(crate) struct Process {
 
 impl Process {
     /// Takes the address, and answers there that it is starting.
-    pub(crate) fn start(http: &HttpOptions) -> anyhow::Result<Self> {
+    pub(crate) async fn start(http: &HttpOptions) -> anyhow::Result<Self> {
         // Signals count from the start: a stop that comes while the store opens is not lost.
         let stop = StopSignal::listen()?;
+        let tls = match http.tls_files() {
+            Some(files) => Some(files.start().await?),
+            None => None,
+        };
         let listeners = http.listen.bind().map_err(anyhow::Error::msg)?;
         let limits = http.limits();
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
@@ -66,7 +70,7 @@ impl Process {
             .transpose()?;
         Ok(Self {
             stop,
-            server: Server::start(listeners, starting, limits),
+            server: Server::start(listeners, tls, starting, limits),
             operators,
             views_progress,
             shutdown: CancellationToken::new(),

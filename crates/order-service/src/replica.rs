@@ -21,7 +21,7 @@ pub(crate) fn run(options: ReplicaOptions) -> Result<ExitCode, Failure> {
 }
 
 async fn serve(options: ReplicaOptions) -> anyhow::Result<ExitCode> {
-    let mut process = Process::start(&options.http)?;
+    let mut process = Process::start(&options.http).await?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
     let opening = open(&options, Arc::clone(&bus), process.views_progress.clone());
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };

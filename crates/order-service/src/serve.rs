@@ -27,7 +27,7 @@ async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<E
         options;
     let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
     let (url, event_source) = (store_options.url(), relay.events.event_source);
-    let mut process = Process::start(&http)?;
+    let mut process = Process::start(&http).await?;
     let bus = Arc::new(InProcessBus::new());
     let mode = OpenMode { accept_loss, ..OpenMode::CREATE };
     let (queue_wait, progress) = (queue.queue_wait_milliseconds, process.views_progress.clone());

@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 use acceptor::Acceptor;
 use admission::Admission;
 
+use crate::tls::Tls;
+
 pub(crate) use descriptors::allow_connections;
 
 /// How long a draining server still takes requests on open connections, telling each client to close. A client that is
@@ -44,8 +46,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `starting` on the listeners from now on, until there is something to [`serve`](Self::serve).
-    pub(crate) fn start(listeners: Vec<TcpListener>, starting: Router, limits: Limits) -> Self {
+    /// Serves `starting` on the listeners from now on, until there is something to [`serve`](Self::serve). With `tls`
+    /// connections are encrypted.
+    pub(crate) fn start(
+        listeners: Vec<TcpListener>,
+        tls: Option<Tls>,
+        starting: Router,
+        limits: Limits,
+    ) -> Self {
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(0, |address| address.port());
         let server = Self {
             port,
@@ -58,6 +66,7 @@ impl Server {
         let acceptor = Arc::new(Acceptor {
             starting,
             router: Arc::clone(&server.router),
+            tls,
             idle_timeout: limits.idle_timeout,
             admission: Arc::clone(&server.admission),
             stop_accepting: server.stop_accepting.clone(),

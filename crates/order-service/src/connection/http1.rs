@@ -1,18 +1,16 @@
 //! HTTP/1.1 and 1.0.
 
-use std::io;
 use std::time::Duration;
 
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::http1_transport::Http1Transport;
+use super::socket;
 use super::transport::Transport;
 use crate::head_fault;
 use crate::head_timer::HeadTimer;
@@ -21,9 +19,6 @@ use crate::head_timer::HeadTimer;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most bytes that hyper gathers, read or to be written, before it waits.
 const MAX_BUFFER_BYTES: usize = 16 * 1024;
-/// How long, and how much, is read on after a head was refused.
-const MAX_LINGER: Duration = Duration::from_secs(2);
-const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn serve<S>(
     transport: Transport,
@@ -66,23 +61,7 @@ where
         let answer =
             if is_begun { head_fault::of_error(&error, &parts.read_buf).answer() } else { Vec::new() };
         let mut transport = parts.io.into_inner();
-        let _ = tokio::time::timeout(MAX_LINGER, end(transport.tcp(), &answer)).await;
+        socket::end(transport.socket(), &answer).await;
     }
     Err(error)
-}
-
-/// Writes the last answer and reads on for a while. To close at once, while the client is still sending, would reset the
-/// connection, and the client would never see the answer.
-async fn end(stream: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
-    stream.write_all(answer).await?;
-    stream.shutdown().await?;
-    let mut sink = [0; 4096];
-    let mut read = 0;
-    while read < MAX_LINGER_BYTES {
-        match stream.read(&mut sink).await? {
-            0 => break,
-            length => read += length,
-        }
-    }
-    Ok(())
 }

@@ -145,13 +145,14 @@ impl Write for Http1Transport {
 
     /// hyper flushes the socket when it has written all that it had.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
         let activity = self.transport.activity();
         activity.flushed();
         if activity.is_half_closed() && !activity.is_answering() {
             // Now hyper may hear that there will be no further request.
             cx.waker().wake_by_ref();
         }
-        Pin::new(&mut self.transport).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,4 +1,4 @@
-//! A socket, with the bytes in front that were read to tell the protocol by.
+//! A client's socket, with the bytes in front that were read to tell the protocol by.
 
 use std::io;
 use std::pin::Pin;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::activity::Activity;
 use super::answer::Protocol;
+use super::socket::Socket;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -21,7 +21,7 @@ const MAX_PREFACE_TIME: Duration = Duration::from_secs(5);
 
 /// The socket of one connection.
 pub(super) struct Transport {
-    tcp: TokioIo<TcpStream>,
+    socket: TokioIo<Socket>,
     /// What was read already; from `replayed` on it is read again.
     first: [u8; HTTP2_PREFACE.len()],
     length: usize,
@@ -30,8 +30,14 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(tcp: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { tcp: TokioIo::new(tcp), first: [0; HTTP2_PREFACE.len()], length: 0, replayed: 0, activity }
+    pub(super) fn new(socket: Socket, activity: Arc<Activity>) -> Self {
+        Self {
+            socket: TokioIo::new(socket),
+            first: [0; HTTP2_PREFACE.len()],
+            length: 0,
+            replayed: 0,
+            activity,
+        }
     }
 
     /// Reads as much as tells which protocol the client speaks. `None`: it has left, or says too little.
@@ -55,7 +61,7 @@ impl Transport {
     }
 
     async fn read_first(&mut self, patience: Duration) -> io::Result<usize> {
-        let reading = self.tcp.inner_mut().read(&mut self.first[self.length..]);
+        let reading = self.socket.inner_mut().read(&mut self.first[self.length..]);
         let read = tokio::time::timeout(patience, reading).await.unwrap_or(Ok(0))?;
         self.length += read;
         Ok(read)
@@ -73,21 +79,21 @@ impl Transport {
     ) -> Poll<io::Result<()>> {
         let first = &self.first[self.replayed..self.length];
         if first.is_empty() {
-            return Pin::new(self.tcp.inner_mut()).poll_read(cx, buffer);
+            return Pin::new(self.socket.inner_mut()).poll_read(cx, buffer);
         }
         let length = first.len().min(buffer.remaining());
         buffer.put_slice(&first[..length]);
         self.replayed += length;
         // Whatever has come since is read in the same go.
-        match Pin::new(self.tcp.inner_mut()).poll_read(cx, buffer) {
+        match Pin::new(self.socket.inner_mut()).poll_read(cx, buffer) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => Poll::Ready(Ok(())),
         }
     }
 
     /// The socket itself.
-    pub(super) fn tcp(&mut self) -> &mut TcpStream {
-        self.tcp.inner_mut()
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        self.socket.inner_mut()
     }
 }
 
@@ -100,7 +106,7 @@ impl Read for Transport {
         let this = self.get_mut();
         let first = &this.first[this.replayed..this.length];
         if first.is_empty() {
-            return Pin::new(&mut this.tcp).poll_read(cx, buffer);
+            return Pin::new(&mut this.socket).poll_read(cx, buffer);
         }
         let length = first.len().min(buffer.remaining());
         buffer.put_slice(&first[..length]);
@@ -111,7 +117,7 @@ impl Read for Transport {
 
 impl Write for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, bytes)
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -119,19 +125,19 @@ impl Write for Transport {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bytes)
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 
@@ -139,7 +145,7 @@ impl Drop for Transport {
     fn drop(&mut self) {
         if self.activity.must_reset() {
             // The system would keep what it has not sent, too, for whoever does not take it.
-            let _ = self.tcp.inner().set_zero_linger();
+            let _ = self.socket.inner().tcp().set_zero_linger();
         }
         self.activity.flushed();
     }

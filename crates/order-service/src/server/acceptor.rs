@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use super::admission::Admission;
 use crate::connection::{self, Activity, Answer, AskedRoom, InService};
 use crate::head_fault;
+use crate::tls::Tls;
 
 /// How long to leave a listener alone that has just failed, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -27,6 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Acceptor {
     pub(super) starting: Router,
     pub(super) router: Arc<OnceLock<Router>>,
+    /// Without it connections are not encrypted.
+    pub(super) tls: Option<Tls>,
     pub(super) idle_timeout: Duration,
     pub(super) admission: Arc<Admission>,
     pub(super) stop_accepting: CancellationToken,
@@ -96,7 +99,8 @@ impl Acceptor {
                 Arc::clone(&acceptor).answer(request, fault, in_service, room)
             })
         };
-        connection::serve(stream, activity, service, self.idle_timeout, &self.close).await;
+        let tls = self.tls.as_ref().map(Tls::acceptor);
+        connection::serve(stream, tls, activity, service, self.idle_timeout, &self.close).await;
     }
 
     async fn answer(

@@ -38,4 +38,5 @@ mod settings;
 mod standard_streams;
 mod start_up;
 mod timers;
+mod tls;
 mod workflow;

@@ -67,6 +67,8 @@ fn help_names_every_option_with_its_variable() {
         "scrub-rate",
         "bus",
         "event-source",
+        "tls-cert",
+        "tls-key",
         "max-connections",
         "max-answer-bytes",
         "idle-timeout-seconds",

@@ -1,0 +1,134 @@
+//! A client's socket, with or without TLS.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use order_api::HeadFault;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// How long a client may take, from its first byte on, until it is agreed how to encrypt.
+const MAX_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Most bytes, encrypted, that a connection keeps until the system takes them. Nobody counts them, so they are few.
+const MAX_ENCRYPTED_BYTES: usize = 16 * 1024;
+/// What a client's first byte is when it speaks TLS: a record of the handshake (RFC 8446, 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+/// How long, and how much, is read on after a connection's last answer.
+const MAX_LINGER: Duration = Duration::from_secs(2);
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
+
+/// What a client is read from and written to.
+pub(super) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// Agrees with the client how to encrypt, if TLS is spoken here. `None`: the client has left, says too little, or something
+    /// else.
+    pub(super) async fn open(
+        mut tcp: TcpStream,
+        tls: Option<TlsAcceptor>,
+        idle_timeout: Duration,
+    ) -> io::Result<Option<Self>> {
+        let Some(acceptor) = tls else { return Ok(Some(Self::Plain(tcp))) };
+        let mut first = [0];
+        // Who says nothing yet is idle.
+        let begins = tokio::time::timeout(idle_timeout, tcp.peek(&mut first)).await.unwrap_or(Ok(0))?;
+        if begins == 0 {
+            return Ok(None);
+        }
+        if first[0] != HANDSHAKE_RECORD {
+            end(&mut tcp, &HeadFault::NotEncrypted.answer()).await;
+            return Ok(None);
+        }
+        let bounded =
+            |session: &mut rustls::ServerConnection| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES));
+        let handshake = acceptor.accept_with(tcp, bounded);
+        let agreed = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await;
+        agreed.map_or(Ok(None), |agreed| Ok(Some(Self::Tls(Box::new(agreed?)))))
+    }
+
+    /// The socket under it.
+    pub(super) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+/// Writes the last answer and reads on for a while. To close at once, while the client is still sending, would reset the
+/// connection, and the client would never see the answer.
+pub(super) async fn end(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &[u8]) {
+    let ending = async {
+        socket.write_all(answer).await?;
+        socket.shutdown().await?;
+        let mut sink = [0; 4096];
+        let mut read = 0;
+        while read < MAX_LINGER_BYTES {
+            match socket.read(&mut sink).await? {
+                0 => break,
+                length => read += length,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // Whoever has left wants no answer.
+    let _ = tokio::time::timeout(MAX_LINGER, ending).await;
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, pieces),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}

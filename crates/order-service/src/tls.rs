@@ -1,0 +1,145 @@
+//! `--tls-cert` and `--tls-key`: what the service proves its name with. Both files are looked at again and again, so that a
+//! certificate is renewed without a restart.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+/// How often the files are looked at. New ones are in use after two looks that see the same.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// What clients may choose from (RFC 7301): HTTP/2 if they can.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// PEM files: a certificate, followed by those that lead to its root, and its private key without a passphrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// What new connections are taken with.
+#[derive(Clone)]
+pub(crate) struct Tls(watch::Receiver<Arc<ServerConfig>>);
+
+impl Tls {
+    /// Takes a connection with the certificate of this moment.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        Arc::clone(&self.0.borrow()).into()
+    }
+}
+
+impl TlsFiles {
+    /// Reads the files, and again whenever they change, until nobody needs them any more.
+    ///
+    /// # Errors
+    /// When they are not what they should be now. Later on, what was good before stays in use.
+    pub(crate) async fn start(self) -> anyhow::Result<Tls> {
+        let read = self.read().await.map_err(|fault| anyhow!(fault))?;
+        let config = self.config(&read).map_err(|fault| anyhow!(fault))?;
+        let (sender, receiver) = watch::channel(config);
+        tokio::spawn(self.watch(read, sender));
+        Ok(Tls(receiver))
+    }
+
+    /// Replaces the certificate when the files change. Whoever writes them is not done before two looks see the same.
+    async fn watch(self, mut known: Read, sender: watch::Sender<Arc<ServerConfig>>) {
+        let mut last_look = Ok(known.clone());
+        let mut told = None;
+        loop {
+            tokio::select! {
+                () = sender.closed() => return,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            let look = self.read().await;
+            if look != last_look {
+                last_look = look;
+                continue;
+            }
+            let outcome = match &look {
+                Ok(read) if *read == known => Ok(None),
+                Ok(read) => self.config(read).map(|config| Some((read, config))),
+                Err(fault) => Err(fault.clone()),
+            };
+            match outcome {
+                Ok(None) => told = None,
+                Ok(Some((read, config))) => {
+                    known.clone_from(read);
+                    told = None;
+                    sender.send_replace(config);
+                    tracing::info!("new connections get the new certificate");
+                }
+                Err(fault) if told.as_ref() != Some(&fault) => {
+                    tracing::warn!(%fault, "the new certificate cannot be used; the one before stays in use");
+                    told = Some(fault);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Read, String> {
+        let certificate =
+            tokio::fs::read(&self.certificate).await.map_err(|error| self.certificate_fault(error))?;
+        let key = tokio::fs::read(&self.key).await.map_err(|error| self.key_fault(error))?;
+        Ok(Read { certificate, key })
+    }
+
+    fn config(&self, read: &Read) -> Result<Arc<ServerConfig>, String> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&read.certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.certificate_fault(pem_fault(&error, "certificate")))?;
+        if chain.is_empty() {
+            return Err(self.certificate_fault(pem_fault(&pem::Error::NoItemsFound, "certificate")));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&read.key)
+            .map_err(|error| self.key_fault(pem_fault(&error, "private key without a passphrase")))?;
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let mut config = builder.with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
+            if matches!(error, rustls::Error::InconsistentKeys(_)) {
+                let certificate = self.certificate.display();
+                self.key_fault(format_args!("it is not the key of the certificate in {certificate}"))
+            } else {
+                self.certificate_fault(error)
+            }
+        })?;
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+        Ok(Arc::new(config))
+    }
+
+    fn certificate_fault(&self, what: impl Display) -> String {
+        format!("--tls-cert {}: {what}", self.certificate.display())
+    }
+
+    fn key_fault(&self, what: impl Display) -> String {
+        format!("--tls-key {}: {what}", self.key.display())
+    }
+}
+
+/// What is wrong with a file in which something is looked for. The library would show the bytes of a marker that it misses.
+fn pem_fault(error: &pem::Error, wanted: &str) -> String {
+    if matches!(error, pem::Error::NoItemsFound) {
+        format!("there is no {wanted} in it")
+    } else if matches!(error, pem::Error::MissingSectionEnd { .. }) {
+        "it ends too early".to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
+/// What the files had in them.
+#[derive(Clone, PartialEq, Eq)]
+struct Read {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
