@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
+use crate::release;
 use crate::republish::RepublishArguments;
 use crate::{copy, export, migrate, rebuild, replica, republish, serve, verify};
 
@@ -17,7 +18,7 @@ use crate::{copy, export, migrate, rebuild, replica, republish, serve, verify};
 /// the environment (named below) or in a file (--config); the command line goes before the environment, and that
 /// before the file.
 #[derive(Debug, Parser)]
-#[command(name = "order-service", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "order-service", version = release::description(), args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

@@ -22,6 +22,7 @@ mod process;
 mod progress;
 mod rebuild;
 mod relays;
+mod release;
 mod replica;
 mod republish;
 mod secrets;

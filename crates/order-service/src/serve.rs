@@ -15,6 +15,7 @@ use crate::logging;
 use crate::open_store;
 use crate::process::{self, Process};
 use crate::relays::Relays;
+use crate::release;
 
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
     let brokers = options.relay.brokers()?;
@@ -36,7 +37,7 @@ async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<E
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
     let (relays, relays_shown) = Relays::start(brokers, &event_source, &relay_ports)?;
-    tracing::info!(store = %url, version = env!("CARGO_PKG_VERSION"), "serving");
+    tracing::info!(store = %url, version = release::VERSION, commit = release::COMMIT, "serving");
     let api = ApiConfig {
         default_currency: currency,
         event_source,

@@ -114,8 +114,9 @@ fn help_names_every_option_with_its_variable() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_told_with_what_it_was_built_with() {
     let ended = Program::new(["--version"]).run();
     assert_eq!(ended.status, Some(0));
-    assert_eq!(ended.stdout, [concat!("order-service ", env!("CARGO_PKG_VERSION"))]);
+    let features = if cfg!(feature = "kafka-tls") { "kafka, kafka-tls" } else { "kafka" };
+    assert_eq!(ended.stdout, [format!("order-service {} ({features})", env!("CARGO_PKG_VERSION"))]);
 }
