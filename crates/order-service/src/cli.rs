@@ -10,7 +10,9 @@ use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
 use crate::release;
 use crate::republish::RepublishArguments;
-use crate::{copy, export, migrate, rebuild, replica, republish, serve, verify};
+use crate::status::StatusArguments;
+use crate::tail::TailArguments;
+use crate::{copy, export, migrate, rebuild, replica, republish, serve, status, tail, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -70,6 +72,14 @@ enum Command {
     ///
     /// Servers may keep running. What is committed meanwhile is left out.
     Export(Configured<ExportArguments>),
+    /// Ask a service that runs how it is, as its `/ready` says it.
+    ///
+    /// Exit status 0: it is ready; 3: it is not; 1: it does not answer.
+    Status(Configured<StatusArguments>),
+    /// Follow the events of a service that runs, one a line.
+    ///
+    /// Goes on where it was when the connection breaks or the service is started again.
+    Tail(Configured<TailArguments>),
 }
 
 /// A command's own options, and the file that may have some of them.
@@ -98,6 +108,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Republish(Configured { options, .. }) => republish::run(options),
         Command::Replica(Configured { options, .. }) => replica::run(options),
         Command::Export(Configured { options, .. }) => export::run(options),
+        Command::Status(Configured { options, .. }) => status::run(&options),
+        Command::Tail(Configured { options, .. }) => tail::run(&options),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod background;
 mod cli;
+mod client;
 mod config;
 mod connection;
 mod copy;
@@ -28,7 +29,9 @@ mod republish;
 mod secrets;
 mod serve;
 mod server;
+mod status;
 mod store_url;
+mod tail;
 mod thread;
 mod tls;
 mod verify;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 
 mod checker;
+mod client_commands;
 #[cfg(feature = "full-tests")]
 mod clients;
 #[cfg(feature = "full-tests")]

@@ -159,7 +159,6 @@ impl Server {
     }
 
     /// A line on standard output that it has written since.
-    #[cfg(feature = "full-tests")]
     pub(crate) fn said(&self) -> Option<String> {
         self.stdout.try_recv().ok()
     }

@@ -159,6 +159,18 @@ fn a_certificate_that_is_replaced_by_a_broken_one_stays_in_use_and_it_is_told_on
 }
 
 #[test]
+fn its_status_is_asked_over_an_encrypted_connection_by_whoever_trusts_its_authority() {
+    let encrypted = Encrypted::start(&[]);
+    let url = format!("https://localhost:{}", encrypted.server.port());
+    let status = || Program::new(["status", "--url", &url]);
+    let ended = status().argument("--ca", encrypted.authority.root()).run();
+    assert_eq!((ended.status, &ended.stdout[0]), (Some(0), &format!("{url} is ready")));
+    let ended = status().run();
+    assert_eq!(ended.status, Some(FAILURE));
+    assert!(ended.stderr[0].contains("UnknownIssuer"), "{ended:?}");
+}
+
+#[test]
 fn whoever_does_not_encrypt_is_told_to() {
     let encrypted = Encrypted::start(&[]);
     let answer = Client::connect(encrypted.server.port()).unwrap().get("/health").unwrap();
