@@ -8,11 +8,12 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
+use crate::print::PrintArguments;
 use crate::release;
 use crate::republish::RepublishArguments;
 use crate::status::StatusArguments;
 use crate::tail::TailArguments;
-use crate::{copy, export, migrate, rebuild, replica, republish, serve, status, tail, verify};
+use crate::{copy, export, migrate, print, rebuild, replica, republish, serve, status, tail, verify};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -80,6 +81,8 @@ enum Command {
     ///
     /// Goes on where it was when the connection breaks or the service is started again.
     Tail(Configured<TailArguments>),
+    /// Print what comes with the binary: a systemd unit, manifests, completions, manual pages, the API's description.
+    Print(PrintArguments),
 }
 
 /// A command's own options, and the file that may have some of them.
@@ -110,6 +113,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Export(Configured { options, .. }) => export::run(options),
         Command::Status(Configured { options, .. }) => status::run(&options),
         Command::Tail(Configured { options, .. }) => tail::run(&options),
+        Command::Print(arguments) => print::run(arguments),
     }
 }
 

@@ -19,6 +19,7 @@ mod operators;
 mod output;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
+mod print;
 mod process;
 mod progress;
 mod rebuild;
@@ -29,6 +30,7 @@ mod republish;
 mod secrets;
 mod serve;
 mod server;
+mod service_manager;
 mod status;
 mod store_url;
 mod tail;

@@ -20,7 +20,7 @@ use crate::open_store::Store;
 use crate::operators::Operators;
 use crate::output;
 use crate::server::{self, Limits, Server};
-use crate::thread;
+use crate::{service_manager, thread};
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
 const MAX_BLOCKING_THREADS: usize = 16;
@@ -137,6 +137,7 @@ impl Process {
         }
         self.server.serve(router);
         announce(self.server.port());
+        service_manager::ready();
         let code = self.stopped(store).await;
         for running in background {
             running.ended().await;
@@ -156,6 +157,7 @@ impl Process {
                 ExitCode::FAILURE
             }
         };
+        service_manager::stopping();
         self.shutdown.cancel();
         if tokio::time::timeout(self.grace, self.server.drain()).await.is_err() {
             tracing::warn!("the grace time is over; what is still in flight is cut off");

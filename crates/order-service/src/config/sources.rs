@@ -24,7 +24,8 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
     // What is given is looked at first, whatever it is worth: that says which command it is, and which file.
     let matches = every(command.clone(), unchecked).try_get_matches().map_err(not_understood)?;
     let (name, matches) = matches.subcommand().map_or((None, &matches), |(name, of)| (Some(name), of));
-    let path = matches.get_one::<OsString>("config");
+    // Some commands take no settings.
+    let path = matches.try_get_one::<OsString>("config").ok().flatten();
     let file = path.map_or_else(|| Ok(File::default()), |path| File::read(path.into()))?;
     let given = Given { matches, file };
 

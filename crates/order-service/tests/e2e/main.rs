@@ -25,6 +25,7 @@ mod lost_files;
 mod opening;
 #[cfg(feature = "full-tests")]
 mod postgres;
+mod print;
 #[cfg(feature = "full-tests")]
 mod proxy;
 mod random;

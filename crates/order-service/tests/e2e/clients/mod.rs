@@ -1,5 +1,5 @@
-//! The OpenAPI document and its page in other people's hands: their linters, their generated clients, their fuzzer, their
-//! browser, all against the real binary.
+//! The OpenAPI document, its page and manifests in other people's hands: their linters, their generated clients, their fuzzer,
+//! their browser, all against the real binary.
 //!
 //! A folder for each language has the programs, which are run in a [`Workshop`], and the versions of all packages.
 
@@ -7,6 +7,7 @@ mod docs_page;
 mod fuzzer;
 mod generated;
 mod linters;
+mod manifests;
 mod workshop;
 
 use crate::server::{Program, Server};
