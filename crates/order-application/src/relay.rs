@@ -38,7 +38,8 @@ impl Consumer for Relay {
         compare(&self.log, found).await?;
         if resume_after < checkpoint.position {
             tracing::warn!(
-                acknowledged = %checkpoint.position, after = %resume_after,
+                acknowledged = checkpoint.position.0,
+                after = resume_after.0,
                 "the broker has forgotten events that it had acknowledged; they are published again"
             );
         }

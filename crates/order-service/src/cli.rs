@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use order_application::error_chain;
 
-use crate::config::{ReplicaOptions, ServeOptions, StoreOptions};
+use crate::config::{LogOptions, ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
 use crate::print::PrintArguments;
@@ -13,7 +14,9 @@ use crate::release;
 use crate::republish::RepublishArguments;
 use crate::status::StatusArguments;
 use crate::tail::TailArguments;
-use crate::{copy, export, migrate, print, rebuild, replica, republish, serve, status, tail, verify};
+use crate::{
+    config, copy, export, logging, migrate, print, rebuild, replica, republish, serve, status, tail, verify,
+};
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
 ///
@@ -101,8 +104,32 @@ struct ConfigFile {
     config: Option<PathBuf>,
 }
 
+impl Command {
+    /// What to log, for those that do.
+    fn log(&self) -> Option<&LogOptions> {
+        match self {
+            Self::Serve(Configured { options, .. }) => Some(&options.relay.log),
+            Self::Replica(Configured { options, .. }) => Some(&options.log),
+            Self::Republish(Configured { options, .. }) => Some(&options.relay.log),
+            Self::Verify(_)
+            | Self::Copy(_)
+            | Self::Rebuild(_)
+            | Self::Migrate(_)
+            | Self::Export(_)
+            | Self::Status(_)
+            | Self::Print(_)
+            | Self::Tail(_) => None,
+        }
+    }
+}
+
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+    let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
+    if let Some(options) = command.log() {
+        logging::start(options);
+    }
+    config::unknown_variables().iter().for_each(|unknown| logging::warn(unknown));
+    match command {
         Command::Serve(Configured { options, .. }) => serve::run(options),
         Command::Verify(Configured { options, .. }) => verify::run(&options.url()),
         Command::Rebuild(Configured { options, .. }) => rebuild::run(&options.url()),
@@ -135,7 +162,7 @@ impl Failure {
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Usage(faults) => faults.clone(),
-            Self::Runtime(error) => vec![format!("{error:#}")],
+            Self::Runtime(error) => vec![error_chain(error.as_ref())],
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod file;
 mod sources;
+mod variables;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -13,14 +14,14 @@ use order_bus::BrokerUrl;
 use order_domain::Currency;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::Failure;
 use crate::listen::ListenAddress;
-use crate::logging::LogFormat;
+use crate::logging::{LogFormat, log_filter};
 use crate::server::Limits;
 use crate::store_url::StoreUrl;
 use crate::tls::TlsFiles;
 
 pub(crate) use sources::read;
+pub(crate) use variables::unknown_variables;
 
 /// Where orders are kept.
 #[derive(Debug, Args)]
@@ -166,31 +167,11 @@ pub(crate) struct RelayOptions {
     /// Relay every event to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
     /// or `?topic=orders.events`. May be given several times; in the environment they are separated by spaces.
     #[arg(long, value_name = "URL", hide_env_values = true, value_delimiter = ' ')]
-    bus: Vec<BrokerUrl>,
+    pub(crate) bus: Vec<BrokerUrl>,
     #[command(flatten)]
     pub(crate) events: EventOptions,
     #[command(flatten)]
     pub(crate) log: LogOptions,
-}
-
-impl RelayOptions {
-    /// The brokers, each with a name of its own.
-    ///
-    /// # Errors
-    /// When two would share a checkpoint.
-    pub(crate) fn brokers(&self) -> Result<Vec<BrokerUrl>, Failure> {
-        let mut brokers = Vec::<BrokerUrl>::new();
-        for broker in &self.bus {
-            let name = broker.name();
-            if brokers.iter().any(|other| other.name() == name) {
-                return Err(Failure::usage(format!(
-                    "bus: two brokers go by the name {name}, which their checkpoint would share; tell them apart with ?name=…"
-                )));
-            }
-            brokers.push(broker.clone());
-        }
-        Ok(brokers)
-    }
 }
 
 /// How to serve.
@@ -278,11 +259,6 @@ fn currency(text: &str) -> Result<Currency, String> {
 fn event_source(text: &str) -> Result<String, &'static str> {
     let usable = !text.is_empty() && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     usable.then(|| text.to_owned()).ok_or("must be a URI reference such as /order-service")
-}
-
-/// A client that goes away is no news here, and what goes on inside a broker's client is told by its relay.
-fn log_filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    EnvFilter::try_new(format!("hyper=error,async_nats=error,{text}"))
 }
 
 fn replica_store(text: &str) -> Result<StoreUrl, String> {

@@ -14,6 +14,7 @@ mod head_timer;
 mod listen;
 mod logging;
 mod migrate;
+mod nearest;
 mod open_store;
 mod operators;
 mod output;
@@ -46,10 +47,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let code = config::read().and_then(cli::run).unwrap_or_else(|failure| {
-        // One line for each thing that is wrong, and no backtrace: these are for the person who started it.
-        for line in failure.lines() {
-            logging::say(&format!("error: {}", secrets::without_passwords(&line)));
+        if let cli::Failure::Usage(_) = failure {
+            // They may be why something is missing.
+            config::unknown_variables().iter().for_each(|unknown| logging::warn(unknown));
         }
+        // One line for each thing that is wrong, and no backtrace: these are for the person who started it.
+        failure.lines().iter().for_each(|line| logging::error(&secrets::without_passwords(line)));
         failure.exit_code()
     });
     logging::flush();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use order_api::ApiConfig;
 use order_application::{
-    EventBus, OrderService, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress,
+    EventBus, OrderService, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress, error_chain,
 };
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -170,11 +170,11 @@ impl Process {
 fn announce(port: u16) {
     let print = move || {
         if let Err(error) = output::print(&format!("order-service listening on :{port}")) {
-            tracing::warn!("{error:#}");
+            tracing::warn!("{}", error_chain(error.as_ref()));
         }
     };
     if let Err(error) = thread::spawn("announcing", print) {
-        tracing::warn!("{error:#}");
+        tracing::warn!("{}", error_chain(error.as_ref()));
     }
 }
 

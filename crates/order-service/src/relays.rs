@@ -46,7 +46,7 @@ impl Relays {
             let relay = Relay::new(ports.log.clone(), url.broker(event_source));
             let limits = FollowerLimits::default();
             let follower = Follower::new(url.name(), &holder, ports.clone(), relay, limits);
-            tracing::info!(relay = url.name(), broker = %url, "events are relayed");
+            tracing::info!(relay = url.name(), broker = %url, "connecting to a broker");
             shown.push((url.name().to_owned(), follower.status()));
             relays.push(follower);
         }

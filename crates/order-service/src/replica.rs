@@ -11,12 +11,10 @@ use order_bus::InProcessBus;
 
 use crate::cli::Failure;
 use crate::config::ReplicaOptions;
-use crate::logging;
 use crate::open_store::{self, Replicating, Store};
 use crate::process::{self, Process};
 
 pub(crate) fn run(options: ReplicaOptions) -> Result<ExitCode, Failure> {
-    logging::start(&options.log);
     Ok(process::runtime()?.block_on(serve(options))?)
 }
 

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Failure;
 use crate::config::{RelayOptions, StoreOptions, positive};
 use crate::export::told;
-use crate::logging;
 use crate::open_store;
 use crate::process;
 use crate::progress::Progress;
@@ -29,19 +28,18 @@ pub(crate) struct RepublishArguments {
     #[arg(long, value_name = "N", value_parser = positive::<u64>)]
     from_position: u64,
     #[command(flatten)]
-    relay: RelayOptions,
+    pub(crate) relay: RelayOptions,
     #[command(flatten)]
     store: StoreOptions,
 }
 
 pub(crate) fn run(arguments: RepublishArguments) -> Result<ExitCode, Failure> {
     let RepublishArguments { from_position, relay, store } = arguments;
-    let (brokers, store) = (relay.brokers()?, store.url());
+    let store = store.url();
     let location = store.location("there is nothing to publish")?;
-    logging::start(&relay.log);
     let publishing = async {
         must_be_there(&location).await?;
-        publish_again(Position(from_position), &store, &brokers, &relay.events.event_source).await
+        publish_again(Position(from_position), &store, &relay.bus, &relay.events.event_source).await
     };
     Ok(process::runtime()?.block_on(publishing)?)
 }

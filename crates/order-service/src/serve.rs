@@ -5,25 +5,22 @@ use std::sync::Arc;
 
 use order_api::ApiConfig;
 use order_application::FollowerPorts;
-use order_bus::{BrokerUrl, InProcessBus};
+use order_bus::InProcessBus;
 use order_store::OpenMode;
 
 use crate::background::Upkeep;
 use crate::cli::Failure;
 use crate::config::ServeOptions;
-use crate::logging;
 use crate::open_store;
 use crate::process::{self, Process};
 use crate::relays::Relays;
 use crate::release;
 
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
-    let brokers = options.relay.brokers()?;
-    logging::start(&options.relay.log);
-    Ok(process::runtime()?.block_on(serve(options, &brokers))?)
+    Ok(process::runtime()?.block_on(serve(options))?)
 }
 
-async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<ExitCode> {
+async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
     let ServeOptions { store: store_options, accept_loss, queue, http, currency, upkeep, scrub, relay } =
         options;
     let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
@@ -36,7 +33,7 @@ async fn serve(options: ServeOptions, brokers: &[BrokerUrl]) -> anyhow::Result<E
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
-    let (relays, relays_shown) = Relays::start(brokers, &event_source, &relay_ports)?;
+    let (relays, relays_shown) = Relays::start(&relay.bus, &event_source, &relay_ports)?;
     tracing::info!(store = %url, version = release::VERSION, commit = release::COMMIT, "serving");
     let api = ApiConfig {
         default_currency: currency,

@@ -86,7 +86,7 @@ impl Pages {
             }
             Err::<_, StoreError>(error) => {
                 if self.unreadable.is_news() {
-                    tracing::error!(%error, position = %after, "a live feed ended early; others may as well");
+                    tracing::error!(%error, position = after.0, "a live feed ended early; others may as well");
                 }
                 None
             }

@@ -28,7 +28,7 @@ pub(super) async fn run(mut subscription: Subscription, tail: &Tail, shutdown: &
                 return;
             }
             Some(Err(error)) => {
-                tracing::error!(%error, position = %subscription.position(), "live feeds ended early");
+                tracing::error!(%error, position = subscription.position().0, "live feeds ended early");
                 return;
             }
         }

@@ -51,11 +51,16 @@ impl FollowerStatus {
         let Self { state, position, detail, .. } = self;
         match state {
             FollowerState::Connecting => tracing::debug!(follower, "connecting"),
-            FollowerState::Following => tracing::info!(follower, %position, "following the log"),
+            FollowerState::Following => tracing::info!(follower, position = position.0, "events are relayed"),
             FollowerState::Standby => tracing::info!(follower, "another instance follows the log"),
             FollowerState::Unavailable | FollowerState::Misconfigured | FollowerState::Refused => {
                 let why = detail.as_deref().unwrap_or_default();
-                tracing::warn!(follower, %position, why, "cannot go on for now; events wait in the log");
+                tracing::warn!(
+                    follower,
+                    position = position.0,
+                    why,
+                    "cannot go on for now; events wait in the log"
+                );
             }
         }
     }

@@ -206,7 +206,7 @@ fn fold(
     }
     let (next, unreadable) = FoldedOrder::after(order.take(), &event);
     if let Some(error) = unreadable {
-        tracing::warn!(%position, order_id = %event.order_id, %error, "an order cannot be read");
+        tracing::warn!(position = position.0, order_id = %event.order_id, %error, "an order cannot be read");
     }
     let terms = codec::search_terms(&event);
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;

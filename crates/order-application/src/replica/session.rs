@@ -151,7 +151,7 @@ impl Session<'_> {
             }
         }
         if let Some(position) = missing.filter(|_| self.merge.missing.is_none()) {
-            tracing::info!(%position, "the position that was missing is here");
+            tracing::info!(position = position.0, "the position that was missing is here");
             self.replica.tell(|status| status.state = ReplicaState::CatchingUp);
         }
         self.check_repetitions().await

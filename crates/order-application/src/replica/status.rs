@@ -67,14 +67,14 @@ impl ReplicaStatus {
         let Self { state, position, detail, .. } = self;
         let why = detail.as_deref().unwrap_or_default();
         match state {
-            ReplicaState::Connecting => tracing::debug!(%position, "connecting to the broker"),
-            ReplicaState::CatchingUp => tracing::info!(%position, "catching up with the broker"),
-            ReplicaState::Following => tracing::info!(%position, "following the broker"),
+            ReplicaState::Connecting => tracing::debug!(position = position.0, "connecting to the broker"),
+            ReplicaState::CatchingUp => tracing::info!(position = position.0, "catching up with the broker"),
+            ReplicaState::Following => tracing::info!(position = position.0, "following the broker"),
             ReplicaState::Unavailable | ReplicaState::Misconfigured => {
-                tracing::warn!(%position, why, "nothing new comes from the broker");
+                tracing::warn!(position = position.0, why, "nothing new comes from the broker");
             }
             ReplicaState::Missing | ReplicaState::OtherLog => {
-                tracing::error!(%position, why, "the replica cannot go on");
+                tracing::error!(position = position.0, why, "the replica cannot go on");
             }
         }
     }

@@ -227,9 +227,12 @@ impl Scrubber {
         self.settle(pass, &beyond).await;
         let Pass { position, faults, begun, .. } = *pass;
         if faults > 0 {
-            tracing::info!(events = %position, faults, "all views have been compared with the log");
+            tracing::info!(events = position.0, faults, "all views have been compared with the log");
         } else {
-            tracing::debug!(events = %position, "all views have been compared with the log, and none differs");
+            tracing::debug!(
+                events = position.0,
+                "all views have been compared with the log, and none differs"
+            );
         }
         self.status.send_modify(|now| now.passes += 1);
         self.show(ScrubState::Resting, pass);

@@ -1,15 +1,18 @@
 //! Where options come from: the command line goes before the environment, and that before the file that `--config` names.
 
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
 use clap::error::ContextKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, value_parser};
+use order_bus::BrokerUrl;
 
 use super::file::File;
+use super::variables::{variable, with_variable};
 use crate::cli::{Arguments, Failure};
+use crate::logging;
 
 /// Reads them all, and ends the program where the command line asks for help.
 ///
@@ -22,14 +25,19 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
     };
     let command = every(Arguments::command(), with_variable);
     // What is given is looked at first, whatever it is worth: that says which command it is, and which file.
-    let matches = every(command.clone(), unchecked).try_get_matches().map_err(not_understood)?;
-    let (name, matches) = matches.subcommand().map_or((None, &matches), |(name, of)| (Some(name), of));
+    let unchecked = every(command.clone(), unchecked);
+    if let Ok(matches) = unchecked.clone().ignore_errors(true).try_get_matches() {
+        choose_format(&Given { matches: called(&matches).1, file: File::default() });
+    }
+    let matches = unchecked.try_get_matches().map_err(not_understood)?;
+    let (name, matches) = called(&matches);
     // Some commands take no settings.
     let path = matches.try_get_one::<OsString>("config").ok().flatten();
-    let file = path.map_or_else(|| Ok(File::default()), |path| File::read(path.into()))?;
+    let (file, mut faults) = path.map(|path| File::read(path.into())).unwrap_or_default();
     let given = Given { matches, file };
+    choose_format(&given);
 
-    let mut faults = given.unknown(&command);
+    faults.extend(given.unknown(&command));
     faults.extend(given.two_stores());
     let command = match name {
         // The options of `serve` without its name are not asked for.
@@ -41,13 +49,15 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
     Arguments::from_arg_matches(&matches).map_err(|error| Failure::Runtime(error.into()))
 }
 
-/// Each option has its variable. One that is empty is as good as none.
-fn with_variable(option: Arg) -> Arg {
-    let variable = format!("ORDER_SERVICE_{}", option.get_id().as_str().to_uppercase());
-    if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
-        option
-    } else {
-        option.env(variable)
+/// Which command was called, and what was given to it.
+fn called(matches: &ArgMatches) -> (Option<&str>, &ArgMatches) {
+    matches.subcommand().map_or((None, matches), |(name, of)| (Some(name), of))
+}
+
+/// Faults of the options, too, are told in the format that was asked for.
+fn choose_format(given: &Given<'_>) {
+    if given.text("log_format").is_some_and(|format| format == "json") {
+        logging::tell_as_json();
     }
 }
 
@@ -75,8 +85,10 @@ fn check(
     let mut let_through = Vec::new();
     loop {
         let error = match command.clone().try_get_matches() {
-            Ok(matches) if faults.is_empty() => return Ok(matches),
-            Ok(_) => return Err(Failure::Usage(faults)),
+            Ok(matches) => {
+                faults.extend(given.two_brokers(called(&matches).1));
+                return if faults.is_empty() { Ok(matches) } else { Err(Failure::Usage(faults)) };
+            }
             Err(error) => error,
         };
         let faulty = option_of(&error).filter(|option| !let_through.contains(option));
@@ -125,40 +137,61 @@ impl Given<'_> {
         self.matches.value_source(option).filter(|source| *source != ValueSource::DefaultValue)
     }
 
+    /// What is given for it, where that is one thing.
+    fn text(&self, option: &str) -> Option<&OsStr> {
+        match self.by_hand(option) {
+            Some(_) => self.matches.get_one::<OsString>(option).map(OsString::as_os_str),
+            None => self.file.values(option)?.first().map(OsStr::new),
+        }
+    }
+
     /// The option with what the file says where nobody else says anything.
     fn with_file(&self, option: Arg) -> Arg {
         let name = option.get_id().as_str();
         // A directory that is named by hand takes the place of a store in the file.
         let is_given = self.by_hand(name).is_some() || name == "store" && self.by_hand("data_dir").is_some();
-        match self.file.options.get(name).filter(|values| !is_given && !values.is_empty()) {
-            Some(values) => option.required(false).default_values(values.clone()),
+        match self.file.values(name).filter(|values| !is_given && !values.is_empty()) {
+            Some(values) => {
+                let values = values.to_vec();
+                option.required(false).default_values(values)
+            }
             None => option,
         }
     }
 
     /// A fault of an option, under the name that it has where it is given.
     fn fault(&self, option: &str, what: &str) -> String {
-        let by_hand = self.by_hand(option);
-        if by_hand == Some(ValueSource::EnvVariable) {
-            format!("ORDER_SERVICE_{}: {what}", option.to_uppercase())
-        } else if by_hand.is_none() && self.file.options.contains_key(option) {
-            self.file.fault(option, what)
-        } else {
-            format!("{}: {what}", option.replace('_', "-"))
+        let in_file = || self.file.fault(option, what);
+        match self.by_hand(option) {
+            Some(ValueSource::EnvVariable) => format!("{}: {what}", variable(option)),
+            Some(_) => format!("{}: {what}", option.replace('_', "-")),
+            None => in_file().unwrap_or_else(|| format!("{}: {what}", option.replace('_', "-"))),
         }
     }
 
     fn unknown(&self, command: &Command) -> Vec<String> {
         let options = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
         let known: Vec<&str> = options.map(|option| option.get_id().as_str()).collect();
-        let unknown = self.file.options.keys().filter(|name| !known.contains(&name.as_str()));
-        unknown.map(|name| self.file.fault(name, "there is no such option")).collect()
+        self.file.unknown(&known)
     }
 
     fn two_stores(&self) -> Option<String> {
         let both = ["data_dir", "store"];
         let two = both.iter().all(|option| self.by_hand(option).is_some())
-            || both.iter().all(|option| self.file.options.contains_key(*option));
+            || both.iter().all(|option| self.file.values(option).is_some());
         two.then(|| "data-dir and store both say where orders are kept: give one of them".to_owned())
+    }
+
+    /// Two brokers that would share a checkpoint.
+    fn two_brokers(&self, matches: &ArgMatches) -> Option<String> {
+        // Nothing is said of what has another fault.
+        let brokers: Vec<_> = matches.try_get_many::<BrokerUrl>("bus").ok()??.collect();
+        let mut names: Vec<_> = brokers.iter().map(|broker| broker.name()).collect();
+        names.sort_unstable();
+        let name = names.windows(2).find(|pair| pair[0] == pair[1])?[0];
+        let what = format!(
+            "two brokers go by the name {name}, which their checkpoint would share; tell them apart with ?name=…"
+        );
+        Some(self.fault("bus", &what))
     }
 }

@@ -1,6 +1,8 @@
 //! Logs: JSON where nobody watches, and nothing in them that belongs to a customer.
 
 use rustix::process::Signal;
+#[cfg(feature = "full-tests")]
+use test_servers::{NatsOptions, NatsServer};
 
 use crate::http::post;
 use crate::server::{Program, Server, wait_until};
@@ -101,6 +103,32 @@ fn at_debug_each_request_is_a_line_with_its_route_its_order_and_its_correlation_
     assert!(answered[0]["span"]["correlation_id"].is_string(), "made: {log}");
     assert_eq!(answered[1]["span"]["correlation_id"], "tied");
     assert!(answered.iter().all(|line| line["micros"].is_u64()), "{log}");
+}
+
+/// What a relay says of itself.
+fn relay_lines(server: &Server) -> Vec<serde_json::Value> {
+    let lines = server.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>();
+    lines.into_iter().filter(|line: &serde_json::Value| line["follower"] == "nats/ORDERS").collect()
+}
+
+#[test]
+fn figures_are_numbers_and_nobody_is_told_that_events_are_relayed_which_are_not() {
+    let server =
+        Program::serve().argument("--store", "memory:").argument("--bus", "nats://127.0.0.1:1").start();
+    let told = wait_until("the relay says that it cannot go on", || relay_lines(&server).pop());
+    assert_eq!((&told["level"], &told["position"]), (&"WARN".into(), &0.into()));
+    assert!(!server.log().contains("events are relayed"), "{}", server.log());
+    server.stop();
+}
+
+#[cfg(feature = "full-tests")]
+#[test]
+fn that_events_are_relayed_is_said_when_they_are() {
+    let nats = NatsServer::start(&NatsOptions::default()).unwrap();
+    let server = Program::serve().argument("--store", "memory:").argument("--bus", nats.url()).start();
+    let told = wait_until("the relay says how it is", || relay_lines(&server).pop());
+    assert_eq!((&told["message"], &told["position"]), (&"events are relayed".into(), &0.into()));
+    server.stop();
 }
 
 #[test]

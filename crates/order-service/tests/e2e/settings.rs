@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+
 use crate::server::Program;
 
 /// The currency that an order gets which names none.
@@ -37,6 +39,46 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
 fn an_empty_variable_is_as_good_as_none() {
     let serve = || Program::serve().argument("--store", "memory:").variable("ORDER_SERVICE_BUS", "");
     assert_eq!(currency(serve().variable("ORDER_SERVICE_CURRENCY", "")), "USD");
+}
+
+#[test]
+fn a_variable_that_no_option_has_is_warned_of() {
+    let mut server = Program::serve()
+        .argument("--store", "memory:")
+        .variable("ORDER_SERVICE_LISTENN", "SECRET")
+        .variable("ORDER_SERVICE_SERVICE_HOST", "10.0.0.1")
+        .variable("ORDER_SERVICE_PORT_8080_TCP", "tcp://10.0.0.1:8080")
+        .start();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let log = server.log();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let warnings: Vec<_> =
+        lines.filter(|line| line["level"] == "WARN").map(|line| line["message"].clone()).collect();
+    let told =
+        "ORDER_SERVICE_LISTENN is set, and no option has this name; did you mean ORDER_SERVICE_LISTEN?";
+    assert_eq!(warnings, [told]);
+
+    // A command without a log says it to whoever called it.
+    let directory = tempfile::tempdir().unwrap();
+    Program::serving(directory.path()).start().stop();
+    let verify = Program::new(["verify"]).argument("--data-dir", directory.path());
+    let ended = verify.variable("ORDER_SERVICE_LISTENN", "SECRET").run();
+    assert_eq!((ended.status, ended.stderr), (Some(0), vec![format!("warning: {told}")]));
+}
+
+/// An option that may be given several times is given once.
+#[test]
+fn a_text_in_the_file_does_for_a_list_of_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order-service.toml");
+    for bus in ["'nats://127.0.0.1:1'", "['nats://127.0.0.1:1']"] {
+        fs::write(&file, format!("bus = {bus}\nstore = 'memory:'")).unwrap();
+        let server = Program::serve().argument("--config", &file).start();
+        let relays = server.get("/ready").json()["checks"]["relays"].clone();
+        assert!(relays["nats/ORDERS"].is_object(), "{bus}: {relays}");
+        server.stop();
+    }
 }
 
 #[test]

@@ -56,9 +56,42 @@ fn a_data_directory_that_is_a_file_or_below_one() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    let path = file.to_string_lossy();
-    assert_refused(&Program::serving(&file).run(), FAILURE, &[&path]);
-    assert_refused(&Program::serving(&file.join("data")).run(), FAILURE, &[&path]);
+    let told = format!("error: cannot use {}: it is a file, and a directory is wanted", file.display());
+    let at = |command, data: &Path| Program::new([command]).argument("--data-dir", data).run();
+    for command in ["serve", "verify", "rebuild", "export"] {
+        for data in [file.clone(), file.join("data"), file.join("more/data")] {
+            assert_eq!(at(command, &data).stderr, [told.as_str()], "{command} {}", data.display());
+        }
+    }
+    // And the other way round.
+    let store = format!("sqlite:{}", directory.path().display());
+    let told =
+        format!("error: cannot use {}: it is a directory, and a file is wanted", directory.path().display());
+    for command in ["serve", "verify", "rebuild", "export"] {
+        let ended = Program::new([command, "--store", &store]).run();
+        assert_eq!(ended.stderr, [told.as_str()], "{command}");
+    }
+}
+
+/// The system's words come once, whatever they are wrapped in.
+#[test]
+fn a_cause_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let store = format!("sqlite:{}", directory.path().join("replica.db").display());
+    let runs = [
+        Program::new(["verify"]).argument("--data-dir", &missing),
+        Program::new(["export"]).argument("--data-dir", &missing),
+        Program::new(["serve"]).argument("--config", &missing),
+        Program::new(["replica", "--from", "nats://127.0.0.1:1", "--listen", ":0", "--store", &store])
+            .argument("--from-file", &missing),
+    ];
+    for program in runs {
+        let ended = program.run();
+        let log = ended.stderr.join("\n");
+        assert_eq!(log.matches("No such file").count(), 1, "{log}");
+        assert!(log.contains(&*missing.to_string_lossy()), "{log}");
+    }
 }
 
 #[test]
@@ -131,10 +164,10 @@ fn every_fault_of_the_settings_at_once() {
     fs::write(&file, settings.join("\n")).unwrap();
     let ended = Program::new(["serve"]).argument("--config", &file).run();
     let faults = [
-        "order-service.toml: store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
-        "order-service.toml: listen: \"here\" is not an address",
-        "order-service.toml: grace_seconds: must be a whole number from 1",
-        "order-service.toml: currency: \"EURO\" is not an ISO 4217 code",
+        "order-service.toml: line 1: store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
+        "order-service.toml: line 2: listen: \"here\" is not an address",
+        "order-service.toml: line 4: grace_seconds: must be a whole number from 1",
+        "order-service.toml: line 3: currency: \"EURO\" is not an ISO 4217 code",
     ];
     assert_refused(&ended, USAGE, &faults);
 }
@@ -149,10 +182,10 @@ fn a_settings_file_that_cannot_be_read() {
     assert_refused(&run(), USAGE, &["order-service.toml: line 2: "]);
     fs::write(&file, "lisen = ':0'\nmax_connections = 'many'\ngrace_seconds = -1\nstore = 7").unwrap();
     let faults = [
-        "order-service.toml: lisen: there is no such option",
-        "order-service.toml: store: ",
-        "order-service.toml: max_connections: ",
-        "order-service.toml: grace_seconds: ",
+        "order-service.toml: line 1: lisen: there is no such option; did you mean listen?",
+        "order-service.toml: line 4: store: ",
+        "order-service.toml: line 2: max_connections: ",
+        "order-service.toml: line 3: grace_seconds: ",
     ];
     assert_refused(&run(), USAGE, &faults);
 }
@@ -171,11 +204,69 @@ fn a_fault_is_told_under_the_name_that_its_option_has_where_it_is_given_and_with
         "error: store: ",
         "error: ORDER_SERVICE_GRACE_SECONDS: must be a whole number from 1",
         "error: ORDER_SERVICE_LOG_FORMAT: must be one of auto, text, json",
-        "order-service.toml: currency: ",
-        "order-service.toml: bus: a broker is nats://HOST or kafka://HOST",
+        "order-service.toml: line 1: currency: ",
+        "order-service.toml: line 2: bus: a broker is nats://HOST or kafka://HOST",
     ];
     assert_refused(&ended, USAGE, &faults);
     assert!(!ended.stderr.concat().contains("SECRET"), "{ended:?}");
+}
+
+/// The file, the environment, the command line, and what only two of them together do wrong.
+#[test]
+fn a_file_that_is_no_toml_hides_no_other_fault() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order-service.toml");
+    fs::write(&file, "this is no TOML\nlisen = ':0'\ncurrency = 'EURO'\nlog = = 'info'\n").unwrap();
+    let ended = Program::new(["serve", "--log", "trcae"])
+        .argument("--config", &file)
+        .variable("ORDER_SERVICE_GRACE_SECONDS", "0")
+        .variable("ORDER_SERVICE_BUS", "nats://h1 nats://h2")
+        .run();
+    let faults = [
+        "order-service.toml: line 1: ",
+        "order-service.toml: line 4: ",
+        "order-service.toml: line 2: lisen: there is no such option; did you mean listen?",
+        "error: log: \"trcae\" is neither a level",
+        "error: ORDER_SERVICE_GRACE_SECONDS: must be a whole number from 1",
+        "order-service.toml: line 3: currency: ",
+        "error: ORDER_SERVICE_BUS: two brokers go by the name nats/ORDERS",
+    ];
+    assert_refused(&ended, USAGE, &faults);
+    assert!(ended.stderr[3].ends_with("did you mean trace?"), "{ended:?}");
+}
+
+#[test]
+fn a_variable_that_may_be_why_an_option_is_missing_is_told_with_it() {
+    let ended = Program::new(["replica"]).variable("ORDER_SERVICE_FORM", "nats://u:SECRET@h").run();
+    let warning =
+        "warning: ORDER_SERVICE_FORM is set, and no option has this name; did you mean ORDER_SERVICE_FROM?";
+    assert_eq!(ended.stderr, [warning, "error: from: is required"]);
+}
+
+/// Wherever it is asked for.
+#[test]
+fn faults_are_json_lines_where_json_was_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order-service.toml");
+    fs::write(&file, "log_format = 'json'\nlisten = 'here'").unwrap();
+    let serve = || Program::new(["serve"]);
+    let with_flag = || Program::new(["serve", "--log-format", "json"]);
+    let cases = [
+        (with_flag().argument("--listen", "here"), "listen: \"here\" is not an address"),
+        (with_flag().argument("--lisen", ":0"), "unexpected argument '--lisen'"),
+        (serve().variable("ORDER_SERVICE_LOG_FORMAT", "json").argument("--currency", "x"), "currency: "),
+        (serve().argument("--config", &file), "order-service.toml: line 2: listen: "),
+        // It went wrong, whatever is logged.
+        (with_flag().argument("--log", "off").argument("--data-dir", &file), "it is a file"),
+    ];
+    for (program, fault) in cases {
+        let ended = program.run();
+        assert_eq!(ended.stderr.len(), 1, "{ended:#?}");
+        let line: serde_json::Value = serde_json::from_str(&ended.stderr[0]).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["timestamp"].is_string(), "{line}");
+        assert!(line["message"].as_str().unwrap().contains(fault), "{line} does not say {fault:?}");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod copy;
 mod disk_space;
 mod file_watcher;
 mod log;
+mod log_path;
 mod loss;
 mod outside;
 #[cfg(feature = "planted-faults")]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::sqlite::OpenMode;
 use crate::sqlite::connection::real_path;
+use crate::sqlite::log_path;
 use crate::sqlite::loss;
 use crate::sqlite::views::files;
 use crate::sqlite_error::SqliteError;
@@ -38,6 +39,7 @@ impl StoreLock {
     /// Locks a store for whoever goes on to open it, and makes sure before that its files belong together. Where there is no
     /// log, and one may be made, its directory is made and an empty file.
     pub(crate) fn take(log_path: &Path, mode: OpenMode) -> Result<Self, SqliteError> {
+        log_path::check(log_path)?;
         if !mode.create && !log_path.exists() {
             loss::check(log_path, false)?;
             return Err(SqliteError::missing(log_path));
@@ -69,6 +71,7 @@ impl StoreLock {
 
     /// Locks a store that is only read, and makes nothing: no server has ever run where there is no lock to take.
     pub(crate) fn take_to_read(log_path: &Path) -> Result<Self, SqliteError> {
+        log_path::check(log_path)?;
         let path = lock_path(log_path);
         let there = |path: &Path, options: &OpenOptions| {
             path.exists().then(|| LockedFile::take(options, path, log_path)).transpose()

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use crate::copy::SideError;
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
 use crate::sqlite::log::{LogError, LogKind, check_log, end, entries};
+use crate::sqlite::log_path;
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
 
@@ -29,6 +30,7 @@ pub(crate) struct SqliteLogReader(PathBuf);
 impl SqliteLogReader {
     /// Opens a log that is there.
     pub(crate) async fn open(path: &Path) -> Result<Self, SideError> {
+        log_path::check(path)?;
         let reader = Self(path.to_owned());
         reader.end().await?;
         Ok(reader)

@@ -89,7 +89,7 @@ pub(super) fn fold(
         },
     };
     if let Some(fault) = fault {
-        tracing::warn!(%order_id, %position, fault, "an order cannot be read; it is refused, and all others are served");
+        tracing::warn!(%order_id, position = position.0, fault, "an order cannot be read; it is refused, and all others are served");
     }
     Ok(after)
 }

@@ -1,0 +1,96 @@
+//! The variables of the environment that options are taken from.
+
+use std::ffi::OsString;
+
+use clap::{Arg, Command, CommandFactory};
+
+use crate::cli::Arguments;
+use crate::nearest::did_you_mean;
+
+const PREFIX: &str = "ORDER_SERVICE_";
+/// What tests plant in builds that are made for them.
+const PLANTED_FAULT: &str = "PLANTED_FAULT";
+
+/// The variable of an option.
+pub(super) fn variable(option: &str) -> String {
+    format!("{PREFIX}{}", option.to_uppercase())
+}
+
+/// Each option has its variable. One that is empty is as good as none.
+pub(super) fn with_variable(option: Arg) -> Arg {
+    let variable = variable(option.get_id().as_str());
+    if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
+        option
+    } else {
+        option.env(variable)
+    }
+}
+
+/// A line for each variable that looks as if it were for this program, and that no option of any command has.
+pub(crate) fn unknown_variables() -> Vec<String> {
+    let command = Arguments::command();
+    let options = command.get_subcommands().chain([&command]).flat_map(Command::get_arguments);
+    let known: Vec<_> = options.map(|option| variable(option.get_id().as_str())).collect();
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    let mut unknown: Vec<_> =
+        std::env::vars_os().filter_map(|given| told_if_unknown(given, &known)).collect();
+    unknown.sort_unstable();
+    unknown
+}
+
+fn told_if_unknown((name, value): (OsString, OsString), known: &[&str]) -> Option<String> {
+    let name = name.to_string_lossy();
+    let rest = name.strip_prefix(PREFIX)?;
+    let is_planted = cfg!(feature = "full-tests") && rest == PLANTED_FAULT;
+    if value.is_empty() || known.contains(&&*name) || is_of_kubernetes(&name) || is_planted {
+        return None;
+    }
+    let meant = did_you_mean(&name, known.iter().copied());
+    Some(format!("{name} is set, and no option has this name{meant}"))
+}
+
+/// Kubernetes tells every container where each service is, under the service's name, and this one's may be `order-service`.
+fn is_of_kubernetes(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST") || name.ends_with("_PORT") || name.contains("_PORT_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_no_option_has_is_told_with_the_one_that_was_meant_and_without_its_value() {
+        let told = |name: &str, value: &str| {
+            told_if_unknown((name.into(), value.into()), &["ORDER_SERVICE_LISTEN", "ORDER_SERVICE_LOG"])
+        };
+        assert_eq!(
+            told("ORDER_SERVICE_LISTENN", "SECRET").as_deref(),
+            Some(
+                "ORDER_SERVICE_LISTENN is set, and no option has this name; did you mean ORDER_SERVICE_LISTEN?"
+            )
+        );
+        assert_eq!(
+            told("ORDER_SERVICE_COLOUR", "red").as_deref(),
+            Some("ORDER_SERVICE_COLOUR is set, and no option has this name")
+        );
+        for known in ["ORDER_SERVICE_LISTEN", "ORDER_SERVICES", "PATH"] {
+            assert_eq!(told(known, "x"), None);
+        }
+        assert_eq!(told("ORDER_SERVICE_LISTENN", ""), None, "an empty one counts as not given");
+    }
+
+    #[test]
+    fn what_kubernetes_sets_for_a_service_of_this_name_is_no_mistake() {
+        for name in [
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_HTTP",
+            "PORT",
+            "PORT_8080_TCP",
+            "PORT_8080_TCP_ADDR",
+            "METRICS_SERVICE_HOST",
+        ] {
+            assert_eq!(told_if_unknown((format!("{PREFIX}{name}").into(), "x".into()), &[]), None, "{name}");
+        }
+    }
+}

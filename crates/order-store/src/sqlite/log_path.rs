@@ -1,0 +1,43 @@
+//! Where a log can be.
+
+use std::io;
+use std::path::Path;
+
+use crate::sqlite_error::SqliteError;
+
+/// Refuses a path that leads through a file, or to a directory, with the part of it that is in the way: what the system says
+/// of it (`File exists`, `Not a directory`) names neither.
+pub(crate) fn check(path: &Path) -> Result<(), SqliteError> {
+    if path.is_dir() {
+        return Err(in_the_way(path, "it is a directory, and a file is wanted"));
+    }
+    match path.ancestors().skip(1).find(|above| above.exists()) {
+        Some(above) if !above.is_dir() => Err(in_the_way(above, "it is a file, and a directory is wanted")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn in_the_way(path: &Path, what: &str) -> SqliteError {
+    SqliteError::io(path)(io::Error::other(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_through_a_file_or_to_a_directory_is_refused_with_what_is_in_the_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let (here, file) = (directory.path(), directory.path().join("file"));
+        std::fs::write(&file, "").unwrap();
+        for fine in [file.clone(), here.join("new.db"), here.join("new/more/orders.db"), "orders.db".into()] {
+            assert!(check(&fine).is_ok(), "{}", fine.display());
+        }
+        let told = |path: &Path| check(path).unwrap_err().to_string();
+        let is_file = format!("cannot use {}: it is a file, and a directory is wanted", file.display());
+        assert_eq!(told(&file.join("orders.db")), is_file);
+        assert_eq!(told(&file.join("more/orders.db")), is_file);
+        let is_directory = format!("cannot use {}: it is a directory, and a file is wanted", here.display());
+        assert_eq!(told(here), is_directory);
+    }
+}
