@@ -90,7 +90,11 @@ pub(crate) struct HttpOptions {
     /// Most live feeds at once; beyond it the answer is 503.
     #[arg(long, value_name = "N", default_value = "1000", value_parser = positive::<usize>)]
     pub(crate) max_feeds: usize,
-    /// How long what is in flight may take after SIGTERM or Ctrl+C, in seconds.
+    /// How long requests are served on after SIGTERM or Ctrl+C while `/ready` says no, in seconds: until load balancers have
+    /// seen it.
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds_or_none)]
+    pub(crate) drain_delay_seconds: Duration,
+    /// How long what is in flight may take after that, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub(crate) grace_seconds: Duration,
 }
@@ -238,6 +242,11 @@ fn answer_bytes(text: &str) -> Result<u32, &'static str> {
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(positive::<u32>(text)?.into()))
+}
+
+fn seconds_or_none(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse::<u32>().map_err(|_| "must be a whole number from 0")?;
+    Ok(Duration::from_secs(seconds.into()))
 }
 
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {

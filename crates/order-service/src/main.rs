@@ -33,6 +33,7 @@ mod serve;
 mod server;
 mod service_manager;
 mod status;
+mod stop_signal;
 mod store_url;
 mod tail;
 mod thread;

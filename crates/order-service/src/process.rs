@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::Context;
 use order_api::ApiConfig;
 use order_application::{
-    EventBus, OrderService, ServiceLimits, SystemClock, UuidV7Ids, ViewRepair, ViewsProgress, error_chain,
+    EventBus, Lifecycle, OrderService, ReadyChecks, ReadyDetails, ServiceLimits, SystemClock, UuidV7Ids,
+    ViewRepair, ViewsProgress, error_chain,
 };
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::background::{Background, Upkeep};
@@ -20,6 +20,7 @@ use crate::open_store::Store;
 use crate::operators::Operators;
 use crate::output;
 use crate::server::{self, Limits, Server};
+use crate::stop_signal::{Stop, StopSignal};
 use crate::{service_manager, thread};
 
 /// Threads that scan the store for readers; more would only wait for the same disk.
@@ -47,6 +48,7 @@ pub(crate) struct Process {
     max_open_body_bytes: usize,
     max_open_page_bytes: usize,
     max_feeds: usize,
+    drain_delay: Duration,
     grace: Duration,
 }
 
@@ -78,6 +80,7 @@ impl Process {
             max_open_body_bytes: http.max_open_body_bytes,
             max_open_page_bytes: http.max_open_page_bytes,
             max_feeds: http.max_feeds,
+            drain_delay: http.drain_delay_seconds,
             grace: http.grace_seconds,
         })
     }
@@ -89,8 +92,8 @@ impl Process {
     ) -> anyhow::Result<Option<T>> {
         tokio::select! {
             done = doing => done.map(Some),
-            signal = self.stop.received() => {
-                tracing::info!(signal, "stopping: the store is not open yet");
+            stop = self.stop.received() => {
+                tracing::info!(signal = stop.name(), "stopping: the store is not open yet");
                 // Nothing is in flight but answers that it is starting.
                 _ = tokio::time::timeout(self.grace, self.server.drain()).await;
                 Ok(None)
@@ -113,6 +116,8 @@ impl Process {
         api.max_open_body_bytes = self.max_open_body_bytes;
         api.max_open_page_bytes = self.max_open_page_bytes;
         api.max_feeds = self.max_feeds;
+        let leaving = CancellationToken::new();
+        api.ready_details.push(Arc::new(Leaving(leaving.clone())));
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),
@@ -138,7 +143,7 @@ impl Process {
         self.server.serve(router);
         announce(self.server.port());
         service_manager::ready();
-        let code = self.stopped(store).await;
+        let code = self.stopped(store, &leaving).await;
         for running in background {
             running.ended().await;
         }
@@ -146,12 +151,9 @@ impl Process {
     }
 
     /// Waits for the end. What would never end by itself is ended, and the rest has the grace time to finish.
-    async fn stopped(&mut self, store: &Arc<dyn Store>) -> ExitCode {
+    async fn stopped(&mut self, store: &Arc<dyn Store>, leaving: &CancellationToken) -> ExitCode {
         let code = tokio::select! {
-            signal = self.stop.received() => {
-                tracing::info!(signal, "stopping: finishing what is in flight");
-                ExitCode::SUCCESS
-            }
+            () = self.left(leaving) => ExitCode::SUCCESS,
             why = store.stopped() => {
                 tracing::error!(%why, "stopping: the store cannot go on");
                 ExitCode::FAILURE
@@ -164,6 +166,47 @@ impl Process {
         }
         code
     }
+
+    /// Waits until it is told to stop, and then until nobody sends requests here any more, who is told that none should come.
+    async fn left(&mut self, leaving: &CancellationToken) {
+        let stop = self.stop.received().await;
+        leaving.cancel();
+        if !self.drain_delay.is_zero() {
+            let (signal, drain_delay_seconds) = (stop.name(), self.drain_delay.as_secs());
+            tracing::info!(
+                signal,
+                drain_delay_seconds,
+                "stopping soon: /ready says no, and requests are served on"
+            );
+            tokio::time::sleep(self.drain_delay).await;
+        }
+        self.tell_what_is_waited_for(stop);
+    }
+
+    fn tell_what_is_waited_for(&self, stop: Stop) {
+        let (signal, requests) = (stop.name(), self.server.requests_in_flight());
+        tracing::info!(
+            signal,
+            requests,
+            grace_seconds = self.grace.as_secs(),
+            "stopping: finishing what is in flight; another Ctrl+C or SIGTERM stops at once"
+        );
+    }
+}
+
+/// Makes `/ready` say no from the moment at which the process is told to stop.
+struct Leaving(CancellationToken);
+
+impl ReadyDetails for Leaving {
+    fn is_ready(&self) -> bool {
+        !self.0.is_cancelled()
+    }
+
+    fn add_to(&self, checks: &mut ReadyChecks) {
+        if self.0.is_cancelled() {
+            checks.lifecycle = Lifecycle::Draining;
+        }
+    }
 }
 
 /// The line that scripts wait for. One that is not read, or cannot be written, keeps nobody from being served.
@@ -175,26 +218,5 @@ fn announce(port: u16) {
     };
     if let Err(error) = thread::spawn("announcing", print) {
         tracing::warn!("{}", error_chain(error.as_ref()));
-    }
-}
-
-/// Ctrl+C or SIGTERM.
-struct StopSignal {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignal {
-    fn listen() -> anyhow::Result<Self> {
-        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl+C")?;
-        Ok(Self { terminate, interrupt })
-    }
-
-    async fn received(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "Ctrl+C",
-        }
     }
 }

@@ -90,6 +90,11 @@ impl Server {
         self.port
     }
 
+    /// Requests whose answers are not wholly handed over. (Connections that only follow a live feed are not waited for.)
+    pub(crate) fn requests_in_flight(&self) -> usize {
+        self.admission.requests_in_flight()
+    }
+
     /// Takes no more connections, lets open ones finish their requests, and returns when all are closed.
     pub(crate) async fn drain(&self) {
         self.stop_accepting.cancel();

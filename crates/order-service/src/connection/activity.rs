@@ -120,6 +120,12 @@ impl Activity {
         self.open.load(Ordering::Relaxed) > 0
     }
 
+    /// How many such requests there are. A connection whose last request is a live feed has none: all of its answers end when
+    /// the service wants it.
+    pub(crate) fn finite_requests(&self) -> usize {
+        if self.is_endless.load(Ordering::Relaxed) { 0 } else { self.open.load(Ordering::Relaxed) }
+    }
+
     /// Whether somebody reads a request's body.
     pub(super) fn is_body_read(&self) -> bool {
         self.bodies.load(Ordering::Relaxed) > 0

@@ -112,6 +112,11 @@ impl Admission {
         Admitted { activity, number, admission: Arc::clone(self), _place: place }
     }
 
+    /// Requests that are answered, and those that are waited for, but for live feeds.
+    pub(super) fn requests_in_flight(&self) -> usize {
+        self.lock().all.values().map(|connection| connection.finite_requests()).sum()
+    }
+
     /// From now on nobody is waited for who takes nothing.
     pub(super) fn hurry(&self) {
         self.is_draining.store(true, Ordering::Relaxed);

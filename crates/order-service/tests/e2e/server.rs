@@ -204,8 +204,12 @@ impl Server {
     /// Waits until it has ended by itself.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let child = &mut self.child;
-        wait_until("the program has ended", || child.try_wait().unwrap())
+        wait_until("the program has ended", || self.ended())
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// `kill -9`
@@ -246,6 +250,11 @@ impl Process {
     /// `kill -9`
     pub(crate) fn kill(self) {
         kill_process(self.0, Signal::KILL).expect("the process runs");
+    }
+
+    /// The process may have ended, and its server not have waited for it.
+    pub(crate) fn signal_if_there(self, signal: Signal) {
+        let _ = kill_process(self.0, signal);
     }
 
     /// How many descriptors it has open: files, and a socket for each connection.

@@ -118,6 +118,7 @@ fn help_names_every_option_with_its_variable() {
         "max-open-body-bytes",
         "max-open-page-bytes",
         "max-feeds",
+        "drain-delay-seconds",
         "grace-seconds",
         "log",
         "log-format",
