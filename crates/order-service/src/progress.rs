@@ -1,8 +1,16 @@
 //! How far a long command has come, on a terminal.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// How much of how much, and since when. Nothing is promised: what is left takes as long as it takes.
+const WITH_TOTAL: &str = "{msg} {wide_bar} {human_pos} of {human_len} ({elapsed})";
+/// For a phase of which nobody knows how much there is.
+const WITHOUT_TOTAL: &str = "{msg} ({elapsed})";
+/// How often the time is drawn anew, so that everybody sees that something still goes on.
+const TICK: Duration = Duration::from_secs(1);
 
 /// A bar on standard error, drawn only if that is a terminal: one after the other for each phase of the command. It never
 /// goes back within a phase.
@@ -13,13 +21,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self::on(ProgressBar::hidden());
-        }
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}% ({eta} left)");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self::on(ProgressBar::new(0).with_style(style))
+    /// Shows a phase of which it is not known yet how much there is to do.
+    pub(crate) fn begin(phase: &'static str) -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+        bar.set_style(style(0));
+        bar.set_message(phase);
+        bar.enable_steady_tick(TICK);
+        Self::on(bar)
     }
 
     fn on(bar: ProgressBar) -> Self {
@@ -33,7 +41,10 @@ impl Progress {
             self.bar.reset();
             self.bar.set_message(phase);
         }
-        self.bar.set_length(total);
+        if self.bar.length() != Some(total) {
+            self.bar.set_style(style(total));
+            self.bar.set_length(total);
+        }
         self.bar.set_position(done.max(self.bar.position()));
     }
 
@@ -51,6 +62,11 @@ impl Progress {
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn style(total: u64) -> ProgressStyle {
+    let template = if total == 0 { WITHOUT_TOTAL } else { WITH_TOTAL };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[cfg(test)]

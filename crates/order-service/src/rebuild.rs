@@ -12,9 +12,10 @@ use crate::progress::Progress;
 use crate::store_url::StoreUrl;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
-    let mut bar = Progress::new();
+    let location = store.location("there are no views to rebuild")?;
+    let mut bar = Progress::begin("reading the log");
     let mut progress = |done, total| bar.show("rebuilding views", done, total);
-    let report = match store.location("there are no views to rebuild")? {
+    let report = match location {
         StoreLocation::Sqlite(path) => {
             SqliteStore::rebuild(&path, &mut progress).map_err(anyhow::Error::from)?
         }

@@ -80,7 +80,7 @@ async fn publish_to(
     let relay = Relay::new(ports.log.clone(), url.broker(event_source));
     let relay = Follower::new(url.name(), &holder, ports.clone(), relay, FollowerLimits::default());
     let mut status = relay.status();
-    let mut progress = Progress::new();
+    let mut progress = Progress::begin("connecting");
     let (before, total) = (from.0.saturating_sub(1), (end.0 + 1).saturating_sub(from.0));
     let publishing = relay.run_again(from, CancellationToken::new());
     tokio::pin!(publishing);

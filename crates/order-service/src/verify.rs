@@ -15,9 +15,10 @@ use crate::store_url::StoreUrl;
 const FAULTS_FOUND: u8 = 3;
 
 pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
-    let mut bar = Progress::new();
+    let location = store.location("there is nothing to check")?;
+    let mut bar = Progress::begin("reading the store");
     let mut progress = |done, total| bar.show_check(done, total);
-    let report = match store.location("there is nothing to check")? {
+    let report = match location {
         StoreLocation::Sqlite(path) => {
             SqliteStore::verify(&path, &mut progress).map_err(anyhow::Error::from)?
         }

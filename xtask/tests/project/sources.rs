@@ -18,7 +18,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "process::exit",
-        &["order-bench/", "order-service/src/stop_signal.rs", "order-service/src/copy.rs"],
+        &["order-bench/", "order-service/src/stop_signal.rs"],
         "nothing is cut short but what somebody stops, and a library does not end its host",
     ),
     ("%position", &[], "figures of JSON logs are numbers: `position = position.0`"),

@@ -24,7 +24,7 @@ pub(super) async fn import(path: &Path, store: Arc<dyn ReplicaStore>) -> anyhow:
     let total = file.metadata().await.with_context(|| format!("cannot look at {name}"))?.len();
     let mut lines = BufReader::with_capacity(READ_BYTES, file);
     let mut import = Import::begin(store, ReplicaLimits::default()).await?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::begin("reading");
     let (mut number, mut bytes, mut line) = (0_u64, 0_u64, Vec::new());
     loop {
         line.clear();

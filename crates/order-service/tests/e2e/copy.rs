@@ -12,6 +12,7 @@ use order_application::{
 };
 use order_domain::*;
 use order_store::{SqliteLimits, SqliteStore};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use test_servers::PostgresServer;
 use uuid::Uuid;
@@ -164,6 +165,23 @@ fn a_copy_that_is_killed_goes_on_where_it_stopped() {
         log.query_row("SELECT max(position) FROM events", (), |row| row.get(0)).unwrap_or(0)
     };
     kill_half_way(&url, &sqlite(&second), || file.exists() && in_file() >= 10_000);
+}
+
+#[test]
+fn a_copy_that_ctrl_c_stops_says_that_it_goes_on() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    place_many(&first.path().join("orders.db"));
+    let file = second.path().join("orders.db");
+    let mut copy = copying(&sqlite(&first), &sqlite(&second)).spawn();
+    wait_until("the copy has begun", || file.exists().then_some(()));
+    copy.signal(Signal::INT);
+    assert_eq!(copy.wait().code(), Some(130), "{}", copy.log());
+    assert_eq!(copy.log(), "stopped by Ctrl+C: the same command goes on where it was\n");
+
+    let ended = copying(&sqlite(&first), &sqlite(&second)).run();
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let told = "copied and checked: 30,000 events of 30,000 orders";
+    assert!(ended.stdout[0].starts_with(told), "{ended:?}");
 }
 
 /// Kills the copy when `begun`, sees that the target is not served, and copies the rest.

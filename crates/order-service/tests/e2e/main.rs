@@ -26,6 +26,7 @@ mod opening;
 #[cfg(feature = "full-tests")]
 mod postgres;
 mod print;
+mod progress;
 #[cfg(feature = "full-tests")]
 mod proxy;
 mod random;
