@@ -11,6 +11,7 @@
 
 mod checksum;
 mod copy;
+mod counted;
 mod list_path;
 mod log_reader;
 mod memory;

@@ -26,6 +26,7 @@ mod sides;
 use order_application::{PageLimit, Position, StoreError};
 use uuid::Uuid;
 
+use crate::counted::counted;
 use crate::postgres_error::PostgresError;
 use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
@@ -71,7 +72,7 @@ pub enum CopyError {
     #[error("the target is an unfinished copy of another store; name an empty target")]
     CopyOfAnother,
     /// The target has its own orders.
-    #[error("the target has {events} events and is not an unfinished copy; name an empty target")]
+    #[error("the target has {} and is not an unfinished copy; name an empty target", counted(events.0, "event"))]
     InService {
         /// How many.
         events: Position,

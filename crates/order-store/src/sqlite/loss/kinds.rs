@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use order_application::Position;
 use uuid::Uuid;
 
+use crate::counted::counted;
+
 /// What tells that events are missing that were acknowledged, or will be once SQLite has opened the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
@@ -14,7 +16,7 @@ pub enum Loss {
         log.display(),
         if *is_empty { "empty" } else { "missing" },
         list(leftovers),
-        known.map_or(String::new(), |known| format!(", which knows of {}", events(known.0)))
+        known.map_or(String::new(), |known| format!(", which knows of {}", counted(known.0, "event")))
     )]
     MissingLog {
         /// Where the log should be.
@@ -64,8 +66,8 @@ pub enum Loss {
     },
     /// The write-ahead log goes on from a longer log.
     #[error(
-        "the write-ahead log {} is from a later time than the log beside it: {missing_pages} pages are in neither",
-        wal.display()
+        "the write-ahead log {} is from a later time than the log beside it: {} in neither",
+        wal.display(), is_or_are(*missing_pages, "page")
     )]
     LaterWal {
         /// The write-ahead log.
@@ -186,9 +188,10 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 fn missing(count: u64) -> String {
-    format!("{} {} missing", events(count), if count == 1 { "is" } else { "are" })
+    format!("{} missing", is_or_are(count, "event"))
 }
 
-fn events(count: u64) -> String {
-    if count == 1 { "1 event".to_owned() } else { format!("{count} events") }
+/// `1 event is`, `2 events are`.
+fn is_or_are(count: u64, what: &str) -> String {
+    format!("{} {}", counted(count, what), if count == 1 { "is" } else { "are" })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use order_application::{OrderView, Position, Version};
 use uuid::Uuid;
 
+use crate::counted::counted;
 use crate::projection;
 use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
@@ -138,9 +139,8 @@ impl CheckedViews {
             }
         }
         if entries != viewed {
-            findings.fault(format!(
-                "views: the index has {entries} orders, and {viewed} of these are in the log"
-            ));
+            let orders = counted(entries, "order");
+            findings.fault(format!("views: the index has {orders}, and {viewed} of these are in the log"));
         }
     }
 
@@ -174,7 +174,8 @@ impl CheckedViews {
             }
         }
         if listed != viewed {
-            findings.fault(format!("the views list {listed} orders, and {viewed} of these are in the log"));
+            let orders = counted(listed, "order");
+            findings.fault(format!("the views list {orders}, and {viewed} of these are in the log"));
         }
     }
 }
