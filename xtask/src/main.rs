@@ -1,6 +1,7 @@
 //! The developer's commands, run as `cargo xtask <command>`.
 
 mod clients;
+mod dependencies;
 mod prerequisites;
 mod servers;
 
@@ -69,13 +70,7 @@ fn test() -> Result<ExitCode> {
     require(tests.into_iter().chain(Kind::value_variants().iter().map(|kind| kind.prerequisites())))?;
     servers::fetch()?;
     clients::fetch()?;
-    let left_out = left_out(OPTIONAL);
-    let tell = || left_out.iter().for_each(|line| eprintln!("{line}"));
-    tell();
-    let code = check_and_test(&["--features", FULL_TESTS])?;
-    // Once more, where it is seen.
-    tell();
-    Ok(code)
+    check_and_test(&["--features", FULL_TESTS], left_out(OPTIONAL))
 }
 
 fn serve(kinds: &[Kind]) -> Result<ExitCode> {
@@ -85,11 +80,15 @@ fn serve(kinds: &[Kind]) -> Result<ExitCode> {
 
 fn check() -> Result<ExitCode> {
     require([RUST_PREREQUISITES])?;
-    check_and_test(&[])
+    check_and_test(&[], Vec::new())
 }
 
-/// The quick checks first. All steps are given the same features: with others, everything would be built twice.
-fn check_and_test(features: &[&str]) -> Result<ExitCode> {
+/// Says what is left out, first and where it is seen. The quick checks come first. All steps are given the same features: with others, everything would be built twice.
+fn check_and_test(features: &[&str], mut left_out: Vec<String>) -> Result<ExitCode> {
+    let dependencies = dependencies::checks(&cargo);
+    left_out.extend(dependencies.left_out);
+    let tell = || left_out.iter().for_each(|line| eprintln!("{line}"));
+    tell();
     let workspace = |command: &[&'static str], rest: &[&'static str]| {
         let mut cargo = cargo(command);
         cargo.arg("--workspace").args(features).args(rest);
@@ -98,12 +97,15 @@ fn check_and_test(features: &[&str]) -> Result<ExitCode> {
     let mut doc = workspace(&["doc"], &["--no-deps", "--document-private-items"]);
     // A link that leads nowhere is a fault like any other.
     doc.env("RUSTDOCFLAGS", "-D warnings");
-    run_all([
-        cargo(&["fmt", "--all", "--check"]),
+    let steps = [
         workspace(&["clippy"], &["--all-targets", "--", "-D", "warnings"]),
         doc,
         workspace(&["test"], &["--no-fail-fast"]),
-    ])
+    ];
+    let format = cargo(&["fmt", "--all", "--check"]);
+    let code = run_all([format].into_iter().chain(dependencies.commands).chain(steps))?;
+    tell();
+    Ok(code)
 }
 
 fn bench(arguments: &[String]) -> Result<ExitCode> {

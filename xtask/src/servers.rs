@@ -50,19 +50,19 @@ impl Kind {
         match self {
             Self::Postgres => {
                 let server = PostgresServer::start(PostgresOptions::durable())?;
-                tell("PostgreSQL", &server.url(), server.directory(), &format!("--store {}", server.url()));
+                eprint!("{}", told("PostgreSQL", "--store", &server.url(), server.directory()));
                 Ok(Box::new(server))
             }
             Self::Nats => {
                 let server = NatsServer::start(&NatsOptions::default().sync_always())?;
-                tell("NATS", &server.url(), server.directory(), &format!("--bus {}", server.url()));
+                eprint!("{}", told("NATS", "--bus", &server.url(), server.directory()));
                 eprintln!("  how it is: {}", server.monitor_url());
                 Ok(Box::new(server))
             }
             Self::Kafka => {
                 let server = KafkaServer::start(&KafkaOptions::default())?;
-                let bootstrap = server.bootstrap();
-                tell("Kafka", &bootstrap, server.directory(), &format!("--bus kafka://{bootstrap}"));
+                let url = format!("kafka://{}", server.bootstrap());
+                eprint!("{}", told("Kafka", "--bus", &url, server.directory()));
                 Ok(Box::new(server))
             }
         }
@@ -83,8 +83,30 @@ pub(crate) fn serve(kinds: &[Kind]) -> Result<ExitCode> {
     }
 }
 
-fn tell(name: &str, url: &str, directory: &Path, option: &str) {
-    eprintln!("{name}: {url}");
-    eprintln!("  its data and its log: {}", directory.display());
-    eprintln!("  cargo run -- {option}");
+/// The address as the option takes it, and the build that users run.
+fn told(name: &str, option: &str, url: &str, directory: &Path) -> String {
+    let directory = directory.display();
+    format!(
+        "{name}: {url}\n  its data and its log: {directory}\n  cargo run --release -- {option} {}\n",
+        quoted(url)
+    )
+}
+
+/// As a shell takes it.
+fn quoted(url: &str) -> String {
+    if url.contains(['?', '&', '*', '(']) { format!("'{url}'") } else { url.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_stands_there_as_the_option_takes_it_and_with_the_build_that_users_run() {
+        let told = told("Kafka", "--bus", "kafka://127.0.0.1:9092", Path::new("/data"));
+        let expected = "Kafka: kafka://127.0.0.1:9092\n  its data and its log: /data\n  \
+                        cargo run --release -- --bus kafka://127.0.0.1:9092\n";
+        assert_eq!(told, expected);
+        assert_eq!(quoted("postgres://u@h/d?host=/run"), "'postgres://u@h/d?host=/run'");
+    }
 }

@@ -59,6 +59,14 @@ fn nothing_is_left_for_later() {
     assert_none(&leftovers(&project.into_iter().flatten().collect::<Vec<_>>()));
 }
 
+/// It takes a while when it has to be built first.
+#[test]
+fn whoever_waits_for_xtask_sees_that_it_is_being_built() {
+    let settings = std::fs::read_to_string(crate::root().join(".cargo/config.toml")).unwrap();
+    let alias = settings.lines().find(|line| line.starts_with("xtask = ")).expect("it is an alias");
+    assert!(alias.contains("run ") && !alias.contains("--quiet"), "{alias}");
+}
+
 #[test]
 fn each_impurity_is_found() {
     for line in [
