@@ -37,7 +37,7 @@ enum Command {
     /// Serve orders over HTTP; this is also what happens when no command is given.
     ///
     /// Prints `order-service listening on :PORT` once requests are served. Ctrl+C or SIGTERM stops: what is in flight is
-    /// finished first.
+    /// finished first; another one stops at once (exit status 130 or 143).
     Serve(Configured<ServeOptions>),
     /// Check a store from end to end: every event, every order's history, every view.
     ///
