@@ -8,7 +8,8 @@ pub(crate) fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n s
     nearest(name, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
-fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+/// The known name that was probably meant.
+pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let letters = |name: &str| name.replace('-', "_").to_lowercase();
     let name = letters(name);
     // The distance costs the product of the lengths: what is much longer than any name is not near one.

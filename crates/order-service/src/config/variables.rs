@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, Command, CommandFactory};
 
 use crate::cli::Arguments;
-use crate::nearest::did_you_mean;
+use crate::nearest::nearest;
 
 const PREFIX: &str = "ORDER_SERVICE_";
 /// What tests plant in builds that are made for them.
@@ -45,7 +45,10 @@ fn told_if_unknown((name, value): (OsString, OsString), known: &[&str]) -> Optio
     if value.is_empty() || known.contains(&&*name) || is_of_kubernetes(&name) || is_planted {
         return None;
     }
-    let meant = did_you_mean(&name, known.iter().copied());
+    // The beginning, which all have, makes none of them nearer.
+    let known = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
+    let meant = nearest(rest, known).map(|meant| format!("; did you mean {PREFIX}{meant}?"));
+    let meant = meant.unwrap_or_default();
     Some(format!("{name} is set, and no option has this name{meant}"))
 }
 
@@ -68,6 +71,10 @@ mod tests {
             Some(
                 "ORDER_SERVICE_LISTENN is set, and no option has this name; did you mean ORDER_SERVICE_LISTEN?"
             )
+        );
+        assert_eq!(
+            told("ORDER_SERVICE_LX", "y").as_deref(),
+            Some("ORDER_SERVICE_LX is set, and no option has this name")
         );
         assert_eq!(
             told("ORDER_SERVICE_COLOUR", "red").as_deref(),
