@@ -5,24 +5,22 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::byte_budget::Reservation;
-
 /// An answer in JSON.
 pub(crate) fn json(body: impl Into<Body>) -> Response {
     of("application/json", body)
 }
 
-/// Bytes that count as long as the connection has them.
-pub(crate) fn counted(bytes: Vec<u8>, reservation: Reservation) -> Bytes {
+/// Bytes that count as long as the connection has them: it is then that `reservation` is dropped.
+pub(crate) fn counted(bytes: Vec<u8>, reservation: impl Send + 'static) -> Bytes {
     Bytes::from_owner(Counted { bytes, _reservation: reservation })
 }
 
-struct Counted {
+struct Counted<R> {
     bytes: Vec<u8>,
-    _reservation: Reservation,
+    _reservation: R,
 }
 
-impl AsRef<[u8]> for Counted {
+impl<R> AsRef<[u8]> for Counted<R> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }

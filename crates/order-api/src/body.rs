@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, Limited};
 
 use crate::ApiState;
-use crate::byte_budget::{ByteBudget, Reservation};
+use crate::asked_by::AskedBy;
 use crate::config::ApiConfig;
 use crate::refusal::Refusal;
+use crate::shares::{NotGiven, Share};
 
 /// Most bytes that are read and thrown away so that a client that is still sending gets to read its refusal. Beyond
 /// that the connection is closed under it.
@@ -27,10 +29,13 @@ const SMALL_BODY_BYTES: usize = 16 * 1024;
 /// What part of the budget that share is.
 const SHARE_OF_SMALL_BODIES: usize = 8;
 
+/// A body of which something has come within this time gives way to nobody.
+const LEAST_STILLNESS: Duration = Duration::from_millis(200);
+
 /// A whole body, whose bytes are counted among those of all bodies until it is dropped.
 pub(crate) struct WholeBody {
     bytes: Vec<u8>,
-    _reservation: Reservation,
+    _share: Share,
 }
 
 impl Deref for WholeBody {
@@ -47,7 +52,7 @@ enum Unread {
     TooLong,
     /// All bodies together would take more than they may.
     NoRoom,
-    /// Nothing more of it comes, or it did not come in time.
+    /// Nothing more of it is read: it broke off, did not come in time, or had to give way.
     Over(Refusal),
 }
 
@@ -56,18 +61,20 @@ enum Unread {
 /// # Errors
 /// When it is of another media type, too long or too slow, or when all bodies together would take more than they may.
 pub(crate) async fn read(
-    headers: &HeaderMap,
+    parts: &Parts,
     mut body: Body,
     may_be_missing: bool,
     api: &ApiState,
 ) -> Result<WholeBody, Refusal> {
-    let config = &api.config;
+    let (config, headers) = (&api.config, &parts.headers);
     let is_json = is_json(headers);
     if !is_json && !may_be_missing {
         drain(headers, body).await;
         return Err(Refusal::unsupported_media_type());
     }
-    let reading = tokio::time::timeout(config.body_timeout, collect(&mut body, config, &api.bodies));
+    let share = api.bodies.nothing(parts.extensions.get::<AskedBy>());
+    let reading = collect(&mut body, config, share);
+    let reading = tokio::time::timeout(config.body_timeout, reading);
     match reading.await.unwrap_or_else(|_| Err(Unread::Over(Refusal::body_too_slow()))) {
         Ok(mut whole) if whole.is_empty() && may_be_missing => {
             whole.bytes.extend_from_slice(NO_MEMBERS);
@@ -107,23 +114,25 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The whole body. A length that is only announced is not set aside, since it costs nothing to announce: a body takes of
 /// the budget what has come of it while more is waited for.
-async fn collect(body: &mut Body, config: &ApiConfig, budget: &ByteBudget) -> Result<WholeBody, Unread> {
+async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Result<WholeBody, Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > config.max_body_bytes {
         return Err(Unread::TooLong);
     }
-    let spared =
-        |bytes| if bytes > SMALL_BODY_BYTES { config.max_open_body_bytes / SHARE_OF_SMALL_BODIES } else { 0 };
-    if announced > SMALL_BODY_BYTES && !budget.has_room(announced, spared(announced)) {
-        return Err(Unread::NoRoom);
+    if announced > SMALL_BODY_BYTES {
+        make_room(&mut share, |share| share.could_grow_to(announced, spared(announced, config)))?;
     }
-    let (mut bytes, mut reservation) = (Vec::new(), budget.nothing());
+    let mut bytes = Vec::new();
     // Where its length says that it is over: to wait for its end would cost the connection another turn.
     while !body.is_end_stream() {
-        if !reservation.grow_to(bytes.len(), spared(bytes.len())) {
-            return Err(Unread::NoRoom);
-        }
-        let Some(frame) = body.frame().await else { break };
+        let length = bytes.len();
+        make_room(&mut share, |share| share.grow_to(length, spared(length, config)))?;
+        let frame = tokio::select! {
+            biased;
+            frame = body.frame() => frame,
+            () = share.called_in() => return Err(Unread::Over(Refusal::body_gave_way())),
+        };
+        let Some(frame) = frame else { break };
         // Trailers carry nothing that anyone asked for.
         if let Ok(chunk) = frame.map_err(|_| Unread::Over(Refusal::body_broken()))?.into_data() {
             bytes.extend_from_slice(&chunk);
@@ -132,7 +141,29 @@ async fn collect(body: &mut Body, config: &ApiConfig, budget: &ByteBudget) -> Re
             return Err(Unread::TooLong);
         }
     }
-    Ok(WholeBody { bytes, _reservation: reservation })
+    share.settle();
+    Ok(WholeBody { bytes, _share: share })
+}
+
+/// What a body that has come so far leaves to small ones.
+fn spared(bytes: usize, config: &ApiConfig) -> usize {
+    if bytes > SMALL_BODY_BYTES { config.max_open_body_bytes / SHARE_OF_SMALL_BODIES } else { 0 }
+}
+
+/// Tries until there is room. As long as there is none, the body gives way that has made least progress for longest. It ends, since
+/// each time there is a body less.
+fn make_room(
+    share: &mut Share,
+    mut attempt: impl FnMut(&mut Share) -> Result<(), NotGiven>,
+) -> Result<(), Unread> {
+    loop {
+        match attempt(share) {
+            Ok(()) => return Ok(()),
+            Err(NotGiven::Short) if share.call_in_stillest(LEAST_STILLNESS) => {}
+            Err(NotGiven::Short | NotGiven::HasMuch) => return Err(Unread::NoRoom),
+            Err(NotGiven::CalledIn) => return Err(Unread::Over(Refusal::body_gave_way())),
+        }
+    }
 }
 
 async fn drain(headers: &HeaderMap, body: Body) {

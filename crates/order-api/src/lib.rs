@@ -8,6 +8,7 @@
 //! Whatever goes wrong is a `refusal`, which alone decides its status and code.
 
 mod answer;
+mod asked_by;
 mod body;
 mod byte_budget;
 mod command;
@@ -27,7 +28,9 @@ mod problem;
 mod query;
 mod refusal;
 mod routes;
+mod shares;
 mod starting;
+mod turns;
 mod view;
 
 use std::sync::Arc;
@@ -35,19 +38,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use order_application::{OrderService, RepeatedFault};
-use tokio::sync::Semaphore;
 
+pub use asked_by::{AskedBy, Connection};
 pub use config::ApiConfig;
 pub use head::HeadFault;
-pub use no_room::{WantsRoom, no_room};
+pub use no_room::no_room;
 pub use openapi::openapi_json;
 pub use operators::operators;
 pub use routes::LiveFeed;
 pub use starting::starting;
 
-use crate::byte_budget::ByteBudget;
 use crate::feeds::Feeds;
 use crate::refusal::Refusal;
+use crate::shares::Shares;
+use crate::turns::Turns;
 
 /// Full views are read and written out on the runtime's own threads: more pages of them at a time would only keep others
 /// waiting.
@@ -63,11 +67,11 @@ struct ApiState {
     event_source: String,
     feeds: Feeds,
     /// What request bodies take that are being read.
-    bodies: ByteBudget,
+    bodies: Shares,
     /// What pages take that clients have not taken yet.
-    pages: ByteBudget,
-    /// A permit for each page of full views that may be decided at a time.
-    full_pages: Semaphore,
+    pages: Shares,
+    /// For deciding pages of full views.
+    full_pages: Turns,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
     /// Lists whose orders could not all be read.
@@ -80,9 +84,9 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     json::push_string(&mut event_source, &config.event_source);
     let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
     let feeds = Feeds::new(service.clone(), &config, event_source.clone());
-    let bodies = ByteBudget::new(config.max_open_body_bytes);
-    let pages = ByteBudget::new(config.max_open_page_bytes);
-    let full_pages = Semaphore::new(FULL_PAGES_AT_ONCE);
+    let bodies = Shares::in_portions_of(config.max_open_body_bytes);
+    let pages = Shares::in_portions_of(config.max_open_page_bytes);
+    let full_pages = Turns::new(FULL_PAGES_AT_ONCE);
     let api = Arc::new(ApiState {
         service,
         config,

@@ -16,7 +16,6 @@ use utoipa::ToSchema;
 
 use crate::answer;
 use crate::json::Fault;
-use crate::no_room::WantsRoom;
 use crate::openapi::{ActionName, OrderStatus, ProblemCode};
 use kind::ProblemKind;
 
@@ -66,8 +65,6 @@ pub(crate) struct Problem {
     pub(crate) incident: Option<String>,
     #[serde(skip)]
     pub(crate) hidden: Option<HiddenCause>,
-    #[serde(skip)]
-    pub(crate) wants_room: Option<WantsRoom>,
 }
 
 /// What the log tells and the client is not told.
@@ -95,7 +92,6 @@ impl Problem {
             errors: Vec::new(),
             incident: None,
             hidden: None,
-            wants_room: None,
         }
     }
 
@@ -117,9 +113,6 @@ impl Problem {
         *response.status_mut() = self.kind.status;
         if let Some(seconds) = self.kind.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Some(wants_room) = self.wants_room {
-            response.extensions_mut().insert(wants_room);
         }
         response
     }

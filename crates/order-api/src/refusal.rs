@@ -10,7 +10,6 @@ use tracing::Level;
 use uuid::Uuid;
 
 use crate::json::{Faults, Pointer};
-use crate::no_room::WantsRoom;
 use crate::problem::kind::{self, ProblemKind};
 use crate::problem::{HiddenCause, Problem};
 
@@ -110,10 +109,16 @@ impl Refusal {
         Problem::new(&kind::OVERLOADED, detail).into()
     }
 
+    /// The body came too slowly when others needed the memory that it took.
+    pub(crate) fn body_gave_way() -> Self {
+        let detail = "Nothing of the body came for a while, and other requests needed the memory that it took. Nothing happened.";
+        Problem::new(&kind::OVERLOADED, detail).into()
+    }
+
     /// The pages that are being made and sent take as much memory as they may.
     pub(crate) fn too_many_pages() -> Self {
         let detail = "The pages that are being sent take as much memory as the service allows.";
-        Problem { wants_room: Some(WantsRoom), ..Problem::new(&kind::OVERLOADED, detail) }.into()
+        Problem::new(&kind::OVERLOADED, detail).into()
     }
 
     /// The store is not open yet.

@@ -78,7 +78,7 @@ async fn carry_out<B>(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, route.body_may_be_missing, api).await?;
+    let bytes = body::read(&parts, body, route.body_may_be_missing, api).await?;
     let order_in_path = match route.target {
         Target::NewOrder { .. } => None,
         Target::Order(_) | Target::Return(_) => Some(order_id.get()?),

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use order_application::Position;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Interval;
 
 use super::hub::Hub;
 use super::page::{FeedOptions, Page};
 use super::tail::{Next, Turn};
+use crate::asked_by::AskedBy;
+use crate::shares::Share;
 
 /// A reader of the log that hands out frames. It holds a page only while it waits for its turn; what it has handed out is
 /// the connection's.
@@ -21,20 +22,24 @@ pub(crate) struct Feed {
     pub(super) heartbeat: Interval,
     /// Set while it has everything.
     pub(super) at_end: Option<Turn>,
-    /// Lets the next feed in when this one is over.
-    pub(super) _permit: OwnedSemaphorePermit,
+    /// Lets the next feed in when this one is over, or has to make place for it.
+    pub(super) place: Share,
 }
 
 impl Feed {
     /// The next bytes to send; `None` ends the feed, and the client comes back with the id that it saw last. Cancelling the
     /// wait loses nothing.
     pub(crate) async fn next_chunk(&mut self) -> Option<Bytes> {
-        let Self { hub, options, position, heartbeat, at_end, .. } = self;
+        let Self { hub, options, position, heartbeat, at_end, place: share } = self;
+        if share.is_called_in() {
+            return None;
+        }
         tokio::select! {
             biased;
             // Before the events, so that a feed whose filter lets nothing through is kept alive as well.
             _ = heartbeat.tick() => Some(place(*position)),
-            frames = next_frames(hub, options, position, at_end) => frames,
+            frames = next_frames(hub, share.asked_by(), options, position, at_end) => frames,
+            () = share.called_in() => None,
         }
     }
 
@@ -57,6 +62,7 @@ fn place(position: Position) -> Bytes {
 
 async fn next_frames(
     hub: &Hub,
+    asked_by: Option<&AskedBy>,
     options: &Arc<FeedOptions>,
     position: &mut Position,
     at_end: &mut Option<Turn>,
@@ -77,7 +83,7 @@ async fn next_frames(
                 continue;
             }
             Next::Batch(batch) => hub.pages.of_batch(options, &batch).await,
-            Next::Behind => hub.pages.of_log(options, *position).await?,
+            Next::Behind => hub.pages.of_log(asked_by, options, *position).await?,
         };
         let Page { last, .. } = *page;
         let frames = page.frames_after(*position);

@@ -19,13 +19,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use order_application::{OrderService, Position, QueryError};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use self::hub::Hub;
 use self::pages::Pages;
+use crate::asked_by::AskedBy;
 use crate::config::ApiConfig;
+use crate::shares::Shares;
 
 pub(crate) use self::feed::Feed;
 pub(crate) use self::page::FeedOptions;
@@ -41,7 +42,7 @@ pub(crate) enum CannotFollow {
 /// All live feeds of the service.
 pub(crate) struct Feeds {
     service: OrderService,
-    places: Arc<Semaphore>,
+    places: Shares,
     heartbeat: Duration,
     shutdown: CancellationToken,
     pages: Arc<Pages>,
@@ -53,7 +54,7 @@ impl Feeds {
     /// `event_source` is a JSON string, quotes included.
     pub(crate) fn new(service: OrderService, config: &ApiConfig, event_source: String) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(config.max_feeds.min(Semaphore::MAX_PERMITS))),
+            places: Shares::of(config.max_feeds),
             heartbeat: config.feed_heartbeat,
             shutdown: config.shutdown.clone(),
             pages: Arc::new(Pages::new(service.clone(), event_source)),
@@ -66,9 +67,13 @@ impl Feeds {
     ///
     /// # Errors
     /// See [`CannotFollow`].
-    pub(crate) async fn follow(&self, after: Position, options: FeedOptions) -> Result<Feed, CannotFollow> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| CannotFollow::TooMany)?;
-        if !self.pages.has_room() {
+    pub(crate) async fn follow(
+        &self,
+        asked_by: Option<&AskedBy>,
+        after: Position,
+        options: FeedOptions,
+    ) -> Result<Feed, CannotFollow> {
+        if !self.places.has_any_for(asked_by) || !self.pages.has_room(asked_by) {
             return Err(CannotFollow::TooMany);
         }
         let end = self.service.end_from(after).await.map_err(CannotFollow::Query)?;
@@ -76,11 +81,13 @@ impl Feeds {
             Some(hub) => hub,
             None => self.start(end).await.map_err(CannotFollow::Query)?,
         };
+        // Not before it is known that it begins: another may have to end for it.
+        let place = self.places.reserve_before_others(asked_by, 1).ok_or(CannotFollow::TooMany)?;
         hub.tail.feed_opened();
         let mut heartbeat = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let options = Arc::new(options);
-        Ok(Feed { hub, options, position: after, heartbeat, at_end: None, _permit: permit })
+        Ok(Feed { hub, options, position: after, heartbeat, at_end: None, place })
     }
 
     fn running(&self) -> Option<Arc<Hub>> {

@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use order_application::{OrderService, PageLimit, Position, RecordedEvent, RepeatedFault, StoreError};
 use tokio::sync::{OnceCell, Semaphore};
+use tokio::time::timeout;
 
 use super::page::{FeedOptions, Page};
 use super::tail::Batch;
+use crate::asked_by::AskedBy;
 use crate::byte_budget::ByteBudget;
 
 /// Events of one page. A page ends at a multiple of it, so that feeds which began at different places come to share pages.
@@ -23,6 +26,9 @@ const READS_AT_ONCE: usize = 4;
 /// Pages in memory, in bytes, those that are cached and those that only connections hold any more: beyond that no feed reads the
 /// log.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a feed waits for room until it asks for some again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub(super) struct Pages {
@@ -59,9 +65,13 @@ impl Pages {
         }
     }
 
-    /// Whether pages take less memory than they may.
-    pub(super) fn has_room(&self) -> bool {
-        self.held.has_room(0, 0)
+    /// Whether pages take no more memory than they may. If they do, connections that do not take theirs have to let go of them.
+    pub(super) fn has_room(&self, asked_by: Option<&AskedBy>) -> bool {
+        let has_room = self.held.has_room();
+        if let (false, Some(asked_by)) = (has_room, asked_by) {
+            asked_by.0.want_room();
+        }
+        has_room
     }
 
     /// A batch of the tail as frames.
@@ -73,10 +83,16 @@ impl Pages {
     }
 
     /// The log after a position as frames. `None`, and the log of this process says why: it cannot be read.
-    pub(super) async fn of_log(&self, options: &Arc<FeedOptions>, after: Position) -> Option<Arc<Page>> {
+    pub(super) async fn of_log(
+        &self,
+        asked_by: Option<&AskedBy>,
+        options: &Arc<FeedOptions>,
+        after: Position,
+    ) -> Option<Arc<Page>> {
         let key = Key { options: Arc::clone(options), after, of_tail: false };
         let cell = self.cache().cell(&key);
-        let page = cell.get_or_try_init(|| async { Ok(self.made(&key, &cell, &self.read(after).await?)) });
+        let page =
+            cell.get_or_try_init(|| async { Ok(self.made(&key, &cell, &self.read(asked_by, after).await?)) });
         match page.await {
             Ok(page) => {
                 if let Some(more) = self.unreadable.over() {
@@ -93,8 +109,14 @@ impl Pages {
         }
     }
 
-    async fn read(&self, after: Position) -> Result<Vec<RecordedEvent>, StoreError> {
-        self.held.room().await;
+    async fn read(
+        &self,
+        asked_by: Option<&AskedBy>,
+        after: Position,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        while !self.has_room(asked_by) {
+            _ = timeout(LOOK_AGAIN, self.held.room()).await;
+        }
         let permit = self.reading.acquire().await;
         let events = PAGE_EVENTS - (after.0 % PAGE_EVENTS as u64) as usize;
         let events = self.service.log_after(after, PageLimit { events, bytes: PAGE_BYTES }).await?;

@@ -14,10 +14,11 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::byte_budget::Reservation;
+use crate::asked_by::AskedBy;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::{Api, ApiState, answer};
+use crate::shares::Share;
+use crate::{Api, ApiState, answer, no_room};
 
 const DEFAULT_EVENTS: u64 = 100;
 const MAX_EVENTS: u64 = 1_000;
@@ -78,9 +79,13 @@ fn is_event_type(text: &str) -> bool {
 ///
 /// # Errors
 /// When all pages would take more than they may.
-pub(super) fn reserve(api: &ApiState, limit: PageLimit) -> Result<Reservation, Refusal> {
+pub(super) fn reserve(
+    api: &ApiState,
+    asked_by: Option<&AskedBy>,
+    limit: PageLimit,
+) -> Result<Share, Refusal> {
     let bytes = limit.bytes.min(limit.events * EVENT_BYTES);
-    api.pages.reserve(bytes).ok_or_else(Refusal::too_many_pages)
+    no_room::reserve_page(api, asked_by, bytes)
 }
 
 /// The answer with a page of events, and a link to the next page if there is one.
@@ -88,7 +93,7 @@ pub(super) fn page(
     api: &Api,
     events: Vec<RecordedEvent>,
     next: Option<String>,
-    reservation: Reservation,
+    reservation: Share,
 ) -> Response {
     let page = Pieces {
         api: Arc::clone(api),
@@ -108,7 +113,7 @@ struct Pieces {
     api: Api,
     events: vec::IntoIter<RecordedEvent>,
     is_begun: bool,
-    _reservation: Reservation,
+    _reservation: Share,
 }
 
 impl Pieces {

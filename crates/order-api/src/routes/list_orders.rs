@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
@@ -7,6 +8,7 @@ use order_application::{ListQuery, Position, QueryError, Sort};
 
 use super::list_page::{self, ListPage};
 use super::{log, order_filter};
+use crate::asked_by::AskedBy;
 use crate::json::Faults;
 use crate::openapi::{
     CustomerFilter, ListRefusals, ListSort, OrderStatus, OrderView, PageCursor, PageSize, PaymentFilter,
@@ -15,7 +17,7 @@ use crate::openapi::{
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
 use crate::view::View;
-use crate::{Api, answer, cursor};
+use crate::{Api, answer, cursor, no_room};
 
 /// How many orders belong on the page and cannot be read.
 const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
@@ -71,7 +73,11 @@ const MAX_LIMIT: u64 = 1_000;
         ListRefusals,
     ),
 )]
-pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Response, Refusal> {
+pub(crate) async fn list_orders(
+    State(api): State<Api>,
+    asked_by: Option<Extension<AskedBy>>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
     let mut query = Query::new(uri.query());
     let limit = query.number("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
     let view = query.one("view", View::read).unwrap_or_default();
@@ -87,11 +93,12 @@ pub(crate) async fn list_orders(State(api): State<Api>, uri: Uri) -> Result<Resp
     query.finish()?;
 
     let list = ListQuery { filter, sort, after, limit: limit as usize };
-    let reservation = api.pages.reserve(list_page::reserved_bytes(list.limit, view));
-    let reservation = reservation.ok_or_else(Refusal::too_many_pages)?;
+    let asked_by = asked_by.as_deref();
+    let bytes = list_page::reserved_bytes(list.limit, view);
+    let reservation = no_room::reserve_page(&api, asked_by, bytes)?;
     let page = api.service.list(&list).await.map_err(|error| refusal(&api, error))?;
     let ListPage { body, left_out, next } =
-        list_page::decide(&api, page, &list.filter, view, reservation).await?;
+        list_page::decide(&api, asked_by, page, &list.filter, view, reservation).await?;
     let mut response = answer::json(body);
     if left_out > 0 {
         response.headers_mut().insert(ORDERS_LEFT_OUT, HeaderValue::from(left_out));

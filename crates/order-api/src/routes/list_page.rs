@@ -11,7 +11,8 @@ use order_application::{
 };
 use order_domain::OrderId;
 
-use crate::byte_budget::Reservation;
+use crate::asked_by::AskedBy;
+use crate::shares::Share;
 use crate::view::{View, write_basic, write_full};
 use crate::{Api, ApiState, answer};
 
@@ -50,14 +51,15 @@ pub(super) fn reserved_bytes(limit: usize, view: View) -> usize {
 /// When an order cannot be read for a reason that is not its own.
 pub(super) async fn decide(
     api: &Api,
+    asked_by: Option<&AskedBy>,
     page: OrderPage,
     filter: &OrderFilter,
     view: View,
-    reservation: Reservation,
+    reservation: Share,
 ) -> Result<ListPage, QueryError> {
-    let _permit = match view {
+    let _turn = match view {
         View::Basic => None,
-        View::Full => Some(api.full_pages.acquire().await),
+        View::Full => Some(api.full_pages.turn(asked_by).await),
     };
     let OrderPage { orders, mut left_out, mut next } = page;
     let (count, mut shown) = (orders.len(), Shown::default());
@@ -142,7 +144,7 @@ impl Shown {
         }
     }
 
-    fn into_body(self, api: Api, filter: &OrderFilter, reservation: Reservation) -> Body {
+    fn into_body(self, api: Api, filter: &OrderFilter, reservation: Share) -> Body {
         let Self { mut kept, later, .. } = self;
         let is_begun = begin(&mut kept);
         if later.is_empty() {
@@ -183,7 +185,7 @@ struct Rest {
     is_begun: bool,
     orders: vec::IntoIter<OrderId>,
     is_over: bool,
-    _reservation: Reservation,
+    _reservation: Share,
 }
 
 impl Rest {

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use order_application::Position;
 
 use super::log;
+use crate::asked_by::AskedBy;
 use crate::feeds::{CannotFollow, FeedOptions};
 use crate::json::Faults;
 use crate::query;
@@ -58,8 +59,13 @@ pub(super) fn last_event_id(headers: &HeaderMap, faults: &mut Faults) -> Option<
 ///
 /// # Errors
 /// When there are too many feeds, when the log does not reach the position, or when it cannot be asked.
-pub(super) async fn follow(api: &Api, after: Position, options: FeedOptions) -> Result<Response, Refusal> {
-    let feed = api.feeds.follow(after, options).await.map_err(|error| match error {
+pub(super) async fn follow(
+    api: &Api,
+    asked_by: Option<&AskedBy>,
+    after: Position,
+    options: FeedOptions,
+) -> Result<Response, Refusal> {
+    let feed = api.feeds.follow(asked_by, after, options).await.map_err(|error| match error {
         CannotFollow::TooMany => Refusal::too_many_feeds(),
         CannotFollow::Query(error) => log::refusal(api, error),
     })?;

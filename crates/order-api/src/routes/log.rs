@@ -1,3 +1,4 @@
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -7,6 +8,7 @@ use order_domain::OrderId;
 use super::event_page::{self, EventTypeFilter};
 use super::live_feed;
 use crate::Api;
+use crate::asked_by::AskedBy;
 use crate::feeds::FeedOptions;
 use crate::openapi::{After, Event, LastEventId, LogRefusals, OrderFilter, PageSize};
 use crate::query::Query;
@@ -50,7 +52,12 @@ use crate::refusal::Refusal;
         LogRefusals,
     ),
 )]
-pub(crate) async fn log(State(api): State<Api>, uri: Uri, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(crate) async fn log(
+    State(api): State<Api>,
+    asked_by: Option<Extension<AskedBy>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     let mut query = Query::new(uri.query());
     let after = query.place("after").unwrap_or_default();
     let limit = event_page::limit(&mut query);
@@ -62,11 +69,12 @@ pub(crate) async fn log(State(api): State<Api>, uri: Uri, headers: HeaderMap) ->
     let last_event_id = if live { live_feed::last_event_id(&headers, &mut query.faults) } else { None };
     query.finish()?;
 
+    let asked_by = asked_by.as_deref();
     if live {
         let after = Position(last_event_id.unwrap_or(after));
-        return live_feed::follow(&api, after, FeedOptions { filter, event_names }).await;
+        return live_feed::follow(&api, asked_by, after, FeedOptions { filter, event_names }).await;
     }
-    let reservation = event_page::reserve(&api, limit)?;
+    let reservation = event_page::reserve(&api, asked_by, limit)?;
     let page = api.service.log(Position(after), &filter, limit).await;
     let EventPage { events, next } = page.map_err(|error| refusal(&api, error))?;
     let next = next.map(|Position(next)| event_page::target("/events", next, limit, &filter));

@@ -1,3 +1,4 @@
+use axum::Extension;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -5,6 +6,7 @@ use order_application::{EventFilter, EventPage, Version};
 
 use super::event_page::{self, EventTypeFilter};
 use crate::Api;
+use crate::asked_by::AskedBy;
 use crate::openapi::{After, Event, OrderReadRefusals, PageSize};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
@@ -34,6 +36,7 @@ use crate::refusal::Refusal;
 pub(crate) async fn order_events(
     State(api): State<Api>,
     order_id: PathOrderId,
+    asked_by: Option<Extension<AskedBy>>,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let order_id = order_id.get()?;
@@ -43,7 +46,7 @@ pub(crate) async fn order_events(
     let filter = EventFilter { types: event_page::types(&mut query), order_id: None };
     query.finish()?;
 
-    let reservation = event_page::reserve(&api, limit)?;
+    let reservation = event_page::reserve(&api, asked_by.as_deref(), limit)?;
     let EventPage { events, next } = api.service.history(&order_id, after, &filter, limit).await?;
     let path = || format!("/orders/{order_id}/events");
     let next = next.map(|Version(next)| event_page::target(&path(), next, limit, &filter));

@@ -7,6 +7,7 @@ mod room;
 mod turns;
 mod untaken;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ impl Lying {
 
 /// How a connection is doing.
 pub(crate) struct Activity {
+    number: u64,
+    address: IpAddr,
     epoch: Instant,
     budget: Arc<AnswerBudget>,
     /// When bytes last moved that count: a request's head, a piece of its body, a piece of an answer that was taken. In
@@ -69,8 +72,11 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    pub(crate) fn new(epoch: Instant, budget: Arc<AnswerBudget>) -> Self {
+    /// Of a connection with a number of its own, which comes from this address.
+    pub(crate) fn new(number: u64, address: IpAddr, epoch: Instant, budget: Arc<AnswerBudget>) -> Self {
         Self {
+            number,
+            address,
             epoch,
             budget,
             progress: AtomicU64::new(nanos_since(epoch)),
@@ -254,6 +260,26 @@ impl Activity {
 
     fn since(&self, moment: u64) -> Duration {
         self.epoch.elapsed().saturating_sub(Duration::from_nanos(moment))
+    }
+}
+
+impl order_api::Connection for Activity {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    fn want_room(&self) {
+        self.budget.want_pages();
+    }
+
+    fn hang_up(&self) {
+        if self.may_give_way() {
+            self.cut_off();
+        }
     }
 }
 

@@ -240,6 +240,7 @@ impl AsRef<[u8]> for Piece {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::time::Instant;
 
     use futures_util::{FutureExt, stream};
@@ -267,7 +268,12 @@ mod tests {
     #[test]
     fn while_the_next_piece_is_made_its_client_is_not_waited_for_but_a_feed_may_have_nothing_to_say() {
         for (is_feed, is_in_service) in [(false, true), (true, false)] {
-            let activity = Arc::new(Activity::new(Instant::now(), Arc::new(AnswerBudget::new(1 << 20))));
+            let activity = Arc::new(Activity::new(
+                0,
+                Ipv4Addr::LOCALHOST.into(),
+                Instant::now(),
+                Arc::new(AnswerBudget::new(1 << 20)),
+            ));
             let mut answer = silent_answer(&activity, is_feed);
             assert!(!activity.is_in_service());
             poll(&mut answer);
@@ -280,8 +286,10 @@ mod tests {
     #[test]
     fn a_feed_that_has_nothing_to_say_lets_go_of_room_that_it_waited_for() {
         let budget = Arc::new(AnswerBudget::new(2 * MAX_PIECE_BYTES));
-        let others = Arc::new(Activity::new(Instant::now(), Arc::clone(&budget)));
-        let activity = Arc::new(Activity::new(Instant::now(), Arc::clone(&budget)));
+        let others =
+            Arc::new(Activity::new(0, Ipv4Addr::LOCALHOST.into(), Instant::now(), Arc::clone(&budget)));
+        let activity =
+            Arc::new(Activity::new(0, Ipv4Addr::LOCALHOST.into(), Instant::now(), Arc::clone(&budget)));
         let taken = others.try_keep(2 * MAX_PIECE_BYTES);
         let waiting = others.wait();
         let mut feed = silent_answer(&activity, true);

@@ -55,6 +55,11 @@ impl AnswerBudget {
         Purse::Shared
     }
 
+    /// How many bytes there is room for.
+    pub(super) fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+
     pub(super) fn give_back(&self, bytes: usize) {
         self.free.add_permits(bytes);
     }

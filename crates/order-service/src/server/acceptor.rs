@@ -1,6 +1,7 @@
 //! From a connection to an answer.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use order_api::{HeadFault, WantsRoom};
+use order_api::{AskedBy, HeadFault};
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -44,12 +45,12 @@ impl Acceptor {
         while let Some(accepted) = self.stop_accepting.run_until_cancelled(listener.accept()).await {
             match accepted {
                 // Only now: as long as nobody asks for a place, nobody has to give way.
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     if let Some(more) = failing.over() {
                         tracing::info!(more, "connections are accepted again; so many more tries failed");
                     }
                     let place = self.stop_accepting.run_until_cancelled(self.admission.place()).await;
-                    Arc::clone(&self).spawn(stream, place);
+                    Arc::clone(&self).spawn(stream, from, place);
                 }
                 Err(error) => {
                     if failing.is_news() {
@@ -65,16 +66,16 @@ impl Acceptor {
     /// Connections that the system has already taken would be reset when the listener closes.
     async fn accept_queued(self: Arc<Self>, listener: &TcpListener) {
         let next_queued = |cx: &mut Context<'_>| match listener.poll_accept(cx) {
-            Poll::Ready(Ok((stream, _))) => Poll::Ready(Some(stream)),
+            Poll::Ready(Ok(accepted)) => Poll::Ready(Some(accepted)),
             Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
         };
-        while let Some(stream) = std::future::poll_fn(next_queued).await {
-            Arc::clone(&self).spawn(stream, None);
+        while let Some((stream, from)) = std::future::poll_fn(next_queued).await {
+            Arc::clone(&self).spawn(stream, from, None);
         }
     }
 
-    fn spawn(self: Arc<Self>, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
-        let admitted = self.admission.admit(place);
+    fn spawn(self: Arc<Self>, stream: TcpStream, from: SocketAddr, place: Option<OwnedSemaphorePermit>) {
+        let admitted = self.admission.admit(from.ip(), place);
         let activity = Arc::clone(admitted.activity());
         let tracker = self.connections.clone();
         let task = tracker.spawn(async move {
@@ -96,6 +97,7 @@ impl Acceptor {
                     *request.headers_mut() = HeaderMap::new();
                 }
                 let room = AskedRoom::new(open, protocol, request.headers());
+                request.extensions_mut().insert(AskedBy(Arc::clone(&activity) as _));
                 Arc::clone(&acceptor).answer(request, fault, in_service, room)
             })
         };
@@ -119,9 +121,6 @@ impl Acceptor {
                 router.oneshot(request.map(|body| connection::watched(body, &mut in_service))).await?
             }
         };
-        if response.extensions().get::<WantsRoom>().is_some() {
-            in_service.activity().want_pages();
-        }
         let mut response = room.answer(response, is_safe, &uri);
         if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

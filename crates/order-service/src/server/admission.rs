@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,11 +54,13 @@ struct Connections {
 }
 
 impl Connections {
-    fn add(&mut self, activity: &Arc<Activity>) -> u64 {
+    /// One more, which is `made` with its number.
+    fn add(&mut self, made: impl FnOnce(u64) -> Activity) -> (u64, Arc<Activity>) {
         let number = self.count;
         self.count += 1;
-        self.all.insert(number, Arc::clone(activity));
-        number
+        let activity = Arc::new(made(number));
+        self.all.insert(number, Arc::clone(&activity));
+        (number, activity)
     }
 
     fn next_to_give_way(&mut self) -> Option<Arc<Activity>> {
@@ -105,10 +108,10 @@ impl Admission {
         }
     }
 
-    /// A connection is there, in this place if it has one.
-    pub(super) fn admit(self: &Arc<Self>, place: Option<OwnedSemaphorePermit>) -> Admitted {
-        let activity = Arc::new(Activity::new(self.epoch, Arc::clone(&self.budget)));
-        let number = self.lock().add(&activity);
+    /// A connection from this address is there, in this place if it has one.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr, place: Option<OwnedSemaphorePermit>) -> Admitted {
+        let made = |number| Activity::new(number, address, self.epoch, Arc::clone(&self.budget));
+        let (number, activity) = self.lock().add(made);
         Admitted { activity, number, admission: Arc::clone(self), _place: place }
     }
 

@@ -12,6 +12,10 @@ use crate::connection::answer_budget::{Purse, Waiting};
 /// take 80 MiB at most.
 pub(super) const OWN_BYTES: usize = 8 * 1024;
 
+/// Of whole answers a connection that has some already keeps so many times what it leaves free, at most: then a few connections
+/// cannot have all room, however busy they keep the service. It is as with the API's shares.
+const PORTION: usize = 2;
+
 /// Whoever keeps more than this wants nothing of others, but waits for itself.
 const MUCH_BYTES: usize = 8 * 1024 * 1024;
 
@@ -25,8 +29,12 @@ impl Activity {
         Some(self.kept(bytes, purse))
     }
 
-    /// The same. If there is none, whoever leaves the most lying has to let go of it.
+    /// The same for an answer that is there as a whole. If there is no room, whoever leaves the most lying has to let go of it;
+    /// but not for a connection that has its portion.
     pub(in crate::connection) fn try_keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
+        if self.shares_room() && self.room() + bytes > PORTION * self.budget.free().saturating_sub(bytes) {
+            return None;
+        }
         let kept = self.try_keep(bytes);
         if kept.is_none() {
             self.want(bytes);
@@ -42,11 +50,6 @@ impl Activity {
     /// Whether so many wait for room that no more should.
     pub(in crate::connection) fn is_room_crowded(&self) -> bool {
         self.budget.waiting() >= MOST_WAITING
-    }
-
-    /// Whoever leaves pages lying has to let go of them.
-    pub(crate) fn want_pages(&self) {
-        self.budget.want_pages();
     }
 
     /// Whether somebody waits for room.
@@ -213,5 +216,31 @@ impl Asking {
         let kept = ready!(waiting.as_mut().poll(cx));
         self.0 = None;
         Poll::Ready(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::connection::AnswerBudget;
+
+    #[test]
+    fn a_few_connections_cannot_have_all_room_with_whole_answers() {
+        let budget = Arc::new(AnswerBudget::new(900 * 1024));
+        let connection = |number| {
+            Arc::new(Activity::new(number, Ipv4Addr::LOCALHOST.into(), Instant::now(), Arc::clone(&budget)))
+        };
+        let few = [1, 2, 3].map(connection);
+        let mut kept = Vec::new();
+        for _ in 0..90 {
+            kept.extend(few.iter().filter_map(|connection| connection.try_keep_whole(10 * 1024)));
+        }
+        assert_eq!(kept.len(), 78, "six sevenths");
+        assert_eq!(budget.newly_wanted(), 0, "nobody has to let go of anything for them");
+        let newcomer = connection(4);
+        assert!(newcomer.try_keep_whole(120 * 1024).is_some(), "who has nothing may have what there is");
     }
 }

@@ -28,10 +28,6 @@ impl InService {
         Self { activity: Arc::clone(activity), body: None }
     }
 
-    pub(crate) fn activity(&self) -> &Arc<Activity> {
-        &self.activity
-    }
-
     /// Until the answer is dropped, it is not the service's turn.
     pub(in crate::connection) fn set_aside(&self) -> SetAside<'_> {
         self.activity.working.fetch_sub(1, Ordering::Relaxed);
@@ -121,13 +117,19 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::time::Instant;
 
     use super::*;
     use crate::connection::AnswerBudget;
 
     fn connection() -> Arc<Activity> {
-        Arc::new(Activity::new(Instant::now(), Arc::new(AnswerBudget::new(1024))))
+        Arc::new(Activity::new(
+            0,
+            Ipv4Addr::LOCALHOST.into(),
+            Instant::now(),
+            Arc::new(AnswerBudget::new(1024)),
+        ))
     }
 
     #[test]
