@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
@@ -23,9 +24,14 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The preface of a client that takes nothing of any answer until it says so, which it never does.
 pub(super) fn preface_of_one_that_takes_nothing() -> Vec<u8> {
+    preface_of_one_that_takes(0)
+}
+
+/// The same of so many bytes of each.
+pub(super) fn preface_of_one_that_takes(bytes: u32) -> Vec<u8> {
     const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
-    let no_window = [&INITIAL_WINDOW_SIZE[..], &[0; 4]].concat();
-    [PREFACE, &frame(SETTINGS, 0, 0, &no_window)].concat()
+    let window = [&INITIAL_WINDOW_SIZE[..], &bytes.to_be_bytes()].concat();
+    [PREFACE, &frame(SETTINGS, 0, 0, &window)].concat()
 }
 
 /// No settings at all.
@@ -52,6 +58,15 @@ fn stream(request: u32) -> u32 {
 /// A whole request.
 pub(super) fn get(request: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &get_fields(path))
+}
+
+/// A whole request for a live feed.
+pub(super) fn follow(request: u32, path: &str) -> Vec<u8> {
+    /// `accept`, which has number 19 in the static table (RFC 7541, A), as a literal without indexing.
+    const ACCEPT: [u8; 2] = [0x0f, 0x04];
+    let feed = b"text/event-stream";
+    let fields = [&get_fields(path)[..], &ACCEPT, &[feed.len() as u8], feed].concat();
+    frame(HEADERS, END_HEADERS | END_STREAM, stream(request), &fields)
 }
 
 /// The head of an order with many fields that have nothing to say. Its body is to come.
@@ -92,15 +107,33 @@ pub(super) fn continue_head(request: u32, bytes: usize) -> Vec<u8> {
 }
 
 /// Takes frames as they come, and answers pings, until the connection is over.
-pub(super) fn answer_pings(mut stream: TcpStream) {
+pub(super) fn answer_pings(stream: TcpStream) {
+    answer_pings_and_ask_again(stream, 0, |_| Vec::new());
+}
+
+/// The same, and sends so many more requests at most, one for each that is over; `next` makes them of their numbers.
+pub(super) fn answer_pings_and_ask_again(
+    mut stream: TcpStream,
+    mut more: u32,
+    mut next: impl FnMut(u32) -> Vec<u8>,
+) {
     let mut head = [0; 9];
     while stream.read_exact(&mut head).is_ok() {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let (kind, flags) = (head[3], head[4]);
         let mut payload = vec![0; length];
-        let is_ping = head[3] == PING && head[4] & ACK == 0;
-        if stream.read_exact(&mut payload).is_err()
-            || is_ping && stream.write_all(&frame(PING, ACK, 0, &payload)).is_err()
-        {
+        if stream.read_exact(&mut payload).is_err() {
+            return;
+        }
+        let said = if kind == PING && flags & ACK == 0 {
+            frame(PING, ACK, 0, &payload)
+        } else if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 && more > 0 {
+            more -= 1;
+            next(more)
+        } else {
+            continue;
+        };
+        if stream.write_all(&said).is_err() {
             return;
         }
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::crowd::{crowd, hung_up_on, open};
+use super::crowd::{crowd, hung_up_on};
 use super::siege::besiege;
 use super::untaken::{LONG_ANSWER, crowd_without_buffers, place_a_long_order};
 use super::{frames, server};
@@ -12,6 +12,9 @@ use crate::http::Client;
 
 /// An answer of 1.5 MB, whose room is kept as a whole.
 const LARGE_ANSWER: &str = "/docs/swagger-ui-bundle.js";
+
+/// Connections that have more of them together than there is room for.
+const HOLDERS: usize = 100;
 
 /// Takes an answer at 64 KiB/s. How many bytes came.
 fn take_slowly(mut stream: TcpStream) -> usize {
@@ -33,20 +36,20 @@ fn whoever_takes_a_piece_now_and_then_is_ended_and_whoever_is_slow_is_not() {
         std::thread::scope(|scope| {
             let slow: Vec<_> = slow.into_iter().map(|stream| scope.spawn(|| take_slowly(stream))).collect();
             siege.hold(20);
-            // It asks for more than there is room for.
-            let gets = (0..100).flat_map(|number| frames::get(number, LARGE_ANSWER));
+            // All of them ask for more than there is room for.
             let preface = frames::preface_of_one_that_takes_nothing();
-            let said: Vec<u8> = preface.into_iter().chain(frames::take(None, 1 << 30)).chain(gets).collect();
-            let mut holder = open(server.port());
-            holder.write_all(&said).unwrap();
-            for number in 0..15 {
-                let _ = holder.write_all(&frames::take(Some(number), 16 * 1024));
+            let asked = [preface, frames::take(None, 1 << 30), frames::get(0, LARGE_ANSWER)].concat();
+            let mut holders = crowd(server.port(), HOLDERS, &asked);
+            for _ in 0..15 {
+                for holder in &mut holders {
+                    let _ = holder.write_all(&frames::take(Some(0), 16 * 1024));
+                }
                 std::thread::park_timeout(Duration::from_millis(110));
                 // Others want room, too.
                 let status = server.get(LARGE_ANSWER).status;
                 assert!(status == 200 || status == 503, "{status}");
             }
-            assert_eq!(hung_up_on(&mut [holder]), 1);
+            assert!(hung_up_on(&mut holders) > 0);
             for taken in slow {
                 assert!(taken.join().unwrap() > whole, "a slow client is served to the end");
             }

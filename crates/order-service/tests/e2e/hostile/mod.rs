@@ -11,6 +11,7 @@ mod holders;
 mod http2;
 mod operators;
 mod places;
+mod shares;
 mod siege;
 mod slow;
 mod targets;

@@ -16,11 +16,11 @@ use crate::server::Server;
 const A_WHILE: usize = 40;
 /// As many as the service follows at once by default.
 const ALL_FEEDS: usize = 1_000;
-const FEED: &[u8] = b"GET /events HTTP/1.1\r\nhost: e2e\r\naccept: text/event-stream\r\n\r\n";
+pub(super) const FEED: &[u8] = b"GET /events HTTP/1.1\r\nhost: e2e\r\naccept: text/event-stream\r\n\r\n";
 const FULL_LIST: &[u8] = b"GET /orders?limit=1000&view=full HTTP/1.1\r\nhost: e2e\r\n\r\n";
 /// Long before clients have had their time.
-const SOON: Duration = Duration::from_secs(20);
-const BODY_BYTES: usize = 1024 * 1024;
+pub(super) const SOON: Duration = Duration::from_secs(20);
+pub(super) const BODY_BYTES: usize = 1024 * 1024;
 
 /// Orders of 10 KB each.
 fn place_large_orders(server: &Server, prefix: &str, count: usize) {
@@ -37,7 +37,7 @@ fn place_large_orders(server: &Server, prefix: &str, count: usize) {
 }
 
 /// The status of an answer; `None` if the client was hung up on.
-fn status(stream: &mut TcpStream) -> Option<u16> {
+pub(super) fn status(stream: &mut TcpStream) -> Option<u16> {
     let mut line = [0; 12];
     stream.read_exact(&mut line).ok()?;
     String::from_utf8_lossy(&line).rsplit(' ').next()?.parse().ok()
@@ -151,7 +151,7 @@ fn bodies_that_are_never_finished_are_bounded_together() {
 }
 
 /// The status of an answer, if there is one.
-fn already_answered(stream: &mut TcpStream) -> Option<u16> {
+pub(super) fn already_answered(stream: &mut TcpStream) -> Option<u16> {
     stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     let mut line = [0; 12];
     stream.peek(&mut line).ok().filter(|peeked| *peeked == line.len())?;
