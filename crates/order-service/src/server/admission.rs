@@ -132,7 +132,11 @@ impl Admission {
         loop {
             tokio::select! {
                 () = self.budget.wanted() => self.make_room().await,
-                () = self.budget.pages_wanted() => self.end(MOST_FOR_A_PAGE, usize::MAX, Activity::leaves_answers),
+                () = self.budget.pages_wanted() => {
+                    self.end(MOST_FOR_A_PAGE, usize::MAX, Activity::leaves_answers);
+                    // Thousands may want some at once, and each look goes through all connections.
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
                 () = tokio::time::sleep(pause) => {}
             }
             let stuck = self.picked(|connection| self.is_stuck(connection));
