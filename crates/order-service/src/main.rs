@@ -18,6 +18,7 @@ mod nearest;
 mod open_store;
 mod operators;
 mod output;
+mod password_file;
 #[cfg(feature = "full-tests")]
 mod planted_faults;
 mod print;

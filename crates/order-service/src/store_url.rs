@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use order_store::{PostgresOptions, StoreLocation};
 
 use crate::cli::Failure;
+use crate::password_file::find_password;
 
 /// A store by its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +45,21 @@ impl std::str::FromStr for StoreUrl {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
             Some(("sqlite", _)) => Err("sqlite: needs a file, such as sqlite:data/orders.db".to_owned()),
             Some(("postgres" | "postgresql", _)) => {
-                order_store::check_postgres_url(url)?;
-                Ok(Self::Postgres { url: url.to_owned(), options: PostgresOptions::DEFAULT })
+                Ok(Self::Postgres { url: with_its_password(url)?, options: PostgresOptions::DEFAULT })
             }
             _ => Err("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE".to_owned()),
         }
     }
+}
+
+/// A PostgreSQL URL, checked, and with the password that it does not tell itself.
+fn with_its_password(url: &str) -> Result<String, String> {
+    let address = order_store::postgres_address(url)?;
+    if address.has_password {
+        return Ok(url.to_owned());
+    }
+    let password = find_password(&address).map_err(|error| format!("{error:#}"))?;
+    Ok(password.map_or_else(|| url.to_owned(), |password| order_store::with_password(url, &password)))
 }
 
 impl std::fmt::Display for StoreUrl {

@@ -45,8 +45,11 @@ pub(crate) fn projection() -> u32 {
 pub use copy::{COPY_CHUNK, CopyError, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
-pub use postgres::{Migrated, PostgresOptions, PostgresStore, check_postgres_url, without_password};
-pub use postgres_error::PostgresError;
+pub use postgres::{
+    Migrated, PostgresAddress, PostgresOptions, PostgresStore, ServerFailure, postgres_address,
+    with_password, without_password,
+};
+pub use postgres_error::{PostgresError, PostgresFault};
 pub use rebuild_report::RebuildReport;
 pub use sqlite::{Loss, OpenMode, SqliteLimits, SqliteStore};
 pub use sqlite_error::SqliteError;

@@ -1,27 +1,72 @@
 //! Why a PostgreSQL database cannot be used.
 
-use order_application::error_chain;
+use std::fmt;
 
-/// Why a database cannot be used. Each is one line for whoever starts the service.
+use crate::postgres::{PostgresAddress, ServerFailure};
+
+/// A database that cannot be used: which one, and why. One line for whoever starts the service, with what to do next where
+/// that is known.
+#[derive(Debug)]
+pub struct PostgresError {
+    /// Which one; `None` if its URL is none.
+    pub address: Option<Box<PostgresAddress>>,
+    /// Why.
+    pub fault: PostgresFault,
+}
+
+impl PostgresError {
+    /// Whether the server is away, starts, stops or is full, so that another attempt may go well.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.fault.by_server().is_some_and(|failure| failure.is_away)
+    }
+}
+
+impl std::error::Error for PostgresError {}
+
+impl fmt::Display for PostgresError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, fault } = self;
+        let Some(address) = address else { return fault.fmt(f) };
+        write!(f, "PostgreSQL at {address}: {fault}")?;
+        match fault.by_server().and_then(|failure| failure.next_step(address)) {
+            Some(next_step) => write!(f, "; {next_step}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum PostgresError {
+pub enum PostgresFault {
     /// The URL is not one.
     #[error("{0}")]
     Url(String),
     /// No connection, or not with this user, password, database, certificate.
-    #[error("cannot connect to PostgreSQL: {0}")]
-    Connect(String),
+    #[error("cannot connect: {0}")]
+    Connect(ServerFailure),
     /// The server refused a statement, did not answer, or answered what cannot be.
-    #[error("PostgreSQL cannot {doing}: {why}")]
+    #[error("it cannot {doing}: {why}")]
     Refused {
         /// What was being done.
         doing: &'static str,
         /// What the server says, or what is wrong with its answer.
-        why: String,
+        why: ServerFailure,
     },
     /// Too old.
     #[error("this is PostgreSQL {0}; 15 or newer is needed")]
     TooOld(String),
+    /// Text of some orders could not be kept.
+    #[error(
+        "the database's encoding is {encoding}; UTF8 is needed: make another database with \
+         `createdb {options} -E UTF8 -T template0 NAME`"
+    )]
+    Encoding {
+        /// What it is.
+        encoding: String,
+        /// By which `createdb` finds the server.
+        options: String,
+    },
     /// The server has a setting by which it loses what it acknowledged.
     #[error(
         "the server is set to {0}, and so loses acknowledged orders when it crashes; \
@@ -34,6 +79,19 @@ pub enum PostgresError {
          (ALTER ROLE … SET default_transaction_isolation = 'read committed')"
     )]
     Isolation(String),
+    /// The server ends statements that take longer. Of an append that waits for a standby nobody knows then what it is worth.
+    #[error(
+        "{setting} is {value}: it would cut off statements of the service, such as one that waits for a standby; \
+         `ALTER ROLE {user} SET {setting} = 0` switches it off for the service alone"
+    )]
+    Timeout {
+        /// Which setting.
+        setting: String,
+        /// What it is.
+        value: String,
+        /// Whose sessions it is for.
+        user: String,
+    },
     /// A newer release has migrated the database, to what this one cannot run with.
     #[error(
         "the store has schema version {found}, which only releases can use that know version {needed}, and this one \
@@ -58,7 +116,9 @@ pub enum PostgresError {
         known: i64,
     },
     /// Nobody has made a store there.
-    #[error("the database has no order store")]
+    #[error(
+        "the database has no order store; `order-service migrate` makes one, and so does the first `serve`"
+    )]
     NoStore,
     /// The views are being rebuilt already.
     #[error("another process is rebuilding the views; wait until it is done, /ready of the instances tells")]
@@ -70,6 +130,36 @@ pub enum PostgresError {
     Copying,
 }
 
-pub(crate) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresError {
-    move |error| PostgresError::Refused { doing, why: error_chain(&error) }
+impl PostgresFault {
+    /// It, in this database.
+    pub(crate) fn at(self, address: &PostgresAddress) -> PostgresError {
+        PostgresError { address: Some(Box::new(address.clone())), fault: self }
+    }
+
+    /// It, of a URL that names no database.
+    pub(crate) fn of_url(why: String) -> PostgresError {
+        PostgresError { address: None, fault: Self::Url(why) }
+    }
+
+    /// What the server, or the way to it, said.
+    fn by_server(&self) -> Option<&ServerFailure> {
+        match self {
+            Self::Connect(failure) | Self::Refused { why: failure, .. } => Some(failure),
+            Self::Url(_)
+            | Self::TooOld(_)
+            | Self::Encoding { .. }
+            | Self::Unsafe(_)
+            | Self::Isolation(_)
+            | Self::Timeout { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::NoStore
+            | Self::ViewsBusy
+            | Self::Copying => None,
+        }
+    }
+}
+
+pub(crate) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresFault {
+    move |error| PostgresFault::Refused { doing, why: ServerFailure::of_statement(&error) }
 }

@@ -133,8 +133,9 @@ impl Program {
     }
 }
 
+/// `PGPASSWORD` and `PGPASSFILE` say how the program comes into a database.
 fn is_ours(variable: &OsStr) -> bool {
-    variable.as_encoded_bytes().starts_with(b"ORDER_SERVICE_")
+    [&b"ORDER_SERVICE_"[..], b"PGPASS"].iter().any(|ours| variable.as_encoded_bytes().starts_with(ours))
 }
 
 /// A server that is killed when dropped, panics included.

@@ -13,10 +13,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, Row};
 
+use super::address::PostgresAddress;
+use super::server_failure::ServerFailure;
 use super::statement_failure::{StatementFailure, unreadable};
 use super::tls;
 use super::url::DatabaseUrl;
-use crate::postgres_error::PostgresError;
+use crate::postgres_error::{PostgresError, PostgresFault};
 
 /// The waits between attempts.
 pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
@@ -41,6 +43,44 @@ pub(super) struct Database {
     runtime: Handle,
     deadline: Duration,
     presence: Arc<Presence>,
+    address: PostgresAddress,
+}
+
+/// Why there is no connection.
+enum NoConnection {
+    /// Others have all that there may be.
+    Busy,
+    /// Nobody answers.
+    Silent,
+    /// The server, or the way to it, says why.
+    Refused(Error),
+    /// The pool says why.
+    ByPool(String),
+}
+
+impl std::fmt::Display for NoConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Busy => f.write_str("all connections are in use"),
+            Self::Silent => f.write_str(SILENT),
+            // What the pool would say around it ("while creating a new object") helps nobody.
+            Self::Refused(error) => f.write_str(&error_chain(error)),
+            Self::ByPool(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<PoolError> for NoConnection {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => Self::Silent,
+            PoolError::Backend(error) => Self::Refused(error),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                Self::ByPool(error_chain(&error))
+            }
+        }
+    }
 }
 
 /// Whether the database was there when it was last needed, so that an outage is told once, and its end.
@@ -71,7 +111,7 @@ impl Presence {
 impl Database {
     /// A pool for one URL.
     pub(super) fn open(url: &str, connections: usize, deadline: Duration) -> Result<Self, PostgresError> {
-        let url = DatabaseUrl::parse(url).map_err(PostgresError::Url)?;
+        let url = DatabaseUrl::parse(url).map_err(PostgresFault::of_url)?;
         Self::new(&url, connections, deadline, &Arc::default())
     }
 
@@ -84,12 +124,35 @@ impl Database {
         presence: &Arc<Presence>,
     ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let tls = tls::connector(url.verify.as_ref()).map_err(PostgresError::Url)?;
+        let unusable = |why| PostgresFault::Url(why).at(&url.address);
+        let tls = tls::connector(url.verify.as_ref()).map_err(unusable)?;
         let manager = Manager::from_config(url.config.clone(), tls, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
         let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
-        let pool = pool.build().map_err(|error| PostgresError::Url(error_chain(&error)))?;
-        Ok(Self { pool, runtime: Handle::current(), deadline, presence: Arc::clone(presence) })
+        let pool = pool.build().map_err(|error| unusable(error_chain(&error)))?;
+        let (presence, address) = (Arc::clone(presence), url.address.clone());
+        Ok(Self { pool, runtime: Handle::current(), deadline, presence, address })
+    }
+
+    /// Which it is, for people.
+    pub(super) fn address(&self) -> &PostgresAddress {
+        &self.address
+    }
+
+    /// A connection for whoever begins to use the database, or why there is none, in more words than serving needs.
+    pub(super) async fn connect(&self) -> Result<Object, PostgresFault> {
+        let no_connection = match self.get().await {
+            Ok(connection) => {
+                self.presence.seen();
+                return Ok(connection);
+            }
+            Err(no_connection) => no_connection,
+        };
+        Err(PostgresFault::Connect(match no_connection {
+            NoConnection::Refused(error) => ServerFailure::of_connecting(&error),
+            busy @ (NoConnection::Busy | NoConnection::Silent) => ServerFailure::away(busy.to_string()),
+            NoConnection::ByPool(why) => ServerFailure::for_good(why),
+        }))
     }
 
     /// A connection, the next best that works.
@@ -99,26 +162,21 @@ impl Database {
                 self.presence.seen();
                 return Ok(connection);
             }
-            Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                return Err(StatementFailure::Refused(StoreError::Overloaded));
-            }
-            Err(PoolError::Timeout(_)) => SILENT.to_owned(),
-            // What the pool would say around it ("while creating a new object") helps nobody.
-            Err(PoolError::Backend(error)) => error_chain(&error),
-            Err(other) => error_chain(&other),
+            Err(NoConnection::Busy) => return Err(StatementFailure::Refused(StoreError::Overloaded)),
+            Err(why) => why.to_string(),
         };
         self.presence.missed(&why);
         Err(StatementFailure::NothingHappened(why))
     }
 
     /// Connects on the runtime that the store was opened on, whoever asks: a connection ends with the runtime that it was made on.
-    async fn get(&self) -> Result<Object, PoolError> {
+    async fn get(&self) -> Result<Object, NoConnection> {
         if Handle::current().id() == self.runtime.id() {
-            return self.pool.get().await;
+            return Ok(self.pool.get().await?);
         }
         let pool = self.pool.clone();
         let got = self.runtime.spawn(async move { pool.get().await });
-        got.await.unwrap_or(Err(PoolError::Closed))
+        Ok(got.await.unwrap_or(Err(PoolError::Closed))?)
     }
 
     /// Asks a question, again if the connection was lost, until the deadline.

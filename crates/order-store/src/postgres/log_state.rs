@@ -4,7 +4,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::{PostgresError, refused, schema};
+use super::{PostgresFault, refused, schema};
 
 /// The row of `order_service.log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +21,20 @@ pub(super) struct LogState {
 
 /// For whoever does not migrate: the row of a store whose schema is one that this release runs with, and not older than
 /// it, and that is no unfinished copy.
-pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, PostgresError> {
+pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, PostgresFault> {
     let (found, known) = (schema::find(connection).await?, schema::known());
     if found == 0 {
-        return Err(PostgresError::NoStore);
+        return Err(PostgresFault::NoStore);
     }
     if found < known {
-        return Err(PostgresError::Older { found, known });
+        return Err(PostgresFault::Older { found, known });
     }
     let state = log_state(connection).await?;
-    if state.copying { Err(PostgresError::Copying) } else { Ok(state) }
+    if state.copying { Err(PostgresFault::Copying) } else { Ok(state) }
 }
 
 /// The row, of a database whose schema is right.
-pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresError> {
+pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresFault> {
     let row = "SELECT identity, state = 'copying', copied_from, projection FROM order_service.log";
     let row = connection.query_typed_one(row, &[]).await.map_err(refused("be read"))?;
     let read = |row: Row| -> Result<LogState, Error> {

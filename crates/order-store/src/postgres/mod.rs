@@ -13,6 +13,7 @@
 //! * **Checkpoints** ([`checkpoints`]) say how far followers of the log have come, and the leases on them which instance
 //!   follows.
 
+mod address;
 mod announcer;
 mod checkpoints;
 mod columns;
@@ -29,6 +30,7 @@ mod prepare;
 mod receipts;
 mod row;
 mod schema;
+mod server_failure;
 mod statement_failure;
 mod times;
 mod tls;
@@ -47,17 +49,19 @@ use tokio::task::JoinHandle;
 use announcer::Announcer;
 use database::Database;
 use look_ups::LookUps;
-use prepare::{bring_up, check_server, connect, prepare};
+use prepare::{bring_up, check_server, prepare};
 use url::DatabaseUrl;
 use views::Repairs;
 use writer::Writer;
 
 use crate::DEFAULT_QUEUE_WAIT;
-use crate::postgres_error::{PostgresError, refused};
+use crate::postgres_error::{PostgresError, PostgresFault, refused};
 
+pub use address::PostgresAddress;
 pub(crate) use copy::{PostgresSource, PostgresTarget};
 pub use schema::Migrated;
-pub use url::without_password;
+pub use server_failure::ServerFailure;
+pub use url::{with_password, without_password};
 
 /// How long a command or a read may take before it is answered that the database is not there.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -107,16 +111,18 @@ impl PostgresStore {
         bus: Arc<dyn EventBus>,
         options: PostgresOptions,
     ) -> Result<Self, PostgresError> {
-        let url = DatabaseUrl::parse(url).map_err(PostgresError::Url)?;
+        let url = DatabaseUrl::parse(url).map_err(PostgresFault::of_url)?;
         let presence = Arc::default();
         let pool = |connections, deadline| Database::new(&url, connections, deadline, &presence);
         // The writer sends one batch after the other, and readers must not keep it waiting.
         let appends = pool(1, DEADLINE)?;
         let reads = Arc::new(pool(options.read_connections, DEADLINE)?);
         let rows = pool(1, views::BATCH_DEADLINE)?;
-        prepare(&appends, options).await?;
+        prepare(&appends, options).await.map_err(|fault| fault.at(&url.address))?;
 
-        let unreachable = |error: StoreError| PostgresError::Connect(error.to_string());
+        let unreachable = |error: StoreError| {
+            PostgresFault::Connect(ServerFailure::away(error.to_string())).at(&url.address)
+        };
         let log_end = pages::log_end(&reads).await.map_err(unreachable)?;
         let announcer = Arc::new(Announcer::new(bus, log_end));
         let repairs = Arc::new(Repairs::new(&reads).await.map_err(unreachable)?);
@@ -137,9 +143,14 @@ impl PostgresStore {
     /// # Errors
     /// See [`PostgresError`].
     pub async fn migrate(url: &str) -> Result<Migrated, PostgresError> {
-        let mut connection = connect(&Database::open(url, 1, DEADLINE)?).await?;
+        let database = Database::open(url, 1, DEADLINE)?;
+        Self::migrate_in(&database).await.map_err(|fault| fault.at(database.address()))
+    }
+
+    async fn migrate_in(database: &Database) -> Result<Migrated, PostgresFault> {
+        let mut connection = database.connect().await?;
         // Whether a server may lose what it acknowledges is for those to decide who serve from it.
-        check_server(&connection, true).await?;
+        check_server(&connection, database.address(), true).await?;
         bring_up(&mut connection).await
     }
 
@@ -167,10 +178,10 @@ impl Drop for PostgresStore {
     }
 }
 
-/// Whether `url` is one that [`PostgresStore::open`] understands. Nothing is connected to.
+/// What `url` means to [`PostgresStore::open`]. Nothing is connected to.
 ///
 /// # Errors
 /// What is wrong with it; never with its password.
-pub fn check_postgres_url(url: &str) -> Result<(), String> {
-    DatabaseUrl::parse(url).map(|_| ())
+pub fn postgres_address(url: &str) -> Result<PostgresAddress, String> {
+    DatabaseUrl::parse(url).map(|url| url.address)
 }

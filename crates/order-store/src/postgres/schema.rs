@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::database::BACKOFF;
-use crate::postgres_error::{PostgresError, refused};
+use crate::postgres_error::{PostgresFault, refused};
 
 /// A step of the schema.
 #[derive(Debug, Clone, Copy)]
@@ -77,11 +77,11 @@ fn migrations() -> impl Iterator<Item = Migration> {
 /// How many migrations the database has had; 0: there is no store.
 ///
 /// # Errors
-/// [`PostgresError::Newer`] if only newer releases run with it.
-pub(super) async fn find(connection: &Object) -> Result<i64, PostgresError> {
+/// [`PostgresFault::Newer`] if only newer releases run with it.
+pub(super) async fn find(connection: &Object) -> Result<i64, PostgresFault> {
     let (found, needed) = find_newest(connection).await.map_err(refused("tell its schema"))?;
     let known = known();
-    if needed > known { Err(PostgresError::Newer { found, needed, known }) } else { Ok(found) }
+    if needed > known { Err(PostgresFault::Newer { found, needed, known }) } else { Ok(found) }
 }
 
 /// The schema's version, and the oldest one whose releases may run with it.

@@ -1,11 +1,14 @@
 //! `postgres://…`: what libpq understands, as far as it matters here.
 
-use order_application::error_chain;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use order_application::error_chain;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use super::address::PostgresAddress;
 
 /// How long a connection may take to come about, unless the URL says otherwise (`connect_timeout`).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -16,6 +19,8 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct DatabaseUrl {
     pub(super) config: Config,
+    /// The same for people.
+    pub(super) address: PostgresAddress,
     /// By whose certificates the server has to prove that it has the name (`sslmode=verify-full`). `None`: with `prefer`, the
     /// default, and `require` it may be any server; `disable` has no TLS.
     pub(super) verify: Option<Roots>,
@@ -33,7 +38,7 @@ pub(super) enum Roots {
 impl DatabaseUrl {
     /// Reads a URL. What it complains about never holds the password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let (address, query) = split_query(url);
         let (mut ssl_mode, mut roots) = (None, None);
         let mut rest = Vec::new();
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -59,18 +64,22 @@ impl DatabaseUrl {
         }
         let mut config = host_config(&format!("{address}?{}", rest.join("&")))?;
         config.ssl_mode(ssl_mode);
-        Ok(Self { config, verify })
+        Ok(Self { address: PostgresAddress::of(&config), config, verify })
     }
 }
 
 /// What the driver makes of a URL without the parameters that it does not know.
 fn host_config(url: &str) -> Result<Config, String> {
-    let not_a_url = |why: &str| format!("not a PostgreSQL URL: {why}");
+    let not_a_url = |why: &str| format!("not a PostgreSQL URL: {why}{}", hint_at_encoding(url));
     let mut config: Config = url.parse().map_err(|error| not_a_url(&error_chain(&error)))?;
     let nameless = |host: &Host| matches!(host, Host::Tcp(name) if name.is_empty());
     if config.get_hosts().is_empty() || config.get_hosts().iter().any(nameless) {
         return Err(not_a_url("it names no host, as in postgres://user@host/database"));
     }
+    if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
+        return Err(not_a_url("it has more than one @"));
+    }
+    name_user_and_database(&mut config).map_err(|why| not_a_url(&why))?;
     // Whatever else the hosts are, a standby takes no orders.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_connect_timeout().is_none() {
@@ -83,10 +92,44 @@ fn host_config(url: &str) -> Result<Config, String> {
     Ok(config)
 }
 
+/// The URL up to its parameters, and those. A `?` before the `@` belongs to a password.
+fn split_query(url: &str) -> (&str, &str) {
+    let after_user = url.find('@').unwrap_or(0);
+    url[after_user..].find('?').map_or((url, ""), |place| {
+        let (address, query) = url.split_at(after_user + place);
+        (address, &query[1..])
+    })
+}
+
+/// What most likely makes a URL with several of them unreadable.
+fn hint_at_encoding(url: &str) -> &'static str {
+    if url.matches('@').count() > 1 { "; in a user's name or a password, @ is written %40" } else { "" }
+}
+
+/// Whom the URL does not name is who runs this process, and the database then has that user's name: as libpq has it.
+fn name_user_and_database(config: &mut Config) -> Result<(), String> {
+    let user = match config.get_user() {
+        Some(user) => user.to_owned(),
+        None => whoami::username().map_err(|error| format!("it names no user, and {error}"))?,
+    };
+    if config.get_dbname().is_none() {
+        config.dbname(user.as_str());
+    }
+    config.user(user);
+    Ok(())
+}
+
+/// The URL with a password, for one that has none.
+#[must_use]
+pub fn with_password(url: &str, password: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}password={}", percent_encode(password.as_bytes(), NON_ALPHANUMERIC))
+}
+
 /// The URL without its password, for logs.
 pub fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (address, query) = split_query(rest);
     let address = match address.rsplit_once('@') {
         Some((user, host)) => format!("{}@{host}", user.split_once(':').map_or(user, |(name, _)| name)),
         None => address.to_owned(),
@@ -121,6 +164,32 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_told_as_the_driver_looks_for_it() {
+        let told = |url: &str| DatabaseUrl::parse(url).map(|url| url.address.to_string());
+        let several = told("postgres://shop@db1:5432,db2:5433/orders?password=secret");
+        assert_eq!(several, Ok("db1:5432,db2:5433 (database orders, user shop)".to_owned()));
+        assert_eq!(told("postgres://shop@[::1]"), Ok("::1:5432 (database shop, user shop)".to_owned()));
+        let socket = told("postgres://shop@%2Frun%2Fpostgresql/orders");
+        assert_eq!(socket, Ok("/run/postgresql:5432 (database orders, user shop)".to_owned()));
+        let nobody = told("postgres://db/orders").unwrap();
+        assert_eq!(nobody, format!("db:5432 (database orders, user {})", whoami::username().unwrap()));
+    }
+
+    #[test]
+    fn a_password_may_be_added_and_have_any_character() {
+        let password = "p@s:s?w/o&r=d %41#ö";
+        for url in ["postgres://u@h/d", "postgres://u@h/d?application_name=x"] {
+            let parsed = DatabaseUrl::parse(&with_password(url, password)).unwrap();
+            assert_eq!(parsed.config.get_password(), Some(password.as_bytes()));
+        }
+        let unescaped = DatabaseUrl::parse("postgres://u:p?s/w&d#@h/d?sslmode=require").unwrap();
+        assert_eq!(unescaped.config.get_password(), Some(&b"p?s/w&d#"[..]));
+        assert_eq!(unescaped.config.get_ssl_mode(), SslMode::Require);
+        let ambiguous = DatabaseUrl::parse("postgres://u:p@w@h/d").unwrap_err();
+        assert!(ambiguous.ends_with("@ is written %40"), "{ambiguous}");
+    }
+
+    #[test]
     fn what_is_wrong_with_a_url_is_said_without_its_password() {
         for url in
             ["postgres://u:secret@h:port/x", "postgres://u:secret@/x?host=", "postgres://u:secret@h/x?bad=1"]
@@ -137,5 +206,8 @@ mod tests {
         let shown = without_password("postgres://u:s:e@c@h1:1,h2:2/db?password=secret&sslmode=require");
         assert_eq!(shown, "postgres://u@h1:1,h2:2/db?sslmode=require");
         assert_eq!(without_password("postgres://h/db"), "postgres://h/db");
+        assert_eq!(without_password("postgres://u:sec?ret@h/db?x=1"), "postgres://u@h/db?x=1");
+        let added = with_password("postgres://u@h/db?x=1", "s&c=r%t");
+        assert_eq!(without_password(&added), "postgres://u@h/db?x=1");
     }
 }

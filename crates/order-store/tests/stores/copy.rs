@@ -10,8 +10,8 @@ use order_application::{
 };
 use order_domain::Timestamp;
 use order_store::{
-    CopyError, CopyReport, CopyStep, PostgresError, PostgresStore, SideError, SqliteError, SqliteStore,
-    StoreLocation,
+    CopyError, CopyReport, CopyStep, PostgresError, PostgresFault, PostgresStore, SideError, SqliteError,
+    SqliteStore, StoreLocation,
 };
 use tempfile::TempDir;
 use test_servers::PostgresServer;
@@ -300,12 +300,15 @@ async fn nobody_opens_or_copies_an_unfinished_copy() {
     let database = Place::postgres();
     copy_some(&from, &database, 2).await;
     let refused = PostgresStore::open(database.url(), bus(), QUICK_SERVER).await.err().expect("refused");
-    assert!(matches!(refused, PostgresError::Copying), "{refused}");
+    assert!(matches!(refused.fault, PostgresFault::Copying), "{refused}");
     let refused = PostgresStore::verify(database.url(), &mut |_, _| {}).await;
-    assert!(matches!(refused, Err(PostgresError::Copying)), "{refused:?}");
+    assert!(matches!(refused, Err(PostgresError { fault: PostgresFault::Copying, .. })), "{refused:?}");
     let refused = copy(&database, &Place::sqlite()).await;
     assert!(
-        matches!(refused, Err(CopyError::Source(SideError::Postgres(PostgresError::Copying)))),
+        matches!(
+            refused,
+            Err(CopyError::Source(SideError::Postgres(PostgresError { fault: PostgresFault::Copying, .. })))
+        ),
         "{refused:?}"
     );
 }

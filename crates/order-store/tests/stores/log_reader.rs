@@ -194,7 +194,7 @@ async fn a_replicas_log_is_read_like_any_other() {
 
 #[cfg(feature = "full-tests")]
 mod postgres {
-    use order_store::{PostgresError, PostgresStore};
+    use order_store::{PostgresError, PostgresFault, PostgresStore};
     use test_servers::PostgresServer;
 
     use super::*;
@@ -227,7 +227,10 @@ mod postgres {
         let url = PostgresServer::shared().unwrap().create_database().unwrap();
         for _ in 0..2 {
             let refused = open(&url).await.err().expect("refused");
-            assert!(matches!(refused, SideError::Postgres(PostgresError::NoStore)), "{refused}");
+            assert!(
+                matches!(refused, SideError::Postgres(PostgresError { fault: PostgresFault::NoStore, .. })),
+                "{refused}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a database gets its schema, and which releases may serve from it.
 
 use order_application::{EventLog, OrderViews, StoreError};
-use order_store::{PostgresError, PostgresStore};
+use order_store::{PostgresError, PostgresFault, PostgresStore};
 use test_servers::PostgresServer;
 use tokio_postgres::{Client, NoTls};
 
@@ -68,7 +68,7 @@ async fn migrate_refuses_a_server_that_no_instance_could_serve_from() {
                      current_database()); END $$";
     sql(&url, isolation).await;
     let refused = PostgresStore::migrate(&url).await;
-    assert!(matches!(refused, Err(PostgresError::Isolation(_))), "{refused:?}");
+    assert!(matches!(refused, Err(PostgresError { fault: PostgresFault::Isolation(_), .. })), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,7 +82,7 @@ async fn a_migration_that_is_killed_half_way_leaves_nothing_and_is_run_again() {
     let pid = blocked(&blocker).await;
     blocker.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
     let killed = migrating.await.unwrap();
-    assert!(matches!(killed, Err(PostgresError::Refused { .. })), "{killed:?}");
+    assert!(matches!(killed, Err(PostgresError { fault: PostgresFault::Refused { .. }, .. })), "{killed:?}");
     let there = "SELECT to_regclass('order_service.events') IS NOT NULL";
     assert!(!blocker.query_one(there, &[]).await.unwrap().get::<_, bool>(0), "a part of it is there");
     blocker.batch_execute("COMMIT").await.unwrap();
@@ -181,7 +181,7 @@ async fn a_newer_schema_that_needs_a_newer_release_is_refused_before_and_after_t
     )
     .await;
     let refused = open(&url).await.err().expect("refused");
-    assert!(matches!(refused, PostgresError::Newer { found: 99, needed: 98, .. }), "{refused}");
+    assert!(matches!(refused.fault, PostgresFault::Newer { found: 99, needed: 98, .. }), "{refused}");
     let check = serving.check().await;
     assert!(matches!(check, Err(StoreError::NewerRelease(_))), "{check:?}");
     let append = serving.append(TestOrder::new("a").place()).await;

@@ -9,7 +9,7 @@ use order_application::{
     Append, EventLog, OrderView, OrderViews, PageLimit, StoreError, Version, ViewRepair, ViewsState,
 };
 use order_domain::CustomerId;
-use order_store::{PostgresError, PostgresStore};
+use order_store::{PostgresFault, PostgresStore};
 use test_servers::PostgresServer;
 
 use crate::contract::bus;
@@ -163,7 +163,7 @@ async fn an_older_release_stops_beside_a_newer_one_that_it_cannot_run_with() {
     before.append(order.place()).await.unwrap();
     newer_release("breaking-release", &url, "open");
     let refused = PostgresStore::open(&url, bus(), QUICK_SERVER).await.err().expect("refused");
-    assert!(matches!(refused, PostgresError::Newer { .. }), "{refused}");
+    assert!(matches!(refused.fault, PostgresFault::Newer { .. }), "{refused}");
     assert!(matches!(before.check().await, Err(StoreError::NewerRelease(_))));
     assert!(before.append(order.pay(1)).await.is_err());
 }

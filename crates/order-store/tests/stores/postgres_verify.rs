@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use order_application::{EventLog, PageLimit, Version};
 use order_domain::{OrderEvent, PaymentDeclined, PaymentId, Reason, Timestamp};
-use order_store::{PostgresError, PostgresStore, VerifyReport};
+use order_store::{PostgresError, PostgresFault, PostgresStore, VerifyReport};
 use test_servers::PostgresServer;
 use tokio::sync::Notify;
 use tokio_postgres::NoTls;
@@ -238,10 +238,13 @@ async fn verify_of_another_schema_is_one_clear_line() {
     store.close().await;
     sql(&url, "INSERT INTO order_service.migrations VALUES (99, 99)").await;
     let newer = PostgresStore::verify(&url, &mut |_, _| {}).await;
-    assert!(matches!(newer, Err(PostgresError::Newer { found: 99, .. })), "{newer:?}");
+    assert!(
+        matches!(newer, Err(PostgresError { fault: PostgresFault::Newer { found: 99, .. }, .. })),
+        "{newer:?}"
+    );
     sql(&url, "DELETE FROM order_service.migrations WHERE version > 1").await;
     let older = PostgresStore::verify(&url, &mut |_, _| {}).await.unwrap_err();
-    assert!(matches!(older, PostgresError::Older { found: 1, .. }), "{older:?}");
+    assert!(matches!(older.fault, PostgresFault::Older { found: 1, .. }), "{older:?}");
     assert!(older.to_string().contains("run `order-service migrate` first"), "{older}");
 }
 
@@ -250,7 +253,7 @@ async fn verify_makes_nothing_in_an_empty_database() {
     let url = PostgresServer::shared().unwrap().create_database().unwrap();
     for _ in 0..2 {
         let nothing = PostgresStore::verify(&url, &mut |_, _| {}).await;
-        assert!(matches!(nothing, Err(PostgresError::NoStore)), "{nothing:?}");
+        assert!(matches!(nothing, Err(PostgresError { fault: PostgresFault::NoStore, .. })), "{nothing:?}");
     }
 }
 

@@ -28,6 +28,7 @@ mod log;
 mod model;
 mod one_order;
 mod outages;
+mod passwords;
 mod pooler;
 mod proxy;
 mod refused_starts;

@@ -1,13 +1,12 @@
 //! A database that cannot be used, or should not be, is refused at the start: one clear line, and never a password.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::OnceLock;
 
 use test_servers::{PostgresOptions, PostgresServer};
 
 use super::scenario::serving;
 use super::sql::Session;
-use crate::server::{Ended, Server};
+use crate::server::{Ended, Program, Server};
 use crate::start_up::{FAILURE, USAGE, assert_refused};
 use crate::workflow::run_through;
 
@@ -30,15 +29,26 @@ fn server() -> &'static PostgresServer {
 }
 
 /// The way to a database as another user.
-fn as_user(url: &str, user: &str, password: &str) -> String {
+pub(super) fn as_user(url: &str, user: &str, password: &str) -> String {
     url.replace("postgres://postgres@", &format!("postgres://{user}:{password}@"))
 }
 
+/// One line that names the server, the database and the user, and says all of this.
 #[track_caller]
-fn assert_store_refused(url: &str, fault: &str) {
+fn assert_store_refused(url: &str, said: &[&str]) {
     let ended = serving(url).run();
-    assert_refused(&ended, FAILURE, &[fault]);
+    assert_refused(&ended, FAILURE, &[&format!("PostgreSQL at {}: ", address(url))]);
+    for said in said {
+        assert!(ended.stderr[0].contains(said), "{:?} does not say {said:?}", ended.stderr[0]);
+    }
     assert_no_password(&ended);
+}
+
+/// `postgres://USER[:PASSWORD]@SERVER/DATABASE` as it is told.
+fn address(url: &str) -> String {
+    let (user, rest) = url.trim_start_matches("postgres://").split_once('@').unwrap();
+    let (server, database) = rest.split_once('/').unwrap();
+    format!("{server} (database {database}, user {})", user.split(':').next().unwrap())
 }
 
 #[track_caller]
@@ -47,48 +57,86 @@ fn assert_no_password(ended: &Ended) {
 }
 
 #[test]
-fn a_wrong_password() {
+fn a_wrong_password_is_told_with_what_to_look_at() {
     let url = as_user(&server().create_database().unwrap(), "app", &format!("not-{PASSWORD}"));
-    assert_store_refused(&url, "password authentication failed for user \"app\"");
-}
-
-#[test]
-fn a_database_that_there_is_not() {
-    assert_store_refused(&server().url_of("elsewhere"), "database \"elsewhere\" does not exist");
-}
-
-#[test]
-fn a_server_that_there_is_not() {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let said = "password authentication failed for user \"app\"; check the user and the password (of";
+    assert_store_refused(&url, &[said, "@ is written %40"]);
+    let url = url.replace(&format!(":not-{PASSWORD}"), "");
     assert_store_refused(
-        &format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/x"),
-        "cannot connect to PostgreSQL: ",
+        &url,
+        &["password missing; give it in the URL, in PGPASSWORD, or in a password file"],
     );
 }
 
 #[test]
-fn a_server_that_says_nothing() {
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = silent.local_addr().unwrap().port();
-    assert_store_refused(
-        &format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/x"),
-        "cannot connect to PostgreSQL: ",
-    );
+fn a_database_that_there_is_not_is_told_with_the_command_that_makes_it() {
+    let make = format!("make it with `createdb -h 127.0.0.1 -p {} -U postgres elsewhere`", server().port());
+    let said = ["database \"elsewhere\" does not exist", &make];
+    assert_store_refused(&server().url_of("elsewhere"), &said);
 }
 
 #[test]
-fn a_user_without_rights() {
+fn a_user_who_may_not_connect_is_told_with_the_grant_that_lets_it() {
+    let url = server().create_database().unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    server().query(&format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")).unwrap();
+    let grant = format!("`GRANT CONNECT ON DATABASE {name} TO app`");
+    assert_store_refused(&as_user(&url, "app", PASSWORD), &["permission denied for database", &grant]);
+}
+
+#[test]
+fn a_user_without_rights_is_told_who_has_to_migrate() {
     let url = as_user(&server().create_database().unwrap(), "app", PASSWORD);
-    assert_store_refused(&url, "permission denied for database");
+    let said = [
+        "it cannot migrate the schema: ",
+        "permission denied for database",
+        "run `order-service migrate` as",
+    ];
+    assert_store_refused(&url, &said);
 }
 
 #[test]
-fn a_user_who_may_see_the_schema_and_not_use_it() {
+fn a_user_who_may_see_the_schema_and_not_use_it_is_told_what_to_grant() {
     let url = server().create_database().unwrap();
     serving(&url).start().stop();
-    assert_store_refused(&as_user(&url, "app", PASSWORD), "permission denied");
+    let said = ["permission denied", "grant app the rights that docs/OPERATIONS.md lists"];
+    assert_store_refused(&as_user(&url, "app", PASSWORD), &said);
+    Session::open(&url).run("GRANT USAGE ON SCHEMA order_service TO app");
+    Session::open(&url).run("GRANT SELECT ON order_service.migrations, order_service.log TO app");
+    Session::open(&url).run("UPDATE order_service.log SET projection = 1000");
+    assert_store_refused(&as_user(&url, "app", PASSWORD), &["permission denied for table events", said[1]]);
+}
+
+#[test]
+fn a_database_that_cannot_hold_every_text_is_refused_before_anything_is_made_in_it() {
+    let make = "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0";
+    server().query(make).unwrap();
+    let url = server().url_of("latin");
+    let command =
+        format!("`createdb -h 127.0.0.1 -p {} -U postgres -E UTF8 -T template0 NAME`", server().port());
+    assert_store_refused(&url, &["the database's encoding is LATIN1; UTF8 is needed", &command]);
+    let ended = Program::new(["migrate", "--store", &url]).run();
+    assert_refused(&ended, FAILURE, &["the database's encoding is LATIN1"]);
+    assert!(!Session::open(&url).value::<bool>("SELECT to_regnamespace('order_service') IS NOT NULL"));
+}
+
+#[test]
+fn a_timeout_that_would_cut_off_the_services_statements_is_told_with_the_statement_that_lifts_it() {
+    let url = server().create_database().unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    let query = |sql: &str| server().query(sql).unwrap();
+    query(&format!("CREATE ROLE hurried SUPERUSER LOGIN PASSWORD '{PASSWORD}'"));
+    let url = as_user(&url, "hurried", PASSWORD);
+    let switch_off = "`ALTER ROLE hurried SET statement_timeout = 0` switches it off";
+    query(&format!("ALTER DATABASE {name} SET statement_timeout = '90s'"));
+    assert_store_refused(&url, &["statement_timeout is 90s", switch_off]);
+    query("ALTER ROLE hurried SET statement_timeout = '2min'");
+    assert_store_refused(&url, &["statement_timeout is 2min", switch_off]);
+    query("ALTER ROLE hurried SET statement_timeout = 0");
+    query("ALTER ROLE hurried SET transaction_timeout = '1min'");
+    assert_store_refused(&url, &["transaction_timeout is 1min"]);
+    query("ALTER ROLE hurried SET transaction_timeout = 0");
+    serving(&url).start().stop();
 }
 
 #[test]
@@ -98,18 +146,18 @@ fn a_schema_from_the_future() {
     Session::open(&url).run("INSERT INTO order_service.migrations VALUES (999, 998)");
     assert_store_refused(
         &url,
-        "the store has schema version 999, which only releases can use that know version 998",
+        &["the store has schema version 999, which only releases can use that know version 998"],
     );
 }
 
 #[test]
 fn a_database_that_acknowledges_before_it_has_synced() {
     let quick = PostgresServer::shared().unwrap().create_database().unwrap();
-    assert_store_refused(&quick, "the server is set to fsync=off, and so loses acknowledged orders");
+    assert_store_refused(&quick, &["the server is set to fsync=off, and so loses acknowledged orders"]);
     let database = server().create_database().unwrap();
     let name = database.rsplit('/').next().unwrap();
     server().query(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).unwrap();
-    assert_store_refused(&database, "the server is set to synchronous_commit=off, and so loses");
+    assert_store_refused(&database, &["the server is set to synchronous_commit=off, and so loses"]);
     for url in [quick, database] {
         let server = serving(&url).argument("--allow-unsafe-durability", "true").start();
         run_through(&server);
@@ -125,7 +173,7 @@ fn a_database_whose_transactions_would_look_at_old_snapshots() {
     server()
         .query(&format!("ALTER DATABASE {name} SET default_transaction_isolation = serializable"))
         .unwrap();
-    assert_store_refused(&url, "default_transaction_isolation is \"serializable\"");
+    assert_store_refused(&url, &["default_transaction_isolation is \"serializable\""]);
 }
 
 #[test]
@@ -134,6 +182,10 @@ fn a_url_that_is_none() {
         (format!("postgres://app:{PASSWORD}@/orders"), "it names no host"),
         (format!("postgres://app:{PASSWORD}@127.0.0.1:port/orders"), "not a PostgreSQL URL"),
         (format!("postgres://app:{PASSWORD}@127.0.0.1/orders?sslmode=sometimes"), "sslmode=sometimes"),
+        (
+            format!("postgres://app:{PASSWORD}@x@127.0.0.1/orders"),
+            "it has more than one @; in a user's name or a password, @",
+        ),
     ] {
         let ended = serving(&url).run();
         assert_refused(&ended, USAGE, &[fault]);

@@ -10,7 +10,7 @@ use crate::copy::{NamedCheckpoints, ReceiptPage, SideError, Source};
 use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
 use crate::postgres::row::{read_receipt, system_time};
-use crate::postgres::{PostgresError, checkpoints, connect, pages, receipts, refused};
+use crate::postgres::{PostgresError, PostgresFault, checkpoints, pages, receipts, refused};
 
 /// Reading a database.
 pub(crate) struct PostgresSource {
@@ -22,11 +22,14 @@ impl PostgresSource {
     /// Connects to a database whose schema is that of this release; nothing is written to it.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
         let database = Database::open(url, 1, PAGE_DEADLINE)?;
-        let connection = connect(&database).await?;
-        let identity = state_of_finished(&connection).await?.identity;
-        drop(connection);
+        let identity = identity(&database).await.map_err(|fault| fault.at(database.address()))?;
         Ok(Self { identity, database })
     }
+}
+
+async fn identity(database: &Database) -> Result<Uuid, PostgresFault> {
+    let connection = database.connect().await?;
+    Ok(state_of_finished(&connection).await?.identity)
 }
 
 #[async_trait]
@@ -65,6 +68,6 @@ impl Source for PostgresSource {
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
         let rows = self.database.query(checkpoints::LOAD_ALL, &[]).await?;
         let checkpoints: Result<_, _> = rows.iter().map(checkpoints::read_named).collect();
-        Ok(checkpoints.map_err(refused("be read"))?)
+        Ok(checkpoints.map_err(|error| refused("be read")(error).at(self.database.address()))?)
     }
 }

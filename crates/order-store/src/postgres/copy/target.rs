@@ -15,10 +15,13 @@ use super::{PAGE_DEADLINE, rows};
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::postgres::columns::{parameters, receipt_columns};
 use crate::postgres::database::{Database, NO_DEADLINES};
-use crate::postgres::log_state::log_state;
+use crate::postgres::log_state::{LogState, log_state};
 use crate::postgres::row::number;
 use crate::postgres::verify::{self, LogParts};
-use crate::postgres::{PostgresError, bring_up, check_server, connect, projection, receipts, refused};
+use crate::postgres::{
+    PostgresAddress, PostgresError, PostgresFault, ServerFailure, bring_up, check_server, projection,
+    receipts, refused,
+};
 use crate::verify::{VerifyProgress, VerifyReport};
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
@@ -42,17 +45,26 @@ const FINISH: &str = "UPDATE order_service.log SET state = 'ready', projection =
 /// Writing a database that nobody serves from.
 pub(crate) struct PostgresTarget {
     connection: Object,
+    address: PostgresAddress,
 }
 
 impl PostgresTarget {
     /// Connects, and brings the schema up to this release as a server does.
     pub(crate) async fn open(url: &str) -> Result<Self, PostgresError> {
         let database = Database::open(url, 1, PAGE_DEADLINE)?;
-        let mut connection = connect(&database).await?;
-        // Whether a server may lose what it acknowledges is for those to decide who serve from it.
-        check_server(&connection, true).await?;
-        bring_up(&mut connection).await?;
-        Ok(Self { connection })
+        let address = database.address().clone();
+        let connection = prepared(&database).await.map_err(|fault| fault.at(&address))?;
+        Ok(Self { connection, address })
+    }
+
+    async fn log_state(&self) -> Result<LogState, SideError> {
+        log_state(&self.connection).await.map_err(|fault| fault.at(&self.address).into())
+    }
+
+    /// What a failure of a statement means to whoever copies.
+    fn refused(&self, doing: &'static str) -> impl Fn(Error) -> SideError + use<> {
+        let address = self.address.clone();
+        move |error| refused(doing)(error).at(&address).into()
     }
 
     /// Checks the log, and makes the views of what it has.
@@ -76,13 +88,23 @@ impl PostgresTarget {
     }
 }
 
+/// A connection to a database whose schema is that of this release.
+async fn prepared(database: &Database) -> Result<Object, PostgresFault> {
+    let mut connection = database.connect().await?;
+    // Whether a server may lose what it acknowledges is for those to decide who serve from it.
+    check_server(&connection, database.address(), true).await?;
+    bring_up(&mut connection).await?;
+    Ok(connection)
+}
+
 #[async_trait]
 impl Target for PostgresTarget {
     async fn state(&mut self) -> Result<TargetState, SideError> {
-        let state = log_state(&self.connection).await?;
-        let last = self.connection.query_typed_opt(LAST_EVENT, &[]).await.map_err(refused("be read"))?;
+        let state = self.log_state().await?;
+        let unreadable = self.refused("be read");
+        let last = self.connection.query_typed_opt(LAST_EVENT, &[]).await.map_err(&unreadable)?;
         let read = |row: Row| Ok((Position(number(&row, 0)?), row.try_get(1)?));
-        let last = last.map(read).transpose().map_err(refused("be read"))?;
+        let last = last.map(read).transpose().map_err(&unreadable)?;
         Ok(TargetState {
             identity: state.identity,
             copying: state.copying,
@@ -95,51 +117,54 @@ impl Target for PostgresTarget {
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
         let begin = "UPDATE order_service.log SET state = 'copying', copied_from = $1";
         let begun = self.connection.execute_typed(begin, &[(&source, Type::UUID)]).await;
-        Ok(begun.map(drop).map_err(refused("begin a copy"))?)
+        begun.map(drop).map_err(self.refused("begin a copy"))
     }
 
     async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError> {
         let Some(first) = events.first() else { return Ok(()) };
         let before = Position(first.position.0 - 1);
+        let failed = self.refused(DOING);
         let transaction = self.connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
-        let transaction = transaction.start().await.map_err(failed)?;
-        if basis(&transaction).await.map_err(failed)? != (true, before) {
-            let why = "somebody else has written to it meanwhile".to_owned();
-            return Err(PostgresError::Refused { doing: DOING, why }.into());
+        let transaction = transaction.start().await.map_err(&failed)?;
+        if basis(&transaction).await.map_err(&failed)? != (true, before) {
+            let why = ServerFailure::for_good("somebody else has written to it meanwhile");
+            return Err(PostgresFault::Refused { doing: DOING, why }.at(&self.address).into());
         }
-        let keys = keys(&transaction, &events).await?;
-        rows::copy_events(&transaction, &events, &keys).await.map_err(failed)?;
-        Ok(transaction.commit().await.map_err(failed)?)
+        let keys = keys(&transaction, &events, &failed).await?;
+        rows::copy_events(&transaction, &events, &keys).await.map_err(&failed)?;
+        transaction.commit().await.map_err(failed)
     }
 
     async fn delete_receipts(&mut self) -> Result<(), SideError> {
         let deleted = self.connection.batch_execute("DELETE FROM order_service.receipts").await;
-        Ok(deleted.map_err(refused("take receipts"))?)
+        deleted.map_err(self.refused("take receipts"))
     }
 
     async fn add_receipts(&mut self, receipts: &[Receipt]) -> Result<(), SideError> {
         let columns = receipt_columns(receipts);
         let added = self.connection.execute_typed(receipts::KEEP, &parameters(&columns)).await;
-        Ok(added.map(drop).map_err(refused("take receipts"))?)
+        added.map(drop).map_err(self.refused("take receipts"))
     }
 
     async fn put_checkpoints(&mut self, checkpoints: &NamedCheckpoints) -> Result<(), SideError> {
         let put = rows::put_checkpoints(&mut self.connection, checkpoints).await;
-        Ok(put.map_err(refused("take checkpoints"))?)
+        put.map_err(self.refused("take checkpoints"))
     }
 
     async fn verify(&mut self, progress: VerifyProgress<'_>) -> Result<VerifyReport, SideError> {
-        if !log_state(&self.connection).await?.copying {
+        if !self.log_state().await?.copying {
             // It was finished before, and may be in service.
-            return Ok(verify::check(&mut self.connection, progress).await?);
+            let checked = verify::check(&mut self.connection, progress).await;
+            return checked.map_err(|fault| fault.at(&self.address).into());
         }
-        Ok(self.make_views(progress).await.map_err(refused("take views"))?)
+        let made = self.make_views(progress).await;
+        made.map_err(self.refused("take views"))
     }
 
     async fn finish(&mut self) -> Result<(), SideError> {
         // This commit waits for the disk, and with it everything before.
         let finished = self.connection.execute_typed(FINISH, &[(&projection(), Type::INT4)]).await;
-        Ok(finished.map(drop).map_err(refused("finish a copy"))?)
+        finished.map(drop).map_err(self.refused("finish a copy"))
     }
 }
 
@@ -155,6 +180,7 @@ async fn basis(transaction: &Transaction<'_>) -> Result<(bool, Position), Error>
 async fn keys(
     transaction: &Transaction<'_>,
     events: &[RecordedEvent],
+    failed: &(impl Fn(Error) -> SideError + Sync),
 ) -> Result<HashMap<OrderId, Position>, SideError> {
     let placed = events.iter().filter(|event| event.version == Version(1));
     let mut keys: HashMap<_, _> = placed.map(|event| (event.order_id.clone(), event.position)).collect();
@@ -173,8 +199,4 @@ async fn keys(
             Err(StoreError::Corrupt(format!("order {order_id} has no first event")).into())
         }
     }
-}
-
-fn failed(error: Error) -> PostgresError {
-    refused(DOING)(error)
 }

@@ -20,7 +20,7 @@ use super::log_state::state_of_finished;
 use super::pages::LOG_END;
 use super::row::{number, read_receipt};
 use super::times::LogTimes;
-use super::{DEADLINE, PostgresError, PostgresStore, checkpoints, connect, receipts, refused};
+use super::{DEADLINE, PostgresError, PostgresFault, PostgresStore, checkpoints, receipts, refused};
 use crate::verify::{CheckedOrders, Findings, LogCheck, LogRow, Part, VerifyProgress, VerifyReport};
 use scan::LogScan;
 
@@ -35,9 +35,12 @@ impl PostgresStore {
     /// [`PostgresError`] when the database cannot be read. What is wrong inside it is in the report.
     pub async fn verify(url: &str, progress: VerifyProgress<'_>) -> Result<VerifyReport, PostgresError> {
         let database = Database::open(url, 1, DEADLINE)?;
-        let mut connection = connect(&database).await?;
-        state_of_finished(&connection).await?;
-        check(&mut connection, progress).await
+        let checking = async {
+            let mut connection = database.connect().await?;
+            state_of_finished(&connection).await?;
+            check(&mut connection, progress).await
+        };
+        checking.await.map_err(|fault| fault.at(database.address()))
     }
 }
 
@@ -45,7 +48,7 @@ impl PostgresStore {
 pub(super) async fn check(
     connection: &mut Object,
     progress: VerifyProgress<'_>,
-) -> Result<VerifyReport, PostgresError> {
+) -> Result<VerifyReport, PostgresFault> {
     let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let snapshot = snapshot.read_only(true).start().await.map_err(refused("be read"))?;
     check_snapshot(&snapshot, progress).await.map_err(refused("be read"))

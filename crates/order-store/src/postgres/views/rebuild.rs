@@ -18,11 +18,11 @@ use super::log_wide;
 use super::repair::{BATCH_DEADLINE, MAX_ORDERS, repair};
 use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
-use crate::postgres::prepare::{connect, expect_projection};
+use crate::postgres::prepare::expect_projection;
 use crate::postgres::row::bigint;
 use crate::postgres::statement_failure::unreadable;
-use crate::postgres::{PostgresStore, Progress, pages, projection};
-use crate::postgres_error::PostgresError;
+use crate::postgres::{PostgresStore, Progress, ServerFailure, pages, projection};
+use crate::postgres_error::{PostgresError, PostgresFault};
 use crate::rebuild_report::RebuildReport;
 
 /// The lease's name among the checkpoints.
@@ -57,24 +57,31 @@ impl PostgresStore {
     /// is told events done and events in all. Dropping the future stops it: what is made is made.
     ///
     /// # Errors
-    /// [`PostgresError::ViewsBusy`] while another process does it; [`PostgresError`] when the database cannot be used.
+    /// [`PostgresFault::ViewsBusy`] while another process does it; [`PostgresError`] when the database cannot be used.
     pub async fn rebuild(
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<RebuildReport, PostgresError> {
         let database = Arc::new(Database::open(url, CONNECTIONS, BATCH_DEADLINE)?);
-        let connection = connect(&database).await?;
-        expect_projection(&connection, state_of_finished(&connection).await?).await?;
-        drop(connection);
-        let refused =
-            |error: StoreError| PostgresError::Refused { doing: "rebuild views", why: error.to_string() };
-        let lease = claim_soon(&candidate(&database)).await.map_err(refused)?;
-        let lease = lease.ok_or(PostgresError::ViewsBusy)?;
-        let before = outdated(&database).await.map_err(refused)?;
-        let rebuilt = Rebuild::new(&database, &lease, before).everything(progress).await;
-        lease.give_back().await;
-        rebuilt.map_err(refused)
+        let rebuilding = rebuild(&database, progress);
+        rebuilding.await.map_err(|fault| fault.at(database.address()))
     }
+}
+
+async fn rebuild(database: &Arc<Database>, progress: Progress<'_>) -> Result<RebuildReport, PostgresFault> {
+    let connection = database.connect().await?;
+    expect_projection(&connection, state_of_finished(&connection).await?).await?;
+    drop(connection);
+    let refused = |error: StoreError| {
+        let why = ServerFailure::for_good(error.to_string());
+        PostgresFault::Refused { doing: "rebuild views", why }
+    };
+    let lease = claim_soon(&candidate(database)).await.map_err(refused)?;
+    let lease = lease.ok_or(PostgresFault::ViewsBusy)?;
+    let before = outdated(database).await.map_err(refused)?;
+    let rebuilt = Rebuild::new(database, &lease, before).everything(progress).await;
+    lease.give_back().await;
+    rebuilt.map_err(refused)
 }
 
 /// This process, as one that may rebuild all views. The lease spares work; what is made is right without it.
