@@ -1,6 +1,7 @@
 //! The order service: one binary. This crate reads the environment, picks adapters and puts them together; what the
 //! service does is told by the crates that it puts together.
 
+mod await_database;
 mod background;
 mod cli;
 mod client;

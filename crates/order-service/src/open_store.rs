@@ -10,6 +10,7 @@ use order_application::{
 };
 use order_store::{MemoryStore, OpenMode, PostgresOptions, PostgresStore, SqliteLimits, SqliteStore};
 
+use crate::await_database;
 use crate::store_url::StoreUrl;
 use crate::thread;
 
@@ -50,8 +51,9 @@ pub(crate) trait Replicating: Store + ReplicaStore {}
 
 impl<S: Store + ReplicaStore> Replicating for S {}
 
-/// Opens it; an append waits for at most `queue_wait` before it is begun. `mode` says what may be done to open files. If
-/// views have to be made first, `progress` is told how far they are.
+/// Opens it; an append waits for at most `queue_wait` before it is begun. `mode` says what may be done to open files, and that
+/// a database that is away is waited for where one may be made. If views have to be made first, `progress` is told how far
+/// they are.
 pub(crate) async fn open(
     url: &StoreUrl,
     mode: OpenMode,
@@ -70,7 +72,14 @@ pub(crate) async fn open(
             Arc::new(thread::opening(open).await?)
         }
         StoreUrl::Postgres { url, options } => {
-            Arc::new(PostgresStore::open(url, bus, PostgresOptions { queue_wait, ..*options }).await?)
+            let options = PostgresOptions { queue_wait, ..*options };
+            // Whoever does something with a store that is there is told at once that its database is away.
+            let opening = if mode.create {
+                await_database::open(url, &bus, options).await
+            } else {
+                PostgresStore::open(url, bus, options).await
+            };
+            Arc::new(opening?)
         }
     })
 }

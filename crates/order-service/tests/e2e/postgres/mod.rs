@@ -12,6 +12,7 @@
 //! The other files are tests: one for each kind of fault, and two (`controls.rs`, `tampering.rs`) that see the checkers go
 //! red.
 
+mod awaited;
 mod breach;
 mod calm;
 mod check;
