@@ -10,7 +10,7 @@ use crate::damage::{stopped_store, verify, view_reads};
 use crate::server::{Program, Server, wait_until};
 use crate::start_up::{FAILURE, assert_refused};
 
-fn place(server: &Server, order: &str) -> u16 {
+pub(crate) fn place(server: &Server, order: &str) -> u16 {
     let placement = format!(
         r#"{{"order_id":"{order}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
     );

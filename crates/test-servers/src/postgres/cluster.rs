@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -46,6 +46,18 @@ impl Cluster<'_> {
         let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
         let how = ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"];
         self.run("pg_basebackup", &[&from[..], &how].concat())
+    }
+
+    /// Copies a backup of a server's data, to go on from it with the log that was archived since.
+    pub(super) fn copy_to_recover(&mut self, base: &Path) -> Result<()> {
+        let data = self.data();
+        let mut copy = self.user.words("cp");
+        copy.extend(["-r".into(), base.into(), data.clone().into()]);
+        self.supervised.run(&copy)?;
+        let mut close = self.user.words("chmod");
+        close.extend(["0700".into(), data.clone().into()]);
+        self.supervised.run(&close)?;
+        self.user.write_private(&data.join("recovery.signal"), b"")
     }
 
     /// Adds lines to `postgresql.conf`; the last one for a name holds.

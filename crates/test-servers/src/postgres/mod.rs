@@ -7,8 +7,10 @@
 //! | `cluster.rs` | the data directory and its configuration |
 //! | `server.rs` | a running server: databases, and everything that can befall it |
 //! | `standby.rs` | a second server that follows the first |
+//! | `backup.rs` | a second server that is made from a backup of the first |
 //! | `pgbouncer.rs` | a connection pooler between client and server |
 
+mod backup;
 mod cluster;
 mod options;
 mod pgbouncer;

@@ -51,7 +51,12 @@ impl PostgresServer {
     /// When it does not run or is no standby.
     pub fn promote(&mut self) -> Result<()> {
         self.query("SELECT pg_promote()")?;
-        wait_until("the standby is promoted", || Ok(self.query("SELECT pg_is_in_recovery()")? == "f"))
+        self.wait_until_promoted()
+    }
+
+    /// Returns when it takes writes.
+    pub(super) fn wait_until_promoted(&self) -> Result<()> {
+        wait_until("the server is promoted", || Ok(self.query("SELECT pg_is_in_recovery()")? == "f"))
     }
 }
 

@@ -112,7 +112,7 @@ fn an_outage_is_told_once_however_often_it_is_tried_again_and_a_stop_ends_the_wa
     });
     let waiting = Waiting::for_database(&format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/orders"));
     for _ in 0..5 {
-        attempts.recv().unwrap();
+        wait_until("it is tried again", || attempts.try_recv().ok());
     }
     waiting.answers_that_it_waits();
     assert_eq!(waiting.told(), 1, "{}", waiting.server.log());

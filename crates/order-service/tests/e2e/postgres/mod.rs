@@ -33,6 +33,7 @@ mod passwords;
 mod pooler;
 mod proxy;
 mod refused_starts;
+mod restores;
 mod scenario;
 pub(crate) mod sql;
 mod standby;
