@@ -1,5 +1,9 @@
 //! `docs/OPERATIONS.md`, step by step: a backup of a database by PostgreSQL's own programs, and back to it.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use test_servers::{PostgresOptions, PostgresServer};
 
 use super::scenario::serving;
@@ -78,7 +82,14 @@ fn a_dump_is_made_beside_servers_and_restored_and_brokers_that_are_ahead_of_it_a
 }
 
 #[test]
-fn a_base_backup_and_the_archived_log_lead_back_to_a_moment() {
+fn a_base_backup_and_the_archived_log_lead_back_to_a_moment_also_of_a_server_that_died() {
+    for has_died in [false, true] {
+        back_to_a_moment(has_died);
+    }
+}
+
+#[track_caller]
+fn back_to_a_moment(has_died: bool) {
     let archiving = PostgresOptions::durable()
         .setting("archive_mode", "on")
         .setting("archive_command", "mkdir -p ../wal && cp %p ../wal/%f");
@@ -91,10 +102,16 @@ fn a_base_backup_and_the_archived_log_lead_back_to_a_moment() {
     let moment = database.query("SELECT clock_timestamp()").unwrap();
     assert_eq!(place(&server, "later"), 201);
     server.stop();
-    // An orderly stop archives what is left.
-    database.stop().unwrap();
+    let archive = database.directory().join("wal");
+    if has_died {
+        database.kill_hard().unwrap();
+        archive_the_rest(&database.directory().join("data/pg_wal"), &archive);
+    } else {
+        // An orderly stop archives what is left.
+        database.stop().unwrap();
+    }
 
-    let restore = format!("cp {}/%f %p", database.directory().join("wal").display());
+    let restore = format!("cp {}/%f %p", archive.display());
     let settings = [
         ("restore_command", restore.as_str()),
         ("recovery_target_time", &moment),
@@ -106,4 +123,15 @@ fn a_base_backup_and_the_archived_log_lead_back_to_a_moment() {
     let server = serving(&url).start();
     assert_as_backed_up(&server, &before);
     server.stop();
+}
+
+/// Copies the parts of the log that the archive does not have, for the server's user to read.
+fn archive_the_rest(log: &Path, archive: &Path) {
+    for part in fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()) {
+        let archived = archive.join(part.file_name().unwrap());
+        if part.is_file() && !archived.exists() {
+            fs::copy(&part, &archived).unwrap();
+            fs::set_permissions(&archived, Permissions::from_mode(0o644)).unwrap();
+        }
+    }
 }
