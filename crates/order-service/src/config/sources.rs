@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ffi::{OsStr, OsString};
 
 use clap::builder::Resettable;
-use clap::error::ContextKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, value_parser};
 use order_bus::BrokerUrl;
@@ -104,6 +104,13 @@ fn check(
 fn not_understood(error: clap::Error) -> Failure {
     if !error.use_stderr() {
         error.exit();
+    }
+    if let (ErrorKind::ArgumentConflict, Some(command)) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
+        return Failure::usage(format!(
+            "what stands before {command} is for `serve`: put options behind it, as in `order-service {command} --data-dir DIR`"
+        ));
     }
     let text = error.render().to_string();
     Failure::usage(text.trim_end().trim_start_matches("error: "))

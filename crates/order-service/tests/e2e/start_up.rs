@@ -40,6 +40,12 @@ fn sql(file: &Path, statement: &str) {
 }
 
 #[test]
+fn an_option_before_its_command() {
+    let ended = Program::new(["--data-dir", "somewhere", "verify"]).run();
+    assert_refused(&ended, USAGE, &["put options behind it, as in `order-service verify --data-dir DIR`"]);
+}
+
+#[test]
 fn a_port_in_use() {
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
