@@ -5,6 +5,8 @@ use order_application::ReadyDetails;
 use order_domain::Currency;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+
 /// What the API needs to know besides the service it speaks for.
 #[derive(Clone)]
 pub struct ApiConfig {
@@ -33,6 +35,8 @@ pub struct ApiConfig {
     pub takes_commands: bool,
     /// What readiness depends on besides the store.
     pub ready_details: Vec<Arc<dyn ReadyDetails>>,
+    /// Who may do what; `None`: everybody may do everything.
+    pub access: Option<Arc<dyn Access>>,
 }
 
 impl Default for ApiConfig {
@@ -50,6 +54,7 @@ impl Default for ApiConfig {
             shutdown: CancellationToken::new(),
             takes_commands: true,
             ready_details: Vec::new(),
+            access: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! `command` → `body` and `json` read it → the service → `view` or [`order_application::cloud_event`] write the answer.
 //! Whatever goes wrong is a `refusal`, which alone decides its status and code.
 
+mod access;
 mod answer;
 mod asked_by;
 mod body;
@@ -39,6 +40,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use order_application::{OrderService, RepeatedFault};
 
+pub use access::{Access, AccessRequest, AllowanceOf, Caller, Exhausted, NotAdmitted, Peer, Scope, Scopes};
 pub use asked_by::{AskedBy, Connection};
 pub use config::ApiConfig;
 pub use head::HeadFault;
@@ -82,7 +84,9 @@ struct ApiState {
 pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let mut event_source = String::new();
     json::push_string(&mut event_source, &config.event_source);
-    let documented = if config.takes_commands { routes::documented() } else { routes::of_a_replica() };
+    let access = config.access.clone();
+    let routes =
+        if config.takes_commands { routes::documented(access) } else { routes::of_a_replica(access) };
     let feeds = Feeds::new(service.clone(), &config, event_source.clone());
     let bodies = Shares::in_portions_of(config.max_open_body_bytes);
     let pages = Shares::in_portions_of(config.max_open_page_bytes);
@@ -98,8 +102,9 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         not_ready: RepeatedFault::default(),
         broken_lists: RepeatedFault::default(),
     });
-    Router::from(documented)
-        .merge(routes::pages::router())
+    routes
+        .pages(routes::pages::router())
+        .into_router()
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(edge::layer())

@@ -1,5 +1,6 @@
 //! The OpenAPI document: what handlers have in common, and what no single handler says.
 
+mod access;
 mod event;
 mod never_null;
 mod parameters;
@@ -14,6 +15,7 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use crate::problem::Problem;
 use crate::view::{BasicView, FullView};
 
+pub(crate) use access::{REFUSALS_OF_ACCESS, declare_access, required};
 pub(crate) use event::Event;
 pub(crate) use parameters::{
     After, CustomerFilter, LastEventId, OrderFilter, PageCursor, PageSize, PaymentFilter, SkuFilter, Tags,
@@ -24,7 +26,7 @@ pub(crate) use words::{ActionName, ListSort, OrderStatus, ProblemCode};
 
 /// The OpenAPI 3.1 document of every route, as JSON for people to read.
 pub fn openapi_json() -> String {
-    let mut document = crate::routes::documented().into_openapi();
+    let mut document = crate::routes::documented(None).into_openapi();
     never_null::never_null(&mut document);
     match document.to_pretty_json() {
         Ok(json) => json + "\n",
@@ -55,7 +57,10 @@ pub(crate) fn frame() -> OpenApi {
 
     let mut schemas = Vec::new();
     add::<Problem>(&mut schemas);
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .security_scheme(access::SCHEME, access::bearer())
+        .build();
     let mut document = Frame::openapi();
     document.components = Some(components);
     document

@@ -7,7 +7,7 @@ pub(crate) mod kind;
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use order_application::OrderFacts;
 use serde::Serialize;
@@ -65,6 +65,9 @@ pub(crate) struct Problem {
     pub(crate) incident: Option<String>,
     #[serde(skip)]
     pub(crate) hidden: Option<HiddenCause>,
+    /// Header fields of this refusal; they go before what all of its kind have.
+    #[serde(skip)]
+    pub(crate) headers: HeaderMap,
 }
 
 /// What the log tells and the client is not told.
@@ -92,6 +95,7 @@ impl Problem {
             errors: Vec::new(),
             incident: None,
             hidden: None,
+            headers: HeaderMap::new(),
         }
     }
 
@@ -106,6 +110,11 @@ impl Problem {
         }
     }
 
+    /// Without what the order is, for somebody who may not know that.
+    pub(crate) fn about_no_order(self) -> Self {
+        Self { order_status: None, version: None, allowed_actions: None, ..self }
+    }
+
     /// The answer to a request for `path`.
     pub(crate) fn into_response(mut self, path: &str) -> Response {
         self.instance = Some(path.to_owned());
@@ -114,6 +123,7 @@ impl Problem {
         if let Some(seconds) = self.kind.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.headers_mut().extend(self.headers);
         response
     }
 }

@@ -3,12 +3,14 @@
 use std::any::Any;
 use std::fmt::Display;
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use order_application::{CommandError, Position, QueryError, StoreError};
 use order_domain::{ObstacleKind, OrderError};
 use tracing::Level;
 use uuid::Uuid;
 
+use crate::access::{AllowanceOf, Caller, Exhausted, Scope};
 use crate::json::{Faults, Pointer};
 use crate::problem::kind::{self, ProblemKind};
 use crate::problem::{HiddenCause, Problem};
@@ -31,6 +33,55 @@ impl Refusal {
     /// The refusal that a response stands for.
     pub(crate) fn carried(response: &mut Response) -> Option<Self> {
         response.extensions_mut().remove()
+    }
+
+    /// Without what the order is, for somebody who may not know that.
+    pub(crate) fn about_no_order(self) -> Self {
+        self.0.about_no_order().into()
+    }
+
+    /// Nothing shows who sends the request.
+    pub(crate) fn no_credentials() -> Self {
+        challenge("Bearer", "The request has no Authorization header.")
+    }
+
+    /// What should show who sends the request is no bearer token.
+    pub(crate) fn malformed_credentials() -> Self {
+        let detail = "The request must have one Authorization header: Bearer, a space, and a key or a token.";
+        challenge("Bearer error=\"invalid_request\"", detail)
+    }
+
+    /// What shows who sends the request opens nothing.
+    pub(crate) fn bad_credentials(why: &'static str) -> Self {
+        challenge("Bearer error=\"invalid_token\"", why)
+    }
+
+    /// Whoever sends the request may not do this.
+    pub(crate) fn forbidden(caller: &Caller, scope: Scope) -> Self {
+        let detail = sentence(&format!("{} has no scope {scope}", caller.credential));
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        let headers = headers([(header::WWW_AUTHENTICATE, challenge)]);
+        Problem { headers, ..Problem::new(&kind::FORBIDDEN, detail) }.into()
+    }
+
+    /// More requests have come than may.
+    pub(crate) fn too_many_requests(exhausted: Exhausted) -> Self {
+        let Exhausted { whose, burst, refill_seconds, retry_after_seconds } = exhausted;
+        let (policy, detail) = match whose {
+            AllowanceOf::Caller => ("caller", "More requests have come from this caller than may."),
+            AllowanceOf::Address => {
+                ("address", "More requests without good credentials have come from this address than may.")
+            }
+        };
+        let headers = headers([
+            (header::RETRY_AFTER, retry_after_seconds.to_string()),
+            (HeaderName::from_static("ratelimit"), format!("\"{policy}\";r=0;t={retry_after_seconds}")),
+            (
+                HeaderName::from_static("ratelimit-policy"),
+                format!("\"{policy}\";q={burst};w={refill_seconds}"),
+            ),
+        ]);
+        Problem { headers, ..Problem::new(&kind::TOO_MANY_REQUESTS, detail) }.into()
     }
 
     /// The connection broke off in the body.
@@ -237,6 +288,20 @@ fn hiding(level: Level, kind: &'static ProblemKind, cause: &dyn Display) -> Prob
     let incident = Some(Uuid::new_v4().to_string());
     let hidden = Some(HiddenCause { level, text: cause.to_string() });
     Problem { incident, hidden, ..Problem::new(kind, kind.advice) }
+}
+
+/// Asks whoever sent the request to show who they are.
+fn challenge(challenge: &'static str, detail: &'static str) -> Refusal {
+    let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))]);
+    Problem { headers, ..Problem::new(&kind::UNAUTHENTICATED, detail) }.into()
+}
+
+fn headers<const N: usize>(fields: [(HeaderName, String); N]) -> HeaderMap {
+    let value = |text: String| match HeaderValue::try_from(text) {
+        Ok(value) => value,
+        Err(e) => unreachable!("invariant: scopes and numbers may stand in a header: {e}"),
+    };
+    fields.into_iter().map(|(name, text)| (name, value(text))).collect()
 }
 
 fn invalid_at(place: Pointer<'_>, error: &dyn Display) -> Refusal {

@@ -35,53 +35,51 @@ mod units;
 mod values;
 mod void;
 
-use axum::routing::MethodRouter;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use std::sync::Arc;
 
 pub use live_feed::LiveFeed;
 
-use crate::{Api, command};
+use crate::access::{Access, Routes};
 
 /// What clients build on; the OpenAPI document lists it in this order.
-pub(crate) fn documented() -> OpenApiRouter<Api> {
-    let router = reading(OpenApiRouter::with_openapi(crate::openapi::frame()));
-    let router = command::add(router, &place::ROUTE);
-    let router = command::add(router, &payment::ROUTE);
-    let router = command::add(router, &decline::ROUTE);
-    let router = command::add(router, &void::ROUTE);
-    let router = command::add(router, &reserve::ROUTE);
-    let router = command::add(router, &release::ROUTE);
-    let router = command::add(router, &ship::ROUTE);
-    let router = command::add(router, &deliver::ROUTE);
-    let router = command::add(router, &lost::ROUTE);
-    let router = command::add(router, &capture::ROUTE);
-    let router = command::add(router, &refund::ROUTE);
-    let router = command::add(router, &cancel::ROUTE);
-    let router = command::add(router, &returns::ROUTE);
-    let router = command::add(router, &receive::ROUTE);
-    let router = command::add(router, &reject::ROUTE);
-    let router = command::add(router, &hold::ROUTE);
-    let router = command::add(router, &unhold::ROUTE);
-    command::add(router, &complete::ROUTE)
+pub(crate) fn documented(access: Option<Arc<dyn Access>>) -> Routes {
+    reading(Routes::new(crate::openapi::frame(), access))
+        .command(&place::ROUTE)
+        .command(&payment::ROUTE)
+        .command(&decline::ROUTE)
+        .command(&void::ROUTE)
+        .command(&reserve::ROUTE)
+        .command(&release::ROUTE)
+        .command(&ship::ROUTE)
+        .command(&deliver::ROUTE)
+        .command(&lost::ROUTE)
+        .command(&capture::ROUTE)
+        .command(&refund::ROUTE)
+        .command(&cancel::ROUTE)
+        .command(&returns::ROUTE)
+        .command(&receive::ROUTE)
+        .command(&reject::ROUTE)
+        .command(&hold::ROUTE)
+        .command(&unhold::ROUTE)
+        .command(&complete::ROUTE)
 }
 
 /// What a read replica has of it. The paths of commands are there, too, without any method, so that a client which has
 /// come to the wrong place learns that.
-pub(crate) fn of_a_replica() -> OpenApiRouter<Api> {
-    let document = documented().into_openapi();
+pub(crate) fn of_a_replica(access: Option<Arc<dyn Access>>) -> Routes {
+    let document = documented(None).into_openapi();
     let only_commands = document.paths.paths.iter().filter(|(_, item)| item.get.is_none());
-    let router = reading(OpenApiRouter::new());
-    only_commands.fold(router, |router, (path, _)| router.route(path, MethodRouter::new()))
+    let routes = reading(Routes::new(crate::openapi::frame(), access));
+    only_commands.fold(routes, |routes, (path, _)| routes.without_methods(path))
 }
 
-fn reading(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
-    router
-        .routes(routes!(list_orders::list_orders))
-        .routes(routes!(get_order::get_order))
-        .routes(routes!(order_actions::order_actions))
-        .routes(routes!(order_events::order_events))
-        .routes(routes!(log::log))
-        .routes(routes!(health::health))
-        .routes(routes!(ready::ready))
+fn reading(routes: Routes) -> Routes {
+    routes
+        .question(list_orders::question())
+        .question(get_order::question())
+        .question(order_actions::question())
+        .question(order_events::question())
+        .question(log::question())
+        .question(health::question())
+        .question(ready::question())
 }

@@ -65,7 +65,7 @@ impl Process {
         let limits = http.limits();
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
         let views_progress = ViewsProgress::default();
-        let starting = order_api::starting(views_progress.clone());
+        let starting = order_api::starting(views_progress.clone(), None);
         let operators = http
             .operate_listen
             .map(|address| Operators::start(address, starting.clone(), limits))

@@ -11,15 +11,16 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest key.
 pub(crate) const MAX_KEY_CHARS: usize = 255;
 
-/// The key that a request came with, if it did. Nobody knows yet who sends requests, so all keys are of the same owner.
+/// The key that a request came with, if it did. It belongs to its owner; where nobody asks who sends requests, all keys are of
+/// the same.
 ///
 /// # Errors
 /// When what stands there is no key.
-pub(super) fn read(headers: &HeaderMap) -> Result<Option<ReceiptKey>, Refusal> {
+pub(super) fn read(headers: &HeaderMap, owner: Option<&str>) -> Result<Option<ReceiptKey>, Refusal> {
     let mut values = headers.get_all(&IDEMPOTENCY_KEY).into_iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = parse(value.as_bytes()).filter(|_| values.next().is_none());
-    key.map(|key| Some(ReceiptKey::new(None, &key))).ok_or_else(Refusal::idempotency_key_invalid)
+    key.map(|key| Some(ReceiptKey::new(owner, &key))).ok_or_else(Refusal::idempotency_key_invalid)
 }
 
 /// What tells the request from others. Its path counts as the route and the ids in it, however they are spelled; all else byte

@@ -11,13 +11,13 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
 use order_application::{AnswerKind, ClaimedKey, CommandMeta, CommandOutcome};
 use order_domain::{OrderCommand, OrderId, ReturnId};
 use tracing::Span;
-use utoipa_axum::router::OpenApiRouter;
 
+use crate::access::{Scope, Sender};
 use crate::config::ApiConfig;
 use crate::json::{self, Object, Pointer, Shape, Value};
 use crate::path_id::{PathOrderId, PathReturnId};
@@ -26,6 +26,8 @@ use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::{Api, answer, body, etag};
 
+pub(crate) use operation::describe;
+
 static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Longest correlation id that is taken over.
 const MAX_CORRELATION_ID_CHARS: usize = 128;
@@ -33,6 +35,8 @@ const MAX_CORRELATION_ID_CHARS: usize = 128;
 /// What is particular to a command over HTTP.
 pub(crate) struct CommandRoute<B: 'static> {
     pub(crate) path: &'static str,
+    /// Who may send it.
+    pub(crate) scope: Scope,
     /// What clients that are generated from the OpenAPI document call it.
     pub(crate) operation_id: &'static str,
     pub(crate) summary: &'static str,
@@ -56,17 +60,12 @@ pub(crate) enum Target<B> {
     Return(fn(B, ReturnId) -> OrderCommand),
 }
 
-/// Adds a command to the routes, and to their document.
-pub(crate) fn add<B: Send>(
-    router: OpenApiRouter<Api>,
-    route: &'static CommandRoute<B>,
-) -> OpenApiRouter<Api> {
-    let handler = move |State(api): State<Api>, ids: PathIds, request: Request| async move {
-        carry_out(route, &api, ids, request).await
-    };
-    let mut router = router.route(route.path, post(handler));
-    operation::describe(route, router.get_openapi_mut());
-    router
+/// What carries a command out.
+pub(crate) fn handler<B: Send>(route: &'static CommandRoute<B>) -> MethodRouter<Api> {
+    post(move |State(api): State<Api>, ids: PathIds, sender: Sender, request: Request| async move {
+        let carried_out = carry_out(route, &api, ids, &sender, request).await;
+        carried_out.map_err(|refusal| if sender.sees_orders() { refusal } else { refusal.about_no_order() })
+    })
 }
 
 type PathIds = (PathOrderId, PathReturnId);
@@ -75,6 +74,7 @@ async fn carry_out<B>(
     route: &CommandRoute<B>,
     api: &Api,
     (order_id, return_id): PathIds,
+    sender: &Sender,
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
@@ -85,8 +85,12 @@ async fn carry_out<B>(
     };
     let mut query = Query::new(parts.uri.query());
     let dry_run = query.flag("dry_run");
+    if dry_run {
+        // It shows the order.
+        sender.need(Scope::Read)?;
+    }
     // What is only tried has no answer that could be kept.
-    let key = if dry_run { None } else { idempotency_key::read(&parts.headers)? };
+    let key = if dry_run { None } else { idempotency_key::read(&parts.headers, sender.owner())? };
     let claim = match key {
         None => None,
         Some(key) => {
@@ -99,6 +103,7 @@ async fn carry_out<B>(
         }
     };
     let (body, meta) = read(&route.body, &parts, &bytes, query)?;
+    let meta = CommandMeta { actor: sender.name(), ..meta };
     // Others may need the room while the command is carried out.
     drop(bytes);
     let (order_id, command) = match route.target {

@@ -10,7 +10,7 @@ use utoipa::openapi::{ComponentsBuilder, ContentBuilder, OpenApi, Required, Resp
 
 use super::{CommandRoute, Target};
 use crate::json::{Named, Shape};
-use crate::openapi::{order_id_parameter, responses};
+use crate::openapi::{REFUSALS_OF_ACCESS, order_id_parameter, required, responses};
 use crate::problem::kind::{self, ProblemKind};
 
 /// How any command may be refused.
@@ -45,7 +45,7 @@ const REFUSALS_OF_ORDERS: &[&ProblemKind] =
 const REFUSALS_OF_RETURNS: &[&ProblemKind] =
     &[&kind::ORDER_NOT_FOUND, &kind::RETURN_NOT_FOUND, &kind::INVALID_TRANSITION, &kind::ORDER_FULL];
 
-pub(super) fn describe<B>(route: &CommandRoute<B>, document: &mut OpenApi) {
+pub(crate) fn describe<B>(route: &CommandRoute<B>, document: &mut OpenApi) {
     let mut named = Named::new();
     let body = route.body.schema(&mut named);
     let content =
@@ -71,12 +71,13 @@ fn operation<B>(route: &CommandRoute<B>) -> OperationBuilder {
             (refusals, ("202", accepted()), vec![order_id_parameter(), return_id_parameter()])
         }
     };
-    let refusals = [route.refusals, of_orders, REFUSALS].concat();
+    let refusals = [route.refusals, of_orders, REFUSALS, REFUSALS_OF_ACCESS].concat();
     let operation = OperationBuilder::from(Operation::new())
         .tag("Commands")
         .operation_id(Some(route.operation_id))
         .summary(Some(route.summary))
         .description(Some(route.description))
+        .securities(Some(required(route.scope)))
         .parameters(Some(path_parameters.into_iter().chain([dry_run_parameter()]).chain(headers())))
         .response("200", tried())
         .response(success.0, success.1);

@@ -62,7 +62,33 @@ fn response(path: &str, kinds: &[&'static ProblemKind]) -> Response {
             .description(Some("Seconds to wait before the same request is sent again."));
         response = response.header("Retry-After", header.build());
     }
-    response.build()
+    headers_of_access(response, kinds).build()
+}
+
+/// What refusals of access have besides.
+fn headers_of_access(response: ResponseBuilder, kinds: &[&'static ProblemKind]) -> ResponseBuilder {
+    let has = |kind: &ProblemKind| kinds.iter().any(|other| other.code == kind.code);
+    let text = |description| {
+        let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
+        HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
+    };
+    if has(&kind::UNAUTHENTICATED) || has(&kind::FORBIDDEN) {
+        let header =
+            text("What would be taken (RFC 6750), such as `Bearer` or `Bearer error=\"invalid_token\"`.");
+        return response.header("WWW-Authenticate", header);
+    }
+    if has(&kind::TOO_MANY_REQUESTS) {
+        return response
+            .header(
+                "RateLimit",
+                text("What is left, and when there is more (draft-ietf-httpapi-ratelimit-headers), such as `\"caller\";r=0;t=1`."),
+            )
+            .header(
+                "RateLimit-Policy",
+                text("How many requests may come in how many seconds, such as `\"caller\";q=200;w=2`."),
+            );
+    }
+    response
 }
 
 fn example(path: &str, kind: &'static ProblemKind) -> Example {

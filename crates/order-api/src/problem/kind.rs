@@ -44,6 +44,14 @@ kinds! {
         "The header Idempotency-Key takes one key of 1 to 255 characters: visible ASCII, or, in quotes, spaces too (RFC 9651, a string). Correct it, or leave it out; nothing happened."
         (such as "Idempotency-Key must be one key of 1 to 255 characters, quoted or bare.")
 
+    UNAUTHENTICATED UNAUTHORIZED "unauthenticated" "The request does not show who sends it"
+        "Send a key, or a token of an issuer that this service trusts, as Authorization: Bearer …. One that is sent and refused is mistyped, expired, revoked or meant for another service; the detail says what is known. Nothing happened."
+        (such as "The request has no Authorization header.")
+
+    FORBIDDEN FORBIDDEN "forbidden" "The key does not open this"
+        "The key or the token is good, and does not have the scope that this needs; the detail names both. Use another, or have whoever runs the service give this one the scope. Nothing happened."
+        (such as "The key 3f9a1c2e has no scope refund.")
+
     ORDER_NOT_FOUND NOT_FOUND "order-not-found" "No such order"
         "No order has the id in the path, or the text there cannot be an id at all (ids are 1 to 128 of A-Z a-z 0-9 . _ ~ : -). Place the order first."
         (such as "No order has this id.")
@@ -133,6 +141,10 @@ kinds! {
     IDEMPOTENCY_KEY_REUSED UNPROCESSABLE_ENTITY "idempotency-key-reused" "The key was used for another request"
         "A request with this Idempotency-Key was accepted, and it was another one: another path, query or body. A repetition must be the same to the byte; a new request needs a new key. Nothing happened."
         (such as "The key was used for another request.")
+
+    TOO_MANY_REQUESTS TOO_MANY_REQUESTS "too-many-requests" "Too many requests" retry after 1 s
+        "As many requests have come from this caller, or from this address without good credentials, as may; RateLimit-Policy says how many that is. Nothing happened; send the request again after the seconds in Retry-After."
+        (such as "More requests have come from this caller than may.")
 
     HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "The request's head is too large"
         "The request line and the header fields are longer than the service takes. Nothing happened; the connection is closed."

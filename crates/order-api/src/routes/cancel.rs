@@ -1,12 +1,14 @@
 use order_domain::{CancelUnits, CancellationId, OrderCommand};
 
 use super::values::{reason, units};
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::{ALREADY_SHIPPED, QUANTITY_EXCEEDS_AVAILABLE, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<CancelUnits> = CommandRoute {
     path: "/orders/{id}/cancel",
+    scope: Scope::Cancel,
     operation_id: "cancelOrder",
     summary: "Cancel open units",
     description: "\

@@ -1,12 +1,14 @@
 use order_domain::{CaptureId, CapturePayment, OrderCommand, PaymentId};
 
 use super::values::amount;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::{AMOUNT_EXCEEDS_AUTHORIZED, ORDER_ON_HOLD, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<CapturePayment> = CommandRoute {
     path: "/orders/{id}/capture",
+    scope: Scope::Pay,
     operation_id: "capturePayment",
     summary: "Capture authorised money",
     description: "\

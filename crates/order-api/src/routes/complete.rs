@@ -1,11 +1,13 @@
 use order_domain::{CompleteOrder, OrderCommand};
 
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object};
 use crate::problem::kind::ORDER_ON_HOLD;
 
 pub(super) static ROUTE: CommandRoute<CompleteOrder> = CommandRoute {
     path: "/orders/{id}/complete",
+    scope: Scope::Fulfil,
     operation_id: "completeOrder",
     summary: "Complete the order",
     description: "\

@@ -1,11 +1,13 @@
 use order_domain::{DeclinePayment, OrderCommand, PaymentId};
 
 use super::values::reason_text;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 
 pub(super) static ROUTE: CommandRoute<DeclinePayment> = CommandRoute {
     path: "/orders/{id}/payment/decline",
+    scope: Scope::Pay,
     operation_id: "declinePayment",
     summary: "Record a declined payment",
     description: "\

@@ -1,11 +1,13 @@
 use order_domain::{DeliverShipment, OrderCommand, TrackingNumber};
 
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::UNKNOWN_REFERENCE;
 
 pub(super) static ROUTE: CommandRoute<DeliverShipment> = CommandRoute {
     path: "/orders/{id}/deliver",
+    scope: Scope::Fulfil,
     operation_id: "deliverShipment",
     summary: "Record a delivery",
     description: "\

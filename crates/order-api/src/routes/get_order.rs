@@ -2,13 +2,20 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use order_application::{AsOf, Version};
+use utoipa_axum::routes;
 
+use crate::access::{Question, Scope};
 use crate::openapi::{After, OrderReadRefusals, OrderView, Tags, Time};
 use crate::path_id::PathOrderId;
 use crate::query::{self, Query};
 use crate::refusal::Refusal;
 use crate::view::{View, write_basic, write_full};
 use crate::{Api, answer, etag};
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of(Scope::Read, routes!(get_order))
+}
 
 /// Read an order
 ///

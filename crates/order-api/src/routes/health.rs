@@ -1,9 +1,16 @@
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::routes;
 
+use crate::access::Question;
 use crate::answer;
 use crate::openapi::ProbeRefusals;
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of_everybody(routes!(health))
+}
 
 /// Is the process alive?
 ///

@@ -1,11 +1,13 @@
 use order_domain::{HoldOrder, OrderCommand};
 
 use super::values::reason;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object};
 
 pub(super) static ROUTE: CommandRoute<HoldOrder> = CommandRoute {
     path: "/orders/{id}/hold",
+    scope: Scope::Cancel,
     operation_id: "holdOrder",
     summary: "Hold the order back",
     description: "\

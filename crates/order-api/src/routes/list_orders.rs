@@ -5,9 +5,11 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 use order_application::{ListQuery, Position, QueryError, Sort};
+use utoipa_axum::routes;
 
 use super::list_page::{self, ListPage};
 use super::{log, order_filter};
+use crate::access::{Question, Scope};
 use crate::asked_by::AskedBy;
 use crate::json::Faults;
 use crate::openapi::{
@@ -24,6 +26,11 @@ const ORDERS_LEFT_OUT: HeaderName = HeaderName::from_static("orders-left-out");
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of(Scope::Read, routes!(list_orders))
+}
 
 /// Find orders
 ///

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use order_application::Position;
 
 use super::log;
+use crate::access::{Credentials, Scope};
 use crate::asked_by::AskedBy;
 use crate::feeds::{CannotFollow, FeedOptions};
 use crate::json::Faults;
@@ -55,13 +56,13 @@ pub(super) fn last_event_id(headers: &HeaderMap, faults: &mut Faults) -> Option<
     position
 }
 
-/// Starts a feed after a position.
+/// Starts a feed after a position. It ends when whoever asks for it may see the log no more.
 ///
 /// # Errors
 /// When there are too many feeds, when the log does not reach the position, or when it cannot be asked.
 pub(super) async fn follow(
     api: &Api,
-    asked_by: Option<&AskedBy>,
+    (asked_by, headers): (Option<&AskedBy>, &HeaderMap),
     after: Position,
     options: FeedOptions,
 ) -> Result<Response, Refusal> {
@@ -73,11 +74,24 @@ pub(super) async fn follow(
     // not learn that it is connected.
     let first = feed.place();
     let chunks = stream::unfold(feed, |mut feed| async { Some((feed.next_chunk().await?, feed)) });
-    let chunks = stream::iter([first]).chain(chunks).map(Ok::<_, Infallible>);
+    let shut_out = shut_out(api, headers);
+    let chunks = stream::iter([first]).chain(chunks.take_until(shut_out)).map(Ok::<_, Infallible>);
     let mut response = answer::of("text/event-stream", Body::from_stream(chunks));
     response.extensions_mut().insert(LiveFeed);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(&X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// Returns when the credentials of a request, which were good, are so no more.
+fn shut_out(api: &Api, headers: &HeaderMap) -> impl Future<Output = ()> + Send + 'static {
+    let token = Credentials::read(headers).token().map(str::to_owned);
+    let watched = api.config.access.clone().zip(token);
+    async move {
+        match watched {
+            Some((access, token)) => access.shut_out(&token, Scope::Events).await,
+            None => std::future::pending().await,
+        }
+    }
 }

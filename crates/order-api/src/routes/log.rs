@@ -4,15 +4,22 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use order_application::{EventFilter, EventPage, Position, QueryError};
 use order_domain::OrderId;
+use utoipa_axum::routes;
 
 use super::event_page::{self, EventTypeFilter};
 use super::live_feed;
 use crate::Api;
+use crate::access::{Question, Scope};
 use crate::asked_by::AskedBy;
 use crate::feeds::FeedOptions;
 use crate::openapi::{After, Event, LastEventId, LogRefusals, OrderFilter, PageSize};
 use crate::query::Query;
 use crate::refusal::Refusal;
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of(Scope::Events, routes!(log))
+}
 
 /// Read or follow the log of all orders
 ///
@@ -72,7 +79,8 @@ pub(crate) async fn log(
     let asked_by = asked_by.as_deref();
     if live {
         let after = Position(last_event_id.unwrap_or(after));
-        return live_feed::follow(&api, asked_by, after, FeedOptions { filter, event_names }).await;
+        let options = FeedOptions { filter, event_names };
+        return live_feed::follow(&api, (asked_by, &headers), after, options).await;
     }
     let reservation = event_page::reserve(&api, asked_by, limit)?;
     let page = api.service.log(Position(after), &filter, limit).await;

@@ -1,12 +1,14 @@
 use order_domain::{LoseShipment, OrderCommand, TrackingNumber};
 
 use super::values::reason;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::UNKNOWN_REFERENCE;
 
 pub(super) static ROUTE: CommandRoute<LoseShipment> = CommandRoute {
     path: "/orders/{id}/lost",
+    scope: Scope::Fulfil,
     operation_id: "loseShipment",
     summary: "Record a lost parcel",
     description: "\

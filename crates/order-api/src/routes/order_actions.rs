@@ -4,7 +4,9 @@ use axum::response::{IntoResponse, Response};
 use order_application::ActionState;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::routes;
 
+use crate::access::{Question, Scope};
 use crate::openapi::{ActionName, OrderReadRefusals, ProblemCode, Tags};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
@@ -25,6 +27,11 @@ pub(crate) struct OrderAction {
     /// What is in the way, for people; absent if it is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+}
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of(Scope::Read, routes!(order_actions))
 }
 
 /// Ask what may be done

@@ -3,14 +3,21 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use order_application::{EventFilter, EventPage, Version};
+use utoipa_axum::routes;
 
 use super::event_page::{self, EventTypeFilter};
 use crate::Api;
+use crate::access::{Question, Scope};
 use crate::asked_by::AskedBy;
 use crate::openapi::{After, Event, OrderReadRefusals, PageSize};
 use crate::path_id::PathOrderId;
 use crate::query::Query;
 use crate::refusal::Refusal;
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of(Scope::Read, routes!(order_events))
+}
 
 /// Read an order's history
 ///

@@ -1,12 +1,14 @@
 use order_domain::{AuthorizePayment, MAX_CENTS, OrderCommand, PaymentId};
 
 use super::values::{cents, seconds};
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::AMOUNT_EXCEEDS_DUE;
 
 pub(super) static ROUTE: CommandRoute<AuthorizePayment> = CommandRoute {
     path: "/orders/{id}/payment",
+    scope: Scope::Pay,
     operation_id: "authorizePayment",
     summary: "Authorise a payment",
     description: "\

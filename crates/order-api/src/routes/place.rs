@@ -7,11 +7,13 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::values::{cents, quantity, seconds};
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Faults, Json, Members, Named, Object, PATH_ID, Pointer, Shape, Value, list, text, words};
 
 pub(super) static ROUTE: CommandRoute<Placement> = CommandRoute {
     path: "/orders",
+    scope: Scope::Place,
     operation_id: "placeOrder",
     summary: "Place an order",
     description: "\

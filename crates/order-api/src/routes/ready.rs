@@ -1,12 +1,19 @@
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::Response;
 use order_application::{Lifecycle, ReadyChecks, StoreCheck, ViewsState, ViewsStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_axum::routes;
 
+use crate::access::{self, Access, Question, Scope};
 use crate::openapi::ProbeRefusals;
 use crate::{Api, answer};
+
+/// Where it is, and whom it is for.
+pub(super) fn question() -> Question {
+    Question::of_everybody(routes!(ready))
+}
 
 /// Should traffic come here?
 ///
@@ -20,6 +27,8 @@ use crate::{Api, answer};
 /// A service that relays events to brokers has `relays` among the checks: for each its `state`, the `position` up to which
 /// all is acknowledged, its `lag` in events, and a `detail` if something is wrong. A broker that is away is no reason to be
 /// not ready. A replica has `replica`, and is not ready before it has caught up once.
+///
+/// Where keys are asked for, all but `lifecycle` and `store` is only for those that have the scope `operate`.
 #[utoipa::path(
     get, path = "/ready", tag = "Operations", operation_id = "ready",
     responses(
@@ -30,7 +39,9 @@ use crate::{Api, answer};
         ProbeRefusals,
     ),
 )]
-pub(crate) async fn ready(State(api): State<Api>) -> Response {
+pub(crate) async fn ready(State(api): State<Api>, request: Request) -> Response {
+    let shows_details =
+        shows_details(api.config.access.as_deref(), request.headers(), request.extensions()).await;
     let draining = api.config.shutdown.is_cancelled();
     let checked = api.service.check().await;
     // Asked every few seconds, by whoever wants to know.
@@ -50,13 +61,15 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
         store: StoreCheck::from(&checked),
         ..ReadyChecks::default()
     };
-    details.iter().for_each(|detail| detail.add_to(&mut checks));
+    if shows_details {
+        details.iter().for_each(|detail| detail.add_to(&mut checks));
+    }
     answer(is_ready, checks)
 }
 
-/// The same while the store opens.
-pub(crate) fn starting(views: &ViewsStatus) -> Response {
-    let views = Some(views).filter(|views| views.state != ViewsState::Current).cloned();
+/// The same while the store opens; without details, `views` are `None`.
+pub(crate) fn starting(views: Option<&ViewsStatus>) -> Response {
+    let views = views.filter(|views| views.state != ViewsState::Current).cloned();
     answer(false, ReadyChecks { views, ..ReadyChecks::default() })
 }
 
@@ -64,6 +77,21 @@ pub(crate) fn starting(views: &ViewsStatus) -> Response {
 pub(crate) fn too_busy() -> Response {
     let (lifecycle, store) = (Lifecycle::Serving, StoreCheck::Overloaded);
     answer(false, ReadyChecks { lifecycle, store, ..ReadyChecks::default() })
+}
+
+/// Whether whoever asks sees more than a word for the service and one for its store. Credentials that are no good are as good as
+/// none here: a probe whose key expires must not take its service out of use.
+pub(crate) async fn shows_details(
+    access: Option<&dyn Access>,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> bool {
+    let Some(access) = access else { return true };
+    if headers.get(header::AUTHORIZATION).is_none() {
+        return false;
+    }
+    let caller = access::admit(access, headers, extensions).await;
+    caller.is_ok_and(|caller| caller.scopes.contain(Scope::Operate))
 }
 
 /// Whether traffic should come, and each thing that it depends on.

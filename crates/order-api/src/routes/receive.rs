@@ -1,12 +1,14 @@
 use order_domain::{OrderCommand, ReceiveReturn, UnitRequest};
 
 use super::values::units;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{BOOLEAN, Members, Object};
 use crate::problem::kind::{QUANTITY_EXCEEDS_AVAILABLE, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<Received> = CommandRoute {
     path: "/orders/{id}/returns/{return_id}/receive",
+    scope: Scope::Fulfil,
     operation_id: "receiveReturn",
     summary: "Receive a return",
     description: "\

@@ -1,12 +1,14 @@
 use order_domain::{OrderCommand, PaymentId, RefundId, RefundPayment};
 
 use super::values::{amount, reason};
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{BOOLEAN, Members, Object, text};
 use crate::problem::kind::{AMOUNT_EXCEEDS_CAPTURED, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<RefundPayment> = CommandRoute {
     path: "/orders/{id}/refund",
+    scope: Scope::Refund,
     operation_id: "refundPayment",
     summary: "Refund captured money",
     description: "\

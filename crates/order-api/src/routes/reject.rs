@@ -1,11 +1,13 @@
 use order_domain::{OrderCommand, Reason, RejectReturn};
 
 use super::values::reason;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object};
 
 pub(super) static ROUTE: CommandRoute<Rejected> = CommandRoute {
     path: "/orders/{id}/returns/{return_id}/reject",
+    scope: Scope::Fulfil,
     operation_id: "rejectReturn",
     summary: "Reject a return",
     description: "\

@@ -1,12 +1,14 @@
 use order_domain::{OrderCommand, ReleaseReservation, ReservationId};
 
 use super::values::reason;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::UNKNOWN_REFERENCE;
 
 pub(super) static ROUTE: CommandRoute<ReleaseReservation> = CommandRoute {
     path: "/orders/{id}/reserve/release",
+    scope: Scope::Fulfil,
     operation_id: "releaseReservation",
     summary: "Release a reservation",
     description: "\

@@ -1,12 +1,14 @@
 use order_domain::{OrderCommand, ReservationId, ReserveInventory};
 
 use super::values::seconds;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::ORDER_ON_HOLD;
 
 pub(super) static ROUTE: CommandRoute<ReserveInventory> = CommandRoute {
     path: "/orders/{id}/reserve",
+    scope: Scope::Fulfil,
     operation_id: "reserveInventory",
     summary: "Reserve inventory",
     description: "\

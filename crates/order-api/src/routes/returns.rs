@@ -1,12 +1,14 @@
 use order_domain::{OrderCommand, RequestReturn};
 
 use super::values::{reason, return_id, units};
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object};
 use crate::problem::kind::{QUANTITY_EXCEEDS_AVAILABLE, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<RequestReturn> = CommandRoute {
     path: "/orders/{id}/returns",
+    scope: Scope::Returns,
     operation_id: "requestReturn",
     summary: "Ask delivered units back",
     description: "\

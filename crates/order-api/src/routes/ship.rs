@@ -1,12 +1,14 @@
 use order_domain::{Carrier, MAX_LINES, OrderCommand, ShipOrder, TrackingNumber};
 
 use super::units::Units;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, list, text};
 use crate::problem::kind::{ORDER_ON_HOLD, QUANTITY_EXCEEDS_AVAILABLE, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<ShipOrder> = CommandRoute {
     path: "/orders/{id}/ship",
+    scope: Scope::Fulfil,
     operation_id: "shipOrder",
     summary: "Ship units",
     description: "\

@@ -1,11 +1,13 @@
 use order_domain::{OrderCommand, ReleaseHold};
 
 use super::values::reason;
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object};
 
 pub(super) static ROUTE: CommandRoute<ReleaseHold> = CommandRoute {
     path: "/orders/{id}/unhold",
+    scope: Scope::Cancel,
     operation_id: "releaseHold",
     summary: "Let a held order go on",
     description: "\

@@ -1,12 +1,14 @@
 use order_domain::{OrderCommand, PaymentId, VoidId, VoidPayment};
 
 use super::values::{amount, reason};
+use crate::access::Scope;
 use crate::command::{CommandRoute, Target};
 use crate::json::{Members, Object, text};
 use crate::problem::kind::{AMOUNT_EXCEEDS_AUTHORIZED, UNKNOWN_REFERENCE};
 
 pub(super) static ROUTE: CommandRoute<VoidPayment> = CommandRoute {
     path: "/orders/{id}/payment/void",
+    scope: Scope::Pay,
     operation_id: "voidPayment",
     summary: "Void an authorisation",
     description: "\
