@@ -14,6 +14,7 @@ WORKDIR /var/lib/order-service
 # Orders are in ./data of the working directory, unless --store says otherwise.
 VOLUME /var/lib/order-service
 EXPOSE 8080
-# Inside a container "this machine only" would be nobody.
+# Inside a container "this machine only" would be nobody. So it starts with an access file (ORDER_SERVICE_ACCESS), or with
+# ORDER_SERVICE_OPEN_ACCESS=true where somebody else guards the door.
 ENV ORDER_SERVICE_LISTEN=0.0.0.0:8080
 ENTRYPOINT ["order-service"]

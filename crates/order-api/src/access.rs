@@ -47,10 +47,6 @@ pub struct AccessRequest<'r> {
     pub headers: &'r HeaderMap,
 }
 
-/// The address at the other end of the connection. Whoever serves connections adds it to each request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
-
 /// Why a request goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAdmitted {

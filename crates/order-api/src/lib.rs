@@ -40,7 +40,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use order_application::{OrderService, RepeatedFault};
 
-pub use access::{Access, AccessRequest, AllowanceOf, Caller, Exhausted, NotAdmitted, Peer, Scope, Scopes};
+pub use access::{Access, AccessRequest, AllowanceOf, Caller, Exhausted, NotAdmitted, Scope, Scopes};
 pub use asked_by::{AskedBy, Connection};
 pub use config::ApiConfig;
 pub use head::HeadFault;

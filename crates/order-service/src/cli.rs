@@ -9,13 +9,15 @@ use order_application::error_chain;
 use crate::config::{LogOptions, ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
+use crate::keys::KeysCommand;
 use crate::print::PrintArguments;
 use crate::release;
 use crate::republish::RepublishArguments;
 use crate::status::StatusArguments;
 use crate::tail::TailArguments;
 use crate::{
-    config, copy, export, logging, migrate, print, rebuild, replica, republish, serve, status, tail, verify,
+    config, copy, export, keys, logging, migrate, print, rebuild, replica, republish, serve, status, tail,
+    verify,
 };
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
@@ -86,6 +88,9 @@ enum Command {
     Tail(Configured<TailArguments>),
     /// Print what comes with the binary: a systemd unit, manifests, completions, manual pages, the API's description.
     Print(PrintArguments),
+    /// Make keys for `--access`, and check the file that has them.
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// A command's own options, and the file that may have some of them.
@@ -118,6 +123,7 @@ impl Command {
             | Self::Export(_)
             | Self::Status(_)
             | Self::Print(_)
+            | Self::Keys(_)
             | Self::Tail(_) => None,
         }
     }
@@ -141,6 +147,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Status(Configured { options, .. }) => status::run(&options),
         Command::Tail(Configured { options, .. }) => tail::run(&options),
         Command::Print(arguments) => print::run(arguments),
+        Command::Keys(command) => keys::run(command),
     }
 }
 

@@ -7,6 +7,7 @@ mod variables;
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
@@ -14,6 +15,8 @@ use order_bus::BrokerUrl;
 use order_domain::Currency;
 use tracing_subscriber::EnvFilter;
 
+use crate::access::{AccessOptions, FileAccess};
+use crate::cli::Failure;
 use crate::listen::ListenAddress;
 use crate::logging::{LogFormat, log_filter};
 use crate::server::Limits;
@@ -69,6 +72,8 @@ pub(crate) struct HttpOptions {
     /// The certificate's private key, in a PEM file, without a passphrase.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    access: AccessOptions,
     /// Most connections at once; when there are as many, the one gives way on which nothing has moved for longest.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = positive::<u32>)]
     max_connections: u32,
@@ -104,6 +109,16 @@ impl HttpOptions {
     pub(crate) fn tls_files(&self) -> Option<TlsFiles> {
         let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
         Some(TlsFiles { certificate, key })
+    }
+
+    /// Who may do what.
+    ///
+    /// # Errors
+    /// The file that says it is bad; or nobody says it, and other machines could reach the service.
+    pub(crate) fn access(&self) -> Result<Option<Arc<FileAccess>>, Failure> {
+        let operators = self.operate_listen.map(|address| ("operate-listen", address));
+        let addresses: Vec<_> = [("listen", self.listen)].into_iter().chain(operators).collect();
+        self.access.rules(&addresses)
     }
 
     /// Bounds of the server.

@@ -21,6 +21,11 @@ pub(crate) struct ListenAddress {
 }
 
 impl ListenAddress {
+    /// Whether no other machine reaches it.
+    pub(crate) fn is_this_machine(self) -> bool {
+        self.host.is_none_or(|host| host.to_canonical().is_loopback())
+    }
+
     /// Opens the sockets. Port 0 takes a free one, the same for both.
     pub(crate) fn bind(self) -> Result<Vec<TcpListener>, String> {
         let bind = |host, port| {
@@ -88,6 +93,11 @@ mod tests {
         assert_eq!(read("0.0.0.0:80"), Ok((Some(Ipv4Addr::UNSPECIFIED.into()), 80)));
         assert_eq!(read("[::1]:80"), Ok((Some(Ipv6Addr::LOCALHOST.into()), 80)));
         assert_eq!(read("localhost:80"), Ok((Some(Ipv4Addr::LOCALHOST.into()), 80)));
+        let reached = |text: &str| !text.parse::<ListenAddress>().unwrap().is_this_machine();
+        for of_this_machine in [":80", "localhost:80", "127.0.0.2:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            assert!(!reached(of_this_machine), "{of_this_machine}");
+        }
+        assert!(["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:0.0.0.0]:80"].into_iter().all(reached));
         for wrong in ["", "8080", ":", ":99999", "example.com:80", "0.0.0.0"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

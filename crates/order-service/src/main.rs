@@ -1,6 +1,7 @@
 //! The order service: one binary. This crate reads the environment, picks adapters and puts them together; what the
 //! service does is told by the crates that it puts together.
 
+mod access;
 mod await_database;
 mod background;
 mod cli;
@@ -12,6 +13,7 @@ mod counted;
 mod export;
 mod head_fault;
 mod head_timer;
+mod keys;
 mod listen;
 mod logging;
 mod migrate;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use order_api::ApiConfig;
+use order_api::{Access, ApiConfig};
 use order_application::{
     EventBus, Lifecycle, OrderService, ReadyChecks, ReadyDetails, ServiceLimits, SystemClock, UuidV7Ids,
     ViewRepair, ViewsProgress, error_chain,
@@ -14,6 +14,7 @@ use order_application::{
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::FileAccess;
 use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
 use crate::open_store::Store;
@@ -49,12 +50,13 @@ pub(crate) struct Process {
     max_open_page_bytes: usize,
     max_feeds: usize,
     drain_delay: Duration,
+    access: Option<Arc<dyn Access>>,
     grace: Duration,
 }
 
 impl Process {
-    /// Takes the address, and answers there that it is starting.
-    pub(crate) async fn start(http: &HttpOptions) -> anyhow::Result<Self> {
+    /// Takes the address, and answers there that it is starting. From now on the file with the rules of `access` is looked at.
+    pub(crate) async fn start(http: &HttpOptions, access: Option<Arc<FileAccess>>) -> anyhow::Result<Self> {
         // Signals count from the start: a stop that comes while the store opens is not lost.
         let stop = StopSignal::listen()?;
         let tls = match http.tls_files() {
@@ -65,7 +67,12 @@ impl Process {
         let limits = http.limits();
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
         let views_progress = ViewsProgress::default();
-        let starting = order_api::starting(views_progress.clone(), None);
+        let shutdown = CancellationToken::new();
+        if let Some(access) = access.clone() {
+            tokio::spawn(access.follow(shutdown.clone()));
+        }
+        let access = access.map(|access| access as Arc<dyn Access>);
+        let starting = order_api::starting(views_progress.clone(), access.clone());
         let operators = http
             .operate_listen
             .map(|address| Operators::start(address, starting.clone(), limits))
@@ -75,12 +82,13 @@ impl Process {
             server: Server::start(listeners, tls, starting, limits),
             operators,
             views_progress,
-            shutdown: CancellationToken::new(),
+            shutdown,
             body_timeout: http.body_timeout_seconds,
             max_open_body_bytes: http.max_open_body_bytes,
             max_open_page_bytes: http.max_open_page_bytes,
             max_feeds: http.max_feeds,
             drain_delay: http.drain_delay_seconds,
+            access,
             grace: http.grace_seconds,
         })
     }
@@ -118,6 +126,7 @@ impl Process {
         api.max_feeds = self.max_feeds;
         let leaving = CancellationToken::new();
         api.ready_details.push(Arc::new(Leaving(leaving.clone())));
+        api.access = self.access.clone();
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),

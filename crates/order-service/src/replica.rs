@@ -9,17 +9,19 @@ use order_api::ApiConfig;
 use order_application::{EventBus, Replica, ReplicaLimits, ViewsProgress};
 use order_bus::InProcessBus;
 
+use crate::access::FileAccess;
 use crate::cli::Failure;
 use crate::config::ReplicaOptions;
 use crate::open_store::{self, Replicating, Store};
 use crate::process::{self, Process};
 
 pub(crate) fn run(options: ReplicaOptions) -> Result<ExitCode, Failure> {
-    Ok(process::runtime()?.block_on(serve(options))?)
+    let access = options.http.access()?;
+    Ok(process::runtime()?.block_on(serve(options, access))?)
 }
 
-async fn serve(options: ReplicaOptions) -> anyhow::Result<ExitCode> {
-    let mut process = Process::start(&options.http).await?;
+async fn serve(options: ReplicaOptions, access: Option<Arc<FileAccess>>) -> anyhow::Result<ExitCode> {
+    let mut process = Process::start(&options.http, access).await?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
     let opening = open(&options, Arc::clone(&bus), process.views_progress.clone());
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };

@@ -2,10 +2,11 @@
 
 const HIDDEN: &str = "***";
 
-/// A text without the passwords of the URLs in it, and of what looks like one without its scheme (`user:password@host`).
+/// A text without keys, without the passwords of the URLs in it, and of what looks like one without its scheme (`user:password@host`).
 /// Rather too much of a line is hidden than too little.
 pub(crate) fn without_passwords(text: &str) -> String {
-    let lines: Vec<_> = text.split('\n').map(|line| hide_parameters(&hide_in_line(line))).collect();
+    let lines: Vec<_> =
+        text.split('\n').map(|line| hide_keys(&hide_parameters(&hide_in_line(line)))).collect();
     lines.join("\n")
 }
 
@@ -69,6 +70,19 @@ fn hide_parameters(line: &str) -> String {
     shown
 }
 
+/// Hides the secrets of keys (`ok_ID_SECRET`), all of what follows on the id.
+fn hide_keys(line: &str) -> String {
+    let mut pieces = line.split("ok_");
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(piece.len());
+        let (word, rest) = piece.split_at(end);
+        let hidden = word.split_once('_').map(|(id, _)| format!("{id}_{HIDDEN}"));
+        shown.push_str(&format!("ok_{}{rest}", hidden.as_deref().unwrap_or(word)));
+    }
+    shown
+}
+
 fn last_word(text: &str) -> &str {
     text.rsplit(is_between_words).next().unwrap_or_default()
 }
@@ -105,6 +119,10 @@ mod tests {
                 "from postgres://u:SECRET@h/d to kafka://u:SECRET@h",
                 "from postgres://u:***@h/d to kafka://u:***@h",
             ),
+            (
+                "'ok_3f9a1c2e_SECRET': No such file; ok_1_SECRET_SECRET,",
+                "'ok_3f9a1c2e_***': No such file; ok_1_***,",
+            ),
         ] {
             assert_eq!(without_passwords(text), shown);
         }
@@ -117,6 +135,7 @@ mod tests {
             "cannot reach nats://h:4222: refused; ask admin@example.com",
             "postgres://u@h1:1,h2:2/db at 14:57",
             "data/orders.db: is no store",
+            "all is ok_ in book_keeper",
         ] {
             assert_eq!(without_passwords(text), text);
         }

@@ -8,6 +8,7 @@ use order_application::FollowerPorts;
 use order_bus::InProcessBus;
 use order_store::OpenMode;
 
+use crate::access::FileAccess;
 use crate::background::Upkeep;
 use crate::cli::Failure;
 use crate::config::ServeOptions;
@@ -17,15 +18,16 @@ use crate::relays::Relays;
 use crate::release;
 
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
-    Ok(process::runtime()?.block_on(serve(options))?)
+    let access = options.http.access()?;
+    Ok(process::runtime()?.block_on(serve(options, access))?)
 }
 
-async fn serve(options: ServeOptions) -> anyhow::Result<ExitCode> {
+async fn serve(options: ServeOptions, access: Option<Arc<FileAccess>>) -> anyhow::Result<ExitCode> {
     let ServeOptions { store: store_options, accept_loss, queue, http, currency, upkeep, scrub, relay } =
         options;
     let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
     let (url, event_source) = (store_options.url(), relay.events.event_source);
-    let mut process = Process::start(&http).await?;
+    let mut process = Process::start(&http, access).await?;
     let bus = Arc::new(InProcessBus::new());
     let mode = OpenMode { accept_loss, ..OpenMode::CREATE };
     let (queue_wait, progress) = (queue.queue_wait_milliseconds, process.views_progress.clone());

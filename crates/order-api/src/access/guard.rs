@@ -8,7 +8,8 @@ use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Access, AccessRequest, Caller, Credentials, NotAdmitted, Peer, Scope, Sender};
+use super::{Access, AccessRequest, Caller, Credentials, NotAdmitted, Scope, Sender};
+use crate::asked_by::AskedBy;
 use crate::body;
 use crate::refusal::Refusal;
 
@@ -53,7 +54,7 @@ pub(crate) async fn admit(
     extensions: &Extensions,
 ) -> Result<Arc<Caller>, Refusal> {
     let credentials = Credentials::read(headers);
-    let peer = extensions.get::<Peer>().map(|Peer(address)| *address);
+    let peer = extensions.get::<AskedBy>().map(|AskedBy(connection)| connection.address());
     let admitted = access.admit(AccessRequest { token: credentials.token(), peer, headers }).await;
     admitted.map_err(|why| match (why, credentials) {
         (NotAdmitted::Nobody, Credentials::Malformed) => Refusal::malformed_credentials(),

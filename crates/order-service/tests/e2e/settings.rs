@@ -103,6 +103,9 @@ fn help_names_every_option_with_its_variable() {
         "queue-wait-milliseconds",
         "listen",
         "operate-listen",
+        "access",
+        "open-access",
+        "trusted-proxy",
         "currency",
         "clock-pause-seconds",
         "keep-keys-hours",
@@ -146,7 +149,7 @@ fn help_names_every_option_with_its_variable() {
     }
     let help = Program::new(["--help"]).run().stdout.join("\n");
     assert!(
-        ["serve", "verify", "rebuild", "copy", "migrate", "republish", "replica", "export"]
+        ["serve", "verify", "rebuild", "copy", "migrate", "republish", "replica", "export", "keys"]
             .iter()
             .all(|command| help.contains(&format!("\n  {command} "))),
         "{help}"

@@ -1,0 +1,148 @@
+//! Puts other rules in force when the file changes.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use order_application::Clock;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::address::Addresses;
+use super::rules::Rules;
+use super::{FileAccess, file};
+use crate::{counted, secrets};
+
+/// Between two looks at the file. What it says counts once two looks have found the same: a file that is being written is not
+/// taken half.
+const PERIOD: Duration = Duration::from_millis(400);
+/// Longest file: some thousand keys.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// What the file has, or why it cannot be read.
+type Look = Result<String, String>;
+
+/// What was found.
+struct Looks {
+    last: Look,
+    /// What counts since it was found twice.
+    counts: Look,
+}
+
+impl Looks {
+    fn after(first: Look) -> Self {
+        Self { counts: first.clone(), last: first }
+    }
+
+    /// What counts from now on, if that is something else than before.
+    fn other(&mut self, found: Look) -> Option<&Look> {
+        let is_other = found == self.last && found != self.counts;
+        self.last = found;
+        if is_other {
+            self.counts.clone_from(&self.last);
+        }
+        is_other.then_some(&self.counts)
+    }
+}
+
+impl FileAccess {
+    /// Takes the rules of a file.
+    ///
+    /// # Errors
+    /// Every fault of the file, each with its line.
+    pub(super) fn open(
+        path: &Path,
+        trusted_proxies: Vec<IpNet>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, Vec<String>> {
+        let (text, rules) = read(path)?;
+        Ok(Arc::new(Self {
+            path: path.to_owned(),
+            opened: text,
+            rules: ArcSwap::from_pointee(rules),
+            addresses: Addresses::new(trusted_proxies),
+            clock,
+            changed: watch::Sender::default(),
+        }))
+    }
+
+    /// Looks at the file again and again, until it is to stop.
+    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let mut looks = Looks::after(Ok(self.opened.clone()));
+        while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
+            let path = self.path.clone();
+            let Ok(found) = tokio::task::spawn_blocking(move || look(&path)).await else { continue };
+            if let Some(other) = looks.other(found) {
+                self.take(other);
+            }
+        }
+    }
+
+    /// Puts what was found in force, if it is good.
+    fn take(&self, found: &Look) {
+        let read = found.as_ref().map_err(|fault| vec![fault.clone()]).and_then(|text| file::read(text));
+        let file = self.path.display();
+        match read {
+            Ok(rules) => {
+                tracing::info!(%file, keys = rules.keys.len(), "the access file has changed, and is in force");
+                self.rules.store(Arc::new(rules));
+                self.changed.send_replace(());
+            }
+            Err(faults) => {
+                let faults = secrets::without_passwords(&faults.join("; "));
+                tracing::error!(%file, faults, "the access file is bad: the rules before it stay in force");
+            }
+        }
+    }
+}
+
+/// What is in a file, in a word for people.
+///
+/// # Errors
+/// Every fault of the file, each with its line.
+pub(crate) fn check(path: &Path) -> Result<String, Vec<String>> {
+    read(path).map(|(_, rules)| counted::counted(rules.keys.len() as u64, "key"))
+}
+
+fn read(path: &Path) -> Result<(String, Rules), Vec<String>> {
+    let named = |fault: String| format!("{}: {fault}", path.display());
+    let text = look(path).map_err(|fault| vec![named(fault)])?;
+    match file::read(&text) {
+        Ok(rules) => Ok((text, rules)),
+        Err(faults) => Err(faults.into_iter().map(named).collect()),
+    }
+}
+
+/// # Errors
+/// What keeps it from being read.
+fn look(path: &Path) -> Look {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("it is longer than {MAX_FILE_BYTES} bytes"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_counts_once_it_was_found_twice() {
+        let found = |text: &str| Ok(text.to_owned());
+        let mut looks = Looks::after(found("a"));
+        for (text, counts) in
+            [("a", None), ("b", None), ("bc", None), ("bcd", None), ("bcd", Some("bcd")), ("bcd", None)]
+        {
+            assert_eq!(looks.other(found(text)), counts.map(found).as_ref(), "{text}");
+        }
+        assert_eq!(looks.other(Err("away".to_owned())), None);
+        assert_eq!(looks.other(found("bcd")), None, "it was away for a moment");
+    }
+}

@@ -1,0 +1,62 @@
+//! `keys`: makes keys for the access file, and checks the file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use order_api::Scope;
+use order_application::rfc3339;
+use order_domain::Timestamp;
+
+use crate::access::{self, KeyEntry};
+use crate::cli::Failure;
+use crate::{logging, output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key. What the access file gets goes to standard output, to be added with `>> access.toml`; the key itself goes to
+    /// standard error, this once: only its hash is in the file.
+    Create(CreateArguments),
+    /// Check an access file: every fault is told with its line. Exit status 0: it is good.
+    Check {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// Who uses it, as events will name them. Two keys may have one name, as while one takes the other's place.
+    #[arg(long, value_name = "NAME", value_parser = access::key_name)]
+    name: String,
+    /// What it opens, separated by commas: read, place, pay, fulfil, returns, cancel, refund, events, operate.
+    #[arg(long = "scope", value_name = "SCOPES", value_delimiter = ',', required = true, value_parser = access::scope)]
+    scopes: Vec<Scope>,
+    /// When it ends, such as 2027-01-01T00:00:00Z; without it, when it is taken out of the file.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    expires: Option<Timestamp>,
+}
+
+pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
+    match command {
+        KeysCommand::Create(arguments) => create(arguments)?,
+        KeysCommand::Check { file } => {
+            let keys = access::check(&file).map_err(Failure::Usage)?;
+            output::print(&format!("{}: good, {keys}", file.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn create(CreateArguments { name, scopes, expires }: CreateArguments) -> anyhow::Result<()> {
+    let (key, entry) = KeyEntry { name, scopes, expires }.make().context("cannot make a key")?;
+    output::write(&entry)?;
+    logging::say(&format!("the key, which is not shown again: {key}"));
+    Ok(())
+}
+
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    rfc3339::parse_strict(text).ok_or("must be a time with an offset, such as 2027-01-01T00:00:00Z")
+}

@@ -1,0 +1,59 @@
+//! `keys create` and `keys check`.
+
+use std::fs;
+
+use crate::access::{AccessFile, ORDER, get_with, post_with};
+use crate::server::Program;
+use crate::start_up::assert_refused;
+
+const USAGE: i32 = 2;
+
+#[test]
+fn a_key_that_was_made_opens_its_scopes_and_names_its_bearer_in_events() {
+    let file = AccessFile::new();
+    let checkout = file.add("checkout", "place,read", "");
+    let reader = file.add("the \"reader\"", "events", "");
+    let server = file.start();
+    assert_eq!(post_with(&server, "/orders", &checkout, ORDER).status, 201);
+    assert_eq!(get_with(&server, "/orders/ord-001", &checkout).status, 200);
+    assert_eq!(post_with(&server, "/orders/ord-001/hold", &checkout, "").code(), "forbidden");
+    let events = get_with(&server, "/events", &reader).json();
+    assert_eq!(events[0]["actor"], "checkout");
+    assert_eq!(get_with(&server, "/orders", &reader).code(), "forbidden");
+    server.stop();
+}
+
+#[test]
+fn a_good_file_is_said_to_be_good_and_a_bad_one_is_told_line_by_line() {
+    let file = AccessFile::new();
+    file.add("checkout", "place", "");
+    let check = || Program::new(["keys", "check"]).argument("--", file.path()).run();
+    let good = check();
+    assert_eq!((good.status, &good.stderr[..]), (Some(0), &[][..]), "{good:?}");
+    assert!(good.stdout[0].ends_with("access.toml: good, 1 key"), "{good:?}");
+    fs::write(file.path(), file.read().replace("name", "nmae").replace("place", "plaec")).unwrap();
+    let faults = [
+        "access.toml: line 2: name is missing",
+        "access.toml: line 4: there is no nmae; did you mean name?",
+        "access.toml: line 6: scopes: there is no scope plaec; did you mean place?",
+    ];
+    assert_refused(&check(), USAGE, &faults);
+    assert_refused(&file.program().run(), USAGE, &faults);
+    fs::remove_file(file.path()).unwrap();
+    assert_refused(&check(), USAGE, &["access.toml: No such file or directory"]);
+}
+
+#[test]
+fn a_key_needs_a_name_and_scopes_that_there_are() {
+    for (arguments, fault) in [
+        (&["--scope", "read"][..], "--name <NAME>"),
+        (&["--name", "x"], "--scope <SCOPES>"),
+        (&["--name", "x", "--scope", "raed"], "did you mean read?"),
+        (&["--name", " x", "--scope", "read"], "without control characters or white space at its ends"),
+        (&["--name", "x", "--scope", "read", "--expires", "tomorrow"], "must be a time with an offset"),
+    ] {
+        let ended = Program::new(["keys", "create"].iter().chain(arguments)).run();
+        assert_eq!((ended.status, &ended.stdout[..]), (Some(USAGE), &[][..]), "{ended:?}");
+        assert!(ended.stderr.join("\n").contains(fault), "{ended:?}");
+    }
+}
