@@ -1,17 +1,19 @@
 //! `--access`: who may do what, by a file that its operator owns.
 //!
-//! A request's way: [`FileAccess::admit`] finds the key that is shown among the [`Rules`] in force, and takes the request off
-//! the key's [`Allowance`]. One that shows nothing good is taken off what its address may send. [`reload`] puts other rules in
+//! A request's way: [`FileAccess::admit`] finds the key or token that is shown among the [`Rules`] in force, and takes the request
+//! off what its [`Bearer`] may send. One that shows nothing good is taken off what its address may send. [`reload`] puts other rules in
 //! force when the file changes; nobody waits for that, nor does a request wait for another.
 
 mod address;
 mod allowance;
+mod bearer;
 mod file;
 mod key;
 mod members;
 mod options;
 mod reload;
 mod rules;
+mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use order_domain::Timestamp;
 use tokio::sync::watch;
 
 use address::Addresses;
+use bearer::Bearer;
 use rules::Rules;
 
 pub(crate) use file::{name as key_name, scope};
@@ -48,40 +51,44 @@ pub(crate) struct FileAccess {
 }
 
 impl FileAccess {
-    /// Who shows this token.
-    fn identify(&self, token: Option<&str>) -> Result<Arc<Caller>, NotAdmitted> {
-        let token = token.ok_or(NotAdmitted::Nobody)?;
-        let rules = self.rules.load();
-        let key = rules.key(token).ok_or(NotAdmitted::BadToken("No key of this service is like this."))?;
-        if time_until(key.caller.expires, self.clock.now()).is_none() {
-            return Err(NotAdmitted::BadToken("The key has expired."));
+    /// Who shows this, and when it expires.
+    async fn identify(&self, shown: &str) -> Result<Bearer, &'static str> {
+        let known = self.rules.load().known(shown);
+        let bearer = match known {
+            Some(bearer) => bearer,
+            None => self.rules.load_full().verify(shown, self.clock.now()).await?,
+        };
+        match time_until(bearer.caller.expires, self.clock.now()) {
+            Some(_) => Ok(bearer),
+            None => Err("The key or token has expired."),
         }
-        key.spend()?;
-        Ok(Arc::clone(&key.caller))
     }
 }
 
 #[async_trait]
 impl Access for FileAccess {
     async fn admit(&self, request: AccessRequest<'_>) -> Result<Arc<Caller>, NotAdmitted> {
-        let identified = self.identify(request.token);
-        match &identified {
-            Err(NotAdmitted::Nobody | NotAdmitted::BadToken(_)) => {
+        let identified = match request.token {
+            Some(shown) => self.identify(shown).await.map_err(NotAdmitted::BadToken),
+            None => Err(NotAdmitted::Nobody),
+        };
+        match identified {
+            Ok(bearer) => bearer.spend().map(|()| bearer.caller),
+            Err(refusal) => {
                 self.addresses.spend(&request, self.rules.load().stranger_rate)?;
+                Err(refusal)
             }
-            Ok(_) | Err(NotAdmitted::TooMany(_)) => {}
         }
-        identified
     }
 
     async fn shut_out(&self, token: &str, scope: Scope) {
         let mut changed = self.changed.subscribe();
         loop {
-            let expires = match self.rules.load().key(token) {
-                Some(key) if key.caller.scopes.contain(scope) => key.caller.expires,
-                Some(_) | None => return,
-            };
-            let Some(left) = time_until(expires, self.clock.now()) else { return };
+            let Ok(Bearer { caller, .. }) = self.identify(token).await else { return };
+            if !caller.scopes.contain(scope) {
+                return;
+            }
+            let Some(left) = time_until(caller.expires, self.clock.now()) else { return };
             // Both mean: look again.
             let _ = tokio::time::timeout(left.min(LOOK_AGAIN), changed.changed()).await;
         }

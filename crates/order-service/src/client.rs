@@ -110,7 +110,11 @@ impl Client {
     }
 }
 
-async fn send(
+/// Sends a request on a connection of its own.
+///
+/// # Errors
+/// The connection breaks, or what comes is no HTTP.
+pub(crate) async fn send(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Empty<Bytes>>,
 ) -> anyhow::Result<Response<Incoming>> {
@@ -120,7 +124,11 @@ async fn send(
     Ok(sender.send_request(request).await?)
 }
 
-fn connector(authorities: Option<&PathBuf>) -> anyhow::Result<TlsConnector> {
+/// Who may sign servers' certificates: those in a file, or whom the system trusts.
+///
+/// # Errors
+/// The file has no certificates.
+pub(crate) fn connector(authorities: Option<&PathBuf>) -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = authorities {
         let in_file = || format!("--ca {}", file.display());

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
 
+use axum::http::Uri;
+use jsonwebtoken::Algorithm;
 use order_api::{AllowanceOf, Scope, Scopes};
 use order_application::rfc3339;
 use order_domain::Timestamp;
@@ -11,15 +15,17 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::allowance::{Allowance, Rate};
-use super::key::{self, HASH_PREFIX, Key, KeyHash, MAX_ID_CHARS, MAX_NAME_CHARS};
+use super::bearer::Bearer;
+use super::key::{self, HASH_PREFIX, Key, MAX_ID_CHARS, MAX_NAME_CHARS, SecretHash};
 use super::members::{Faults, Members, nearest, tables, text, texts};
 use super::rules::{Rules, STRANGER_RATE};
+use super::token::{ALGORITHMS, Issuer, IssuerEntry, Source};
 
-/// Reads the rules.
+/// Reads the rules. Paths in it begin at a directory.
 ///
 /// # Errors
-/// Every fault, each with its line. A text without any key is one: a file that was cut, or not written yet.
-pub(super) fn read(text: &str) -> Result<Rules, Vec<String>> {
+/// Every fault, each with its line. A text without any key or issuer is one: a file that was cut, or not written yet.
+pub(super) fn read(text: &str, directory: &Path) -> Result<Rules, Vec<String>> {
     let mut faults = Faults::of(text);
     // A file that was cut may still be TOML, as `per_second = 1000` is that was cut to `10`.
     if !text.ends_with('\n') {
@@ -33,13 +39,18 @@ pub(super) fn read(text: &str) -> Result<Rules, Vec<String>> {
             return Err(faults.told());
         }
     };
-    let rules = rules(table.get_ref(), &mut faults);
+    let rules = rules(table.get_ref(), directory, &mut faults);
     if faults.are_none() { Ok(rules) } else { Err(faults.told()) }
 }
 
-fn rules<'t>(table: &'t DeTable<'t>, faults: &mut Faults<'_>) -> Rules {
+fn rules<'t>(table: &'t DeTable<'t>, directory: &Path, faults: &mut Faults<'_>) -> Rules {
     let mut members = Members::of(table, 0);
     let keys = members.optional("keys", faults, |value, faults| Ok(keys(&tables(value)?, faults)));
+    let issuers = members.optional("issuers", faults, |value, faults| {
+        let tables = tables(value)?.into_iter();
+        let read = |(place, table)| issuer(Members::of(table, place), directory, faults);
+        Ok(tables.filter_map(read).map(Issuer::new).collect::<Vec<_>>())
+    });
     let stranger_rate = members.optional("strangers", faults, |value, faults| {
         let table = value.get_ref().as_table().ok_or("must be a table, headed [strangers]")?;
         let mut members = Members::of(table, value.span().start);
@@ -48,11 +59,11 @@ fn rules<'t>(table: &'t DeTable<'t>, faults: &mut Faults<'_>) -> Rules {
         Ok(rate)
     });
     members.finish(faults);
-    let keys = keys.unwrap_or_default();
-    if keys.is_empty() && faults.are_none() {
+    let (keys, issuers) = (keys.unwrap_or_default(), issuers.unwrap_or_default());
+    if keys.is_empty() && issuers.is_empty() && faults.are_none() {
         faults.at(0, "there is no key in it (order-service keys create makes one)");
     }
-    Rules { keys, stranger_rate: stranger_rate.flatten().unwrap_or(STRANGER_RATE) }
+    Rules::new(keys, issuers, stranger_rate.flatten().unwrap_or(STRANGER_RATE))
 }
 
 fn keys<'t>(tables: &[(usize, &'t DeTable<'t>)], faults: &mut Faults<'_>) -> HashMap<String, Key> {
@@ -77,7 +88,7 @@ fn key(mut members: Members<'_>, faults: &mut Faults<'_>) -> Option<(String, Key
     let name = members.required("name", faults, |value, _| name(text(value)?));
     let hash = members.required("hash", faults, |value, _| {
         let must = || format!("must be {HASH_PREFIX} and 64 hexadecimal digits");
-        KeyHash::read(text(value)?).ok_or_else(must)
+        SecretHash::read(text(value)?).ok_or_else(must)
     });
     let scopes = members.required("scopes", faults, scopes);
     let expires = members.optional("expires", faults, |value, _| time(value));
@@ -85,8 +96,62 @@ fn key(mut members: Members<'_>, faults: &mut Faults<'_>) -> Option<(String, Key
     members.finish(faults);
     let (id, name) = (id?, name?);
     let caller = key::caller(&id, &name, scopes?, expires);
-    let allowance = rate.map(|rate| Allowance::new(AllowanceOf::Caller, rate));
-    Some((id, Key { hash: hash?, caller, allowance }))
+    let allowance = rate.map(|rate| Arc::new(Allowance::new(AllowanceOf::Caller, rate)));
+    Some((id, Key { hash: hash?, bearer: Bearer { caller, allowance } }))
+}
+
+fn issuer(mut members: Members<'_>, directory: &Path, faults: &mut Faults<'_>) -> Option<IssuerEntry> {
+    let name = members.required("issuer", faults, |value, _| some_text(value));
+    let audience = members.required("audience", faults, |value, _| some_text(value));
+    let algorithms = members.required("algorithms", faults, algorithms);
+    let source = members.required("jwks", faults, |value, _| source(text(value)?, directory));
+    let scopes_claim = members.optional("scopes_claim", faults, |value, _| some_text(value));
+    let rate = members.optional("rate", faults, rate);
+    members.finish(faults);
+    Some(IssuerEntry {
+        name: name?,
+        audience: audience?,
+        algorithms: algorithms?,
+        scopes_claim: scopes_claim.unwrap_or_else(|| "scope".to_owned()),
+        source: source?,
+        rate,
+    })
+}
+
+fn some_text(value: &Spanned<DeValue<'_>>) -> Result<String, String> {
+    let text = text(value)?;
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn algorithms<'t>(
+    value: &'t Spanned<DeValue<'t>>,
+    faults: &mut Faults<'_>,
+) -> Result<Vec<Algorithm>, String> {
+    let names: Vec<_> = ALGORITHMS.iter().map(|(algorithm, _)| format!("{algorithm:?}")).collect();
+    let known = texts(value)?.into_iter().filter_map(|(place, word)| {
+        let position = names.iter().position(|name| name == word);
+        if position.is_none() {
+            let names = names.join(", ");
+            faults.at(place, format_args!("algorithms: {word} is not taken; there are {names}"));
+        }
+        position.map(|position| ALGORITHMS[position].0)
+    });
+    Ok(known.collect())
+}
+
+/// Keys that come over a line where others could change them are nobody's.
+fn source(text: &str, directory: &Path) -> Result<Source, String> {
+    if !text.contains("://") {
+        return Ok(Source::File(directory.join(text)));
+    }
+    let must = || "must be a URL that begins with https:// (http:// on this machine), or a file".to_owned();
+    let url: Uri = text.parse().map_err(|_| must())?;
+    let is_here = ["127.0.0.1", "localhost", "[::1]"].map(Some).contains(&url.host());
+    match url.scheme_str() {
+        Some("https") => Ok(Source::Url(url)),
+        Some("http") if is_here => Ok(Source::Url(url)),
+        Some(_) | None => Err(must()),
+    }
 }
 
 fn id(text: &str) -> Result<String, String> {
@@ -150,6 +215,10 @@ fn number(value: &Spanned<DeValue<'_>>) -> Result<NonZeroU32, String> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Rules, Vec<String>> {
+        super::read(text, Path::new("/etc/shop"))
+    }
+
     const HASH: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
     fn key_with(lines: &str) -> String {
@@ -167,11 +236,11 @@ mod tests {
     fn a_key_is_read_with_all_that_it_may_have() {
         let lines = "expires = 2030-01-01T01:00:00+01:00\nrate = { per_second = 5, burst = 9 }\n";
         let rules = good(&key_with(lines));
-        let key = &rules.keys["a1"];
-        assert_eq!((&*key.caller.name, &*key.caller.credential), ("checkout", "the key a1"));
-        assert_eq!(key.caller.scopes, [Scope::Read, Scope::Place].into_iter().collect());
-        assert_eq!(key.caller.expires, rfc3339::parse_strict("2030-01-01T00:00:00Z"));
-        assert!(key.allowance.is_some());
+        let Bearer { caller, allowance } = &rules.keys["a1"].bearer;
+        assert_eq!((&*caller.name, &*caller.credential), ("checkout", "the key a1"));
+        assert_eq!(caller.scopes, [Scope::Read, Scope::Place].into_iter().collect());
+        assert_eq!(caller.expires, rfc3339::parse_strict("2030-01-01T00:00:00Z"));
+        assert!(allowance.is_some());
         assert_eq!(rules.stranger_rate, STRANGER_RATE);
         let rules = good(&format!("{}[strangers]\nrate = {{ per_second = 1 }}\n", key_with("")));
         assert_eq!(
@@ -237,5 +306,32 @@ mod tests {
     fn what_is_no_toml_is_told_with_its_line() {
         let faults = read("[[keys]]\nid = a1\n").err().unwrap_or_default();
         assert!(faults[0].starts_with("line 2: "), "{faults:?}");
+    }
+
+    #[test]
+    fn an_issuer_is_read_with_all_that_it_may_have() {
+        let least =
+            "[[issuers]]\nissuer = 'https://i'\naudience = 'orders'\nalgorithms = ['ES256', 'RS256']\n";
+        let url = |jwks: &str| format!("{least}jwks = '{jwks}'\n");
+        let rules =
+            good(&format!("{}scopes_claim = 'scp'\nrate = {{ per_second = 2 }}\n", url("https://i/keys")));
+        let Issuer { name, audience, algorithms, scopes_claim, keys, .. } = &rules.issuers[0];
+        assert_eq!([name, audience, scopes_claim], ["https://i", "orders", "scp"]);
+        assert_eq!(algorithms, &[Algorithm::ES256, Algorithm::RS256]);
+        assert_eq!(keys.source, Source::Url(Uri::from_static("https://i/keys")));
+        let rules = good(&url("keys.json"));
+        assert_eq!(rules.issuers[0].keys.source, Source::File("/etc/shop/keys.json".into()));
+        good(&url("http://127.0.0.1:8000/keys"));
+        let must =
+            "line 5: jwks: must be a URL that begins with https:// (http:// on this machine), or a file";
+        for wrong in ["http://login.example.com/keys", "ftp://i/keys", "https://"] {
+            has_faults(&url(wrong), &[must]);
+        }
+        let all = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
+        let fault = |word| format!("line 4: algorithms: {word} is not taken; there are {all}");
+        has_faults(
+            &url("https://i/keys").replace("ES256", "none").replace("RS256", "HS256"),
+            &[&fault("HS256"), &fault("none")],
+        );
     }
 }

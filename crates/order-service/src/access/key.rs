@@ -3,13 +3,13 @@
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
-use order_api::{Caller, NotAdmitted, Scope, Scopes};
+use order_api::{Caller, Scope, Scopes};
 use order_application::rfc3339;
 use order_domain::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::allowance::Allowance;
+use super::bearer::Bearer;
 
 /// What every key begins with, so that people and scanners for secrets know one when they see it.
 const PREFIX: &str = "ok_";
@@ -23,11 +23,11 @@ const ID_BYTES: usize = 4;
 /// So many that nobody finds one by trying. It is also why a plain hash does: there is nothing to guess.
 const SECRET_BYTES: usize = 32;
 
-/// The hash of a whole key.
+/// The hash of a whole key, or of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct KeyHash([u8; 32]);
+pub(super) struct SecretHash([u8; 32]);
 
-impl KeyHash {
+impl SecretHash {
     pub(super) fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
@@ -46,7 +46,7 @@ impl KeyHash {
     }
 }
 
-impl Display for KeyHash {
+impl Display for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{HASH_PREFIX}{}", hexadecimal(&self.0))
     }
@@ -54,21 +54,20 @@ impl Display for KeyHash {
 
 /// A key of the file.
 pub(super) struct Key {
-    pub(super) hash: KeyHash,
-    pub(super) caller: Arc<Caller>,
-    pub(super) allowance: Option<Allowance>,
+    pub(super) hash: SecretHash,
+    pub(super) bearer: Bearer,
 }
 
 impl Key {
     /// Whether this is the key, whose id it has. It takes as long whatever is wrong with it.
     pub(super) fn is(&self, shown: &str) -> bool {
-        KeyHash::of(shown).0.ct_eq(&self.hash.0).into()
+        SecretHash::of(shown).0.ct_eq(&self.hash.0).into()
     }
+}
 
-    /// Takes a request off what it may send.
-    pub(super) fn spend(&self) -> Result<(), NotAdmitted> {
-        self.allowance.as_ref().map_or(Ok(()), Allowance::spend).map_err(NotAdmitted::TooMany)
-    }
+/// Whether it looks like a key, good or not.
+pub(super) fn is_key(shown: &str) -> bool {
+    shown.starts_with(PREFIX)
 }
 
 /// The id in a key, which is no secret.
@@ -98,11 +97,11 @@ impl KeyEntry {
         getrandom::fill(&mut secret)?;
         let id = hexadecimal(&id);
         let key = format!("{PREFIX}{id}_{}", hexadecimal(&secret));
-        let entry = self.entry(&id, KeyHash::of(&key));
+        let entry = self.entry(&id, SecretHash::of(&key));
         Ok((key, entry))
     }
 
-    fn entry(&self, id: &str, hash: KeyHash) -> String {
+    fn entry(&self, id: &str, hash: SecretHash) -> String {
         let scopes: Vec<_> = self.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
         let expires = self.expires.map(|time| format!("expires = {}\n", rfc3339::format(time)));
         format!(
@@ -136,7 +135,7 @@ mod tests {
         let (key, lines) = entry.make().unwrap();
         let id = id_of(&key).unwrap();
         assert_eq!(key.len(), PREFIX.len() + 8 + 1 + 64);
-        let hash = KeyHash::of(&key);
+        let hash = SecretHash::of(&key);
         assert_eq!(
             lines,
             format!(
@@ -144,7 +143,7 @@ mod tests {
                  expires = 2030-01-01T00:00:00.000000Z\n"
             )
         );
-        assert_eq!(KeyHash::read(&hash.to_string()), Some(hash));
+        assert_eq!(SecretHash::read(&hash.to_string()), Some(hash));
         assert_ne!(entry.make().unwrap().0, key);
         assert!(!lines.contains(&key[12..]), "the secret is not in the file");
     }
@@ -152,7 +151,7 @@ mod tests {
     #[test]
     fn only_the_very_key_opens() {
         let (key, caller) = ("ok_1_abc", caller("1", "n", Scopes::default(), None));
-        let opens = Key { hash: KeyHash::of(key), caller, allowance: None };
+        let opens = Key { hash: SecretHash::of(key), bearer: Bearer { caller, allowance: None } };
         assert!(opens.is(key));
         for other in ["ok_1_ab", "ok_1_abcd", "ok_2_abc", "OK_1_abc", ""] {
             assert!(!opens.is(other), "{other}");
@@ -162,11 +161,11 @@ mod tests {
     #[test]
     fn what_is_no_hash_is_not_read() {
         let zeros = "0".repeat(64);
-        assert!(KeyHash::read(&format!("sha256:{zeros}")).is_some());
+        assert!(SecretHash::read(&format!("sha256:{zeros}")).is_some());
         for text in
             [&zeros[..], "sha256:", &format!("sha256:{}", &zeros[1..]), &format!("sha256:{}+", &zeros[1..])]
         {
-            assert_eq!(KeyHash::read(text), None, "{text}");
+            assert_eq!(SecretHash::read(text), None, "{text}");
         }
     }
 }

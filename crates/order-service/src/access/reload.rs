@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::address::Addresses;
 use super::rules::Rules;
-use super::{FileAccess, file};
+use super::{FileAccess, file, token};
 use crate::{counted, secrets};
 
 /// Between two looks at the file. What it says counts once two looks have found the same: a file that is being written is not
@@ -59,6 +59,7 @@ impl FileAccess {
         trusted_proxies: Vec<IpNet>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Vec<String>> {
+        token::install();
         let (text, rules) = read(path)?;
         Ok(Arc::new(Self {
             path: path.to_owned(),
@@ -84,11 +85,16 @@ impl FileAccess {
 
     /// Puts what was found in force, if it is good.
     fn take(&self, found: &Look) {
-        let read = found.as_ref().map_err(|fault| vec![fault.clone()]).and_then(|text| file::read(text));
+        let read = found
+            .as_ref()
+            .map_err(|fault| vec![fault.clone()])
+            .and_then(|text| file::read(text, directory(&self.path)));
         let file = self.path.display();
         match read {
-            Ok(rules) => {
-                tracing::info!(%file, keys = rules.keys.len(), "the access file has changed, and is in force");
+            Ok(mut rules) => {
+                rules.keep_keys_of(&self.rules.load());
+                let (keys, issuers) = (rules.keys.len(), rules.issuers.len());
+                tracing::info!(%file, keys, issuers, "the access file has changed, and is in force");
                 self.rules.store(Arc::new(rules));
                 self.changed.send_replace(());
             }
@@ -105,16 +111,24 @@ impl FileAccess {
 /// # Errors
 /// Every fault of the file, each with its line.
 pub(crate) fn check(path: &Path) -> Result<String, Vec<String>> {
-    read(path).map(|(_, rules)| counted::counted(rules.keys.len() as u64, "key"))
+    read(path).map(|(_, Rules { keys, issuers, .. })| {
+        let counted = [(keys.len(), "key"), (issuers.len(), "issuer")];
+        counted.map(|(count, what)| counted::counted(count as u64, what)).join(", ")
+    })
 }
 
 fn read(path: &Path) -> Result<(String, Rules), Vec<String>> {
     let named = |fault: String| format!("{}: {fault}", path.display());
     let text = look(path).map_err(|fault| vec![named(fault)])?;
-    match file::read(&text) {
+    match file::read(&text, directory(path)) {
         Ok(rules) => Ok((text, rules)),
         Err(faults) => Err(faults.into_iter().map(named).collect()),
     }
+}
+
+/// Where the paths in a file begin.
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
 }
 
 /// # Errors

@@ -2,9 +2,11 @@
 
 mod credentials;
 mod file;
+mod issuer;
 mod keys;
 mod rates;
 mod reach;
+mod tokens;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

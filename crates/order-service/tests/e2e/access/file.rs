@@ -102,7 +102,7 @@ fn an_open_feed_ends_when_its_key_expires() {
     client.send(get("/events").replacen("\r\n", &format!("\r\n{fields}"), 1).as_bytes()).unwrap();
     assert_eq!(client.head().unwrap().0, 200);
     assert_ends(&mut client);
-    assert_eq!(get_with(&server, "/events", &key).json()["detail"], "The key has expired.");
+    assert_eq!(get_with(&server, "/events", &key).json()["detail"], "The key or token has expired.");
     server.stop();
 }
 

@@ -30,7 +30,7 @@ fn a_good_file_is_said_to_be_good_and_a_bad_one_is_told_line_by_line() {
     let check = || Program::new(["keys", "check"]).argument("--", file.path()).run();
     let good = check();
     assert_eq!((good.status, &good.stderr[..]), (Some(0), &[][..]), "{good:?}");
-    assert!(good.stdout[0].ends_with("access.toml: good, 1 key"), "{good:?}");
+    assert!(good.stdout[0].ends_with("access.toml: good, 1 key, 0 issuers"), "{good:?}");
     fs::write(file.path(), file.read().replace("name", "nmae").replace("place", "plaec")).unwrap();
     let faults = [
         "access.toml: line 2: name is missing",
