@@ -17,9 +17,10 @@ use toml::de::{DeTable, DeValue};
 use super::allowance::{Allowance, Rate};
 use super::bearer::Bearer;
 use super::key::{self, HASH_PREFIX, Key, MAX_ID_CHARS, MAX_NAME_CHARS, SecretHash};
-use super::members::{Faults, Members, nearest, tables, text, texts};
+use super::members::{Faults, Members, tables, text, texts};
 use super::rules::{Rules, STRANGER_RATE};
 use super::token::{ALGORITHMS, Issuer, IssuerEntry, Source};
+use crate::nearest::nearest;
 
 /// Reads the rules. Paths in it begin at a directory.
 ///
@@ -174,8 +175,8 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
 pub(crate) fn scope(word: &str) -> Result<Scope, String> {
     let names = Scope::ALL.map(Scope::as_str);
     let unknown = || match nearest(word, names) {
-        none if none.is_empty() => format!("there is no scope {word}; there are {}", names.join(", ")),
-        meant => format!("there is no scope {word}{meant}"),
+        Some(meant) => format!("there is no scope {word}; did you mean {meant}?"),
+        None => format!("there is no scope {word}; there are {}", names.join(", ")),
     };
     Scope::from_name(word).ok_or_else(unknown)
 }
@@ -259,8 +260,8 @@ mod tests {
         has_faults(
             "[[key]]\nid = 'a'\n\n[stranger]\n",
             &[
-                "line 1: there is no key; did you mean keys?",
-                "line 4: there is no stranger; did you mean strangers?",
+                "line 1: key: there is no such entry; did you mean keys?",
+                "line 4: stranger: there is no such entry; did you mean strangers?",
             ],
         );
         let text = format!(
@@ -277,8 +278,8 @@ mod tests {
                 "line 5: scopes: there is no scope raed; did you mean read?",
                 "line 6: expires: must be a time with an offset, without quotes, such as 2027-01-01T00:00:00Z",
                 "line 7: burst: must be a whole number from 1 to 4294967295",
+                "line 7: per_secnd: there is no such entry; did you mean per_second?",
                 "line 7: per_second is missing",
-                "line 7: there is no per_secnd; did you mean per_second?",
                 "line 8: scopes is missing",
             ],
         );

@@ -2,12 +2,10 @@
 
 use std::fmt::Display;
 
-use strsim::damerau_levenshtein;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Most edits that a name may be away from the one that was meant.
-const MAX_EDITS: usize = 2;
+use crate::nearest::did_you_mean;
 
 /// What is wrong with a text, each fault with its line.
 pub(super) struct Faults<'t> {
@@ -84,19 +82,9 @@ impl<'t> Members<'t> {
     /// What nobody asked for is unknown. Call it last.
     pub(super) fn finish(self, faults: &mut Faults<'_>) {
         for name in self.table.keys().filter(|name| !self.known.contains(&name.get_ref().as_ref())) {
-            let meant = nearest(name.get_ref(), self.known.iter().copied());
-            faults.at(name.span().start, format_args!("there is no {}{meant}", name.get_ref()));
+            let meant = did_you_mean(name.get_ref(), self.known.iter().copied());
+            faults.at(name.span().start, format_args!("{}: there is no such entry{meant}", name.get_ref()));
         }
-    }
-}
-
-/// A question for the word that was probably meant, if one is near.
-pub(super) fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) -> String {
-    let word = word.to_lowercase();
-    let near = words.into_iter().map(|known| (damerau_levenshtein(&word, known), known));
-    match near.min().filter(|(edits, known)| *edits <= MAX_EDITS && *edits < known.len()) {
-        Some((_, known)) => format!("; did you mean {known}?"),
-        None => String::new(),
     }
 }
 

@@ -44,6 +44,14 @@ fn every_option_and_variable_that_units_and_manifests_name_is_one_of_serves() {
 }
 
 #[test]
+fn manifests_that_other_machines_reach_say_who_may_do_what() {
+    for words in [&["kubernetes"][..], &["kubernetes", "--store", "postgres"]] {
+        let text = printed(words);
+        assert!(text.contains("0.0.0.0") && text.contains("name: ORDER_SERVICE_ACCESS"), "{text}");
+    }
+}
+
+#[test]
 fn the_document_is_the_one_that_is_served() {
     let server = Program::serve().argument("--store", "memory:").start();
     assert_eq!(printed(&["openapi"]), server.get("/openapi.json").text());

@@ -4,9 +4,7 @@ use std::fs;
 
 use crate::access::{AccessFile, ORDER, get_with, post_with};
 use crate::server::Program;
-use crate::start_up::assert_refused;
-
-const USAGE: i32 = 2;
+use crate::start_up::{USAGE, assert_refused};
 
 #[test]
 fn a_key_that_was_made_opens_its_scopes_and_names_its_bearer_in_events() {
@@ -34,7 +32,7 @@ fn a_good_file_is_said_to_be_good_and_a_bad_one_is_told_line_by_line() {
     fs::write(file.path(), file.read().replace("name", "nmae").replace("place", "plaec")).unwrap();
     let faults = [
         "access.toml: line 2: name is missing",
-        "access.toml: line 4: there is no nmae; did you mean name?",
+        "access.toml: line 4: nmae: there is no such entry; did you mean name?",
         "access.toml: line 6: scopes: there is no scope plaec; did you mean place?",
     ];
     assert_refused(&check(), USAGE, &faults);

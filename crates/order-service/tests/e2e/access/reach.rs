@@ -2,10 +2,7 @@
 
 use crate::access::AccessFile;
 use crate::server::Program;
-use crate::start_up::assert_refused;
-
-/// Exit status.
-const USAGE: i32 = 2;
+use crate::start_up::{USAGE, assert_refused};
 
 #[test]
 fn without_rules_no_address_is_taken_that_other_machines_reach() {
