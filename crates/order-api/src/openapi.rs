@@ -15,7 +15,7 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use crate::problem::Problem;
 use crate::view::{BasicView, FullView};
 
-pub(crate) use access::{REFUSALS_OF_ACCESS, declare_access, required};
+pub(crate) use access::{declare_access, takes_scope};
 pub(crate) use event::Event;
 pub(crate) use parameters::{
     After, CustomerFilter, LastEventId, OrderFilter, PageCursor, PageSize, PaymentFilter, SkuFilter, Tags,

@@ -10,7 +10,7 @@ use utoipa::openapi::{ComponentsBuilder, ContentBuilder, OpenApi, Required, Resp
 
 use super::{CommandRoute, Target};
 use crate::json::{Named, Shape};
-use crate::openapi::{REFUSALS_OF_ACCESS, order_id_parameter, required, responses};
+use crate::openapi::{order_id_parameter, responses, takes_scope};
 use crate::problem::kind::{self, ProblemKind};
 
 /// How any command may be refused.
@@ -50,13 +50,16 @@ pub(crate) fn describe<B>(route: &CommandRoute<B>, document: &mut OpenApi) {
     let body = route.body.schema(&mut named);
     let content =
         ContentBuilder::new().schema(Some(body)).example(serde_json::from_str(route.body.example).ok());
-    let operation = operation(route).request_body(Some(
-        RequestBodyBuilder::new()
-            .description(Some(route.body.description))
-            .content("application/json", content.build())
-            .required(Some(if route.body_may_be_missing { Required::False } else { Required::True }))
-            .build(),
-    ));
+    let mut operation = operation(route)
+        .request_body(Some(
+            RequestBodyBuilder::new()
+                .description(Some(route.body.description))
+                .content("application/json", content.build())
+                .required(Some(if route.body_may_be_missing { Required::False } else { Required::True }))
+                .build(),
+        ))
+        .build();
+    takes_scope(&mut operation, route.path, route.scope);
     document.paths.add_path_operation(route.path, vec![HttpMethod::Post], operation);
     let schemas = ComponentsBuilder::from(document.components.take().unwrap_or_default());
     document.components = Some(schemas.schemas_from_iter(named).build());
@@ -71,13 +74,12 @@ fn operation<B>(route: &CommandRoute<B>) -> OperationBuilder {
             (refusals, ("202", accepted()), vec![order_id_parameter(), return_id_parameter()])
         }
     };
-    let refusals = [route.refusals, of_orders, REFUSALS, REFUSALS_OF_ACCESS].concat();
+    let refusals = [route.refusals, of_orders, REFUSALS].concat();
     let operation = OperationBuilder::from(Operation::new())
         .tag("Commands")
         .operation_id(Some(route.operation_id))
         .summary(Some(route.summary))
         .description(Some(route.description))
-        .securities(Some(required(route.scope)))
         .parameters(Some(path_parameters.into_iter().chain([dry_run_parameter()]).chain(headers())))
         .response("200", tried())
         .response(success.0, success.1);

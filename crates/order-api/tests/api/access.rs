@@ -118,7 +118,8 @@ fn operations() -> Vec<(Method, String, Option<String>)> {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let scope = operation["security"][0]["bearer"][0].as_str().map(str::to_owned);
+            let scope = operation["x-scope"].as_str().map(str::to_owned);
+            assert_eq!(operation.get("security").is_some(), scope.is_some(), "{method} {path}");
             operations.push((method.to_uppercase().parse().unwrap(), path.clone(), scope));
         }
     }

@@ -3,7 +3,7 @@
 import sys
 from datetime import datetime, timedelta, timezone
 
-from orders import Client
+from orders import AuthenticatedClient
 from orders.api.commands import authorize_payment, place_order, reserve_inventory, ship_order
 from orders.api.events import log, order_events
 from orders.api.reading import get_order, list_orders
@@ -31,7 +31,7 @@ from orders.models import (
 ORDER_ID = "ord-python"
 
 
-def place(client: Client) -> None:
+def place(client: AuthenticatedClient) -> None:
     body = PlaceOrder(
         order_id=ORDER_ID,
         customer_id="cust-123",
@@ -45,7 +45,7 @@ def place(client: Client) -> None:
         assert placed.order_id == ORDER_ID
 
 
-def pay_reserve_ship(client: Client) -> None:
+def pay_reserve_ship(client: AuthenticatedClient) -> None:
     payment = AuthorizePayment(payment_id="pay-001", amount_cents=3490)
     paid = authorize_payment.sync_detailed(ORDER_ID, client=client, body=payment)
     assert isinstance(paid.parsed, AuthorizePaymentResponse202), paid
@@ -59,7 +59,7 @@ def pay_reserve_ship(client: Client) -> None:
     assert isinstance(shipped, ShipOrderResponse202), shipped
 
 
-def read(client: Client) -> None:
+def read(client: AuthenticatedClient) -> None:
     basic = get_order.sync(ORDER_ID, client=client)
     assert isinstance(basic, Order), basic
     assert (basic.status, basic.total_cents) == ("shipped", 3490), basic
@@ -71,7 +71,7 @@ def read(client: Client) -> None:
     assert [order.order_id for order in page] == [ORDER_ID]
 
 
-def find(client: Client) -> None:
+def find(client: AuthenticatedClient) -> None:
     since = datetime(2020, 1, 1, tzinfo=timezone(timedelta(hours=2)))
     found = list_orders.sync(
         client=client,
@@ -87,7 +87,7 @@ def find(client: Client) -> None:
     assert list_orders.sync(client=client, updated_before=since) == []
 
 
-def read_events(client: Client) -> None:
+def read_events(client: AuthenticatedClient) -> None:
     history = order_events.sync(ORDER_ID, client=client)
     assert isinstance(history, list), history
     assert [event.type_ for event in history] == [
@@ -104,7 +104,7 @@ def read_events(client: Client) -> None:
     assert [event.subject for event in placed] == [ORDER_ID]
 
 
-def be_refused(client: Client) -> None:
+def be_refused(client: AuthenticatedClient) -> None:
     again = ReserveInventory(reservation_id="res-002")
     refused = reserve_inventory.sync(ORDER_ID, client=client, body=again)
     assert isinstance(refused, Problem), refused
@@ -118,7 +118,8 @@ def be_refused(client: Client) -> None:
 
 
 def main() -> None:
-    client = Client(base_url=sys.argv[1])
+    # This service asks nobody who it is.
+    client = AuthenticatedClient(base_url=sys.argv[1], token="none")
     place(client)
     pay_reserve_ship(client)
     read(client)
