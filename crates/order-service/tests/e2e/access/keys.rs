@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::access::{AccessFile, ORDER, get_with, post_with};
-use crate::server::Program;
+use crate::server::{Program, wait_until};
 use crate::start_up::{USAGE, assert_refused};
 
 #[test]
@@ -54,4 +54,25 @@ fn a_key_needs_a_name_and_scopes_that_there_are() {
         assert_eq!((ended.status, &ended.stdout[..]), (Some(USAGE), &[][..]), "{ended:?}");
         assert!(ended.stderr.join("\n").contains(fault), "{ended:?}");
     }
+}
+
+#[test]
+fn the_status_and_the_events_of_a_guarded_service_are_for_bearers_of_a_key() {
+    let file = AccessFile::new();
+    let key = file.add("operator", "operate,events,place", "");
+    let server = file.start();
+    let url = format!("http://127.0.0.1:{}", server.port());
+    let status = |key: &str| {
+        let status = Program::new(["status", "--url", &url]).variable("ORDER_SERVICE_KEY", key).run();
+        assert_eq!(status.status, Some(0), "{status:?}");
+        status.stdout.iter().any(|line| line.trim().starts_with("views"))
+    };
+    assert_eq!((status(&key), status("")), (true, false));
+    let tail = |key: &str| Program::new(["tail", "--url", &url]).variable("ORDER_SERVICE_KEY", key);
+    let following = tail(&key).argument("--after", "0").spawn();
+    assert_eq!(post_with(&server, "/orders", &key, ORDER).status, 201);
+    assert!(wait_until("it follows", || following.said()).contains("order.placed"));
+    let refused = tail("").run();
+    assert!(refused.stderr[0].contains("401 unauthenticated"), "{refused:?}");
+    server.stop();
 }
