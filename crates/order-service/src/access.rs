@@ -8,6 +8,7 @@ mod address;
 mod allowance;
 mod bearer;
 mod file;
+mod issuers;
 mod key;
 mod members;
 mod options;
@@ -51,7 +52,10 @@ pub(crate) struct FileAccess {
 }
 
 impl FileAccess {
-    /// Who shows this, and when it expires.
+    /// Who shows this key or token, which is good at this moment.
+    ///
+    /// # Errors
+    /// Why it opens nothing.
     async fn identify(&self, shown: &str) -> Result<Bearer, &'static str> {
         let known = self.rules.load().known(shown);
         let bearer = match known {

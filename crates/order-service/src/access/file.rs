@@ -6,8 +6,6 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::http::Uri;
-use jsonwebtoken::Algorithm;
 use order_api::{AllowanceOf, Scope, Scopes};
 use order_application::rfc3339;
 use order_domain::Timestamp;
@@ -16,10 +14,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::allowance::{Allowance, Rate};
 use super::bearer::Bearer;
+use super::issuers;
 use super::key::{self, HASH_PREFIX, Key, MAX_ID_CHARS, MAX_NAME_CHARS, SecretHash};
 use super::members::{Faults, Members, tables, text, texts};
 use super::rules::{Rules, STRANGER_RATE};
-use super::token::{ALGORITHMS, Issuer, IssuerEntry, Source};
 use crate::nearest::nearest;
 
 /// Reads the rules. Paths in it begin at a directory.
@@ -47,11 +45,8 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Rules, Vec<String>> {
 fn rules<'t>(table: &'t DeTable<'t>, directory: &Path, faults: &mut Faults<'_>) -> Rules {
     let mut members = Members::of(table, 0);
     let keys = members.optional("keys", faults, |value, faults| Ok(keys(&tables(value)?, faults)));
-    let issuers = members.optional("issuers", faults, |value, faults| {
-        let tables = tables(value)?.into_iter();
-        let read = |(place, table)| issuer(Members::of(table, place), directory, faults);
-        Ok(tables.filter_map(read).map(Issuer::new).collect::<Vec<_>>())
-    });
+    let issuers = members
+        .optional("issuers", faults, |value, faults| Ok(issuers::read(&tables(value)?, directory, faults)));
     let stranger_rate = members.optional("strangers", faults, |value, faults| {
         let table = value.get_ref().as_table().ok_or("must be a table, headed [strangers]")?;
         let mut members = Members::of(table, value.span().start);
@@ -101,60 +96,6 @@ fn key(mut members: Members<'_>, faults: &mut Faults<'_>) -> Option<(String, Key
     Some((id, Key { hash: hash?, bearer: Bearer { caller, allowance } }))
 }
 
-fn issuer(mut members: Members<'_>, directory: &Path, faults: &mut Faults<'_>) -> Option<IssuerEntry> {
-    let name = members.required("issuer", faults, |value, _| some_text(value));
-    let audience = members.required("audience", faults, |value, _| some_text(value));
-    let algorithms = members.required("algorithms", faults, algorithms);
-    let source = members.required("jwks", faults, |value, _| source(text(value)?, directory));
-    let scopes_claim = members.optional("scopes_claim", faults, |value, _| some_text(value));
-    let rate = members.optional("rate", faults, rate);
-    members.finish(faults);
-    Some(IssuerEntry {
-        name: name?,
-        audience: audience?,
-        algorithms: algorithms?,
-        scopes_claim: scopes_claim.unwrap_or_else(|| "scope".to_owned()),
-        source: source?,
-        rate,
-    })
-}
-
-fn some_text(value: &Spanned<DeValue<'_>>) -> Result<String, String> {
-    let text = text(value)?;
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-fn algorithms<'t>(
-    value: &'t Spanned<DeValue<'t>>,
-    faults: &mut Faults<'_>,
-) -> Result<Vec<Algorithm>, String> {
-    let names: Vec<_> = ALGORITHMS.iter().map(|(algorithm, _)| format!("{algorithm:?}")).collect();
-    let known = texts(value)?.into_iter().filter_map(|(place, word)| {
-        let position = names.iter().position(|name| name == word);
-        if position.is_none() {
-            let names = names.join(", ");
-            faults.at(place, format_args!("algorithms: {word} is not taken; there are {names}"));
-        }
-        position.map(|position| ALGORITHMS[position].0)
-    });
-    Ok(known.collect())
-}
-
-/// Keys that come over a line where others could change them are nobody's.
-fn source(text: &str, directory: &Path) -> Result<Source, String> {
-    if !text.contains("://") {
-        return Ok(Source::File(directory.join(text)));
-    }
-    let must = || "must be a URL that begins with https:// (http:// on this machine), or a file".to_owned();
-    let url: Uri = text.parse().map_err(|_| must())?;
-    let is_here = ["127.0.0.1", "localhost", "[::1]"].map(Some).contains(&url.host());
-    match url.scheme_str() {
-        Some("https") => Ok(Source::Url(url)),
-        Some("http") if is_here => Ok(Source::Url(url)),
-        Some(_) | None => Err(must()),
-    }
-}
-
 fn id(text: &str) -> Result<String, String> {
     let must = || format!("must be 1 to {MAX_ID_CHARS} letters and digits");
     key::is_id(text).then(|| text.to_owned()).ok_or_else(must)
@@ -195,7 +136,7 @@ fn time(value: &Spanned<DeValue<'_>>) -> Result<Timestamp, String> {
     })
 }
 
-fn rate<'t>(value: &'t Spanned<DeValue<'t>>, faults: &mut Faults<'_>) -> Result<Rate, String> {
+pub(super) fn rate<'t>(value: &'t Spanned<DeValue<'t>>, faults: &mut Faults<'_>) -> Result<Rate, String> {
     let must = "must be a table such as { per_second = 100, burst = 200 }";
     let table = value.get_ref().as_table().ok_or(must)?;
     let mut members = Members::of(table, value.span().start);
@@ -307,32 +248,5 @@ mod tests {
     fn what_is_no_toml_is_told_with_its_line() {
         let faults = read("[[keys]]\nid = a1\n").err().unwrap_or_default();
         assert!(faults[0].starts_with("line 2: "), "{faults:?}");
-    }
-
-    #[test]
-    fn an_issuer_is_read_with_all_that_it_may_have() {
-        let least =
-            "[[issuers]]\nissuer = 'https://i'\naudience = 'orders'\nalgorithms = ['ES256', 'RS256']\n";
-        let url = |jwks: &str| format!("{least}jwks = '{jwks}'\n");
-        let rules =
-            good(&format!("{}scopes_claim = 'scp'\nrate = {{ per_second = 2 }}\n", url("https://i/keys")));
-        let Issuer { name, audience, algorithms, scopes_claim, keys, .. } = &rules.issuers[0];
-        assert_eq!([name, audience, scopes_claim], ["https://i", "orders", "scp"]);
-        assert_eq!(algorithms, &[Algorithm::ES256, Algorithm::RS256]);
-        assert_eq!(keys.source, Source::Url(Uri::from_static("https://i/keys")));
-        let rules = good(&url("keys.json"));
-        assert_eq!(rules.issuers[0].keys.source, Source::File("/etc/shop/keys.json".into()));
-        good(&url("http://127.0.0.1:8000/keys"));
-        let must =
-            "line 5: jwks: must be a URL that begins with https:// (http:// on this machine), or a file";
-        for wrong in ["http://login.example.com/keys", "ftp://i/keys", "https://"] {
-            has_faults(&url(wrong), &[must]);
-        }
-        let all = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA";
-        let fault = |word| format!("line 4: algorithms: {word} is not taken; there are {all}");
-        has_faults(
-            &url("https://i/keys").replace("ES256", "none").replace("RS256", "HS256"),
-            &[&fault("HS256"), &fault("none")],
-        );
     }
 }
