@@ -32,9 +32,16 @@ impl Checksum {
     }
 }
 
-impl fmt::Debug for Checksum {
+/// As hexadecimal digits.
+impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -104,19 +111,24 @@ impl<'a> Covered<'a> {
         })
     }
 
-    /// The checksum of all fields, little-endian; each text with its length before it, a missing one as the largest length,
-    /// so that no two rows run together to the same bytes.
+    /// The checksum of all fields.
     pub(crate) fn checksum(&self, scratch: &mut Vec<u8>) -> Checksum {
         scratch.clear();
-        if let Some(position) = self.position {
-            scratch.extend_from_slice(&position.0.to_le_bytes());
-        }
-        scratch.extend_from_slice(&self.version.0.to_le_bytes());
-        scratch.extend_from_slice(&self.time.as_micros().to_le_bytes());
-        scratch.extend_from_slice(self.id);
-        push_texts(scratch, [self.order_id, self.event_type, self.data, self.context].map(Some));
-        push_texts(scratch, [self.source]);
+        self.push(scratch);
         Checksum::of(scratch)
+    }
+
+    /// Adds all fields, little-endian; each text with its length before it, a missing one as the largest length, so that no
+    /// two rows run together to the same bytes.
+    pub(crate) fn push(&self, bytes: &mut Vec<u8>) {
+        if let Some(position) = self.position {
+            bytes.extend_from_slice(&position.0.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.version.0.to_le_bytes());
+        bytes.extend_from_slice(&self.time.as_micros().to_le_bytes());
+        bytes.extend_from_slice(self.id);
+        push_texts(bytes, [self.order_id, self.event_type, self.data, self.context].map(Some));
+        push_texts(bytes, [self.source]);
     }
 }
 

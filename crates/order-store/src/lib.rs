@@ -9,6 +9,7 @@
 //! All go through one contract suite, `tests/stores/contract`. To add a store: one folder here, one arm in the binary's wiring,
 //! one line that calls the suite.
 
+mod backup;
 mod checksum;
 mod copy;
 mod counted;
@@ -42,6 +43,10 @@ pub(crate) fn projection() -> u32 {
     return order_application::PROJECTION_VERSION;
 }
 
+pub use backup::{
+    BACKUP_PART_BYTES, BackupDirError, BackupError, BackupOptions, BackupReport, RestoreError, RestoreReport,
+    Until, backup, restore, verify_backup,
+};
 pub use copy::{COPY_CHUNK, CopyError, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;

@@ -1,8 +1,9 @@
 //! Reading a store's log from another process, beside whoever serves from it.
 
-use order_application::{PageLimit, Position, RecordedEvent};
+use order_application::{PageLimit, Position, Receipt, RecordedEvent};
+use uuid::Uuid;
 
-use crate::copy::{SideError, Source};
+use crate::copy::{NamedCheckpoints, SideError, Source};
 use crate::postgres::PostgresSource;
 use crate::sqlite::SqliteLogReader;
 use crate::store_location::StoreLocation;
@@ -19,6 +20,17 @@ enum StoreReader {
     Postgres(PostgresSource),
 }
 
+/// What a store has beside its log, at one moment.
+pub(crate) struct StoreMoment {
+    /// The last event that was committed.
+    pub(crate) end: Position,
+    /// How far those who follow the log had come.
+    pub(crate) checkpoints: NamedCheckpoints,
+}
+
+/// Takes receipts, some at a time.
+pub(crate) type ReceiptSink<'a> = &'a mut (dyn FnMut(&[Receipt]) -> Result<(), SideError> + Send);
+
 impl LogReader {
     /// Opens the log of a store or of a replica, whether or not it is being served.
     ///
@@ -29,6 +41,34 @@ impl LogReader {
             StoreLocation::Sqlite(path) => StoreReader::Sqlite(SqliteLogReader::open(path).await?),
             StoreLocation::Postgres(url) => StoreReader::Postgres(PostgresSource::open(url).await?),
         }))
+    }
+
+    /// The same, of a store that takes commands.
+    ///
+    /// # Errors
+    /// See [`SideError`].
+    pub(crate) async fn open_primary(location: &StoreLocation) -> Result<Self, SideError> {
+        Ok(Self(match location {
+            StoreLocation::Sqlite(path) => StoreReader::Sqlite(SqliteLogReader::open_primary(path).await?),
+            StoreLocation::Postgres(url) => StoreReader::Postgres(PostgresSource::open(url).await?),
+        }))
+    }
+
+    /// What tells the log from every other.
+    pub(crate) async fn identity(&self) -> Result<Uuid, SideError> {
+        match &self.0 {
+            StoreReader::Sqlite(log) => log.identity().await,
+            StoreReader::Postgres(log) => Ok(log.identity()),
+        }
+    }
+
+    /// The store at one moment: those receipts that were committed with the events up to its end, or before, go to
+    /// `receipts`, but for old ones that are just being deleted.
+    pub(crate) async fn moment(&self, receipts: ReceiptSink<'_>) -> Result<StoreMoment, SideError> {
+        match &self.0 {
+            StoreReader::Sqlite(log) => log.moment(receipts).await,
+            StoreReader::Postgres(log) => log.moment(receipts).await,
+        }
     }
 
     /// The position of the newest event; [`Position::START`] while there is none.

@@ -28,15 +28,20 @@ impl<'a> ReceiptRow<'a> {
         }
     }
 
-    /// The checksum of all values, numbers little-endian.
+    /// The checksum of all values.
     pub(crate) fn checksum(&self, scratch: &mut Vec<u8>) -> Checksum {
         scratch.clear();
-        scratch.extend_from_slice(self.key);
-        scratch.extend_from_slice(self.fingerprint);
-        scratch.extend_from_slice(&self.version.to_le_bytes());
-        scratch.extend_from_slice(&self.answered_at.as_micros().to_le_bytes());
-        push_texts(scratch, [self.order_id, self.answer].map(Some));
+        self.push(scratch);
         Checksum::of(scratch)
+    }
+
+    /// Adds all values, numbers little-endian, texts with their lengths before them.
+    pub(crate) fn push(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.key);
+        bytes.extend_from_slice(self.fingerprint);
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&self.answered_at.as_micros().to_le_bytes());
+        push_texts(bytes, [self.order_id, self.answer].map(Some));
     }
 
     /// The receipt that this is the row of.

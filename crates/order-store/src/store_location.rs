@@ -54,7 +54,8 @@ async fn open_source(location: &StoreLocation) -> Result<Box<dyn Source>, SideEr
     })
 }
 
-async fn open_target(location: &StoreLocation) -> Result<Box<dyn Target>, SideError> {
+/// Opens a store to be made, or made further.
+pub(crate) async fn open_target(location: &StoreLocation) -> Result<Box<dyn Target>, SideError> {
     Ok(match location {
         StoreLocation::Sqlite(path) => Box::new(SqliteTarget::open(path)?),
         StoreLocation::Postgres(url) => Box::new(PostgresTarget::open(url).await?),

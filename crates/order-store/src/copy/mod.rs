@@ -26,11 +26,13 @@ mod sides;
 use order_application::{PageLimit, Position, StoreError};
 use uuid::Uuid;
 
+use crate::backup::BackupDirError;
 use crate::counted::counted;
 use crate::postgres_error::PostgresError;
 use crate::sqlite_error::SqliteError;
 use crate::verify::VerifyReport;
 
+pub(crate) use receipts::RECEIPTS_AT_ONCE;
 pub(crate) use sides::{NamedCheckpoints, ReceiptPage, Source, Target, TargetState};
 
 /// What a copy reads, holds in memory and writes at a time.
@@ -106,6 +108,9 @@ pub enum SideError {
     /// A page cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A backup cannot be read or written.
+    #[error(transparent)]
+    Backup(#[from] BackupDirError),
 }
 
 /// Told what is done now, how much of it, and how much there is in all.

@@ -4,7 +4,7 @@
 use super::{CopyError, Source, Target};
 
 /// Receipts of one page, which is one transaction of the target.
-const RECEIPTS_AT_ONCE: usize = 5_000;
+pub(crate) const RECEIPTS_AT_ONCE: usize = 5_000;
 
 /// Copies all receipts.
 pub(super) async fn copy(source: &dyn Source, target: &mut dyn Target) -> Result<(), CopyError> {

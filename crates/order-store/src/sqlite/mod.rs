@@ -62,6 +62,7 @@ pub(crate) use copy::{SqliteSource, SqliteTarget};
 pub(crate) use log::migrations::LogMigration;
 pub(crate) use log::outside_reader::SqliteLogReader;
 pub use loss::Loss;
+pub(crate) use threads::blocking;
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

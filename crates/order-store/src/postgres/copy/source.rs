@@ -1,15 +1,20 @@
 //! A database that is copied. It may be in service: events never change.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
-use order_application::{PageLimit, Position, RecordedEvent};
+use deadpool_postgres::Transaction;
+use order_application::{PageLimit, Position, Receipt, RecordedEvent};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Error, IsolationLevel};
 use uuid::Uuid;
 
 use super::PAGE_DEADLINE;
-use crate::copy::{NamedCheckpoints, ReceiptPage, SideError, Source};
-use crate::postgres::database::{Database, Parameter};
+use crate::copy::{NamedCheckpoints, RECEIPTS_AT_ONCE, ReceiptPage, SideError, Source};
+use crate::log_reader::{ReceiptSink, StoreMoment};
+use crate::postgres::database::{Database, NO_DEADLINES, Parameter};
 use crate::postgres::log_state::state_of_finished;
-use crate::postgres::row::{read_receipt, system_time};
+use crate::postgres::row::{number, read_receipt, system_time};
 use crate::postgres::{PostgresError, PostgresFault, checkpoints, pages, receipts, refused};
 
 /// Reading a database.
@@ -24,6 +29,62 @@ impl PostgresSource {
         let database = Database::open(url, 1, PAGE_DEADLINE)?;
         let identity = identity(&database).await.map_err(|fault| fault.at(database.address()))?;
         Ok(Self { identity, database })
+    }
+
+    /// The store at one moment: see [`LogReader::moment`](crate::LogReader). It is one snapshot.
+    pub(crate) async fn moment(&self, sink: ReceiptSink<'_>) -> Result<StoreMoment, SideError> {
+        let address = self.database.address();
+        let mut connection = self.database.connect().await.map_err(|fault| fault.at(address))?;
+        let snapshot = connection.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+        let snapshot = snapshot.read_only(true).start().await.map_err(|error| self.unreadable(error))?;
+        let moment = read_moment(&snapshot).await.map_err(|error| self.unreadable(error))?;
+        let mut last: Option<Receipt> = None;
+        loop {
+            let after = AfterReceipt::of(last.as_ref(), RECEIPTS_AT_ONCE);
+            let rows = snapshot.query_typed(receipts::AFTER, &after.parameters()).await;
+            let rows = rows.map_err(|error| self.unreadable(error))?;
+            let mut receipts = rows.iter().map(read_receipt).collect::<Result<Vec<_>, _>>()?;
+            sink(&receipts)?;
+            if receipts.len() < RECEIPTS_AT_ONCE {
+                return Ok(moment);
+            }
+            last = receipts.pop();
+        }
+    }
+
+    /// What a failure of a statement means to whoever reads.
+    fn unreadable(&self, error: Error) -> SideError {
+        refused("be read")(error).at(self.database.address()).into()
+    }
+}
+
+/// Where the log ends, and how far its followers are.
+async fn read_moment(snapshot: &Transaction<'_>) -> Result<StoreMoment, Error> {
+    snapshot.batch_execute(NO_DEADLINES).await?;
+    let end = Position(number(&snapshot.query_typed_one(pages::LOG_END, &[]).await?, 0)?);
+    let rows = snapshot.query_typed(checkpoints::LOAD_ALL, &[]).await?;
+    let checkpoints = rows.iter().map(checkpoints::read_named).collect::<Result<_, _>>()?;
+    Ok(StoreMoment { end, checkpoints })
+}
+
+/// The parameters of [`receipts::AFTER`].
+struct AfterReceipt<'a> {
+    time: Option<SystemTime>,
+    key: Option<&'a [u8]>,
+    limit: i64,
+}
+
+impl<'a> AfterReceipt<'a> {
+    fn of(last: Option<&'a Receipt>, limit: usize) -> Self {
+        Self {
+            time: last.map(|receipt| system_time(receipt.answered_at)),
+            key: last.map(|receipt| receipt.key.as_bytes().as_slice()),
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn parameters(&self) -> [Parameter<'_>; 3] {
+        [(&self.time, Type::TIMESTAMPTZ), (&self.key, Type::BYTEA), (&self.limit, Type::INT8)]
     }
 }
 
@@ -54,13 +115,8 @@ impl Source for PostgresSource {
     }
 
     async fn receipts(&self, after: Option<&ReceiptPage>, limit: usize) -> Result<ReceiptPage, SideError> {
-        let after = after.and_then(|page| page.receipts.last());
-        let time = after.map(|receipt| system_time(receipt.answered_at));
-        let key = after.map(|receipt| receipt.key.as_bytes().as_slice());
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let parameters: [Parameter<'_>; 3] =
-            [(&time, Type::TIMESTAMPTZ), (&key, Type::BYTEA), (&limit, Type::INT8)];
-        let rows = self.database.query(receipts::AFTER, &parameters).await?;
+        let after = AfterReceipt::of(after.and_then(|page| page.receipts.last()), limit);
+        let rows = self.database.query(receipts::AFTER, &after.parameters()).await?;
         let receipts = rows.iter().map(read_receipt).collect::<Result<_, _>>()?;
         Ok(ReceiptPage { receipts, last_number: None })
     }
@@ -68,6 +124,6 @@ impl Source for PostgresSource {
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
         let rows = self.database.query(checkpoints::LOAD_ALL, &[]).await?;
         let checkpoints: Result<_, _> = rows.iter().map(checkpoints::read_named).collect();
-        Ok(checkpoints.map_err(|error| refused("be read")(error).at(self.database.address()))?)
+        checkpoints.map_err(|error| self.unreadable(error))
     }
 }

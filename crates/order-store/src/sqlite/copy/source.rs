@@ -55,7 +55,8 @@ impl Source for SqliteSource {
 
     async fn receipts(&self, after: Option<&ReceiptPage>, limit: usize) -> Result<ReceiptPage, SideError> {
         let after = after.and_then(|page| page.last_number).unwrap_or_default();
-        let (receipts, last_number) = self.log.with(|log| receipts::after(log, after, limit))?;
+        let (receipts, last_number) =
+            self.log.with(|log| receipts::after(log, after, receipts::MAX_SEQUENCE, limit))?;
         Ok(ReceiptPage { receipts, last_number })
     }
 

@@ -9,12 +9,15 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use order_application::{PageLimit, Position, RecordedEvent, StoreError};
+use order_application::{PageLimit, Position, Receipt, RecordedEvent, StoreError};
 use rusqlite::Connection;
+use uuid::Uuid;
 
-use crate::copy::SideError;
+use crate::copy::{NamedCheckpoints, RECEIPTS_AT_ONCE, SideError};
+use crate::log_reader::{ReceiptSink, StoreMoment};
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
-use crate::sqlite::log::{LogError, LogKind, check_log, end, entries};
+use crate::sqlite::log::receipts::{self, Sequence};
+use crate::sqlite::log::{LogError, LogKind, check_log, end, entries, follower_checkpoints, identity};
 use crate::sqlite::log_path;
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
@@ -25,15 +28,31 @@ const LONGEST_PAGE: PageLimit = PageLimit::events(2_000);
 const MAX_READS: usize = 16;
 
 /// A log that somebody else may be writing to. It is opened anew for each page: that takes little beside reading one.
-pub(crate) struct SqliteLogReader(PathBuf);
+pub(crate) struct SqliteLogReader {
+    path: PathBuf,
+    kinds: &'static [LogKind],
+}
 
 impl SqliteLogReader {
-    /// Opens a log that is there.
+    /// Opens a log that is there, a store's or a replica's.
     pub(crate) async fn open(path: &Path) -> Result<Self, SideError> {
+        Self::open_kind(path, &[LogKind::Store, LogKind::Replica]).await
+    }
+
+    /// Opens the log of a store that takes commands.
+    pub(crate) async fn open_primary(path: &Path) -> Result<Self, SideError> {
+        Self::open_kind(path, &[LogKind::Store]).await
+    }
+
+    async fn open_kind(path: &Path, kinds: &'static [LogKind]) -> Result<Self, SideError> {
         log_path::check(path)?;
-        let reader = Self(path.to_owned());
+        let reader = Self { path: path.to_owned(), kinds };
         reader.end().await?;
         Ok(reader)
+    }
+
+    pub(crate) async fn identity(&self) -> Result<Uuid, SideError> {
+        self.read(|log| Ok(identity(log)?)).await
     }
 
     pub(crate) async fn end(&self) -> Result<Position, SideError> {
@@ -50,23 +69,63 @@ impl SqliteLogReader {
         self.read(move |log| entries::events(log, after, end(log)?, limit)).await
     }
 
+    /// The store at one moment: see [`LogReader::moment`](crate::LogReader). Receipts are numbered as they are committed, so
+    /// those of that moment can be read a page at a time afterwards.
+    pub(crate) async fn moment(&self, sink: ReceiptSink<'_>) -> Result<StoreMoment, SideError> {
+        let (moment, newest) = self.read(read_moment).await?;
+        let mut after = 0;
+        while after < newest {
+            let page = move |log: &Connection| receipts::after(log, after, newest, RECEIPTS_AT_ONCE);
+            let (receipts, last) = self.read(page).await?;
+            sink(&receipts)?;
+            after = last.unwrap_or(newest);
+        }
+        Ok(moment)
+    }
+
+    /// Receipts that came after a number, and the number of the last of them.
+    pub(crate) async fn receipts(
+        &self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<(Vec<Receipt>, Option<Sequence>), SideError> {
+        self.read(move |log| receipts::after(log, after, receipts::MAX_SEQUENCE, limit)).await
+    }
+
+    pub(crate) async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
+        self.read(|log| Ok(follower_checkpoints::load_all(log)?)).await
+    }
+
     /// Not on the runtime's own threads.
     async fn read<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, SideError> {
-        let path = self.0.clone();
-        blocking(move || read_whole(&path, &read)).await
+        let (path, kinds) = (self.path.clone(), self.kinds);
+        blocking(move || read_whole(&path, kinds, &read)).await
     }
 }
 
+/// Where the log ends and how far its followers are, and the number of the newest receipt, in one snapshot.
+fn read_moment(log: &Connection) -> Result<(StoreMoment, Sequence), LogError> {
+    let snapshot = log.unchecked_transaction()?;
+    let moment =
+        StoreMoment { end: end(&snapshot)?, checkpoints: follower_checkpoints::load_all(&snapshot)? };
+    let newest = receipts::newest(&snapshot)?.unwrap_or_default();
+    Ok((moment, newest))
+}
+
 /// Reads again as long as what was read may be half of one state and half of another.
-fn read_whole<T>(path: &Path, read: &dyn Fn(&Connection) -> Result<T, LogError>) -> Result<T, SideError> {
+fn read_whole<T>(
+    path: &Path,
+    kinds: &[LogKind],
+    read: &dyn Fn(&Connection) -> Result<T, LogError>,
+) -> Result<T, SideError> {
     for _ in 0..MAX_READS {
         let state = file_state(path)?;
         let is_unchanging = !has_write_ahead_log(path);
         let log = open_from_outside(path, is_unchanging).map_err(SqliteError::sqlite(path))?;
-        let checked = check_log(&log, path, &[LogKind::Store, LogKind::Replica]);
+        let checked = check_log(&log, path, kinds);
         let answer = checked.map(|()| read(&log));
         if !is_unchanging || file_state(path)? == state && !has_write_ahead_log(path) {
             return Ok(answer?.map_err(StoreError::from)?);

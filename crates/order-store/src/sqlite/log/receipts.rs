@@ -18,7 +18,7 @@ const FIND: &str = "SELECT sequence, key, fingerprint, order_id, version, answer
     FROM receipts WHERE sequence = ?1";
 
 const AFTER: &str = "SELECT sequence, key, fingerprint, order_id, version, answer, answered_at, checksum \
-    FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+    FROM receipts WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3";
 
 const KEYS_AFTER: &str = "SELECT sequence, key FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
@@ -91,14 +91,18 @@ pub(crate) fn find(log: &Connection, sequence: Sequence) -> Result<Option<Receip
     find.query_row([sequence], |row| Ok(read(row))).optional()?.transpose()
 }
 
-/// Receipts that came after a number, and the number of the last of them.
+/// No receipt's number is higher.
+pub(crate) const MAX_SEQUENCE: Sequence = i64::MAX.cast_unsigned();
+
+/// Receipts that came after a number, up to another, and the number of the last of them.
 pub(crate) fn after(
     log: &Connection,
     after: Sequence,
+    up_to: Sequence,
     limit: usize,
 ) -> Result<(Vec<Receipt>, Option<Sequence>), LogError> {
     let mut statement = log.prepare_cached(AFTER)?;
-    let mut rows = statement.query(params![after, as_limit(limit)])?;
+    let mut rows = statement.query(params![after, up_to, as_limit(limit)])?;
     let (mut receipts, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
         last = Some(row.get(0)?);
@@ -113,7 +117,7 @@ pub(crate) fn visit_all(
     visit: &mut dyn FnMut(Result<Receipt, LogError>),
 ) -> rusqlite::Result<()> {
     let mut statement = log.prepare(AFTER)?;
-    let mut rows = statement.query(params![0, i64::MAX])?;
+    let mut rows = statement.query(params![0, MAX_SEQUENCE, i64::MAX])?;
     while let Some(row) = rows.next()? {
         visit(read(row));
     }
