@@ -49,7 +49,7 @@ fn same_file(from: &StoreLocation, to: &StoreLocation) -> bool {
 
 async fn open_source(location: &StoreLocation) -> Result<Box<dyn Source>, SideError> {
     Ok(match location {
-        StoreLocation::Sqlite(path) => Box::new(SqliteSource::open(path)?),
+        StoreLocation::Sqlite(path) => Box::new(SqliteSource::open(path).await?),
         StoreLocation::Postgres(url) => Box::new(PostgresSource::open(url).await?),
     })
 }

@@ -17,6 +17,10 @@ use crate::store_location::StoreLocation;
 /// Most bytes of a part, of which two are held in memory. An event that is larger is a part by itself.
 pub const BACKUP_PART_BYTES: usize = 32 * 1024 * 1024;
 
+/// Of so many parts one may be missing in the manifest until the end of a run, and be written again by the next if this one is
+/// cut short. To name each at once would write a long manifest anew for every part.
+const NAMED_PER_UNNAMED: usize = 64;
+
 /// Events that are read at a time.
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 4 * 1024 * 1024 };
 
@@ -66,7 +70,7 @@ pub async fn backup(
     dir.remove_leftovers(&manifest)?;
     let began = manifest.events_end();
     check_continues(&log, &manifest, directory).await?;
-    let mut run = Run { log, dir: Arc::new(dir), manifest, part_bytes: options.part_bytes };
+    let mut run = Run { log, dir: Arc::new(dir), manifest, part_bytes: options.part_bytes, unnamed: 0 };
     // Most of it, so that there is little to do between the moment and the end.
     let end = run.log.end().await?;
     run.add_events(end, progress).await?;
@@ -99,6 +103,8 @@ struct Run {
     dir: Arc<BackupDir>,
     manifest: Manifest,
     part_bytes: usize,
+    /// Parts that the manifest on the disk does not name yet.
+    unnamed: usize,
 }
 
 /// A part that is being written while the next one is put together.
@@ -141,13 +147,16 @@ impl Run {
         tokio::task::spawn_blocking(move || part.write(&dir))
     }
 
-    /// Waits until a part is on the disk, and has the manifest name it.
+    /// Waits until a part is on the disk, and has the manifest name it before long.
     async fn keep(&mut self, writing: Option<WrittenPart>) -> Result<(), BackupError> {
         let Some(writing) = writing else { return Ok(()) };
         let written = writing.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        if let Some(part) = written {
-            self.manifest.events.push(part);
+        let Some(part) = written else { return Ok(()) };
+        self.manifest.events.push(part);
+        self.unnamed += 1;
+        if self.unnamed > self.manifest.events.len() / NAMED_PER_UNNAMED {
             self.dir.write_manifest(&self.manifest)?;
+            self.unnamed = 0;
         }
         Ok(())
     }

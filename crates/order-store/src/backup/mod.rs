@@ -12,8 +12,8 @@
 //!
 //! Events are added: a run goes on where the last one ended, also one that was cut short. Receipts are all written anew, for
 //! the oldest go as new ones come; so are the checkpoints, which stand in the manifest. There are no views: whoever opens a
-//! store derives them. A file is written under another name (`.tmp`), synced, and then renamed. The manifest is replaced after
-//! each part, and says only at the end of a run that the run is finished. Until then what the last one had can be
+//! store derives them. A file is written under another name (`.tmp`), synced, and then renamed. The manifest is replaced as
+//! parts are added, and says only at the end of a run that the run is finished. Until then what the last one had can be
 //! restored.
 //!
 //! # The files

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::contract::{Store, bus, list, receipt, take, under};
 use crate::order::TestOrder;
+use crate::other_process::OtherProcess;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_verify::sql;
 use crate::sqlite::SMALL_BATCHES;
@@ -27,24 +28,24 @@ use crate::sqlite::SMALL_BATCHES;
 const SMALL_CHUNKS: PageLimit = PageLimit { events: 7, bytes: 1 << 20 };
 
 /// A store with a name.
-struct Place {
-    location: StoreLocation,
+pub(crate) struct Place {
+    pub(crate) location: StoreLocation,
     _directory: Option<TempDir>,
 }
 
 impl Place {
-    fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let location = StoreLocation::Sqlite(directory.path().join("orders.db"));
         Self { location, _directory: Some(directory) }
     }
 
-    fn postgres() -> Self {
+    pub(crate) fn postgres() -> Self {
         let url = PostgresServer::shared().unwrap().create_database().unwrap();
         Self { location: StoreLocation::Postgres(url), _directory: None }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match &self.location {
             StoreLocation::Sqlite(path) => path,
             StoreLocation::Postgres(_) => panic!("this is no file"),
@@ -58,7 +59,7 @@ impl Place {
         }
     }
 
-    async fn open(&self) -> Arc<dyn Store> {
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match &self.location {
             StoreLocation::Sqlite(path) => {
                 Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap())
@@ -69,7 +70,7 @@ impl Place {
         }
     }
 
-    async fn checkpoints(&self) -> Arc<dyn Checkpoints> {
+    pub(crate) async fn checkpoints(&self) -> Arc<dyn Checkpoints> {
         match &self.location {
             StoreLocation::Sqlite(path) => {
                 Arc::new(SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap())
@@ -80,13 +81,13 @@ impl Place {
         }
     }
 
-    async fn save(&self, name: &str, checkpoint: &Checkpoint) {
+    pub(crate) async fn save(&self, name: &str, checkpoint: &Checkpoint) {
         let checkpoints = self.checkpoints().await;
         let epoch = take(&*checkpoints, name, "me").await;
         assert_eq!(checkpoints.save(name, epoch, checkpoint).await, Ok(true));
     }
 
-    async fn content(&self) -> Content {
+    pub(crate) async fn content(&self) -> Content {
         let store = self.open().await;
         let events = store.read_log(Position::START, PageLimit::events(10_000)).await.unwrap();
         let views = list(&*store, Position::START, 10_000).await;
@@ -94,7 +95,7 @@ impl Place {
     }
 
     /// 40 orders: each is placed with an awkward context, half of them are paid in the same breath, and all later.
-    async fn fill(&self) -> Vec<TestOrder> {
+    pub(crate) async fn fill(&self) -> Vec<TestOrder> {
         let store = self.open().await;
         let mut orders: Vec<_> = (0..40).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
         for (n, order) in orders.iter_mut().enumerate() {
@@ -111,9 +112,9 @@ impl Place {
 }
 
 #[derive(Debug, PartialEq)]
-struct Content {
-    events: Vec<RecordedEvent>,
-    views: Vec<ListedOrder>,
+pub(crate) struct Content {
+    pub(crate) events: Vec<RecordedEvent>,
+    pub(crate) views: Vec<ListedOrder>,
 }
 
 fn awkward(mut append: Append, n: usize) -> Append {
@@ -372,14 +373,35 @@ async fn a_store_is_not_copied_onto_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_a_server_has_open_or_that_is_not_there_is_refused() {
+async fn a_source_that_is_not_there_and_a_target_that_a_server_has_open_are_refused() {
     let (from, to) = (Place::sqlite(), Place::sqlite());
     let missing = copy(&from, &to).await.unwrap_err();
     assert!(matches!(missing, CopyError::Source(SideError::Sqlite(SqliteError::Io { .. }))), "{missing}");
     assert!(!to.path().exists(), "the target was made all the same");
-    let _server = from.open().await;
+    from.fill().await;
+    let _server = to.open().await;
     let in_use = copy(&from, &to).await.unwrap_err();
-    assert!(matches!(in_use, CopyError::Source(SideError::Sqlite(SqliteError::InUse { .. }))), "{in_use}");
+    assert!(matches!(in_use, CopyError::Target(SideError::Sqlite(SqliteError::InUse { .. }))), "{in_use}");
+}
+
+/// What it has taken by then is the beginning of what it takes when the server is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_in_service_is_copied_once_its_server_pauses() {
+    for to in [Place::sqlite(), Place::postgres()] {
+        let from = Place::sqlite();
+        let mut server = OtherProcess::serves(from.path());
+        server.wait_for(400);
+        copy_some(&from, &to, 3).await;
+        let reached = server.wait_for(2_000);
+        server.pause();
+        let report = copy(&from, &to).await.unwrap();
+        assert!(report.found > 0 && report.found + report.copied >= reached, "{report:?}");
+        assert_eq!(report.check.faults, [""; 0]);
+        server.kill();
+        // What it was just committing when it paused may be there afterwards.
+        let (copied, original) = (to.content().await.events, from.content().await.events);
+        assert!(copied.len() as u64 >= reached && original.starts_with(&copied), "{}", copied.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 #![expect(clippy::disallowed_methods, reason = "these tests ask for no particular ids")]
 
+#[cfg(feature = "full-tests")]
+mod backup;
+mod backup_damage;
+mod backup_goldens;
 mod contract;
 #[cfg(feature = "full-tests")]
 mod copy;

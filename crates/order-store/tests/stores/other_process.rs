@@ -7,6 +7,8 @@ use std::{env, io};
 
 use order_application::{Append, Checkpoint, EventLog, Position, ReplicaStore, ViewsProgress};
 use order_store::SqliteStore;
+#[cfg(feature = "full-tests")]
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::contract::bus;
 use crate::order::TestOrder;
@@ -53,6 +55,12 @@ impl OtherProcess {
                 return reached;
             }
         }
+    }
+
+    /// Stops it where it is, with all that it has open.
+    #[cfg(feature = "full-tests")]
+    pub(crate) fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
     }
 
     /// Kills it, and answers with the last position that it was told.

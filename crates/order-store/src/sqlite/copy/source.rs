@@ -1,7 +1,6 @@
-//! A store that is copied, locked as by a server.
+//! A store that is copied: locked as by a server, or read beside the one that has it.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use order_application::{PageLimit, Position, RecordedEvent};
@@ -9,27 +8,34 @@ use uuid::Uuid;
 
 use crate::copy::{NamedCheckpoints, ReceiptPage, SideError, Source};
 use crate::sqlite::OpenMode;
-use crate::sqlite::log::{Log, LogKind, entries, follower_checkpoints, receipts};
-use crate::sqlite::readers::LogPool;
+use crate::sqlite::log::outside_reader::SqliteLogReader;
+use crate::sqlite::log::{Log, LogKind};
 use crate::sqlite::store_lock::StoreLock;
-use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
 
-/// Reading a log that nobody writes to.
+/// Reading a log from outside of whatever serves from it. Not for the process that does: see
+/// [`LogReader`](crate::LogReader).
 pub(crate) struct SqliteSource {
     identity: Uuid,
-    end: Position,
-    log: Arc<LogPool>,
-    _lock: StoreLock,
+    log: SqliteLogReader,
+    /// `None`: another process has it.
+    _lock: Option<StoreLock>,
 }
 
 impl SqliteSource {
     /// Opens a store that is there.
-    pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
-        let lock = StoreLock::take(path, OpenMode::EXISTING)?;
-        let log = Log::open(path, &[LogKind::Store], OpenMode::EXISTING)?;
-        let pool = Arc::new(LogPool::new(path.to_owned()));
-        Ok(Self { identity: log.identity(), end: log.end()?, log: pool, _lock: lock })
+    pub(crate) async fn open(path: &Path) -> Result<Self, SideError> {
+        let lock = match StoreLock::take(path, OpenMode::EXISTING) {
+            Ok(lock) => {
+                // An earlier release's is brought up, which a server has done with one that it serves.
+                Log::open(path, &[LogKind::Store], OpenMode::EXISTING)?;
+                Some(lock)
+            }
+            Err(SqliteError::InUse(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let log = SqliteLogReader::open_primary(path).await?;
+        Ok(Self { identity: log.identity().await?, log, _lock: lock })
     }
 }
 
@@ -40,7 +46,7 @@ impl Source for SqliteSource {
     }
 
     async fn log_end(&self) -> Result<Position, SideError> {
-        Ok(self.end)
+        self.log.end().await
     }
 
     async fn events(
@@ -49,18 +55,29 @@ impl Source for SqliteSource {
         up_to: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError> {
-        let log = Arc::clone(&self.log);
-        Ok(blocking(move || log.with(|log| entries::events(log, after, up_to, limit))).await?)
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut reached = after;
+        // A page of the reader is shorter than what a copy writes at a time.
+        while reached < up_to && events.len() < limit.events && bytes < limit.bytes {
+            let missing = usize::try_from(up_to.0 - reached.0).unwrap_or(usize::MAX);
+            let room =
+                PageLimit { events: missing.min(limit.events - events.len()), bytes: limit.bytes - bytes };
+            let page = self.log.read_log(reached, room).await?;
+            let Some(last) = page.last() else { break };
+            reached = last.position;
+            bytes += page.iter().map(|event| event.data.len()).sum::<usize>();
+            events.extend(page);
+        }
+        Ok(events)
     }
 
     async fn receipts(&self, after: Option<&ReceiptPage>, limit: usize) -> Result<ReceiptPage, SideError> {
         let after = after.and_then(|page| page.last_number).unwrap_or_default();
-        let (receipts, last_number) =
-            self.log.with(|log| receipts::after(log, after, receipts::MAX_SEQUENCE, limit))?;
+        let (receipts, last_number) = self.log.receipts(after, limit).await?;
         Ok(ReceiptPage { receipts, last_number })
     }
 
     async fn checkpoints(&self) -> Result<NamedCheckpoints, SideError> {
-        Ok(self.log.with_checkpoints(follower_checkpoints::load_all)?)
+        self.log.checkpoints().await
     }
 }
