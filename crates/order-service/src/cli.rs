@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use order_application::error_chain;
 
+use crate::backup::BackupArguments;
 use crate::config::{LogOptions, ReplicaOptions, ServeOptions, StoreOptions};
 use crate::copy::CopyArguments;
 use crate::export::ExportArguments;
@@ -13,11 +14,13 @@ use crate::keys::KeysCommand;
 use crate::print::PrintArguments;
 use crate::release;
 use crate::republish::RepublishArguments;
+use crate::restore::RestoreArguments;
 use crate::status::StatusArguments;
 use crate::tail::TailArguments;
+use crate::verify::VerifyArguments;
 use crate::{
-    config, copy, export, keys, logging, migrate, print, rebuild, replica, republish, serve, status, tail,
-    verify,
+    backup, config, copy, export, keys, logging, migrate, print, rebuild, replica, republish, restore, serve,
+    status, tail, verify,
 };
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
@@ -41,17 +44,29 @@ enum Command {
     /// Prints `order-service listening on :PORT` once requests are served. Ctrl+C or SIGTERM stops: what is in flight is
     /// finished first; another one stops at once (exit status 130 or 143).
     Serve(Configured<ServeOptions>),
-    /// Check a store from end to end: every event, every order's history, every view.
+    /// Check a store from end to end: every event, every order's history, every view. Or a backup: --backup DIR.
     ///
     /// Exit status 0: all is well; 3: faults were found, each told on a line of its own. On SQLite the server must not be
     /// running. On PostgreSQL servers may keep running: all is read as it was at one moment.
-    Verify(Configured<StoreOptions>),
+    Verify(Configured<VerifyArguments>),
+    /// Back up a store into a directory: every event, what was answered under Idempotency-Keys, and how far relays are.
+    ///
+    /// Servers may keep running, on SQLite, too: the backup takes the time that they leave. What was acknowledged before it
+    /// began is in it. Run again with the same directory, it adds what is new; one that was interrupted goes on where it was,
+    /// and what the run before has made stays whole until then.
+    Backup(Configured<BackupArguments>),
+    /// Make a store from a backup: a file that is not there yet, or an empty database, of whichever kind the backup is.
+    ///
+    /// All of it, or up to a position or a time. Every part and every event is checked on the way, and the store in the end, as
+    /// `verify` does: until then no server opens it. An interrupted run goes on where it stopped when the same command is run
+    /// again. Exit status 0: the store may be served; 3: the check found faults, each told on a line of its own.
+    Restore(Configured<RestoreArguments>),
     /// Copy a store into another, of the same kind or not, with all events as they are.
     ///
     /// An interrupted copy goes on where it stopped when the same command is run again. Until all is copied and checked,
-    /// as `verify` does, no server opens the target. The servers of the source should be stopped: on SQLite they must be,
-    /// and a PostgreSQL that still grows is followed only as long as it pauses. Exit status 0: the target may be served;
-    /// 3: the check found faults, each told on a line of its own.
+    /// as `verify` does, no server opens the target. The servers of the source should be stopped: what it grows by is followed
+    /// only as long as it pauses, and what it takes after the copy is not in it. Exit status 0: the target may be served; 3: the
+    /// check found faults, each told on a line of its own.
     Copy(Configured<CopyArguments>),
     /// Rebuild the views: what lists and reads show, derived from the events.
     ///
@@ -117,6 +132,8 @@ impl Command {
             Self::Replica(Configured { options, .. }) => Some(&options.log),
             Self::Republish(Configured { options, .. }) => Some(&options.relay.log),
             Self::Verify(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
             | Self::Copy(_)
             | Self::Rebuild(_)
             | Self::Migrate(_)
@@ -137,7 +154,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     config::unknown_variables().iter().for_each(|unknown| logging::warn(unknown));
     match command {
         Command::Serve(Configured { options, .. }) => serve::run(options),
-        Command::Verify(Configured { options, .. }) => verify::run(&options.url()),
+        Command::Verify(Configured { options, .. }) => verify::run(options),
+        Command::Backup(Configured { options, .. }) => backup::run(options),
+        Command::Restore(Configured { options, .. }) => restore::run(options),
         Command::Rebuild(Configured { options, .. }) => rebuild::run(&options.url()),
         Command::Copy(Configured { options, .. }) => copy::run(&options),
         Command::Migrate(Configured { options, .. }) => migrate::run(&options.url()),

@@ -4,6 +4,7 @@
 mod access;
 mod await_database;
 mod background;
+mod backup;
 mod cli;
 mod client;
 mod config;
@@ -32,6 +33,7 @@ mod relays;
 mod release;
 mod replica;
 mod republish;
+mod restore;
 mod secrets;
 mod serve;
 mod server;

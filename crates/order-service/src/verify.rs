@@ -1,35 +1,54 @@
-//! `verify`: checks a store from end to end.
+//! `verify`: checks a store or a backup from end to end.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use order_store::{PostgresStore, SqliteStore, StoreLocation, VerifyReport};
+use clap::Args;
+use order_store::{PostgresStore, SqliteStore, StoreLocation, VerifyReport, verify_backup};
 
 use crate::cli::Failure;
+use crate::config::StoreOptions;
 use crate::counted::counted;
 use crate::output;
 use crate::process;
 use crate::progress::Progress;
-use crate::store_url::StoreUrl;
 
 /// Exit status of a check that found faults.
 const FAULTS_FOUND: u8 = 3;
 
-pub(crate) fn run(store: &StoreUrl) -> Result<ExitCode, Failure> {
-    let location = store.location("there is nothing to check")?;
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// Check the backup in this directory instead of a store.
+    #[arg(long, value_name = "DIR")]
+    backup: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+pub(crate) fn run(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
     let mut bar = Progress::begin("reading the store");
     let mut progress = |done, total| bar.show_check(done, total);
-    let report = match location {
-        StoreLocation::Sqlite(path) => {
-            SqliteStore::verify(&path, &mut progress).map_err(anyhow::Error::from)?
-        }
-        StoreLocation::Postgres(url) => {
-            let report = process::runtime()?.block_on(PostgresStore::verify(&url, &mut progress));
-            report.map_err(anyhow::Error::from)?
-        }
+    let report = match arguments.backup {
+        Some(directory) => verify_backup(&directory, &mut progress).map_err(anyhow::Error::from)?,
+        None => verify_store(arguments.store, &mut progress)?,
     };
     bar.finish();
     output::print(&told(&report))?;
     Ok(exit_code(&report))
+}
+
+fn verify_store(
+    store: StoreOptions,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<VerifyReport, Failure> {
+    Ok(match store.url().location("there is nothing to check")? {
+        StoreLocation::Sqlite(path) => SqliteStore::verify(&path, progress).map_err(anyhow::Error::from)?,
+        StoreLocation::Postgres(url) => {
+            let report = process::runtime()?.block_on(PostgresStore::verify(&url, progress));
+            report.map_err(anyhow::Error::from)?
+        }
+    })
 }
 
 /// One line for each fault, and the verdict.

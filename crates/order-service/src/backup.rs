@@ -1,0 +1,57 @@
+//! `backup`: puts what a store has into a directory, or adds what is new.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use order_application::{Clock, SystemClock};
+use order_store::{BACKUP_PART_BYTES, BackupOptions, BackupReport};
+
+use crate::cli::Failure;
+use crate::config::{EventOptions, StoreOptions};
+use crate::counted::counted;
+use crate::output;
+use crate::process;
+use crate::progress::Progress;
+
+/// How far a backup gives way to whoever serves from the same machine: it only takes the time that they leave.
+const NICENESS: i32 = 19;
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArguments {
+    /// The directory of the backup: a new one, or one to add to.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    #[command(flatten)]
+    events: EventOptions,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+pub(crate) fn run(arguments: BackupArguments) -> Result<ExitCode, Failure> {
+    let location = arguments.store.url().location("there is nothing to back up")?;
+    // Before there are other threads, which take it over.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "the backup takes as much time as others do");
+    }
+    let options = BackupOptions {
+        event_source: arguments.events.event_source,
+        made_at: SystemClock.now(),
+        part_bytes: BACKUP_PART_BYTES,
+    };
+    let mut bar = Progress::begin("reading the store");
+    let mut progress = |done, total| bar.show("backing up", done, total);
+    let backup = order_store::backup(&location, &arguments.directory, options, &mut progress);
+    let made = process::runtime()?.block_on(backup);
+    bar.finish();
+    output::print(&told(&made.map_err(anyhow::Error::from)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told(report: &BackupReport) -> String {
+    let BackupReport { position, added, receipts, checkpoints } = *report;
+    let (added, receipts) = (counted(added, "event"), counted(receipts, "receipt"));
+    let checkpoints = counted(checkpoints as u64, "checkpoint");
+    format!("backed up to position {position}: {added} added; {receipts}, {checkpoints}")
+}
