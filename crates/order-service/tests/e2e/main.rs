@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, a panic is the report")]
 
 mod access;
+#[cfg(feature = "full-tests")]
+mod backup;
 mod checker;
 mod client_commands;
 #[cfg(feature = "full-tests")]

@@ -82,6 +82,13 @@ impl Program {
         self
     }
 
+    /// An argument that has no name.
+    #[cfg(feature = "full-tests")]
+    pub(crate) fn operand(mut self, value: impl AsRef<OsStr>) -> Self {
+        self.command.arg(value);
+        self
+    }
+
     pub(crate) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self

@@ -126,6 +126,9 @@ pub enum RestoreError {
     /// It begins after what was asked for.
     #[error("the backup has no event from before that time")]
     BeginsAfter,
+    /// The store is the one that was backed up.
+    #[error("the backup is of this very store, which has its orders; name an empty target")]
+    OntoItself,
     /// It cannot be written to the store.
     #[error(transparent)]
     Copy(CopyError),
@@ -135,6 +138,7 @@ impl From<CopyError> for RestoreError {
     fn from(error: CopyError) -> Self {
         match error {
             CopyError::Source(SideError::Backup(error)) => Self::Directory(error),
+            CopyError::SameStore => Self::OntoItself,
             error => Self::Copy(error),
         }
     }

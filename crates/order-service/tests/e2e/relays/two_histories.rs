@@ -228,6 +228,43 @@ fn a_restored_store_publishes_nothing_until_what_it_does_not_know_is_gone() {
     restored.stop();
 }
 
+/// Its checkpoints are cut down to where it ends, and its log is another by its id; what counts is what the broker has.
+#[test]
+fn a_store_restored_from_a_backup_to_before_what_was_published_publishes_nothing() {
+    let stage = Stage::new();
+    let first = stage.primary("first");
+    fill(&first, 0..20);
+    let head = stage.relayed(&first).last().map_or(0, Event::position);
+    let directory = |name: &str| stage.directory.path().join(name);
+    let ran = |program: Program| {
+        let ended = program.run();
+        assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]), "{ended:?}");
+        ended.stdout
+    };
+    ran(Program::new(["backup"]).argument("--data-dir", directory("first")).operand(directory("backup")));
+    first.stop();
+    let restore = |name: &str| {
+        Program::new(["restore"]).argument("--data-dir", directory(name)).operand(directory("backup"))
+    };
+    let told = ran(restore("earlier").argument("--until-position", (head - 5).to_string()));
+    let ahead = told.iter().filter(|line| line.contains(" had gone beyond that position")).count();
+    assert_eq!(ahead, stage.channels.len(), "{told:?}");
+    let earlier = stage.primary("earlier");
+    stage.assert_refused(&earlier, Channel::relay);
+    earlier.stop();
+
+    // Restored as a whole, it goes on where the first was.
+    ran(restore("whole"));
+    let whole = stage.primary("whole");
+    fill(&whole, 20..30);
+    let log = stage.relayed(&whole);
+    for messages in stage.messages() {
+        let published: Vec<_> = messages.into_iter().map(|message| message.event).collect();
+        assert!(published == log, "other events were published, or some twice");
+    }
+    whole.stop();
+}
+
 #[test]
 fn of_two_primaries_on_one_broker_the_second_is_noticed_before_it_publishes() {
     let stage = Stage::new();
