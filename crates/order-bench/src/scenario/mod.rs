@@ -1,6 +1,7 @@
 //! The scenarios, one for each claim about the service's speed.
 
 mod against;
+mod backup;
 mod brokers;
 mod crowds;
 mod decide;
@@ -62,6 +63,8 @@ pub(crate) enum Scenario {
     Startup,
     /// Make the views anew from a log of interleaved events, alone and beside a server under load
     Rebuild,
+    /// Back up a large store, beside a copy of its file and beside a server under load; restore it
+    Backup,
     /// Peak resident memory of verify, of rebuild and of scrubbing on the large store
     UpkeepMemory,
     /// PostgreSQL: place orders, beside pgbench
@@ -183,6 +186,7 @@ impl Scenario {
             Self::Memory => memory::resident(bench),
             Self::Startup => startup::first_answer(bench),
             Self::Rebuild => rebuild::of_interleaved_events(bench),
+            Self::Backup => backup::of_a_large_store(bench),
             Self::UpkeepMemory => upkeep::resident(bench),
             Self::PgPlace => postgres::at_full_rate(bench),
             Self::PgTwoInstances => postgres::two(bench),

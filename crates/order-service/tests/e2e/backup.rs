@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::checker::check;
 use crate::copy::{ORDERS, database, fill, place_many, served, serving, sqlite, verify};
+use crate::http::post_under;
 use crate::load::{Claim, under_load};
 use crate::server::{Ended, Program, Server, wait_until};
 
@@ -37,10 +38,7 @@ impl Backup {
     /// Makes it, or adds to it, and answers with the position that it reaches.
     #[track_caller]
     fn make(&self, store: &str) -> u64 {
-        let ended = self.making(store).run();
-        assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]), "{ended:?}");
-        let told = ended.stdout[0].strip_prefix("backed up to position ").unwrap();
-        told.split_once(':').unwrap().0.parse().unwrap()
+        reached(&self.making(store).run())
     }
 
     fn restoring(&self, store: &str) -> Program {
@@ -66,57 +64,86 @@ impl Backup {
     }
 }
 
-/// Each acknowledged command of the clients is there, and what is sent again under its key gets its first answer; another
-/// request under that key is refused.
+/// The position that a backup has reached.
 #[track_caller]
-fn assert_kept(server: &Server, before: &[Claim], during: Vec<Claim>) {
+fn reached(ended: &Ended) -> u64 {
+    assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]), "{ended:?}");
+    let told = ended.stdout[0].strip_prefix("backed up to position ").unwrap();
+    told.split_once(':').unwrap().0.parse().unwrap()
+}
+
+/// Each command that was acknowledged before is there, and what is sent again under its key gets its first answer. And
+/// whatever is there of commands with keys, before or later, has its key: another request under that is refused.
+fn check_kept(server: &Server, before: &[Claim], during: Vec<Claim>) -> Result<(), String> {
     // Of what came while the backup was made anything may be there.
     let during = during.into_iter().map(|claim| Claim { acknowledged: 0, ..claim });
     let all: Vec<_> = before.iter().cloned().chain(during).collect();
-    check(server, 0, &all).unwrap();
+    check(server, 0, &all)?;
     let mut client = server.connect();
-    for claim in before.iter().filter(|claim| claim.has_keys()).take(200) {
+    for claim in all.iter().filter(|claim| claim.has_keys()) {
         for step in 0..claim.acknowledged {
             let again = claim.send(step, &mut client).unwrap();
             assert_eq!(
                 (again.version(), again.header("idempotent-replayed")),
                 (Some(step as u64 + 1), Some("true"))
             );
-            let other = Claim { total_cents: claim.total_cents + 1, ..claim.clone() };
-            if step == 0 {
-                let refused = other.send(step, &mut client).unwrap();
-                assert_eq!(refused.code(), "idempotency-key-reused");
-            }
         }
+        let order = format!("/orders/{}", claim.order_id);
+        let Some(last) = client.get(&order).unwrap().version() else { continue };
+        let key = claim.own_id(last as usize - 1);
+        let other = post_under(&key, &format!("{order}/payment"), r#"{"payment_id":"another"}"#);
+        client.send(other.as_bytes()).unwrap();
+        let answer = client.answer().unwrap();
+        if answer.status != 422 {
+            return Err(format!("the key {key} is not known any more: {answer:?}"));
+        }
+        assert_eq!(answer.code(), "idempotency-key-reused");
     }
+    Ok(())
+}
+
+/// Backs a store up under load, twice, and holds a store that is restored from it to what clients were told. `changed`: how the
+/// second run is started.
+fn under_load_and_back(from: &str, to: &str, changed: impl Fn(Program) -> Program) -> Result<(), String> {
+    let backup = Backup::new();
+    let server = serving(from).start();
+    let (before, _) = under_load(server.port(), "before", |progress| {
+        wait_until("there are orders", || (progress.acknowledged() > 1_000).then_some(()));
+        backup.make(from);
+        let more = progress.acknowledged() + 500;
+        wait_until("there are more", || (progress.acknowledged() > more).then_some(()));
+    });
+    let acknowledged = before.iter().map(|claim| claim.acknowledged as u64).sum();
+    let (during, _) = under_load(server.port(), "during", |progress| {
+        wait_until("there is a load", || (progress.acknowledged() > 100).then_some(()));
+        let position = reached(&changed(backup.making(from)).run());
+        assert!(position >= acknowledged, "{position}, and {acknowledged} were acknowledged");
+    });
+    server.stop();
+    assert_eq!(backup.verify().status, Some(0));
+    backup.restore(to);
+    assert_eq!(verify(to).status, Some(0));
+    let restored = serving(to).start();
+    let kept = check_kept(&restored, &before, during);
+    restored.stop();
+    kept
 }
 
 #[test]
 fn a_backup_under_load_restores_every_command_that_was_acknowledged_before_it_began() {
     let directories = [(); 2].map(|()| tempfile::tempdir().unwrap());
     for (from, to) in [(sqlite(&directories[0]), database()), (database(), sqlite(&directories[1]))] {
-        let backup = Backup::new();
-        let server = serving(&from).start();
-        let (before, _) = under_load(server.port(), "before", |progress| {
-            wait_until("there are orders", || (progress.acknowledged() > 1_000).then_some(()));
-            backup.make(&from);
-            let more = progress.acknowledged() + 500;
-            wait_until("there are more", || (progress.acknowledged() > more).then_some(()));
-        });
-        let acknowledged = before.iter().map(|claim| claim.acknowledged as u64).sum();
-        let (during, _) = under_load(server.port(), "during", |progress| {
-            wait_until("there is a load", || (progress.acknowledged() > 100).then_some(()));
-            let position = backup.make(&from);
-            assert!(position >= acknowledged, "{position}, and {acknowledged} were acknowledged");
-        });
-        server.stop();
-        assert_eq!(backup.verify().status, Some(0));
-        backup.restore(&to);
-        assert_eq!(verify(&to).status, Some(0));
-        let restored = serving(&to).start();
-        assert_kept(&restored, &before, during);
-        restored.stop();
+        under_load_and_back(&from, &to, |program| program).unwrap();
     }
+}
+
+/// The negative control: a backup that has events which came after its receipts.
+#[test]
+fn receipts_of_an_earlier_moment_than_the_events_are_found_out() {
+    let [from, to] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let late = |program: Program| program.variable("ORDER_SERVICE_PLANTED_FAULT", "receipts-before-events");
+    let breach = under_load_and_back(&sqlite(&from), &sqlite(&to), late);
+    assert!(breach.as_ref().is_err_and(|breach| breach.contains("is not known any more")), "{breach:?}");
 }
 
 #[test]

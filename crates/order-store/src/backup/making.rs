@@ -11,7 +11,11 @@ use super::directory::BackupDir;
 use super::manifest::{EventPart, FinishedRun, Manifest, SavedCheckpoint};
 use super::part::{NewEventPart, NewReceiptParts};
 use super::{BackupDirError, BackupError};
+#[cfg(feature = "planted-faults")]
+use crate::copy::SideError;
 use crate::log_reader::LogReader;
+#[cfg(feature = "planted-faults")]
+use crate::log_reader::StoreMoment;
 use crate::store_location::StoreLocation;
 
 /// Most bytes of a part, of which two are held in memory. An event that is larger is a part by itself.
@@ -171,6 +175,8 @@ impl Run {
         let mut parts = NewReceiptParts::new(&self.dir, number, self.part_bytes);
         let moment = self.log.moment(&mut |receipts| Ok(parts.add(receipts)?)).await?;
         let receipts = parts.finish()?;
+        #[cfg(feature = "planted-faults")]
+        let moment = planted_later(&self.log, moment).await?;
         self.add_events(moment.end, progress).await?;
         let finished = FinishedRun {
             number,
@@ -198,4 +204,13 @@ fn add_page(part: &mut NewEventPart, page: &[RecordedEvent], part_bytes: usize) 
         }
     }
     full
+}
+
+/// A moment whose log ends later than its receipts do, if that is the planted fault.
+#[cfg(feature = "planted-faults")]
+async fn planted_later(log: &LogReader, moment: StoreMoment) -> Result<StoreMoment, SideError> {
+    if crate::sqlite::is_planted("receipts-before-events") {
+        return Ok(StoreMoment { end: log.end().await?, ..moment });
+    }
+    Ok(moment)
 }

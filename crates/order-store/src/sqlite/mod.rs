@@ -62,6 +62,8 @@ pub(crate) use copy::{SqliteSource, SqliteTarget};
 pub(crate) use log::migrations::LogMigration;
 pub(crate) use log::outside_reader::SqliteLogReader;
 pub use loss::Loss;
+#[cfg(feature = "planted-faults")]
+pub(crate) use planted_faults::is_planted;
 pub(crate) use threads::blocking;
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.

@@ -7,6 +7,7 @@
 //! | `unchecked-absence` | an order that is not found is taken for one that there is not |
 //! | `unchecked-keys` | a receipt that is not found is taken for one that there is not |
 //! | `unchecked-files` | files of a store are opened whether or not they belong together |
+//! | `receipts-before-events` | a backup has events that came after its receipts, on any store |
 //! | `end-after-receipts`, `-ids`, `-orders`, `-positions` | the process ends in the middle of a batch for the views |
 //! | `ack-before-commit` | appends are said to be durable before anything is written |
 //! | `ack-failed-commit` | appends are said to be durable though their commit has failed |

@@ -155,6 +155,24 @@ async fn a_backup_that_was_damaged_at_random_is_never_restored_as_something_else
     assert!(refused > IMAGES / 2, "only {refused} were refused");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_byte_of_a_manifest_may_change() {
+    let (directory, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut shop = Shop { directory, orders: vec![TestOrder::new("a")] };
+    shop.append(|order| under("place", order.place())).await;
+    shop.back_up(kept.path()).await;
+    let path = kept.path().join("manifest.json");
+    let manifest = fs::read(&path).unwrap();
+    for at in 0..manifest.len() {
+        let mut changed = manifest.clone();
+        changed[at] ^= 1;
+        fs::write(&path, changed).unwrap();
+        let report = verify_backup(kept.path(), &mut |_, _| {}).unwrap();
+        assert_eq!(report.faults.len(), 1, "byte {at}: {report:?}");
+        assert!(report.faults[0].contains("manifest.json: it"), "byte {at}: {report:?}");
+    }
+}
+
 fn open_is_refused(path: &Path) -> bool {
     SqliteStore::open(path, bus(), SMALL_BATCHES, &ViewsProgress::default()).is_err()
 }
