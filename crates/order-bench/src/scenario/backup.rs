@@ -27,8 +27,8 @@ const TARGET_RESTORED_PER_S: f64 = 100_000.0;
 pub(crate) fn of_a_large_store(bench: &Bench) -> Result<Outcome> {
     let orders = bench.options.read_orders;
     let events = orders * EVENTS_PER_ORDER;
-    let [mut copied, mut backed_up, mut of_limit, mut restored] = [const { Vec::new() }; 4];
-    let [mut without, mut with, mut peaks] = [const { Vec::new() }; 3];
+    let [mut copied, mut backed_up, mut of_limit, mut restored, mut peaks] = [const { Vec::new() }; 5];
+    let [mut without, mut with] = [const { Vec::new() }; 2];
     for _ in 0..bench.options.rounds.min(ROUNDS) {
         let dir = bench.service.shipped_dir(orders)?;
         let log_mib = mib(fs::metadata(dir.path().join("orders.db"))?.len());

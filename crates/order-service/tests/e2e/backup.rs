@@ -277,6 +277,7 @@ fn a_backup_that_is_killed_at_any_step_leaves_the_last_one_whole_and_goes_on() {
     let server = Program::serving(directory.path()).start();
     fill(&server);
     let kills = ["rename", "fdatasync", "fsync", "unlink"].map(|call| (1..=6).map(move |nth| (call, nth)));
+    let mut killed = 0;
     for (round, (call, nth)) in kills.into_iter().flatten().enumerate() {
         let order = format!(
             r#"{{"order_id":"r{round}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":5}}]}}"#
@@ -287,6 +288,7 @@ fn a_backup_that_is_killed_at_any_step_leaves_the_last_one_whole_and_goes_on() {
         let trace = format!("trace={call}");
         let strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "signal=none"];
         let ended = backup.making_under(&[&strace[..], &["-e", &trace, "-e", &fault]].concat(), &store).run();
+        killed += u32::from(ended.status.is_none());
         let after = backup.position();
         assert!(ended.status.is_none() || after == Some(6 + round as u64), "{fault}: {ended:?}");
         assert!(after >= before, "{fault}: {before:?} became {after:?}");
@@ -294,6 +296,7 @@ fn a_backup_that_is_killed_at_any_step_leaves_the_last_one_whole_and_goes_on() {
             assert_eq!(backup.verify().status, Some(0), "{fault}");
         }
     }
+    assert!(killed >= 12, "only {killed} were killed");
     let position = backup.make(&store);
     server.stop();
     let restored = tempfile::tempdir().unwrap();

@@ -63,10 +63,17 @@ pub enum BackupDirError {
 
 impl BackupDirError {
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
-        move |cause| match cause.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(path.to_owned()),
-            _ => Self::Io { path: path.to_owned(), cause },
+        move |cause| {
+            if matches!(cause.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+                return Self::Full(path.to_owned());
+            }
+            Self::Io { path: path.to_owned(), cause }
         }
+    }
+
+    /// Whether a file is not what was written. All else is none of the backup's.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
     }
 
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
@@ -139,7 +146,12 @@ impl From<CopyError> for RestoreError {
         match error {
             CopyError::Source(SideError::Backup(error)) => Self::Directory(error),
             CopyError::SameStore => Self::OntoItself,
-            error => Self::Copy(error),
+            error @ (CopyError::Source(_)
+            | CopyError::Target(_)
+            | CopyError::CopyOfAnother
+            | CopyError::InService { .. }
+            | CopyError::OtherContent { .. }
+            | CopyError::SourceGrows) => Self::Copy(error),
         }
     }
 }

@@ -99,8 +99,5 @@ fn is_of_part(event: &RecordedEvent, part: Part) -> bool {
 
 /// What is wrong inside a file is a fault; that it cannot be read is none of the backup's.
 fn fault(error: BackupDirError) -> Result<String, BackupDirError> {
-    match error {
-        BackupDirError::Damaged { .. } => Ok(error.to_string()),
-        error => Err(error),
-    }
+    if error.is_damage() { Ok(error.to_string()) } else { Err(error) }
 }
