@@ -14,8 +14,8 @@ use crate::output;
 use crate::process;
 use crate::progress::Progress;
 
-/// How far a backup gives way to whoever serves from the same machine: it only takes the time that they leave.
-const NICENESS: i32 = 19;
+/// Commands come first, and yet it comes to an end on a machine that has no core to spare: from 0 (not at all) to 19.
+const NICENESS: i32 = 16;
 
 /// From where to where.
 #[derive(Debug, Args)]
