@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use order_application::{Position, rfc3339};
 use order_domain::Timestamp;
-use order_store::{COPY_CHUNK, CopyStep, RestoreReport, Until};
+use order_store::{CopyStep, RestoreLimits, RestoreReport, Until};
 
 use crate::cli::Failure;
 use crate::config::{StoreOptions, positive};
@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: RestoreArguments) -> Result<ExitCode, Failure> {
         CopyStep::Copying => bar.show("restoring", done, total),
         CopyStep::Checking => bar.show_check(done, total),
     };
-    let restoring = order_store::restore(&arguments.directory, &to, until, COPY_CHUNK, &mut progress);
+    let limits = RestoreLimits::default();
+    let restoring = order_store::restore(&arguments.directory, &to, until, limits, &mut progress);
     let restored = process::runtime()?.block_on(restoring);
     bar.finish();
     let report = restored.map_err(anyhow::Error::from)?;

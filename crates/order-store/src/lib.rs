@@ -44,8 +44,8 @@ pub(crate) fn projection() -> u32 {
 }
 
 pub use backup::{
-    BACKUP_PART_BYTES, BackupDirError, BackupError, BackupOptions, BackupReport, RestoreError, RestoreReport,
-    Until, backup, restore, verify_backup,
+    BACKUP_PART_BYTES, BackupDirError, BackupError, BackupOptions, BackupReport, RestoreError, RestoreLimits,
+    RestoreReport, Until, backup, restore, verify_backup,
 };
 pub use copy::{COPY_CHUNK, CopyError, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;

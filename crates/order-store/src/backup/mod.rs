@@ -56,6 +56,6 @@ mod verifying;
 
 pub use error::{BackupDirError, BackupError, RestoreError};
 pub use making::{BACKUP_PART_BYTES, BackupOptions, BackupReport, backup};
-pub use restoring::{RestoreReport, restore};
+pub use restoring::{RestoreLimits, RestoreReport, restore};
 pub use until::Until;
 pub use verifying::verify_backup;

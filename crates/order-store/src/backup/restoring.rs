@@ -9,8 +9,24 @@ use super::directory::BackupDir;
 use super::source::BackupSource;
 use super::until::Until;
 use super::{BackupDirError, RestoreError};
-use crate::copy::{self, CopyError, CopyReport, CopyStep};
+use crate::copy::{self, COPY_CHUNK, CopyError, CopyReport, CopyStep};
 use crate::store_location::{StoreLocation, open_target};
+
+/// Bounds of what a restore holds in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestoreLimits {
+    /// Events that are read and written at a time.
+    pub chunk: PageLimit,
+    /// Orders with events that are left out, of which it is known at a time from which version on. Where there are more of
+    /// these events, receipts and what is left out are gone through several times. An order takes about a hundred bytes.
+    pub undone_orders: u64,
+}
+
+impl Default for RestoreLimits {
+    fn default() -> Self {
+        Self { chunk: COPY_CHUNK, undone_orders: 1_000_000 }
+    }
+}
 
 /// What was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +54,7 @@ pub async fn restore(
     directory: &Path,
     to: &StoreLocation,
     until: Until,
-    chunk: PageLimit,
+    limits: RestoreLimits,
     progress: &mut (dyn FnMut(CopyStep, u64, u64) + Send),
 ) -> Result<RestoreReport, RestoreError> {
     let (dir, manifest) = BackupDir::open_to_read(directory)?;
@@ -48,9 +64,9 @@ pub async fn restore(
     manifest.files().try_for_each(|part| dir.check_length(part))?;
     let position = until.find(&dir, &manifest, &run)?;
     let (made_at, event_source) = (run.made_at, run.event_source.clone());
-    let source = BackupSource::new(dir, manifest, run, position);
+    let source = BackupSource::new(dir, manifest, run, (position, limits.undone_orders));
     let mut target = open_target(to).await.map_err(CopyError::Target)?;
-    let copy = copy::run(&source, &mut *target, chunk, progress).await?;
+    let copy = copy::run(&source, &mut *target, limits.chunk, progress).await?;
     Ok(RestoreReport {
         copy,
         position,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use order_application::{Checkpoint, PageLimit, Position, Receipt, RecordedEvent, Version};
 use order_domain::OrderId;
+use twox_hash::XxHash3_64;
 use uuid::Uuid;
 
 use super::BackupDirError;
@@ -31,25 +32,36 @@ struct Backup {
     run: FinishedRun,
     /// The last position that is restored.
     cut: Position,
+    /// How many passes are made over receipts, each for its share of the orders.
+    passes: u64,
     /// Where the reading of events has come to.
     cursor: Mutex<Option<EventReader>>,
     receipts: Mutex<ReceiptCursor>,
 }
 
-/// Where the reading of receipts has come to. They are read once, from the first on.
+/// Where the reading of receipts has come to. They are asked for once, from the first on.
 #[derive(Default)]
 struct ReceiptCursor {
-    /// For each order that has events after the cut, the version of the first of them.
+    pass: u64,
+    /// For each order of this pass that has events after the cut, the version of the first of them.
     undone: Option<HashMap<OrderId, Version>>,
     part: usize,
     waiting: Vec<Receipt>,
 }
 
 impl BackupSource {
-    pub(super) fn new(dir: BackupDir, manifest: Manifest, run: FinishedRun, cut: Position) -> Self {
+    /// What is up to the cut. Of so many orders it is known at a time what the cut undoes.
+    pub(super) fn new(
+        dir: BackupDir,
+        manifest: Manifest,
+        run: FinishedRun,
+        (cut, undone_orders): (Position, u64),
+    ) -> Self {
         let Manifest { log_id, events, .. } = manifest;
         let (cursor, receipts) = (Mutex::default(), Mutex::default());
-        let backup = Backup { dir, log_id, events, run, cut, cursor, receipts };
+        let undone_events = run.last_position.saturating_sub(cut.0);
+        let passes = undone_events.div_ceil(undone_orders.max(1)).max(1);
+        let backup = Backup { dir, log_id, events, run, cut, passes, cursor, receipts };
         Self { backup: Arc::new(backup), receipts_left_out: AtomicU64::new(0) }
     }
 
@@ -146,22 +158,12 @@ impl Backup {
     /// The next receipts that are of events up to the cut, and how many others were passed over.
     fn next_receipts(&self, limit: usize) -> Result<(Vec<Receipt>, u64), BackupDirError> {
         let mut cursor = self.receipts.lock().unwrap_or_else(PoisonError::into_inner);
-        let ReceiptCursor { undone, part, waiting } = &mut *cursor;
-        let undone = match undone {
-            Some(undone) => undone,
-            None => undone.insert(self.undone()?),
-        };
         let (mut receipts, mut left_out) = (Vec::new(), 0);
-        while receipts.len() < limit {
-            let Some(receipt) = waiting.pop() else {
-                let Some(next) = self.run.receipts.get(*part) else { break };
-                *waiting = read_receipts(&self.dir, next)?;
-                // Taken from the end, in the order that they came in.
-                waiting.reverse();
-                *part += 1;
-                continue;
-            };
-            if undone.get(&receipt.order_id).is_some_and(|first| receipt.version >= *first) {
+        while receipts.len() < limit
+            && let Some(receipt) = self.next_receipt(&mut cursor)?
+        {
+            let undone = cursor.undone.as_ref().and_then(|undone| undone.get(&receipt.order_id));
+            if undone.is_some_and(|first| receipt.version >= *first) {
                 left_out += 1;
             } else {
                 receipts.push(receipt);
@@ -170,15 +172,43 @@ impl Backup {
         Ok((receipts, left_out))
     }
 
-    /// What the cut undoes: for each order that has events between it and the moment of the receipts, the version of the
-    /// first. It takes about a hundred bytes for each of these orders.
-    fn undone(&self) -> Result<HashMap<OrderId, Version>, BackupDirError> {
+    /// The next receipt, whatever it is of; `None` after the last one of the last pass.
+    fn next_receipt(&self, cursor: &mut ReceiptCursor) -> Result<Option<Receipt>, BackupDirError> {
+        while cursor.pass < self.passes {
+            if cursor.undone.is_none() {
+                cursor.undone = Some(self.undone(cursor.pass)?);
+            }
+            if let Some(receipt) = cursor.waiting.pop() {
+                return Ok(Some(receipt));
+            }
+            if let Some(part) = self.run.receipts.get(cursor.part) {
+                cursor.part += 1;
+                cursor.waiting = read_receipts(&self.dir, part)?;
+                cursor.waiting.retain(|receipt| self.is_of_pass(&receipt.order_id, cursor.pass));
+                // Taken from the end, in the order that they came in.
+                cursor.waiting.reverse();
+            } else {
+                *cursor = ReceiptCursor { pass: cursor.pass + 1, ..ReceiptCursor::default() };
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_of_pass(&self, order_id: &OrderId, pass: u64) -> bool {
+        self.passes == 1 || XxHash3_64::oneshot(order_id.as_str().as_bytes()) % self.passes == pass
+    }
+
+    /// What the cut undoes: for each order of a pass that has events between it and the moment of the receipts, the version
+    /// of the first.
+    fn undone(&self, pass: u64) -> Result<HashMap<OrderId, Version>, BackupDirError> {
         let mut undone = HashMap::new();
         let (mut next, end) = (self.cut.plus(1), Position(self.run.last_position));
         while next <= end {
             let mut reader = self.reader_at(next)?;
             while let Some(event) = reader.next()?.filter(|event| event.position <= end) {
-                undone.entry(event.order_id).or_insert(event.version);
+                if self.is_of_pass(&event.order_id, pass) {
+                    undone.entry(event.order_id).or_insert(event.version);
+                }
             }
             next = reader.next_position().max(next.plus(1));
         }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use order_application::{Checkpoint, PageLimit, Position, ReceiptKey, ViewsProgress};
 use order_domain::Timestamp;
 use order_store::{
-    BackupDirError, BackupError, BackupOptions, BackupReport, COPY_CHUNK, CopyError, PostgresError,
-    RestoreError, RestoreReport, SideError, SqliteError, SqliteStore, Until, verify_backup,
+    BackupDirError, BackupError, BackupOptions, BackupReport, CopyError, PostgresError, RestoreError,
+    RestoreLimits, RestoreReport, SideError, SqliteError, SqliteStore, Until, verify_backup,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -19,7 +19,9 @@ use crate::order::TestOrder;
 use crate::other_process::OtherProcess;
 use crate::sqlite::SMALL_BATCHES;
 
-const SMALL_CHUNKS: PageLimit = PageLimit { events: 7, bytes: 1 << 20 };
+/// Chunks of few events, and several passes over receipts.
+const SMALL_LIMITS: RestoreLimits =
+    RestoreLimits { chunk: PageLimit { events: 7, bytes: 1 << 20 }, undone_orders: 8 };
 /// A few events of this test's orders.
 const SMALL_PARTS: usize = 2_000;
 /// Any time will do.
@@ -55,7 +57,7 @@ pub(crate) async fn backup(from: &Place, to: &Path) -> Result<BackupReport, Back
 }
 
 pub(crate) async fn restore(from: &Path, to: &Place, until: Until) -> Result<RestoreReport, RestoreError> {
-    order_store::restore(from, &to.location, until, SMALL_CHUNKS, &mut |_, _, _| {}).await
+    order_store::restore(from, &to.location, until, SMALL_LIMITS, &mut |_, _, _| {}).await
 }
 
 /// Each kind of store restored as each kind.
@@ -231,7 +233,8 @@ async fn a_backup_beside_a_server_has_all_that_was_acknowledged_before() {
     let to = Place::sqlite();
     let progress = &mut |_, _, _| {};
     let restored =
-        order_store::restore(&directory.path, &to.location, Until::End, COPY_CHUNK, progress).await;
+        order_store::restore(&directory.path, &to.location, Until::End, RestoreLimits::default(), progress)
+            .await;
     let restored = restored.unwrap();
     assert_eq!((restored.position, restored.copy.check.faults), (position, vec![]));
     let (events, original) = (to.content().await.events, from.content().await.events);
@@ -293,7 +296,7 @@ async fn restore_some(from: &Path, to: &Place, chunks: usize) {
             enough.notify_one();
         }
     };
-    let restore = order_store::restore(from, &to.location, Until::End, SMALL_CHUNKS, &mut progress);
+    let restore = order_store::restore(from, &to.location, Until::End, SMALL_LIMITS, &mut progress);
     tokio::select! {
         biased;
         () = enough.notified() => {}

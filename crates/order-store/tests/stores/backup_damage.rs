@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use order_application::{Append, EventLog, PageLimit, Position, Receipts, RecordedEvent, ViewsProgress};
 use order_domain::Timestamp;
-use order_store::{BackupOptions, COPY_CHUNK, SqliteStore, StoreLocation, Until, verify_backup};
+use order_store::{BackupOptions, RestoreLimits, SqliteStore, StoreLocation, Until, verify_backup};
 use tempfile::TempDir;
 
 use crate::contract::{bus, receipt, under};
@@ -130,7 +130,8 @@ async fn a_backup_that_was_damaged_at_random_is_never_restored_as_something_else
         let path = target.path().join("orders.db");
         let to = StoreLocation::Sqlite(path.clone());
         let restored =
-            order_store::restore(backup.path(), &to, Until::End, COPY_CHUNK, &mut |_, _, _| {}).await;
+            order_store::restore(backup.path(), &to, Until::End, RestoreLimits::default(), &mut |_, _, _| {})
+                .await;
         let sound = verify_backup(backup.path(), &mut |_, _| {}).is_ok_and(|report| report.is_sound());
         let Ok(restored) = restored else {
             assert!(!sound, "{what}: it says that all is well, and is refused: {restored:?}");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use order_application::{Checkpoint, Checkpoints, EventLog, PageLimit, Position, Receipts, ViewsProgress};
 use order_domain::Timestamp;
 use order_store::{
-    BackupDirError, BackupOptions, COPY_CHUNK, RestoreReport, SqliteStore, StoreLocation, Until,
+    BackupDirError, BackupOptions, RestoreLimits, RestoreReport, SqliteStore, StoreLocation, Until,
     verify_backup,
 };
 
@@ -58,7 +58,7 @@ async fn back_up(from: &Path, to: &Path) {
 
 async fn restore(from: &Path, to: &Path) -> RestoreReport {
     let to = StoreLocation::Sqlite(to.to_owned());
-    order_store::restore(from, &to, Until::End, COPY_CHUNK, &mut |_, _, _| {}).await.unwrap()
+    order_store::restore(from, &to, Until::End, RestoreLimits::default(), &mut |_, _, _| {}).await.unwrap()
 }
 
 fn parts(directory: &Path) -> Vec<(String, Vec<u8>)> {
