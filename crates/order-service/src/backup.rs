@@ -11,8 +11,8 @@ use crate::cli::Failure;
 use crate::config::{EventOptions, StoreOptions};
 use crate::counted::counted;
 use crate::output;
-use crate::process;
 use crate::progress::Progress;
+use crate::resumable;
 
 /// Commands come first, and yet it comes to an end on a machine that has no core to spare: from 0 (not at all) to 19.
 const NICENESS: i32 = 16;
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: BackupArguments) -> Result<ExitCode, Failure> {
     let mut bar = Progress::begin("reading the store");
     let mut progress = |done, total| bar.show("backing up", done, total);
     let backup = order_store::backup(&location, &arguments.directory, options, &mut progress);
-    let made = process::runtime()?.block_on(backup);
+    let made = resumable::run(backup)?;
     bar.finish();
     output::print(&told(&made.map_err(anyhow::Error::from)?))?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,5 @@
 //! `copy`: takes a store's orders into another.
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,11 +8,9 @@ use order_store::{COPY_CHUNK, CopyReport, CopyStep};
 
 use crate::cli::Failure;
 use crate::counted::counted;
-use crate::logging;
 use crate::output;
-use crate::process;
 use crate::progress::Progress;
-use crate::stop_signal::StopSignal;
+use crate::resumable;
 use crate::store_url::StoreUrl;
 use crate::verify;
 
@@ -36,24 +33,11 @@ pub(crate) fn run(arguments: &CopyArguments) -> Result<ExitCode, Failure> {
         CopyStep::Copying => bar.show("copying", done, total),
         CopyStep::Checking => bar.show_check(done, total),
     };
-    // The caller's thread moves the events; the runtime's look after the connections, and read ahead.
-    let copying = order_store::copy(&from, &to, COPY_CHUNK, &mut progress);
-    let runtime = process::runtime()?;
-    runtime.block_on(async { StopSignal::listen().map(|stop| tokio::spawn(end_when_told(stop))) })?;
-    let copied = runtime.block_on(copying);
+    let copied = resumable::run(order_store::copy(&from, &to, COPY_CHUNK, &mut progress))?;
     bar.finish();
     let report = copied.map_err(anyhow::Error::from)?;
     output::print(&told(&report))?;
     Ok(verify::exit_code(&report.check))
-}
-
-/// A copy may be ended at any moment.
-async fn end_when_told(mut stop: StopSignal) {
-    let stop = stop.received().await;
-    // On a terminal a bar stands in the line.
-    let begin = if io::stderr().is_terminal() { "\n" } else { "" };
-    logging::say(&format!("{begin}stopped by {}: the same command goes on where it was", stop.name()));
-    stop.end_now();
 }
 
 fn told(report: &CopyReport) -> String {

@@ -34,6 +34,7 @@ mod release;
 mod replica;
 mod republish;
 mod restore;
+mod resumable;
 mod secrets;
 mod serve;
 mod server;

@@ -12,8 +12,8 @@ use crate::cli::Failure;
 use crate::config::{StoreOptions, positive};
 use crate::counted::counted;
 use crate::output;
-use crate::process;
 use crate::progress::Progress;
+use crate::resumable;
 use crate::verify;
 
 /// From where to where, and how much.
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: RestoreArguments) -> Result<ExitCode, Failure> {
     };
     let limits = RestoreLimits::default();
     let restoring = order_store::restore(&arguments.directory, &to, until, limits, &mut progress);
-    let restored = process::runtime()?.block_on(restoring);
+    let restored = resumable::run(restoring)?;
     bar.finish();
     let report = restored.map_err(anyhow::Error::from)?;
     output::print(&told(&report))?;
