@@ -241,8 +241,9 @@ fn a_store_restored_from_a_backup_to_before_what_was_published_publishes_nothing
         assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]), "{ended:?}");
         ended.stdout
     };
-    ran(Program::new(["backup"]).argument("--data-dir", directory("first")).operand(directory("backup")));
+    // At their end relays save how far they are.
     first.stop();
+    ran(Program::new(["backup"]).argument("--data-dir", directory("first")).operand(directory("backup")));
     let restore = |name: &str| {
         Program::new(["restore"]).argument("--data-dir", directory(name)).operand(directory("backup"))
     };
