@@ -125,7 +125,7 @@ pub enum PostgresFault {
     ViewsBusy,
     /// `copy` has not finished.
     #[error(
-        "the store is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
+        "the store is the target of an unfinished copy or restore; run the same command again, it goes on where it stopped"
     )]
     Copying,
 }

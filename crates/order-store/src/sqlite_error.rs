@@ -66,9 +66,9 @@ pub enum SqliteError {
     /// It is some other file.
     #[error("{} is not an order store", .0.display())]
     NotAStore(PathBuf),
-    /// `copy` has not finished.
+    /// `copy` or `restore` has not finished.
     #[error(
-        "{} is the target of an unfinished copy; run the same copy again, it goes on where it stopped",
+        "{} is the target of an unfinished copy or restore; run the same command again, it goes on where it stopped",
         .0.display()
     )]
     Copying(PathBuf),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::checker::check;
@@ -319,14 +320,25 @@ fn a_restore_that_is_killed_is_not_served_and_goes_on() {
             rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
         log.query_row("SELECT max(position) FROM events", (), |row| row.get::<_, u64>(0)).ok()
     };
-    let mut restore = backup.restoring(&sqlite(&to)).spawn();
-    wait_until("a chunk is restored", || restored().filter(|position| *position >= 10_000));
+    let restoring_to = |position: u64| {
+        let restore = backup.restoring(&sqlite(&to)).spawn();
+        wait_until("more is restored", || restored().filter(|reached| *reached >= position));
+        restore
+    };
+    let mut restore = restoring_to(10_000);
+    restore.signal(Signal::TERM);
+    assert_eq!(restore.wait().code(), Some(143), "{}", restore.log());
+    assert_eq!(restore.log(), "stopped by SIGTERM: the same command goes on where it was\n");
+    let mut restore = restoring_to(20_000);
     restore.process().kill();
     assert_eq!(restore.wait().code(), None, "it was not killed: {}", restore.log());
 
     let refused = serving(&sqlite(&to)).run();
     assert_eq!(refused.status, Some(1), "{refused:?}");
-    assert!(refused.stderr.last().unwrap().contains("the target of an unfinished copy"), "{refused:?}");
+    assert!(
+        refused.stderr.last().unwrap().contains("the target of an unfinished copy or restore"),
+        "{refused:?}"
+    );
     let ended = backup.restore(&sqlite(&to));
     assert!(ended.stdout[0].contains(": 30,000 events of 30,000 orders"), "{ended:?}");
     assert_eq!(verify(&sqlite(&to)).status, Some(0));

@@ -140,7 +140,7 @@ fn what_cannot_be_copied_is_said_in_one_line() {
     fill(&server);
     server.stop();
     let ended = copying(&file, &url).run();
-    let line = "error: the target has 5 events and is not an unfinished copy; name an empty target";
+    let line = "error: the target has 5 events and is no unfinished copy or restore; name an empty target";
     assert_eq!((ended.status, &ended.stderr[..]), (Some(1), &[line.to_owned()][..]), "{ended:?}");
 }
 
@@ -211,7 +211,10 @@ fn kill_half_way(from: &str, to: &str, begun: impl Fn() -> bool) {
     let refused = serving(to).run();
     assert_eq!(refused.status, Some(1), "{refused:?}");
     let line = refused.stderr.iter().find(|line| line.starts_with("error: ")).expect("a line that says why");
-    assert!(line.contains("the target of an unfinished copy; run the same copy again"), "{line}");
+    assert!(
+        line.contains("the target of an unfinished copy or restore; run the same command again"),
+        "{line}"
+    );
 
     let ended = copying(from, to).run();
     assert_eq!(ended.status, Some(0), "{ended:?}");

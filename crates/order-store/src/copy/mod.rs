@@ -71,10 +71,10 @@ pub enum CopyError {
     #[error("source and target are the same store")]
     SameStore,
     /// The target is the unfinished copy of something else.
-    #[error("the target is an unfinished copy of another store; name an empty target")]
+    #[error("the target is an unfinished copy or restore of another store; name an empty target")]
     CopyOfAnother,
     /// The target has its own orders.
-    #[error("the target has {} and is not an unfinished copy; name an empty target", counted(events.0, "event"))]
+    #[error("the target has {} and is no unfinished copy or restore; name an empty target", counted(events.0, "event"))]
     InService {
         /// How many.
         events: Position,

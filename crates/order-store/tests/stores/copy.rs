@@ -288,7 +288,7 @@ async fn nobody_opens_or_copies_an_unfinished_copy() {
         .expect("refused");
     assert!(matches!(refused, SqliteError::Copying { .. }), "{refused}");
     assert!(refused.to_string().ends_with(
-        "is the target of an unfinished copy; run the same copy again, it goes on where it stopped"
+        "is the target of an unfinished copy or restore; run the same command again, it goes on where it stopped"
     ));
     let refused = SqliteStore::verify(file.path(), &mut |_, _| {});
     assert!(matches!(refused, Err(SqliteError::Copying { .. })), "{refused:?}");
