@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{PageLimit, Position, RecordedEvent};
+use order_application::{PageLimit, Position, RecordedEvent, StoreError};
 use order_domain::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -127,7 +127,7 @@ impl Run {
         let mut page = self.log.read_log(after, PAGE).await?;
         while after < up_to {
             page.retain(|event| event.position <= up_to);
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else { return Err(ends_early(after)) };
             after = last.position;
             // The next page is read while the records of this one are put together.
             let log = &self.log;
@@ -192,6 +192,12 @@ impl Run {
         self.dir.remove_leftovers(&self.manifest)?;
         Ok(finished)
     }
+}
+
+/// Somebody has put another log in the place of this one meanwhile.
+fn ends_early(after: Position) -> BackupError {
+    let what = format!("no event at position {}", after.plus(1));
+    BackupError::Store(StoreError::Corrupt(what).into())
 }
 
 /// Adds events to a part, and answers with those that are full.
