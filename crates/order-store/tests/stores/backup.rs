@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use order_application::{Checkpoint, PageLimit, Position, ReceiptKey, ViewsProgress};
 use order_domain::Timestamp;
 use order_store::{
-    BackupDirError, BackupError, BackupOptions, BackupReport, CopyError, PostgresError, RestoreError,
-    RestoreLimits, RestoreReport, SideError, SqliteError, SqliteStore, Until, verify_backup,
+    BackupDirError, BackupError, BackupOptions, BackupReport, CopyError, PostgresError, PostgresFault,
+    RestoreError, RestoreLimits, RestoreReport, SideError, SqliteError, SqliteStore, StoreLocation, Until,
+    verify_backup,
 };
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -312,12 +313,15 @@ async fn nobody_opens_a_store_that_is_half_restored_and_the_next_run_goes_on() {
         backup(&from, &directory.path).await.unwrap();
         restore_some(&directory.path, &to, 3).await;
         let again = backup(&to, &Directory::new().path).await.unwrap_err();
-        let unfinished = matches!(
-            again,
-            BackupError::Store(
-                SideError::Sqlite(SqliteError::Copying(_)) | SideError::Postgres(PostgresError::Copying)
-            )
-        );
+        let unfinished = match to.location {
+            StoreLocation::Sqlite(_) => {
+                matches!(again, BackupError::Store(SideError::Sqlite(SqliteError::Copying(_))))
+            }
+            StoreLocation::Postgres(_) => {
+                let copying = |error: &PostgresError| matches!(error.fault, PostgresFault::Copying);
+                matches!(&again, BackupError::Store(SideError::Postgres(error)) if copying(error))
+            }
+        };
         assert!(unfinished, "{again}");
         let restored = restore(&directory.path, &to, Until::End).await.unwrap();
         assert!(restored.copy.found >= 3 * 7, "{restored:?}");
