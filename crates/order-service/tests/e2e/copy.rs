@@ -109,7 +109,7 @@ fn verify_tells_faults_in_postgres_by_its_exit_status() {
 
     let ended = verify(&database());
     assert_eq!((ended.status, &ended.stdout[..]), (Some(1), &[][..]), "{ended:?}");
-    assert_eq!(ended.stderr, ["error: the database has no order store"]);
+    assert!(ended.stderr[0].contains(": the database has no order store"), "{ended:?}");
 }
 
 #[test]
@@ -130,7 +130,8 @@ fn what_cannot_be_copied_is_said_in_one_line() {
     let server = Program::serving(directory.path()).start();
     fill(&server);
     let ended = copying(&url, &file).run();
-    assert!(ended.stderr[0].starts_with("error: the source: the database has no order store"), "{ended:?}");
+    assert!(ended.stderr[0].starts_with("error: the source: PostgreSQL at "), "{ended:?}");
+    assert!(ended.stderr[0].contains(": the database has no order store"), "{ended:?}");
     drop(server);
 
     let ended = copying(&file, &file).run();
