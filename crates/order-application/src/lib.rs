@@ -17,6 +17,7 @@
 //! | [`scrubber`] | comparing the views with the log |
 //! | [`cloud_event`] | an event as others see it |
 //! | [`event_context`] | where an event came from |
+//! | [`figures`] | numbers that are counted while the service works |
 
 mod backoff;
 mod clock_watch;
@@ -25,6 +26,7 @@ pub mod codec;
 mod error_chain;
 mod event;
 pub mod event_context;
+pub mod figures;
 pub mod folded_order;
 pub mod follower;
 pub mod json_text;
@@ -61,8 +63,8 @@ pub use event::{NewEvent, Position, RecordedEvent, Version};
 pub use event_context::EventContext;
 pub use folded_order::FoldedOrder;
 pub use follower::{
-    Consumer, Consumption, Follower, FollowerError, FollowerLimits, FollowerPorts, FollowerState,
-    FollowerStatus,
+    Consumer, Consumption, Follower, FollowerError, FollowerFigures, FollowerLimits, FollowerPorts,
+    FollowerState, FollowerStatus,
 };
 pub use lease::{Candidate, HolderWatch, Lease};
 pub use order_list::{

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock_watch::ClockWatch;
+use crate::figures::Counter;
 use crate::ports::clock::Clock;
 use crate::ports::event_log::StoreError;
 use crate::ports::receipts::Receipts;
@@ -31,6 +32,7 @@ pub struct ReceiptTrimmer {
     kept_for: Duration,
     clock_pause: Duration,
     failing: RepeatedFault,
+    trimmed: Arc<Counter>,
 }
 
 impl ReceiptTrimmer {
@@ -41,7 +43,13 @@ impl ReceiptTrimmer {
         kept_for: Duration,
         clock_pause: Duration,
     ) -> Self {
-        Self { receipts, clock, kept_for, clock_pause, failing: RepeatedFault::default() }
+        let (failing, trimmed) = (RepeatedFault::default(), Arc::default());
+        Self { receipts, clock, kept_for, clock_pause, failing, trimmed }
+    }
+
+    /// How many receipts this process has deleted.
+    pub fn trimmed(&self) -> Arc<Counter> {
+        Arc::clone(&self.trimmed)
     }
 
     /// Deletes what is old, again and again, until `stop`.
@@ -71,6 +79,7 @@ impl ReceiptTrimmer {
             let kept_micros = i64::try_from(self.kept_for.as_micros()).unwrap_or(i64::MAX);
             let before = Timestamp::from_micros(self.clock.now().as_micros().saturating_sub(kept_micros));
             let trimmed = self.receipts.trim_receipts(before, RECEIPTS_AT_ONCE).await?;
+            self.trimmed.add(trimmed.receipts as u64);
             if let Some(more) = self.failing.over() {
                 tracing::info!(more, "old receipts are deleted again; so many more tries failed");
             }

@@ -13,9 +13,10 @@
 //! | `session.rs` | one consumer's life, from opening it until something goes wrong |
 //! | `window.rs` | what was handed over and is not done |
 //! | `again.rs` | events that are handed over once more because somebody asks for it |
-//! | `status.rs` | how it goes |
+//! | `status.rs`, `figures.rs` | how it goes |
 
 mod again;
+mod figures;
 mod session;
 mod status;
 mod window;
@@ -34,8 +35,9 @@ use crate::lease::{Candidate, HolderWatch, Lease};
 use crate::ports::broker::BrokerError;
 use crate::ports::checkpoints::{Checkpoint, Checkpoints};
 use crate::ports::event_bus::EventBus;
-use crate::ports::event_log::{EventLog, StoreError};
+use crate::ports::event_log::{EventLog, PageLimit, StoreError};
 
+pub use figures::FollowerFigures;
 pub use status::{FollowerState, FollowerStatus};
 
 /// How long a lease lasts that nobody renews.
@@ -100,6 +102,7 @@ pub struct Follower {
     consumer: Arc<dyn Consumer>,
     limits: FollowerLimits,
     status: watch::Sender<FollowerStatus>,
+    figures: Arc<FollowerFigures>,
 }
 
 /// Bounds of a follower.
@@ -141,7 +144,12 @@ impl Follower {
         let (name, holder) = (name.into(), holder.into());
         let lease = Candidate { checkpoints, name, holder, term: LEASE_TERM };
         let (status, _) = watch::channel(FollowerStatus::default());
-        Self { lease, log, bus, consumer, limits, status }
+        Self { lease, log, bus, consumer, limits, status, figures: Arc::default() }
+    }
+
+    /// What it counts.
+    pub fn figures(&self) -> Arc<FollowerFigures> {
+        Arc::clone(&self.figures)
     }
 
     /// How it goes, now and later.
@@ -190,6 +198,7 @@ impl Follower {
             }
             let position = self.checkpoint().await?.position;
             let lag = self.log.end().await?.0.saturating_sub(position.0);
+            self.look_at_oldest(position, lag).await;
             self.tell(FollowerStatus { state: FollowerState::Standby, position, lag, detail: None });
             if stop.run_until_cancelled(tokio::time::sleep(self.lease.period())).await.is_none() {
                 return Ok(None);
@@ -216,6 +225,7 @@ impl Follower {
             | FollowerError::BeyondEnd { .. }
             | FollowerError::LeaseLost => FollowerState::Unavailable,
         };
+        self.figures.failures.add_one();
         let now = self.status.borrow().clone();
         let lag = self.lag(&now).await;
         self.tell(FollowerStatus { state, lag, detail: Some(error.to_string()), ..now });
@@ -239,7 +249,22 @@ impl Follower {
 
     /// How many events the log has beyond a position. If it is the store that is away, the last look has to do.
     async fn lag(&self, shown: &FollowerStatus) -> u64 {
-        self.log.end().await.map_or(shown.lag, |end| end.0.saturating_sub(shown.position.0))
+        let lag = self.log.end().await.map_or(shown.lag, |end| end.0.saturating_sub(shown.position.0));
+        self.look_at_oldest(shown.position, lag).await;
+        lag
+    }
+
+    /// Notes since when the oldest event waits of those that are beyond a position. If the store is away, what was seen last
+    /// has to do.
+    async fn look_at_oldest(&self, position: Position, lag: u64) {
+        if lag == 0 {
+            return self.figures.nothing_waits();
+        }
+        if let Ok(next) = self.log.read_log(position, PageLimit::events(1)).await
+            && let Some(event) = next.first()
+        {
+            self.figures.waits_since(event.time);
+        }
     }
 
     /// Shows how it goes, and logs it when it goes otherwise than before.

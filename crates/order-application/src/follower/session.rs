@@ -167,6 +167,7 @@ impl Session<'_> {
     }
 
     fn take_progress(&mut self, up_to: Position) {
+        self.follower.figures.done.add(up_to.0.saturating_sub(self.done.0));
         self.done = self.done.max(up_to);
         self.window.shrink(up_to);
         self.progress = Instant::now();
@@ -191,6 +192,8 @@ impl Session<'_> {
 
     async fn look(&mut self) -> Result<(), FollowerError> {
         self.log_end = self.log_end.max(self.follower.log.end().await?);
+        let lag = self.log_end.0.saturating_sub(self.done.0);
+        self.follower.look_at_oldest(self.done, lag).await;
         self.tell();
         Ok(())
     }
@@ -206,6 +209,9 @@ impl Session<'_> {
         } else {
             FollowerStatus { state: FollowerState::Following, position, lag, detail: None }
         };
+        if lag == 0 {
+            self.follower.figures.nothing_waits();
+        }
         self.follower.tell(now);
     }
 }

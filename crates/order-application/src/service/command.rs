@@ -11,6 +11,7 @@ use super::{CommandError, CommandMeta, CommandOutcome, DryRun, KeyClaim, OrderSe
 use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
+use crate::figures::CommandFigures;
 use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
@@ -34,7 +35,7 @@ impl OrderService {
         command: OrderCommand,
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
-        self.0.execute(None, order_id, command, meta).await
+        self.0.execute_counted(None, order_id, command, meta).await
     }
 
     /// The same for a command that came with a key, if it did: what it is answered with is kept under the key. A command that
@@ -50,7 +51,7 @@ impl OrderService {
         command: OrderCommand,
         meta: CommandMeta,
     ) -> Result<CommandOutcome, CommandError> {
-        self.0.execute(claim.as_ref(), order_id, command, meta).await
+        self.0.execute_counted(claim.as_ref(), order_id, command, meta).await
     }
 
     /// Says what a command would lead to now, and changes nothing. An id that is made for a placement is not kept.
@@ -133,6 +134,20 @@ enum Attempt {
 }
 
 impl ServiceParts {
+    /// Carries out a command and counts what becomes of it. One whose client hangs up before is not counted.
+    async fn execute_counted(
+        &self,
+        claim: Option<&KeyClaim<'_>>,
+        order_id: Option<OrderId>,
+        command: OrderCommand,
+        meta: CommandMeta,
+    ) -> Result<CommandOutcome, CommandError> {
+        let row = CommandFigures::row_of(&command);
+        let outcome = self.execute(claim, order_id, command, meta).await;
+        self.commands.count(row, &outcome);
+        outcome
+    }
+
     /// One command to an order at a time in this process, first come, first served. Other instances know nothing of that:
     /// where one of them has changed the order meanwhile, it is loaded and decided again, until the command's time is over.
     async fn execute(

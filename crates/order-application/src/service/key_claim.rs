@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::command::in_time;
 use super::{CommandError, CommandOutcome, OrderService, ServiceParts};
 use crate::event::Version;
+use crate::figures::CommandFigures;
 use crate::keyed_locks::{KeyGuard, KeyedLocks};
 use crate::ports::event_log::StoreError;
 use crate::receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
@@ -44,20 +45,13 @@ impl OrderService {
         key: ReceiptKey,
         fingerprint: Fingerprint,
     ) -> Result<ClaimedKey<'_>, CommandError> {
-        let parts = &self.0;
-        let deadline = Instant::now() + parts.limits.command_patience;
-        let lock = match parts.keys.try_lock(&key) {
-            Some(lock) => lock,
-            None => {
-                let lock = timeout_at(deadline, parts.keys.lock(&key)).await;
-                lock.map_err(|_| CommandError::KeyInProgress)?
-            }
+        let ended = match self.0.claim(key, fingerprint).await {
+            Ok(ClaimedKey::New(claim)) => return Ok(ClaimedKey::New(claim)),
+            Ok(ClaimedKey::Answered(outcome)) => Ok(outcome),
+            Err(error) => Err(error),
         };
-        let claim = KeyClaim { key, fingerprint, deadline, _lock: lock };
-        Ok(match parts.answered(&claim).await? {
-            Some(outcome) => ClaimedKey::Answered(outcome),
-            None => ClaimedKey::New(claim),
-        })
+        self.0.commands.count(CommandFigures::BY_KEY, &ended);
+        ended.map(ClaimedKey::Answered)
     }
 }
 
@@ -78,6 +72,22 @@ impl KeyClaim<'_> {
 }
 
 impl ServiceParts {
+    async fn claim(&self, key: ReceiptKey, fingerprint: Fingerprint) -> Result<ClaimedKey<'_>, CommandError> {
+        let deadline = Instant::now() + self.limits.command_patience;
+        let lock = match self.keys.try_lock(&key) {
+            Some(lock) => lock,
+            None => {
+                let lock = timeout_at(deadline, self.keys.lock(&key)).await;
+                lock.map_err(|_| CommandError::KeyInProgress)?
+            }
+        };
+        let claim = KeyClaim { key, fingerprint, deadline, _lock: lock };
+        Ok(match self.answered(&claim).await? {
+            Some(outcome) => ClaimedKey::Answered(outcome),
+            None => ClaimedKey::New(claim),
+        })
+    }
+
     /// What was answered under the claim's key, if anything was.
     pub(super) async fn answered(
         &self,

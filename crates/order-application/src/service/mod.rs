@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::event::{NewEvent, RecordedEvent, Version};
 use crate::event_context::CORRELATION_ID;
-use crate::order_cache::OrderCache;
+use crate::figures::CommandFigures;
+use crate::order_cache::{CacheFigures, OrderCache};
 use crate::order_locks::OrderLocks;
 use crate::ports::clock::Clock;
 use crate::ports::event_bus::EventBus;
@@ -45,6 +46,7 @@ struct ServiceParts {
     keys: KeyLocks,
     locks: OrderLocks,
     cache: OrderCache,
+    commands: CommandFigures,
     limits: ServiceLimits,
 }
 
@@ -227,7 +229,19 @@ impl OrderService {
     ) -> Self {
         let cache = OrderCache::new(limits.order_cache_bytes);
         let (keys, locks) = (KeyLocks::new(), OrderLocks::new());
-        let parts = ServiceParts { log, views, receipts, bus, clock, ids, keys, locks, cache, limits };
+        let commands = CommandFigures::default();
+        let parts =
+            ServiceParts { log, views, receipts, bus, clock, ids, keys, locks, cache, commands, limits };
         Self(Arc::new(parts))
+    }
+
+    /// How often each command came to each end.
+    pub fn command_figures(&self) -> &CommandFigures {
+        &self.0.commands
+    }
+
+    /// How the orders are used that are kept for their next command.
+    pub fn cache_figures(&self) -> CacheFigures {
+        self.0.cache.figures()
     }
 }

@@ -151,6 +151,7 @@ impl ServiceParts {
 
     /// Replays an order from the store. Boxed: few commands need its room, and every command's future would have it.
     pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
+        self.cache.missed();
         Box::pin(self.load_after(order_id, None)).await
     }
 

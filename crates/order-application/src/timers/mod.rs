@@ -118,6 +118,7 @@ impl Timers {
                 self.tell(|status| {
                     status.state = TimersState::Running;
                     (status.fired, status.set_aside) = (passes.fired(), passes.set_aside());
+                    (status.due, status.late) = passes.found_due();
                     status.detail = None;
                 });
                 fired?;

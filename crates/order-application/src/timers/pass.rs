@@ -1,7 +1,9 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use order_domain::{
     CancelUnpaidOrder, ExpireAuthorization, ExpireReservation, Obstacle, OrderError, OrderId, Timer,
+    Timestamp,
 };
 
 use super::TimerPorts;
@@ -21,6 +23,8 @@ pub(super) struct Passes {
     fired: u64,
     /// Orders that refuse a timer for good, or cannot be read, and at which version they were.
     set_aside: HashMap<OrderId, Version>,
+    /// Orders that the last look found due and did not set aside, and for how long the first of them had been.
+    found_due: (u64, Duration),
 }
 
 impl Passes {
@@ -34,6 +38,11 @@ impl Passes {
         self.set_aside.len()
     }
 
+    /// How many orders were due at the last look, and how late the first of them was.
+    pub(super) fn found_due(&self) -> (u64, Duration) {
+        self.found_due
+    }
+
     /// Fires every timer that is due now, as long as it is to go on.
     pub(super) async fn fire_what_is_due(
         &mut self,
@@ -42,16 +51,19 @@ impl Passes {
     ) -> Result<(), StoreError> {
         let mut query = DueQuery { until: ports.clock.now(), after: None, limit: ORDERS_AT_ONCE };
         let mut still_due = HashMap::new();
+        self.found_due = (0, Duration::ZERO);
         loop {
             let DuePage { orders, next } = ports.views.due(&query).await?;
-            for DueOrder { order_id, .. } in &orders {
+            for DueOrder { order_id, place } in &orders {
                 if !going_on() {
                     return Ok(());
                 }
-                if let Some(version) = self.fire(ports, order_id).await?
-                    && still_due.len() < MAX_SET_ASIDE
-                {
-                    still_due.insert(order_id.clone(), version);
+                match self.fire(ports, order_id).await? {
+                    None => self.was_due(place.due_at, query.until),
+                    Some(version) if still_due.len() < MAX_SET_ASIDE => {
+                        still_due.insert(order_id.clone(), version);
+                    }
+                    Some(_) => {}
                 }
             }
             if next.is_none() {
@@ -62,6 +74,13 @@ impl Passes {
         // Those that are due no longer are forgotten.
         self.set_aside = still_due;
         Ok(())
+    }
+
+    fn was_due(&mut self, due_at: Timestamp, now: Timestamp) {
+        let (orders, late) = &mut self.found_due;
+        *orders += 1;
+        let micros = now.as_micros().saturating_sub(due_at.as_micros());
+        *late = (*late).max(Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
     }
 
     /// Fires the timers of an order that are due. Answers with its version if it is set aside.

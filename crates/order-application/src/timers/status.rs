@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,6 +12,14 @@ pub struct TimersStatus {
     pub fired: u64,
     /// How many orders have a timer that their state refuses for good; they wait for people.
     pub set_aside: usize,
+    /// Orders that were due at the last look, without those that are set aside. Of the next two only metrics tell.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub due: u64,
+    /// For how long the first of them had been due.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub late: Duration,
     /// What is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

@@ -121,6 +121,20 @@ async fn a_reservation_that_runs_out_is_released_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn timers_tell_how_many_were_due_at_their_last_look_and_how_late_they_were() {
+    let stage = Stage::new();
+    stage.reserved_for("a", 60).await;
+    stage.reserved_for("b", 50).await;
+    stage.pass(75).await;
+    let mut timers = stage.start("one");
+    let late = timers.status.wait_for(|status| status.fired == 2).await.unwrap().clone();
+    assert_eq!((late.due, late.late), (2, Duration::from_secs(25)));
+    let over = timers.status.wait_for(|status| status.due == 0).await.unwrap().clone();
+    assert_eq!(over.late, Duration::ZERO);
+    timers.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_authorisation_that_runs_out_is_voided() {
     let stage = Stage::new();
     stage.execute("a", place()).await;

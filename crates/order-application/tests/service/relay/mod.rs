@@ -60,9 +60,9 @@ impl Stage {
 
     fn start(&self, holder: &str) -> Running {
         let relay = self.relay(holder);
-        let (status, stop) = (relay.status(), CancellationToken::new());
+        let (status, figures, stop) = (relay.status(), relay.figures(), CancellationToken::new());
         let token = stop.clone();
-        Running { status, stop, task: tokio::spawn(async move { relay.run(token).await }) }
+        Running { status, figures, stop, task: tokio::spawn(async move { relay.run(token).await }) }
     }
 
     /// Waits until the broker has the whole log and the checkpoint says so.
@@ -103,6 +103,7 @@ impl Stage {
 
 struct Running {
     status: watch::Receiver<FollowerStatus>,
+    figures: Arc<FollowerFigures>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -124,6 +125,26 @@ impl Running {
         self.stop.cancel();
         self.task.await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_tells_since_when_its_oldest_event_waits_and_what_it_has_published() {
+    let stage = Stage::new();
+    stage.grow(0..2).await;
+    stage.broker.state().away = Some(BrokerError::Unavailable("gone".to_owned()));
+    let mut relay = stage.start("a");
+    stage.world.clock.set(NEW_YEAR + 1);
+    stage.grow(2..4).await;
+    relay.becomes(FollowerState::Unavailable).await;
+    assert_eq!(relay.figures.waiting_since(), Some(Timestamp::from_micros(NEW_YEAR)));
+    assert_eq!(relay.figures.done.now(), 0);
+    assert!(relay.figures.failures.now() > 0);
+    stage.broker.state().away = None;
+    stage.drained().await;
+    relay.becomes(FollowerState::Following).await;
+    assert_eq!(relay.figures.waiting_since(), None);
+    assert_eq!(relay.figures.done.now(), stage.head().await);
+    relay.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
