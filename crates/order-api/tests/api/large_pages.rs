@@ -14,7 +14,7 @@ use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews,
     PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, StoreError, Trimmed, Version,
 };
-use order_domain::{OrderId, Timestamp};
+use order_domain::{OrderId, Status, Timestamp};
 use order_store::MemoryStore;
 
 use crate::harness::Harness;
@@ -212,6 +212,10 @@ impl OrderViews for BreakableStore {
 
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         self.inner().due(query).await
+    }
+
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        self.inner().count(status, at_most).await
     }
 
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {

@@ -149,6 +149,10 @@ impl OrderViews for FailingStore {
         self.fail()
     }
 
+    async fn count(&self, _: Status, _: usize) -> Result<usize, StoreError> {
+        self.fail()
+    }
+
     async fn many(&self, query: &ListQuery) -> Result<OrderPage, StoreError> {
         match &self.0 {
             Failure::Ghost(order) => {

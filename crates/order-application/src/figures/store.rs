@@ -1,5 +1,7 @@
 //! What stores count, and what can be asked of them at any moment.
 
+use std::time::Duration;
+
 use super::{Counter, Histogram};
 
 /// Sizes of batches, in appends.
@@ -31,6 +33,12 @@ impl Default for WritingFigures {
 }
 
 impl WritingFigures {
+    /// So many appends were committed together, which took so long.
+    pub fn committed(&self, appends: usize, took: Duration) {
+        self.batch_appends.observe(appends as u64);
+        self.commit_micros.observe_time(took);
+    }
+
     /// Something was refused.
     pub fn shed(&self, why: Shed) {
         self.shed[why as usize].add_one();
@@ -51,13 +59,11 @@ pub enum Shed {
     WaitedTooLong,
     /// The views are too far behind.
     ViewsBehind,
-    /// All connections to the database are in use.
-    NoConnection,
 }
 
 impl Shed {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::QueueFull, Self::WaitedTooLong, Self::ViewsBehind, Self::NoConnection];
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::WaitedTooLong, Self::ViewsBehind];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -65,9 +71,14 @@ impl Shed {
             Self::QueueFull => "queue_full",
             Self::WaitedTooLong => "waited_too_long",
             Self::ViewsBehind => "views_behind",
-            Self::NoConnection => "no_connection",
         }
     }
+}
+
+/// A store that can say how it is at any moment, without waiting for anything.
+pub trait MeasuredStore: Send + Sync + 'static {
+    /// How it is now.
+    fn figures(&self) -> StoreFigures<'_>;
 }
 
 /// How a store is now. A part that it does not have is left out.
@@ -77,10 +88,8 @@ pub struct StoreFigures<'s> {
     pub writing: Option<&'s WritingFigures>,
     /// What waits for the writer.
     pub queue: Option<QueueFigures>,
-    /// How many events the log has, as far as this process knows.
-    pub log_end: u64,
-    /// Events of the log that the views' file does not have yet. Reads miss none of them.
-    pub views_lag: u64,
+    /// Events of the log that the views' file does not have yet; reads miss none of them.
+    pub views_lag: Option<u64>,
     /// Its connections to the database.
     pub pool: Option<PoolFigures>,
 }
@@ -109,4 +118,6 @@ pub struct PoolFigures {
     pub waiting: usize,
     /// Most that are opened.
     pub max: usize,
+    /// How often somebody waited for one in vain.
+    pub refused: u64,
 }

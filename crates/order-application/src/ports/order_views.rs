@@ -3,7 +3,7 @@
 //! Every store goes through one contract suite (`order-store/tests/stores/contract`), which proves each MUST below.
 
 use async_trait::async_trait;
-use order_domain::{OrderId, Timestamp};
+use order_domain::{OrderId, Status, Timestamp};
 
 use super::event_log::StoreError;
 use crate::event::Position;
@@ -41,6 +41,13 @@ pub trait OrderViews: Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError>;
+
+    /// How many orders have a status, counted up to `at_most`: a figure for people, by which nothing is decided. What has changed
+    /// within the last few seconds MAY be left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError>;
 
     /// What does not lead to an order, and should: an index of lists with filters, or of what is due, that has lost its
     /// entry. The order is known by `terms`. `None`: everything leads to it, as far as can be told at this moment. Asked by

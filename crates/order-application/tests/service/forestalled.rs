@@ -58,6 +58,10 @@ impl OrderViews for Forestalled {
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         self.0.due(query).await
     }
+
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        self.0.count(status, at_most).await
+    }
 }
 
 #[async_trait]

@@ -55,6 +55,10 @@ impl OrderViews for Silent {
     async fn due(&self, _: &DueQuery) -> Result<DuePage, StoreError> {
         pending().await
     }
+
+    async fn count(&self, _: Status, _: usize) -> Result<usize, StoreError> {
+        pending().await
+    }
 }
 
 #[async_trait]

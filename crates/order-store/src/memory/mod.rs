@@ -9,12 +9,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use order_application::figures::{MeasuredStore, StoreFigures};
 use order_application::{
     Append, AppendError, Committed, DueOrder, DuePage, DuePlace, DueQuery, EventBus, EventLog, ListQuery,
     OrderPage, OrderSummary, OrderView, OrderViews, PageBuilder, PageLimit, Position, RecordedEvent,
     SearchTerm, SortKey, StoreError, Unreadable, Version, ViewRepair, ViewsStatus,
 };
-use order_domain::OrderId;
+use order_domain::{OrderId, Status};
 
 use follower_checkpoints::CheckpointEntry;
 use receipts::ReceiptTable;
@@ -165,6 +166,15 @@ impl OrderViews for MemoryStore {
         let next = orders.last().filter(|_| is_full).map(|last| last.place);
         Ok(DuePage { orders, next })
     }
+
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        let tables = self.read();
+        let has_status = |order: &&StoredOrder| match &order.view {
+            OrderView::Readable(summary) => summary.status == status,
+            OrderView::Unreadable(_) => false,
+        };
+        Ok(tables.orders.iter().filter(has_status).take(at_most).count())
+    }
 }
 
 /// Views in memory are changed with their log, under one lock, and nothing damages them.
@@ -176,6 +186,13 @@ impl ViewRepair for MemoryStore {
 
     fn views(&self) -> ViewsStatus {
         ViewsStatus::default()
+    }
+}
+
+/// It writes nothing, and nobody waits.
+impl MeasuredStore for MemoryStore {
+    fn figures(&self) -> StoreFigures<'_> {
+        StoreFigures::default()
     }
 }
 

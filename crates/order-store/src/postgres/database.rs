@@ -7,6 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
 };
+use order_application::figures::{Counter, PoolFigures};
 use order_application::{Backoff, StoreError, error_chain};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
@@ -44,6 +45,8 @@ pub(super) struct Database {
     deadline: Duration,
     presence: Arc<Presence>,
     address: PostgresAddress,
+    /// How often somebody waited for a connection in vain.
+    refused: Counter,
 }
 
 /// Why there is no connection.
@@ -131,7 +134,8 @@ impl Database {
         let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
         let pool = pool.build().map_err(|error| unusable(error_chain(&error)))?;
         let (presence, address) = (Arc::clone(presence), url.address.clone());
-        Ok(Self { pool, runtime: Handle::current(), deadline, presence, address })
+        let (runtime, refused) = (Handle::current(), Counter::default());
+        Ok(Self { pool, runtime, deadline, presence, address, refused })
     }
 
     /// Which it is, for people.
@@ -155,6 +159,25 @@ impl Database {
         }))
     }
 
+    /// How its connections are used.
+    pub(super) fn figures(&self) -> PoolFigures {
+        let pool = self.pool.status();
+        let idle = pool.available.min(pool.size);
+        PoolFigures {
+            in_use: pool.size - idle,
+            idle,
+            waiting: pool.waiting,
+            max: pool.max_size,
+            refused: self.refused.now(),
+        }
+    }
+
+    /// Others have all connections.
+    fn all_in_use(&self) -> StatementFailure {
+        self.refused.add_one();
+        StatementFailure::Refused(StoreError::Overloaded)
+    }
+
     /// A connection, the next best that works.
     pub(super) async fn connection(&self) -> Result<Object, StatementFailure> {
         let why = match self.get().await {
@@ -162,7 +185,7 @@ impl Database {
                 self.presence.seen();
                 return Ok(connection);
             }
-            Err(NoConnection::Busy) => return Err(StatementFailure::Refused(StoreError::Overloaded)),
+            Err(NoConnection::Busy) => return Err(self.all_in_use()),
             Err(why) => why.to_string(),
         };
         self.presence.missed(&why);
@@ -242,8 +265,8 @@ impl Database {
             return Err(if pool.size < pool.max_size {
                 StatementFailure::NothingHappened(self.missed())
             } else {
-                // The database is there, and others have all connections to it.
-                StatementFailure::Refused(StoreError::Overloaded)
+                // The database is there.
+                self.all_in_use()
             });
         };
         let connection = Arc::new(connection?);

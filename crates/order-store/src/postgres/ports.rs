@@ -2,12 +2,13 @@
 //! [`checkpoints`](super::checkpoints).
 
 use async_trait::async_trait;
+use order_application::figures::{MeasuredStore, StoreFigures};
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
     OrderViews, PageLimit, Position, RecordedEvent, SearchTerm, StoreError, Unreadable, Version, ViewRepair,
     ViewsStatus,
 };
-use order_domain::OrderId;
+use order_domain::{OrderId, Status};
 
 use super::views::outdated;
 use super::{PostgresStore, lists, pages};
@@ -69,6 +70,10 @@ impl OrderViews for PostgresStore {
         Ok(page)
     }
 
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        lists::count(&self.reads, status, at_most).await
+    }
+
     async fn lost_way_to(
         &self,
         order_id: &OrderId,
@@ -106,5 +111,17 @@ impl ViewRepair for PostgresStore {
 
     async fn are_of_newer_release(&self) -> Result<bool, StoreError> {
         Ok(outdated(&self.reads).await?.is_newer_releases)
+    }
+}
+
+/// Views are written with the events: they are never behind.
+impl MeasuredStore for PostgresStore {
+    fn figures(&self) -> StoreFigures<'_> {
+        StoreFigures {
+            writing: Some(self.writer.figures()),
+            queue: Some(self.writer.queued()),
+            views_lag: None,
+            pool: Some(self.reads.figures()),
+        }
     }
 }

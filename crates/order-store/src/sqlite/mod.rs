@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use order_application::figures::WritingFigures;
 use order_application::{EventBus, ViewsProgress, ViewsState, ViewsStatus};
 
 use crate::DEFAULT_QUEUE_WAIT;
@@ -208,6 +209,7 @@ impl SqliteStore {
             log_end: AtomicU64::new(log.end()?.0),
             view_work,
             health,
+            writing: WritingFigures::default(),
         });
 
         let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use order_application::figures::{MeasuredStore, StoreFigures};
 use order_application::{
     Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, DuePage, DueQuery, Epoch, EventLog, ListQuery,
     OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts,
     RecordedEvent, ReplicaStore, SearchTerm, StoreError, Trimmed, Version, ViewRepair, ViewsStatus,
 };
-use order_domain::{OrderId, Timestamp};
+use order_domain::{OrderId, Status, Timestamp};
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
@@ -80,6 +81,11 @@ impl OrderViews for SqliteStore {
         blocking(move || shared.readers.due(&query)).await
     }
 
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.readers.count(status, at_most)).await
+    }
+
     async fn lost_way_to(
         &self,
         order_id: &OrderId,
@@ -99,6 +105,17 @@ impl ViewRepair for SqliteStore {
 
     fn views(&self) -> ViewsStatus {
         self.shared.readers.rebuilds.status()
+    }
+}
+
+impl MeasuredStore for SqliteStore {
+    fn figures(&self) -> StoreFigures<'_> {
+        StoreFigures {
+            writing: Some(&self.shared.writing),
+            queue: Some(self.writer.queued()),
+            views_lag: Some(self.shared.readers.overlay.events()),
+            pool: None,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, OnceLock};
 
+use order_application::figures::WritingFigures;
 use order_application::{Position, StoreError};
 use uuid::Uuid;
 
@@ -28,6 +29,7 @@ pub(crate) struct StoreState {
     /// The way to the view writer, with room for one thing to do.
     pub(crate) view_work: SyncSender<ViewWriterWork>,
     pub(crate) health: StoreHealth,
+    pub(crate) writing: WritingFigures,
 }
 
 impl StoreState {

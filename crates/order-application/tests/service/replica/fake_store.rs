@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use order_application::*;
 use order_bus::InProcessBus;
-use order_domain::OrderId;
+use order_domain::{OrderId, Status};
 use order_store::MemoryStore;
 
 pub(super) struct FakeStore {
@@ -142,5 +142,9 @@ impl OrderViews for FakeStore {
 
     async fn due(&self, query: &DueQuery) -> Result<DuePage, StoreError> {
         self.orders.due(query).await
+    }
+
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        self.orders.count(status, at_most).await
     }
 }

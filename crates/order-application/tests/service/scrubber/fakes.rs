@@ -148,6 +148,10 @@ impl OrderViews for LyingStore {
         self.store.due(query).await
     }
 
+    async fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        self.store.count(status, at_most).await
+    }
+
     async fn lost_way_to(
         &self,
         order_id: &OrderId,

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use order_application::{
     ListQuery, OrderPage, PageBuilder, Position, SearchTerm, Sort, SortKey, StoreError, TimeRange,
 };
+use order_domain::Status;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
 
@@ -47,6 +48,14 @@ pub(super) async fn list(
         Some(page) => Ok(page),
         None => unreachable!("invariant: orders are only counted to be sorted"),
     }
+}
+
+/// How many orders have a status, counted up to so many.
+pub(super) async fn count(database: &Database, status: Status, at_most: usize) -> Result<usize, StoreError> {
+    let at_most = bigint(at_most as u64);
+    let parameters: [Parameter<'_>; 2] = [(&status.as_str(), Type::TEXT), (&at_most, Type::INT8)];
+    let counted: i64 = database.query_value(statement::COUNT, &parameters).await?;
+    Ok(usize::try_from(counted).unwrap_or_default())
 }
 
 /// The way to a page.

@@ -125,6 +125,11 @@ fn statuses(descending: bool) -> String {
     )
 }
 
+/// How many orders have a status, up to a limit. In the order of the index by status, so that nothing else is looked at.
+pub(super) const COUNT: &str = "\
+    SELECT count(*) FROM (SELECT FROM order_service.orders o WHERE (o.status, o.key) > ($1, 0) AND o.status <= $1 \
+        ORDER BY o.status, o.key LIMIT $2) c";
+
 /// Rows of a source, sorted, each after how many there are in all. If those are too many, or none, one row says only that.
 pub(super) fn sorted(source: Source<'_>, sort: Sort, has_further_terms: bool) -> String {
     let Direction { place, order, beyond } = Direction::of(sort);

@@ -13,10 +13,10 @@ use order_domain::{Cents, CustomerId, OrderId, PaymentId, Sku, Status, Timestamp
 use test_servers::PostgresServer;
 use tokio_postgres::types::Type;
 
-use super::{ListReader, list, statement};
+use super::{ListReader, count, list, statement};
 use crate::list_path::ListPath;
 use crate::postgres::columns::{column, made_by, parameters, term_columns, view_columns};
-use crate::postgres::database::Database;
+use crate::postgres::database::{Database, Parameter};
 use crate::postgres::row::system_time;
 use crate::postgres::times::zone_of;
 use crate::postgres::{DEADLINE, PostgresStore};
@@ -261,6 +261,20 @@ async fn each_index_finds_the_lists_that_it_is_for() {
     let lately = OrderFilter { updated: times(3_000_000, 3_200_000), ..any() };
     assert_found_by(&shop, "orders_by_update", lately.clone(), [("updated", 1), ("-updated", 1)]).await;
     assert_found_by(&shop, "using log_times_pkey", lately, [("updated", 1), ("-updated", 1)]).await;
+}
+
+#[tokio::test]
+async fn orders_of_a_status_are_counted_by_its_index_and_up_to_a_limit() {
+    let shop = Shop::open().await;
+    for (status, at_most) in [("returned", 100_000_i64), ("shipped", 100)] {
+        let parameters: [Parameter<'_>; 2] = [(&status, Type::TEXT), (&at_most, Type::INT8)];
+        let explain = format!("EXPLAIN (COSTS OFF) {}", statement::COUNT);
+        let rows = shop.database.query(&explain, &parameters).await.unwrap();
+        let plan: String = rows.iter().map(|row| format!("{}\n", row.get::<_, &str>(0))).collect();
+        assert!(plan.contains("orders_by_status") && !plan.contains("Seq Scan"), "{plan}");
+    }
+    assert_eq!(count(&shop.database, Status::Returned, 100_000).await.unwrap(), ORDERS / 1_000);
+    assert_eq!(count(&shop.database, Status::Shipped, 100).await.unwrap(), 100);
 }
 
 /// What is sorted afterwards is found by the index all the same, and the rows by their keys.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
+use order_application::figures::{QueueFigures, Shed, WritingFigures};
 use order_application::{Append, AppendError, Position, StoreError};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +32,7 @@ pub(super) struct Writer {
     queue: Queue,
     max_wait: Duration,
     trouble: Arc<Trouble>,
+    figures: Arc<WritingFigures>,
     task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -39,9 +41,27 @@ impl Writer {
     pub(super) fn start(database: Database, announcer: Arc<Announcer>, max_wait: Duration) -> Self {
         let trouble = Arc::<Trouble>::default();
         let (queue, waiting) = Queue::new(&trouble);
-        let told = Arc::clone(&trouble);
-        let writer = WriterTask { database, announcer, waiting, rivals: Rivals::none(), trouble: told };
-        Self { queue, max_wait, trouble, task: tokio::sync::Mutex::new(Some(tokio::spawn(writer.run()))) }
+        let figures = Arc::<WritingFigures>::default();
+        let writer = WriterTask {
+            database,
+            announcer,
+            waiting,
+            rivals: Rivals::none(),
+            trouble: Arc::clone(&trouble),
+            figures: Arc::clone(&figures),
+        };
+        let task = tokio::sync::Mutex::new(Some(tokio::spawn(writer.run())));
+        Self { queue, max_wait, trouble, figures, task }
+    }
+
+    /// What it has counted.
+    pub(super) fn figures(&self) -> &WritingFigures {
+        &self.figures
+    }
+
+    /// What waits for it.
+    pub(super) fn queued(&self) -> QueueFigures {
+        self.queue.figures()
     }
 
     /// Hands an append over and waits for what becomes of it: until its deadline, or for as long as this store waits.
@@ -49,14 +69,21 @@ impl Writer {
         let now = Instant::now();
         let patience = now + DEADLINE;
         let deadline = append.deadline.map_or(patience, |deadline| deadline.min(patience));
-        let mut queued = self.queue.push(append, deadline)?;
+        let mut queued = self.queue.push(append, deadline).inspect_err(|error| {
+            if *error == StoreError::Overloaded {
+                self.figures.shed(Shed::QueueFull);
+            }
+        })?;
         let outcome = match timeout_at(deadline.min(now + self.max_wait), &mut queued.outcome).await {
-            Ok(outcome) => outcome,
-            Err(_) if self.queue.withdraw(&queued) => return Err(self.trouble.refusal()),
+            Ok(outcome) => outcome.unwrap_or_else(|_| Err(writer_ended())),
+            Err(_) if self.queue.withdraw(&queued) => Err(self.trouble.refusal()),
             // It is being written: the writer says by the deadline what became of it.
-            Err(_) => queued.outcome.await,
+            Err(_) => queued.outcome.await.unwrap_or_else(|_| Err(writer_ended())),
         };
-        outcome.unwrap_or_else(|_| Err(not_done(true, "the store's writer ended")))
+        if matches!(outcome, Err(AppendError::Store(StoreError::Overloaded))) {
+            self.figures.shed(Shed::WaitedTooLong);
+        }
+        outcome
     }
 
     /// Takes no more appends, and waits until those that are queued have been answered.
@@ -76,6 +103,7 @@ struct WriterTask {
     waiting: QueuedAppends,
     rivals: Rivals,
     trouble: Arc<Trouble>,
+    figures: Arc<WritingFigures>,
 }
 
 impl WriterTask {
@@ -131,7 +159,9 @@ impl WriterTask {
     ) -> Result<Vec<Outcome>, StatementFailure> {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
         let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
+        let begun = Instant::now();
         let (outcomes, waited) = self.database.attempt(deadline, append).await?;
+        self.figures.committed(batch.len(), begun.elapsed());
         self.trouble.clear();
         self.rivals.waited(waited);
         Ok(outcomes)
@@ -162,6 +192,10 @@ fn give_up_late(batch: Vec<QueuedAppend>, why: &str) -> Vec<QueuedAppend> {
         queued.answer(outcome);
     }
     in_time
+}
+
+fn writer_ended() -> AppendError {
+    not_done(true, "the store's writer ended")
 }
 
 fn not_done(may_be_committed: bool, why: &str) -> AppendError {

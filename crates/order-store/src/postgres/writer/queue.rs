@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use order_application::figures::QueueFigures;
 use order_application::{Append, ReceiptKey, StoreError};
 use order_domain::OrderId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -103,6 +104,16 @@ impl Queue {
             self.line.let_go();
         }
         is_withdrawn
+    }
+
+    /// What waits, and the bytes of that and of what the database is working on.
+    pub(super) fn figures(&self) -> QueueFigures {
+        QueueFigures {
+            requests: self.line.state().appends.len(),
+            bytes: MAX_BYTES - self.room.available_permits(),
+            max_requests: MAX_APPENDS,
+            max_bytes: MAX_BYTES,
+        }
     }
 
     /// Takes no more appends.

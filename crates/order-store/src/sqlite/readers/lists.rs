@@ -8,7 +8,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use order_application::{
     ListQuery, MAX_EXAMINED, OrderPage, OrderView, PageBuilder, SearchTerm, SortKey, StoreError, TimeRange,
 };
-use order_domain::OrderId;
+use order_domain::{OrderId, Status};
 
 use crate::list_path::{ListPath, Source};
 use crate::sqlite::log::row::MAX_POSITION;
@@ -34,6 +34,11 @@ impl Readers {
             }
         }
         Err(StoreError::Overloaded)
+    }
+
+    /// How many orders have a status, as far as the views' file has come.
+    pub(crate) fn count(&self, status: Status, at_most: usize) -> Result<usize, StoreError> {
+        self.in_views(self.overlay.flushed(), |views| finding::count(views, status, at_most))
     }
 
     /// What does not lead to an order that is not in the overlay.

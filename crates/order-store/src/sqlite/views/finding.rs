@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use order_application::{ListQuery, OrderFilter, OrderView, Position, SearchTerm, SortKey, TimeRange};
+use order_domain::Status;
 use rusqlite::{Connection, Params, Row, params};
 
 use crate::list_path::Source;
@@ -77,6 +78,12 @@ const LAST_KEY: &str = "SELECT coalesce(max(key), 0) FROM orders";
 const LAST_UPDATE: &str = "SELECT coalesce(max(updated_position), 0) FROM orders";
 const AT_KEY: &str = concat!("SELECT ", order_columns!(), " FROM orders AS o WHERE o.key = ?1");
 
+/// How many orders of a file have a status, counted up to so many.
+pub(crate) fn count(views: &Connection, status: Status, at_most: usize) -> Result<usize, ViewsError> {
+    let mut count = views.prepare_cached(COUNT_BY_STATUS)?;
+    Ok(count.query_row(params![status.as_str(), at_most], |row| row.get(0))?)
+}
+
 /// Finds orders in a file of views.
 pub(crate) struct Finder<'v, 'f> {
     views: &'v Connection,
@@ -145,8 +152,7 @@ impl<'v, 'f> Finder<'v, 'f> {
             Source::Statuses => {
                 let mut found = 0;
                 for status in &self.filter.statuses {
-                    let mut count = self.views.prepare_cached(COUNT_BY_STATUS)?;
-                    found += count.query_row(params![status.as_str(), most], |row| row.get::<_, usize>(0))?;
+                    found += count(self.views, *status, most)?;
                 }
                 found
             }

@@ -65,6 +65,8 @@ pub(crate) struct Generation {
     receipts: HashMap<ReceiptKey, Sequence>,
     /// What it takes, about.
     bytes: usize,
+    /// How many events it has the changes of.
+    events: u64,
     /// The last event in it.
     pub(crate) last: Option<(Position, Uuid)>,
     /// Whether any of its orders does something by itself.
@@ -243,6 +245,12 @@ impl Overlay {
         self.read().flushed
     }
 
+    /// How many events the views do not have yet.
+    pub(crate) fn events(&self) -> u64 {
+        let generations = self.read();
+        generations.active.events + generations.flushing.as_ref().map_or(0, |flushing| flushing.events)
+    }
+
     /// What the changes take that nobody is writing to the views yet, in bytes, about.
     pub(crate) fn active_bytes(&self) -> usize {
         self.read().active.bytes
@@ -347,6 +355,7 @@ impl Generation {
     fn add(&mut self, appended: CommittedEvents) {
         let new = (0..appended.events)
             .map(|offset| (appended.first_version.plus(offset), appended.first_position.plus(offset)));
+        self.events += appended.events;
         self.bytes += appended.events as usize * BYTES_PER_POSITION;
         self.has_due_orders |=
             matches!(&appended.view, OrderView::Readable(summary) if summary.due_at.is_some());

@@ -14,6 +14,7 @@ mod wal_copier;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use order_application::figures::{QueueFigures, Shed};
 use order_application::{
     Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, StoreError, Trimmed,
 };
@@ -71,9 +72,13 @@ impl LogWriter {
     pub(crate) async fn append(&self, append: Append) -> Result<Position, AppendError> {
         self.check_room()?;
         let (done, outcome) = oneshot::channel();
-        self.queue.push(QueuedAppend { append, since: Instant::now(), done })?;
+        self.queue.push(QueuedAppend { append, since: Instant::now(), done }).inspect_err(self.full())?;
         // The writer answers everything that it took, unless it died half-way.
-        outcome.await.unwrap_or_else(|_| Err(writer_ended().into()))
+        let outcome = outcome.await.unwrap_or_else(|_| Err(writer_ended().into()));
+        if matches!(outcome, Err(AppendError::Store(StoreError::Overloaded))) {
+            self.shared.writing.shed(Shed::WaitedTooLong);
+        }
+        outcome
     }
 
     /// Has a lease changed, or a checkpoint saved.
@@ -94,8 +99,13 @@ impl LogWriter {
     pub(crate) async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {
         self.check_room()?;
         let (done, outcome) = oneshot::channel();
-        self.queue.push_receipt(QueuedReceipt { receipt, since: Instant::now(), done })?;
-        outcome.await.unwrap_or_else(|_| Err(writer_ended()))
+        let queued = QueuedReceipt { receipt, since: Instant::now(), done };
+        self.queue.push_receipt(queued).inspect_err(self.full())?;
+        let outcome = outcome.await.unwrap_or_else(|_| Err(writer_ended()));
+        if matches!(outcome, Err(StoreError::Overloaded)) {
+            self.shared.writing.shed(Shed::WaitedTooLong);
+        }
+        outcome
     }
 
     /// Has some of the oldest receipts deleted, those from before a time.
@@ -128,7 +138,25 @@ impl LogWriter {
     fn check_room(&self) -> Result<(), StoreError> {
         self.shared.health.check()?;
         let is_full = self.shared.readers.overlay.active_bytes() >= self.shared.limits.overlay_bytes;
-        if is_full { Err(StoreError::Overloaded) } else { Ok(()) }
+        if is_full {
+            self.shared.writing.shed(Shed::ViewsBehind);
+            return Err(StoreError::Overloaded);
+        }
+        Ok(())
+    }
+
+    /// Counts what the queue refuses because it is full.
+    fn full(&self) -> impl Fn(&StoreError) {
+        |error| {
+            if *error == StoreError::Overloaded {
+                self.shared.writing.shed(Shed::QueueFull);
+            }
+        }
+    }
+
+    /// What waits for the writer.
+    pub(crate) fn queued(&self) -> QueueFigures {
+        self.queue.figures()
     }
 
     /// Writes what is queued, and ends.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use order_application::figures::QueueFigures;
 use order_application::{Append, AppendError, Checkpoint, Epoch, Position, Receipt, StoreError, Trimmed};
 use order_domain::Timestamp;
 use tokio::sync::oneshot;
@@ -218,6 +219,17 @@ impl Queue {
         }
         let oldest = oldest.into_iter().flatten().min();
         self.max_wait.saturating_sub(oldest.map_or(Duration::ZERO, |since| now.duration_since(since)))
+    }
+
+    /// What waits: appends, and bytes of events in all.
+    pub(crate) fn figures(&self) -> QueueFigures {
+        let state = self.state();
+        QueueFigures {
+            requests: state.appends.len(),
+            bytes: state.bytes,
+            max_requests: self.max_appends,
+            max_bytes: self.max_bytes,
+        }
     }
 
     /// Takes no more appends; those that are queued are still written.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use order_application::{
     Append, AppendError, Checkpoint, Committed, EventBus, Position, ReceiptKey, StoreError,
@@ -78,8 +79,10 @@ impl LogWriterThread {
         }
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack("ack-before-commit", accepted);
+        let begun = Instant::now();
         match self.write(&accepted, None) {
             Ok(receipts) => {
+                self.shared.writing.committed(accepted.len(), begun.elapsed());
                 self.show(accepted, &receipts, |waiting, position| answers.push((waiting, Ok(position))));
             }
             Err(error) => {

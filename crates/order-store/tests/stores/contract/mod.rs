@@ -3,6 +3,7 @@
 mod appends;
 mod checkpoints;
 mod due;
+mod figures;
 mod following;
 mod lists;
 mod reading;
@@ -11,6 +12,7 @@ mod replicas;
 
 use std::sync::Arc;
 
+use order_application::figures::MeasuredStore;
 use order_application::{
     Checkpoints, EventBus, EventLog, ListQuery, ListedOrder, OrderViews, Position, Receipts, ReplicaStore,
 };
@@ -18,6 +20,7 @@ use order_application::{
 pub(crate) use appends::*;
 pub(crate) use checkpoints::*;
 pub(crate) use due::*;
+pub(crate) use figures::*;
 pub(crate) use following::*;
 pub(crate) use lists::*;
 pub(crate) use reading::*;
@@ -25,9 +28,9 @@ pub(crate) use receipts::*;
 pub(crate) use replicas::*;
 
 /// A store keeps a log with its views, and receipts.
-pub(crate) trait Store: EventLog + OrderViews + Receipts {}
+pub(crate) trait Store: EventLog + OrderViews + Receipts + MeasuredStore {}
 
-impl<S: EventLog + OrderViews + Receipts> Store for S {}
+impl<S: EventLog + OrderViews + Receipts + MeasuredStore> Store for S {}
 
 /// So does a replica's.
 pub(crate) trait StoreOfReplica: ReplicaStore + OrderViews {}
@@ -120,6 +123,9 @@ macro_rules! contract_suite {
             a_receipt_without_events_is_kept_unless_there_is_an_earlier_one,
             the_oldest_receipts_are_trimmed_a_few_at_a_time,
             receipts_of_the_future_keep_no_others_from_being_trimmed,
+            orders_are_counted_by_their_status_up_to_a_limit,
+            every_append_is_counted_in_its_batch_and_nothing_waits_in_the_end,
+            what_waited_too_long_is_counted_as_shed,
         );
     };
     ($fixture:ty: $($rule:ident,)*) => {
