@@ -6,6 +6,7 @@ use order_domain::Currency;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::metrics::Metrics;
 
 /// What the API needs to know besides the service it speaks for.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct ApiConfig {
     pub ready_details: Vec<Arc<dyn ReadyDetails>>,
     /// Who may do what; `None`: everybody may do everything.
     pub access: Option<Arc<dyn Access>>,
+    /// What `/metrics` shows, to which the API adds what it knows.
+    pub metrics: Metrics,
 }
 
 impl Default for ApiConfig {
@@ -55,6 +58,7 @@ impl Default for ApiConfig {
             takes_commands: true,
             ready_details: Vec::new(),
             access: None,
+            metrics: Metrics::default(),
         }
     }
 }

@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, Uri};
@@ -18,13 +18,14 @@ use tracing::field::Empty;
 use tracing::{Level, Span, debug, debug_span};
 
 use crate::incidents::Incidents;
+use crate::metrics::{ActiveRequest, RequestFigures};
 use crate::problem::{HiddenCause, Problem};
 use crate::refusal::Refusal;
 
-/// The layer. All routes that it is put around share their incidents.
-pub(crate) fn layer<S>() -> impl Layer<S, Service = Edge<S>> + Clone {
+/// The layer. All routes that it is put around share their incidents. Their requests are counted there.
+pub(crate) fn layer<S>(requests: Arc<RequestFigures>) -> impl Layer<S, Service = Edge<S>> + Clone {
     let incidents = Incidents::default();
-    layer_fn(move |route| Edge { route, incidents: incidents.clone() })
+    layer_fn(move |route| Edge { route, incidents: incidents.clone(), requests: Arc::clone(&requests) })
 }
 
 /// See the module.
@@ -32,6 +33,7 @@ pub(crate) fn layer<S>() -> impl Layer<S, Service = Edge<S>> + Clone {
 pub(crate) struct Edge<S> {
     route: S,
     incidents: Incidents,
+    requests: Arc<RequestFigures>,
 }
 
 impl<S> Service<Request> for Edge<S>
@@ -47,7 +49,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> EdgeFuture<S::Future> {
-        let asked = Asked::of(&request, &self.incidents);
+        let asked = Asked::of(&request, &self.incidents, &self.requests);
         let answering = asked.span.in_scope(|| self.route.call(request));
         EdgeFuture { answering, asked }
     }
@@ -61,18 +63,18 @@ struct Asked {
     route: Option<MatchedPath>,
     /// Disabled unless the log is at debug. Whoever reads an order's id or a correlation id records it here.
     span: Span,
-    begun: Option<Instant>,
+    counted: ActiveRequest,
     incidents: Incidents,
 }
 
 impl Asked {
-    fn of(request: &Request, incidents: &Incidents) -> Self {
+    fn of(request: &Request, incidents: &Incidents, requests: &Arc<RequestFigures>) -> Self {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let name = route.as_ref().map(MatchedPath::as_str);
         let span = debug_span!("request", %method, route = name, order_id = Empty, correlation_id = Empty);
-        let begun = (!span.is_disabled()).then(Instant::now);
-        Self { method, uri, route, span, begun, incidents: incidents.clone() }
+        let counted = ActiveRequest::begin(requests);
+        Self { method, uri, route, span, counted, incidents: incidents.clone() }
     }
 
     fn answer(&self, mut response: Response) -> Response {
@@ -80,8 +82,10 @@ impl Asked {
             self.log(&mut problem);
             response = problem.into_response(self.uri.path());
         }
-        if let Some(begun) = self.begun {
-            let (status, micros) = (response.status().as_u16(), begun.elapsed().as_micros() as u64);
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        let took = self.counted.answered(route, &self.method, response.status());
+        if !self.span.is_disabled() {
+            let (status, micros) = (response.status().as_u16(), took.as_micros() as u64);
             debug!(status, micros, path = self.uri.path(), "answered");
         }
         response

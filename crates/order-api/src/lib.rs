@@ -21,6 +21,7 @@ mod feeds;
 mod head;
 mod incidents;
 mod json;
+mod metrics;
 mod no_room;
 mod openapi;
 mod operators;
@@ -34,7 +35,8 @@ mod starting;
 mod turns;
 mod view;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -44,6 +46,7 @@ pub use access::{Access, AccessRequest, AllowanceOf, Caller, Exhausted, NotAdmit
 pub use asked_by::{AskedBy, Connection};
 pub use config::ApiConfig;
 pub use head::HeadFault;
+pub use metrics::{Metrics, Page, Sample, Source, StoreSource};
 pub use no_room::no_room;
 pub use openapi::openapi_json;
 pub use operators::operators;
@@ -102,13 +105,33 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         not_ready: RepeatedFault::default(),
         broken_lists: RepeatedFault::default(),
     });
+    let (metrics, requests) = (&api.config.metrics, Arc::clone(api.config.metrics.requests()));
+    metrics.add(Arc::new(ApiSource(Arc::downgrade(&api))));
     routes
         .pages(routes::pages::router())
         .into_router()
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(edge::layer())
+        .layer(edge::layer(requests))
         .with_state(api)
+}
+
+/// What the API itself has to say in metrics. The metrics belong to it, so it is not to be kept by them.
+struct ApiSource(Weak<ApiState>);
+
+impl Source for ApiSource {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Some(api) = self.0.upgrade() else { return Ok(()) };
+        if api.config.takes_commands {
+            metrics::commands(page, api.service.command_figures())?;
+        }
+        metrics::cache(page, api.service.cache_figures())?;
+        let (open, most, refused) = api.feeds.figures();
+        metrics::feeds(page, open, most, refused)?;
+        let budgets = [("bodies", api.bodies.taken_of()), ("pages", api.pages.taken_of())];
+        metrics::budgets(page, budgets)?;
+        metrics::ready_checks(page, &api.ready_checks())
+    }
 }
 
 async fn not_found(request: Request) -> Refusal {

@@ -1,5 +1,6 @@
 //! What is answered at the operators' address, which has connections and a thread of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,14 +17,16 @@ use crate::{body, edge};
 /// How long the service may take to say whether it is ready: whoever asks waits a second.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// `/health`; and `/ready` as `router` answers it, which runs where it always does: on `runtime`. Nothing else.
+/// `/health`; and `/ready` and `/metrics` as `router` answers them, which runs where it always does: on `runtime`. Nothing else.
+/// Its requests are not counted, unless `router` does.
 pub fn operators(router: Router, runtime: Handle) -> Router {
     Router::new()
         .route("/health", get(health))
-        .route("/ready", get(readiness))
+        .route("/ready", get(forwarded))
+        .route("/metrics", get(forwarded))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(edge::layer())
+        .layer(edge::layer(Arc::default()))
         .with_state(Service { router, runtime })
 }
 
@@ -33,7 +36,7 @@ struct Service {
     runtime: Handle,
 }
 
-async fn readiness(State(service): State<Service>, request: Request) -> Response {
+async fn forwarded(State(service): State<Service>, request: Request) -> Response {
     let asked = service.runtime.spawn(service.router.oneshot(request));
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(Ok(answer))) => answer,

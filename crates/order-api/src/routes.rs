@@ -15,6 +15,7 @@ mod list_page;
 mod live_feed;
 mod log;
 mod lost;
+mod metrics;
 mod order_actions;
 mod order_events;
 mod order_filter;
@@ -64,6 +65,11 @@ pub(crate) fn documented(access: Option<Arc<dyn Access>>) -> Routes {
         .command(&complete::ROUTE)
 }
 
+/// The paths of the API, as the router has them.
+pub(crate) fn paths() -> Vec<String> {
+    documented(None).into_openapi().paths.paths.into_keys().collect()
+}
+
 /// What a read replica has of it. The paths of commands are there, too, without any method, so that a client which has
 /// come to the wrong place learns that.
 pub(crate) fn of_a_replica(access: Option<Arc<dyn Access>>) -> Routes {
@@ -82,4 +88,5 @@ fn reading(routes: Routes) -> Routes {
         .question(log::question())
         .question(health::question())
         .question(ready::question())
+        .question(metrics::question())
 }

@@ -74,6 +74,11 @@ impl Shares {
             || asker.is_some_and(|asker| books.newest_of_most(asker).is_some())
     }
 
+    /// How much all hold now, and how much they may.
+    pub(crate) fn taken_of(&self) -> (usize, usize) {
+        self.books().taken_of()
+    }
+
     fn books(&self) -> MutexGuard<'_, Books> {
         // Sums that a panic has left wrong by one change bound nearly as much.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

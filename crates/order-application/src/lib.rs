@@ -50,6 +50,7 @@ pub mod rfc3339;
 pub mod scrubber;
 mod search_term;
 pub mod service;
+mod shop_watch;
 mod store_error;
 mod stream;
 pub mod subscription;
@@ -101,6 +102,7 @@ pub use service::{
     ActionState, AsOf, ClaimedKey, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
     KeyClaim, MAX_EVENT_BYTES, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
 };
+pub use shop_watch::{ShopFigures, ShopWatch};
 pub use subscription::Subscription;
 pub use system::{SystemClock, UuidV7Ids};
 pub use timers::{TimerPorts, Timers, TimersState, TimersStatus};

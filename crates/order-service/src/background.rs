@@ -1,16 +1,18 @@
-//! What runs beside the requests, on their runtime: the scrubber, the timers, and the trimming of receipts.
+//! What runs beside the requests, on their runtime: the scrubber, the timers, the trimming of receipts, the counting of orders.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use order_api::Metrics;
 use order_application::{
-    IdSource, OrderService, ReadyDetails, ReceiptTrimmer, Scrubber, ScrubberPorts, SystemClock, TimerPorts,
-    Timers, UuidV7Ids,
+    IdSource, OrderService, ReadyDetails, ReceiptTrimmer, Scrubber, ScrubberPorts, ShopWatch, SystemClock,
+    TimerPorts, Timers, UuidV7Ids,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::{ShopSource, TrimmedSource};
 use crate::open_store::Store;
 
 /// How long it may take to stop: a last save, and a lease given back.
@@ -69,12 +71,26 @@ impl Background {
     pub(crate) fn receipt_trimmer(
         upkeep: Upkeep,
         store: &Arc<dyn Store>,
+        metrics: &Metrics,
         shutdown: &CancellationToken,
     ) -> Self {
         let Upkeep { clock_pause, keys_kept_for } = upkeep;
         let trimmer = ReceiptTrimmer::new(store.clone(), Arc::new(SystemClock), keys_kept_for, clock_pause);
+        metrics.add(Arc::new(TrimmedSource(trimmer.trimmed())));
         let stop = shutdown.clone();
         Self::start("the trimming of receipts", None, async move { trimmer.run(stop).await }, shutdown)
+    }
+
+    /// Counts orders for the metrics.
+    pub(crate) fn shop_watch(
+        store: &Arc<dyn Store>,
+        metrics: &Metrics,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let watch = ShopWatch::new(store.clone());
+        metrics.add(Arc::new(ShopSource(watch.seen())));
+        let stop = shutdown.clone();
+        Self::start("the counting of orders", None, async move { watch.run(stop).await }, shutdown)
     }
 
     /// Starts it. It stops by itself at the shutdown, while requests are still being finished.

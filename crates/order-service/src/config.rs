@@ -62,7 +62,7 @@ pub(crate) struct HttpOptions {
     /// Where requests come in: `:8080` (this machine only), `0.0.0.0:8080` (every interface).
     #[arg(long, value_name = "ADDRESS", default_value = ":8080")]
     pub(crate) listen: ListenAddress,
-    /// Where operators alone come in, as for `listen`: `/health` and `/ready`, answered whatever clients do elsewhere.
+    /// Where operators alone come in, as for `listen`: `/health`, `/ready` and `/metrics`, answered whatever clients do elsewhere.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) operate_listen: Option<ListenAddress>,
     /// Encrypt what comes in at `listen`, with the certificate in this PEM file, followed by those that lead to its root. It is

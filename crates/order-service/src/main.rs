@@ -17,6 +17,7 @@ mod head_timer;
 mod keys;
 mod listen;
 mod logging;
+mod metrics;
 mod migrate;
 mod nearest;
 mod open_store;

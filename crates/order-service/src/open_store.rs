@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use async_trait::async_trait;
+use order_application::figures::MeasuredStore;
 use order_application::{
     Checkpoints, EventBus, EventLog, OrderViews, Receipts, ReplicaStore, ViewRepair, ViewsProgress,
 };
@@ -16,7 +17,9 @@ use crate::thread;
 
 /// A store of any kind: all of its ports, and its end.
 #[async_trait]
-pub(crate) trait Store: EventLog + OrderViews + Receipts + Checkpoints + ViewRepair {
+pub(crate) trait Store:
+    EventLog + OrderViews + Receipts + Checkpoints + ViewRepair + MeasuredStore
+{
     /// Waits until the store has stopped for good, and says why.
     async fn stopped(&self) -> String {
         std::future::pending().await

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use order_api::{Access, ApiConfig};
+use order_api::{Access, ApiConfig, Metrics, StoreSource};
 use order_application::{
     EventBus, Lifecycle, OrderService, ReadyChecks, ReadyDetails, ServiceLimits, SystemClock, UuidV7Ids,
     ViewRepair, ViewsProgress, error_chain,
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::FileAccess;
 use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
+use crate::metrics::{BuildSource, ConnectionSource, ProcessSource};
 use crate::open_store::Store;
 use crate::operators::Operators;
 use crate::output;
@@ -45,6 +46,8 @@ pub(crate) struct Process {
     pub(crate) views_progress: ViewsProgress,
     /// Cancelled when the process is to stop.
     pub(crate) shutdown: CancellationToken,
+    /// What `/metrics` shows, from the start.
+    pub(crate) metrics: Metrics,
     body_timeout: Duration,
     max_open_body_bytes: usize,
     max_open_page_bytes: usize,
@@ -72,15 +75,21 @@ impl Process {
             tokio::spawn(access.follow(shutdown.clone()));
         }
         let access = access.map(|access| access as Arc<dyn Access>);
-        let starting = order_api::starting(views_progress.clone(), access.clone());
+        let metrics = Metrics::default();
+        metrics.add(Arc::new(BuildSource));
+        metrics.add(Arc::new(ProcessSource::new()));
+        let starting = order_api::starting(views_progress.clone(), metrics.clone(), access.clone());
         let operators = http
             .operate_listen
             .map(|address| Operators::start(address, starting.clone(), limits))
             .transpose()?;
+        let server = Server::start(listeners, tls, starting, limits);
+        metrics.add(Arc::new(ConnectionSource(server.admission())));
         Ok(Self {
             stop,
-            server: Server::start(listeners, tls, starting, limits),
+            server,
             operators,
+            metrics,
             views_progress,
             shutdown,
             body_timeout: http.body_timeout_seconds,
@@ -120,6 +129,8 @@ impl Process {
         mut api: ApiConfig,
     ) -> ExitCode {
         api.shutdown = self.shutdown.clone();
+        api.metrics = self.metrics.clone();
+        self.metrics.add(Arc::new(StoreSource(store.clone())));
         api.body_timeout = self.body_timeout;
         api.max_open_body_bytes = self.max_open_body_bytes;
         api.max_open_page_bytes = self.max_open_page_bytes;
@@ -141,9 +152,10 @@ impl Process {
             NonZeroU32::new(scrub_rate).map(|rate| Background::scrubber(rate, store, &self.shutdown));
         let upkeep = upkeep.into_iter().flat_map(|upkeep| {
             let timers = Background::timers(upkeep.clock_pause, service.clone(), store, &self.shutdown);
-            [timers, Background::receipt_trimmer(upkeep, store, &self.shutdown)]
+            [timers, Background::receipt_trimmer(upkeep, store, &self.metrics, &self.shutdown)]
         });
-        let background: Vec<_> = scrubber.into_iter().chain(upkeep).collect();
+        let shop = Background::shop_watch(store, &self.metrics, &self.shutdown);
+        let background: Vec<_> = scrubber.into_iter().chain(upkeep).chain([shop]).collect();
         api.ready_details.extend(background.iter().filter_map(|running| running.shown.clone()));
         let router = order_api::router(service, api);
         if let Some(operators) = &self.operators {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use order_api::Metrics;
 use order_application::{
     Follower, FollowerLimits, FollowerPorts, FollowerStatus, IdSource, ReadyChecks, ReadyDetails, Relay,
     UuidV7Ids,
@@ -16,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::RelaySource;
 use crate::thread;
 
 /// How long relays may take to stop: a last save, and a lease given back.
@@ -38,18 +40,21 @@ impl Relays {
         brokers: &[BrokerUrl],
         event_source: &str,
         ports: &FollowerPorts,
+        metrics: &Metrics,
     ) -> anyhow::Result<(Self, Arc<dyn ReadyDetails>)> {
         let holder = UuidV7Ids.next().to_string();
         let stop = CancellationToken::new();
-        let (mut relays, mut shown) = (Vec::new(), Vec::new());
+        let (mut relays, mut shown, mut counted) = (Vec::new(), Vec::new(), Vec::new());
         for url in brokers {
             let relay = Relay::new(ports.log.clone(), url.broker(event_source));
             let limits = FollowerLimits::default();
             let follower = Follower::new(url.name(), &holder, ports.clone(), relay, limits);
             tracing::info!(relay = url.name(), broker = %url, "connecting to a broker");
             shown.push((url.name().to_owned(), follower.status()));
+            counted.push((url.name().to_owned(), follower.figures()));
             relays.push(follower);
         }
+        metrics.add(Arc::new(RelaySource(counted)));
         let stopped = stop.clone();
         let thread = thread::spawn("relays", move || run(relays, stopped))?;
         Ok((Self { stop, thread }, Arc::new(Shown(shown))))

@@ -35,7 +35,7 @@ async fn serve(options: ServeOptions, access: Option<Arc<FileAccess>>) -> anyhow
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
-    let (relays, relays_shown) = Relays::start(&relay.bus, &event_source, &relay_ports)?;
+    let (relays, relays_shown) = Relays::start(&relay.bus, &event_source, &relay_ports, &process.metrics)?;
     tracing::info!(store = %url, version = release::VERSION, commit = release::COMMIT, "serving");
     let api = ApiConfig {
         default_currency: currency,

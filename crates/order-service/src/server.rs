@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use acceptor::Acceptor;
-use admission::Admission;
 
 use crate::tls::Tls;
 
+pub(crate) use admission::Admission;
 pub(crate) use descriptors::allow_connections;
 
 /// How long a draining server still takes requests on open connections, telling each client to close. A client that is
@@ -83,6 +83,11 @@ impl Server {
     /// From now on requests are for `router`, also those on connections that are already open. Once.
     pub(crate) fn serve(&self, router: Router) {
         self.router.get_or_init(|| router);
+    }
+
+    /// Who is connected.
+    pub(crate) fn admission(&self) -> Arc<Admission> {
+        Arc::clone(&self.admission)
     }
 
     /// The port in use.

@@ -38,6 +38,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("rdkafka", &["order-bus", "order-bench"]),
     // The codec says what event data are.
     ("utoipa", &["order-api", "order-application"]),
+    ("prometheus-client", &["order-api"]),
     // Reads the command line and the environment.
     ("clap", &["order-service", "order-bench", "xtask"]),
     // Erases what went wrong: only where nobody needs to tell errors apart any more.

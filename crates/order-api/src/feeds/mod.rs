@@ -18,6 +18,7 @@ mod tail;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use order_application::figures::Counter;
 use order_application::{OrderService, Position, QueryError};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,7 @@ pub(crate) enum CannotFollow {
 pub(crate) struct Feeds {
     service: OrderService,
     places: Shares,
+    refused: Counter,
     heartbeat: Duration,
     shutdown: CancellationToken,
     pages: Arc<Pages>,
@@ -55,6 +57,7 @@ impl Feeds {
     pub(crate) fn new(service: OrderService, config: &ApiConfig, event_source: String) -> Self {
         Self {
             places: Shares::of(config.max_feeds),
+            refused: Counter::default(),
             heartbeat: config.feed_heartbeat,
             shutdown: config.shutdown.clone(),
             pages: Arc::new(Pages::new(service.clone(), event_source)),
@@ -74,7 +77,7 @@ impl Feeds {
         options: FeedOptions,
     ) -> Result<Feed, CannotFollow> {
         if !self.places.has_any_for(asked_by) || !self.pages.has_room(asked_by) {
-            return Err(CannotFollow::TooMany);
+            return Err(self.too_many());
         }
         let end = self.service.end_from(after).await.map_err(CannotFollow::Query)?;
         let hub = match self.running() {
@@ -82,12 +85,23 @@ impl Feeds {
             None => self.start(end).await.map_err(CannotFollow::Query)?,
         };
         // Not before it is known that it begins: another may have to end for it.
-        let place = self.places.reserve_before_others(asked_by, 1).ok_or(CannotFollow::TooMany)?;
+        let place = self.places.reserve_before_others(asked_by, 1).ok_or_else(|| self.too_many())?;
         hub.tail.feed_opened();
         let mut heartbeat = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let options = Arc::new(options);
         Ok(Feed { hub, options, position: after, heartbeat, at_end: None, place })
+    }
+
+    /// How many are open, how many may be, and how many were refused.
+    pub(crate) fn figures(&self) -> (usize, usize, u64) {
+        let (open, most) = self.places.taken_of();
+        (open, most, self.refused.now())
+    }
+
+    fn too_many(&self) -> CannotFollow {
+        self.refused.add_one();
+        CannotFollow::TooMany
     }
 
     fn running(&self) -> Option<Arc<Hub>> {

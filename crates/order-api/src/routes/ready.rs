@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 
 use crate::access::{self, Access, Question, Scope};
 use crate::openapi::ProbeRefusals;
-use crate::{Api, answer};
+use crate::{Api, ApiState, answer};
 
 /// Where it is, and whom it is for.
 pub(super) fn question() -> Question {
@@ -42,7 +42,6 @@ pub(super) fn question() -> Question {
 pub(crate) async fn ready(State(api): State<Api>, request: Request) -> Response {
     let shows_details =
         shows_details(api.config.access.as_deref(), request.headers(), request.extensions()).await;
-    let draining = api.config.shutdown.is_cancelled();
     let checked = api.service.check().await;
     // Asked every few seconds, by whoever wants to know.
     match &checked {
@@ -54,17 +53,27 @@ pub(crate) async fn ready(State(api): State<Api>, request: Request) -> Response 
             }
         }
     }
+    let checks = ReadyChecks { store: StoreCheck::from(&checked), ..api.ready_checks() };
     let details = &api.config.ready_details;
-    let is_ready = checked.is_ok() && !draining && details.iter().all(|detail| detail.is_ready());
-    let mut checks = ReadyChecks {
-        lifecycle: if draining { Lifecycle::Draining } else { Lifecycle::Serving },
-        store: StoreCheck::from(&checked),
-        ..ReadyChecks::default()
+    let is_serving = checks.lifecycle == Lifecycle::Serving;
+    let is_ready = checked.is_ok() && is_serving && details.iter().all(|detail| detail.is_ready());
+    let checks = if shows_details {
+        checks
+    } else {
+        ReadyChecks { lifecycle: checks.lifecycle, store: checks.store, ..ReadyChecks::default() }
     };
-    if shows_details {
-        details.iter().for_each(|detail| detail.add_to(&mut checks));
-    }
     answer(is_ready, checks)
+}
+
+impl ApiState {
+    /// All that readiness depends on but the store, which has to be asked.
+    pub(crate) fn ready_checks(&self) -> ReadyChecks {
+        let draining = self.config.shutdown.is_cancelled();
+        let lifecycle = if draining { Lifecycle::Draining } else { Lifecycle::Serving };
+        let mut checks = ReadyChecks { lifecycle, ..ReadyChecks::default() };
+        self.config.ready_details.iter().for_each(|detail| detail.add_to(&mut checks));
+        checks
+    }
 }
 
 /// The same while the store opens; without details, `views` are `None`.

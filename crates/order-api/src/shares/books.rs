@@ -74,6 +74,11 @@ impl Books {
         }
     }
 
+    /// How much is held, of how much.
+    pub(super) fn taken_of(&self) -> (usize, usize) {
+        (self.taken, self.limit)
+    }
+
     /// Enters a share; the answer is its number.
     pub(super) fn open(
         &mut self,

@@ -9,7 +9,8 @@ use axum::body::Body;
 use axum::http::Method;
 use http_body_util::BodyExt;
 use order_api::{
-    Access, AccessRequest, AllowanceOf, ApiConfig, Caller, Exhausted, NotAdmitted, Scope, Scopes, starting,
+    Access, AccessRequest, AllowanceOf, ApiConfig, Caller, Exhausted, Metrics, NotAdmitted, Scope, Scopes,
+    starting,
 };
 use order_application::{ReadyChecks, ReadyDetails, ViewsProgress, ViewsState, ViewsStatus};
 use serde_json::Value;
@@ -104,6 +105,7 @@ const SCOPES: &[(&str, &[&str])] = &[
     ("cancel", &["POST /orders/{id}/cancel", "POST /orders/{id}/hold", "POST /orders/{id}/unhold"]),
     ("refund", &["POST /orders/{id}/refund"]),
     ("events", &["GET /events"]),
+    ("operate", &["GET /metrics"]),
     ("", &["GET /health", "GET /ready"]),
 ];
 
@@ -272,7 +274,7 @@ async fn details_of_a_start_are_for_operators() {
     let views = ViewsProgress::default();
     views.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done: Some(2), total: Some(7) });
     let mut h = Harness::new();
-    h.router = starting(views, Some(Arc::new(SaysWhatItOpens::default())));
+    h.router = starting(views, Metrics::default(), Some(Arc::new(SaysWhatItOpens::default())));
     let ready = |views| {
         let checks = format!(r#"{{"lifecycle":"starting","store":"opening"{views}}}"#);
         format!(r#"{{"status":"not_ready","checks":{checks}}}"#)

@@ -69,7 +69,8 @@ impl Operation {
             );
             return;
         };
-        let media_type = media_type.to_str().unwrap();
+        // The document names it without its parameters.
+        let media_type = media_type.to_str().unwrap().split(';').next().unwrap();
         let schema = format!("{content}/{}/schema", escape(media_type));
         let body = if media_type.ends_with("json") {
             serde_json::from_slice(body).unwrap()

@@ -10,9 +10,10 @@ use crate::harness::Harness;
 const ORDER: &str = "ord-001";
 
 /// Each operation, and those whose examples have to come before.
-const OPERATIONS: [(&str, &[&str]); 25] = [
+const OPERATIONS: [(&str, &[&str]); 26] = [
     ("health", &[]),
     ("ready", &[]),
+    ("metrics", &[]),
     ("placeOrder", &[]),
     ("authorizePayment", &["placeOrder"]),
     ("declinePayment", &["placeOrder"]),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use order_api::{ApiConfig, starting};
+use order_api::{ApiConfig, Metrics, starting};
 use order_application::{ReadyChecks, ReadyDetails, ViewsProgress, ViewsState, ViewsStatus};
 
 use crate::harness::Harness;
@@ -46,7 +46,7 @@ async fn what_runs_beside_the_requests_has_a_word_in_readiness() {
 async fn a_starting_service_is_alive_and_not_ready_and_asks_to_come_again() {
     let views = ViewsProgress::default();
     let mut h = Harness::new();
-    h.router = starting(views.clone(), None);
+    h.router = starting(views.clone(), Metrics::default(), None);
     h.get("/health").await.is(200, r#"{"status":"ok"}"#);
     let ready = |views| {
         let checks = format!(r#"{{"lifecycle":"starting","store":"opening"{views}}}"#);

@@ -16,6 +16,7 @@ pub(crate) enum Purse {
 
 /// The room that all connections share.
 pub(crate) struct AnswerBudget {
+    bytes: usize,
     free: Semaphore,
     /// Answers that wait for room.
     waiting: AtomicUsize,
@@ -28,6 +29,7 @@ pub(crate) struct AnswerBudget {
 impl AnswerBudget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
+            bytes,
             free: Semaphore::new(bytes),
             waiting: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
@@ -100,6 +102,16 @@ impl AnswerBudget {
     pub(crate) fn is_short(&self) -> bool {
         // Whoever has been given some and has not noticed still counts as waiting; what is left then is for nobody.
         self.waiting() > 0 && self.free.available_permits() == 0
+    }
+
+    /// How many bytes there is room for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many are taken.
+    pub(crate) fn in_use(&self) -> usize {
+        self.bytes.saturating_sub(self.free.available_permits())
     }
 
     /// How many wait for room.

@@ -53,6 +53,7 @@ impl Acceptor {
                     Arc::clone(&self).spawn(stream, from, place);
                 }
                 Err(error) => {
+                    self.admission.figures().failed.add_one();
                     if failing.is_news() {
                         tracing::warn!(%error, "cannot accept a connection; it is tried again and again");
                     }

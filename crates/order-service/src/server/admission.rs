@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::Limits;
 use super::stillness::Stillest;
 use crate::connection::{Activity, AnswerBudget, Lying};
+use crate::metrics::{ConnectionFigures, GivenUp};
 
 /// A connection on which something has moved within this time gives way to nobody.
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
@@ -34,13 +35,25 @@ const MAX_UNTAKEN: Duration = Duration::from_secs(8);
 const MAX_SILENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
-pub(super) struct Admission {
+pub(crate) struct Admission {
     epoch: Instant,
     idle_timeout: Duration,
+    max_connections: usize,
+    figures: ConnectionFigures,
     places: Arc<Semaphore>,
     budget: Arc<AnswerBudget>,
     connections: Mutex<Connections>,
     is_draining: AtomicBool,
+}
+
+/// How many are connected, and what their clients have not taken.
+pub(crate) struct AdmissionState {
+    pub(crate) open: usize,
+    pub(crate) most: usize,
+    pub(crate) untaken: usize,
+    pub(crate) most_untaken: usize,
+    /// Answers that wait for room.
+    pub(crate) waiting: usize,
 }
 
 /// Everybody who is connected.
@@ -84,10 +97,28 @@ impl Admission {
         Self {
             epoch: Instant::now(),
             idle_timeout: limits.idle_timeout,
+            max_connections: limits.connections,
+            figures: ConnectionFigures::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
             budget: Arc::new(AnswerBudget::new(answer_bytes)),
             connections: Mutex::default(),
             is_draining: AtomicBool::new(false),
+        }
+    }
+
+    /// What has become of connections so far.
+    pub(crate) fn figures(&self) -> &ConnectionFigures {
+        &self.figures
+    }
+
+    /// How it is now.
+    pub(crate) fn state(&self) -> AdmissionState {
+        AdmissionState {
+            open: self.lock().all.len(),
+            most: self.max_connections,
+            untaken: self.budget.in_use(),
+            most_untaken: self.budget.bytes(),
+            waiting: self.budget.waiting(),
         }
     }
 
@@ -99,6 +130,7 @@ impl Admission {
             }
             let gives_way = self.lock().next_to_give_way();
             if let Some(connection) = gives_way {
+                self.figures.gave_up(GivenUp::Place);
                 connection.cut_off();
             }
             let place = Arc::clone(&self.places).acquire_owned();
@@ -110,6 +142,7 @@ impl Admission {
 
     /// A connection from this address is there, in this place if it has one.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, place: Option<OwnedSemaphorePermit>) -> Admitted {
+        self.figures.accepted.add_one();
         let made = |number| Activity::new(number, address, self.epoch, Arc::clone(&self.budget));
         let (number, activity) = self.lock().add(made);
         Admitted { activity, number, admission: Arc::clone(self), _place: place }
@@ -133,14 +166,17 @@ impl Admission {
             tokio::select! {
                 () = self.budget.wanted() => self.make_room().await,
                 () = self.budget.pages_wanted() => {
-                    self.end(MOST_FOR_A_PAGE, usize::MAX, Activity::leaves_answers);
+                    self.end(GivenUp::Page, MOST_FOR_A_PAGE, usize::MAX, Activity::leaves_answers);
                     // Thousands may want some at once, and each look goes through all connections.
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
                 () = tokio::time::sleep(pause) => {}
             }
             let stuck = self.picked(|connection| self.is_stuck(connection));
-            stuck.iter().for_each(|connection| connection.cut_off());
+            for connection in stuck {
+                self.figures.gave_up(GivenUp::Stuck);
+                connection.cut_off();
+            }
         }
     }
 
@@ -164,7 +200,7 @@ impl Admission {
     async fn make_room(&self) {
         loop {
             let wanted = self.budget.newly_wanted().max(self.budget.waiting() * LEAST_WANTED);
-            self.end(MOST_FOR_ROOM, wanted, Activity::leaves_room);
+            self.end(GivenUp::Room, MOST_FOR_ROOM, wanted, Activity::leaves_room);
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
                 return;
@@ -174,7 +210,13 @@ impl Admission {
 
     /// Ends connections whose clients leave things lying, until so many bytes are free: at most so many, and those first that
     /// cost others most.
-    fn end(&self, most: usize, wanted: usize, lying: impl Fn(&Activity, Duration) -> Option<Lying>) {
+    fn end(
+        &self,
+        why: GivenUp,
+        most: usize,
+        wanted: usize,
+        lying: impl Fn(&Activity, Duration) -> Option<Lying>,
+    ) {
         let lying =
             |connection: &Arc<Activity>| Some((lying(connection, LEAST_STILLNESS)?, Arc::clone(connection)));
         let mut found: Vec<_> = self.lock().all.values().filter_map(lying).collect();
@@ -184,6 +226,7 @@ impl Admission {
             if freed >= wanted {
                 break;
             }
+            self.figures.gave_up(why);
             connection.cut_off();
             freed += lying.bytes;
         }

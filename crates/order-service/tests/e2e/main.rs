@@ -24,6 +24,7 @@ mod live_feed;
 mod load;
 mod logs;
 mod lost_files;
+mod metrics;
 #[cfg(feature = "full-tests")]
 mod opening;
 #[cfg(feature = "full-tests")]

@@ -9,7 +9,7 @@ mod frames;
 mod framing;
 mod holders;
 mod http2;
-mod operators;
+pub(crate) mod operators;
 mod places;
 mod shares;
 mod siege;

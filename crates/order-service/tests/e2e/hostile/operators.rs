@@ -15,12 +15,12 @@ const QUESTIONS: usize = 40;
 /// More than operators have places.
 const TOO_MANY_OPERATORS: usize = 100;
 
-fn with_operators(program: Program) -> Program {
+pub(crate) fn with_operators(program: Program) -> Program {
     program.argument("--operate-listen", "127.0.0.1:0")
 }
 
 /// The port of the operators' address, which only the log tells.
-fn operators_port(server: &Server) -> u16 {
+pub(crate) fn operators_port(server: &Server) -> u16 {
     let log = server.log();
     let line = log.lines().find(|line| line.contains("operators are answered")).expect("it is told");
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -36,11 +36,12 @@ fn ask(port: u16, path: &str) -> Answer {
 }
 
 #[test]
-fn operators_are_answered_about_health_and_readiness_and_nothing_else() {
+fn operators_are_answered_about_health_readiness_and_metrics_and_nothing_else() {
     let server = with_operators(server()).start();
     let port = operators_port(&server);
     assert_eq!(ask(port, "/health").text(), server.get("/health").text());
     assert_eq!(ask(port, "/ready").json()["checks"]["store"], "ok");
+    assert_eq!(ask(port, "/metrics").status, 200);
     for path in ["/", "/orders", "/events", "/openapi.json", "/docs", "/health/"] {
         assert_problem(&ask(port, path), 404, "not-found");
     }
@@ -58,6 +59,7 @@ fn operators_are_answered_whatever_happens_to_places() {
         for _ in 0..QUESTIONS {
             assert_eq!(ask(port, "/health").status, 200);
             assert_eq!(ask(port, "/ready").status, 200);
+            assert_eq!(ask(port, "/metrics").status, 200);
         }
         drop((clients, idle_operators));
     });

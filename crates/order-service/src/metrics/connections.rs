@@ -1,0 +1,85 @@
+use std::fmt;
+use std::sync::Arc;
+
+use order_api::{Page, Source};
+use order_application::figures::Counter;
+
+use crate::server::Admission;
+
+/// What becomes of connections, counted.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionFigures {
+    /// Those that were accepted.
+    pub(crate) accepted: Counter,
+    /// Those that the system could not give us.
+    pub(crate) failed: Counter,
+    given_up: [Counter; GivenUp::ALL.len()],
+}
+
+/// Why a connection is ended by the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Another was given its place.
+    Place,
+    /// What its client left lying took the room that others wanted.
+    Room,
+    /// The same, when a page had to be refused.
+    Page,
+    /// Its client took nothing for too long.
+    Stuck,
+}
+
+impl GivenUp {
+    const ALL: [Self; 4] = [Self::Place, Self::Room, Self::Page, Self::Stuck];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Place => "place_wanted",
+            Self::Room => "room_wanted",
+            Self::Page => "page_refused",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
+impl ConnectionFigures {
+    pub(crate) fn gave_up(&self, why: GivenUp) {
+        self.given_up[why as usize].add_one();
+    }
+}
+
+/// The connections of the address for clients, and what their clients have not taken.
+pub(crate) struct ConnectionSource(pub(crate) Arc<Admission>);
+
+impl Source for ConnectionSource {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        let (figures, state) = (self.0.figures(), self.0.state());
+        page.gauge("http_server_open_connections", "Connections that are open", state.open)?;
+        page.gauge("http_server_max_connections", "Most connections that may be open", state.most)?;
+        page.counter(
+            "http_server_accepted_connections",
+            "Connections that were accepted",
+            figures.accepted.now(),
+        )?;
+        let help =
+            "Times that the system had no connection to give, most likely for want of file descriptors";
+        page.counter("http_server_failed_accepts", help, figures.failed.now())?;
+        let given_up = GivenUp::ALL.into_iter().zip(&figures.given_up);
+        page.counters(
+            "http_server_ended_connections",
+            "Connections that were ended for the sake of others, or because their clients took nothing",
+            given_up.map(|(why, count)| ([("reason", why.as_str())], count.now())),
+        )?;
+        page.gauge(
+            "order_answers_untaken_bytes",
+            "Bytes of answers that clients have not taken",
+            state.untaken,
+        )?;
+        page.gauge(
+            "order_answers_max_untaken_bytes",
+            "Most bytes of answers that clients may leave untaken",
+            state.most_untaken,
+        )?;
+        page.gauge("order_answers_waiting", "Answers that wait until others are taken", state.waiting)
+    }
+}
