@@ -19,6 +19,10 @@ pub(crate) struct PrintArguments {
 enum Printed {
     /// The OpenAPI document, as `/openapi.json` has it.
     Openapi,
+    /// Rules for Prometheus: what to be woken for, and what to look at.
+    Alerts,
+    /// A dashboard for Grafana, which reads from Prometheus.
+    Grafana,
     /// A unit for systemd: for `/etc/systemd/system/order-service.service`.
     Systemd,
     /// Manifests for Kubernetes.
@@ -47,12 +51,16 @@ enum StoreKind {
 
 const NAME: &str = "order-service";
 const SYSTEMD: &str = include_str!("print/order-service.service");
+const ALERTS: &str = include_str!("print/alerts.yaml");
+const GRAFANA: &str = include_str!("print/grafana.json");
 const KUBERNETES_SQLITE: &str = include_str!("print/kubernetes-sqlite.yaml");
 const KUBERNETES_POSTGRES: &str = include_str!("print/kubernetes-postgres.yaml");
 
 pub(crate) fn run(arguments: PrintArguments) -> Result<ExitCode, Failure> {
     let text = match arguments.what {
         Printed::Openapi => order_api::openapi_json(),
+        Printed::Alerts => ALERTS.to_owned(),
+        Printed::Grafana => GRAFANA.to_owned(),
         Printed::Systemd => SYSTEMD.to_owned(),
         Printed::Kubernetes { store: StoreKind::Sqlite } => KUBERNETES_SQLITE.to_owned(),
         Printed::Kubernetes { store: StoreKind::Postgres } => KUBERNETES_POSTGRES.to_owned(),

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use order_application::figures::{MeasuredStore, PoolFigures, QueueFigures, StoreFigures, WritingFigures};
+use order_application::figures::{
+    DiskFigures, MeasuredStore, PoolFigures, QueueFigures, StoreFigures, WritingFigures,
+};
 
 use super::Source;
 use super::page::Page;
@@ -13,7 +15,7 @@ pub struct StoreSource(pub Arc<dyn MeasuredStore>);
 
 impl Source for StoreSource {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
-        let StoreFigures { writing, queue, views_lag, pool } = self.0.figures();
+        let StoreFigures { writing, queue, views_lag, pool, disk } = self.0.figures();
         if let Some(writing) = writing {
             write_writing(page, writing, pool)?;
         }
@@ -24,7 +26,8 @@ impl Source for StoreSource {
             let help = "Events that the file of views does not have yet; reads miss none of them";
             page.gauge("order_views_lag_events", help, lag)?;
         }
-        pool.map_or(Ok(()), |pool| write_pool(page, pool))
+        pool.map_or(Ok(()), |pool| write_pool(page, pool))?;
+        disk.map_or(Ok(()), |disk| write_disk(page, disk))
     }
 }
 
@@ -57,6 +60,16 @@ fn write_queue(page: &mut Page<'_>, queue: QueueFigures) -> fmt::Result {
     page.gauge("order_store_queue_max_appends", "Most appends that may wait", max_requests)?;
     page.gauge("order_store_queue_bytes", "Bytes of events that wait for the store's writer", bytes)?;
     page.gauge("order_store_queue_max_bytes", "Most bytes of events that may wait", max_bytes)
+}
+
+fn write_disk(page: &mut Page<'_>, disk: DiskFigures) -> fmt::Result {
+    let DiskFigures { free_bytes, bytes } = disk;
+    page.gauge(
+        "order_store_disk_free_bytes",
+        "What may still be written to the disk of the store's files",
+        free_bytes,
+    )?;
+    page.gauge("order_store_disk_bytes", "The size of the disk of the store's files", bytes)
 }
 
 fn write_pool(page: &mut Page<'_>, pool: PoolFigures) -> fmt::Result {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use crate::order_cache::CacheFigures;
 pub use commands::{CommandEnd, CommandFigures};
-pub use store::{MeasuredStore, PoolFigures, QueueFigures, Shed, StoreFigures, WritingFigures};
+pub use store::{DiskFigures, MeasuredStore, PoolFigures, QueueFigures, Shed, StoreFigures, WritingFigures};
 
 /// How often something happened. It only grows.
 #[derive(Debug, Default)]

@@ -92,6 +92,8 @@ pub struct StoreFigures<'s> {
     pub views_lag: Option<u64>,
     /// Its connections to the database.
     pub pool: Option<PoolFigures>,
+    /// The disk that its files are on.
+    pub disk: Option<DiskFigures>,
 }
 
 /// What waits for a store's writer.
@@ -105,6 +107,15 @@ pub struct QueueFigures {
     pub max_requests: usize,
     /// Most bytes that may.
     pub max_bytes: usize,
+}
+
+/// The disk that a store's files are on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskFigures {
+    /// Bytes that may still be written to it.
+    pub free_bytes: u64,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// The connections that reads share.

@@ -122,6 +122,7 @@ impl MeasuredStore for PostgresStore {
             queue: Some(self.writer.queued()),
             views_lag: None,
             pool: Some(self.reads.figures()),
+            disk: None,
         }
     }
 }

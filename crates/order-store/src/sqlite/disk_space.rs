@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use order_application::figures::DiskFigures;
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
@@ -13,6 +14,12 @@ pub(crate) fn is_exhausted(error: &rusqlite::Error, file: &Path) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
         // SQLite does not tell an exhausted quota from other failed writes. A write of our own does.
         || extended_code(error) == Some(SQLITE_IOERR_WRITE) && probe_finds_no_space(file)
+}
+
+/// How much space there is beside a file; `None` where the system does not say.
+pub(crate) fn space_beside(file: &Path) -> Option<DiskFigures> {
+    let disk = rustix::fs::statvfs(file).ok()?;
+    Some(DiskFigures { free_bytes: disk.f_bavail * disk.f_frsize, bytes: disk.f_blocks * disk.f_frsize })
 }
 
 /// Whether the write-ahead log's index could not grow, most likely for want of space. It is memory that is built anew at

@@ -13,6 +13,7 @@ use order_domain::{OrderId, Status, Timestamp};
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
+use crate::sqlite::disk_space::space_beside;
 use crate::sqlite::log::{entries, follower_checkpoints};
 use crate::sqlite::threads::blocking;
 use crate::sqlite::writer::LeaseRequest;
@@ -115,6 +116,7 @@ impl MeasuredStore for SqliteStore {
             queue: Some(self.writer.queued()),
             views_lag: Some(self.shared.readers.overlay.events()),
             pool: None,
+            disk: space_beside(&self.shared.log_path),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod exposition;
 mod table;
+mod watching;
 
 use std::time::{Duration, Instant};
 

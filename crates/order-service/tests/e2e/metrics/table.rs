@@ -16,20 +16,20 @@ const BEGIN: &str = "| metric | type | labels | meaning |\n|---|---|---|---|\n";
 
 /// What the document says of a metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    kind: String,
+pub(super) struct Entry {
+    pub(super) kind: String,
     /// Those that were seen, or of a metric without values, that the document names.
-    labels: BTreeSet<String>,
+    pub(super) labels: BTreeSet<String>,
     help: String,
 }
 
-type Table = BTreeMap<String, Entry>;
+pub(super) type Table = BTreeMap<String, Entry>;
 
 fn document() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md"))
 }
 
-fn read() -> Table {
+pub(super) fn read() -> Table {
     let text = std::fs::read_to_string(document()).unwrap();
     let (_, table) = text.split_once(BEGIN).expect("the document has the table");
     let rows = table.lines().take_while(|line| line.starts_with('|')).map(|line| {
@@ -87,6 +87,15 @@ fn the_document_has_every_metric_and_no_other() {
         let families = scrape(replica.port());
         (value(&families, "order_replica_lag_events", &[]) == Some(0.0)).then_some(())
     });
+    let relayed = scrape(primary.port());
+    for (name, expected) in [
+        ("order_relay_published_events_total", 4.0),
+        ("order_relay_lag_events", 0.0),
+        ("order_relay_lag_seconds", 0.0),
+        ("order_relay_position", 4.0),
+    ] {
+        assert_eq!(value(&relayed, name, &[("relay", "nats/METRICS")]), Some(expected), "{name}");
+    }
     let mut said = Table::new();
     for server in [&on_sqlite, &primary, &replica] {
         for (name, entry) in of(&scrape(server.port())) {
