@@ -1,5 +1,8 @@
 //! What the use cases count.
 
+use tokio_util::sync::CancellationToken;
+
+use super::silent_store::Silent;
 use super::*;
 
 fn ends(service: &OrderService) -> Vec<(&'static str, &'static str, u64)> {
@@ -51,4 +54,51 @@ async fn an_order_that_has_to_be_read_for_its_command_is_a_miss_and_a_new_one_is
     execute(&other, "a", pay("p", 3000)).await.unwrap();
     let figures = other.cache_figures();
     assert_eq!((figures.hits, figures.misses), (0, 1));
+}
+
+/// Looks at the orders of a world once.
+async fn seen(world: &World) -> Option<ShopFigures> {
+    let (watch, stop) = (ShopWatch::new(world.store.clone()), CancellationToken::new());
+    let mut seen = watch.seen();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { watch.run(stop).await }
+    });
+    seen.changed().await.unwrap();
+    let figures = seen.borrow().clone();
+    stop.cancel();
+    running.await.unwrap();
+    figures
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shop_sees_how_many_orders_there_are_and_what_has_waited_for_longest() {
+    let world = World::new();
+    let service = world.instance();
+    for (second, order) in ["placed", "held", "paid", "paid-later", "reserved"].into_iter().enumerate() {
+        world.clock.set(NEW_YEAR + second as i64);
+        execute(&service, order, place()).await.unwrap();
+        if order != "placed" {
+            execute(&service, order, pay("p", 3000)).await.unwrap();
+        }
+    }
+    execute(&service, "held", hold(true)).await.unwrap();
+    execute(&service, "reserved", reserve()).await.unwrap();
+    let seen = seen(&world).await.unwrap();
+    let counted: Vec<_> = seen.orders.iter().filter(|(_, count)| *count > 0).copied().collect();
+    let expected = [(Status::Placed, 1), (Status::PaymentAuthorized, 3), (Status::InventoryReserved, 1)];
+    assert_eq!(counted, expected);
+    assert_eq!(seen.orders.len(), Status::ALL.len(), "also those of which there is none");
+    assert_eq!(
+        seen.oldest_unreserved,
+        Some(Timestamp::from_micros(NEW_YEAR + 2)),
+        "who is on hold is to wait"
+    );
+    assert_eq!(seen.oldest_unshipped, Some(Timestamp::from_micros(NEW_YEAR + 4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_leaves_nothing_to_be_seen() {
+    let world = World { store: Arc::new(Silent), ..World::new() };
+    assert_eq!(seen(&world).await, None);
 }

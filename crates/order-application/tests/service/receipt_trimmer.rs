@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use order_application::figures::Counter;
 use tokio::task::JoinHandle;
 use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
@@ -44,9 +45,14 @@ impl World {
     }
 
     fn trim(&self) -> JoinHandle<()> {
+        self.trim_and_count().0
+    }
+
+    fn trim_and_count(&self) -> (JoinHandle<()>, Arc<Counter>) {
         let clock = Arc::new(self.clock.clone());
         let trimmer = ReceiptTrimmer::new(self.store.clone(), clock, DAY, CLOCK_PAUSE);
-        tokio::spawn(async move { trimmer.run(CancellationToken::new()).await })
+        let trimmed = trimmer.trimmed();
+        (tokio::spawn(async move { trimmer.run(CancellationToken::new()).await }), trimmed)
     }
 
     /// Lets time pass, by the clock too.
@@ -69,7 +75,7 @@ async fn receipts_go_when_their_time_is_over_and_not_before() {
     world.after(MINUTE * 10);
     world.keep("later").await;
     world.after(DAY - MINUTE);
-    let trimming = world.trim();
+    let (trimming, trimmed) = world.trim_and_count();
     tokio::task::yield_now().await;
     assert!(world.knows("0").await);
     world.wait(3).await;
@@ -79,6 +85,7 @@ async fn receipts_go_when_their_time_is_over_and_not_before() {
     assert!(world.knows("later").await);
     world.wait(10).await;
     assert!(!world.knows("later").await);
+    assert_eq!(trimmed.now(), MANY as u64 + 1, "each is counted");
     trimming.abort();
 }
 

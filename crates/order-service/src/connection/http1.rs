@@ -6,8 +6,10 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
+use order_api::HeadFault;
 use tokio_util::sync::CancellationToken;
 
+use super::EndedEarly;
 use super::answer::Answer;
 use super::http1_transport::Http1Transport;
 use super::socket;
@@ -25,7 +27,7 @@ pub(super) async fn serve<S>(
     service: S,
     idle_timeout: Duration,
     close: &CancellationToken,
-) -> hyper::Result<()>
+) -> Result<(), EndedEarly>
 where
     S: Service<Request<Incoming>, Response = Response<Answer>>,
     S::Error: std::error::Error + Send + Sync + 'static,
@@ -55,13 +57,14 @@ where
     };
     let Err(error) = outcome else { return Ok(()) };
     let parts = connection.into_parts();
+    let mut fault = None;
     if error.is_timeout() || error.is_parse() {
         // An idle connection just closes; a request that was begun gets an answer.
         let is_begun = error.is_parse() || !parts.read_buf.is_empty();
-        let answer =
-            if is_begun { head_fault::of_error(&error, &parts.read_buf).answer() } else { Vec::new() };
+        fault = is_begun.then(|| head_fault::of_error(&error, &parts.read_buf));
+        let answer = fault.map(HeadFault::answer).unwrap_or_default();
         let mut transport = parts.io.into_inner();
         socket::end(transport.socket(), &answer).await;
     }
-    Err(error)
+    Err(EndedEarly { error, fault })
 }

@@ -27,30 +27,39 @@ pub(super) enum Socket {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// How a socket was opened.
+pub(super) enum Opened {
+    Socket(Socket),
+    /// The client has left, or says too little.
+    Left,
+    /// It says something that is not taken here, and was told so.
+    Refused(HeadFault),
+}
+
 impl Socket {
-    /// Agrees with the client how to encrypt, if TLS is spoken here. `None`: the client has left, says too little, or something
-    /// else.
+    /// Agrees with the client how to encrypt, if TLS is spoken here.
     pub(super) async fn open(
         mut tcp: TcpStream,
         tls: Option<TlsAcceptor>,
         idle_timeout: Duration,
-    ) -> io::Result<Option<Self>> {
-        let Some(acceptor) = tls else { return Ok(Some(Self::Plain(tcp))) };
+    ) -> io::Result<Opened> {
+        let Some(acceptor) = tls else { return Ok(Opened::Socket(Self::Plain(tcp))) };
         let mut first = [0];
         // Who says nothing yet is idle.
         let begins = tokio::time::timeout(idle_timeout, tcp.peek(&mut first)).await.unwrap_or(Ok(0))?;
         if begins == 0 {
-            return Ok(None);
+            return Ok(Opened::Left);
         }
         if first[0] != HANDSHAKE_RECORD {
-            end(&mut tcp, &HeadFault::NotEncrypted.answer()).await;
-            return Ok(None);
+            let fault = HeadFault::NotEncrypted;
+            end(&mut tcp, &fault.answer()).await;
+            return Ok(Opened::Refused(fault));
         }
         let bounded =
             |session: &mut rustls::ServerConnection| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES));
         let handshake = acceptor.accept_with(tcp, bounded);
         let agreed = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await;
-        agreed.map_or(Ok(None), |agreed| Ok(Some(Self::Tls(Box::new(agreed?)))))
+        agreed.map_or(Ok(Opened::Left), |agreed| Ok(Opened::Socket(Self::Tls(Box::new(agreed?)))))
     }
 
     /// The socket under it.

@@ -103,7 +103,10 @@ impl Acceptor {
             })
         };
         let tls = self.tls.as_ref().map(Tls::acceptor);
-        connection::serve(stream, tls, activity, service, self.idle_timeout, &self.close).await;
+        let fault = connection::serve(stream, tls, activity, service, self.idle_timeout, &self.close).await;
+        if let Some(fault) = fault {
+            self.admission.figures().refused_head(fault);
+        }
     }
 
     async fn answer(
@@ -116,7 +119,10 @@ impl Acceptor {
         let (version, is_safe, uri) = (request.version(), request.method().is_safe(), request.uri().clone());
         let room = room.granted(&in_service).await;
         let response = match fault {
-            Some(fault) => fault.response(uri.path()),
+            Some(fault) => {
+                self.admission.figures().refused_head(fault);
+                fault.response(uri.path())
+            }
             None => {
                 let router = self.router.get().unwrap_or(&self.starting).clone();
                 router.oneshot(request.map(|body| connection::watched(body, &mut in_service))).await?

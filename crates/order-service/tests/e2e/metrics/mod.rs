@@ -123,6 +123,28 @@ fn a_scrape_tells_what_has_happened() {
 }
 
 #[test]
+fn requests_that_are_refused_for_their_heads_are_counted_by_what_is_wrong_with_them() {
+    let (server, _directory) = busy_server();
+    let long = format!("GET /health HTTP/1.1\r\nhost: e2e\r\nx: {}\r\n\r\n", "x".repeat(20_000));
+    for (head, status, reason) in [
+        ("GET /health HTTP/1.1\r\nhost: e2e\r\nhost: e2e\r\n\r\n", 400, "not_one_host"),
+        ("nonsense\r\n\r\n", 400, "malformed"),
+        (&long, 431, "too_large"),
+    ] {
+        let mut client = server.connect();
+        client.send(head.as_bytes()).unwrap();
+        assert_eq!(client.answer().unwrap().status, status, "{reason}");
+        drop(client);
+        wait_until("it is counted", || {
+            let counted =
+                value(&scrape(server.port()), "http_server_refused_heads_total", &[("reason", reason)]);
+            (counted == Some(1.0)).then_some(())
+        });
+    }
+    server.stop();
+}
+
+#[test]
 fn both_addresses_say_the_same_in_both_formats() {
     let (server, _directory) = busy_server();
     let names = |port, format| scrape_as(port, format).into_keys().collect::<Vec<_>>();
