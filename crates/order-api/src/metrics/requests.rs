@@ -25,10 +25,10 @@ const MICROS_PER_SECOND: f64 = 1e6;
 const NO_ROUTE: usize = 0;
 /// Methods that are told apart; the conventions' name for all others comes last.
 const METHODS: [&str; 4] = ["GET", "POST", "HEAD", "_OTHER"];
-/// What is answered; any other status counts as the last of these.
+/// What is answered; any other status counts as the first of its class, a rule of HTTP's own (RFC 9110, 15).
 const STATUSES: [&str; 21] = [
     "200", "201", "202", "303", "304", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415",
-    "422", "429", "431", "503", "507", "500",
+    "422", "429", "431", "500", "503", "507",
 ];
 /// Most routes with a refusal each that are told apart, so that a scrape stays short whatever is asked for: refusals of other
 /// routes are counted without them. Each is 3 KiB of a scrape. What succeeds is always told apart, since no client can make
@@ -113,7 +113,9 @@ fn method_index(method: &Method) -> usize {
 }
 
 fn status_index(status: StatusCode) -> usize {
-    STATUSES.iter().position(|known| *known == status.as_str()).unwrap_or(STATUSES.len() - 1)
+    let found = STATUSES.iter().position(|known| *known == status.as_str());
+    let of_class = || STATUSES.iter().position(|known| known.as_bytes()[0] == status.as_str().as_bytes()[0]);
+    found.or_else(of_class).unwrap_or_default()
 }
 
 impl Source for RequestFigures {
@@ -180,6 +182,16 @@ mod tests {
         metrics.add(figures);
         let page = metrics.text(false);
         assert!(page.len() < MAX_PAGE_BYTES, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn a_status_that_is_not_expected_counts_as_the_first_of_its_class() {
+        for (status, expected) in
+            [(206, "200"), (308, "303"), (418, "400"), (501, "500"), (503, "503"), (100, "200")]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(STATUSES[status_index(status)], expected, "{status}");
+        }
     }
 
     #[test]
