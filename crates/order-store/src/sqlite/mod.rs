@@ -193,7 +193,7 @@ impl SqliteStore {
             progress.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done, total });
             ControlFlow::Continue(())
         };
-        let CaughtUp { views, readers } = opening::open_views(&log, &limits, &mut tell)?;
+        let CaughtUp { views, readers } = opening::open_views(&log, &limits, mode.accept_loss, &mut tell)?;
         let known_orders = KnownOrders::new(readers.hash_seed);
         let known_keys = KnownKeys::new(readers.hash_seed, &views.progress().receipts);
         let (stopped, _) = tokio::sync::watch::channel(None);

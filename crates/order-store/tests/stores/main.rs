@@ -42,6 +42,7 @@ mod scrubbing;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;
+mod sqlite_foreign_files;
 mod sqlite_goldens;
 mod sqlite_locks;
 mod sqlite_loss;

@@ -14,44 +14,44 @@ use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::sqlite::{SMALL_BATCHES, losses, open_with_loss};
 
-fn log_in(directory: &TempDir) -> PathBuf {
+pub(crate) fn log_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.db")
 }
 
-fn wal_in(directory: &TempDir) -> PathBuf {
+pub(crate) fn wal_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.db-wal")
 }
 
-fn views_in(directory: &TempDir) -> PathBuf {
+pub(crate) fn views_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.views.1.db")
 }
 
-fn open(directory: &TempDir) -> SqliteStore {
+pub(crate) fn open(directory: &TempDir) -> SqliteStore {
     SqliteStore::open(&log_in(directory), bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap()
 }
 
-async fn place(store: &SqliteStore, orders: std::ops::Range<usize>) {
+pub(crate) async fn place(store: &SqliteStore, orders: std::ops::Range<usize>) {
     for n in orders {
         store.append(TestOrder::new(&format!("order-{n}")).place()).await.unwrap();
     }
 }
 
 /// A store of 30 orders that was closed.
-async fn closed_store() -> TempDir {
+pub(crate) async fn closed_store() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     place(&open(&directory), 0..30).await;
     directory
 }
 
 /// Every file of a directory but the lock.
-fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| !path.ends_with("orders.lock"));
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
 /// The files of an open store as `kill -9` would leave them.
-fn killed(directory: &TempDir) -> TempDir {
+pub(crate) fn killed(directory: &TempDir) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for (path, bytes) in files(directory.path()) {
         if !path.to_string_lossy().ends_with("-shm") {
@@ -63,7 +63,7 @@ fn killed(directory: &TempDir) -> TempDir {
 
 /// Whoever opens it or checks it is told, and nothing is changed but that there is a lock.
 #[track_caller]
-fn assert_refused(directory: &TempDir) -> Loss {
+pub(crate) fn assert_refused(directory: &TempDir) -> Loss {
     let before = files(directory.path());
     let faults = SqliteStore::verify(&log_in(directory), &mut |_, _| {}).unwrap().faults;
     assert_eq!(files(directory.path()), before, "verify changed something");
@@ -75,7 +75,7 @@ fn assert_refused(directory: &TempDir) -> Loss {
     losses.into_iter().next().unwrap()
 }
 
-async fn end(store: &SqliteStore) -> u64 {
+pub(crate) async fn end(store: &SqliteStore) -> u64 {
     store.end().await.unwrap().0
 }
 
@@ -186,12 +186,12 @@ async fn a_log_behind_a_link_belongs_to_the_files_beside_it() {
 }
 
 #[tokio::test]
-async fn a_new_store_beside_views_that_had_more_is_refused() {
+async fn a_new_store_beside_views_of_another_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(&directory));
     fs::copy(views_in(&closed_store().await), views_in(&directory)).unwrap();
     let loss = assert_refused(&directory);
-    let expected = Loss::LongerLog { views: views_in(&directory), position: Position(30), end: Position(0) };
+    let expected = Loss::OtherLog { views: views_in(&directory), position: Position(30), end: Position(0) };
     assert_eq!(loss, expected);
 }
 

@@ -1,4 +1,4 @@
-//! Images of the files of a small store, cut, flipped, exchanged, and of other times: none is served with an event silently
+//! Images of the files of a small store, cut, flipped, exchanged, of other times and of other stores: none is served with an event silently
 //! missing that its views, its checkpoints or its receipts know of; and none is refused that a crash may leave.
 
 use std::fs;
@@ -19,6 +19,7 @@ use crate::order::TestOrder;
 use crate::random::Random;
 use crate::sqlite::SMALL_BATCHES;
 use crate::sqlite_damage::damage_pages;
+use crate::sqlite_foreign_files::hot_journal;
 
 /// A run for every change has some, the full tests have all.
 const IMAGES: u64 = if cfg!(feature = "full-tests") { 2_000 } else { 200 };
@@ -35,26 +36,38 @@ type Content = Option<Vec<u8>>;
 struct Image {
     log: Content,
     wal: Content,
+    journal: Content,
     views: [Content; 2],
 }
 
 impl Image {
-    const NAMES: [&str; 4] = ["orders.db", "orders.db-wal", "orders.views.1.db", "orders.views.1.db-wal"];
+    const NAMES: [&str; 5] =
+        ["orders.db", "orders.db-wal", "orders.db-journal", "orders.views.1.db", "orders.views.1.db-wal"];
 
     fn of(directory: &Path) -> Self {
-        let [log, wal, views, views_wal] = Self::NAMES.map(|name| fs::read(directory.join(name)).ok());
-        Self { log, wal, views: [views, views_wal] }
+        let [log, wal, journal, views, views_wal] =
+            Self::NAMES.map(|name| fs::read(directory.join(name)).ok());
+        Self { log, wal, journal, views: [views, views_wal] }
     }
 
     fn write(&self) -> TempDir {
         let directory = tempfile::tempdir().unwrap();
-        let files = [&self.log, &self.wal, &self.views[0], &self.views[1]];
+        let files = [&self.log, &self.wal, &self.journal, &self.views[0], &self.views[1]];
         for (name, content) in Self::NAMES.iter().zip(files) {
             if let Some(content) = content {
                 fs::write(directory.path().join(name), content).unwrap();
             }
         }
         directory
+    }
+
+    /// The same with its views' schema of another version.
+    fn with_views_of_schema(&self, version: usize) -> Self {
+        let directory = self.write();
+        let views = Connection::open(directory.path().join("orders.views.1.db")).unwrap();
+        views.pragma_update(None, "user_version", version).unwrap();
+        drop(views);
+        Self { views: Self::of(directory.path()).views, ..self.clone() }
     }
 
     /// How far its views know of the log.
@@ -74,13 +87,23 @@ struct Moment {
 
 struct History {
     moments: Vec<Moment>,
+    /// Of another store.
+    foreign: Vec<Image>,
     events: Vec<RecordedEvent>,
     orders: Vec<TestOrder>,
 }
 
 impl History {
-    /// So many moments, each with as many orders more.
+    /// So many moments, each with as many orders more; and some of another store that has fewer orders, or more.
     async fn new(moments_in_all: usize, orders_each: usize) -> Self {
+        let [foreign, more] =
+            [Self::of_one(2, orders_each / 2 + 3), Self::of_one(moments_in_all, orders_each)];
+        let (foreign, more) = (foreign.await.moments, more.await.moments);
+        let foreign = foreign.into_iter().chain(more).map(|moment| moment.image).collect();
+        Self { foreign, ..Self::of_one(moments_in_all, orders_each).await }
+    }
+
+    async fn of_one(moments_in_all: usize, orders_each: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path()).unwrap();
         let Ok(Claim::Granted(epoch)) = store.claim("relay", "me", None).await else {
@@ -111,7 +134,7 @@ impl History {
             }
         }
         let events = store.read_log(Position::START, PageLimit::events(100_000)).await.unwrap();
-        Self { moments, events, orders }
+        Self { moments, foreign: Vec::new(), events, orders }
     }
 }
 
@@ -153,7 +176,7 @@ fn ruin(history: &History, random: &mut Random) -> Ruined {
     let image = &mut ruined.image;
     let other = pick(random);
     let others = &history.moments[other];
-    ruined.what = match random.below(11) {
+    ruined.what = match random.below(16) {
         0 => {
             ruined.must_have = Some(moment.acknowledged);
             "as it was".to_owned()
@@ -189,6 +212,7 @@ fn ruin(history: &History, random: &mut Random) -> Ruined {
             image.wal = [None, Some(Vec::new())][random.below(2)].clone();
             "no write-ahead log".to_owned()
         }
+        10..=14 => made_elsewhere(image, history, random),
         _ => {
             image.log = [None, Some(Vec::new())][random.below(2)].clone();
             "no log".to_owned()
@@ -196,6 +220,48 @@ fn ruin(history: &History, random: &mut Random) -> Ruined {
     };
     ruined.what = format!("moment {at}, {}", ruined.what);
     ruined
+}
+
+/// Files of other stores and other releases, and what is no database.
+fn made_elsewhere(image: &mut Image, history: &History, random: &mut Random) -> String {
+    let foreign = &history.foreign[random.below(history.foreign.len())];
+    match random.below(7) {
+        0 => {
+            image.journal = Some(hot_journal());
+            "a journal".to_owned()
+        }
+        1 => {
+            let bytes = [1, 2, 50, 99, 4096][random.below(5)];
+            image.log = Some(vec![b'\n'; bytes]);
+            format!("{bytes} bytes in place of the log")
+        }
+        2 => {
+            image.wal = foreign.wal.clone();
+            "another store's write-ahead log".to_owned()
+        }
+        3 => {
+            image.log = foreign.log.clone();
+            "another store's log".to_owned()
+        }
+        4 => {
+            (image.log, image.wal) = (foreign.log.clone(), foreign.wal.clone());
+            "another store's log and write-ahead log".to_owned()
+        }
+        5 => {
+            let wal = image.wal.get_or_insert_default();
+            let bytes = [32, 512, 4096, 8192][random.below(4)].min(wal.len());
+            wal[..bytes].fill(0);
+            format!("{bytes} zeros at the beginning of the write-ahead log")
+        }
+        _ => {
+            let version = [0, 1, 2, 4][random.below(4)];
+            *image = image.with_views_of_schema(version);
+            let other = random.below(history.moments.len());
+            let others = &history.moments[other].image;
+            (image.log, image.wal) = (others.log.clone(), others.wal.clone());
+            format!("views of schema {version}, and the log of moment {other}")
+        }
+    }
 }
 
 fn damaged(content: &mut Content, random: &mut Random) -> String {

@@ -21,6 +21,7 @@ use crate::checksum::Covered;
 use crate::sqlite::OpenMode;
 use crate::sqlite::connection::{open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
+use crate::sqlite::loss;
 use crate::sqlite_error::SqliteError;
 
 pub(crate) use error::LogError;
@@ -70,8 +71,13 @@ impl Log {
         let mut connection = open_unchanged(path, 4 * 1024).map_err(&failed)?;
         // Until this has been looked at, nothing is written to the file.
         check_schema(&connection, path, kinds)?;
-        if !mode.create && is_empty(&connection).map_err(&failed)? {
-            return Err(SqliteError::NotAStore(path.to_owned()));
+        if is_empty(&connection).map_err(&failed)? {
+            if !mode.create {
+                return Err(SqliteError::NotAStore(path.to_owned()));
+            }
+            if !mode.accept_loss {
+                loss::refuse_views_of_another(path, None)?;
+            }
         }
         prepare_to_write(&connection, "full").map_err(&failed)?;
         if bring_up(&mut connection, kinds[0]).map_err(&failed)? {

@@ -11,40 +11,55 @@ use crate::sqlite::loss::write_ahead_log::WriteAheadLog;
 use crate::sqlite::views::files as views_files;
 use crate::sqlite_error::SqliteError;
 
-/// Keeps SQLite from a write-ahead log that does not belong to the log, or from what is behind damage in it: it is renamed,
-/// or kept whole under another name, and not deleted.
+/// Keeps SQLite from a journal, from a write-ahead log that does not belong to the log, and from what is behind damage in
+/// one: it is renamed, or kept whole under another name, and not deleted.
 pub(super) fn set_aside(log_path: &Path, losses: &[Loss]) -> Result<(), SqliteError> {
+    for loss in losses {
+        if let Loss::Journal { journal } = loss {
+            let kept = free_name(journal);
+            rename(journal, &kept).map_err(SqliteError::io(journal))?;
+            tracing::warn!(path = %kept.display(), "the rollback journal was kept under another name");
+        }
+    }
     let wal = companion(&real_path(log_path), "-wal");
     let kept = free_name(&wal);
-    let set_aside = || -> io::Result<bool> {
-        if !wal.exists() {
-            return Ok(false);
-        }
-        if losses.iter().any(Loss::is_of_other_wal) {
-            fs::rename(&wal, &kept)?;
-        } else if losses.iter().any(|loss| matches!(loss, Loss::BrokenWal { .. })) {
-            fs::copy(&wal, &kept)?;
-            File::open(&kept)?.sync_all()?;
-            cut(log_path, &wal)?;
-        } else {
-            return Ok(false);
-        }
-        File::open(views_files::directory(&wal))?.sync_all()?;
-        Ok(true)
-    };
-    if set_aside().map_err(SqliteError::io(&wal))? {
+    if keep_wal(log_path, &wal, &kept, losses).map_err(SqliteError::io(&wal))? {
         tracing::warn!(path = %kept.display(), "the write-ahead log was kept under another name");
     }
     Ok(())
 }
 
-/// A name beside a write-ahead log that no other has that was set aside before.
-fn free_name(wal: &Path) -> PathBuf {
-    let mut kept = companion(wal, ".lost");
+/// Answers whether anything had to be kept.
+fn keep_wal(log_path: &Path, wal: &Path, kept: &Path, losses: &[Loss]) -> io::Result<bool> {
+    if !wal.exists() {
+        return Ok(false);
+    }
+    if losses.iter().any(Loss::is_of_other_wal) {
+        rename(wal, kept)?;
+        return Ok(true);
+    }
+    let is_broken = losses.iter().any(|loss| matches!(loss, Loss::BrokenWal { .. }));
+    if is_broken {
+        fs::copy(wal, kept)?;
+        File::open(kept)?.sync_all()?;
+        cut(log_path, wal)?;
+        File::open(views_files::directory(wal))?.sync_all()?;
+    }
+    Ok(is_broken)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    File::open(views_files::directory(from))?.sync_all()
+}
+
+/// A name beside a file that no other has that was set aside before.
+fn free_name(path: &Path) -> PathBuf {
+    let mut kept = companion(path, ".lost");
     let mut taken = 1;
     while kept.exists() {
         taken += 1;
-        kept = companion(wal, &format!(".lost.{taken}"));
+        kept = companion(path, &format!(".lost.{taken}"));
     }
     kept
 }

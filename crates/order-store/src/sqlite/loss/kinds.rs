@@ -10,7 +10,7 @@ use crate::counted::counted;
 /// What tells that events are missing that were acknowledged, or will be once SQLite has opened the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
-    /// There is no log, or nothing in its file, beside files that were made of one.
+    /// There is no log, or what SQLite takes for nothing, beside files that were made of one.
     #[error(
         "the log {} is {}, and there is {}{}",
         log.display(),
@@ -21,18 +21,33 @@ pub enum Loss {
     MissingLog {
         /// Where the log should be.
         log: PathBuf,
-        /// The file is there, without a byte.
+        /// The file is there.
         is_empty: bool,
         /// The files beside it.
         leftovers: Vec<PathBuf>,
         /// How far the log went at least, if one of them tells.
         known: Option<Position>,
     },
-    /// The log's file does not begin as one, and a write-ahead log is there that was made of one.
-    #[error("the log {} is no database, and its write-ahead log is there", log.display())]
+    /// The log's file does not begin as one, and files are there that were made of one.
+    #[error(
+        "the log {} is no database, and there is {}{}",
+        log.display(),
+        list(leftovers),
+        known.map_or(String::new(), |known| format!(", which knows of {}", counted(known.0, "event")))
+    )]
     NoDatabase {
         /// The log.
         log: PathBuf,
+        /// The files beside it.
+        leftovers: Vec<PathBuf>,
+        /// How far the log went at least, if one of them tells.
+        known: Option<Position>,
+    },
+    /// A rollback journal is there. SQLite would play it back, and the log would be what it was when that was written: mostly nothing.
+    #[error("the rollback journal {} is there, with which SQLite would undo what the log has", journal.display())]
+    Journal {
+        /// The journal.
+        journal: PathBuf,
     },
     /// The log's file has lost its end.
     #[error("the log {} was cut: of its {of} pages it has {pages}", log.display())]
@@ -75,7 +90,7 @@ pub enum Loss {
         /// Pages between what the log has and what the write-ahead log has.
         missing_pages: u64,
     },
-    /// The write-ahead log is of a database that is not ours.
+    /// The write-ahead log is of another database, or of another store.
     #[error("the write-ahead log {} is of another file than the log beside it", wal.display())]
     OtherWal {
         /// The write-ahead log.
@@ -109,12 +124,12 @@ pub enum Loss {
         /// The event there.
         event_id: Uuid,
     },
-    /// Views of another log are there, which had more events.
+    /// Views of another log are there, which had events: one of the two is not this store's.
     #[error(
         "the views {} are of another log, which had positions up to {position}, and this one ends at position {end}",
         views.display()
     )]
-    LongerLog {
+    OtherLog {
         /// The views.
         views: PathBuf,
         /// Where they end.
@@ -171,11 +186,12 @@ impl Loss {
             | Self::LaterWal { .. }
             | Self::OtherWal { .. } => true,
             Self::NoDatabase { .. }
+            | Self::Journal { .. }
             | Self::CutLog { .. }
             | Self::BrokenWal { .. }
             | Self::ViewsAhead { .. }
             | Self::OtherHistory { .. }
-            | Self::LongerLog { .. }
+            | Self::OtherLog { .. }
             | Self::ReceiptsAhead { .. }
             | Self::OtherReceipt { .. }
             | Self::CheckpointAhead { .. } => false,

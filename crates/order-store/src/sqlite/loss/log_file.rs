@@ -28,9 +28,13 @@ pub(super) struct LogFile<'a> {
 }
 
 impl<'a> LogFile<'a> {
-    /// Opens it. `None` where it is no database: SQLite says so itself.
+    /// Opens it. `None` where there is none, and where it is no database.
     pub(super) fn open(path: &'a Path) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let bytes = file.metadata()?.len();
         let mut header = [0; HEADER_BYTES];
         if bytes < HEADER_BYTES as u64 {

@@ -1,8 +1,8 @@
 //! Whether the files of a store belong together, and whether something knows of events that the log does not have. Looked at
 //! before SQLite opens any of them.
 //!
-//! SQLite believes what it finds: it deletes a write-ahead log beside an empty file, copies one of another time over a file
-//! that was restored, and takes the first frame that it cannot read for the end. Each of these loses events that were
+//! SQLite believes what it finds: it deletes a write-ahead log beside an empty file, copies one of another time or of another
+//! store over a file that was restored, plays a journal back that somebody has left, and takes the first frame that it cannot read for the end. Each of these loses events that were
 //! acknowledged, and the next ones would be given their positions once more. So a store is opened only if nothing tells
 //! that it has lost something, or if whoever opens it accepts that.
 //!
@@ -11,6 +11,7 @@
 //! | `kinds.rs` | what there is to be told |
 //! | `write_ahead_log.rs` | the write-ahead log, read without SQLite |
 //! | `log_file.rs` | the log's file, held against it |
+//! | `comparison.rs` | the log as it is alone, held against what it is with its write-ahead log |
 //! | `witnesses.rs` | what views and checkpoints know of |
 //! | `accepting.rs` | what becomes of files from which something is missing, if that is accepted |
 //!
@@ -18,6 +19,7 @@
 //! as after a crash.
 
 mod accepting;
+mod comparison;
 mod kinds;
 mod log_file;
 #[cfg(test)]
@@ -29,11 +31,13 @@ use std::path::Path;
 use std::{fs, io};
 
 use order_application::Position;
+use uuid::Uuid;
 
 use crate::sqlite::connection::{companion, real_path};
 use crate::sqlite::loss::log_file::LogFile;
 use crate::sqlite::loss::write_ahead_log::WriteAheadLog;
 use crate::sqlite::views::files as views_files;
+use crate::sqlite::views::progress::ViewsOrigin;
 use crate::sqlite_error::SqliteError;
 
 pub use kinds::Loss;
@@ -60,31 +64,61 @@ pub(crate) fn check(log_path: &Path, accept: bool) -> Result<(), SqliteError> {
 /// All that tells that something was lost. Nothing is changed, and nothing is left behind.
 pub(crate) fn find(log_path: &Path) -> Result<Vec<Loss>, SqliteError> {
     let wal_path = companion(&real_path(log_path), "-wal");
-    if let Some(losses) = without_log(log_path, &wal_path)? {
-        return Ok(losses);
-    }
     let Some(log) = LogFile::open(log_path).map_err(SqliteError::io(log_path))? else {
-        // SQLite would take the write-ahead log for all there is. Alone it tells itself that this is no database.
-        let has_wal = length(&wal_path)?.is_some_and(|bytes| bytes > 0);
-        return Ok(has_wal.then(|| Loss::NoDatabase { log: log_path.to_owned() }).into_iter().collect());
+        return without_log(log_path, &wal_path);
     };
     let wal = WriteAheadLog::read(&wal_path, log.page_bytes).map_err(SqliteError::io(&wal_path))?;
-    let mismatch = log.mismatch(&wal_path, &wal).map_err(SqliteError::io(&wal_path))?;
+    let mut mismatch = log.mismatch(&wal_path, &wal).map_err(SqliteError::io(&wal_path))?;
     // SQLite is not to meet any of these files open: when one is closed, all locks on it are gone.
     drop(log);
+    let has_wal = wal.recovered.is_some();
+    if mismatch.is_none() && has_wal && comparison::is_of_another(log_path) {
+        mismatch = Some(Loss::OtherWal { wal: wal_path });
+    }
     let with_wal = !mismatch.as_ref().is_some_and(Loss::is_of_other_wal);
-    let mut losses: Vec<_> = mismatch.into_iter().collect();
+    let mut losses = Vec::new();
+    if has_wal || comparison::has_tables(log_path) {
+        losses.extend(journal(log_path)?);
+    }
+    losses.extend(mismatch);
     losses.extend(witnesses::losses(log_path, with_wal)?);
     Ok(losses)
 }
 
-/// What is wrong where there is no log; `None` if there is one.
-fn without_log(log_path: &Path, wal_path: &Path) -> Result<Option<Vec<Loss>>, SqliteError> {
-    let is_empty = match length(log_path)? {
-        Some(0) => true,
-        None => false,
-        Some(_) => return Ok(None),
-    };
+/// The last look before a log is made or views are removed, whatever was looked at before: views that know of events of another
+/// log stay, and no new one is begun beside them. `log`: what it is and where it ends, if there is one.
+pub(crate) fn refuse_views_of_another(
+    log_path: &Path,
+    log: Option<(Uuid, Position)>,
+) -> Result<(), SqliteError> {
+    for number in views_files::numbers(log_path)? {
+        let views = views_files::path(log_path, number);
+        let Some(known) = witnesses::known_to_views(log_path, &views) else { continue };
+        let ViewsOrigin { log_identity, position, .. } = known.origin;
+        let (path, known) = (log_path.to_owned(), Some(position));
+        let loss = match log {
+            Some((identity, end)) if identity != log_identity => Loss::OtherLog { views, position, end },
+            Some(_) => continue,
+            None => Loss::MissingLog { log: path.clone(), is_empty: true, leftovers: vec![views], known },
+        };
+        if position > Position::START {
+            return Err(SqliteError::Lost { path, losses: vec![loss] });
+        }
+    }
+    Ok(())
+}
+
+/// What a first start writes in place before it goes on in the write-ahead log. If it is killed then, its journal stays, and
+/// the page may be anything.
+const FIRST_PAGE_BYTES: u64 = 4096;
+
+/// What is wrong where there is no log, or a file in its place that is none.
+fn without_log(log_path: &Path, wal_path: &Path) -> Result<Vec<Loss>, SqliteError> {
+    let bytes = length(log_path)?;
+    let mut losses = Vec::new();
+    if bytes.is_some_and(|bytes| bytes > FIRST_PAGE_BYTES) {
+        losses.extend(journal(log_path)?);
+    }
     let mut leftovers = Vec::new();
     if length(wal_path)?.unwrap_or_default() > 0 {
         leftovers.push(wal_path.to_owned());
@@ -92,17 +126,29 @@ fn without_log(log_path: &Path, wal_path: &Path) -> Result<Option<Vec<Loss>>, Sq
     let mut known = None;
     for number in numbers_if_there(log_path)? {
         let path = views_files::path(log_path, number);
-        let position = witnesses::known_to_views(log_path, &path).map(|progress| progress.position);
+        let position = witnesses::known_to_views(log_path, &path).map(|known| known.origin.position);
         // Of a store that never had an event nothing is lost.
         if position != Some(Position::START) {
             leftovers.push(path);
         }
         known = known.max(position.filter(|position| *position > Position::START));
     }
-    if leftovers.is_empty() {
-        return Ok(Some(Vec::new()));
+    if !leftovers.is_empty() {
+        let log = log_path.to_owned();
+        losses.push(match bytes {
+            // SQLite takes a single byte for nothing as well.
+            None | Some(0 | 1) => Loss::MissingLog { log, is_empty: bytes.is_some(), leftovers, known },
+            Some(_) => Loss::NoDatabase { log, leftovers, known },
+        });
     }
-    Ok(Some(vec![Loss::MissingLog { log: log_path.to_owned(), is_empty, leftovers, known }]))
+    Ok(losses)
+}
+
+/// The rollback journal that SQLite would play back. A store has one only before there is anything in its log.
+fn journal(log_path: &Path) -> Result<Option<Loss>, SqliteError> {
+    let journal = companion(&real_path(log_path), "-journal");
+    let is_there = length(&journal)?.is_some_and(|bytes| bytes > 0);
+    Ok(is_there.then_some(Loss::Journal { journal }))
 }
 
 /// How long a file is, if it is there.

@@ -10,7 +10,7 @@ use crate::sqlite::log::{self, follower_checkpoints, receipts};
 use crate::sqlite::loss::Loss;
 use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::files;
-use crate::sqlite::views::progress::FileProgress;
+use crate::sqlite::views::progress::{FileProgress, ViewsOrigin};
 use crate::sqlite_error::SqliteError;
 
 /// What a log lacks that something knows of. Nothing is changed. `with_wal`: the write-ahead log belongs to it.
@@ -25,18 +25,29 @@ pub(super) fn losses(log_path: &Path, with_wal: bool) -> Result<Vec<Loss>, Sqlit
     let mut losses = Vec::new();
     for number in files::numbers(log_path)? {
         let path = files::path(log_path, number);
-        if let Some(progress) = known_to_views(log_path, &path) {
-            losses.extend(log.lost_by_views(&path, &progress));
+        if let Some(known) = known_to_views(log_path, &path) {
+            losses.extend(log.lost_by_views(&path, &known));
         }
     }
     losses.extend(log.lost_by_followers());
     Ok(losses)
 }
 
-/// How far views have come, if they can tell.
-pub(super) fn known_to_views(log_path: &Path, views_path: &Path) -> Option<FileProgress> {
-    let views = OutsideFile::open(log_path, views_path).ok()?;
-    FileProgress::load_complete(&views.connection).ok()
+/// What views know.
+pub(super) struct KnownToViews {
+    pub(super) origin: ViewsOrigin,
+    /// The rest, if they are of this release's schema.
+    progress: Option<FileProgress>,
+}
+
+/// How far views have come, if they are complete and can tell.
+pub(super) fn known_to_views(log_path: &Path, views_path: &Path) -> Option<KnownToViews> {
+    // What was written to the file itself is true as well, if what is beside it cannot be read.
+    let opened = [OutsideFile::open(log_path, views_path), OutsideFile::open_alone(log_path, views_path)];
+    opened.into_iter().flatten().find_map(|views| {
+        let origin = ViewsOrigin::load_complete(&views.connection).ok()?;
+        Some(KnownToViews { origin, progress: FileProgress::load_complete(&views.connection).ok() })
+    })
 }
 
 struct WitnessedLog {
@@ -59,12 +70,13 @@ impl WitnessedLog {
         &self.file.connection
     }
 
-    fn lost_by_views(&self, path: &Path, progress: &FileProgress) -> Vec<Loss> {
-        let (views, position, end) = (path.to_owned(), progress.position, self.end);
-        if self.identity.is_some_and(|identity| identity != progress.log_identity) {
-            // Views of another log are rebuilt. But one that had more is not what this one can have come from.
-            let longer = Loss::LongerLog { views, position, end };
-            return (position > end).then_some(longer).into_iter().collect();
+    fn lost_by_views(&self, path: &Path, known: &KnownToViews) -> Vec<Loss> {
+        let ViewsOrigin { log_identity, position, event_id } = known.origin;
+        let (views, end) = (path.to_owned(), self.end);
+        if self.identity.is_some_and(|identity| identity != log_identity) {
+            // Of a log that never had an event nothing is lost.
+            let other = Loss::OtherLog { views, position, end };
+            return (position > Position::START).then_some(other).into_iter().collect();
         }
         if position > end {
             return vec![Loss::ViewsAhead { views, position, end }];
@@ -72,11 +84,11 @@ impl WitnessedLog {
         let mut losses = Vec::new();
         if position > Position::START
             && let Ok(found) = log::event_id_at(self.connection(), position)
-            && found != Some(progress.event_id)
+            && found != Some(event_id)
         {
-            losses.push(Loss::OtherHistory { views: views.clone(), position, event_id: progress.event_id });
+            losses.push(Loss::OtherHistory { views: views.clone(), position, event_id });
         }
-        losses.extend(self.lost_receipt(views, progress));
+        losses.extend(known.progress.and_then(|progress| self.lost_receipt(views, &progress)));
         losses
     }
 

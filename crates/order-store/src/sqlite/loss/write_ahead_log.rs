@@ -189,13 +189,21 @@ impl Walk {
         } else if self.first_bad > 0 && self.proves_a_loss(&frame) {
             self.broken_frame.get_or_insert(self.first_bad);
         }
-        // The first one goes on from a header that is not believed.
-        let is_first = self.number == 1;
-        if is_first {
-            self.unvouched.salts = frame.salts;
-        }
-        self.unvouched.take(&frame, frame.goes_on || is_first);
+        self.take_unvouched(&frame);
         (self.sums, self.follows_commit) = (frame.sums, frame.log_pages != 0);
+    }
+
+    /// The first frame goes on from a header that is not believed. The disk may have lost it, too, and some more: then what
+    /// goes on from a frame before begins it. What is committed first is of the newest turn.
+    fn take_unvouched(&mut self, frame: &Frame) {
+        if self.header.is_sound {
+            return;
+        }
+        let is_first = self.number == 1;
+        if is_first || !self.unvouched.goes_on && self.unvouched.committed.is_none() && frame.goes_on {
+            self.unvouched = Run::new(true, frame.salts);
+        }
+        self.unvouched.take(frame, frame.goes_on || is_first);
     }
 
     /// Whether a frame behind the first bad one was written after a commit behind it: that had been synced by then.

@@ -4,6 +4,7 @@ use order_application::Position;
 
 use crate::sqlite::SqliteLimits;
 use crate::sqlite::log::Log;
+use crate::sqlite::loss;
 use crate::sqlite::rebuild::build::{BuildOptions, BuildProgress, BuiltViews, build};
 use crate::sqlite::rebuild::catch_up::{self, CatchUpOptions, CaughtUp};
 use crate::sqlite::rebuild::folding::OnUnreadable;
@@ -11,13 +12,18 @@ use crate::sqlite::views::progress::FileProgress;
 use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
 use crate::sqlite_error::SqliteError;
 
-/// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built.
+/// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built. Those of another log
+/// that know of events are made anew only for whoever accepts that.
 pub(crate) fn open_views(
     log: &Log,
     limits: &SqliteLimits,
+    accept_loss: bool,
     progress: BuildProgress<'_>,
 ) -> Result<CaughtUp, SqliteError> {
     let end = log.end()?;
+    if !accept_loss {
+        loss::refuse_views_of_another(log.path(), Some((log.identity(), end)))?;
+    }
     if let Some(views) = choose(log)? {
         let path = views.path().to_owned();
         match catch_up(log, end, views, limits, progress) {

@@ -90,6 +90,39 @@ pub(crate) struct FileProgress {
     pub(crate) receipts: ReceiptProgress,
 }
 
+/// What the row says of views of any schema, earlier or later: of whose events they are, and up to which. No schema may do
+/// without these columns: whoever opens a store asks all views what its log must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ViewsOrigin {
+    /// As in [`FileProgress`].
+    pub(crate) log_identity: Uuid,
+    /// As in [`FileProgress`].
+    pub(crate) position: Position,
+    /// As in [`FileProgress`].
+    pub(crate) event_id: Uuid,
+}
+
+impl ViewsOrigin {
+    /// Reads it of views that are complete. A checksum can only be checked by releases that know all that it covers.
+    pub(crate) fn load_complete(views: &Connection) -> Result<Self, ViewsError> {
+        if schema_version(views)? == SCHEMA_VERSION {
+            let FileProgress { log_identity, position, event_id, .. } = FileProgress::load_complete(views)?;
+            return Ok(Self { log_identity, position, event_id });
+        }
+        let origin = "SELECT log_identity, position, event_id FROM progress WHERE complete";
+        let read = |row: &rusqlite::Row<'_>| {
+            let (log_identity, event_id) = (Uuid::from_bytes(row.get(0)?), Uuid::from_bytes(row.get(2)?));
+            Ok(Self { log_identity, position: Position(row.get(1)?), event_id })
+        };
+        let row = views.query_row(origin, (), read).optional()?;
+        row.ok_or_else(|| ViewsError::Useless("they were never finished".to_owned()))
+    }
+}
+
+fn schema_version(views: &Connection) -> rusqlite::Result<i64> {
+    views.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
 const SAVE: &str = "INSERT OR REPLACE INTO progress \
     (id, log_identity, hash_seed, projection, complete, position, event_id, last_key, id_entries, id_sum, \
     last_receipt, last_receipt_hash, first_receipt_segment, receipt_segments, checksum) \
@@ -130,7 +163,7 @@ impl FileProgress {
 
     /// The row of views that this release could serve for their own log.
     pub(crate) fn load_complete(views: &Connection) -> Result<Self, ViewsError> {
-        let version: i64 = views.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let version = schema_version(views)?;
         if version != SCHEMA_VERSION {
             let why = format!("they have schema {version}, and this release needs {SCHEMA_VERSION}");
             return Err(ViewsError::Useless(why));

@@ -12,7 +12,7 @@ use crate::view_row::ViewRow;
 pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 pub(super) const SCHEMA: &str = "
--- Whose views these are, and how far they have come. One row; see `progress.rs`.
+-- Whose views these are, and how far they have come. One row; see `progress.rs`, also for what no schema may do without.
 CREATE TABLE progress (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     log_identity BLOB NOT NULL,            -- of the log that they are derived from
