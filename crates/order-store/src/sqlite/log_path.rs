@@ -17,6 +17,15 @@ pub(crate) fn check(path: &Path) -> Result<(), SqliteError> {
     }
 }
 
+/// Refuses what has the name of one of a store's files and is none: whoever opens a pipe waits for its other end.
+pub(crate) fn check_kind(path: &Path) -> Result<(), SqliteError> {
+    match std::fs::metadata(path) {
+        Ok(file) if !file.is_file() => Err(in_the_way(path, "it is no regular file, and one is wanted")),
+        // Whoever opens it says what is wrong.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn in_the_way(path: &Path, what: &str) -> SqliteError {
     SqliteError::io(path)(io::Error::other(what))
 }

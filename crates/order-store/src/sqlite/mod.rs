@@ -215,7 +215,7 @@ impl SqliteStore {
         let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
-        let file_watcher = FileWatcher::start(Arc::clone(&shared))?;
+        let file_watcher = FileWatcher::start(Arc::clone(&shared), lock.log_file())?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self { shared, writer, view_writer, rebuilder, file_watcher, is_replica, _lock: lock })
     }

@@ -11,9 +11,10 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::sqlite::OpenMode;
-use crate::sqlite::connection::real_path;
+use crate::sqlite::connection::{companion, real_path};
 use crate::sqlite::log_path;
 use crate::sqlite::loss;
 use crate::sqlite::views::files;
@@ -26,7 +27,7 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 /// Both locks. They are let go by the system when the process ends, however it ends.
 pub(crate) struct StoreLock {
     // Dropped in this order: whoever waits for the directory finds nobody on the log.
-    _log: Option<LockedFile>,
+    log: Option<LockedFile>,
     _directory: Option<LockedFile>,
 }
 
@@ -40,6 +41,7 @@ impl StoreLock {
     /// log, and one may be made, its directory is made and an empty file.
     pub(crate) fn take(log_path: &Path, mode: OpenMode) -> Result<Self, SqliteError> {
         log_path::check(log_path)?;
+        check_kinds(log_path)?;
         if !mode.create && !log_path.exists() {
             loss::check(log_path, false)?;
             return Err(SqliteError::missing(log_path));
@@ -55,7 +57,12 @@ impl StoreLock {
         let there = log_path.exists().then(|| Self::lock_log(log_path, mode)).transpose()?;
         loss::check(log_path, mode.accept_loss)?;
         let log = there.map_or_else(|| Self::lock_log(log_path, mode), Ok)?;
-        Ok(Self { _log: Some(log), _directory: Some(directory) })
+        Ok(Self { log: Some(log), _directory: Some(directory) })
+    }
+
+    /// The log's own file, for whoever looks at it while it is open: no other descriptor of it may be closed by then.
+    pub(crate) fn log_file(&self) -> Option<Arc<File>> {
+        self.log.as_ref().map(|log| Arc::clone(&log.0))
     }
 
     fn lock_log(log_path: &Path, mode: OpenMode) -> Result<LockedFile, SqliteError> {
@@ -72,22 +79,40 @@ impl StoreLock {
     /// Locks a store that is only read, and makes nothing: no server has ever run where there is no lock to take.
     pub(crate) fn take_to_read(log_path: &Path) -> Result<Self, SqliteError> {
         log_path::check(log_path)?;
+        check_kinds(log_path)?;
         let path = lock_path(log_path);
         let there = |path: &Path, options: &OpenOptions| {
             path.exists().then(|| LockedFile::take(options, path, log_path)).transpose()
         };
         let directory = there(&path, OpenOptions::new().write(true))?;
-        Ok(Self { _log: there(log_path, OpenOptions::new().read(true))?, _directory: directory })
+        Ok(Self { log: there(log_path, OpenOptions::new().read(true))?, _directory: directory })
     }
 }
 
-struct LockedFile(File);
+/// Makes sure that none of a store's files is a pipe or a directory, before anything is opened.
+fn check_kinds(log_path: &Path) -> Result<(), SqliteError> {
+    let log = real_path(log_path);
+    log_path::check_kind(&lock_path(log_path))?;
+    let mut databases = vec![log];
+    if files::directory(log_path).is_dir() {
+        databases.extend(files::numbers(log_path)?.into_iter().map(|number| files::path(log_path, number)));
+    }
+    for database in databases {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            log_path::check_kind(&companion(&database, suffix))?;
+        }
+    }
+    Ok(())
+}
+
+/// A file as long as it is locked. Others may read it by the same descriptor, which is closed when the last of them is gone.
+struct LockedFile(Arc<File>);
 
 impl LockedFile {
     fn take(options: &OpenOptions, path: &Path, log_path: &Path) -> Result<Self, SqliteError> {
         let file = options.open(path).map_err(SqliteError::io(path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => Ok(Self(Arc::new(file))),
             Err(TryLockError::WouldBlock) => Err(SqliteError::InUse(log_path.to_owned())),
             Err(TryLockError::Error(cause)) => Err(SqliteError::Io { path: path.to_owned(), cause }),
         }

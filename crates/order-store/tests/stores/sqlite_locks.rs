@@ -99,3 +99,75 @@ async fn when_a_file_is_removed_or_replaced_under_a_server_commands_stop() {
         }
     }
 }
+
+/// As `cp backup orders.db` does it, and what else writes into the file that is open.
+#[tokio::test]
+async fn when_the_log_is_written_over_or_cut_under_a_server_commands_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = log_in(&directory);
+    let place = async |orders: std::ops::Range<usize>| {
+        let store = open(&path).unwrap();
+        for n in orders {
+            store.append(TestOrder::new(&format!("order-{n}")).place()).await.unwrap();
+        }
+        store
+    };
+    drop(place(0..30).await);
+    let backup = fs::read(&path).unwrap();
+    drop(place(30..100).await);
+    let sound = fs::read(&path).unwrap();
+    let padded = [&backup[..], &sound[backup.len()..]].concat();
+    assert!(backup.len() < sound.len() && padded != sound);
+    for (written, expected) in [
+        (&backup[..], "became shorter"),
+        (&[], "became shorter"),
+        (&padded, "was written over by an earlier one"),
+    ] {
+        fs::write(&path, &sound).unwrap();
+        for leftover in fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()) {
+            if leftover != path {
+                fs::remove_file(leftover).unwrap();
+            }
+        }
+        let store = place(100..103).await;
+        fs::write(&path, written).unwrap();
+        let why = stopped(&store).await;
+        assert!(why.starts_with(&path.display().to_string()) && why.contains(expected), "{why}");
+        let refused = store.append(TestOrder::new("b").place()).await;
+        assert!(matches!(refused, Err(AppendError::Store(StoreError::Corrupt(_)))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_file_in_place_of_one_is_refused_and_waited_for_by_nobody() {
+    for name in ["orders.db", "orders.db-wal", "orders.db-journal", "orders.lock", "orders.views.1.db"] {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join(name);
+        if name != "orders.db" {
+            drop(open(&log_in(&directory)).unwrap());
+            let _ = fs::remove_file(&pipe);
+        }
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let expected = format!("cannot use {}: it is no regular file, and one is wanted", pipe.display());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let path = log_in(&directory);
+        std::thread::spawn(move || {
+            let opened = open(&path).err().map(|error| error.to_string());
+            let verified = SqliteStore::verify(&path, &mut |_, _| {}).err().map(|error| error.to_string());
+            sender.send([opened, verified])
+        });
+        let refused = receiver.recv_timeout(PATIENCE).expect("it waits for the pipe");
+        assert_eq!(refused, [Some(expected.clone()), Some(expected)]);
+    }
+}
+
+#[tokio::test]
+async fn views_with_the_highest_number_there_is_leave_none_for_others() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(&log_in(&directory)).unwrap());
+    let highest = directory.path().join(format!("orders.views.{}.db", u64::MAX));
+    fs::write(&highest, "").unwrap();
+    let refused = SqliteStore::rebuild(&log_in(&directory), &mut |_, _| {}).unwrap_err();
+    let expected = format!("cannot use {}: no higher number is left; remove this file", highest.display());
+    assert_eq!(refused.to_string(), expected);
+}

@@ -102,7 +102,8 @@ fn rebuild(shared: &StoreState, unreadable: OnUnreadable) -> Result<BuiltViews, 
     let served = shared.readers.views.number();
     let end = shared.log_end();
     check_space(&files::path(log_path, served), log_path, end)?;
-    let number = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served) + 1;
+    let highest = files::numbers(log_path)?.first().copied().unwrap_or_default().max(served);
+    let number = files::next_number(log_path, Some(highest))?;
     let path = files::path(log_path, number);
     let options = BuildOptions {
         number,

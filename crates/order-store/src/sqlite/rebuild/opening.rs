@@ -102,7 +102,7 @@ pub(crate) fn build_all(
     progress: BuildProgress<'_>,
 ) -> Result<BuiltViews, SqliteError> {
     let earlier = files::numbers(log.path())?;
-    let number = earlier.first().map_or(1, |last| last + 1);
+    let number = files::next_number(log.path(), earlier.first().copied())?;
     let (log_identity, hash_seed, up_to) = (log.identity(), new_hash_seed(), log.end()?);
     let options = BuildOptions { number, log_identity, hash_seed, up_to, memory, unreadable, progress };
     let built = build(log.path(), options);

@@ -36,6 +36,16 @@ pub(crate) fn numbers(log_path: &Path) -> Result<Vec<u64>, SqliteError> {
     list().map_err(SqliteError::io(directory))
 }
 
+/// For views that are built now: above all that there are.
+pub(crate) fn next_number(log_path: &Path, highest: Option<u64>) -> Result<u64, SqliteError> {
+    let highest = highest.unwrap_or_default();
+    highest.checked_add(1).ok_or_else(|| {
+        SqliteError::io(&path(log_path, highest))(io::Error::other(
+            "no higher number is left; remove this file",
+        ))
+    })
+}
+
 fn number(log_path: &Path, file_name: &OsStr) -> Option<u64> {
     let number = file_name.to_str()?.strip_suffix(".db")?.rsplit_once(".views.")?.1.parse().ok()?;
     // Of several logs in one directory each has its own.
