@@ -77,8 +77,10 @@ pub(crate) fn find(log_path: &Path) -> Result<Vec<Loss>, SqliteError> {
     }
     let with_wal = !mismatch.as_ref().is_some_and(Loss::is_of_other_wal);
     let mut losses = Vec::new();
-    if has_wal || comparison::has_tables(log_path) {
-        losses.extend(journal(log_path)?);
+    if let Some(journal) = journal(log_path)?
+        && (has_wal || comparison::has_tables(log_path))
+    {
+        losses.push(journal);
     }
     losses.extend(mismatch);
     losses.extend(witnesses::losses(log_path, with_wal)?);
