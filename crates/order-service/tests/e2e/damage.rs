@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::export::fill;
 use crate::http::Answer;
 use crate::server::{Ended, Program, Server, wait_until};
+use crate::start_up::{FAILURE, assert_refused};
 
 /// A store with three paid orders whose server has stopped.
 pub(crate) fn stopped_store(customer: &str) -> TempDir {
@@ -150,7 +151,7 @@ fn remove_views(directory: &Path) {
 }
 
 #[test]
-fn views_that_were_deleted_or_are_of_another_log_are_rebuilt_at_the_start() {
+fn views_that_were_deleted_are_rebuilt_at_the_start_and_those_of_another_log_if_that_is_accepted() {
     let directory = stopped_store("customer");
     let server = Program::serving(directory.path()).start();
     let before = view_reads(&server);
@@ -165,7 +166,9 @@ fn views_that_were_deleted_or_are_of_another_log_are_rebuilt_at_the_start() {
     remove_views(directory.path());
     let other = stopped_store("somebody-else");
     fs::copy(other.path().join("orders.views.1.db"), directory.path().join("orders.views.1.db")).unwrap();
-    let server = Program::serving(directory.path()).start();
+    let refused = Program::serving(directory.path()).run();
+    assert_refused(&refused, FAILURE, &["orders.views.1.db are of another log, which had positions up to 6"]);
+    let server = Program::serving(directory.path()).argument("--accept-loss", "true").start();
     assert_eq!(view_reads(&server), before);
     assert!(server.log().contains("they are of another log"), "{}", server.log());
     server.stop();
