@@ -120,6 +120,14 @@ pub enum PostgresFault {
         "the database has no order store; `order-service migrate` makes one, and so does the first `serve`"
     )]
     NoStore,
+    /// A copy empties tables before it fills them, which takes more rights than to serve.
+    #[error("{user} may not empty the tables that a copy fills; run `copy` as {owner}, who owns them")]
+    MayNotCopy {
+        /// Who is connected.
+        user: String,
+        /// Who may.
+        owner: String,
+    },
     /// The views are being rebuilt already.
     #[error("another process is rebuilding the views; wait until it is done, /ready of the instances tells")]
     ViewsBusy,
@@ -154,6 +162,7 @@ impl PostgresFault {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::NoStore
+            | Self::MayNotCopy { .. }
             | Self::ViewsBusy
             | Self::Copying => None,
         }

@@ -13,7 +13,7 @@ const OWN_TARGETS: [&str; 7] =
 /// And what else it is made of.
 const OTHER_TARGETS: [&str; 12] = [
     "axum",
-    "deadpool_postgres",
+    "deadpool.postgres",
     "h2",
     "hyper",
     "jiff",
@@ -27,7 +27,7 @@ const OTHER_TARGETS: [&str; 12] = [
 ];
 
 /// Reads a level, or a list such as `info,order_store=debug`. Unless it says otherwise, a client that goes away is no news, and
-/// what goes on inside a broker's client is told by its relay.
+/// what goes on inside a broker's client is told by its relay; what a database's driver says of an outage, the store tells once.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -44,7 +44,8 @@ pub(crate) fn log_filter(text: &str) -> Result<EnvFilter, String> {
     if !faults.is_empty() {
         return Err(faults.join("; "));
     }
-    let filter = format!("hyper=error,async_nats=error,{}", directives.join(","));
+    let quiet = "hyper=error,async_nats=error,tokio_postgres=warn,deadpool.postgres=error";
+    let filter = format!("{quiet},{}", directives.join(","));
     EnvFilter::try_new(filter).map_err(|error| error.to_string())
 }
 

@@ -104,9 +104,9 @@ impl Presence {
         }
     }
 
-    fn missed(&self, why: &str) {
+    fn missed(&self, why: &str, address: &PostgresAddress) {
         if self.found.load(Ordering::Relaxed) && !self.away.swap(true, Ordering::Relaxed) {
-            tracing::warn!(why, "the database is away; commands are refused until it is back");
+            tracing::warn!(database = %address, why, "the database is away; commands are refused until it is back");
         }
     }
 }
@@ -141,6 +141,11 @@ impl Database {
     /// Which it is, for people.
     pub(super) fn address(&self) -> &PostgresAddress {
         &self.address
+    }
+
+    /// Whether nobody answered when it was last needed, which is told already.
+    pub(super) fn is_away(&self) -> bool {
+        self.presence.away.load(Ordering::Relaxed)
     }
 
     /// A connection for whoever begins to use the database, or why there is none, in more words than serving needs.
@@ -186,9 +191,10 @@ impl Database {
                 return Ok(connection);
             }
             Err(NoConnection::Busy) => return Err(self.all_in_use()),
-            Err(why) => why.to_string(),
+            Err(NoConnection::Refused(error)) => ServerFailure::of_connecting(&error).told(&self.address),
+            Err(why @ (NoConnection::Silent | NoConnection::ByPool(_))) => why.to_string(),
         };
-        self.presence.missed(&why);
+        self.presence.missed(&why, &self.address);
         Err(StatementFailure::NothingHappened(why))
     }
 
@@ -282,7 +288,7 @@ impl Database {
 
     /// Remembers that no answer came.
     fn missed(&self) -> String {
-        self.presence.missed(SILENT);
+        self.presence.missed(SILENT, &self.address);
         SILENT.to_owned()
     }
 

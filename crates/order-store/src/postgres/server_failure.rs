@@ -26,6 +26,9 @@ enum NextStep {
     MakeDatabase,
     MayConnect,
     LetIn,
+    MayLogIn,
+    AllowWrites,
+    MoreConnections,
     GivePassword,
     CorrectPassword,
     GrantRights,
@@ -45,8 +48,9 @@ impl ServerFailure {
     /// What came of a connection that was asked for.
     pub(crate) fn of_connecting(error: &Error) -> Self {
         let next_step = match error.code() {
-            Some(state) => step_into_the_server(state),
-            None => is_password_missing(error).then_some(NextStep::GivePassword),
+            Some(state) => step_into_the_server(state, error),
+            None if is_password_missing(error) => Some(NextStep::GivePassword),
+            None => takes_no_writes(error).then_some(NextStep::AllowWrites),
         };
         Self { said: error_chain(error), is_away: is_away(error), next_step }
     }
@@ -58,6 +62,12 @@ impl ServerFailure {
         Self { said: error_chain(error), is_away: is_away(error), next_step }
     }
 
+    /// What was said, and what can be done.
+    pub(super) fn told(&self, at: &PostgresAddress) -> String {
+        self.next_step(at)
+            .map_or_else(|| self.said.clone(), |next_step| format!("{}; {next_step}", self.said))
+    }
+
     /// What can be done, at this database.
     pub(crate) fn next_step(&self, at: &PostgresAddress) -> Option<String> {
         let PostgresAddress { database, user, .. } = at;
@@ -65,6 +75,16 @@ impl ServerFailure {
             NextStep::MakeDatabase => format!("make it with `createdb {} {database}`", at.as_options()),
             NextStep::MayConnect => format!("an owner can `GRANT CONNECT ON DATABASE {database} TO {user}`"),
             NextStep::LetIn => format!("let {user} in by a line in the server's pg_hba.conf"),
+            NextStep::MayLogIn => format!(
+                "let it log in with `ALTER ROLE {user} LOGIN`, or make it with `CREATE ROLE {user} LOGIN` if it is not there"
+            ),
+            NextStep::AllowWrites => format!(
+                "it is a standby, which may be promoted, or transactions are read-only by default: `ALTER ROLE {user} SET \
+                 default_transaction_read_only = off`"
+            ),
+            NextStep::MoreConnections => "an instance takes two more than --postgres-connections says (10 by default): lower \
+                                          that, or raise max_connections, or the CONNECTION LIMIT of the role or database"
+                .to_owned(),
             NextStep::GivePassword => {
                 "give it in the URL, in PGPASSWORD, or in a password file (PGPASSFILE, ~/.pgpass)".to_owned()
             }
@@ -82,12 +102,16 @@ impl ServerFailure {
 }
 
 /// What to do when the server answers a connection with this.
-fn step_into_the_server(state: &SqlState) -> Option<NextStep> {
+fn step_into_the_server(state: &SqlState, error: &Error) -> Option<NextStep> {
+    if *state == SqlState::INVALID_AUTHORIZATION_SPECIFICATION && is_about_the_role(error) {
+        return Some(NextStep::MayLogIn);
+    }
     let steps = [
         (SqlState::INVALID_CATALOG_NAME, NextStep::MakeDatabase),
         (SqlState::INSUFFICIENT_PRIVILEGE, NextStep::MayConnect),
         (SqlState::INVALID_AUTHORIZATION_SPECIFICATION, NextStep::LetIn),
         (SqlState::INVALID_PASSWORD, NextStep::CorrectPassword),
+        (SqlState::TOO_MANY_CONNECTIONS, NextStep::MoreConnections),
     ];
     steps.into_iter().find_map(|(known, step)| (known == *state).then_some(step))
 }
@@ -107,6 +131,18 @@ fn is_io(error: &Error) -> bool {
     cause.is_some_and(|cause| {
         !matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
     })
+}
+
+/// Whether the server has let the user in and then found that there is no such role, or that it may not log in. Its code is
+/// that of `pg_hba.conf`; where in the server it was said tells, in every language.
+fn is_about_the_role(error: &Error) -> bool {
+    error.as_db_error().and_then(|said| said.routine()) == Some("InitializeSessionUserId")
+}
+
+/// Whether the server answers, and takes no writes. The driver looks at that, and has no code for it.
+fn takes_no_writes(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// The driver has no code for it, only these words.

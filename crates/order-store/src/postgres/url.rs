@@ -79,7 +79,11 @@ fn host_config(url: &str) -> Result<Config, String> {
     if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if name.contains('@'))) {
         return Err(not_a_url("it has more than one @"));
     }
-    name_user_and_database(&mut config).map_err(|why| not_a_url(&why))?;
+    // libpq would take the user's name for it, and whoever forgot it would find the orders there.
+    if config.get_dbname().is_none() {
+        return Err(not_a_url("it names no database, as in postgres://user@host/database"));
+    }
+    name_user(&mut config).map_err(|why| not_a_url(&why))?;
     // Whatever else the hosts are, a standby takes no orders.
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_connect_timeout().is_none() {
@@ -106,16 +110,11 @@ fn hint_at_encoding(url: &str) -> &'static str {
     if url.matches('@').count() > 1 { "; in a user's name or a password, @ is written %40" } else { "" }
 }
 
-/// Whom the URL does not name is who runs this process, and the database then has that user's name: as libpq has it.
-fn name_user_and_database(config: &mut Config) -> Result<(), String> {
-    let user = match config.get_user() {
-        Some(user) => user.to_owned(),
-        None => whoami::username().map_err(|error| format!("it names no user, and {error}"))?,
-    };
-    if config.get_dbname().is_none() {
-        config.dbname(user.as_str());
+/// Whom the URL does not name is who runs this process, as libpq has it.
+fn name_user(config: &mut Config) -> Result<(), String> {
+    if config.get_user().is_none() {
+        config.user(whoami::username().map_err(|error| format!("it names no user, and {error}"))?);
     }
-    config.user(user);
     Ok(())
 }
 
@@ -168,11 +167,21 @@ mod tests {
         let told = |url: &str| DatabaseUrl::parse(url).map(|url| url.address.to_string());
         let several = told("postgres://shop@db1:5432,db2:5433/orders?password=secret");
         assert_eq!(several, Ok("db1:5432,db2:5433 (database orders, user shop)".to_owned()));
-        assert_eq!(told("postgres://shop@[::1]"), Ok("::1:5432 (database shop, user shop)".to_owned()));
+        assert_eq!(told("postgres://shop@[::1]/o"), Ok("::1:5432 (database o, user shop)".to_owned()));
         let socket = told("postgres://shop@%2Frun%2Fpostgresql/orders");
         assert_eq!(socket, Ok("/run/postgresql:5432 (database orders, user shop)".to_owned()));
         let nobody = told("postgres://db/orders").unwrap();
         assert_eq!(nobody, format!("db:5432 (database orders, user {})", whoami::username().unwrap()));
+    }
+
+    #[test]
+    fn a_url_names_its_database() {
+        for url in ["postgres://shop:secret@db", "postgres://shop@db/", "postgres://shop@db?sslmode=disable"]
+        {
+            let fault = DatabaseUrl::parse(url).map(|url| url.address).unwrap_err();
+            assert!(fault.contains("it names no database, as in postgres://user@host/database"), "{fault}");
+        }
+        assert!(DatabaseUrl::parse("postgres://shop@db?dbname=orders").is_ok());
     }
 
     #[test]

@@ -91,7 +91,24 @@ fn a_server_that_has_no_connection_left_is_waited_for() {
     let taken: Vec<_> = (0..17).map(|_| Session::open(&url)).collect();
     let mut waiting = Waiting::for_database(&url);
     waiting.answers_that_it_waits();
+    let told = "an instance takes two more than --postgres-connections says (10 by default)";
+    assert!(waiting.server.log().contains(told), "{}", waiting.server.log());
     drop(taken);
+    waiting.server.serves().unwrap();
+    waiting.server.stop();
+}
+
+#[test]
+fn a_user_whose_transactions_are_read_only_is_told_how_to_switch_that_off_and_waited_for() {
+    let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    database.query("CREATE ROLE app SUPERUSER LOGIN").unwrap();
+    database.query("ALTER ROLE app SET default_transaction_read_only = on").unwrap();
+    let url = database.create_database().unwrap().replace("//postgres@", "//app@");
+    let mut waiting = Waiting::for_database(&url);
+    waiting.answers_that_it_waits();
+    let told = "`ALTER ROLE app SET default_transaction_read_only = off`";
+    assert!(waiting.server.log().contains(told), "{}", waiting.server.log());
+    database.query("ALTER ROLE app SET default_transaction_read_only = off").unwrap();
     waiting.server.serves().unwrap();
     waiting.server.stop();
 }

@@ -65,6 +65,31 @@ fn while_the_database_says_nothing_commands_are_turned_away_in_time_and_all_goes
 }
 
 #[test]
+fn an_outage_is_told_once_with_the_server_and_leaves_no_view_behind_as_failed() {
+    let mut database = PostgresServer::start(PostgresOptions::durable()).unwrap();
+    let server = serving(&database.create_database().unwrap()).start();
+    database.kill_immediately().unwrap();
+    // Each is tried for five seconds, as long as the pause between two looks at the views.
+    for _ in 0..3 {
+        assert_eq!(server.get("/orders/o").status, 503);
+    }
+    database.start_again().unwrap();
+    wait_until("it is ready again", || {
+        (status(server.port(), "/ready") == 200 && server.log().contains("the database is back"))
+            .then_some(())
+    });
+    let ready = server.get("/ready");
+    assert!(!ready.text().contains("failed"), "{}", ready.text());
+    let log = server.log();
+    assert_eq!(log.matches("the database is away").count(), 1, "{log}");
+    assert!(log.contains(&format!("127.0.0.1:{} (database ", database.port())), "{log}");
+    for of_the_driver in ["recycled", "Connection error", "terminating", "views could not be repaired"] {
+        assert!(!log.contains(of_the_driver), "{log}");
+    }
+    server.stop();
+}
+
+#[test]
 fn an_instance_that_is_told_to_stop_while_the_database_says_nothing_answers_and_ends() {
     let mut database = PostgresServer::start(PostgresOptions::durable()).unwrap();
     let url = database.create_database().unwrap();

@@ -85,6 +85,34 @@ fn a_user_who_may_not_connect_is_told_with_the_grant_that_lets_it() {
 }
 
 #[test]
+fn a_user_who_may_not_log_in_is_told_with_the_statement_that_lets_it() {
+    server().query(&format!("CREATE ROLE group_of_users PASSWORD '{PASSWORD}'")).unwrap();
+    let url = as_user(&server().create_database().unwrap(), "group_of_users", PASSWORD);
+    let said = ["is not permitted to log in; let it log in with `ALTER ROLE group_of_users LOGIN`"];
+    assert_store_refused(&url, &said);
+}
+
+#[test]
+fn a_user_who_may_not_empty_tables_is_told_who_can_copy_before_anything_is_copied() {
+    let url = server().create_database().unwrap();
+    serving(&url).start().stop();
+    let directory = tempfile::tempdir().unwrap();
+    let source = format!("sqlite:{}", directory.path().join("orders.db").display());
+    let shop = serving(&source).start();
+    run_through(&shop);
+    shop.stop();
+    server().query(&format!("CREATE ROLE clerk LOGIN PASSWORD '{PASSWORD}'")).unwrap();
+    let owner = Session::open(&url);
+    owner.run("GRANT USAGE ON SCHEMA order_service TO clerk");
+    owner.run("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA order_service TO clerk");
+    owner.run("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA order_service TO clerk");
+    let ended = Program::new(["copy", "--from", &source, "--to", &as_user(&url, "clerk", PASSWORD)]).run();
+    let told = "clerk may not empty the tables that a copy fills; run `copy` as postgres, who owns them";
+    assert_refused(&ended, FAILURE, &[told]);
+    assert_eq!(owner.value::<i64>("SELECT count(*) FROM order_service.events"), 0);
+}
+
+#[test]
 fn a_user_without_rights_is_told_who_has_to_migrate() {
     let url = as_user(&server().create_database().unwrap(), "app", PASSWORD);
     let said = [
@@ -180,6 +208,7 @@ fn a_database_whose_transactions_would_look_at_old_snapshots() {
 fn a_url_that_is_none() {
     for (url, fault) in [
         (format!("postgres://app:{PASSWORD}@/orders"), "it names no host"),
+        (format!("postgres://app:{PASSWORD}@127.0.0.1"), "it names no database"),
         (format!("postgres://app:{PASSWORD}@127.0.0.1:port/orders"), "not a PostgreSQL URL"),
         (format!("postgres://app:{PASSWORD}@127.0.0.1/orders?sslmode=sometimes"), "sslmode=sometimes"),
         (

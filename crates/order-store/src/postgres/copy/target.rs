@@ -31,6 +31,11 @@ const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SELECT order_serv
 const CHUNK_BASIS: &str = "SELECT state = 'copying', \
                            coalesce((SELECT max(position) FROM order_service.events), 0) FROM order_service.log";
 
+const OWNER_OF_TABLES_NOT_TO_EMPTY: &str = "\
+    SELECT tableowner::text FROM pg_tables WHERE schemaname = 'order_service' \
+    AND tablename IN ('checkpoints', 'receipts', 'orders', 'order_terms', 'log_times') \
+    AND NOT has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE') LIMIT 1";
+
 /// What a server refuses that refuses a chunk.
 const DOING: &str = "take events";
 
@@ -94,7 +99,16 @@ async fn prepared(database: &Database) -> Result<Object, PostgresFault> {
     // Whether a server may lose what it acknowledges is for those to decide who serve from it.
     check_server(&connection, database.address(), true).await?;
     bring_up(&mut connection).await?;
+    check_rights(&connection, &database.address().user).await?;
     Ok(connection)
+}
+
+/// That the user may do all that a copy does, before anything is copied.
+async fn check_rights(connection: &Object, user: &str) -> Result<(), PostgresFault> {
+    let unreadable = refused("show who may empty its tables");
+    let lacking = connection.query_typed_opt(OWNER_OF_TABLES_NOT_TO_EMPTY, &[]).await.map_err(&unreadable)?;
+    let Some(row) = lacking else { return Ok(()) };
+    Err(PostgresFault::MayNotCopy { user: user.to_owned(), owner: row.try_get(0).map_err(&unreadable)? })
 }
 
 #[async_trait]

@@ -84,7 +84,9 @@ impl Repairs {
     pub(super) async fn run(self: Arc<Self>, rows: Database, leases: Arc<Database>) {
         let (candidate, mut watch) = (candidate(&leases), HolderWatch::default());
         loop {
-            if let Err(error) = self.work(&rows, &leases, &candidate, &mut watch).await {
+            let worked = self.work(&rows, &leases, &candidate, &mut watch).await;
+            // Of a database that is away nothing is known about its views, and it is told that it is away.
+            if let Some(error) = worked.err().filter(|_| !leases.is_away()) {
                 tracing::warn!(%error, "views could not be repaired or rebuilt; it is tried again");
                 let detail = Some(error.to_string());
                 self.state().status =
