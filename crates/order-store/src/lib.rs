@@ -25,6 +25,7 @@ mod receipt_row;
 mod replication;
 mod sqlite;
 mod sqlite_error;
+mod sqlite_trouble;
 mod store_location;
 mod verify;
 mod view_row;

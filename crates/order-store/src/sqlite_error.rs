@@ -7,6 +7,7 @@ use order_application::StoreError;
 use rusqlite::ErrorCode;
 
 use crate::sqlite::Loss;
+use crate::sqlite_trouble;
 
 /// Why the files of a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +65,7 @@ pub enum SqliteError {
         known: i64,
     },
     /// It is some other file.
-    #[error("{} is not an order store", .0.display())]
+    #[error("{}", sqlite_trouble::no_store(.0))]
     NotAStore(PathBuf),
     /// `copy` or `restore` has not finished.
     #[error(
@@ -87,7 +88,7 @@ pub enum SqliteError {
         cause: io::Error,
     },
     /// SQLite could not read or write a file.
-    #[error("cannot use {}: {cause}", path.display())]
+    #[error("{}", sqlite_trouble::told(path, cause))]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -98,7 +99,11 @@ pub enum SqliteError {
     #[error("the opening was stopped")]
     Stopped,
     /// What is stored is not what was written.
-    #[error("{}: {what}; `order-service verify` tells all that is wrong", path.display())]
+    #[error(
+        "{}: {what}; `order-service verify` tells all that is wrong, and docs/OPERATIONS.md (When verify finds faults) what \
+         to do",
+        path.display()
+    )]
     Corrupt {
         /// The store's log.
         path: PathBuf,

@@ -126,6 +126,7 @@ fn a_page_of_the_log_that_turns_out_malformed_stops_commands_and_is_told_once() 
     let stops = "no command is taken any more";
     wait_until("it is told", || server.log().contains(stops).then_some(()));
     assert_eq!(server.log().matches(stops).count(), 1, "{}", server.log());
+    assert!(server.log().contains("stop the service, and run `order-service verify`"), "{}", server.log());
     assert_eq!(server.get("/health").status, 200);
     server.stop();
 }

@@ -58,6 +58,7 @@ use views::known_keys::KnownKeys;
 use views::known_orders::KnownOrders;
 use writer::LogWriter;
 
+pub(crate) use connection::companion;
 pub(crate) use copy::{SqliteSource, SqliteTarget};
 #[cfg(feature = "planted-faults")]
 pub(crate) use log::migrations::LogMigration;
@@ -66,6 +67,7 @@ pub use loss::Loss;
 #[cfg(feature = "planted-faults")]
 pub(crate) use planted_faults::is_planted;
 pub(crate) use threads::blocking;
+pub(crate) use views::files::{directory, is_of_views};
 
 /// Bounds of the store. The defaults fit a process of 256 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +188,9 @@ impl SqliteStore {
         let lock = StoreLock::take(path, mode)?;
         let log = Log::open(path, &[kind], mode)?;
         if mode.accept_loss {
+            tracing::warn!(
+                "--accept-loss is set: leave it out once the store is as it should be, or the next loss is accepted, too"
+            );
             forget_lost_checkpoints(&log)?;
         }
         let mut tell = |done, total| {

@@ -71,7 +71,11 @@ impl LogDamage {
     /// Tells of damage; what comes after the first is told to nobody.
     pub(crate) fn found(&self, what: String) {
         if self.0.set(what.clone()).is_ok() {
-            tracing::error!(what, "the log is damaged; no command is taken any more");
+            tracing::error!(
+                what,
+                "the log is damaged; no command is taken any more: stop the service, and run `order-service verify` \
+                 (docs/OPERATIONS.md, When verify finds faults)"
+            );
         }
     }
 

@@ -15,6 +15,11 @@ pub(crate) fn path(log_path: &Path, number: u64) -> PathBuf {
     log_path.with_extension(format!("views.{number}.db"))
 }
 
+/// Whether a file is one of views, of whichever log.
+pub(crate) fn is_of_views(path: &Path) -> bool {
+    path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.contains(".views."))
+}
+
 pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
