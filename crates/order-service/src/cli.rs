@@ -91,7 +91,8 @@ enum Command {
     Replica(Configured<ReplicaOptions>),
     /// Write every event to standard output, one CloudEvent a line.
     ///
-    /// Servers may keep running. What is committed meanwhile is left out.
+    /// Servers may keep running. What is committed meanwhile is left out. Exit status 3: acknowledged events are missing from
+    /// the store, as a warning says; what there is was written.
     Export(Configured<ExportArguments>),
     /// Ask a service that runs how it is, as its `/ready` says it.
     ///

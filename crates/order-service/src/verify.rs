@@ -14,7 +14,7 @@ use crate::process;
 use crate::progress::Progress;
 
 /// Exit status of a check that found faults.
-const FAULTS_FOUND: u8 = 3;
+pub(crate) const FAULTS_FOUND: u8 = 3;
 
 /// What to check.
 #[derive(Debug, Args)]

@@ -71,6 +71,18 @@ impl LogReader {
         }
     }
 
+    /// What tells that acknowledged events are missing from the log, a sentence for each; `verify` says more.
+    ///
+    /// # Errors
+    /// See [`SideError`].
+    pub async fn losses(&self) -> Result<Vec<String>, SideError> {
+        match &self.0 {
+            StoreReader::Sqlite(log) => log.losses().await,
+            // There is one file less to lose: the server has the log as a whole.
+            StoreReader::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
     /// The position of the newest event; [`Position::START`] while there is none.
     ///
     /// # Errors

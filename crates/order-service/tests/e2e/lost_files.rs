@@ -30,6 +30,14 @@ fn restored_in_part() -> TempDir {
 }
 
 #[test]
+fn an_option_that_accepts_losses_is_spoken_of_at_every_start_that_has_it() {
+    let directory = stopped_store("customer");
+    let server = Program::serving(directory.path()).argument("--accept-loss", "true").start();
+    assert!(server.log().contains("--accept-loss is set: leave it out"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
 fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
     let directory = restored_in_part();
     let told = [
@@ -50,6 +58,10 @@ fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
         }
         assert_refused(&program.run(), FAILURE, &[told[0]]);
     }
+    let exported = Program::new(["export"]).argument("--data-dir", directory.path()).run();
+    assert_eq!((exported.status, exported.stdout.len()), (Some(3), 6), "{exported:?}");
+    let warned = "warning: acknowledged events are missing from what is written: ";
+    assert!(exported.stderr[0].starts_with(warned) && exported.stderr[0].contains(told[0]), "{exported:?}");
     let copy = format!("sqlite:{}", directory.path().join("copy.db").display());
     let from = format!("sqlite:{}", directory.path().join("orders.db").display());
     let copied = Program::new(["copy"]).argument("--from", from).argument("--to", copy).run();

@@ -19,6 +19,8 @@ use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
 use crate::sqlite::log::receipts::{self, Sequence};
 use crate::sqlite::log::{LogError, LogKind, check_log, end, entries, follower_checkpoints, identity};
 use crate::sqlite::log_path;
+use crate::sqlite::loss;
+use crate::sqlite::store_lock::StoreLock;
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
 
@@ -53,6 +55,20 @@ impl SqliteLogReader {
 
     pub(crate) async fn identity(&self) -> Result<Uuid, SideError> {
         self.read(|log| Ok(identity(log)?)).await
+    }
+
+    /// What the files tell of events that the log does not have. A server that is running has looked before it began.
+    pub(crate) async fn losses(&self) -> Result<Vec<String>, SideError> {
+        let path = self.path.clone();
+        blocking(move || {
+            let _lock = match StoreLock::take_to_read(&path) {
+                Ok(lock) => lock,
+                Err(SqliteError::InUse(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(loss::find(&path)?.iter().map(ToString::to_string).collect())
+        })
+        .await
     }
 
     pub(crate) async fn end(&self) -> Result<Position, SideError> {
