@@ -198,7 +198,12 @@ impl Session<'_> {
             return;
         }
         let reached = self.goal.is_some_and(|goal| self.applied >= goal);
+        let in_hand = (self.merge.in_hand() + self.applying_events) as u64;
         self.replica.tell(|status| {
+            if reached && !status.has_caught_up {
+                // What the broker said last was before all of that was applied.
+                status.behind = Some(in_hand);
+            }
             status.state = if reached { ReplicaState::Following } else { ReplicaState::CatchingUp };
             status.has_caught_up |= reached;
             status.detail = None;

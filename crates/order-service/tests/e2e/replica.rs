@@ -100,6 +100,7 @@ fn answers_as_the_primary(bus: &str) {
     fill(&primary, 0..50);
     let replica = replica(directory.path(), bus).start();
     caught_up(&replica, &primary);
+    assert_eq!(readiness(&replica).1["behind"], 0, "it has caught up just now, and nothing came since");
     let feeds = [&primary, &replica].map(|server| Feed::open(server.port(), None).unwrap());
     fill(&primary, 50..80);
     caught_up(&replica, &primary);
