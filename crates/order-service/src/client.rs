@@ -3,11 +3,12 @@
 mod server_sent;
 mod service_url;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Request, Response, StatusCode};
 use clap::Args;
@@ -104,9 +105,22 @@ impl Client {
             None => send(tcp, request).await,
             Some(tls) => {
                 let name = self.url.host().to_owned().try_into()?;
-                send(tls.connect(name, tcp).await?, request).await
+                let encrypted = tls.connect(name, tcp).await.map_err(|error| self.without_tls(error))?;
+                send(encrypted, request).await
             }
         }
+    }
+
+    /// What went wrong with the encryption, in plain words where the service has none.
+    fn without_tls(&self, error: io::Error) -> anyhow::Error {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidMessage(_)) = cause {
+            let plain = format!("http://{}", self.url.authority());
+            return anyhow!(
+                "it does not answer as a service with TLS does; one without is asked with --url {plain}"
+            );
+        }
+        error.into()
     }
 }
 
@@ -159,7 +173,19 @@ pub(crate) async fn body(answer: Response<Incoming>) -> anyhow::Result<Bytes> {
 pub(crate) fn refusal(status: StatusCode, problem: &[u8]) -> String {
     let problem: Value = serde_json::from_slice(problem).unwrap_or_default();
     match (problem["code"].as_str(), problem["detail"].as_str()) {
-        (Some(code), Some(detail)) => format!("{} {code}: {detail}", status.as_u16()),
+        (Some(code), Some(detail)) => {
+            format!("{} {code}: {detail}{}", status.as_u16(), faults(&problem["errors"]))
+        }
         _ => status.to_string(),
     }
+}
+
+/// What is wrong with a request, each fault with its place.
+fn faults(errors: &Value) -> String {
+    let fault = |error: &Value| {
+        let place = ["parameter", "pointer", "header"].into_iter().find_map(|place| error[place].as_str());
+        Some(format!("{}: {}", place.unwrap_or("request"), error["detail"].as_str()?))
+    };
+    let faults: Vec<_> = errors.as_array().into_iter().flatten().filter_map(fault).collect();
+    if faults.is_empty() { String::new() } else { format!(" ({})", faults.join("; ")) }
 }

@@ -197,7 +197,7 @@ impl Process {
             tracing::info!(
                 signal,
                 drain_delay_seconds,
-                "stopping soon: /ready says no, and requests are served on"
+                "stopping soon: /ready says no, and requests are served on; another Ctrl+C or SIGTERM stops at once"
             );
             tokio::time::sleep(self.drain_delay).await;
         }

@@ -1,10 +1,11 @@
 //! `--store`: which store, and where.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use order_store::{PostgresOptions, StoreLocation};
 
 use crate::cli::Failure;
+use crate::nearest::did_you_mean;
 use crate::password_file::find_password;
 
 /// A store by its URL.
@@ -47,9 +48,21 @@ impl std::str::FromStr for StoreUrl {
             Some(("postgres" | "postgresql", _)) => {
                 Ok(Self::Postgres { url: with_its_password(url)?, options: PostgresOptions::DEFAULT })
             }
-            _ => Err("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE".to_owned()),
+            scheme => {
+                let scheme = scheme.map(|(scheme, _)| scheme);
+                let meant = scheme.map_or_else(|| file_meant(url), |scheme| did_you_mean(scheme, SCHEMES));
+                Err(format!("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE{meant}"))
+            }
         }
     }
+}
+
+const SCHEMES: [&str; 4] = ["memory", "sqlite", "postgres", "postgresql"];
+
+/// A file that is named without saying what it is.
+fn file_meant(text: &str) -> String {
+    let is_file = Path::new(text).extension().is_some_and(|extension| extension == "db");
+    if is_file { format!("; did you mean sqlite:{text}?") } else { String::new() }
 }
 
 /// A PostgreSQL URL, checked, and with the password that it does not tell itself.
@@ -68,6 +81,26 @@ impl std::fmt::Display for StoreUrl {
             Self::Memory => f.write_str("memory:"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres { url, .. } => f.write_str(&order_store::without_password(url)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_with_a_slip_is_refused_with_what_was_meant() {
+        let fault = |url: &str| url.parse::<StoreUrl>().unwrap_err();
+        let stores = "a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE";
+        for (url, meant) in [
+            ("postgre://shop:secret@db/orders", "; did you mean postgres?"),
+            ("sqllite:orders.db", "; did you mean sqlite?"),
+            ("data/orders.db", "; did you mean sqlite:data/orders.db?"),
+            ("orders", ""),
+            ("http://db/orders", ""),
+        ] {
+            assert_eq!(fault(url), format!("{stores}{meant}"), "{url}");
         }
     }
 }

@@ -13,6 +13,7 @@ use super::file::File;
 use super::variables::{variable, with_variable};
 use crate::cli::{Arguments, Failure};
 use crate::logging;
+use crate::store_url::StoreUrl;
 
 /// Reads them all, and ends the program where the command line asks for help.
 ///
@@ -23,13 +24,14 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
     let every = |command: Command, change: fn(Arg) -> Arg| {
         command.mut_args(change).mut_subcommands(|command| command.mut_args(change))
     };
-    let command = every(Arguments::command(), with_variable);
+    // `-1` is what is said for an option, and no option.
+    let command = every(Arguments::command(), |option| with_variable(option).allow_negative_numbers(true));
     // What is given is looked at first, whatever it is worth: that says which command it is, and which file.
     let unchecked = every(command.clone(), unchecked);
     if let Ok(matches) = unchecked.clone().ignore_errors(true).try_get_matches() {
         choose_format(&Given { matches: called(&matches).1, file: File::default() });
     }
-    let matches = unchecked.try_get_matches().map_err(not_understood)?;
+    let matches = unchecked.try_get_matches().map_err(|error| not_understood(error, &command))?;
     let (name, matches) = called(&matches);
     // Some commands take no settings.
     let path = matches.try_get_one::<OsString>("config").ok().flatten();
@@ -39,6 +41,7 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
 
     faults.extend(given.unknown(&command));
     faults.extend(given.two_stores());
+    faults.extend(given.overruled_store());
     let command = match name {
         // The options of `serve` without its name are not asked for.
         Some(_) => command.mut_args(|option| option.env(Resettable::Reset)),
@@ -92,7 +95,7 @@ fn check(
             Err(error) => error,
         };
         let faulty = option_of(&error).filter(|option| !let_through.contains(option));
-        let Some(option) = faulty else { return Err(not_understood(error)) };
+        let Some(option) = faulty else { return Err(not_understood(error, &command)) };
         faults.push(given.fault(&option, &what_is_wrong(&error)));
         command =
             change(command, name, |other| if *other.get_id() == option { unchecked(other) } else { other });
@@ -101,19 +104,28 @@ fn check(
 }
 
 /// Help is no failure, and is shown here. All else goes the way of other failures, since it repeats what was given.
-fn not_understood(error: clap::Error) -> Failure {
+fn not_understood(error: clap::Error, commands: &Command) -> Failure {
     if !error.use_stderr() {
         error.exit();
     }
     if let (ErrorKind::ArgumentConflict, Some(command)) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
     {
+        let example = commands.find_subcommand(command.to_string()).and_then(an_option).unwrap_or_default();
         return Failure::usage(format!(
-            "what stands before {command} is for `serve`: put options behind it, as in `order-service {command} --data-dir DIR`"
+            "what stands before {command} is for `serve`: put options behind it, as in `order-service {command}{example}`"
         ));
     }
     let text = error.render().to_string();
     Failure::usage(text.trim_end().trim_start_matches("error: "))
+}
+
+/// An option of this command that says what it is about, as it is written.
+fn an_option(command: &Command) -> Option<String> {
+    let option = command.get_arguments().find(|option| {
+        option.get_id() != "config" && option.get_value_names().is_some() && option.get_long().is_some()
+    })?;
+    Some(format!(" --{} {}", option.get_long()?, option.get_value_names()?.first()?))
 }
 
 /// The id of the option that an error is about, or of the first of them.
@@ -128,6 +140,15 @@ fn what_is_wrong(error: &clap::Error) -> String {
         (Some(words), _) => format!("must be one of {words}"),
         (None, Some(why)) => why.to_string(),
         (None, None) => "is required".to_owned(),
+    }
+}
+
+/// An option's name, as it is written where it is given by hand.
+fn name_by_hand(option: &str, source: ValueSource) -> String {
+    if source == ValueSource::EnvVariable {
+        variable(option)
+    } else {
+        format!("--{}", option.replace('_', "-"))
     }
 }
 
@@ -183,10 +204,29 @@ impl Given<'_> {
     }
 
     fn two_stores(&self) -> Option<String> {
-        let both = ["data_dir", "store"];
-        let two = both.iter().all(|option| self.by_hand(option).is_some())
-            || both.iter().all(|option| self.file.values(option).is_some());
-        two.then(|| "data-dir and store both say where orders are kept: give one of them".to_owned())
+        let by_hand = |option| self.by_hand(option).map(|source| name_by_hand(option, source));
+        let two = |[one, other]: [&str; 2]| {
+            format!("{one} and {other} both say where orders are kept: give one of them")
+        };
+        if let (Some(one), Some(other)) = (by_hand("data_dir"), by_hand("store")) {
+            return Some(two([&one, &other]));
+        }
+        let are_in_file = ["data_dir", "store"].iter().all(|option| self.file.values(option).is_some());
+        are_in_file.then(|| self.file.fault("store", &two(["data_dir", "store"]))).flatten()
+    }
+
+    /// Tells of a store in the file that counts for nothing, since a directory is named by hand. It is checked all the same.
+    fn overruled_store(&self) -> Option<String> {
+        let directory = name_by_hand("data_dir", self.by_hand("data_dir")?);
+        let store = self.file.values("store")?.first().filter(|_| self.by_hand("store").is_none())?;
+        if let Err(fault) = store.parse::<StoreUrl>() {
+            return self.file.fault("store", &fault);
+        }
+        let not_used = format!("it is not used, since {directory} says where orders are kept");
+        if let Some(told) = self.file.fault("store", &not_used) {
+            logging::warn(&told);
+        }
+        None
     }
 
     /// Two brokers that would share a checkpoint.

@@ -40,9 +40,11 @@ pub(crate) fn unknown_variables() -> Vec<String> {
 
 fn told_if_unknown((name, value): (OsString, OsString), known: &[&str]) -> Option<String> {
     let name = name.to_string_lossy();
-    let rest = name.strip_prefix(PREFIX)?;
+    // Other letters make it another variable, which nobody reads.
+    let upper = name.to_uppercase();
+    let rest = upper.strip_prefix(PREFIX)?;
     let is_planted = cfg!(feature = "full-tests") && rest == PLANTED_FAULT;
-    if value.is_empty() || known.contains(&&*name) || is_of_kubernetes(&name) || is_planted {
+    if value.is_empty() || known.contains(&&*name) || is_of_kubernetes(&upper) || is_planted {
         return None;
     }
     // The beginning, which all have, makes none of them nearer.
@@ -79,6 +81,12 @@ mod tests {
         assert_eq!(
             told("ORDER_SERVICE_COLOUR", "red").as_deref(),
             Some("ORDER_SERVICE_COLOUR is set, and no option has this name")
+        );
+        assert_eq!(
+            told("order_service_listen", "y").as_deref(),
+            Some(
+                "order_service_listen is set, and no option has this name; did you mean ORDER_SERVICE_LISTEN?"
+            )
         );
         for known in ["ORDER_SERVICE_LISTEN", "ORDER_SERVICES", "PATH"] {
             assert_eq!(told(known, "x"), None);

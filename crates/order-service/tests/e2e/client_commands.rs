@@ -122,6 +122,23 @@ fn a_tail_shows_only_what_it_was_asked_for() {
 }
 
 #[test]
+fn a_tail_that_is_refused_says_every_fault_with_its_place() {
+    let server = Program::serve().argument("--store", "memory:").start();
+    let ended = ask("tail", &url(&server), &["--after", "0", "--type", "order placed"]).run();
+    assert_eq!(ended.status, Some(FAILURE), "{ended:?}");
+    assert!(ended.stderr[0].contains(" (type: "), "{ended:?}");
+}
+
+#[test]
+fn a_service_without_tls_that_is_asked_with_it_is_told_as_one() {
+    let server = Program::serve().argument("--store", "memory:").start();
+    let ended = status(&url(&server).replace("http:", "https:"), &[]);
+    assert_eq!(ended.status, Some(FAILURE), "{ended:?}");
+    let told = format!("one without is asked with --url {}", url(&server));
+    assert!(ended.stderr[0].contains(&told), "{ended:?}");
+}
+
+#[test]
 fn a_tail_of_what_will_never_be_ends() {
     let server = Program::serve().argument("--store", "memory:").start();
     let ended = ask("tail", &url(&server), &["--after", "7"]).run();

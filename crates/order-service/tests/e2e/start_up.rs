@@ -43,6 +43,16 @@ fn sql(file: &Path, statement: &str) {
 fn an_option_before_its_command() {
     let ended = Program::new(["--data-dir", "somewhere", "verify"]).run();
     assert_refused(&ended, USAGE, &["put options behind it, as in `order-service verify --data-dir DIR`"]);
+    for (command, example) in [
+        ("status", "order-service status --url URL`"),
+        ("tail", "order-service tail --url URL`"),
+        ("copy", "order-service copy --from URL`"),
+        ("replica", "order-service replica --from URL`"),
+        ("print", "order-service print`"),
+    ] {
+        let ended = Program::new(["--data-dir", "somewhere", command]).run();
+        assert_refused(&ended, USAGE, &[example]);
+    }
 }
 
 #[test]
@@ -147,6 +157,22 @@ fn a_file_that_is_no_store() {
 }
 
 #[test]
+fn a_log_that_is_mounted_without_its_directory() {
+    const MOUNT: &str = r#"mount -t tmpfs small "$ELSEWHERE" && touch "$ELSEWHERE/f" "$LOG" \
+        && mount --bind "$ELSEWHERE/f" "$LOG" && exec "$0" "$@""#;
+    let (elsewhere, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mounting = ["unshare", "--map-root-user", "--mount", "sh", "-c", MOUNT];
+    let serve = Program::started_by(&mounting, ["serve", "--listen", "127.0.0.1:0"]);
+    let serve = serve.argument("--data-dir", data.path()).variable("ELSEWHERE", elsewhere.path());
+    let ended = serve.variable("LOG", data.path().join("orders.db")).run();
+    if ended.stderr.iter().any(|line| line.starts_with("unshare:") || line.starts_with("mount:")) {
+        eprintln!("this system lets nobody mount");
+        return;
+    }
+    assert_refused(&ended, FAILURE, &["orders.db: it is mounted alone"]);
+}
+
+#[test]
 fn a_store_whose_pages_are_broken() {
     let directory = stopped_store();
     let file = directory.path().join("orders.db");
@@ -159,7 +185,44 @@ fn a_store_whose_pages_are_broken() {
 #[test]
 fn two_places_for_orders() {
     let ended = Program::serve().argument("--store", "memory:").argument("--data-dir", "data").run();
-    assert_refused(&ended, USAGE, &["data-dir and store both say where orders are kept"]);
+    assert_refused(&ended, USAGE, &["--data-dir and --store both say where orders are kept"]);
+    let serve = || Program::new(["serve"]);
+    let ended = serve().variable("ORDER_SERVICE_STORE", "memory:").argument("--data-dir", "data").run();
+    assert_refused(&ended, USAGE, &["--data-dir and ORDER_SERVICE_STORE both say where orders are kept"]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.toml");
+    fs::write(&file, "data_dir = 'data'\nstore = 'memory:'").unwrap();
+    let ended = serve().argument("--config", &file).run();
+    assert_refused(
+        &ended,
+        USAGE,
+        &["f.toml: line 2: store: data_dir and store both say where orders are kept"],
+    );
+}
+
+#[test]
+fn a_store_in_the_file_that_a_directory_takes_the_place_of_is_told_and_checked_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f.toml");
+    let serve = || {
+        Program::serve()
+            .argument("--config", &file)
+            .variable("ORDER_SERVICE_DATA_DIR", directory.path().join("data"))
+    };
+    fs::write(&file, "store = 'memory:'").unwrap();
+    let server = serve().start();
+    let told =
+        "f.toml: line 1: store: it is not used, since ORDER_SERVICE_DATA_DIR says where orders are kept";
+    assert!(server.log().contains(told), "{}", server.log());
+    server.stop();
+    fs::write(&file, "store = 'oracle:'").unwrap();
+    assert_refused(&serve().run(), USAGE, &["f.toml: line 1: store: a store is memory:"]);
+}
+
+#[test]
+fn a_number_below_zero_is_refused_under_the_name_of_its_option() {
+    let ended = Program::new(["serve", "--grace-seconds", "-1"]).run();
+    assert_refused(&ended, USAGE, &["grace-seconds: must be a whole number from 1"]);
 }
 
 #[test]
