@@ -25,7 +25,10 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
         command.mut_args(change).mut_subcommands(|command| command.mut_args(change))
     };
     // `-1` is what is said for an option, and no option.
-    let command = every(Arguments::command(), |option| with_variable(option).allow_negative_numbers(true));
+    let command = every(Arguments::command(), |option| {
+        let takes_values = option.get_action().takes_values();
+        with_variable(option).allow_negative_numbers(takes_values)
+    });
     // What is given is looked at first, whatever it is worth: that says which command it is, and which file.
     let unchecked = every(command.clone(), unchecked);
     if let Ok(matches) = unchecked.clone().ignore_errors(true).try_get_matches() {

@@ -221,4 +221,7 @@ fn a_small_disk_that_fills_up_is_told_and_survived() {
     server.stop();
     let verified = disk.program(&["verify"]).run();
     assert_eq!(verified.status, Some(0), "{verified:?}");
+    fill();
+    let refused = disk.program(&["serve", "--listen", "127.0.0.1:0"]).run();
+    assert!(refused.stderr[0].contains("orders.db: its disk is full"), "{refused:?}");
 }
