@@ -55,8 +55,10 @@ fn no_access(path: &Path, cause: &rusqlite::Error) -> String {
         Some(format!("cannot use {}: {}", file.display(), std::io::Error::from(why)))
     };
     let told = needed.filter_map(refused).next();
+    // SQLite repeats the name.
+    let said = cause.to_string().replace(&format!(": {}", path.display()), "");
     told.map_or_else(
-        || format!("cannot use {}: {cause}", path.display()),
+        || format!("cannot use {}: {said}", path.display()),
         |told| format!("{told}; who runs the service must own it, and be able to write it"),
     )
 }
@@ -107,7 +109,10 @@ mod tests {
         let error = told(&missing.join("orders.db"), &failure(ffi::SQLITE_CANTOPEN));
         let named = format!("cannot use {}: No such file or directory", missing.display());
         assert!(error.starts_with(&named) && error.contains("must own it"), "{error}");
-        let unknown = told(&directory.path().join("orders.db"), &failure(ffi::SQLITE_CANTOPEN));
-        assert!(unknown.ends_with("orders.db: unable to open database file"), "{unknown}");
+        let here = directory.path().join("orders.db");
+        let said = format!("unable to open database file: {}", here.display());
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(said));
+        let named_once = format!("cannot use {}: unable to open database file", here.display());
+        assert_eq!(told(&here, &error), named_once);
     }
 }
