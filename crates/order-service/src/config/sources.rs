@@ -125,9 +125,10 @@ fn not_understood(error: clap::Error, commands: &Command) -> Failure {
 
 /// An option of this command that says what it is about, as it is written.
 fn an_option(command: &Command) -> Option<String> {
-    let option = command.get_arguments().find(|option| {
-        option.get_id() != "config" && option.get_value_names().is_some() && option.get_long().is_some()
-    })?;
+    let has_value = |option: &&Arg| option.get_long().is_some() && option.get_value_names().is_some();
+    let mut options = command.get_arguments().filter(|option| option.get_id() != "config").filter(has_value);
+    let first = options.next()?;
+    let option = options.find(|option| option.get_id() == "data_dir").unwrap_or(first);
     Some(format!(" --{} {}", option.get_long()?, option.get_value_names()?.first()?))
 }
 
