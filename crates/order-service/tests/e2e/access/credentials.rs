@@ -1,7 +1,5 @@
 //! Every operation of the document, with credentials of every kind.
 
-use serde_json::Value;
-
 use crate::access::{AccessFile, ORDER, bearer, get, get_with, post_with, send, wait_for_log};
 use crate::http::post;
 use crate::server::{Program, Server};
@@ -11,6 +9,8 @@ struct Kind {
     what: &'static str,
     fields: String,
     refusal: Option<(u16, &'static str)>,
+    /// The scope that it has, if only one.
+    scope: Option<&'static str>,
 }
 
 fn kinds(file: &AccessFile) -> Vec<Kind> {
@@ -21,7 +21,7 @@ fn kinds(file: &AccessFile) -> Vec<Kind> {
     let expired = file.add("expired", all, "expires = 2020-01-01T00:00:00Z");
     let (begin, secret) = good.rsplit_once('_').unwrap();
     let (_, secret_of_other) = other.rsplit_once('_').unwrap();
-    let refused = |what, fields| Kind { what, fields, refusal: Some((401, "unauthenticated")) };
+    let refused = |what, fields| Kind { what, fields, refusal: Some((401, "unauthenticated")), scope: None };
     let mut kinds = vec![
         refused("none", String::new()),
         refused("no bearer", format!("authorization: {good}\r\n")),
@@ -38,7 +38,7 @@ fn kinds(file: &AccessFile) -> Vec<Kind> {
         refused("a token", bearer("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.")),
         refused("expired", bearer(&expired)),
     ];
-    kinds.push(Kind { what: "good", fields: bearer(&good), refusal: None });
+    kinds.push(Kind { what: "good", fields: bearer(&good), refusal: None, scope: None });
     kinds
 }
 
@@ -51,13 +51,14 @@ fn breaches(server: &Server, kinds: &[Kind]) -> Vec<String> {
         for (method, operation) in item.as_object().unwrap() {
             let path = path.replace("{id}", "nowhere").replace("{return_id}", "none");
             let request = if method == "get" { get(&path) } else { post(&path, "{}") };
-            let takes_scope = operation["x-scope"] != Value::Null;
-            for Kind { what, fields, refusal } in kinds {
+            let asked_for = &operation["x-scope"];
+            for Kind { what, fields, refusal, scope } in kinds {
+                let is_refused = !asked_for.is_null() && scope.is_none_or(|scope| asked_for != scope);
                 let answer = send(&mut client, &request, fields).unwrap();
-                let is_right = match refusal.filter(|_| takes_scope) {
+                let is_right = match refusal.filter(|_| is_refused) {
                     Some((status, code)) => {
                         let challenge = answer.header("www-authenticate").unwrap_or_default();
-                        (answer.status, &*answer.code()) == (status, code) && challenge.starts_with("Bearer")
+                        answer.status == status && answer.code() == code && challenge.starts_with("Bearer")
                     }
                     None => ![401, 403, 429].contains(&answer.status),
                 };
@@ -77,7 +78,12 @@ fn file_and_kinds() -> (AccessFile, Vec<Kind>) {
     let file = AccessFile::new();
     let mut kinds = kinds(&file);
     let weak = file.add("weak", "operate", "");
-    kinds.push(Kind { what: "too weak", fields: bearer(&weak), refusal: Some((403, "forbidden")) });
+    kinds.push(Kind {
+        what: "too weak",
+        fields: bearer(&weak),
+        refusal: Some((403, "forbidden")),
+        scope: Some("operate"),
+    });
     file.replace(&format!("{}[strangers]\nrate = {{ per_second = 100000 }}\n", file.read()));
     (file, kinds)
 }
@@ -94,9 +100,9 @@ fn every_operation_is_refused_to_credentials_of_every_kind_but_good_ones() {
 fn control_a_service_that_asks_nobody_and_one_that_takes_no_key_are_caught() {
     let (_, kinds) = file_and_kinds();
     let open = Program::serve().argument("--store", "memory:").start();
-    // All operations but the two that are for everybody.
-    let (for_all, bad) = (23, kinds.iter().filter(|kind| kind.refusal.is_some()).count());
-    assert_eq!(breaches(&open, &kinds).len(), for_all * bad);
+    // All operations but the two that are for everybody. One takes the scope of the key that is too weak for the others.
+    let (for_all, bad) = (24, kinds.iter().filter(|kind| kind.refusal.is_some()).count());
+    assert_eq!(breaches(&open, &kinds).len(), for_all * bad - 1);
     let of_others = AccessFile::new();
     of_others.add("somebody else", "read", "");
     of_others.replace(&format!("{}[strangers]\nrate = {{ per_second = 100000 }}\n", of_others.read()));
