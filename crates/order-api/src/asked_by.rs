@@ -44,7 +44,7 @@ pub(crate) struct Asker {
 }
 
 /// What one machine is likely to have for itself: an address of IPv4, or the first half of one of IPv6 (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

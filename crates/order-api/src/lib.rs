@@ -43,7 +43,7 @@ use axum::extract::{Request, State};
 use order_application::{OrderService, RepeatedFault};
 
 pub use access::{Access, AccessRequest, AllowanceOf, Caller, Exhausted, NotAdmitted, Scope, Scopes};
-pub use asked_by::{AskedBy, Connection};
+pub use asked_by::{AskedBy, Connection, network};
 pub use config::ApiConfig;
 pub use head::HeadFault;
 pub use metrics::{Metrics, Page, Sample, Source, StoreSource};

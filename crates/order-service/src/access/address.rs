@@ -1,11 +1,11 @@
 //! Whose address a request comes from, and what those may send that show nothing good.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
-use order_api::{AccessRequest, AllowanceOf, NotAdmitted};
+use order_api::{AccessRequest, AllowanceOf, NotAdmitted, network};
 use quick_cache::sync::Cache;
 
 use super::allowance::{Allowance, Rate};
@@ -77,17 +77,6 @@ impl Addresses {
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
-    }
-}
-
-/// What is counted as one address: of IPv6 the network that one customer gets.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
     }
 }
 
