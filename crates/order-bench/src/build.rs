@@ -50,9 +50,19 @@ impl Build {
 
     /// The same, with these options.
     pub(crate) fn start_with(&self, data_dir: &Path, options: &[&str]) -> Result<Server> {
+        self.start_in(&[], data_dir, options)
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_in(
+        &self,
+        environment: &[(&str, String)],
+        data_dir: &Path,
+        options: &[&str],
+    ) -> Result<Server> {
         let data_dir = data_dir.to_str().context("the scratch directory's name is UTF-8")?;
         let arguments = [&["--data-dir", data_dir], options].concat();
-        Server::start_service(&self.program, &arguments, self.scratch.join("service.log"))
+        Server::start_service_in(environment, &self.program, &arguments, self.scratch.join("service.log"))
     }
 
     /// Starts a replica with its store in this directory.
@@ -71,11 +81,16 @@ impl Build {
     /// Runs one of the service's commands to its end, which must be with exit status 0.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Ran> {
         let log = self.scratch.join("command.log");
+        self.run_into(arguments, Stdio::null(), &log)
+    }
+
+    /// The same, with what it says in files: standard output, and standard error.
+    pub(crate) fn run_into(&self, arguments: &[&str], output: impl Into<Stdio>, log: &Path) -> Result<Ran> {
         let begin = Instant::now();
         let mut child = child_command(&self.program)?
             .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
+            .stdout(output)
+            .stderr(File::create(log)?)
             .spawn()
             .context("run the service")?;
         let mut peak_bytes = 0;
@@ -91,7 +106,7 @@ impl Build {
             interrupt::pause(LOOK_EVERY)?;
         };
         if !status.success() {
-            bail!("{}: {status}: {}", arguments.join(" "), fs::read_to_string(&log)?.trim());
+            bail!("{}: {status}: {}", arguments.join(" "), fs::read_to_string(log)?.trim());
         }
         Ok(Ran { elapsed: begin.elapsed(), peak_bytes })
     }

@@ -21,9 +21,18 @@ pub(crate) fn ready(address: SocketAddr) -> Result<Value> {
 
 /// Asks for a path on a new connection; the answer's status and body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    ask(address, &request::get(path))
+}
+
+/// The same as the caller who has this key.
+pub(crate) fn get_with_key(address: SocketAddr, path: &str, key: &str) -> Result<(u16, String)> {
+    ask(address, &request::get_with(path, &request::authorization(key)))
+}
+
+fn ask(address: SocketAddr, request: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(READ_LIMIT))?;
-    stream.write_all(request::get(path).as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     while answer.len() < ANSWER_LIMIT_BYTES {

@@ -8,6 +8,7 @@
 //! - [`work`], [`request`], [`order_ids`], [`shop_orders`]: what it asks for
 //! - [`echo_server`], [`disk`], [`mod@postgres`]: the limits
 //! - [`feeds`], [`paced`]: readers of live feeds with the bare stream that is their limit, and commands at a given rate
+//! - [`collector`]: who takes traces
 //! - [`crowd`]: clients that take places and get nothing done
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
@@ -17,6 +18,7 @@
 mod bench;
 mod brokers;
 mod build;
+mod collector;
 mod crowd;
 mod disk;
 mod drive;

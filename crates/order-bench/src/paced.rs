@@ -20,8 +20,14 @@ pub(crate) struct Paced {
     pub(crate) elapsed: Duration,
 }
 
-/// Places so many orders a second for this long, over connections that share the rate.
-pub(crate) fn place_at(service: &Server, connections: u64, per_second: u64, time: Duration) -> Result<Paced> {
+/// Places so many orders a second for this long, over connections that share the rate; with a caller's key, if there is one.
+pub(crate) fn place_at(
+    service: &Server,
+    connections: u64,
+    per_second: u64,
+    time: Duration,
+    key: Option<&str>,
+) -> Result<Paced> {
     let period = Duration::from_secs_f64(connections as f64 / per_second as f64);
     let each = (time.as_secs_f64() / period.as_secs_f64()) as u32;
     let address = service.address();
@@ -29,11 +35,15 @@ pub(crate) fn place_at(service: &Server, connections: u64, per_second: u64, time
     let clients: Vec<_> = (0..connections)
         .map(|client| {
             let offset = period.mul_f64(client as f64 / connections as f64);
+            let ids = OrderIds::new_random();
+            let request = Request::place(ids, 1);
+            let mut request = match key {
+                Some(key) => request.with_bearer(key),
+                None => request,
+            };
             std::thread::spawn(move || -> Result<Histogram> {
                 let mut stream = TcpStream::connect(address)?;
                 stream.set_nodelay(true)?;
-                let ids = OrderIds::new_random();
-                let mut request = Request::place(ids, 1);
                 let mut latency = Histogram::new();
                 let begin = Instant::now() + offset;
                 for n in 0..each {

@@ -54,13 +54,24 @@ impl Request {
     /// The same request with an `Idempotency-Key`, another one for each order.
     pub(crate) fn with_key(mut self, keys: OrderIds) -> Self {
         let field = format!("{KEY_FIELD}{}\r\n", "0".repeat(keys.id_bytes()));
+        let begin = self.insert_field(&field) + KEY_FIELD.len();
+        self.key = Some(Key { at: begin..begin + keys.id_bytes(), keys });
+        self
+    }
+
+    /// Makes a field the first of the head; where it begins. No key is laid out yet.
+    fn insert_field(&mut self, field: &str) -> usize {
         let head_begin = self.bytes.iter().position(|&byte| byte == b'\n').map_or(0, |line_end| line_end + 1);
         self.bytes.splice(head_begin..head_begin, field.bytes());
         if self.id.start >= head_begin {
             self.id = self.id.start + field.len()..self.id.end + field.len();
         }
-        let begin = head_begin + KEY_FIELD.len();
-        self.key = Some(Key { at: begin..begin + keys.id_bytes(), keys });
+        head_begin
+    }
+
+    /// The same request with the key of a caller.
+    pub(crate) fn with_bearer(mut self, key: &str) -> Self {
+        self.insert_field(&authorization(key));
         self
     }
 
@@ -88,9 +99,19 @@ impl Request {
 /// `GET /orders?limit=100`.
 pub(crate) const LIST_100: &[u8] = b"GET /orders?limit=100 HTTP/1.1\r\nhost: order-bench\r\n\r\n";
 
+/// The field that says whose key it is, with its end of line.
+pub(crate) fn authorization(key: &str) -> String {
+    format!("authorization: Bearer {key}\r\n")
+}
+
 /// A `GET` that is laid out for one use.
 pub(crate) fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nhost: order-bench\r\n\r\n")
+    get_with(target, "")
+}
+
+/// The same with more fields in its head, each with its end of line.
+pub(crate) fn get_with(target: &str, fields: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nhost: order-bench\r\n{fields}\r\n")
 }
 
 /// A `POST` with a body that will have this many bytes.

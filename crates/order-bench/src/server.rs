@@ -1,5 +1,6 @@
 //! Servers as child processes that never outlive this one.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,6 +32,16 @@ impl Server {
     /// Starts `order-service serve` on a free port and waits until it says that it serves; `store` are the arguments that
     /// name its store, `log` takes its standard error.
     pub(crate) fn start_service(program: &Path, store: &[&str], log: PathBuf) -> Result<Self> {
+        Self::start_service_in(&[], program, store, log)
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_service_in(
+        environment: &[(&str, String)],
+        program: &Path,
+        store: &[&str],
+        log: PathBuf,
+    ) -> Result<Self> {
         if !program.exists() {
             bail!(
                 "no {}: build it with `cargo build --release -p order-service`, or name it with --service",
@@ -39,36 +50,40 @@ impl Server {
         }
         let mut arguments = vec!["serve", "--listen", "127.0.0.1:0"];
         arguments.extend(store);
-        Self::start(program, &arguments, log)
+        Self::start(environment, program, &arguments, log)
     }
 
     /// Starts `order-service replica` in the same way.
     pub(crate) fn start_replica(program: &Path, arguments: &[&str], log: PathBuf) -> Result<Self> {
         let mut all = vec!["replica", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
-        Self::start(program, &all, log)
+        Self::start(&[], program, &all, log)
     }
 
     /// Starts the echo server, which is this program again.
     pub(crate) fn start_echo(log: PathBuf) -> Result<Self> {
-        Self::start(&std::env::current_exe()?, &["echo-server"], log)
+        Self::start(&[], &std::env::current_exe()?, &["echo-server"], log)
     }
 
     /// Starts the server that streams a file to everybody, which is this program again.
     pub(crate) fn start_bare_stream(file: &Path, log: PathBuf) -> Result<Self> {
         let file = file.to_str().context("the scratch directory's name is UTF-8")?;
-        Self::start(&std::env::current_exe()?, &["bare-stream", file], log)
+        Self::start(&[], &std::env::current_exe()?, &["bare-stream", file], log)
     }
 
-    fn start(program: &Path, arguments: &[&str], log: PathBuf) -> Result<Self> {
+    fn start(
+        environment: &[(&str, String)],
+        program: &Path,
+        arguments: &[&str],
+        log: PathBuf,
+    ) -> Result<Self> {
         let log_file = File::options().append(true).create(true).open(&log).context("open a server's log")?;
         let mut command = child_command(program)?;
         // The defaults are measured, whatever this shell sets up for the service.
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ORDER_SERVICE_"))
-        {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_the_services(name)) {
             command.env_remove(name);
         }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command
             .args(arguments)
             .stdout(Stdio::piped())
@@ -132,6 +147,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether the service looks at this variable.
+fn is_the_services(variable: &OsStr) -> bool {
+    let name = variable.as_encoded_bytes();
+    name.starts_with(b"ORDER_SERVICE_") || name.starts_with(b"OTEL_")
 }
 
 /// A command that runs `program` as a child that does not outlive this process.

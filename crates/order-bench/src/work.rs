@@ -49,7 +49,8 @@ impl Place {
         Self::asking(ids, Request::place(ids, 1).with_key(keys))
     }
 
-    fn asking(ids: OrderIds, request: Request) -> Self {
+    /// Each with this request.
+    pub(crate) fn asking(ids: OrderIds, request: Request) -> Self {
         Self { ids, request, next: 0, end: u64::MAX, placing: Vec::new(), last_acknowledged: None }
     }
 

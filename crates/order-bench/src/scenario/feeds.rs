@@ -107,8 +107,8 @@ fn live_turn(bench: &Bench, service: &Server) -> Result<Live> {
 /// Places orders at the given rate: to warm up, and to be measured.
 fn place(bench: &Bench, service: &Server) -> Result<[Paced; 2]> {
     let connections = bench.options.connections as u64;
-    let warm = place_at(service, connections, PLACES_PER_S, WARM_UP)?;
-    Ok([warm, place_at(service, connections, PLACES_PER_S, bench.span().measured)?])
+    let warm = place_at(service, connections, PLACES_PER_S, WARM_UP, None)?;
+    Ok([warm, place_at(service, connections, PLACES_PER_S, bench.span().measured, None)?])
 }
 
 /// Everybody reads the whole log.

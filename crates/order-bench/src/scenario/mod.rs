@@ -6,6 +6,7 @@ mod brokers;
 mod crowds;
 mod decide;
 mod feeds;
+mod guarded;
 mod latency;
 mod lists;
 mod memory;
@@ -36,6 +37,10 @@ pub(crate) enum Scenario {
     PlaceRandom3m,
     /// Place orders with an `Idempotency-Key` on a store of many receipts, beside placing without
     PlaceKeyed,
+    /// Place orders with a caller's key and rate while metrics are scraped, beside placing without
+    PlaceGuarded,
+    /// The same with every hundredth request traced
+    PlaceTraced,
     /// Place, pay, reserve and ship, durable
     Workflow,
     /// Place, pay, reserve and ship on the large store, durable
@@ -99,9 +104,11 @@ pub(crate) enum Scenario {
 type Comparison = fn(&Bench, &Build) -> Result<Outcome>;
 
 /// What can be measured so.
-const COMPARISONS: [(Scenario, Comparison); 6] = [
+const COMPARISONS: [(Scenario, Comparison); 8] = [
     (Scenario::PlaceSeq, against::place_in_sequence),
     (Scenario::PlaceRandom3m, against::place_at_random),
+    (Scenario::PlaceGuarded, guarded::place),
+    (Scenario::PlaceTraced, guarded::place_traced),
     (Scenario::Workflow, against::workflow),
     (Scenario::Workflow3m, against::workflow_on_large_store),
     (Scenario::GetRandom, against::get_at_random),
@@ -173,6 +180,8 @@ impl Scenario {
             Self::PlaceSeq => place::in_sequence(bench),
             Self::PlaceRandom3m => place::random_on_a_large_store(bench),
             Self::PlaceKeyed => place::with_keys(bench),
+            Self::PlaceGuarded => guarded::place(bench, &bench.service),
+            Self::PlaceTraced => guarded::place_traced(bench, &bench.service),
             Self::Workflow => workflow::on_new_store(bench),
             Self::Workflow3m => workflow::on_large_store(bench),
             Self::GetRandom => read::single_orders(bench),

@@ -26,12 +26,12 @@ pub(crate) fn commit_to_consumer(bench: &Bench) -> Result<Outcome> {
         let dir = bench.new_dir()?;
         let service = bench.service.start_with_bus(dir.path(), &[broker.url("orders")])?;
         // The first events make the topic or stream.
-        place_at(&service, CONNECTIONS, COMMANDS_PER_S, Duration::from_millis(100))?;
+        place_at(&service, CONNECTIONS, COMMANDS_PER_S, Duration::from_millis(100), None)?;
         wait_until_published(&service, "orders", 1)?;
         let consumer = Consumer::start(&broker, "orders");
-        place_at(&service, CONNECTIONS, COMMANDS_PER_S, WARM_UP)?;
+        place_at(&service, CONNECTIONS, COMMANDS_PER_S, WARM_UP, None)?;
         consumer.begin_anew();
-        place_at(&service, CONNECTIONS, COMMANDS_PER_S, measured)?;
+        place_at(&service, CONNECTIONS, COMMANDS_PER_S, measured, None)?;
         wait_until_published(&service, "orders", 1)?;
         let figures = Figures::of_latencies(&consumer.finish()?, measured);
         service.stop()?;
