@@ -3,6 +3,7 @@
 use order_application::{PageLimit, Position, Receipt, RecordedEvent};
 use uuid::Uuid;
 
+use crate::checksum::Covered;
 use crate::copy::{NamedCheckpoints, SideError, Source};
 use crate::postgres::PostgresSource;
 use crate::sqlite::SqliteLogReader;
@@ -59,6 +60,25 @@ impl LogReader {
         match &self.0 {
             StoreReader::Sqlite(log) => log.identity().await,
             StoreReader::Postgres(log) => Ok(log.identity()),
+        }
+    }
+
+    /// What `add` makes of such a page, event by event: for whoever wants what rows have, and not events.
+    pub(crate) async fn collect<T: Default + Send + 'static>(
+        &self,
+        after: Position,
+        limit: PageLimit,
+        add: fn(&mut T, &Covered<'_>),
+    ) -> Result<T, SideError> {
+        match &self.0 {
+            StoreReader::Sqlite(log) => log.collect(after, limit, add).await,
+            StoreReader::Postgres(_) => {
+                let mut collected = T::default();
+                for event in self.read_log(after, limit).await? {
+                    add(&mut collected, &Covered::of(&event));
+                }
+                Ok(collected)
+            }
         }
     }
 

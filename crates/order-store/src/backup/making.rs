@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use order_application::{PageLimit, Position, RecordedEvent, StoreError};
+use order_application::{PageLimit, Position, StoreError};
 use order_domain::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::directory::BackupDir;
 use super::manifest::{EventPart, FinishedRun, Manifest, SavedCheckpoint};
-use super::part::{NewEventPart, NewReceiptParts};
+use super::part::{EventRecords, NewEventPart, NewReceiptParts};
 use super::{BackupDirError, BackupError};
 #[cfg(feature = "planted-faults")]
 use crate::copy::SideError;
@@ -124,15 +124,15 @@ impl Run {
         let mut after = self.manifest.events_end();
         let mut part = NewEventPart::default();
         let mut writing: Option<WrittenPart> = None;
-        let mut page = self.log.read_log(after, PAGE).await?;
+        let mut page = self.log.collect(after, PAGE, EventRecords::push).await?;
         while after < up_to {
-            page.retain(|event| event.position <= up_to);
+            page.cut(up_to);
             let Some(last) = page.last() else { return Err(ends_early(after)) };
-            after = last.position;
+            after = last;
             // The next page is read while the records of this one are put together.
             let log = &self.log;
-            let (next, full) = tokio::join!(log.read_log(after, PAGE), async {
-                add_page(&mut part, &page, self.part_bytes)
+            let (next, full) = tokio::join!(log.collect(after, PAGE, EventRecords::push), async {
+                page.add_to(&mut part, self.part_bytes)
             });
             for full in full {
                 self.keep(writing.take()).await?;
@@ -198,18 +198,6 @@ impl Run {
 fn ends_early(after: Position) -> BackupError {
     let what = format!("no event at position {}", after.plus(1));
     BackupError::Store(StoreError::Corrupt(what).into())
-}
-
-/// Adds events to a part, and answers with those that are full.
-fn add_page(part: &mut NewEventPart, page: &[RecordedEvent], part_bytes: usize) -> Vec<NewEventPart> {
-    let mut full = Vec::new();
-    for event in page {
-        if !part.add(event, part_bytes) {
-            full.push(std::mem::take(part));
-            part.add(event, part_bytes);
-        }
-    }
-    full
 }
 
 /// A moment whose log ends later than its receipts do, if that is the planted fault.

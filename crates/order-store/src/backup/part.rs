@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::directory::BackupDir;
 use super::manifest::{EventPart, ReceiptPart};
 use super::{BackupDirError, record};
+use crate::checksum::Covered;
 
 const EVENTS: &[u8] = b"order-service backup 1: events\n";
 const RECEIPTS: &[u8] = b"order-service backup 1: receipts\n";
@@ -23,6 +24,59 @@ pub(super) fn is_part_name(name: &str) -> bool {
     name.strip_prefix("events-").or(name.strip_prefix("receipts-")).is_some_and(numbers)
 }
 
+/// Events in the form that they have in a part, one after the other.
+#[derive(Default)]
+pub(super) struct EventRecords {
+    bytes: Vec<u8>,
+    records: Vec<EventRecord>,
+}
+
+struct EventRecord {
+    /// Where it ends among the bytes.
+    end: usize,
+    position: Position,
+    id: Uuid,
+    time: Timestamp,
+}
+
+impl EventRecords {
+    /// Adds an event whose position is known.
+    pub(super) fn push(&mut self, event: &Covered<'_>) {
+        record::push_event(&mut self.bytes, event);
+        self.records.push(EventRecord {
+            end: self.bytes.len(),
+            position: event.position.unwrap_or_default(),
+            id: Uuid::from_bytes(*event.id),
+            time: event.time,
+        });
+    }
+
+    /// The position of the last one.
+    pub(super) fn last(&self) -> Option<Position> {
+        self.records.last().map(|record| record.position)
+    }
+
+    /// Leaves out those after a position.
+    pub(super) fn cut(&mut self, up_to: Position) {
+        self.records.retain(|record| record.position <= up_to);
+    }
+
+    /// Adds them to a part, and answers with those parts that are full by then.
+    pub(super) fn add_to(&self, part: &mut NewEventPart, part_bytes: usize) -> Vec<NewEventPart> {
+        let mut full = Vec::new();
+        let mut begin = 0;
+        for record in &self.records {
+            let bytes = &self.bytes[begin..record.end];
+            if !part.has_room(bytes.len(), part_bytes) {
+                full.push(std::mem::take(part));
+            }
+            part.add(record, bytes);
+            begin = record.end;
+        }
+        full
+    }
+}
+
 /// A part of the log that is being put together.
 #[derive(Default)]
 pub(super) struct NewEventPart {
@@ -33,21 +87,19 @@ pub(super) struct NewEventPart {
 }
 
 impl NewEventPart {
-    /// Adds an event, if there is room for it.
-    pub(super) fn add(&mut self, event: &RecordedEvent, part_bytes: usize) -> bool {
-        let before = self.content.len();
-        if before == 0 {
+    /// There always is for the first event.
+    fn has_room(&self, bytes: usize, part_bytes: usize) -> bool {
+        self.content.is_empty() || self.content.len() + bytes <= part_bytes
+    }
+
+    fn add(&mut self, event: &EventRecord, bytes: &[u8]) {
+        if self.content.is_empty() {
             self.content.extend_from_slice(EVENTS);
             self.first = event.position;
         }
-        record::push_event(&mut self.content, event);
-        if self.content.len() > part_bytes && before > 0 {
-            self.content.truncate(before);
-            return false;
-        }
+        self.content.extend_from_slice(bytes);
         self.last = Some((event.position, event.id));
         self.latest = self.latest.max(Some(event.time));
-        true
     }
 
     /// Writes it, unless it is empty.

@@ -11,8 +11,8 @@ const LENGTH_BYTES: usize = 4;
 const CHECKSUM_BYTES: usize = 9;
 
 /// Adds an event.
-pub(super) fn push_event(bytes: &mut Vec<u8>, event: &RecordedEvent) {
-    push(bytes, |bytes| Covered::of(event).push(bytes));
+pub(super) fn push_event(bytes: &mut Vec<u8>, event: &Covered<'_>) {
+    push(bytes, |bytes| event.push(bytes));
 }
 
 /// Adds a receipt.

@@ -7,6 +7,7 @@ use order_domain::OrderId;
 use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
+use crate::checksum::Covered;
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, row};
 
@@ -95,6 +96,31 @@ pub(crate) fn events(
         }
     }
     Ok(events)
+}
+
+/// What `add` makes of a page of events; it also ends before one that cannot be read.
+pub(crate) fn collect<T: Default>(
+    log: &Connection,
+    after: Position,
+    up_to: Position,
+    limit: PageLimit,
+    add: fn(&mut T, &Covered<'_>),
+) -> Result<T, LogError> {
+    let (mut collected, mut events, mut bytes, mut scratch) = (T::default(), 0, 0, Vec::new());
+    let read = scan(log, ROWS, after, up_to, |_, row| {
+        let (_, event) = row::checked(row, &mut scratch)?;
+        bytes += event.data.len();
+        if bytes > limit.bytes && events > 0 {
+            return Ok(ControlFlow::Break(()));
+        }
+        add(&mut collected, &event);
+        events += 1;
+        Ok(if events < limit.events { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    });
+    match read {
+        Err(error) if events == 0 => Err(error),
+        Ok(()) | Err(_) => Ok(collected),
+    }
 }
 
 pub(crate) fn at(log: &Connection, position: Position, scratch: &mut Vec<u8>) -> Result<LogEntry, LogError> {

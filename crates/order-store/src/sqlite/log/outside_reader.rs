@@ -13,6 +13,7 @@ use order_application::{PageLimit, Position, Receipt, RecordedEvent, StoreError}
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use crate::checksum::Covered;
 use crate::copy::{NamedCheckpoints, RECEIPTS_AT_ONCE, SideError};
 use crate::log_reader::{ReceiptSink, StoreMoment};
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
@@ -80,9 +81,19 @@ impl SqliteLogReader {
         after: Position,
         limit: PageLimit,
     ) -> Result<Vec<RecordedEvent>, SideError> {
-        let events = limit.events.min(LONGEST_PAGE.events);
-        let limit = PageLimit { events, bytes: limit.bytes.min(LONGEST_PAGE.bytes) };
+        let limit = at_most_longest(limit);
         self.read(move |log| entries::events(log, after, end(log)?, limit)).await
+    }
+
+    /// See [`LogReader::collect`](crate::LogReader).
+    pub(crate) async fn collect<T: Default + Send + 'static>(
+        &self,
+        after: Position,
+        limit: PageLimit,
+        add: fn(&mut T, &Covered<'_>),
+    ) -> Result<T, SideError> {
+        let limit = at_most_longest(limit);
+        self.read(move |log| entries::collect(log, after, end(log)?, limit, add)).await
     }
 
     /// The store at one moment: see [`LogReader::moment`](crate::LogReader). Receipts are numbered as they are committed, so
@@ -120,6 +131,11 @@ impl SqliteLogReader {
         let (path, kinds) = (self.path.clone(), self.kinds);
         blocking(move || read_whole(&path, kinds, &read)).await
     }
+}
+
+fn at_most_longest(limit: PageLimit) -> PageLimit {
+    let events = limit.events.min(LONGEST_PAGE.events);
+    PageLimit { events, bytes: limit.bytes.min(LONGEST_PAGE.bytes) }
 }
 
 /// Where the log ends and how far its followers are, and the number of the newest receipt, in one snapshot.

@@ -51,6 +51,18 @@ pub(crate) fn insert(
 
 /// Reads a row and checks it.
 pub(crate) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent, StoreError> {
+    let (position, checked) = checked(row, scratch)?;
+    let event = checked.into_event(position);
+    #[cfg(feature = "planted-faults")]
+    let event = event.map(crate::planted_release::read);
+    event.map_err(|e| corrupt(Some(position.0), &format!("order id: {e}")))
+}
+
+/// What the checksum of a row covers, if that is what was written, and its position.
+pub(crate) fn checked<'r>(
+    row: &'r Row<'_>,
+    scratch: &mut Vec<u8>,
+) -> Result<(Position, Covered<'r>), StoreError> {
     let position = row.get(0).map_err(|e| corrupt(None, &e.to_string()))?;
     let broken = |e: rusqlite::Error| corrupt(Some(position), &e.to_string());
     let text = |index| row.get_ref(index).map_err(broken)?.as_str_or_null().map_err(|e| broken(e.into()));
@@ -58,7 +70,7 @@ pub(crate) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
 
     let id = row.get_ref(3).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
     let id: &[u8; 16] = id.try_into().map_err(|_| corrupt(Some(position), "the event id is not 16 bytes"))?;
-    let checked = Covered {
+    let covered = Covered {
         position: Some(Position(position)),
         version: Version(row.get(1).map_err(broken)?),
         time: Timestamp::from_micros(row.get(2).map_err(broken)?),
@@ -70,18 +82,15 @@ pub(crate) fn read(row: &Row<'_>, scratch: &mut Vec<u8>) -> Result<RecordedEvent
         source: text(8)?,
     };
     let stored = row.get_ref(9).map_err(broken)?.as_bytes().map_err(|e| broken(e.into()))?;
-    let is_sound = checked.checksum(scratch).as_bytes() == stored;
+    let is_sound = covered.checksum(scratch).as_bytes() == stored;
     #[cfg(feature = "planted-faults")]
     let is_sound = is_sound || crate::sqlite::planted_faults::is_planted("unchecked-events");
     if !is_sound {
-        let order_id = checked.order_id;
+        let order_id = covered.order_id;
         let what = format!("the checksum does not match; the row says that it is of order {order_id}");
         return Err(corrupt(Some(position), &what));
     }
-    let event = checked.into_event(Position(position));
-    #[cfg(feature = "planted-faults")]
-    let event = event.map(crate::planted_release::read);
-    event.map_err(|e| corrupt(Some(position), &format!("order id: {e}")))
+    Ok((Position(position), covered))
 }
 
 fn corrupt(position: Option<u64>, what: &str) -> StoreError {
