@@ -52,6 +52,14 @@ fn manifests_that_other_machines_reach_say_who_may_do_what() {
 }
 
 #[test]
+fn manifests_name_the_image_of_this_release() {
+    for words in [&["kubernetes"][..], &["kubernetes", "--store", "postgres"]] {
+        let image = format!("image: order-service:{}\n", env!("CARGO_PKG_VERSION"));
+        assert!(printed(words).contains(&image), "{image}");
+    }
+}
+
+#[test]
 fn the_document_is_the_one_that_is_served() {
     let server = Program::serve().argument("--store", "memory:").start();
     assert_eq!(printed(&["openapi"]), server.get("/openapi.json").text());
