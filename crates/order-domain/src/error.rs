@@ -52,8 +52,8 @@ pub enum OrderError {
         /// What would be allowed.
         available: u64,
     },
-    /// Something that the order does not have.
-    #[error("the order has no {part} {name}")]
+    /// Something that the order does not have. Its name may be a customer's, and whoever asked knows it: the text is without.
+    #[error("the order has no {}", unknown_part(part, name))]
     UnknownReference {
         /// What kind of part.
         part: &'static str,
@@ -69,6 +69,11 @@ pub enum OrderError {
     /// Lines and adjustments do not add up to a valid total.
     #[error("{0}")]
     InvalidTotal(&'static str),
+}
+
+/// A line is named by its number, which is nobody's.
+fn unknown_part(part: &str, name: &str) -> String {
+    if part == "line" { format!("line {name}") } else { format!("{part} of that name") }
 }
 
 fn units_exceed(requested: u64, available: u64) -> String {

@@ -70,7 +70,7 @@ async fn a_cancellation_is_refused_for_units_that_are_not_open() {
     order.refuses("cancel", &eight, "quantity-exceeds-available", exceeds).await;
     for (items, unknown) in [
         (r#"{"Line":2,"Quantity":1}"#, "The order has no line 2."),
-        (r#"{"SKU":"b","Quantity":1}"#, "The order has no line with SKU b."),
+        (r#"{"SKU":"b","Quantity":1}"#, "The order has no line with a SKU of that name."),
     ] {
         order.refuses("cancel", &cancel(items), "unknown-reference", unknown).await;
     }

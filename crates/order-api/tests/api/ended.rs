@@ -51,7 +51,7 @@ async fn check(order: &Life, expected: [Answered; COMMANDS.len()]) {
 #[tokio::test]
 async fn a_cancelled_order_takes_nothing_more() {
     let order = order_after([PAID, RESERVED, CANCELLED]).await;
-    let no_parcel = Refused("unknown-reference", "The order has no parcel t.");
+    let no_parcel = Refused("unknown-reference", "The order has no parcel of that name.");
     let expected = [
         state("The order is cancelled, so nothing is due; void the payment at the processor."),
         NO_MORE_PAYMENTS,

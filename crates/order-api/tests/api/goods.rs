@@ -37,7 +37,7 @@ async fn a_release_frees_what_was_not_shipped_and_the_id_stays_spent() {
 async fn a_release_is_refused_where_nothing_is_held() {
     let order = order_after([PAID]).await;
     let nobodys = r#"{"reservation_id":"r"}"#;
-    let unknown = "The order has no reservation r.";
+    let unknown = "The order has no reservation of that name.";
     order.refuses("reserve/release", nobodys, "unknown-reference", unknown).await;
     order.accepts("reserve", RESERVED.1).await;
     order.accepts("ship", SHIPPED.1).await;
@@ -61,7 +61,7 @@ async fn a_parcel_is_refused_for_what_is_not_reserved() {
     order.refuses("ship", &parcel(r#"{"SKU":"sku-1","Quantity":3}"#), exceeds, detail).await;
     for (items, unknown) in [
         (r#"{"Line":3,"Quantity":1}"#, "The order has no line 3."),
-        (r#"{"SKU":"sku-3","Quantity":1}"#, "The order has no line with SKU sku-3."),
+        (r#"{"SKU":"sku-3","Quantity":1}"#, "The order has no line with a SKU of that name."),
     ] {
         order.refuses("ship", &parcel(items), "unknown-reference", unknown).await;
     }
@@ -105,7 +105,7 @@ async fn a_delivery_is_refused_for_a_parcel_that_is_not_under_way() {
     let order = order_after([PAID, RESERVED]).await;
     let nothing = "No parcel is under way.";
     order.refuses("deliver", "{}", "invalid-transition", nothing).await;
-    let unknown = "The order has no parcel t.";
+    let unknown = "The order has no parcel of that name.";
     order.refuses("deliver", DELIVERED.1, "unknown-reference", unknown).await;
     order.accepts("ship", SHIPPED.1).await;
     order.accepts("lost", r#"{"tracking_number":"t","reason":"not found"}"#).await;
@@ -131,7 +131,7 @@ async fn what_has_arrived_or_never_left_is_not_lost() {
     let order = order_after(until_delivered()).await;
     let arrived = "The parcel was delivered, so it is not lost.";
     order.refuses("lost", r#"{"tracking_number":"t"}"#, "invalid-transition", arrived).await;
-    let unknown = "The order has no parcel u.";
+    let unknown = "The order has no parcel of that name.";
     order.refuses("lost", r#"{"tracking_number":"u"}"#, "unknown-reference", unknown).await;
     order.finds_faults("lost", "{}", &["/tracking_number"]).await;
 }

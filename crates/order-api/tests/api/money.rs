@@ -64,7 +64,9 @@ async fn a_void_is_refused_for_what_is_not_open() {
     let detail = "2001 is more than the 2000 that is authorised and still open.";
     order.refuses("payment/void", more, "amount-exceeds-authorized", detail).await;
     let nobodys = r#"{"void_id":"v","payment_id":"p-3"}"#;
-    order.refuses("payment/void", nobodys, "unknown-reference", "The order has no payment p-3.").await;
+    order
+        .refuses("payment/void", nobodys, "unknown-reference", "The order has no payment of that name.")
+        .await;
     order.accepts("payment/void", r#"{"void_id":"v","payment_id":"p-1"}"#).await;
     let reused = "The void_id is already taken by a request with other content.";
     for other in
@@ -104,7 +106,7 @@ async fn a_capture_is_refused_for_what_is_not_open() {
     let of_one = r#"{"capture_id":"c","amount_cents":2001,"payment_id":"p-1"}"#;
     order.refuses("capture", of_one, exceeds, detail).await;
     let nobodys = r#"{"capture_id":"c","payment_id":"p-3"}"#;
-    order.refuses("capture", nobodys, "unknown-reference", "The order has no payment p-3.").await;
+    order.refuses("capture", nobodys, "unknown-reference", "The order has no payment of that name.").await;
 
     order.accepts("capture", r#"{"capture_id":"c","amount_cents":2000}"#).await;
     let reused = "The capture_id is already taken by a request with other content.";
@@ -175,7 +177,7 @@ async fn a_refund_is_refused_for_what_was_not_captured() {
     let untouched = r#"{"refund_id":"f","payment_id":"p-2"}"#;
     order.refuses("refund", untouched, "invalid-transition", of_payment).await;
     let nobodys = r#"{"refund_id":"f","payment_id":"p-3"}"#;
-    order.refuses("refund", nobodys, "unknown-reference", "The order has no payment p-3.").await;
+    order.refuses("refund", nobodys, "unknown-reference", "The order has no payment of that name.").await;
 
     order.accepts("refund", r#"{"refund_id":"f","amount_cents":5}"#).await;
     let reused = "The refund_id is already taken by a request with other content.";

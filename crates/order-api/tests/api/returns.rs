@@ -41,7 +41,7 @@ async fn a_return_is_refused_for_what_was_not_delivered() {
     order.refuses("returns", &three, "quantity-exceeds-available", exceeds).await;
     for (items, unknown) in [
         (r#"{"Line":3,"Quantity":1}"#, "The order has no line 3."),
-        (r#"{"SKU":"z","Quantity":1}"#, "The order has no line with SKU z."),
+        (r#"{"SKU":"z","Quantity":1}"#, "The order has no line with a SKU of that name."),
     ] {
         order.refuses("returns", &ask(items), "unknown-reference", unknown).await;
     }

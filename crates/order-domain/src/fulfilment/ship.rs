@@ -158,7 +158,7 @@ mod tests {
             .then_refused(OrderError::UnknownReference { part: "line", name: "3".to_owned() });
         given(ready())
             .when(ship_units("t", [of_sku("sku-3", 1)]))
-            .then_refused(OrderError::UnknownReference { part: "line with SKU", name: "sku-3".to_owned() });
+            .then_refused(OrderError::UnknownReference { part: "line with a SKU", name: "sku-3".to_owned() });
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Order {
                 UnitSelector::Line(line) => return Err(unknown("line", line)),
                 UnitSelector::Sku(sku) => match first.get(sku) {
                     Some(&first) => (first, true),
-                    None => return Err(unknown("line with SKU", sku)),
+                    None => return Err(unknown("line with a SKU", sku)),
                 },
             };
             Ok(Found { line, by_sku, quantity: request.quantity.get() })

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn what_the_order_does_not_have_does_not_come_back() {
         for (units, part, name) in
-            [(of_line(3, 1), "line", "3"), (of_sku("sku-3", 1), "line with SKU", "sku-3")]
+            [(of_line(3, 1), "line", "3"), (of_sku("sku-3", 1), "line with a SKU", "sku-3")]
         {
             given(asked_back())
                 .when(receive("x", Some(vec![units])))
