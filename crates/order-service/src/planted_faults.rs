@@ -25,6 +25,11 @@ pub(crate) fn answers_are_not_counted() -> bool {
     is_planted("answers-are-not-counted")
 }
 
+/// `requests-are-told`: heads and bodies stand in the output.
+pub(crate) fn requests_are_told() -> bool {
+    is_planted("requests-are-told")
+}
+
 fn is_planted(fault: &str) -> bool {
     std::env::var(VARIABLE).is_ok_and(|planted| planted == fault)
 }

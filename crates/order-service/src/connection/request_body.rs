@@ -47,6 +47,10 @@ impl HttpBody for RequestBody {
             this.turn.pass_to_service();
             this.turn.activity().progressed();
         }
+        #[cfg(feature = "full-tests")]
+        if let (Poll::Ready(Some(Ok(frame))), true) = (&polled, crate::planted_faults::requests_are_told()) {
+            tracing::info!(piece = ?frame.data_ref(), "a body");
+        }
         polled
     }
 

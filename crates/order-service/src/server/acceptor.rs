@@ -93,6 +93,10 @@ impl Acceptor {
                 // From now on, and not from when the answer is first looked for.
                 let (in_service, open) = InService::begin(&activity);
                 let fault = head_fault::of_fields(request.version(), request.headers());
+                #[cfg(feature = "full-tests")]
+                if crate::planted_faults::requests_are_told() {
+                    tracing::info!(uri = %request.uri(), fields = ?request.headers(), "a head");
+                }
                 if fault == Some(HeadFault::TooLarge) {
                     // It is not to wait with all of that.
                     *request.headers_mut() = HeaderMap::new();

@@ -2,11 +2,12 @@
 
 mod credentials;
 mod file;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod rates;
 mod reach;
 mod tokens;
+mod trust;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -18,26 +19,26 @@ use crate::http::{Answer, Client, post};
 use crate::server::{Program, Server, wait_until};
 
 /// An order that anybody would take.
-const ORDER: &str =
+pub(crate) const ORDER: &str =
     r#"{"order_id":"ord-001","customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
 
 /// An access file in a directory of its own.
-struct AccessFile {
+pub(crate) struct AccessFile {
     directory: TempDir,
 }
 
 impl AccessFile {
     /// One that nobody is let in by yet.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("access.toml")
     }
 
     /// Adds a key, as people do, with what else its entry is to have.
-    fn add(&self, name: &str, scopes: &str, more: &str) -> String {
+    pub(crate) fn add(&self, name: &str, scopes: &str, more: &str) -> String {
         let made = Program::new(["keys", "create", "--name", name, "--scope", scopes]).run();
         assert_eq!(made.status, Some(0), "{made:?}");
         let mut file = OpenOptions::new().create(true).append(true).open(self.path()).unwrap();
@@ -45,22 +46,22 @@ impl AccessFile {
         made.stderr.join("").rsplit_once(' ').expect("the key is shown").1.to_owned()
     }
 
-    fn read(&self) -> String {
+    pub(crate) fn read(&self) -> String {
         fs::read_to_string(self.path()).unwrap()
     }
 
     /// Puts another text in its place, at once.
-    fn replace(&self, text: &str) {
+    pub(crate) fn replace(&self, text: &str) {
         let new = self.directory.path().join("new.toml");
         fs::write(&new, text).unwrap();
         fs::rename(new, self.path()).unwrap();
     }
 
-    fn program(&self) -> Program {
+    pub(crate) fn program(&self) -> Program {
         Program::serve().argument("--store", "memory:").argument("--access", self.path())
     }
 
-    fn start(&self) -> Server {
+    pub(crate) fn start(&self) -> Server {
         self.program().start()
     }
 }
@@ -81,18 +82,18 @@ fn bearer(key: &str) -> String {
 
 /// A GET by the bearer of a key.
 #[track_caller]
-fn get_with(server: &Server, path: &str, key: &str) -> Answer {
+pub(crate) fn get_with(server: &Server, path: &str, key: &str) -> Answer {
     send(&mut server.connect(), &get(path), &bearer(key)).unwrap()
 }
 
 /// A POST by the bearer of a key.
 #[track_caller]
-fn post_with(server: &Server, path: &str, key: &str, body: &str) -> Answer {
+pub(crate) fn post_with(server: &Server, path: &str, key: &str, body: &str) -> Answer {
     send(&mut server.connect(), &post(path, body), &bearer(key)).unwrap()
 }
 
 /// Waits until the service says something.
 #[track_caller]
-fn wait_for_log(server: &Server, words: &str) {
+pub(crate) fn wait_for_log(server: &Server, words: &str) {
     wait_until(words, || server.log().contains(words).then_some(()));
 }

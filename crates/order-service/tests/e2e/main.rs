@@ -5,6 +5,7 @@
 mod access;
 #[cfg(feature = "full-tests")]
 mod backup;
+mod canaries;
 mod checker;
 mod client_commands;
 #[cfg(feature = "full-tests")]

@@ -11,18 +11,23 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use rustls::crypto::ring as provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use test_servers::Certificate;
 
 /// A private key for these tests alone, in PKCS #8: ring makes none of this kind.
 const RSA: &[u8] = include_bytes!("rsa.pk8");
 
-pub(super) const AUDIENCE: &str = "orders";
+pub(crate) const AUDIENCE: &str = "orders";
 
-pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) enum Signer {
+pub(crate) enum Signer {
     Rsa(RsaKeyPair),
     Curve(EcdsaKeyPair),
     /// With this secret.
@@ -32,18 +37,18 @@ pub(super) enum Signer {
 }
 
 impl Signer {
-    pub(super) fn rsa() -> Self {
+    pub(crate) fn rsa() -> Self {
         Self::Rsa(RsaKeyPair::from_pkcs8(RSA).unwrap())
     }
 
     /// A new key.
-    pub(super) fn curve() -> Self {
+    pub(crate) fn curve() -> Self {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         Self::Curve(EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap())
     }
 
-    pub(super) fn algorithm(&self) -> &'static str {
+    pub(crate) fn algorithm(&self) -> &'static str {
         match self {
             Self::Rsa(_) => "RS256",
             Self::Curve(_) => "ES256",
@@ -69,7 +74,7 @@ impl Signer {
     }
 
     /// The public key as its issuer publishes it.
-    pub(super) fn jwk(&self, id: &str) -> Value {
+    pub(crate) fn jwk(&self, id: &str) -> Value {
         match self {
             Self::Rsa(key) => {
                 let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(key.public());
@@ -86,7 +91,7 @@ impl Signer {
     }
 
     /// A token with this header, besides the algorithm, and these claims.
-    pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn token(&self, header: &Value, claims: &Value) -> String {
         let mut header = header.clone();
         header["alg"] = self.algorithm().into();
         let message = format!("{}.{}", base64(header.to_string()), base64(claims.to_string()));
@@ -96,7 +101,7 @@ impl Signer {
 }
 
 /// What the server does.
-pub(super) enum Behaviour {
+pub(crate) enum Behaviour {
     Answers {
         status: &'static str,
         body: String,
@@ -107,20 +112,40 @@ pub(super) enum Behaviour {
 }
 
 impl Behaviour {
-    pub(super) fn publishes(keys: &[Value]) -> Self {
+    pub(crate) fn publishes(keys: &[Value]) -> Self {
         Self::Answers { status: "200 OK", body: json!({"keys": keys}).to_string() }
     }
 }
 
 /// A server of keys.
-pub(super) struct KeyServer {
+pub(crate) struct KeyServer {
+    scheme: &'static str,
     port: u16,
     behaviour: Arc<Mutex<Behaviour>>,
     asked: Arc<AtomicUsize>,
 }
 
 impl KeyServer {
-    pub(super) fn start(behaviour: Behaviour) -> Self {
+    pub(crate) fn start(behaviour: Behaviour) -> Self {
+        Self::start_with("http", behaviour, serve)
+    }
+
+    /// The same over HTTPS, with the certificate that is in those files when it is asked.
+    pub(crate) fn start_encrypted(behaviour: Behaviour, files: Certificate) -> Self {
+        let serve_encrypted = move |stream: TcpStream, behaviour: &Behaviour| {
+            let session = ServerConnection::new(Arc::new(configured(&files))).unwrap();
+            serve(StreamOwned::new(session, stream), behaviour);
+            None
+        };
+        Self::start_with("https", behaviour, serve_encrypted)
+    }
+
+    /// `serve` answers with the connection if it is to stay open.
+    fn start_with(
+        scheme: &'static str,
+        behaviour: Behaviour,
+        serve: impl Fn(TcpStream, &Behaviour) -> Option<TcpStream> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let behaviour = Arc::new(Mutex::new(behaviour));
@@ -134,28 +159,28 @@ impl KeyServer {
                 held.extend(serve(stream, &does.lock().unwrap()));
             }
         });
-        Self { port, behaviour, asked }
+        Self { scheme, port, behaviour, asked }
     }
 
-    pub(super) fn now(&self, behaviour: Behaviour) {
+    pub(crate) fn now(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/keys", self.port)
+    pub(crate) fn url(&self) -> String {
+        format!("{}://127.0.0.1:{}/keys", self.scheme, self.port)
     }
 
     /// The name of the issuer whose keys they are.
-    pub(super) fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         format!("https://login.example.com/{}", self.port)
     }
 
     /// Its lines for the access file.
-    pub(super) fn entry(&self) -> String {
+    pub(crate) fn entry(&self) -> String {
         format!(
             "[[issuers]]\nissuer = '{}'\naudience = '{AUDIENCE}'\nalgorithms = ['RS256', 'ES256']\njwks = '{}'\n",
             self.issuer(),
@@ -164,14 +189,23 @@ impl KeyServer {
     }
 
     /// What a good token of it says.
-    pub(super) fn claims(&self, scope: &str) -> Value {
+    pub(crate) fn claims(&self, scope: &str) -> Value {
         let expires = now() + 3_600;
         json!({"iss": self.issuer(), "aud": AUDIENCE, "sub": "alice", "exp": expires, "scope": scope})
     }
 }
 
-/// A connection that is to stay open.
-fn serve(mut stream: TcpStream, behaviour: &Behaviour) -> Option<TcpStream> {
+/// What a server with these files is set to.
+fn configured(files: &Certificate) -> ServerConfig {
+    let chain = CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    builder.with_single_cert(chain, key).unwrap()
+}
+
+/// Answers with the connection if it is to stay open. Whoever does not trust this server hangs up.
+fn serve<S: Read + Write>(mut stream: S, behaviour: &Behaviour) -> Option<S> {
     let mut request = [0; 4096];
     let _ = stream.read(&mut request);
     match behaviour {
@@ -194,6 +228,6 @@ fn serve(mut stream: TcpStream, behaviour: &Behaviour) -> Option<TcpStream> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tokens say until when they hold")]
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
