@@ -2,11 +2,12 @@
 
 mod clients;
 mod dependencies;
+mod dist;
 mod prerequisites;
 mod servers;
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, iter};
 
@@ -50,6 +51,14 @@ enum Task {
         #[arg(value_enum)]
         kinds: Vec<Kind>,
     },
+    /// Build a release in target/dist: an archive for this kind of machine, checksums, a bill of materials, notes
+    Dist,
+    /// Print what CHANGELOG.md says of a version
+    ReleaseNotes {
+        /// Such as 0.2.0; without, this one
+        #[arg(default_value = env!("CARGO_PKG_VERSION"))]
+        version: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +67,8 @@ fn main() -> ExitCode {
         Task::Check => check(),
         Task::Bench { arguments } => bench(&arguments),
         Task::Servers { kinds } => serve(if kinds.is_empty() { Kind::value_variants() } else { &kinds }),
+        Task::Dist => dist::dist(),
+        Task::ReleaseNotes { version } => dist::release_notes(&version),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -118,6 +129,11 @@ fn bench(arguments: &[String]) -> Result<ExitCode> {
         cargo(&["build", "--release", "--package", "order-service", "--package", "order-bench"]),
         order_bench,
     ])
+}
+
+/// Where the workspace is.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 fn cargo(arguments: &[&str]) -> Command {

@@ -36,6 +36,21 @@ pub(crate) const RUST_PREREQUISITES: &[Prerequisite] = &[
     },
 ];
 
+/// What a release is made with.
+pub(crate) const DIST_PREREQUISITES: &[Prerequisite] = &[
+    Prerequisite {
+        probe: &["cargo", "auditable", "--version"],
+        needed_for: "putting the list of dependencies into the binary",
+        install: "cargo install cargo-auditable --locked",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", "tar --version | grep -q GNU && gzip --version && sha256sum --version"],
+        needed_for: "packing the archive",
+        install: "GNU tar, gzip and coreutils",
+    },
+    Prerequisite { probe: &["git", "--version"], needed_for: "telling which commit it is", install: "git" },
+];
+
 /// What the full tests need besides.
 pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[
     Prerequisite {
@@ -57,6 +72,11 @@ pub(crate) const FULL_TEST_PREREQUISITES: &[Prerequisite] = &[
         probe: &["nsenter", "--version"],
         needed_for: "the test with a small disk",
         install: "Debian's `util-linux`",
+    },
+    Prerequisite {
+        probe: &["sh", "-c", "curl --version && openssl version"],
+        needed_for: "the walks of docs/operations",
+        install: "Debian's `curl` and `openssl`",
     },
 ];
 
@@ -90,6 +110,11 @@ pub(crate) const OPTIONAL: &[Prerequisite] = &[
         probe: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres || ls /usr/pgsql-*/bin/postgres"],
         needed_for: "the tests of TLS to PostgreSQL, which the fetched one has not",
         install: "Debian's `postgresql`",
+    },
+    Prerequisite {
+        probe: &["promtool", "--version"],
+        needed_for: "what Prometheus says of rules and configurations",
+        install: "Debian's `prometheus`",
     },
 ];
 
