@@ -47,4 +47,6 @@ mod standard_streams;
 mod start_up;
 mod timers;
 mod tls;
+#[cfg(feature = "full-tests")]
+mod walks;
 mod workflow;
