@@ -52,15 +52,18 @@ pub use openapi::openapi_json;
 pub use operators::operators;
 pub use routes::LiveFeed;
 pub use starting::starting;
+pub use turns::{Turn, Turns};
 
 use crate::feeds::Feeds;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
-use crate::turns::Turns;
 
 /// Full views are read and written out on the runtime's own threads: more pages of them at a time would only keep others
 /// waiting.
 const FULL_PAGES_AT_ONCE: usize = 4;
+/// A page of events may be as large as the largest of them, and nobody knows before it is read: at most so many are in memory
+/// without being counted.
+const EVENT_PAGES_AT_ONCE: usize = 16;
 
 /// What handlers share. One reference count to clone.
 type Api = Arc<ApiState>;
@@ -76,7 +79,9 @@ struct ApiState {
     /// What pages take that clients have not taken yet.
     pages: Shares,
     /// For deciding pages of full views.
-    full_pages: Turns,
+    full_pages: Turns<Option<u64>>,
+    /// For reading pages of events.
+    event_pages: Turns<Option<u64>>,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
     /// Lists whose orders could not all be read.
@@ -94,6 +99,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
     let bodies = Shares::in_portions_of(config.max_open_body_bytes);
     let pages = Shares::in_portions_of(config.max_open_page_bytes);
     let full_pages = Turns::new(FULL_PAGES_AT_ONCE);
+    let event_pages = Turns::new(EVENT_PAGES_AT_ONCE);
     let api = Arc::new(ApiState {
         service,
         config,
@@ -102,6 +108,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         bodies,
         pages,
         full_pages,
+        event_pages,
         not_ready: RepeatedFault::default(),
         broken_lists: RepeatedFault::default(),
     });

@@ -9,6 +9,10 @@ use crate::problem::kind::OVERLOADED;
 use crate::refusal::Refusal;
 use crate::shares::{NotGiven, Share};
 
+/// What is set aside for a page is a guess. Before it is read there has to be room for it to turn out as large as it can; where all
+/// pages may take so little that this is more than a part of it, for that part.
+const PART_OF_A_LARGE_PAGE: usize = 8;
+
 /// The answer in place of one that there is no room for until other clients have taken theirs, to a request for `path` that has
 /// changed nothing. Whoever serves connections gives it.
 pub fn no_room(path: &str) -> Response {
@@ -25,10 +29,31 @@ pub(crate) fn reserve_page(
     asked_by: Option<&AskedBy>,
     bytes: usize,
 ) -> Result<Share, Refusal> {
-    api.pages.reserve(asked_by, bytes).map_err(|why| {
-        if let (NotGiven::Short, Some(asked_by)) = (why, asked_by) {
-            asked_by.0.want_room();
-        }
-        Refusal::too_many_pages()
-    })
+    api.pages.reserve(asked_by, bytes).map_err(|why| refusal(asked_by, why))
+}
+
+/// Asks whether there would be room for a page that turned out to take so many bytes. It is asked right before the page is read, so
+/// that none is read in vain while there is no room.
+///
+/// # Errors
+/// As [`reserve_page`].
+pub(crate) fn expect_page(api: &ApiState, share: &Share, most_bytes: usize) -> Result<(), Refusal> {
+    let (_, most) = api.pages.taken_of();
+    let bytes = most_bytes.min(most / PART_OF_A_LARGE_PAGE);
+    share.could_grow_to(bytes, 0).map_err(|why| refusal(share.asked_by(), why))
+}
+
+/// Has a page count for what it turned out to take, where that is more than was set aside.
+///
+/// # Errors
+/// As [`reserve_page`].
+pub(crate) fn grow_page(share: &mut Share, bytes: usize) -> Result<(), Refusal> {
+    share.grow_to(bytes, 0).map_err(|why| refusal(share.asked_by(), why))
+}
+
+fn refusal(asked_by: Option<&AskedBy>, why: NotGiven) -> Refusal {
+    if let (NotGiven::Short, Some(asked_by)) = (why, asked_by) {
+        asked_by.0.want_room();
+    }
+    Refusal::too_many_pages()
 }

@@ -9,7 +9,7 @@ use std::vec;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;
-use order_application::{EventFilter, PageLimit, RecordedEvent, cloud_event};
+use order_application::{EventFilter, EventPage, MAX_EVENT_BYTES, PageLimit, RecordedEvent, cloud_event};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -26,6 +26,8 @@ const MAX_EVENTS: u64 = 1_000;
 const MAX_BYTES: usize = 1024 * 1024;
 /// What an event of a page takes, about, until it is written out.
 const EVENT_BYTES: usize = 1024;
+/// What it takes besides its data, about.
+const ENVELOPE_BYTES: usize = 512;
 /// Pages are written out in pieces of this many bytes, about.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Most types of one filter, and the longest of them.
@@ -75,17 +77,25 @@ fn is_event_type(text: &str) -> bool {
             .is_some_and(|(name, version)| name.split('.').all(is_word) && is_number(version))
 }
 
-/// Sets room aside for a page of at most so many events, before they are read.
+/// Reads a page of at most so many events. Room is set aside for it before, as for small events; afterwards it counts for what they
+/// take. Only a few are read at a time, each if there is room for the largest that it may be.
 ///
 /// # Errors
-/// When all pages would take more than they may.
-pub(super) fn reserve(
+/// When all pages would take more than they may; and as `reading`.
+pub(super) async fn read<P>(
     api: &ApiState,
     asked_by: Option<&AskedBy>,
     limit: PageLimit,
-) -> Result<Share, Refusal> {
+    reading: impl Future<Output = Result<EventPage<P>, Refusal>>,
+) -> Result<(EventPage<P>, Share), Refusal> {
     let bytes = limit.bytes.min(limit.events * EVENT_BYTES);
-    no_room::reserve_page(api, asked_by, bytes)
+    let mut share = no_room::reserve_page(api, asked_by, bytes)?;
+    let _turn = api.event_pages.turn_of(asked_by).await;
+    no_room::expect_page(api, &share, limit.bytes + MAX_EVENT_BYTES)?;
+    let page = reading.await?;
+    let bytes = page.events.iter().map(|event| ENVELOPE_BYTES + event.data.len()).sum();
+    no_room::grow_page(&mut share, bytes)?;
+    Ok((page, share))
 }
 
 /// The answer with a page of events, and a link to the next page if there is one.

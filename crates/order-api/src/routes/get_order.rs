@@ -80,6 +80,10 @@ pub(crate) async fn get_order(
             order.version
         }
     };
+    if view == View::Full {
+        // It counts for its length, and may be long.
+        body.shrink_to_fit();
+    }
     let mut response = if known.is_some_and(|versions| versions.contain(version)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

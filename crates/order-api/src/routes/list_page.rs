@@ -12,9 +12,10 @@ use order_application::{
 use order_domain::OrderId;
 
 use crate::asked_by::AskedBy;
+use crate::refusal::Refusal;
 use crate::shares::Share;
 use crate::view::{View, write_basic, write_full};
-use crate::{Api, ApiState, answer};
+use crate::{Api, ApiState, answer, no_room};
 
 /// Full views up to so many bytes are kept from when the page was decided; those after them are made again when it is their
 /// turn.
@@ -23,8 +24,10 @@ const KEPT_BYTES: usize = 256 * 1024;
 const PIECE_BYTES: usize = 32 * 1024;
 /// What an order of a page takes while its page is made and sent, about.
 const ENTRY_BYTES: usize = 512;
-/// The same of a full view, as far as it is kept.
+/// The same of a full view, as far as it is kept. A page of larger ones counts for what they take once it is decided.
 const FULL_VIEW_BYTES: usize = 4 * 1024;
+/// What the largest full views take, about.
+const LARGEST_VIEW_BYTES: usize = 1024 * 1024;
 
 /// A page that is decided.
 pub(super) struct ListPage {
@@ -48,18 +51,22 @@ pub(super) fn reserved_bytes(limit: usize, view: View) -> usize {
 /// are decided at a time, and others get to run in between.
 ///
 /// # Errors
-/// When an order cannot be read for a reason that is not its own.
+/// When an order cannot be read for a reason that is not its own, or when all pages would take more than they may.
 pub(super) async fn decide(
     api: &Api,
     asked_by: Option<&AskedBy>,
     page: OrderPage,
     filter: &OrderFilter,
     view: View,
-    reservation: Share,
-) -> Result<ListPage, QueryError> {
+    mut share: Share,
+) -> Result<ListPage, Refusal> {
     let _turn = match view {
         View::Basic => None,
-        View::Full => Some(api.full_pages.turn(asked_by).await),
+        View::Full => {
+            let turn = api.full_pages.turn_of(asked_by).await;
+            no_room::expect_page(api, &share, KEPT_BYTES + LARGEST_VIEW_BYTES)?;
+            Some(turn)
+        }
     };
     let OrderPage { orders, mut left_out, mut next } = page;
     let (count, mut shown) = (orders.len(), Shown::default());
@@ -74,7 +81,8 @@ pub(super) async fn decide(
         }
     }
     left_out += shown.gone;
-    Ok(ListPage { body: shown.into_body(Arc::clone(api), filter, reservation), left_out, next })
+    no_room::grow_page(&mut share, shown.most_held())?;
+    Ok(ListPage { body: shown.into_body(Arc::clone(api), filter, share), left_out, next })
 }
 
 /// What became of an order since its list was read.
@@ -104,6 +112,8 @@ struct Shown {
     kept: Vec<u8>,
     /// Orders whose views are made again.
     later: Vec<OrderId>,
+    /// The bytes of the largest of these.
+    largest_later: usize,
     /// The bytes of all of them.
     bytes: usize,
     /// Orders that could be read a moment ago, and count as left out.
@@ -135,34 +145,37 @@ impl Shown {
         let before = self.kept.len();
         self.kept.push(b',');
         write(&mut self.kept);
-        self.bytes += self.kept.len() - before;
+        let bytes = self.kept.len() - before;
+        self.bytes += bytes;
         if let Some(order_id) = again
             && (!self.later.is_empty() || self.kept.len() > KEPT_BYTES)
         {
             self.kept.truncate(before);
             self.later.push(order_id.clone());
+            self.largest_later = self.largest_later.max(bytes);
         }
     }
 
-    fn into_body(self, api: Api, filter: &OrderFilter, reservation: Share) -> Body {
+    /// What the page holds at most until it is taken: what is kept, or a piece that is made again.
+    fn most_held(&self) -> usize {
+        let piece = if self.later.is_empty() { 0 } else { PIECE_BYTES + self.largest_later };
+        self.later.len() * ENTRY_BYTES + self.kept.len().max(piece)
+    }
+
+    fn into_body(self, api: Api, filter: &OrderFilter, share: Share) -> Body {
         let Self { mut kept, later, .. } = self;
         let is_begun = begin(&mut kept);
         if later.is_empty() {
             kept.push(b']');
-            return answer::counted(kept, reservation).into();
         }
         // What one large order took is not kept.
         kept.shrink_to_fit();
+        if later.is_empty() {
+            return answer::counted(kept, share).into();
+        }
         let orders = later.into_iter();
-        let rest = Rest {
-            api,
-            filter: filter.clone(),
-            kept,
-            is_begun,
-            orders,
-            is_over: false,
-            _reservation: reservation,
-        };
+        let rest =
+            Rest { api, filter: filter.clone(), kept, is_begun, orders, is_over: false, _share: share };
         Body::from_stream(stream::unfold(rest, Rest::next))
     }
 }
@@ -185,7 +198,7 @@ struct Rest {
     is_begun: bool,
     orders: vec::IntoIter<OrderId>,
     is_over: bool,
-    _reservation: Share,
+    _share: Share,
 }
 
 impl Rest {
@@ -227,6 +240,8 @@ impl Rest {
             }
             write_full(&mut piece, &order_id, &order);
         }
+        // Nobody counts what it has grown beyond that.
+        piece.shrink_to_fit();
         Ok(piece)
     }
 }

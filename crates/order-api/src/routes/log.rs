@@ -82,11 +82,13 @@ pub(crate) async fn log(
         let options = FeedOptions { filter, event_names };
         return live_feed::follow(&api, (asked_by, &headers), after, options).await;
     }
-    let reservation = event_page::reserve(&api, asked_by, limit)?;
-    let page = api.service.log(Position(after), &filter, limit).await;
-    let EventPage { events, next } = page.map_err(|error| refusal(&api, error))?;
+    let reading = async {
+        let page = api.service.log(Position(after), &filter, limit).await;
+        page.map_err(|error| refusal(&api, error))
+    };
+    let (EventPage { events, next }, share) = event_page::read(&api, asked_by, limit, reading).await?;
     let next = next.map(|Position(next)| event_page::target("/events", next, limit, &filter));
-    Ok(event_page::page(&api, events, next, reservation))
+    Ok(event_page::page(&api, events, next, share))
 }
 
 /// A position that the log does not have is one of another log, unless this is a replica, which may only be behind.

@@ -53,9 +53,10 @@ pub(crate) async fn order_events(
     let filter = EventFilter { types: event_page::types(&mut query), order_id: None };
     query.finish()?;
 
-    let reservation = event_page::reserve(&api, asked_by.as_deref(), limit)?;
-    let EventPage { events, next } = api.service.history(&order_id, after, &filter, limit).await?;
+    let reading = async { Ok(api.service.history(&order_id, after, &filter, limit).await?) };
+    let (page, share) = event_page::read(&api, asked_by.as_deref(), limit, reading).await?;
+    let EventPage { events, next } = page;
     let path = || format!("/orders/{order_id}/events");
     let next = next.map(|Version(next)| event_page::target(&path(), next, limit, &filter));
-    Ok(event_page::page(&api, events, next, reservation))
+    Ok(event_page::page(&api, events, next, share))
 }

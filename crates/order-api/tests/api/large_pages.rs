@@ -134,24 +134,60 @@ async fn pages_that_nobody_takes_are_bounded_together() {
         "/events?limit=1000",
         "/orders/o-001/events?limit=1000",
     ] {
-        let mut untaken = Vec::new();
-        let refused = loop {
-            let response = h.start(Method::GET, path, &[], Body::empty()).await;
-            if response.status() != 200 {
-                break response;
-            }
-            untaken.push(response);
-            assert!(untaken.len() < 10, "{path} has no bound");
-        };
-        assert_eq!(
-            (refused.status().as_u16(), &refused.headers()["retry-after"]),
-            (503, &"1".parse().unwrap())
-        );
-        assert!(!untaken.is_empty(), "{path}");
-        h.get(path).await.refuses(503, "overloaded");
-        drop(untaken);
-        assert_eq!(h.get(path).await.status, 200, "{path}");
+        assert_bounded(&h, path, 10).await;
     }
+}
+
+/// Orders whose event, and whose full view, are more than half a mebibyte.
+async fn place_huge_orders(h: &Harness) {
+    let longest = "\u{1f4e6}".repeat(120);
+    let items: Vec<String> = (0..1_000)
+        .map(|line| format!(r#"{{"SKU":"{longest}{line}","Quantity":1,"UnitPriceCents":1}}"#))
+        .collect();
+    let items = items.join(",");
+    for order in ["h-1", "h-2"] {
+        let body = format!(r#"{{"order_id":"{order}","customer_id":"c","items":[{items}]}}"#);
+        assert_eq!(h.post("/orders", &body).await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_a_few_huge_events_or_views_count_for_what_they_are() {
+    let config = ApiConfig { max_open_page_bytes: 8 * 1024 * 1024, ..ApiConfig::default() };
+    let h = Harness::with_config(config);
+    place_huge_orders(&h).await;
+    for (path, most) in [
+        ("/orders?limit=2&view=full", 16),
+        ("/events?limit=1", 16),
+        ("/events?limit=2", 8),
+        ("/orders/h-1/events?limit=1", 16),
+    ] {
+        assert_bounded(&h, path, most).await;
+    }
+    // Small pages are not in the way of themselves.
+    let mut small = Vec::new();
+    for _ in 0..100 {
+        small.push(start(&h, "/events?after=2&limit=5").await);
+        small.push(start(&h, "/orders?limit=5&on_hold=true&view=full").await);
+    }
+}
+
+/// Asks for pages that are not taken until one is refused, which is as many as that or fewer, and comes when the others are gone.
+async fn assert_bounded(h: &Harness, path: &str, most: usize) {
+    let mut untaken = Vec::new();
+    let refused = loop {
+        let response = h.start(Method::GET, path, &[], Body::empty()).await;
+        if response.status() != 200 {
+            break response;
+        }
+        untaken.push(response);
+        assert!(untaken.len() < most, "{path} has no bound");
+    };
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert!(!untaken.is_empty(), "{path}");
+    h.get(path).await.refuses(503, "overloaded");
+    drop(untaken);
+    assert_eq!(h.get(path).await.status, 200, "{path}");
 }
 
 /// A memory store that can be had to answer nothing more about single orders.

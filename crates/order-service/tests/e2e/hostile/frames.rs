@@ -81,6 +81,38 @@ pub(super) fn begin_order_with_fields(request: u32, count: usize) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream(request), &payload)
 }
 
+/// The same with `accept` (without a value) so many times, a byte each.
+pub(super) fn begin_head_of_short_fields(request: u32, count: usize) -> Vec<u8> {
+    /// Number 19 of the static table (RFC 7541, 6.1 and A).
+    const ACCEPT: u8 = 0x80 | 19;
+    let mut payload = get_fields("/health");
+    payload.resize(payload.len() + count, ACCEPT);
+    frame(HEADERS, END_STREAM, stream(request), &payload)
+}
+
+/// The end of a head that was begun.
+pub(super) fn end_head(request: u32) -> Vec<u8> {
+    frame(CONTINUATION, END_HEADERS, stream(request), &[])
+}
+
+/// A frame of a kind that nobody knows, which is to be ignored.
+pub(super) fn unknown(bytes: usize) -> Vec<u8> {
+    frame(0xff, 0, 0, &vec![0; bytes])
+}
+
+/// Takes frames as they come, until so many answers have begun or the connection is over. How many have.
+pub(super) fn take_heads(stream: &mut TcpStream, count: usize) -> usize {
+    let (mut head, mut begun) = ([0; 9], 0);
+    while begun < count && stream.read_exact(&mut head).is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        if stream.read_exact(&mut vec![0; length]).is_err() {
+            break;
+        }
+        begun += usize::from(head[3] == HEADERS);
+    }
+    begun
+}
+
 /// More may be sent of one answer, or of all.
 pub(super) fn take(request: Option<u32>, bytes: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, request.map_or(0, stream), &bytes.to_be_bytes())

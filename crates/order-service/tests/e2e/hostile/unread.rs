@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 use super::crowd::crowd;
-use super::server;
 use super::siege::besiege;
+use super::{frames, server};
 use crate::http::Client;
 use crate::server::Server;
 
@@ -121,6 +121,44 @@ fn pages_of_full_views_that_nobody_takes_cost_little() {
             (server.get("/orders?limit=1000&view=full").status == 200).then_some(())
         });
         assert!(begun.elapsed() < SOON, "whoever takes a page had to wait for those who do not");
+    });
+}
+
+/// Places orders whose events are more than half a mebibyte. The path of a page that has two of them, whatever else is placed
+/// meanwhile.
+fn place_huge_orders(server: &Server) -> String {
+    let longest = "\u{1f4e6}".repeat(120);
+    let items: Vec<String> = (0..1_000)
+        .map(|line| format!(r#"{{"SKU":"{longest}{line}","Quantity":1,"UnitPriceCents":1}}"#))
+        .collect();
+    let items = items.join(",");
+    for order in ["h-1", "h-2"] {
+        let body = format!(r#"{{"order_id":"{order}","customer_id":"c","items":[{items}]}}"#);
+        assert_eq!(server.post("/orders", &body).status, 201);
+    }
+    let position = &server.get("/orders/h-1/events").json()[0]["position"];
+    let position: u64 = position.as_str().unwrap().parse().unwrap();
+    format!("/events?limit=40&after={}", position - 1)
+}
+
+#[test]
+fn pages_of_a_few_huge_events_that_nobody_takes_cost_little() {
+    const STREAMS: usize = 100;
+    besiege(server(), |server, siege| {
+        let page = place_huge_orders(server);
+        let gets = (0..STREAMS as u32).flat_map(|number| frames::get(number, &page));
+        let said: Vec<u8> = frames::preface_of_one_that_takes_nothing().into_iter().chain(gets).collect();
+        // One after the other: all at once would only show how fast the server reads them.
+        let come = |_| {
+            siege.hold(1);
+            crowd(server.port(), 1, &said)
+        };
+        let mut untaken: Vec<_> = (0..10).flat_map(come).collect();
+        let begun: Vec<_> = untaken.iter_mut().map(|stream| frames::take_heads(stream, STREAMS)).collect();
+        assert!(begun.iter().all(|begun| *begun == STREAMS), "{begun:?}");
+        siege.hold(A_WHILE);
+        drop(untaken);
+        crate::server::wait_until("a page is given", || (server.get(&page).status == 200).then_some(()));
     });
 }
 
