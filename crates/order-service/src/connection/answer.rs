@@ -14,6 +14,8 @@ use super::answer_budget::Waiting;
 
 /// Longest piece of an answer that is handed over at once.
 pub(super) const MAX_PIECE_BYTES: usize = 16 * 1024;
+/// As much memory may be held by a piece of it.
+const MOST_HELD_BYTES: usize = 2 * MAX_PIECE_BYTES;
 /// Longest body that counts as a whole when it is there as a whole; less than the least budget.
 const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// What an answer counts for besides its body: its head, and what the protocol keeps for it.
@@ -112,6 +114,7 @@ impl Room {
         Answer {
             body,
             rest: Bytes::new(),
+            rest_of: 0,
             protocol,
             in_advance,
             asking: Asking::default(),
@@ -132,6 +135,8 @@ pub(crate) struct Answer {
     body: Body,
     /// What is left of the piece that the body came with.
     rest: Bytes,
+    /// How long the memory is that this is a part of.
+    rest_of: usize,
     protocol: Protocol,
     /// Room for what comes next.
     in_advance: Option<Kept>,
@@ -168,6 +173,16 @@ impl Answer {
         polled
     }
 
+    /// Only what is not taken counts, and every piece of a long memory holds all of it: once half of it was taken, what is left is
+    /// copied. Feeds share what they say, and count for it.
+    fn let_go_of_what_was_taken(&mut self) {
+        let is_long = self.rest_of > MOST_HELD_BYTES;
+        if is_long && !self.is_endless && self.rest.len() <= self.rest_of / 2 {
+            self.rest = Bytes::copy_from_slice(&self.rest);
+            self.rest_of = self.rest.len();
+        }
+    }
+
     fn poll_room(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<Kept> {
         match self.in_advance.as_mut().and_then(|kept| kept.split(bytes)) {
             Some(kept) => Poll::Ready(kept),
@@ -191,7 +206,10 @@ impl HttpBody for Answer {
         while this.rest.is_empty() {
             match ready!(this.poll_body(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => this.rest = data,
+                    Ok(data) => {
+                        this.rest_of = data.len();
+                        this.rest = data;
+                    }
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 end => return Poll::Ready(end),
@@ -201,6 +219,7 @@ impl HttpBody for Answer {
         let length = this.rest.len().min(MAX_PIECE_BYTES);
         let kept = ready!(this.poll_room(cx, length));
         let piece = this.rest.split_to(length);
+        this.let_go_of_what_was_taken();
         let piece = match this.protocol {
             Protocol::Http1 => {
                 kept.given_until_flushed();
@@ -241,6 +260,7 @@ impl AsRef<[u8]> for Piece {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
 
     use futures_util::{FutureExt, stream};
@@ -281,6 +301,47 @@ mod tests {
             drop(answer);
             assert!(!activity.is_in_service());
         }
+    }
+
+    /// Bytes that note when their memory is given back.
+    struct Noted(Vec<u8>, Arc<AtomicBool>);
+
+    impl AsRef<[u8]> for Noted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_last_of_a_long_answer_holds_nothing_of_what_was_taken_before() {
+        let budget = Arc::new(AnswerBudget::new(1 << 20));
+        let activity = Arc::new(Activity::new(0, Ipv4Addr::LOCALHOST.into(), Instant::now(), budget));
+        let (in_service, open) = InService::begin(&activity);
+        let room = AskedRoom::new(open, Protocol::Http2, &HeaderMap::new()).granted(&in_service);
+        let is_given_back = Arc::new(AtomicBool::new(false));
+        let long: Vec<u8> = (0..10 * MAX_PIECE_BYTES).map(|index| (index % 251) as u8).collect();
+        let body = Bytes::from_owner(Noted(long.clone(), Arc::clone(&is_given_back)));
+        let response = Response::new(Body::from(body));
+        let room = room.now_or_never().unwrap();
+        let mut answer = room.answer(response, true, &Uri::from_static("/")).into_body();
+        let mut taken = Vec::new();
+        while taken.len() < long.len() {
+            let Poll::Ready(Some(Ok(piece))) =
+                Pin::new(&mut answer).poll_frame(&mut Context::from_waker(std::task::Waker::noop()))
+            else {
+                panic!("there is room for all of it")
+            };
+            taken.extend_from_slice(piece.data_ref().unwrap());
+            drop(piece);
+            assert_eq!(is_given_back.load(Ordering::Relaxed), taken.len() >= long.len() / 2);
+        }
+        assert_eq!(taken, long);
     }
 
     #[test]
