@@ -6,6 +6,8 @@ mod answer_budget;
 mod http1;
 mod http1_transport;
 mod http2;
+mod http2_frames;
+mod http2_transport;
 mod request_body;
 mod socket;
 mod transport;

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::answer_budget::AnswerBudget;
 
-pub(super) use room::{Asking, Kept};
+pub(super) use room::{Asking, Kept, KeptForConnection};
 pub(super) use turns::BodyTurn;
 pub(crate) use turns::{InService, Open};
 

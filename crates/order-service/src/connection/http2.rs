@@ -11,12 +11,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
+use super::http2_transport::Http2Transport;
 use super::transport::Transport;
 
 /// Requests at once on one connection: as many as clients begin with before they have heard of a limit (RFC 9113, 6.5.2),
 /// since more would be refused.
 const MAX_STREAMS: u32 = 100;
-/// Longest request head, in bytes. Shorter than HTTP/1's, since what comes of it in pieces is kept without being counted.
+/// Longest request head, in bytes, as HTTP/2 reckons them.
 const MAX_HEAD_BYTES: u32 = 16 * 1024;
 /// What a connection counts for among what clients have not taken: this much more memory than HTTP/1 it needs, about, idle as it
 /// may be.
@@ -56,6 +57,7 @@ where
         .max_local_error_reset_streams(MAX_RESET_STREAMS)
         .keep_alive_interval(idle_timeout)
         .keep_alive_timeout(idle_timeout.min(MAX_PING_WAIT));
+    let transport = Http2Transport::new(transport);
     let mut connection = pin!(builder.serve_connection(transport, service));
     tokio::select! {
         outcome = connection.as_mut() => outcome,

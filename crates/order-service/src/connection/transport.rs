@@ -15,7 +15,7 @@ use super::answer::Protocol;
 use super::socket::Socket;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
-const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a client may take from its first byte until it is clear which protocol it speaks.
 const MAX_PREFACE_TIME: Duration = Duration::from_secs(5);
 

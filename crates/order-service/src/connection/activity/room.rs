@@ -35,6 +35,11 @@ impl Activity {
         if self.shares_room() && self.room() + bytes > PORTION * self.budget.free().saturating_sub(bytes) {
             return None;
         }
+        self.keep_now(bytes)
+    }
+
+    /// Keeps room for bytes if there is any; if not, others are to make room, and it does not wait for that.
+    pub(in crate::connection) fn keep_now(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
         let kept = self.try_keep(bytes);
         if kept.is_none() {
             self.want(bytes);
@@ -86,7 +91,7 @@ impl Activity {
             self.want(bytes);
             self.budget.take(bytes, self.wait()).await;
         }
-        self.http2_bytes.store(bytes, Ordering::Relaxed);
+        self.http2_bytes.fetch_add(bytes, Ordering::Relaxed);
         KeptForConnection { bytes, activity: Arc::clone(self) }
     }
 

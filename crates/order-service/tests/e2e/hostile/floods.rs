@@ -4,10 +4,10 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::crowd::{crowd, open};
+use super::crowd::{ALL_PLACES, crowd, crowd_in_pace, hung_up_on, open};
 use super::siege::besiege;
-use super::{frames, server};
-use crate::server::wait_until;
+use super::{attack, frames, server};
+use crate::server::{Server, wait_until};
 
 /// Probes and orders that are waited for while an attack stands.
 const A_WHILE: usize = 40;
@@ -76,6 +76,61 @@ fn heads_that_go_on_without_end_are_cut_off() {
         });
         siege.hold(A_WHILE);
     });
+}
+
+/// What has the library keep most, of heads and of frames that are never finished.
+fn unfinished() -> [Vec<u8>; 3] {
+    let greeting = [frames::PREFACE, &frames::settings()].concat();
+    let one_long_field = (0..4).map(|_| frames::continue_head(0, 16 * 1024));
+    let one_long_field = [greeting.clone(), frames::begin_head(0)].into_iter().chain(one_long_field);
+    let many_fields = [&greeting[..], &frames::begin_head_of_short_fields(0, 430)];
+    let mut half_a_frame = [&greeting[..], &frames::unknown(16 * 1024)].concat();
+    half_a_frame.pop();
+    [one_long_field.flatten().collect(), many_fields.concat(), half_a_frame]
+}
+
+#[test]
+fn heads_and_frames_that_are_never_finished_take_no_more_memory_than_there_is_room_for() {
+    for said in unfinished() {
+        besiege(server(), |server, siege| {
+            let crowd = crowd_in_pace(siege, server.port(), ALL_PLACES, &said);
+            siege.hold(A_WHILE);
+            drop(crowd);
+        });
+    }
+}
+
+#[test]
+fn heads_that_are_not_finished_in_time_end_the_connection_whatever_else_goes_on_there() {
+    attack(server().argument("--idle-timeout-seconds", "1"), |server| {
+        let feed = [frames::PREFACE, &frames::settings(), &frames::follow(0, "/events")].concat();
+        let mut crowd = crowd(server.port(), 4, &[&feed[..], &frames::begin_head(1)].concat());
+        let asked = Instant::now();
+        wait_until("they are hung up on", || {
+            // Something goes on all the while.
+            place_one_more(server);
+            (hung_up_on(&mut crowd) == 4).then_some(())
+        });
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    });
+}
+
+fn place_one_more(server: &Server) {
+    let order = r#"{"customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
+    assert_eq!(server.post("/orders", order).status, 201);
+}
+
+#[test]
+fn a_head_that_comes_in_many_frames_is_answered() {
+    let server = server().start();
+    let mut stream = open(server.port());
+    let greeting = [frames::PREFACE, &frames::settings(), &frames::begin_head(0)].concat();
+    for piece in [greeting, frames::end_head(0)] {
+        stream.write_all(&piece).unwrap();
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    assert_eq!(frames::take_heads(&mut stream, 1), 1);
+    server.stop();
 }
 
 #[test]

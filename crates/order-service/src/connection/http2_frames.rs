@@ -1,0 +1,136 @@
+//! How far a client is with what it sends over HTTP/2, as its frames say (RFC 9113, 4.1). Nothing is looked into but their heads.
+
+/// How long a frame's head is.
+const FRAME_HEAD_BYTES: usize = 9;
+
+const HEADERS: u8 = 0x1;
+const PUSH_PROMISE: u8 = 0x5;
+const CONTINUATION: u8 = 0x9;
+const END_HEADERS: u8 = 0x4;
+
+/// See the module.
+pub(super) struct Frames {
+    /// The head of the frame that comes, as far as it has.
+    head: [u8; FRAME_HEAD_BYTES],
+    head_length: usize,
+    /// What is still to come of the frame after it.
+    left: usize,
+    /// The longest frame's bytes after its head, of those that came or are to come.
+    longest: usize,
+    /// The bytes of the request's head that is not finished, if there is one, as far as frames have announced them.
+    request_head: Option<usize>,
+}
+
+impl Frames {
+    /// Those that come after so many bytes of a preface.
+    pub(super) fn after(preface_bytes: usize) -> Self {
+        // As if the preface were a frame that means nothing.
+        let head_length = FRAME_HEAD_BYTES;
+        Self { head: [0; FRAME_HEAD_BYTES], head_length, left: preface_bytes, longest: 0, request_head: None }
+    }
+
+    /// Bytes have come. They follow those that came before.
+    pub(super) fn come(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.head_length < FRAME_HEAD_BYTES {
+                let length = bytes.len().min(FRAME_HEAD_BYTES - self.head_length);
+                self.head[self.head_length..][..length].copy_from_slice(&bytes[..length]);
+                self.head_length += length;
+                bytes = &bytes[length..];
+                if self.head_length == FRAME_HEAD_BYTES {
+                    self.begin();
+                }
+            }
+            let length = bytes.len().min(self.left);
+            self.left -= length;
+            bytes = &bytes[length..];
+            if self.left == 0 && self.head_length == FRAME_HEAD_BYTES {
+                self.end();
+            }
+        }
+    }
+
+    /// How many bytes of a request's head have been announced that is not finished. `None`: none is begun.
+    pub(super) fn unfinished_head(&self) -> Option<usize> {
+        self.request_head
+    }
+
+    /// How long the longest frame is that has been announced.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    fn begin(&mut self) {
+        let [high, middle, low, kind, ..] = self.head;
+        self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
+        self.longest = self.longest.max(self.left);
+        if matches!(kind, HEADERS | PUSH_PROMISE) && !self.ends_head() {
+            self.request_head = Some(0);
+        }
+        if let Some(bytes) = &mut self.request_head {
+            *bytes += FRAME_HEAD_BYTES + self.left;
+        }
+    }
+
+    fn end(&mut self) {
+        if matches!(self.head[3], HEADERS | PUSH_PROMISE | CONTINUATION) && self.ends_head() {
+            self.request_head = None;
+        }
+        self.head_length = 0;
+    }
+
+    /// Whether the request's head ends with this frame.
+    fn ends_head(&self) -> bool {
+        self.head[4] & END_HEADERS != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: u8 = 0x0;
+
+    fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
+        let [_, high, middle, low] = (length as u32).to_be_bytes();
+        let mut frame = vec![high, middle, low, kind, flags, 0, 0, 0, 1];
+        frame.resize(frame.len() + length, 0xff);
+        frame
+    }
+
+    #[test]
+    fn a_head_is_unfinished_until_the_frame_that_ends_it_is_there_however_the_bytes_come() {
+        let said = [
+            (frame(DATA, 0, 300), None),
+            (frame(HEADERS, END_HEADERS, 20), None),
+            (frame(HEADERS, 0, 100), Some(109)),
+            (frame(CONTINUATION, 0, 0), Some(118)),
+            (frame(CONTINUATION, 0, 70_000), Some(70_127)),
+            (frame(CONTINUATION, END_HEADERS, 5), None),
+            (frame(DATA, END_HEADERS, 0), None),
+            (frame(HEADERS, 0, 0), Some(9)),
+            (frame(CONTINUATION, END_HEADERS, 0), None),
+        ];
+        let preface = [b'P'; 24];
+        for at_once in [1, 2, 7, 9, 10, 1_000, 100_000] {
+            let mut frames = Frames::after(preface.len());
+            preface.chunks(at_once).for_each(|bytes| frames.come(bytes));
+            for (frame, unfinished) in &said {
+                frame.chunks(at_once).for_each(|bytes| frames.come(bytes));
+                assert_eq!(frames.unfinished_head(), *unfinished, "{at_once} bytes at once");
+            }
+            let mut frames = Frames::after(preface.len());
+            let all = said.iter().flat_map(|(frame, _)| frame.clone());
+            let all: Vec<u8> = preface.into_iter().chain(all).collect();
+            all.chunks(at_once).for_each(|bytes| frames.come(bytes));
+            assert_eq!(frames.unfinished_head(), None, "{at_once} bytes at once");
+        }
+    }
+
+    #[test]
+    fn what_is_announced_of_a_head_counts_before_it_comes() {
+        let mut frames = Frames::after(0);
+        frames.come(&frame(HEADERS, 0, 16_384)[..9]);
+        assert_eq!((frames.unfinished_head(), frames.longest()), (Some(16_393), 16_384));
+    }
+}

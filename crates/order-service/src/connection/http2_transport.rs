@@ -1,0 +1,128 @@
+//! HTTP/2's side of a socket: what the library keeps of frames is counted here: a buffer as long as the longest of them, and of a
+//! request's head that is not finished all that has come, and its fields.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::ReadBuf;
+
+use super::activity::{Kept, KeptForConnection};
+use super::http2_frames::Frames;
+use super::transport::{HTTP2_PREFACE, Transport};
+
+/// Most bytes that are read at once.
+const MAX_READ_BYTES: usize = 16 * 1024;
+/// As long a frame finds room in the buffer that a connection begins with, and for a longer one it grows by so much.
+const SHORT_FRAME_BYTES: usize = 8 * 1024;
+const LONG_FRAME_BYTES: usize = 16 * 1024;
+/// What a head counts for until it is finished, about as much as the library may take for it: fields of a byte each become many.
+const HEAD_ROOM_BYTES: usize = 128 * 1024;
+/// Most bytes of a head, as it comes. One that is too long is answered, but none that is so long.
+const MAX_HEAD_BYTES: usize = 48 * 1024;
+
+/// See the module.
+pub(super) struct Http2Transport {
+    transport: Transport,
+    frames: Frames,
+    long_frames: LongFrames,
+    /// The room for a head of which there is more to come. Nearly all heads come in one frame, and are never unfinished.
+    unfinished_head: Option<Kept>,
+}
+
+/// The room for them, which is kept as long as the connection lasts.
+enum LongFrames {
+    NoneCame,
+    Asking(Pin<Box<dyn Future<Output = KeptForConnection> + Send>>),
+    HaveRoom(#[expect(dead_code, reason = "it is given back when it is dropped")] KeptForConnection),
+}
+
+impl Http2Transport {
+    pub(super) fn new(transport: Transport) -> Self {
+        let frames = Frames::after(HTTP2_PREFACE.len());
+        Self { transport, frames, long_frames: LongFrames::NoneCame, unfinished_head: None }
+    }
+
+    /// Waits until there is room for long frames, once there was one.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.long_frames, LongFrames::NoneCame) && self.frames.longest() > SHORT_FRAME_BYTES {
+            let activity = Arc::clone(self.transport.activity());
+            let keeping = async move { activity.keep_connection(LONG_FRAME_BYTES).await };
+            self.long_frames = LongFrames::Asking(Box::pin(keeping));
+        }
+        if let LongFrames::Asking(keeping) = &mut self.long_frames {
+            let kept = ready!(keeping.as_mut().poll(cx));
+            self.long_frames = LongFrames::HaveRoom(kept);
+        }
+        Poll::Ready(())
+    }
+
+    /// Bytes have come. An error ends the connection: there is no room for what it has begun, or it would never be answered.
+    fn come(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.frames.come(bytes);
+        let Some(bytes) = self.frames.unfinished_head() else {
+            self.unfinished_head = None;
+            return Ok(());
+        };
+        if bytes > MAX_HEAD_BYTES {
+            return Err(ended("a head that does not end"));
+        }
+        if self.unfinished_head.is_none() {
+            let room = self.transport.activity().keep_now(HEAD_ROOM_BYTES);
+            let no_room = || ended("there is no room for a head that is not finished");
+            self.unfinished_head = Some(room.ok_or_else(no_room)?);
+        }
+        Ok(())
+    }
+}
+
+fn ended(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, why)
+}
+
+impl Read for Http2Transport {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_room(cx));
+        // By way of a buffer of our own, which tells what was read; that is copied.
+        let mut bytes = [MaybeUninit::uninit(); MAX_READ_BYTES];
+        let length = buffer.remaining().min(MAX_READ_BYTES);
+        let mut read = ReadBuf::uninit(&mut bytes[..length]);
+        ready!(self.transport.poll_read_into(cx, &mut read))?;
+        self.come(read.filled())?;
+        buffer.put_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Http2Transport {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write_vectored(cx, pieces)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
