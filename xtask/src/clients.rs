@@ -16,7 +16,8 @@ pub(crate) fn fetch() -> Result<()> {
     python_requirements(&clients.join("python/requirements.txt"))
         .context("the full tests need Python packages")?;
     // A tool in Go comes as its sources, and is built for minutes on a busy machine.
-    for words in [&["mod", "download"][..], &["tool", "oapi-codegen", "-version"]] {
+    let compose = &["build", "-o", "/dev/null", "github.com/compose-spec/compose-go/v2/cmd"];
+    for words in [&["mod", "download"][..], &["tool", "oapi-codegen", "-version"], compose] {
         let mut go = Command::new("go");
         go.args(words).env("GOTOOLCHAIN", "local").current_dir(clients.join("go")).stdout(Stdio::null());
         ensure!(go.status().context("run go")?.success(), "the full tests need Go modules: {go:?} fails");

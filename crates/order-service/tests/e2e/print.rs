@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,16 +30,18 @@ fn names<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
 #[test]
 fn every_option_and_variable_that_units_and_manifests_name_is_one_of_serves() {
     let help = Program::new(["serve", "--help"]).run().stdout.join("\n");
-    for words in [&["systemd"][..], &["kubernetes"], &["kubernetes", "--store", "postgres"]] {
-        let text = printed(words);
+    let all_words = [&["systemd"][..], &["kubernetes"], &["kubernetes", "--store", "postgres"]];
+    let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
+    let texts = all_words.iter().map(|words| printed(words)).chain([fs::read_to_string(compose).unwrap()]);
+    for text in texts {
         // What the comments say of kubectl and systemctl is theirs.
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        let mut named = names(&text, "ORDER_SERVICE_");
-        named.extend(names(&text, "--").into_iter().filter(|name| name.len() > "--".len()));
-        assert!(!named.is_empty(), "{words:?}");
+        let commands = lines.clone().filter(|line| line.contains("serve\"") || line.contains(" serve "));
+        let options = commands.flat_map(|line| names(line, "--")).filter(|name| name.len() > "--".len());
+        let named: Vec<_> = lines.flat_map(|line| names(line, "ORDER_SERVICE_")).chain(options).collect();
+        assert!(!named.is_empty(), "{text}");
         for name in named {
-            assert!(help.contains(name), "{words:?} names {name}, which serve does not know");
+            assert!(help.contains(name), "{name} is none of serve's: {text}");
         }
     }
 }

@@ -150,13 +150,16 @@ fn end(mut child: Child, said: &Path) {
 fn page(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
     let mut text = fs::read_to_string(path).unwrap().replace("0.0.0.0:", "127.0.0.1:");
-    // All at once, so that they differ.
-    let listeners = PORTS.map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    for (named, listener) in PORTS.iter().zip(&listeners) {
-        let port = listener.local_addr().unwrap().port().to_string();
+    for (named, port) in PORTS.iter().zip(free_ports()) {
         text = text.replace(&format!(":{named}"), &format!(":{port}"));
     }
     text
+}
+
+/// All at once, so that they differ.
+fn free_ports() -> [u16; PORTS.len()] {
+    let listeners = PORTS.map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 #[track_caller]
@@ -229,6 +232,28 @@ fn the_readmes_first_commands_need_no_key() {
         }
     }
     assert_eq!(compared, 3);
+    walk.stop();
+}
+
+/// As the first lines of compose.yaml have it, but for the containers.
+#[test]
+fn keys_are_made_as_the_compose_file_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
+    let text = fs::read_to_string(file).unwrap();
+    let commands = text.lines().filter_map(|line| line.strip_prefix("#   "));
+    let commands: Vec<_> = commands.skip_while(|line| !line.starts_with("mkdir")).collect();
+    let up = commands.iter().position(|line| line.starts_with("docker compose up")).expect("it is started");
+    let docker = r#"docker() { [ "$1 $2 $3" = "run --rm order-service" ]; shift 3; order-service "$@"; }"#;
+    let mut walk = Walk::begin();
+    walk.run(&format!("{docker}\n{}", commands[..up].join("\n")));
+    let [port, ..] = free_ports().map(|port| port.to_string());
+    let said = walk
+        .run(&format!("order-service serve --store memory: --access access/access.toml --listen :{port}"));
+    wait_until("it serves", || fs::read_to_string(&said).unwrap().contains("listening").then_some(()));
+    for (key, path) in [("prometheus", "metrics"), ("me", "orders")] {
+        let ask = r#"curl --silent --fail --output /dev/null -H "Authorization: Bearer $(cat access/KEY.key)" localhost:PORT/PATH"#;
+        walk.run(&ask.replace("KEY", key).replace("PORT", &port).replace("PATH", path));
+    }
     walk.stop();
 }
 

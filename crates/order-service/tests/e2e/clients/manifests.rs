@@ -1,10 +1,14 @@
-//! What a tool says that judges manifests for Kubernetes.
+//! What tools say that judge manifests for Kubernetes, and files of Docker Compose: its own loader.
 
 use std::fs;
+use std::path::Path;
 
 use super::server;
 use super::workshop::Workshop;
 use crate::print::printed;
+
+/// What reads such files in Docker Compose itself.
+const COMPOSE: &str = "github.com/compose-spec/compose-go/v2/cmd";
 
 #[test]
 fn the_manifests_are_manifests_of_kubernetes() {
@@ -14,4 +18,16 @@ fn the_manifests_are_manifests_of_kubernetes() {
         fs::write(workshop.path("manifests.yaml"), manifests).unwrap();
         workshop.run(&["python3", "-m", "kubernetes_validate", "--strict", "manifests.yaml"]);
     }
+}
+
+#[test]
+fn the_compose_file_is_one_of_docker_compose() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
+    let text = fs::read_to_string(file).unwrap();
+    let workshop = Workshop::new("go", &server());
+    fs::write(workshop.path("compose.yaml"), &text).unwrap();
+    workshop.run(&["go", "tool", COMPOSE, "compose.yaml"]);
+    // And it judges.
+    fs::write(workshop.path("bad.yaml"), text.replace("retries:", "retrys:")).unwrap();
+    workshop.run(&["sh", "-c", &format!("! go tool {COMPOSE} bad.yaml")]);
 }
