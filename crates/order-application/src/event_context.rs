@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::json_text::push_string;
+use crate::traces::{TRACE_PARENT, TRACE_STATE, TraceContext, TraceParent};
 
 /// Ties together everything that one request set off.
 pub const CORRELATION_ID: &str = "correlationid";
@@ -29,9 +30,27 @@ const FIRST: [&str; 3] = [CORRELATION_ID, CAUSATION_ID, ACTOR];
 pub struct EventContext(Arc<str>);
 
 impl EventContext {
-    /// The context of a command.
+    /// The context of a command that belongs to no trace.
     pub fn new(correlation_id: &str, causation_id: Option<&str>, actor: Option<&str>) -> Self {
-        let members = [(CORRELATION_ID, Some(correlation_id)), (CAUSATION_ID, causation_id), (ACTOR, actor)];
+        Self::traced(correlation_id, causation_id, actor, None)
+    }
+
+    /// The context of a command, with its place in a trace if it has one.
+    pub fn traced(
+        correlation_id: &str,
+        causation_id: Option<&str>,
+        actor: Option<&str>,
+        trace: Option<&TraceContext>,
+    ) -> Self {
+        let parent = trace.map(|trace| trace.parent.to_string());
+        let state = trace.and_then(|trace| trace.state.as_ref());
+        let members = [
+            (CORRELATION_ID, Some(correlation_id)),
+            (CAUSATION_ID, causation_id),
+            (ACTOR, actor),
+            (TRACE_PARENT, parent.as_deref()),
+            (TRACE_STATE, state.map(|state| state.as_str())),
+        ];
         object(members.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
 
@@ -52,6 +71,15 @@ impl EventContext {
     /// The text to store: a JSON object.
     pub fn as_json(&self) -> &str {
         &self.0
+    }
+
+    /// The place in a trace that the command had, if it had one.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        // Where it stands is looked for as text: this is asked of every event that is relayed, and a text in JSON has no quotes
+        // that are not escaped.
+        const BEFORE: &str = "\"traceparent\":\"";
+        let (_, after) = self.0.split_once(BEFORE)?;
+        TraceParent::parse(after.split('"').next()?)
     }
 
     /// The members as they stand in the object, without its braces. Empty if there are none.
@@ -109,6 +137,27 @@ mod tests {
         assert_eq!(context.get(CORRELATION_ID).as_deref(), Some("say \"ü\""));
         assert_eq!(context.get(CAUSATION_ID), None);
         assert_eq!(context.members().count(), 2);
+    }
+
+    #[test]
+    fn a_context_has_the_place_in_a_trace_last() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (states, expected) in [
+            (&["a=\"1\""][..], format!(r#","traceparent":"{parent}","tracestate":"a=\"1\"""#)),
+            (&["no list"], format!(r#","traceparent":"{parent}""#)),
+        ] {
+            let trace = TraceContext::read(parent, states.iter().copied()).unwrap();
+            let quoting = r#"","traceparent":"00-00000000000000000000000000000001-0000000000000001-01"#;
+            let quoted = EventContext::traced(quoting, None, Some(quoting), Some(&trace));
+            assert_eq!(quoted.trace_parent(), Some(trace.parent));
+            assert_eq!(EventContext::new(quoting, None, None).trace_parent(), None);
+            let context = EventContext::traced("c", None, Some("clerk"), Some(&trace));
+            assert_eq!(context.members_json(), format!(r#""correlationid":"c","actor":"clerk"{expected}"#));
+            // As when it comes back from a broker.
+            let members: Vec<_> = context.members().collect();
+            let again = EventContext::of(members.iter().map(|(name, value)| (&**name, &**value)));
+            assert_eq!(again, context);
+        }
     }
 
     #[test]

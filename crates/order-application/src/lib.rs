@@ -17,6 +17,7 @@
 //! | [`scrubber`] | comparing the views with the log |
 //! | [`cloud_event`] | an event as others see it |
 //! | [`event_context`] | where an event came from |
+//! | [`traces`] | where a request belongs among those of other services |
 //! | [`figures`] | numbers that are counted while the service works |
 
 mod backoff;
@@ -56,6 +57,7 @@ mod stream;
 pub mod subscription;
 mod system;
 pub mod timers;
+pub mod traces;
 mod views_progress;
 
 pub use backoff::Backoff;

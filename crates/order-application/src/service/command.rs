@@ -164,18 +164,27 @@ impl ServiceParts {
         };
         let mut lock = match self.locks.try_lock(&order_id) {
             Some(lock) => lock,
-            None => Box::pin(self.lock_in_line(&order_id, deadline)).await?,
+            None => {
+                let _waiting = meta.trace.part("wait for the order");
+                Box::pin(self.lock_in_line(&order_id, deadline)).await?
+            }
         };
-        let mut basis = self.likely_basis(&order_id, &command, deadline).await?;
+        let mut basis = self.likely_basis(&order_id, &command, &meta, deadline).await?;
         let request = Request { claim, order_id: &order_id, answer: AnswerKind::to(&command), deadline };
         let mut had_conflict = false;
         loop {
-            let attempt = match self.decide_on(basis.order(), &command, &meta) {
+            let deciding = meta.trace.part("decide");
+            let judgement = self.decide_on(basis.order(), &command, &meta);
+            drop(deciding);
+            let attempt = match judgement {
                 Judgement::Append(_) if had_conflict && Instant::now() >= deadline => {
                     let facts = self.limits.facts(basis.order());
                     return Err(CommandError::ConcurrentModification(facts));
                 }
-                Judgement::Append(decided) => self.try_append(&request, &basis, decided).await?,
+                Judgement::Append(decided) => {
+                    let _appending = meta.trace.part("append");
+                    self.try_append(&request, &basis, decided).await?
+                }
                 Judgement::Answer(answer) => self.confirm(&request, &basis, answer).await?,
             };
             let current = match attempt {
@@ -271,6 +280,7 @@ impl ServiceParts {
         &self,
         order_id: &OrderId,
         command: &OrderCommand,
+        meta: &CommandMeta,
         deadline: Instant,
     ) -> Result<Basis, StoreError> {
         if let Some(order) = self.cache.get(order_id) {
@@ -279,6 +289,7 @@ impl ServiceParts {
         if matches!(command, OrderCommand::Place(_)) {
             return Ok(Basis::AssumedNew);
         }
+        let _loading = meta.trace.part("load the order");
         Ok(Basis::Confirmed(in_time(deadline, self.load(order_id)).await?))
     }
 
@@ -369,12 +380,15 @@ impl ServiceParts {
         let (mut made, mut cause) = (Uuid::encode_buffer(), Uuid::encode_buffer());
         let correlation_id = match &meta.correlation_id {
             Some(given) => given,
-            None => &*self.ids.next().hyphenated().encode_lower(&mut made),
+            None => {
+                let made = &*self.ids.next().hyphenated().encode_lower(&mut made);
+                // For the log, if whoever brought the command has a span with a place for it.
+                tracing::Span::current().record("correlation_id", made);
+                made
+            }
         };
-        // For the log, if whoever brought the command has a span with a place for it.
-        tracing::Span::current().record("correlation_id", correlation_id);
         let causation_id = meta.causation_id.map(|id| &*id.hyphenated().encode_lower(&mut cause));
-        EventContext::new(correlation_id, causation_id, meta.actor.as_deref())
+        EventContext::traced(correlation_id, causation_id, meta.actor.as_deref(), meta.trace.context())
     }
 
     fn new_order_id(&self) -> OrderId {

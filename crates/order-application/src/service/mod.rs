@@ -24,6 +24,7 @@ use crate::ports::order_views::OrderViews;
 use crate::ports::receipts::Receipts;
 use crate::projection::VersionedOrder;
 use crate::receipt::AnswerKind;
+use crate::traces::CommandTrace;
 
 use key_claim::KeyLocks;
 
@@ -96,6 +97,8 @@ pub struct CommandMeta {
     pub actor: Option<Arc<str>>,
     /// The versions on which the command may act; left out: any.
     pub if_match: Option<NamedVersions>,
+    /// The trace that it belongs to.
+    pub trace: CommandTrace,
 }
 
 impl CommandMeta {

@@ -1,18 +1,19 @@
 //! An event as a message, in the binary mode of the
 //! [Kafka protocol binding](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md):
 //! attributes are headers with a prefix, the value is the data, and the key is what the message is partitioned by.
+//! `traceparent` and `tracestate` are there without the prefix, too, since that is where tracing libraries look for them.
 
 use std::borrow::Cow;
 
 use order_application::cloud_event::{self, Attributes, DATA_CONTENT_TYPE, PublishedEvent};
-use order_application::{Position, RecordedEvent};
+use order_application::{Position, RecordedEvent, traces};
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 use uuid::Uuid;
 
 const PREFIX: &str = "ce_";
 const CONTENT_TYPE: &str = "content-type";
-/// As many as an event has at most, as a rule.
+/// As many as an event has at most that belongs to no trace.
 const HEADERS: usize = 13;
 
 /// The headers of an event's message, where `previous_id` is the id of the event before it in the log.
@@ -23,6 +24,9 @@ pub(super) fn headers(source: &str, event: &RecordedEvent, previous_id: Option<U
         key.truncate(PREFIX.len());
         key.push_str(&name);
         headers = headers.insert(Header { key: &key, value: Some(value.as_bytes()) });
+        if traces::is_header(&name, &value) {
+            headers = headers.insert(Header { key: &name, value: Some(value.as_bytes()) });
+        }
     }
     headers.insert(Header { key: CONTENT_TYPE, value: Some(DATA_CONTENT_TYPE.as_bytes()) })
 }

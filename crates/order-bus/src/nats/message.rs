@@ -7,14 +7,15 @@
 //! Headers follow the draft 1.0.3 of the CloudEvents binding for NATS, as it was in 2026
 //! (<https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/nats-protocol-binding.md>): every attribute is
 //! `ce-` and its name, `datacontenttype` too, since a `Content-Type` tells the structured mode. Values are
-//! percent-encoded as in the HTTP binding.
+//! percent-encoded as in the HTTP binding. `traceparent` and `tracestate` are there without `ce-`, too, and as they are: that
+//! is where tracing libraries look for them.
 
 use std::borrow::Cow;
 
 use async_nats::header::IntoHeaderName;
 use async_nats::{HeaderMap, HeaderName};
 use order_application::cloud_event::{self, Attributes, PublishedEvent};
-use order_application::{Position, RecordedEvent};
+use order_application::{Position, RecordedEvent, traces};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
@@ -31,6 +32,9 @@ pub(super) fn headers(source: &str, event: &RecordedEvent, previous_id: Option<U
     for (name, value) in cloud_event::attributes(source, event, previous_id) {
         let encoded = Cow::from(utf8_percent_encode(&value, ENCODED_IN_HEADERS));
         headers.insert(header_name(&name), &*encoded);
+        if traces::is_header(&name, &value) {
+            headers.insert(&*name, &*value);
+        }
     }
     headers.insert(header_name("datacontenttype"), cloud_event::DATA_CONTENT_TYPE);
     headers

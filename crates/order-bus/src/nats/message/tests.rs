@@ -1,3 +1,4 @@
+use order_application::traces::TraceContext;
 use order_application::{EventContext, Version};
 use order_domain::{OrderId, Timestamp};
 use uuid::Uuid;
@@ -42,6 +43,24 @@ fn the_headers_are_those_of_the_binding() {
             "ce-version: 1",
         ]
     );
+}
+
+#[test]
+fn the_place_in_a_trace_is_where_tracing_libraries_look_for_it_too() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let trace = TraceContext::read(parent, ["a=\"1\" 2"]).unwrap();
+    let mut event = placed("ord-1");
+    event.context = EventContext::traced("c", None, None, Some(&trace));
+    let written = headers("/order-service", &event, None);
+    let line = |name| written.get(name).map(|value| value.as_str());
+    assert_eq!((line("traceparent"), line("tracestate")), (Some(parent), Some("a=\"1\" 2")));
+    assert_eq!((line("ce-traceparent"), line("ce-tracestate")), (Some(parent), Some("a=%221%22%202")));
+    // A context that came from elsewhere may say anything.
+    for (name, value) in [("traceparent", "00-1\r\nx: y"), ("tracestate", "\r\nx: y"), ("traceparent", "ü")]
+    {
+        event.context = EventContext::of([(name, value)]);
+        assert!(headers("/", &event, None).get(name).is_none(), "{value:?}");
+    }
 }
 
 #[test]

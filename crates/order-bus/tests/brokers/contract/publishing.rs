@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use order_application::traces::TraceContext;
 use order_application::{
     BrokerError, Checkpoint, EventContext, MAX_EVENT_BYTES, Position, RecordedEvent, Version,
 };
@@ -12,6 +13,8 @@ use super::{
     Fixture, assert_complete_and_in_order, checkpoint, event, events, everything, open, positions, publish,
     read, reader, send, until_it_fails,
 };
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 pub(crate) async fn what_was_published_is_read_back_equal<F: Fixture>() {
     let fixture = F::shared();
@@ -37,6 +40,8 @@ pub(crate) async fn what_was_published_is_read_back_equal<F: Fixture>() {
     all[0].context = EventContext::new("Grüße, \"%41\" 🙂 \\ \t", None, None);
     all[1].context = EventContext::new("c", None, Some(" ü "));
     all[2].context = EventContext::new("c", Some("%"), None);
+    let trace = TraceContext::read(TRACE, ["rojo=00f067aa0ba902b7,congo=\"t61\" 1"]);
+    all[3].context = EventContext::traced("c", None, None, trace.as_ref());
     all[3].event_type = Cow::Borrowed("order.placed.v2");
     all[4].event_type = Cow::Borrowed("order.returned.to sender.v1");
     all[5].data = format!(r#"{{"long":"{}"}}"#, "ü".repeat(200_000)).into();
@@ -201,7 +206,11 @@ pub(crate) async fn an_event_that_is_too_large_is_refused_and_those_before_it_ar
 
 pub(crate) async fn the_largest_event_is_taken_by_a_server_as_it_is_installed<F: Fixture>() {
     let fixture = F::shared();
-    let context = EventContext::new(&"c".repeat(255), Some(&"c".repeat(255)), Some(&"a".repeat(255)));
+    let state = format!("a={}", "b".repeat(256));
+    let trace = TraceContext::read(TRACE, [&*state, &state.replace('a', "c")[..253]]).unwrap();
+    assert!(trace.state.is_some(), "512 bytes are taken over");
+    let (long, actor) = ("c".repeat(255), "a".repeat(255));
+    let context = EventContext::traced(&long, Some(&long), Some(&actor), Some(&trace));
     let around = r#"{"long":""}"#.len();
     let largest = RecordedEvent {
         order_id: OrderId::new("o".repeat(128)).unwrap(),
