@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_application::ReadyDetails;
+use order_application::traces::Tracer;
 use order_domain::Currency;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,10 @@ pub struct ApiConfig {
     pub access: Option<Arc<dyn Access>>,
     /// What `/metrics` shows, to which the API adds what it knows.
     pub metrics: Metrics,
+    /// What records requests, if anything does.
+    pub tracer: Option<Tracer>,
+    /// Whether requests come encrypted.
+    pub is_encrypted: bool,
 }
 
 impl Default for ApiConfig {
@@ -59,6 +64,8 @@ impl Default for ApiConfig {
             ready_details: Vec::new(),
             access: None,
             metrics: Metrics::default(),
+            tracer: None,
+            is_encrypted: false,
         }
     }
 }

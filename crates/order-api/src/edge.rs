@@ -14,18 +14,28 @@ use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower::layer::layer_fn;
 use tower::{Layer, Service};
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 use tracing::{Level, Span, debug, debug_span};
 
 use crate::incidents::Incidents;
 use crate::metrics::{ActiveRequest, RequestFigures};
 use crate::problem::{HiddenCause, Problem};
 use crate::refusal::Refusal;
+use crate::trace::{Recorder, RequestSpan, Ties};
 
-/// The layer. All routes that it is put around share their incidents. Their requests are counted there.
-pub(crate) fn layer<S>(requests: Arc<RequestFigures>) -> impl Layer<S, Service = Edge<S>> + Clone {
+/// The layer. All routes that it is put around share their incidents. Their requests are counted there, and recorded if
+/// there is a recorder.
+pub(crate) fn layer<S>(
+    requests: Arc<RequestFigures>,
+    recorder: Option<Recorder>,
+) -> impl Layer<S, Service = Edge<S>> + Clone {
     let incidents = Incidents::default();
-    layer_fn(move |route| Edge { route, incidents: incidents.clone(), requests: Arc::clone(&requests) })
+    layer_fn(move |route| Edge {
+        route,
+        incidents: incidents.clone(),
+        requests: Arc::clone(&requests),
+        recorder: recorder.clone(),
+    })
 }
 
 /// See the module.
@@ -34,6 +44,7 @@ pub(crate) struct Edge<S> {
     route: S,
     incidents: Incidents,
     requests: Arc<RequestFigures>,
+    recorder: Option<Recorder>,
 }
 
 impl<S> Service<Request> for Edge<S>
@@ -48,8 +59,8 @@ where
         self.route.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> EdgeFuture<S::Future> {
-        let asked = Asked::of(&request, &self.incidents, &self.requests);
+    fn call(&mut self, mut request: Request) -> EdgeFuture<S::Future> {
+        let asked = Asked::of(&mut request, self);
         let answering = asked.span.in_scope(|| self.route.call(request));
         EdgeFuture { answering, asked }
     }
@@ -63,18 +74,35 @@ struct Asked {
     route: Option<MatchedPath>,
     /// Disabled unless the log is at debug. Whoever reads an order's id or a correlation id records it here.
     span: Span,
+    /// What it is recorded with, if it is.
+    recorded: Option<RequestSpan>,
+    ties: Ties,
     counted: ActiveRequest,
     incidents: Incidents,
 }
 
 impl Asked {
-    fn of(request: &Request, incidents: &Incidents, requests: &Arc<RequestFigures>) -> Self {
+    fn of<S>(request: &mut Request, edge: &Edge<S>) -> Self {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let name = route.as_ref().map(MatchedPath::as_str);
-        let span = debug_span!("request", %method, route = name, order_id = Empty, correlation_id = Empty);
-        let counted = ActiveRequest::begin(requests);
-        Self { method, uri, route, span, counted, incidents: incidents.clone() }
+        let recorded =
+            edge.recorder.as_ref().and_then(|recorder| RequestSpan::begin(recorder, request, name));
+        let ties = Ties::of(request.headers());
+        let span = debug_span!(
+            "request",
+            %method,
+            route = name,
+            order_id = Empty,
+            correlation_id = Empty,
+            trace_id = Empty
+        );
+        if !span.is_disabled() {
+            span.record("correlation_id", ties.correlation_id());
+            span.record("trace_id", ties.trace_id(recorded.as_ref()).map(display));
+        }
+        let counted = ActiveRequest::begin(&edge.requests);
+        Self { method, uri, route, span, recorded, ties, counted, incidents: edge.incidents.clone() }
     }
 
     fn answer(&self, mut response: Response) -> Response {
@@ -84,6 +112,9 @@ impl Asked {
         }
         let route = self.route.as_ref().map(MatchedPath::as_str);
         let took = self.counted.answered(route, &self.method, response.status());
+        if let Some(recorded) = &self.recorded {
+            recorded.answered(response.status());
+        }
         if !self.span.is_disabled() {
             let (status, micros) = (response.status().as_u16(), took.as_micros() as u64);
             debug!(status, micros, path = self.uri.path(), "answered");
@@ -101,10 +132,12 @@ impl Asked {
         let incident = incident.as_deref();
         let (method, path) = (&self.method, self.uri.path());
         let route = self.route.as_ref().map(MatchedPath::as_str);
+        let correlation_id = self.ties.correlation_id();
+        let trace_id = self.ties.trace_id(self.recorded.as_ref()).map(display);
         if *level == Level::ERROR {
-            tracing::error!(incident, code, cause, %method, route, path, "request failed");
+            tracing::error!(incident, code, cause, %method, route, path, correlation_id, trace_id, "request failed");
         } else {
-            tracing::info!(incident, code, cause, %method, route, path, "request refused");
+            tracing::info!(incident, code, cause, %method, route, path, correlation_id, trace_id, "request refused");
         }
     }
 }

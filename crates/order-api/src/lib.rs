@@ -32,6 +32,7 @@ mod refusal;
 mod routes;
 mod shares;
 mod starting;
+mod trace;
 mod turns;
 mod view;
 
@@ -57,6 +58,7 @@ pub use turns::{Turn, Turns};
 use crate::feeds::Feeds;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
+use crate::trace::Recorder;
 
 /// Full views are read and written out on the runtime's own threads: more pages of them at a time would only keep others
 /// waiting.
@@ -112,6 +114,8 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         not_ready: RepeatedFault::default(),
         broken_lists: RepeatedFault::default(),
     });
+    let tracer = api.config.tracer.clone();
+    let recorder = tracer.map(|tracer| Recorder::new(tracer, api.config.is_encrypted));
     let (metrics, requests) = (&api.config.metrics, Arc::clone(api.config.metrics.requests()));
     metrics.add(Arc::new(ApiSource(Arc::downgrade(&api))));
     routes
@@ -119,7 +123,7 @@ pub fn router(service: OrderService, config: ApiConfig) -> Router {
         .into_router()
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(edge::layer(requests))
+        .layer(edge::layer(requests, recorder))
         .with_state(api)
 }
 

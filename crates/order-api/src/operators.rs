@@ -26,7 +26,7 @@ pub fn operators(router: Router, runtime: Handle) -> Router {
         .route("/metrics", get(forwarded))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(edge::layer(Arc::default()))
+        .layer(edge::layer(Arc::default(), None))
         .with_state(Service { router, runtime })
 }
 

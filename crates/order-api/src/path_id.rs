@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use tracing::Span;
 
 use crate::refusal::Refusal;
+use crate::trace::RequestSpan;
 
 /// The order id in a path. Taking it never fails, so that a body is read before its request is refused.
 pub(crate) struct PathOrderId(Option<OrderId>);
@@ -28,6 +29,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathOrderId {
         let order_id = text.and_then(|text| OrderId::new(text).ok());
         if let Some(order_id) = &order_id {
             Span::current().record("order_id", order_id.as_str());
+            if let Some(recorded) = parts.extensions.get::<RequestSpan>() {
+                recorded.is_about(order_id.as_str());
+            }
         }
         Ok(Self(order_id))
     }

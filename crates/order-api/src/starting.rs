@@ -25,7 +25,7 @@ pub fn starting(views: ViewsProgress, metrics: Metrics, access: Option<Arc<dyn A
         .route("/metrics", get(scrape))
         .fallback(not_yet)
         .method_not_allowed_fallback(not_yet)
-        .layer(edge::layer(requests))
+        .layer(edge::layer(requests, None))
         .with_state(Starting { views, metrics, access })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
@@ -24,13 +24,10 @@ use crate::path_id::{PathOrderId, PathReturnId};
 use crate::problem::kind::ProblemKind;
 use crate::query::Query;
 use crate::refusal::Refusal;
+use crate::trace::{self, RequestSpan};
 use crate::{Api, answer, body, etag};
 
 pub(crate) use operation::describe;
-
-static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-/// Longest correlation id that is taken over.
-const MAX_CORRELATION_ID_CHARS: usize = 128;
 
 /// What is particular to a command over HTTP.
 pub(crate) struct CommandRoute<B: 'static> {
@@ -103,7 +100,7 @@ async fn carry_out<B>(
         }
     };
     let (body, meta) = read(&route.body, &parts, &bytes, query)?;
-    let meta = CommandMeta { actor: sender.name(), ..meta };
+    let meta = CommandMeta { actor: sender.name(), trace: trace::of_command(&parts), ..meta };
     // Others may need the room while the command is carried out.
     drop(bytes);
     let (order_id, command) = match route.target {
@@ -114,7 +111,12 @@ async fn carry_out<B>(
     if dry_run {
         return Ok(dry_run::tried(&api.service.dry_run(order_id, command, meta).await?));
     }
-    Ok(answer(&api.service.execute_claimed(claim, order_id, command, meta).await?))
+    let outcome = api.service.execute_claimed(claim, order_id, command, meta).await?;
+    if let (Target::NewOrder { .. }, Some(recorded)) = (&route.target, parts.extensions.get::<RequestSpan>())
+    {
+        recorded.is_about(outcome.order_id.as_str());
+    }
+    Ok(answer(&outcome))
 }
 
 /// Reads the body by its shape, and what comes with every command.
@@ -127,7 +129,7 @@ fn read<B>(
     let json = json::parse(bytes)?;
     let mut faults = query.into_faults();
     let meta = CommandMeta {
-        correlation_id: correlation_id(&parts.headers),
+        correlation_id: trace::correlation_id(&parts.headers).map(Arc::from),
         if_match: etag::if_match(&parts.headers, &mut faults),
         ..CommandMeta::default()
     };
@@ -135,14 +137,6 @@ fn read<B>(
         Some(body) if faults.is_empty() => Ok((body, meta)),
         Some(_) | None => Err(Refusal::invalid(faults)),
     }
-}
-
-/// An id that is unusable is ignored: it is only a label, and no reason to refuse an order.
-fn correlation_id(headers: &HeaderMap) -> Option<Arc<str>> {
-    let text = headers.get(&X_CORRELATION_ID)?.to_str().ok()?;
-    let usable = (1..=MAX_CORRELATION_ID_CHARS).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic());
-    usable.then(|| text.into())
 }
 
 /// What an accepted command is answered with, now or again.

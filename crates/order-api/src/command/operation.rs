@@ -1,5 +1,6 @@
 //! A command in the OpenAPI document.
 
+use order_application::traces::{TRACE_PARENT, TRACE_STATE};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
@@ -119,7 +120,7 @@ fn tried() -> Response {
 }
 
 /// The headers that every command takes.
-fn headers() -> [Parameter; 3] {
+fn headers() -> [Parameter; 5] {
     let header = |name, example: &str, description| {
         let text = ObjectBuilder::new().schema_type(Type::String).examples([example]);
         ParameterBuilder::new()
@@ -149,6 +150,18 @@ fn headers() -> [Parameter; 3] {
             "checkout-42",
             "1 to 128 visible ASCII characters that tie together all that this request sets off; they come back as \
              `correlationid` of its events. Anything else is ignored, and an id is made.",
+        ),
+        header(
+            TRACE_PARENT,
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "The trace that the request belongs to, as W3C's Trace Context has it; it comes back as `traceparent` of its events, \
+             with the span of this service if it records the trace. Anything else is ignored.",
+        ),
+        header(
+            TRACE_STATE,
+            "rojo=00f067aa0ba902b7",
+            "What tracing systems have to say to each other, at most 512 bytes; it comes back as `tracestate` of its events. \
+             Anything else is ignored, and so is one without a `traceparent`.",
         ),
     ]
 }

@@ -1,6 +1,7 @@
 //! Events in the OpenAPI document: one schema for each type, since each has data of its own.
 
 use order_application::codec::{DataSchema, data_schemas};
+use order_application::traces::{TRACE_PARENT, TRACE_STATE};
 use serde_json::json;
 use utoipa::openapi::schema::{Discriminator, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -79,6 +80,11 @@ fn envelope(data: &DataSchema) -> ObjectBuilder {
     envelope
         .property("causationid", text("What caused it, where another message did."))
         .property("actor", text("Who asked for it, where that is known."))
+        .property(
+            TRACE_PARENT,
+            text("The trace that the command belongs to and the span in it, where that is known (W3C's Trace Context)."),
+        )
+        .property(TRACE_STATE, text("What tracing systems have to say of that to each other."))
         .property("data", Ref::from_schema_name(&data.name))
         .required("data")
         .examples(example(data.event_type))

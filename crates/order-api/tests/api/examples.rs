@@ -239,6 +239,6 @@ async fn every_example_of_a_request_does_what_its_operation_is_for() {
     let count = |id: &str| sent.iter().find(|(known, _)| known == id).map(|(_, count)| *count);
     // The least request, two words of `view`, four of `sort`, ten of `status`, `on_hold` both ways, and one of each other.
     assert_eq!(count("listOrders"), Some(1 + 2 + 4 + 10 + 2 + 12));
-    // The least request, `dry_run` both ways, three headers; of the body the whole, and both ways to name units.
-    assert_eq!(count("shipOrder"), Some(1 + 2 + 3 + 1 + 2));
+    // The least request, `dry_run` both ways, five headers; of the body the whole, and both ways to name units.
+    assert_eq!(count("shipOrder"), Some(1 + 2 + 5 + 1 + 2));
 }

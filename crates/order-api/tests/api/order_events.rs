@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use crate::harness::Harness;
 
 async fn paid() -> Harness {
@@ -79,5 +81,46 @@ async fn a_correlation_id_is_taken_over_when_it_is_usable() {
         let events = h.get(&format!("/orders/{id}/events")).await.json();
         let correlation_id = events[0]["correlationid"].as_str().unwrap();
         assert!(correlation_id.starts_with(kept), "{given} became {correlation_id}");
+    }
+}
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// What the event says of its trace whose command came with these headers.
+async fn trace_of_event(headers: &[(&str, &str)]) -> [Value; 2] {
+    let h = Harness::new();
+    let placed = h.post_with("/orders", headers, &crate::harness::order_body("ord-001")).await;
+    assert_eq!(placed.status, 201, "it is no reason to refuse an order");
+    let event = h.get("/orders/ord-001/events").await.json()[0].take();
+    ["traceparent", "tracestate"].map(|name| event[name].clone())
+}
+
+#[tokio::test]
+async fn a_callers_trace_is_kept_with_the_event() {
+    let state = ("tracestate", "rojo=00f067aa0ba902b7");
+    let kept = [TRACE, state.1].map(Value::from);
+    assert_eq!(trace_of_event(&[("traceparent", TRACE), state]).await, kept);
+    let two = [("traceparent", TRACE), state, ("tracestate", "congo=t61")];
+    assert_eq!(trace_of_event(&two).await, [TRACE, "rojo=00f067aa0ba902b7,congo=t61"].map(Value::from));
+    let alone = [Value::from(TRACE), Value::Null];
+    assert_eq!(trace_of_event(&[("traceparent", TRACE)]).await, alone);
+    let newer = format!("{}-and-more", TRACE.replacen("00", "cc", 1));
+    assert_eq!(trace_of_event(&[("traceparent", &newer)]).await, alone);
+}
+
+#[tokio::test]
+async fn what_is_no_trace_is_ignored() {
+    let none = [Value::Null, Value::Null];
+    let state = ("tracestate", "rojo=00f067aa0ba902b7");
+    let zeros = TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32));
+    for parent in ["", "00", "ü", &TRACE.to_uppercase(), &format!("{TRACE}0"), &zeros] {
+        assert_eq!(trace_of_event(&[("traceparent", parent), state]).await, none, "{parent}");
+    }
+    assert_eq!(trace_of_event(&[state]).await, none);
+    assert_eq!(trace_of_event(&[("traceparent", TRACE), ("traceparent", TRACE)]).await, none, "two are none");
+    let long = format!("a={}", "b".repeat(511));
+    for state in ["", "no list", "ü=ü", &long] {
+        let kept = [Value::from(TRACE), Value::Null];
+        assert_eq!(trace_of_event(&[("traceparent", TRACE), ("tracestate", state)]).await, kept, "{state}");
     }
 }
