@@ -3,6 +3,7 @@
 //! Before anything is published, what the broker has is held against the log (`comparison.rs`): it may be another log's.
 
 mod comparison;
+mod recording;
 
 use std::sync::Arc;
 
@@ -15,19 +16,33 @@ use crate::ports::broker::{Broker, Opened, Publication};
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_log::EventLog;
 use crate::stream;
+use crate::traces::Tracer;
 
 use comparison::compare;
+use recording::{Recorder, UnderWay};
 
 /// What a [`Follower`](crate::Follower) does that publishes the log to one broker.
 pub struct Relay {
     log: Arc<dyn EventLog>,
     broker: Arc<dyn Broker>,
+    recorder: Option<Recorder>,
 }
 
 impl Relay {
     /// Publishes this log to this broker.
     pub fn new(log: Arc<dyn EventLog>, broker: Arc<dyn Broker>) -> Arc<Self> {
-        Arc::new(Self { log, broker })
+        Arc::new(Self { log, broker, recorder: None })
+    }
+
+    /// The same, recorded by the relay's name.
+    pub fn recorded(
+        log: Arc<dyn EventLog>,
+        broker: Arc<dyn Broker>,
+        tracer: Option<Tracer>,
+        relay: &str,
+    ) -> Arc<Self> {
+        let recorder = tracer.map(|tracer| Recorder { tracer, relay: relay.to_owned() });
+        Arc::new(Self { log, broker, recorder })
     }
 }
 
@@ -51,7 +66,8 @@ impl Consumer for Relay {
                  topic (stream=, topic=)"
             )));
         }
-        Ok((Box::new(Publishing { publication, previous_id }), resume_after))
+        let (recorder, under_way) = (self.recorder.clone(), UnderWay::default());
+        Ok((Box::new(Publishing { publication, previous_id, recorder, under_way }), resume_after))
     }
 }
 
@@ -59,18 +75,27 @@ struct Publishing {
     publication: Box<dyn Publication>,
     /// The id of the event that was sent last, or of the one to go on after.
     previous_id: Option<Uuid>,
+    recorder: Option<Recorder>,
+    under_way: UnderWay,
 }
 
 #[async_trait]
 impl Consumption for Publishing {
     async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError> {
+        if let (Some(recorder), Some(last)) = (&self.recorder, events.last())
+            && let Some(span) = recorder.begin(events)
+        {
+            self.under_way.wait_for(last.position, span);
+        }
         self.publication.publish(self.previous_id, events).await?;
         self.previous_id = events.last().map(|event| event.id).or(self.previous_id);
         Ok(())
     }
 
     async fn done(&mut self) -> Result<Position, FollowerError> {
-        Ok(self.publication.acknowledged().await?)
+        let up_to = self.publication.acknowledged().await?;
+        self.under_way.acknowledged(up_to);
+        Ok(up_to)
     }
 
     fn evidence(&self) -> Option<Box<str>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_api::Metrics;
+use order_application::traces::Tracer;
 use order_application::{
     IdSource, OrderService, ReadyDetails, ReceiptTrimmer, Scrubber, ScrubberPorts, ShopWatch, SystemClock,
     TimerPorts, Timers, UuidV7Ids,
@@ -54,6 +55,7 @@ impl Background {
         clock_pause: Duration,
         service: OrderService,
         store: &Arc<dyn Store>,
+        tracer: Option<Tracer>,
         shutdown: &CancellationToken,
     ) -> Self {
         let ports = TimerPorts {
@@ -61,6 +63,7 @@ impl Background {
             views: store.clone(),
             checkpoints: store.clone(),
             clock: Arc::new(SystemClock),
+            tracer,
         };
         let timers = Timers::new(&holder(), ports, clock_pause);
         let (shown, stop) = (Arc::new(timers.status()), shutdown.clone());

@@ -20,7 +20,7 @@ use crate::tail::TailArguments;
 use crate::verify::VerifyArguments;
 use crate::{
     backup, config, copy, export, keys, logging, migrate, print, rebuild, replica, republish, restore, serve,
-    status, tail, verify,
+    status, tail, traces, verify,
 };
 
 /// Takes e-commerce orders through their whole life, and forgets nothing.
@@ -29,7 +29,7 @@ use crate::{
 /// the environment (named below) or in a file (--config); the command line goes before the environment, and that
 /// before the file.
 #[derive(Debug, Parser)]
-#[command(name = "order-service", version = release::description(), args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "order-service", version = release::description(), args_conflicts_with_subcommands = true, max_term_width = 100, after_long_help = traces::HELP)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -43,6 +43,7 @@ enum Command {
     ///
     /// Prints `order-service listening on :PORT` once requests are served. Ctrl+C or SIGTERM stops: what is in flight is
     /// finished first; another one stops at once (exit status 130 or 143).
+    #[command(after_long_help = traces::HELP)]
     Serve(Configured<ServeOptions>),
     /// Check a store from end to end: every event, every order's history, every view. Or a backup: --backup DIR.
     ///
@@ -88,6 +89,7 @@ enum Command {
     ///
     /// Answers every GET as the primary does, once it has caught up; commands go to the primary. `/ready` tells how it
     /// goes. Goes on where it was when it is started again.
+    #[command(after_long_help = traces::HELP)]
     Replica(Configured<ReplicaOptions>),
     /// Write every event to standard output, one CloudEvent a line.
     ///

@@ -3,6 +3,7 @@
 mod server_sent;
 mod service_url;
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Request, Response, StatusCode};
 use clap::Args;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -128,10 +129,13 @@ impl Client {
 ///
 /// # Errors
 /// The connection breaks, or what comes is no HTTP.
-pub(crate) async fn send(
+pub(crate) async fn send<B>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Empty<Bytes>>,
-) -> anyhow::Result<Response<Incoming>> {
+    request: Request<B>,
+) -> anyhow::Result<Response<Incoming>>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // What goes wrong with it is told by the answer's body.
     tokio::spawn(connection);

@@ -46,6 +46,7 @@ mod store_url;
 mod tail;
 mod thread;
 mod tls;
+mod traces;
 mod verify;
 
 use std::process::ExitCode;

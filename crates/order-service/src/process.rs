@@ -54,6 +54,7 @@ pub(crate) struct Process {
     max_feeds: usize,
     drain_delay: Duration,
     access: Option<Arc<dyn Access>>,
+    is_encrypted: bool,
     grace: Duration,
 }
 
@@ -66,6 +67,7 @@ impl Process {
             Some(files) => Some(files.start().await?),
             None => None,
         };
+        let is_encrypted = tls.is_some();
         let listeners = http.listen.bind().map_err(anyhow::Error::msg)?;
         let limits = http.limits();
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
@@ -98,6 +100,7 @@ impl Process {
             max_feeds: http.max_feeds,
             drain_delay: http.drain_delay_seconds,
             access,
+            is_encrypted,
             grace: http.grace_seconds,
         })
     }
@@ -138,6 +141,7 @@ impl Process {
         let leaving = CancellationToken::new();
         api.ready_details.push(Arc::new(Leaving(leaving.clone())));
         api.access = self.access.clone();
+        api.is_encrypted = self.is_encrypted;
         api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
         let service = OrderService::new(
             store.clone(),
@@ -151,7 +155,9 @@ impl Process {
         let scrubber =
             NonZeroU32::new(scrub_rate).map(|rate| Background::scrubber(rate, store, &self.shutdown));
         let upkeep = upkeep.into_iter().flat_map(|upkeep| {
-            let timers = Background::timers(upkeep.clock_pause, service.clone(), store, &self.shutdown);
+            let tracer = api.tracer.clone();
+            let timers =
+                Background::timers(upkeep.clock_pause, service.clone(), store, tracer, &self.shutdown);
             [timers, Background::receipt_trimmer(upkeep, store, &self.metrics, &self.shutdown)]
         });
         let shop = Background::shop_watch(store, &self.metrics, &self.shutdown);

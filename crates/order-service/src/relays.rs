@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_api::Metrics;
+use order_application::traces::Tracer;
 use order_application::{
     Follower, FollowerLimits, FollowerPorts, FollowerStatus, IdSource, ReadyChecks, ReadyDetails, Relay,
     UuidV7Ids,
@@ -41,12 +42,14 @@ impl Relays {
         event_source: &str,
         ports: &FollowerPorts,
         metrics: &Metrics,
+        tracer: Option<&Tracer>,
     ) -> anyhow::Result<(Self, Arc<dyn ReadyDetails>)> {
         let holder = UuidV7Ids.next().to_string();
         let stop = CancellationToken::new();
         let (mut relays, mut shown, mut counted) = (Vec::new(), Vec::new(), Vec::new());
         for url in brokers {
-            let relay = Relay::new(ports.log.clone(), url.broker(event_source));
+            let broker = url.broker(event_source);
+            let relay = Relay::recorded(ports.log.clone(), broker, tracer.cloned(), url.name());
             let limits = FollowerLimits::default();
             let follower = Follower::new(url.name(), &holder, ports.clone(), relay, limits);
             tracing::info!(relay = url.name(), broker = %url, "connecting to a broker");

@@ -14,14 +14,21 @@ use crate::cli::Failure;
 use crate::config::ReplicaOptions;
 use crate::open_store::{self, Replicating, Store};
 use crate::process::{self, Process};
+use crate::traces::{TraceSettings, Traces};
 
 pub(crate) fn run(options: ReplicaOptions) -> Result<ExitCode, Failure> {
     let access = options.http.access()?;
-    Ok(process::runtime()?.block_on(serve(options, access))?)
+    let traces = TraceSettings::read()?;
+    Ok(process::runtime()?.block_on(serve(options, access, traces))?)
 }
 
-async fn serve(options: ReplicaOptions, access: Option<Arc<FileAccess>>) -> anyhow::Result<ExitCode> {
+async fn serve(
+    options: ReplicaOptions,
+    access: Option<Arc<FileAccess>>,
+    traces: Option<TraceSettings>,
+) -> anyhow::Result<ExitCode> {
     let mut process = Process::start(&options.http, access).await?;
+    let traces = traces.map(|settings| Traces::start(settings, &process.metrics)).transpose()?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
     let opening = open(&options, Arc::clone(&bus), process.views_progress.clone());
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
@@ -35,6 +42,7 @@ async fn serve(options: ReplicaOptions, access: Option<Arc<FileAccess>>) -> anyh
         event_source: options.events.event_source,
         takes_commands: false,
         ready_details: vec![status],
+        tracer: traces.as_ref().map(|traces| traces.tracer.clone()),
         ..ApiConfig::default()
     };
     let store: Arc<dyn Store> = store;
@@ -43,6 +51,9 @@ async fn serve(options: ReplicaOptions, access: Option<Arc<FileAccess>>) -> anyh
         tracing::error!(%error, "the replica ended early");
     }
     store.close().await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     Ok(code)
 }

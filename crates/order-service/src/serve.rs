@@ -16,18 +16,26 @@ use crate::open_store;
 use crate::process::{self, Process};
 use crate::relays::Relays;
 use crate::release;
+use crate::traces::{TraceSettings, Traces};
 
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
     let access = options.http.access()?;
-    Ok(process::runtime()?.block_on(serve(options, access))?)
+    let traces = TraceSettings::read()?;
+    Ok(process::runtime()?.block_on(serve(options, access, traces))?)
 }
 
-async fn serve(options: ServeOptions, access: Option<Arc<FileAccess>>) -> anyhow::Result<ExitCode> {
+async fn serve(
+    options: ServeOptions,
+    access: Option<Arc<FileAccess>>,
+    traces: Option<TraceSettings>,
+) -> anyhow::Result<ExitCode> {
     let ServeOptions { store: store_options, accept_loss, queue, http, currency, upkeep, scrub, relay } =
         options;
     let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
     let (url, event_source) = (store_options.url(), relay.events.event_source);
     let mut process = Process::start(&http, access).await?;
+    let traces = traces.map(|settings| Traces::start(settings, &process.metrics)).transpose()?;
+    let tracer = traces.as_ref().map(|traces| traces.tracer.clone());
     let bus = Arc::new(InProcessBus::new());
     let mode = OpenMode { accept_loss, ..OpenMode::CREATE };
     let (queue_wait, progress) = (queue.queue_wait_milliseconds, process.views_progress.clone());
@@ -35,18 +43,23 @@ async fn serve(options: ServeOptions, access: Option<Arc<FileAccess>>) -> anyhow
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
-    let (relays, relays_shown) = Relays::start(&relay.bus, &event_source, &relay_ports, &process.metrics)?;
+    let (relays, relays_shown) =
+        Relays::start(&relay.bus, &event_source, &relay_ports, &process.metrics, tracer.as_ref())?;
     tracing::info!(store = %url, version = release::VERSION, commit = release::COMMIT, "serving");
     let api = ApiConfig {
         default_currency: currency,
         event_source,
         ready_details: vec![relays_shown],
+        tracer,
         ..ApiConfig::default()
     };
     let code = process.serve(&store, bus, scrub.scrub_rate, Some(upkeep), api).await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     Ok(code)
 }

@@ -146,6 +146,12 @@ impl CommandFigures {
         self.rows[command][CommandEnd::of(outcome) as usize].add_one();
     }
 
+    /// The name of a command, as it is counted.
+    pub(crate) fn name_of(command: &OrderCommand) -> &'static str {
+        let row = Self::row_of(command);
+        OTHER_COMMANDS.get(row).copied().unwrap_or_else(|| Action::ALL[row - OTHER_COMMANDS.len()].as_str())
+    }
+
     /// The row of requests that their keys alone decided on.
     pub(crate) const BY_KEY: usize = 0;
 

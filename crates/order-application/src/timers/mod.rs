@@ -28,6 +28,7 @@ use crate::ports::clock::Clock;
 use crate::ports::event_log::StoreError;
 use crate::ports::order_views::OrderViews;
 use crate::service::OrderService;
+use crate::traces::Tracer;
 
 use pass::Passes;
 pub use status::{TimersState, TimersStatus};
@@ -61,6 +62,8 @@ pub struct TimerPorts {
     pub checkpoints: Arc<dyn Checkpoints>,
     /// What says whether it is time.
     pub clock: Arc<dyn Clock>,
+    /// What records their commands, if anything does.
+    pub tracer: Option<Tracer>,
 }
 
 impl Timers {

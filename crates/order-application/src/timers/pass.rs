@@ -1,21 +1,27 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use order_domain::{
-    CancelUnpaidOrder, ExpireAuthorization, ExpireReservation, Obstacle, OrderError, OrderId, Timer,
-    Timestamp,
+    CancelUnpaidOrder, ExpireAuthorization, ExpireReservation, Obstacle, OrderCommand, OrderError, OrderId,
+    Timer, Timestamp,
 };
 
 use super::TimerPorts;
 use crate::event::Version;
-use crate::ports::event_log::StoreError;
+use crate::figures::CommandFigures;
+use crate::ports::event_log::{PageLimit, StoreError};
 use crate::ports::order_views::{DueOrder, DuePage, DueQuery};
-use crate::service::{CommandError, CommandMeta, QueryError};
+use crate::service::{CommandError, CommandMeta, EventFilter, QueryError};
+use crate::traces::{CommandTrace, SpanKind, Tracer};
 
 /// Orders of one page.
 const ORDERS_AT_ONCE: usize = 200;
 /// Most orders that are remembered as set aside. Of more, each is tried again, and told, at each look.
 const MAX_SET_ASIDE: usize = 10_000;
+
+/// How many of an order's last events are asked for their traces.
+const LINKED_EVENTS: usize = 16;
 
 /// Looks at what is due, and what is remembered from one to the next.
 #[derive(Default)]
@@ -99,7 +105,12 @@ impl Passes {
         let mut set_aside = None;
         let now = ports.clock.now();
         for Timer { command, .. } in order.order.timers().filter(|timer| timer.due <= now) {
-            match ports.service.execute(Some(order_id.clone()), command, CommandMeta::default()).await {
+            let trace = match &ports.tracer {
+                Some(tracer) => recorded(tracer, ports, order_id, order.version, &command).await,
+                None => CommandTrace::None,
+            };
+            let meta = CommandMeta { trace, ..CommandMeta::default() };
+            match ports.service.execute(Some(order_id.clone()), command, meta).await {
                 Ok(outcome) => self.fired += u64::from(outcome.appended),
                 Err(CommandError::Refused { error: OrderError::InTheWay(obstacle), facts })
                     if !is_early(obstacle) =>
@@ -144,6 +155,28 @@ impl Passes {
         }
         version
     }
+}
+
+/// The trace of a timer's command: one of its own, with links to the requests about the order that were recorded last.
+async fn recorded(
+    tracer: &Tracer,
+    ports: &TimerPorts,
+    order_id: &OrderId,
+    version: Version,
+    command: &OrderCommand,
+) -> CommandTrace {
+    let last = Version(version.0.saturating_sub(LINKED_EVENTS as u64));
+    let (filter, limit) = (EventFilter::default(), PageLimit::events(LINKED_EVENTS));
+    let page = ports.service.history(order_id, last, &filter, limit).await;
+    // Whatever is wrong with the order, its command finds out.
+    let events = page.map(|page| page.events).unwrap_or_default();
+    let mut links: Vec<_> = events.iter().filter_map(|event| event.context.trace_parent()).collect();
+    links.retain(|link| link.is_sampled());
+    links.dedup();
+    let name = CommandFigures::name_of(command);
+    let Some(span) = tracer.because_of(links, name, SpanKind::Internal) else { return CommandTrace::None };
+    span.note("order.id", order_id.to_string());
+    CommandTrace::Recorded(Arc::new(span))
 }
 
 /// Whether the timer was only a little early.

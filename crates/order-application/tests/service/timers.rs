@@ -43,6 +43,7 @@ impl Stage {
             views: self.world.store.clone(),
             checkpoints: self.checkpoints.clone(),
             clock: Arc::new(self.world.clock.clone()),
+            tracer: None,
         };
         let timers = Timers::new(holder, ports, CLOCK_PAUSE);
         let (status, stop) = (timers.status(), CancellationToken::new());

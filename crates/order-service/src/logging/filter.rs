@@ -11,7 +11,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const OWN_TARGETS: [&str; 7] =
     ["order_api", "order_application", "order_bus", "order_service", "order_store", "kafka", "async_nats"];
 /// And what else it is made of.
-const OTHER_TARGETS: [&str; 12] = [
+const OTHER_TARGETS: [&str; 13] = [
     "axum",
     "deadpool.postgres",
     "h2",
@@ -24,6 +24,7 @@ const OTHER_TARGETS: [&str; 12] = [
     "rustls",
     "tokio",
     "tokio_postgres",
+    "tonic",
 ];
 
 /// Reads a level, or a list such as `info,order_store=debug`. Unless it says otherwise, a client that goes away is no news, and

@@ -47,6 +47,7 @@ mod standard_streams;
 mod start_up;
 mod timers;
 mod tls;
+mod traces;
 #[cfg(feature = "full-tests")]
 mod walks;
 mod workflow;

@@ -140,9 +140,11 @@ impl Program {
     }
 }
 
-/// `PGPASSWORD` and `PGPASSFILE` say how the program comes into a database.
+/// `OTEL_…` says where traces go, `PGPASSWORD` and `PGPASSFILE` how the program comes into a database.
 fn is_ours(variable: &OsStr) -> bool {
-    [&b"ORDER_SERVICE_"[..], b"PGPASS"].iter().any(|ours| variable.as_encoded_bytes().starts_with(ours))
+    [&b"ORDER_SERVICE_"[..], b"OTEL_", b"PGPASS"]
+        .iter()
+        .any(|ours| variable.as_encoded_bytes().starts_with(ours))
 }
 
 /// A server that is killed when dropped, panics included.

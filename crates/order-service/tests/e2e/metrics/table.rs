@@ -66,7 +66,7 @@ fn what_a_server_says_stands_in_the_document() {
     server.stop();
 }
 
-/// A primary on PostgreSQL that relays, its replica, and a server on SQLite: together they say all that there is to say.
+/// A primary on PostgreSQL that relays and sends traces, its replica, and a server on SQLite: together they say all that there is to say.
 #[cfg(feature = "full-tests")]
 #[test]
 fn the_document_has_every_metric_and_no_other() {
@@ -78,6 +78,7 @@ fn the_document_has_every_metric_and_no_other() {
         .argument("--store", database)
         .argument("--allow-unsafe-durability", "true")
         .argument("--bus", &broker)
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
         .start();
     workflow::run_through(&primary);
     let replica = Program::new(["replica", "--listen", "127.0.0.1:0", "--store", "memory:"])
