@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Said, leaks, talkative, told_to_operators};
+use super::{Said, leaks, recorded, talkative, told_to_operators, tracing_to};
 use crate::http::{Answer, post};
 use crate::server::{Program, Server};
+use crate::traces::collector::{Collecting, Collector};
 
 /// What every text of a customer's begins with. Ids that stand in paths begin with `named-`: the output and the problem that is told
 /// to whoever asked may name them.
@@ -229,7 +230,8 @@ fn live(server: &Server) -> Vec<Said> {
 
 /// What of it comes out of a server on which all that has happened.
 fn leaks_of(program: Program) -> Vec<String> {
-    let server = talkative(program).start();
+    let collector = Collector::start(Collecting::Well);
+    let server = tracing_to(&collector, talkative(program)).start();
     let refused = live(&server);
     assert!(refused.len() > 150, "{} refusals", refused.len());
     let events = server.get("/orders/named-a/events");
@@ -237,6 +239,7 @@ fn leaks_of(program: Program) -> Vec<String> {
     let mut told = told_to_operators(&server, None);
     told.push(Said::new("the output", server.log()));
     server.stop();
+    told.push(recorded(&collector));
     let mut found = leaks(&refused, &[CANARY]);
     found.extend(leaks(&told, &[CANARY, NAME]));
     found

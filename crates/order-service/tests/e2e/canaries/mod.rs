@@ -1,5 +1,6 @@
 //! Canaries: texts that are nobody's business stand in every field that customers fill, and in every secret. They are looked for in
-//! all that comes out of the service for others: its output at its most talkative, `/metrics`, `/ready` and what it refuses.
+//! all that comes out of the service for others: its output at its most talkative, `/metrics`, `/ready`, traces of every request, and
+//! what it refuses.
 
 mod commands;
 mod secrets;
@@ -7,6 +8,7 @@ mod secrets;
 use crate::hostile::operators::{operators_port, with_operators};
 use crate::http::{Answer, Client};
 use crate::server::{Program, Server};
+use crate::traces::collector::Collector;
 
 /// What came out, and where.
 struct Said {
@@ -43,6 +45,24 @@ fn leaks<C: AsRef<str>>(said: &[Said], canaries: &[C]) -> Vec<String> {
 /// A program that says all that it can.
 fn talkative(program: Program) -> Program {
     with_operators(program).argument("--log", "trace").argument("--log-format", "json")
+}
+
+/// Sends a trace of every request there, over the protocol that has more to say about itself, with a secret for the collector alone.
+fn tracing_to(collector: &Collector, program: Program) -> Program {
+    program
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
+        .variable("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        .variable("OTEL_EXPORTER_OTLP_HEADERS", "api-key=canary-collector")
+        .variable("OTEL_TRACES_SAMPLER", "always_on")
+}
+
+/// All spans that have come there, from a server that has ended.
+fn recorded(collector: &Collector) -> Said {
+    let received = collector.received();
+    assert!(received.iter().all(|request| request.headers["api-key"] == "canary-collector"), "it arrives");
+    assert!(!collector.spans().is_empty(), "requests are recorded");
+    let bytes = received.iter().flat_map(|request| &request.bytes).copied().collect::<Vec<_>>();
+    Said::new("traces", String::from_utf8_lossy(&bytes))
 }
 
 /// What the operators' address says to everybody, and to whoever has a key.

@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::json;
 use test_servers::Authority;
 
-use super::{Said, leaks, talkative, told_to_operators};
+use super::{Said, leaks, recorded, talkative, told_to_operators, tracing_to};
 use crate::access::issuer::{Behaviour, KeyServer, Signer};
 use crate::access::{AccessFile, ORDER, get_with, post_with, wait_for_log};
 use crate::server::{Program, wait_until};
+use crate::traces::collector::{Collecting, Collector};
 
 /// What every password begins with.
 const CANARY: &str = "canary-";
@@ -63,7 +64,8 @@ fn keys_tokens_and_brokers(change: impl FnOnce(Program) -> Program) -> (Vec<Said
     let forged = Signer::curve().token(&json!({"kid": "c"}), &issuer.claims("read operate"));
     let directory = tempfile::tempdir().unwrap();
     let program = file.program().variable("ORDER_SERVICE_BUS", brokers(directory.path()));
-    let server = change(talkative(program)).start();
+    let collector = Collector::start(Collecting::Well);
+    let server = change(tracing_to(&collector, talkative(program))).start();
     let answers = [
         post_with(&server, "/orders", &key, ORDER),
         post_with(&server, "/orders", &weak, ORDER),
@@ -94,6 +96,7 @@ fn keys_tokens_and_brokers(change: impl FnOnce(Program) -> Program) -> (Vec<Said
         said.push(Said::new(command, format!("{ended:?}")));
     }
     server.stop();
+    said.push(recorded(&collector));
     let canaries = [&key, &weak].map(|key| secret_of(key)).into_iter().chain([CANARY.to_owned()]);
     (said, canaries.chain([token, forged].iter().flat_map(|token| secrets_of(token))).collect())
 }

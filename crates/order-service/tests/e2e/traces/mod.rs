@@ -1,6 +1,6 @@
 //! Traces of the real binary, sent to a collector.
 
-mod collector;
+pub(crate) mod collector;
 #[cfg(feature = "full-tests")]
 mod relayed;
 mod settings;
