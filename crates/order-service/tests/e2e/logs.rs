@@ -62,9 +62,9 @@ fn logs_are_json_lines_and_hold_nothing_of_a_customers() {
     }
 }
 
-const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub(crate) const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// What ties a request to others.
-const TIES: &str =
+pub(crate) const TIES: &str =
     "X-Correlation-Id: tied\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
 #[test]
@@ -109,26 +109,6 @@ fn at_debug_each_request_is_a_line_with_its_route_its_order_and_its_correlation_
     assert_eq!(answered[1]["span"]["trace_id"], TRACE_ID);
     assert!(answered[0]["span"]["trace_id"].is_null(), "nobody traces it: {log}");
     assert!(answered.iter().all(|line| line["micros"].is_u64()), "{log}");
-}
-
-#[test]
-fn a_request_that_fails_is_told_with_what_ties_it_to_others() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Program::serving(directory.path()).start();
-    let order = r#"{"customer_id":"c","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
-    std::fs::remove_file(directory.path().join("orders.db")).unwrap();
-    wait_until("commands fail", || {
-        let mut client = server.connect();
-        let tied = post("/orders", order).replace("\r\n\r\n", &format!("\r\n{TIES}\r\n\r\n"));
-        client.send(tied.as_bytes()).unwrap();
-        (client.answer().unwrap().status >= 500).then_some(())
-    });
-    let log = server.log();
-    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let failed: Vec<_> = lines.filter(|line| line["message"] == "request failed").collect();
-    assert_eq!(failed.len(), 1, "{log}");
-    assert_eq!((&failed[0]["correlation_id"], &failed[0]["trace_id"]), (&"tied".into(), &TRACE_ID.into()));
-    server.kill();
 }
 
 /// What a relay says of itself.

@@ -12,6 +12,7 @@ use super::history::{Action, Outcome};
 use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, INSTANCES, instances, run, serving};
 use super::sql::Session;
 use crate::http::Client;
+use crate::logs::{TIES, TRACE_ID};
 use crate::server::wait_until;
 
 const KILLS: usize = 3;
@@ -70,8 +71,10 @@ fn an_outage_is_told_once_with_the_server_and_leaves_no_view_behind_as_failed() 
     let server = serving(&database.create_database().unwrap()).start();
     database.kill_immediately().unwrap();
     // Each is tried for five seconds, as long as the pause between two looks at the views.
-    for _ in 0..3 {
-        assert_eq!(server.get("/orders/o").status, 503);
+    for ties in [TIES, "x: 1", "x: 2"] {
+        let mut client = server.connect();
+        client.send(format!("GET /orders/o HTTP/1.1\r\nhost: e2e\r\n{ties}\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(client.answer().unwrap().status, 503);
     }
     database.start_again().unwrap();
     wait_until("it is ready again", || {
@@ -83,6 +86,13 @@ fn an_outage_is_told_once_with_the_server_and_leaves_no_view_behind_as_failed() 
     let log = server.log();
     assert_eq!(log.matches("the database is away").count(), 1, "{log}");
     assert!(log.contains(&format!("127.0.0.1:{} (database ", database.port())), "{log}");
+    let failed = log.lines().find(|line| line.contains("request failed")).unwrap();
+    let failed: serde_json::Value = serde_json::from_str(failed).unwrap();
+    assert_eq!(
+        (&failed["correlation_id"], &failed["trace_id"]),
+        (&"tied".into(), &TRACE_ID.into()),
+        "{failed}"
+    );
     for of_the_driver in ["recycled", "Connection error", "terminating", "views could not be repaired"] {
         assert!(!log.contains(of_the_driver), "{log}");
     }
