@@ -40,6 +40,7 @@ mod secrets;
 mod serve;
 mod server;
 mod service_manager;
+mod settings_file;
 mod status;
 mod stop_signal;
 mod store_url;

@@ -1,16 +1,17 @@
 //! The password of a PostgreSQL URL that has none: from where PostgreSQL's own programs take it.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use order_store::PostgresAddress;
 
+use crate::settings_file;
+
 /// More than anybody has in such a file.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 /// What others than its owner may do to a file.
 const RIGHTS_OF_OTHERS: u32 = 0o077;
 
@@ -37,9 +38,8 @@ fn password_file(named: Option<OsString>, home: Option<OsString>) -> Option<Path
 fn read(path: &Path) -> anyhow::Result<String> {
     let rights = fs::metadata(path)?.permissions().mode();
     ensure!(rights & RIGHTS_OF_OTHERS == 0, "others may read it: chmod 600 {}", path.display());
-    let mut text = String::new();
-    File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+    let bytes = settings_file::read(path, MAX_BYTES).map_err(anyhow::Error::msg)?;
+    String::from_utf8(bytes).context("it is no UTF-8 text")
 }
 
 /// The password in the first line for one of the servers, each of which is `host:port:database:user:password`.

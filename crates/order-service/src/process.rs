@@ -37,6 +37,15 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
         .context("cannot start the runtime")
 }
 
+/// Runs a process that serves. Once that has ended, nobody waits for what a disk that does not answer still holds up: the
+/// store is closed by then.
+pub(crate) fn run(serving: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serving);
+    runtime.shutdown_background();
+    ended
+}
+
 /// A process that answers requests from its start until it is told to stop.
 pub(crate) struct Process {
     stop: StopSignal,

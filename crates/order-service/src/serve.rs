@@ -21,7 +21,7 @@ use crate::traces::{TraceSettings, Traces};
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
     let access = options.http.access()?;
     let traces = TraceSettings::read()?;
-    Ok(process::runtime()?.block_on(serve(options, access, traces))?)
+    Ok(process::run(serve(options, access, traces))?)
 }
 
 async fn serve(

@@ -14,8 +14,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use crate::settings_file::SettingsFile;
+
 /// How often the files are looked at. New ones are in use after two looks that see the same.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Longest of either file: many certificates.
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// What clients may choose from (RFC 7301): HTTP/2 if they can.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -43,15 +47,22 @@ impl TlsFiles {
     /// # Errors
     /// When they are not what they should be now. Later on, what was good before stays in use.
     pub(crate) async fn start(self) -> anyhow::Result<Tls> {
-        let read = self.read().await.map_err(|fault| anyhow!(fault))?;
+        let files =
+            [&self.certificate, &self.key].map(|path| SettingsFile::new(path.clone(), MAX_FILE_BYTES));
+        let read = self.read(&files).await.map_err(|fault| anyhow!(fault))?;
         let config = self.config(&read).map_err(|fault| anyhow!(fault))?;
         let (sender, receiver) = watch::channel(config);
-        tokio::spawn(self.watch(read, sender));
+        tokio::spawn(self.watch(files, read, sender));
         Ok(Tls(receiver))
     }
 
     /// Replaces the certificate when the files change. Whoever writes them is not done before two looks see the same.
-    async fn watch(self, mut known: Read, sender: watch::Sender<Arc<ServerConfig>>) {
+    async fn watch(
+        self,
+        files: [SettingsFile; 2],
+        mut known: Read,
+        sender: watch::Sender<Arc<ServerConfig>>,
+    ) {
         let mut last_look = Ok(known.clone());
         let mut told = None;
         loop {
@@ -59,7 +70,7 @@ impl TlsFiles {
                 () = sender.closed() => return,
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
-            let look = self.read().await;
+            let look = self.read(&files).await;
             if look != last_look {
                 last_look = look;
                 continue;
@@ -86,10 +97,10 @@ impl TlsFiles {
         }
     }
 
-    async fn read(&self) -> Result<Read, String> {
-        let certificate =
-            tokio::fs::read(&self.certificate).await.map_err(|error| self.certificate_fault(error))?;
-        let key = tokio::fs::read(&self.key).await.map_err(|error| self.key_fault(error))?;
+    async fn read(&self, files: &[SettingsFile; 2]) -> Result<Read, String> {
+        let [certificate, key] = files;
+        let certificate = certificate.read().await.map_err(|fault| self.certificate_fault(fault))?;
+        let key = key.read().await.map_err(|fault| self.key_fault(fault))?;
         Ok(Read { certificate, key })
     }
 

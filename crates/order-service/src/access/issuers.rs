@@ -70,7 +70,7 @@ fn algorithms<'t>(
 /// Keys that come over a line where others could change them are nobody's.
 fn source(text: &str, directory: &Path) -> Result<Source, String> {
     if !text.contains("://") {
-        return Ok(Source::File(directory.join(text)));
+        return Ok(Source::file(directory.join(text)));
     }
     let must = || "must be a URL that begins with https:// (http:// on this machine), or a file".to_owned();
     let url: Uri = text.parse().map_err(|_| must())?;
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(algorithms, &[Algorithm::ES256, Algorithm::RS256]);
         assert_eq!(keys.source, Source::Url(Uri::from_static("https://i/keys")));
         let rules = good(&url("keys.json"));
-        assert_eq!(rules.issuers[0].keys.source, Source::File("/etc/shop/keys.json".into()));
+        assert_eq!(rules.issuers[0].keys.source, Source::file("/etc/shop/keys.json".into()));
         good(&url("http://127.0.0.1:8000/keys"));
         let must =
             "line 5: jwks: must be a URL that begins with https:// (http:// on this machine), or a file";

@@ -1,7 +1,5 @@
 //! Puts other rules in force when the file changes.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::address::Addresses;
 use super::rules::Rules;
 use super::{FileAccess, file, token};
+use crate::settings_file::{self, SettingsFile};
 use crate::{counted, secrets};
 
 /// Between two looks at the file. What it says counts once two looks have found the same: a file that is being written is not
 /// taken half.
 const PERIOD: Duration = Duration::from_millis(400);
 /// Longest file: some thousand keys.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// What the file has, or why it cannot be read.
 type Look = Result<String, String>;
@@ -74,9 +73,10 @@ impl FileAccess {
     /// Looks at the file again and again, until it is to stop.
     pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let mut looks = Looks::after(Ok(self.opened.clone()));
+        let file = SettingsFile::new(self.path.clone(), MAX_FILE_BYTES);
         while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
-            let path = self.path.clone();
-            let Ok(found) = tokio::task::spawn_blocking(move || look(&path)).await else { continue };
+            let Some(found) = stop.run_until_cancelled(file.read()).await else { return };
+            let found = found.and_then(text);
             if let Some(other) = looks.other(found) {
                 self.take(other);
             }
@@ -119,7 +119,8 @@ pub(crate) fn check(path: &Path) -> Result<String, Vec<String>> {
 
 fn read(path: &Path) -> Result<(String, Rules), Vec<String>> {
     let named = |fault: String| format!("{}: {fault}", path.display());
-    let text = look(path).map_err(|fault| vec![named(fault)])?;
+    let text =
+        settings_file::read(path, MAX_FILE_BYTES).and_then(text).map_err(|fault| vec![named(fault)])?;
     match file::read(&text, directory(path)) {
         Ok(rules) => Ok((text, rules)),
         Err(faults) => Err(faults.into_iter().map(named).collect()),
@@ -131,16 +132,8 @@ fn directory(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-/// # Errors
-/// What keeps it from being read.
-fn look(path: &Path) -> Look {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it is longer than {MAX_FILE_BYTES} bytes"));
-    }
-    Ok(text)
+fn text(bytes: Vec<u8>) -> Look {
+    String::from_utf8(bytes).map_err(|_| "it is no valid UTF-8".to_owned())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod credentials;
 mod file;
 pub(crate) mod issuer;
 mod keys;
+mod pipes;
 mod rates;
 mod reach;
 mod tokens;

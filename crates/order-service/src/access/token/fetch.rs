@@ -1,8 +1,5 @@
-//! Fetches a document, bounded in time and size: over HTTPS, from this machine over HTTP, or from a file.
+//! Fetches a document, bounded in time and size: over HTTPS, or from this machine over HTTP.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -15,20 +12,9 @@ use tokio::net::TcpStream;
 use crate::client;
 
 /// Longest document.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// For all of it: the connection, the answer's head and its body.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// What stands in a file.
-pub(super) async fn file(path: PathBuf) -> Result<Vec<u8>, String> {
-    let read = move || {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let read = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
-    let bytes = read.map_err(|error| error.to_string())?;
-    if bytes.len() > MAX_BYTES { Err(format!("it is longer than {MAX_BYTES} bytes")) } else { Ok(bytes) }
-}
 
 /// What is answered at a URL. Nobody is followed elsewhere.
 pub(super) async fn url(url: &Uri) -> Result<Vec<u8>, String> {

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::fetch;
+use crate::settings_file::SettingsFile;
 
 /// Between two fetches, whatever tokens say and however they end.
 const LEAST_PAUSE: Duration = Duration::from_secs(10);
@@ -22,8 +23,14 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 /// Where the keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::access) enum Source {
-    File(PathBuf),
+    File(SettingsFile),
     Url(Uri),
+}
+
+impl Source {
+    pub(in crate::access) fn file(path: PathBuf) -> Self {
+        Self::File(SettingsFile::new(path, fetch::MAX_BYTES))
+    }
 }
 
 /// The keys that are known.
@@ -82,7 +89,7 @@ impl KeySet {
             return;
         }
         let fetched = match &self.source {
-            Source::File(path) => fetch::file(path.clone()).await,
+            Source::File(file) => file.read().await,
             Source::Url(url) => fetch::url(url).await,
         };
         *asked = Some(Instant::now());
@@ -141,7 +148,7 @@ fn read(text: &[u8]) -> Result<Vec<PublicKey>, String> {
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
+            Self::File(file) => file.path().display().fmt(f),
             Self::Url(url) => url.fmt(f),
         }
     }
@@ -167,7 +174,7 @@ mod tests {
     impl InFile {
         fn new(text: &str) -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let keys = Arc::new(KeySet::new(Source::File(directory.path().join("keys.json"))));
+            let keys = Arc::new(KeySet::new(Source::file(directory.path().join("keys.json"))));
             let file = Self { directory, keys };
             file.has(text);
             file
