@@ -11,7 +11,7 @@ use order_domain::Timestamp;
 
 use crate::access::{self, KeyEntry};
 use crate::cli::Failure;
-use crate::{logging, output};
+use crate::output;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -52,8 +52,9 @@ pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
 
 fn create(CreateArguments { name, scopes, expires }: CreateArguments) -> anyhow::Result<()> {
     let (key, entry) = KeyEntry { name, scopes, expires }.make().context("cannot make a key")?;
+    // First, for an entry without its key is of no use, and not as what is logged, which may be lost.
+    output::print_aside(&format!("the key, which is not shown again: {key}"))?;
     output::write(&entry)?;
-    logging::say(&format!("the key, which is not shown again: {key}"));
     Ok(())
 }
 

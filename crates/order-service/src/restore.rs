@@ -73,10 +73,12 @@ fn told(report: &RestoreReport) -> String {
         lines.push(format!("left out: {receipts} of commands after that position"));
     }
     for follower in followers_ahead {
+        let follower = output::shown(follower);
         lines.push(format!(
             "{follower} had gone beyond that position: what it knows of later events is not in this store"
         ));
     }
+    let event_source = output::shown(event_source);
     lines.push(format!("its service gave its events the source {event_source} (--event-source)"));
     lines.join("\n")
 }

@@ -47,12 +47,13 @@ async fn status(arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
 /// A line for each check, in the words that `/ready` has for it.
 fn for_people(url: &ServiceUrl, document: &Value) -> String {
     let state = document["status"].as_str().unwrap_or_default().replace('_', " ");
-    let mut text = format!("{url} is {state}\n");
+    let mut text = format!("{url} is {}\n", output::shown(&state));
     let checks = document["checks"].as_object().into_iter().flatten();
     let width = checks.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, check) in checks {
         // To write to a string cannot fail.
-        let _ = writeln!(text, "  {name:width$}  {}", in_words(check));
+        let (name, check) = (output::shown(name), in_words(check));
+        let _ = writeln!(text, "  {name:width$}  {}", output::shown(&check));
     }
     text
 }

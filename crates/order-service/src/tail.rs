@@ -123,7 +123,10 @@ impl Tail<'_> {
                 next.map_err(|_| anyhow::anyhow!("nothing was heard for {} s", MAX_SILENCE.as_secs()))?;
             let Some(event) = next? else { return Ok(Reader::Present) };
             if !event.data.is_empty() {
-                let line = if self.arguments.json { event.data.clone() } else { for_people(&event.data)? };
+                let line = match self.arguments.json {
+                    true => event.data.clone(),
+                    false => output::shown(&for_people(&event.data)?).into_owned(),
+                };
                 if output::write(&format!("{line}\n")).map_err(Broken::ForGood)? == Reader::Gone {
                     return Ok(Reader::Gone);
                 }
