@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -115,6 +115,12 @@ impl Client {
     /// What went wrong with the encryption, in plain words where the service has none.
     fn without_tls(&self, error: io::Error) -> anyhow::Error {
         let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) = cause {
+            return anyhow!(
+                "the service's certificate is one that signs others, or is signed by none that is trusted: --ca takes the \
+                 authority that signed it ({error})"
+            );
+        }
         if let Some(rustls::Error::InvalidMessage(_)) = cause {
             let plain = format!("http://{}", self.url.authority());
             return anyhow!(
@@ -153,6 +159,9 @@ pub(crate) fn connector(authorities: Option<&PathBuf>) -> anyhow::Result<TlsConn
         for certificate in CertificateDer::pem_file_iter(file).with_context(in_file)? {
             roots.add(certificate.with_context(in_file)?).with_context(in_file)?;
         }
+        if roots.is_empty() {
+            bail!("{}: there is no certificate in it", in_file());
+        }
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
@@ -180,7 +189,7 @@ pub(crate) fn refusal(status: StatusCode, problem: &[u8]) -> String {
         (Some(code), Some(detail)) => {
             format!("{} {code}: {detail}{}", status.as_u16(), faults(&problem["errors"]))
         }
-        _ => status.to_string(),
+        _ => format!("{status}, and nothing that this service would say"),
     }
 }
 

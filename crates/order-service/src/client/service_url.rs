@@ -11,6 +11,7 @@ use axum::http::uri::{Authority, Scheme};
 pub(crate) struct ServiceUrl {
     scheme: Scheme,
     authority: Authority,
+    port: u16,
 }
 
 impl ServiceUrl {
@@ -30,7 +31,7 @@ impl ServiceUrl {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(if self.is_encrypted() { 443 } else { 80 })
+        self.port
     }
 }
 
@@ -58,7 +59,20 @@ impl FromStr for ServiceUrl {
         if parts.path_and_query.is_some_and(|path| path != "/") {
             return Err("must have no path: it is that of the service itself");
         }
-        Ok(Self { scheme, authority })
+        let usual = if scheme == Scheme::HTTPS { 443 } else { 80 };
+        let port = port_in(&authority, usual).ok_or("must have a port from 1 to 65535, or none")?;
+        Ok(Self { scheme, authority, port })
+    }
+}
+
+/// The port that an authority names, or the usual one if it names none. `None`: what it names is no port. A URL's parser takes
+/// that as if there were none.
+pub(crate) fn port_in(authority: &Authority, usual: u16) -> Option<u16> {
+    let text = authority.as_str();
+    let host_and_port = text.rsplit_once('@').map_or(text, |(_, after)| after);
+    match host_and_port.strip_prefix(authority.host())? {
+        "" => Some(usual),
+        port => port.strip_prefix(':')?.parse().ok().filter(|port| *port != 0),
     }
 }
 
@@ -87,6 +101,11 @@ mod tests {
             "must have no name or password: a key is given with --key"
         );
         assert_eq!(fault("http://localhost/orders"), "must have no path: it is that of the service itself");
+        for port in ["99999", "0", "", "80x", "-1"] {
+            let no_port = fault(&format!("http://127.0.0.1:{port}"));
+            assert!(no_port.starts_with("must "), "{port}: {no_port}");
+        }
+        assert_eq!(fault("http://[::1]:99999"), "must have a port from 1 to 65535, or none");
         assert_eq!(fault("http://a b"), "must be an address such as http://localhost:8080");
     }
 }
