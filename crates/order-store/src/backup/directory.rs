@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use super::BackupDirError;
@@ -43,7 +44,7 @@ impl BackupDir {
         }
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(FILE_MODE);
-        let lock = options.open(path.join(LOCK)).map_err(&failed)?;
+        let lock = options.custom_flags(no_links()).open(path.join(LOCK)).map_err(&failed)?;
         held(lock.try_lock(), path)?;
         let dir = Self { path: path.to_owned(), _lock: Some(lock) };
         // Another process may have made it before it gave the lock back.
@@ -61,7 +62,7 @@ impl BackupDir {
     /// Opens a directory that has a backup, to read it. Several may.
     pub(super) fn open_to_read(path: &Path) -> Result<(Self, Manifest), BackupDirError> {
         // Where it cannot be had, as in a copy without it, nobody makes a backup.
-        let lock = File::open(path.join(LOCK)).ok();
+        let lock = Some(path.join(LOCK)).filter(|lock| lock.is_file()).and_then(|lock| File::open(lock).ok());
         if let Some(lock) = &lock {
             held(lock.try_lock_shared(), path)?;
         }
@@ -76,7 +77,7 @@ impl BackupDir {
 
     fn manifest(&self) -> Result<Manifest, BackupDirError> {
         let path = self.path.join(MANIFEST);
-        match fs::read(&path) {
+        match read_file(&path) {
             Ok(text) => Manifest::parse(&text, &path),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
                 Err(BackupDirError::NotABackup(self.path.clone()))
@@ -102,7 +103,7 @@ impl BackupDir {
     pub(super) fn read_part(&self, part: &PartFile) -> Result<Vec<u8>, BackupDirError> {
         self.check_length(part)?;
         let path = self.path.join(&part.name);
-        let content = fs::read(&path).map_err(BackupDirError::io(&path))?;
+        let content = read_file(&path).map_err(BackupDirError::io(&path))?;
         if Checksum::of(&content).to_string() != part.checksum {
             return Err(BackupDirError::damaged(&path, "its checksum does not match"));
         }
@@ -154,14 +155,31 @@ impl BackupDir {
     }
 }
 
+/// Writes a new file. One that a run has left is no longer there then, nor is a link, which would lead elsewhere.
 fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.create(true).truncate(true).write(true).mode(FILE_MODE).open(path)?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path)?;
     for piece in content.chunks(BYTES_PER_SYNC) {
         file.write_all(piece)?;
         file.sync_data()?;
     }
     file.sync_all()
+}
+
+/// What is in a file. Nobody waits for a pipe.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    fs::read(path)
+}
+
+/// For files that are opened whether or not they are there: a link would lead elsewhere.
+fn no_links() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 /// Makes the names in it durable.

@@ -2,6 +2,7 @@
 //! refused.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use order_application::{Checkpoint, PageLimit, Position, ReceiptKey, ViewsProgress};
@@ -369,6 +370,25 @@ async fn a_directory_of_something_else_is_left_alone() {
     assert!(matches!(refused, BackupError::OtherLog(_)), "{refused}");
     let after: Vec<_> = directory.files("").iter().map(|path| fs::read(path).unwrap()).collect();
     assert_eq!(before, after);
+}
+
+/// Whoever may write to a directory beside it could have any file overwritten otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_somebody_put_there_lead_nowhere() {
+    let (from, directory) = (Place::sqlite(), Directory::new());
+    from.fill().await;
+    fs::create_dir(&directory.path).unwrap();
+    let victim = tempfile::NamedTempFile::new().unwrap();
+    fs::write(victim.path(), "mine").unwrap();
+    symlink(victim.path(), directory.path.join("manifest.json.tmp")).unwrap();
+    backup(&from, &directory.path).await.unwrap();
+    assert_eq!(fs::read_to_string(victim.path()).unwrap(), "mine");
+
+    let other = Directory::new();
+    fs::create_dir(&other.path).unwrap();
+    symlink(victim.path(), other.path.join("backup.lock")).unwrap();
+    let refused = backup(&from, &other.path).await.unwrap_err();
+    assert!(matches!(refused, BackupError::Directory(BackupDirError::Io { .. })), "{refused}");
 }
 
 /// Such as files that were restored by hand, and have gone another way since.
