@@ -2,6 +2,7 @@
 
 pub(crate) mod work;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -166,25 +167,21 @@ impl ViewWriterThread {
         let reached = unwritten.map_or(self.views.progress().position, |(position, _)| position);
         let up_to = reached.max(replacement.views.progress().position);
         let mut progress = |done, _| readers.rebuilds.progress(done, self.shared.log_end().0);
-        let (taken_over, useless) = match replacement.bring_up(log_path, limits, up_to, &mut progress) {
-            Ok(BuiltViews { views, .. }) => {
-                // They have the same hash seed.
-                readers.views.replace(views.number());
-                let earlier = std::mem::replace(&mut self.views, views);
-                if self.unwritten.take().is_some() {
-                    readers.overlay.end_flush();
-                }
-                readers.rebuilds.replaced(self.views.number());
-                tracing::info!(path = %path.display(), "the views have been rebuilt");
-                (Ok(()), earlier.path().to_owned())
-            }
-            Err(error) => (Err(error), path),
-        };
-        // Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
-        if let Err(error) = files::remove(&useless) {
-            tracing::warn!(%error, "views that are of no use any more could not be removed");
+        let brought_up = replacement.bring_up(log_path, limits, up_to, &mut progress);
+        let BuiltViews { views, .. } = brought_up.inspect_err(|_| remove_useless(&path))?;
+        // They have the same hash seed.
+        readers.views.replace(views.number());
+        let earlier = std::mem::replace(&mut self.views, views);
+        if self.unwritten.take().is_some() {
+            readers.overlay.end_flush();
         }
-        taken_over
+        let useless = earlier.path().to_owned();
+        drop(earlier);
+        remove_useless(&useless);
+        // Not before the file is gone: whoever hears that the views are current again finds these alone.
+        readers.rebuilds.replaced(self.views.number());
+        tracing::info!(path = %path.display(), "the views have been rebuilt");
+        Ok(())
     }
 
     /// Has the next generation start the write-ahead log anew. `false` when the store has stopped.
@@ -206,5 +203,12 @@ impl ViewWriterThread {
             return false;
         }
         true
+    }
+}
+
+/// Whoever is still reading from it has it open; if it cannot go now, it goes at the next start.
+fn remove_useless(path: &Path) {
+    if let Err(error) = files::remove(path) {
+        tracing::warn!(%error, "views that are of no use any more could not be removed");
     }
 }
