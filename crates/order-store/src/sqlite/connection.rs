@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 /// Opens a file for reading and writing, creating it if need be. `synchronous` is SQLite's setting: `full` where a commit is an
 /// acknowledgement, `normal` where the file can be rebuilt; `cache_kib` is the most memory of its page cache.
@@ -34,6 +34,22 @@ pub(crate) fn open_reader(path: &Path, cache_kib: u32) -> rusqlite::Result<Conne
     let connection = open(path, OpenFlags::empty(), cache_kib)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Has a connection leave a file alone when it is closed. Otherwise the last one copies the write-ahead log into it, and deletes
+/// that.
+pub(crate) fn leave_alone_when_closed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+}
+
+/// Opens a log that is in use for reading. Beside an empty file SQLite deletes the write-ahead log: a log that is in use is none,
+/// unless somebody has cut it.
+pub(crate) fn open_log_reader(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        let what = "the file became shorter while it was in use".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(what)));
+    }
+    open_reader(path, cache_kib)
 }
 
 /// Opens a file that another process may be writing to, only for reading and without making any other. `unchanging`: as a

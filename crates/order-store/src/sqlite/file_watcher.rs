@@ -55,7 +55,10 @@ impl FileWatcher {
 }
 
 fn watch(shared: &StoreState, files: &[OpenFile], mut extent: Option<WatchedExtent>, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+    let mut is_last_look = false;
+    while !is_last_look {
+        // What happened to the files since the last look is not to be made worse by closing them.
+        is_last_look = stopped.recv_timeout(PERIOD) != Err(RecvTimeoutError::Timeout);
         let what = files.iter().find_map(OpenFile::parted).or_else(|| {
             let what = extent.as_mut()?.lost()?;
             Some(format!("{} {what} while it was in use", shared.log_path.display()))

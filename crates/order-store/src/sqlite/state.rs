@@ -1,5 +1,6 @@
 //! What the threads of an open store and its readers share.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -7,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use order_application::figures::WritingFigures;
 use order_application::{Position, StoreError};
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::sqlite::SqliteLimits;
+use crate::sqlite::connection::leave_alone_when_closed;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::known_keys::KnownKeys;
@@ -64,6 +67,8 @@ impl StoreHealth {
 
 /// Whether the log's files turned out to be none that may be written to: a page is malformed, or a file has gone. Whatever
 /// can be read is served on, so that it can be seen what there is.
+///
+/// From then on no page is copied into the log's file, which may be somebody else's by now, and the write-ahead log stays.
 #[derive(Default)]
 pub(crate) struct LogDamage(OnceLock<String>);
 
@@ -79,7 +84,41 @@ impl LogDamage {
         }
     }
 
+    pub(crate) fn is_found(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         self.0.get().map_or(Ok(()), |what| Err(StoreError::Corrupt(what.clone())))
+    }
+}
+
+/// A connection to the log that knows, when it is closed, whether the log was found damaged.
+pub(crate) struct LogConnection {
+    connection: Connection,
+    damage: Arc<LogDamage>,
+}
+
+impl LogConnection {
+    pub(crate) fn new(connection: Connection, damage: &Arc<LogDamage>) -> Self {
+        Self { connection, damage: Arc::clone(damage) }
+    }
+}
+
+impl Deref for LogConnection {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Drop for LogConnection {
+    fn drop(&mut self) {
+        if self.damage.is_found()
+            && let Err(error) = leave_alone_when_closed(&self.connection)
+        {
+            tracing::warn!(%error, "the write-ahead log may be copied into the damaged log");
+        }
     }
 }

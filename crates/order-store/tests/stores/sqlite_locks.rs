@@ -135,7 +135,41 @@ async fn when_the_log_is_written_over_or_cut_under_a_server_commands_stop() {
         assert!(why.starts_with(&path.display().to_string()) && why.contains(expected), "{why}");
         let refused = store.append(TestOrder::new("b").place()).await;
         assert!(matches!(refused, Err(AppendError::Store(StoreError::Corrupt(_)))), "{refused:?}");
+        let wal = fs::read(wal_in(&path)).unwrap();
+        drop(store);
+        assert_left_alone(&path, written, &wal);
     }
+}
+
+/// What is in place of a log is as it was, and so are the commits that are nowhere else.
+#[track_caller]
+fn assert_left_alone(log: &Path, written: &[u8], wal: &[u8]) {
+    assert!(fs::read(log).unwrap() == written, "the file in place of the log was written to");
+    assert!(fs::read(wal_in(log)).is_ok_and(|left| left == wal), "the write-ahead log was not kept");
+}
+
+fn wal_in(log: &Path) -> PathBuf {
+    log.with_extension("db-wal")
+}
+
+/// It may be over before the next look at the files.
+#[tokio::test]
+async fn a_log_that_is_written_over_just_before_the_end_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = log_in(&directory);
+    drop(open(&path).unwrap());
+    let backup = fs::read(&path).unwrap();
+    let store = open(&path).unwrap();
+    for n in 0..30 {
+        store.append(TestOrder::new(&format!("order-{n}")).place()).await.unwrap();
+    }
+    drop(store);
+    let store = open(&path).unwrap();
+    store.append(TestOrder::new("last").place()).await.unwrap();
+    let wal = fs::read(wal_in(&path)).unwrap();
+    fs::write(&path, &backup).unwrap();
+    drop(store);
+    assert_left_alone(&path, &backup, &wal);
 }
 
 #[tokio::test]

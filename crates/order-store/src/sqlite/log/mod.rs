@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::checksum::Covered;
 use crate::sqlite::OpenMode;
-use crate::sqlite::connection::{open_unchanged, prepare_to_write};
+use crate::sqlite::connection::{leave_alone_when_closed, open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
 use crate::sqlite::loss;
 use crate::sqlite_error::SqliteError;
@@ -152,6 +152,13 @@ impl Log {
     /// The helper has done most of it, so this is short; a reader in the way leaves it for the next time.
     pub(crate) fn copy_wal(&self) -> rusqlite::Result<()> {
         self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
+    }
+
+    /// Has closing it change nothing: see [`LogDamage`](crate::sqlite::state::LogDamage).
+    pub(crate) fn leave_alone_when_closed(&self) {
+        if let Err(error) = leave_alone_when_closed(&self.connection) {
+            tracing::warn!(%error, "the write-ahead log may be copied into the damaged log");
+        }
     }
 }
 

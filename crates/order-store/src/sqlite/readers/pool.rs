@@ -6,9 +6,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use order_application::StoreError;
 use rusqlite::Connection;
 
-use crate::sqlite::connection::open_reader;
+use crate::sqlite::connection::{open_log_reader, open_reader};
 use crate::sqlite::log::LogError;
-use crate::sqlite::state::LogDamage;
+use crate::sqlite::state::{LogConnection, LogDamage};
 use crate::sqlite::views::overlay::FlushCount;
 use crate::sqlite::views::{ViewsError, files};
 use crate::sqlite_error::is_malformed;
@@ -26,7 +26,7 @@ static MAX_IDLE: LazyLock<usize> =
 /// Connections to the log, each read in a transaction of its own.
 pub(crate) struct LogPool {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<LogConnection>>,
     damage: Arc<LogDamage>,
 }
 
@@ -64,8 +64,8 @@ impl LogPool {
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
         let idle = lock(&self.idle).pop();
-        let opened = idle.map_or_else(|| open_reader(&self.path, LOG_CACHE_KIB), Ok);
-        let connection = opened?;
+        let open = || Ok(LogConnection::new(open_log_reader(&self.path, LOG_CACHE_KIB)?, &self.damage));
+        let connection = idle.map_or_else(open, Ok::<_, LogError>)?;
         // A connection whose read failed is not kept.
         let answer = read(&connection)?;
         keep(&mut lock(&self.idle), connection);

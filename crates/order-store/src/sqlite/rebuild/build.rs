@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use crate::rebuild_report::RebuildReport;
-use crate::sqlite::connection::open_reader;
+use crate::sqlite::connection::open_log_reader;
 use crate::sqlite::log::entries;
 use crate::sqlite::log::scan::{no_event, rows, scan};
 use crate::sqlite::log::{LogError, event_id_at};
@@ -85,7 +85,7 @@ enum BuildError {
 
 /// Builds views in a file of their own, which is of no use to anybody if that fails, and then the caller's to remove.
 pub(crate) fn build(log_path: &Path, options: BuildOptions<'_>) -> Result<BuiltViews, SqliteError> {
-    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(SqliteError::sqlite(log_path))?;
+    let log = open_log_reader(log_path, LOG_CACHE_KIB).map_err(SqliteError::sqlite(log_path))?;
     let BuildOptions { number, log_identity, hash_seed, up_to, unreadable, .. } = options;
     let views = Views::create(log_path, number, log_identity, hash_seed)?;
     let orders = BloomFilter::with_num_bits(FILTER_BITS).hashes(BITS_PER_ORDER);

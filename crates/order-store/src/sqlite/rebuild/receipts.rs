@@ -5,7 +5,7 @@ use std::path::Path;
 
 use order_application::StoreError;
 
-use crate::sqlite::connection::open_reader;
+use crate::sqlite::connection::open_log_reader;
 use crate::sqlite::log::receipts::visit_keys;
 use crate::sqlite::readers::PARTS_OF_SEGMENT;
 use crate::sqlite::rebuild::build::LOG_CACHE_KIB;
@@ -26,7 +26,7 @@ pub(super) fn bring_up(
     memory: usize,
     go_on: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<(), SqliteError> {
-    let log = open_reader(log_path, LOG_CACHE_KIB).map_err(SqliteError::sqlite(log_path))?;
+    let log = open_log_reader(log_path, LOG_CACHE_KIB).map_err(SqliteError::sqlite(log_path))?;
     let most = (memory / size_of::<ReceiptEntry>()).max(ROWS_PER_COMMIT);
     let seed = views.progress().hash_seed;
     let mut is_at_end = false;

@@ -63,11 +63,15 @@ impl LogWriterThread {
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
             if self.wal_copier.take_too_long()
+                && !self.shared.health.log_damage.is_found()
                 && let Err(error) = self.log.copy_wal()
                 && !is_exhausted(&error, self.log.path())
             {
                 self.shared.health.stop(format!("copying the write-ahead log into the log: {error}"));
             }
+        }
+        if self.shared.health.log_damage.is_found() {
+            self.log.leave_alone_when_closed();
         }
     }
 

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use crate::sqlite::connection::open_writer;
 use crate::sqlite::disk_space::is_exhausted;
-use crate::sqlite::state::StoreState;
+use crate::sqlite::state::{LogConnection, StoreState};
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::SqliteError;
 
@@ -35,6 +35,7 @@ impl WalCopier {
     pub(super) fn start(shared: Arc<StoreState>) -> Result<(Self, StoreThread), SqliteError> {
         let log_path = shared.log_path.clone();
         let connection = open_writer(&log_path, "full", 64).map_err(SqliteError::sqlite(&log_path))?;
+        let connection = LogConnection::new(connection, &shared.health.log_damage);
         let (work, copies) = sync_channel(1);
         let is_too_long = Arc::new(AtomicBool::new(false));
         let copier = Self { uncopied_bytes: 0, work, is_too_long: Arc::clone(&is_too_long) };
@@ -58,7 +59,7 @@ impl WalCopier {
 
 fn copy(shared: &StoreState, connection: &Connection, copies: &Receiver<()>, is_too_long: &AtomicBool) {
     let no_space = RepeatedFault::default();
-    while copies.recv().is_ok() {
+    while copies.recv().is_ok() && !shared.health.log_damage.is_found() {
         // Answers with (busy, pages in the write-ahead log, pages copied).
         let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get::<_, i64>(1));
         if let (Ok(_), Some(more)) = (&pages, no_space.over()) {
