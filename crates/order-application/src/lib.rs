@@ -19,6 +19,7 @@
 //! | [`event_context`] | where an event came from |
 //! | [`traces`] | where a request belongs among those of other services |
 //! | [`figures`] | numbers that are counted while the service works |
+//! | [`nearest`] | what was probably meant by a misspelt name |
 
 mod backoff;
 mod clock_watch;
@@ -34,6 +35,7 @@ pub mod json_text;
 mod keyed_locks;
 mod lease;
 mod log_ids;
+pub mod nearest;
 mod order_cache;
 mod order_list;
 mod order_locks;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 
+use order_application::nearest::did_you_mean;
 use percent_encoding::percent_decode_str;
 
 /// The longest name of a checkpoint, in characters.
@@ -51,7 +52,11 @@ fn server(text: &str, default_port: u16) -> Result<String, String> {
 }
 
 /// What stands after the question mark. Whoever knows a parameter takes it out.
-pub(crate) struct Parameters(BTreeMap<String, String>);
+pub(crate) struct Parameters {
+    given: BTreeMap<String, String>,
+    /// Those that were asked for.
+    known: Vec<String>,
+}
 
 impl Parameters {
     fn read(query: &str) -> Result<Self, String> {
@@ -65,7 +70,7 @@ impl Parameters {
                 Entry::Occupied(entry) => return Err(format!("{}= is given twice", entry.key())),
             };
         }
-        Ok(Self(given))
+        Ok(Self { given, known: Vec::new() })
     }
 
     /// A parameter that `read` understands. If it does not, the error says what was `expected`.
@@ -75,7 +80,7 @@ impl Parameters {
         expected: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, String> {
-        let Some(value) = self.0.remove(name) else { return Ok(None) };
+        let Some(value) = self.remove(name) else { return Ok(None) };
         match read(&value) {
             Some(read) => Ok(Some(read)),
             None => Err(format!("{name}={value} is not {expected}")),
@@ -94,7 +99,12 @@ impl Parameters {
 
     /// A parameter that names a file.
     pub(crate) fn file(&mut self, name: &str) -> Option<PathBuf> {
-        self.0.remove(name).map(PathBuf::from)
+        self.remove(name).map(PathBuf::from)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<String> {
+        self.known.push(name.to_owned());
+        self.given.remove(name)
     }
 
     /// The checkpoint's name.
@@ -109,9 +119,12 @@ impl Parameters {
 
     /// Refuses a parameter that nobody has taken out.
     pub(crate) fn finish(self) -> Result<(), String> {
-        match self.0.keys().next() {
+        match self.given.keys().next() {
             None => Ok(()),
-            Some(name) => Err(format!("this URL has no parameter {name}=")),
+            Some(name) => {
+                let meant = did_you_mean(name, self.known.iter().map(String::as_str));
+                Err(format!("this URL has no parameter {name}={meant}"))
+            }
         }
     }
 }

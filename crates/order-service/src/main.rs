@@ -19,7 +19,6 @@ mod listen;
 mod logging;
 mod metrics;
 mod migrate;
-mod nearest;
 mod open_store;
 mod operators;
 mod output;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use order_application::nearest::did_you_mean;
 use order_store::{PostgresOptions, StoreLocation};
 
 use crate::cli::Failure;
-use crate::nearest::did_you_mean;
 use crate::password_file::find_password;
 
 /// A store by its URL.

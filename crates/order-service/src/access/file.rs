@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use order_api::{AllowanceOf, Scope, Scopes};
+use order_application::nearest::nearest;
 use order_application::rfc3339;
 use order_domain::Timestamp;
 use toml::Spanned;
@@ -18,7 +19,6 @@ use super::issuers;
 use super::key::{self, HASH_PREFIX, Key, MAX_ID_CHARS, MAX_NAME_CHARS, SecretHash};
 use super::members::{Faults, Members, tables, text, texts};
 use super::rules::{Rules, STRANGER_RATE};
-use crate::nearest::nearest;
 
 /// Reads the rules. Paths in it begin at a directory.
 ///

@@ -2,10 +2,9 @@
 
 use std::fmt::Display;
 
+use order_application::nearest::did_you_mean;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-use crate::nearest::did_you_mean;
 
 /// What is wrong with a text, each fault with its line.
 pub(super) struct Faults<'t> {

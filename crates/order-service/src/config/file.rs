@@ -5,10 +5,9 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use order_application::nearest::did_you_mean;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
-
-use crate::nearest::did_you_mean;
 
 /// What is in it, written as on the command line. One file does for all commands: each takes the options that it has.
 #[derive(Default)]

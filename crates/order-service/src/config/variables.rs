@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use clap::{Arg, Command, CommandFactory};
+use order_application::nearest::nearest;
 
 use crate::cli::Arguments;
-use crate::nearest::nearest;
 
 const PREFIX: &str = "ORDER_SERVICE_";
 /// What tests plant in builds that are made for them.

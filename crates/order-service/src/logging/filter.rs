@@ -1,10 +1,9 @@
 //! `--log`: what is logged. A word that was meant for a level is not taken for a part of the program, which would silence
 //! all others.
 
+use order_application::nearest::did_you_mean;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
-
-use crate::nearest::did_you_mean;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What something is logged under: this service's crates and their brokers' clients.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use axum::http::uri::{PathAndQuery, Scheme};
 use axum::http::{HeaderName, HeaderValue, Uri};
+use order_application::nearest::did_you_mean;
 use order_application::traces::{Sampler, Share};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::cli::Failure;
-use crate::nearest::did_you_mean;
 use crate::release;
 
 /// Added to the endpoint of all signals over HTTP.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use order_application::error_chain;
+use order_application::nearest::did_you_mean;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -71,7 +72,8 @@ impl DatabaseUrl {
 /// What the driver makes of a URL without the parameters that it does not know.
 fn host_config(url: &str) -> Result<Config, String> {
     let not_a_url = |why: &str| format!("not a PostgreSQL URL: {why}{}", hint_at_encoding(url));
-    let mut config: Config = url.parse().map_err(|error| not_a_url(&error_chain(&error)))?;
+    let unreadable = |error| not_a_url(&format!("{}{}", error_chain(&error), parameter_meant(url)));
+    let mut config: Config = url.parse().map_err(unreadable)?;
     let nameless = |host: &Host| matches!(host, Host::Tcp(name) if name.is_empty());
     if config.get_hosts().is_empty() || config.get_hosts().iter().any(nameless) {
         return Err(not_a_url("it names no host, as in postgres://user@host/database"));
@@ -103,6 +105,38 @@ fn split_query(url: &str) -> (&str, &str) {
         let (address, query) = url.split_at(after_user + place);
         (address, &query[1..])
     })
+}
+
+/// Those that can be left out, and so be misspelt.
+const PARAMETERS: [&str; 20] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// What was probably meant by the first parameter that there is none of.
+fn parameter_meant(url: &str) -> String {
+    let (_, query) = split_query(url);
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    let unknown = names.find(|name| !PARAMETERS.contains(&&**name));
+    unknown.map_or_else(String::new, |name| did_you_mean(&name, PARAMETERS))
 }
 
 /// What most likely makes a URL with several of them unreadable.
@@ -207,6 +241,25 @@ mod tests {
                 Err(error) => assert!(!error.contains("secret"), "{error}"),
                 Ok(parsed) => panic!("{url} was taken for {parsed:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_misspelt_parameter_is_told_with_what_was_meant() {
+        let fault = |query: &str| tls(query).unwrap_err();
+        let told = "unknown option `sslmod`; did you mean sslmode?";
+        assert!(fault("?sslmod=require").ends_with(told), "{}", fault("?sslmod=require"));
+        let other = fault("?sslmode=require&conect_timeout=5");
+        assert!(other.ends_with("; did you mean connect_timeout?"), "{other}");
+        assert!(fault("?bad=1").ends_with("unknown option `bad`"), "{}", fault("?bad=1"));
+    }
+
+    /// What may be meant is what there is.
+    #[test]
+    fn every_parameter_that_is_suggested_is_known() {
+        for name in PARAMETERS {
+            let fault = tls(&format!("?{name}=x")).err().unwrap_or_default();
+            assert!(!fault.contains("unknown option"), "{name}: {fault}");
         }
     }
 

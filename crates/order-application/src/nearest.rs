@@ -1,15 +1,17 @@
-//! What was probably meant by a name that nothing has.
+//! What was probably meant by a name that nothing has: an option, a parameter of a URL.
 
 /// Most letters that may be wrong, missing, too many or exchanged.
 const NEAR: usize = 2;
 
 /// Ends the telling of an unknown name: `; did you mean listen?`, or nothing where no known one is near.
-pub(crate) fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+#[must_use]
+pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     nearest(name, known).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
 /// The known name that was probably meant.
-pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+#[must_use]
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let letters = |name: &str| name.replace('-', "_").to_lowercase();
     let name = letters(name);
     // The distance costs the product of the lengths: what is much longer than any name is not near one.
