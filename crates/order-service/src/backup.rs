@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use order_application::{Clock, SystemClock};
-use order_store::{BACKUP_PART_BYTES, BackupOptions, BackupReport};
+use order_store::{BACKUP_PART_BYTES, BackupError, BackupOptions, BackupReport, LogReader};
 
 use crate::cli::Failure;
 use crate::config::{EventOptions, StoreOptions};
 use crate::counted::counted;
+use crate::losses::warn_of_losses;
 use crate::output;
 use crate::progress::Progress;
 use crate::resumable;
@@ -40,13 +41,17 @@ pub(crate) fn run(arguments: BackupArguments) -> Result<ExitCode, Failure> {
         made_at: SystemClock.now(),
         part_bytes: BACKUP_PART_BYTES,
     };
-    let mut bar = Progress::begin("reading the store");
-    let mut progress = |done, total| bar.show("backing up", done, total);
-    let backup = order_store::backup(&location, &arguments.directory, options, &mut progress);
-    let made = resumable::run(backup)?;
-    bar.finish();
-    output::print(&told(&made.map_err(anyhow::Error::from)?))?;
-    Ok(ExitCode::SUCCESS)
+    let backup = async {
+        let exit_code = warn_of_losses(&LogReader::open(&location).await?).await?;
+        let mut bar = Progress::begin("reading the store");
+        let mut progress = |done, total| bar.show("backing up", done, total);
+        let report = order_store::backup(&location, &arguments.directory, options, &mut progress).await;
+        bar.finish();
+        Ok::<_, BackupError>((report?, exit_code))
+    };
+    let (report, exit_code) = resumable::run(backup)?.map_err(anyhow::Error::from)?;
+    output::print(&told(&report))?;
+    Ok(exit_code)
 }
 
 fn told(report: &BackupReport) -> String {

@@ -54,7 +54,8 @@ enum Command {
     ///
     /// Servers may keep running, on SQLite, too: the backup takes the time that they leave. What was acknowledged before it
     /// began is in it. Run again with the same directory, it adds what is new; one that was interrupted goes on where it was,
-    /// and what the run before has made stays whole until then.
+    /// and what the run before has made stays whole until then. Exit status 3: acknowledged events are missing from the store, as
+    /// a warning says; what there is was backed up.
     Backup(Configured<BackupArguments>),
     /// Make a store from a backup: a file that is not there yet, or an empty database, of whichever kind the backup is.
     ///

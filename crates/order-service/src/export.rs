@@ -8,8 +8,9 @@ use order_store::{LogReader, SideError, StoreLocation};
 
 use crate::cli::Failure;
 use crate::config::{EventOptions, StoreOptions, positive};
+use crate::losses::warn_of_losses;
 use crate::output::{self, Reader};
-use crate::{logging, process, verify};
+use crate::process;
 
 /// Events that are read at a time.
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 4 * 1024 * 1024 };
@@ -36,10 +37,7 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
     let mut source = String::new();
     json_text::push_string(&mut source, event_source);
     let log = LogReader::open(location).await.map_err(told)?;
-    let losses = log.losses().await.map_err(told)?;
-    for loss in &losses {
-        logging::warn(&format!("acknowledged events are missing from what is written: {loss}"));
-    }
+    let exit_code = warn_of_losses(&log).await.map_err(told)?;
     // Up to where the log ends now: a busy server would keep this going for ever.
     let end = log.end().await.map_err(told)?;
     anyhow::ensure!(from <= end.plus(1), "there is no position {from}: the log ends at {end}");
@@ -57,12 +55,7 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
             break;
         }
     }
-    Ok(exit_code(&losses))
-}
-
-/// What is not there is no reason not to write what is, but for whoever takes it for all there was.
-fn exit_code(losses: &[String]) -> ExitCode {
-    if losses.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(verify::FAULTS_FOUND) }
+    Ok(exit_code)
 }
 
 /// Its text says the cause already.

@@ -17,6 +17,7 @@ mod head_timer;
 mod keys;
 mod listen;
 mod logging;
+mod losses;
 mod metrics;
 mod migrate;
 mod open_store;

@@ -1,6 +1,7 @@
 //! Files of a store that were restored in part, lost, or taken away from a running server: never an empty shop in place of the
 //! shop, and never a command that nobody will find again.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -62,6 +63,16 @@ fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
     assert_eq!((exported.status, exported.stdout.len()), (Some(3), 6), "{exported:?}");
     let warned = "warning: acknowledged events are missing from what is written: ";
     assert!(exported.stderr[0].starts_with(warned) && exported.stderr[0].contains(told[0]), "{exported:?}");
+    let backup = directory.path().join("backup");
+    let backed_up = Program::new([OsStr::new("backup"), backup.as_os_str()])
+        .argument("--data-dir", directory.path())
+        .run();
+    assert_eq!(backed_up.status, Some(3), "{backed_up:?}");
+    assert!(
+        backed_up.stderr[0].starts_with(warned) && backed_up.stderr[0].contains(told[0]),
+        "{backed_up:?}"
+    );
+    assert!(backed_up.stdout[0].starts_with("backed up to position 6: 6 events added;"), "{backed_up:?}");
     let copy = format!("sqlite:{}", directory.path().join("copy.db").display());
     let from = format!("sqlite:{}", directory.path().join("orders.db").display());
     let copied = Program::new(["copy"]).argument("--from", from).argument("--to", copy).run();
@@ -186,4 +197,33 @@ fn a_server_whose_files_are_removed_takes_no_more_commands_and_says_so_once() {
     server.signal(rustix::process::Signal::TERM);
     server.wait();
     server.assert_no_panic();
+}
+
+/// As `cp backup/orders.db data/orders.db` does it. Its end may not pour what is left in the write-ahead log into that.
+#[test]
+fn a_server_whose_log_is_written_over_leaves_what_was_written_there_as_it_is() {
+    let directory = stopped_store("customer");
+    let (log, wal) = (directory.path().join("orders.db"), directory.path().join("orders.db-wal"));
+    let backup = fs::read(&log).unwrap();
+    let server = Program::serving(directory.path()).start();
+    // Enough to make the log longer than its backup.
+    for order in 0..30 {
+        assert_eq!(place(&server, &format!("later-{order}")), 201);
+    }
+    server.stop();
+    let mut server = Program::serving(directory.path()).start();
+    assert_eq!(place(&server, "last"), 201);
+    fs::write(&log, &backup).unwrap();
+    wait_until("it is not ready", || (server.get("/ready").status == 503).then_some(()));
+    let committed = fs::read(&wal).unwrap();
+    server.signal(rustix::process::Signal::TERM);
+    server.wait();
+    server.assert_no_panic();
+    assert!(fs::read(&log).unwrap() == backup, "the end of the server wrote to the backup");
+    assert!(fs::read(&wal).is_ok_and(|left| left == committed), "what was committed last is gone");
+    assert_refused(
+        &Program::serving(directory.path()).run(),
+        FAILURE,
+        &["31 events are missing. Nothing was changed"],
+    );
 }
