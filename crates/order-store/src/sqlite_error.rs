@@ -80,7 +80,7 @@ pub enum SqliteError {
     #[error("{} is an order store with a log of its own, not a replica's; name another file for the replica", .0.display())]
     NotAReplica(PathBuf),
     /// The directory or a file cannot be read or written.
-    #[error("cannot use {}: {cause}", path.display())]
+    #[error("cannot use {}: {cause}{}", path.display(), sqlite_trouble::owner_hint(cause))]
     Io {
         /// The file or directory.
         path: PathBuf,

@@ -57,10 +57,14 @@ fn no_access(path: &Path, cause: &rusqlite::Error) -> String {
     let told = needed.filter_map(refused).next();
     // SQLite repeats the name.
     let said = cause.to_string().replace(&format!(": {}", path.display()), "");
-    told.map_or_else(
-        || format!("cannot use {}: {said}", path.display()),
-        |told| format!("{told}; who runs the service must own it, and be able to write it"),
-    )
+    told.map_or_else(|| format!("cannot use {}: {said}", path.display()), |told| format!("{told}{MUST_OWN}"))
+}
+
+const MUST_OWN: &str = "; who runs the service must own it, and be able to write it";
+
+/// What to do about a file of another user, if that is the cause.
+pub(crate) fn owner_hint(cause: &std::io::Error) -> &'static str {
+    if cause.kind() == std::io::ErrorKind::PermissionDenied { MUST_OWN } else { "" }
 }
 
 fn is_full(directory: &Path) -> bool {

@@ -28,6 +28,7 @@ mod lost_files;
 mod metrics;
 #[cfg(feature = "full-tests")]
 mod opening;
+mod permissions;
 #[cfg(feature = "full-tests")]
 mod postgres;
 mod print;

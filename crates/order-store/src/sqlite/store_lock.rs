@@ -13,6 +13,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Access, access};
+
 use crate::sqlite::OpenMode;
 use crate::sqlite::connection::{companion, real_path};
 use crate::sqlite::log_path;
@@ -50,6 +52,7 @@ impl StoreLock {
         if !directory.is_dir() {
             create_durably(directory).map_err(SqliteError::io(directory))?;
         }
+        check_access(log_path)?;
         let path = lock_path(log_path);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(FILE_MODE);
@@ -91,18 +94,30 @@ impl StoreLock {
 
 /// Makes sure that none of a store's files is a pipe or a directory, before anything is opened.
 fn check_kinds(log_path: &Path) -> Result<(), SqliteError> {
-    let log = real_path(log_path);
     log_path::check_kind(&lock_path(log_path))?;
-    let mut databases = vec![log];
+    databases_files(log_path)?.iter().try_for_each(|file| log_path::check_kind(file))
+}
+
+/// Makes sure that whatever is there can be read and written. SQLite opens what it can only read as well, and fails at the first
+/// command; and in a directory that may not be written no views can be made anew.
+fn check_access(log_path: &Path) -> Result<(), SqliteError> {
+    let directory = files::directory(log_path);
+    let check = |path: &Path, needed| access(path, needed).map_err(|why| SqliteError::io(path)(why.into()));
+    check(directory, Access::WRITE_OK | Access::EXEC_OK)?;
+    let files = databases_files(log_path)?;
+    let mut there = files.iter().filter(|file| file.exists());
+    there.try_for_each(|file| check(file, Access::READ_OK | Access::WRITE_OK))
+}
+
+/// Where the files of the log and of its views are, if they are there.
+fn databases_files(log_path: &Path) -> Result<Vec<PathBuf>, SqliteError> {
+    let mut databases = vec![real_path(log_path)];
     if files::directory(log_path).is_dir() {
         databases.extend(files::numbers(log_path)?.into_iter().map(|number| files::path(log_path, number)));
     }
-    for database in databases {
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            log_path::check_kind(&companion(&database, suffix))?;
-        }
-    }
-    Ok(())
+    let of_one =
+        |database: PathBuf| ["", "-wal", "-shm", "-journal"].map(|suffix| companion(&database, suffix));
+    Ok(databases.into_iter().flat_map(of_one).collect())
 }
 
 /// A file as long as it is locked. Others may read it by the same descriptor, which is closed when the last of them is gone.
