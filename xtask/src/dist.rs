@@ -41,6 +41,7 @@ pub(crate) fn dist() -> Result<ExitCode> {
     }
     let built = root.join("target").join(&target).join("release/order-service");
     let c_library = checked(&built, version, &commit)?;
+    ensure!(self::commit(&root)? == commit, "what was built has changed meanwhile: it is not {commit} alone");
 
     let directory = root.join("target/dist");
     if directory.exists() {

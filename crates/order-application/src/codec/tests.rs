@@ -49,6 +49,29 @@ fn every_golden_file_is_read_and_every_event_type_has_one() {
     }
 }
 
+/// The negative control: what a release would meet that calls something otherwise, and did not think of what is stored.
+#[test]
+fn a_golden_file_in_which_anything_is_called_otherwise_is_not_read() {
+    let mut renamed = 0;
+    for (event_type, golden) in goldens() {
+        // What is in there is the client's to name.
+        let clients = golden.find(r#""metadata":{"#).map(|begin| {
+            let open = begin + r#""metadata":"#.len();
+            open..open + golden[open..].find('}').unwrap()
+        });
+        for (end, _) in golden.match_indices("\":") {
+            if clients.as_ref().is_some_and(|clients| clients.contains(&end)) {
+                continue;
+            }
+            let (before, after) = golden.split_at(end);
+            let otherwise = format!("{before}_planted{after}");
+            assert!(decode(&event_type, &otherwise).is_err(), "{otherwise}");
+            renamed += 1;
+        }
+    }
+    assert!(renamed > 100, "{renamed}");
+}
+
 #[test]
 fn a_type_or_a_field_that_this_release_does_not_know_is_a_newer_event() {
     let unknown = decode("order.placed.v9", "{}");
