@@ -10,6 +10,7 @@ use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::projection::OrderView;
 use crate::receipt::Receipt;
 use crate::search_term::SearchTerm;
+use crate::traces::CommandTrace;
 
 pub use crate::store_error::StoreError;
 
@@ -96,6 +97,8 @@ pub struct Append {
     pub receipt: Option<Receipt>,
     /// Until when somebody waits for it; `None`: as long as the store takes.
     pub deadline: Option<Instant>,
+    /// The trace of the command: where it is recorded, the store records its commit as a part of it.
+    pub trace: CommandTrace,
 }
 
 impl Append {

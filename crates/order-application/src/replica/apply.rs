@@ -21,6 +21,7 @@ use crate::ports::event_log::{Append, StoreError};
 use crate::ports::replica_store::ReplicaStore;
 use crate::projection::Unreadable;
 use crate::stream;
+use crate::traces::CommandTrace;
 
 /// Events that are folded without letting others have the thread.
 const FOLDED_AT_ONCE: usize = 256;
@@ -218,6 +219,7 @@ fn fold(
         order_id,
         receipt: None,
         deadline: None,
+        trace: CommandTrace::None,
     };
     *order = Some(next);
     Ok(append)

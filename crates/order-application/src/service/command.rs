@@ -17,6 +17,7 @@ use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
 use crate::receipt::AnswerKind;
 use crate::search_term::SearchTerm;
+use crate::traces::CommandTrace;
 
 impl OrderService {
     /// Carries out a command. Without an id the command is a placement, and gets one.
@@ -121,6 +122,7 @@ struct Request<'a> {
     order_id: &'a OrderId,
     answer: AnswerKind,
     deadline: Instant,
+    trace: &'a CommandTrace,
 }
 
 /// What has become of a decision.
@@ -170,7 +172,8 @@ impl ServiceParts {
             }
         };
         let mut basis = self.likely_basis(&order_id, &command, &meta, deadline).await?;
-        let request = Request { claim, order_id: &order_id, answer: AnswerKind::to(&command), deadline };
+        let answer = AnswerKind::to(&command);
+        let request = Request { claim, order_id: &order_id, answer, deadline, trace: &meta.trace };
         let mut had_conflict = false;
         loop {
             let deciding = meta.trace.part("decide");
@@ -208,7 +211,7 @@ impl ServiceParts {
         basis: &Basis,
         decided: Decided,
     ) -> Result<Attempt, CommandError> {
-        let Request { claim, order_id, answer, deadline } = *request;
+        let Request { claim, order_id, answer, deadline, trace } = *request;
         let next = Arc::new(decided.next(basis.order().cloned()));
         let append = Append {
             order_id: order_id.clone(),
@@ -218,6 +221,7 @@ impl ServiceParts {
             terms: decided.terms,
             receipt: claim.map(|claim| self.receipt(claim, order_id, next.version, answer)),
             deadline: Some(deadline),
+            trace: trace.clone(),
         };
         match self.log.append(append).await {
             Ok(_) => Ok(Attempt::Done(self.appended(order_id.clone(), next, answer))),

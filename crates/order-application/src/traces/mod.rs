@@ -42,6 +42,13 @@ impl TraceContext {
     }
 }
 
+/// The spans of a commit of so many appends together: one for each command that is recorded. They are over when they are dropped.
+pub fn commit<'a>(commands: impl Iterator<Item = &'a CommandTrace>, appends: usize) -> Vec<Box<Span>> {
+    let spans: Vec<_> = commands.filter_map(|command| command.part("commit")).collect();
+    spans.iter().for_each(|span| span.note("order.batch.appends", SpanValue::Number(appends as i64)));
+    spans
+}
+
 /// Whether an attribute of an event is one of the two headers, with a value that may stand in one.
 pub fn is_header(name: &str, value: &str) -> bool {
     match name {
@@ -75,7 +82,7 @@ impl CommandTrace {
 
     /// The span of a part of the command's work, if it is recorded.
     // Boxed, since it is kept while the command waits, and is mostly not there.
-    pub(crate) fn part(&self, name: &'static str) -> Option<Box<Span>> {
+    pub fn part(&self, name: &'static str) -> Option<Box<Span>> {
         match self {
             Self::None | Self::Callers(_) => None,
             Self::Recorded(span) => Some(Box::new(span.child(name))),

@@ -31,13 +31,13 @@ impl Sampler {
 
     /// Whether a request is recorded that came with this place in a trace. Its trace is, if it belongs to none, one whose id
     /// ends in `random`.
-    pub(super) fn records(self, caller: Option<TraceParent>, random: u64) -> bool {
+    pub(super) fn records(self, caller: Option<TraceParent>, random: impl FnOnce() -> u64) -> bool {
         match (caller, self.others) {
             (Some(caller), _) if self.follows_caller => caller.is_sampled(),
             (_, Share::All) => true,
             (_, Share::None) => false,
             (Some(caller), Share::Ratio(ratio)) => is_within(ratio, end_of(caller)),
-            (None, Share::Ratio(ratio)) => is_within(ratio, random),
+            (None, Share::Ratio(ratio)) => is_within(ratio, random()),
         }
     }
 }
@@ -66,13 +66,15 @@ mod tests {
     fn a_caller_that_is_traced_decides_where_it_may() {
         for others in [Share::All, Share::None, Share::Ratio(0.5)] {
             let sampler = Sampler { follows_caller: true, others };
-            assert!(sampler.records(caller(u64::MAX, "01"), 0) && !sampler.records(caller(0, "00"), 0));
+            assert!(sampler.records(caller(u64::MAX, "01"), || 0) && !sampler.records(caller(0, "00"), || 0));
         }
         let on = |others| Sampler { follows_caller: false, others };
-        assert!(on(Share::All).records(caller(0, "00"), 0) && !on(Share::None).records(caller(0, "01"), 0));
+        assert!(
+            on(Share::All).records(caller(0, "00"), || 0) && !on(Share::None).records(caller(0, "01"), || 0)
+        );
         // By the trace's id, and not by chance.
-        assert!(on(Share::Ratio(0.5)).records(caller(u64::MAX / 2, "00"), u64::MAX));
-        assert!(!on(Share::Ratio(0.5)).records(caller(u64::MAX / 2 + 1, "01"), 0));
+        assert!(on(Share::Ratio(0.5)).records(caller(u64::MAX / 2, "00"), || u64::MAX));
+        assert!(!on(Share::Ratio(0.5)).records(caller(u64::MAX / 2 + 1, "01"), || 0));
     }
 
     #[test]
@@ -81,10 +83,10 @@ mod tests {
             let sampler = Sampler { follows_caller: true, others: Share::Ratio(ratio) };
             // Each in the middle of its thousandth.
             let id = |n: u64| u64::MAX / 2_000 * (2 * n + 1);
-            let recorded = (0..1_000).filter(|n| sampler.records(None, id(*n))).count();
+            let recorded = (0..1_000).filter(|n| sampler.records(None, || id(*n))).count();
             assert_eq!(recorded, part, "{ratio}");
         }
         let all = Sampler { follows_caller: true, others: Share::Ratio(1.0) };
-        assert!(all.records(None, u64::MAX));
+        assert!(all.records(None, || u64::MAX));
     }
 }

@@ -1,6 +1,7 @@
 //! Pieces of work that are recorded.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,11 +80,11 @@ impl Tracer {
         Self(Arc::new(TracerParts { sampler, sink, clock }))
     }
 
-    /// The span of a request, if it is recorded. Most are not, and cost a few random bytes.
+    /// The span of a request, if it is recorded. Most are not, and cost a few random bytes at most.
     pub fn request(&self, caller: Option<&TraceContext>, name: impl FnOnce() -> String) -> Option<Span> {
-        let random = RandomIds::new();
+        let random = LazyCell::new(RandomIds::new);
         let parent = caller.map(|caller| caller.parent);
-        if !self.0.sampler.records(parent, random.end_of_trace_id()) {
+        if !self.0.sampler.records(parent, || random.end_of_trace_id()) {
             return None;
         }
         let place = match parent {

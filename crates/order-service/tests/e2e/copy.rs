@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use order_application::traces::CommandTrace;
 use order_application::{
     Append, EventContext, EventLog, NewEvent, OrderView, SearchTerm, Version, ViewsProgress, codec,
     projection,
@@ -271,6 +272,7 @@ fn placement(n: u64) -> Append {
     Append {
         receipt: None,
         deadline: None,
+        trace: CommandTrace::None,
         order_id,
         expected_version: Version::NONE,
         events: vec![NewEvent {

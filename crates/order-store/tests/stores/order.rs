@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use order_application::traces::CommandTrace;
 use order_application::{
     Append, EventContext, NewEvent, OrderSummary, OrderView, SearchTerm, Version, VersionedOrder, codec,
     projection,
@@ -117,6 +118,7 @@ impl TestOrder {
         Append {
             receipt: None,
             deadline: None,
+            trace: CommandTrace::None,
             terms,
             order_id: self.id.clone(),
             expected_version,

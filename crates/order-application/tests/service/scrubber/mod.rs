@@ -59,6 +59,7 @@ impl Stage {
                 terms: Vec::new(),
                 receipt: None,
                 deadline: None,
+                trace: traces::CommandTrace::None,
             };
             self.store.append(append).await.unwrap();
         }

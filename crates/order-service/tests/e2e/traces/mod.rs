@@ -68,7 +68,11 @@ fn spans_of_a_command(program: Program, collector: &Collector) {
     ] {
         assert_eq!(attribute(&span, name).as_deref(), Some(value), "{name}");
     }
-    for part in ["decide", "append"] {
+    let append = collector.span("append");
+    let commit = collector.span("commit");
+    assert_eq!(attribute(&commit, "order.batch.appends").as_deref(), Some("1"));
+    assert!(append.start_time_unix_nano <= commit.start_time_unix_nano, "it waits for its turn before");
+    for part in ["decide", "append", "commit"] {
         let child = collector.span(part);
         assert_eq!((hex(&child.trace_id), child.parent_span_id), (TRACE_ID.into(), span.span_id.clone()));
         assert!(span.start_time_unix_nano <= child.start_time_unix_nano);
@@ -97,14 +101,27 @@ fn with_resource(program: Program) -> Program {
 
 #[test]
 fn a_traced_command_is_recorded_under_its_callers_span_over_http() {
-    let collector = Collector::start(Collecting::Well);
-    spans_of_a_command(with_resource(tracing_to(&collector, serving())), &collector);
+    let (collector, directory) = (Collector::start(Collecting::Well), tempfile::tempdir().unwrap());
+    let program = tracing_to(&collector, Program::serving(directory.path()));
+    spans_of_a_command(with_resource(program), &collector);
 }
 
 #[test]
 fn a_traced_command_is_recorded_under_its_callers_span_over_grpc() {
+    let (collector, directory) = (Collector::start(Collecting::Well), tempfile::tempdir().unwrap());
+    let program = tracing_to(&collector, Program::serving(directory.path()));
+    let program = program.variable("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    spans_of_a_command(with_resource(program), &collector);
+}
+
+#[cfg(feature = "full-tests")]
+#[test]
+fn a_traced_command_is_recorded_on_postgresql() {
     let collector = Collector::start(Collecting::Well);
-    let program = tracing_to(&collector, serving()).variable("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let database = test_servers::PostgresServer::shared().unwrap().create_database().unwrap();
+    let program = tracing_to(&collector, Program::serve().argument("--store", database));
+    // What the shared server is set to.
+    let program = program.variable("ORDER_SERVICE_ALLOW_UNSAFE_DURABILITY", "true");
     spans_of_a_command(with_resource(program), &collector);
 }
 
@@ -123,7 +140,7 @@ fn what_is_not_sampled_is_not_recorded_and_its_trace_is_kept_all_the_same() {
     server.stop();
     let names: Vec<_> = collector.spans().into_iter().map(|span| span.name).collect();
     assert!(
-        names.iter().all(|name| ["decide", "append", "POST /orders/{id}/hold"].contains(&&**name)),
+        names.iter().all(|name| ["decide", "append", "commit", "POST /orders/{id}/hold"].contains(&&**name)),
         "{names:?}"
     );
 }

@@ -73,15 +73,21 @@ fn place_some_more(server: &Server) {
     }
 }
 
+fn waiting_for(millis: &str, program: Program, protocol: &str) -> Program {
+    program.variable("OTEL_EXPORTER_OTLP_TIMEOUT", millis).variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+}
+
 fn impatient(program: Program, protocol: &str) -> Program {
-    program.variable("OTEL_EXPORTER_OTLP_TIMEOUT", "500").variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    waiting_for("500", program, protocol)
 }
 
 #[test]
 fn a_collector_that_hangs_blocks_nobody() {
     for protocol in ["http/protobuf", "grpc"] {
         let collector = Collector::start(Collecting::Hangs);
-        it_is_nobodys_trouble_but_the_collectors(impatient(tracing_to(&collector, serving()), protocol));
+        // Whoever waited for all that there is no room for would wait for a minute.
+        let program = waiting_for("4000", tracing_to(&collector, serving()), protocol);
+        it_is_nobodys_trouble_but_the_collectors(program);
         assert!(!collector.received().is_empty(), "it was asked");
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::figures::{QueueFigures, Shed, WritingFigures};
-use order_application::{Append, AppendError, Position, StoreError};
+use order_application::{Append, AppendError, Position, StoreError, traces};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -160,6 +160,7 @@ impl WriterTask {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
         let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
         let begun = Instant::now();
+        let _recorded = traces::commit(batch.iter().map(|queued| &queued.append.trace), batch.len());
         let (outcomes, waited) = self.database.attempt(deadline, append).await?;
         self.figures.committed(batch.len(), begun.elapsed());
         self.trouble.clear();

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use order_application::{
-    Append, AppendError, Checkpoint, Committed, EventBus, Position, ReceiptKey, StoreError,
+    Append, AppendError, Checkpoint, Committed, EventBus, Position, ReceiptKey, StoreError, traces,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -84,7 +84,10 @@ impl LogWriterThread {
         #[cfg(feature = "planted-faults")]
         let accepted = self.plant_ack("ack-before-commit", accepted);
         let begun = Instant::now();
-        match self.write(&accepted, None) {
+        let recorded = traces::commit(accepted.iter().map(|accepted| &accepted.append.trace), accepted.len());
+        let written = self.write(&accepted, None);
+        drop(recorded);
+        match written {
             Ok(receipts) => {
                 self.shared.writing.committed(accepted.len(), begun.elapsed());
                 self.show(accepted, &receipts, |waiting, position| answers.push((waiting, Ok(position))));

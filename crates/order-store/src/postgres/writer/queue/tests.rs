@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use order_application::traces::CommandTrace;
 use order_application::{
     AnswerKind, AppendError, EventContext, Fingerprint, NewEvent, OrderView, Position, Receipt, Unreadable,
     UnreadableOrder, Version,
@@ -27,6 +28,7 @@ fn append(order_id: &str, bytes: usize) -> Append {
         terms: Vec::new(),
         receipt: None,
         deadline: None,
+        trace: CommandTrace::None,
     }
 }
 

@@ -1,3 +1,4 @@
+use order_application::traces::CommandTrace;
 use order_application::{
     AnswerKind, Fingerprint, OrderView, ReceiptKey, Unreadable, UnreadableOrder, Version,
 };
@@ -28,6 +29,7 @@ fn append(order_id: &str) -> Append {
         terms: Vec::new(),
         receipt: None,
         deadline: None,
+        trace: CommandTrace::None,
     }
 }
 
