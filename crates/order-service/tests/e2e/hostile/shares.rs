@@ -212,12 +212,33 @@ fn large_order(order: &str) -> Vec<u8> {
     post("/orders", &body).into_bytes()
 }
 
+/// Waits until nothing more comes of the bodies that the server reads. What their clients have sent it may not have read for a long
+/// time, if it has little of the machine.
+fn wait_until_bodies_are_still(server: &Server) {
+    // More than twice as long as a body has to be still to give way.
+    const STILL: Duration = Duration::from_millis(500);
+    let taken = || {
+        let figures = server.get("/metrics");
+        let taken = |line: &&str| line.starts_with(r#"order_budget_used_bytes{budget="bodies"}"#);
+        figures.text().lines().find(taken).expect("what bodies take is shown").to_owned()
+    };
+    let (mut last, mut since) = (taken(), Instant::now());
+    wait_until("nothing more comes of them", || {
+        let now = taken();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        (since.elapsed() > STILL).then_some(())
+    });
+}
+
 #[test]
 fn bodies_of_which_nothing_comes_give_way_to_those_that_come() {
     besiege(server(), |server, siege| {
         let whole = large_order("stalled");
         let mut stalled = crowd(server.port(), 100, &whole[..whole.len() - 1]);
         siege.hold(20);
+        wait_until_bodies_are_still(server);
         let port = server.port();
         std::thread::scope(|scope| {
             let slow = move |number: usize| {
@@ -228,11 +249,12 @@ fn bodies_of_which_nothing_comes_give_way_to_those_that_come() {
                     client.send(piece).unwrap();
                     std::thread::park_timeout(Duration::from_millis(30));
                 }
-                client.answer().unwrap().status
+                client.answer().unwrap()
             };
             let sending: Vec<_> = (0..20).map(|number| scope.spawn(move || slow(number))).collect();
             for sent in sending {
-                assert_eq!(sent.join().unwrap(), 201);
+                let answer = sent.join().unwrap();
+                assert_eq!(answer.status, 201, "{}", answer.text());
             }
         });
         let refused = stalled.iter_mut().filter_map(already_answered).collect::<Vec<_>>();
