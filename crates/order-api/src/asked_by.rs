@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A connection, as far as the API has to know of it so that clients which hold much give way to those that hold little.
 /// Whoever serves connections says which it is.
@@ -13,8 +14,20 @@ pub trait Connection: Send + Sync {
     /// Where it comes from.
     fn address(&self) -> IpAddr;
 
-    /// There is no room for what it asks for: others that leave their answers lying have to let go of them.
-    fn want_room(&self);
+    /// How long its client has taken nothing of an answer that lies there for it. `None`: there is nothing for it to take.
+    fn untaken_for(&self) -> Option<Duration>;
+
+    /// Ends that answer: others want the room that it takes.
+    fn end_answer(&self);
+
+    /// The request waits in a line from now on, and its client with it: as to others, the service is not at work for it.
+    fn begin_waiting(&self);
+
+    /// It does not any more.
+    fn end_waiting(&self);
+
+    /// Whether the client says no more. It may still listen, or have left: nobody can tell.
+    fn may_have_left(&self) -> bool;
 
     /// Ends it, unless the service is at work for it: its client was told that something is over, and does not take even that.
     fn hang_up(&self);
@@ -33,6 +46,26 @@ impl AskedBy {
 impl fmt::Debug for AskedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.asker().fmt(f)
+    }
+}
+
+/// A request that waits in a line, until this is dropped.
+pub(crate) struct InLine<'a>(Option<&'a AskedBy>);
+
+impl<'a> InLine<'a> {
+    pub(crate) fn begin(asked_by: Option<&'a AskedBy>) -> Self {
+        if let Some(asked_by) = asked_by {
+            asked_by.0.begin_waiting();
+        }
+        Self(asked_by)
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        if let Some(asked_by) = self.0 {
+            asked_by.0.end_waiting();
+        }
     }
 }
 
@@ -55,22 +88,58 @@ pub fn network(address: IpAddr) -> IpAddr {
 pub(crate) mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use tokio::time::Instant;
+
     use super::*;
 
-    /// A connection that notes whether it was hung up on.
+    /// A connection that notes whether it was hung up on, and whether its answer was ended.
     pub(crate) struct TestConnection {
         number: u64,
         address: IpAddr,
+        /// Since when its answer lies there.
+        untaken_since: Option<Instant>,
+        is_in_line: AtomicBool,
+        has_left: AtomicBool,
         is_hung_up_on: AtomicBool,
+        is_ended: AtomicBool,
     }
 
     impl TestConnection {
         pub(crate) fn new(number: u64, address: [u8; 4]) -> Arc<Self> {
-            Arc::new(Self { number, address: address.into(), is_hung_up_on: AtomicBool::new(false) })
+            Self::with(number, address, None)
+        }
+
+        /// One whose client takes nothing from now on.
+        pub(crate) fn that_takes_nothing(number: u64, address: [u8; 4]) -> Arc<Self> {
+            Self::with(number, address, Some(Instant::now()))
+        }
+
+        fn with(number: u64, address: [u8; 4], untaken_since: Option<Instant>) -> Arc<Self> {
+            Arc::new(Self {
+                number,
+                address: address.into(),
+                untaken_since,
+                is_in_line: AtomicBool::default(),
+                has_left: AtomicBool::default(),
+                is_hung_up_on: AtomicBool::default(),
+                is_ended: AtomicBool::default(),
+            })
+        }
+
+        pub(crate) fn leave(&self) {
+            self.has_left.store(true, Ordering::Relaxed);
+        }
+
+        pub(crate) fn is_in_line(&self) -> bool {
+            self.is_in_line.load(Ordering::Relaxed)
         }
 
         pub(crate) fn is_hung_up_on(&self) -> bool {
             self.is_hung_up_on.load(Ordering::Relaxed)
+        }
+
+        pub(crate) fn is_ended(&self) -> bool {
+            self.is_ended.load(Ordering::Relaxed)
         }
 
         pub(crate) fn asks(self: &Arc<Self>) -> AskedBy {
@@ -87,7 +156,25 @@ pub(crate) mod tests {
             self.address
         }
 
-        fn want_room(&self) {}
+        fn untaken_for(&self) -> Option<Duration> {
+            self.untaken_since.map(|since| since.elapsed())
+        }
+
+        fn end_answer(&self) {
+            self.is_ended.store(true, Ordering::Relaxed);
+        }
+
+        fn begin_waiting(&self) {
+            self.is_in_line.store(true, Ordering::Relaxed);
+        }
+
+        fn end_waiting(&self) {
+            self.is_in_line.store(false, Ordering::Relaxed);
+        }
+
+        fn may_have_left(&self) -> bool {
+            self.has_left.load(Ordering::Relaxed)
+        }
 
         fn hang_up(&self) {
             self.is_hung_up_on.store(true, Ordering::Relaxed);

@@ -59,6 +59,7 @@ use crate::feeds::Feeds;
 use crate::refusal::Refusal;
 use crate::shares::Shares;
 use crate::trace::Recorder;
+use crate::turns::TurnsOfAskers;
 
 /// Full views are read and written out on the runtime's own threads: more pages of them at a time would only keep others
 /// waiting.
@@ -81,9 +82,9 @@ struct ApiState {
     /// What pages take that clients have not taken yet.
     pages: Shares,
     /// For deciding pages of full views.
-    full_pages: Turns<Option<u64>>,
+    full_pages: TurnsOfAskers,
     /// For reading pages of events.
-    event_pages: Turns<Option<u64>>,
+    event_pages: TurnsOfAskers,
     /// The store, as `/ready` has it.
     not_ready: RepeatedFault,
     /// Lists whose orders could not all be read.

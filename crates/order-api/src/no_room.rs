@@ -1,5 +1,7 @@
 //! Refusals for want of the memory that other clients' answers take.
 
+use std::time::Duration;
+
 use axum::response::Response;
 
 use crate::ApiState;
@@ -7,7 +9,11 @@ use crate::asked_by::AskedBy;
 use crate::problem::Problem;
 use crate::problem::kind::OVERLOADED;
 use crate::refusal::Refusal;
-use crate::shares::{NotGiven, Share};
+use crate::shares::Share;
+
+/// Whoever has taken nothing of an answer for so long may lose it to others. What is taken is seen only when the system's own
+/// buffers have room again: at 48 KiB/s that is every few seconds.
+pub(crate) const LEAST_UNTAKEN: Duration = Duration::from_secs(8);
 
 /// What is set aside for a page is a guess. Before it is read there has to be room for it to turn out as large as it can; where all
 /// pages may take so little that this is more than a part of it, for that part.
@@ -29,7 +35,8 @@ pub(crate) fn reserve_page(
     asked_by: Option<&AskedBy>,
     bytes: usize,
 ) -> Result<Share, Refusal> {
-    api.pages.reserve(asked_by, bytes).map_err(|why| refusal(asked_by, why))
+    let reserved = api.pages.reserve_before_untaken(asked_by, bytes, LEAST_UNTAKEN);
+    reserved.map_err(|_| Refusal::too_many_pages())
 }
 
 /// Asks whether there would be room for a page that turned out to take so many bytes. It is asked right before the page is read, so
@@ -40,7 +47,7 @@ pub(crate) fn reserve_page(
 pub(crate) fn expect_page(api: &ApiState, share: &Share, most_bytes: usize) -> Result<(), Refusal> {
     let (_, most) = api.pages.taken_of();
     let bytes = most_bytes.min(most / PART_OF_A_LARGE_PAGE);
-    share.could_grow_to(bytes, 0).map_err(|why| refusal(share.asked_by(), why))
+    share.could_grow_before_untaken(bytes, LEAST_UNTAKEN).map_err(|_| Refusal::too_many_pages())
 }
 
 /// Has a page count for what it turned out to take, where that is more than was set aside.
@@ -48,12 +55,6 @@ pub(crate) fn expect_page(api: &ApiState, share: &Share, most_bytes: usize) -> R
 /// # Errors
 /// As [`reserve_page`].
 pub(crate) fn grow_page(share: &mut Share, bytes: usize) -> Result<(), Refusal> {
-    share.grow_to(bytes, 0).map_err(|why| refusal(share.asked_by(), why))
-}
-
-fn refusal(asked_by: Option<&AskedBy>, why: NotGiven) -> Refusal {
-    if let (NotGiven::Short, Some(asked_by)) = (why, asked_by) {
-        asked_by.0.want_room();
-    }
-    Refusal::too_many_pages()
+    share.could_grow_before_untaken(bytes, LEAST_UNTAKEN).map_err(|_| Refusal::too_many_pages())?;
+    share.grow_to(bytes, 0).map_err(|_| Refusal::too_many_pages())
 }

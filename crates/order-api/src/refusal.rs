@@ -14,6 +14,7 @@ use crate::access::{AllowanceOf, Caller, Exhausted, Scope};
 use crate::json::{Faults, Pointer};
 use crate::problem::kind::{self, ProblemKind};
 use crate::problem::{HiddenCause, Problem};
+use crate::turns::NoTurn;
 
 /// Why a request is not answered as it hoped: a problem on its way to the [edge](crate::edge), which knows what was asked
 /// for and writes it out.
@@ -169,6 +170,17 @@ impl Refusal {
     /// The pages that are being made and sent take as much memory as they may.
     pub(crate) fn too_many_pages() -> Self {
         let detail = "The pages that are being sent take as much memory as the service allows.";
+        Problem::new(&kind::OVERLOADED, detail).into()
+    }
+
+    /// It is not the turn of this client.
+    pub(crate) fn no_turn(why: NoTurn) -> Self {
+        let detail = match why {
+            NoTurn::Over => "The service is stopping, and others were before this request. Send it again.",
+            NoTurn::MayHaveLeft => {
+                "The service has many such pages to make, and does not keep a place for a client that says no more. Send the request again."
+            }
+        };
         Problem::new(&kind::OVERLOADED, detail).into()
     }
 

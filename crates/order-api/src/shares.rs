@@ -67,6 +67,34 @@ impl Shares {
         })
     }
 
+    /// The same; if there is not as much, answers are ended that hold some and lie there untaken for at least so long, as many
+    /// as it takes: of whoever has most, and of nobody who has less than this client.
+    pub(crate) fn reserve_before_untaken(
+        &self,
+        asked_by: Option<&AskedBy>,
+        amount: usize,
+        least: Duration,
+    ) -> Result<Share, NotGiven> {
+        match self.reserve(asked_by, amount) {
+            Err(NotGiven::Short) => {
+                let mut books = self.books();
+                let ended = books.take_from_untaken(asked_by.map(AskedBy::asker), None, amount, least);
+                // Before anybody else comes.
+                let entry = Entry::open(&mut books, asked_by, amount, 0);
+                drop(books);
+                ended.into_iter().for_each(|holder| holder.0.end_answer());
+                Ok(Share { shares: self.clone(), asked_by: asked_by.cloned(), entry: Some(entry?) })
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Ends so many answers that hold some and lie there untaken for at least so long, if there are as many.
+    pub(crate) fn end_untaken(&self, count: usize, least: Duration) {
+        let ended = self.books().strike_out_untaken(count, least);
+        ended.into_iter().for_each(|holder| holder.0.end_answer());
+    }
+
     /// Whether [`reserve_before_others`](Self::reserve_before_others) would have any for it now.
     pub(crate) fn has_any_for(&self, asked_by: Option<&AskedBy>) -> bool {
         let (books, asker) = (self.books(), asked_by.map(AskedBy::asker));
@@ -134,6 +162,21 @@ impl Share {
         self.shares.books().has_room(asker, number, amount, spared)
     }
 
+    /// Whether it could be made of so much in all, once answers are ended that lie there untaken for at least so long, as
+    /// [`reserve_before_untaken`](Shares::reserve_before_untaken) ends them.
+    pub(crate) fn could_grow_before_untaken(&self, amount: usize, least: Duration) -> Result<(), NotGiven> {
+        match self.could_grow_to(amount, 0) {
+            Err(NotGiven::Short) => {
+                let asker = self.asked_by.as_ref().map(AskedBy::asker);
+                let number = self.entry.as_ref().map(|entry| entry.number);
+                let ended = self.shares.books().take_from_untaken(asker, number, amount, least);
+                ended.into_iter().for_each(|holder| holder.0.end_answer());
+                self.could_grow_to(amount, 0)
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Calls in, for want of room for this one, the share that has made no progress for longest, and for at least so long: of the
     /// same network, or of one that has no less. Whether there is one.
     pub(crate) fn call_in_stillest(&self, least: Duration) -> bool {
@@ -141,11 +184,6 @@ impl Share {
         let mut books = self.shares.books();
         let stillest = books.stillest(asker, least);
         stillest.is_some_and(|number| books.call_in(number))
-    }
-
-    /// Whose it is.
-    pub(crate) fn asked_by(&self) -> Option<&AskedBy> {
-        self.asked_by.as_ref()
     }
 
     /// From now on its client is not waited for, and it is not [the stillest](Self::call_in_stillest).

@@ -9,7 +9,6 @@ use tokio::time::Interval;
 use super::hub::Hub;
 use super::page::{FeedOptions, Page};
 use super::tail::{Next, Turn};
-use crate::asked_by::AskedBy;
 use crate::shares::Share;
 
 /// A reader of the log that hands out frames. It holds a page only while it waits for its turn; what it has handed out is
@@ -38,7 +37,7 @@ impl Feed {
             biased;
             // Before the events, so that a feed whose filter lets nothing through is kept alive as well.
             _ = heartbeat.tick() => Some(place(*position)),
-            frames = next_frames(hub, share.asked_by(), options, position, at_end) => frames,
+            frames = next_frames(hub, options, position, at_end) => frames,
             () = share.called_in() => None,
         }
     }
@@ -62,7 +61,6 @@ fn place(position: Position) -> Bytes {
 
 async fn next_frames(
     hub: &Hub,
-    asked_by: Option<&AskedBy>,
     options: &Arc<FeedOptions>,
     position: &mut Position,
     at_end: &mut Option<Turn>,
@@ -83,7 +81,7 @@ async fn next_frames(
                 continue;
             }
             Next::Batch(batch) => hub.pages.of_batch(options, &batch).await,
-            Next::Behind => hub.pages.of_log(asked_by, options, *position).await?,
+            Next::Behind => hub.pages.of_log(options, *position).await?,
         };
         let Page { last, .. } = *page;
         let frames = page.frames_after(*position);

@@ -55,12 +55,13 @@ pub(crate) struct Feeds {
 impl Feeds {
     /// `event_source` is a JSON string, quotes included.
     pub(crate) fn new(service: OrderService, config: &ApiConfig, event_source: String) -> Self {
+        let places = Shares::of(config.max_feeds);
         Self {
-            places: Shares::of(config.max_feeds),
+            pages: Arc::new(Pages::new(service.clone(), event_source, places.clone())),
+            places,
             refused: Counter::default(),
             heartbeat: config.feed_heartbeat,
             shutdown: config.shutdown.clone(),
-            pages: Arc::new(Pages::new(service.clone(), event_source)),
             hub: Mutex::default(),
             service,
         }
@@ -76,7 +77,7 @@ impl Feeds {
         after: Position,
         options: FeedOptions,
     ) -> Result<Feed, CannotFollow> {
-        if !self.places.has_any_for(asked_by) || !self.pages.has_room(asked_by) {
+        if !self.places.has_any_for(asked_by) || !self.pages.has_room() {
             return Err(self.too_many());
         }
         let end = self.service.end_from(after).await.map_err(CannotFollow::Query)?;

@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use super::page::{FeedOptions, Page};
 use super::tail::Batch;
-use crate::asked_by::AskedBy;
 use crate::byte_budget::ByteBudget;
+use crate::no_room::LEAST_UNTAKEN;
+use crate::shares::Shares;
 
 /// Events of one page. A page ends at a multiple of it, so that feeds which began at different places come to share pages.
 pub(super) const PAGE_EVENTS: usize = 128;
@@ -27,6 +28,8 @@ const READS_AT_ONCE: usize = 4;
 /// log.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 
+/// How many feeds that leave pages lying end at once when there is no room.
+const ENDED_AT_ONCE: usize = 16;
 /// How long a feed waits for room until it asks for some again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -36,6 +39,8 @@ pub(super) struct Pages {
     /// The events' source as a JSON string, quotes included.
     source: String,
     cache: Mutex<PageCache>,
+    /// Whose clients may leave pages lying.
+    feeds: Shares,
     reading: Semaphore,
     /// The bytes of every page in memory, as long as the cache or a connection has it.
     held: ByteBudget,
@@ -54,10 +59,11 @@ struct Key {
 }
 
 impl Pages {
-    pub(super) fn new(service: OrderService, source: String) -> Self {
+    pub(super) fn new(service: OrderService, source: String, feeds: Shares) -> Self {
         Self {
             service,
             source,
+            feeds,
             cache: Mutex::default(),
             reading: Semaphore::new(READS_AT_ONCE),
             held: ByteBudget::new(MAX_HELD_BYTES),
@@ -65,11 +71,11 @@ impl Pages {
         }
     }
 
-    /// Whether pages take no more memory than they may. If they do, connections that do not take theirs have to let go of them.
-    pub(super) fn has_room(&self, asked_by: Option<&AskedBy>) -> bool {
+    /// Whether pages take no more memory than they may. If they do, feeds end whose clients leave theirs lying.
+    pub(super) fn has_room(&self) -> bool {
         let has_room = self.held.has_room();
-        if let (false, Some(asked_by)) = (has_room, asked_by) {
-            asked_by.0.want_room();
+        if !has_room {
+            self.feeds.end_untaken(ENDED_AT_ONCE, LEAST_UNTAKEN);
         }
         has_room
     }
@@ -83,16 +89,10 @@ impl Pages {
     }
 
     /// The log after a position as frames. `None`, and the log of this process says why: it cannot be read.
-    pub(super) async fn of_log(
-        &self,
-        asked_by: Option<&AskedBy>,
-        options: &Arc<FeedOptions>,
-        after: Position,
-    ) -> Option<Arc<Page>> {
+    pub(super) async fn of_log(&self, options: &Arc<FeedOptions>, after: Position) -> Option<Arc<Page>> {
         let key = Key { options: Arc::clone(options), after, of_tail: false };
         let cell = self.cache().cell(&key);
-        let page =
-            cell.get_or_try_init(|| async { Ok(self.made(&key, &cell, &self.read(asked_by, after).await?)) });
+        let page = cell.get_or_try_init(|| async { Ok(self.made(&key, &cell, &self.read(after).await?)) });
         match page.await {
             Ok(page) => {
                 if let Some(more) = self.unreadable.over() {
@@ -109,12 +109,8 @@ impl Pages {
         }
     }
 
-    async fn read(
-        &self,
-        asked_by: Option<&AskedBy>,
-        after: Position,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        while !self.has_room(asked_by) {
+    async fn read(&self, after: Position) -> Result<Vec<RecordedEvent>, StoreError> {
+        while !self.has_room() {
             _ = timeout(LOOK_AGAIN, self.held.room()).await;
         }
         let permit = self.reading.acquire().await;

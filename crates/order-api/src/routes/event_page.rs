@@ -90,7 +90,7 @@ pub(super) async fn read<P>(
 ) -> Result<(EventPage<P>, Share), Refusal> {
     let bytes = limit.bytes.min(limit.events * EVENT_BYTES);
     let mut share = no_room::reserve_page(api, asked_by, bytes)?;
-    let _turn = api.event_pages.turn_of(asked_by).await;
+    let _turn = api.event_pages.turn_of(asked_by, &api.config.shutdown).await.map_err(Refusal::no_turn)?;
     no_room::expect_page(api, &share, limit.bytes + MAX_EVENT_BYTES)?;
     let page = reading.await?;
     let bytes = page.events.iter().map(|event| ENVELOPE_BYTES + event.data.len()).sum();

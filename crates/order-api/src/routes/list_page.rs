@@ -63,7 +63,8 @@ pub(super) async fn decide(
     let _turn = match view {
         View::Basic => None,
         View::Full => {
-            let turn = api.full_pages.turn_of(asked_by).await;
+            let turn =
+                api.full_pages.turn_of(asked_by, &api.config.shutdown).await.map_err(Refusal::no_turn)?;
             no_room::expect_page(api, &share, KEPT_BYTES + LARGEST_VIEW_BYTES)?;
             Some(turn)
         }

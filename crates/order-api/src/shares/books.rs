@@ -20,6 +20,10 @@ const NETWORK_PORTION: usize = 8;
 const LEAST_PROGRESS: usize = 1024;
 /// How many are looked at to find one that gives way.
 const MOST_LOOKED_AT: usize = 64;
+/// How many are looked at to find answers that lie there untaken, and how long not again after that: thousands may want some at
+/// once.
+const MOST_LOOKED_THROUGH: usize = 4096;
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to notice that a share was called in. After that it is hung up on.
 const MAX_NOTICE: Duration = Duration::from_secs(1);
 
@@ -39,8 +43,10 @@ pub(super) struct Books {
     connections: HashMap<IpAddr, Sums<u64>>,
     /// Shares by their last progress.
     by_progress: BTreeSet<(Instant, u64)>,
-    /// Shares that were called in, and are not given up yet.
-    leaving: Vec<Leaving>,
+    /// Shares that were called in, and are not given up yet, by number.
+    leaving: HashMap<u64, Leaving>,
+    /// When answers that lie there untaken were last looked for.
+    looked: Option<Instant>,
 }
 
 struct Held {
@@ -55,7 +61,6 @@ struct Held {
 struct Leaving {
     since: Instant,
     asked_by: AskedBy,
-    call: Weak<Call>,
 }
 
 impl Books {
@@ -70,7 +75,8 @@ impl Books {
             networks: Sums::default(),
             connections: HashMap::new(),
             by_progress: BTreeSet::new(),
-            leaving: Vec::new(),
+            leaving: HashMap::new(),
+            looked: None,
         }
     }
 
@@ -154,9 +160,17 @@ impl Books {
         }
     }
 
-    /// Strikes a share out, if it still stands here.
+    /// Strikes a share out, if it still stands here. Nobody has it any more.
     pub(super) fn close(&mut self, number: u64) {
-        _ = self.remove(number);
+        if self.remove(number).is_none() {
+            self.leaving.remove(&number);
+        }
+    }
+
+    /// How many were called in, and are not given up yet.
+    #[cfg(test)]
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving.len()
     }
 
     fn remove(&mut self, number: u64) -> Option<Held> {
@@ -182,14 +196,10 @@ impl Books {
         if let Some(call) = held.call.upgrade() {
             call.make();
         }
-        self.leaving.retain(|leaving| leaving.call.strong_count() > 0);
-        for Leaving { asked_by, .. } in
-            self.leaving.iter().filter(|leaving| leaving.since.elapsed() > MAX_NOTICE)
-        {
-            asked_by.0.hang_up();
-        }
+        let late = self.leaving.values().filter(|leaving| leaving.since.elapsed() > MAX_NOTICE);
+        late.for_each(|leaving| leaving.asked_by.0.hang_up());
         if let Some(asked_by) = held.asked_by {
-            self.leaving.push(Leaving { since: Instant::now(), asked_by, call: held.call });
+            self.leaving.insert(number, Leaving { since: Instant::now(), asked_by });
         }
         true
     }
@@ -216,8 +226,68 @@ impl Books {
         if !is_of_another && most < self.of_connection(asker) + 2 {
             return None;
         }
-        let newest = self.of_connections.range((connection, 0)..=(connection, u64::MAX)).next_back();
-        newest.map(|(_, number)| *number)
+        self.numbers_of(connection).next_back()
+    }
+
+    /// Strikes out shares whose answers lie there untaken for at least so long, until there is room for another of so much, or for the
+    /// one with this number to be of so much: of whoever has most, and of no network that has less than the asker's. Whose they were.
+    pub(super) fn take_from_untaken(
+        &mut self,
+        asker: Option<Asker>,
+        number: Option<u64>,
+        amount: usize,
+        least: Duration,
+    ) -> Vec<AskedBy> {
+        let own = asker.map_or(0, |asker| self.networks.of(asker.network));
+        let mut ended = Vec::new();
+        for untaken in self.untaken(own, amount, least) {
+            if self.has_room(asker, number, amount, 0).is_ok() {
+                break;
+            }
+            if number != Some(untaken) {
+                ended.extend(self.remove(untaken).and_then(|held| held.asked_by));
+            }
+        }
+        ended
+    }
+
+    /// Strikes out so many shares whose answers lie there untaken for at least so long. Whose they were.
+    pub(super) fn strike_out_untaken(&mut self, count: usize, least: Duration) -> Vec<AskedBy> {
+        let untaken = self.untaken(0, count, least).into_iter().take(count);
+        untaken.filter_map(|number| self.remove(number)?.asked_by).collect()
+    }
+
+    /// Shares whose answers lie there untaken for at least so long, until they are of so much together. Networks that have most come
+    /// first, and connections in them, and none of a network that has less than `own`.
+    fn untaken(&mut self, own: usize, amount: usize, least: Duration) -> Vec<u64> {
+        let mut found = Vec::new();
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_PAUSE) {
+            return found;
+        }
+        self.looked = Some(Instant::now());
+        let networks = self.networks.ranking.iter().rev().take_while(|(has, _)| *has >= own);
+        let connections = networks.filter_map(|(_, network)| self.connections.get(network));
+        let connections = connections.flat_map(|sums| sums.ranking.iter().rev());
+        let numbers = connections.flat_map(|(_, connection)| self.numbers_of(*connection));
+        let mut sum = 0;
+        for number in numbers.take(MOST_LOOKED_THROUGH) {
+            if sum >= amount {
+                break;
+            }
+            let Some(held) = self.held.get(&number) else { continue };
+            let untaken = held.asked_by.as_ref().and_then(|holder| holder.0.untaken_for());
+            if untaken.is_some_and(|untaken| untaken >= least) {
+                found.push(number);
+                sum += held.amount;
+            }
+        }
+        found
+    }
+
+    /// The shares of a connection, the newest last.
+    fn numbers_of(&self, connection: u64) -> impl DoubleEndedIterator<Item = u64> {
+        let all = (connection, 0)..=(connection, u64::MAX);
+        self.of_connections.range(all).map(|(_, number)| *number)
     }
 
     fn of_connection(&self, asker: Asker) -> usize {

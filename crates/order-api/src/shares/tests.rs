@@ -121,6 +121,8 @@ async fn whoever_does_not_notice_that_it_was_called_in_is_hung_up_on() {
             advance(Duration::from_secs(2)).await;
         }
         assert_eq!(holder.is_hung_up_on(), !notices);
+        drop(held);
+        assert_eq!(shares.books().leaving(), 0, "nothing is kept of who has left");
     }
 }
 
@@ -143,4 +145,34 @@ async fn the_one_without_progress_for_longest_gives_way_but_not_to_a_network_tha
     assert!(second.call_in_stillest(LEAST) && is_called_in(&second), "its own at last");
     assert!(third.call_in_stillest(LEAST) && is_called_in(&third));
     assert!(!third.call_in_stillest(LEAST) && !is_called_in(&settled), "a whole one is waited for no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_finds_no_room_ends_untaken_answers_of_whoever_has_most_and_no_more_than_it_takes() {
+    const LEAST: Duration = Duration::from_secs(8);
+    let shares = Shares::of(100);
+    let [most, same_network, less] = [(1, 1), (2, 1), (3, 2)]
+        .map(|(number, network)| TestConnection::that_takes_nothing(number, [192, 0, 2, network]));
+    let reads = TestConnection::new(4, [192, 0, 2, 1]);
+    let hold = |holder: &Arc<TestConnection>, amounts: &[usize]| {
+        let share = |amount: &usize| shares.reserve(Some(&holder.asks()), *amount).unwrap();
+        amounts.iter().map(share).collect::<Vec<_>>()
+    };
+    let _held = [hold(&reads, &[40]), hold(&most, &[7, 8, 9]), hold(&same_network, &[9]), hold(&less, &[27])];
+    let newcomer = client(9, 9);
+    advance(Duration::from_secs(7)).await;
+    assert!(shares.reserve_before_untaken(Some(&newcomer), 10, LEAST).is_err(), "they may be slow");
+    advance(Duration::from_secs(1)).await;
+    let _share = shares.reserve_before_untaken(Some(&newcomer), 10, LEAST).unwrap();
+    assert_eq!(shares.taken_of().0, 100 - 7 - 8 + 10, "two of them were enough");
+    assert!(most.is_ended());
+    assert!(![&reads, &same_network, &less].into_iter().any(|holder| holder.is_ended()));
+
+    advance(Duration::from_secs(1)).await;
+    let neighbour = client(1, 10);
+    let _neighbours = shares.reserve_before_untaken(Some(&neighbour), 10, LEAST).unwrap();
+    assert!(same_network.is_ended() && !less.is_ended(), "its own network has most");
+    advance(Duration::from_secs(1)).await;
+    assert!(shares.reserve_before_untaken(Some(&neighbour), 30, LEAST).is_err());
+    assert!(!reads.is_ended() && !less.is_ended(), "whoever has more takes nothing from whoever has less");
 }

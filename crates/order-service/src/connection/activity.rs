@@ -4,24 +4,36 @@
 //! `Admission`, when it has to find out which connection is of least use.
 
 mod room;
+mod stream;
 mod turns;
 mod untaken;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
 use super::answer_budget::AnswerBudget;
+use crate::metrics::{ConnectionFigures, GivenUp};
 
 pub(super) use room::{Asking, Kept, KeptForConnection};
+pub(super) use stream::StreamExecutor;
 pub(super) use turns::BodyTurn;
 pub(crate) use turns::{InService, Open};
 
 use room::OWN_BYTES;
+use stream::Streams;
 use untaken::Untaken;
+
+/// Whoever has taken nothing of an answer for so long has come to a stand. What is taken is seen only when the system's own buffers
+/// have room again: at 48 KiB/s that is every few seconds.
+pub(crate) const LONG_UNTAKEN: Duration = Duration::from_secs(8);
+
+/// A request that the service is at work for keeps its connection's place for so long, and no longer. A command waits for the store
+/// for a second, if nobody has set another time, and is tried again for five.
+const LONG_IN_SERVICE: Duration = Duration::from_secs(10);
 
 /// Room that a client leaves lying, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +55,7 @@ pub(crate) struct Activity {
     address: IpAddr,
     epoch: Instant,
     budget: Arc<AnswerBudget>,
+    figures: Arc<ConnectionFigures>,
     /// When bytes last moved that count: a request's head, a piece of its body, a piece of an answer that was taken. In
     /// nanoseconds after `epoch`, as all times here.
     progress: AtomicU64,
@@ -50,8 +63,10 @@ pub(crate) struct Activity {
     kept: AtomicUsize,
     /// Since when that is more than the connection has for itself.
     kept_since: AtomicU64,
-    /// Those of them that the client has been given and has not taken.
-    untaken: Mutex<Untaken>,
+    /// Those of them that the client has been given over HTTP/1 and has not taken.
+    untaken: Untaken,
+    /// Its requests over HTTP/2, each with its own.
+    streams: Streams,
     /// Requests and answers that the service is at work on.
     working: AtomicUsize,
     /// Requests whose answer is not wholly handed over.
@@ -73,16 +88,24 @@ pub(crate) struct Activity {
 
 impl Activity {
     /// Of a connection with a number of its own, which comes from this address.
-    pub(crate) fn new(number: u64, address: IpAddr, epoch: Instant, budget: Arc<AnswerBudget>) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        address: IpAddr,
+        epoch: Instant,
+        budget: Arc<AnswerBudget>,
+        figures: Arc<ConnectionFigures>,
+    ) -> Self {
         Self {
             number,
             address,
             epoch,
             budget,
+            figures,
             progress: AtomicU64::new(nanos_since(epoch)),
             kept: AtomicUsize::new(0),
             kept_since: AtomicU64::new(0),
-            untaken: Mutex::default(),
+            untaken: Untaken::default(),
+            streams: Streams::default(),
             working: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
@@ -94,6 +117,13 @@ impl Activity {
             is_cut_off: AtomicBool::new(false),
             task: OnceLock::new(),
         }
+    }
+
+    /// One with room of this budget.
+    #[cfg(test)]
+    pub(crate) fn in_test(budget: &Arc<AnswerBudget>) -> Arc<Self> {
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        Arc::new(Self::new(0, address, Instant::now(), Arc::clone(budget), Arc::default()))
     }
 
     /// Bytes have moved that count.
@@ -114,6 +144,16 @@ impl Activity {
     /// Whether a request, or an answer, waits for the service. Its client can do nothing about it.
     pub(crate) fn is_in_service(&self) -> bool {
         self.working.load(Ordering::Relaxed) > 0
+    }
+
+    /// A request that the service was at work for is set aside.
+    fn set_aside(&self) {
+        self.working.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// It is taken up again.
+    fn take_up(&self) {
+        self.working.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether more of a request's body is waited for. (Of HTTP/1, where there is one request at a time.)
@@ -150,22 +190,26 @@ impl Activity {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How long the client has left an answer lying; `None` if it has none to take.
+    /// How long the client has taken nothing of an answer, over HTTP/2 of the one that lies longest; `None` if it has none to take.
     pub(crate) fn untaken_for(&self) -> Option<Duration> {
-        let since = self.untaken().since();
-        since.map(|moment| self.since(moment))
+        self.untaken_since().map(|moment| self.since(moment))
     }
 
-    /// What the client has left lying for at least so long of what the service has made for it. `None` if it is not its turn.
-    pub(crate) fn leaves_answers(&self, least: Duration) -> Option<Lying> {
-        let time = self.untaken_for().filter(|time| *time >= least)?;
-        (!self.is_in_service()).then(|| Lying { bytes: self.room(), time })
+    fn untaken_since(&self) -> Option<u64> {
+        let streams = self.streams.all();
+        let of_streams = streams.iter().filter_map(|stream| stream.untaken_since());
+        of_streams.chain(self.untaken.since()).min()
     }
 
     /// The room that others might want, and since when it is kept: for answers, however slowly the client takes them, and for
     /// requests that it does not finish; or for a connection that has been still for at least so long. `None` if there is nothing,
-    /// or if it is not the client's turn.
+    /// or if it is not the client's turn: while the service is at work for it, it is only as to answers that have been lying for at
+    /// least so long.
     pub(crate) fn leaves_room(&self, least: Duration) -> Option<Lying> {
+        if self.is_in_service() {
+            let bytes = self.untaken_bytes(least);
+            return (bytes > 0).then(|| Lying { bytes, time: self.untaken_for().unwrap_or_default() });
+        }
         let time = if self.shares_room() {
             self.since(self.kept_since.load(Ordering::Relaxed))
         } else if self.speaks_http2() && self.still_for() >= least {
@@ -173,7 +217,7 @@ impl Activity {
         } else {
             return None;
         };
-        (!self.is_in_service()).then(|| Lying { bytes: self.room(), time })
+        Some(Lying { bytes: self.room(), time })
     }
 
     /// Whether it has more room than a connection has for itself.
@@ -189,7 +233,8 @@ impl Activity {
     /// Whether it may be ended when somebody else has a better use for its place.
     pub(crate) fn may_give_way(&self) -> bool {
         let is_there = self.task.get().is_some_and(|task| !task.is_finished());
-        is_there && !self.is_cut_off.load(Ordering::Relaxed) && !self.is_in_service()
+        let is_protected = self.is_in_service() && self.still_for() < LONG_IN_SERVICE;
+        is_there && !self.is_cut_off.load(Ordering::Relaxed) && !is_protected
     }
 
     pub(crate) fn speaks_http2(&self) -> bool {
@@ -221,8 +266,10 @@ impl Activity {
     }
 
     /// Ends the connection.
-    pub(crate) fn cut_off(&self) {
-        self.is_cut_off.store(true, Ordering::Relaxed);
+    pub(crate) fn cut_off(&self, why: GivenUp) {
+        if !self.is_cut_off.swap(true, Ordering::Relaxed) {
+            self.figures.gave_up(why);
+        }
         if let Some(task) = self.task.get() {
             task.abort();
         }
@@ -242,16 +289,11 @@ impl Activity {
     pub(super) fn wrote_a_part(&self) {
         let now = self.now();
         self.progress.store(now, Ordering::Relaxed);
-        self.untaken().take_some(now);
+        self.untaken.take_some(now);
     }
 
     fn has_untaken(&self) -> bool {
-        self.untaken().since().is_some()
-    }
-
-    fn untaken(&self) -> MutexGuard<'_, Untaken> {
-        // What it guards is whole at any moment.
-        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.untaken_since().is_some()
     }
 
     fn now(&self) -> u64 {
@@ -272,17 +314,58 @@ impl order_api::Connection for Activity {
         self.address
     }
 
-    fn want_room(&self) {
-        self.budget.want_pages();
+    fn untaken_for(&self) -> Option<Duration> {
+        self.untaken_for()
+    }
+
+    fn end_answer(&self) {
+        self.cut_off(GivenUp::Page);
+    }
+
+    fn begin_waiting(&self) {
+        self.set_aside();
+    }
+
+    fn end_waiting(&self) {
+        self.take_up();
+    }
+
+    fn may_have_left(&self) -> bool {
+        self.is_half_closed()
     }
 
     fn hang_up(&self) {
         if self.may_give_way() {
-            self.cut_off();
+            self.cut_off(GivenUp::Stuck);
         }
     }
 }
 
 fn nanos_since(epoch: Instant) -> u64 {
     epoch.elapsed().as_nanos() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::Protocol;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_keeps_its_place_while_the_service_is_at_work_for_it_and_not_while_it_waits_in_a_line()
+    {
+        let epoch = Instant::now().checked_sub(LONG_IN_SERVICE).expect("the system runs for longer");
+        let (address, budget) = (std::net::Ipv4Addr::LOCALHOST.into(), Arc::new(AnswerBudget::new(1 << 20)));
+        let activity = Arc::new(Activity::new(0, address, epoch, budget, Arc::default()));
+        activity.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
+        assert!(activity.may_give_way());
+        let (_in_service, open) = InService::begin(&activity, Protocol::Http1);
+        assert!(!activity.may_give_way());
+        let asked_by = open.asked_by();
+        asked_by.0.begin_waiting();
+        assert!(activity.may_give_way());
+        asked_by.0.end_waiting();
+        assert!(!activity.may_give_way());
+        activity.progress.store(0, Ordering::Relaxed);
+        assert!(activity.may_give_way(), "nobody keeps it for ever");
+    }
 }

@@ -11,6 +11,7 @@ use order_api::LiveFeed;
 
 use super::activity::{Asking, InService, Kept, Open};
 use super::answer_budget::Waiting;
+use crate::metrics::GivenUp;
 
 /// Longest piece of an answer that is handed over at once.
 pub(super) const MAX_PIECE_BYTES: usize = 16 * 1024;
@@ -57,10 +58,10 @@ impl AskedRoom {
             Protocol::Http2 => HTTP2_ANSWER_BYTES + head_bytes(head),
         };
         let activity = open.activity();
-        let kept = activity.try_keep(bytes).ok_or_else(|| {
+        let kept = activity.try_keep(bytes).map(|kept| kept.of(open.stream())).ok_or_else(|| {
             if activity.is_room_crowded() {
                 // It asks for more than its own, which others wait for.
-                activity.cut_off();
+                activity.cut_off(GivenUp::Room);
             }
             activity.wait()
         });
@@ -75,7 +76,7 @@ impl AskedRoom {
             Err(waiting) => {
                 // Whoever has taken of what all share waits for itself.
                 let _own_turn = open.activity().shares_room().then(|| in_service.set_aside());
-                Arc::clone(open.activity()).keep_after(waiting, bytes).await
+                Arc::clone(open.activity()).keep_after(waiting, bytes).await.of(open.stream())
             }
         };
         Room { protocol, open, kept }
@@ -94,6 +95,7 @@ impl Room {
         let bytes = response.body().size_hint().exact().unwrap_or(0) as usize;
         let counts_as_a_whole = bytes > MAX_PIECE_BYTES && bytes <= MAX_WHOLE_BYTES;
         let in_advance = counts_as_a_whole.then(|| self.open.activity().try_keep_whole(bytes)).flatten();
+        let in_advance = in_advance.map(|kept| kept.of(self.open.stream()));
         if counts_as_a_whole && in_advance.is_none() && may_be_refused {
             return order_api::no_room(uri.path()).map(|refusal| self.of(refusal, None, false));
         }
@@ -118,6 +120,8 @@ impl Room {
             protocol,
             in_advance,
             asking: Asking::default(),
+            pieces: 0,
+            is_over: false,
             is_endless,
             making: None,
             open,
@@ -141,6 +145,10 @@ pub(crate) struct Answer {
     /// Room for what comes next.
     in_advance: Option<Kept>,
     asking: Asking,
+    /// How many pieces have been handed over.
+    pieces: usize,
+    /// Whether there are no more.
+    is_over: bool,
     is_endless: bool,
     /// While the next piece is being made.
     making: Option<InService>,
@@ -157,7 +165,8 @@ impl Answer {
             self.body.size_hint().exact().is_some_and(|bytes| activity.has_own_room(bytes as usize));
         let is_short = self.asking.is_waiting() || activity.is_room_short();
         if self.in_advance.is_none() && is_short && !is_small {
-            self.in_advance = Some(ready!(self.asking.poll(cx, activity, MAX_PIECE_BYTES)));
+            let kept = ready!(self.asking.poll(cx, activity, MAX_PIECE_BYTES));
+            self.in_advance = Some(kept.of(self.open.stream()));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if polled.is_pending() {
@@ -188,9 +197,16 @@ impl Answer {
             Some(kept) => Poll::Ready(kept),
             None => {
                 self.in_advance = None;
-                self.asking.poll(cx, self.open.activity(), bytes)
+                let kept = ready!(self.asking.poll(cx, self.open.activity(), bytes));
+                Poll::Ready(kept.of(self.open.stream()))
             }
         }
+    }
+
+    /// Whether its end waits until the client has taken the rest: an answer of which HTTP/2 has all, and nobody else anything, cannot
+    /// be ended without its connection. One of a single piece is not worth it.
+    fn has_end_waiting(&self) -> bool {
+        self.pieces > 1 && self.open.stream().is_some_and(|stream| stream.has_untaken())
     }
 }
 
@@ -203,7 +219,11 @@ impl HttpBody for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
-        while this.rest.is_empty() {
+        while this.rest.is_empty() && !this.is_over {
+            if this.body.is_end_stream() {
+                this.is_over = true;
+                break;
+            }
             match ready!(this.poll_body(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
@@ -212,14 +232,22 @@ impl HttpBody for Answer {
                     }
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
-                end => return Poll::Ready(end),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => this.is_over = true,
             }
+        }
+        if this.is_over {
+            if let Some(stream) = this.open.stream().filter(|_| this.pieces > 1) {
+                ready!(stream.poll_taken());
+            }
+            return Poll::Ready(None);
         }
         // The same each time until there is room: nothing else changes the rest.
         let length = this.rest.len().min(MAX_PIECE_BYTES);
         let kept = ready!(this.poll_room(cx, length));
         let piece = this.rest.split_to(length);
         this.let_go_of_what_was_taken();
+        this.pieces += 1;
         let piece = match this.protocol {
             Protocol::Http1 => {
                 kept.given_until_flushed();
@@ -231,7 +259,7 @@ impl HttpBody for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream() && !self.has_end_waiting()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -259,9 +287,7 @@ impl AsRef<[u8]> for Piece {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::Instant;
 
     use futures_util::{FutureExt, stream};
 
@@ -270,7 +296,7 @@ mod tests {
 
     /// An answer to a request that is over for the service but for this, and of which nothing comes yet.
     fn silent_answer(activity: &Arc<Activity>, is_feed: bool) -> Answer {
-        let (in_service, open) = InService::begin(activity);
+        let (in_service, open) = InService::begin(activity, Protocol::Http1);
         let room = AskedRoom::new(open, Protocol::Http1, &HeaderMap::new()).granted(&in_service);
         let room = room.now_or_never().unwrap();
         let mut response = Response::new(Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>()));
@@ -288,12 +314,7 @@ mod tests {
     #[test]
     fn while_the_next_piece_is_made_its_client_is_not_waited_for_but_a_feed_may_have_nothing_to_say() {
         for (is_feed, is_in_service) in [(false, true), (true, false)] {
-            let activity = Arc::new(Activity::new(
-                0,
-                Ipv4Addr::LOCALHOST.into(),
-                Instant::now(),
-                Arc::new(AnswerBudget::new(1 << 20)),
-            ));
+            let activity = Activity::in_test(&Arc::new(AnswerBudget::new(1 << 20)));
             let mut answer = silent_answer(&activity, is_feed);
             assert!(!activity.is_in_service());
             poll(&mut answer);
@@ -321,8 +342,8 @@ mod tests {
     #[test]
     fn the_last_of_a_long_answer_holds_nothing_of_what_was_taken_before() {
         let budget = Arc::new(AnswerBudget::new(1 << 20));
-        let activity = Arc::new(Activity::new(0, Ipv4Addr::LOCALHOST.into(), Instant::now(), budget));
-        let (in_service, open) = InService::begin(&activity);
+        let activity = Activity::in_test(&budget);
+        let (in_service, open) = InService::begin(&activity, Protocol::Http2);
         let room = AskedRoom::new(open, Protocol::Http2, &HeaderMap::new()).granted(&in_service);
         let is_given_back = Arc::new(AtomicBool::new(false));
         let long: Vec<u8> = (0..10 * MAX_PIECE_BYTES).map(|index| (index % 251) as u8).collect();
@@ -347,10 +368,7 @@ mod tests {
     #[test]
     fn a_feed_that_has_nothing_to_say_lets_go_of_room_that_it_waited_for() {
         let budget = Arc::new(AnswerBudget::new(2 * MAX_PIECE_BYTES));
-        let others =
-            Arc::new(Activity::new(0, Ipv4Addr::LOCALHOST.into(), Instant::now(), Arc::clone(&budget)));
-        let activity =
-            Arc::new(Activity::new(0, Ipv4Addr::LOCALHOST.into(), Instant::now(), Arc::clone(&budget)));
+        let [others, activity] = [(); 2].map(|()| Activity::in_test(&budget));
         let taken = others.try_keep(2 * MAX_PIECE_BYTES);
         let waiting = others.wait();
         let mut feed = silent_answer(&activity, true);

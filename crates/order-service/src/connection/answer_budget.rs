@@ -23,7 +23,6 @@ pub(crate) struct AnswerBudget {
     /// Bytes that were asked for in vain since somebody last looked.
     wanted: AtomicUsize,
     is_wanted: Notify,
-    are_pages_wanted: Notify,
 }
 
 impl AnswerBudget {
@@ -34,7 +33,6 @@ impl AnswerBudget {
             waiting: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             is_wanted: Notify::new(),
-            are_pages_wanted: Notify::new(),
         }
     }
 
@@ -86,16 +84,6 @@ impl AnswerBudget {
     /// Returns when somebody wants room.
     pub(crate) async fn wanted(&self) {
         self.is_wanted.notified().await;
-    }
-
-    /// A page was refused, since as many are being made and sent as may be.
-    pub(super) fn want_pages(&self) {
-        self.are_pages_wanted.notify_one();
-    }
-
-    /// Returns when a page was refused.
-    pub(crate) async fn pages_wanted(&self) {
-        self.are_pages_wanted.notified().await;
     }
 
     /// Whether somebody waits for room, and there is none.

@@ -1,15 +1,17 @@
 //! HTTP/2 with prior knowledge.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::StreamExecutor;
 use super::answer::Answer;
 use super::http2_transport::Http2Transport;
 use super::transport::Transport;
@@ -45,7 +47,7 @@ where
 {
     let keeping = transport.activity().keep_connection(CONNECTION_BYTES);
     let Some(_kept) = close.run_until_cancelled(keeping).await else { return Ok(()) };
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(StreamExecutor(Arc::clone(transport.activity())));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

@@ -35,7 +35,7 @@ pub(crate) enum GivenUp {
     Place,
     /// What its client left lying took the room that others wanted.
     Room,
-    /// The same, when a page had to be refused.
+    /// The same, when a page was wanted.
     Page,
     /// Its client took nothing for too long.
     Stuck,
@@ -48,7 +48,7 @@ impl GivenUp {
         match self {
             Self::Place => "place_wanted",
             Self::Room => "room_wanted",
-            Self::Page => "page_refused",
+            Self::Page => "page_wanted",
             Self::Stuck => "stuck",
         }
     }

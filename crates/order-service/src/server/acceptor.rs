@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
-use order_api::{AskedBy, HeadFault};
+use order_api::HeadFault;
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -91,7 +91,7 @@ impl Acceptor {
             let (acceptor, activity) = (Arc::clone(&self), Arc::clone(activity));
             hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 // From now on, and not from when the answer is first looked for.
-                let (in_service, open) = InService::begin(&activity);
+                let (in_service, open) = InService::begin(&activity, protocol);
                 let fault = head_fault::of_fields(request.version(), request.headers());
                 #[cfg(feature = "full-tests")]
                 if crate::planted_faults::requests_are_told() {
@@ -101,8 +101,8 @@ impl Acceptor {
                     // It is not to wait with all of that.
                     *request.headers_mut() = HeaderMap::new();
                 }
+                request.extensions_mut().insert(open.asked_by());
                 let room = AskedRoom::new(open, protocol, request.headers());
-                request.extensions_mut().insert(AskedBy(Arc::clone(&activity) as _));
                 Arc::clone(&acceptor).answer(request, fault, in_service, room)
             })
         };

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::stillness::Stillest;
-use crate::connection::{Activity, AnswerBudget, Lying};
+use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
 /// A connection on which something has moved within this time gives way to nobody.
@@ -23,14 +23,10 @@ const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What each that waits for room wants, about.
 const LEAST_WANTED: usize = 16 * 1024;
-/// How many give way at once, at most: when room is wanted, and when a page is.
+/// How many give way at once, at most, when room is wanted.
 const MOST_FOR_ROOM: usize = 256;
-const MOST_FOR_A_PAGE: usize = 16;
 /// Between two looks at connections that have come to a stand, at most.
 const MAX_WATCH_PAUSE: Duration = Duration::from_secs(1);
-/// How long a client that says no more may take nothing of its answer, and how long any client may when the server drains. What
-/// is taken is seen only when the system's own buffers have room again: at 48 KiB/s that is every few seconds.
-const MAX_UNTAKEN: Duration = Duration::from_secs(8);
 /// How long such a client may have nothing to take, and leave a request unfinished or a ping unanswered.
 const MAX_SILENCE: Duration = Duration::from_secs(2);
 
@@ -39,7 +35,7 @@ pub(crate) struct Admission {
     epoch: Instant,
     idle_timeout: Duration,
     max_connections: usize,
-    figures: ConnectionFigures,
+    figures: Arc<ConnectionFigures>,
     places: Arc<Semaphore>,
     budget: Arc<AnswerBudget>,
     connections: Mutex<Connections>,
@@ -98,7 +94,7 @@ impl Admission {
             epoch: Instant::now(),
             idle_timeout: limits.idle_timeout,
             max_connections: limits.connections,
-            figures: ConnectionFigures::default(),
+            figures: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
             budget: Arc::new(AnswerBudget::new(answer_bytes)),
             connections: Mutex::default(),
@@ -130,8 +126,7 @@ impl Admission {
             }
             let gives_way = self.lock().next_to_give_way();
             if let Some(connection) = gives_way {
-                self.figures.gave_up(GivenUp::Place);
-                connection.cut_off();
+                connection.cut_off(GivenUp::Place);
             }
             let place = Arc::clone(&self.places).acquire_owned();
             if let Ok(Ok(place)) = tokio::time::timeout(LOOK_AGAIN, place).await {
@@ -143,7 +138,8 @@ impl Admission {
     /// A connection from this address is there, in this place if it has one.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, place: Option<OwnedSemaphorePermit>) -> Admitted {
         self.figures.accepted.add_one();
-        let made = |number| Activity::new(number, address, self.epoch, Arc::clone(&self.budget));
+        let (budget, figures) = (Arc::clone(&self.budget), Arc::clone(&self.figures));
+        let made = |number| Activity::new(number, address, self.epoch, budget, figures);
         let (number, activity) = self.lock().add(made);
         Admitted { activity, number, admission: Arc::clone(self), _place: place }
     }
@@ -165,30 +161,35 @@ impl Admission {
         loop {
             tokio::select! {
                 () = self.budget.wanted() => self.make_room().await,
-                () = self.budget.pages_wanted() => {
-                    self.end(GivenUp::Page, MOST_FOR_A_PAGE, usize::MAX, Activity::leaves_answers);
-                    // Thousands may want some at once, and each look goes through all connections.
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
                 () = tokio::time::sleep(pause) => {}
             }
             let stuck = self.picked(|connection| self.is_stuck(connection));
             for connection in stuck {
-                self.figures.gave_up(GivenUp::Stuck);
-                connection.cut_off();
+                connection.cut_off(GivenUp::Stuck);
+            }
+            for connection in self.picked(Activity::speaks_http2) {
+                connection.end_untaken(GivenUp::Stuck, self.patience(&connection));
             }
         }
+    }
+
+    /// How long a client may take nothing of an answer: not so long once it says no more, or when the server drains.
+    fn patience(&self, connection: &Activity) -> Duration {
+        if self.is_over(connection) { self.idle_timeout.min(LONG_UNTAKEN) } else { self.idle_timeout }
+    }
+
+    fn is_over(&self, connection: &Activity) -> bool {
+        self.is_draining.load(Ordering::Relaxed) || connection.is_half_closed()
     }
 
     /// Whether a connection waits for a client that has had its time.
     fn is_stuck(&self, connection: &Activity) -> bool {
         let idle_timeout = self.idle_timeout;
-        let is_over = self.is_draining.load(Ordering::Relaxed) || connection.is_half_closed();
-        let patience = if is_over { idle_timeout.min(MAX_UNTAKEN) } else { idle_timeout };
         match connection.untaken_for() {
-            Some(untaken) => untaken > patience,
+            // Of HTTP/2 each answer is looked at for itself.
+            Some(untaken) => untaken > self.patience(connection) && !connection.speaks_http2(),
             None if connection.is_in_service() => false,
-            None if is_over => connection.still_for() > idle_timeout.min(MAX_SILENCE),
+            None if self.is_over(connection) => connection.still_for() > idle_timeout.min(MAX_SILENCE),
             // It may answer pings all the while, which is no progress. HTTP/1 has its own timeout.
             None => {
                 connection.speaks_http2() && !connection.is_open() && connection.still_for() > idle_timeout
@@ -200,7 +201,7 @@ impl Admission {
     async fn make_room(&self) {
         loop {
             let wanted = self.budget.newly_wanted().max(self.budget.waiting() * LEAST_WANTED);
-            self.end(GivenUp::Room, MOST_FOR_ROOM, wanted, Activity::leaves_room);
+            self.end(wanted);
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
                 return;
@@ -208,27 +209,20 @@ impl Admission {
         }
     }
 
-    /// Ends connections whose clients leave things lying, until so many bytes are free: at most so many, and those first that
-    /// cost others most.
-    fn end(
-        &self,
-        why: GivenUp,
-        most: usize,
-        wanted: usize,
-        lying: impl Fn(&Activity, Duration) -> Option<Lying>,
-    ) {
-        let lying =
-            |connection: &Arc<Activity>| Some((lying(connection, LEAST_STILLNESS)?, Arc::clone(connection)));
+    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, and
+    /// first of those that cost others most.
+    fn end(&self, wanted: usize) {
+        let lying = |connection: &Arc<Activity>| {
+            Some((connection.leaves_room(LEAST_STILLNESS)?, Arc::clone(connection)))
+        };
         let mut found: Vec<_> = self.lock().all.values().filter_map(lying).collect();
         found.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
         let mut freed = 0;
-        for (lying, connection) in found.into_iter().take(most) {
+        for (_, connection) in found.into_iter().take(MOST_FOR_ROOM) {
             if freed >= wanted {
                 break;
             }
-            self.figures.gave_up(why);
-            connection.cut_off();
-            freed += lying.bytes;
+            freed += connection.make_room(wanted - freed, LEAST_STILLNESS);
         }
     }
 

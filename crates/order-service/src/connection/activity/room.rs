@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use super::Activity;
+use super::stream::Stream;
 use crate::connection::answer_budget::{Purse, Waiting};
 
 /// What each connection has for itself, about, and never waits for. With this much for each of 10,000 connections, small answers
@@ -107,7 +108,7 @@ impl Activity {
         if before <= OWN_BYTES && before + bytes > OWN_BYTES {
             self.kept_since.store(self.now(), Ordering::Relaxed);
         }
-        Kept { bytes, purse, generation: None, activity: Arc::clone(self) }
+        Kept { bytes, purse, is_given: false, owner: Owner::Connection(Arc::clone(self)) }
     }
 
     fn let_go(&self, bytes: usize, purse: Purse) {
@@ -132,7 +133,7 @@ impl Activity {
         }
         if had_some {
             self.progressed();
-            self.untaken().take_all();
+            self.untaken.take_all();
         }
     }
 }
@@ -141,31 +142,59 @@ impl Activity {
 pub(crate) struct Kept {
     bytes: usize,
     purse: Purse,
-    /// Of what the client has been given.
-    generation: Option<u64>,
-    activity: Arc<Activity>,
+    /// Whether the client has been given them, over HTTP/2.
+    is_given: bool,
+    owner: Owner,
+}
+
+/// Whose room it is.
+#[derive(Clone)]
+enum Owner {
+    Connection(Arc<Activity>),
+    Stream(Arc<Stream>),
+}
+
+impl Owner {
+    fn activity(&self) -> &Arc<Activity> {
+        match self {
+            Self::Connection(activity) => activity,
+            Self::Stream(stream) => stream.activity(),
+        }
+    }
 }
 
 impl Kept {
+    /// The same as room of this stream of its connection.
+    pub(in crate::connection) fn of(mut self, stream: Option<&Arc<Stream>>) -> Self {
+        if let Some(stream) = stream {
+            stream.keep(self.bytes);
+            self.owner = Owner::Stream(Arc::clone(stream));
+        }
+        self
+    }
+
     /// A part of what the client has not been given, if there is as much.
     pub(in crate::connection) fn split(&mut self, bytes: usize) -> Option<Self> {
         let rest = self.bytes.checked_sub(bytes)?;
         self.bytes = rest;
-        Some(Self { bytes, purse: self.purse, generation: None, activity: Arc::clone(&self.activity) })
+        Some(Self { bytes, purse: self.purse, is_given: false, owner: self.owner.clone() })
     }
 
-    /// The client has been given the bytes. It has taken them when this is dropped.
+    /// The client has been given the bytes, over HTTP/2. It has taken them when this is dropped.
     pub(in crate::connection) fn given(mut self) -> Self {
-        let activity = &self.activity;
-        self.generation = Some(activity.untaken().give(self.bytes, activity.now()));
+        if let Owner::Stream(stream) = &self.owner {
+            self.is_given = true;
+            stream.give(self.bytes);
+        }
         self
     }
 
     /// The same for bytes that HTTP/1 copies into its write buffer: they are taken when that is
     /// [flushed](Activity::flushed).
     pub(in crate::connection) fn given_until_flushed(mut self) {
-        self.activity.untaken().give(self.bytes, self.activity.now());
-        self.activity.unflushed[self.purse as usize].fetch_add(self.bytes, Ordering::Relaxed);
+        let activity = self.owner.activity();
+        activity.untaken.give(self.bytes, activity.now());
+        activity.unflushed[self.purse as usize].fetch_add(self.bytes, Ordering::Relaxed);
         self.bytes = 0;
     }
 }
@@ -175,11 +204,13 @@ impl Drop for Kept {
         if self.bytes == 0 {
             return;
         }
-        if let Some(generation) = self.generation {
-            self.activity.progressed();
-            self.activity.untaken().take(generation, self.bytes);
+        if let Owner::Stream(stream) = &self.owner {
+            stream.let_go(self.bytes);
+            if self.is_given {
+                stream.take(self.bytes);
+            }
         }
-        self.activity.let_go(self.bytes, self.purse);
+        self.owner.activity().let_go(self.bytes, self.purse);
     }
 }
 
@@ -226,26 +257,20 @@ impl Asking {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-    use std::time::Instant;
-
     use super::*;
     use crate::connection::AnswerBudget;
 
     #[test]
     fn a_few_connections_cannot_have_all_room_with_whole_answers() {
         let budget = Arc::new(AnswerBudget::new(900 * 1024));
-        let connection = |number| {
-            Arc::new(Activity::new(number, Ipv4Addr::LOCALHOST.into(), Instant::now(), Arc::clone(&budget)))
-        };
-        let few = [1, 2, 3].map(connection);
+        let few = [(); 3].map(|()| Activity::in_test(&budget));
         let mut kept = Vec::new();
         for _ in 0..90 {
             kept.extend(few.iter().filter_map(|connection| connection.try_keep_whole(10 * 1024)));
         }
         assert_eq!(kept.len(), 90 * 6 / 7, "as much as each may have twice what is left");
         assert_eq!(budget.newly_wanted(), 0, "nobody has to let go of anything for them");
-        let newcomer = connection(4);
+        let newcomer = Activity::in_test(&budget);
         assert!(newcomer.try_keep_whole(120 * 1024).is_some(), "who has nothing may have what there is");
     }
 }

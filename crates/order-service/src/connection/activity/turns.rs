@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use order_api::AskedBy;
+
 use super::Activity;
+use super::stream::Stream;
+use crate::connection::answer::Protocol;
 
 /// A request, or an answer, that waits for the service.
 pub(crate) struct InService {
@@ -14,12 +18,16 @@ pub(crate) struct InService {
 
 impl InService {
     /// A request's head is there.
-    pub(crate) fn begin(activity: &Arc<Activity>) -> (Self, Open) {
+    pub(crate) fn begin(activity: &Arc<Activity>, protocol: Protocol) -> (Self, Open) {
         activity.progressed();
         activity.open.fetch_add(1, Ordering::Relaxed);
         activity.requests.fetch_add(1, Ordering::Relaxed);
         activity.set_endless(false);
-        (Self::at_work(activity), Open(Arc::clone(activity)))
+        let open = match protocol {
+            Protocol::Http1 => Open::Connection(Arc::clone(activity)),
+            Protocol::Http2 => Open::Stream(Stream::begin(activity)),
+        };
+        (Self::at_work(activity), open)
     }
 
     /// The next piece of an answer is being made.
@@ -30,7 +38,7 @@ impl InService {
 
     /// Until the answer is dropped, it is not the service's turn.
     pub(in crate::connection) fn set_aside(&self) -> SetAside<'_> {
-        self.activity.working.fetch_sub(1, Ordering::Relaxed);
+        self.activity.set_aside();
         SetAside(&self.activity)
     }
 
@@ -56,7 +64,7 @@ pub(in crate::connection) struct SetAside<'a>(&'a Activity);
 
 impl Drop for SetAside<'_> {
     fn drop(&mut self) {
-        self.0.working.fetch_add(1, Ordering::Relaxed);
+        self.0.take_up();
     }
 }
 
@@ -101,41 +109,55 @@ impl BodyTurn {
 }
 
 /// A request whose answer is not wholly handed over.
-pub(crate) struct Open(Arc<Activity>);
+pub(crate) enum Open {
+    /// It is the only one that its connection has now.
+    Connection(Arc<Activity>),
+    Stream(Arc<Stream>),
+}
 
 impl Open {
     pub(crate) fn activity(&self) -> &Arc<Activity> {
-        &self.0
+        match self {
+            Self::Connection(activity) => activity,
+            Self::Stream(stream) => stream.activity(),
+        }
+    }
+
+    pub(in crate::connection) fn stream(&self) -> Option<&Arc<Stream>> {
+        match self {
+            Self::Connection(_) => None,
+            Self::Stream(stream) => Some(stream),
+        }
+    }
+
+    /// Who asks, for the API.
+    pub(crate) fn asked_by(&self) -> AskedBy {
+        match self {
+            Self::Connection(activity) => AskedBy(Arc::clone(activity) as _),
+            Self::Stream(stream) => AskedBy(Arc::clone(stream) as _),
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.activity().open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-    use std::time::Instant;
-
     use super::*;
     use crate::connection::AnswerBudget;
 
     fn connection() -> Arc<Activity> {
-        Arc::new(Activity::new(
-            0,
-            Ipv4Addr::LOCALHOST.into(),
-            Instant::now(),
-            Arc::new(AnswerBudget::new(1024)),
-        ))
+        Activity::in_test(&Arc::new(AnswerBudget::new(1024)))
     }
 
     #[test]
     fn a_request_is_in_service_but_while_its_body_is_waited_for() {
         let activity = connection();
-        let (mut in_service, _open) = InService::begin(&activity);
+        let (mut in_service, _open) = InService::begin(&activity, Protocol::Http1);
         let body = in_service.body_turn();
         assert!(activity.is_in_service());
         body.pass_to_client();
@@ -152,7 +174,7 @@ mod tests {
     fn what_is_left_of_an_answered_request_hides_no_other_that_is_in_service() {
         let activity = connection();
         let ((mut refused, _refused_open), (_working, _open)) =
-            (InService::begin(&activity), InService::begin(&activity));
+            (InService::begin(&activity, Protocol::Http2), InService::begin(&activity, Protocol::Http2));
         let body = refused.body_turn();
         body.pass_to_client();
         drop(refused);

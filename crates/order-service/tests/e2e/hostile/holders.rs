@@ -2,13 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::crowd::{crowd, hung_up_on};
 use super::siege::besiege;
-use super::untaken::{LONG_ANSWER, crowd_without_buffers, place_a_long_order};
+use super::unread::SOON;
+use super::untaken::{LONG_ANSWER, crowd_without_buffers, place_a_long_order, place_long_orders};
 use super::{frames, server};
 use crate::http::Client;
+use crate::server::{Server, wait_until};
 
 /// An answer of 1.5 MB, whose room is kept as a whole.
 const LARGE_ANSWER: &str = "/docs/swagger-ui-bundle.js";
@@ -16,11 +18,14 @@ const LARGE_ANSWER: &str = "/docs/swagger-ui-bundle.js";
 /// Connections that have more of them together than there is room for.
 const HOLDERS: usize = 100;
 
-/// Takes an answer at 64 KiB/s. How many bytes came.
-fn take_slowly(mut stream: TcpStream) -> usize {
+/// Takes so much of an answer at 64 KiB/s, and the rest as it comes. How many bytes came.
+fn take_slowly(mut stream: TcpStream, slowly: usize) -> usize {
     let (mut taken, mut piece) = (0, [0; 4096]);
     while let Ok(bytes @ 1..) = stream.read(&mut piece) {
         taken += bytes;
+        if taken > slowly {
+            continue;
+        }
         std::thread::park_timeout(Duration::from_micros(1_000_000 * bytes as u64 / (64 * 1024)));
     }
     taken
@@ -34,7 +39,8 @@ fn whoever_takes_a_piece_now_and_then_is_ended_and_whoever_is_slow_is_not() {
         let request = format!("GET {LONG_ANSWER} HTTP/1.0\r\nhost: e2e\r\n\r\n");
         let slow = crowd_without_buffers(server.port(), 3, request.as_bytes());
         std::thread::scope(|scope| {
-            let slow: Vec<_> = slow.into_iter().map(|stream| scope.spawn(|| take_slowly(stream))).collect();
+            let take = |stream| scope.spawn(|| take_slowly(stream, usize::MAX));
+            let slow: Vec<_> = slow.into_iter().map(take).collect();
             siege.hold(20);
             // All of them ask for more than there is room for.
             let preface = frames::preface_of_one_that_takes_nothing();
@@ -93,4 +99,54 @@ fn idle_connections_keep_nothing_of_their_long_answers() {
         siege.hold(20);
         drop(clients);
     });
+}
+
+/// Takes less than a MiB, which is what is set aside for it.
+const LARGE_PAGE: &str = "/events?limit=1000";
+
+/// A server with room for two such pages, two clients that have asked for them, and how long one is.
+fn two_of_two_pages() -> (Server, Vec<TcpStream>, usize) {
+    let server = server().argument("--max-open-page-bytes", "2500000").start();
+    place_long_orders(&server, 5);
+    let whole = server.get(LARGE_PAGE).body.len();
+    assert!(whole < 1024 * 1000, "{whole}");
+    let request = format!("GET {LARGE_PAGE} HTTP/1.0\r\nhost: e2e\r\n\r\n");
+    let clients = crowd_without_buffers(server.port(), 2, request.as_bytes());
+    (server, clients, whole)
+}
+
+#[test]
+fn whoever_reads_on_is_not_ended_for_a_page() {
+    let (server, slow, whole) = two_of_two_pages();
+    let mut refused = 0;
+    std::thread::scope(|scope| {
+        let take = |stream| scope.spawn(|| take_slowly(stream, whole / 2));
+        let slow: Vec<_> = slow.into_iter().map(take).collect();
+        while !slow.iter().all(|taking| taking.is_finished()) {
+            let answer = server.get(LARGE_PAGE);
+            refused += usize::from(answer.status == 503 && answer.header("retry-after").is_some());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        for taken in slow {
+            let taken = taken.join().unwrap();
+            assert!(taken > whole, "a slow client got {taken} bytes of {whole}");
+        }
+    });
+    assert!(refused > 0);
+    server.stop();
+}
+
+#[test]
+fn whoever_takes_nothing_loses_its_page_to_another_if_it_is_wanted() {
+    let (server, still, _) = two_of_two_pages();
+    assert_eq!(server.get(LARGE_PAGE).status, 503);
+    let asked = Instant::now();
+    wait_until("a page is given", || (server.get(LARGE_PAGE).status == 200).then_some(()));
+    assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
+    // A reset is noticed without reading, once; whoever read would get the page after all.
+    let is_reset = |stream: &TcpStream| stream.take_error().unwrap().is_some();
+    wait_until("somebody has lost one", || still.iter().any(is_reset).then_some(()));
+    assert!(!still.iter().any(is_reset), "one is enough");
+    drop(still);
+    server.stop();
 }

@@ -7,14 +7,21 @@ use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::untaken::{LONG_ANSWER, place_a_long_order};
 use super::{attack, server};
 
 type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
 async fn connect(port: u16) -> Sender {
+    connect_with_window(port, 64 * 1024).await
+}
+
+/// One that takes so many bytes of each answer until somebody reads it.
+async fn connect_with_window(port: u16, bytes: usize) -> Sender {
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-    let (sender, connection) = handshake.await.unwrap();
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(u32::try_from(bytes).unwrap());
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
 }
@@ -45,6 +52,30 @@ fn many_requests_on_one_http2_connection_are_answered() {
             }
         });
     });
+}
+
+#[test]
+fn an_answer_that_is_not_taken_ends_alone_and_those_beside_it_go_on() {
+    let server = server().argument("--idle-timeout-seconds", "1").start();
+    place_a_long_order(&server);
+    let whole = server.get(LONG_ANSWER).body.len();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // All of it but the end may be under way, so that nothing is left for the service to hand over.
+    for window in [64 * 1024, whole - 1] {
+        runtime.block_on(async {
+            let mut sender = connect_with_window(server.port(), window).await;
+            let request = Request::get(format!("http://e2e{LONG_ANSWER}")).body(Full::default()).unwrap();
+            let untaken = sender.send_request(request).await.unwrap();
+            let (begun, mut number) = (Instant::now(), 0);
+            while begun.elapsed() < Duration::from_secs(4) {
+                let order = window + number;
+                assert_eq!(place(sender.clone(), order).await.0, 201, "after {:?}", begun.elapsed());
+                number += 1;
+            }
+            untaken.into_body().collect().await.expect_err("nobody waits for it any more");
+        });
+    }
+    server.stop();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod frames;
 mod framing;
 mod holders;
 mod http2;
+mod lines;
 pub(crate) mod operators;
 mod places;
 mod shares;

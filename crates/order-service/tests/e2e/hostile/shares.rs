@@ -18,11 +18,11 @@ use crate::server::{Server, wait_until};
 /// As many as the service follows at once by default.
 const ALL_FEEDS: usize = 1_000;
 /// How long a page may take while others ask for hundreds.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(10);
 /// What one HTTP/2 connection may ask at once.
 const STREAMS: u32 = 100;
 
-fn place(server: &Server, order: &str) {
+pub(super) fn place(server: &Server, order: &str) {
     let body = format!(
         r#"{{"order_id":"{order}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
     );
@@ -127,7 +127,7 @@ fn feeds_that_leave_pages_lying_let_go_of_them_for_others() {
 }
 
 /// A connection from another address of this machine.
-fn connect_from(address: Ipv4Addr, port: u16) -> TcpStream {
+pub(super) fn connect_from(address: Ipv4Addr, port: u16) -> TcpStream {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from((address, 0))).unwrap();
@@ -156,7 +156,7 @@ fn one_machine_with_many_feeds_gives_way_to_another() {
     });
 }
 
-const LARGE_PAGE: &str = "/orders?limit=1000&view=full";
+pub(super) const LARGE_PAGE: &str = "/orders?limit=1000&view=full";
 
 #[test]
 fn whoever_asks_for_pages_again_and_again_leaves_some_to_those_who_ask_for_one() {

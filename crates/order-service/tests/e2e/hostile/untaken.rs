@@ -23,10 +23,19 @@ const A_WHILE: usize = 40;
 pub(super) const LONG_ANSWER: &str = "/orders/long/events";
 
 pub(super) fn place_a_long_order(server: &Server) {
+    place_long_order(server, "long");
+}
+
+/// So many of them.
+pub(super) fn place_long_orders(server: &Server, count: usize) {
+    (0..count).for_each(|number| place_long_order(server, &format!("long-{number}")));
+}
+
+fn place_long_order(server: &Server, order_id: &str) {
     let items: Vec<String> = (0..1000)
         .map(|line| format!(r#"{{"SKU":"{line:0>100}","Quantity":1,"UnitPriceCents":1}}"#))
         .collect();
-    let order = format!(r#"{{"order_id":"long","customer_id":"c","items":[{}]}}"#, items.join(","));
+    let order = format!(r#"{{"order_id":"{order_id}","customer_id":"c","items":[{}]}}"#, items.join(","));
     assert_eq!(server.post("/orders", &order).status, 201);
 }
 
@@ -115,7 +124,7 @@ fn whoever_takes_nothing_for_the_idle_timeout_is_hung_up_on() {
 }
 
 /// Although it has 25 s for what is in flight.
-fn assert_stops_soon(mut server: Server) {
+pub(super) fn assert_stops_soon(mut server: Server) {
     server.get("/health");
     server.signal(Signal::TERM);
     let asked = Instant::now();
