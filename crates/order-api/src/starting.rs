@@ -1,5 +1,6 @@
 //! What is answered from the moment that the address is taken until the store is open.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,7 +10,7 @@ use axum::routing::get;
 use order_application::ViewsProgress;
 
 use crate::access::Access;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics, Page, Source};
 use crate::refusal::Refusal;
 use crate::routes::{health::health, ready};
 use crate::{body, edge};
@@ -19,6 +20,8 @@ use crate::{body, edge};
 /// metrics, which have what there is so far.
 pub fn starting(views: ViewsProgress, metrics: Metrics, access: Option<Arc<dyn Access>>) -> Router {
     let requests = Arc::clone(metrics.requests());
+    // Once it serves, the API says how the service is, and nobody is answered here any more.
+    let metrics = metrics.with(Arc::new(StartingSource(views.clone())));
     Router::new()
         .route("/health", get(health))
         .route("/ready", get(readiness))
@@ -34,6 +37,15 @@ struct Starting {
     views: ViewsProgress,
     metrics: Metrics,
     access: Option<Arc<dyn Access>>,
+}
+
+/// What `/ready` says meanwhile, in metrics.
+struct StartingSource(ViewsProgress);
+
+impl Source for StartingSource {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        metrics::ready_checks(page, &ready::checks_of_start(Some(&self.0.now())))
+    }
 }
 
 async fn readiness(State(Starting { views, access, .. }): State<Starting>, request: Request) -> Response {

@@ -9,7 +9,7 @@ use super::Scopes;
 pub struct Caller {
     /// How a refusal calls what was shown, such as `the key 3f9a1c2e`. Not a secret.
     pub credential: Arc<str>,
-    /// Who it is in events (`actor`): the key's name, or the token's subject.
+    /// Who it is in events (`actor`), and nobody else: the key's name, or the token's subject.
     pub name: Arc<str>,
     /// Whose `Idempotency-Key`s these are: no two owners ever meet in one.
     pub owner: Arc<str>,

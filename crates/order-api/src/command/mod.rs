@@ -13,7 +13,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, post};
 use bytes::Bytes;
-use order_application::{AnswerKind, ClaimedKey, CommandMeta, CommandOutcome};
+use order_application::{AnswerKind, ClaimedKey, CommandMeta, CommandOutcome, Version};
 use order_domain::{OrderCommand, OrderId, ReturnId};
 use tracing::Span;
 
@@ -94,7 +94,10 @@ async fn carry_out<B>(
             let ids = (order_in_path.as_ref(), return_id.as_ref());
             let fingerprint = idempotency_key::fingerprint(route.path, ids, &parts, &bytes);
             match api.service.claim(key, fingerprint).await? {
-                ClaimedKey::Answered(outcome) => return Ok(answer(&outcome)),
+                ClaimedKey::Answered(outcome) => {
+                    let is_first = outcome.version == Version::NONE.plus(1);
+                    return Ok(shown_to(sender, is_first, answer(&outcome)));
+                }
                 ClaimedKey::New(claim) => Some(claim),
             }
         }
@@ -116,7 +119,15 @@ async fn carry_out<B>(
     {
         recorded.is_about(outcome.order_id.as_str());
     }
-    Ok(answer(&outcome))
+    Ok(shown_to(sender, outcome.appended, answer(&outcome)))
+}
+
+/// Leaves out what tells what others have done with the order since, if the sender may not know that.
+fn shown_to(sender: &Sender, is_own_version: bool, mut response: Response) -> Response {
+    if !is_own_version && !sender.sees_orders() {
+        response.headers_mut().remove(header::ETAG);
+    }
+    response
 }
 
 /// Reads the body by its shape, and what comes with every command.

@@ -59,16 +59,32 @@ struct Parts {
 impl Default for Metrics {
     fn default() -> Self {
         let requests = Arc::<RequestFigures>::default();
-        let sources = Arc::<Sources>::default();
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Arc::clone(&sources)));
-        let metrics = Self(Arc::new(Parts { requests: Arc::clone(&requests), registry, sources }));
+        let metrics = Self::of(Arc::clone(&requests), Arc::default(), []);
         metrics.add(requests);
         metrics
     }
 }
 
 impl Metrics {
+    fn of(
+        requests: Arc<RequestFigures>,
+        sources: Arc<Sources>,
+        more: impl IntoIterator<Item = Arc<dyn Source>>,
+    ) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(&sources)));
+        for source in more {
+            registry.register_collector(Box::new(Sources(RwLock::new(vec![source]))));
+        }
+        Self(Arc::new(Parts { requests, registry, sources }))
+    }
+
+    /// The same, and whatever is added to them later, with something that only these show.
+    pub(crate) fn with(&self, source: Arc<dyn Source>) -> Self {
+        let Parts { requests, registry: _, sources } = &*self.0;
+        Self::of(Arc::clone(requests), Arc::clone(sources), [source])
+    }
+
     /// From now on this is shown, too.
     pub fn add(&self, source: Arc<dyn Source>) {
         self.0.sources.0.write().unwrap_or_else(PoisonError::into_inner).push(source);

@@ -78,8 +78,13 @@ impl ApiState {
 
 /// The same while the store opens; without details, `views` are `None`.
 pub(crate) fn starting(views: Option<&ViewsStatus>) -> Response {
+    answer(false, checks_of_start(views))
+}
+
+/// What there is to check while the store opens.
+pub(crate) fn checks_of_start(views: Option<&ViewsStatus>) -> ReadyChecks {
     let views = views.filter(|views| views.state != ViewsState::Current).cloned();
-    answer(false, ReadyChecks { views, ..ReadyChecks::default() })
+    ReadyChecks { views, ..ReadyChecks::default() }
 }
 
 /// The same when the service does not come to answer it.

@@ -212,6 +212,30 @@ async fn a_refusal_shows_what_the_order_is_only_to_those_who_may_know() {
 }
 
 #[tokio::test]
+async fn a_repeated_placement_shows_how_far_the_order_has_come_only_to_those_who_may_know() {
+    let h = guarded();
+    let etag = |answer: Answer| answer.header("etag").map(str::to_owned);
+    let place = async |scopes: &str| {
+        let answer = post(&h, "/orders", scopes, &order_body("ord-001")).await;
+        etag(answer.is(201, r#"{"order_id":"ord-001"}"#))
+    };
+    let place_with = async |key: &str| {
+        let authorization = bearer("clerk", "place");
+        let headers = [("authorization", &*authorization), ("idempotency-key", key)];
+        etag(h.post_with("/orders", &headers, &order_body("ord-001")).await)
+    };
+    let first = Some("\"1\"".to_owned());
+    assert_eq!(place_with("k-1").await, first, "that is its own doing");
+    assert_eq!(place_with("k-1").await, first, "what a key was answered with stays");
+    assert_eq!(place("place").await, None, "nor whether nothing has happened since");
+    assert_eq!(post(&h, "/orders/ord-001/hold", "cancel", "{}").await.status, 202);
+    assert_eq!(place("place").await, None);
+    assert_eq!((place_with("k-2").await, place_with("k-2").await), (None, None));
+    assert_eq!(place_with("k-1").await, first);
+    assert_eq!(place("place,read").await, Some("\"2\"".to_owned()));
+}
+
+#[tokio::test]
 async fn events_name_who_asked_for_them() {
     let h = guarded();
     assert_eq!(post(&h, "/orders", "place", &order_body("ord-001")).await.status, 201);
@@ -282,6 +306,23 @@ async fn details_of_a_start_are_for_operators() {
     h.get("/ready").await.is(503, &ready(""));
     let details = ready(r#","views":{"state":"rebuilding","done":2,"total":7}"#);
     ask(&h, Method::GET, "/ready", "operate", "").await.is(503, &details);
+    let metrics = ask(&h, Method::GET, "/metrics", "operate", "").await;
+    for line in
+        [r#"order_service_lifecycle{state="starting"} 1"#, r#"order_views_state{state="rebuilding"} 1"#]
+    {
+        assert!(metrics.text().lines().any(|said| said == line), "{line}: {}", metrics.text());
+    }
+}
+
+#[tokio::test]
+async fn metrics_of_a_start_are_not_those_of_the_service_that_has_started() {
+    let metrics = Metrics::default();
+    let _starting = starting(ViewsProgress::default(), metrics.clone(), None);
+    let h = Harness::with_config(ApiConfig { metrics, ..ApiConfig::default() });
+    let said = h.get("/metrics").await;
+    let states: Vec<_> =
+        said.text().lines().filter(|line| line.starts_with("order_service_lifecycle{")).collect();
+    assert_eq!(states, [r#"order_service_lifecycle{state="serving"} 1"#]);
 }
 
 #[tokio::test]
