@@ -141,6 +141,8 @@ fn option_of(error: &clap::Error) -> Option<String> {
 /// It does not show the value, which may have a password.
 fn what_is_wrong(error: &clap::Error) -> String {
     match (error.get(ContextKind::ValidValue), error.source()) {
+        // Whatever it may be, it is not nothing.
+        (Some(words), _) if words.to_string().is_empty() => "must not be empty".to_owned(),
         (Some(words), _) => format!("must be one of {words}"),
         (None, Some(why)) => why.to_string(),
         (None, None) => "is required".to_owned(),
