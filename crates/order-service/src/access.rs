@@ -8,16 +8,20 @@ mod address;
 mod allowance;
 mod bearer;
 mod file;
+mod forwarded;
 mod issuers;
 mod key;
 mod members;
+mod name;
 mod options;
 mod reload;
+mod remembered;
 mod rules;
 mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -45,6 +49,8 @@ pub(crate) struct FileAccess {
     /// What the file had at first.
     opened: String,
     rules: ArcSwap<Rules>,
+    /// Whether the file is bad now, and `rules` are those before.
+    is_bad: AtomicBool,
     addresses: Addresses,
     clock: Arc<dyn Clock>,
     /// Told when other rules are in force.
@@ -52,6 +58,11 @@ pub(crate) struct FileAccess {
 }
 
 impl FileAccess {
+    /// Whether what the file has now cannot be put in force.
+    pub(crate) fn is_bad(&self) -> bool {
+        self.is_bad.load(Ordering::Relaxed)
+    }
+
     /// Who shows this key or token, which is good at this moment.
     ///
     /// # Errors
@@ -59,8 +70,8 @@ impl FileAccess {
     async fn identify(&self, shown: &str) -> Result<Bearer, &'static str> {
         let known = self.rules.load().known(shown);
         let bearer = match known {
-            Some(bearer) => bearer,
-            None => self.rules.load_full().verify(shown, self.clock.now()).await?,
+            Some(bearer) if bearer.holds().await => bearer,
+            Some(_) | None => self.rules.load_full().verify(shown, self.clock.now()).await?,
         };
         match time_until(bearer.caller.expires, self.clock.now()) {
             Some(_) => Ok(bearer),

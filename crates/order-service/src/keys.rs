@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use order_api::Scope;
-use order_application::rfc3339;
+use order_application::{Clock, SystemClock, rfc3339};
 use order_domain::Timestamp;
 
 use crate::access::{self, KeyEntry};
@@ -18,7 +18,7 @@ pub(crate) enum KeysCommand {
     /// Make a key. What the access file gets goes to standard output, to be added with `>> access.toml`; the key itself goes to
     /// standard error, this once: only its hash is in the file.
     Create(CreateArguments),
-    /// Check an access file: every fault is told with its line. Exit status 0: it is good.
+    /// Check an access file: every fault is told with its line. Exit status 0: it is good. Keys that have expired are named.
     Check {
         /// The file.
         #[arg(value_name = "FILE")]
@@ -43,14 +43,17 @@ pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
     match command {
         KeysCommand::Create(arguments) => create(arguments)?,
         KeysCommand::Check { file } => {
-            let keys = access::check(&file).map_err(Failure::Usage)?;
+            let keys = access::check(&file, SystemClock.now()).map_err(Failure::Usage)?;
             output::print(&format!("{}: good, {keys}", file.display()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn create(CreateArguments { name, scopes, expires }: CreateArguments) -> anyhow::Result<()> {
+fn create(CreateArguments { name, scopes, expires }: CreateArguments) -> Result<(), Failure> {
+    if expires.is_some_and(|expires| expires <= SystemClock.now()) {
+        return Err(Failure::usage("expires: that time is over: the key would open nothing"));
+    }
     let (key, entry) = KeyEntry { name, scopes, expires }.make().context("cannot make a key")?;
     // First, for an entry without its key is of no use, and not as what is logged, which may be lost.
     output::print_aside(&format!("the key, which is not shown again: {key}"))?;
@@ -59,5 +62,10 @@ fn create(CreateArguments { name, scopes, expires }: CreateArguments) -> anyhow:
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {
-    rfc3339::parse_strict(text).ok_or("must be a time with an offset, such as 2027-01-01T00:00:00Z")
+    let time =
+        rfc3339::parse_strict(text).ok_or("must be a time with an offset, such as 2027-01-01T00:00:00Z")?;
+    // Beyond what can be written it would be another time in the file.
+    rfc3339::parse(text)
+        .map(|_| time)
+        .ok_or("must be before 9999-12-30T22:00:00Z; leave it out for a key without an end")
 }

@@ -3,19 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::HeaderMap;
 use ipnet::IpNet;
 use order_api::{AccessRequest, AllowanceOf, NotAdmitted, network};
 use quick_cache::sync::Cache;
 
 use super::allowance::{Allowance, Rate};
+use super::forwarded::{forwarded, x_forwarded_for};
 
 /// Most addresses that are told apart. Beyond that those are forgotten that have not come for longest.
 const MAX_ADDRESSES: usize = 65_536;
-/// Most hops that are looked at, from the right.
-const MAX_HOPS: usize = 32;
-
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What is known of addresses.
 pub(super) struct Addresses {
@@ -80,41 +77,14 @@ impl Addresses {
     }
 }
 
-/// The hops of a list that several fields may have, from the right; `None` for those that cannot be read.
-fn hops(headers: &HeaderMap, name: &HeaderName, read: fn(&str) -> Option<IpAddr>) -> Vec<Option<IpAddr>> {
-    let fields: Vec<_> = headers.get_all(name).iter().collect();
-    let from_right = fields.into_iter().rev().flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
-    let read = |hop| str::from_utf8(hop).ok().and_then(read).map(|address| address.to_canonical());
-    from_right.take(MAX_HOPS).map(read).collect()
-}
-
-fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    hops(headers, &X_FORWARDED_FOR, |hop| address(hop.trim()))
-}
-
-/// RFC 7239: `for=192.0.2.60;proto=http`, `for="[2001:db8::1]:4711"`.
-fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    hops(headers, &header::FORWARDED, |hop| {
-        let mut pairs = hop.split(';').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
-        address(value.trim().trim_matches('"'))
-    })
-}
-
-/// An address, with or without a port.
-fn address(text: &str) -> Option<IpAddr> {
-    if let Some(rest) = text.strip_prefix('[') {
-        return rest.split_once(']')?.0.parse().ok();
-    }
-    let without_port = text.split_once(':').filter(|(_, port)| !port.contains(':')).map(|(host, _)| host);
-    without_port.unwrap_or(text).parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
+    use axum::http::{HeaderName, header};
+
     use super::*;
+    use crate::access::forwarded::{MAX_HOPS, X_FORWARDED_FOR};
 
     fn client(peer: &str, fields: &[(&HeaderName, &str)]) -> String {
         let trusted = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap());
@@ -156,6 +126,12 @@ mod tests {
         assert_eq!(forwarded("proto=https;For=\"[2001:db8::1]:4711\""), "2001:db8::1");
         assert_eq!(forwarded("for=1.1.1.1, for=198.51.100.7, for=10.0.0.2"), "198.51.100.7");
         assert_eq!(forwarded("for=198.51.100.7, for=_hidden"), "10.0.0.1");
+        assert_eq!(forwarded(r#"for=198.51.100.7;host="x,for=77.7.7.1""#), "198.51.100.7");
+        assert_eq!(
+            forwarded(r#"for=77.7.7.1;host=", for=198.51.100.7"#),
+            "10.0.0.1",
+            "the proxy stands for what cannot be read"
+        );
         let both =
             |hops| client("10.0.0.1", &[(&header::FORWARDED, "for=198.51.100.7"), (&X_FORWARDED_FOR, hops)]);
         assert_eq!(both("198.51.100.7"), "198.51.100.7");

@@ -1,6 +1,7 @@
 //! How many requests may come: so many a second, and so many at once after a pause (GCRA, as a leaky bucket is measured).
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -25,6 +26,13 @@ impl Allowance {
     pub(super) fn new(whose: AllowanceOf, rate: Rate) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         Self { whose, rate, limiter: RateLimiter::direct(quota) }
+    }
+
+    /// Goes on with what the same caller had before, if it was by the same rate.
+    pub(super) fn keep(this: &mut Arc<Self>, before: Option<&Arc<Self>>) {
+        if let Some(before) = before.filter(|before| before.rate == this.rate) {
+            *this = Arc::clone(before);
+        }
     }
 
     /// Takes one request.

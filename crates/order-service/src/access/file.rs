@@ -15,10 +15,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::allowance::{Allowance, Rate};
 use super::bearer::Bearer;
-use super::issuers;
 use super::key::{self, HASH_PREFIX, Key, MAX_ID_CHARS, MAX_NAME_CHARS, SecretHash};
 use super::members::{Faults, Members, tables, text, texts};
 use super::rules::{Rules, STRANGER_RATE};
+use super::{issuers, name};
 
 /// Reads the rules. Paths in it begin at a directory.
 ///
@@ -93,7 +93,7 @@ fn key(mut members: Members<'_>, faults: &mut Faults<'_>) -> Option<(String, Key
     let (id, name) = (id?, name?);
     let caller = key::caller(&id, &name, scopes?, expires);
     let allowance = rate.map(|rate| Arc::new(Allowance::new(AllowanceOf::Caller, rate)));
-    Some((id, Key { hash: hash?, bearer: Bearer { caller, allowance } }))
+    Some((id, Key { hash: hash?, bearer: Bearer { caller, allowance, signature: None } }))
 }
 
 fn id(text: &str) -> Result<String, String> {
@@ -103,14 +103,13 @@ fn id(text: &str) -> Result<String, String> {
 
 /// Names stand in events and in the output.
 pub(crate) fn name(text: &str) -> Result<String, String> {
-    let is_short = (1..=MAX_NAME_CHARS).contains(&text.chars().count());
-    let is_plain = text.trim() == text && !text.chars().any(char::is_control);
-    let must = || {
+    let must = |_| {
         format!(
-            "must be 1 to {MAX_NAME_CHARS} characters, without control characters or white space at its ends"
+            "must be 1 to {MAX_NAME_CHARS} characters, something visible among them, without control characters or white space \
+             at its ends"
         )
     };
-    (is_short && is_plain).then(|| text.to_owned()).ok_or_else(must)
+    name::check(text, MAX_NAME_CHARS).map(|()| text.to_owned()).map_err(must)
 }
 
 pub(crate) fn scope(word: &str) -> Result<Scope, String> {
@@ -178,7 +177,7 @@ mod tests {
     fn a_key_is_read_with_all_that_it_may_have() {
         let lines = "expires = 2030-01-01T01:00:00+01:00\nrate = { per_second = 5, burst = 9 }\n";
         let rules = good(&key_with(lines));
-        let Bearer { caller, allowance } = &rules.keys["a1"].bearer;
+        let Bearer { caller, allowance, .. } = &rules.keys["a1"].bearer;
         assert_eq!((&*caller.name, &*caller.credential), ("checkout", "the key a1"));
         assert_eq!(caller.scopes, [Scope::Read, Scope::Place].into_iter().collect());
         assert_eq!(caller.expires, rfc3339::parse_strict("2030-01-01T00:00:00Z"));
@@ -213,7 +212,7 @@ mod tests {
             &text,
             &[
                 "line 2: id: must be 1 to 32 letters and digits",
-                "line 3: name: must be 1 to 64 characters, without control characters or white space at its ends",
+                "line 3: name: must be 1 to 64 characters, something visible among them, without control characters or white space at its ends",
                 "line 4: hash: must be sha256: and 64 hexadecimal digits",
                 "line 5: scopes: there is no scope everything; there are read, place, pay, fulfil, returns, cancel, refund, events, operate",
                 "line 5: scopes: there is no scope raed; did you mean read?",

@@ -101,14 +101,15 @@ impl KeyEntry {
         Ok((key, entry))
     }
 
+    /// What an entry must have stands last: one that was cut off is a fault, and not a key without its end.
     fn entry(&self, id: &str, hash: SecretHash) -> String {
         let scopes: Vec<_> = self.scopes.iter().map(|scope| format!("\"{scope}\"")).collect();
         let expires = self.expires.map(|time| format!("expires = {}\n", rfc3339::format(time)));
         format!(
-            "\n[[keys]]\nid = \"{id}\"\nname = {}\nhash = \"{hash}\"\nscopes = [{}]\n{}",
+            "\n[[keys]]\nid = \"{id}\"\nname = {}\n{}hash = \"{hash}\"\nscopes = [{}]\n",
             toml::Value::from(self.name.as_str()),
-            scopes.join(", "),
             expires.unwrap_or_default(),
+            scopes.join(", "),
         )
     }
 }
@@ -125,7 +126,10 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::access::file;
 
     #[test]
     fn a_key_that_was_made_is_the_one_whose_hash_stands_in_its_entry() {
@@ -139,8 +143,8 @@ mod tests {
         assert_eq!(
             lines,
             format!(
-                "\n[[keys]]\nid = \"{id}\"\nname = 'the \"shop\"'\nhash = \"{hash}\"\nscopes = [\"place\", \"read\"]\n\
-                 expires = 2030-01-01T00:00:00.000000Z\n"
+                "\n[[keys]]\nid = \"{id}\"\nname = 'the \"shop\"'\nexpires = 2030-01-01T00:00:00.000000Z\n\
+                 hash = \"{hash}\"\nscopes = [\"place\", \"read\"]\n"
             )
         );
         assert_eq!(SecretHash::read(&hash.to_string()), Some(hash));
@@ -149,9 +153,22 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_was_made_is_bad_wherever_it_is_cut() {
+        let expires = rfc3339::parse_strict("2030-01-01T00:00:00Z");
+        let (_, entry) =
+            KeyEntry { name: "shop".to_owned(), scopes: vec![Scope::Read], expires }.make().unwrap();
+        let is_good = |text: &str| file::read(text, Path::new("/etc/shop")).is_ok();
+        assert!(is_good(&entry));
+        for cut in 0..entry.len() {
+            assert!(!is_good(&entry[..cut]), "{}", &entry[..cut]);
+        }
+    }
+
+    #[test]
     fn only_the_very_key_opens() {
         let (key, caller) = ("ok_1_abc", caller("1", "n", Scopes::default(), None));
-        let opens = Key { hash: SecretHash::of(key), bearer: Bearer { caller, allowance: None } };
+        let opens =
+            Key { hash: SecretHash::of(key), bearer: Bearer { caller, allowance: None, signature: None } };
         assert!(opens.is(key));
         for other in ["ok_1_ab", "ok_1_abcd", "ok_2_abc", "OK_1_abc", ""] {
             assert!(!opens.is(other), "{other}");

@@ -68,5 +68,39 @@ fn self_only(addresses: &[(&'static str, ListenAddress)]) -> Result<(), Failure>
 /// A network, or one address.
 fn network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(|_| address()).map_err(|_| format!("{text:?} is not like 10.0.0.0/8 or 10.0.0.1"))
+    let network = text.parse().or_else(|_| address());
+    network.map(canonical).map_err(|_| format!("{text:?} is not like 10.0.0.0/8 or 10.0.0.1"))
+}
+
+/// Addresses of IPv4 may be written as some of IPv6 (`::ffff:10.0.0.0/104`). Those of requests are looked at as what they are.
+fn canonical(network: IpNet) -> IpNet {
+    const BITS_BEFORE: u8 = 96;
+    let address = network.addr().to_canonical();
+    match network.prefix_len().checked_sub(BITS_BEFORE) {
+        Some(bits) if network.addr().is_ipv6() && address.is_ipv4() => {
+            IpNet::new(address, bits).unwrap_or(network)
+        }
+        Some(_) | None => network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_of_ipv4_are_known_however_they_are_written() {
+        for (text, read) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:127.0.0.0/104", "127.0.0.0/8"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
+            ("fd00::/8", "fd00::/8"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(network(text).map(|network| network.to_string()).as_deref(), Ok(read), "{text}");
+        }
+    }
 }

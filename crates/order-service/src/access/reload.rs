@@ -2,17 +2,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use order_application::Clock;
+use order_domain::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::address::Addresses;
 use super::rules::Rules;
-use super::{FileAccess, file, token};
+use super::{FileAccess, file, time_until, token};
 use crate::settings_file::{self, SettingsFile};
 use crate::{counted, secrets};
 
@@ -64,6 +66,7 @@ impl FileAccess {
             path: path.to_owned(),
             opened: text,
             rules: ArcSwap::from_pointee(rules),
+            is_bad: AtomicBool::new(false),
             addresses: Addresses::new(trusted_proxies),
             clock,
             changed: watch::Sender::default(),
@@ -90,9 +93,10 @@ impl FileAccess {
             .map_err(|fault| vec![fault.clone()])
             .and_then(|text| file::read(text, directory(&self.path)));
         let file = self.path.display();
+        self.is_bad.store(read.is_err(), Ordering::Relaxed);
         match read {
             Ok(mut rules) => {
-                rules.keep_keys_of(&self.rules.load());
+                rules.keep_what_is_known_by(&self.rules.load());
                 let (keys, issuers) = (rules.keys.len(), rules.issuers.len());
                 tracing::info!(%file, keys, issuers, "the access file has changed, and is in force");
                 self.rules.store(Arc::new(rules));
@@ -106,14 +110,18 @@ impl FileAccess {
     }
 }
 
-/// What is in a file, in a word for people.
+/// What is in a file, in a word for people. Keys that have expired are named, by their ids.
 ///
 /// # Errors
 /// Every fault of the file, each with its line.
-pub(crate) fn check(path: &Path) -> Result<String, Vec<String>> {
+pub(crate) fn check(path: &Path, now: Timestamp) -> Result<String, Vec<String>> {
     read(path).map(|(_, Rules { keys, issuers, .. })| {
         let counted = [(keys.len(), "key"), (issuers.len(), "issuer")];
-        counted.map(|(count, what)| counted::counted(count as u64, what)).join(", ")
+        let counted = counted.map(|(count, what)| counted::counted(count as u64, what)).join(", ");
+        let expired = keys.iter().filter(|(_, key)| time_until(key.bearer.caller.expires, now).is_none());
+        let mut expired: Vec<_> = expired.map(|(id, _)| id.as_str()).collect();
+        expired.sort_unstable();
+        if expired.is_empty() { counted } else { format!("{counted}; expired: {}", expired.join(", ")) }
     })
 }
 

@@ -1,20 +1,18 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use order_domain::Timestamp;
-use quick_cache::sync::Cache;
 
-use super::allowance::Rate;
+use super::allowance::{Allowance, Rate};
 use super::bearer::Bearer;
 use super::key::{self, Key, SecretHash};
+use super::remembered::Remembered;
 use super::token::{self, Issuer};
 
 /// How often those may ask who show nothing good, where the file does not say: enough for somebody who tries a new key by hand.
 pub(super) const STRANGER_RATE: Rate =
     Rate { per_second: NonZeroU32::MIN.saturating_add(9), burst: NonZeroU32::MIN.saturating_add(99) };
-
-/// Most tokens that are remembered. Beyond that those are verified again that have not come for longest.
-const MAX_TOKENS: usize = 65_536;
 
 /// What a file says.
 pub(super) struct Rules {
@@ -23,17 +21,18 @@ pub(super) struct Rules {
     pub(super) issuers: Vec<Issuer>,
     /// For each address that shows nothing good.
     pub(super) stranger_rate: Rate,
-    /// Tokens that were good, and may have expired since.
-    tokens: Cache<SecretHash, Bearer>,
+    /// Names of keys, which are nobody else's.
+    names: HashSet<Arc<str>>,
+    tokens: Remembered,
 }
 
 impl Rules {
     pub(super) fn new(keys: HashMap<String, Key>, issuers: Vec<Issuer>, stranger_rate: Rate) -> Self {
-        let tokens = Cache::new(if issuers.is_empty() { 0 } else { MAX_TOKENS });
-        Self { keys, issuers, stranger_rate, tokens }
+        let names = keys.values().map(|key| Arc::clone(&key.bearer.caller.name)).collect();
+        Self { keys, issuers, stranger_rate, names, tokens: Remembered::new() }
     }
 
-    /// Who bears a key, or a token that was verified before. It may have expired.
+    /// Who bears a key, or a token that was verified before. It may have expired, or hold no more.
     pub(super) fn known(&self, shown: &str) -> Option<Bearer> {
         match key::id_of(shown) {
             // Which ids there are may be found out by the time that this takes; they are no secret.
@@ -50,25 +49,44 @@ impl Rules {
         if key::is_key(shown) || self.issuers.is_empty() {
             return Err("No key of this service is like this.");
         }
-        let bearer = token::verify(&self.issuers, shown, now).await?;
-        self.tokens.insert(SecretHash::of(shown), bearer.clone());
-        Ok(bearer)
+        let hash = SecretHash::of(shown);
+        let verified = token::verify(&self.issuers, shown, now).await.and_then(|bearer| {
+            // Events would not tell one from the other.
+            if self.names.contains(&bearer.caller.name) { Err(NAME_OF_A_KEY) } else { Ok(bearer) }
+        });
+        match &verified {
+            Ok(bearer) => self.tokens.insert(hash, bearer.clone()),
+            Err(_) => self.tokens.forget(&hash),
+        }
+        verified
     }
 
-    /// Takes over what is known of issuers' keys, since an issuer may be away just now.
-    pub(super) fn keep_keys_of(&mut self, before: &Self) {
+    /// Takes over what the file does not have: how much callers have left of what they may send, and issuers' keys, since an
+    /// issuer may be away just now.
+    pub(super) fn keep_what_is_known_by(&mut self, before: &Self) {
+        for (id, key) in &mut self.keys {
+            if let (Some(known), Some(allowance)) = (before.keys.get(id), &mut key.bearer.allowance) {
+                Allowance::keep(allowance, known.bearer.allowance.as_ref());
+            }
+        }
         for issuer in &mut self.issuers {
-            let same = before.issuers.iter().find(|known| known.keys.source == issuer.keys.source);
-            if let Some(known) = same {
+            if let Some(known) = before.issuers.iter().find(|known| known.keys.source == issuer.keys.source) {
                 issuer.keys = known.keys.clone();
+            }
+            if let Some(known) = before.issuers.iter().find(|known| known.name == issuer.name) {
+                issuer.keep_allowances_of(known);
             }
         }
     }
 }
 
+const NAME_OF_A_KEY: &str =
+    "The token's subject has the name of a key, and events would not tell one from the other.";
+
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::time::Duration;
 
     use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64, Engine};
     use ring::rand::SystemRandom;
@@ -79,8 +97,18 @@ mod tests {
 
     const CLAIMS: &str = r#"{"iss":"i","aud":"a","sub":"alice","exp":4000000000}"#;
 
-    /// Rules that trust an issuer, and a token of it.
-    fn rules_and_token(directory: &tempfile::TempDir) -> (Rules, String) {
+    const ISSUER: &str =
+        "[[issuers]]\nissuer = 'i'\naudience = 'a'\nalgorithms = ['ES256']\njwks = 'keys.json'\n";
+    const KEY: &str = "[[keys]]\nid = 'k'\nname = 'alice'\n\
+        hash = 'sha256:0000000000000000000000000000000000000000000000000000000000000000'\nscopes = ['read']\n";
+
+    fn rules(directory: &tempfile::TempDir, text: &str) -> Rules {
+        file::read(text, directory.path()).unwrap_or_else(|faults| panic!("{faults:?}"))
+    }
+
+    /// A token of the issuer, whose key is published.
+    fn token(directory: &tempfile::TempDir) -> String {
+        token::install();
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap();
@@ -90,16 +118,17 @@ mod tests {
         fs::write(directory.path().join("keys.json"), set).unwrap();
         let message = format!("{}.{}", BASE64.encode(r#"{"alg":"ES256"}"#), BASE64.encode(CLAIMS));
         let signature = BASE64.encode(key.sign(&random, message.as_bytes()).unwrap());
-        let text = "[[issuers]]\nissuer = 'i'\naudience = 'a'\nalgorithms = ['ES256']\njwks = 'keys.json'\n";
-        let rules = file::read(text, directory.path()).unwrap_or_else(|faults| panic!("{faults:?}"));
-        (rules, format!("{message}.{signature}"))
+        format!("{message}.{signature}")
+    }
+
+    async fn name_of(rules: &Rules, token: &str) -> Result<String, &'static str> {
+        rules.verify(token, Timestamp::from_micros(0)).await.map(|bearer| bearer.caller.name.to_string())
     }
 
     #[tokio::test]
     async fn a_token_is_verified_once_and_remembered() {
-        token::install();
         let directory = tempfile::tempdir().unwrap();
-        let (rules, token) = rules_and_token(&directory);
+        let (rules, token) = (rules(&directory, ISSUER), token(&directory));
         assert!(rules.known(&token).is_none());
         assert!(rules.verify(&token, Timestamp::from_micros(0)).await.is_ok());
         assert_eq!(
@@ -109,5 +138,70 @@ mod tests {
         let other = token.replace('.', "..");
         assert!(rules.verify(&other, Timestamp::from_micros(0)).await.is_err());
         assert!(rules.known(&other).is_none(), "what was refused is not remembered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_forgotten_whose_key_its_issuer_has_withdrawn() {
+        let directory = tempfile::tempdir().unwrap();
+        let (rules, old) = (rules(&directory, ISSUER), token(&directory));
+        assert_eq!(name_of(&rules, &old).await.as_deref(), Ok("alice"));
+        let new = token(&directory);
+        let remembered = rules.known(&old).unwrap();
+        assert!(remembered.holds().await, "nobody has asked since");
+        tokio::time::advance(Duration::from_secs(300)).await;
+        assert!(!remembered.holds().await);
+        assert!(name_of(&rules, &old).await.is_err());
+        assert!(rules.known(&old).is_none());
+        assert_eq!(name_of(&rules, &new).await.as_deref(), Ok("alice"));
+        assert!(rules.known(&new).unwrap().holds().await);
+    }
+
+    #[tokio::test]
+    async fn no_subject_is_named_in_events_as_a_key_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let token = token(&directory);
+        let clashes = rules(&directory, &format!("{KEY}{ISSUER}"));
+        assert_eq!(name_of(&clashes, &token).await, Err(NAME_OF_A_KEY));
+        assert!(clashes.known(&token).is_none());
+        let apart = rules(&directory, &format!("{KEY}{ISSUER}actor_prefix = 'login:'\n"));
+        assert_eq!(name_of(&apart, &token).await.as_deref(), Ok("login:alice"));
+    }
+
+    /// How many requests of so many are let through, by rules that come after others.
+    async fn left_after(change: impl Fn(&str) -> String) -> [usize; 2] {
+        let directory = tempfile::tempdir().unwrap();
+        let token = token(&directory);
+        let rate = "rate = { per_second = 1, burst = 9 }\n";
+        let prefix = "actor_prefix = 'login:'\n";
+        let text = format!("{KEY}{rate}{ISSUER}{prefix}{rate}");
+        let before = rules(&directory, &text);
+        let mut after = rules(&directory, &change(&text));
+        let mut counts = [0, 0];
+        for (rules, requests) in [(None, 8), (Some(()), 9)] {
+            let rules = match rules {
+                None => &before,
+                Some(()) => {
+                    after.keep_what_is_known_by(&before);
+                    &after
+                }
+            };
+            let bearers = [
+                rules.keys["k"].bearer.clone(),
+                rules.verify(&token, Timestamp::from_micros(0)).await.unwrap(),
+            ];
+            counts = bearers.map(|bearer| (0..requests).filter(|_| bearer.spend().is_ok()).count());
+        }
+        counts
+    }
+
+    #[tokio::test]
+    async fn other_rules_give_nobody_back_what_is_spent() {
+        // Something may come back within the test.
+        let is_little = |count: usize| count < 5;
+        let same = left_after(|text| text.replace("scopes = ['read']", "scopes = ['place']")).await;
+        assert!(same.into_iter().all(is_little), "{same:?}");
+        assert_eq!(left_after(|text| text.replace("per_second = 1", "per_second = 2")).await, [9, 9]);
+        let [key, subject] = left_after(|text| text.replacen("per_second = 1", "per_second = 2", 1)).await;
+        assert!(key == 9 && is_little(subject), "{key} {subject}");
     }
 }

@@ -1,8 +1,8 @@
 //! Tokens (JWT, RFC 7519) of issuers that the access file names.
 //!
 //! To verify a signature takes longer than all else that a request needs. So a token that was good is remembered by its hash
-//! until it expires, and only a new one is looked at: whose it is, with which key of the issuer's it is signed, whom it is
-//! for, how long it holds, and what it opens.
+//! until it expires or its issuer withdraws the key that it is signed with, and only a new one is looked at: whose it is, with
+//! which key of the issuer's it is signed, whom it is for, how long it holds, and what it opens.
 
 mod claims;
 mod fetch;
@@ -20,14 +20,28 @@ use quick_cache::sync::Cache;
 
 use super::allowance::{Allowance, Rate};
 use super::bearer::Bearer;
-use claims::{Claims, IssuerClaim};
-use key_set::KeySet;
+use super::key::SecretHash;
+use claims::{Claims, IssuerClaim, LACKING};
+use key_set::{KeySet, PublicKey};
 
 pub(super) use key_set::Source;
 pub(super) use signature::{ALGORITHMS, install};
 
 /// Most subjects of an issuer whose requests are counted. Beyond that those are forgotten that have not come for longest.
 const MAX_SUBJECTS: usize = 65_536;
+
+/// What a token was signed with.
+pub(super) struct Signature {
+    keys: Arc<KeySet>,
+    key: Arc<PublicKey>,
+}
+
+impl Signature {
+    /// Whether the issuer still has that key.
+    pub(super) async fn holds(&self) -> bool {
+        self.keys.has(&self.key).await
+    }
+}
 
 /// Somebody whose tokens are taken.
 pub(super) struct Issuer {
@@ -39,8 +53,11 @@ pub(super) struct Issuer {
     /// The claim that names scopes.
     pub(super) scopes_claim: String,
     pub(super) keys: Arc<KeySet>,
+    /// What stands before its subjects in events.
+    pub(super) actor_prefix: String,
     rate: Option<Rate>,
-    allowances: Cache<String, Arc<Allowance>>,
+    /// By the hash of each subject, which may be long.
+    allowances: Arc<Cache<SecretHash, Arc<Allowance>>>,
 }
 
 /// What the file says of an issuer.
@@ -50,15 +67,23 @@ pub(super) struct IssuerEntry {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) scopes_claim: String,
     pub(super) source: Source,
+    pub(super) actor_prefix: String,
     pub(super) rate: Option<Rate>,
 }
 
 impl Issuer {
     pub(super) fn new(entry: IssuerEntry) -> Self {
-        let IssuerEntry { name, audience, algorithms, scopes_claim, source, rate } = entry;
+        let IssuerEntry { name, audience, algorithms, scopes_claim, source, actor_prefix, rate } = entry;
         let keys = Arc::new(KeySet::new(source));
-        let allowances = Cache::new(if rate.is_some() { MAX_SUBJECTS } else { 0 });
-        Self { name, audience, algorithms, scopes_claim, keys, rate, allowances }
+        let allowances = Arc::new(Cache::new(if rate.is_some() { MAX_SUBJECTS } else { 0 }));
+        Self { name, audience, algorithms, scopes_claim, keys, actor_prefix, rate, allowances }
+    }
+
+    /// Takes over what its subjects have left, if it is the same issuer with the same rate.
+    pub(super) fn keep_allowances_of(&mut self, before: &Self) {
+        if (&self.name, self.rate) == (&before.name, before.rate) {
+            self.allowances = Arc::clone(&before.allowances);
+        }
     }
 
     /// Who bears a token of this issuer.
@@ -76,19 +101,20 @@ impl Issuer {
         }
         let key = self.keys.find(header.kid.as_deref(), header.alg).await;
         let key = key.ok_or("The token is signed with a key that its issuer does not have.")?;
-        let claims = decode::<Claims>(token, &key, &self.validation(header.alg)).map_err(why)?.claims;
+        let claims = decode::<Claims>(token, &key.key, &self.validation(header.alg)).map_err(why)?.claims;
         let expires = claims.check_times(now)?;
         let subject = claims.subject()?;
         let scopes = claims.scopes(&self.scopes_claim);
         let caller = Caller {
             credential: format!("the token of {subject}").into(),
-            name: subject.into(),
+            name: format!("{}{subject}", self.actor_prefix).into(),
             // No name of a key has the end of a line in it.
             owner: format!("{}\n{subject}", self.name).into(),
             scopes,
             expires: Some(expires),
         };
-        Ok(Bearer { caller: Arc::new(caller), allowance: self.allowance(subject) })
+        let signature = Some(Arc::new(Signature { keys: Arc::clone(&self.keys), key }));
+        Ok(Bearer { caller: Arc::new(caller), allowance: self.allowance(subject), signature })
     }
 
     /// Times are held against the service's own clock.
@@ -104,7 +130,7 @@ impl Issuer {
     fn allowance(&self, subject: &str) -> Option<Arc<Allowance>> {
         let rate = self.rate?;
         let made = || Ok::<_, ()>(Arc::new(Allowance::new(AllowanceOf::Caller, rate)));
-        self.allowances.get_or_insert_with(subject, made).ok()
+        self.allowances.get_or_insert_with(&SecretHash::of(subject), made).ok()
     }
 }
 
@@ -117,7 +143,9 @@ fn why(error: jsonwebtoken::errors::Error) -> &'static str {
     } else if matches!(kind, ErrorKind::InvalidAudience) {
         "The token is meant for another service."
     } else if matches!(kind, ErrorKind::MissingRequiredClaim(_)) {
-        "The token lacks one of the claims exp, iss, aud and sub."
+        LACKING
+    } else if matches!(kind, ErrorKind::Json(_)) {
+        "One of the token's claims is not what it must be."
     } else {
         "The token cannot be verified."
     }

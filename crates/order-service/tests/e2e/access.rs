@@ -8,6 +8,7 @@ mod pipes;
 mod rates;
 mod reach;
 mod tokens;
+mod told;
 mod trust;
 
 use std::fs::{self, OpenOptions};

@@ -29,6 +29,12 @@ fn a_good_file_is_said_to_be_good_and_a_bad_one_is_told_line_by_line() {
     let good = check();
     assert_eq!((good.status, &good.stderr[..]), (Some(0), &[][..]), "{good:?}");
     assert!(good.stdout[0].ends_with("access.toml: good, 1 key, 0 issuers"), "{good:?}");
+    let whole = file.read();
+    let old = file.add("old", "place", "expires = 2020-01-01T00:00:00Z");
+    let id = old.split('_').nth(1).unwrap();
+    let told = format!("access.toml: good, 2 keys, 0 issuers; expired: {id}");
+    assert!(check().stdout[0].ends_with(&told), "{:?}", check());
+    file.replace(&whole);
     fs::write(file.path(), file.read().replace("name", "nmae").replace("place", "plaec")).unwrap();
     let faults = [
         "access.toml: line 2: name is missing",
@@ -49,6 +55,11 @@ fn a_key_needs_a_name_and_scopes_that_there_are() {
         (&["--name", "x", "--scope", "raed"], "did you mean read?"),
         (&["--name", " x", "--scope", "read"], "without control characters or white space at its ends"),
         (&["--name", "x", "--scope", "read", "--expires", "tomorrow"], "must be a time with an offset"),
+        (&["--name", "x", "--scope", "read", "--expires", "2001-01-01T00:00:00Z"], "that time is over"),
+        (
+            &["--name", "x", "--scope", "read", "--expires", "9999-12-31T23:59:59.9Z"],
+            "must be before 9999-12-30",
+        ),
     ] {
         let ended = Program::new(["keys", "create"].iter().chain(arguments)).run();
         assert_eq!((ended.status, &ended.stdout[..]), (Some(USAGE), &[][..]), "{ended:?}");
