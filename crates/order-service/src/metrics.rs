@@ -1,5 +1,6 @@
-//! What the binary itself has to say in metrics: the process, its connections, its relays, and how the shop is doing.
+//! What the binary itself has to say in metrics: the process, its access file, its connections, its relays, and how the shop is doing.
 
+mod access;
 mod connections;
 mod process;
 mod relays;
@@ -12,6 +13,7 @@ use order_api::{Page, Source};
 
 use crate::release;
 
+pub(crate) use access::AccessSource;
 pub(crate) use connections::{ConnectionFigures, ConnectionSource, GivenUp};
 pub(crate) use process::ProcessSource;
 pub(crate) use relays::RelaySource;

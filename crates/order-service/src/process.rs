@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::FileAccess;
 use crate::background::{Background, Upkeep};
 use crate::config::HttpOptions;
-use crate::metrics::{BuildSource, ConnectionSource, ProcessSource};
+use crate::metrics::{AccessSource, BuildSource, ConnectionSource, ProcessSource};
 use crate::open_store::Store;
 use crate::operators::Operators;
 use crate::output;
@@ -85,8 +85,9 @@ impl Process {
         if let Some(access) = access.clone() {
             tokio::spawn(access.follow(shutdown.clone()));
         }
-        let access = access.map(|access| access as Arc<dyn Access>);
         let metrics = Metrics::default();
+        metrics.add(Arc::new(AccessSource(access.clone())));
+        let access = access.map(|access| access as Arc<dyn Access>);
         metrics.add(Arc::new(BuildSource));
         metrics.add(Arc::new(ProcessSource::new()));
         let starting = order_api::starting(views_progress.clone(), metrics.clone(), access.clone());
