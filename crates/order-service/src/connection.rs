@@ -3,6 +3,7 @@
 mod activity;
 mod answer;
 mod answer_budget;
+mod ciphertext;
 mod http1;
 mod http1_transport;
 mod http2;
@@ -20,7 +21,6 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use order_api::HeadFault;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use activity::{Activity, InService, LONG_UNTAKEN};
@@ -32,6 +32,8 @@ use answer::Protocol;
 use socket::{Opened, Socket};
 use transport::Transport;
 
+use crate::tls::Tls;
+
 /// A connection that ended with an error, and the fault of the head that it was refused for, if that was it.
 struct EndedEarly {
     error: hyper::Error,
@@ -42,7 +44,7 @@ struct EndedEarly {
 /// known what it answers in. Answers with the fault of the head that ended the connection, if one did.
 pub(crate) async fn serve<S>(
     stream: TcpStream,
-    tls: Option<TlsAcceptor>,
+    tls: Option<&Tls>,
     activity: &Arc<Activity>,
     service: impl FnOnce(Protocol) -> S,
     idle_timeout: Duration,
@@ -55,7 +57,7 @@ where
 {
     // Answers are written whole; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let opened = close.run_until_cancelled(Socket::open(stream, tls, idle_timeout)).await;
+    let opened = close.run_until_cancelled(Socket::open(stream, tls, activity, idle_timeout)).await;
     let socket = match opened {
         Some(Ok(Opened::Socket(socket))) => socket,
         Some(Ok(Opened::Refused(fault))) => return Some(fault),

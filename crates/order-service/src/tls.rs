@@ -2,11 +2,17 @@
 //! certificate is renewed without a restart.
 
 use std::fmt::Display;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::anyhow;
+use order_api::{Turns, network};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -32,13 +38,50 @@ pub(crate) struct TlsFiles {
 
 /// What new connections are taken with.
 #[derive(Clone)]
-pub(crate) struct Tls(watch::Receiver<Arc<ServerConfig>>);
+pub(crate) struct Tls {
+    config: watch::Receiver<Arc<ServerConfig>>,
+    /// To agree with a client how to encrypt costs as much as hundreds of requests.
+    handshakes: Turns<IpAddr>,
+}
 
 impl Tls {
+    fn new(config: watch::Receiver<Arc<ServerConfig>>) -> Self {
+        // Whoever is connected already has the other half.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { config, handshakes: Turns::new(processors.div_ceil(2)) }
+    }
+
     /// Takes a connection with the certificate of this moment.
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        Arc::clone(&self.0.borrow()).into()
+        Arc::clone(&self.config.borrow()).into()
     }
+
+    /// A handshake of which only so much is done at a time, as with all others: machines take turns, however many connections each
+    /// of them opens. While it waits for its client it has none.
+    pub(crate) async fn in_turns<H>(&self, from: IpAddr, mut handshake: H) -> H::Output
+    where
+        H: Future + Unpin,
+    {
+        loop {
+            let turn = self.handshakes.turn(network(from)).await;
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut handshake).poll(cx))).await;
+            if let Poll::Ready(outcome) = polled {
+                return outcome;
+            }
+            drop(turn);
+            until_woken().await;
+        }
+    }
+}
+
+/// Waits until there is more to do for what was polled last.
+async fn until_woken() {
+    let mut has_waited = false;
+    let waiting = |_: &mut Context<'_>| match std::mem::replace(&mut has_waited, true) {
+        false => Poll::Pending,
+        true => Poll::Ready(()),
+    };
+    poll_fn(waiting).await;
 }
 
 impl TlsFiles {
@@ -53,7 +96,7 @@ impl TlsFiles {
         let config = self.config(&read).map_err(|fault| anyhow!(fault))?;
         let (sender, receiver) = watch::channel(config);
         tokio::spawn(self.watch(files, read, sender));
-        Ok(Tls(receiver))
+        Ok(Tls::new(receiver))
     }
 
     /// Replaces the certificate when the files change. Whoever writes them is not done before two looks see the same.
@@ -153,4 +196,51 @@ fn pem_fault(error: &pem::Error, wanted: &str) -> String {
 struct Read {
     certificate: Vec<u8>,
     key: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Something that is done in so many steps, and notes how many of its kind are at work.
+    struct Steps<'a> {
+        left: usize,
+        done: &'a AtomicUsize,
+    }
+
+    impl Future for Steps<'_> {
+        type Output = usize;
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
+            let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+            self.left -= 1;
+            if self.left == 0 {
+                return Poll::Ready(done);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn machines_take_turns_however_many_handshakes_each_begins() {
+        let config = watch::channel(Arc::new(
+            ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
+        ));
+        let tls = Tls { config: config.1, handshakes: Turns::new(1) };
+        let done = AtomicUsize::new(0);
+        let turn = tls.handshakes.turn([192, 0, 2, 3].into()).await;
+        let of = |machine: u8| tls.in_turns([192, 0, 2, machine].into(), Steps { left: 3, done: &done });
+        let many = futures_util::future::join_all((0..100).map(|_| of(1)));
+        let all = futures_util::future::join(many, of(2));
+        let (_, one) = futures_util::future::join(async { drop(turn) }, all).await.1;
+        assert!(one <= 3 * 4, "it had to wait until {one} steps were done");
+        assert_eq!(done.load(Ordering::Relaxed), 303);
+    }
 }

@@ -77,8 +77,9 @@ pub(crate) struct Activity {
     requests: AtomicUsize,
     /// Answers' bytes that lie in HTTP/1's write buffer, out of either purse.
     unflushed: [AtomicUsize; 2],
-    /// What it takes for speaking HTTP/2, as long as it lasts.
-    http2_bytes: AtomicUsize,
+    /// What it takes more than one that speaks HTTP/1 without TLS, as long as it lasts.
+    connection_bytes: AtomicUsize,
+    is_http2: AtomicBool,
     is_half_closed: AtomicBool,
     /// Whether its answer has no end.
     is_endless: AtomicBool,
@@ -111,7 +112,8 @@ impl Activity {
             bodies: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             unflushed: Default::default(),
-            http2_bytes: AtomicUsize::new(0),
+            connection_bytes: AtomicUsize::new(0),
+            is_http2: AtomicBool::new(false),
             is_half_closed: AtomicBool::new(false),
             is_endless: AtomicBool::new(false),
             is_cut_off: AtomicBool::new(false),
@@ -212,7 +214,7 @@ impl Activity {
         }
         let time = if self.shares_room() {
             self.since(self.kept_since.load(Ordering::Relaxed))
-        } else if self.speaks_http2() && self.still_for() >= least {
+        } else if self.connection_bytes.load(Ordering::Relaxed) > 0 && self.still_for() >= least {
             self.still_for()
         } else {
             return None;
@@ -227,7 +229,7 @@ impl Activity {
 
     /// All the room that it takes.
     fn room(&self) -> usize {
-        self.kept.load(Ordering::Relaxed) + self.http2_bytes.load(Ordering::Relaxed)
+        self.kept.load(Ordering::Relaxed) + self.connection_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether it may be ended when somebody else has a better use for its place.
@@ -238,7 +240,11 @@ impl Activity {
     }
 
     pub(crate) fn speaks_http2(&self) -> bool {
-        self.http2_bytes.load(Ordering::Relaxed) > 0
+        self.is_http2.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_http2(&self) {
+        self.is_http2.store(true, Ordering::Relaxed);
     }
 
     /// Whether the answer under way, of HTTP/1, has no end.

@@ -47,6 +47,7 @@ where
 {
     let keeping = transport.activity().keep_connection(CONNECTION_BYTES);
     let Some(_kept) = close.run_until_cancelled(keeping).await else { return Ok(()) };
+    transport.activity().note_http2();
     let mut builder = http2::Builder::new(StreamExecutor(Arc::clone(transport.activity())));
     builder
         .timer(TokioTimer::new())

@@ -2,14 +2,18 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use order_api::HeadFault;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use super::activity::Activity;
+use super::ciphertext::Ciphertext;
+use crate::tls::Tls;
 
 /// How long a client may take, from its first byte on, until it is agreed how to encrypt.
 const MAX_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -24,7 +28,7 @@ const MAX_LINGER_BYTES: usize = 1024 * 1024;
 /// What a client is read from and written to.
 pub(super) enum Socket {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Ciphertext>>),
 }
 
 /// How a socket was opened.
@@ -40,10 +44,11 @@ impl Socket {
     /// Agrees with the client how to encrypt, if TLS is spoken here.
     pub(super) async fn open(
         mut tcp: TcpStream,
-        tls: Option<TlsAcceptor>,
+        tls: Option<&Tls>,
+        activity: &Arc<Activity>,
         idle_timeout: Duration,
     ) -> io::Result<Opened> {
-        let Some(acceptor) = tls else { return Ok(Opened::Socket(Self::Plain(tcp))) };
+        let Some(tls) = tls else { return Ok(Opened::Socket(Self::Plain(tcp))) };
         let mut first = [0];
         // Who says nothing yet is idle.
         let begins = tokio::time::timeout(idle_timeout, tcp.peek(&mut first)).await.unwrap_or(Ok(0))?;
@@ -57,16 +62,24 @@ impl Socket {
         }
         let bounded =
             |session: &mut rustls::ServerConnection| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES));
-        let handshake = acceptor.accept_with(tcp, bounded);
-        let agreed = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await;
-        agreed.map_or(Ok(Opened::Left), |agreed| Ok(Opened::Socket(Self::Tls(Box::new(agreed?)))))
+        let address = order_api::Connection::address(&**activity);
+        let handshake = async {
+            let ciphertext = Ciphertext::new(tcp, Arc::clone(activity)).await;
+            tls.in_turns(address, tls.acceptor().accept_with(ciphertext, bounded)).await
+        };
+        let Ok(agreed) = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await else {
+            return Ok(Opened::Left);
+        };
+        let mut stream = Box::new(agreed?);
+        stream.get_mut().0.made_sense();
+        Ok(Opened::Socket(Self::Tls(stream)))
     }
 
     /// The socket under it.
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Tls(tls) => tls.get_ref().0.tcp(),
         }
     }
 }
@@ -99,7 +112,14 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+            Self::Tls(tls) => {
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut **tls).poll_read(cx, buffer))?;
+                if buffer.filled().len() > before {
+                    tls.get_mut().0.made_sense();
+                }
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }

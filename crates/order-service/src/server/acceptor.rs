@@ -106,7 +106,7 @@ impl Acceptor {
                 Arc::clone(&acceptor).answer(request, fault, in_service, room)
             })
         };
-        let tls = self.tls.as_ref().map(Tls::acceptor);
+        let tls = self.tls.as_ref();
         let fault = connection::serve(stream, tls, activity, service, self.idle_timeout, &self.close).await;
         if let Some(fault) = fault {
             self.admission.figures().refused_head(fault);

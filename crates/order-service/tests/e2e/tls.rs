@@ -17,20 +17,20 @@ use crate::http::Client;
 use crate::server::{Program, Server, wait_until};
 use crate::start_up::{FAILURE, USAGE, assert_refused};
 
-const HTTP1: &[u8] = b"http/1.1";
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
 /// Certificates that were replaced are in use by then, as OPERATIONS says.
 const RENEWED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A server whose certificate is in files of its own, and whom it trusts.
-struct Encrypted {
-    server: Server,
+pub(crate) struct Encrypted {
+    pub(crate) server: Server,
     authority: Authority,
     files: Certificate,
 }
 
 impl Encrypted {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let authority = Authority::new("e2e").unwrap();
         let files = authority.certificate("localhost").unwrap();
         let program = Program::serve().argument("--store", "memory:");
@@ -41,6 +41,11 @@ impl Encrypted {
 
     /// A connection that speaks one of these protocols.
     fn connect(&self, protocols: &[&[u8]]) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        self.client(protocols).encrypt(TcpStream::connect(("127.0.0.1", self.server.port()))?)
+    }
+
+    /// Who trusts the server, and speaks one of these protocols.
+    pub(crate) fn client(&self, protocols: &[&[u8]]) -> EncryptingClient {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.authority.root()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -50,12 +55,7 @@ impl Encrypted {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-        let tcp = TcpStream::connect(("127.0.0.1", self.server.port()))?;
-        tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut stream = StreamOwned::new(session, tcp);
-        stream.conn.complete_io(&mut stream.sock)?;
-        Ok(stream)
+        EncryptingClient { config: Arc::new(config), port: self.server.port() }
     }
 
     /// The certificate that new connections get.
@@ -65,12 +65,33 @@ impl Encrypted {
     }
 }
 
+/// A client that any number of threads may be.
+pub(crate) struct EncryptingClient {
+    config: Arc<ClientConfig>,
+    pub(crate) port: u16,
+}
+
+impl EncryptingClient {
+    /// Agrees with the server how to encrypt.
+    pub(crate) fn encrypt(&self, tcp: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+        tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let mut stream = StreamOwned::new(self.session(), tcp);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(stream)
+    }
+
+    /// A client that has said nothing yet.
+    pub(crate) fn session(&self) -> ClientConnection {
+        ClientConnection::new(Arc::clone(&self.config), "localhost".try_into().unwrap()).unwrap()
+    }
+}
+
 fn encrypted(program: Program, files: &Certificate) -> Program {
     program.argument("--tls-cert", &files.certificate).argument("--tls-key", &files.key)
 }
 
 /// Sends a request over HTTP/1.1, and reads all that comes until the connection closes.
-fn ask(stream: &mut (impl Read + Write), request: &str) -> String {
+pub(crate) fn ask(stream: &mut (impl Read + Write), request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -86,13 +86,13 @@ impl Activity {
         self.kept(bytes, purse)
     }
 
-    /// Keeps room for an HTTP/2 connection once there is any. It comes out of what all share, and leaves the connection its own.
+    /// Keeps room for a connection that takes more than others, once there is any. It comes out of what all share, and leaves the connection its own.
     pub(in crate::connection) async fn keep_connection(self: &Arc<Self>, bytes: usize) -> KeptForConnection {
         if self.budget.try_take(bytes).is_none() {
             self.want(bytes);
             self.budget.take(bytes, self.wait()).await;
         }
-        self.http2_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.connection_bytes.fetch_add(bytes, Ordering::Relaxed);
         KeptForConnection { bytes, activity: Arc::clone(self) }
     }
 
@@ -214,7 +214,7 @@ impl Drop for Kept {
     }
 }
 
-/// An HTTP/2 connection's room, until this is dropped.
+/// A connection's room, until this is dropped.
 pub(in crate::connection) struct KeptForConnection {
     bytes: usize,
     activity: Arc<Activity>,

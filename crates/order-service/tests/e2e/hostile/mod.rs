@@ -4,6 +4,7 @@ mod bodies;
 mod controls;
 mod crowd;
 mod descriptors;
+mod encrypted;
 mod floods;
 mod frames;
 mod framing;
