@@ -82,6 +82,14 @@ impl LogReader {
         }
     }
 
+    /// Whether a server may be working on the same disk and processors. A database shares out its own.
+    pub(crate) fn may_be_served(&self) -> bool {
+        match &self.0 {
+            StoreReader::Sqlite(log) => log.may_be_served(),
+            StoreReader::Postgres(_) => false,
+        }
+    }
+
     /// The store at one moment: those receipts that were committed with the events up to its end, or before, go to
     /// `receipts`, but for old ones that are just being deleted.
     pub(crate) async fn moment(&self, receipts: ReceiptSink<'_>) -> Result<StoreMoment, SideError> {

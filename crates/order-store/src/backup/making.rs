@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use order_application::{PageLimit, Position, StoreError};
 use order_domain::Timestamp;
@@ -27,6 +28,10 @@ const NAMED_PER_UNNAMED: usize = 64;
 
 /// Events that are read at a time.
 const PAGE: PageLimit = PageLimit { events: 2_000, bytes: 4 * 1024 * 1024 };
+
+/// After each page that it reads beside a server, a backup rests for so many times as long as that took: commands come first,
+/// also on a machine that has no core to spare.
+const REST: u32 = 2;
 
 /// What a backup says of itself, and how it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +131,7 @@ impl Run {
         let mut writing: Option<WrittenPart> = None;
         let mut page = self.log.collect(after, PAGE, EventRecords::push).await?;
         while after < up_to {
+            let began = Instant::now();
             page.cut(up_to);
             let Some(last) = page.last() else { return Err(ends_early(after)) };
             after = last;
@@ -140,6 +146,9 @@ impl Run {
             }
             page = next?;
             progress(after.0, up_to.0);
+            if self.log.may_be_served() {
+                tokio::time::sleep(began.elapsed() * REST).await;
+            }
         }
         self.keep(writing).await?;
         let last = self.write(part);

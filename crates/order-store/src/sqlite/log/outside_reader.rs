@@ -72,6 +72,11 @@ impl SqliteLogReader {
         .await
     }
 
+    /// Whether there is a server, or was one that did not end well.
+    pub(crate) fn may_be_served(&self) -> bool {
+        has_write_ahead_log(&self.path)
+    }
+
     pub(crate) async fn end(&self) -> Result<Position, SideError> {
         self.read(|log| Ok(end(log)?)).await
     }
