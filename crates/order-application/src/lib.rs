@@ -93,7 +93,7 @@ pub use projection::{
 };
 pub use ready_details::{Lifecycle, ReadyChecks, ReadyDetails, StoreCheck};
 pub use receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
-pub use receipt_trimmer::{KEYS_KEPT_AT_LEAST, ReceiptTrimmer};
+pub use receipt_trimmer::ReceiptTrimmer;
 pub use relay::Relay;
 pub use repeated_fault::RepeatedFault;
 pub use replica::{

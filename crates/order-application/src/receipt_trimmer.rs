@@ -15,10 +15,6 @@ use crate::ports::event_log::StoreError;
 use crate::ports::receipts::Receipts;
 use crate::repeated_fault::RepeatedFault;
 
-/// The shortest time that receipts are kept for: whatever asks for their deletion, no younger one is deleted. So younger ones that
-/// are not there were lost.
-pub const KEYS_KEPT_AT_LEAST: Duration = Duration::from_secs(24 * 3_600);
-
 /// Receipts of one transaction: few, so that commands hardly notice.
 const RECEIPTS_AT_ONCE: usize = 200;
 /// The wait between two such transactions, which leaves the store to commands: 10,000 receipts a second at most.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use order_application::KEYS_KEPT_AT_LEAST;
 use order_bus::BrokerUrl;
 use order_domain::Currency;
 use tracing_subscriber::EnvFilter;
@@ -270,9 +269,11 @@ fn milliseconds(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// For as long as clients may rely on, whatever the setting.
+const LEAST_HOURS_OF_KEYS: u32 = 24;
+
 fn hours_of_keys(text: &str) -> Result<Duration, &'static str> {
-    let duration = text.parse::<u32>().ok().map(|hours| Duration::from_secs(u64::from(hours) * 3600));
-    duration.filter(|duration| *duration >= KEYS_KEPT_AT_LEAST).ok_or("must be a whole number from 24")
+    let hours = text.parse::<u32>().ok().filter(|hours| *hours >= LEAST_HOURS_OF_KEYS);
+    hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600)).ok_or("must be a whole number from 24")
 }
 
 fn currency(text: &str) -> Result<Currency, String> {

@@ -186,13 +186,12 @@ impl SqliteStore {
         progress: &ViewsProgress,
     ) -> Result<Self, SqliteError> {
         let lock = StoreLock::take(path, mode)?;
-        let mut log = Log::open(path, &[kind], mode)?;
+        let log = Log::open(path, &[kind], mode)?;
         if mode.accept_loss {
             tracing::warn!(
                 "--accept-loss is set: leave it out once the store is as it should be, or the next loss is accepted, too"
             );
             forget_lost_checkpoints(&log)?;
-            loss::close_receipt_gaps(&mut log)?;
         }
         let mut tell = |done, total| {
             let (done, total) = (Some(done), Some(total));

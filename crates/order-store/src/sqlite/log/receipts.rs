@@ -11,8 +11,8 @@ use crate::sqlite::log::{Log, LogError};
 /// A receipt's number in its log, from 1 on. It never comes again.
 pub(crate) type Sequence = u64;
 
-const INSERT: &str = "INSERT INTO receipts (key, fingerprint, order_id, version, answer, answered_at, checksum, sequence) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+const INSERT: &str = "INSERT INTO receipts (key, fingerprint, order_id, version, answer, answered_at, checksum) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 const FIND: &str = "SELECT sequence, key, fingerprint, order_id, version, answer, answered_at, checksum \
     FROM receipts WHERE sequence = ?1";
@@ -21,12 +21,6 @@ const AFTER: &str = "SELECT sequence, key, fingerprint, order_id, version, answe
     FROM receipts WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3";
 
 const KEYS_AFTER: &str = "SELECT sequence, key FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-
-const DATED_FROM: &str =
-    "SELECT sequence, answered_at FROM receipts WHERE sequence >= ?1 ORDER BY sequence LIMIT 1";
-const DATED_BEFORE: &str =
-    "SELECT sequence, answered_at FROM receipts WHERE sequence < ?1 ORDER BY sequence DESC LIMIT 1";
-const ALL_DATED: &str = "SELECT sequence, answered_at FROM receipts ORDER BY sequence";
 
 /// Up to where some that follow on a number go, and how many they are.
 const SOME: &str = "SELECT coalesce(max(sequence), 0), count(*) FROM \
@@ -41,31 +35,9 @@ const ANSWERED_FROM: &str = "SELECT answered_at FROM receipts WHERE sequence >= 
 const OLDEST: &str = "SELECT min(sequence) FROM receipts";
 const NEWEST: &str = "SELECT max(sequence) FROM receipts";
 
-/// A receipt's number, and when the answer was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DatedReceipt {
-    pub(crate) sequence: Sequence,
-    pub(crate) answered_at: Timestamp,
-}
-
-impl DatedReceipt {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { sequence: row.get(0)?, answered_at: Timestamp::from_micros(row.get(1)?) })
-    }
-}
-
 impl Log {
     /// Adds a receipt, under whose key there is none, and answers with its number.
     pub(crate) fn insert_receipt(&mut self, receipt: &Receipt) -> rusqlite::Result<Sequence> {
-        self.insert_receipt_as(receipt, None)
-    }
-
-    /// The same with a number that no receipt has; `None`: the next one.
-    pub(crate) fn insert_receipt_as(
-        &mut self,
-        receipt: &Receipt,
-        sequence: Option<Sequence>,
-    ) -> rusqlite::Result<Sequence> {
         let row = ReceiptRow::of(receipt);
         let checksum = row.checksum(&mut self.scratch);
         let sequence = self.connection.prepare_cached(INSERT)?.insert(params![
@@ -76,7 +48,6 @@ impl Log {
             row.answer,
             row.answered_at.as_micros(),
             checksum.as_bytes(),
-            sequence,
         ])?;
         Ok(sequence.cast_unsigned())
     }
@@ -178,26 +149,6 @@ pub(crate) fn oldest(log: &Connection) -> rusqlite::Result<Option<Sequence>> {
 /// The number of the newest receipt.
 pub(crate) fn newest(log: &Connection) -> rusqlite::Result<Option<Sequence>> {
     log.prepare_cached(NEWEST)?.query_row((), |row| row.get(0))
-}
-
-/// The first receipt that has a number or a higher one.
-pub(crate) fn first_from(log: &Connection, sequence: Sequence) -> rusqlite::Result<Option<DatedReceipt>> {
-    log.prepare_cached(DATED_FROM)?.query_row([sequence], DatedReceipt::read).optional()
-}
-
-/// The last receipt before a number.
-pub(crate) fn last_before(log: &Connection, sequence: Sequence) -> rusqlite::Result<Option<DatedReceipt>> {
-    log.prepare_cached(DATED_BEFORE)?.query_row([sequence], DatedReceipt::read).optional()
-}
-
-/// Has the numbers and times of all receipts looked at, as they stand there.
-pub(crate) fn visit_dated(log: &Connection, visit: &mut dyn FnMut(DatedReceipt)) -> rusqlite::Result<()> {
-    let mut statement = log.prepare(ALL_DATED)?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        visit(DatedReceipt::read(row)?);
-    }
-    Ok(())
 }
 
 fn as_limit(limit: usize) -> i64 {

@@ -4,14 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use order_application::{Clock, Receipt, ReceiptKey, SystemClock};
-use rusqlite::Connection;
-
 use crate::sqlite::connection::{companion, real_path};
-use crate::sqlite::log::{Log, LogError, receipts};
 use crate::sqlite::loss::Loss;
 use crate::sqlite::loss::log_file::LogFile;
-use crate::sqlite::loss::receipts::{ReceiptAges, ReceiptGap};
 use crate::sqlite::loss::write_ahead_log::WriteAheadLog;
 use crate::sqlite::views::files as views_files;
 use crate::sqlite_error::SqliteError;
@@ -32,43 +27,6 @@ pub(super) fn set_aside(log_path: &Path, losses: &[Loss]) -> Result<(), SqliteEr
         tracing::warn!(path = %kept.display(), "the write-ahead log was kept under another name");
     }
     Ok(())
-}
-
-/// Puts one receipt that is nobody's into each gap among them: its time makes the gap one that the deleting of old receipts may
-/// leave, and the loss is told no more. Views that do not know of it go.
-pub(crate) fn close_receipt_gaps(log: &mut Log) -> Result<(), SqliteError> {
-    let path = log.path().to_owned();
-    let failed = SqliteError::sqlite(&path);
-    let Some(ages) = ReceiptAges::of(log.connection(), SystemClock.now()).map_err(&failed)? else {
-        return Ok(());
-    };
-    let mut gaps = Vec::new();
-    ages.visit_losses(log.connection(), &mut |gap| gaps.push(gap)).map_err(&failed)?;
-    if gaps.is_empty() {
-        return Ok(());
-    }
-    for number in views_files::numbers(&path)? {
-        views_files::remove(&views_files::path(&path, number))?;
-    }
-    log.begin().map_err(&failed)?;
-    for gap in gaps {
-        match nobodys(log.connection(), gap) {
-            Ok(Some(receipt)) => {
-                log.insert_receipt_as(&receipt, Some(gap.last())).map_err(&failed)?;
-            }
-            // Then it is told again.
-            Ok(None) | Err(LogError::Event(_)) => {}
-            Err(LogError::Sqlite(error)) => return Err(failed(error)),
-        }
-    }
-    log.commit().map_err(&failed)
-}
-
-/// The receipt below a gap once more, under a key that is no client's.
-fn nobodys(log: &Connection, gap: ReceiptGap) -> Result<Option<Receipt>, LogError> {
-    let key = ReceiptKey::new(Some("nobody, receipts are missing"), &gap.last().to_string());
-    let below = receipts::find(log, gap.below.sequence)?;
-    Ok(below.map(|below| Receipt { key, answered_at: gap.harmless_time(), ..below }))
 }
 
 /// Answers whether anything had to be kept.

@@ -1,12 +1,11 @@
 //! What there is to be told of a store from which something is missing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use order_application::Position;
 use uuid::Uuid;
 
 use crate::counted::counted;
-use crate::sqlite::loss::receipts::ReceiptGap;
 
 /// What tells that events are missing that were acknowledged, or will be once SQLite has opened the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -162,21 +161,6 @@ pub enum Loss {
         /// The last receipt that they have.
         last: u64,
     },
-    /// Receipts are missing between others, and were too young to be deleted.
-    #[error(
-        "the log {} lacks {} (number {first} to {last}) of commands with an Idempotency-Key, which are too young to have been \
-         deleted: such a command may be carried out a second time",
-        log.display(),
-        counted(last - first + 1, "receipt")
-    )]
-    MissingReceipts {
-        /// The log.
-        log: PathBuf,
-        /// The first number that is missing.
-        first: u64,
-        /// The last number that is missing.
-        last: u64,
-    },
     /// Somebody has followed the log further than it goes.
     #[error(
         "the checkpoint {name:?} is at position {position}, and the log ends at position {end}: {}",
@@ -193,10 +177,6 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub(crate) fn of_receipts(log_path: &Path, gap: ReceiptGap) -> Self {
-        Self::MissingReceipts { log: log_path.to_owned(), first: gap.first(), last: gap.last() }
-    }
-
     /// Whether SQLite would pour a write-ahead log into a log that it does not belong to, or drop it.
     pub(crate) fn is_of_other_wal(&self) -> bool {
         match self {
@@ -214,7 +194,6 @@ impl Loss {
             | Self::OtherLog { .. }
             | Self::ReceiptsAhead { .. }
             | Self::OtherReceipt { .. }
-            | Self::MissingReceipts { .. }
             | Self::CheckpointAhead { .. } => false,
         }
     }

@@ -13,7 +13,6 @@
 //! | `log_file.rs` | the log's file, held against it |
 //! | `comparison.rs` | the log as it is alone, held against what it is with its write-ahead log |
 //! | `witnesses.rs` | what views and checkpoints know of |
-//! | `receipts.rs` | receipts that are missing in the middle |
 //! | `accepting.rs` | what becomes of files from which something is missing, if that is accepted |
 //!
 //! What nothing else knows of cannot be noticed: a write-ahead log that ends early, or whose last transaction is damaged, looks
@@ -23,7 +22,6 @@ mod accepting;
 mod comparison;
 mod kinds;
 mod log_file;
-pub(crate) mod receipts;
 #[cfg(test)]
 mod tests;
 mod witnesses;
@@ -42,7 +40,6 @@ use crate::sqlite::views::files as views_files;
 use crate::sqlite::views::progress::ViewsOrigin;
 use crate::sqlite_error::SqliteError;
 
-pub(crate) use accepting::close_receipt_gaps;
 pub use kinds::Loss;
 
 /// Refuses a store that has lost something. If that is accepted, what cannot be used is set aside, and all of it is told.

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use order_application::{Clock, Position, SystemClock};
+use order_application::Position;
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::sqlite::log::{self, follower_checkpoints, receipts};
 use crate::sqlite::loss::Loss;
-use crate::sqlite::loss::receipts::ReceiptAges;
 use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::files;
 use crate::sqlite::views::progress::{FileProgress, ViewsOrigin};
@@ -31,7 +30,6 @@ pub(super) fn losses(log_path: &Path, with_wal: bool) -> Result<Vec<Loss>, Sqlit
         }
     }
     losses.extend(log.lost_by_followers());
-    losses.extend(log.lost_receipts(log_path));
     Ok(losses)
 }
 
@@ -102,12 +100,6 @@ impl WitnessedLog {
         }
         let may_be = progress.receipts.may_be_of(self.connection(), progress.hash_seed).ok()?;
         (!may_be).then_some(Loss::OtherReceipt { views, last })
-    }
-
-    fn lost_receipts(&self, log_path: &Path) -> Option<Loss> {
-        let ages = ReceiptAges::of(self.connection(), SystemClock.now()).ok()??;
-        let gap = ages.some_loss(self.connection()).ok()??;
-        Some(Loss::of_receipts(log_path, gap))
     }
 
     fn lost_by_followers(&self) -> Vec<Loss> {

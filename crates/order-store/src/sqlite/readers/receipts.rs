@@ -1,9 +1,8 @@
 //! Finding receipts: where one is, by overlay and views, and the row that the log has there.
 
-use order_application::{Clock, Receipt, ReceiptKey, StoreError, SystemClock};
+use order_application::{Receipt, ReceiptKey, StoreError};
 
 use crate::sqlite::log::receipts::{self, Sequence};
-use crate::sqlite::loss::receipts::ReceiptAges;
 use crate::sqlite::readers::Readers;
 use crate::sqlite::views::known_keys::KnownKeys;
 use crate::sqlite::views::receipt_index::{self, ReceiptEntry, Segment};
@@ -28,29 +27,7 @@ impl Readers {
         }
         // Those were deleted, or are of other keys with the same hash. So one more may be there, or be lost.
         let found = self.in_views(flushed, |views| receipt_index::find_all(views, hash, may_have))?;
-        let receipt = self.one_of(&found, key)?;
-        if receipt.is_none() {
-            self.check_deleted(&found)?;
-        }
-        Ok(receipt)
-    }
-
-    /// Refuses a key whose receipt may be one that was lost, and not deleted for its age.
-    fn check_deleted(&self, numbers: &[Sequence]) -> Result<(), StoreError> {
-        let now = SystemClock.now();
-        let lost = self.log.with(|log| {
-            let Some(ages) = ReceiptAges::of(log, now)? else { return Ok(None) };
-            for number in numbers {
-                if let Some(gap) = ages.loss_at(log, *number)? {
-                    return Ok(Some(gap));
-                }
-            }
-            Ok(None)
-        })?;
-        lost.map_or(Ok(()), |gap| {
-            let what = format!("the receipts number {} to {} are missing", gap.first(), gap.last());
-            Err(StoreError::Corrupt(what))
-        })
+        self.one_of(&found, key)
     }
 
     /// The receipt under a key, if it has one of these numbers.

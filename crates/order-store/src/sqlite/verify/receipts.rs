@@ -1,31 +1,20 @@
 //! The receipts, and the index that finds them.
 
-use std::path::Path;
-
-use order_application::{Clock, SystemClock};
 use rusqlite::Connection;
 
 use crate::sqlite::log::LogError;
 use crate::sqlite::log::receipts::{visit_all, visit_keys};
-use crate::sqlite::loss::Loss;
-use crate::sqlite::loss::receipts::ReceiptAges;
 use crate::sqlite::verify::views::CheckedViews;
 use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::receipt_index::{self, RANGES, ReceiptEntry};
 use crate::verify::Findings;
 
-/// That each is what was written, and that none is missing in the middle. What they should be, nothing in the log tells.
-pub(super) fn check(log: &Connection, path: &Path, findings: &mut Findings<'_>) {
+/// That each is what was written. What they should be, nothing in the log tells.
+pub(super) fn check(log: &Connection, findings: &mut Findings<'_>) {
     let visited = visit_all(log, &mut |receipt| {
         if let Err(error) = receipt {
             findings.fault(error.to_string());
         }
-    });
-    let visited = visited.and_then(|()| match ReceiptAges::of(log, SystemClock.now())? {
-        Some(ages) => {
-            ages.visit_losses(log, &mut |gap| findings.fault(Loss::of_receipts(path, gap).to_string()))
-        }
-        None => Ok(()),
     });
     if let Err(error) = visited {
         findings.fault(format!("the receipts: {error}"));
