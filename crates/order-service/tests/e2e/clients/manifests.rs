@@ -18,6 +18,14 @@ fn the_manifests_are_manifests_of_kubernetes() {
         fs::write(workshop.path("manifests.yaml"), manifests).unwrap();
         workshop.run(&["python3", "-m", "kubernetes_validate", "--strict", "manifests.yaml"]);
     }
+    // Those of the page for operators: a pod and a job.
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations/kubernetes.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks = page.split("\n```yaml\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap());
+    let manifests: Vec<_> = blocks.collect();
+    assert_eq!(manifests.len(), 2);
+    fs::write(workshop.path("page.yaml"), manifests.join("\n---\n")).unwrap();
+    workshop.run(&["python3", "-m", "kubernetes_validate", "--strict", "page.yaml"]);
 }
 
 #[test]
