@@ -1,5 +1,6 @@
 //! The walks of `docs/operations`, as a new operator goes them: every `sh` block of a page is run by a shell in an empty directory,
-//! and has to print what the `text` block behind it says, in which `…` is anything.
+//! and has to print what the `text` block behind it says, in which `…` is anything. Blocks of other kinds, such as `bash` and
+//! `console`, need what is not there in a test (root, systemd, a cluster): they are shown and not run.
 //!
 //! What serves (`order-service serve`, `tail`) stays until the page has `<!-- stop -->`. Addresses are those of this machine, with
 //! ports of this test's own.
@@ -20,7 +21,7 @@ use crate::server::wait_until;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_order-service");
 /// The ports that pages name.
-const PORTS: [&str; 4] = ["8443", "8080", "9080", "9090"];
+const PORTS: [&str; 3] = ["8443", "8080", "9080"];
 /// Goes before each block: the first command that fails ends it, and the walk.
 const STRICT: &str = "set -euo pipefail";
 
