@@ -44,6 +44,7 @@ struct StartingSource(ViewsProgress);
 
 impl Source for StartingSource {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        metrics::Readiness(false).write(page)?;
         metrics::ready_checks(page, &ready::checks_of_start(Some(&self.0.now())))
     }
 }

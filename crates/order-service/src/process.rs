@@ -95,6 +95,9 @@ impl Process {
             .operate_listen
             .map(|address| Operators::start(address, starting.clone(), limits))
             .transpose()?;
+        if let Some(tls) = &tls {
+            metrics.add(Arc::new(tls.clone()));
+        }
         let server = Server::start(listeners, tls, starting, limits);
         metrics.add(Arc::new(ConnectionSource(server.admission())));
         Ok(Self {

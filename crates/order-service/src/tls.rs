@@ -1,24 +1,27 @@
 //! `--tls-cert` and `--tls-key`: what the service proves its name with. Both files are looked at again and again, so that a
 //! certificate is renewed without a restart.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
-use order_api::{Turns, network};
+use order_api::{Page, Source, Turns, network};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use crate::settings_file::SettingsFile;
 
@@ -40,15 +43,60 @@ pub(crate) struct TlsFiles {
 #[derive(Clone)]
 pub(crate) struct Tls {
     config: watch::Receiver<Arc<ServerConfig>>,
+    validity: Arc<Validity>,
     /// To agree with a client how to encrypt costs as much as hundreds of requests.
     handshakes: Turns<IpAddr>,
 }
 
+/// Whether the certificate in use is going to be of use, for metrics.
+#[derive(Default)]
+struct Validity {
+    /// In seconds since 1970.
+    ends_at: AtomicU64,
+    /// The files are not what they should be, and what was read before is in use.
+    is_bad: AtomicBool,
+}
+
+impl Validity {
+    /// Another certificate is in use.
+    fn is_of(&self, read: &Read) {
+        let ends_at = end_of(&read.certificate);
+        self.ends_at.store(ends_at.unwrap_or_default(), Ordering::Relaxed);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if ends_at.is_some_and(|ends_at| ends_at <= now) {
+            tracing::warn!("the certificate has expired: clients will refuse it");
+        }
+    }
+}
+
+/// When the first certificate of a file ceases to count, in seconds since 1970.
+fn end_of(pem: &[u8]) -> Option<u64> {
+    let certificate = CertificateDer::from_pem_slice(pem).ok()?;
+    let certificate = Certificate::from_der(&certificate).ok()?;
+    Some(certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs())
+}
+
+impl Source for Tls {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        let ends_at = self.validity.ends_at.load(Ordering::Relaxed);
+        page.gauge(
+            "order_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires, in seconds since 1970",
+            ends_at,
+        )?;
+        page.gauge(
+            "order_tls_certificate_bad",
+            "1 while the files of the certificate cannot be used and the one before stays in use",
+            u64::from(self.validity.is_bad.load(Ordering::Relaxed)),
+        )
+    }
+}
+
 impl Tls {
-    fn new(config: watch::Receiver<Arc<ServerConfig>>) -> Self {
+    fn new(config: watch::Receiver<Arc<ServerConfig>>, validity: Arc<Validity>) -> Self {
         // Whoever is connected already has the other half.
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { config, handshakes: Turns::new(processors.div_ceil(2)) }
+        Self { config, validity, handshakes: Turns::new(processors.div_ceil(2)) }
     }
 
     /// Takes a connection with the certificate of this moment.
@@ -95,8 +143,10 @@ impl TlsFiles {
         let read = self.read(&files).await.map_err(|fault| anyhow!(fault))?;
         let config = self.config(&read).map_err(|fault| anyhow!(fault))?;
         let (sender, receiver) = watch::channel(config);
-        tokio::spawn(self.watch(files, read, sender));
-        Ok(Tls::new(receiver))
+        let validity = Arc::new(Validity::default());
+        validity.is_of(&read);
+        tokio::spawn(self.watch(files, read, sender, Arc::clone(&validity)));
+        Ok(Tls::new(receiver, validity))
     }
 
     /// Replaces the certificate when the files change. Whoever writes them is not done before two looks see the same.
@@ -105,6 +155,7 @@ impl TlsFiles {
         files: [SettingsFile; 2],
         mut known: Read,
         sender: watch::Sender<Arc<ServerConfig>>,
+        validity: Arc<Validity>,
     ) {
         let mut last_look = Ok(known.clone());
         let mut told = None;
@@ -123,16 +174,18 @@ impl TlsFiles {
                 Ok(read) => self.config(read).map(|config| Some((read, config))),
                 Err(fault) => Err(fault.clone()),
             };
+            validity.is_bad.store(outcome.is_err(), Ordering::Relaxed);
             match outcome {
                 Ok(None) => told = None,
                 Ok(Some((read, config))) => {
                     known.clone_from(read);
                     told = None;
                     sender.send_replace(config);
+                    validity.is_of(&known);
                     tracing::info!("new connections get the new certificate");
                 }
                 Err(fault) if told.as_ref() != Some(&fault) => {
-                    tracing::warn!(%fault, "the new certificate cannot be used; the one before stays in use");
+                    tracing::error!(%fault, "the new certificate cannot be used; the one before stays in use");
                     told = Some(fault);
                 }
                 Err(_) => {}
@@ -200,9 +253,20 @@ struct Read {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read_from_its_file() {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.not_after = date_time_ymd(2020, 1, 1);
+        let pem = params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+        assert_eq!(end_of(pem.as_bytes()), Some(1_577_836_800));
+        assert_eq!(end_of(b"no certificate"), None);
+    }
 
     /// Something that is done in so many steps, and notes how many of its kind are at work.
     struct Steps<'a> {
@@ -233,7 +297,7 @@ mod tests {
                 .with_no_client_auth()
                 .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
         ));
-        let tls = Tls { config: config.1, handshakes: Turns::new(1) };
+        let tls = Tls { config: config.1, validity: Arc::default(), handshakes: Turns::new(1) };
         let done = AtomicUsize::new(0);
         let turn = tls.handshakes.turn([192, 0, 2, 3].into()).await;
         let of = |machine: u8| tls.in_turns([192, 0, 2, machine].into(), Steps { left: 3, done: &done });

@@ -6,7 +6,18 @@ use std::fmt;
 use order_application::{FollowerStatus, ReadyChecks, ReplicaStatus, ScrubStatus, TimersStatus, ViewsStatus};
 use serde::Serialize;
 
+use super::Source;
 use super::page::Page;
+
+/// Whether `/ready` would say yes at the moment of the scrape.
+pub(crate) struct Readiness(pub(crate) bool);
+
+impl Source for Readiness {
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        let help = "Whether traffic should come: 1 if /ready would say so now, otherwise 0";
+        page.gauge("order_service_ready", help, u64::from(self.0))
+    }
+}
 
 /// Whatever of it there is.
 pub(crate) fn ready_checks(page: &mut Page<'_>, checks: &ReadyChecks) -> fmt::Result {

@@ -27,7 +27,7 @@ use prometheus_client::registry::Registry;
 
 use crate::answer;
 
-pub(crate) use background::ready_checks;
+pub(crate) use background::{Readiness, ready_checks};
 pub(crate) use budgets::{budgets, feeds};
 pub(crate) use commands::{cache, commands};
 pub use page::{Page, Sample};

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -5,6 +7,7 @@ use utoipa_axum::routes;
 
 use crate::Api;
 use crate::access::{Question, Scope};
+use crate::metrics::Readiness;
 use crate::openapi::ProbeRefusals;
 
 /// Where it is, and whom it is for.
@@ -27,5 +30,6 @@ pub(super) fn question() -> Question {
     ),
 )]
 pub(crate) async fn metrics(State(api): State<Api>, headers: HeaderMap) -> Response {
-    api.config.metrics.answer(&headers)
+    let is_ready = api.is_ready_now().await;
+    api.config.metrics.with(Arc::new(Readiness(is_ready))).answer(&headers)
 }

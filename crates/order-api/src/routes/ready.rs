@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -9,6 +11,9 @@ use utoipa_axum::routes;
 use crate::access::{self, Access, Question, Scope};
 use crate::openapi::ProbeRefusals;
 use crate::{Api, ApiState, answer};
+
+/// How long a scrape waits for the store. One that does not say how it is by then is no store to work with.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Where it is, and whom it is for.
 pub(super) fn question() -> Question {
@@ -54,9 +59,7 @@ pub(crate) async fn ready(State(api): State<Api>, request: Request) -> Response 
         }
     }
     let checks = ReadyChecks { store: StoreCheck::from(&checked), ..api.ready_checks() };
-    let details = &api.config.ready_details;
-    let is_serving = checks.lifecycle == Lifecycle::Serving;
-    let is_ready = checked.is_ok() && is_serving && details.iter().all(|detail| detail.is_ready());
+    let is_ready = checked.is_ok() && api.can_serve(&checks);
     let checks = if shows_details {
         checks
     } else {
@@ -66,6 +69,18 @@ pub(crate) async fn ready(State(api): State<Api>, request: Request) -> Response 
 }
 
 impl ApiState {
+    /// Whether the service is ready, for whoever waits no longer than for its metrics.
+    pub(crate) async fn is_ready_now(&self) -> bool {
+        let checked = tokio::time::timeout(STORE_PATIENCE, self.service.check()).await;
+        matches!(checked, Ok(Ok(()))) && self.can_serve(&self.ready_checks())
+    }
+
+    /// Whether all that readiness depends on is right, but for the store.
+    fn can_serve(&self, checks: &ReadyChecks) -> bool {
+        let mut details = self.config.ready_details.iter();
+        checks.lifecycle == Lifecycle::Serving && details.all(|detail| detail.is_ready())
+    }
+
     /// All that readiness depends on but the store, which has to be asked.
     pub(crate) fn ready_checks(&self) -> ReadyChecks {
         let draining = self.config.shutdown.is_cancelled();

@@ -19,6 +19,7 @@ use crate::start_up::{FAILURE, USAGE, assert_refused};
 
 pub(crate) const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
+const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: e2e\r\nconnection: close\r\n\r\n";
 /// Certificates that were replaced are in use by then, as OPERATIONS says.
 const RENEWED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -172,11 +173,16 @@ fn a_certificate_that_is_replaced_by_a_broken_one_stays_in_use_and_it_is_told_on
         wait_until(fault, || (encrypted.server.log().contains(fault)).then_some(()));
         assert_eq!(encrypted.shown(), before, "{fault}");
         assert_eq!(encrypted.server.log().matches(told).count(), times, "{}", encrypted.server.log());
+        let metrics = ask(&mut encrypted.connect(&[HTTP1]).unwrap(), METRICS);
+        assert!(metrics.contains("\norder_tls_certificate_bad 1\n"), "{fault}: {metrics}");
     }
     fs::write(&encrypted.files.key, key).unwrap();
     encrypted.authority.certificate("localhost").unwrap();
     let after = in_file(&encrypted.files.certificate);
     wait_until("the new certificate is shown", || (encrypted.shown() == after).then_some(()));
+    let metrics = ask(&mut encrypted.connect(&[HTTP1]).unwrap(), METRICS);
+    assert!(metrics.contains("\norder_tls_certificate_bad 0\n"), "{metrics}");
+    assert!(metrics.contains("\norder_tls_certificate_expiry_timestamp_seconds 67090118400\n"), "{metrics}");
 }
 
 #[test]
@@ -188,7 +194,7 @@ fn its_status_is_asked_over_an_encrypted_connection_by_whoever_trusts_its_author
     assert_eq!((ended.status, &ended.stdout[0]), (Some(0), &format!("{url} is ready")));
     let ended = status().run();
     assert_eq!(ended.status, Some(FAILURE));
-    assert!(ended.stderr[0].contains("UnknownIssuer"), "{ended:?}");
+    assert!(ended.stderr[0].contains("--ca takes the certificate of who did"), "{ended:?}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ use super::exposition::{Families, Family};
 use super::value;
 use super::{busy_server, scrape};
 #[cfg(feature = "full-tests")]
+use crate::hostile::operators::{operators_port, with_operators};
+#[cfg(feature = "full-tests")]
 use crate::server::{Program, Server, wait_until};
 #[cfg(feature = "full-tests")]
 use crate::workflow;
@@ -66,7 +68,8 @@ fn what_a_server_says_stands_in_the_document() {
     server.stop();
 }
 
-/// A primary on PostgreSQL that relays and sends traces, its replica, and a server on SQLite: together they say all that there is to say.
+/// A primary on PostgreSQL that relays and sends traces, its replica, a server on SQLite, and one that encrypts: together they say
+/// all that there is to say.
 #[cfg(feature = "full-tests")]
 #[test]
 fn the_document_has_every_metric_and_no_other() {
@@ -97,9 +100,15 @@ fn the_document_has_every_metric_and_no_other() {
     ] {
         assert_eq!(value(&relayed, name, &[("relay", "nats/METRICS")]), Some(expected), "{name}");
     }
+    let authority = test_servers::Authority::new("metrics").unwrap();
+    let files = authority.certificate("localhost").unwrap();
+    let encrypted = Program::serve().argument("--store", "memory:").argument("--log-format", "json");
+    let encrypted = with_operators(encrypted.argument("--tls-cert", &files.certificate))
+        .argument("--tls-key", &files.key)
+        .start();
     let mut said = Table::new();
-    for server in [&on_sqlite, &primary, &replica] {
-        for (name, entry) in of(&scrape(server.port())) {
+    for port in [on_sqlite.port(), primary.port(), replica.port(), operators_port(&encrypted)] {
+        for (name, entry) in of(&scrape(port)) {
             let known = said.entry(name.clone()).or_insert_with(|| entry.clone());
             assert_eq!((&known.kind, &known.help), (&entry.kind, &entry.help), "{name}");
             known.labels.extend(entry.labels);
@@ -109,7 +118,7 @@ fn the_document_has_every_metric_and_no_other() {
         write(&said);
     }
     assert_eq!(read(), said, "write the table anew: UPDATE=1 cargo test … the_document_has_every_metric");
-    [replica, primary, on_sqlite].into_iter().for_each(Server::stop);
+    [replica, primary, on_sqlite, encrypted].into_iter().for_each(Server::stop);
 }
 
 /// Writes the table anew; what stands around it stays.
