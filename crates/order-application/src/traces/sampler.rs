@@ -1,6 +1,8 @@
 //! Which traces are recorded here: OpenTelemetry's own samplers
 //! (<https://opentelemetry.io/docs/specs/otel/trace/sdk/#built-in-samplers>).
 
+use std::fmt;
+
 use super::trace_parent::TraceParent;
 
 /// Decides whether a request is recorded.
@@ -21,6 +23,18 @@ pub enum Share {
     None,
     /// This part of them, from 0 to 1.
     Ratio(f64),
+}
+
+/// As OpenTelemetry's variables have it.
+impl fmt::Display for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.follows_caller { "parentbased_" } else { "" })?;
+        match self.others {
+            Share::All => f.write_str("always_on"),
+            Share::None => f.write_str("always_off"),
+            Share::Ratio(ratio) => write!(f, "traceidratio {ratio}"),
+        }
+    }
 }
 
 impl Sampler {

@@ -42,8 +42,8 @@ impl Traces {
         let sampler = settings.sampler;
         tracing::info!(
             collector = %settings.endpoint,
-            protocol = ?settings.protocol,
-            ?sampler,
+            protocol = %settings.protocol,
+            %sampler,
             "traces are sent to a collector"
         );
         let exporter = Exporter::start(settings)?;

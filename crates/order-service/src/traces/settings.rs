@@ -3,6 +3,7 @@
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +55,15 @@ pub(crate) struct TraceSettings {
 pub(super) enum Protocol {
     Grpc,
     HttpProtobuf,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        })
+    }
 }
 
 impl TraceSettings {

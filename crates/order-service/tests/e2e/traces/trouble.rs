@@ -10,22 +10,24 @@ use crate::server::{Program, Server, wait_until};
 
 /// Requests that are traced.
 const REQUESTS: usize = 5_000;
-/// How much longer they may take with a collector that is in trouble than without any, busy machines included.
-const MUCH_LONGER: u32 = 4;
+/// How long the slowest may take, busy machines included. Whoever waited for a collector that hangs would wait for longer.
+const SLOWEST: Duration = Duration::from_secs(2);
 /// How long a server may take to stop that has nothing to do but to give up its collector.
 const STOPS_WITHIN: Duration = Duration::from_secs(8);
 
-/// How long it takes to place orders that are all traced, one after the other on one connection.
+/// Places orders that are all traced, one after the other on one connection, and answers with how long the slowest took.
 fn place_all(server: &Server) -> Duration {
-    let began = Instant::now();
+    let mut slowest = Duration::ZERO;
     let mut client = server.connect();
     for n in 0..REQUESTS {
+        let began = Instant::now();
         let request = post("/orders", &ORDER.replace("\"o\"", &format!("\"o{n}\"")));
         let header = format!("\r\ntraceparent: {}\r\n", caller(true));
         client.send(request.replacen("\r\n", &header, 1).as_bytes()).unwrap();
         assert_eq!(client.answer().unwrap().status, 201);
+        slowest = slowest.max(began.elapsed());
     }
-    began.elapsed()
+    slowest
 }
 
 fn spans(server: &Server, outcome: &str) -> f64 {
@@ -35,15 +37,12 @@ fn spans(server: &Server, outcome: &str) -> f64 {
     value.parse().unwrap()
 }
 
-/// The server takes all orders as quickly as without a collector, tells of it once, counts what is dropped, and stops.
+/// The server takes all orders as if there were no collector, tells of it once, counts what is dropped, and stops.
 #[track_caller]
 fn it_is_nobodys_trouble_but_the_collectors(program: Program) {
-    let untraced = serving().start();
-    let without = place_all(&untraced);
-    untraced.stop();
     let mut server = program.start();
-    let with = place_all(&server);
-    assert!(with < without * MUCH_LONGER + Duration::from_secs(1), "{with:?} instead of {without:?}");
+    let slowest = place_all(&server);
+    assert!(slowest < SLOWEST, "{slowest:?}");
     wait_until("what is dropped is counted", || {
         (spans(&server, "not_taken") + spans(&server, "no_room") > 0.0).then_some(())
     });
