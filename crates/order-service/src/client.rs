@@ -47,6 +47,12 @@ pub(crate) struct ClientOptions {
     ca: Option<PathBuf>,
 }
 
+impl ClientOptions {
+    pub(crate) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+}
+
 /// Asks a service.
 pub(crate) struct Client {
     url: ServiceUrl,
@@ -60,7 +66,8 @@ impl Client {
     /// When the key or the file with the authorities cannot be used.
     pub(crate) fn new(options: &ClientOptions) -> anyhow::Result<Self> {
         let bearer = |key: &String| {
-            let mut value = HeaderValue::try_from(format!("Bearer {key}")).context("--key is none")?;
+            let mut value = HeaderValue::try_from(format!("Bearer {key}"))
+                .map_err(|_| anyhow!("--key has a character that no key has"))?;
             value.set_sensitive(true);
             anyhow::Ok(value)
         };
@@ -119,6 +126,11 @@ impl Client {
             return anyhow!(
                 "the service's certificate is one that signs others, or is signed by none that is trusted: --ca takes the \
                  authority that signed it ({error})"
+            );
+        }
+        if let Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) = cause {
+            return anyhow!(
+                "nobody who is trusted has signed the service's certificate: --ca takes the certificate of who did"
             );
         }
         if let Some(rustls::Error::InvalidMessage(_)) = cause {

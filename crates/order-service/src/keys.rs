@@ -1,6 +1,9 @@
 //! `keys`: makes keys for the access file, and checks the file.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,10 +16,13 @@ use crate::access::{self, KeyEntry};
 use crate::cli::Failure;
 use crate::output;
 
+/// The rights to a file with a key.
+const OWNER_ALONE: u32 = 0o600;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Make a key. What the access file gets goes to standard output, to be added with `>> access.toml`; the key itself goes to
-    /// standard error, this once: only its hash is in the file.
+    /// standard error, or to a file, this once: only its hash is in the access file.
     Create(CreateArguments),
     /// Check an access file: every fault is told with its line. Exit status 0: it is good. Keys that have expired are named.
     Check {
@@ -37,6 +43,9 @@ pub(crate) struct CreateArguments {
     /// When it ends, such as 2027-01-01T00:00:00Z; without it, when it is taken out of the file.
     #[arg(long, value_name = "TIME", value_parser = time)]
     expires: Option<Timestamp>,
+    /// Where the key goes instead: a new file that only its owner may read.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
 }
 
 pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
@@ -50,15 +59,25 @@ pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn create(CreateArguments { name, scopes, expires }: CreateArguments) -> Result<(), Failure> {
+fn create(CreateArguments { name, scopes, expires, key_file }: CreateArguments) -> Result<(), Failure> {
     if expires.is_some_and(|expires| expires <= SystemClock.now()) {
         return Err(Failure::usage("expires: that time is over: the key would open nothing"));
     }
     let (key, entry) = KeyEntry { name, scopes, expires }.make().context("cannot make a key")?;
     // First, for an entry without its key is of no use, and not as what is logged, which may be lost.
-    output::print_aside(&format!("the key, which is not shown again: {key}"))?;
+    match &key_file {
+        Some(file) => write_new(file, &key).with_context(|| format!("--key-file {}", file.display()))?,
+        None => output::print_aside(&format!("the key, which is not shown again: {key}"))?,
+    }
     output::write(&entry)?;
     Ok(())
+}
+
+/// Another key that is there already stays.
+fn write_new(file: &Path, key: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(OWNER_ALONE).open(file)?;
+    writeln!(file, "{key}")?;
+    file.sync_all()
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cli::Failure;
 use crate::client::{self, Client, ClientOptions, ServiceUrl};
-use crate::{output, process};
+use crate::{logging, output, process};
 
 /// Exit status of a service that answers, and is not ready.
 const NOT_READY: u8 = 3;
@@ -40,8 +40,22 @@ async fn status(arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
         output::print(std::str::from_utf8(&body)?)?;
     } else {
         output::write(&for_people(url, &document))?;
+        if !shows_details(&document) {
+            let what = if arguments.client.has_key() {
+                "this key is unknown, over, or lacks"
+            } else {
+                "--key takes a key with"
+            };
+            logging::say(&format!("how its parts are is for operators: {what} the scope operate"));
+        }
     }
     Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
+}
+
+/// Without them there is a word for the service and one for its store, and while it starts even less.
+fn shows_details(document: &Value) -> bool {
+    let mut checks = document["checks"].as_object().into_iter().flatten();
+    document["status"] != "ready" || checks.any(|(name, _)| name != "lifecycle" && name != "store")
 }
 
 /// A line for each check, in the words that `/ready` has for it.
@@ -86,6 +100,10 @@ mod tests {
                 "relays": { "kafka": { "state": "following", "lag": 3 } },
             },
         });
+        assert!(shows_details(&document));
+        assert!(!shows_details(
+            &json!({"status": "ready", "checks": {"lifecycle": "serving", "store": "ok"}})
+        ));
         let url = "http://localhost:8080".parse().unwrap();
         assert_eq!(
             for_people(&url, &document),

@@ -36,6 +36,7 @@ fn the_status_is_a_line_for_each_check_or_the_document_itself() {
     assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]));
     assert_eq!(ended.stdout[0], format!("{} is ready", url(&server)));
     assert!(ended.stdout.iter().any(|line| line == "  store      ok"), "{:#?}", ended.stdout);
+    assert!(server.get("/metrics").text().contains("\norder_service_ready 1\n"));
     let ended = status(&url(&server), &["--json"]);
     let document: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
     assert_eq!((ended.status, &document["checks"]["store"]), (Some(0), &"ok".into()));
@@ -50,6 +51,7 @@ fn a_service_that_is_not_ready_has_a_status_of_its_own() {
     let ended = status(&url(&server), &[]);
     assert_eq!(ended.status, Some(NOT_READY), "{ended:?}");
     assert!(ended.stdout[0].ends_with(" is not ready"), "{ended:?}");
+    assert!(server.get("/metrics").text().contains("\norder_service_ready 0\n"));
     assert!(ended.stdout.iter().any(|line| line.trim().starts_with("store") && line.ends_with("corrupt")));
 }
 

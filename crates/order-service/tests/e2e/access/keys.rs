@@ -1,10 +1,11 @@
 //! `keys create` and `keys check`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::access::{AccessFile, ORDER, get_with, post_with};
 use crate::server::{Program, wait_until};
-use crate::start_up::{USAGE, assert_refused};
+use crate::start_up::{FAILURE, USAGE, assert_refused};
 
 #[test]
 fn a_key_that_was_made_opens_its_scopes_and_names_its_bearer_in_events() {
@@ -45,6 +46,48 @@ fn a_good_file_is_said_to_be_good_and_a_bad_one_is_told_line_by_line() {
     assert_refused(&file.program().run(), USAGE, &faults);
     fs::remove_file(file.path()).unwrap();
     assert_refused(&check(), USAGE, &["access.toml: No such file or directory"]);
+}
+
+#[test]
+fn a_key_goes_to_a_file_that_is_its_owners_alone_and_never_over_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("shop.key");
+    let create = || {
+        Program::new(["keys", "create", "--name", "shop", "--scope", "read"])
+            .argument("--key-file", &file)
+            .run()
+    };
+    let made = create();
+    assert_eq!((made.status, &made.stderr[..]), (Some(0), &[][..]), "{made:?}");
+    let key = fs::read_to_string(&file).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(key.starts_with("ok_") && key.ends_with('\n'), "{key}");
+    let id = key.split('_').nth(1).unwrap();
+    assert!(made.stdout.contains(&format!("id = \"{id}\"")), "{made:?}");
+
+    let again = create();
+    assert_eq!((again.status, &again.stdout[..]), (Some(FAILURE), &[][..]), "{again:?}");
+    assert!(again.stderr[0].contains("shop.key: File exists"), "{again:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), key);
+}
+
+#[test]
+fn whoever_asks_a_guarded_service_for_its_status_without_the_scope_is_told_what_it_takes() {
+    let file = AccessFile::new();
+    let (reader, operator) = (file.add("reader", "read", ""), file.add("operator", "operate", ""));
+    let server = file.start();
+    let url = format!("http://127.0.0.1:{}", server.port());
+    let status = |key: &[&str]| Program::new([&["status", "--url", &url], key].concat()).run();
+    for (key, told) in [
+        (&[][..], "--key takes a key with the scope operate"),
+        (&["--key", &reader], "this key is unknown, over, or lacks the scope operate"),
+    ] {
+        let ended = status(key);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(ended.stderr.join("").ends_with(told), "{ended:?}");
+    }
+    let ended = status(&["--key", &operator]);
+    assert_eq!((ended.status, &ended.stderr[..]), (Some(0), &[][..]), "{ended:?}");
 }
 
 #[test]
