@@ -30,6 +30,8 @@ mod threads;
 mod verify;
 mod view_writer;
 mod views;
+mod watched_files;
+mod watched_wal;
 mod writer;
 
 use std::ops::ControlFlow;
@@ -56,6 +58,7 @@ use view_writer::work::ViewWriterWork;
 use views::files;
 use views::known_keys::KnownKeys;
 use views::known_orders::KnownOrders;
+use watched_files::WatchedFiles;
 use writer::LogWriter;
 
 pub(crate) use connection::companion;
@@ -204,6 +207,8 @@ impl SqliteStore {
         let (stopped, _) = tokio::sync::watch::channel(None);
         let (view_work, work) = std::sync::mpsc::sync_channel(1);
         let health = StoreHealth { stopped, log_damage: readers.log.damage() };
+        let log_end = log.end()?;
+        let watched_files = WatchedFiles::of(path, lock.log_file())?;
         let shared = Arc::new(StoreState {
             limits,
             log_path: path.to_owned(),
@@ -211,16 +216,17 @@ impl SqliteStore {
             known_keys,
             readers,
             log_identity: log.identity(),
-            log_end: AtomicU64::new(log.end()?.0),
+            log_end: AtomicU64::new(log_end.0),
             view_work,
             health,
             writing: WritingFigures::default(),
+            watched_files,
         });
 
         let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
         let rebuilder = rebuild::start(Arc::clone(&shared))?;
-        let file_watcher = FileWatcher::start(Arc::clone(&shared), lock.log_file())?;
+        let file_watcher = FileWatcher::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self { shared, writer, view_writer, rebuilder, file_watcher, is_replica, _lock: lock })
     }
@@ -264,6 +270,7 @@ impl SqliteStore {
         let _ = self.shared.view_work.send(ViewWriterWork::Finish);
         self.view_writer.join();
         self.shared.readers.close();
+        self.shared.watched_files.close();
     }
 }
 

@@ -17,6 +17,7 @@ use crate::sqlite::readers::Readers;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::known_keys::KnownKeys;
 use crate::sqlite::views::known_orders::KnownOrders;
+use crate::sqlite::watched_files::WatchedFiles;
 
 /// One for each open store.
 pub(crate) struct StoreState {
@@ -33,11 +34,24 @@ pub(crate) struct StoreState {
     pub(crate) view_work: SyncSender<ViewWriterWork>,
     pub(crate) health: StoreHealth,
     pub(crate) writing: WritingFigures,
+    /// Dropped after all that has connections to them.
+    pub(crate) watched_files: WatchedFiles,
 }
 
 impl StoreState {
     pub(crate) fn log_end(&self) -> Position {
         Position(self.log_end.load(Ordering::Acquire))
+    }
+
+    /// Looks at the log's files. Unless they are what they were and more, nothing is to be copied from one to another.
+    pub(crate) fn has_sound_files(&self) -> bool {
+        let damage = &self.health.log_damage;
+        if !damage.is_found()
+            && let Some(what) = self.watched_files.lost()
+        {
+            damage.found(what);
+        }
+        !damage.is_found()
     }
 }
 

@@ -52,3 +52,4 @@ mod sqlite_receipts;
 #[cfg(feature = "planted-faults")]
 mod sqlite_releases;
 mod sqlite_replica;
+mod sqlite_ruined_wal;

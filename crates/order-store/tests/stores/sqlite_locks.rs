@@ -63,7 +63,7 @@ async fn files_and_directories_are_their_owners_alone() {
 }
 
 /// Waits until commands have stopped, and says why.
-async fn stopped(store: &SqliteStore) -> String {
+pub(crate) async fn stopped(store: &SqliteStore) -> String {
     let start = Instant::now();
     loop {
         match store.check().await {
@@ -143,7 +143,7 @@ async fn when_the_log_is_written_over_or_cut_under_a_server_commands_stop() {
 
 /// What is in place of a log is as it was, and so are the commits that are nowhere else.
 #[track_caller]
-fn assert_left_alone(log: &Path, written: &[u8], wal: &[u8]) {
+pub(crate) fn assert_left_alone(log: &Path, written: &[u8], wal: &[u8]) {
     assert!(fs::read(log).unwrap() == written, "the file in place of the log was written to");
     assert!(fs::read(wal_in(log)).is_ok_and(|left| left == wal), "the write-ahead log was not kept");
 }

@@ -63,7 +63,7 @@ impl LogWriterThread {
                 WriterWork::Replication(replication) => self.replicate(replication),
             }
             if self.wal_copier.take_too_long()
-                && !self.shared.health.log_damage.is_found()
+                && self.shared.has_sound_files()
                 && let Err(error) = self.log.copy_wal()
                 && !is_exhausted(&error, self.log.path())
             {

@@ -59,7 +59,7 @@ impl WalCopier {
 
 fn copy(shared: &StoreState, connection: &Connection, copies: &Receiver<()>, is_too_long: &AtomicBool) {
     let no_space = RepeatedFault::default();
-    while copies.recv().is_ok() && !shared.health.log_damage.is_found() {
+    while copies.recv().is_ok() && shared.has_sound_files() {
         // Answers with (busy, pages in the write-ahead log, pages copied).
         let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get::<_, i64>(1));
         if let (Ok(_), Some(more)) = (&pages, no_space.over()) {

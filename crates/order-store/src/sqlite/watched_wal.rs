@@ -1,0 +1,220 @@
+//! The write-ahead log that is open, held against what SQLite's connections know of it.
+//!
+//! They know it from its index, which is a file as well (<https://sqlite.org/walformat.html>): how many frames were committed, the
+//! salts of the turn, and the checksum of the last frame. SQLite itself never looks whether the write-ahead log still has them.
+//! Where a new turn begins, and where a copy cuts the file, the index says so first: that it has no frame any more.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::sqlite::connection::companion;
+
+const HEADER_BYTES: u64 = 32;
+const FRAME_HEADER_BYTES: u64 = 24;
+/// Where the salts are in the header of the file, and in that of a frame.
+const SALTS_OFFSET: u64 = 16;
+const FRAME_SALTS_OFFSET: usize = 8;
+/// Frames that are looked at, spread over all; and as many of the last, at growing distances from the end.
+const SPREAD_FRAMES: u64 = 64;
+const LAST_FRAMES: u32 = 16;
+/// How often a look is begun again whose turn has ended meanwhile. Then there is a next look.
+const MAX_TRIES: usize = 5;
+
+/// Both files are closed after SQLite has closed them: the index has its locks.
+pub(crate) struct WatchedWal {
+    wal: File,
+    index: File,
+    last: Committed,
+}
+
+type Salts = [u8; 8];
+/// A frame's checksum, as the file has it.
+type Sums = [u8; 8];
+
+/// What was committed to the write-ahead log, as its index has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Committed {
+    frames: u64,
+    page_bytes: u64,
+    salts: Salts,
+    /// Of the last frame.
+    sums: Sums,
+}
+
+impl WatchedWal {
+    /// `log`: the log's file itself, whatever links lead to it.
+    pub(crate) fn of(log: &Path) -> io::Result<Self> {
+        let open = |suffix| File::open(companion(log, suffix));
+        Ok(Self { wal: open("-wal")?, index: open("-shm")?, last: Committed::default() })
+    }
+
+    /// What has become of it, if it does not have what was committed.
+    pub(crate) fn lost(&mut self) -> Option<&'static str> {
+        for _ in 0..MAX_TRIES {
+            let Some(committed) = self.committed() else { continue };
+            let lost = self.lost_of(&committed);
+            // A turn that has ended meanwhile takes nothing with it.
+            let is_so = self.committed().is_some_and(|now| now.is_after(&committed));
+            match lost {
+                // It may pass.
+                Err(_) => return None,
+                Ok(lost) if is_so => {
+                    self.last = committed;
+                    return lost;
+                }
+                Ok(_) => {}
+            }
+        }
+        None
+    }
+
+    fn lost_of(&self, committed: &Committed) -> io::Result<Option<&'static str>> {
+        if committed.frames == 0 {
+            return Ok(None);
+        }
+        let is_same_turn = self.last.salts == committed.salts;
+        if is_same_turn && committed.frames < self.last.frames {
+            return Ok(Some("went back to what it was earlier"));
+        }
+        if self.wal.metadata()?.len() < committed.offset(committed.frames + 1) {
+            return Ok(Some("became shorter"));
+        }
+        let mut salts = Salts::default();
+        self.wal.read_exact_at(&mut salts, SALTS_OFFSET)?;
+        let mut are_there = salts == committed.salts;
+        for frame in looked_at(committed.frames) {
+            are_there &= self.frame(committed, frame)?.0 == committed.salts;
+        }
+        let known_ends = [Some(committed), Some(&self.last).filter(|last| is_same_turn && last.frames > 0)];
+        for end in known_ends.into_iter().flatten() {
+            are_there &= self.frame(committed, end.frames)?.1 == end.sums;
+        }
+        Ok((!are_there).then_some("was cut or written over"))
+    }
+
+    fn frame(&self, committed: &Committed, number: u64) -> io::Result<(Salts, Sums)> {
+        let mut header = [0; FRAME_HEADER_BYTES as usize];
+        self.wal.read_exact_at(&mut header, committed.offset(number))?;
+        Ok((eight(&header, FRAME_SALTS_OFFSET), eight(&header, FRAME_SALTS_OFFSET + 8)))
+    }
+
+    /// `None` while it is being written. It is there twice, and what reads it compares them.
+    fn committed(&self) -> Option<Committed> {
+        let mut headers = [0; 96];
+        self.index.read_exact_at(&mut headers, 0).ok()?;
+        let (header, again) = headers.split_at(48);
+        let word =
+            |at: usize| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let page_bytes = match u64::from(u16::from_ne_bytes([header[14], header[15]])) {
+            1 => 65_536,
+            size => size,
+        };
+        let is_sound = header == again && page_bytes.is_power_of_two();
+        let [mut sums, salts] = [eight(header, 24), eight(header, 32)];
+        // The file has the highest byte first, and the index as the machine has it.
+        let (first, second) = (word(24).to_be_bytes(), word(28).to_be_bytes());
+        sums[..4].copy_from_slice(&first);
+        sums[4..].copy_from_slice(&second);
+        is_sound.then(|| Committed { frames: u64::from(word(16)), page_bytes, salts, sums })
+    }
+}
+
+impl Committed {
+    /// Where a frame begins, from 1.
+    fn offset(&self, frame: u64) -> u64 {
+        HEADER_BYTES + (frame - 1) * (FRAME_HEADER_BYTES + self.page_bytes)
+    }
+
+    /// Whether it has what was committed before, and perhaps more.
+    fn is_after(&self, before: &Self) -> bool {
+        self.salts == before.salts && self.frames >= before.frames
+    }
+}
+
+/// Some of so many frames: all if there are few.
+fn looked_at(frames: u64) -> impl Iterator<Item = u64> {
+    let step = frames.div_ceil(SPREAD_FRAMES).max(1);
+    let spread = (1..=frames).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+    spread.chain(
+        (0..LAST_FRAMES).filter_map(move |power| frames.checked_sub(1 << power)).filter(|frame| *frame > 0),
+    )
+}
+
+fn eight(bytes: &[u8], at: usize) -> [u8; 8] {
+    std::array::from_fn(|nth| bytes[at + nth])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use rusqlite::Connection;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn log_in(directory: &TempDir) -> PathBuf {
+        directory.path().join("orders.db")
+    }
+
+    fn open(directory: &TempDir) -> Connection {
+        let log = Connection::open(log_in(directory)).unwrap();
+        log.busy_timeout(Duration::from_secs(30)).unwrap();
+        let set_up = "PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = off; \
+            CREATE TABLE IF NOT EXISTS rows (data)";
+        log.execute_batch(set_up).unwrap();
+        log
+    }
+
+    fn write(log: &Connection, bytes: u32) {
+        log.execute("INSERT INTO rows VALUES (randomblob(?1))", [bytes]).unwrap();
+    }
+
+    /// Turns begin and end, and the file is cut and grows, while it is looked at all the time.
+    #[test]
+    fn whatever_sqlite_does_is_no_loss() {
+        let directory = tempfile::tempdir().unwrap();
+        let [log, operator] = [(); 2].map(|()| open(&directory));
+        let mut watched = WatchedWal::of(&log_in(&directory)).unwrap();
+        let is_over = &AtomicBool::new(false);
+        let (mut looks, mut most_frames) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for turn in 0_u32.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let kind = ["PASSIVE", "TRUNCATE", "RESTART", "FULL"][turn as usize % 4];
+                    (0..turn % 40).for_each(|bytes| write(&log, bytes * 300));
+                    let writer = if turn % 3 == 0 { &operator } else { &log };
+                    write(writer, 40_000);
+                    writer.query_row(&format!("PRAGMA wal_checkpoint({kind})"), (), |_| Ok(())).unwrap();
+                }
+            });
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(2) {
+                let lost = watched.lost();
+                is_over.store(lost.is_some(), Ordering::Relaxed);
+                assert_eq!(lost, None, "look {looks}");
+                looks += 1;
+                most_frames = most_frames.max(watched.last.frames);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(most_frames > 100 && looks > 100, "{most_frames} frames in {looks} looks");
+    }
+
+    #[test]
+    fn frames_near_the_end_and_some_of_all_are_looked_at() {
+        for frames in [1, 2, 63, 64, 65, 2_048, 1 << 40] {
+            let looked_at: Vec<_> = looked_at(frames).collect();
+            assert!(looked_at.iter().all(|frame| (1..=frames).contains(frame)), "{frames}: {looked_at:?}");
+            assert!(looked_at.contains(&1) && (frames == 1 || looked_at.contains(&(frames - 1))), "{frames}");
+            assert!(looked_at.len() <= 80);
+        }
+    }
+}
