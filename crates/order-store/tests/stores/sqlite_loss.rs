@@ -348,3 +348,22 @@ async fn a_malformed_page_of_the_log_stops_commands() {
     assert!(matches!(refused, Err(AppendError::Store(StoreError::Corrupt(_)))), "{refused:?}");
     assert!(store.read_log(Position(0), PageLimit::events(1)).await.is_ok());
 }
+
+/// As where a copy of other files was put over them: SQLite goes on from what it has.
+#[tokio::test]
+async fn orders_that_the_log_has_lost_in_its_middle_are_told() {
+    for lost in [1..=1, 10..=22, 27..=29] {
+        let directory = closed_store().await;
+        let log = rusqlite::Connection::open(log_in(&directory)).unwrap();
+        let delete = "DELETE FROM events WHERE position BETWEEN ?1 AND ?2";
+        log.execute(delete, [lost.start(), lost.end()]).unwrap();
+        drop(log);
+        let loss = assert_refused(&directory);
+        assert!(matches!(loss, Loss::MissingOrder { .. }), "{loss}");
+        // Views cannot be made anew from what is left: they stay, and what can be read is served.
+        let store = open_with_loss(&log_in(&directory)).unwrap();
+        assert_eq!(end(&store).await, 30);
+        drop(store);
+        assert_refused(&directory);
+    }
+}

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use order_application::Position;
-use rusqlite::Connection;
 
 use crate::sqlite::log;
 use crate::sqlite::outside::OutsideFile;
@@ -14,6 +13,8 @@ use crate::sqlite_error::is_damage;
 
 /// Events that are compared, spread over all that the file has.
 const COMPARED_EVENTS: u64 = 32;
+/// Events that are compared beside these, each twice as far from the end as the one before.
+const LATE_EVENTS: u32 = 16;
 
 /// Whether a write-ahead log takes something away that the file has, and so is of another.
 pub(super) fn is_of_another(log_path: &Path) -> bool {
@@ -25,7 +26,8 @@ pub(super) fn is_of_another(log_path: &Path) -> bool {
     if has_other(log::identity(alone).ok(), log::identity(with_wal)) {
         return true;
     }
-    compared_positions(alone).any(|position| {
+    let end = log::end(alone).unwrap_or(Position::START);
+    spread_positions(end).any(|position| {
         let there = log::event_id_at(alone, position).ok().flatten();
         has_other(there.map(Some), log::event_id_at(with_wal, position))
     })
@@ -45,12 +47,13 @@ fn has_other<T: PartialEq>(alone: Option<T>, with_wal: rusqlite::Result<T>) -> b
     })
 }
 
-/// The first, the last, and some between.
-fn compared_positions(alone: &Connection) -> impl Iterator<Item = Position> {
-    let end = log::end(alone).unwrap_or(Position::START).0;
+/// The first, the last, some between, and some shortly before the end: what was lost is more often there.
+pub(super) fn spread_positions(end: Position) -> impl Iterator<Item = Position> {
+    let end = end.0;
     let steps = COMPARED_EVENTS.min(end).saturating_sub(1);
     let between =
         (1..steps).map(move |step| 1 + (u128::from(end - 1) * u128::from(step) / u128::from(steps)) as u64);
     let ends = (end > 0).then_some([1, end]).into_iter().flatten();
-    ends.chain(between).map(Position)
+    let late = (0..LATE_EVENTS).filter_map(move |power| end.checked_sub(1 << power)).filter(|at| *at > 0);
+    ends.chain(between).chain(late).map(Position)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use order_application::Position;
+use order_domain::OrderId;
 use uuid::Uuid;
 
 use crate::counted::counted;
@@ -124,6 +125,19 @@ pub enum Loss {
         /// The event there.
         event_id: Uuid,
     },
+    /// Views have an order that the log does not have there.
+    #[error(
+        "the views {} have order {order_id}, which begins at position {position}, and the log does not have it there",
+        views.display()
+    )]
+    MissingOrder {
+        /// The views.
+        views: PathBuf,
+        /// The order. There may be others.
+        order_id: OrderId,
+        /// Where its first event was.
+        position: Position,
+    },
     /// Views of another log are there, which had events: one of the two is not this store's.
     #[error(
         "the views {} are of another log, which had positions up to {position}, and this one ends at position {end}",
@@ -191,6 +205,7 @@ impl Loss {
             | Self::BrokenWal { .. }
             | Self::ViewsAhead { .. }
             | Self::OtherHistory { .. }
+            | Self::MissingOrder { .. }
             | Self::OtherLog { .. }
             | Self::ReceiptsAhead { .. }
             | Self::OtherReceipt { .. }

@@ -13,6 +13,7 @@
 //! | `log_file.rs` | the log's file, held against it |
 //! | `comparison.rs` | the log as it is alone, held against what it is with its write-ahead log |
 //! | `witnesses.rs` | what views and checkpoints know of |
+//! | `known_orders.rs` | some of the orders that views have |
 //! | `accepting.rs` | what becomes of files from which something is missing, if that is accepted |
 //!
 //! What nothing else knows of cannot be noticed: a write-ahead log that ends early, or whose last transaction is damaged, looks
@@ -21,6 +22,7 @@
 mod accepting;
 mod comparison;
 mod kinds;
+mod known_orders;
 mod log_file;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::sqlite::log::{self, follower_checkpoints, receipts};
 use crate::sqlite::loss::Loss;
+use crate::sqlite::loss::known_orders::{self, KnownOrder};
 use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::files;
 use crate::sqlite::views::progress::{FileProgress, ViewsOrigin};
@@ -38,6 +39,8 @@ pub(super) struct KnownToViews {
     pub(super) origin: ViewsOrigin,
     /// The rest, if they are of this release's schema.
     progress: Option<FileProgress>,
+    /// Some of their orders, if they are of this release's schema.
+    orders: Vec<KnownOrder>,
 }
 
 /// How far views have come, if they are complete and can tell.
@@ -46,7 +49,10 @@ pub(super) fn known_to_views(log_path: &Path, views_path: &Path) -> Option<Known
     let opened = [OutsideFile::open(log_path, views_path), OutsideFile::open_alone(log_path, views_path)];
     opened.into_iter().flatten().find_map(|views| {
         let origin = ViewsOrigin::load_complete(&views.connection).ok()?;
-        Some(KnownToViews { origin, progress: FileProgress::load_complete(&views.connection).ok() })
+        let progress = FileProgress::load_complete(&views.connection).ok();
+        let last_key = progress.map(|progress| Position(progress.last_key));
+        let orders = last_key.map_or_else(Vec::new, |last| known_orders::some(&views.connection, last));
+        Some(KnownToViews { origin, progress, orders })
     })
 }
 
@@ -87,6 +93,12 @@ impl WitnessedLog {
             && found != Some(event_id)
         {
             losses.push(Loss::OtherHistory { views: views.clone(), position, event_id });
+        }
+        if losses.is_empty()
+            && let Some(order) = known.orders.iter().find(|order| order.is_lost(self.connection()))
+        {
+            let KnownOrder { order_id, position } = order.clone();
+            losses.push(Loss::MissingOrder { views: views.clone(), order_id, position });
         }
         losses.extend(known.progress.and_then(|progress| self.lost_receipt(views, &progress)));
         losses

@@ -31,6 +31,9 @@ const LIST_DOWN: &str = concat!(
     ", o.previous_key FROM orders AS o WHERE o.key <= ?1 ORDER BY o.key DESC LIMIT ?2"
 );
 
+const FIRST: &str =
+    concat!("SELECT ", order_columns!(), " FROM orders AS o WHERE o.key >= ?1 ORDER BY o.key LIMIT 1");
+
 const NEXT: &str = "SELECT key, previous_key FROM orders WHERE key > ?1 ORDER BY key LIMIT 1";
 
 const DUE: &str = concat!(
@@ -92,6 +95,18 @@ pub(crate) fn find_unproven(
         }
     }
     Ok(None)
+}
+
+/// The first order that was placed at a position or later.
+pub(crate) fn first_from(
+    views: &Connection,
+    position: Position,
+) -> Result<Option<(OrderKey, OrderView)>, ViewsError> {
+    let mut statement = views.prepare_cached(FIRST)?;
+    let mut rows = statement.query([position.0])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let key = row.get(0)?;
+    Ok(Some((key, read_order(row, key, &mut Vec::new())?)))
 }
 
 /// The orders that were placed after a position, without one that is lost: each names the one before, and the last is where
