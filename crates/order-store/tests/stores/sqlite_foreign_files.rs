@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use order_application::EventLog;
-use order_store::SqliteStore;
+use order_store::{Loss, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::contract::under;
 use crate::order::TestOrder;
-use crate::sqlite::open_with_loss;
+use crate::sqlite::{losses, open_with_loss};
 use crate::sqlite_loss::{assert_refused, closed_store, end, killed, log_in, open, place, views_in, wal_in};
 
 fn journal_in(directory: &TempDir) -> PathBuf {
@@ -207,4 +207,38 @@ async fn views_of_any_release_tell_what_the_log_has_lost() {
         fs::write(log_in(&directory), sound).unwrap();
         assert_eq!(end(&open(&directory)).await, 37);
     }
+}
+
+/// Its first frames are sound, and SQLite would take these.
+#[tokio::test]
+async fn a_write_ahead_log_of_another_store_with_a_flipped_bit_is_set_aside_as_a_whole() {
+    for events_before in [0, 20, 28] {
+        let directory = closed_store().await;
+        let mut wal = fs::read(wal_in(&other_store(events_before).await)).unwrap();
+        let late = wal.len() * 3 / 4;
+        wal[late] ^= 1;
+        fs::write(wal_in(&directory), &wal).unwrap();
+        assert_refused(&directory);
+        let log = fs::read(log_in(&directory)).unwrap();
+        let store = open_with_loss(&log_in(&directory)).unwrap();
+        assert_eq!(end(&store).await, 30, "{events_before}");
+        drop(store);
+        assert_eq!(fs::read(log_in(&directory)).unwrap().len(), log.len());
+        assert!(fs::read(directory.path().join("orders.db-wal.lost")).unwrap() == wal, "it was not kept");
+        assert_eq!(end(&open(&directory)).await, 30);
+    }
+}
+
+/// SQLite plays back no journal for whoever only reads: what is behind it cannot be looked at before it has gone.
+#[tokio::test]
+async fn what_a_journal_hides_is_set_aside_as_well() {
+    let directory = closed_store().await;
+    fs::copy(wal_in(&other_store(20).await), wal_in(&directory)).unwrap();
+    fs::write(journal_in(&directory), [7; 4096]).unwrap();
+    assert!(matches!(losses(&log_in(&directory))[..], [Loss::Journal { .. }]));
+    assert_eq!(end(&open_with_loss(&log_in(&directory)).unwrap()).await, 30);
+    for kept in ["orders.db-journal.lost", "orders.db-wal.lost"] {
+        assert!(directory.path().join(kept).exists(), "{kept}");
+    }
+    assert_eq!(end(&open(&directory)).await, 30);
 }

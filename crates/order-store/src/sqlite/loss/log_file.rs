@@ -55,14 +55,17 @@ impl<'a> LogFile<'a> {
         Ok(Some(Self { path, file, bytes, page_bytes, says_pages }))
     }
 
-    /// Why it does not belong to its write-ahead log, or has lost its end.
-    pub(super) fn mismatch(&self, wal_path: &Path, wal: &WriteAheadLog) -> io::Result<Option<Loss>> {
+    /// Why it does not belong to its write-ahead log, or has lost its end. Damage in the write-ahead log comes first, and what
+    /// recovery takes before it is looked at all the same.
+    pub(super) fn mismatches(&self, wal_path: &Path, wal: &WriteAheadLog) -> io::Result<Vec<Loss>> {
+        let broken = wal.broken_frame.map(|frame| Loss::BrokenWal { wal: wal_path.to_owned(), frame });
+        Ok(broken.into_iter().chain(self.mismatch(wal_path, wal)?).collect())
+    }
+
+    fn mismatch(&self, wal_path: &Path, wal: &WriteAheadLog) -> io::Result<Option<Loss>> {
         let path = wal_path.to_owned();
         if wal.has_other_pages {
             return Ok(Some(Loss::OtherWal { wal: path }));
-        }
-        if let Some(frame) = wal.broken_frame {
-            return Ok(Some(Loss::BrokenWal { wal: path, frame }));
         }
         let page_bytes = u64::from(self.page_bytes);
         let (whole_pages, pages) = (self.bytes / page_bytes, self.bytes.div_ceil(page_bytes));

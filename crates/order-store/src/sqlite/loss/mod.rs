@@ -50,17 +50,34 @@ pub(crate) fn check(log_path: &Path, accept: bool) -> Result<(), SqliteError> {
     if crate::sqlite::planted_faults::is_planted("unchecked-files") {
         return Ok(());
     }
-    let losses = find(log_path)?;
-    if losses.is_empty() {
+    let mut told = find(log_path)?;
+    if told.is_empty() {
         return Ok(());
     }
     if !accept {
-        return Err(SqliteError::Lost { path: log_path.to_owned(), losses });
+        return Err(SqliteError::Lost { path: log_path.to_owned(), losses: told });
     }
-    for loss in &losses {
+    warn_of(&told, &[]);
+    // One may have hidden another.
+    for _ in 0..MAX_ROUNDS {
+        accepting::set_aside(log_path, &told)?;
+        let left = find(log_path)?;
+        if left == told {
+            break;
+        }
+        warn_of(&left, &told);
+        told = left;
+    }
+    Ok(())
+}
+
+/// How often it is looked again at what is left when something was set aside: there are not so many kinds of files.
+const MAX_ROUNDS: usize = 8;
+
+fn warn_of(losses: &[Loss], told: &[Loss]) {
+    for loss in losses.iter().filter(|loss| !told.contains(loss)) {
         tracing::warn!(%loss, "events are missing, and it is accepted");
     }
-    accepting::set_aside(log_path, &losses)
 }
 
 /// All that tells that something was lost. Nothing is changed, and nothing is left behind.
@@ -70,21 +87,23 @@ pub(crate) fn find(log_path: &Path) -> Result<Vec<Loss>, SqliteError> {
         return without_log(log_path, &wal_path);
     };
     let wal = WriteAheadLog::read(&wal_path, log.page_bytes).map_err(SqliteError::io(&wal_path))?;
-    let mut mismatch = log.mismatch(&wal_path, &wal).map_err(SqliteError::io(&wal_path))?;
+    let mut mismatches = log.mismatches(&wal_path, &wal).map_err(SqliteError::io(&wal_path))?;
     // SQLite is not to meet any of these files open: when one is closed, all locks on it are gone.
     drop(log);
     let has_wal = wal.recovered.is_some();
-    if mismatch.is_none() && has_wal && comparison::is_of_another(log_path) {
-        mismatch = Some(Loss::OtherWal { wal: wal_path });
+    let is_named = |losses: &[Loss]| losses.iter().any(Loss::is_of_other_wal);
+    // Damage may have hidden whose it is.
+    if has_wal && !is_named(&mismatches) && comparison::is_of_another(log_path) {
+        mismatches.push(Loss::OtherWal { wal: wal_path });
     }
-    let with_wal = !mismatch.as_ref().is_some_and(Loss::is_of_other_wal);
+    let with_wal = !is_named(&mismatches);
     let mut losses = Vec::new();
     if let Some(journal) = journal(log_path)?
         && (has_wal || comparison::has_tables(log_path))
     {
         losses.push(journal);
     }
-    losses.extend(mismatch);
+    losses.extend(mismatches);
     losses.extend(witnesses::losses(log_path, with_wal)?);
     Ok(losses)
 }

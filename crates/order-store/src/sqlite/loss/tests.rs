@@ -68,7 +68,7 @@ impl Files {
         let path = log_in(&directory);
         let log = LogFile::open(&path).unwrap().unwrap();
         let read = WriteAheadLog::read(&wal_in(&directory), log.page_bytes).unwrap();
-        log.mismatch(&wal_in(&directory), &read).unwrap()
+        log.mismatches(&wal_in(&directory), &read).unwrap().into_iter().next()
     }
 
     fn of_wal(&self, wal: &[u8]) -> Option<Loss> {
@@ -195,7 +195,8 @@ fn a_log_that_grows_past_the_page_with_the_locks_lacks_nothing() {
     let recovered = |log_pages| {
         let offsets = [(LOCK_PAGE + 1, 32)].into();
         let recovered = Some(CommittedPages { log_pages, offsets, end: 0 });
-        log.mismatch(&wal_in(&directory), &WriteAheadLog { recovered, ..WriteAheadLog::default() }).unwrap()
+        let wal = WriteAheadLog { recovered, ..WriteAheadLog::default() };
+        log.mismatches(&wal_in(&directory), &wal).unwrap().into_iter().next()
     };
     assert_eq!(recovered(LOCK_PAGE + 1), None);
     assert!(matches!(recovered(LOCK_PAGE + 2), Some(Loss::LaterWal { missing_pages: 1, .. })));
