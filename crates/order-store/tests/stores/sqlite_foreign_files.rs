@@ -242,3 +242,18 @@ async fn what_a_journal_hides_is_set_aside_as_well() {
     }
     assert_eq!(end(&open(&directory)).await, 30);
 }
+
+/// The log is shorter then, and its file is not before the write-ahead log has been copied.
+#[tokio::test]
+async fn a_log_whose_server_was_killed_after_a_vacuum_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    place_with_keys(&open(&directory), 0..600).await;
+    let store = open(&directory);
+    let operator = Connection::open(log_in(&directory)).unwrap();
+    let vacuum = "PRAGMA wal_autocheckpoint = 0; DELETE FROM receipts WHERE sequence <= 590; VACUUM";
+    operator.execute_batch(vacuum).unwrap();
+    place_with_keys(&store, 600..610).await;
+    let crashed = killed(&directory);
+    drop(store);
+    assert_eq!(end(&open(&crashed)).await, 610);
+}

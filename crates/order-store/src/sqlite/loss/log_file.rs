@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::sqlite::loss::Loss;
 use crate::sqlite::loss::write_ahead_log::{CommittedPages, PAGE_OFFSET, WriteAheadLog};
+use crate::sqlite::loss::{Loss, comparison};
 
 const HEADER_BYTES: usize = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -80,7 +80,10 @@ impl<'a> LogFile<'a> {
             return Ok((of > whole_pages).then_some(Loss::CutLog { log, pages: whole_pages, of }));
         };
         if pages.max(says_pages) > u64::from(recovered.log_pages) {
-            return Ok(Some(Loss::EarlierWal { wal: path }));
+            // With all pages it is a database by itself, as `VACUUM` leaves it: then its events tell.
+            let is_whole = self.missing_pages(0, recovered) == 0;
+            let is_earlier = !is_whole || comparison::is_of_another(self.path);
+            return Ok(is_earlier.then_some(Loss::EarlierWal { wal: path }));
         }
         let missing = self.missing_pages(whole_pages, recovered);
         Ok((missing > 0).then_some(Loss::LaterWal { wal: path, missing_pages: missing }))
