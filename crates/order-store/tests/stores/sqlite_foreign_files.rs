@@ -209,6 +209,18 @@ async fn views_of_any_release_tell_what_the_log_has_lost() {
     }
 }
 
+/// As `PRAGMA journal_mode = persist` leaves it.
+#[tokio::test]
+async fn a_journal_that_begins_with_a_zero_is_ignored() {
+    let directory = closed_store().await;
+    let mut journal = hot_journal();
+    journal[..28].fill(0);
+    fs::write(journal_in(&directory), &journal).unwrap();
+    let faults = SqliteStore::verify(&log_in(&directory), &mut |_, _| {}).unwrap().faults;
+    assert_eq!(faults, Vec::<String>::new());
+    assert_eq!(end(&open(&directory)).await, 30);
+}
+
 /// Its first frames are sound, and SQLite would take these.
 #[tokio::test]
 async fn a_write_ahead_log_of_another_store_with_a_flipped_bit_is_set_aside_as_a_whole() {

@@ -29,8 +29,9 @@ mod tests;
 mod witnesses;
 mod write_ahead_log;
 
+use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
-use std::{fs, io};
 
 use order_application::Position;
 use uuid::Uuid;
@@ -167,11 +168,17 @@ fn without_log(log_path: &Path, wal_path: &Path) -> Result<Vec<Loss>, SqliteErro
     Ok(losses)
 }
 
-/// The rollback journal that SQLite would play back. A store has one only before there is anything in its log.
+/// The rollback journal that SQLite would play back. A store has one only before there is anything in its log. One that begins with
+/// a zero is none: SQLite leaves it so where it keeps the file.
 fn journal(log_path: &Path) -> Result<Option<Loss>, SqliteError> {
     let journal = companion(&real_path(log_path), "-journal");
-    let is_there = length(&journal)?.is_some_and(|bytes| bytes > 0);
-    Ok(is_there.then_some(Loss::Journal { journal }))
+    let mut first = [0];
+    let read = fs::File::open(&journal).and_then(|mut file| file.read(&mut first));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SqliteError::io(&journal)(error)),
+        Ok(_) => Ok((first != [0]).then_some(Loss::Journal { journal })),
+    }
 }
 
 /// How long a file is, if it is there.
