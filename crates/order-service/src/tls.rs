@@ -10,10 +10,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use order_api::{Page, Source, Turns, network};
+use order_application::{Clock, SystemClock};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
@@ -62,8 +63,8 @@ impl Validity {
     fn is_of(&self, read: &Read) {
         let ends_at = end_of(&read.certificate);
         self.ends_at.store(ends_at.unwrap_or_default(), Ordering::Relaxed);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if ends_at.is_some_and(|ends_at| ends_at <= now) {
+        let now = SystemClock.now().as_micros() / 1_000_000;
+        if ends_at.is_some_and(|ends_at| i64::try_from(ends_at).is_ok_and(|ends_at| ends_at <= now)) {
             tracing::warn!("the certificate has expired: clients will refuse it");
         }
     }
