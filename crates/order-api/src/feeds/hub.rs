@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_application::Subscription;
+use order_application::{RepeatedFault, Subscription};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -18,10 +18,16 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn start(subscription: Subscription, pages: Arc<Pages>, shutdown: CancellationToken) -> Self {
+    /// What ends all feeds early is said once, as `ending` knows.
+    pub(super) fn start(
+        subscription: Subscription,
+        pages: Arc<Pages>,
+        ending: Arc<RepeatedFault>,
+        shutdown: CancellationToken,
+    ) -> Self {
         let tail = Arc::new(Tail::new(subscription.position()));
         let pumped = Arc::clone(&tail);
-        let pumping = tokio::spawn(async move { pump::run(subscription, &pumped, &shutdown).await });
+        let pumping = tokio::spawn(async move { pump::run(subscription, &pumped, &ending, &shutdown).await });
         let waited_for = Arc::clone(&tail);
         let giving_turns = tokio::spawn(async move { waited_for.give_turns().await });
         Self { tail, pages, _tasks: [pumping, giving_turns].map(AbortOnDropHandle::new) }

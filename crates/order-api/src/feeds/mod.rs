@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use order_application::figures::Counter;
-use order_application::{OrderService, Position, QueryError};
+use order_application::{OrderService, Position, QueryError, RepeatedFault};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,8 @@ pub(crate) struct Feeds {
     heartbeat: Duration,
     shutdown: CancellationToken,
     pages: Arc<Pages>,
+    /// The log cannot be followed.
+    ending: Arc<RepeatedFault>,
     /// What follows the log while there are feeds.
     hub: Mutex<Weak<Hub>>,
 }
@@ -62,6 +64,7 @@ impl Feeds {
             refused: Counter::default(),
             heartbeat: config.feed_heartbeat,
             shutdown: config.shutdown.clone(),
+            ending: Arc::default(),
             hub: Mutex::default(),
             service,
         }
@@ -117,7 +120,8 @@ impl Feeds {
         if let Some(hub) = current.upgrade().filter(|hub| hub.tail.is_open()) {
             return Ok(hub);
         }
-        let hub = Arc::new(Hub::start(subscription, Arc::clone(&self.pages), self.shutdown.clone()));
+        let (pages, ending) = (Arc::clone(&self.pages), Arc::clone(&self.ending));
+        let hub = Arc::new(Hub::start(subscription, pages, ending, self.shutdown.clone()));
         *current = Arc::downgrade(&hub);
         Ok(hub)
     }
