@@ -180,6 +180,9 @@ impl Refusal {
             NoTurn::MayHaveLeft => {
                 "The service has many such pages to make, and does not keep a place for a client that says no more. Send the request again."
             }
+            NoTurn::TooLong => {
+                "The service has many such pages to make, and others were before this request for too long. Send it again."
+            }
         };
         Problem::new(&kind::OVERLOADED, detail).into()
     }

@@ -10,12 +10,17 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::ring::Ring;
 use crate::asked_by::{AskedBy, InLine};
+
+/// How long a request waits for its turn, at most: as long as a command does for others to the same order. Whoever asks is better
+/// told to come again than kept waiting for whatever those before it wait for.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Turns of clients that are told apart by a key `K`, and among those of one key by `M`.
 pub struct Turns<K: Copy + Eq + Hash, M: Copy + Eq + Hash = ()>(Arc<Mutex<Line<K, M>>>);
@@ -30,6 +35,8 @@ pub(crate) enum NoTurn {
     Over,
     /// The client says no more, and may have left. Others come first.
     MayHaveLeft,
+    /// Others had theirs for as long as anybody waits.
+    TooLong,
 }
 
 struct Line<K: Copy + Eq + Hash, M: Copy + Eq + Hash> {
@@ -78,7 +85,7 @@ impl<K: Copy + Eq + Hash> Turns<K> {
 }
 
 impl TurnsOfAskers {
-    /// Waits for a turn, which lasts until it is dropped, and no longer than until it is over.
+    /// Waits for a turn, which lasts until it is dropped: not for very long, and no longer than until it is over.
     ///
     /// # Errors
     /// See [`NoTurn`]. Whoever finds a turn free has it in any case.
@@ -104,6 +111,7 @@ impl TurnsOfAskers {
             turn = poll_fn(|cx| ticket.poll(cx)) => Ok(turn),
             () = over.cancelled() => Err(NoTurn::Over),
             () = may_have_left => Err(NoTurn::MayHaveLeft),
+            () = tokio::time::sleep(MAX_WAIT) => Err(NoTurn::TooLong),
         }
     }
 }
@@ -281,6 +289,20 @@ mod tests {
         assert!(turn_of(&mut stayed).is_none());
         line.over.cancel();
         assert_eq!((&mut stayed).now_or_never().unwrap().err(), Some(NoTurn::Over));
+        assert!(is_empty(&line));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_and_whoever_has_waited_long_enough_leaves_the_line() {
+        let (line, first) = taken();
+        let [early, late] = [client(1, 1), client(2, 2)];
+        let mut waited_long = wait(&line, &early);
+        tokio::time::advance(MAX_WAIT - Duration::from_millis(1)).await;
+        let mut has_just_come = wait(&line, &late);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!((&mut waited_long).now_or_never().unwrap().err(), Some(NoTurn::TooLong));
+        drop(first);
+        assert!(turn_of(&mut has_just_come).is_some(), "it is the next");
         assert!(is_empty(&line));
     }
 

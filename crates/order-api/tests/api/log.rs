@@ -1,6 +1,12 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use order_api::ApiConfig;
 use order_application::ServiceLimits;
 
 use crate::harness::{Answer, Harness};
+use crate::stuck_store::Stuck;
 
 fn positions(answer: &Answer) -> Vec<u64> {
     let page = answer.json();
@@ -148,4 +154,16 @@ async fn parameters_are_known_single_and_in_range() {
     }
     h.get(&format!("/events?{}", "type=a.v1&".repeat(101))).await.has_faults(&["type"]);
     h.get(&format!("/events?{}", "type=a.v1&".repeat(100))).await.is(200, "[]");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_page_behind_others_is_told_after_a_while_to_come_again() {
+    /// As many pages as are read at a time.
+    const AT_ONCE: usize = 16;
+    let h = Harness::with_store(ApiConfig::default(), |_| Arc::new(Stuck));
+    let mut reading: Vec<_> = (0..AT_ONCE).map(|_| Box::pin(h.get("/events"))).collect();
+    assert!(reading.iter_mut().all(|reading| reading.now_or_never().is_none()));
+    let waiting = tokio::time::timeout(Duration::from_secs(10), h.get("/events"));
+    let told = waiting.await.expect("nobody waits for ever");
+    told.refuses(503, "overloaded").has("retry-after", "1");
 }

@@ -40,6 +40,7 @@ mod returns;
 mod shared_feeds;
 mod ship;
 mod story;
+mod stuck_store;
 mod text_is_data;
 mod time_travel;
 mod workflow;
