@@ -10,6 +10,7 @@ use crate::problem::Problem;
 use crate::problem::kind::OVERLOADED;
 use crate::refusal::Refusal;
 use crate::shares::Share;
+use crate::turns::NoTurn;
 
 /// Whoever has taken nothing of an answer for so long may lose it to others. What is taken is seen only when the system's own
 /// buffers have room again: at 48 KiB/s that is every few seconds.
@@ -24,6 +25,12 @@ const PART_OF_A_LARGE_PAGE: usize = 8;
 pub fn no_room(path: &str) -> Response {
     let detail = "Other clients leave too many answers lying. Nothing happened; send the request again.";
     Problem::new(&OVERLOADED, detail).into_response(path)
+}
+
+/// The answer in place of one that there is no room for, to a request for `path` that nobody has looked at, when the service stops.
+/// Whoever serves connections gives it.
+pub fn no_room_any_more(path: &str) -> Response {
+    Refusal::no_turn(NoTurn::Over).0.into_response(path)
 }
 
 /// Sets bytes aside for a page, before it is read.

@@ -26,6 +26,10 @@ use crate::tls::TlsFiles;
 pub(crate) use sources::read;
 pub(crate) use variables::unknown_variables;
 
+/// What a command may take besides its wait in the store's queue before its connection may give way to another: 5 s behind others
+/// to the same order, and being written.
+const IN_SERVICE_BESIDES: Duration = Duration::from_secs(9);
+
 /// Where orders are kept.
 #[derive(Debug, Args)]
 pub(crate) struct StoreOptions {
@@ -121,12 +125,13 @@ impl HttpOptions {
         self.access.rules(&addresses)
     }
 
-    /// Bounds of the server.
-    pub(crate) fn limits(&self) -> Limits {
+    /// Bounds of the server, given how long a command may wait in the store's queue.
+    pub(crate) fn limits(&self, queue_wait: Duration) -> Limits {
         Limits {
             connections: self.max_connections as usize,
             idle_timeout: self.idle_timeout_seconds,
             answer_bytes: self.max_answer_bytes as usize,
+            in_service: queue_wait + IN_SERVICE_BESIDES,
         }
     }
 }
@@ -289,5 +294,29 @@ fn replica_store(text: &str) -> Result<StoreUrl, String> {
     match text.parse()? {
         StoreUrl::Postgres { .. } => Err("a replica keeps its orders in sqlite:FILE or memory:".to_owned()),
         store @ (StoreUrl::Memory | StoreUrl::Sqlite(_)) => Ok(store),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Given {
+        #[command(flatten)]
+        http: HttpOptions,
+        #[command(flatten)]
+        queue: QueueOptions,
+    }
+
+    #[test]
+    fn a_command_keeps_its_connection_however_long_it_may_wait_for_the_store() {
+        for (given, in_service) in [(&[][..], 10), (&["--queue-wait-milliseconds", "20000"], 29)] {
+            let Given { http, queue } = Given::parse_from([&["serve"][..], given].concat());
+            let limits = http.limits(queue.queue_wait_milliseconds);
+            assert_eq!(limits.in_service, Duration::from_secs(in_service));
+        }
     }
 }

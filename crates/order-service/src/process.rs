@@ -69,7 +69,11 @@ pub(crate) struct Process {
 
 impl Process {
     /// Takes the address, and answers there that it is starting. From now on the file with the rules of `access` is looked at.
-    pub(crate) async fn start(http: &HttpOptions, access: Option<Arc<FileAccess>>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        http: &HttpOptions,
+        limits: Limits,
+        access: Option<Arc<FileAccess>>,
+    ) -> anyhow::Result<Self> {
         // Signals count from the start: a stop that comes while the store opens is not lost.
         let stop = StopSignal::listen()?;
         let tls = match http.tls_files() {
@@ -78,7 +82,6 @@ impl Process {
         };
         let is_encrypted = tls.is_some();
         let listeners = http.listen.bind().map_err(anyhow::Error::msg)?;
-        let limits = http.limits();
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
         let views_progress = ViewsProgress::default();
         let shutdown = CancellationToken::new();

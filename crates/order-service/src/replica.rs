@@ -8,6 +8,7 @@ use std::sync::Arc;
 use order_api::ApiConfig;
 use order_application::{EventBus, Replica, ReplicaLimits, ViewsProgress};
 use order_bus::InProcessBus;
+use order_store::DEFAULT_QUEUE_WAIT;
 
 use crate::access::FileAccess;
 use crate::cli::Failure;
@@ -27,7 +28,8 @@ async fn serve(
     access: Option<Arc<FileAccess>>,
     traces: Option<TraceSettings>,
 ) -> anyhow::Result<ExitCode> {
-    let mut process = Process::start(&options.http, access).await?;
+    let limits = options.http.limits(DEFAULT_QUEUE_WAIT);
+    let mut process = Process::start(&options.http, limits, access).await?;
     let traces = traces.map(|settings| Traces::start(settings, &process.metrics)).transpose()?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
     let opening = open(&options, Arc::clone(&bus), process.views_progress.clone());

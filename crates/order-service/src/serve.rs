@@ -33,12 +33,13 @@ async fn serve(
         options;
     let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
     let (url, event_source) = (store_options.url(), relay.events.event_source);
-    let mut process = Process::start(&http, access).await?;
+    let queue_wait = queue.queue_wait_milliseconds;
+    let mut process = Process::start(&http, http.limits(queue_wait), access).await?;
     let traces = traces.map(|settings| Traces::start(settings, &process.metrics)).transpose()?;
     let tracer = traces.as_ref().map(|traces| traces.tracer.clone());
     let bus = Arc::new(InProcessBus::new());
     let mode = OpenMode { accept_loss, ..OpenMode::CREATE };
-    let (queue_wait, progress) = (queue.queue_wait_milliseconds, process.views_progress.clone());
+    let progress = process.views_progress.clone();
     let opening = open_store::open(&url, mode, queue_wait, bus.clone(), progress);
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 

@@ -33,6 +33,8 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout: Duration,
     /// Most bytes of answers that clients have not taken, of all connections together.
     pub(crate) answer_bytes: usize,
+    /// A request that the service is at work for keeps its connection's place for so long, and no longer.
+    pub(crate) in_service: Duration,
 }
 
 /// A running server.
@@ -111,5 +113,68 @@ impl Server {
         self.close.cancel();
         self.admission.hurry();
         self.connections.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use futures_util::StreamExt;
+    use futures_util::stream::FuturesUnordered;
+    use hyper::client::conn::http2::{self, SendRequest};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    async fn connect(port: u16) -> SendRequest<Body> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (sender, connection) =
+            http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
+    async fn status_of(mut sender: SendRequest<Body>) -> u16 {
+        let request = Request::get("http://test/").body(Body::empty()).unwrap();
+        sender.send_request(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_is_told_at_once_when_the_server_stops() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let work = CancellationToken::new();
+        let is_done = work.clone();
+        let router = Router::new().route("/", get(move || is_done.clone().cancelled_owned()));
+        let limits = Limits {
+            connections: 10,
+            idle_timeout: Duration::from_secs(60),
+            // A connection finds room, two of its requests have their own, and nothing is left for others.
+            answer_bytes: 16 * 1024,
+            in_service: SOON,
+        };
+        let server = Server::start(vec![listener], None, router, limits);
+        let sender = connect(server.port()).await;
+        let mut answers: FuturesUnordered<_> =
+            (0..5).map(|_| tokio::spawn(status_of(sender.clone()))).collect();
+        while server.admission().state().waiting < 3 {
+            tokio::task::yield_now().await;
+        }
+        let stopping = async {
+            for _ in 0..3 {
+                assert_eq!(answers.next().await.unwrap().unwrap(), 503);
+            }
+            work.cancel();
+            for _ in 0..2 {
+                assert_eq!(answers.next().await.unwrap().unwrap(), 200);
+            }
+        };
+        drop(sender);
+        timeout(SOON, futures_util::future::join(server.drain(), stopping)).await.expect("nobody waits");
     }
 }

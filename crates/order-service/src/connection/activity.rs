@@ -31,10 +31,6 @@ use untaken::Untaken;
 /// have room again: at 48 KiB/s that is every few seconds.
 pub(crate) const LONG_UNTAKEN: Duration = Duration::from_secs(8);
 
-/// A request that the service is at work for keeps its connection's place for so long, and no longer. A command waits for the store
-/// for a second, if nobody has set another time, and is tried again for five.
-const LONG_IN_SERVICE: Duration = Duration::from_secs(10);
-
 /// Room that a client leaves lying, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lying {
@@ -54,6 +50,8 @@ pub(crate) struct Activity {
     number: u64,
     address: IpAddr,
     epoch: Instant,
+    /// How long a request that the service is at work for keeps its place.
+    in_service: Duration,
     budget: Arc<AnswerBudget>,
     figures: Arc<ConnectionFigures>,
     /// When bytes last moved that count: a request's head, a piece of its body, a piece of an answer that was taken. In
@@ -88,11 +86,12 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    /// Of a connection with a number of its own, which comes from this address.
+    /// Of a connection with a number of its own, which comes from this address. While the service is at work for a request, it keeps
+    /// its place, but no longer than `in_service`.
     pub(crate) fn new(
-        number: u64,
-        address: IpAddr,
+        (number, address): (u64, IpAddr),
         epoch: Instant,
+        in_service: Duration,
         budget: Arc<AnswerBudget>,
         figures: Arc<ConnectionFigures>,
     ) -> Self {
@@ -100,6 +99,7 @@ impl Activity {
             number,
             address,
             epoch,
+            in_service,
             budget,
             figures,
             progress: AtomicU64::new(nanos_since(epoch)),
@@ -125,7 +125,8 @@ impl Activity {
     #[cfg(test)]
     pub(crate) fn in_test(budget: &Arc<AnswerBudget>) -> Arc<Self> {
         let address = std::net::Ipv4Addr::LOCALHOST.into();
-        Arc::new(Self::new(0, address, Instant::now(), Arc::clone(budget), Arc::default()))
+        let in_service = Duration::from_secs(10);
+        Arc::new(Self::new((0, address), Instant::now(), in_service, Arc::clone(budget), Arc::default()))
     }
 
     /// Bytes have moved that count.
@@ -235,7 +236,7 @@ impl Activity {
     /// Whether it may be ended when somebody else has a better use for its place.
     pub(crate) fn may_give_way(&self) -> bool {
         let is_there = self.task.get().is_some_and(|task| !task.is_finished());
-        let is_protected = self.is_in_service() && self.still_for() < LONG_IN_SERVICE;
+        let is_protected = self.is_in_service() && self.still_for() < self.in_service;
         is_there && !self.is_cut_off.load(Ordering::Relaxed) && !is_protected
     }
 
@@ -359,9 +360,10 @@ mod tests {
     #[tokio::test]
     async fn a_request_keeps_its_place_while_the_service_is_at_work_for_it_and_not_while_it_waits_in_a_line()
     {
-        let epoch = Instant::now().checked_sub(LONG_IN_SERVICE).expect("the system runs for longer");
+        const IN_SERVICE: Duration = Duration::from_secs(30);
+        let epoch = Instant::now().checked_sub(IN_SERVICE).expect("the system runs for longer");
         let (address, budget) = (std::net::Ipv4Addr::LOCALHOST.into(), Arc::new(AnswerBudget::new(1 << 20)));
-        let activity = Arc::new(Activity::new(0, address, epoch, budget, Arc::default()));
+        let activity = Arc::new(Activity::new((0, address), epoch, IN_SERVICE, budget, Arc::default()));
         activity.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
         assert!(activity.may_give_way());
         let (_in_service, open) = InService::begin(&activity, Protocol::Http1);
@@ -371,6 +373,8 @@ mod tests {
         assert!(activity.may_give_way());
         asked_by.0.end_waiting();
         assert!(!activity.may_give_way());
+        activity.progress.store(nanos_since(epoch) - IN_SERVICE.as_nanos() as u64 / 2, Ordering::Relaxed);
+        assert!(!activity.may_give_way(), "it has had half of its time");
         activity.progress.store(0, Ordering::Relaxed);
         assert!(activity.may_give_way(), "nobody keeps it for ever");
     }

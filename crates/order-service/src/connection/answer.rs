@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, Response, Uri};
 use hyper::body::{Frame, SizeHint};
 use order_api::LiveFeed;
+use tokio_util::sync::CancellationToken;
 
 use super::activity::{Asking, InService, Kept, Open};
 use super::answer_budget::Waiting;
@@ -68,18 +69,47 @@ impl AskedRoom {
         Self { protocol, open, bytes, kept }
     }
 
-    /// Waits for others to take their answers if there is no room.
-    pub(crate) async fn granted(self, in_service: &InService) -> Room {
+    /// Waits for others to take their answers if there is no room, but no longer than until it is `over`.
+    ///
+    /// # Errors
+    /// It is over, and there is still none: what is left is to say so.
+    pub(crate) async fn granted(
+        self,
+        in_service: &InService,
+        over: &CancellationToken,
+    ) -> Result<Room, NoRoom> {
         let Self { protocol, open, bytes, kept } = self;
         let kept = match kept {
             Ok(kept) => kept,
             Err(waiting) => {
                 // Whoever has taken of what all share waits for itself.
                 let _own_turn = open.activity().shares_room().then(|| in_service.set_aside());
-                Arc::clone(open.activity()).keep_after(waiting, bytes).await.of(open.stream())
+                let keeping = Arc::clone(open.activity()).keep_after(waiting, bytes);
+                match over.run_until_cancelled(keeping).await {
+                    Some(kept) => kept.of(open.stream()),
+                    None => return Err(NoRoom { protocol, open }),
+                }
             }
         };
-        Room { protocol, open, kept }
+        Ok(Room { protocol, open, kept })
+    }
+}
+
+/// What is left of a request that was not given room before it was too late.
+pub(crate) struct NoRoom {
+    protocol: Protocol,
+    open: Open,
+}
+
+impl NoRoom {
+    /// A short answer, which has room although there is none: those who waited for room are not many.
+    pub(crate) fn answer(self, response: Response<Body>) -> Response<Answer> {
+        let Self { protocol, open } = self;
+        let keep = |bytes| open.activity().keep_anyhow(bytes).of(open.stream());
+        let kept = keep(HTTP1_ANSWER_BYTES);
+        let in_advance = response.body().size_hint().exact().map(|bytes| keep(bytes as usize));
+        let room = Room { protocol, open, kept };
+        response.map(|body| room.of(body, in_advance, false))
     }
 }
 
@@ -294,11 +324,16 @@ mod tests {
     use super::*;
     use crate::connection::{Activity, AnswerBudget};
 
+    /// The room that there is for a request.
+    fn granted(room: AskedRoom, in_service: &InService) -> Room {
+        let room = room.granted(in_service, &CancellationToken::new()).now_or_never();
+        room.expect("there is room").ok().expect("it is not over")
+    }
+
     /// An answer to a request that is over for the service but for this, and of which nothing comes yet.
     fn silent_answer(activity: &Arc<Activity>, is_feed: bool) -> Answer {
         let (in_service, open) = InService::begin(activity, Protocol::Http1);
-        let room = AskedRoom::new(open, Protocol::Http1, &HeaderMap::new()).granted(&in_service);
-        let room = room.now_or_never().unwrap();
+        let room = granted(AskedRoom::new(open, Protocol::Http1, &HeaderMap::new()), &in_service);
         let mut response = Response::new(Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>()));
         if is_feed {
             response.extensions_mut().insert(LiveFeed);
@@ -344,12 +379,11 @@ mod tests {
         let budget = Arc::new(AnswerBudget::new(1 << 20));
         let activity = Activity::in_test(&budget);
         let (in_service, open) = InService::begin(&activity, Protocol::Http2);
-        let room = AskedRoom::new(open, Protocol::Http2, &HeaderMap::new()).granted(&in_service);
+        let room = granted(AskedRoom::new(open, Protocol::Http2, &HeaderMap::new()), &in_service);
         let is_given_back = Arc::new(AtomicBool::new(false));
         let long: Vec<u8> = (0..10 * MAX_PIECE_BYTES).map(|index| (index % 251) as u8).collect();
         let body = Bytes::from_owner(Noted(long.clone(), Arc::clone(&is_given_back)));
         let response = Response::new(Body::from(body));
-        let room = room.now_or_never().unwrap();
         let mut answer = room.answer(response, true, &Uri::from_static("/")).into_body();
         let mut taken = Vec::new();
         while taken.len() < long.len() {

@@ -121,18 +121,19 @@ impl Acceptor {
         room: AskedRoom,
     ) -> Result<Response<Answer>, Infallible> {
         let (version, is_safe, uri) = (request.version(), request.method().is_safe(), request.uri().clone());
-        let room = room.granted(&in_service).await;
-        let response = match fault {
-            Some(fault) => {
+        let room = room.granted(&in_service, &self.stop_accepting).await;
+        let mut response = match (room, fault) {
+            (Err(no_room), _) => no_room.answer(order_api::no_room_any_more(uri.path())),
+            (Ok(room), Some(fault)) => {
                 self.admission.figures().refused_head(fault);
-                fault.response(uri.path())
+                room.answer(fault.response(uri.path()), is_safe, &uri)
             }
-            None => {
+            (Ok(room), None) => {
                 let router = self.router.get().unwrap_or(&self.starting).clone();
-                router.oneshot(request.map(|body| connection::watched(body, &mut in_service))).await?
+                let request = request.map(|body| connection::watched(body, &mut in_service));
+                room.answer(router.oneshot(request).await?, is_safe, &uri)
             }
         };
-        let mut response = room.answer(response, is_safe, &uri);
         if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

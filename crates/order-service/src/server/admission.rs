@@ -34,6 +34,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Admission {
     epoch: Instant,
     idle_timeout: Duration,
+    in_service: Duration,
     max_connections: usize,
     figures: Arc<ConnectionFigures>,
     places: Arc<Semaphore>,
@@ -93,6 +94,7 @@ impl Admission {
         Self {
             epoch: Instant::now(),
             idle_timeout: limits.idle_timeout,
+            in_service: limits.in_service,
             max_connections: limits.connections,
             figures: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
@@ -139,7 +141,7 @@ impl Admission {
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr, place: Option<OwnedSemaphorePermit>) -> Admitted {
         self.figures.accepted.add_one();
         let (budget, figures) = (Arc::clone(&self.budget), Arc::clone(&self.figures));
-        let made = |number| Activity::new(number, address, self.epoch, budget, figures);
+        let made = |number| Activity::new((number, address), self.epoch, self.in_service, budget, figures);
         let (number, activity) = self.lock().add(made);
         Admitted { activity, number, admission: Arc::clone(self), _place: place }
     }

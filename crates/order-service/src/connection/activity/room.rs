@@ -30,6 +30,11 @@ impl Activity {
         Some(self.kept(bytes, purse))
     }
 
+    /// Keeps room for bytes whether or not there is any: few of them, and not often.
+    pub(in crate::connection) fn keep_anyhow(self: &Arc<Self>, bytes: usize) -> Kept {
+        self.kept(bytes, Purse::Own)
+    }
+
     /// The same for an answer that is there as a whole. If there is no room, whoever leaves the most lying has to let go of it;
     /// but not for a connection that has its portion.
     pub(in crate::connection) fn try_keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
