@@ -25,6 +25,11 @@ pub(crate) fn answers_are_not_counted() -> bool {
     is_planted("answers-are-not-counted")
 }
 
+/// `handshakes-take-no-turns`: each is reckoned as soon as its client has spoken.
+pub(crate) fn handshakes_take_no_turns() -> bool {
+    is_planted("handshakes-take-no-turns")
+}
+
 /// `requests-are-told`: heads and bodies stand in the output.
 pub(crate) fn requests_are_told() -> bool {
     is_planted("requests-are-told")

@@ -8,8 +8,8 @@ use std::time::Duration;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One keep-alive connection.
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Client<S = TcpStream> {
+    stream: S,
     received: Vec<u8>,
 }
 
@@ -58,7 +58,19 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_write_timeout(Some(READ_TIMEOUT))?;
-        Ok(Self { stream, received: Vec::new() })
+        Ok(Self::over(stream))
+    }
+
+    /// For writing from one thread while another reads.
+    pub(crate) fn writing_end(&self) -> TcpStream {
+        self.stream.try_clone().expect("a socket can be cloned")
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// One that is connected already, by a socket or by what encrypts.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, received: Vec::new() }
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
@@ -121,11 +133,6 @@ impl Client {
         let mut rest = std::mem::take(&mut self.received);
         self.stream.read_to_end(&mut rest)?;
         Ok(rest)
-    }
-
-    /// For writing from one thread while another reads.
-    pub(crate) fn writing_end(&self) -> TcpStream {
-        self.stream.try_clone().expect("a socket can be cloned")
     }
 
     fn take_until(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {

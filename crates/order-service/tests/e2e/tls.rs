@@ -32,11 +32,13 @@ pub(crate) struct Encrypted {
 
 impl Encrypted {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        let program = Program::serve().argument("--store", "memory:");
+        Self::of(arguments.chunks(2).fold(program, |program, option| program.argument(option[0], option[1])))
+    }
+
+    pub(crate) fn of(program: Program) -> Self {
         let authority = Authority::new("e2e").unwrap();
         let files = authority.certificate("localhost").unwrap();
-        let program = Program::serve().argument("--store", "memory:");
-        let program =
-            arguments.chunks(2).fold(program, |program, option| program.argument(option[0], option[1]));
         Self { server: encrypted(program, &files).start(), authority, files }
     }
 

@@ -3,9 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::crowd::crowd;
+use super::handshakes::begin_handshakes;
 use super::siege::besiege;
 use super::{framing, server, untaken};
 use crate::server::Program;
+use crate::tls::Encrypted;
 
 /// Asserts that a test fails with a server that has the fault.
 #[track_caller]
@@ -32,6 +34,11 @@ fn a_server_on_which_nobody_gives_way_is_caught() {
     };
     give_way(server());
     assert_caught("nobody-gives-way", give_way);
+}
+
+#[test]
+fn a_server_on_which_handshakes_take_no_turns_is_caught() {
+    assert_caught("handshakes-take-no-turns", |program| begin_handshakes(Encrypted::of(program)));
 }
 
 #[test]

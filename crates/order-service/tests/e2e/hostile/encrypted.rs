@@ -2,62 +2,32 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::crowd::{ALL_PLACES, crowd, hung_up_on, open};
+use super::crowd::{ALL_PLACES, crowd, crowd_in_pace, hung_up_on, open};
 use super::shares::connect_from;
-use super::siege::{MOST_RESIDENT_KIB, PROMPT, one_at_a_time};
+use super::siege::{Placed, Siege, hold_out, one_at_a_time};
+use crate::http::Client;
 use crate::server::wait_until;
-use crate::tls::{Encrypted, EncryptingClient, HTTP1, ask};
+use crate::tls::{Encrypted, EncryptingClient, HTTP1};
 
-/// Probes that are waited for while an attack stands.
-const A_WHILE: usize = 40;
-/// Where the probes come from: another machine than the attack.
+/// Probes and orders that are waited for while an attack stands.
+pub(super) const A_WHILE: usize = 40;
+/// Where good clients come from: another machine than the attack.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-const PROBE: &str = "GET /health HTTP/1.1\r\nhost: e2e\r\nconnection: close\r\n\r\n";
 
-/// Lets an attack loose on a server that encrypts, which must meanwhile answer probes promptly and keep its memory bounded. The
-/// attack is given a way to wait for so many probes more.
+/// Lets an attack loose on a server that encrypts, beside good clients from another machine. One of them is connected before.
 #[track_caller]
-fn besiege_encrypted(attack: impl FnOnce(&EncryptingClient, &dyn Fn(usize))) {
+pub(super) fn besiege_encrypted(
+    encrypted: Encrypted,
+    attack: impl FnOnce(&EncryptingClient, &Siege),
+) -> Placed {
     let _alone = one_at_a_time();
-    let encrypted = Encrypted::start(&[]);
     let client = encrypted.client(&[HTTP1]);
-    let (over, probes) = (AtomicBool::new(false), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        let probing = scope.spawn(|| {
-            let _over = OverOnDrop(&over);
-            while !over.load(Ordering::Relaxed) {
-                let asked = Instant::now();
-                let mut stream = client.encrypt(connect_from(ELSEWHERE, client.port)).unwrap();
-                assert!(ask(&mut stream, PROBE).starts_with("HTTP/1.1 200 "));
-                assert!(asked.elapsed() < PROMPT, "a probe waited {:?}", asked.elapsed());
-                probes.fetch_add(1, Ordering::Relaxed);
-                std::thread::park_timeout(Duration::from_millis(5));
-            }
-        });
-        let over = OverOnDrop(&over);
-        attack(&client, &|more| {
-            let goal = probes.load(Ordering::Relaxed) + more;
-            wait_until("it has been probed often enough", || {
-                (probes.load(Ordering::Relaxed) >= goal || over.0.load(Ordering::Relaxed)).then_some(())
-            });
-        });
-        drop(over);
-        probing.join().unwrap();
-    });
-    let peak = encrypted.server.process().peak_resident_kib();
-    assert!(peak <= MOST_RESIDENT_KIB, "it took {} MiB", peak / 1024);
-    encrypted.server.assert_no_panic();
-}
-
-struct OverOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for OverOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+    let connect = || client.encrypt(connect_from(ELSEWHERE, client.port)).map(Client::over);
+    let placed = hold_out(&encrypted.server, connect().unwrap(), connect, |siege| attack(&client, siege));
+    encrypted.server.stop();
+    placed
 }
 
 /// A ClientHello that announces to be as long as one may be (RFC 8446, 4), and of which the last byte never comes.
@@ -75,14 +45,9 @@ fn record(kind: u8, length: usize, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn hellos_that_never_end_take_no_more_memory_than_there_is_room_for() {
-    besiege_encrypted(|client, hold| {
-        let hello = endless_hello();
-        let come = |_| {
-            hold(1);
-            crowd(client.port, 250, &hello)
-        };
-        let crowd: Vec<_> = (0..ALL_PLACES / 250).flat_map(come).collect();
-        hold(A_WHILE);
+    besiege_encrypted(Encrypted::start(&[]), |client, siege| {
+        let crowd = crowd_in_pace(siege, client.port, ALL_PLACES, &endless_hello());
+        siege.hold(A_WHILE);
         drop(crowd);
     });
 }
@@ -115,7 +80,7 @@ fn half_records(client: &EncryptingClient, count: usize) -> Vec<TcpStream> {
 #[test]
 fn records_that_never_end_take_no_more_memory_than_there_is_room_for() {
     const THREADS: usize = 4;
-    besiege_encrypted(|client, hold| {
+    besiege_encrypted(Encrypted::start(&[]), |client, siege| {
         // So many sockets may be opened.
         drop(crowd(client.port, 1, b""));
         let crowd: Vec<_> = std::thread::scope(|scope| {
@@ -123,7 +88,7 @@ fn records_that_never_end_take_no_more_memory_than_there_is_room_for() {
                 (0..THREADS).map(|_| scope.spawn(|| half_records(client, ALL_PLACES / THREADS))).collect();
             coming.into_iter().flat_map(|coming| coming.join().unwrap()).collect()
         });
-        hold(A_WHILE);
+        siege.hold(A_WHILE);
         drop(crowd);
     });
 }

@@ -1,18 +1,20 @@
 //! What must hold while a server is under attack, and afterwards.
 
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::machine::Watch;
 use crate::http::Client;
-use crate::server::{Program, Server, wait_until};
+use crate::server::{Process, Program, Server, wait_until};
 
 /// A probe is never kept waiting longer.
 pub(super) const PROMPT: Duration = Duration::from_secs(1);
 /// Between two probes, which are to look on and not to be the load.
 const PROBE_PAUSE: Duration = Duration::from_millis(5);
 /// What the server may take of the machine's memory, whatever is done to it.
-pub(super) const MOST_RESIDENT_KIB: usize = 512 * 1024;
+const MOST_RESIDENT_KIB: usize = 512 * 1024;
 /// Descriptors that may have been opened meanwhile for other reasons than clients.
 const SPARE_DESCRIPTORS: usize = 8;
 
@@ -43,36 +45,48 @@ impl Siege {
         });
     }
 
-    /// Asks on a new connection each time, as orchestrators do. Answers with the longest wait.
-    fn probe(&self, port: u16) -> Duration {
+    /// Whether a good client was not served as it should be. No attack needs to go on.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Asks on a new connection each time, as orchestrators do.
+    fn probe<S: Read + Write>(&self, process: Process, connect: impl Fn() -> io::Result<Client<S>>) {
         let _over = OverOnDrop(&self.over);
-        let mut slowest = Duration::ZERO;
         while !self.over.load(Ordering::Relaxed) {
-            let asked = Instant::now();
-            let answer = Client::connect(port).and_then(|mut client| client.get("/health"));
+            let watch = Watch::start(process);
+            let answer = connect().and_then(|mut client| client.get("/health"));
             assert_eq!(answer.expect("a probe is answered").status, 200);
-            slowest = slowest.max(asked.elapsed());
-            assert!(slowest < PROMPT, "a probe waited {slowest:?}");
-            self.probes.fetch_add(1, Ordering::Relaxed);
+            if let Some(waited) = watch.waited(PROMPT) {
+                assert!(waited < PROMPT, "a probe waited {waited:?}");
+                self.probes.fetch_add(1, Ordering::Relaxed);
+            }
             std::thread::park_timeout(PROBE_PAUSE);
         }
-        slowest
     }
 
     /// A good client, on one connection all the while.
-    fn place_orders(&self, port: u16) -> usize {
+    fn place_orders<S: Read + Write>(&self, process: Process, mut client: Client<S>) -> Placed {
         let _over = OverOnDrop(&self.over);
-        let mut client = Client::connect(port).unwrap();
-        let mut placed = 0;
+        let mut placed = Placed { orders: 0, slowest: Duration::ZERO };
         while !self.over.load(Ordering::Relaxed) {
-            let answer = client.post("/orders", &order(placed)).expect("a good client is served");
+            let watch = Watch::start(process);
+            let answer = client.post("/orders", &order(placed.orders)).expect("a good client is served");
             assert_eq!(answer.status, 201, "{answer:?}");
-            placed += 1;
-            self.placed.store(placed, Ordering::Relaxed);
+            placed.slowest = placed.slowest.max(watch.waited(PROMPT).unwrap_or_default());
+            placed.orders += 1;
+            self.placed.store(placed.orders, Ordering::Relaxed);
             std::thread::park_timeout(PROBE_PAUSE);
         }
         placed
     }
+}
+
+/// What a good client has been told during a siege.
+pub(super) struct Placed {
+    orders: usize,
+    /// The longest that it waited for an order to be placed.
+    pub(super) slowest: Duration,
 }
 
 fn order(number: usize) -> String {
@@ -92,15 +106,30 @@ fn order_id(number: usize) -> String {
 pub(crate) fn besiege(program: Program, attack: impl FnOnce(&Server, &Siege)) {
     let _alone = one_at_a_time();
     let server = program.start();
-    let (port, process) = (server.port(), server.process());
-    assert_eq!(server.get("/orders").status, 200);
+    let port = server.port();
+    let connect = || Client::connect(port);
+    hold_out(&server, connect().unwrap(), connect, |siege| attack(&server, siege));
+    server.stop();
+}
+
+/// The same for a server to which good clients connect in a way of their own. One of them is connected before.
+#[track_caller]
+pub(super) fn hold_out<S: Read + Write + Send>(
+    server: &Server,
+    good: Client<S>,
+    connect: impl Fn() -> io::Result<Client<S>> + Sync,
+    attack: impl FnOnce(&Siege),
+) -> Placed {
+    let process = server.process();
+    let get = |path: &str| connect().and_then(|mut client| client.get(path)).unwrap();
+    assert_eq!(get("/orders").status, 200);
     let before = process.descriptors();
     let siege = Siege::default();
     let placed = std::thread::scope(|scope| {
-        let probing = scope.spawn(|| siege.probe(port));
-        let placing = scope.spawn(|| siege.place_orders(port));
+        let probing = scope.spawn(|| siege.probe(process, &connect));
+        let placing = scope.spawn(|| siege.place_orders(process, good));
         let stop = OverOnDrop(&siege.over);
-        attack(&server, &siege);
+        attack(&siege);
         drop(stop);
         probing.join().unwrap();
         placing.join().unwrap()
@@ -110,16 +139,17 @@ pub(crate) fn besiege(program: Program, attack: impl FnOnce(&Server, &Siege)) {
     wait_until("all connections are gone", || {
         (process.descriptors() <= before + SPARE_DESCRIPTORS).then_some(())
     });
-    for number in 0..placed {
-        assert_eq!(server.get(&format!("/orders/{}", order_id(number))).status, 200);
+    for number in 0..placed.orders {
+        assert_eq!(get(&format!("/orders/{}", order_id(number))).status, 200);
     }
-    assert_eq!(server.get("/orders").status, 200);
+    assert_eq!(get("/orders").status, 200);
     let log = server.log();
     assert!(!log.contains("\"ERROR\""), "{log}");
-    server.stop();
+    placed
 }
 
-struct OverOnDrop<'a>(&'a AtomicBool);
+/// So that whoever goes on until then comes to an end, panics included.
+pub(super) struct OverOnDrop<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for OverOnDrop<'_> {
     fn drop(&mut self) {

@@ -7,7 +7,7 @@ use test_servers::{PostgresOptions, PostgresServer};
 use super::clients::Balance;
 use super::history::Outcome;
 use super::proxy::{Fault, Proxy};
-use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, instances, run};
+use super::scenario::{COMMANDS_ARE_ANSWERED_WITHIN, INSTANCES, instances, run, serving};
 use crate::random::Random;
 use crate::server::wait_until;
 
@@ -18,7 +18,10 @@ fn a_connection_that_breaks_at_any_moment_of_an_append_costs_nothing() {
     let database = PostgresServer::start(PostgresOptions::durable()).unwrap();
     let proxy = Proxy::start(database.port(), Random::seeded("cut connections", 2));
     let url = proxy.url_of(&database.create_database().unwrap(), database.port());
-    let history = run("cut connections", instances(&url), Balance::Anywhere, |progress, _| {
+    // Each append may have to wait for connections to be made again, on a machine that is busy with other tests.
+    let patient = || serving(&url).argument("--queue-wait-milliseconds", "5000").start();
+    let servers = (0..INSTANCES).map(|_| patient()).collect();
+    let history = run("cut connections", servers, Balance::Anywhere, |progress, _| {
         progress.wait_for_more(&[0, 1, 2], 50);
         proxy.plant(Fault::Cut);
         let cuts = proxy.cuts();

@@ -116,7 +116,11 @@ fn connections_that_break_with_a_full_window_cost_nothing(kind: Kind) {
     let channel = if kind == Kind::Kafka { channel.with("partitions=3") } else { channel };
     let cuts = proxy.fates();
     cuts.plant(Fault::Cut);
-    let server = Program::serving(directory.path()).argument("--bus", channel.url()).start();
+    // A busy machine is no reason to turn commands away.
+    let server = Program::serving(directory.path())
+        .argument("--queue-wait-milliseconds", "5000")
+        .argument("--bus", channel.url())
+        .start();
     claims.extend(under_steady_load(server.port(), "cuts", |_| {
         let often = |count: &AtomicU64, wanted| count.load(Ordering::Relaxed) >= wanted;
         patiently("every kind of cut has been made often enough", || {
