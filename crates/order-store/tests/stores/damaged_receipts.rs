@@ -48,7 +48,7 @@ async fn so_it_is_on_postgresql() {
     use test_servers::PostgresServer;
 
     use crate::postgres::QUICK_SERVER;
-    use crate::postgres_verify::sql;
+    use crate::postgres_fixtures::sql;
 
     for damage in DAMAGES {
         let url = PostgresServer::shared().unwrap().create_database().unwrap();

@@ -10,6 +10,8 @@ mod backup_goldens;
 mod contract;
 #[cfg(feature = "full-tests")]
 mod copy;
+#[cfg(feature = "full-tests")]
+mod copy_refusals;
 mod damaged_receipts;
 mod log_reader;
 mod memory;
@@ -24,6 +26,8 @@ mod postgres_damage_at_random;
 #[cfg(feature = "full-tests")]
 mod postgres_damaged_pages;
 #[cfg(feature = "full-tests")]
+mod postgres_fixtures;
+#[cfg(feature = "full-tests")]
 mod postgres_goldens;
 #[cfg(feature = "full-tests")]
 mod postgres_grants;
@@ -31,6 +35,8 @@ mod postgres_grants;
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
 mod postgres_migrations;
+#[cfg(feature = "full-tests")]
+mod postgres_rebuild;
 #[cfg(all(feature = "full-tests", feature = "planted-faults"))]
 mod postgres_releases;
 #[cfg(feature = "full-tests")]
@@ -53,3 +59,4 @@ mod sqlite_receipts;
 mod sqlite_releases;
 mod sqlite_replica;
 mod sqlite_ruined_wal;
+mod sqlite_verify;

@@ -1,33 +1,13 @@
 //! Damage to the table of views: it is noticed, it reaches no decision, and what is not damaged is served.
 
-use std::sync::Arc;
-
 use order_application::{
     AppendError, EventLog, ListQuery, OrderViews, PageLimit, Position, StoreError, Unreadable, Version,
 };
-use order_store::PostgresStore;
-use test_servers::PostgresServer;
 
-use crate::contract::bus;
 use crate::order::TestOrder;
-use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::{paid_orders, sql};
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
-
-/// Orders `order-0`, `order-1`, … with keys 1, 2, …, each paid once.
-async fn paid_orders(number: usize) -> (String, Arc<PostgresStore>, Vec<TestOrder>) {
-    let url = PostgresServer::shared().unwrap().create_database().unwrap();
-    let store = Arc::new(PostgresStore::open(&url, bus(), QUICK_SERVER).await.unwrap());
-    let mut orders: Vec<_> = (0..number).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
-    for order in &mut orders {
-        store.append(order.place()).await.unwrap();
-    }
-    for order in &mut orders {
-        store.append(order.pay(1)).await.unwrap();
-    }
-    (url, store, orders)
-}
 
 fn is_damaged<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::DamagedView(_)))

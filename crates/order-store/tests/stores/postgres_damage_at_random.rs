@@ -15,7 +15,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::sql;
 use crate::random::Random;
 
 const SETS: u64 = 200;

@@ -9,23 +9,16 @@ use order_application::{EventLog, OrderViews, StoreError};
 use order_store::PostgresStore;
 use test_servers::{PostgresOptions, PostgresServer};
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
 
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::{session, sql};
 use crate::postgres_views::wait_until_current;
 
 const PAGE: usize = 8192;
 /// So many that the index over the orders' keys has pages between its first and its last.
 const ORDERS: usize = 1_000;
-
-async fn session(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 /// A server of its own with orders that were placed one after the other. It reads no more than it needs.
 async fn placed_orders() -> (PostgresServer, String) {

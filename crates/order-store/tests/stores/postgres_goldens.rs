@@ -13,12 +13,11 @@ use order_application::{
 use order_domain::OrderId;
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
-use tokio_postgres::{Client, NoTls};
 
 use crate::contract::{bus, receipt, under};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::{session, sql};
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 
@@ -42,12 +41,6 @@ async fn database() -> (String, i64) {
     let url = PostgresServer::shared().unwrap().create_database().unwrap();
     let known = PostgresStore::migrate(&url).await.unwrap().known;
     (url, known)
-}
-
-async fn session(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 async fn fill(url: &str) {

@@ -8,7 +8,7 @@ use test_servers::PostgresServer;
 use crate::contract::{bus, under};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::sql;
 
 const OPERATIONS: &str = include_str!("../../../../docs/OPERATIONS.md");
 

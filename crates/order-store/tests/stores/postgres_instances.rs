@@ -8,7 +8,6 @@ use order_application::{
     StoreError, Subscription, Version,
 };
 use order_store::{PostgresOptions, PostgresStore};
-use test_servers::PostgresServer;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
@@ -16,17 +15,9 @@ use tokio_postgres::{Client, NoTls};
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::{database, open, session, sql};
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
-
-fn database() -> String {
-    PostgresServer::shared().unwrap().create_database().unwrap()
-}
-
-async fn open(url: &str) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap())
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn positions_have_no_gap_when_several_instances_write() {
@@ -210,12 +201,6 @@ async fn a_standby_takes_over_in_time_also_if_the_database_s_clock_goes_back_a_d
     let lease = granted(&first, "relay", "a").await;
     sql(&url, "UPDATE test_clock.shift SET by = interval '-1 day'").await;
     assert!(stand_by(&second, "b").await > lease);
-}
-
-async fn session(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// Waits until what a task asks of the database waits for a lock.

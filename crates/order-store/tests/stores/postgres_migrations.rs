@@ -2,26 +2,15 @@
 
 use order_application::{EventLog, OrderViews, StoreError};
 use order_store::{PostgresError, PostgresFault, PostgresStore};
-use test_servers::PostgresServer;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
-
-fn database() -> String {
-    PostgresServer::shared().unwrap().create_database().unwrap()
-}
+use crate::postgres_fixtures::{database, session, sql};
 
 async fn open(url: &str) -> Result<PostgresStore, PostgresError> {
     PostgresStore::open(url, bus(), QUICK_SERVER).await
-}
-
-async fn session(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 /// Waits until somebody in this database waits for a lock, and says who.

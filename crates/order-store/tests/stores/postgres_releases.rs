@@ -15,7 +15,7 @@ use test_servers::PostgresServer;
 use crate::contract::bus;
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
-use crate::postgres_verify::sql;
+use crate::postgres_fixtures::{faults, sql};
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 
@@ -25,10 +25,6 @@ const JOB: &str = "ORDER_STORE_TEST_RELEASE_JOB";
 
 async fn open(url: &str) -> PostgresStore {
     PostgresStore::open(url, bus(), QUICK_SERVER).await.unwrap()
-}
-
-async fn faults(url: &str) -> Vec<String> {
-    PostgresStore::verify(url, &mut |_, _| {}).await.unwrap().faults
 }
 
 /// A view that is sound and not what this release makes of the events.

@@ -9,31 +9,13 @@ use test_servers::PostgresServer;
 use tokio::sync::Notify;
 use tokio_postgres::NoTls;
 
-use crate::contract::bus;
 use crate::order::TestOrder;
-use crate::postgres::QUICK_SERVER;
+use crate::postgres_fixtures::{self, sql};
 
-/// A database with 30 paid orders: placements at positions 1 to 30, payments at 31 to 60.
+/// 30 orders: placements at positions 1 to 30, payments at 31 to 60.
 async fn paid_orders() -> (String, Arc<PostgresStore>) {
-    let url = PostgresServer::shared().unwrap().create_database().unwrap();
-    let store = Arc::new(PostgresStore::open(&url, bus(), QUICK_SERVER).await.unwrap());
-    let mut orders: Vec<_> = (0..30).map(|n| TestOrder::new(&format!("order-{n}"))).collect();
-    for order in &mut orders {
-        store.append(order.place()).await.unwrap();
-    }
-    for order in &mut orders {
-        store.append(order.pay(1)).await.unwrap();
-    }
+    let (url, store, _) = postgres_fixtures::paid_orders(30).await;
     (url, store)
-}
-
-/// Runs SQL as whoever damages a database would.
-pub(crate) async fn sql(url: &str, statement: &str) {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
-    client.batch_execute(statement).await.unwrap();
-    drop(client);
-    connection.await.unwrap().unwrap();
 }
 
 async fn verify(url: &str) -> VerifyReport {
