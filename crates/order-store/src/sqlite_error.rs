@@ -42,7 +42,10 @@ pub enum SqliteError {
         losses: Vec<Loss>,
     },
     /// A later release wrote it.
-    #[error("{} was written by a newer version (schema {found}, and this one knows up to {known})", path.display())]
+    #[error(
+        "{} was written by a newer release (schema {found}, and this one knows up to {known}); use that release",
+        path.display()
+    )]
     Newer {
         /// The store's log.
         path: PathBuf,
@@ -53,7 +56,7 @@ pub enum SqliteError {
     },
     /// An earlier release wrote it, and whoever only reads does not change it.
     #[error(
-        "{} was written by an earlier version (schema {found}, and this one needs {known}); start the server once",
+        "{} was written by an earlier release (schema {found}, and this one needs {known}); start its server with this one once",
         path.display()
     )]
     Older {

@@ -142,7 +142,7 @@ fn a_store_from_a_newer_version() {
     let directory = stopped_store();
     let newer = "UPDATE log SET oldest_compatible = 98; PRAGMA user_version = 99";
     sql(&directory.path().join("orders.db"), newer);
-    let newer = "was written by a newer version (schema 99,";
+    let newer = "was written by a newer release (schema 99,";
     assert_refused(&Program::serving(directory.path()).run(), FAILURE, &[newer]);
 }
 

@@ -19,7 +19,7 @@ pub enum BackupDirError {
         file: String,
     },
     /// There is none to be read.
-    #[error("{} is no backup: it has no manifest.json", .0.display())]
+    #[error("{} is no backup: it has no manifest.json; name the directory that `order-service backup` was given", .0.display())]
     NotABackup(PathBuf),
     /// None was ever finished.
     #[error("{} is a backup that was never finished; run `order-service backup` again, it goes on where it was", .0.display())]
@@ -28,7 +28,10 @@ pub enum BackupDirError {
     #[error("{} is in use by another backup or restore; let that one end first", .0.display())]
     InUse(PathBuf),
     /// A later release made it.
-    #[error("{} was made by a newer version (format {found}, and this one knows up to {known})", path.display())]
+    #[error(
+        "{} was made by a newer release (format {found}, and this one knows up to {known}); use that release",
+        path.display()
+    )]
     Newer {
         /// The directory.
         path: PathBuf,
@@ -128,10 +131,10 @@ pub enum RestoreError {
     #[error(transparent)]
     Directory(#[from] BackupDirError),
     /// It does not go as far as was asked for.
-    #[error("the backup ends at position {0}")]
+    #[error("the backup ends at position {0}; name that one or an earlier one, or a later backup")]
     EndsBefore(Position),
     /// It begins after what was asked for.
-    #[error("the backup has no event from before that time")]
+    #[error("the backup has no event from before that time; name a later time")]
     BeginsAfter,
     /// The store is the one that was backed up.
     #[error("the backup is of this very store, which has its orders; name an empty target")]

@@ -183,7 +183,8 @@ async fn a_store_is_restored_up_to_a_position_without_what_came_later() {
         assert_eq!(checkpoints.load("ahead").await, Ok(Some(at(170, None))));
 
         let refused = restore(&directory.path, &Place::sqlite(), Until::Position(Position(201))).await;
-        assert_eq!(refused.unwrap_err().to_string(), "the backup ends at position 200");
+        let told = "the backup ends at position 200; name that one or an earlier one, or a later backup";
+        assert_eq!(refused.unwrap_err().to_string(), told);
     }
 }
 
