@@ -71,11 +71,11 @@ impl Client {
             value.set_sensitive(true);
             anyhow::Ok(value)
         };
-        let tls = options.url.is_encrypted().then(|| connector(options.ca.as_ref())).transpose()?;
+        let tls = options.url.is_encrypted().then(|| connector(options.ca.as_ref()).context("--ca"));
         Ok(Self {
             url: options.url.clone(),
             authorization: options.key.as_ref().map(bearer).transpose()?,
-            tls,
+            tls: tls.transpose()?,
         })
     }
 
@@ -143,11 +143,38 @@ impl Client {
     }
 }
 
+/// Sends a request to where its URL leads, on a connection of its own, with TLS if there is any. Nobody is followed elsewhere.
+///
+/// # Errors
+/// Nobody takes the connection, it breaks, or what comes is no HTTP.
+pub(crate) async fn exchange<B>(
+    mut request: Request<B>,
+    tls: Option<&TlsConnector>,
+) -> anyhow::Result<Response<Incoming>>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let url = std::mem::take(request.uri_mut());
+    let authority = url.authority().context("the URL has no host")?;
+    request.headers_mut().entry(header::HOST).or_insert(HeaderValue::try_from(authority.as_str())?);
+    // A server wants to be asked for a path; the whole URL is for proxies.
+    if let Some(path) = url.path_and_query() {
+        *request.uri_mut() = path.clone().into();
+    }
+    let host = authority.host().trim_matches(['[', ']']);
+    let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await.context("cannot connect")?;
+    match tls {
+        None => send(stream, request).await,
+        Some(tls) => send(tls.connect(host.to_owned().try_into()?, stream).await?, request).await,
+    }
+}
+
 /// Sends a request on a connection of its own.
 ///
 /// # Errors
 /// The connection breaks, or what comes is no HTTP.
-pub(crate) async fn send<B>(
+async fn send<B>(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<B>,
 ) -> anyhow::Result<Response<Incoming>>
@@ -167,7 +194,7 @@ where
 pub(crate) fn connector(authorities: Option<&PathBuf>) -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = authorities {
-        let in_file = || format!("--ca {}", file.display());
+        let in_file = || file.display().to_string();
         for certificate in CertificateDer::pem_file_iter(file).with_context(in_file)? {
             roots.add(certificate.with_context(in_file)?).with_context(in_file)?;
         }

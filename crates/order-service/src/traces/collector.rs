@@ -3,7 +3,6 @@
 use std::fs;
 
 use anyhow::{Context, bail};
-use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -17,7 +16,6 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use prost::Message;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::settings::{Protocol, TraceSettings};
@@ -99,15 +97,7 @@ impl HttpCollector {
     async fn take(&self, spans: Vec<SpanData>) -> anyhow::Result<()> {
         let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
         let spans = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        let endpoint = &self.endpoint;
-        let host = endpoint.host().context("the endpoint has no host")?.trim_matches(['[', ']']);
-        let port = endpoint.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
-        let tcp = TcpStream::connect((host, port)).await.context("cannot connect")?;
-        let request = self.request(spans)?;
-        let answer = match &self.tls {
-            None => client::send(tcp, request).await?,
-            Some(tls) => client::send(tls.connect(host.to_owned().try_into()?, tcp).await?, request).await?,
-        };
+        let answer = client::exchange(self.request(spans)?, self.tls.as_ref()).await?;
         let status = answer.status();
         if !status.is_success() {
             bail!("it answers {status}");
@@ -117,10 +107,7 @@ impl HttpCollector {
     }
 
     fn request(&self, spans: Vec<u8>) -> anyhow::Result<Request<Full<Bytes>>> {
-        let host = self.endpoint.authority().context("the endpoint has no host")?.as_str();
-        let target = self.endpoint.path_and_query().map_or("/", PathAndQuery::as_str);
-        let mut request = Request::post(target)
-            .header(header::HOST, host)
+        let mut request = Request::post(&self.endpoint)
             .header(header::CONTENT_TYPE, "application/x-protobuf")
             .body(Full::new(spans.into()))?;
         request.headers_mut().extend(self.headers.iter().cloned());

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use axum::http::uri::{Authority, PathAndQuery, Scheme};
+use anyhow::bail;
+use axum::http::uri::Scheme;
 use axum::http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use tokio::net::TcpStream;
 
 use crate::client;
 
@@ -16,7 +15,7 @@ pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// For all of it: the connection, the answer's head and its body.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is answered at a URL. Nobody is followed elsewhere.
+/// What is answered at a URL.
 pub(super) async fn url(url: &Uri) -> Result<Vec<u8>, String> {
     let fetched = tokio::time::timeout(PATIENCE, get(url)).await;
     let fetched = fetched.unwrap_or_else(|_| bail!("no answer within {} s", PATIENCE.as_secs()));
@@ -24,22 +23,13 @@ pub(super) async fn url(url: &Uri) -> Result<Vec<u8>, String> {
 }
 
 async fn get(url: &Uri) -> anyhow::Result<Vec<u8>> {
-    let host = url.host().context("the URL has no host")?.trim_matches(['[', ']']);
-    let is_https = url.scheme() == Some(&Scheme::HTTPS);
-    let port = url.port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let target = url.path_and_query().map_or("/", PathAndQuery::as_str);
-    let request = Request::get(target)
-        .header(header::HOST, url.authority().map(Authority::as_str).unwrap_or_default())
+    let request = Request::get(url)
         .header(header::ACCEPT, "application/jwk-set+json, application/json")
         .body(Empty::<Bytes>::new())?;
-    let stream = TcpStream::connect((host, port)).await.context("cannot connect")?;
-    let response = if is_https {
-        // The system's root certificates may change while the service runs.
-        let stream = client::connector(None)?.connect(host.to_owned().try_into()?, stream).await?;
-        client::send(stream, request).await?
-    } else {
-        client::send(stream, request).await?
-    };
+    let is_https = url.scheme() == Some(&Scheme::HTTPS);
+    // The system's root certificates may change while the service runs.
+    let tls = is_https.then(|| client::connector(None)).transpose()?;
+    let response = client::exchange(request, tls.as_ref()).await?;
     if response.status() != StatusCode::OK {
         bail!("the answer is {}", response.status());
     }
