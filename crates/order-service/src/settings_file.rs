@@ -63,6 +63,30 @@ impl SettingsFile {
     }
 }
 
+/// Looks at a file, or at several. What they see counts once two have seen the same: a file that is being written is not taken
+/// half.
+pub(crate) struct Looks<T> {
+    last: T,
+    counts: T,
+}
+
+impl<T: Clone + PartialEq> Looks<T> {
+    /// What was seen first counts.
+    pub(crate) fn after(first: T) -> Self {
+        Self { counts: first.clone(), last: first }
+    }
+
+    /// What counts from now on, if that is something else than before.
+    pub(crate) fn other(&mut self, seen: T) -> Option<&T> {
+        let is_other = seen == self.last && seen != self.counts;
+        self.last = seen;
+        if is_other {
+            self.counts.clone_from(&self.last);
+        }
+        is_other.then_some(&self.counts)
+    }
+}
+
 /// What is in a file that has at most so many bytes.
 ///
 /// # Errors
@@ -111,6 +135,19 @@ mod tests {
             read(&made_pipe(directory.path()), 4),
             Err("it is a pipe or device, and no file".to_owned())
         );
+    }
+
+    #[test]
+    fn what_is_seen_counts_once_it_was_seen_twice() {
+        let seen = |text: &str| Ok(text.to_owned());
+        let mut looks = Looks::after(seen("a"));
+        for (text, counts) in
+            [("a", None), ("b", None), ("bc", None), ("bcd", None), ("bcd", Some("bcd")), ("bcd", None)]
+        {
+            assert_eq!(looks.other(seen(text)), counts.map(seen).as_ref(), "{text}");
+        }
+        assert_eq!(looks.other(Err("away".to_owned())), None);
+        assert_eq!(looks.other(seen("bcd")), None, "it was away for a moment");
     }
 
     #[tokio::test]

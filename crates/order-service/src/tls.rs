@@ -24,9 +24,9 @@ use tokio_rustls::TlsAcceptor;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use crate::settings_file::SettingsFile;
+use crate::settings_file::{Looks, SettingsFile};
 
-/// How often the files are looked at. New ones are in use after two looks that see the same.
+/// How often the files are looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Longest of either file: many certificates.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
@@ -60,7 +60,7 @@ struct Validity {
 
 impl Validity {
     /// Another certificate is in use.
-    fn is_of(&self, read: &Read) {
+    fn note(&self, read: &Read) {
         let ends_at = end_of(&read.certificate);
         self.ends_at.store(ends_at.unwrap_or_default(), Ordering::Relaxed);
         let now = SystemClock.now().as_micros() / 1_000_000;
@@ -149,51 +149,39 @@ impl TlsFiles {
         let config = self.config(&read).map_err(|fault| anyhow!(fault))?;
         let (sender, receiver) = watch::channel(config);
         let validity = Arc::new(Validity::default());
-        validity.is_of(&read);
+        validity.note(&read);
         tokio::spawn(self.watch(files, read, sender, Arc::clone(&validity)));
         Ok(Tls::new(receiver, validity))
     }
 
-    /// Replaces the certificate when the files change. Whoever writes them is not done before two looks see the same.
+    /// Replaces the certificate when the files change.
     async fn watch(
         self,
         files: [SettingsFile; 2],
-        mut known: Read,
+        known: Read,
         sender: watch::Sender<Arc<ServerConfig>>,
         validity: Arc<Validity>,
     ) {
-        let mut last_look = Ok(known.clone());
-        let mut told = None;
+        let mut looks = Looks::after(Ok(known));
         loop {
             tokio::select! {
                 () = sender.closed() => return,
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
-            let look = self.read(&files).await;
-            if look != last_look {
-                last_look = look;
-                continue;
-            }
-            let outcome = match &look {
-                Ok(read) if *read == known => Ok(None),
-                Ok(read) => self.config(read).map(|config| Some((read, config))),
-                Err(fault) => Err(fault.clone()),
-            };
-            validity.is_bad.store(outcome.is_err(), Ordering::Relaxed);
-            match outcome {
-                Ok(None) => told = None,
-                Ok(Some((read, config))) => {
-                    known.clone_from(read);
-                    told = None;
+            let found = self.read(&files).await;
+            let Some(found) = looks.other(found) else { continue };
+            let config = found.as_ref().map_err(Clone::clone);
+            let config = config.and_then(|read| Ok((read, self.config(read)?)));
+            validity.is_bad.store(config.is_err(), Ordering::Relaxed);
+            match config {
+                Ok((read, config)) => {
                     sender.send_replace(config);
-                    validity.is_of(&known);
+                    validity.note(read);
                     tracing::info!("new connections get the new certificate");
                 }
-                Err(fault) if told.as_ref() != Some(&fault) => {
+                Err(fault) => {
                     tracing::error!(%fault, "the new certificate cannot be used; the one before stays in use");
-                    told = Some(fault);
                 }
-                Err(_) => {}
             }
         }
     }

@@ -15,40 +15,16 @@ use tokio_util::sync::CancellationToken;
 use super::address::Addresses;
 use super::rules::Rules;
 use super::{FileAccess, file, time_until, token};
-use crate::settings_file::{self, SettingsFile};
+use crate::settings_file::{self, Looks, SettingsFile};
 use crate::{counted, secrets};
 
-/// Between two looks at the file. What it says counts once two looks have found the same: a file that is being written is not
-/// taken half.
+/// Between two looks at the file.
 const PERIOD: Duration = Duration::from_millis(400);
 /// Longest file: some thousand keys.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// What the file has, or why it cannot be read.
 type Look = Result<String, String>;
-
-/// What was found.
-struct Looks {
-    last: Look,
-    /// What counts since it was found twice.
-    counts: Look,
-}
-
-impl Looks {
-    fn after(first: Look) -> Self {
-        Self { counts: first.clone(), last: first }
-    }
-
-    /// What counts from now on, if that is something else than before.
-    fn other(&mut self, found: Look) -> Option<&Look> {
-        let is_other = found == self.last && found != self.counts;
-        self.last = found;
-        if is_other {
-            self.counts.clone_from(&self.last);
-        }
-        is_other.then_some(&self.counts)
-    }
-}
 
 impl FileAccess {
     /// Takes the rules of a file.
@@ -142,22 +118,4 @@ fn directory(path: &Path) -> &Path {
 
 fn text(bytes: Vec<u8>) -> Look {
     String::from_utf8(bytes).map_err(|_| "it is no valid UTF-8".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_found_counts_once_it_was_found_twice() {
-        let found = |text: &str| Ok(text.to_owned());
-        let mut looks = Looks::after(found("a"));
-        for (text, counts) in
-            [("a", None), ("b", None), ("bc", None), ("bcd", None), ("bcd", Some("bcd")), ("bcd", None)]
-        {
-            assert_eq!(looks.other(found(text)), counts.map(found).as_ref(), "{text}");
-        }
-        assert_eq!(looks.other(Err("away".to_owned())), None);
-        assert_eq!(looks.other(found("bcd")), None, "it was away for a moment");
-    }
 }
