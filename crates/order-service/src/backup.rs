@@ -25,9 +25,9 @@ pub(crate) struct BackupArguments {
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     #[command(flatten)]
-    events: EventOptions,
-    #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    events: EventOptions,
 }
 
 pub(crate) fn run(arguments: BackupArguments) -> Result<ExitCode, Failure> {

@@ -132,9 +132,9 @@ impl Command {
     /// What to log, for those that do.
     fn log(&self) -> Option<&LogOptions> {
         match self {
-            Self::Serve(Configured { options, .. }) => Some(&options.relay.log),
+            Self::Serve(Configured { options, .. }) => Some(&options.log),
             Self::Replica(Configured { options, .. }) => Some(&options.log),
-            Self::Republish(Configured { options, .. }) => Some(&options.relay.log),
+            Self::Republish(Configured { options, .. }) => Some(&options.log),
             Self::Verify(_)
             | Self::Backup(_)
             | Self::Restore(_)

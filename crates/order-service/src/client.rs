@@ -40,7 +40,7 @@ pub(crate) struct ClientOptions {
     #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
     pub(crate) url: ServiceUrl,
     /// A key of the service's access file, where it has one. The environment is a better place for it than the command line.
-    #[arg(long, value_name = "KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Who signs the service's certificate, in a PEM file; without it the system's authorities do.
     #[arg(long, value_name = "FILE")]

@@ -18,10 +18,10 @@ use crate::verify;
 #[derive(Debug, Args)]
 pub(crate) struct CopyArguments {
     /// The store to copy: `sqlite:FILE` or `postgres://USER@HOST/DATABASE`.
-    #[arg(long, value_name = "URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL")]
     from: StoreUrl,
     /// The store to make: a file that is not there yet, or an empty database.
-    #[arg(long, value_name = "URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL")]
     to: StoreUrl,
 }
 

@@ -22,9 +22,9 @@ pub(crate) struct ExportArguments {
     #[arg(long, value_name = "N", default_value = "1", value_parser = positive::<u64>)]
     from_position: u64,
     #[command(flatten)]
-    events: EventOptions,
-    #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    events: EventOptions,
 }
 
 pub(crate) fn run(arguments: ExportArguments) -> Result<ExitCode, Failure> {

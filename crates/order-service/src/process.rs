@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::FileAccess;
 use crate::background::{Background, Upkeep};
-use crate::config::HttpOptions;
+use crate::config::{Bounds, ListenOptions, StopOptions};
 use crate::metrics::{AccessSource, BuildSource, ConnectionSource, ProcessSource};
 use crate::open_store::Store;
 use crate::operators::Operators;
@@ -57,31 +57,31 @@ pub(crate) struct Process {
     pub(crate) shutdown: CancellationToken,
     /// What `/metrics` shows, from the start.
     pub(crate) metrics: Metrics,
-    body_timeout: Duration,
-    max_open_body_bytes: usize,
-    max_open_page_bytes: usize,
-    max_feeds: usize,
-    drain_delay: Duration,
+    bounds: Bounds,
+    stopping: StopOptions,
     access: Option<Arc<dyn Access>>,
     is_encrypted: bool,
-    grace: Duration,
 }
 
 impl Process {
-    /// Takes the address, and answers there that it is starting. From now on the file with the rules of `access` is looked at.
+    /// Takes the address, and answers there that it is starting; a command will wait in the store's queue for `queue_wait` at
+    /// most. From now on the file with the rules of `access` is looked at.
     pub(crate) async fn start(
-        http: &HttpOptions,
-        limits: Limits,
+        listening: &ListenOptions,
+        bounds: Bounds,
+        queue_wait: Duration,
+        stopping: StopOptions,
         access: Option<Arc<FileAccess>>,
     ) -> anyhow::Result<Self> {
         // Signals count from the start: a stop that comes while the store opens is not lost.
         let stop = StopSignal::listen()?;
-        let tls = match http.tls_files() {
+        let tls = match listening.tls_files() {
             Some(files) => Some(files.start().await?),
             None => None,
         };
         let is_encrypted = tls.is_some();
-        let listeners = http.listen.bind().map_err(anyhow::Error::msg)?;
+        let listeners = listening.listen.bind().map_err(anyhow::Error::msg)?;
+        let limits = bounds.server(queue_wait);
         let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
         let views_progress = ViewsProgress::default();
         let shutdown = CancellationToken::new();
@@ -94,7 +94,7 @@ impl Process {
         metrics.add(Arc::new(BuildSource));
         metrics.add(Arc::new(ProcessSource::new()));
         let starting = order_api::starting(views_progress.clone(), metrics.clone(), access.clone());
-        let operators = http
+        let operators = listening
             .operate_listen
             .map(|address| Operators::start(address, starting.clone(), limits))
             .transpose()?;
@@ -110,14 +110,10 @@ impl Process {
             metrics,
             views_progress,
             shutdown,
-            body_timeout: http.body_timeout_seconds,
-            max_open_body_bytes: http.max_open_body_bytes,
-            max_open_page_bytes: http.max_open_page_bytes,
-            max_feeds: http.max_feeds,
-            drain_delay: http.drain_delay_seconds,
+            bounds,
+            stopping,
             access,
             is_encrypted,
-            grace: http.grace_seconds,
         })
     }
 
@@ -131,7 +127,7 @@ impl Process {
             stop = self.stop.received() => {
                 tracing::info!(signal = stop.name(), "stopping: the store is not open yet");
                 // Nothing is in flight but answers that it is starting.
-                _ = tokio::time::timeout(self.grace, self.server.drain()).await;
+                _ = tokio::time::timeout(self.stopping.grace_seconds, self.server.drain()).await;
                 Ok(None)
             }
         }
@@ -150,10 +146,10 @@ impl Process {
         api.shutdown = self.shutdown.clone();
         api.metrics = self.metrics.clone();
         self.metrics.add(Arc::new(StoreSource(store.clone())));
-        api.body_timeout = self.body_timeout;
-        api.max_open_body_bytes = self.max_open_body_bytes;
-        api.max_open_page_bytes = self.max_open_page_bytes;
-        api.max_feeds = self.max_feeds;
+        api.body_timeout = self.bounds.body_timeout_seconds;
+        api.max_open_body_bytes = self.bounds.max_open_body_bytes;
+        api.max_open_page_bytes = self.bounds.max_open_page_bytes;
+        api.max_feeds = self.bounds.max_feeds;
         let leaving = CancellationToken::new();
         api.ready_details.push(Arc::new(Leaving(leaving.clone())));
         api.access = self.access.clone();
@@ -204,7 +200,7 @@ impl Process {
         };
         service_manager::stopping();
         self.shutdown.cancel();
-        if tokio::time::timeout(self.grace, self.server.drain()).await.is_err() {
+        if tokio::time::timeout(self.stopping.grace_seconds, self.server.drain()).await.is_err() {
             tracing::warn!("the grace time is over; what is still in flight is cut off");
         }
         code
@@ -214,14 +210,15 @@ impl Process {
     async fn left(&mut self, leaving: &CancellationToken) {
         let stop = self.stop.received().await;
         leaving.cancel();
-        if !self.drain_delay.is_zero() {
-            let (signal, drain_delay_seconds) = (stop.name(), self.drain_delay.as_secs());
+        let drain_delay = self.stopping.drain_delay_seconds;
+        if !drain_delay.is_zero() {
+            let (signal, drain_delay_seconds) = (stop.name(), drain_delay.as_secs());
             tracing::info!(
                 signal,
                 drain_delay_seconds,
                 "stopping soon: /ready says no, and requests are served on; another Ctrl+C or SIGTERM stops at once"
             );
-            tokio::time::sleep(self.drain_delay).await;
+            tokio::time::sleep(drain_delay).await;
         }
         self.tell_what_is_waited_for(stop);
     }
@@ -231,7 +228,7 @@ impl Process {
         tracing::info!(
             signal,
             requests,
-            grace_seconds = self.grace.as_secs(),
+            grace_seconds = self.stopping.grace_seconds.as_secs(),
             "stopping: finishing what is in flight; another Ctrl+C or SIGTERM stops at once"
         );
     }

@@ -18,7 +18,7 @@ use crate::process::{self, Process};
 use crate::traces::{TraceSettings, Traces};
 
 pub(crate) fn run(options: ReplicaOptions) -> Result<ExitCode, Failure> {
-    let access = options.http.access()?;
+    let access = options.access.rules(&options.listening.addresses())?;
     let traces = TraceSettings::read()?;
     Ok(process::run(serve(options, access, traces))?)
 }
@@ -28,8 +28,9 @@ async fn serve(
     access: Option<Arc<FileAccess>>,
     traces: Option<TraceSettings>,
 ) -> anyhow::Result<ExitCode> {
-    let limits = options.http.limits(DEFAULT_QUEUE_WAIT);
-    let mut process = Process::start(&options.http, limits, access).await?;
+    let (bounds, stopping) = (options.bounds.clone(), options.stopping.clone());
+    let mut process =
+        Process::start(&options.listening, bounds, DEFAULT_QUEUE_WAIT, stopping, access).await?;
     let traces = traces.map(|settings| Traces::start(settings, &process.metrics)).transpose()?;
     let bus: Arc<dyn EventBus> = Arc::new(InProcessBus::new());
     let opening = open(&options, Arc::clone(&bus), process.views_progress.clone());

@@ -14,7 +14,7 @@ use order_store::{DEFAULT_QUEUE_WAIT, LogReader, OpenMode, StoreLocation};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Failure;
-use crate::config::{RelayOptions, StoreOptions, positive};
+use crate::config::{LogOptions, RelayOptions, StoreOptions, positive};
 use crate::export::told;
 use crate::open_store;
 use crate::process;
@@ -28,13 +28,15 @@ pub(crate) struct RepublishArguments {
     #[arg(long, value_name = "N", value_parser = positive::<u64>)]
     from_position: u64,
     #[command(flatten)]
-    pub(crate) relay: RelayOptions,
+    relay: RelayOptions,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
 }
 
 pub(crate) fn run(arguments: RepublishArguments) -> Result<ExitCode, Failure> {
-    let RepublishArguments { from_position, relay, store } = arguments;
+    let RepublishArguments { from_position, relay, store, log: _ } = arguments;
     let store = store.url();
     let location = store.location("there is nothing to publish")?;
     let publishing = async {

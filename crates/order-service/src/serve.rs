@@ -19,7 +19,7 @@ use crate::release;
 use crate::traces::{TraceSettings, Traces};
 
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
-    let access = options.http.access()?;
+    let access = options.access.rules(&options.listening.addresses())?;
     let traces = TraceSettings::read()?;
     Ok(process::run(serve(options, access, traces))?)
 }
@@ -29,32 +29,34 @@ async fn serve(
     access: Option<Arc<FileAccess>>,
     traces: Option<TraceSettings>,
 ) -> anyhow::Result<ExitCode> {
-    let ServeOptions { store: store_options, accept_loss, queue, http, currency, upkeep, scrub, relay } =
-        options;
-    let upkeep = Upkeep { clock_pause: upkeep.clock_pause_seconds, keys_kept_for: upkeep.keep_keys_hours };
-    let (url, event_source) = (store_options.url(), relay.events.event_source);
-    let queue_wait = queue.queue_wait_milliseconds;
-    let mut process = Process::start(&http, http.limits(queue_wait), access).await?;
+    let (listening, queue_wait) = (&options.listening, options.queue.queue_wait_milliseconds);
+    let mut process = Process::start(listening, options.bounds, queue_wait, options.stopping, access).await?;
     let traces = traces.map(|settings| Traces::start(settings, &process.metrics)).transpose()?;
     let tracer = traces.as_ref().map(|traces| traces.tracer.clone());
     let bus = Arc::new(InProcessBus::new());
-    let mode = OpenMode { accept_loss, ..OpenMode::CREATE };
+    let url = options.store.url();
+    let mode = OpenMode { accept_loss: options.accept_loss, ..OpenMode::CREATE };
     let progress = process.views_progress.clone();
     let opening = open_store::open(&url, mode, queue_wait, bus.clone(), progress);
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };
+    let event_source = options.relay.events.event_source;
     let (relays, relays_shown) =
-        Relays::start(&relay.bus, &event_source, &relay_ports, &process.metrics, tracer.as_ref())?;
+        Relays::start(&options.relay.bus, &event_source, &relay_ports, &process.metrics, tracer.as_ref())?;
     tracing::info!(store = %url, version = release::VERSION, commit = release::COMMIT, "serving");
     let api = ApiConfig {
-        default_currency: currency,
+        default_currency: options.orders.currency,
         event_source,
         ready_details: vec![relays_shown],
         tracer,
         ..ApiConfig::default()
     };
-    let code = process.serve(&store, bus, scrub.scrub_rate, Some(upkeep), api).await;
+    let upkeep = Upkeep {
+        clock_pause: options.orders.clock_pause_seconds,
+        keys_kept_for: options.orders.keep_keys_hours,
+    };
+    let code = process.serve(&store, bus, options.scrub.scrub_rate, Some(upkeep), api).await;
     relays.stop().await;
     // What clients that hung up have left in the store's queue is written now.
     store.close().await;

@@ -12,13 +12,14 @@ use crate::listen::ListenAddress;
 
 /// Who may do what.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Access")]
 pub(crate) struct AccessOptions {
     /// Who may do what, by this file of keys (`order-service keys create` makes them). It is looked at again when it changes.
     /// Without it everybody who reaches the service may do everything, and only this machine reaches it.
     #[arg(long, value_name = "FILE")]
     access: Option<PathBuf>,
     /// Listen for other machines without `access`: somebody else guards the door.
-    #[arg(long, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    #[arg(long, value_name = "true|false", hide_possible_values = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     open_access: bool,
     /// Believe what proxies of these addresses (`10.0.0.0/8`) say of whom they ask for. May be given several times; in the
     /// environment they are separated by spaces.

@@ -16,13 +16,13 @@ pub(super) fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.to_uppercase())
 }
 
-/// Each option has its variable. One that is empty is as good as none.
+/// Each option has its variable. One that is empty is as good as none. Help does not show what it is: it may be a secret.
 pub(super) fn with_variable(option: Arg) -> Arg {
     let variable = variable(option.get_id().as_str());
     if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
         option
     } else {
-        option.env(variable)
+        option.env(variable).hide_env_values(true)
     }
 }
 

@@ -233,10 +233,10 @@ fn every_fault_of_the_settings_at_once() {
     fs::write(&file, settings.join("\n")).unwrap();
     let ended = Program::new(["serve"]).argument("--config", &file).run();
     let faults = [
-        "order-service.toml: line 1: store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
         "order-service.toml: line 2: listen: \"here\" is not an address",
-        "order-service.toml: line 4: grace_seconds: must be a whole number from 1",
+        "order-service.toml: line 1: store: a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE",
         "order-service.toml: line 3: currency: \"EURO\" is not an ISO 4217 code",
+        "order-service.toml: line 4: grace_seconds: must be a whole number from 1",
     ];
     assert_refused(&ended, USAGE, &faults);
 }
@@ -273,8 +273,8 @@ fn a_fault_is_told_under_the_name_that_its_option_has_where_it_is_given_and_with
         "error: store: ",
         "error: ORDER_SERVICE_GRACE_SECONDS: must be a whole number from 1",
         "error: ORDER_SERVICE_LOG_FORMAT: must be one of auto, text, json",
-        "order-service.toml: line 1: currency: ",
         "order-service.toml: line 2: bus: a broker is nats://HOST or kafka://HOST",
+        "order-service.toml: line 1: currency: ",
     ];
     assert_refused(&ended, USAGE, &faults);
     assert!(!ended.stderr.concat().contains("SECRET"), "{ended:?}");
