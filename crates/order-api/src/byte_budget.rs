@@ -1,5 +1,3 @@
-//! How many bytes are held together that nobody is refused.
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -12,7 +12,8 @@
 //! - [`crowd`]: clients that take places and get nothing done
 //! - [`mod@brokers`]: brokers, bare clients that are their limits, a consumer
 //! - [`peers`]: other event-sourcing libraries at the same work
-//! - [`mod@bench`], [`mod@build`], [`prepared`], [`views_file`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings of a scenario
+//! - [`mod@bench`], [`mod@build`], [`prepared`], [`views_file`], [`server`], [`process`], [`http`], [`interrupt`]: the surroundings
+//!   of a scenario
 //! - [`report`], [`machine`]: what comes out
 
 mod bench;

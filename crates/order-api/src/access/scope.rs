@@ -21,7 +21,7 @@ pub enum Scope {
     Refund,
     /// The log of all orders, in pages and live.
     Events,
-    /// How the service itself is: the details of `/ready`.
+    /// How the service itself is: the details of `/ready`, and `/metrics`.
     Operate,
 }
 

@@ -1,8 +1,8 @@
 //! Message brokers: where the relay publishes the log to, and where a replica reads it from.
 //!
 //! A broker is a copy, the store is the truth. Each message is one event as a CloudEvent in the protocol's binary mode
-//! ([`crate::cloud_event`]), and names the event before it in the log (`previousid`). Delivery is at least once with stable ids; for each order, first occurrences come in the
-//! order of its versions.
+//! ([`crate::cloud_event`]), and names the event before it in the log (`previousid`). Delivery is at least once with stable ids;
+//! for each order, first occurrences come in the order of its versions.
 
 use std::sync::Arc;
 

@@ -95,7 +95,7 @@ impl TraceSettings {
         variables.without_faults(Some(settings))
     }
 
-    /// The endpoint as it may be told: nobody puts a password there, who would be refused.
+    /// Whether the collector is spoken to with TLS.
     pub(super) fn is_encrypted(&self) -> bool {
         self.endpoint.scheme() == Some(&Scheme::HTTPS)
     }

@@ -95,7 +95,7 @@ impl StoreLock {
 /// Makes sure that none of a store's files is a pipe or a directory, before anything is opened.
 fn check_kinds(log_path: &Path) -> Result<(), SqliteError> {
     log_path::check_kind(&lock_path(log_path))?;
-    databases_files(log_path)?.iter().try_for_each(|file| log_path::check_kind(file))
+    database_files(log_path)?.iter().try_for_each(|file| log_path::check_kind(file))
 }
 
 /// Makes sure that whatever is there can be read and written. SQLite opens what it can only read as well, and fails at the first
@@ -104,13 +104,13 @@ fn check_access(log_path: &Path) -> Result<(), SqliteError> {
     let directory = files::directory(log_path);
     let check = |path: &Path, needed| access(path, needed).map_err(|why| SqliteError::io(path)(why.into()));
     check(directory, Access::WRITE_OK | Access::EXEC_OK)?;
-    let files = databases_files(log_path)?;
+    let files = database_files(log_path)?;
     let mut there = files.iter().filter(|file| file.exists());
     there.try_for_each(|file| check(file, Access::READ_OK | Access::WRITE_OK))
 }
 
 /// Where the files of the log and of its views are, if they are there.
-fn databases_files(log_path: &Path) -> Result<Vec<PathBuf>, SqliteError> {
+fn database_files(log_path: &Path) -> Result<Vec<PathBuf>, SqliteError> {
     let mut databases = vec![real_path(log_path)];
     if files::directory(log_path).is_dir() {
         databases.extend(files::numbers(log_path)?.into_iter().map(|number| files::path(log_path, number)));

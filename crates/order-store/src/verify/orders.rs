@@ -137,8 +137,8 @@ impl CheckedOrder {
         }
     }
 
-    /// What is wrong with it, if anything is: with its ledgers, with its view's key, or with what a projection made. What a newer release made
-    /// of an order's events is not for this one to judge, as long as it is of them all.
+    /// What is wrong with it, if anything is: with its ledgers, with its view's key, or with what a projection made. What a newer
+    /// release made of an order's events is not for this one to judge, as long as it is of them all.
     pub(crate) fn fault_of(&self, key: Position, view: &OrderView, made_by: u32) -> Option<String> {
         let order = self.order.as_ref()?;
         if let FoldedOrder::Readable(order) = order

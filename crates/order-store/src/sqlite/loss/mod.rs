@@ -2,9 +2,9 @@
 //! before SQLite opens any of them.
 //!
 //! SQLite believes what it finds: it deletes a write-ahead log beside an empty file, copies one of another time or of another
-//! store over a file that was restored, plays a journal back that somebody has left, and takes the first frame that it cannot read for the end. Each of these loses events that were
-//! acknowledged, and the next ones would be given their positions once more. So a store is opened only if nothing tells
-//! that it has lost something, or if whoever opens it accepts that.
+//! store over a file that was restored, plays a journal back that somebody has left, and takes the first frame that it cannot
+//! read for the end. Each of these loses events that were acknowledged, and the next ones would be given their positions once
+//! more. So a store is opened only if nothing tells that it has lost something, or if whoever opens it accepts that.
 //!
 //! | file | holds |
 //! |---|---|
