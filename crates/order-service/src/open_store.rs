@@ -54,8 +54,8 @@ pub(crate) trait Replicating: Store + ReplicaStore {}
 
 impl<S: Store + ReplicaStore> Replicating for S {}
 
-/// Opens it; an append waits for at most `queue_wait` before it is begun. `mode` says what may be done to open files, and that
-/// a database that is away is waited for where one may be made. If views have to be made first, `progress` is told how far
+/// Opens it; an append waits for at most `queue_wait` before it is begun. Where `mode` lets a store be made, which is where
+/// somebody serves from it, a database that is away is waited for. If views have to be made first, `progress` is told how far
 /// they are.
 pub(crate) async fn open(
     url: &StoreUrl,
