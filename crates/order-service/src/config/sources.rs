@@ -109,7 +109,9 @@ fn check(
 /// Help is no failure, and is shown here. All else goes the way of other failures, since it repeats what was given.
 fn not_understood(error: clap::Error, commands: &Command) -> Failure {
     if !error.use_stderr() {
-        error.exit();
+        // The options as they are checked: which are required, and what may be given for them.
+        let checked = commands.clone().try_get_matches().err().filter(|checked| !checked.use_stderr());
+        checked.unwrap_or(error).exit();
     }
     if let (ErrorKind::ArgumentConflict, Some(command)) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))

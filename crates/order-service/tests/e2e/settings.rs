@@ -154,6 +154,14 @@ fn help_names_every_option_with_its_variable() {
             .all(|command| help.contains(&format!("\n  {command} "))),
         "{help}"
     );
+    assert!(help.contains("- json: One JSON object a line"), "what may be given is told: {help}");
+    for (arguments, usage) in [
+        (["replica", "--help"], "Usage: order-service replica [OPTIONS] --from <URL>"),
+        (["backup", "--help"], "Usage: order-service backup [OPTIONS] <DIR>"),
+    ] {
+        let help = Program::new(arguments).run().stdout;
+        assert!(help.iter().any(|line| line == usage), "what is required is told: {help:#?}");
+    }
     // Nothing is said of options that this list does not know.
     let named = help.matches("[env: ").count();
     assert_eq!(named, options.len(), "{help}");
