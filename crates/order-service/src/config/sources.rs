@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, value_parse
 use order_bus::BrokerUrl;
 
 use super::file::File;
-use super::variables::{variable, with_variable};
+use super::variables::{options, variable, with_variable};
 use crate::cli::{Arguments, Failure};
 use crate::logging;
 use crate::store_url::StoreUrl;
@@ -98,7 +98,10 @@ fn check(
             Err(error) => error,
         };
         let faulty = option_of(&error).filter(|option| !let_through.contains(option));
-        let Some(option) = faulty else { return Err(not_understood(error, &command)) };
+        let Some(option) = faulty else {
+            faults.extend(not_understood(error, &command).lines());
+            return Err(Failure::Usage(faults));
+        };
         faults.push(given.fault(&option, &what_is_wrong(&error)));
         command =
             change(command, name, |other| if *other.get_id() == option { unchecked(other) } else { other });
@@ -186,7 +189,8 @@ impl Given<'_> {
         let name = option.get_id().as_str();
         // A directory that is named by hand takes the place of a store in the file.
         let is_given = self.by_hand(name).is_some() || name == "store" && self.by_hand("data_dir").is_some();
-        match self.file.values(name).filter(|values| !is_given && !values.is_empty()) {
+        let may_be_given = !is_given && !option.is_positional();
+        match self.file.values(name).filter(|values| may_be_given && !values.is_empty()) {
             Some(values) => {
                 let values = values.to_vec();
                 option.required(false).default_values(values)
@@ -206,8 +210,7 @@ impl Given<'_> {
     }
 
     fn unknown(&self, command: &Command) -> Vec<String> {
-        let options = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
-        let known: Vec<&str> = options.map(|option| option.get_id().as_str()).collect();
+        let known: Vec<&str> = options(command).map(|option| option.get_id().as_str()).collect();
         self.file.unknown(&known)
     }
 

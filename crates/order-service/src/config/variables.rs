@@ -16,21 +16,27 @@ pub(super) fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.to_uppercase())
 }
 
-/// Each option has its variable. One that is empty is as good as none. Help does not show what it is: it may be a secret.
+/// Each option has its variable; what a command is given without a name has none. A variable that is empty is as good as none.
+/// Help does not show what it is: it may be a secret.
 pub(super) fn with_variable(option: Arg) -> Arg {
     let variable = variable(option.get_id().as_str());
-    if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
+    if option.is_positional() || std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
         option
     } else {
         option.env(variable).hide_env_values(true)
     }
 }
 
+/// The options of all commands, which may be given in the environment and in a file.
+pub(super) fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    let given = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
+    given.filter(|option| !option.is_positional())
+}
+
 /// A line for each variable that looks as if it were for this program, and that no option of any command has.
 pub(crate) fn unknown_variables() -> Vec<String> {
     let command = Arguments::command();
-    let options = command.get_subcommands().chain([&command]).flat_map(Command::get_arguments);
-    let known: Vec<_> = options.map(|option| variable(option.get_id().as_str())).collect();
+    let known: Vec<_> = options(&command).map(|option| variable(option.get_id().as_str())).collect();
     let known: Vec<_> = known.iter().map(String::as_str).collect();
     let mut unknown: Vec<_> =
         std::env::vars_os().filter_map(|given| told_if_unknown(given, &known)).collect();

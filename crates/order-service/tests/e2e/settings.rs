@@ -67,6 +67,28 @@ fn a_variable_that_no_option_has_is_warned_of() {
     assert_eq!((ended.status, ended.stderr), (Some(0), vec![format!("warning: {told}")]));
 }
 
+#[test]
+fn what_is_given_without_a_name_is_given_on_the_command_line_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, data, backup) =
+        (directory.path().join("f.toml"), directory.path().join("data"), directory.path().join("backup"));
+    Program::serving(&data).start().stop();
+    fs::write(&file, format!("data_dir = {data:?}\ndirectory = {backup:?}")).unwrap();
+    let ended = Program::new(["backup"])
+        .argument("--config", &file)
+        .variable("ORDER_SERVICE_DIRECTORY", &backup)
+        .run();
+    assert_eq!((ended.status, ended.stdout.len()), (Some(2), 0), "{ended:?}");
+    let told = ended.stderr.join("\n");
+    for fault in [
+        "ORDER_SERVICE_DIRECTORY is set, and no option has this name",
+        "f.toml: line 2: directory: there is no such option",
+    ] {
+        assert!(told.contains(fault), "{fault}: {told}");
+    }
+    assert!(!backup.exists());
+}
+
 /// An option that may be given several times is given once.
 #[test]
 fn a_text_in_the_file_does_for_a_list_of_one() {
