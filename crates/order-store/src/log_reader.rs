@@ -122,7 +122,7 @@ impl LogReader {
         }
     }
 
-    /// A page of the log with positions above `after`, ascending; empty at the end. It may have less events than `limit`
+    /// A page of the log with positions above `after`, ascending; empty at the end. It may have fewer events than `limit`
     /// says: a long page would keep the server from starting its write-ahead log anew.
     ///
     /// # Errors

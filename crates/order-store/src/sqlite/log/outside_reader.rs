@@ -3,8 +3,8 @@
 //! SQLite reads a file in write-ahead mode together with its `-wal` and `-shm`, and makes them if they are not there. A
 //! server that ended well has removed them. So where there is no `-wal`, the file is all there is, and it is read as one
 //! that does not change (`immutable`). After each read it is looked at again: if a server has come meanwhile, the page is read
-//! once more. Where there is one, whether a server is running or was killed, SQLite reads
-//! as always, each page in a transaction of its own.
+//! once more. Where there is one, whether a server is running or was killed, SQLite reads as always, each page in a transaction of
+//! its own.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
