@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::sqlite::connection::companion;
 
@@ -21,17 +22,39 @@ const SPREAD_FRAMES: u64 = 64;
 const LAST_FRAMES: u32 = 16;
 /// How often a look is begun again whose turn has ended meanwhile. Then there is a next look.
 const MAX_TRIES: usize = 5;
+/// For how long the index's header may be none at each look. To write it takes less than a microsecond.
+const UNREADABLE_FOR: Duration = Duration::from_millis(1_500);
+/// The header's mark that it is one.
+const INITIALISED: u8 = 1;
+/// Where the index says how many frames have been copied into the log's file.
+const COPIED_OFFSET: u64 = 96;
+/// Where the index has the pages of frames, and how many of them in each of its blocks; the first begins with the header.
+const BLOCK_BYTES: u64 = 32 * 1024;
+const FIRST_PAGES_OFFSET: u64 = 136;
+const FRAMES_OF_FIRST_BLOCK: u64 = 4_062;
+const FRAMES_OF_BLOCK: u64 = 4_096;
 
 /// Both files are closed after SQLite has closed them: the index has its locks.
 pub(crate) struct WatchedWal {
     wal: File,
     index: File,
     last: Committed,
+    /// Since when its header has been none.
+    unreadable_since: Option<Instant>,
 }
 
 type Salts = [u8; 8];
 /// A frame's checksum, as the file has it.
 type Sums = [u8; 8];
+
+struct FrameHeader {
+    page: u32,
+    salts: Salts,
+    sums: Sums,
+}
+
+/// What has become of a write-ahead log whose frames are there, and are not found any more.
+const OTHER_INDEX: &str = "lost its index (the file -shm beside it), which was written over";
 
 /// What was committed to the write-ahead log, as its index has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,13 +70,15 @@ impl WatchedWal {
     /// `log`: the log's file itself, whatever links lead to it.
     pub(crate) fn of(log: &Path) -> io::Result<Self> {
         let open = |suffix| File::open(companion(log, suffix));
-        Ok(Self { wal: open("-wal")?, index: open("-shm")?, last: Committed::default() })
+        let (wal, index) = (open("-wal")?, open("-shm")?);
+        Ok(Self { wal, index, last: Committed::default(), unreadable_since: None })
     }
 
     /// What has become of it, if it does not have what was committed.
     pub(crate) fn lost(&mut self) -> Option<&'static str> {
         for _ in 0..MAX_TRIES {
             let Some(committed) = self.committed() else { continue };
+            self.unreadable_since = None;
             let lost = self.lost_of(&committed);
             // A turn that has ended meanwhile takes nothing with it.
             let is_so = self.committed().is_some_and(|now| now.is_after(&committed));
@@ -67,7 +92,16 @@ impl WatchedWal {
                 Ok(_) => {}
             }
         }
-        None
+        self.unreadable()
+    }
+
+    /// Where a header was met, all is well: then turns have ended too often.
+    fn unreadable(&mut self) -> Option<&'static str> {
+        if self.committed().is_some() {
+            return None;
+        }
+        let since = *self.unreadable_since.get_or_insert_with(Instant::now);
+        (since.elapsed() > UNREADABLE_FOR).then_some(OTHER_INDEX)
     }
 
     fn lost_of(&self, committed: &Committed) -> io::Result<Option<&'static str>> {
@@ -84,20 +118,48 @@ impl WatchedWal {
         let mut salts = Salts::default();
         self.wal.read_exact_at(&mut salts, SALTS_OFFSET)?;
         let mut are_there = salts == committed.salts;
-        for frame in looked_at(committed.frames) {
-            are_there &= self.frame(committed, frame)?.0 == committed.salts;
+        for number in looked_at(committed.frames) {
+            let frame = self.frame(committed, number)?;
+            are_there &= frame.salts == committed.salts;
+            if are_there && frame.page != self.indexed_page(number)? {
+                return Ok(Some(OTHER_INDEX));
+            }
+        }
+        let copied = u64::from(self.index_word(COPIED_OFFSET)?);
+        // More may have been committed, and copied, since the look began.
+        if self.committed().is_some_and(|now| now.is_after(committed) && copied > now.frames) {
+            return Ok(Some(OTHER_INDEX));
         }
         let known_ends = [Some(committed), Some(&self.last).filter(|last| is_same_turn && last.frames > 0)];
         for end in known_ends.into_iter().flatten() {
-            are_there &= self.frame(committed, end.frames)?.1 == end.sums;
+            are_there &= self.frame(committed, end.frames)?.sums == end.sums;
         }
         Ok((!are_there).then_some("was cut or written over"))
     }
 
-    fn frame(&self, committed: &Committed, number: u64) -> io::Result<(Salts, Sums)> {
+    fn frame(&self, committed: &Committed, number: u64) -> io::Result<FrameHeader> {
         let mut header = [0; FRAME_HEADER_BYTES as usize];
         self.wal.read_exact_at(&mut header, committed.offset(number))?;
-        Ok((eight(&header, FRAME_SALTS_OFFSET), eight(&header, FRAME_SALTS_OFFSET + 8)))
+        Ok(FrameHeader {
+            page: u32::from_be_bytes([header[0], header[1], header[2], header[3]]),
+            salts: eight(&header, FRAME_SALTS_OFFSET),
+            sums: eight(&header, FRAME_SALTS_OFFSET + 8),
+        })
+    }
+
+    /// The page that a frame has, as the index says.
+    fn indexed_page(&self, frame: u64) -> io::Result<u32> {
+        let offset = match frame.checked_sub(FRAMES_OF_FIRST_BLOCK + 1) {
+            None => FIRST_PAGES_OFFSET + (frame - 1) * 4,
+            Some(later) => (later / FRAMES_OF_BLOCK + 1) * BLOCK_BYTES + later % FRAMES_OF_BLOCK * 4,
+        };
+        self.index_word(offset)
+    }
+
+    fn index_word(&self, offset: u64) -> io::Result<u32> {
+        let mut word = [0; 4];
+        self.index.read_exact_at(&mut word, offset)?;
+        Ok(u32::from_ne_bytes(word))
     }
 
     /// `None` while it is being written. It is there twice, and what reads it compares them.
@@ -111,7 +173,9 @@ impl WatchedWal {
             1 => 65_536,
             size => size,
         };
-        let is_sound = header == again && page_bytes.is_power_of_two();
+        // Of a file in which nothing is it does not know the size of pages.
+        let is_whole = page_bytes.is_power_of_two() || word(16) == 0;
+        let is_sound = header == again && header[12] == INITIALISED && is_whole;
         let [mut sums, salts] = [eight(header, 24), eight(header, 32)];
         // The file has the highest byte first, and the index as the machine has it.
         let (first, second) = (word(24).to_be_bytes(), word(28).to_be_bytes());
@@ -150,7 +214,6 @@ fn eight(bytes: &[u8], at: usize) -> [u8; 8] {
 mod tests {
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::time::{Duration, Instant};
 
     use rusqlite::Connection;
     use tempfile::TempDir;
@@ -206,6 +269,48 @@ mod tests {
             is_over.store(true, Ordering::Relaxed);
         });
         assert!(most_frames > 100 && looks > 100, "{most_frames} frames in {looks} looks");
+    }
+
+    #[test]
+    fn an_index_of_nothing_is_one() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(open(&directory));
+        let log = Connection::open(log_in(&directory)).unwrap();
+        log.query_row("SELECT count(*) FROM rows", (), |_| Ok(())).unwrap();
+        let mut watched = WatchedWal::of(&log_in(&directory)).unwrap();
+        assert_eq!(watched.lost(), None);
+        assert_eq!(watched.unreadable_since, None);
+    }
+
+    /// Unless its header is none, SQLite believes it, and reads other pages or copies too few of them.
+    #[test]
+    fn an_index_that_is_written_over_is_noticed() {
+        for (at, bytes) in [(136, 4 * 4_062), (32 * 1024, 4_000), (96, 4)] {
+            let directory = tempfile::tempdir().unwrap();
+            let log = open(&directory);
+            let mut watched = WatchedWal::of(&log_in(&directory)).unwrap();
+            (0..100).for_each(|_| write(&log, 300_000));
+            assert_eq!(watched.lost(), None);
+            assert!(watched.last.frames > 6_000, "{}", watched.last.frames);
+            let index = companion(&log_in(&directory), "-shm");
+            let index = File::options().write(true).open(index).unwrap();
+            index.write_all_at(&vec![0x77; bytes], at).unwrap();
+            assert_eq!(watched.lost(), Some(OTHER_INDEX), "{at}");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let log = open(&directory);
+        let mut watched = WatchedWal::of(&log_in(&directory)).unwrap();
+        write(&log, 10);
+        let index = companion(&log_in(&directory), "-shm");
+        File::options().write(true).open(index).unwrap().write_all_at(&[0; 96], 0).unwrap();
+        let begun = Instant::now();
+        assert_eq!(watched.lost(), None, "it may be just being written");
+        while watched.lost().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+        }
+        // What SQLite makes anew by itself is as good.
+        assert_eq!(log.query_row("SELECT count(*) FROM rows", (), |row| row.get(0)), Ok(1));
+        assert_eq!(watched.lost(), None);
     }
 
     #[test]
