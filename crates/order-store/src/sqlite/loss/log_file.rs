@@ -70,12 +70,13 @@ impl<'a> LogFile<'a> {
         let page_bytes = u64::from(self.page_bytes);
         let (whole_pages, pages) = (self.bytes / page_bytes, self.bytes.div_ceil(page_bytes));
         let says_pages = self.says_pages.map_or(0, u64::from);
+        // What SQLite would take of an earlier header is of that time, too.
+        if let Some(unvouched) = &wal.unvouched
+            && (wal.recovered.is_some() || !self.has_all_of(unvouched, wal_path)?)
+        {
+            return Ok(Some(Loss::WalWithoutHeader { wal: path }));
+        }
         let Some(recovered) = &wal.recovered else {
-            if let Some(unvouched) = &wal.unvouched
-                && !self.has_all_of(unvouched, wal_path)?
-            {
-                return Ok(Some(Loss::WalWithoutHeader { wal: path }));
-            }
             let (log, of) = (self.path.to_owned(), says_pages);
             return Ok((of > whole_pages).then_some(Loss::CutLog { log, pages: whole_pages, of }));
         };

@@ -18,6 +18,8 @@ const TRANSACTIONS: usize = 6;
 /// A database and its write-ahead log, as they lie on the disk after each transaction.
 struct Files {
     log: Vec<u8>,
+    /// The write-ahead log of the first turn.
+    first_turn: Vec<u8>,
     /// How long the write-ahead log was after each transaction.
     ends: Vec<usize>,
     wal: Vec<u8>,
@@ -51,6 +53,7 @@ impl Files {
         let log = database(&directory);
         (0..2 * TRANSACTIONS).for_each(|_| write(&log));
         log.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+        let first_turn = fs::read(wal_in(&directory)).unwrap();
         let mut ends = Vec::new();
         for _ in 0..TRANSACTIONS {
             write(&log);
@@ -58,7 +61,7 @@ impl Files {
             ends.push(wal.recovered.unwrap().end as usize);
         }
         let read = |path: &Path| fs::read(path).unwrap();
-        Self { log: read(&log_in(&directory)), ends, wal: read(&wal_in(&directory)) }
+        Self { log: read(&log_in(&directory)), first_turn, ends, wal: read(&wal_in(&directory)) }
     }
 
     fn mismatch(&self, log: &[u8], wal: &[u8]) -> Option<Loss> {
@@ -138,6 +141,28 @@ fn a_header_that_is_damaged_is_no_loss_where_all_has_been_copied() {
     assert_eq!(files.mismatch(&log, &wal), None);
 }
 
+/// SQLite takes nothing of such a file, or what an earlier turn had.
+#[test]
+fn the_beginning_of_an_earlier_write_ahead_log_over_a_later_one_is_told() {
+    let files = Files::new();
+    let end = files.ends[TRANSACTIONS - 1];
+    for bytes in [32, PAGE, 32 + FRAME, 32 + 3 * FRAME, 32 + 6 * FRAME] {
+        let mut wal = [&files.first_turn[..bytes], &files.wal[bytes..]].concat();
+        // What the earlier turn has left at the end tells as well.
+        assert!(matches!(files.of_wal(&wal), Some(Loss::BrokenWal { .. })), "{bytes}");
+        wal.truncate(end);
+        let told = files.of_wal(&wal);
+        assert!(matches!(told, Some(Loss::WalWithoutHeader { .. })), "{bytes}: {told:?}");
+    }
+    // Where all of it is in the log's file, nothing is lost by a header of which SQLite takes nothing.
+    let wal = [&files.first_turn[..PAGE], &files.wal[PAGE..end]].concat();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(log_in(&directory), &files.log).unwrap();
+    fs::write(wal_in(&directory), &files.wal).unwrap();
+    Connection::open(log_in(&directory)).unwrap().execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+    assert_eq!(files.mismatch(&fs::read(log_in(&directory)).unwrap(), &wal), None);
+}
+
 /// The next turn has begun, and its first transaction was torn: what is left of the turn before is not what it was, and all
 /// of it is in the log's file.
 #[test]
@@ -151,7 +176,7 @@ fn frames_of_the_turn_before_are_no_loss() {
     let copied = fs::read(log_in(&directory)).unwrap();
     log.execute("UPDATE rows SET data = randomblob(3000)", ()).unwrap();
     let next = fs::read(wal_in(&directory)).unwrap();
-    let files = Files { log: copied, ends: Vec::new(), wal: next };
+    let files = Files { log: copied, first_turn: Vec::new(), ends: Vec::new(), wal: next };
     for frames in 0..TRANSACTIONS {
         // The header was written, the first frames were not, and others were.
         let [from, to] = [32, 32 + (frames + 1) * FRAME];

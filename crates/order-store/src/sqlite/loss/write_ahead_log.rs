@@ -28,9 +28,9 @@ pub(super) struct WriteAheadLog {
     pub(super) recovered: Option<CommittedPages>,
     /// The first frame that cannot be read, from 1, if it is certain that more was committed behind it.
     pub(super) broken_frame: Option<u64>,
-    /// What was committed by the frames behind a header that is not what was written. SQLite takes nothing of it. After a crash
-    /// that is right: the header of the next turn is written and synced before its frames, when all that the turn before has
-    /// is in the log's file.
+    /// What was committed by the frames behind a header that is not what was written, or by those of a later turn than the header's.
+    /// SQLite takes nothing of it. After a crash that is right: the header of the next turn is written and synced before its
+    /// frames, when all that the turn before has is in the log's file.
     pub(super) unvouched: Option<CommittedPages>,
     /// Its pages have another size than the log's.
     pub(super) has_other_pages: bool,
@@ -68,8 +68,8 @@ impl WriteAheadLog {
         while fill(&mut file, &mut frame)? {
             walk.take(&frame);
         }
-        let Walk { recovered, broken_frame, unvouched, .. } = walk;
-        let unvouched = unvouched.committed;
+        let Walk { header, recovered, broken_frame, unvouched, is_of_later_turn, .. } = walk;
+        let unvouched = unvouched.committed.filter(|_| !header.is_sound || is_of_later_turn);
         Ok(Self { recovered: recovered.committed, broken_frame, unvouched, has_other_pages: false })
     }
 }
@@ -106,6 +106,13 @@ impl Header {
         // Of one that is damaged nothing is believed: SQLite writes words as the machine has them.
         let word = if is_sound { word } else { u32::from_ne_bytes };
         Self { is_sound, page_bytes, word, salts: [salt_1, salt_2], sums }
+    }
+}
+
+impl Header {
+    /// Whether salts are of a later turn of the file: the first goes up by one with each.
+    fn is_before(&self, salts: Salts) -> bool {
+        salts[0].wrapping_sub(self.salts[0]).cast_signed() > 0
     }
 }
 
@@ -160,6 +167,8 @@ struct Walk {
     follows_commit: bool,
     recovered: Run,
     unvouched: Run,
+    /// The header is what was written, in an earlier turn than these.
+    is_of_later_turn: bool,
     /// The number of the first frame that recovery does not take; 0 before that.
     first_bad: u64,
     broken_frame: Option<u64>,
@@ -173,6 +182,7 @@ impl Walk {
             follows_commit: false,
             recovered: Run::new(header.is_sound, header.salts),
             unvouched: Run::new(!header.is_sound, header.salts),
+            is_of_later_turn: false,
             first_bad: 0,
             broken_frame: None,
             header,
@@ -197,6 +207,7 @@ impl Walk {
     /// goes on from a frame before begins it. What is committed first is of the newest turn.
     fn take_unvouched(&mut self, frame: &Frame) {
         if self.header.is_sound {
+            self.take_later(frame);
             return;
         }
         let is_first = self.number == 1;
@@ -204,6 +215,23 @@ impl Walk {
             self.unvouched = Run::new(true, frame.salts);
         }
         self.unvouched.take(frame, frame.goes_on || is_first);
+    }
+
+    /// Frames of a later turn than the header's: somebody has put the beginning of an earlier file over this one. What an earlier turn
+    /// has left is of an earlier one, but where nothing of the file was ever recovered: then that is a transaction, and none follows.
+    fn take_later(&mut self, frame: &Frame) {
+        if !frame.goes_on || !self.header.is_before(frame.salts) {
+            self.unvouched.goes_on = false;
+            return;
+        }
+        if !self.unvouched.goes_on || self.unvouched.salts != frame.salts {
+            if self.is_of_later_turn {
+                return;
+            }
+            self.unvouched = Run::new(true, frame.salts);
+        }
+        self.is_of_later_turn |= self.unvouched.committed.is_some();
+        self.unvouched.take(frame, true);
     }
 
     /// Whether a frame behind the first bad one was written after a commit behind it: that had been synced by then.
