@@ -85,7 +85,7 @@ pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
 pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
 pub use ports::ids::IdSource;
 pub use ports::order_views::{DueOrder, DuePage, DuePlace, DueQuery, OrderViews};
-pub use ports::receipts::{Receipts, Trimmed};
+pub use ports::receipts::{ReceiptAge, Receipts, Trimmed};
 pub use ports::replica_store::ReplicaStore;
 pub use ports::view_repair::{ViewRepair, ViewsState, ViewsStatus};
 pub use projection::{

@@ -12,7 +12,7 @@ use crate::clock_watch::ClockWatch;
 use crate::figures::Counter;
 use crate::ports::clock::Clock;
 use crate::ports::event_log::StoreError;
-use crate::ports::receipts::Receipts;
+use crate::ports::receipts::{ReceiptAge, Receipts};
 use crate::repeated_fault::RepeatedFault;
 
 /// Receipts of one transaction: few, so that commands hardly notice.
@@ -77,8 +77,10 @@ impl ReceiptTrimmer {
     async fn trim(&self, clock: &mut ClockWatch, stop: &CancellationToken) -> Result<(), StoreError> {
         while !stop.is_cancelled() && clock.is_trusted(&*self.clock) {
             let kept_micros = i64::try_from(self.kept_for.as_micros()).unwrap_or(i64::MAX);
-            let before = Timestamp::from_micros(self.clock.now().as_micros().saturating_sub(kept_micros));
-            let trimmed = self.receipts.trim_receipts(before, RECEIPTS_AT_ONCE).await?;
+            let now = self.clock.now();
+            let before = Timestamp::from_micros(now.as_micros().saturating_sub(kept_micros));
+            let age = ReceiptAge { before, now };
+            let trimmed = self.receipts.trim_receipts(age, RECEIPTS_AT_ONCE).await?;
             self.trimmed.add(trimmed.receipts as u64);
             if let Some(more) = self.failing.over() {
                 tracing::info!(more, "old receipts are deleted again; so many more tries failed");

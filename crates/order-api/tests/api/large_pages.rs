@@ -12,9 +12,10 @@ use http_body_util::BodyExt;
 use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews,
-    PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, StoreError, Trimmed, Version,
+    PageLimit, Position, Receipt, ReceiptAge, ReceiptKey, Receipts, RecordedEvent, StoreError, Trimmed,
+    Version,
 };
-use order_domain::{OrderId, Status, Timestamp};
+use order_domain::{OrderId, Status};
 use order_store::MemoryStore;
 
 use crate::harness::Harness;
@@ -269,7 +270,7 @@ impl Receipts for BreakableStore {
         self.inner().keep_receipt(receipt).await
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
-        self.inner().trim_receipts(before, limit).await
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
+        self.inner().trim_receipts(age, limit).await
     }
 }

@@ -6,7 +6,7 @@ use axum::http::Method;
 use order_api::ApiConfig;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageBuilder, PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent,
+    OrderViews, PageBuilder, PageLimit, Position, Receipt, ReceiptAge, ReceiptKey, Receipts, RecordedEvent,
     ServiceLimits, StoreError, Trimmed, Version,
 };
 use order_domain::{Cents, CustomerId, OrderId, Status, Timestamp};
@@ -175,7 +175,7 @@ impl Receipts for FailingStore {
         self.fail()
     }
 
-    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<Trimmed, StoreError> {
+    async fn trim_receipts(&self, _: ReceiptAge, _: usize) -> Result<Trimmed, StoreError> {
         self.fail()
     }
 }

@@ -5,9 +5,10 @@ use std::future::pending;
 use async_trait::async_trait;
 use order_application::{
     Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderViews,
-    PageLimit, Position, Receipt, ReceiptKey, Receipts, RecordedEvent, StoreError, Trimmed, Version,
+    PageLimit, Position, Receipt, ReceiptAge, ReceiptKey, Receipts, RecordedEvent, StoreError, Trimmed,
+    Version,
 };
-use order_domain::{OrderId, Status, Timestamp};
+use order_domain::{OrderId, Status};
 
 /// Whoever appends, or reads the log, waits for ever. It has nothing.
 pub(crate) struct Stuck;
@@ -73,7 +74,7 @@ impl Receipts for Stuck {
         Ok(receipt)
     }
 
-    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<Trimmed, StoreError> {
+    async fn trim_receipts(&self, _: ReceiptAge, _: usize) -> Result<Trimmed, StoreError> {
         Ok(Trimmed { receipts: 0, more: false })
     }
 }

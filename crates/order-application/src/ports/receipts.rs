@@ -25,13 +25,35 @@ pub trait Receipts: Send + Sync + 'static {
     /// See [`StoreError`].
     async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError>;
 
-    /// Deletes receipts from before `before`, the oldest first. It MUST delete no more than `limit`, and look at few others, so
-    /// that commands hardly wait for it. Receipts that a wrong clock has dated in the future MUST NOT keep others from being
-    /// deleted. The newest of all MAY stay, however old it is.
+    /// Deletes receipts that are old, those that came first before the others. It MUST delete no more than `limit`, and look at
+    /// few others, so that commands hardly wait for it. One that is neither old nor of the future MUST stay; an old one that came
+    /// after it MAY stay until that one is old, too. Receipts that a wrong clock has dated in the future MUST NOT keep others from
+    /// being deleted, and MAY go with an old one that came after them. The newest of all MAY stay, however old it is.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError>;
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError>;
+}
+
+/// Which receipts are old, and which a wrong clock has dated in the future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiptAge {
+    /// From before this one is old.
+    pub before: Timestamp,
+    /// After this is the future.
+    pub now: Timestamp,
+}
+
+impl ReceiptAge {
+    /// Whether a receipt that was answered then is old.
+    pub fn is_old(self, answered_at: Timestamp) -> bool {
+        answered_at < self.before
+    }
+
+    /// Whether a receipt says that it is of the future.
+    pub fn is_of_future(self, answered_at: Timestamp) -> bool {
+        answered_at > self.now
+    }
 }
 
 /// What has become of old receipts.

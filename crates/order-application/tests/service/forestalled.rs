@@ -74,8 +74,8 @@ impl Receipts for Forestalled {
         self.0.keep_receipt(receipt).await
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
-        self.0.trim_receipts(before, limit).await
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
+        self.0.trim_receipts(age, limit).await
     }
 }
 

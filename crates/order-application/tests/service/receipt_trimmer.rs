@@ -119,11 +119,11 @@ impl Receipts for Undeletable {
         self.store.keep_receipt(receipt).await
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
         if self.refuses.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("permission denied for table receipts".to_owned()));
         }
-        self.store.trim_receipts(before, limit).await
+        self.store.trim_receipts(age, limit).await
     }
 }
 

@@ -71,7 +71,7 @@ impl Receipts for Silent {
         pending().await
     }
 
-    async fn trim_receipts(&self, _: Timestamp, _: usize) -> Result<Trimmed, StoreError> {
+    async fn trim_receipts(&self, _: ReceiptAge, _: usize) -> Result<Trimmed, StoreError> {
         pending().await
     }
 }

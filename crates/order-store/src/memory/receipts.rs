@@ -3,8 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use async_trait::async_trait;
-use order_application::{Receipt, ReceiptKey, Receipts, StoreError, Trimmed};
-use order_domain::Timestamp;
+use order_application::{Receipt, ReceiptAge, ReceiptKey, Receipts, StoreError, Trimmed};
 
 use super::MemoryStore;
 
@@ -25,9 +24,9 @@ impl ReceiptTable {
         self.by_key.insert(receipt.key, receipt);
     }
 
-    /// Deletes some that are from before a time, the oldest first.
-    fn trim(&mut self, before: Timestamp, limit: usize) -> usize {
-        let is_old = |key: &ReceiptKey| self.by_key.get(key).is_some_and(|old| old.answered_at < before);
+    /// Deletes some that are old, those that came first before the others.
+    fn trim(&mut self, age: ReceiptAge, limit: usize) -> usize {
+        let is_old = |key: &ReceiptKey| self.by_key.get(key).is_some_and(|old| age.is_old(old.answered_at));
         let old: Vec<_> = self.in_order.iter().copied().filter(is_old).take(limit).collect();
         for key in &old {
             self.by_key.remove(key);
@@ -52,8 +51,8 @@ impl Receipts for MemoryStore {
         Ok(receipt)
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
-        let receipts = self.write().receipts.trim(before, limit);
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
+        let receipts = self.write().receipts.trim(age, limit);
         Ok(Trimmed { receipts, more: receipts == limit })
     }
 }

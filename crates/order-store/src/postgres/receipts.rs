@@ -3,8 +3,7 @@
 //! A statement whose answer got lost is sent again, which does no harm: a receipt that is there stays.
 
 use async_trait::async_trait;
-use order_application::{Receipt, ReceiptKey, Receipts, StoreError, Trimmed};
-use order_domain::Timestamp;
+use order_application::{Receipt, ReceiptAge, ReceiptKey, Receipts, StoreError, Trimmed};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -55,9 +54,9 @@ impl Receipts for PostgresStore {
         Ok(self.find_receipt(&receipt.key).await?.unwrap_or(receipt))
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let parameters = [(&system_time(before) as _, Type::TIMESTAMPTZ), (&most as _, Type::INT8)];
+        let parameters = [(&system_time(age.before) as _, Type::TIMESTAMPTZ), (&most as _, Type::INT8)];
         let trimmed: i64 = self.reads.query_value(TRIM, &parameters).await?;
         let receipts = usize::try_from(trimmed).unwrap_or_default();
         Ok(Trimmed { receipts, more: receipts == limit })

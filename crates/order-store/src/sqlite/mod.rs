@@ -47,7 +47,7 @@ use crate::DEFAULT_QUEUE_WAIT;
 use crate::rebuild_report::RebuildReport;
 use crate::sqlite_error::SqliteError;
 use file_watcher::FileWatcher;
-use log::{Log, LogKind};
+use log::{Log, LogKind, accepted_losses};
 use rebuild::catch_up::CaughtUp;
 use rebuild::folding::OnUnreadable;
 use rebuild::opening;
@@ -195,6 +195,7 @@ impl SqliteStore {
                 "--accept-loss is set: leave it out once the store is as it should be, or the next loss is accepted, too"
             );
             forget_lost_checkpoints(&log)?;
+            accept_what_is_missing(&log)?;
         }
         let mut tell = |done, total| {
             let (done, total) = (Some(done), Some(total));
@@ -224,8 +225,10 @@ impl SqliteStore {
         });
 
         let view_writer = view_writer::start(Arc::clone(&shared), work, views)?;
+        let has_more = accepted_losses::has_more_than_newest(log.connection());
+        let looks_at_receipts = has_more.map_err(SqliteError::sqlite(path))?;
         let writer = LogWriter::start(Arc::clone(&shared), log, bus)?;
-        let rebuilder = rebuild::start(Arc::clone(&shared))?;
+        let rebuilder = rebuild::start(Arc::clone(&shared), looks_at_receipts)?;
         let file_watcher = FileWatcher::start(Arc::clone(&shared))?;
         let is_replica = kind == LogKind::Replica;
         Ok(Self { shared, writer, view_writer, rebuilder, file_watcher, is_replica, _lock: lock })
@@ -279,6 +282,18 @@ fn forget_lost_checkpoints(log: &Log) -> Result<(), SqliteError> {
     let forgotten = log.forget_checkpoints_after(log.end()?).map_err(SqliteError::sqlite(log.path()))?;
     if forgotten > 0 {
         tracing::warn!(checkpoints = forgotten, "checkpoints beyond the end of the log are forgotten");
+    }
+    Ok(())
+}
+
+/// What is missing in the middle is told once, and not again at each start.
+fn accept_what_is_missing(log: &Log) -> Result<(), SqliteError> {
+    let accepted = log.accept_losses().map_err(SqliteError::sqlite(log.path()))?;
+    if accepted > 0 {
+        tracing::warn!(
+            gaps = accepted,
+            "what is missing in the middle of the log, or of its receipts, is told no more"
+        );
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use order_application::figures::{MeasuredStore, StoreFigures};
 use order_application::{
     Append, AppendError, Beat, Checkpoint, Checkpoints, Claim, DuePage, DueQuery, Epoch, EventLog, ListQuery,
-    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, Receipt, ReceiptKey, Receipts,
-    RecordedEvent, ReplicaStore, SearchTerm, StoreError, Trimmed, Version, ViewRepair, ViewsStatus,
+    OrderPage, OrderSummary, OrderView, OrderViews, PageLimit, Position, Receipt, ReceiptAge, ReceiptKey,
+    Receipts, RecordedEvent, ReplicaStore, SearchTerm, StoreError, Trimmed, Version, ViewRepair, ViewsStatus,
 };
-use order_domain::{OrderId, Status, Timestamp};
+use order_domain::{OrderId, Status};
 
 use crate::replication::{is_no_replica, takes_no_commands};
 use crate::sqlite::SqliteStore;
@@ -156,8 +156,8 @@ impl Receipts for SqliteStore {
         self.writer.keep_receipt(receipt).await
     }
 
-    async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
-        self.writer.trim_receipts(before, limit).await
+    async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
+        self.writer.trim_receipts(age, limit).await
     }
 }
 

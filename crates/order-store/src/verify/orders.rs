@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, SearchTerm, Version};
+use order_application::{FoldedOrder, OrderView, Position, RecordedEvent, SearchTerm, Unreadable, Version};
 use order_domain::OrderId;
 
 use super::{Findings, LogRow};
@@ -106,6 +106,15 @@ impl CheckedOrder {
                 self.earlier_views.push(before.view(&event.order_id));
             }
             self.order = Some(fold(Some(before), event, findings));
+        }
+    }
+
+    /// How many events it has, if all its rows could be read and follow on each other.
+    pub(crate) fn version(&self) -> Option<Version> {
+        match self.order.as_ref()? {
+            FoldedOrder::Readable(order) => Some(order.version),
+            FoldedOrder::Unreadable { why: Unreadable::Damaged, .. } => None,
+            FoldedOrder::Unreadable { version, .. } => Some(*version),
         }
     }
 

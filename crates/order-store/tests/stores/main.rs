@@ -53,6 +53,7 @@ mod sqlite_goldens;
 mod sqlite_locks;
 mod sqlite_loss;
 mod sqlite_loss_at_random;
+mod sqlite_lost_receipts;
 mod sqlite_rebuild;
 mod sqlite_receipts;
 #[cfg(feature = "planted-faults")]

@@ -1,11 +1,10 @@
 //! The rights that operators are told to grant, and no others.
 
 use order_application::{EventLog, OrderViews, Position, Receipts, Trimmed};
-use order_domain::Timestamp;
 use order_store::PostgresStore;
 use test_servers::PostgresServer;
 
-use crate::contract::{bus, under};
+use crate::contract::{bus, old_before, under};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_fixtures::sql;
@@ -44,7 +43,7 @@ async fn the_documented_grants_are_enough_to_serve_to_trim_receipts_and_to_rebui
     store.append(order.pay(1)).await.unwrap();
     assert_eq!(store.one(&order.id).await, Ok(Some(order.summary())));
 
-    let trimmed = store.trim_receipts(Timestamp::from_micros(i64::from(u32::MAX) * 1_000_000), 10).await;
+    let trimmed = store.trim_receipts(old_before(i64::from(u32::MAX)), 10).await;
     assert_eq!(trimmed, Ok(Trimmed { receipts: 1, more: false }));
 
     // Of no order, so a rebuild deletes all of it.

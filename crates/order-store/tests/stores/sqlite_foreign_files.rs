@@ -5,15 +5,17 @@ use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use order_application::EventLog;
+use order_application::{EventLog, ViewsProgress};
 use order_store::{Loss, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::contract::under;
+use crate::contract::{bus, under};
 use crate::order::TestOrder;
-use crate::sqlite::{losses, open_with_loss};
-use crate::sqlite_loss::{assert_refused, closed_store, end, killed, log_in, open, place, views_in, wal_in};
+use crate::sqlite::{SMALL_BATCHES, losses, open_with_loss};
+use crate::sqlite_loss::{
+    assert_refused, closed_store, end, files, killed, log_in, open, place, views_in, wal_in,
+};
 
 fn journal_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.db-journal")
@@ -54,6 +56,47 @@ async fn a_journal_beside_a_log_is_refused_and_set_aside_if_that_is_accepted() {
         assert_eq!(end(&open_with_loss(&log_in(&directory)).unwrap()).await, 30);
         assert!(directory.path().join("orders.db-journal.lost").exists(), "it was not kept");
         assert_eq!(end(&open(&directory)).await, 30);
+    }
+}
+
+/// SQLite reads nothing then.
+#[tokio::test]
+async fn verify_says_what_is_there_beside_a_journal_and_a_write_ahead_log() {
+    let directory = closed_store().await;
+    let store = open(&directory);
+    place(&store, 30..34).await;
+    let crashed = killed(&directory);
+    drop(store);
+    fs::write(journal_in(&crashed), hot_journal()).unwrap();
+    let loss = assert_refused(&crashed);
+    assert!(matches!(loss, Loss::Journal { .. }), "{loss}");
+}
+
+/// What its version says is missing would be made a second time.
+#[tokio::test]
+async fn a_log_whose_tables_are_not_those_of_its_schema_version_is_refused() {
+    let known: i64 = {
+        let directory = closed_store().await;
+        let log = Connection::open(log_in(&directory)).unwrap();
+        log.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    for version in (0..known).chain([-1]) {
+        let directory = closed_store().await;
+        let log = Connection::open(log_in(&directory)).unwrap();
+        log.pragma_update(None, "user_version", version).unwrap();
+        drop(log);
+        let before = files(directory.path());
+        let refused = SqliteStore::open(&log_in(&directory), bus(), SMALL_BATCHES, &ViewsProgress::default());
+        let refused = refused.err().unwrap().to_string();
+        let faults = SqliteStore::verify(&log_in(&directory), &mut |_, _| {}).unwrap().faults;
+        let said = format!(
+            "its user_version says schema {version}, and its tables are others; restore it, or say what its tables are: \
+             PRAGMA user_version = {known}"
+        );
+        for told in [&refused, &faults[0]] {
+            assert!(told.contains(&said), "{told}");
+        }
+        assert!(files(directory.path()) == before);
     }
 }
 

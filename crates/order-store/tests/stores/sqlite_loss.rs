@@ -363,7 +363,13 @@ async fn orders_that_the_log_has_lost_in_its_middle_are_told() {
         // Views cannot be made anew from what is left: they stay, and what can be read is served.
         let store = open_with_loss(&log_in(&directory)).unwrap();
         assert_eq!(end(&store).await, 30);
+        place(&store, 30..32).await;
         drop(store);
-        assert_refused(&directory);
+        // Once is enough, and holds for no others.
+        drop(open(&directory));
+        let delete = "DELETE FROM events WHERE position = 25";
+        rusqlite::Connection::open(log_in(&directory)).unwrap().execute_batch(delete).unwrap();
+        let loss = assert_refused(&directory);
+        assert!(matches!(loss, Loss::MissingOrder { .. }), "{loss}");
     }
 }

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use order_application::{AppendError, EventLog, Receipts, ViewRepair, ViewsProgress, ViewsState};
-use order_domain::{OrderId, Timestamp};
+use order_application::{AppendError, EventLog, ReceiptAge, Receipts, ViewRepair, ViewsProgress, ViewsState};
+use order_domain::OrderId;
 use order_store::{Loss, SqliteLimits, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::contract::{bus, receipt, under};
+use crate::contract::{bus, old_before, receipt, under};
 use crate::order::TestOrder;
 use crate::sqlite::{PATIENCE, SMALL_BATCHES, losses, open_with_loss, rebuilt, replaced};
 
 /// So many receipts are a segment of the index.
 const SEGMENT: u64 = 1 << 20;
-/// Later than every receipt of these tests.
-const LATER: Timestamp = Timestamp::from_micros(1_000_000_000_000);
+/// Every receipt of these tests is old.
+const LATER: ReceiptAge = old_before(1_000_000);
 
 fn log_in(directory: &TempDir) -> PathBuf {
     directory.path().join("orders.db")

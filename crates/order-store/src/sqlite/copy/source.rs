@@ -35,6 +35,9 @@ impl SqliteSource {
             Err(error) => return Err(error.into()),
         };
         let log = SqliteLogReader::open_primary(path).await?;
+        if let Some(loss) = log.missing_receipts().await? {
+            return Err(SqliteError::Lost { path: path.to_owned(), losses: vec![loss] }.into());
+        }
         Ok(Self { identity: log.identity().await?, log, _lock: lock })
     }
 }

@@ -53,7 +53,8 @@ impl Log {
 
     /// Deletes all receipts.
     pub(crate) fn delete_receipts(&self) -> rusqlite::Result<()> {
-        self.connection.execute("DELETE FROM receipts", ()).map(drop)
+        self.connection
+            .execute_batch("DELETE FROM receipts; DELETE FROM accepted_losses WHERE what = 'receipts'")
     }
 
     /// Adds receipts, whose keys have none yet.

@@ -3,6 +3,9 @@
 //! A release that finds a file of a later one opens it only if that one says that it may: each migration names the oldest
 //! schema version whose releases can go on with what it makes. So the way back is open for as long as migrations only add.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -19,6 +22,7 @@ pub(crate) struct LogMigration {
 const MIGRATIONS: &[LogMigration] = &[
     LogMigration { sql: include_str!("migrations/0001_log.sql"), oldest_compatible: 1 },
     LogMigration { sql: include_str!("migrations/0002_receipts.sql"), oldest_compatible: 1 },
+    LogMigration { sql: include_str!("migrations/0003_accepted_losses.sql"), oldest_compatible: 1 },
 ];
 
 fn migrations() -> impl ExactSizeIterator<Item = LogMigration> {
@@ -42,6 +46,30 @@ impl LogSchema {
     /// What this release makes.
     pub(super) fn known() -> i64 {
         migrations().len() as i64
+    }
+
+    /// Why a file that is not empty has not the tables of the version that it says it has, if that is so: what seems to be missing
+    /// would be made anew.
+    pub(super) fn mismatch(log: &Connection) -> rusqlite::Result<Option<String>> {
+        let version: i64 = log.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version > Self::known() {
+            return Ok(None);
+        }
+        let known = tables()?;
+        let all = known.last().cloned().unwrap_or_default();
+        // Others are somebody else's, or a copy's.
+        let found: BTreeSet<_> = tables_of(log)?.into_iter().filter(|table| all.contains(table)).collect();
+        if usize::try_from(version).ok().and_then(|version| known.get(version)) == Some(&found) {
+            return Ok(None);
+        }
+        let right = known.iter().position(|tables| *tables == found).filter(|version| *version > 0);
+        let way_out = right.map_or_else(
+            || "restore it".to_owned(),
+            |right| format!("restore it, or say what its tables are: PRAGMA user_version = {right}"),
+        );
+        Ok(Some(format!(
+            "somebody has changed it: its user_version says schema {version}, and its tables are others; {way_out}"
+        )))
     }
 
     /// Of a file that is not empty.
@@ -75,6 +103,27 @@ pub(super) fn migrate(transaction: &Connection, from: i64) -> rusqlite::Result<(
     }
     transaction.execute("UPDATE log SET oldest_compatible = ?1", [oldest_compatible])?;
     transaction.pragma_update(None, "user_version", LogSchema::known())
+}
+
+/// The tables that each schema version has, from 0 on.
+pub(super) fn tables() -> rusqlite::Result<&'static [BTreeSet<String>]> {
+    static TABLES: OnceLock<Vec<BTreeSet<String>>> = OnceLock::new();
+    if let Some(tables) = TABLES.get() {
+        return Ok(tables);
+    }
+    let log = Connection::open_in_memory()?;
+    let mut tables = vec![BTreeSet::new()];
+    for migration in migrations() {
+        log.execute_batch(migration.sql)?;
+        tables.push(tables_of(&log)?);
+    }
+    Ok(TABLES.get_or_init(|| tables))
+}
+
+/// The tables that are there.
+pub(super) fn tables_of(log: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut statement = log.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    statement.query_map((), |row| row.get(0))?.collect()
 }
 
 /// An empty log of this release, in memory.

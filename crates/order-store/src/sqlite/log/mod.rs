@@ -1,11 +1,13 @@
 //! The log file: every event in commit order. The truth.
 
+pub(crate) mod accepted_losses;
 mod copying;
 pub(crate) mod entries;
 mod error;
 pub(crate) mod follower_checkpoints;
 pub(crate) mod migrations;
 pub(crate) mod outside_reader;
+mod receipt_trimming;
 pub(crate) mod receipts;
 pub(crate) mod row;
 pub(crate) mod scan;
@@ -21,6 +23,7 @@ use crate::checksum::Covered;
 use crate::sqlite::OpenMode;
 use crate::sqlite::connection::{leave_alone_when_closed, open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
+use crate::sqlite::log::receipt_trimming::ReceiptTrimming;
 use crate::sqlite::loss;
 use crate::sqlite_error::SqliteError;
 
@@ -60,8 +63,7 @@ pub(crate) struct Log {
     path: PathBuf,
     identity: Uuid,
     scratch: Vec<u8>,
-    /// Receipts up to here have been looked at by those who delete old ones, and stay.
-    not_trimmed_up_to: receipts::Sequence,
+    trimming: ReceiptTrimming,
 }
 
 impl Log {
@@ -85,7 +87,8 @@ impl Log {
             tracing::info!(path = %path.display(), "made a new store");
         }
         let identity = identity(&connection).map_err(failed)?;
-        Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new(), not_trimmed_up_to: 0 })
+        let trimming = ReceiptTrimming::default();
+        Ok(Self { connection, path: path.to_owned(), identity, scratch: Vec::new(), trimming })
     }
 
     /// For whoever reads beside the writer, in its thread.
@@ -193,6 +196,9 @@ fn check_schema(connection: &Connection, path: &Path, kinds: &[LogKind]) -> Resu
         Some(LogKind::Replica) => return Err(SqliteError::Replica(path.to_owned())),
         Some(LogKind::Store) => return Err(SqliteError::NotAReplica(path.to_owned())),
         None => return Err(SqliteError::NotAStore(path.to_owned())),
+    }
+    if let Some(what) = LogSchema::mismatch(connection).map_err(&failed)? {
+        return Err(SqliteError::Corrupt { path: path.to_owned(), what });
     }
     let schema = LogSchema::of(connection).map_err(failed)?;
     if schema.oldest_compatible > schema.version {

@@ -17,10 +17,11 @@ use crate::checksum::Covered;
 use crate::copy::{NamedCheckpoints, RECEIPTS_AT_ONCE, SideError};
 use crate::log_reader::{ReceiptSink, StoreMoment};
 use crate::sqlite::connection::{has_write_ahead_log, open_from_outside};
+use crate::sqlite::log::accepted_losses::{self, ReceiptLook};
 use crate::sqlite::log::receipts::{self, Sequence};
 use crate::sqlite::log::{LogError, LogKind, check_log, end, entries, follower_checkpoints, identity};
 use crate::sqlite::log_path;
-use crate::sqlite::loss;
+use crate::sqlite::loss::{self, Loss};
 use crate::sqlite::store_lock::StoreLock;
 use crate::sqlite::threads::blocking;
 use crate::sqlite_error::SqliteError;
@@ -58,18 +59,36 @@ impl SqliteLogReader {
         self.read(|log| Ok(identity(log)?)).await
     }
 
-    /// What the files tell of events that the log does not have. A server that is running has looked before it began.
+    /// What the files tell of events and receipts that the log does not have. A server that is running has looked at most of it
+    /// before it began.
     pub(crate) async fn losses(&self) -> Result<Vec<String>, SideError> {
         let path = self.path.clone();
-        blocking(move || {
+        let mut losses = blocking(move || {
             let _lock = match StoreLock::take_to_read(&path) {
                 Ok(lock) => lock,
                 Err(SqliteError::InUse(_)) => return Ok(Vec::new()),
                 Err(error) => return Err(error.into()),
             };
-            Ok(loss::find(&path)?.iter().map(ToString::to_string).collect())
+            Ok::<_, SideError>(loss::find(&path)?)
         })
-        .await
+        .await?;
+        // If there are several of them, this is one of the others.
+        losses.retain(|loss| !matches!(loss, Loss::MissingReceipts { .. }));
+        losses.extend(self.missing_receipts().await?);
+        Ok(losses.iter().map(ToString::to_string).collect())
+    }
+
+    /// The first receipts that are missing between others, whichever they are.
+    pub(crate) async fn missing_receipts(&self) -> Result<Option<Loss>, SideError> {
+        let mut after = 0;
+        loop {
+            let look = move |log: &Connection| Ok(accepted_losses::look_after(log, after)?);
+            match self.read(look).await? {
+                ReceiptLook::Missing(gap) => return Ok(Some(Loss::of_receipts(&self.path, gap))),
+                ReceiptLook::AllThereTo(last) => after = last,
+                ReceiptLook::End => return Ok(None),
+            }
+        }
     }
 
     /// Whether there is a server, or was one that did not end well.

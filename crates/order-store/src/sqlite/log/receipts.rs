@@ -1,7 +1,7 @@
-//! Receipts in the log's file: rows that are only added at its end, and deleted at its beginning. Where the receipt of a key
-//! is, the views know. What changes receipts belongs between [`begin`](Log::begin) and [`commit`](Log::commit).
+//! Receipts in the log's file: rows that are only added at its end, and deleted at its beginning (`receipt_trimming.rs`). Where the
+//! receipt of a key is, the views know. What changes receipts belongs between [`begin`](Log::begin) and [`commit`](Log::commit).
 
-use order_application::{Receipt, Trimmed};
+use order_application::Receipt;
 use order_domain::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -22,15 +22,9 @@ const AFTER: &str = "SELECT sequence, key, fingerprint, order_id, version, answe
 
 const KEYS_AFTER: &str = "SELECT sequence, key FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
 
-/// Up to where some that follow on a number go, and how many they are.
-const SOME: &str = "SELECT coalesce(max(sequence), 0), count(*) FROM \
-    (SELECT sequence FROM receipts WHERE sequence > ?1 ORDER BY sequence LIMIT ?2)";
-
-/// The newest stays, so that its number is known and the next one is higher.
-const TRIM: &str = "DELETE FROM receipts WHERE sequence > ?1 AND sequence <= ?2 AND answered_at < ?3 \
-    AND sequence < (SELECT max(sequence) FROM receipts)";
-
-const ANSWERED_FROM: &str = "SELECT answered_at FROM receipts WHERE sequence >= ?1 ORDER BY sequence LIMIT 1";
+/// The newest first.
+const NEWEST_ONES: &str = "SELECT sequence, key, fingerprint, order_id, version, answer, answered_at, checksum \
+    FROM receipts ORDER BY sequence DESC LIMIT ?1";
 
 const OLDEST: &str = "SELECT min(sequence) FROM receipts";
 const NEWEST: &str = "SELECT max(sequence) FROM receipts";
@@ -52,36 +46,17 @@ impl Log {
         Ok(sequence.cast_unsigned())
     }
 
-    /// Deletes those of some receipts that are from before a time, and goes on with the next ones as long as any of those may
-    /// be. Times do not just ascend: a clock may have been ahead for a while.
-    pub(crate) fn trim_receipts(&mut self, before: Timestamp, limit: usize) -> rusqlite::Result<Trimmed> {
-        let from = self.not_trimmed_up_to;
-        let mut some = self.connection.prepare_cached(SOME)?;
-        let (last, looked_at): (Sequence, usize) =
-            some.query_row(params![from, as_limit(limit)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        drop(some);
-        let mut trim = self.connection.prepare_cached(TRIM)?;
-        let receipts = trim.execute(params![from, last, before.as_micros()])?;
-        drop(trim);
-        let more = looked_at == limit && (receipts > 0 || self.has_older_beyond(last, before)?);
-        self.not_trimmed_up_to = if more { last } else { 0 };
-        Ok(Trimmed { receipts, more })
-    }
-
-    /// Whether some receipt after a number is from before a time, as far as a few of them tell, ever further apart.
-    fn has_older_beyond(&self, last: Sequence, before: Timestamp) -> rusqlite::Result<bool> {
-        let mut answered = self.connection.prepare_cached(ANSWERED_FROM)?;
-        let mut distance = 1;
-        while let Some(sequence) = last.checked_add(distance)
-            && let Ok(sequence) = i64::try_from(sequence)
-            && let Some(at) = answered.query_row([sequence], |row| row.get::<_, i64>(0)).optional()?
-        {
-            if at < before.as_micros() {
-                return Ok(true);
-            }
-            distance *= 2;
+    /// Deletes receipts whose events are lost, and has the gaps that they leave told to nobody.
+    pub(crate) fn delete_lost_receipts(&self, numbers: &[Sequence]) -> rusqlite::Result<usize> {
+        self.begin()?;
+        let mut delete = self.connection.prepare_cached("DELETE FROM receipts WHERE sequence = ?1")?;
+        for number in numbers {
+            delete.execute([number])?;
         }
-        Ok(false)
+        drop(delete);
+        self.commit()?;
+        self.accept_losses()?;
+        Ok(numbers.len())
     }
 }
 
@@ -109,6 +84,32 @@ pub(crate) fn after(
         receipts.push(read(row)?);
     }
     Ok((receipts, last))
+}
+
+/// The newest receipts, as far as they are what was written, the newest first.
+pub(crate) fn newest_ones(log: &Connection, limit: usize) -> rusqlite::Result<Vec<Receipt>> {
+    let mut statement = log.prepare_cached(NEWEST_ONES)?;
+    let mut rows = statement.query([as_limit(limit)])?;
+    let mut receipts = Vec::new();
+    while let Some(row) = rows.next()? {
+        receipts.extend(read(row).ok());
+    }
+    Ok(receipts)
+}
+
+/// Receipts that came after a number, with their numbers; `None` for one that is not what was written.
+pub(crate) fn numbered_after(
+    log: &Connection,
+    after: Sequence,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Sequence, Option<Receipt>)>> {
+    let mut statement = log.prepare_cached(AFTER)?;
+    let mut rows = statement.query(params![after, MAX_SEQUENCE, as_limit(limit)])?;
+    let mut receipts = Vec::new();
+    while let Some(row) = rows.next()? {
+        receipts.push((row.get(0)?, read(row).ok()));
+    }
+    Ok(receipts)
 }
 
 /// Has every receipt looked at, also those that are not what was written.
@@ -151,7 +152,7 @@ pub(crate) fn newest(log: &Connection) -> rusqlite::Result<Option<Sequence>> {
     log.prepare_cached(NEWEST)?.query_row((), |row| row.get(0))
 }
 
-fn as_limit(limit: usize) -> i64 {
+pub(super) fn as_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

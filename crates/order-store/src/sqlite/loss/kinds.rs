@@ -1,12 +1,13 @@
 //! What there is to be told of a store from which something is missing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use order_application::Position;
+use order_application::{Position, Version};
 use order_domain::OrderId;
 use uuid::Uuid;
 
 use crate::counted::counted;
+use crate::sqlite::log::accepted_losses::ReceiptGap;
 
 /// What tells that events are missing that were acknowledged, or will be once SQLite has opened the files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,8 +69,11 @@ pub enum Loss {
         /// The first frame that cannot be read, from 1.
         frame: u64,
     },
-    /// The write-ahead log's header is not what was written, and the log lacks what follows it.
-    #[error("the header of the write-ahead log {} is damaged, and the log lacks what follows it", wal.display())]
+    /// The write-ahead log's header is not what was written, or of an earlier time, and the log lacks what follows it.
+    #[error(
+        "the header of the write-ahead log {} is damaged, or of an earlier time, and the log lacks what follows it",
+        wal.display()
+    )]
     WalWithoutHeader {
         /// The write-ahead log.
         wal: PathBuf,
@@ -175,6 +179,38 @@ pub enum Loss {
         /// The last receipt that they have.
         last: u64,
     },
+    /// Receipts are missing between others. Old ones are deleted from the first on, so that leaves no gap.
+    #[error(
+        "the log {} lacks {} (number {first} to {last}) of commands with an Idempotency-Key, and has those before and after \
+         them: such a command that is sent again may be carried out a second time",
+        log.display(),
+        counted(last - first + 1, "receipt")
+    )]
+    MissingReceipts {
+        /// The log.
+        log: PathBuf,
+        /// The first number that is missing.
+        first: u64,
+        /// The last number that is missing.
+        last: u64,
+    },
+    /// The log has receipts of commands whose events it does not have.
+    #[error(
+        "the log {} has the receipt of a command that brought order {order_id} to version {version}, and does not have that \
+         event ({} like that among the newest)",
+        log.display(),
+        counted(*receipts as u64, "receipt")
+    )]
+    MissingEvent {
+        /// The log.
+        log: PathBuf,
+        /// The order of the newest one. There may be others.
+        order_id: OrderId,
+        /// The version that it says the order had.
+        version: Version,
+        /// How many of the receipts that were looked at are of such commands.
+        receipts: usize,
+    },
     /// Somebody has followed the log further than it goes.
     #[error(
         "the checkpoint {name:?} is at position {position}, and the log ends at position {end}: {}",
@@ -191,6 +227,10 @@ pub enum Loss {
 }
 
 impl Loss {
+    pub(crate) fn of_receipts(log: &Path, ReceiptGap { first, last }: ReceiptGap) -> Self {
+        Self::MissingReceipts { log: log.to_owned(), first, last }
+    }
+
     /// Whether SQLite would pour a write-ahead log into a log that it does not belong to, or drop it.
     pub(crate) fn is_of_other_wal(&self) -> bool {
         match self {
@@ -209,6 +249,8 @@ impl Loss {
             | Self::OtherLog { .. }
             | Self::ReceiptsAhead { .. }
             | Self::OtherReceipt { .. }
+            | Self::MissingReceipts { .. }
+            | Self::MissingEvent { .. }
             | Self::CheckpointAhead { .. } => false,
         }
     }

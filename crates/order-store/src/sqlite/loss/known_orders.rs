@@ -4,7 +4,7 @@ use order_application::Position;
 use order_domain::OrderId;
 use rusqlite::Connection;
 
-use crate::sqlite::log::entries;
+use crate::sqlite::log::{accepted_losses, entries};
 use crate::sqlite::loss::comparison::spread_positions;
 use crate::sqlite::views::reading;
 
@@ -36,10 +36,12 @@ pub(super) fn some(views: &Connection, last: Position) -> Vec<KnownOrder> {
 }
 
 impl KnownOrder {
-    /// Whether the log has nothing where the order begins, or what is another's. A row that is damaged proves nothing.
+    /// Whether the log has nothing where the order begins, which nobody has accepted, or what is another's. A row that is damaged
+    /// proves nothing.
     pub(super) fn is_lost(&self, log: &Connection) -> bool {
         match entries::event_at(log, self.position, &mut Vec::new()) {
-            Ok(found) => found.is_none_or(|event| event.order_id != self.order_id),
+            Ok(Some(event)) => event.order_id != self.order_id,
+            Ok(None) => !accepted_losses::is_accepted(log, self.position).unwrap_or_default(),
             Err(_) => false,
         }
     }

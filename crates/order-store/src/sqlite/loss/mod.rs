@@ -14,6 +14,7 @@
 //! | `comparison.rs` | the log as it is alone, held against what it is with its write-ahead log |
 //! | `witnesses.rs` | what views and checkpoints know of |
 //! | `known_orders.rs` | some of the orders that views have |
+//! | `receipts.rs` | the newest receipts, held against the orders |
 //! | `accepting.rs` | what becomes of files from which something is missing, if that is accepted |
 //!
 //! What nothing else knows of cannot be noticed: a write-ahead log that ends early, or whose last transaction is damaged, looks
@@ -24,6 +25,7 @@ mod comparison;
 mod kinds;
 mod known_orders;
 mod log_file;
+pub(crate) mod receipts;
 #[cfg(test)]
 mod tests;
 mod witnesses;

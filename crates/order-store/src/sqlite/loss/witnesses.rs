@@ -1,4 +1,5 @@
-//! What else knows of the events that a log should have: its views, and the checkpoints of those who follow it.
+//! What else knows of the events that a log should have: its views, and the checkpoints of those who follow it. And what the log
+//! says of its receipts itself.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,7 @@ use order_application::Position;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::sqlite::log::{self, follower_checkpoints, receipts};
+use crate::sqlite::log::{self, accepted_losses, follower_checkpoints, receipts};
 use crate::sqlite::loss::Loss;
 use crate::sqlite::loss::known_orders::{self, KnownOrder};
 use crate::sqlite::outside::OutsideFile;
@@ -31,6 +32,7 @@ pub(super) fn losses(log_path: &Path, with_wal: bool) -> Result<Vec<Loss>, Sqlit
         }
     }
     losses.extend(log.lost_by_followers());
+    losses.extend(log.lost_receipts(log_path));
     Ok(losses)
 }
 
@@ -112,6 +114,12 @@ impl WitnessedLog {
         }
         let may_be = progress.receipts.may_be_of(self.connection(), progress.hash_seed).ok()?;
         (!may_be).then_some(Loss::OtherReceipt { views, last })
+    }
+
+    /// An earlier release's log cannot tell.
+    fn lost_receipts(&self, log_path: &Path) -> Option<Loss> {
+        let missing = accepted_losses::some_missing_receipts(self.connection()).ok()?;
+        missing.map(|gap| Loss::of_receipts(log_path, gap))
     }
 
     fn lost_by_followers(&self) -> Vec<Loss> {

@@ -2,6 +2,7 @@
 
 use order_application::{Receipt, ReceiptKey, StoreError};
 
+use crate::sqlite::log::accepted_losses;
 use crate::sqlite::log::receipts::{self, Sequence};
 use crate::sqlite::readers::Readers;
 use crate::sqlite::views::known_keys::KnownKeys;
@@ -40,10 +41,16 @@ impl Readers {
         Ok(None)
     }
 
-    /// The receipt with a number, unless it was deleted, or is another key's with the same hash.
+    /// The receipt with a number, unless it was deleted, or is another key's with the same hash. One that was lost may have been the
+    /// key's.
     fn receipt_at(&self, sequence: Sequence, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
-        let receipt = self.log.with(|log| receipts::find(log, sequence))?;
-        Ok(receipt.filter(|receipt| receipt.key == *key))
+        self.log.with(|log| match receipts::find(log, sequence)? {
+            Some(receipt) => Ok(Some(receipt).filter(|receipt| receipt.key == *key)),
+            None if accepted_losses::is_lost(log, sequence)? => {
+                Err(StoreError::Corrupt(format!("the receipt number {sequence} is missing")).into())
+            }
+            None => Ok(None),
+        })
     }
 
     /// The segments of the index of receipts, the newest first.

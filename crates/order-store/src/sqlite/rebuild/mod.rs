@@ -1,6 +1,6 @@
 //! The thread that rebuilds views beside the server: into a file of their own, which takes the place of the one that is
 //! served once it is complete. Before that it fills the filters of known orders and keys from the views that the store opens
-//! with.
+//! with, and looks at the numbers of all receipts.
 //!
 //! Most of it is done here: the build up to where the log ends when it begins ([`build()`]), and what comes in
 //! meanwhile ([`catch_up`]). The last bit and the change of files are the view writer's, which alone knows
@@ -48,13 +48,17 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 const BYTES_PER_EVENT: u64 = 64;
 
 /// Starts the thread, which ends with the [requests](crate::sqlite::rebuild_requests::RebuildRequests::finish), also in the middle.
-pub(crate) fn start(shared: Arc<StoreState>) -> Result<StoreThread, SqliteError> {
+/// `looks_at_receipts`: the start has only looked at some.
+pub(crate) fn start(shared: Arc<StoreState>, looks_at_receipts: bool) -> Result<StoreThread, SqliteError> {
     let log_path = shared.log_path.clone();
     StoreThread::start("rebuilder", &log_path, move || {
         // Before anything that may take long, since placements wait for it.
         known_orders_filling::fill(&shared);
         receipts::fill_known_keys(&shared);
         lower_priority();
+        if looks_at_receipts {
+            receipts::find_missing(&shared);
+        }
         run(&shared);
     })
 }
@@ -86,6 +90,9 @@ fn run(shared: &StoreState) {
             }
             Err(SqliteError::Stopped) => return,
             Err(error) => {
+                if let SqliteError::Lost { losses, .. } = &error {
+                    losses.iter().for_each(|loss| shared.health.log_damage.found(loss.to_string()));
+                }
                 tracing::error!(%error, "the views could not be rebuilt; those that are there are served on");
                 shared.readers.rebuilds.failed(error.to_string());
                 if !shared.readers.rebuilds.pause(backoff.next_wait()) {

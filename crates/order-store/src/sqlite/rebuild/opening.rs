@@ -13,7 +13,7 @@ use crate::sqlite::views::{Views, ViewsError, files, new_hash_seed};
 use crate::sqlite_error::SqliteError;
 
 /// Opens the views of a log and brings them up to it. Where there are none that are of use, they are built. Those of another log
-/// that know of events are made anew only for whoever accepts that.
+/// that know of events are made anew only for whoever accepts that. So are those of a log that has lost what its receipts know of.
 pub(crate) fn open_views(
     log: &Log,
     limits: &SqliteLimits,
@@ -24,6 +24,7 @@ pub(crate) fn open_views(
     if !accept_loss {
         loss::refuse_views_of_another(log.path(), Some((log.identity(), end)))?;
     }
+    let mut opened = None;
     if let Some(views) = choose(log)? {
         let path = views.path().to_owned();
         match catch_up(log, end, views, limits, progress) {
@@ -31,13 +32,48 @@ pub(crate) fn open_views(
             Err(SqliteError::Corrupt { what, .. }) => {
                 tracing::warn!(path = %path.display(), what, "the views are damaged; they are rebuilt");
             }
-            opened => return opened,
+            caught_up => opened = Some(caught_up?),
         }
     } else if end > Position::START {
         tracing::info!(events = end.0, "building the views");
     }
+    let are_new = opened.is_none();
+    let opened = match opened {
+        Some(opened) => opened,
+        None => build_and_catch_up(log, end, limits, progress)?,
+    };
+    let Some(loss) = loss::receipts::lost_events(log, &opened.readers)? else { return Ok(opened) };
+    if accept_loss {
+        tracing::warn!(%loss, "events are missing, and it is accepted");
+        loss::receipts::delete_those_of_lost_events(log, &opened.readers)?;
+        drop(opened);
+        return build_and_catch_up(log, end, limits, progress);
+    }
+    drop(opened);
+    if are_new {
+        remove_all(log)?;
+    }
+    Err(SqliteError::Lost { path: log.path().to_owned(), losses: vec![loss] })
+}
+
+/// If something turns out to be lost, no views are left of what there is: they would know no better.
+fn build_and_catch_up(
+    log: &Log,
+    end: Position,
+    limits: &SqliteLimits,
+    progress: BuildProgress<'_>,
+) -> Result<CaughtUp, SqliteError> {
     let built = build_all(log, OnUnreadable::Quarantine, limits.rebuild_bytes, progress)?;
-    catch_up(log, end, built.views, limits, progress)
+    let caught_up = catch_up(log, end, built.views, limits, progress);
+    if matches!(caught_up, Err(SqliteError::Lost { .. })) {
+        remove_all(log)?;
+    }
+    caught_up
+}
+
+fn remove_all(log: &Log) -> Result<(), SqliteError> {
+    let numbers = files::numbers(log.path())?;
+    numbers.into_iter().try_for_each(|number| files::remove(&files::path(log.path(), number)))
 }
 
 fn catch_up(

@@ -1,4 +1,4 @@
-//! Brings the index of receipts up to the log, and fills the filter of known keys from it.
+//! Brings the index of receipts up to the log, fills the filter of known keys from it, and looks whether the log lacks any.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::path::Path;
 use order_application::StoreError;
 
 use crate::sqlite::connection::open_log_reader;
+use crate::sqlite::log::accepted_losses::{self, ReceiptLook, missing_receipts};
 use crate::sqlite::log::receipts::visit_keys;
+use crate::sqlite::loss::Loss;
 use crate::sqlite::readers::PARTS_OF_SEGMENT;
 use crate::sqlite::rebuild::build::LOG_CACHE_KIB;
 use crate::sqlite::state::StoreState;
@@ -37,17 +39,45 @@ pub(super) fn bring_up(
         let mut last = views.progress().receipts.last;
         let mut entries = Vec::new();
         while !is_at_end && entries.len() < most {
+            let after = last;
             let visited = visit_keys(&log, last, RECEIPTS_AT_ONCE, &mut |sequence, key| {
                 entries.push(ReceiptEntry::new(key, sequence, seed));
                 last = sequence;
             });
             let visited = visited.map_err(|error| SqliteError::damaged_or_failed(log_path, error))?;
             is_at_end = visited < RECEIPTS_AT_ONCE;
+            // Whatever is missing would be taken for keys that are new.
+            let missing = missing_receipts(&log, after, last);
+            let missing = missing.map_err(|error| SqliteError::damaged_or_failed(log_path, error))?;
+            if let Some(gap) = missing {
+                let losses = vec![Loss::of_receipts(log_path, gap)];
+                return Err(SqliteError::Lost { path: log_path.to_owned(), losses });
+            }
         }
         entries.sort_unstable();
         views.insert_receipts(&entries).map_err(|error| error.at(views.path()))?;
     }
     Ok(())
+}
+
+/// Looks whether any receipt is missing, of which the start has looked at some, while the store already serves. That is damage as any
+/// other of the log's file.
+pub(super) fn find_missing(shared: &StoreState) {
+    let mut after = 0;
+    while !shared.readers.rebuilds.is_finished() {
+        match shared.readers.log.with(|log| Ok(accepted_losses::look_after(log, after)?)) {
+            Ok(ReceiptLook::Missing(gap)) => {
+                shared.health.log_damage.found(Loss::of_receipts(&shared.log_path, gap).to_string());
+                return;
+            }
+            Ok(ReceiptLook::AllThereTo(last)) => after = last,
+            Ok(ReceiptLook::End) => return,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look whether receipts are missing");
+                return;
+            }
+        }
+    }
 }
 
 /// Adds all keys that there are, the newest first, while the store already serves; those that come from now on, the writer

@@ -1,24 +1,59 @@
 //! The receipts, and the index that finds them.
 
+use std::path::Path;
+
+use order_application::{Receipt, Version};
 use rusqlite::Connection;
 
 use crate::sqlite::log::LogError;
+use crate::sqlite::log::accepted_losses::visit_missing_receipts;
 use crate::sqlite::log::receipts::{visit_all, visit_keys};
+use crate::sqlite::loss::Loss;
+use crate::sqlite::verify::rows::is_of_part;
 use crate::sqlite::verify::views::CheckedViews;
 use crate::sqlite::views::ViewsError;
 use crate::sqlite::views::receipt_index::{self, RANGES, ReceiptEntry};
-use crate::verify::Findings;
+use crate::verify::{CheckedOrders, Findings, Part};
 
-/// That each is what was written. What they should be, nothing in the log tells.
-pub(super) fn check(log: &Connection, findings: &mut Findings<'_>) {
+/// That each is what was written, and that none is missing in the middle. What they should be, nothing in the log tells.
+pub(super) fn check(log: &Connection, path: &Path, findings: &mut Findings<'_>) {
     let visited = visit_all(log, &mut |receipt| {
         if let Err(error) = receipt {
             findings.fault(error.to_string());
         }
     });
+    let visited = visited.and_then(|()| {
+        visit_missing_receipts(log, &mut |gap| findings.fault(Loss::of_receipts(path, gap).to_string()))
+    });
     if let Err(error) = visited {
         findings.fault(format!("the receipts: {error}"));
     }
+}
+
+/// That the orders of a part have the events that receipts are of: these were committed together.
+pub(super) fn check_events(
+    log: &Connection,
+    part: Part,
+    orders: &CheckedOrders,
+    findings: &mut Findings<'_>,
+) {
+    // What cannot be read was told with all receipts.
+    let _ = visit_all(log, &mut |receipt| {
+        let Ok(Receipt { order_id, version, .. }) = receipt else { return };
+        if !is_of_part(order_id.as_str().as_bytes(), part) {
+            return;
+        }
+        let found = match orders.by_id.get(&order_id) {
+            Some(order) => order.version(),
+            None => Some(Version::NONE),
+        };
+        if let Some(found) = found.filter(|found| *found < version) {
+            findings.fault(format!(
+                "a receipt is of a command that brought order {order_id} to version {version}, and in the log it has version \
+                 {found}"
+            ));
+        }
+    });
 }
 
 impl CheckedViews {

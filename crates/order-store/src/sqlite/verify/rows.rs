@@ -125,6 +125,11 @@ impl Visitor<'_> {
 
     fn is_of_part(&self, row: &Row<'_>) -> bool {
         let order_id = row.get_ref(row::ORDER_ID).ok().and_then(|id| id.as_bytes().ok());
-        XxHash3_64::oneshot(order_id.unwrap_or_default()) % self.part.of == self.part.number
+        is_of_part(order_id.unwrap_or_default(), self.part)
     }
+}
+
+/// Whether an order is of a part.
+pub(super) fn is_of_part(order_id: &[u8], part: Part) -> bool {
+    XxHash3_64::oneshot(order_id) % part.of == part.number
 }

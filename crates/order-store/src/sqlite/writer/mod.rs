@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 
 use order_application::figures::{QueueFigures, Shed};
 use order_application::{
-    Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, StoreError, Trimmed,
+    Append, AppendError, Checkpoint, Epoch, EventBus, Position, Receipt, ReceiptAge, StoreError, Trimmed,
 };
-use order_domain::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::log::Log;
@@ -108,14 +107,14 @@ impl LogWriter {
         outcome
     }
 
-    /// Has some of the oldest receipts deleted, those from before a time.
+    /// Has some of the oldest receipts deleted.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when others wait for that.
-    pub(crate) async fn trim_receipts(&self, before: Timestamp, limit: usize) -> Result<Trimmed, StoreError> {
+    pub(crate) async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
         self.shared.health.check()?;
         let (done, outcome) = oneshot::channel();
-        self.queue.push_trim(QueuedTrim { before, limit, done })?;
+        self.queue.push_trim(QueuedTrim { age, limit, done })?;
         outcome.await.unwrap_or_else(|_| Err(writer_ended()))
     }
 

@@ -5,8 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use order_application::figures::QueueFigures;
-use order_application::{Append, AppendError, Checkpoint, Epoch, Position, Receipt, StoreError, Trimmed};
-use order_domain::Timestamp;
+use order_application::{
+    Append, AppendError, Checkpoint, Epoch, Position, Receipt, ReceiptAge, StoreError, Trimmed,
+};
 use tokio::sync::oneshot;
 
 use crate::sqlite::SqliteLimits;
@@ -61,7 +62,7 @@ pub(crate) struct QueuedReceipt {
 
 /// Old receipts are to be deleted, and somebody waits for that.
 pub(crate) struct QueuedTrim {
-    pub(crate) before: Timestamp,
+    pub(crate) age: ReceiptAge,
     pub(crate) limit: usize,
     /// Is told what became of them.
     pub(crate) done: oneshot::Sender<Result<Trimmed, StoreError>>,

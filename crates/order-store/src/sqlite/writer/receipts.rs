@@ -50,14 +50,17 @@ impl LogWriterThread {
     }
 
     pub(super) fn trim_receipts(&mut self, queued: QueuedTrim) {
-        let QueuedTrim { before, limit, done } = queued;
+        let QueuedTrim { age, limit, done } = queued;
         let trimmed = self.shared.health.check();
         let trimmed = trimmed.and_then(|()| {
             let trimmed = self.log.begin().and_then(|()| {
-                let trimmed = self.log.trim_receipts(before, limit)?;
+                let trimmed = self.log.trim_receipts(age, limit)?;
                 self.log.commit().map(|()| trimmed)
             });
-            trimmed.map_err(|error| self.receipts_failed(&error))
+            trimmed.map_err(|error| {
+                self.log.look_at_receipts_again();
+                self.receipts_failed(&error)
+            })
         });
         self.wal_copier.after_commit(trimmed.as_ref().map_or(0, |trimmed| trimmed.receipts * RECEIPT_BYTES));
         let _ = done.send(trimmed);

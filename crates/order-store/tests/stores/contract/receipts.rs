@@ -1,7 +1,8 @@
 //! Receipts of commands that came with a key.
 
 use order_application::{
-    AnswerKind, Append, AppendError, Fingerprint, PageLimit, Position, Receipt, ReceiptKey, Version,
+    AnswerKind, Append, AppendError, Fingerprint, PageLimit, Position, Receipt, ReceiptAge, ReceiptKey,
+    Version,
 };
 use order_domain::{OrderId, Timestamp};
 
@@ -24,6 +25,11 @@ pub(crate) fn receipt(text: &str, order_id: &OrderId, version: u64, seconds: i64
         answer: if version == 1 { AnswerKind::Placed } else { AnswerKind::Accepted },
         answered_at: Timestamp::from_micros(seconds * 1_000_000 + 7),
     }
+}
+
+/// Receipts from before that many seconds after 1970 are old, and none is of the future.
+pub(crate) const fn old_before(seconds: i64) -> ReceiptAge {
+    ReceiptAge { before: Timestamp::from_micros(seconds * 1_000_000), now: Timestamp::from_micros(i64::MAX) }
 }
 
 /// The append with a receipt under a key.
@@ -138,9 +144,8 @@ pub(crate) async fn the_oldest_receipts_are_trimmed_a_few_at_a_time<F: Fixture>(
     for seconds in 0..10 {
         store.keep_receipt(receipt(&seconds.to_string(), &order_id, 1, seconds)).await.unwrap();
     }
-    let before = Timestamp::from_micros(7_000_000);
     for trimmed in [3, 3, 1, 0] {
-        assert_eq!(store.trim_receipts(before, 3).await.map(|trimmed| trimmed.receipts), Ok(trimmed));
+        assert_eq!(store.trim_receipts(old_before(7), 3).await.map(|trimmed| trimmed.receipts), Ok(trimmed));
     }
     for seconds in 0..10 {
         let found = store.find_receipt(&key(&seconds.to_string())).await.unwrap();
@@ -153,20 +158,46 @@ pub(crate) async fn the_oldest_receipts_are_trimmed_a_few_at_a_time<F: Fixture>(
 
 /// A clock that was ahead for a while.
 pub(crate) async fn receipts_of_the_future_keep_no_others_from_being_trimmed<F: Fixture>() {
+    const OLD: i64 = 1_000;
+    const YOUNG: i64 = 550_000;
+    const FUTURE: i64 = 1_000_000;
     let fixture = F::open(bus());
     let store = fixture.store();
-    let at =
-        |n: u64| Timestamp::from_micros(if n % 10 == 3 || (20..40).contains(&n) { 1_000_000 } else { 1_000 });
-    let kept = |n: u64| at(n) == Timestamp::from_micros(1_000_000);
+    let at = |n: u64| match n {
+        3 | 13 | 20..30 | 34 | 50..56 => FUTURE,
+        40..45 => YOUNG,
+        _ => OLD,
+    };
     let order_id = OrderId::new("o").unwrap();
-    for n in 0..60 {
-        let receipt = Receipt { answered_at: at(n), ..receipt(&n.to_string(), &order_id, 1, 1) };
-        store.keep_receipt(receipt).await.unwrap();
+    for n in 0..56 {
+        let answered_at = Timestamp::from_micros(at(n));
+        store
+            .keep_receipt(Receipt { answered_at, ..receipt(&n.to_string(), &order_id, 1, 1) })
+            .await
+            .unwrap();
     }
-    let before = Timestamp::from_micros(500_000);
-    while store.trim_receipts(before, 5).await.unwrap().more {}
-    for n in 0..59 {
+    let is_there = async |n: u64| {
         let key = receipt(&n.to_string(), &order_id, 1, 1).key;
-        assert_eq!(store.find_receipt(&key).await.unwrap().is_some(), kept(n), "receipt {n}");
+        store.find_receipt(&key).await.unwrap().is_some()
+    };
+    let age = ReceiptAge { before: Timestamp::from_micros(500_000), now: Timestamp::from_micros(600_000) };
+    while store.trim_receipts(age, 5).await.unwrap().more {}
+    for n in 0..56 {
+        match at(n) {
+            OLD if n < 40 => assert!(!is_there(n).await, "{n} is old"),
+            // It may wait for those that came before it, and go with one that came after it.
+            OLD => {}
+            FUTURE if n < 40 => {}
+            _ => assert!(is_there(n).await, "{n} is not old"),
+        }
+    }
+    let age = ReceiptAge { before: Timestamp::from_micros(560_000), now: Timestamp::from_micros(660_000) };
+    while store.trim_receipts(age, 5).await.unwrap().more {}
+    for n in 0..56 {
+        match at(n) {
+            FUTURE if n < 50 => {}
+            FUTURE => assert!(is_there(n).await, "{n} is of the future, and none came after it that is old"),
+            _ => assert!(!is_there(n).await, "{n} is old by now"),
+        }
     }
 }

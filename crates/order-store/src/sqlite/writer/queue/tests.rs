@@ -2,7 +2,7 @@ use order_application::traces::CommandTrace;
 use order_application::{
     AnswerKind, Fingerprint, OrderView, ReceiptKey, Unreadable, UnreadableOrder, Version,
 };
-use order_domain::OrderId;
+use order_domain::{OrderId, Timestamp};
 
 use super::*;
 
