@@ -228,8 +228,13 @@ impl Activity {
         self.kept.load(Ordering::Relaxed) > OWN_BYTES
     }
 
+    /// What its client's machine is likely to have for itself.
+    pub(crate) fn network(&self) -> IpAddr {
+        order_api::network(self.address)
+    }
+
     /// All the room that it takes.
-    fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.kept.load(Ordering::Relaxed) + self.connection_bytes.load(Ordering::Relaxed)
     }
 

@@ -49,7 +49,8 @@ impl Acceptor {
                     if let Some(more) = failing.over() {
                         tracing::info!(more, "connections are accepted again; so many more tries failed");
                     }
-                    let place = self.stop_accepting.run_until_cancelled(self.admission.place()).await;
+                    let place = self.admission.place(from.ip());
+                    let place = self.stop_accepting.run_until_cancelled(place).await;
                     Arc::clone(&self).spawn(stream, from, place);
                 }
                 Err(error) => {

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::stillness::Stillest;
-use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN};
+use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN, Lying};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
 /// A connection on which something has moved within this time gives way to nobody.
@@ -23,6 +24,9 @@ const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What each that waits for room wants, about.
 const LEAST_WANTED: usize = 16 * 1024;
+/// An address has many connections, or much room, if it has more than such a part of all that there is: whatever gives way is first
+/// of those that have, so that no machine can wear down what others have by coming again and again.
+const PART_OF_MANY: usize = 64;
 /// How many give way at once, at most, when room is wanted.
 const MOST_FOR_ROOM: usize = 256;
 /// Between two looks at connections that have come to a stand, at most.
@@ -59,6 +63,8 @@ struct Connections {
     all: HashMap<u64, Arc<Activity>>,
     /// How many there have been so far, which is the next one's number.
     count: u64,
+    /// How many each address has.
+    of_networks: HashMap<IpAddr, usize>,
     /// Those who give way next.
     stillest: Stillest,
 }
@@ -70,15 +76,29 @@ impl Connections {
         self.count += 1;
         let activity = Arc::new(made(number));
         self.all.insert(number, Arc::clone(&activity));
+        *self.of_networks.entry(activity.network()).or_default() += 1;
         (number, activity)
     }
 
-    fn next_to_give_way(&mut self) -> Option<Arc<Activity>> {
+    fn remove(&mut self, number: u64) {
+        let Some(activity) = self.all.remove(&number) else { return };
+        if let Entry::Occupied(mut left) = self.of_networks.entry(activity.network()) {
+            *left.get_mut() -= 1;
+            if *left.get() == 0 {
+                left.remove();
+            }
+        }
+    }
+
+    /// Who makes way for one more from this address, where there are so many places.
+    fn next_to_give_way(&mut self, newcomer: IpAddr, places: usize) -> Option<Arc<Activity>> {
         #[cfg(feature = "full-tests")]
         if crate::planted_faults::nobody_gives_way() {
             return None;
         }
-        self.stillest.next(self.all.values(), LEAST_STILLNESS)
+        let many = places / PART_OF_MANY;
+        let has_many = |network: IpAddr| self.of_networks.get(&network).is_some_and(|count| *count > many);
+        self.stillest.next(self.all.values(), LEAST_STILLNESS, newcomer, has_many)
     }
 }
 
@@ -120,13 +140,13 @@ impl Admission {
         }
     }
 
-    /// A place for one more connection. If all are taken, somebody has to give way.
-    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
+    /// A place for one more connection from this address. If all are taken, somebody has to give way.
+    pub(super) async fn place(&self, from: IpAddr) -> OwnedSemaphorePermit {
         loop {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return place;
             }
-            let gives_way = self.lock().next_to_give_way();
+            let gives_way = self.lock().next_to_give_way(order_api::network(from), self.max_connections);
             if let Some(connection) = gives_way {
                 connection.cut_off(GivenUp::Place);
             }
@@ -211,21 +231,34 @@ impl Admission {
         }
     }
 
-    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, and
-    /// first of those that cost others most.
+    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, of
+    /// addresses that have much before others, and first of those that cost others most.
     fn end(&self, wanted: usize) {
-        let lying = |connection: &Arc<Activity>| {
-            Some((connection.leaves_room(LEAST_STILLNESS)?, Arc::clone(connection)))
-        };
-        let mut found: Vec<_> = self.lock().all.values().filter_map(lying).collect();
-        found.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
+        let mut found = self.leaving_room();
+        found.sort_unstable_by_key(|(has_much, lying, _)| Reverse((*has_much, lying.weight())));
         let mut freed = 0;
-        for (_, connection) in found.into_iter().take(MOST_FOR_ROOM) {
+        for (_, _, connection) in found.into_iter().take(MOST_FOR_ROOM) {
             if freed >= wanted {
                 break;
             }
             freed += connection.make_room(wanted - freed, LEAST_STILLNESS);
         }
+    }
+
+    /// The connections that leave room to be had, each with whether its address has much.
+    fn leaving_room(&self) -> Vec<(bool, Lying, Arc<Activity>)> {
+        let connections = self.lock();
+        let mut rooms = HashMap::<IpAddr, usize>::with_capacity(connections.of_networks.len());
+        for connection in connections.all.values() {
+            *rooms.entry(connection.network()).or_default() += connection.room();
+        }
+        let much = self.budget.bytes() / PART_OF_MANY;
+        let leaving = connections.all.values().filter_map(|connection| {
+            let lying = connection.leaves_room(LEAST_STILLNESS)?;
+            let has_much = rooms.get(&connection.network()).is_some_and(|room| *room > much);
+            Some((has_much, lying, Arc::clone(connection)))
+        });
+        leaving.collect()
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {
@@ -254,6 +287,6 @@ impl Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.admission.lock().all.remove(&self.number);
+        self.admission.lock().remove(self.number);
     }
 }

@@ -1,5 +1,6 @@
 //! Hostile HTTP through real sockets: a 4xx or a closed connection, never a 5xx, a panic or a stall.
 
+mod addresses;
 mod bodies;
 mod controls;
 mod crowd;
