@@ -24,6 +24,9 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("%position", &[], "figures of JSON logs are numbers: `position = position.0`"),
 ];
 
+/// Longest file of code, in lines: what can be read in one go.
+const MAX_LINES: usize = 500;
+
 /// A test of the domain that reads and writes a page of the documents.
 const DRAWS_A_DIAGRAM: &str = "specification/diagram.rs";
 
@@ -57,6 +60,12 @@ fn what_belongs_to_one_layer_stays_there() {
 fn nothing_is_left_for_later() {
     let project = ["crates", "xtask", "docs"].map(|directory| files(directory, &["rs", "toml", "md"]));
     assert_none(&leftovers(&project.into_iter().flatten().collect::<Vec<_>>()));
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read() {
+    let project = ["crates", "xtask"].map(|directory| files(directory, &["rs"]));
+    assert_none(&too_long(&project.into_iter().flatten().collect::<Vec<_>>()));
 }
 
 /// It takes a while when it has to be built first.
@@ -114,6 +123,12 @@ fn each_leftover_is_found() {
     }
 }
 
+#[test]
+fn each_long_file_is_found() {
+    let lines = |count: usize| [planted("crates/order-api/src/lib.rs", &"//\n".repeat(count))];
+    assert_eq!((too_long(&lines(MAX_LINES)).len(), too_long(&lines(MAX_LINES + 1)).len()), (0, 1));
+}
+
 fn planted(path: &str, text: &str) -> TextFile {
     TextFile { path: path.to_owned(), text: text.to_owned() }
 }
@@ -153,6 +168,12 @@ fn leftovers(files: &[TextFile]) -> Vec<String> {
         }
     }
     faults
+}
+
+fn too_long(files: &[TextFile]) -> Vec<String> {
+    let lines = files.iter().map(|TextFile { path, text }| (path, text.lines().count()));
+    let too_long = lines.filter(|(_, lines)| *lines > MAX_LINES);
+    too_long.map(|(path, lines)| format!("{path}: {lines} lines: cut it by topic")).collect()
 }
 
 /// Faults of single lines of code; comments may say what they like.
