@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use order_api::{Access, ApiConfig, Metrics, StoreSource};
+use order_application::traces::Tracer;
 use order_application::{
     EventBus, Lifecycle, OrderService, ReadyChecks, ReadyDetails, ServiceLimits, SystemClock, UuidV7Ids,
     ViewRepair, ViewsProgress, error_chain,
@@ -141,20 +142,11 @@ impl Process {
         bus: Arc<dyn EventBus>,
         scrub_rate: u32,
         upkeep: Option<Upkeep>,
-        mut api: ApiConfig,
+        api: ApiConfig,
     ) -> ExitCode {
-        api.shutdown = self.shutdown.clone();
-        api.metrics = self.metrics.clone();
         self.metrics.add(Arc::new(StoreSource(store.clone())));
-        api.body_timeout = self.bounds.body_timeout_seconds;
-        api.max_open_body_bytes = self.bounds.max_open_body_bytes;
-        api.max_open_page_bytes = self.bounds.max_open_page_bytes;
-        api.max_feeds = self.bounds.max_feeds;
         let leaving = CancellationToken::new();
-        api.ready_details.push(Arc::new(Leaving(leaving.clone())));
-        api.access = self.access.clone();
-        api.is_encrypted = self.is_encrypted;
-        api.ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
+        let mut api = self.configured(api, store, &leaving);
         let service = OrderService::new(
             store.clone(),
             store.clone(),
@@ -164,16 +156,7 @@ impl Process {
             Arc::new(UuidV7Ids),
             ServiceLimits::default(),
         );
-        let scrubber =
-            NonZeroU32::new(scrub_rate).map(|rate| Background::scrubber(rate, store, &self.shutdown));
-        let upkeep = upkeep.into_iter().flat_map(|upkeep| {
-            let tracer = api.tracer.clone();
-            let timers =
-                Background::timers(upkeep.clock_pause, service.clone(), store, tracer, &self.shutdown);
-            [timers, Background::receipt_trimmer(upkeep, store, &self.metrics, &self.shutdown)]
-        });
-        let shop = Background::shop_watch(store, &self.metrics, &self.shutdown);
-        let background: Vec<_> = scrubber.into_iter().chain(upkeep).chain([shop]).collect();
+        let background = self.begin_background(&service, store, scrub_rate, upkeep, api.tracer.as_ref());
         api.ready_details.extend(background.iter().filter_map(|running| running.shown.clone()));
         let router = order_api::router(service, api);
         if let Some(operators) = &self.operators {
@@ -187,6 +170,45 @@ impl Process {
             running.ended().await;
         }
         code
+    }
+
+    /// The same, with what the API has to know of this process and its store.
+    fn configured(&self, api: ApiConfig, store: &Arc<dyn Store>, leaving: &CancellationToken) -> ApiConfig {
+        let mut ready_details = api.ready_details;
+        ready_details.push(Arc::new(Leaving(leaving.clone())));
+        ready_details.push(Arc::new(store.clone() as Arc<dyn ViewRepair>));
+        ApiConfig {
+            ready_details,
+            shutdown: self.shutdown.clone(),
+            metrics: self.metrics.clone(),
+            access: self.access.clone(),
+            is_encrypted: self.is_encrypted,
+            body_timeout: self.bounds.body_timeout_seconds,
+            max_open_body_bytes: self.bounds.max_open_body_bytes,
+            max_open_page_bytes: self.bounds.max_open_page_bytes,
+            max_feeds: self.bounds.max_feeds,
+            ..api
+        }
+    }
+
+    /// Starts what runs beside requests.
+    fn begin_background(
+        &self,
+        service: &OrderService,
+        store: &Arc<dyn Store>,
+        scrub_rate: u32,
+        upkeep: Option<Upkeep>,
+        tracer: Option<&Tracer>,
+    ) -> Vec<Background> {
+        let scrubber =
+            NonZeroU32::new(scrub_rate).map(|rate| Background::scrubber(rate, store, &self.shutdown));
+        let upkeep = upkeep.into_iter().flat_map(|upkeep| {
+            let (service, tracer) = (service.clone(), tracer.cloned());
+            let timers = Background::timers(upkeep.clock_pause, service, store, tracer, &self.shutdown);
+            [timers, Background::receipt_trimmer(upkeep, store, &self.metrics, &self.shutdown)]
+        });
+        let shop = Background::shop_watch(store, &self.metrics, &self.shutdown);
+        scrubber.into_iter().chain(upkeep).chain([shop]).collect()
     }
 
     /// Waits for the end. What would never end by itself is ended, and the rest has the grace time to finish.
