@@ -24,7 +24,7 @@ use crate::server::Limits;
 use crate::store_url::StoreUrl;
 use crate::tls::TlsFiles;
 
-pub(crate) use sources::read;
+pub(crate) use sources::{command, read};
 pub(crate) use values::positive;
 pub(crate) use variables::unknown_variables;
 

@@ -6,7 +6,7 @@ use clap::{Args, Command, CommandFactory, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cli::{Arguments, Failure};
-use crate::output;
+use crate::{config, output};
 
 /// What to print.
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ fn completions(shell: Shell) -> anyhow::Result<String> {
 }
 
 fn manual(command: Option<&str>) -> Result<String, Failure> {
-    let mut root = Arguments::command();
+    let mut root = config::command();
     // Subcommands are called by their whole names from now on.
     root.build();
     let command = match command {

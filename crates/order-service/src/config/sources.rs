@@ -21,14 +21,7 @@ use crate::store_url::StoreUrl;
 /// That the command line cannot be understood; or every fault at once, each under the name that the option has where it was
 /// given.
 pub(crate) fn read() -> Result<Arguments, Failure> {
-    let every = |command: Command, change: fn(Arg) -> Arg| {
-        command.mut_args(change).mut_subcommands(|command| command.mut_args(change))
-    };
-    // `-1` is what is said for an option, and no option.
-    let command = every(Arguments::command(), |option| {
-        let takes_values = option.get_action().takes_values();
-        with_variable(option).allow_negative_numbers(takes_values)
-    });
+    let command = command();
     // What is given is looked at first, whatever it is worth: that says which command it is, and which file.
     let unchecked = every(command.clone(), unchecked);
     if let Ok(matches) = unchecked.clone().ignore_errors(true).try_get_matches() {
@@ -53,6 +46,19 @@ pub(crate) fn read() -> Result<Arguments, Failure> {
     let command = change(command, name, |option| given.with_file(option));
     let matches = check(command, name, &given, faults)?;
     Arguments::from_arg_matches(&matches).map_err(|error| Failure::Runtime(error.into()))
+}
+
+/// All commands, with the variables of their options.
+pub(crate) fn command() -> Command {
+    every(Arguments::command(), |option| {
+        let takes_values = option.get_action().takes_values();
+        // `-1` is what is said for an option, and no option.
+        with_variable(option).allow_negative_numbers(takes_values)
+    })
+}
+
+fn every(command: Command, change: fn(Arg) -> Arg) -> Command {
+    command.mut_args(change).mut_subcommands(|command| command.mut_args(change))
 }
 
 /// Which command was called, and what was given to it.

@@ -80,6 +80,7 @@ fn completions_and_manual_pages_name_every_command() {
     assert!(Command::new("bash").arg("-n").arg(&file).status().unwrap().success());
     assert!(printed(&["man"]).contains("republish"));
     assert!(printed(&["man", "republish"]).contains("Publish events to a broker again"));
+    assert!(printed(&["man", "serve"]).contains("ORDER_SERVICE_LISTEN"), "it names the variables of options");
     let ended = Program::new(["print", "man", "serf"]).run();
     assert_eq!(ended.status, Some(USAGE));
     assert!(ended.stderr[0].contains("serve, verify"), "{ended:?}");
