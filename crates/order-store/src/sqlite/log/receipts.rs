@@ -125,6 +125,25 @@ pub(crate) fn visit_all(
     Ok(())
 }
 
+/// Has those receipts looked at that are of some orders, by the ids that they have there, and are what was written.
+pub(crate) fn visit_some(
+    log: &Connection,
+    is_of_some: impl Fn(&[u8]) -> bool,
+    visit: &mut dyn FnMut(Receipt),
+) -> rusqlite::Result<()> {
+    let mut statement = log.prepare(AFTER)?;
+    let mut rows = statement.query(params![0, MAX_SEQUENCE, i64::MAX])?;
+    while let Some(row) = rows.next()? {
+        // Whoever goes through all of them once for each part of the orders reads few of them whole.
+        if row.get_ref(3)?.as_bytes().is_ok_and(&is_of_some)
+            && let Ok(receipt) = read(row)
+        {
+            visit(receipt);
+        }
+    }
+    Ok(())
+}
+
 /// Has the keys of receipts looked at that came after a number, as they stand there. Answers with how many they are.
 pub(crate) fn visit_keys(
     log: &Connection,

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::sqlite::log::LogError;
 use crate::sqlite::log::accepted_losses::visit_missing_receipts;
-use crate::sqlite::log::receipts::{visit_all, visit_keys};
+use crate::sqlite::log::receipts::{visit_all, visit_keys, visit_some};
 use crate::sqlite::loss::Loss;
 use crate::sqlite::verify::rows::is_of_part;
 use crate::sqlite::verify::views::CheckedViews;
@@ -38,11 +38,8 @@ pub(super) fn check_events(
     findings: &mut Findings<'_>,
 ) {
     // What cannot be read was told with all receipts.
-    let _ = visit_all(log, &mut |receipt| {
-        let Ok(Receipt { order_id, version, .. }) = receipt else { return };
-        if !is_of_part(order_id.as_str().as_bytes(), part) {
-            return;
-        }
+    let _ = visit_some(log, |order_id| is_of_part(order_id, part), &mut |receipt| {
+        let Receipt { order_id, version, .. } = receipt;
         let found = match orders.by_id.get(&order_id) {
             Some(order) => order.version(),
             None => Some(Version::NONE),
