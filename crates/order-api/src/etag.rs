@@ -1,13 +1,15 @@
 //! Entity tags (RFC 9110, 8.8.3): an order's version in quotes, and the preconditions that name some.
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use order_application::{NamedVersions, Version};
 
 use crate::json::Faults;
 
 /// The tag of an order at a version.
 pub(crate) fn of(version: Version) -> HeaderValue {
-    match HeaderValue::from_maybe_shared(bytes::Bytes::from(format!("\"{version}\""))) {
+    let mut digits = itoa::Buffer::new();
+    let tag = ["\"", digits.format(version.0), "\""].concat();
+    match HeaderValue::from_maybe_shared(bytes::Bytes::from(tag)) {
         Ok(tag) => tag,
         Err(e) => unreachable!("invariant: digits and quotes may stand in a header: {e}"),
     }
@@ -15,22 +17,22 @@ pub(crate) fn of(version: Version) -> HeaderValue {
 
 /// Reads `If-Match`, which compares strongly: a weak tag matches nothing.
 pub(crate) fn if_match(headers: &HeaderMap, faults: &mut Faults) -> Option<NamedVersions> {
-    read(headers, "If-Match", false, faults)
+    read(headers, (header::IF_MATCH, "If-Match"), false, faults)
 }
 
 /// Reads `If-None-Match`, which compares weakly.
 pub(crate) fn if_none_match(headers: &HeaderMap, faults: &mut Faults) -> Option<NamedVersions> {
-    read(headers, "If-None-Match", true, faults)
+    read(headers, (header::IF_NONE_MATCH, "If-None-Match"), true, faults)
 }
 
 fn read(
     headers: &HeaderMap,
-    name: &'static str,
+    (header, name): (HeaderName, &'static str),
     weak_match: bool,
     faults: &mut Faults,
 ) -> Option<NamedVersions> {
     let mut versions: Option<Vec<Version>> = None;
-    for value in headers.get_all(name) {
+    for value in headers.get_all(header) {
         if value == "*" {
             return Some(NamedVersions::Any);
         }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use order_domain::{OrderId, ReturnId};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use tracing::Span;
 
 use crate::refusal::Refusal;
@@ -66,8 +66,14 @@ impl<S: Send + Sync> FromRequestParts<S> for PathReturnId {
 /// reader then has none of the others.)
 fn parameter(parts: &Parts, name: &str) -> Option<String> {
     let template = parts.extensions.get::<MatchedPath>()?;
-    let is_meant = |part: &str| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name);
-    let mut parts = template.as_str().split('/').zip(parts.uri.path().split('/'));
-    let (_, text) = parts.find(|(template, _)| is_meant(template))?;
-    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
+    let is_meant = |part: &[u8]| {
+        part.strip_prefix(b"{").and_then(|part| part.strip_suffix(b"}")) == Some(name.as_bytes())
+    };
+    let [template, path] = [template.as_str(), parts.uri.path()].map(|path| path.as_bytes().split(is_slash));
+    let (_, text) = template.zip(path).find(|(template, _)| is_meant(template))?;
+    percent_decode(text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+fn is_slash(byte: &u8) -> bool {
+    *byte == b'/'
 }

@@ -198,7 +198,7 @@ impl Kept {
     /// [flushed](Activity::flushed).
     pub(in crate::connection) fn given_until_flushed(mut self) {
         let activity = self.owner.activity();
-        activity.untaken.give(self.bytes, activity.now());
+        activity.untaken.give(self.bytes, || activity.now());
         activity.unflushed[self.purse as usize].fetch_add(self.bytes, Ordering::Relaxed);
         self.bytes = 0;
     }

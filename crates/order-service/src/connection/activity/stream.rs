@@ -88,7 +88,7 @@ impl Stream {
 
     /// The client has been given bytes.
     pub(super) fn give(&self, bytes: usize) {
-        self.untaken.give(bytes, self.activity.now());
+        self.untaken.give(bytes, || self.activity.now());
     }
 
     /// The protocol has let go of them.

@@ -12,10 +12,10 @@ pub(super) struct Untaken {
 }
 
 impl Untaken {
-    /// Notes what the client is given.
-    pub(super) fn give(&self, bytes: usize, now: u64) {
+    /// Notes what the client is given. (To look at the clock costs as much as all of this, and it is seldom needed.)
+    pub(super) fn give(&self, bytes: usize, now: impl FnOnce() -> u64) {
         if self.bytes.load(Ordering::Acquire) == 0 {
-            self.since.store(now, Ordering::Relaxed);
+            self.since.store(now(), Ordering::Relaxed);
         }
         self.bytes.fetch_add(bytes, Ordering::Release);
     }
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn whoever_takes_one_piece_after_the_other_leaves_nothing_lying_for_long() {
         let untaken = Untaken::default();
-        untaken.give(100, 0);
+        untaken.give(100, || 0);
         for now in 1..50 {
             // The next one is always there before the last is taken.
-            untaken.give(100, now);
+            untaken.give(100, || now);
             assert!(!untaken.take(100, now));
             assert_eq!(untaken.since(), Some(now));
         }
@@ -72,10 +72,10 @@ mod tests {
     #[test]
     fn what_is_given_after_all_was_taken_lies_from_then_on() {
         let untaken = Untaken::default();
-        untaken.give(1, 1);
+        untaken.give(1, || 1);
         untaken.take_all();
         assert_eq!(untaken.since(), None);
-        untaken.give(5, 3);
+        untaken.give(5, || 3);
         assert_eq!(untaken.since(), Some(3));
     }
 }
