@@ -83,7 +83,6 @@ impl Program {
     }
 
     /// An argument that has no name.
-    #[cfg(feature = "full-tests")]
     pub(crate) fn operand(mut self, value: impl AsRef<OsStr>) -> Self {
         self.command.arg(value);
         self

@@ -26,6 +26,7 @@ mod untaken;
 use crate::http::Answer;
 use crate::server::{Program, Server};
 
+#[cfg(feature = "full-tests")]
 pub(crate) use siege::one_at_a_time;
 
 use siege::besiege;
