@@ -71,8 +71,10 @@ pub(crate) struct Activity {
     open: AtomicUsize,
     /// Bodies of requests that somebody still reads, and be it to throw them away after the answer.
     bodies: AtomicUsize,
-    /// Requests so far.
-    requests: AtomicUsize,
+    /// Those of them that come in chunks, with trailers after the last.
+    chunked_bodies: AtomicUsize,
+    /// Requests and pieces of their bodies so far.
+    arrivals: AtomicUsize,
     /// Answers' bytes that lie in HTTP/1's write buffer, out of either purse.
     unflushed: [AtomicUsize; 2],
     /// What it takes more than one that speaks HTTP/1 without TLS, as long as it lasts.
@@ -110,7 +112,8 @@ impl Activity {
             working: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
+            chunked_bodies: AtomicUsize::new(0),
+            arrivals: AtomicUsize::new(0),
             unflushed: Default::default(),
             connection_bytes: AtomicUsize::new(0),
             is_http2: AtomicBool::new(false),
@@ -180,17 +183,30 @@ impl Activity {
         self.bodies.load(Ordering::Relaxed) > 0
     }
 
-    pub(super) fn body_begun(&self) {
+    /// Whether one is read that comes in chunks.
+    pub(super) fn are_chunks_read(&self) -> bool {
+        self.chunked_bodies.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn body_begun(&self, is_in_chunks: bool) {
         self.bodies.fetch_add(1, Ordering::Relaxed);
+        self.chunked_bodies.fetch_add(is_in_chunks.into(), Ordering::Relaxed);
     }
 
-    pub(super) fn body_over(&self) {
+    pub(super) fn body_over(&self, is_in_chunks: bool) {
         self.bodies.fetch_sub(1, Ordering::Relaxed);
+        self.chunked_bodies.fetch_sub(is_in_chunks.into(), Ordering::Relaxed);
     }
 
-    /// How many requests there have been.
-    pub(super) fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
+    /// A request's head is there, or a piece of its body.
+    pub(super) fn arrived(&self) {
+        self.progressed();
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often something has arrived.
+    pub(super) fn arrivals(&self) -> usize {
+        self.arrivals.load(Ordering::Relaxed)
     }
 
     /// How long the client has taken nothing of an answer, over HTTP/2 of the one that lies longest; `None` if it has none to take.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{HeaderMap, Response, Uri};
+use axum::http::{HeaderMap, Request, Response, Uri};
 use hyper::body::{Frame, SizeHint};
 use order_api::LiveFeed;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,11 @@ const MAX_WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// What an answer counts for besides its body: its head, and what the protocol keeps for it.
 const HTTP1_ANSWER_BYTES: usize = 512;
 const HTTP2_ANSWER_BYTES: usize = 4 * 1024;
-/// What a field of a head takes besides its name and its value, about.
+/// What a field of a request's head takes besides its name and its value, about.
 const FIELD_BYTES: usize = 256;
+/// What a request's head takes over HTTP/2 besides its fields: it is a part of the buffer that its frames came in, and holds all of
+/// it.
+const HTTP2_HEAD_BYTES: usize = 16 * 1024;
 
 /// Which protocol an answer is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,17 +55,18 @@ pub(crate) struct AskedRoom {
 
 impl AskedRoom {
     /// Asks at once: a request may be looked at much later than it has come.
-    pub(crate) fn new(open: Open, protocol: Protocol, head: &HeaderMap) -> Self {
+    pub(crate) fn new<B>(open: Open, protocol: Protocol, request: &mut Request<B>) -> Self {
+        let head = head_bytes(request);
         let bytes = match protocol {
-            // Its heads are counted as they come.
-            Protocol::Http1 => HTTP1_ANSWER_BYTES,
-            Protocol::Http2 => HTTP2_ANSWER_BYTES + head_bytes(head),
+            Protocol::Http1 => HTTP1_ANSWER_BYTES + head,
+            Protocol::Http2 => HTTP2_ANSWER_BYTES + HTTP2_HEAD_BYTES + head,
         };
         let activity = open.activity();
         let kept = activity.try_keep(bytes).map(|kept| kept.of(open.stream())).ok_or_else(|| {
             if activity.is_room_crowded() {
                 // It asks for more than its own, which others wait for.
                 activity.cut_off(GivenUp::Room);
+                *request.headers_mut() = HeaderMap::new();
             }
             activity.wait()
         });
@@ -134,14 +138,15 @@ impl Room {
     }
 
     fn of(self, body: Body, in_advance: Option<Kept>, is_endless: bool) -> Answer {
-        let Self { protocol, open, kept } = self;
+        let Self { protocol, open, mut kept } = self;
+        // The request's head is gone.
         let kept = match protocol {
             Protocol::Http1 => {
-                kept.given_until_flushed();
+                kept.split(HTTP1_ANSWER_BYTES).into_iter().for_each(Kept::given_until_flushed);
                 open.activity().set_endless(is_endless);
                 None
             }
-            Protocol::Http2 => Some(kept),
+            Protocol::Http2 => kept.split(HTTP2_ANSWER_BYTES),
         };
         Answer {
             body,
@@ -160,8 +165,13 @@ impl Room {
     }
 }
 
-fn head_bytes(head: &HeaderMap) -> usize {
-    head.iter().map(|(name, value)| FIELD_BYTES + name.as_str().len() + value.len()).sum()
+/// What a request's head takes until it is answered.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len() + uri.authority().map_or(0, |at| at.as_str().len()) + target;
+    let fields = request.headers().iter();
+    line + fields.map(|(name, value)| FIELD_BYTES + name.as_str().len() + value.len()).sum::<usize>()
 }
 
 /// The body.
@@ -333,7 +343,7 @@ mod tests {
     /// An answer to a request that is over for the service but for this, and of which nothing comes yet.
     fn silent_answer(activity: &Arc<Activity>, is_feed: bool) -> Answer {
         let (in_service, open) = InService::begin(activity, Protocol::Http1);
-        let room = granted(AskedRoom::new(open, Protocol::Http1, &HeaderMap::new()), &in_service);
+        let room = granted(AskedRoom::new(open, Protocol::Http1, &mut Request::new(())), &in_service);
         let mut response = Response::new(Body::from_stream(stream::pending::<Result<Bytes, axum::Error>>()));
         if is_feed {
             response.extensions_mut().insert(LiveFeed);
@@ -379,7 +389,7 @@ mod tests {
         let budget = Arc::new(AnswerBudget::new(1 << 20));
         let activity = Activity::in_test(&budget);
         let (in_service, open) = InService::begin(&activity, Protocol::Http2);
-        let room = granted(AskedRoom::new(open, Protocol::Http2, &HeaderMap::new()), &in_service);
+        let room = granted(AskedRoom::new(open, Protocol::Http2, &mut Request::new(())), &in_service);
         let is_given_back = Arc::new(AtomicBool::new(false));
         let long: Vec<u8> = (0..10 * MAX_PIECE_BYTES).map(|index| (index % 251) as u8).collect();
         let body = Bytes::from_owner(Noted(long.clone(), Arc::clone(&is_given_back)));

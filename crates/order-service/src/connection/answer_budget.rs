@@ -1,9 +1,15 @@
 //! How many bytes of answers may lie about that their clients have not taken, of all connections together.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore, TryAcquireError};
+
+/// How many answers may wait for room. Each of them has its request's head, which nobody counts until it has room.
+const MOST_WAITING: usize = 2048;
 
 /// Where the room for bytes comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub(crate) struct AnswerBudget {
     free: Semaphore,
     /// Answers that wait for room.
     waiting: AtomicUsize,
+    /// How many of them are from where.
+    waiting_from: Mutex<HashMap<IpAddr, usize>>,
     /// Bytes that were asked for in vain since somebody last looked.
     wanted: AtomicUsize,
     is_wanted: Notify,
@@ -31,6 +39,7 @@ impl AnswerBudget {
             bytes,
             free: Semaphore::new(bytes),
             waiting: AtomicUsize::new(0),
+            waiting_from: Mutex::default(),
             wanted: AtomicUsize::new(0),
             is_wanted: Notify::new(),
         }
@@ -64,10 +73,25 @@ impl AnswerBudget {
         self.free.add_permits(bytes);
     }
 
-    /// Somebody begins to wait for room.
-    pub(super) fn wait(self: &Arc<Self>) -> Waiting {
+    /// Somebody from this network begins to wait for room.
+    pub(super) fn wait(self: &Arc<Self>, network: IpAddr) -> Waiting {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(Arc::clone(self))
+        *self.waiting_from().entry(network).or_default() += 1;
+        Waiting { budget: Arc::clone(self), network }
+    }
+
+    /// Whether no more should wait, and this network has its share of those that do.
+    pub(super) fn is_crowded_by(&self, network: IpAddr) -> bool {
+        if self.waiting() < MOST_WAITING {
+            return false;
+        }
+        let waiting_from = self.waiting_from();
+        waiting_from.get(&network).is_some_and(|waiting| waiting * waiting_from.len() >= MOST_WAITING)
+    }
+
+    fn waiting_from(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // What it guards is whole at any moment.
+        self.waiting_from.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Somebody wants room for bytes, and there is none.
@@ -109,10 +133,39 @@ impl AnswerBudget {
 }
 
 /// Who waits for room, until it is dropped.
-pub(super) struct Waiting(Arc<AnswerBudget>);
+pub(super) struct Waiting {
+    budget: Arc<AnswerBudget>,
+    network: IpAddr,
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.budget.waiting.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting_from = self.budget.waiting_from();
+        if let Entry::Occupied(mut waiting) = waiting_from.entry(self.network) {
+            *waiting.get_mut() -= 1;
+            if *waiting.get() == 0 {
+                waiting.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_many_wait_no_more_may_from_where_most_of_them_come() {
+        let budget = Arc::new(AnswerBudget::new(0));
+        let [many, few] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
+        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| budget.wait(many)).collect();
+        assert!(!budget.is_crowded_by(many), "there is one more place");
+        waiting.push(budget.wait(few));
+        assert!(budget.is_crowded_by(many) && !budget.is_crowded_by(few));
+        waiting.extend((1..MOST_WAITING / 2).map(|_| budget.wait(few)));
+        assert!(budget.is_crowded_by(few), "it has its half");
+        drop(waiting);
+        assert_eq!((budget.waiting(), budget.waiting_from().len()), (0, 0));
     }
 }

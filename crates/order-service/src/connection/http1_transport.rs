@@ -1,5 +1,5 @@
-//! HTTP/1's side of a socket: what hyper buffers is counted here, small answers are written at once, and the end of what a client
-//! says is kept from hyper while the client still has an answer to get.
+//! HTTP/1's side of a socket: what hyper buffers of requests is counted here, small answers are written at once, and the end of what
+//! a client says is kept from hyper while the client still has an answer to get.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -16,20 +16,25 @@ use super::transport::Transport;
 const MAX_READ_BYTES: usize = 16 * 1024;
 /// As much of head and body together is copied: that costs less than to have the kernel gather them.
 const COPIED_BYTES: usize = 4 * 1024;
-/// As much of a head needs no room that others might want.
+/// As much of a head that is not finished needs no room that others might want: it lies in the buffer that each connection has.
 const FREE_HEAD_BYTES: usize = 8 * 1024;
+/// The same of what comes between two chunks of a body, or after the last. Nobody has much to say there.
+const FREE_TRAILER_BYTES: usize = 1024;
+/// What it counts for then: hyper has all of it twice.
+const TRAILER_ROOM_BYTES: usize = 2 * MAX_READ_BYTES;
 
 /// See the module. Besides, it leaves out the bare 400, 414 or 431 with which hyper refuses a head that it cannot read, and
 /// keeps the connection open for the problem document that takes its place when hyper has ended.
 pub(super) struct Http1Transport {
     transport: Transport,
     is_refused: bool,
-    /// How many requests have been heard of so far.
-    requests: usize,
-    /// What has been read since.
-    head_bytes: usize,
+    /// How many requests and pieces of bodies have been made of what came, so far.
+    arrivals: usize,
+    /// What may have been read since.
+    unused_bytes: usize,
+    last_read: usize,
     /// The room for it.
-    head_room: Vec<Kept>,
+    unused_room: Vec<Kept>,
     asking: Asking,
 }
 
@@ -38,9 +43,10 @@ impl Http1Transport {
         Self {
             transport,
             is_refused: false,
-            requests: 0,
-            head_bytes: 0,
-            head_room: Vec::new(),
+            arrivals: 0,
+            unused_bytes: 0,
+            last_read: 0,
+            unused_room: Vec::new(),
             asking: Asking::default(),
         }
     }
@@ -49,20 +55,29 @@ impl Http1Transport {
         self.transport
     }
 
-    /// Waits until there is room for more of a long head.
-    fn poll_head_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until there is room for more of a long head, or of trailers.
+    fn poll_unused_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let activity = self.transport.activity();
-        let requests = activity.requests();
-        if requests != self.requests {
-            self.requests = requests;
-            self.head_bytes = 0;
-            self.head_room.clear();
+        let is_in_chunks = activity.are_chunks_read();
+        if !is_in_chunks && (activity.is_open() || activity.is_body_read()) {
+            // Of a body whose length is known all that comes is used. Otherwise hyper reads no more than a buffer full until the
+            // request is answered.
+            return Poll::Ready(());
         }
-        // While there is a request, it is its body that is read; it may be answered before that is over.
-        let is_head = !activity.is_open() && !activity.is_body_read();
-        if is_head && self.head_bytes > FREE_HEAD_BYTES + MAX_READ_BYTES * self.head_room.len() {
-            let room = ready!(self.asking.poll(cx, activity, MAX_READ_BYTES));
-            self.head_room.push(room);
+        let arrivals = activity.arrivals();
+        if arrivals != self.arrivals {
+            self.arrivals = arrivals;
+            // Nobody knows how much of it belongs to what has arrived.
+            self.unused_bytes = if is_in_chunks { self.last_read } else { 0 };
+            self.unused_room.clear();
+        }
+        let (free, step) = match is_in_chunks {
+            true => (FREE_TRAILER_BYTES, TRAILER_ROOM_BYTES),
+            false => (FREE_HEAD_BYTES, MAX_READ_BYTES),
+        };
+        if self.unused_bytes > free + step * self.unused_room.len() {
+            let room = ready!(self.asking.poll(cx, activity, step));
+            self.unused_room.push(room);
         }
         Poll::Ready(())
     }
@@ -84,24 +99,23 @@ impl Read for Http1Transport {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.transport.activity().awaits_body() {
-            // Whoever says no more now has not finished, and gets no answer.
-            return Pin::new(&mut self.transport).poll_read(cx, buffer);
-        }
-        ready!(self.poll_head_room(cx));
+        // Whoever says no more now has not finished, and gets no answer.
+        let awaits_body = self.transport.activity().awaits_body();
+        ready!(self.poll_unused_room(cx));
         // By way of a buffer of our own, which tells how much was read; that is copied.
         let mut bytes = [MaybeUninit::uninit(); MAX_READ_BYTES];
         let length = buffer.remaining().min(MAX_READ_BYTES);
         let mut read = ReadBuf::uninit(&mut bytes[..length]);
         ready!(self.transport.poll_read_into(cx, &mut read))?;
         let is_end = read.filled().is_empty() && length > 0;
-        if is_end && self.transport.activity().will_have_answered() {
+        if is_end && !awaits_body && self.transport.activity().will_have_answered() {
             // A client that says no more may still listen. Whoever waits in vain is looked for from outside. Where an answer has no
             // end, there is only one way to be done with it, which is to leave.
             self.transport.activity().note_half_close();
             return Poll::Pending;
         }
-        self.head_bytes += read.filled().len();
+        self.last_read = read.filled().len();
+        self.unused_bytes += self.last_read;
         buffer.put_slice(read.filled());
         Poll::Ready(Ok(()))
     }

@@ -1,8 +1,10 @@
-//! How far a client is with what it sends over HTTP/2, as its frames say (RFC 9113, 4.1). Nothing is looked into but their heads.
+//! How far a client is with what it sends over HTTP/2, and how much of that means nothing, as its frames say (RFC 9113, 4.1). Nothing
+//! is looked into but their heads.
 
 /// How long a frame's head is.
 const FRAME_HEAD_BYTES: usize = 9;
 
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const PUSH_PROMISE: u8 = 0x5;
 const CONTINUATION: u8 = 0x9;
@@ -17,6 +19,8 @@ pub(super) struct Frames {
     left: usize,
     /// The longest frame's bytes after its head, of those that came or are to come.
     longest: usize,
+    /// How many have come that are neither of a request's head nor of its body.
+    idle: usize,
     /// The bytes of the request's head that is not finished, if there is one, as far as frames have announced them.
     request_head: Option<usize>,
 }
@@ -26,7 +30,14 @@ impl Frames {
     pub(super) fn after(preface_bytes: usize) -> Self {
         // As if the preface were a frame that means nothing.
         let head_length = FRAME_HEAD_BYTES;
-        Self { head: [0; FRAME_HEAD_BYTES], head_length, left: preface_bytes, longest: 0, request_head: None }
+        Self {
+            head: [0; FRAME_HEAD_BYTES],
+            head_length,
+            left: preface_bytes,
+            longest: 0,
+            idle: 0,
+            request_head: None,
+        }
     }
 
     /// Bytes have come. They follow those that came before.
@@ -60,10 +71,27 @@ impl Frames {
         self.longest
     }
 
+    /// How much is still to come of the frame that has been announced last.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// How many frames have come since this was last forgotten that are neither of a request's head nor of its body.
+    pub(super) fn idle(&self) -> usize {
+        self.idle
+    }
+
+    pub(super) fn forget_idle(&mut self) {
+        self.idle = 0;
+    }
+
     fn begin(&mut self) {
         let [high, middle, low, kind, ..] = self.head;
         self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
         self.longest = self.longest.max(self.left);
+        if !matches!(kind, HEADERS | CONTINUATION) && (kind != DATA || self.left == 0) {
+            self.idle += 1;
+        }
         if matches!(kind, HEADERS | PUSH_PROMISE) && !self.ends_head() {
             self.request_head = Some(0);
         }
@@ -88,8 +116,6 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DATA: u8 = 0x0;
 
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let [_, high, middle, low] = (length as u32).to_be_bytes();
@@ -125,6 +151,22 @@ mod tests {
             all.chunks(at_once).for_each(|bytes| frames.come(bytes));
             assert_eq!(frames.unfinished_head(), None, "{at_once} bytes at once");
         }
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_idle() {
+        const PRIORITY: u8 = 0x2;
+        let mut frames = Frames::after(0);
+        for busy in [frame(HEADERS, END_HEADERS, 9), frame(DATA, 0, 1), frame(CONTINUATION, 0, 0)] {
+            frames.come(&busy);
+        }
+        assert_eq!(frames.idle(), 0);
+        for idle in [frame(PRIORITY, 0, 5), frame(DATA, 0, 0), frame(0xbe, 0, 300)] {
+            frames.come(&idle);
+        }
+        assert_eq!(frames.idle(), 3);
+        frames.forget_idle();
+        assert_eq!(frames.idle(), 0);
     }
 
     #[test]

@@ -16,11 +16,18 @@ use super::transport::{HTTP2_PREFACE, Transport};
 
 /// Most bytes that are read at once.
 const MAX_READ_BYTES: usize = 16 * 1024;
+/// As much of what is not yet known to be one frame is read before it is another connection's turn. All requests in it, with whatever
+/// a byte stands for in their heads, are made before any of them asks for room; and there may be a hundred frames that ask for
+/// nothing.
+const TURN_BYTES: usize = 1024;
 /// As long a frame finds room in the buffer that a connection begins with, and for a longer one it grows by so much.
 const SHORT_FRAME_BYTES: usize = 8 * 1024;
 const LONG_FRAME_BYTES: usize = 16 * 1024;
 /// What a head counts for until it is finished, about as much as the library may take for it: fields of a byte each become many.
 const HEAD_ROOM_BYTES: usize = 128 * 1024;
+/// Most frames that ask for nothing between two requests, pieces of bodies or of answers that move. A client that takes an answer
+/// sixteen bytes at a time needs a thousand.
+const MAX_IDLE_FRAMES: usize = 10_000;
 /// Most bytes of a head, as it comes. One that is too long is answered, but none that is so long.
 const MAX_HEAD_BYTES: usize = 48 * 1024;
 
@@ -28,6 +35,10 @@ const MAX_HEAD_BYTES: usize = 48 * 1024;
 pub(super) struct Http2Transport {
     transport: Transport,
     frames: Frames,
+    /// When something last moved, as far as it was seen.
+    progress: u64,
+    /// What was read in this turn.
+    turn_bytes: usize,
     long_frames: LongFrames,
     /// The room for a head of which there is more to come. Nearly all heads come in one frame, and are never unfinished.
     unfinished_head: Option<Kept>,
@@ -43,7 +54,14 @@ enum LongFrames {
 impl Http2Transport {
     pub(super) fn new(transport: Transport) -> Self {
         let frames = Frames::after(HTTP2_PREFACE.len());
-        Self { transport, frames, long_frames: LongFrames::NoneCame, unfinished_head: None }
+        Self {
+            transport,
+            frames,
+            progress: 0,
+            turn_bytes: 0,
+            long_frames: LongFrames::NoneCame,
+            unfinished_head: None,
+        }
     }
 
     /// Waits until there is room for long frames, once there was one.
@@ -63,6 +81,15 @@ impl Http2Transport {
     /// Bytes have come. An error ends the connection: there is no room for what it has begun, or it would never be answered.
     fn come(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.frames.come(bytes);
+        self.turn_bytes += bytes.len();
+        let progress = self.transport.activity().last_progress();
+        if progress != self.progress {
+            self.progress = progress;
+            self.frames.forget_idle();
+        }
+        if self.frames.idle() > MAX_IDLE_FRAMES {
+            return Err(ended("frames that ask for nothing"));
+        }
         let Some(bytes) = self.frames.unfinished_head() else {
             self.unfinished_head = None;
             return Ok(());
@@ -89,12 +116,22 @@ impl Read for Http2Transport {
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        let most = self.frames.left().clamp(TURN_BYTES, MAX_READ_BYTES);
+        if self.turn_bytes >= most {
+            self.turn_bytes = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         ready!(self.poll_room(cx));
         // By way of a buffer of our own, which tells what was read; that is copied.
         let mut bytes = [MaybeUninit::uninit(); MAX_READ_BYTES];
-        let length = buffer.remaining().min(MAX_READ_BYTES);
+        let length = buffer.remaining().min(most);
         let mut read = ReadBuf::uninit(&mut bytes[..length]);
-        ready!(self.transport.poll_read_into(cx, &mut read))?;
+        let polled = self.transport.poll_read_into(cx, &mut read);
+        if polled.is_pending() {
+            self.turn_bytes = 0;
+        }
+        ready!(polled)?;
         self.come(read.filled())?;
         buffer.put_slice(read.filled());
         Poll::Ready(Ok(()))

@@ -12,6 +12,7 @@ use super::activity::{BodyTurn, InService};
 struct RequestBody {
     body: Incoming,
     turn: Arc<BodyTurn>,
+    is_in_chunks: bool,
 }
 
 /// The body as the router takes it.
@@ -20,14 +21,16 @@ pub(crate) fn watched(body: Incoming, in_service: &mut InService) -> Body {
         return Body::empty();
     }
     let turn = in_service.body_turn();
-    turn.activity().body_begun();
-    Body::new(RequestBody { body, turn })
+    // Over HTTP/1 whoever does not say how long it is sends it in chunks.
+    let is_in_chunks = body.size_hint().exact().is_none();
+    turn.activity().body_begun(is_in_chunks);
+    Body::new(RequestBody { body, turn, is_in_chunks })
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
         self.turn.pass_to_service();
-        self.turn.activity().body_over();
+        self.turn.activity().body_over(self.is_in_chunks);
     }
 }
 
@@ -45,7 +48,7 @@ impl HttpBody for RequestBody {
             this.turn.pass_to_client();
         } else {
             this.turn.pass_to_service();
-            this.turn.activity().progressed();
+            this.turn.activity().arrived();
         }
         #[cfg(feature = "full-tests")]
         if let (Poll::Ready(Some(Ok(frame))), true) = (&polled, crate::planted_faults::requests_are_told()) {

@@ -103,7 +103,7 @@ impl Acceptor {
                     *request.headers_mut() = HeaderMap::new();
                 }
                 request.extensions_mut().insert(open.asked_by());
-                let room = AskedRoom::new(open, protocol, request.headers());
+                let room = AskedRoom::new(open, protocol, &mut request);
                 Arc::clone(&acceptor).answer(request, fault, in_service, room)
             })
         };

@@ -20,9 +20,6 @@ const PORTION: usize = 2;
 /// Whoever keeps more than this wants nothing of others, but waits for itself.
 const MUCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// How many answers may wait for room. Each of them has its request's head, which nobody counts until it has room.
-const MOST_WAITING: usize = 2048;
-
 impl Activity {
     /// Keeps room for bytes if there is any.
     pub(in crate::connection) fn try_keep(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
@@ -58,9 +55,9 @@ impl Activity {
         self.kept.load(Ordering::Relaxed).saturating_add(bytes) <= OWN_BYTES
     }
 
-    /// Whether so many wait for room that no more should.
+    /// Whether so many wait for room that no more from where it comes should.
     pub(in crate::connection) fn is_room_crowded(&self) -> bool {
-        self.budget.waiting() >= MOST_WAITING
+        self.budget.is_crowded_by(order_api::network(self.address))
     }
 
     /// Whether somebody waits for room.
@@ -81,7 +78,7 @@ impl Activity {
 
     /// Begins to wait for room.
     pub(in crate::connection) fn wait(&self) -> Waiting {
-        self.budget.wait()
+        self.budget.wait(order_api::network(self.address))
     }
 
     /// Keeps room for bytes once there is any, having begun to wait.

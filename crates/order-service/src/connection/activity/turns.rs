@@ -19,9 +19,8 @@ pub(crate) struct InService {
 impl InService {
     /// A request's head is there.
     pub(crate) fn begin(activity: &Arc<Activity>, protocol: Protocol) -> (Self, Open) {
-        activity.progressed();
+        activity.arrived();
         activity.open.fetch_add(1, Ordering::Relaxed);
-        activity.requests.fetch_add(1, Ordering::Relaxed);
         activity.set_endless(false);
         let open = match protocol {
             Protocol::Http1 => Open::Connection(Arc::clone(activity)),

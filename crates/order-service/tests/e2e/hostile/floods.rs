@@ -54,6 +54,32 @@ fn settings_are_no_progress() {
 }
 
 #[test]
+fn frames_that_ask_for_nothing_keep_nobody_waiting() {
+    const CROWD: usize = 200;
+    for idle in [frames::priority(), frames::unknown(0)] {
+        let idle = idle.repeat(4_000);
+        besiege(server(), |server, siege| {
+            let greeting = [frames::PREFACE, &frames::settings()].concat();
+            let mut crowd = crowd(server.port(), CROWD, &greeting);
+            std::thread::scope(|scope| {
+                let holding = scope.spawn(|| siege.hold(10 * A_WHILE));
+                let mut hung_up_on = 0;
+                while !holding.is_finished() {
+                    for stream in &mut crowd {
+                        if stream.write_all(&idle).is_err() {
+                            hung_up_on += 1;
+                            *stream = open(server.port());
+                            let _ = stream.write_all(&greeting);
+                        }
+                    }
+                }
+                assert!(hung_up_on > 0);
+            });
+        });
+    }
+}
+
+#[test]
 fn whoever_only_pings_is_idle() {
     let server = server().argument("--idle-timeout-seconds", "1").start();
     let mut stream = open(server.port());

@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
+const PRIORITY: u8 = 0x2;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
@@ -41,6 +43,11 @@ pub(super) fn settings() -> Vec<u8> {
 
 pub(super) fn ping() -> Vec<u8> {
     frame(PING, 0, 0, &[7; 8])
+}
+
+/// A stream that nobody has begun is to depend on none.
+pub(super) fn priority() -> Vec<u8> {
+    frame(PRIORITY, 0, stream(0), &[0; 5])
 }
 
 /// The fields of `GET path`, in HPACK (RFC 7541) without compression.
@@ -81,7 +88,33 @@ pub(super) fn begin_order_with_fields(request: u32, count: usize) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream(request), &payload)
 }
 
-/// The same with `accept` (without a value) so many times, a byte each.
+/// The same of fields that the client has named before: a byte each.
+pub(super) fn begin_orders_with_known_fields(requests: Range<u32>, count: usize) -> Vec<u8> {
+    /// The newest of the dynamic table (RFC 7541, 2.3.3).
+    const NEWEST: u8 = 0x80 | 62;
+    let path = b"/orders";
+    let pseudo = [&[0x83, 0x86, 0x04, path.len() as u8], &path[..], b"\x01\x03e2e"].concat();
+    // A literal field that is remembered (RFC 7541, 6.2.1).
+    let named = [&pseudo[..], b"\x40\x01x\x01v"].concat();
+    let head = |request: u32| {
+        let mut payload = if request == requests.start { named.clone() } else { pseudo.clone() };
+        payload.resize(payload.len() + count, NEWEST);
+        frame(HEADERS, END_HEADERS, stream(request), &payload)
+    };
+    requests.clone().flat_map(head).collect()
+}
+
+/// The head of an order with a query of so many bytes. Its body is to come.
+pub(super) fn begin_order_with_query(request: u32, bytes: usize) -> Vec<u8> {
+    let path = [&b"/orders?"[..], &vec![b'q'; bytes]].concat();
+    // A length of several bytes (RFC 7541, 5.1).
+    let rest = path.len() - 127;
+    let length = [0x7f, 0x80 | (rest % 128) as u8, (rest / 128) as u8];
+    let payload = [&[0x83, 0x86, 0x04], &length[..], &path, b"\x01\x03e2e"].concat();
+    frame(HEADERS, END_HEADERS, stream(request), &payload)
+}
+
+/// `GET /health` with `accept` (without a value) so many times, a byte each. The head is to be continued.
 pub(super) fn begin_head_of_short_fields(request: u32, count: usize) -> Vec<u8> {
     /// Number 19 of the static table (RFC 7541, 6.1 and A).
     const ACCEPT: u8 = 0x80 | 19;

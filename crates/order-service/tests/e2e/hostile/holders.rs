@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::crowd::{crowd, hung_up_on};
+use super::crowd::{ALL_PLACES, crowd, crowd_in_pace, hung_up_on};
 use super::siege::besiege;
 use super::unread::SOON;
 use super::untaken::{LONG_ANSWER, crowd_without_buffers, place_a_long_order, place_long_orders};
@@ -65,9 +65,17 @@ fn whoever_takes_a_piece_now_and_then_is_ended_and_whoever_is_slow_is_not() {
 
 #[test]
 fn heads_whose_bodies_are_waited_for_take_no_more_than_there_is_room_for() {
-    for fields in [90, 440] {
+    type Head = fn(u32) -> Vec<u8>;
+    // The last lies in a buffer with something else that is long, and holds all of it.
+    let heads: [(usize, Head); 4] = [
+        (120, |number| frames::begin_order_with_fields(number, 90)),
+        (120, |number| frames::begin_order_with_fields(number, 440)),
+        (330, |number| frames::begin_order_with_query(number, 15_500)),
+        (330, |number| [frames::begin_order_with_query(number, 127), frames::unknown(7_000)].concat()),
+    ];
+    for (connections, head) in heads {
         besiege(server(), |server, siege| {
-            let heads = (0..100).flat_map(|number| frames::begin_order_with_fields(number, fields));
+            let heads = (0..100).flat_map(head);
             let said: Vec<u8> =
                 [frames::PREFACE, &frames::settings()].concat().into_iter().chain(heads).collect();
             // One after the other: all at once would only show how fast the server reads them.
@@ -75,7 +83,36 @@ fn heads_whose_bodies_are_waited_for_take_no_more_than_there_is_room_for() {
                 siege.hold(1);
                 crowd(server.port(), 1, &said)
             };
-            let crowd: Vec<_> = (0..120).flat_map(come).collect();
+            let crowd: Vec<_> = (0..connections).flat_map(come).collect();
+            siege.hold(20);
+            drop(crowd);
+        });
+    }
+}
+
+#[test]
+fn heads_that_come_all_at_once_are_not_made_before_there_is_room_for_them() {
+    let greeting = [frames::PREFACE, &frames::settings()].concat();
+    let said = [greeting, frames::begin_orders_with_known_fields(0..100, 60)].concat();
+    besiege(server(), |server, siege| {
+        let crowd = crowd(server.port(), 400, &said);
+        siege.hold(20);
+        drop(crowd);
+    });
+}
+
+#[test]
+fn heads_over_http1_whose_bodies_are_waited_for_take_no_more_either_and_trailers_do_not() {
+    let head = |fields: usize| {
+        let short = (0..fields).map(|number| format!("x-{number:02}: {}\r\n", "v".repeat(70)));
+        let fields: String = short.collect();
+        let json = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+        format!("POST /orders HTTP/1.1\r\nhost: e2e\r\n{json}{fields}\r\n1\r\n{{\r\n")
+    };
+    let trailer = |bytes: usize| format!("0\r\nx: {}", "v".repeat(bytes));
+    for said in [head(97), head(0) + &trailer(7_000), head(97) + &trailer(2_000)] {
+        besiege(server(), |server, siege| {
+            let crowd = crowd_in_pace(siege, server.port(), ALL_PLACES, said.as_bytes());
             siege.hold(20);
             drop(crowd);
         });
