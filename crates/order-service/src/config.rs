@@ -28,6 +28,8 @@ pub(crate) use sources::{command, read};
 pub(crate) use values::positive;
 pub(crate) use variables::unknown_variables;
 
+/// A client that has moved within this time is about to move again.
+const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// What a command may take besides its wait in the store's queue before its connection may give way to another: 5 s behind others
 /// to the same order, and being written.
 const IN_SERVICE_BESIDES: Duration = Duration::from_secs(9);
@@ -237,6 +239,7 @@ impl Bounds {
             connections: self.max_connections as usize,
             idle_timeout: self.idle_timeout_seconds,
             answer_bytes: self.max_answer_bytes as usize,
+            least_stillness: LEAST_STILLNESS,
             in_service: queue_wait + IN_SERVICE_BESIDES,
         }
     }

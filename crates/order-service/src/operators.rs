@@ -1,5 +1,7 @@
 //! `--operate-listen`: an address for operators, which answers whatever clients do at the other one.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use axum::Router;
 use tokio::runtime::{Handle, Runtime};
@@ -38,7 +40,13 @@ impl Operators {
                 listeners,
                 None,
                 starting,
-                Limits { connections: PLACES, answer_bytes: ANSWER_BYTES, ..limits },
+                // What they ask for is answered at once, so that whoever is not at work needs no place.
+                Limits {
+                    connections: PLACES,
+                    answer_bytes: ANSWER_BYTES,
+                    least_stillness: Duration::ZERO,
+                    ..limits
+                },
             )
         };
         tracing::info!(port = server.port(), "operators are answered");

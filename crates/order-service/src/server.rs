@@ -33,6 +33,8 @@ pub(crate) struct Limits {
     pub(crate) idle_timeout: Duration,
     /// Most bytes of answers that clients have not taken, of all connections together.
     pub(crate) answer_bytes: usize,
+    /// A connection on which something has moved within this time gives way to nobody.
+    pub(crate) least_stillness: Duration,
     /// A request that the service is at work for keeps its connection's place for so long, and no longer.
     pub(crate) in_service: Duration,
 }
@@ -156,6 +158,7 @@ mod tests {
             idle_timeout: Duration::from_secs(60),
             // A connection finds room, two of its requests have their own, and nothing is left for others.
             answer_bytes: 16 * 1024,
+            least_stillness: Duration::ZERO,
             in_service: SOON,
         };
         let server = Server::start(vec![listener], None, router, limits);

@@ -18,7 +18,7 @@ use super::stillness::Stillest;
 use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN, Lying};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
-/// A connection on which something has moved within this time gives way to nobody.
+/// An answer that has been taken a piece of within this time takes room from nobody.
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// How long to wait for a place, or for room, until more have to give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -38,6 +38,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Admission {
     epoch: Instant,
     idle_timeout: Duration,
+    least_stillness: Duration,
     in_service: Duration,
     max_connections: usize,
     figures: Arc<ConnectionFigures>,
@@ -90,15 +91,20 @@ impl Connections {
         }
     }
 
-    /// Who makes way for one more from this address, where there are so many places.
-    fn next_to_give_way(&mut self, newcomer: IpAddr, places: usize) -> Option<Arc<Activity>> {
+    /// Who makes way for one more from this address, where there are so many places, if it has been still for at least so long.
+    fn next_to_give_way(
+        &mut self,
+        newcomer: IpAddr,
+        places: usize,
+        least_stillness: Duration,
+    ) -> Option<Arc<Activity>> {
         #[cfg(feature = "full-tests")]
         if crate::planted_faults::nobody_gives_way() {
             return None;
         }
         let many = places / PART_OF_MANY;
         let has_many = |network: IpAddr| self.of_networks.get(&network).is_some_and(|count| *count > many);
-        self.stillest.next(self.all.values(), LEAST_STILLNESS, newcomer, has_many)
+        self.stillest.next(self.all.values(), least_stillness, newcomer, has_many)
     }
 }
 
@@ -114,6 +120,7 @@ impl Admission {
         Self {
             epoch: Instant::now(),
             idle_timeout: limits.idle_timeout,
+            least_stillness: limits.least_stillness,
             in_service: limits.in_service,
             max_connections: limits.connections,
             figures: Arc::default(),
@@ -146,7 +153,9 @@ impl Admission {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return place;
             }
-            let gives_way = self.lock().next_to_give_way(order_api::network(from), self.max_connections);
+            let newcomer = order_api::network(from);
+            let gives_way =
+                self.lock().next_to_give_way(newcomer, self.max_connections, self.least_stillness);
             if let Some(connection) = gives_way {
                 connection.cut_off(GivenUp::Place);
             }

@@ -1,9 +1,10 @@
 //! The operators' address: it answers, whatever clients do at the other one, and at this one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::crowd::{ALL_PLACES, crowd, crowd_in_pace};
-use super::siege::besiege;
+use super::siege::{OverOnDrop, besiege};
 use super::{assert_problem, server};
 use crate::http::{Answer, Client};
 use crate::server::{Program, Server};
@@ -12,6 +13,8 @@ use crate::server::{Program, Server};
 const PROMPT: Duration = Duration::from_secs(1);
 /// Questions, each on a connection of its own.
 const QUESTIONS: usize = 40;
+/// As many as operators have places.
+const ALL_OPERATORS: usize = 64;
 /// More than operators have places.
 const TOO_MANY_OPERATORS: usize = 100;
 
@@ -48,6 +51,37 @@ fn operators_are_answered_about_health_readiness_and_metrics_and_nothing_else() 
     let refused = Client::connect(port).unwrap().post("/health", "{}").unwrap();
     assert_problem(&refused, 405, "method-not-allowed");
     server.stop();
+}
+
+#[test]
+fn operators_who_ask_all_the_while_keep_nobody_else_from_asking() {
+    besiege(with_operators(server()), |server, _| {
+        let (port, over) = (operators_port(server), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| ask_all_the_while(port, &over));
+            let _over = OverOnDrop(&over);
+            for _ in 0..QUESTIONS {
+                assert_eq!(ask(port, "/health").status, 200);
+                assert_eq!(ask(port, "/ready").status, 200);
+            }
+        });
+    });
+}
+
+/// On as many connections as there are places, of which each is opened again when somebody else is let in for it.
+fn ask_all_the_while(port: u16, over: &AtomicBool) {
+    let mut clients: Vec<Option<Client>> = (0..ALL_OPERATORS).map(|_| None).collect();
+    while !over.load(Ordering::Relaxed) {
+        for client in &mut clients {
+            let answered = match client {
+                Some(client) => client.get("/health").is_ok(),
+                None => false,
+            };
+            if !answered {
+                *client = Client::connect(port).ok();
+            }
+        }
+    }
 }
 
 #[test]
