@@ -5,9 +5,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use order_application::{Waiting, Waits};
+
 /// A connection, as far as the API has to know of it so that clients which hold much give way to those that hold little.
-/// Whoever serves connections says which it is.
-pub trait Connection: Send + Sync {
+/// Whoever serves connections says which it is. While a request of it waits in a line, its client does, too: as to others, the service
+/// is not at work for it.
+pub trait Connection: Waits {
     /// No other connection has the same.
     fn number(&self) -> u64;
 
@@ -19,12 +22,6 @@ pub trait Connection: Send + Sync {
 
     /// Ends that answer: others want the room that it takes.
     fn end_answer(&self);
-
-    /// The request waits in a line from now on, and its client with it: as to others, the service is not at work for it.
-    fn begin_waiting(&self);
-
-    /// It does not any more.
-    fn end_waiting(&self);
 
     /// Whether the client says no more. It may still listen, or have left: nobody can tell.
     fn may_have_left(&self) -> bool;
@@ -38,6 +35,11 @@ pub trait Connection: Send + Sync {
 pub struct AskedBy(pub Arc<dyn Connection>);
 
 impl AskedBy {
+    /// Is told while a command of it waits for others.
+    pub(crate) fn waiting(&self) -> Waiting {
+        Waiting(Arc::clone(&self.0) as _)
+    }
+
     pub(crate) fn asker(&self) -> Asker {
         Asker { network: network(self.0.address()), connection: self.0.number() }
     }
@@ -147,6 +149,16 @@ pub(crate) mod tests {
         }
     }
 
+    impl Waits for TestConnection {
+        fn begin_waiting(&self) {
+            self.is_in_line.store(true, Ordering::Relaxed);
+        }
+
+        fn end_waiting(&self) {
+            self.is_in_line.store(false, Ordering::Relaxed);
+        }
+    }
+
     impl Connection for TestConnection {
         fn number(&self) -> u64 {
             self.number
@@ -162,14 +174,6 @@ pub(crate) mod tests {
 
         fn end_answer(&self) {
             self.is_ended.store(true, Ordering::Relaxed);
-        }
-
-        fn begin_waiting(&self) {
-            self.is_in_line.store(true, Ordering::Relaxed);
-        }
-
-        fn end_waiting(&self) {
-            self.is_in_line.store(false, Ordering::Relaxed);
         }
 
         fn may_have_left(&self) -> bool {

@@ -104,7 +104,8 @@ pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use search_term::SearchTerm;
 pub use service::{
     ActionState, AsOf, ClaimedKey, CommandError, CommandMeta, CommandOutcome, DryRun, EventFilter, EventPage,
-    KeyClaim, MAX_EVENT_BYTES, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits,
+    KeyClaim, MAX_EVENT_BYTES, NamedVersions, OrderFacts, OrderService, QueryError, ServiceLimits, Waiting,
+    Waits,
 };
 pub use shop_watch::{ShopFigures, ShopWatch};
 pub use subscription::Subscription;

@@ -18,6 +18,7 @@ use order_domain::{OrderCommand, OrderId, ReturnId};
 use tracing::Span;
 
 use crate::access::{Scope, Sender};
+use crate::asked_by::{AskedBy, InLine};
 use crate::config::ApiConfig;
 use crate::json::{self, Object, Pointer, Shape, Value};
 use crate::path_id::{PathOrderId, PathReturnId};
@@ -76,6 +77,7 @@ async fn carry_out<B>(
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts, body, route.body_may_be_missing, api).await?;
+    let asked_by = parts.extensions.get::<AskedBy>();
     let order_in_path = match route.target {
         Target::NewOrder { .. } => None,
         Target::Order(_) | Target::Return(_) => Some(order_id.get()?),
@@ -93,7 +95,12 @@ async fn carry_out<B>(
         Some(key) => {
             let ids = (order_in_path.as_ref(), return_id.as_ref());
             let fingerprint = idempotency_key::fingerprint(route.path, ids, &parts, &bytes);
-            match api.service.claim(key, fingerprint).await? {
+            let claimed = {
+                // Mostly for another request with the key.
+                let _in_line = InLine::begin(asked_by);
+                api.service.claim(key, fingerprint).await?
+            };
+            match claimed {
                 ClaimedKey::Answered(outcome) => {
                     let is_first = outcome.version == Version::NONE.plus(1);
                     return Ok(shown_to(sender, is_first, answer(&outcome)));
@@ -103,7 +110,8 @@ async fn carry_out<B>(
         }
     };
     let (body, meta) = read(&route.body, &parts, &bytes, query)?;
-    let meta = CommandMeta { actor: sender.name(), trace: trace::of_command(&parts), ..meta };
+    let waiting = asked_by.map(AskedBy::waiting);
+    let meta = CommandMeta { actor: sender.name(), trace: trace::of_command(&parts), waiting, ..meta };
     // Others may need the room while the command is carried out.
     drop(bytes);
     let (order_id, command) = match route.target {

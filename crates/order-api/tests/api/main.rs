@@ -43,4 +43,5 @@ mod story;
 mod stuck_store;
 mod text_is_data;
 mod time_travel;
+mod waiting;
 mod workflow;

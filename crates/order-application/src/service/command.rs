@@ -7,6 +7,7 @@ use order_domain::{Obstacle, OrderCommand, OrderError, OrderEvent, OrderId, Time
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
+use super::waiting::InLine;
 use super::{CommandError, CommandMeta, CommandOutcome, DryRun, KeyClaim, OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{NewEvent, Version};
@@ -168,6 +169,7 @@ impl ServiceParts {
             Some(lock) => lock,
             None => {
                 let _waiting = meta.trace.part("wait for the order");
+                let _in_line = InLine::begin(meta.waiting.as_ref());
                 Box::pin(self.lock_in_line(&order_id, deadline)).await?
             }
         };

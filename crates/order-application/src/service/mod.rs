@@ -4,6 +4,7 @@ mod command;
 mod events;
 mod key_claim;
 mod query;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use key_claim::KeyLocks;
 pub use events::{EventFilter, EventPage};
 pub use key_claim::{ClaimedKey, KeyClaim};
 pub use query::{ActionState, AsOf, QueryError};
+pub use waiting::{Waiting, Waits};
 
 /// Everything that can be asked of orders. Cheap to clone; all clones are one service.
 #[derive(Clone)]
@@ -99,6 +101,8 @@ pub struct CommandMeta {
     pub if_match: Option<NamedVersions>,
     /// The trace that it belongs to.
     pub trace: CommandTrace,
+    /// Who is told while it waits for others to the same order.
+    pub waiting: Option<Waiting>,
 }
 
 impl CommandMeta {

@@ -1,9 +1,12 @@
 //! A store that never answers.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use order_application::{Waiting, Waits};
 use tokio::time::Instant;
 
 use super::*;
@@ -88,6 +91,43 @@ async fn a_command_does_not_wait_for_ever_behind_others_to_the_same_order() {
     assert_eq!(outcome, Err(CommandError::Store(StoreError::Overloaded)));
     assert!(begun.elapsed() < world.limits.command_patience + Duration::from_millis(100));
     stuck.abort();
+}
+
+/// Notes whether it waits.
+#[derive(Default)]
+struct Noted(AtomicBool);
+
+impl Waits for Noted {
+    fn begin_waiting(&self) {
+        assert!(!self.0.swap(true, Ordering::Relaxed));
+    }
+
+    fn end_waiting(&self) {
+        assert!(self.0.swap(false, Ordering::Relaxed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sends_a_command_is_told_while_it_waits_for_others_to_the_same_order() {
+    let world = World { store: Arc::new(Silent), ..World::new() };
+    let service = world.instance();
+    let [first, second] = [(); 2].map(|()| Arc::new(Noted::default()));
+    let send = |noted: &Arc<Noted>| {
+        let meta = CommandMeta { waiting: Some(Waiting(noted.clone())), ..CommandMeta::default() };
+        Box::pin(service.execute(Some(id("a")), place(), meta))
+    };
+    let (mut at_work, mut behind) = (send(&first), send(&second));
+    assert!((&mut at_work).now_or_never().is_none() && (&mut behind).now_or_never().is_none());
+    let waits = || [&first, &second].map(|noted| noted.0.load(Ordering::Relaxed));
+    assert_eq!(waits(), [false, true]);
+    drop(at_work);
+    assert!((&mut behind).now_or_never().is_none());
+    assert_eq!(waits(), [false, false], "the store is at work for it");
+    let mut last = send(&first);
+    assert!((&mut last).now_or_never().is_none());
+    assert_eq!(waits(), [true, false]);
+    drop(last);
+    assert_eq!(waits(), [false, false], "it has left");
 }
 
 #[tokio::test(start_paused = true)]

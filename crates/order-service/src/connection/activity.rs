@@ -333,6 +333,16 @@ impl Activity {
     }
 }
 
+impl order_application::Waits for Activity {
+    fn begin_waiting(&self) {
+        self.set_aside();
+    }
+
+    fn end_waiting(&self) {
+        self.take_up();
+    }
+}
+
 impl order_api::Connection for Activity {
     fn number(&self) -> u64 {
         self.number
@@ -348,14 +358,6 @@ impl order_api::Connection for Activity {
 
     fn end_answer(&self) {
         self.cut_off(GivenUp::Page);
-    }
-
-    fn begin_waiting(&self) {
-        self.set_aside();
-    }
-
-    fn end_waiting(&self) {
-        self.take_up();
     }
 
     fn may_have_left(&self) -> bool {

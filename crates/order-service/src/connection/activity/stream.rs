@@ -232,6 +232,16 @@ impl Activity {
     }
 }
 
+impl order_application::Waits for Stream {
+    fn begin_waiting(&self) {
+        self.activity.set_aside();
+    }
+
+    fn end_waiting(&self) {
+        self.activity.take_up();
+    }
+}
+
 impl order_api::Connection for Stream {
     fn number(&self) -> u64 {
         self.activity.number
@@ -247,14 +257,6 @@ impl order_api::Connection for Stream {
 
     fn end_answer(&self) {
         self.end(GivenUp::Page, LONG_UNTAKEN);
-    }
-
-    fn begin_waiting(&self) {
-        self.activity.set_aside();
-    }
-
-    fn end_waiting(&self) {
-        self.activity.take_up();
     }
 
     /// Over HTTP/2 whoever says no more has left, and its requests with it.
