@@ -156,8 +156,8 @@ mod tests {
         let limits = Limits {
             connections: 10,
             idle_timeout: Duration::from_secs(60),
-            // A connection finds room, two of its requests have their own, and nothing is left for others.
-            answer_bytes: 16 * 1024,
+            // A connection finds room, and so do two of its requests.
+            answer_bytes: 64 * 1024,
             least_stillness: Duration::ZERO,
             in_service: SOON,
         };

@@ -199,13 +199,13 @@ impl Activity {
     }
 
     /// A request's head is there, or a piece of its body.
-    pub(super) fn arrived(&self) {
+    pub(crate) fn arrived(&self) {
         self.progressed();
         self.arrivals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How often something has arrived.
-    pub(super) fn arrivals(&self) -> usize {
+    pub(crate) fn arrivals(&self) -> usize {
         self.arrivals.load(Ordering::Relaxed)
     }
 
@@ -250,7 +250,7 @@ impl Activity {
     }
 
     /// All the room that it takes.
-    pub(crate) fn room(&self) -> usize {
+    fn room(&self) -> usize {
         self.kept.load(Ordering::Relaxed) + self.connection_bytes.load(Ordering::Relaxed)
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::stillness::Stillest;
-use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN, Lying};
+use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
 /// An answer that has been taken a piece of within this time takes room from nobody.
@@ -24,8 +24,8 @@ const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What each that waits for room wants, about.
 const LEAST_WANTED: usize = 16 * 1024;
-/// An address has many connections, or much room, if it has more than such a part of all that there is: whatever gives way is first
-/// of those that have, so that no machine can wear down what others have by coming again and again.
+/// An address has many connections if it has more than such a part of all places: whatever gives way is first of those that have, so
+/// that no machine can wear down what others have by coming again and again.
 const PART_OF_MANY: usize = 64;
 /// How many give way at once, at most, when room is wanted.
 const MOST_FOR_ROOM: usize = 256;
@@ -240,34 +240,21 @@ impl Admission {
         }
     }
 
-    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, of
-    /// addresses that have much before others, and first of those that cost others most.
+    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, and
+    /// first of those that cost others most.
     fn end(&self, wanted: usize) {
-        let mut found = self.leaving_room();
-        found.sort_unstable_by_key(|(has_much, lying, _)| Reverse((*has_much, lying.weight())));
+        let lying = |connection: &Arc<Activity>| {
+            Some((connection.leaves_room(LEAST_STILLNESS)?, Arc::clone(connection)))
+        };
+        let mut found: Vec<_> = self.lock().all.values().filter_map(lying).collect();
+        found.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
         let mut freed = 0;
-        for (_, _, connection) in found.into_iter().take(MOST_FOR_ROOM) {
+        for (_, connection) in found.into_iter().take(MOST_FOR_ROOM) {
             if freed >= wanted {
                 break;
             }
             freed += connection.make_room(wanted - freed, LEAST_STILLNESS);
         }
-    }
-
-    /// The connections that leave room to be had, each with whether its address has much.
-    fn leaving_room(&self) -> Vec<(bool, Lying, Arc<Activity>)> {
-        let connections = self.lock();
-        let mut rooms = HashMap::<IpAddr, usize>::with_capacity(connections.of_networks.len());
-        for connection in connections.all.values() {
-            *rooms.entry(connection.network()).or_default() += connection.room();
-        }
-        let much = self.budget.bytes() / PART_OF_MANY;
-        let leaving = connections.all.values().filter_map(|connection| {
-            let lying = connection.leaves_room(LEAST_STILLNESS)?;
-            let has_much = rooms.get(&connection.network()).is_some_and(|room| *room > much);
-            Some((has_much, lying, Arc::clone(connection)))
-        });
-        leaving.collect()
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

@@ -10,6 +10,9 @@ use crate::connection::Activity;
 /// How many are found at once: to find them takes a look at all.
 const FOUND_AT_ONCE: usize = 64;
 
+/// Whoever has asked nothing yet is about to, at least for so long.
+const MAY_SAY_NOTHING: Duration = Duration::from_millis(200);
+
 /// The connections that give way next, the next one last: those of addresses with many before others, and the stillest first.
 #[derive(Default)]
 pub(super) struct Stillest(Vec<Found>);
@@ -57,7 +60,11 @@ impl Stillest {
         least: Duration,
         has_many: impl Fn(IpAddr) -> bool,
     ) {
-        let still = all.filter(|connection| connection.may_give_way() && connection.still_for() >= least);
+        let is_still = |connection: &Activity| {
+            let least = if connection.arrivals() > 0 { least } else { least.max(MAY_SAY_NOTHING) };
+            connection.still_for() >= least
+        };
+        let still = all.filter(|connection| connection.may_give_way() && is_still(connection));
         let seen = |connection: &'a Arc<Activity>| {
             let turn = (!has_many(connection.network()), connection.last_progress());
             (turn, connection)
@@ -98,7 +105,7 @@ mod tests {
             let connection =
                 Activity::new((number, address), epoch, Duration::ZERO, Arc::clone(&budget), Arc::default());
             connection.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
-            connection.progressed();
+            connection.arrived();
             all.push(Arc::new(connection));
         }
         let mut stillest = Stillest::default();
