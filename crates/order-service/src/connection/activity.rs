@@ -200,7 +200,6 @@ impl Activity {
 
     /// A request's head is there, or a piece of its body.
     pub(crate) fn arrived(&self) {
-        self.progressed();
         self.arrivals.fetch_add(1, Ordering::Relaxed);
     }
 

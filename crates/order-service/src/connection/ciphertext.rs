@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 
 use super::activity::{Activity, Asking, Kept, KeptForConnection};
 
-/// What an encrypted connection counts for among what clients have not taken: this much more memory than another it needs, about,
-/// idle as it may be.
-const CONNECTION_BYTES: usize = 12 * 1024;
+/// What an encrypted connection counts for among what clients have not taken. An idle one needs half of it more than one that is
+/// not encrypted, and one that sends requests and takes no answers, thrice.
+const CONNECTION_BYTES: usize = 24 * 1024;
 
 /// As much of a record, or of a handshake, needs no room that others might want: a whole handshake, as nearly all are.
 const FREE_BYTES: usize = 4 * 1024;

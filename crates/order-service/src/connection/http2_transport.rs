@@ -19,7 +19,7 @@ const MAX_READ_BYTES: usize = 16 * 1024;
 /// As much of what is not yet known to be one frame is read before it is another connection's turn. All requests in it, with whatever
 /// a byte stands for in their heads, are made before any of them asks for room; and there may be a hundred frames that ask for
 /// nothing.
-const TURN_BYTES: usize = 1024;
+const TURN_BYTES: usize = 512;
 /// As long a frame finds room in the buffer that a connection begins with, and for a longer one it grows by so much.
 const SHORT_FRAME_BYTES: usize = 8 * 1024;
 const LONG_FRAME_BYTES: usize = 16 * 1024;

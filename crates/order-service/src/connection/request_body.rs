@@ -1,4 +1,4 @@
-//! A request's body. Each piece that comes is progress; while the next is awaited, it is the client's turn.
+//! A request's body. As much of it as is worth waiting for is progress; while the next piece is awaited, it is the client's turn.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,10 +9,15 @@ use hyper::body::{Frame, Incoming, SizeHint};
 
 use super::activity::{BodyTurn, InService};
 
+/// Whoever sends less at a time has not moved: a byte now and then would keep a place for ever, and a server from stopping.
+const LEAST_PROGRESS_BYTES: usize = 1024;
+
 struct RequestBody {
     body: Incoming,
     turn: Arc<BodyTurn>,
     is_in_chunks: bool,
+    /// What has come since it last was progress.
+    new_bytes: usize,
 }
 
 /// The body as the router takes it.
@@ -24,7 +29,20 @@ pub(crate) fn watched(body: Incoming, in_service: &mut InService) -> Body {
     // Over HTTP/1 whoever does not say how long it is sends it in chunks.
     let is_in_chunks = body.size_hint().exact().is_none();
     turn.activity().body_begun(is_in_chunks);
-    Body::new(RequestBody { body, turn, is_in_chunks })
+    Body::new(RequestBody { body, turn, is_in_chunks, new_bytes: 0 })
+}
+
+impl RequestBody {
+    fn note_progress(&mut self, polled: &Poll<Option<Result<Frame<Bytes>, hyper::Error>>>) {
+        let is_over = !matches!(polled, Poll::Ready(Some(Ok(_)))) || self.body.is_end_stream();
+        if let Poll::Ready(Some(Ok(frame))) = polled {
+            self.new_bytes += frame.data_ref().map_or(0, Bytes::len);
+        }
+        if is_over || self.new_bytes >= LEAST_PROGRESS_BYTES {
+            self.new_bytes = 0;
+            self.turn.activity().progressed();
+        }
+    }
 }
 
 impl Drop for RequestBody {
@@ -49,6 +67,7 @@ impl HttpBody for RequestBody {
         } else {
             this.turn.pass_to_service();
             this.turn.activity().arrived();
+            this.note_progress(&polled);
         }
         #[cfg(feature = "full-tests")]
         if let (Poll::Ready(Some(Ok(frame))), true) = (&polled, crate::planted_faults::requests_are_told()) {

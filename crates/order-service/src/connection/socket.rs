@@ -63,10 +63,10 @@ impl Socket {
         let bounded =
             |session: &mut rustls::ServerConnection| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES));
         let address = order_api::Connection::address(&**activity);
-        let handshake = async {
+        let handshake = Box::pin(async {
             let ciphertext = Ciphertext::new(tcp, Arc::clone(activity)).await;
             tls.in_turns(address, tls.acceptor().accept_with(ciphertext, bounded)).await
-        };
+        });
         let Ok(agreed) = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await else {
             return Ok(Opened::Left);
         };
@@ -90,7 +90,8 @@ pub(super) async fn end(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), answ
     let ending = async {
         socket.write_all(answer).await?;
         socket.shutdown().await?;
-        let mut sink = [0; 4096];
+        // On the heap: it would be a part of each connection's task for as long as that lasts.
+        let mut sink = vec![0; 4096];
         let mut read = 0;
         while read < MAX_LINGER_BYTES {
             match socket.read(&mut sink).await? {

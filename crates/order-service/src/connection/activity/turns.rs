@@ -19,6 +19,7 @@ pub(crate) struct InService {
 impl InService {
     /// A request's head is there.
     pub(crate) fn begin(activity: &Arc<Activity>, protocol: Protocol) -> (Self, Open) {
+        activity.progressed();
         activity.arrived();
         activity.open.fetch_add(1, Ordering::Relaxed);
         activity.set_endless(false);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -155,6 +156,23 @@ fn nor_for_those_who_say_nothing_or_not_all() {
     .map(|said| crowd(server.port(), 1, &said));
     assert_stops_soon(server);
     drop(crowd);
+}
+
+#[test]
+fn nor_for_those_who_say_a_byte_now_and_then() {
+    let server = server().argument("--grace-seconds", "25").start();
+    let head = "POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{";
+    let mut crowd = crowd(server.port(), 1, head.as_bytes());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) && crowd[0].write_all(b" ").is_ok() {
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        assert_stops_soon(server);
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]
