@@ -14,7 +14,7 @@ pub(super) const PROMPT: Duration = Duration::from_secs(1);
 /// Between two probes, which are to look on and not to be the load.
 const PROBE_PAUSE: Duration = Duration::from_millis(5);
 /// What the server may take of the machine's memory, whatever is done to it.
-const MOST_RESIDENT_KIB: usize = 512 * 1024;
+pub(super) const MOST_RESIDENT_KIB: usize = 512 * 1024;
 /// Descriptors that may have been opened meanwhile for other reasons than clients.
 const SPARE_DESCRIPTORS: usize = 8;
 
