@@ -203,6 +203,7 @@ impl SqliteStore {
             ControlFlow::Continue(())
         };
         let CaughtUp { views, readers } = opening::open_views(&log, &limits, mode.accept_loss, &mut tell)?;
+        log.forget_losses_beyond_end().map_err(SqliteError::sqlite(path))?;
         let known_orders = KnownOrders::new(readers.hash_seed);
         let known_keys = KnownKeys::new(readers.hash_seed, &views.progress().receipts);
         let (stopped, _) = tokio::sync::watch::channel(None);

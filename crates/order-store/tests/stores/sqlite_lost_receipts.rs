@@ -83,6 +83,23 @@ async fn receipts_that_are_missing_in_the_middle_are_refused_until_that_is_accep
     assert_eq!(assert_refused(&directory), missing(&directory, 101, 131));
 }
 
+/// Numbers beyond the end are given again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_is_told_when_it_is_lost_again_after_the_end_was_lost() {
+    let directory = closed_store(20).await;
+    for lost in ["sequence BETWEEN 5 AND 8", "sequence > 4"] {
+        lose(&directory, lost);
+        assert_refused(&directory);
+        drop(open_with_loss(&log_in(&directory)).unwrap());
+    }
+    let store = open(&directory);
+    keep(&store, 101..=116).await;
+    drop(store);
+    assert_eq!(faults(&directory), Vec::<String>::new());
+    lose(&directory, "sequence BETWEEN 5 AND 8");
+    assert_eq!(assert_refused(&directory), missing(&directory, 5, 8));
+}
+
 /// They would be taken for keys that are new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_are_not_made_anew_from_receipts_that_are_missing() {

@@ -58,6 +58,11 @@ const IS_LOST: &str = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM receipts WHERE s
     AND ?1 > (SELECT min(sequence) FROM receipts) \
     AND NOT EXISTS (SELECT 1 FROM accepted_losses WHERE what = 'receipts' AND first <= ?1 AND last >= ?1)";
 
+/// What was missing between rows that are gone themselves: their numbers, and those below, are given again.
+const FORGET_BEYOND_END: &str = "DELETE FROM accepted_losses WHERE last > CASE what \
+    WHEN 'events' THEN coalesce((SELECT max(position) FROM events), 0) \
+    ELSE coalesce((SELECT max(sequence) FROM receipts), 0) END";
+
 impl ReceiptGap {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { first: row.get(0)?, last: row.get(1)? })
@@ -147,6 +152,11 @@ pub(crate) fn is_accepted(log: &Connection, position: Position) -> rusqlite::Res
 }
 
 impl Log {
+    /// Forgets what was accepted beyond the end: what comes there is not what was lost.
+    pub(crate) fn forget_losses_beyond_end(&self) -> rusqlite::Result<usize> {
+        self.connection().execute(FORGET_BEYOND_END, ())
+    }
+
     /// Accepts that whatever is missing in the middle is lost. Answers with how many gaps there were.
     pub(crate) fn accept_losses(&self) -> rusqlite::Result<usize> {
         self.begin()?;
