@@ -21,6 +21,12 @@ pub(crate) fn open_unchanged(path: &Path, cache_kib: u32) -> rusqlite::Result<Co
 }
 
 pub(crate) fn prepare_to_write(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode != "wal" {
+        // To change the mode is to change a few bytes within the first sector of the first page, which are written together. A
+        // journal on the disk would be taken for somebody else's if the server is killed before it is gone.
+        connection.pragma_update(None, "journal_mode", "memory")?;
+    }
     // Copies of the write-ahead log are made where they do not stand in a command's way.
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -1,4 +1,5 @@
-//! `kill -9` while a later release, which is planted, migrates the log of this one.
+//! `kill -9` while a later release, which is planted, migrates the log of this one, and while a copy that SQLite has made is taken
+//! into use.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::command_with_fault;
+use super::{command_with_fault, with_fault};
 use crate::checker::check;
 use crate::load::{Claim, under_load};
 use crate::server::{Program, wait_until};
@@ -66,4 +67,27 @@ fn a_migration_that_is_killed_at_any_write_or_sync_leaves_the_log_as_it_was_or_a
         assert!(is_migrated(directory.path()), "{fault}: it was not run again");
     }
     assert_eq!(found, BTreeSet::from([false, true]), "some kills came before its commit, and some after");
+}
+
+/// Such a copy has no write-ahead log until the service gives it one.
+#[test]
+fn a_copy_by_vacuum_whose_first_start_is_killed_at_any_write_or_sync_is_started_again() {
+    let before = tempfile::tempdir().unwrap();
+    let claims = store_of_this_release(before.path());
+    let writes = (1..=8).map(|nth| ("pwrite64", nth));
+    let syncs = (1..=4).map(|nth| ("fdatasync", nth));
+    for (call, nth) in writes.chain(syncs).chain([("unlink", 1), ("unlink", 2)]) {
+        let directory = tempfile::tempdir().unwrap();
+        let copy = directory.path().join("orders.db");
+        let log = Connection::open(before.path().join("orders.db")).unwrap();
+        log.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+        drop(log);
+        let fault = format!("{call}:signal=KILL:when={nth}");
+        if let Ok(server) = with_fault(&fault, directory.path()).try_start() {
+            server.kill();
+        }
+        let server = Program::serving(directory.path()).start();
+        check(&server, 0, &claims).unwrap_or_else(|breach| panic!("{fault}: {breach}"));
+        server.kill();
+    }
 }
