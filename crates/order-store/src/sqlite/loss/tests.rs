@@ -185,6 +185,35 @@ fn frames_of_the_turn_before_are_no_loss() {
     }
 }
 
+/// A server was killed when the header of the next turn was there and none of its frames: it goes on over what is left of the turn
+/// before.
+#[test]
+fn what_is_left_behind_a_turn_that_begins_after_a_crash_is_no_loss() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = database(&directory);
+    (0..2 * TRANSACTIONS).for_each(|_| write(&log));
+    log.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+    let (copied, before) = (fs::read(log_in(&directory)).unwrap(), fs::read(wal_in(&directory)).unwrap());
+    write(&log);
+    let next = fs::read(wal_in(&directory)).unwrap();
+    let crashed = [&next[..32], &before[32..]].concat();
+    for round in 0..16 {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(log_in(&directory), &copied).unwrap();
+        fs::write(wal_in(&directory), &crashed).unwrap();
+        assert_eq!(find(&log_in(&directory)).unwrap(), []);
+        let log = Connection::open(log_in(&directory)).unwrap();
+        log.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        for write_number in 0..3 {
+            write(&log);
+            let wal = fs::read(wal_in(&directory)).unwrap();
+            let files =
+                Files { log: copied.clone(), first_turn: Vec::new(), ends: Vec::new(), wal: wal.clone() };
+            assert_eq!(files.of_wal(&wal), None, "round {round}, write {write_number}");
+        }
+    }
+}
+
 /// What a transaction leaves that failed after its last frame was written goes on from frames that are written over.
 #[test]
 fn what_a_failed_transaction_has_left_is_no_damage() {
