@@ -96,6 +96,9 @@ impl Candidate {
                 Ok(Ok(Claim::Granted(_) | Claim::Held(_))) | Err(_) => return,
                 Ok(Err(error)) => {
                     tracing::debug!(lease = &*self.name, %error, "the lease could not be renewed");
+                    if Instant::now() >= held_until {
+                        return;
+                    }
                 }
             }
         }
@@ -145,5 +148,54 @@ impl Lease {
         if let Err(error) = checkpoints.release(name, holder, self.epoch).await {
             tracing::debug!(lease = &**name, %error, "the lease could not be given back; it will run out");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::ports::checkpoints::Checkpoint;
+
+    /// Where a lease can be taken once, and never again.
+    #[derive(Default)]
+    struct Failing(AtomicUsize);
+
+    #[async_trait]
+    impl Checkpoints for Failing {
+        async fn claim(&self, _: &str, _: &str, _: Option<Beat>) -> Result<Claim, StoreError> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Ok(Claim::Granted(Epoch(1))),
+                asked if asked < 10 => Err(StoreError::Unavailable("it fails".into())),
+                _ => panic!("it is asked again and again"),
+            }
+        }
+
+        async fn release(&self, _: &str, _: &str, _: Epoch) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn load(&self, _: &str) -> Result<Option<Checkpoint>, StoreError> {
+            Ok(None)
+        }
+
+        async fn save(&self, _: &str, _: Epoch, _: &Checkpoint) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_cannot_be_renewed_is_lost_after_a_term_and_asked_for_a_few_times() {
+        let term = Duration::from_secs(15);
+        let checkpoints: Arc<dyn Checkpoints> = Arc::new(Failing::default());
+        let candidate = Candidate { checkpoints, name: "a".into(), holder: "b".into(), term };
+        let lease = candidate.claim(&mut HolderWatch::default()).await.unwrap().unwrap();
+        tokio::time::sleep(term - Duration::from_millis(1)).await;
+        assert!(!lease.is_lost());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert!(lease.is_lost());
     }
 }

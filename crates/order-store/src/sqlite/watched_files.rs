@@ -72,15 +72,19 @@ impl OpenFiles {
     }
 }
 
+/// What to do about a file to which no path leads.
+const SAVE_IT: &str =
+    ": only this process still has it, so save it before the process ends (docs/OPERATIONS.md, SQLite)";
+
 impl OpenFile {
     /// What has become of the file that is open, if its path does not lead to it any more.
     fn parted(&self) -> Option<String> {
         let path = self.path.display();
         match FileIdentity::at(&self.path) {
             Ok(identity) if identity == self.identity => None,
-            Ok(_) => Some(format!("{path} was replaced by another file while it was in use")),
+            Ok(_) => Some(format!("{path} was replaced by another file while it was in use{SAVE_IT}")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some(format!("{path} was removed while it was in use"))
+                Some(format!("{path} was removed while it was in use{SAVE_IT}"))
             }
             // It may pass.
             Err(_) => None,
