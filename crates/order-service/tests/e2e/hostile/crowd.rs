@@ -29,7 +29,7 @@ pub(crate) fn crowd(port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
 /// connections is, and how fast the server reads.
 #[track_caller]
 pub(crate) fn crowd_in_pace(siege: &Siege, port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
-    const AT_ONCE: usize = 100;
+    const AT_ONCE: usize = 250;
     let come = |_| {
         siege.hold(1);
         crowd(port, AT_ONCE, first)
