@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::time::{Duration, Instant};
 
 use order_application::{AppendError, EventLog, StoreError};
+use order_store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -47,17 +48,23 @@ const RUINS: [(&str, Ruin); 4] = [
     ("another's", copy_of_another),
 ];
 
+/// A store that is in use, whose write-ahead log has just been ruined.
+async fn opened_and_ruined(directory: &TempDir, ruin: Ruin) -> SqliteStore {
+    let store = open(directory);
+    place(&store, 30..40).await;
+    let backup = killed(directory);
+    place(&store, 40..50).await;
+    ruin(directory, &backup);
+    store
+}
+
 #[tokio::test]
 async fn when_the_write_ahead_log_is_written_over_or_cut_under_a_server_commands_stop() {
     for (what, ruin) in RUINS {
         // What is written behind a cut makes the file as long as it was.
         for commands in [0, 1, 3] {
             let directory = closed_store().await;
-            let store = open(&directory);
-            place(&store, 30..40).await;
-            let backup = killed(&directory);
-            place(&store, 40..50).await;
-            ruin(&directory, &backup);
+            let store = opened_and_ruined(&directory, ruin).await;
             for n in 50..50 + commands {
                 // It may be refused by now.
                 let _ = store.append(TestOrder::new(&format!("order-{n}")).place()).await;
@@ -87,11 +94,7 @@ async fn when_the_write_ahead_log_is_written_over_or_cut_under_a_server_commands
 async fn a_write_ahead_log_that_is_ruined_just_before_the_end_is_not_copied() {
     for (_, ruin) in RUINS {
         let directory = closed_store().await;
-        let store = open(&directory);
-        place(&store, 30..40).await;
-        let backup = killed(&directory);
-        place(&store, 40..50).await;
-        ruin(&directory, &backup);
+        let store = opened_and_ruined(&directory, ruin).await;
         let left = [log_in(&directory), wal_in(&directory)].map(|path| fs::read(path).unwrap());
         drop(store);
         assert_left_alone(&log_in(&directory), &left[0], &left[1]);
@@ -103,11 +106,7 @@ async fn a_write_ahead_log_that_is_ruined_just_before_the_end_is_not_copied() {
 async fn a_write_ahead_log_that_is_ruined_just_before_a_copy_is_not_copied() {
     for (what, ruin) in RUINS {
         let directory = closed_store().await;
-        let store = open(&directory);
-        place(&store, 30..40).await;
-        let backup = killed(&directory);
-        place(&store, 40..50).await;
-        ruin(&directory, &backup);
+        let store = opened_and_ruined(&directory, ruin).await;
         let log = fs::read(log_in(&directory)).unwrap();
         let mut n = 50;
         while store.append(TestOrder::new(&format!("order-{n}")).place()).await.is_ok() {
