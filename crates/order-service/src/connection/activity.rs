@@ -249,7 +249,7 @@ impl Activity {
     }
 
     /// All the room that it takes.
-    fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.kept.load(Ordering::Relaxed) + self.connection_bytes.load(Ordering::Relaxed)
     }
 

@@ -110,6 +110,11 @@ impl AnswerBudget {
         self.is_wanted.notified().await;
     }
 
+    /// How many wait for room, by network.
+    pub(crate) fn waiting_by_network(&self) -> HashMap<IpAddr, usize> {
+        self.waiting_from().clone()
+    }
+
     /// Whether somebody waits for room, and there is none.
     pub(crate) fn is_short(&self) -> bool {
         // Whoever has been given some and has not noticed still counts as waiting; what is left then is for nobody.

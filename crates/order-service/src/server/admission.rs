@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::stillness::Stillest;
-use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN};
+use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN, Lying};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
 /// An answer that has been taken a piece of within this time takes room from nobody.
@@ -24,8 +24,8 @@ const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// What each that waits for room wants, about.
 const LEAST_WANTED: usize = 16 * 1024;
-/// An address has many connections if it has more than such a part of all places: whatever gives way is first of those that have, so
-/// that no machine can wear down what others have by coming again and again.
+/// An address has many connections, or much room, if it has more than such a part of all that there is: whatever gives way is first
+/// of those that have, so that no machine can wear down what others have by coming again and again.
 const PART_OF_MANY: usize = 64;
 /// How many give way at once, at most, when room is wanted.
 const MOST_FOR_ROOM: usize = 256;
@@ -243,10 +243,7 @@ impl Admission {
     /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, and
     /// first of those that cost others most.
     fn end(&self, wanted: usize) {
-        let lying = |connection: &Arc<Activity>| {
-            Some((connection.leaves_room(LEAST_STILLNESS)?, Arc::clone(connection)))
-        };
-        let mut found: Vec<_> = self.lock().all.values().filter_map(lying).collect();
+        let mut found = self.leaving_room();
         found.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
         let mut freed = 0;
         for (_, connection) in found.into_iter().take(MOST_FOR_ROOM) {
@@ -255,6 +252,27 @@ impl Admission {
             }
             freed += connection.make_room(wanted - freed, LEAST_STILLNESS);
         }
+    }
+
+    /// The connections that leave room to be had. As long as an address has much, there are none of others: they wait until one of it
+    /// gives way, too.
+    fn leaving_room(&self) -> Vec<(Lying, Arc<Activity>)> {
+        let connections = self.lock();
+        // Who waits may have been given room already, and not know it yet.
+        let mut rooms = self.budget.waiting_by_network();
+        rooms.values_mut().for_each(|room| *room *= LEAST_WANTED);
+        for connection in connections.all.values() {
+            *rooms.entry(connection.network()).or_default() += connection.room();
+        }
+        let much = self.budget.bytes() / PART_OF_MANY;
+        let has_any_much = rooms.values().any(|room| *room > much);
+        let has_much = |network| rooms.get(&network).is_some_and(|room| *room > much);
+        let leaving = connections.all.values().filter_map(|connection| {
+            let lying = connection.leaves_room(LEAST_STILLNESS)?;
+            let is_of_much = !has_any_much || has_much(connection.network());
+            is_of_much.then(|| (lying, Arc::clone(connection)))
+        });
+        leaving.collect()
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

@@ -57,7 +57,7 @@ impl Activity {
 
     /// Whether so many wait for room that no more from where it comes should.
     pub(in crate::connection) fn is_room_crowded(&self) -> bool {
-        self.budget.is_crowded_by(order_api::network(self.address))
+        self.budget.is_crowded_by(self.network())
     }
 
     /// Whether somebody waits for room.
@@ -78,7 +78,7 @@ impl Activity {
 
     /// Begins to wait for room.
     pub(in crate::connection) fn wait(&self) -> Waiting {
-        self.budget.wait(order_api::network(self.address))
+        self.budget.wait(self.network())
     }
 
     /// Keeps room for bytes once there is any, having begun to wait.

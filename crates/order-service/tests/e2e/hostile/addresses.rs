@@ -1,13 +1,14 @@
-//! One machine that comes again and again, with more connections than there are places: what others have quietly, they keep.
+//! One machine that comes again and again, with more connections than there are places, or room for: what others have quietly, they
+//! keep.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use super::crowd::crowd_in_pace;
-use super::server;
 use super::shares::connect_from;
 use super::siege::besiege;
+use super::{frames, server};
 use crate::http::{Client, post};
 use crate::server::Server;
 
@@ -76,5 +77,22 @@ fn one_machine_that_wants_all_places_again_and_again_takes_nobody_elses() {
         siege.hold(A_WHILE);
         drop(crowd_in_pace(siege, server.port(), 1_500, b"G"));
         quiet.go_on();
+    });
+}
+
+#[test]
+fn one_machine_that_wants_all_room_again_and_again_takes_nobody_elses() {
+    // Of which each connection over HTTP/2 takes a thousandth.
+    let program = server().argument("--max-answer-bytes", (16 * 1024 * 1024).to_string());
+    besiege(program, |server, siege| {
+        let mut quiet = connect_from(ELSEWHERE, server.port());
+        quiet.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let greeting = [frames::PREFACE, &frames::settings()].concat();
+        quiet.write_all(&[&greeting[..], &frames::follow(0, QUIET_FEED)].concat()).unwrap();
+        assert_eq!(frames::take_heads(&mut quiet, 1), 1);
+        siege.hold(A_WHILE);
+        drop(crowd_in_pace(siege, server.port(), 2_500, &greeting));
+        quiet.write_all(&frames::get(1, "/health")).expect("it was left alone");
+        assert_eq!(frames::take_heads(&mut quiet, 1), 1, "it was left alone");
     });
 }
