@@ -52,10 +52,14 @@ pub(crate) fn leave_alone_when_closed(connection: &Connection) -> rusqlite::Resu
 /// unless somebody has cut it.
 pub(crate) fn open_log_reader(path: &Path, cache_kib: u32) -> rusqlite::Result<Connection> {
     if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
-        let what = "the file became shorter while it was in use".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(what)));
+        return Err(malformed("the file became shorter while it was in use".to_owned()));
     }
     open_reader(path, cache_kib)
+}
+
+/// The error of a file that is not what was written, as SQLite has it for pages.
+pub(crate) fn malformed(what: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(what))
 }
 
 /// Opens a file that another process may be writing to, only for reading and without making any other. `unchanging`: as a

@@ -2,13 +2,16 @@
 //! at the end copies what is there into the log.
 
 use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use order_application::{AppendError, EventLog, StoreError};
+use order_application::{AppendError, Checkpoints, EventLog, ReceiptAge, Receipts, StoreError};
+use order_domain::Timestamp;
 use order_store::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::contract::receipt;
 use crate::order::TestOrder;
 use crate::sqlite_locks::{assert_left_alone, stopped};
 use crate::sqlite_loss::{assert_refused, closed_store, end, files, killed, log_in, open, place, wal_in};
@@ -116,6 +119,62 @@ async fn a_write_ahead_log_that_is_ruined_just_before_a_copy_is_not_copied() {
         stopped(&store).await;
         drop(store);
         assert!(fs::read(log_in(&directory)).unwrap() == log, "{what}: it was copied");
+    }
+}
+
+/// What the writer does.
+const WRITES: [&str; 4] = ["append", "receipt", "lease", "trim"];
+
+async fn write(store: &SqliteStore, what: &str) -> Result<(), AppendError> {
+    let now = Timestamp::from_micros(0);
+    match what {
+        "append" => store.append(TestOrder::new("late").place()).await.map(drop),
+        "receipt" => {
+            Ok(store.keep_receipt(receipt("late", &TestOrder::new("a").id, 1, 1)).await.map(drop)?)
+        }
+        "lease" => Ok(store.claim("relay", "late", None).await.map(drop)?),
+        _ => Ok(store.trim_receipts(ReceiptAge { before: now, now }, 1).await.map(drop)?),
+    }
+}
+
+/// By it SQLite would begin at an earlier end, and write over what was acknowledged.
+#[tokio::test]
+async fn beside_an_earlier_index_of_the_write_ahead_log_nothing_is_written_over() {
+    for what in WRITES {
+        for with_receipts in [false, true] {
+            let directory = closed_store().await;
+            let store = open(&directory);
+            place(&store, 30..31).await;
+            let index = directory.path().join("orders.db-shm");
+            let earlier = fs::read(&index).unwrap();
+            if with_receipts {
+                for n in 0..9 {
+                    let of_one = receipt(&n.to_string(), &TestOrder::new("order-1").id, 1, 1);
+                    store.keep_receipt(of_one).await.unwrap();
+                }
+            } else {
+                place(&store, 31..40).await;
+            }
+            let wal = fs::read(wal_in(&directory)).unwrap();
+            OpenOptions::new().write(true).open(&index).unwrap().write_all_at(&earlier, 0).unwrap();
+            let refused = write(&store, what).await;
+            assert!(
+                matches!(refused, Err(AppendError::Store(StoreError::Corrupt(_)))),
+                "{what}: {refused:?}"
+            );
+            let refused = store.append(TestOrder::new("b").place()).await;
+            assert!(
+                matches!(refused, Err(AppendError::Store(StoreError::Corrupt(_)))),
+                "{what}: {refused:?}"
+            );
+            assert!(fs::read(wal_in(&directory)).unwrap() == wal, "{what}: something was written");
+            drop(store);
+            let left = killed(&directory);
+            let store = open(&left);
+            assert_eq!(end(&store).await, if with_receipts { 31 } else { 40 }, "{what}");
+            let last = receipt("8", &TestOrder::new("order-1").id, 1, 1);
+            assert_eq!(store.find_receipt(&last.key).await, Ok(with_receipts.then_some(last)), "{what}");
+        }
     }
 }
 

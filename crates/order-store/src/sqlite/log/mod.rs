@@ -13,17 +13,19 @@ pub(crate) mod row;
 pub(crate) mod scan;
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use order_application::{Append, Position};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
 use crate::checksum::Covered;
 use crate::sqlite::OpenMode;
-use crate::sqlite::connection::{leave_alone_when_closed, open_unchanged, prepare_to_write};
+use crate::sqlite::connection::{leave_alone_when_closed, malformed, open_unchanged, prepare_to_write};
 use crate::sqlite::log::migrations::LogSchema;
 use crate::sqlite::log::receipt_trimming::ReceiptTrimming;
+use crate::sqlite::log::receipts::Sequence;
 use crate::sqlite::loss;
 use crate::sqlite_error::SqliteError;
 
@@ -54,6 +56,30 @@ impl LogKind {
 
     fn of(application_id: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.application_id() == application_id)
+    }
+}
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogEnds {
+    pub(crate) position: Position,
+    /// The newest receipt's number, which is never deleted. 0: there is none.
+    pub(crate) receipt: Sequence,
+}
+
+const ENDS: &str = "SELECT coalesce((SELECT max(position) FROM events), 0), \
+    coalesce((SELECT max(sequence) FROM receipts), 0)";
+
+impl LogEnds {
+    pub(crate) fn of(log: &Connection) -> rusqlite::Result<Self> {
+        let read = |row: &Row<'_>| Ok(Self { position: Position(row.get(0)?), receipt: row.get(1)? });
+        log.prepare_cached(ENDS)?.query_row((), read)
+    }
+}
+
+impl Display for LogEnds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "position {} and receipt number {}", self.position, self.receipt)
     }
 }
 
@@ -119,6 +145,17 @@ impl Log {
     pub(crate) fn begin(&self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
         Ok(())
+    }
+
+    /// The same, if the log still ends where the last commit has left it. If its write-ahead log or the index of that was written
+    /// over, SQLite would go on from an earlier end, over what was acknowledged.
+    pub(crate) fn begin_at(&self, expected: LogEnds) -> rusqlite::Result<()> {
+        self.begin()?;
+        let found = LogEnds::of(&self.connection)?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(malformed(format!("it ends at {found}, and was last written to up to {expected}")))
     }
 
     /// Adds appends, each from its position on.

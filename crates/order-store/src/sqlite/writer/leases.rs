@@ -21,10 +21,9 @@ impl LogWriterThread {
     fn commit_lease(&mut self, name: &str, request: &LeaseRequest) -> Result<Option<Epoch>, StoreError> {
         // They are those that hold only once the transaction is committed.
         let mut holders = self.lease_holders.clone();
-        let committed = self.log.begin().and_then(|()| {
-            let epoch = carry_out(&self.log, &mut holders, name, request)?;
-            self.log.commit().map(|()| epoch)
-        });
+        self.begin()?;
+        let committed = carry_out(&self.log, &mut holders, name, request)
+            .and_then(|epoch| self.log.commit().map(|()| epoch));
         match committed {
             Ok(epoch) => {
                 self.lease_holders = holders;

@@ -20,7 +20,7 @@ use order_application::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::sqlite::log::Log;
+use crate::sqlite::log::{Log, LogEnds};
 use crate::sqlite::state::StoreState;
 use crate::sqlite::threads::StoreThread;
 use crate::sqlite_error::SqliteError;
@@ -49,8 +49,9 @@ impl LogWriter {
         tokio::spawn(hand_out(batches));
         tokio::spawn(refuse_late(Arc::downgrade(&queue)));
         let (copier, wal_copier) = WalCopier::start(Arc::clone(&shared))?;
+        let log_ends = LogEnds::of(log.connection()).map_err(SqliteError::sqlite(&shared.log_path))?;
         let thread = LogWriterThread {
-            log_end: shared.log_end(),
+            log_ends,
             shared: Arc::clone(&shared),
             queue: Arc::clone(&queue),
             log,

@@ -14,7 +14,7 @@ type Kept = Result<Receipt, StoreError>;
 
 impl LogWriterThread {
     pub(super) fn keep_receipts(&mut self, queued: Vec<QueuedReceipt>) {
-        let kept = self.shared.health.check();
+        let kept = self.shared.health.check().and_then(|()| self.begin());
         let kept =
             kept.and_then(|()| self.commit_receipts(&queued).map_err(|error| self.receipts_failed(&error)));
         self.wal_copier.after_commit(queued.len() * RECEIPT_BYTES);
@@ -25,12 +25,12 @@ impl LogWriterThread {
         }
     }
 
+    /// In the transaction that has begun.
     fn commit_receipts(&mut self, queued: &[QueuedReceipt]) -> rusqlite::Result<Vec<Kept>> {
         let StoreState { known_keys, readers, .. } = &*self.shared;
         let mut kept = Vec::with_capacity(queued.len());
         let mut new: HashMap<_, &Receipt> = HashMap::new();
         let mut receipts = NewReceipts::new();
-        self.log.begin()?;
         for QueuedReceipt { receipt, .. } in queued {
             let earlier = match new.get(&receipt.key) {
                 Some(earlier) => Ok(Some(Receipt::clone(*earlier))),
@@ -51,12 +51,10 @@ impl LogWriterThread {
 
     pub(super) fn trim_receipts(&mut self, queued: QueuedTrim) {
         let QueuedTrim { age, limit, done } = queued;
-        let trimmed = self.shared.health.check();
+        let trimmed = self.shared.health.check().and_then(|()| self.begin());
         let trimmed = trimmed.and_then(|()| {
-            let trimmed = self.log.begin().and_then(|()| {
-                let trimmed = self.log.trim_receipts(age, limit)?;
-                self.log.commit().map(|()| trimmed)
-            });
+            let trimmed = self.log.trim_receipts(age, limit);
+            let trimmed = trimmed.and_then(|trimmed| self.log.commit().map(|()| trimmed));
             trimmed.map_err(|error| {
                 self.log.look_at_receipts_again();
                 self.receipts_failed(&error)

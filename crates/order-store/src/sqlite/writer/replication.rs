@@ -39,7 +39,7 @@ impl LogWriterThread {
         checkpoint: &Checkpoint,
     ) -> Result<Vec<Accepted<()>>, StoreError> {
         let StoreState { known_orders, readers, .. } = &*self.shared;
-        let mut positioning = Positioning::new(self.log_end, appends.len());
+        let mut positioning = Positioning::new(self.log_ends.position, appends.len());
         let mut accepted = Vec::with_capacity(appends.len());
         for append in appends {
             check_append(&append)?;

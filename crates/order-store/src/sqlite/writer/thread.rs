@@ -11,8 +11,8 @@ use order_application::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sqlite::disk_space::{index_cannot_grow, is_exhausted};
-use crate::sqlite::log::Log;
 use crate::sqlite::log::receipts::Sequence;
+use crate::sqlite::log::{Log, LogEnds};
 use crate::sqlite::state::StoreState;
 use crate::sqlite::view_writer::work::ViewWriterWork;
 use crate::sqlite::views::overlay::CommittedEvents;
@@ -28,7 +28,8 @@ pub(super) struct LogWriterThread {
     pub(super) bus: Arc<dyn EventBus>,
     /// Bounded by the tasks that wait for an answer: each has one append at a time.
     pub(super) answers: mpsc::UnboundedSender<Vec<AppendAnswer>>,
-    pub(super) log_end: Position,
+    /// After the last commit.
+    pub(super) log_ends: LogEnds,
     pub(super) lease_holders: LeaseHolders,
     pub(super) wal_copier: WalCopier,
 }
@@ -110,7 +111,7 @@ impl LogWriterThread {
         let StoreState { known_orders, readers, .. } = &*self.shared;
         let mut accepted = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
-        let mut positioning = Positioning::new(self.log_end, batch.len());
+        let mut positioning = Positioning::new(self.log_ends.position, batch.len());
         let mut keys = HashSet::new();
         for QueuedAppend { append, done, .. } in batch {
             let placed = self.check_key(&append, &keys).and_then(|()| {
@@ -137,13 +138,18 @@ impl LogWriterThread {
         if is_taken { Err(AppendError::KeyTaken) } else { Ok(()) }
     }
 
+    /// Begins a transaction that goes on from the last commit.
+    pub(super) fn begin(&mut self) -> Result<(), StoreError> {
+        self.log.begin_at(self.log_ends).map_err(|error| self.after_failed_commit(&error))
+    }
+
     /// Commits appends with their receipts, and a checkpoint of that name with them. Answers with where the receipts are.
     pub(super) fn write<W>(
         &mut self,
         accepted: &[Accepted<W>],
         checkpoint: Option<(&str, &Checkpoint)>,
     ) -> rusqlite::Result<NewReceipts> {
-        self.log.begin()?;
+        self.log.begin_at(self.log_ends)?;
         self.log.insert(accepted.iter().map(|accepted| (accepted.first_position, &accepted.append)))?;
         let mut receipts = Vec::new();
         for receipt in accepted.iter().filter_map(|accepted| accepted.append.receipt.as_ref()) {
@@ -157,7 +163,10 @@ impl LogWriterThread {
     }
 
     /// Makes receipts that were committed visible to readers. Only then may they be acknowledged.
-    pub(super) fn show_receipts(&self, receipts: &NewReceipts) {
+    pub(super) fn show_receipts(&mut self, receipts: &NewReceipts) {
+        if let Some((_, newest)) = receipts.last() {
+            self.log_ends.receipt = *newest;
+        }
         self.shared.known_keys.add(receipts);
         self.shared.readers.overlay.add_receipts(receipts);
     }
@@ -178,7 +187,7 @@ impl LogWriterThread {
         let announce = self.bus.has_subscribers();
         for Accepted { append, key, first_position, waiting } in accepted {
             let last_position = Position(first_position.0 + append.events.len() as u64 - 1);
-            self.log_end = last_position;
+            self.log_ends.position = last_position;
             bytes += append.receipt.as_ref().map_or(0, |_| RECEIPT_BYTES);
             bytes += append.events.iter().map(|event| event.data.len() + ROW_OVERHEAD_BYTES).sum::<usize>();
             // Its first event, whatever version that has: a replica also keeps orders that its primary's log has damaged.
@@ -201,12 +210,12 @@ impl LogWriterThread {
             answer(waiting, last_position);
         }
         self.shared.readers.overlay.add(changes);
-        self.shared.log_end.store(self.log_end.0, Ordering::Release);
+        self.shared.log_end.store(self.log_ends.position.0, Ordering::Release);
         // After the events: whoever finds a receipt tells its client of them.
         self.show_receipts(receipts);
         // Asked again: whoever subscribed since would otherwise miss the announcement, though not the events.
         if announce || self.bus.has_subscribers() {
-            self.bus.publish(Committed { last_position: self.log_end, events: committed.into() });
+            self.bus.publish(Committed { last_position: self.log_ends.position, events: committed.into() });
         }
         self.flush_when_full();
         self.wal_copier.after_commit(bytes);
