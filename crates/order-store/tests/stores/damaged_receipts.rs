@@ -1,6 +1,6 @@
 //! Receipts that are not what was written answer nothing, and `verify` finds them.
 
-use order_application::{EventLog, Receipts, StoreError, ViewsProgress};
+use order_application::{AppendError, EventLog, Receipts, StoreError, ViewsProgress};
 use order_store::SqliteStore;
 
 use crate::contract::{bus, receipt, under};
@@ -38,6 +38,45 @@ async fn a_damaged_receipt_answers_nothing_and_verify_finds_it() {
         rusqlite::Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
         assert_found(&SqliteStore::verify(&path, &mut |_, _| {}).unwrap().faults, damage);
         assert_answers_nothing(&open(), damage).await;
+    }
+}
+
+/// Each is what was written, under the other's number: neither key is a new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_whose_numbers_were_exchanged_answer_nothing_and_verify_finds_them() {
+    let exchange = "UPDATE receipts SET sequence = sequence + 100 WHERE sequence IN (2, 3); \
+        UPDATE receipts SET sequence = 3 WHERE sequence = 102; UPDATE receipts SET sequence = 2 WHERE sequence = 103";
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("orders.db");
+    let open = || SqliteStore::open(&path, bus(), SMALL_BATCHES, &ViewsProgress::default()).unwrap();
+    let store = open();
+    let keys = ["k", "l", "m", "n"];
+    for key in keys {
+        store.append(under(key, TestOrder::new(key).place())).await.unwrap();
+    }
+    drop(store);
+    rusqlite::Connection::open(&path).unwrap().execute_batch(exchange).unwrap();
+    let faults = SqliteStore::verify(&path, &mut |_, _| {}).unwrap().faults;
+    assert_eq!(faults, ["views: the index of receipts lacks 2 of them"]);
+    let store = open();
+    for key in keys {
+        let receipt = receipt(key, &TestOrder::new(key).id, 1, 1);
+        let found = store.find_receipt(&receipt.key).await;
+        if ["l", "m"].contains(&key) {
+            assert!(matches!(found, Err(StoreError::Corrupt(_))), "{key}: {found:?}");
+            let again = store.append(under(key, TestOrder::new("again").place())).await;
+            assert!(matches!(again, Err(AppendError::Store(StoreError::Corrupt(_)))), "{key}: {again:?}");
+        } else {
+            assert_eq!(found, Ok(Some(receipt)));
+        }
+    }
+    drop(store);
+    // The number alone says nothing: views that are made anew find them.
+    std::fs::remove_file(directory.path().join("orders.views.1.db")).unwrap();
+    let store = open();
+    for key in keys {
+        let receipt = receipt(key, &TestOrder::new(key).id, 1, 1);
+        assert_eq!(store.find_receipt(&receipt.key).await, Ok(Some(receipt)));
     }
 }
 

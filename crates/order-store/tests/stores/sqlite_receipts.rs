@@ -257,19 +257,6 @@ async fn a_number_never_comes_again_though_all_receipts_are_old() {
     assert_free(&store, 6..=200).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receipt_that_is_another_keys_is_no_answer() {
-    let directory = closed_store().await;
-    // As if both keys had one hash.
-    sql(
-        &log_in(&directory),
-        "UPDATE receipts SET sequence = 1000 WHERE sequence = 7;
-         UPDATE receipts SET sequence = 7 WHERE sequence = 8;
-         UPDATE receipts SET sequence = 8 WHERE sequence = 1000",
-    );
-    assert_free(&open(&directory), [7, 8]).await;
-}
-
 /// As after a restore of the log alone: the views know receipts that this log never had, and lack others with their numbers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn views_that_end_with_another_receipt_than_the_log_are_refused_or_made_anew() {
