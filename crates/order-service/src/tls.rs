@@ -19,6 +19,8 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use x509_cert::Certificate;
@@ -106,24 +108,56 @@ impl Tls {
     }
 
     /// A handshake of which only so much is done at a time, as with all others: machines take turns, however many connections each
-    /// of them opens. While it waits for its client it has none.
-    pub(crate) async fn in_turns<H>(&self, from: IpAddr, mut handshake: H) -> H::Output
+    /// of them opens. While it waits for its client it has none. `None`: the client has left, as seen at the `socket` while others had
+    /// their turns.
+    pub(crate) async fn in_turns<H>(
+        &self,
+        from: IpAddr,
+        mut handshake: H,
+        socket: impl Fn(&H) -> Option<&TcpStream>,
+    ) -> Option<H::Output>
     where
         H: Future + Unpin,
     {
         #[cfg(feature = "full-tests")]
         if crate::planted_faults::handshakes_take_no_turns() {
-            return handshake.await;
+            return Some(handshake.await);
         }
+        let mut signs = SIGNS_BEFORE_AN_ANSWER;
         loop {
-            let turn = self.handshakes.turn(network(from)).await;
+            let turn = tokio::select! {
+                biased;
+                () = left(socket(&handshake), signs) => return None,
+                turn = self.handshakes.turn(network(from)) => turn,
+            };
             let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut handshake).poll(cx))).await;
             if let Poll::Ready(outcome) = polled {
-                return outcome;
+                return Some(outcome);
             }
             drop(turn);
             until_woken().await;
+            signs = Interest::ERROR;
         }
+    }
+}
+
+/// What tells that a client has left to which nothing has been said yet: it says no more, and cannot have said all, or its system has
+/// reset the connection. (Whoever has an answer may have said all that it has to say, and listen.) To be readable would tell nothing,
+/// since there is what it has said; on Linux this is the end alone, where no urgent bytes are asked for.
+#[cfg(target_os = "linux")]
+const SIGNS_BEFORE_AN_ANSWER: Interest = Interest::ERROR.add(Interest::PRIORITY);
+/// The same where only the second can be told.
+#[cfg(not(target_os = "linux"))]
+const SIGNS_BEFORE_AN_ANSWER: Interest = Interest::ERROR;
+
+/// Returns when one of these signs is seen at a client's socket.
+async fn left(socket: Option<&TcpStream>, signs: Interest) {
+    let is_seen = match socket {
+        Some(socket) => socket.ready(signs).await.is_ok(),
+        None => false,
+    };
+    if !is_seen {
+        std::future::pending().await
     }
 }
 
@@ -248,7 +282,11 @@ struct Read {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
+    use futures_util::FutureExt;
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -261,10 +299,24 @@ mod tests {
         assert_eq!(end_of(b"no certificate"), None);
     }
 
+    /// Of which one handshake is reckoned at a time.
+    fn one_at_a_time() -> Tls {
+        let config = watch::channel(Arc::new(
+            ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
+        ));
+        Tls { config: config.1, validity: Arc::default(), handshakes: Turns::new(1) }
+    }
+
     /// Something that is done in so many steps, and notes how many of its kind are at work.
     struct Steps<'a> {
         left: usize,
         done: &'a AtomicUsize,
+        /// Of its client.
+        socket: Option<&'a TcpStream>,
     }
 
     impl Future for Steps<'_> {
@@ -283,21 +335,69 @@ mod tests {
 
     #[tokio::test]
     async fn machines_take_turns_however_many_handshakes_each_begins() {
-        let config = watch::channel(Arc::new(
-            ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
-        ));
-        let tls = Tls { config: config.1, validity: Arc::default(), handshakes: Turns::new(1) };
+        let tls = one_at_a_time();
         let done = AtomicUsize::new(0);
         let turn = tls.handshakes.turn([192, 0, 2, 3].into()).await;
-        let of = |machine: u8| tls.in_turns([192, 0, 2, machine].into(), Steps { left: 3, done: &done });
+        let steps = || Steps { left: 3, done: &done, socket: None };
+        let of = |machine: u8| tls.in_turns([192, 0, 2, machine].into(), steps(), |_| None);
         let many = futures_util::future::join_all((0..100).map(|_| of(1)));
         let all = futures_util::future::join(many, of(2));
         let (_, one) = futures_util::future::join(async { drop(turn) }, all).await.1;
+        let one = one.expect("nobody has left");
         assert!(one <= 3 * 4, "it had to wait until {one} steps were done");
         assert_eq!(done.load(Ordering::Relaxed), 303);
+    }
+
+    /// What a client says before it leaves: nobody reads it.
+    const HELLO: &[u8] = b"hello";
+
+    /// Both ends of a connection by which a client has said hello.
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(HELLO).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        server.readable().await.unwrap();
+        (client, server)
+    }
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[tokio::test]
+    async fn whoever_has_left_is_in_line_no_more() {
+        let (tls, from) = (one_at_a_time(), [192, 0, 2, 1].into());
+        let done = AtomicUsize::new(0);
+        let _taken = tls.handshakes.turn(from).await;
+        for is_reset in [false, true] {
+            let (client, server) = connection().await;
+            let steps = Steps { left: 1, done: &done, socket: Some(&server) };
+            let mut waits = Box::pin(tls.in_turns(from, steps, |steps| steps.socket));
+            assert!((&mut waits).now_or_never().is_none(), "it is there");
+            if is_reset {
+                client.set_zero_linger().unwrap();
+            }
+            drop(client);
+            assert!(timeout(SOON, waits).await.expect("it waits no more").is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_has_an_answer_may_say_no_more_and_wait_for_its_turn() {
+        let (tls, from) = (one_at_a_time(), [192, 0, 2, 1].into());
+        let done = AtomicUsize::new(0);
+        let (mut client, server) = connection().await;
+        let steps = Steps { left: 2, done: &done, socket: Some(&server) };
+        let mut agreeing = Box::pin(tls.in_turns(from, steps, |steps| steps.socket));
+        assert!((&mut agreeing).now_or_never().is_none(), "it has its answer");
+        let taken = tls.handshakes.turn(from).await;
+        client.shutdown().await.unwrap();
+        while !server.ready(Interest::READABLE).await.unwrap().is_read_closed() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..10 {
+            assert!((&mut agreeing).now_or_never().is_none(), "it waits for its turn");
+        }
+        drop(taken);
+        assert_eq!(agreeing.await, Some(2));
     }
 }

@@ -65,9 +65,10 @@ impl Socket {
         let address = order_api::Connection::address(&**activity);
         let handshake = Box::pin(async {
             let ciphertext = Ciphertext::new(tcp, Arc::clone(activity)).await;
-            tls.in_turns(address, tls.acceptor().accept_with(ciphertext, bounded)).await
+            let accepting = tls.acceptor().accept_with(ciphertext, bounded);
+            tls.in_turns(address, accepting, |accepting| accepting.get_ref().map(Ciphertext::tcp)).await
         });
-        let Ok(agreed) = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await else {
+        let Ok(Some(agreed)) = tokio::time::timeout(MAX_HANDSHAKE_TIME, handshake).await else {
             return Ok(Opened::Left);
         };
         let mut stream = Box::new(agreed?);
