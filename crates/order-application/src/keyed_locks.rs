@@ -11,6 +11,15 @@ use tokio::sync::OwnedMutexGuard;
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
 
+/// How many wait for one lock, about. To one order each of them takes a commit, a few milliseconds, so the last has waited for as long
+/// as commands may for the store, a second or so. Fewer would keep out clients that have something to do with one order at a time: a
+/// hundred were seen. More would let whoever sends commands to one order without end have others' connections wait with them.
+const MOST_IN_LINE: usize = 128;
+
+/// So many wait for a key's lock that no more should.
+#[derive(Debug)]
+pub(crate) struct Crowded;
+
 /// Locks by key, each with something that its holder leaves to the next in line and that is forgotten when there is none.
 /// Only keys that are being worked on take memory.
 pub(crate) struct KeyedLocks<K: Clone + Eq + Hash, V> {
@@ -48,10 +57,17 @@ impl<K: Clone + Eq + Hash, V: Default> KeyedLocks<K, V> {
     }
 
     /// Waits for a key's lock; first come, first served.
-    pub(crate) async fn lock(&self, key: &K) -> KeyGuard<'_, K, V> {
+    ///
+    /// # Errors
+    /// At once, if [enough](MOST_IN_LINE) wait already.
+    pub(crate) async fn lock(&self, key: &K) -> Result<KeyGuard<'_, K, V>, Crowded> {
         let reference = self.refer(key);
+        // Whoever has the lock has the first place.
+        if reference.others() > MOST_IN_LINE {
+            return Err(Crowded);
+        }
         let left = Arc::clone(&reference.entry).lock_owned().await;
-        KeyGuard { left, _reference: reference }
+        Ok(KeyGuard { left, _reference: reference })
     }
 
     fn refer(&self, key: &K) -> Reference<'_, K, V> {
@@ -77,6 +93,14 @@ impl<K: Clone + Eq + Hash, V> Deref for KeyGuard<'_, K, V> {
 impl<K: Clone + Eq + Hash, V> DerefMut for KeyGuard<'_, K, V> {
     fn deref_mut(&mut self) -> &mut V {
         &mut self.left
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Reference<'_, K, V> {
+    /// How many others have the lock or wait for it. Each has its reference, and a second for the lock or its place in line; the map
+    /// has one. (A count of its own would be memory for every command.)
+    fn others(&self) -> usize {
+        (Arc::strong_count(&self.entry) - 2) / 2
     }
 }
 
@@ -127,5 +151,25 @@ mod tests {
         assert_eq!(locks.len(), 1);
         drop(waiting);
         assert_eq!(locks.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait_for_one_key_and_whoever_leaves_makes_room_for_another() {
+        let locks = KeyedLocks::<&str, ()>::new();
+        let held = locks.try_lock(&"a").unwrap();
+        let mut waiting: Vec<_> = (0..MOST_IN_LINE).map(|_| Box::pin(locks.lock(&"a"))).collect();
+        for waits in &mut waiting {
+            assert!(!is_ready(waits).await);
+            assert!(locks.try_lock(&"a").is_none(), "which leaves nothing behind");
+        }
+        assert!(is_ready(&mut Box::pin(locks.lock(&"a"))).await, "one more is turned away at once");
+        assert!(locks.lock(&"b").await.is_ok(), "another key");
+        drop(waiting.pop());
+        let mut next = Box::pin(locks.lock(&"a"));
+        assert!(!is_ready(&mut next).await);
+        assert!(is_ready(&mut Box::pin(locks.lock(&"a"))).await);
+        drop(held);
+        assert!(waiting.remove(0).await.is_ok(), "its turn has come");
+        assert!(!is_ready(&mut Box::pin(locks.lock(&"a"))).await, "somebody more may wait");
     }
 }

@@ -56,6 +56,7 @@ mod tests {
             tokio::task::yield_now().await;
             drop(held);
         });
+        let next = next.unwrap();
         let pause = next.pause_for_others().expect("a pause");
         assert!((SHORTEST_PAUSE..=LONGEST_PAUSE).contains(&pause), "{pause:?}");
         tokio::time::advance(CONTENDED_FOR).await;

@@ -13,6 +13,7 @@ use crate::codec;
 use crate::event::{NewEvent, Version};
 use crate::event_context::EventContext;
 use crate::figures::CommandFigures;
+use crate::keyed_locks::Crowded;
 use crate::order_locks::OrderGuard;
 use crate::ports::event_log::{Append, AppendError, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
@@ -256,7 +257,7 @@ impl ServiceParts {
         Box::pin(self.nothing_appended(request.claim, answer)).await.map(Attempt::Done)
     }
 
-    /// Waits for the order's lock behind others. Boxed, since few commands need its room.
+    /// Waits for the order's lock behind others, if they are not too many. Boxed, since few commands need its room.
     async fn lock_in_line(
         &self,
         order_id: &OrderId,
@@ -264,6 +265,7 @@ impl ServiceParts {
     ) -> Result<OrderGuard<'_>, StoreError> {
         let overloaded = |_| StoreError::Overloaded;
         let lock = timeout_at(deadline, self.locks.lock(order_id)).await.map_err(overloaded)?;
+        let lock = lock.map_err(|Crowded| StoreError::Overloaded)?;
         if let Some(pause) = lock.pause_for_others() {
             timeout_at(deadline, sleep(pause)).await.map_err(overloaded)?;
         }

@@ -10,7 +10,7 @@ use super::command::in_time;
 use super::{CommandError, CommandOutcome, OrderService, ServiceParts};
 use crate::event::Version;
 use crate::figures::CommandFigures;
-use crate::keyed_locks::{KeyGuard, KeyedLocks};
+use crate::keyed_locks::{Crowded, KeyGuard, KeyedLocks};
 use crate::ports::event_log::StoreError;
 use crate::receipt::{AnswerKind, Fingerprint, Receipt, ReceiptKey};
 
@@ -39,7 +39,8 @@ impl OrderService {
     ///
     /// # Errors
     /// [`CommandError::KeyReused`] if another request was accepted under the key; [`CommandError::KeyInProgress`] if one with
-    /// the key is still under way; otherwise a [`StoreError`].
+    /// the key is still under way; otherwise a [`StoreError`], [`Overloaded`](StoreError::Overloaded) at once where far too many
+    /// with the key wait.
     pub async fn claim(
         &self,
         key: ReceiptKey,
@@ -78,7 +79,8 @@ impl ServiceParts {
             Some(lock) => lock,
             None => {
                 let lock = timeout_at(deadline, self.keys.lock(&key)).await;
-                lock.map_err(|_| CommandError::KeyInProgress)?
+                let lock = lock.map_err(|_| CommandError::KeyInProgress)?;
+                lock.map_err(|Crowded| StoreError::Overloaded)?
             }
         };
         let claim = KeyClaim { key, fingerprint, deadline, _lock: lock };

@@ -131,6 +131,28 @@ async fn whoever_sends_a_command_is_told_while_it_waits_for_others_to_the_same_o
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_so_many_wait_for_one_order_or_one_key_and_the_next_is_turned_away_at_once() {
+    /// One that is at work, and those that wait for it.
+    const MOST: usize = 1 + 128;
+    let service = World { store: Arc::new(Silent), ..World::new() }.instance();
+    let overloaded = CommandError::Store(StoreError::Overloaded);
+
+    let place = |order| Box::pin(execute(&service, order, place()));
+    let mut waiting: Vec<_> = (0..MOST).map(|_| place("a")).collect();
+    assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
+    assert_eq!(place("a").now_or_never(), Some(Err(overloaded.clone())));
+    assert_eq!(place("b").now_or_never(), None, "another order");
+    drop(waiting.pop());
+    assert_eq!(place("a").now_or_never(), None, "one has left");
+
+    let claim = |key| Box::pin(service.claim(ReceiptKey::new(None, key), Fingerprint::of(&[b"asked"])));
+    let mut waiting: Vec<_> = (0..MOST).map(|_| claim("k")).collect();
+    assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
+    assert_eq!(claim("k").now_or_never().and_then(Result::err), Some(overloaded));
+    assert!(claim("l").now_or_never().is_none(), "another key");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_command_is_given_up_in_time_when_its_order_cannot_be_read() {
     let world = World { store: Arc::new(Silent), ..World::new() };
     let begun = Instant::now();
