@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bodies;
+#[cfg(feature = "full-tests")]
 mod controls;
 mod crowd;
 mod descriptors;
