@@ -16,10 +16,6 @@ use crate::turns::NoTurn;
 /// buffers have room again: at 48 KiB/s that is every few seconds.
 pub(crate) const LEAST_UNTAKEN: Duration = Duration::from_secs(8);
 
-/// What is set aside for a page is a guess. Before it is read there has to be room for it to turn out as large as it can; where all
-/// pages may take so little that this is more than a part of it, for that part.
-const PART_OF_A_LARGE_PAGE: usize = 8;
-
 /// The answer in place of one that there is no room for until other clients have taken theirs, to a request for `path` that has
 /// changed nothing. Whoever serves connections gives it.
 pub fn no_room(path: &str) -> Response {
@@ -46,18 +42,9 @@ pub(crate) fn reserve_page(
     reserved.map_err(|_| Refusal::too_many_pages())
 }
 
-/// Asks whether there would be room for a page that turned out to take so many bytes. It is asked right before the page is read, so
-/// that none is read in vain while there is no room.
-///
-/// # Errors
-/// As [`reserve_page`].
-pub(crate) fn expect_page(api: &ApiState, share: &Share, most_bytes: usize) -> Result<(), Refusal> {
-    let (_, most) = api.pages.taken_of();
-    let bytes = most_bytes.min(most / PART_OF_A_LARGE_PAGE);
-    share.could_grow_before_untaken(bytes, LEAST_UNTAKEN).map_err(|_| Refusal::too_many_pages())
-}
-
-/// Has a page count for what it turned out to take, where that is more than was set aside.
+/// Has a page count for what it turned out to take, where that is more than was set aside. If there is no room for it, it was read in
+/// vain. To ask before whether there is room for the largest would spare that, and keep small pages from everybody whenever little is
+/// left.
 ///
 /// # Errors
 /// As [`reserve_page`].

@@ -9,7 +9,7 @@ use std::vec;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::stream;
-use order_application::{EventFilter, EventPage, MAX_EVENT_BYTES, PageLimit, RecordedEvent, cloud_event};
+use order_application::{EventFilter, EventPage, PageLimit, RecordedEvent, cloud_event};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -78,7 +78,7 @@ fn is_event_type(text: &str) -> bool {
 }
 
 /// Reads a page of at most so many events. Room is set aside for it before, as for small events; afterwards it counts for what they
-/// take. Only a few are read at a time, each if there is room for the largest that it may be.
+/// take. Only a few are read at a time, which bounds what does not count yet.
 ///
 /// # Errors
 /// When all pages would take more than they may; and as `reading`.
@@ -91,7 +91,6 @@ pub(super) async fn read<P>(
     let bytes = limit.bytes.min(limit.events * EVENT_BYTES);
     let mut share = no_room::reserve_page(api, asked_by, bytes)?;
     let _turn = api.event_pages.turn_of(asked_by, &api.config.shutdown).await.map_err(Refusal::no_turn)?;
-    no_room::expect_page(api, &share, limit.bytes + MAX_EVENT_BYTES)?;
     let page = reading.await?;
     let bytes = page.events.iter().map(|event| ENVELOPE_BYTES + event.data.len()).sum();
     no_room::grow_page(&mut share, bytes)?;

@@ -173,6 +173,33 @@ async fn pages_of_a_few_huge_events_or_views_count_for_what_they_are() {
     }
 }
 
+#[tokio::test]
+async fn small_pages_find_room_beside_large_ones_however_little_is_left() {
+    let config = ApiConfig { max_open_page_bytes: 8 * 1024 * 1024, ..ApiConfig::default() };
+    let h = Harness::with_config(config);
+    place_huge_orders(&h).await;
+    assert_eq!(h.post("/orders", SMALL).await.status, 201);
+    let small = ["/events?after=2", "/orders/small/events", "/orders?view=full&limit=10&customer_id=small"];
+    let mut untaken = Vec::new();
+    // What is left is less than the largest page takes, and in the end less than an event.
+    for large in ["/events?limit=2", "/events?limit=1"] {
+        loop {
+            let response = h.start(Method::GET, large, &[], Body::empty()).await;
+            if response.status() != 200 {
+                break;
+            }
+            untaken.push(response);
+        }
+        for path in small {
+            assert_eq!(h.get(path).await.status, 200, "{path} beside {}", untaken.len());
+        }
+    }
+}
+
+/// An order like most.
+const SMALL: &str =
+    r#"{"order_id":"small","customer_id":"small","items":[{"SKU":"s","Quantity":1,"UnitPriceCents":1}]}"#;
+
 /// Asks for pages that are not taken until one is refused, which is as many as that or fewer, and comes when the others are gone.
 async fn assert_bounded(h: &Harness, path: &str, most: usize) {
     let mut untaken = Vec::new();
