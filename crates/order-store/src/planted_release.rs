@@ -49,7 +49,7 @@ pub(crate) fn sqlite_migration() -> Option<crate::sqlite::LogMigration> {
     let (sql, oldest_compatible) = match release() {
         Release::This => return None,
         Release::Newer => ("ALTER TABLE log ADD COLUMN planted TEXT", 1),
-        Release::Breaking => ("CREATE TABLE planted (id INTEGER PRIMARY KEY) STRICT", 4),
+        Release::Breaking => ("CREATE TABLE planted (id INTEGER PRIMARY KEY) STRICT", 5),
     };
     Some(crate::sqlite::LogMigration { sql, oldest_compatible })
 }

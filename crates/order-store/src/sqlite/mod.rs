@@ -30,6 +30,7 @@ mod threads;
 mod verify;
 mod view_writer;
 mod views;
+mod wal_format;
 mod watched_files;
 mod watched_wal;
 mod writer;
@@ -251,7 +252,9 @@ impl SqliteStore {
         let memory = SqliteLimits::default().rebuild_bytes;
         let has_views = !files::numbers(path)?.is_empty();
         let unreadable = if has_views { OnUnreadable::GiveUp } else { OnUnreadable::Quarantine };
-        Ok(opening::build_all(&log, unreadable, memory, &mut progress)?.report)
+        let report = opening::build_all(&log, unreadable, memory, &mut progress)?.report;
+        log.note_wal_end();
+        Ok(report)
     }
 
     /// Waits until the store has stopped for good (a failed write or fsync), and says why.

@@ -11,12 +11,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::sqlite::connection::companion;
+use crate::sqlite::wal_format::{FRAME_HEADER_BYTES, FrameHeader, HEADER_BYTES, Salts, Sums, WalHeader};
 
-const HEADER_BYTES: u64 = 32;
-const FRAME_HEADER_BYTES: u64 = 24;
-/// Where the salts are in the header of the file, and in that of a frame.
-const SALTS_OFFSET: u64 = 16;
-const FRAME_SALTS_OFFSET: usize = 8;
 /// Frames that are looked at, spread over all; and as many of the last, at growing distances from the end.
 const SPREAD_FRAMES: u64 = 64;
 const LAST_FRAMES: u32 = 16;
@@ -41,16 +37,6 @@ pub(crate) struct WatchedWal {
     last: Committed,
     /// Since when its header has been none.
     unreadable_since: Option<Instant>,
-}
-
-type Salts = [u8; 8];
-/// A frame's checksum, as the file has it.
-type Sums = [u8; 8];
-
-struct FrameHeader {
-    page: u32,
-    salts: Salts,
-    sums: Sums,
 }
 
 /// What has become of a write-ahead log whose frames are there, and are not found any more.
@@ -115,9 +101,9 @@ impl WatchedWal {
         if self.wal.metadata()?.len() < committed.offset(committed.frames + 1) {
             return Ok(Some("became shorter"));
         }
-        let mut salts = Salts::default();
-        self.wal.read_exact_at(&mut salts, SALTS_OFFSET)?;
-        let mut are_there = salts == committed.salts;
+        let mut header = [0; HEADER_BYTES];
+        self.wal.read_exact_at(&mut header, 0)?;
+        let mut are_there = WalHeader::parse(&header).salts == committed.salts;
         for number in looked_at(committed.frames) {
             let frame = self.frame(committed, number)?;
             are_there &= frame.salts == committed.salts;
@@ -138,13 +124,9 @@ impl WatchedWal {
     }
 
     fn frame(&self, committed: &Committed, number: u64) -> io::Result<FrameHeader> {
-        let mut header = [0; FRAME_HEADER_BYTES as usize];
+        let mut header = [0; FRAME_HEADER_BYTES];
         self.wal.read_exact_at(&mut header, committed.offset(number))?;
-        Ok(FrameHeader {
-            page: u32::from_be_bytes([header[0], header[1], header[2], header[3]]),
-            salts: eight(&header, FRAME_SALTS_OFFSET),
-            sums: eight(&header, FRAME_SALTS_OFFSET + 8),
-        })
+        Ok(FrameHeader::parse(&header))
     }
 
     /// The page that a frame has, as the index says.
@@ -176,11 +158,9 @@ impl WatchedWal {
         // Of a file in which nothing is it does not know the size of pages.
         let is_whole = page_bytes.is_power_of_two() || word(16) == 0;
         let is_sound = header == again && header[12] == INITIALISED && is_whole;
-        let [mut sums, salts] = [eight(header, 24), eight(header, 32)];
-        // The file has the highest byte first, and the index as the machine has it.
-        let (first, second) = (word(24).to_be_bytes(), word(28).to_be_bytes());
-        sums[..4].copy_from_slice(&first);
-        sums[4..].copy_from_slice(&second);
+        let sums = [24, 28].map(word);
+        // It has them as the file has: with the highest byte first.
+        let salts = [32, 36].map(|at| u32::from_be(word(at)));
         is_sound.then(|| Committed { frames: u64::from(word(16)), page_bytes, salts, sums })
     }
 }
@@ -188,7 +168,7 @@ impl WatchedWal {
 impl Committed {
     /// Where a frame begins, from 1.
     fn offset(&self, frame: u64) -> u64 {
-        HEADER_BYTES + (frame - 1) * (FRAME_HEADER_BYTES + self.page_bytes)
+        HEADER_BYTES as u64 + (frame - 1) * (FRAME_HEADER_BYTES as u64 + self.page_bytes)
     }
 
     /// Whether it has what was committed before, and perhaps more.
@@ -204,10 +184,6 @@ fn looked_at(frames: u64) -> impl Iterator<Item = u64> {
     spread.chain(
         (0..LAST_FRAMES).filter_map(move |power| frames.checked_sub(1 << power)).filter(|frame| *frame > 0),
     )
-}
-
-fn eight(bytes: &[u8], at: usize) -> [u8; 8] {
-    std::array::from_fn(|nth| bytes[at + nth])
 }
 
 #[cfg(test)]

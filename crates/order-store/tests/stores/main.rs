@@ -48,6 +48,7 @@ mod scrubbing;
 mod sqlite;
 mod sqlite_damage;
 mod sqlite_files;
+mod sqlite_finished_wals;
 mod sqlite_foreign_files;
 mod sqlite_goldens;
 mod sqlite_locks;

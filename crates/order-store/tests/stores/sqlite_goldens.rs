@@ -18,7 +18,7 @@ use crate::sqlite::SMALL_BATCHES;
 
 const ALL: PageLimit = PageLimit::events(10_000);
 /// The schema version that this release makes.
-const KNOWN: i64 = 3;
+const KNOWN: i64 = 4;
 /// From this one on, each order's placement has a receipt.
 const WITH_RECEIPTS: i64 = 2;
 

@@ -24,6 +24,7 @@ const MIGRATIONS: &[LogMigration] = &[
     LogMigration { sql: include_str!("migrations/0002_receipts.sql"), oldest_compatible: 1 },
     // Earlier releases delete old receipts wherever they are, and leave gaps.
     LogMigration { sql: include_str!("migrations/0003_accepted_losses.sql"), oldest_compatible: 3 },
+    LogMigration { sql: include_str!("migrations/0004_finished_wals.sql"), oldest_compatible: 3 },
 ];
 
 fn migrations() -> impl ExactSizeIterator<Item = LogMigration> {

@@ -4,6 +4,7 @@ pub(crate) mod accepted_losses;
 mod copying;
 pub(crate) mod entries;
 mod error;
+pub(crate) mod finished_wals;
 pub(crate) mod follower_checkpoints;
 pub(crate) mod migrations;
 pub(crate) mod outside_reader;

@@ -39,8 +39,10 @@ use order_application::Position;
 use uuid::Uuid;
 
 use crate::sqlite::connection::{companion, real_path};
+use crate::sqlite::log::finished_wals::WalEnd;
 use crate::sqlite::loss::log_file::LogFile;
 use crate::sqlite::loss::write_ahead_log::WriteAheadLog;
+use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::files as views_files;
 use crate::sqlite::views::progress::ViewsOrigin;
 use crate::sqlite_error::SqliteError;
@@ -97,7 +99,10 @@ pub(crate) fn find(log_path: &Path) -> Result<Vec<Loss>, SqliteError> {
     let is_named = |losses: &[Loss]| losses.iter().any(Loss::is_of_other_wal);
     // Damage may have hidden whose it is.
     if has_wal && !is_named(&mismatches) && comparison::is_of_another(log_path) {
-        mismatches.push(Loss::OtherWal { wal: wal_path });
+        mismatches.push(Loss::OtherWal { wal: wal_path.clone() });
+    }
+    if !is_named(&mismatches) && has_ended(log_path, &wal) {
+        mismatches.push(Loss::EarlierWal { wal: wal_path });
     }
     let with_wal = !is_named(&mismatches);
     let mut losses = Vec::new();
@@ -109,6 +114,15 @@ pub(crate) fn find(log_path: &Path) -> Result<Vec<Loss>, SqliteError> {
     losses.extend(mismatches);
     losses.extend(witnesses::losses(log_path, with_wal)?);
     Ok(losses)
+}
+
+/// Whether the log says that its write-ahead log, or what has the beginning of one, had come to its end when a server stopped.
+fn has_ended(log_path: &Path, wal: &WriteAheadLog) -> bool {
+    let Some(turn) = wal.turn else { return false };
+    let Ok(alone) = OutsideFile::open_alone(log_path, log_path) else { return false };
+    // A log of an earlier release has none.
+    let ends = WalEnd::all(&alone.connection).unwrap_or_default();
+    ends.iter().any(|end| end.is_after(turn, wal.recovered_frames))
 }
 
 /// The last look before a log is made or views are removed, whatever was looked at before: views that know of events of another

@@ -1,8 +1,7 @@
 //! A write-ahead log as it lies on the disk, read as SQLite's recovery reads it, and beyond where that ends.
 //!
-//! A header, and frames: each has a page, a number that is not 0 on the last frame of a commit, the header's salts, and a
-//! checksum that goes on from the frame before (<https://sqlite.org/fileformat2.html#the_write_ahead_log>). Recovery ends at
-//! the first frame that does not fit, and takes what was committed before it.
+//! Recovery ends at the first frame that does not go on from the one before, or has other salts than the header, and takes what was
+//! committed before it.
 //!
 //! After a crash that is the last transaction at most, since each is synced before the next one begins. So a frame that goes
 //! on from a commit *behind* the first bad frame proves that something was lost that had been safe. What a failed
@@ -13,19 +12,22 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-const HEADER_BYTES: usize = 32;
-const FRAME_HEADER_BYTES: usize = 24;
+use crate::sqlite::log::finished_wals::WalTurn;
+use crate::sqlite::wal_format::{FRAME_HEADER_BYTES, FrameHeader, HEADER_BYTES, Salts, Sums, WalHeader};
+
 /// What is read from the disk at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// The first bytes of every write-ahead log; the last bit says how its checksums read words.
-const MAGIC: u32 = 0x377F_0682;
-const FORMAT: u32 = 3_007_000;
+/// Turns that a file may have had since somebody took what is put over its beginning: 8 TiB of commits, about. Salts that are further
+/// apart were random.
+const MAX_TURNS: u32 = 1 << 20;
 
 /// What a write-ahead log has.
 #[derive(Default)]
 pub(super) struct WriteAheadLog {
     /// What recovery takes.
     pub(super) recovered: Option<CommittedPages>,
+    /// How many frames that are.
+    pub(super) recovered_frames: u64,
     /// The first frame that cannot be read, from 1, if it is certain that more was committed behind it.
     pub(super) broken_frame: Option<u64>,
     /// What was committed by the frames behind a header that is not what was written, or by those of a later turn than the header's.
@@ -34,6 +36,8 @@ pub(super) struct WriteAheadLog {
     pub(super) unvouched: Option<CommittedPages>,
     /// Its pages have another size than the log's.
     pub(super) has_other_pages: bool,
+    /// Which turn it is in, if its header is what was written.
+    pub(super) turn: Option<WalTurn>,
 }
 
 /// Pages that were committed.
@@ -59,7 +63,7 @@ impl WriteAheadLog {
         if !fill(&mut file, &mut header)? {
             return Ok(Self::default());
         }
-        let header = Header::parse(&header);
+        let header = WalHeader::parse(&header);
         if header.is_sound && header.page_bytes != page_bytes {
             return Ok(Self { has_other_pages: true, ..Self::default() });
         }
@@ -70,7 +74,11 @@ impl WriteAheadLog {
         }
         let Walk { header, recovered, broken_frame, unvouched, is_of_later_turn, .. } = walk;
         let unvouched = unvouched.committed.filter(|_| !header.is_sound || is_of_later_turn);
-        Ok(Self { recovered: recovered.committed, broken_frame, unvouched, has_other_pages: false })
+        let turn = header.is_sound.then(|| WalTurn::of(&header));
+        let recovered = recovered.committed;
+        let end = recovered.as_ref().map_or(0, |recovered| recovered.end);
+        let recovered_frames = end.saturating_sub(HEADER_BYTES as u64) / frame.len() as u64;
+        Ok(Self { recovered, recovered_frames, broken_frame, unvouched, has_other_pages: false, turn })
     }
 }
 
@@ -82,37 +90,6 @@ fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
     match file.read_exact(buffer) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         filled => filled.map(|()| true),
-    }
-}
-
-type Salts = [u32; 2];
-type Sums = [u32; 2];
-type Word = fn([u8; 4]) -> u32;
-
-struct Header {
-    is_sound: bool,
-    page_bytes: u32,
-    word: Word,
-    salts: Salts,
-    sums: Sums,
-}
-
-impl Header {
-    fn parse(bytes: &[u8; HEADER_BYTES]) -> Self {
-        let [magic, format, page_bytes, _, salt_1, salt_2, sum_1, sum_2] = words(bytes);
-        let word: Word = if magic & 1 == 0 { u32::from_le_bytes } else { u32::from_be_bytes };
-        let sums = [sum_1, sum_2];
-        let is_sound = magic & !1 == MAGIC && format == FORMAT && add([0; 2], &bytes[..24], word) == sums;
-        // Of one that is damaged nothing is believed: SQLite writes words as the machine has them.
-        let word = if is_sound { word } else { u32::from_ne_bytes };
-        Self { is_sound, page_bytes, word, salts: [salt_1, salt_2], sums }
-    }
-}
-
-impl Header {
-    /// Whether salts are of a later turn of the file: the first goes up by one with each.
-    fn is_before(&self, salts: Salts) -> bool {
-        salts[0].wrapping_sub(self.salts[0]).cast_signed() > 0
     }
 }
 
@@ -160,7 +137,7 @@ impl Run {
 
 /// Goes from frame to frame.
 struct Walk {
-    header: Header,
+    header: WalHeader,
     number: u64,
     /// Of the frame before, or of the header.
     sums: Sums,
@@ -175,7 +152,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(header: Header) -> Self {
+    fn new(header: WalHeader) -> Self {
         Self {
             number: 0,
             sums: header.sums,
@@ -220,7 +197,7 @@ impl Walk {
     /// Frames of a later turn than the header's: somebody has put the beginning of an earlier file over this one. What an earlier turn
     /// has left is of an earlier one, but where nothing of the file was ever recovered: then that is a transaction, and none follows.
     fn take_later(&mut self, frame: &Frame) {
-        if !frame.goes_on || !self.header.is_before(frame.salts) {
+        if !frame.goes_on || !is_before(self.header.salts, frame.salts) {
             self.unvouched.goes_on = false;
             return;
         }
@@ -241,34 +218,15 @@ impl Walk {
 
     fn parse(&self, bytes: &[u8]) -> Option<Frame> {
         let (head, content) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>()?;
-        let [page, log_pages, salt_1, salt_2, sum_1, sum_2] = words(head);
-        let word = self.header.word;
-        let sums = add(add(self.sums, &head[..8], word), content, word);
+        let FrameHeader { page, database_pages, salts, sums } = FrameHeader::parse(head);
+        let goes_on = self.header.sums_after(self.sums, head, content) == sums;
         let offset = HEADER_BYTES as u64 + self.number * bytes.len() as u64;
-        Some(Frame {
-            page,
-            log_pages,
-            salts: [salt_1, salt_2],
-            sums: [sum_1, sum_2],
-            goes_on: sums == [sum_1, sum_2],
-            offset,
-            end: offset + bytes.len() as u64,
-        })
+        let end = offset + bytes.len() as u64;
+        Some(Frame { page, log_pages: database_pages, salts, sums, goes_on, offset, end })
     }
 }
 
-/// The words of a header, all of them with the highest byte first.
-fn words<const WORDS: usize>(bytes: &[u8]) -> [u32; WORDS] {
-    let (chunks, _) = bytes.as_chunks::<4>();
-    std::array::from_fn(|word| chunks.get(word).copied().map_or(0, u32::from_be_bytes))
-}
-
-/// The checksum of bytes that follow on others.
-fn add([mut a, mut b]: Sums, bytes: &[u8], word: Word) -> Sums {
-    let (pairs, _) = bytes.as_chunks::<8>();
-    for [p, q, r, s, t, u, v, w] in pairs.iter().copied() {
-        a = a.wrapping_add(word([p, q, r, s])).wrapping_add(b);
-        b = b.wrapping_add(word([t, u, v, w])).wrapping_add(a);
-    }
-    [a, b]
+/// Whether salts are of a later turn than a header's.
+fn is_before(header: Salts, frame: Salts) -> bool {
+    (1..MAX_TURNS).contains(&frame[0].wrapping_sub(header[0]))
 }

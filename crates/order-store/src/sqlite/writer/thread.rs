@@ -71,8 +71,10 @@ impl LogWriterThread {
                 self.shared.health.stop(format!("copying the write-ahead log into the log: {error}"));
             }
         }
-        if self.shared.health.log_damage.is_found() {
+        if !self.shared.has_sound_files() {
             self.log.leave_alone_when_closed();
+        } else if self.shared.health.check().is_ok() {
+            self.log.note_wal_end();
         }
     }
 
