@@ -57,6 +57,12 @@ pub(crate) fn told(report: &VerifyReport) -> String {
     if report.more_faults > 0 {
         lines.push(format!("and {}", counted(report.more_faults, "more fault")));
     }
+    if report.is_unfinished_start {
+        lines.push(
+            "a first start that did not finish: there is nothing in the log yet, and nothing is lost"
+                .to_owned(),
+        );
+    }
     let verdict = if report.is_sound() { "all is well" } else { "NOT sound" };
     let (events, orders) = (counted(report.events, "event"), counted(report.orders, "order"));
     lines.push(format!("{verdict}: {events} of {orders} checked"));

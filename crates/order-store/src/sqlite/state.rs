@@ -49,6 +49,8 @@ impl StoreState {
         if !damage.is_found()
             && let Some(what) = self.watched_files.lost()
         {
+            // The views may soon be all that knows of the last events. What it is doing already is that, or ends with it.
+            let _ = self.view_work.try_send(ViewWriterWork::Flush);
             damage.found(what);
         }
         !damage.is_found()

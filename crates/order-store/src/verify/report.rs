@@ -17,6 +17,8 @@ pub struct VerifyReport {
     pub faults: Vec<String>,
     /// Faults beyond those.
     pub more_faults: u64,
+    /// There is nothing in it yet: a server was killed while it made the store, and the next start makes it.
+    pub is_unfinished_start: bool,
 }
 
 impl VerifyReport {

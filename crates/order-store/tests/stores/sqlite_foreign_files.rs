@@ -70,6 +70,9 @@ async fn verify_says_what_is_there_beside_a_journal_and_a_write_ahead_log() {
     fs::write(journal_in(&crashed), hot_journal()).unwrap();
     let loss = assert_refused(&crashed);
     assert!(matches!(loss, Loss::Journal { .. }), "{loss}");
+    let faults = SqliteStore::verify(&log_in(&crashed), &mut |_, _| {}).unwrap().faults;
+    let unread = "no event can be read while the rollback journal is there".to_owned();
+    assert_eq!(faults, [loss.to_string(), unread]);
 }
 
 /// What its version says is missing would be made a second time.

@@ -164,12 +164,31 @@ async fn a_log_that_is_missing_or_empty_beside_its_companions_is_refused() {
     }
 }
 
+/// The views may not have had the time to know of any event.
 #[tokio::test]
-async fn an_empty_store_that_lost_its_log_has_lost_nothing() {
+async fn a_log_that_is_missing_or_has_nothing_is_refused_beside_views_that_have_no_event() {
     let directory = tempfile::tempdir().unwrap();
-    drop(open(&directory));
-    fs::remove_file(log_in(&directory)).unwrap();
-    assert_eq!(end(&open(&directory)).await, 0);
+    let store = open(&directory);
+    let new = killed(&directory);
+    drop(store);
+    fs::remove_file(wal_in(&new)).unwrap();
+    let first_page = fs::read(log_in(&new)).unwrap();
+    assert_eq!(first_page.len(), 4096, "all of it is in the write-ahead log");
+    for left in [None, Some(&[][..]), Some(&first_page[..])] {
+        let _ = fs::remove_file(log_in(&new));
+        if let Some(left) = left {
+            fs::write(log_in(&new), left).unwrap();
+        }
+        let expected = Loss::MissingLog {
+            log: log_in(&new),
+            is_empty: left.is_some(),
+            leftovers: vec![views_in(&new)],
+            known: None,
+        };
+        assert_eq!(assert_refused(&new), expected);
+    }
+    assert_eq!(end(&open_with_loss(&log_in(&new)).unwrap()).await, 0);
+    assert_eq!(end(&open(&new)).await, 0);
 }
 
 #[tokio::test]

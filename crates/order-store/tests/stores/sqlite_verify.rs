@@ -25,6 +25,25 @@ async fn verify_finds_nothing_wrong_with_a_sound_store() {
     assert_eq!(faults(&directory), Vec::<String>::new());
 }
 
+/// A file of nothing may also be what is left of a store that somebody has lost: a server that began one has left its lock.
+#[tokio::test]
+async fn what_a_first_start_leaves_that_was_killed_is_sound_and_any_other_file_of_nothing_is_not() {
+    let new = tempfile::tempdir().unwrap();
+    drop(rusqlite::Connection::open(log_in(&new)).unwrap());
+    let in_wal_mode = || sql(&log_in(&new), "PRAGMA journal_mode = wal");
+    for make in [None, Some(in_wal_mode)] {
+        make.iter().for_each(|make| make());
+        assert_eq!(faults(&new).len(), 1, "nobody has begun a store there");
+        let lock = new.path().join("orders.lock");
+        fs::write(&lock, "").unwrap();
+        let before = fs::read(log_in(&new)).unwrap();
+        let report = SqliteStore::verify(&log_in(&new), &mut |_, _| {}).unwrap();
+        assert!(report.is_sound() && report.is_unfinished_start, "{report:?}");
+        assert!(fs::read(log_in(&new)).unwrap() == before, "verify changed something");
+        fs::remove_file(&lock).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn verify_names_what_is_wrong_in_the_log() {
     let changes = [

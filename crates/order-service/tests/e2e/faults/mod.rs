@@ -4,6 +4,7 @@
 mod clock;
 mod crash_in_a_batch;
 mod failed_sync;
+mod first_start;
 mod full_disk;
 mod kill_at_system_call;
 mod lost_answer;

@@ -72,6 +72,9 @@ const ENDS: &str = "SELECT coalesce((SELECT max(position) FROM events), 0), \
     coalesce((SELECT max(sequence) FROM receipts), 0)";
 
 impl LogEnds {
+    /// Of a log that never had anything.
+    pub(crate) const START: Self = Self { position: Position::START, receipt: 0 };
+
     pub(crate) fn of(log: &Connection) -> rusqlite::Result<Self> {
         let read = |row: &Row<'_>| Ok(Self { position: Position(row.get(0)?), receipt: row.get(1)? });
         log.prepare_cached(ENDS)?.query_row((), read)

@@ -227,6 +227,12 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// Of a log in which there is nothing, beside views that have come to a position.
+    pub(crate) fn without_tables(log: &Path, views: PathBuf, position: Position) -> Self {
+        let known = Some(position).filter(|position| *position > Position::START);
+        Self::MissingLog { log: log.to_owned(), is_empty: true, leftovers: vec![views], known }
+    }
+
     pub(crate) fn of_receipts(log: &Path, ReceiptGap { first, last }: ReceiptGap) -> Self {
         Self::MissingReceipts { log: log.to_owned(), first, last }
     }

@@ -126,7 +126,7 @@ fn has_ended(log_path: &Path, wal: &WriteAheadLog) -> bool {
 }
 
 /// The last look before a log is made or views are removed, whatever was looked at before: views that know of events of another
-/// log stay, and no new one is begun beside them. `log`: what it is and where it ends, if there is one.
+/// log stay, and no new one is begun beside any. `log`: what it is and where it ends, if there is one.
 pub(crate) fn refuse_views_of_another(
     log_path: &Path,
     log: Option<(Uuid, Position)>,
@@ -135,15 +135,14 @@ pub(crate) fn refuse_views_of_another(
         let views = views_files::path(log_path, number);
         let Some(known) = witnesses::known_to_views(log_path, &views) else { continue };
         let ViewsOrigin { log_identity, position, .. } = known.origin;
-        let (path, known) = (log_path.to_owned(), Some(position));
         let loss = match log {
-            Some((identity, end)) if identity != log_identity => Loss::OtherLog { views, position, end },
+            None => Loss::without_tables(log_path, views, position),
+            Some((identity, end)) if identity != log_identity && position > Position::START => {
+                Loss::OtherLog { views, position, end }
+            }
             Some(_) => continue,
-            None => Loss::MissingLog { log: path.clone(), is_empty: true, leftovers: vec![views], known },
         };
-        if position > Position::START {
-            return Err(SqliteError::Lost { path, losses: vec![loss] });
-        }
+        return Err(SqliteError::Lost { path: log_path.to_owned(), losses: vec![loss] });
     }
     Ok(())
 }
@@ -166,12 +165,10 @@ fn without_log(log_path: &Path, wal_path: &Path) -> Result<Vec<Loss>, SqliteErro
     let mut known = None;
     for number in numbers_if_there(log_path)? {
         let path = views_files::path(log_path, number);
+        // Also views that have no event: the log had its tables before there were any.
         let position = witnesses::known_to_views(log_path, &path).map(|known| known.origin.position);
-        // Of a store that never had an event nothing is lost.
-        if position != Some(Position::START) {
-            leftovers.push(path);
-        }
         known = known.max(position.filter(|position| *position > Position::START));
+        leftovers.push(path);
     }
     if !leftovers.is_empty() {
         let log = log_path.to_owned();

@@ -28,7 +28,7 @@ pub(super) fn losses(log_path: &Path, with_wal: bool) -> Result<Vec<Loss>, Sqlit
     for number in files::numbers(log_path)? {
         let path = files::path(log_path, number);
         if let Some(known) = known_to_views(log_path, &path) {
-            losses.extend(log.lost_by_views(&path, &known));
+            losses.extend(log.lost_by_views(log_path, &path, &known));
         }
     }
     losses.extend(log.lost_by_followers());
@@ -78,10 +78,14 @@ impl WitnessedLog {
         &self.file.connection
     }
 
-    fn lost_by_views(&self, path: &Path, known: &KnownToViews) -> Vec<Loss> {
+    fn lost_by_views(&self, log_path: &Path, path: &Path, known: &KnownToViews) -> Vec<Loss> {
         let ViewsOrigin { log_identity, position, event_id } = known.origin;
         let (views, end) = (path.to_owned(), self.end);
-        if self.identity.is_some_and(|identity| identity != log_identity) {
+        // Views are made of a log whose tables are safe.
+        let Some(identity) = self.identity else {
+            return vec![Loss::without_tables(log_path, views, position)];
+        };
+        if identity != log_identity {
             // Of a log that never had an event nothing is lost.
             let other = Loss::OtherLog { views, position, end };
             return (position > Position::START).then_some(other).into_iter().collect();

@@ -17,10 +17,12 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::sqlite::SqliteStore;
-use crate::sqlite::log::{LogKind, check_log, declared_schema, follower_checkpoints, identity, schema_text};
+use crate::sqlite::log::{
+    LogKind, check_log, declared_schema, follower_checkpoints, identity, is_empty, schema_text,
+};
 use crate::sqlite::loss::{self, Loss};
 use crate::sqlite::outside::OutsideFile;
-use crate::sqlite::store_lock::StoreLock;
+use crate::sqlite::store_lock::{StoreLock, lock_path};
 use crate::sqlite::verify::rows::LogRows;
 use crate::sqlite::verify::views::{CheckedViews, Viewed};
 use crate::sqlite_error::{SqliteError, is_damage};
@@ -43,6 +45,9 @@ impl SqliteStore {
             return Ok(VerifyReport::of_faults(told));
         }
         let file = std::fs::metadata(path).map_err(SqliteError::io(path))?;
+        if losses.is_empty() && is_unfinished_start(path, file.len()) {
+            return Ok(VerifyReport { is_unfinished_start: true, ..VerifyReport::default() });
+        }
         if file.len() == 0 {
             let fault = format!("{}: the file is empty, and no order store", path.display());
             return Ok(VerifyReport::of_faults([fault]));
@@ -59,14 +64,26 @@ impl SqliteStore {
         match opened {
             Ok((identity, log)) => check(&log.connection, path, identity, &losses, progress),
             // Beside a write-ahead log SQLite reads nothing before it has played a journal back.
-            Err(error)
-                if is_fault(&error) || losses.iter().any(|loss| matches!(loss, Loss::Journal { .. })) =>
-            {
+            Err(_) if losses.iter().any(|loss| matches!(loss, Loss::Journal { .. })) => {
+                let unread = "no event can be read while the rollback journal is there".to_owned();
+                Ok(VerifyReport::of_faults(told.chain([unread])))
+            }
+            Err(error) if is_fault(&error) => {
                 Ok(VerifyReport::of_faults(told.chain([format!("no event can be read: {error}")])))
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether a server was killed while it made a new store, and has left a log in which there is nothing yet. The next start goes on with
+/// it. Where no server has left its lock, it may be a store that somebody has lost.
+fn is_unfinished_start(path: &Path, bytes: u64) -> bool {
+    let has_nothing = || {
+        let log = OutsideFile::open(path, path);
+        log.is_ok_and(|log| is_empty(&log.connection).unwrap_or_default())
+    };
+    lock_path(path).exists() && (bytes == 0 || has_nothing())
 }
 
 /// Whether a file that is there cannot be opened because of what is in it.
@@ -101,7 +118,7 @@ pub(super) fn check(
     told_here.for_each(|loss| findings.fault(loss.to_string()));
     check_pages(log, path, &mut findings);
     check_schema_text(log, &mut findings);
-    let views = CheckedViews::open(path, identity, &mut findings)?;
+    let views = CheckedViews::open(log, path, identity, &mut findings)?;
     let rows = LogRows::of(log, views.as_ref().map(CheckedViews::position));
     let parts = check_rows(&rows, &mut findings);
     check_checkpoints(log, &mut findings);

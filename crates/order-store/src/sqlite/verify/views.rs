@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use order_application::{OrderView, Position, Version};
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::counted::counted;
 use crate::projection;
+use crate::sqlite::log::LogEnds;
 use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::id_ranges::{GROUPS, proven_entries};
 use crate::sqlite::views::overlay::OrderKey;
@@ -41,6 +43,7 @@ pub(super) struct CheckedViews {
 impl CheckedViews {
     /// The highest complete file of this log. `None` if there is none that this release would open: it would build others.
     pub(super) fn open(
+        log: &Connection,
         log_path: &Path,
         identity: Uuid,
         findings: &mut Findings<'_>,
@@ -58,6 +61,8 @@ impl CheckedViews {
             match opened {
                 Ok(Some(views)) => return Ok(Some(views)),
                 Ok(None) => {}
+                // Those that a first start was making which was killed.
+                Err(_) if LogEnds::of(log).is_ok_and(|ends| ends == LogEnds::START) => {}
                 Err(what) => findings.fault(format!("{}: {what}", path.display())),
             }
         }
