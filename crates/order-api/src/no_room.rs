@@ -13,7 +13,7 @@ use crate::shares::Share;
 use crate::turns::NoTurn;
 
 /// Whoever has taken nothing of an answer for so long may lose it to others. What is taken is seen only when the system's own
-/// buffers have room again: at 48 KiB/s that is every few seconds.
+/// buffers have room again: at 4 KiB/s that is every few seconds.
 pub(crate) const LEAST_UNTAKEN: Duration = Duration::from_secs(8);
 
 /// The answer in place of one that there is no room for until other clients have taken theirs, to a request for `path` that has

@@ -9,9 +9,11 @@ use tokio::net::{TcpListener, TcpSocket};
 /// full tries again after a second.
 const BACKLOG: u32 = 4096;
 
-/// As many bytes of answers the system keeps for a connection that it has not sent. More would be no faster, and it would take
-/// megabytes for each client that does not read, where nobody counts them.
-const MAX_UNSENT_BYTES: u32 = 128 * 1024;
+/// As many bytes of answers the system keeps for a connection that it has not sent, and what is written at once besides. It asks for
+/// more when half of them are left, and only then is it seen that a client takes something: with more, whoever reads slowly looks like
+/// one who does not read, and nobody counts what lies there. (To ask how much a client has acknowledged is not to be had without
+/// `unsafe`.) What is under way does not count, so that a fast client is no slower for it, or hardly.
+const MAX_UNSENT_BYTES: u32 = 16 * 1024;
 
 /// An address to listen on. Without a host: this machine only, on IPv4 and, where present, IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,16 +17,18 @@ const LARGE_ANSWER: &str = "/docs/swagger-ui-bundle.js";
 
 /// Connections that have more of them together than there is room for.
 const HOLDERS: usize = 100;
+/// How many want one beside them.
+const OTHERS: usize = 4;
 
-/// Takes so much of an answer at 64 KiB/s, and the rest as it comes. How many bytes came.
-fn take_slowly(mut stream: TcpStream, slowly: usize) -> usize {
+/// Takes so much of an answer at so many bytes a second, and the rest as it comes. How many bytes came.
+fn take_slowly(mut stream: TcpStream, slowly: usize, rate: u64) -> usize {
     let (mut taken, mut piece) = (0, [0; 4096]);
     while let Ok(bytes @ 1..) = stream.read(&mut piece) {
         taken += bytes;
         if taken > slowly {
             continue;
         }
-        std::thread::park_timeout(Duration::from_micros(1_000_000 * bytes as u64 / (64 * 1024)));
+        std::thread::park_timeout(Duration::from_micros(1_000_000 * bytes as u64 / rate));
     }
     taken
 }
@@ -37,23 +39,29 @@ fn whoever_takes_a_piece_now_and_then_is_ended_and_whoever_is_slow_is_not() {
         place_a_long_order(server);
         let whole = server.get(LONG_ANSWER).body.len();
         let request = format!("GET {LONG_ANSWER} HTTP/1.0\r\nhost: e2e\r\n\r\n");
-        let slow = crowd_without_buffers(server.port(), 3, request.as_bytes());
+        let port = server.port();
+        let slow = crowd_without_buffers(port, 3, request.as_bytes());
         std::thread::scope(|scope| {
-            let take = |stream| scope.spawn(|| take_slowly(stream, usize::MAX));
+            let take = |stream| scope.spawn(|| take_slowly(stream, usize::MAX, 64 * 1024));
             let slow: Vec<_> = slow.into_iter().map(take).collect();
             siege.hold(20);
             // All of them ask for more than there is room for.
             let preface = frames::preface_of_one_that_takes_nothing();
             let asked = [preface, frames::take(None, 1 << 30), frames::get(0, LARGE_ANSWER)].concat();
-            let mut holders = crowd(server.port(), HOLDERS, &asked);
+            let mut holders = crowd(port, HOLDERS, &asked);
             for _ in 0..15 {
                 for holder in &mut holders {
                     let _ = holder.write_all(&frames::take(Some(0), 16 * 1024));
                 }
                 std::thread::park_timeout(Duration::from_millis(110));
-                // Others want room, too.
-                let status = server.get(LARGE_ANSWER).status;
-                assert!(status == 200 || status == 503, "{status}");
+                // Others want room, too, and more than is let go of meanwhile.
+                let ask =
+                    || scope.spawn(move || Client::connect(port).unwrap().get(LARGE_ANSWER).unwrap().status);
+                let asking: Vec<_> = (0..OTHERS).map(|_| ask()).collect();
+                for asked in asking {
+                    let status = asked.join().unwrap();
+                    assert!(status == 200 || status == 503, "{status}");
+                }
             }
             assert!(hung_up_on(&mut holders) > 0);
             for taken in slow {
@@ -159,12 +167,17 @@ fn two_of_two_pages() -> (Server, Vec<TcpStream>, usize) {
     (server, clients, whole)
 }
 
+/// A little more than the least rate at which whoever reads keeps its page, and as much as takes twice as long as a page of which
+/// nothing is taken is left alone.
+const SLOWEST_RATE: u64 = 6 * 1024;
+const SLOWLY: usize = 96 * 1024;
+
 #[test]
 fn whoever_reads_on_is_not_ended_for_a_page() {
     let (server, slow, whole) = two_of_two_pages();
     let mut refused = 0;
     std::thread::scope(|scope| {
-        let take = |stream| scope.spawn(|| take_slowly(stream, whole / 2));
+        let take = |stream| scope.spawn(|| take_slowly(stream, SLOWLY, SLOWEST_RATE));
         let slow: Vec<_> = slow.into_iter().map(take).collect();
         while !slow.iter().all(|taking| taking.is_finished()) {
             let answer = server.get(LARGE_PAGE);
