@@ -69,7 +69,7 @@ pub(crate) async fn read(
     let (config, headers) = (&api.config, &parts.headers);
     let is_json = is_json(headers);
     if !is_json && !may_be_missing {
-        drain(headers, body).await;
+        drain(headers, body);
         return Err(Refusal::unsupported_media_type());
     }
     let share = api.bodies.nothing(parts.extensions.get::<AskedBy>());
@@ -83,13 +83,11 @@ pub(crate) async fn read(
         Ok(whole) if is_json => Ok(whole),
         Ok(_) => Err(Refusal::unsupported_media_type()),
         Err(Unread::TooLong) => {
-            drain(headers, body).await;
+            drain(headers, body);
             Err(Refusal::body_too_large(config.max_body_bytes))
         }
         Err(Unread::NoRoom) => {
-            // The answer does not wait for a client that may never end, and one that does end gets to read it.
-            let headers = headers.clone();
-            tokio::spawn(async move { drain(&headers, body).await });
+            drain(headers, body);
             Err(Refusal::too_many_bodies())
         }
         Err(Unread::Over(refusal)) => Err(refusal),
@@ -97,9 +95,9 @@ pub(crate) async fn read(
 }
 
 /// Takes what is left of a request that is refused without a look at its body.
-pub(crate) async fn drain_request(request: Request) {
+pub(crate) fn drain_request(request: Request) {
     let (parts, body) = request.into_parts();
-    drain(&parts.headers, body).await;
+    drain(&parts.headers, body);
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -166,13 +164,17 @@ fn make_room(
     }
 }
 
-async fn drain(headers: &HeaderMap, body: Body) {
+/// Throws away what is left of a body. The refusal does not wait for a client that may never end, and one that does end gets to read
+/// it.
+fn drain(headers: &HeaderMap, body: Body) {
     // A client that asks before it sends reads the refusal and never sends.
-    if headers.contains_key(header::EXPECT) {
+    if headers.contains_key(header::EXPECT) || body.is_end_stream() {
         return;
     }
-    let mut rest = Limited::new(body, MAX_DRAINED_BYTES);
-    let draining = async { while let Some(Ok(_)) = rest.frame().await {} };
-    // Whether it was all, or too much, or ran out of time: the refusal is sent now.
-    let _ = tokio::time::timeout(MAX_DRAIN_TIME, draining).await;
+    tokio::spawn(async move {
+        let mut rest = Limited::new(body, MAX_DRAINED_BYTES);
+        let draining = async { while let Some(Ok(_)) = rest.frame().await {} };
+        // Whether it was all, or too much, or ran out of time: nothing more is read.
+        let _ = tokio::time::timeout(MAX_DRAIN_TIME, draining).await;
+    });
 }

@@ -147,11 +147,11 @@ impl Source for ApiSource {
 }
 
 async fn not_found(request: Request) -> Refusal {
-    body::drain_request(request).await;
+    body::drain_request(request);
     Refusal::not_found()
 }
 
 async fn method_not_allowed(State(api): State<Api>, request: Request) -> Refusal {
-    body::drain_request(request).await;
+    body::drain_request(request);
     Refusal::method_not_allowed(!api.config.takes_commands)
 }

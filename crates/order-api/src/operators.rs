@@ -47,12 +47,12 @@ async fn forwarded(State(service): State<Service>, request: Request) -> Response
 }
 
 async fn not_found(request: Request) -> Refusal {
-    body::drain_request(request).await;
+    body::drain_request(request);
     Refusal::not_found()
 }
 
 async fn method_not_allowed(request: Request) -> Refusal {
-    body::drain_request(request).await;
+    body::drain_request(request);
     Refusal::method_not_allowed(false)
 }
 

@@ -62,6 +62,6 @@ async fn scrape(State(Starting { metrics, access, .. }): State<Starting>, reques
 }
 
 async fn not_yet(request: Request) -> Refusal {
-    body::drain_request(request).await;
+    body::drain_request(request);
     Refusal::starting()
 }

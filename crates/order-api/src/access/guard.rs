@@ -29,7 +29,7 @@ pub(super) async fn check(State(guard): State<Guard>, mut request: Request, next
             next.run(request).await
         }
         Err(refusal) => {
-            body::drain_request(request).await;
+            body::drain_request(request);
             refusal.into_response()
         }
     }

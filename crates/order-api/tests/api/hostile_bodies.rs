@@ -78,7 +78,7 @@ async fn json_of_another_shape_has_faults_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_read_to_its_end_and_refused() {
+async fn a_body_that_is_too_large_is_refused_and_read_to_its_end() {
     let h = Harness::new();
     let chunk = Bytes::from(vec![b' '; 64 * 1024]);
     for path in ["/orders", "/orders/ord-001/ship"] {
@@ -91,11 +91,10 @@ async fn a_body_that_is_too_large_is_read_to_its_end_and_refused() {
             Ok::<_, Infallible>(chunk)
         });
         send(&h, path, Body::from_stream(chunks)).await.refuses(413, "body-too-large");
-        assert_eq!(
-            taken.load(std::sync::atomic::Ordering::Relaxed),
-            160,
-            "a client that still sends reads its answer"
-        );
+        // A client that still sends gets to read its answer.
+        while taken.load(std::sync::atomic::Ordering::Relaxed) < 160 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
