@@ -18,6 +18,7 @@ fn what_was_acknowledged_survives_an_end_in_the_middle_of_a_batch_for_the_views(
         let (claims, _) = under_load(server.port(), end, |_| {
             assert_eq!(server.wait().code(), None, "{end}: {}", server.log());
         });
+        verify(directory.path()).unwrap_or_else(|breach| panic!("{end}: {breach}"));
         let server = Program::serving(directory.path()).start();
         position = check(&server, position, &claims).unwrap_or_else(|breach| panic!("{end}: {breach}"));
         check_list(&server).unwrap_or_else(|breach| panic!("{end}: {breach}"));
