@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use order_application::{AppendError, EventLog, StoreError, ViewsProgress};
-use order_store::{SqliteError, SqliteStore};
+use order_store::{SqliteError, SqliteLimits, SqliteStore};
 use tempfile::TempDir;
 
 use crate::contract::bus;
@@ -73,6 +73,34 @@ pub(crate) async fn stopped(store: &SqliteStore) -> String {
         }
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
+}
+
+/// They may be all that knows of the last events. They are written every two seconds anyway: so it is tried some times, and must be
+/// quicker once.
+#[tokio::test]
+async fn when_a_file_is_removed_under_a_server_the_views_are_written_at_once() {
+    let mut waited = Vec::new();
+    for _ in 0..4 {
+        let directory = tempfile::tempdir().unwrap();
+        let log = log_in(&directory);
+        let limits = SqliteLimits::default();
+        let store = SqliteStore::open(&log, bus(), limits, &ViewsProgress::default()).unwrap();
+        store.append(TestOrder::new("a").place()).await.unwrap();
+        fs::remove_file(directory.path().join("orders.db-wal")).unwrap();
+        stopped(&store).await;
+        let start = Instant::now();
+        let views = rusqlite::Connection::open(directory.path().join("orders.views.1.db")).unwrap();
+        let position = || views.query_row("SELECT position FROM progress", (), |row| row.get::<_, u64>(0));
+        while position().unwrap() == 0 {
+            assert!(start.elapsed() < PATIENCE, "they are not written");
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        waited.push(start.elapsed());
+        if waited.last().is_some_and(|waited| *waited < std::time::Duration::from_millis(300)) {
+            return;
+        }
+    }
+    panic!("they were not written before their time: {waited:?}");
 }
 
 #[tokio::test]
