@@ -5,9 +5,9 @@ use tokio::sync::Notify;
 
 /// A bound on the bytes that many hold together. Whoever would go beyond it waits.
 #[derive(Clone)]
-pub(crate) struct ByteBudget(Arc<Books>);
+pub(crate) struct ByteBudget(Arc<Counts>);
 
-struct Books {
+struct Counts {
     limit: usize,
     taken: AtomicUsize,
     /// Something was let go.
@@ -16,7 +16,7 @@ struct Books {
 
 impl ByteBudget {
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Books { limit, taken: AtomicUsize::new(0), let_go: Notify::new() }))
+        Self(Arc::new(Counts { limit, taken: AtomicUsize::new(0), let_go: Notify::new() }))
     }
 
     /// Counts bytes that are there already.

@@ -48,7 +48,7 @@ pub use asked_by::{AskedBy, Connection, network};
 pub use config::ApiConfig;
 pub use head::HeadFault;
 pub use metrics::{Metrics, Page, Sample, Source, StoreSource};
-pub use no_room::{no_room, no_room_any_more};
+pub use no_room::{LONG_UNTAKEN, no_room, no_room_any_more};
 pub use openapi::openapi_json;
 pub use operators::operators;
 pub use routes::LiveFeed;

@@ -12,9 +12,9 @@ use crate::refusal::Refusal;
 use crate::shares::Share;
 use crate::turns::NoTurn;
 
-/// Whoever has taken nothing of an answer for so long may lose it to others. What is taken is seen only when the system's own
-/// buffers have room again: at 4 KiB/s that is every few seconds.
-pub(crate) const LEAST_UNTAKEN: Duration = Duration::from_secs(8);
+/// Whoever has taken nothing of an answer for so long has come to a stand, and may lose it to others. What is taken is seen only when
+/// the system's own buffers have room again: at 4 KiB/s that is every few seconds.
+pub const LONG_UNTAKEN: Duration = Duration::from_secs(8);
 
 /// The answer in place of one that there is no room for until other clients have taken theirs, to a request for `path` that has
 /// changed nothing. Whoever serves connections gives it.
@@ -38,7 +38,7 @@ pub(crate) fn reserve_page(
     asked_by: Option<&AskedBy>,
     bytes: usize,
 ) -> Result<Share, Refusal> {
-    let reserved = api.pages.reserve_before_untaken(asked_by, bytes, LEAST_UNTAKEN);
+    let reserved = api.pages.reserve_before_untaken(asked_by, bytes, LONG_UNTAKEN);
     reserved.map_err(|_| Refusal::too_many_pages())
 }
 
@@ -49,6 +49,6 @@ pub(crate) fn reserve_page(
 /// # Errors
 /// As [`reserve_page`].
 pub(crate) fn grow_page(share: &mut Share, bytes: usize) -> Result<(), Refusal> {
-    share.could_grow_before_untaken(bytes, LEAST_UNTAKEN).map_err(|_| Refusal::too_many_pages())?;
+    share.could_grow_before_untaken(bytes, LONG_UNTAKEN).map_err(|_| Refusal::too_many_pages())?;
     share.grow_to(bytes, 0).map_err(|_| Refusal::too_many_pages())
 }

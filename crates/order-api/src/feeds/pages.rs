@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::page::{FeedOptions, Page};
 use super::tail::Batch;
 use crate::byte_budget::ByteBudget;
-use crate::no_room::LEAST_UNTAKEN;
+use crate::no_room::LONG_UNTAKEN;
 use crate::shares::Shares;
 
 /// Events of one page. A page ends at a multiple of it, so that feeds which began at different places come to share pages.
@@ -75,7 +75,7 @@ impl Pages {
     pub(super) fn has_room(&self) -> bool {
         let has_room = self.held.has_room();
         if !has_room {
-            self.feeds.end_untaken(ENDED_AT_ONCE, LEAST_UNTAKEN);
+            self.feeds.end_untaken(ENDED_AT_ONCE, LONG_UNTAKEN);
         }
         has_room
     }

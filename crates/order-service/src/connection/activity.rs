@@ -27,10 +27,6 @@ use room::OWN_BYTES;
 use stream::Streams;
 use untaken::Untaken;
 
-/// Whoever has taken nothing of an answer for so long has come to a stand. What is taken is seen only when the system's own buffers
-/// have room again: at 4 KiB/s that is every few seconds.
-pub(crate) const LONG_UNTAKEN: Duration = Duration::from_secs(8);
-
 /// Room that a client leaves lying, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lying {

@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use order_api::LONG_UNTAKEN;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::stillness::Stillest;
-use crate::connection::{Activity, AnswerBudget, LONG_UNTAKEN, Lying};
+use crate::connection::{Activity, AnswerBudget, Lying};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
 /// An answer that has been taken a piece of within this time takes room from nobody.

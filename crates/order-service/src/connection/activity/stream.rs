@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use hyper::rt::Executor;
+use order_api::LONG_UNTAKEN;
 
+use super::Activity;
 use super::untaken::Untaken;
-use super::{Activity, LONG_UNTAKEN};
 use crate::metrics::GivenUp;
 
 /// What is known of a request and its answer from outside.
