@@ -30,6 +30,9 @@ pub(crate) use variables::unknown_variables;
 
 /// A client that has moved within this time is about to move again.
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
+/// How many connections may wait for a place, each for others of its address to be still. As long as some are, a thousand have one
+/// within a second or so.
+const MOST_WAITING: usize = 1024;
 /// What a command may take besides its wait in the store's queue before its connection may give way to another: 5 s behind others
 /// to the same order, and being written.
 const IN_SERVICE_BESIDES: Duration = Duration::from_secs(9);
@@ -237,6 +240,7 @@ impl Bounds {
     pub(crate) fn server(&self, queue_wait: Duration) -> Limits {
         Limits {
             connections: self.max_connections as usize,
+            waiting: MOST_WAITING,
             idle_timeout: self.idle_timeout_seconds,
             answer_bytes: self.max_answer_bytes as usize,
             least_stillness: LEAST_STILLNESS,

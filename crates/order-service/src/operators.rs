@@ -43,6 +43,7 @@ impl Operators {
                 // What they ask for is answered at once, so that whoever is not at work needs no place.
                 Limits {
                     connections: PLACES,
+                    waiting: 0,
                     answer_bytes: ANSWER_BYTES,
                     least_stillness: Duration::ZERO,
                     ..limits

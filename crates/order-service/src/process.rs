@@ -22,7 +22,7 @@ use crate::metrics::{AccessSource, BuildSource, ConnectionSource, ProcessSource}
 use crate::open_store::Store;
 use crate::operators::Operators;
 use crate::output;
-use crate::server::{self, Limits, Server};
+use crate::server::{self, Server};
 use crate::stop_signal::{Stop, StopSignal};
 use crate::{service_manager, thread};
 
@@ -83,7 +83,7 @@ impl Process {
         let is_encrypted = tls.is_some();
         let listeners = listening.listen.bind().map_err(anyhow::Error::msg)?;
         let limits = bounds.server(queue_wait);
-        let limits = Limits { connections: server::allow_connections(limits.connections), ..limits };
+        let limits = server::within_descriptors(limits);
         let views_progress = ViewsProgress::default();
         let shutdown = CancellationToken::new();
         if let Some(access) = access.clone() {

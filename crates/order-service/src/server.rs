@@ -18,7 +18,7 @@ use acceptor::Acceptor;
 use crate::tls::Tls;
 
 pub(crate) use admission::Admission;
-pub(crate) use descriptors::allow_connections;
+pub(crate) use descriptors::within_descriptors;
 
 /// How long a draining server still takes requests on open connections, telling each client to close. A client that is
 /// about to send one would otherwise find its connection reset.
@@ -29,6 +29,9 @@ const LINGER: Duration = Duration::from_millis(500);
 pub(crate) struct Limits {
     /// Most connections at once. When there are as many, the one gives way on which nothing has moved for longest.
     pub(crate) connections: usize,
+    /// Most that wait for a place beside them, of addresses that have many, so that those of other addresses need not wait behind them.
+    /// More are hung up on. Where it is 0, all wait one behind the other.
+    pub(crate) waiting: usize,
     /// How long a request's head may take, a connection may be idle, and an answer may lie without being taken.
     pub(crate) idle_timeout: Duration,
     /// Most bytes of answers that clients have not taken, of all connections together.
@@ -127,7 +130,8 @@ mod tests {
     use futures_util::stream::FuturesUnordered;
     use hyper::client::conn::http2::{self, SendRequest};
     use hyper_util::rt::{TokioExecutor, TokioIo};
-    use tokio::net::TcpStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpSocket, TcpStream};
     use tokio::time::timeout;
 
     use super::*;
@@ -155,6 +159,7 @@ mod tests {
         let router = Router::new().route("/", get(move || is_done.clone().cancelled_owned()));
         let limits = Limits {
             connections: 10,
+            waiting: 0,
             idle_timeout: Duration::from_secs(60),
             // A connection finds room, and so do two of its requests.
             answer_bytes: 64 * 1024,
@@ -179,5 +184,45 @@ mod tests {
         };
         drop(sender);
         timeout(SOON, futures_util::future::join(server.drain(), stopping)).await.expect("nobody waits");
+    }
+
+    async fn connect_from(address: [u8; 4], port: u16) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        socket.connect(([127, 0, 0, 1], port).into()).await.unwrap()
+    }
+
+    /// Asks for something. Whether there is an answer.
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
+        let answer = timeout(SOON, stream.read(&mut [0; 1024])).await.expect("it is answered or hung up on");
+        answer.is_ok_and(|bytes| bytes > 0)
+    }
+
+    #[tokio::test]
+    async fn those_of_an_address_with_many_wait_beside_those_of_others_and_not_before_them() {
+        const MANY: [u8; 4] = [127, 0, 0, 1];
+        const FEW: [u8; 4] = [127, 0, 0, 2];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let limits = Limits {
+            connections: 2,
+            waiting: 1,
+            idle_timeout: Duration::from_secs(60),
+            answer_bytes: 1024 * 1024,
+            // Something moves on all of them.
+            least_stillness: Duration::from_secs(3600),
+            in_service: SOON,
+        };
+        let server = Server::start(vec![listener], None, Router::new().route("/", get("")), limits);
+        let mut moving = [connect_from(MANY, server.port()).await, connect_from(MANY, server.port()).await];
+        for stream in &mut moving {
+            assert!(is_answered(stream).await);
+        }
+        let mut waits = connect_from(MANY, server.port()).await;
+        assert!(!is_answered(&mut connect_from(MANY, server.port()).await).await, "one may wait");
+        let mut other = connect_from(FEW, server.port()).await;
+        assert!(is_answered(&mut other).await);
+        drop((moving, other));
+        assert!(is_answered(&mut waits).await);
     }
 }

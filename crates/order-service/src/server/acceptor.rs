@@ -13,11 +13,12 @@ use order_api::HeadFault;
 use order_application::RepeatedFault;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::admission::Admission;
+use super::admission::{Admission, Wait};
 use crate::connection::{self, Activity, Answer, AskedRoom, InService};
 use crate::head_fault;
 use crate::tls::Tls;
@@ -42,6 +43,8 @@ impl Acceptor {
     /// Takes connections until it is told to stop.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
         let failing = RepeatedFault::default();
+        let (line, waiting) = mpsc::unbounded_channel();
+        self.connections.spawn(Arc::clone(&self).let_in(waiting));
         while let Some(accepted) = self.stop_accepting.run_until_cancelled(listener.accept()).await {
             match accepted {
                 // Only now: as long as nobody asks for a place, nobody has to give way.
@@ -49,9 +52,12 @@ impl Acceptor {
                     if let Some(more) = failing.over() {
                         tracing::info!(more, "connections are accepted again; so many more tries failed");
                     }
-                    let place = self.admission.place(from.ip());
-                    let place = self.stop_accepting.run_until_cancelled(place).await;
-                    Arc::clone(&self).spawn(stream, from, place);
+                    match self.admission.wait(from.ip()) {
+                        Wait::BeforeOthers => Arc::clone(&self).serve_in_place(stream, from).await,
+                        // It is there for as long as this.
+                        Wait::InLine(in_line) => drop(line.send((stream, from, in_line))),
+                        Wait::Nowhere => self.admission.turned_away(),
+                    }
                 }
                 Err(error) => {
                     self.admission.figures().failed.add_one();
@@ -63,6 +69,23 @@ impl Acceptor {
             }
         }
         self.accept_queued(&listener).await;
+    }
+
+    /// Has those in line served one after the other, so that nobody else has to wait for them.
+    async fn let_in(
+        self: Arc<Self>,
+        mut line: UnboundedReceiver<(TcpStream, SocketAddr, OwnedSemaphorePermit)>,
+    ) {
+        while let Some((stream, from, _in_line)) = line.recv().await {
+            Arc::clone(&self).serve_in_place(stream, from).await;
+        }
+    }
+
+    /// Serves a connection once there is a place for it; or without one, so that it is told, when no more are taken.
+    async fn serve_in_place(self: Arc<Self>, stream: TcpStream, from: SocketAddr) {
+        let place = self.admission.place(from.ip());
+        let place = self.stop_accepting.run_until_cancelled(place).await;
+        self.spawn(stream, from, place);
     }
 
     /// Connections that the system has already taken would be reset when the listener closes.

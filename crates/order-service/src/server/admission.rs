@@ -44,6 +44,10 @@ pub(crate) struct Admission {
     max_connections: usize,
     figures: Arc<ConnectionFigures>,
     places: Arc<Semaphore>,
+    /// Whoever wants one.
+    wanted: tokio::sync::Mutex<()>,
+    /// How many more may wait for one, if any may.
+    line: Option<Arc<Semaphore>>,
     budget: Arc<AnswerBudget>,
     connections: Mutex<Connections>,
     is_draining: AtomicBool,
@@ -103,10 +107,25 @@ impl Connections {
         if crate::planted_faults::nobody_gives_way() {
             return None;
         }
-        let many = places / PART_OF_MANY;
-        let has_many = |network: IpAddr| self.of_networks.get(&network).is_some_and(|count| *count > many);
+        let of_networks = &self.of_networks;
+        let has_many = |network| has_many(of_networks, network, places);
         self.stillest.next(self.all.values(), least_stillness, newcomer, has_many)
     }
+}
+
+/// Whether an address has many connections, where there are so many places.
+fn has_many(of_networks: &HashMap<IpAddr, usize>, network: IpAddr, places: usize) -> bool {
+    of_networks.get(&network).is_some_and(|count| *count > places / PART_OF_MANY)
+}
+
+/// Where somebody new waits for a place.
+pub(super) enum Wait {
+    /// Nowhere, or before all others: there is one, or its address has few.
+    BeforeOthers,
+    /// Behind others whose address has many, in this place of their line.
+    InLine(OwnedSemaphorePermit),
+    /// There would be too many of them.
+    Nowhere,
 }
 
 impl Admission {
@@ -126,6 +145,8 @@ impl Admission {
             max_connections: limits.connections,
             figures: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
+            wanted: tokio::sync::Mutex::default(),
+            line: (limits.waiting > 0).then(|| Arc::new(Semaphore::new(limits.waiting))),
             budget: Arc::new(AnswerBudget::new(answer_bytes)),
             connections: Mutex::default(),
             is_draining: AtomicBool::new(false),
@@ -148,12 +169,31 @@ impl Admission {
         }
     }
 
+    /// Where one more connection from this address waits for a place.
+    pub(super) fn wait(&self, from: IpAddr) -> Wait {
+        let Some(line) = self.line.as_ref().filter(|_| self.places.available_permits() == 0) else {
+            return Wait::BeforeOthers;
+        };
+        if !has_many(&self.lock().of_networks, order_api::network(from), self.max_connections) {
+            return Wait::BeforeOthers;
+        }
+        Arc::clone(line).try_acquire_owned().map_or(Wait::Nowhere, Wait::InLine)
+    }
+
+    /// One that may wait nowhere is not taken.
+    pub(super) fn turned_away(&self) {
+        self.figures.accepted.add_one();
+        self.figures.gave_up(GivenUp::Place);
+    }
+
     /// A place for one more connection from this address. If all are taken, somebody has to give way.
     pub(super) async fn place(&self, from: IpAddr) -> OwnedSemaphorePermit {
         loop {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return place;
             }
+            // One after the other, so that whoever has somebody give way has the place.
+            let _turn = self.wanted.lock().await;
             let newcomer = order_api::network(from);
             let gives_way =
                 self.lock().next_to_give_way(newcomer, self.max_connections, self.least_stillness);

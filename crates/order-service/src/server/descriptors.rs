@@ -2,14 +2,16 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::Limits;
+
 /// What is kept for everything but connections: the store's files or connections, brokers, operators.
 const RESERVED: u64 = 256;
 
-/// Has the system let us open as many files as it may, and answers with how many connections there is room for: as many as
-/// `wanted`, if it can be.
-pub(crate) fn allow_connections(wanted: usize) -> usize {
+/// Has the system let us open as many files as it may, and leaves of connections, and of those that wait for a place, as many as there
+/// is room for.
+pub(crate) fn within_descriptors(limits: Limits) -> Limits {
     let limit = raise();
-    let allowed = connections_within(limit, wanted);
+    let (wanted, allowed) = (limits.connections, connections_within(limit, limits.connections));
     if allowed < wanted {
         tracing::warn!(
             descriptors = limit,
@@ -18,7 +20,9 @@ pub(crate) fn allow_connections(wanted: usize) -> usize {
             "the system lets this process open too few files (see ulimit -n): fewer connections are taken"
         );
     }
-    allowed
+    let rest = limit.saturating_sub(RESERVED + allowed as u64);
+    let waiting = usize::try_from(rest).unwrap_or(usize::MAX).min(limits.waiting);
+    Limits { connections: allowed, waiting, ..limits }
 }
 
 /// Raises the soft limit to the hard one. `u64::MAX`: there is none.
