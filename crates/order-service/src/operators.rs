@@ -32,9 +32,20 @@ impl Operators {
             .enable_all()
             .build()
             .context("cannot start the operators' thread")?;
+        let bound = {
+            let _entered = runtime.enter();
+            address.bind()
+        };
+        let listeners = match bound {
+            Ok(listeners) => listeners,
+            Err(why) => {
+                // Dropped here, where the service's own is running, it would panic instead of telling why.
+                runtime.shutdown_background();
+                return Err(anyhow::Error::msg(why));
+            }
+        };
         let server = {
             let _entered = runtime.enter();
-            let listeners = address.bind().map_err(anyhow::Error::msg)?;
             let starting = order_api::operators(starting, service.clone());
             Server::start(
                 listeners,

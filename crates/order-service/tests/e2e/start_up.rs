@@ -65,6 +65,9 @@ fn a_port_in_use() {
     let port = format!(":{}", taken.local_addr().unwrap().port());
     let ended = Program::new(["--listen", &port]).argument("--data-dir", directory.path()).run();
     assert_refused(&ended, FAILURE, &[&format!("cannot listen on {address}: ")]);
+    let operators = Program::new(["--listen", ":0", "--operate-listen", &address]);
+    let ended = operators.argument("--data-dir", directory.path()).run();
+    assert_refused(&ended, FAILURE, &[&format!("cannot listen on {address}: ")]);
 }
 
 #[test]
