@@ -116,6 +116,32 @@ fn no_space_is_told_and_survived() {
     assert_survives_no_space(FULL, |server, _| Attached::without_space(server, &[]));
 }
 
+/// What the views have no space for is in the log, so the end does not wait for space.
+#[test]
+fn a_server_stops_when_it_is_told_to_with_changes_that_its_views_have_no_space_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Program::serving(directory.path()).start();
+    let views = ["orders.views.1.db", "orders.views.1.db-wal"].map(|name| directory.path().join(name));
+    let full = Attached::without_space(&server, &views);
+    let tasks = format!("/proc/{}/task", server.process());
+    wait_until("strace is attached to every thread", || {
+        let mut tasks = fs::read_dir(&tasks).unwrap();
+        let is_traced = |task: PathBuf| {
+            fs::read_to_string(task.join("status")).is_ok_and(|status| !status.contains("TracerPid:\t0\n"))
+        };
+        tasks.all(|task| is_traced(task.unwrap().path())).then_some(())
+    });
+    let claim = Claim { acknowledged: 1, attempted: 1, ..Claim::new("last".to_owned(), 1) };
+    assert_eq!(claim.send(0, &mut server.connect()).unwrap().status, 201);
+    // Before the views are written for the first time: that is when it would not hear of the end while it waits for space.
+    server.stop();
+    drop(full);
+    let server = Program::serving(directory.path()).start();
+    check(&server, 0, &[claim]).unwrap();
+    server.stop();
+    verify(directory.path()).unwrap();
+}
+
 /// The negative control: the same checker, on a server that takes a failed commit for done. Under load the clients themselves
 /// would notice, with their next command.
 #[test]

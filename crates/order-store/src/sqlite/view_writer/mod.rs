@@ -37,6 +37,7 @@ pub(crate) fn start(
         views,
         unwritten: None,
         put_off: None,
+        is_finishing: false,
         no_space: RepeatedFault::default(),
     };
     StoreThread::start("view-writer", &log_path, move || thread.run())
@@ -50,6 +51,8 @@ struct ViewWriterThread {
     unwritten: Option<Arc<Generation>>,
     /// What came while a generation was being written, and comes next.
     put_off: Option<ViewWriterWork>,
+    /// It has been told to finish, and writes for the last time.
+    is_finishing: bool,
     no_space: RepeatedFault,
 }
 
@@ -77,6 +80,7 @@ impl ViewWriterThread {
                 return;
             }
         }
+        self.is_finishing = true;
         self.flush();
     }
 
@@ -119,6 +123,10 @@ impl ViewWriterThread {
                 Err(ViewsError::Sqlite(error))
                     if is_exhausted(&error, self.views.path()) || index_cannot_grow(&error) =>
                 {
+                    // The log has everything: the next start catches up. Nothing will come that ends a wait for space.
+                    if self.is_finishing {
+                        return FlushOutcome::Stopped;
+                    }
                     if self.no_space.is_news() {
                         tracing::warn!("no space left to write the views; it is tried again and again");
                     }
@@ -129,7 +137,6 @@ impl ViewWriterThread {
                             self.put_off = Some(replace);
                             return FlushOutcome::ViewsUnusable;
                         }
-                        // The log has everything: the next start catches up.
                         ViewWriterWork::Finish => return FlushOutcome::Stopped,
                     }
                 }
