@@ -4,10 +4,13 @@
 //! views are rendered from; and [`OrderView`], the row that stores keep for every order, which is an [`OrderSummary`]
 //! unless the order cannot be read.
 
+use std::fmt;
+
 use order_domain::{Cents, CustomerId, Order, OrderEvent, OrderId, Status, Timestamp, evolve};
 
 use crate::codec::EVENT_TYPES;
 use crate::event::Version;
+use crate::rfc3339;
 use crate::store_error::StoreError;
 
 /// Numbers what this module and the codec make of an order's events. Stores keep it with their rows, and a release
@@ -134,6 +137,43 @@ impl OrderView {
             Self::Readable(summary) => Ok(summary),
             Self::Unreadable(order) => Err(order.why.error(&order.order_id)),
         }
+    }
+}
+
+/// As it is told to people where it is not what it should be.
+impl fmt::Display for OrderView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Readable(summary) => summary.fmt(f),
+            Self::Unreadable(order) => {
+                write!(f, "version {} of {}: {}", order.version, order.order_id, order.why)
+            }
+        }
+    }
+}
+
+/// All of it, since any of it may be what is wrong.
+impl fmt::Display for OrderSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order_id, customer_id, status, total, version, placed_at, updated_at, due_at, on_hold } =
+            self;
+        let (status, placed_at, updated_at) =
+            (status.as_str(), rfc3339::format(*placed_at), rfc3339::format(*updated_at));
+        write!(f, "version {version} of {order_id}: {status}, {total} cents, of customer {customer_id}")?;
+        write!(f, ", placed {placed_at}, changed {updated_at}")?;
+        if let Some(due_at) = due_at {
+            write!(f, ", due {}", rfc3339::format(*due_at))?;
+        }
+        f.write_str(if *on_hold { ", on hold" } else { "" })
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Newer => "of a newer release",
+            Self::Damaged => "damaged",
+        })
     }
 }
 

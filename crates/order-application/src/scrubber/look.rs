@@ -70,9 +70,8 @@ impl Look {
 impl fmt::Display for Look {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Readable(summary) => write!(f, "{summary:?}"),
-            Self::Unreadable(Unreadable::Newer) => f.write_str("of a newer release"),
-            Self::Unreadable(Unreadable::Damaged) => f.write_str("damaged"),
+            Self::Readable(summary) => summary.fmt(f),
+            Self::Unreadable(why) => why.fmt(f),
             Self::Absent => f.write_str("missing"),
         }
     }

@@ -244,10 +244,10 @@ impl Listed {
         match (derived, row) {
             (Look::Readable(derived), Some(row)) if **derived == row => None,
             (derived, Some(row)) => {
-                Some(format!("the list has {row:?} in its place, and its events make it {derived}"))
+                Some(format!("the list has {row} in its place, and its events make it {derived}"))
             }
             (Look::Readable(derived), None) => {
-                Some(format!("the list lacks it, and its events make it {derived:?}"))
+                Some(format!("the list lacks it, and its events make it {derived}"))
             }
             (Look::Unreadable(Unreadable::Newer), None) => match self.left_out.checked_sub(1) {
                 Some(others) => {

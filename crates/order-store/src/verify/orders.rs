@@ -164,7 +164,7 @@ impl CheckedOrder {
         if is_for_a_newer_release || *view == fold || self.earlier_views.contains(view) {
             return None;
         }
-        let difference = format!("its view is {view:?}, and its events make it {fold:?}");
+        let difference = format!("its view is {view}, and its events make it {fold}");
         Some(if made_by < projection() {
             format!("an earlier release made its view, `order-service rebuild` makes it right: {difference}")
         } else {

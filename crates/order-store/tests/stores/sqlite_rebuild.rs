@@ -230,7 +230,8 @@ async fn a_row_that_is_older_than_its_orders_events_is_not_decided_on() {
     let faults = SqliteStore::verify(&log_in(&directory), &mut |_, _| {}).unwrap().faults;
     let [fault] = &faults[..] else { panic!("{faults:?}") };
     assert!(
-        fault.starts_with("order order-6: its view is ") && fault.contains("version: Version(1)"),
+        fault.starts_with("order order-6: its view is version 1 of order-6: ")
+            && fault.contains(", and its events make it version 2 of order-6: "),
         "{fault}"
     );
 
