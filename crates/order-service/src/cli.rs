@@ -105,7 +105,8 @@ enum Command {
     ///
     /// Goes on where it was when the connection breaks or the service is started again.
     Tail(Configured<TailArguments>),
-    /// Print what comes with the binary: a systemd unit, manifests, completions, manual pages, the API's description.
+    /// Print what comes with the binary: a systemd unit, manifests, rules for Prometheus, a dashboard, completions, manual pages,
+    /// the API's description.
     Print(PrintArguments),
     /// Make keys for `--access`, and check the file that has them.
     #[command(subcommand)]

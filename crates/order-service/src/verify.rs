@@ -15,6 +15,8 @@ use crate::progress::Progress;
 
 /// Exit status of a check that found faults.
 pub(crate) const FAULTS_FOUND: u8 = 3;
+/// Faults of a backup say themselves what to do.
+const WHERE_TO_READ_ON: &str = "; docs/OPERATIONS.md (When verify finds faults) says what to do about each";
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -29,12 +31,14 @@ pub(crate) struct VerifyArguments {
 pub(crate) fn run(arguments: VerifyArguments) -> Result<ExitCode, Failure> {
     let mut bar = Progress::begin("reading the store");
     let mut progress = |done, total| bar.show_check(done, total);
+    let is_of_store = arguments.backup.is_none();
     let report = match arguments.backup {
         Some(directory) => verify_backup(&directory, &mut progress).map_err(anyhow::Error::from)?,
         None => verify_store(arguments.store, &mut progress)?,
     };
     bar.finish();
-    output::print(&told(&report))?;
+    let read_on = if is_of_store && !report.is_sound() { WHERE_TO_READ_ON } else { "" };
+    output::print(&format!("{}{read_on}", told(&report)))?;
     Ok(exit_code(&report))
 }
 

@@ -29,9 +29,10 @@ pub enum SqliteError {
     /// Its files do not belong together, or something knows of acknowledged events that the log does not have.
     #[error(
         "acknowledged events are missing, or would be lost: {}. Nothing was changed. Copy all files of {} to a safe place \
-         first. Then restore files that belong together: those of a backup, and none of these beside them. Or, if that is \
-         not to be had, let `order-service serve --accept-loss` go on with what is there. (A replica's files may be \
-         removed: it is built anew.)",
+         first; docs/OPERATIONS.md (When the start is refused) says what has most likely happened. Then restore files that \
+         belong together: those of a backup, and none of these beside them. Or, if that is not to be had, let \
+         `order-service serve --accept-loss` go on with what can still be read. (A replica's files may be removed: it is \
+         built anew.)",
         losses.iter().map(Loss::to_string).collect::<Vec<_>>().join("; "),
         path.display()
     )]

@@ -44,6 +44,7 @@ fn a_log_that_lacks_what_its_views_know_is_refused_with_the_ways_out() {
     let told = [
         "orders.views.1.db end at position 7, and the log ends at position 6: 1 event is missing",
         "Nothing was changed",
+        "docs/OPERATIONS.md (When the start is refused)",
         "--accept-loss",
     ];
     for said in told {

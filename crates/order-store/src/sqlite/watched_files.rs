@@ -26,6 +26,8 @@ struct OpenFiles {
 struct OpenFile {
     path: PathBuf,
     identity: FileIdentity,
+    /// What to do when no path leads to it any more.
+    advice: &'static str,
 }
 
 impl WatchedFiles {
@@ -34,10 +36,10 @@ impl WatchedFiles {
     pub(crate) fn of(log_path: &Path, log: Option<Arc<File>>) -> Result<Self, SqliteError> {
         let real_path = real_path(log_path);
         let mut files = Vec::new();
-        for suffix in ["", "-wal", "-shm"] {
+        for (suffix, advice) in [("", SAVE_IT), ("-wal", SAVE_IT), ("-shm", IS_MADE_ANEW)] {
             let path = companion(&real_path, suffix);
             let identity = FileIdentity::at(&path).map_err(SqliteError::io(&path))?;
-            files.push(OpenFile { path, identity });
+            files.push(OpenFile { path, identity, advice });
         }
         let failed = SqliteError::io(log_path);
         let extent = log.map(WatchedExtent::of).transpose().map_err(&failed)?;
@@ -72,19 +74,21 @@ impl OpenFiles {
     }
 }
 
-/// What to do about a file to which no path leads.
+/// What to do about a file to which no path leads, and that has events.
 const SAVE_IT: &str =
     ": only this process still has it, so save it before the process ends (docs/OPERATIONS.md, SQLite)";
+/// The index of the write-ahead log has nothing that is not in that.
+const IS_MADE_ANEW: &str = "; it has no events, and is made anew at the next start";
 
 impl OpenFile {
     /// What has become of the file that is open, if its path does not lead to it any more.
     fn parted(&self) -> Option<String> {
-        let path = self.path.display();
+        let (path, advice) = (self.path.display(), self.advice);
         match FileIdentity::at(&self.path) {
             Ok(identity) if identity == self.identity => None,
-            Ok(_) => Some(format!("{path} was replaced by another file while it was in use{SAVE_IT}")),
+            Ok(_) => Some(format!("{path} was replaced by another file while it was in use{advice}")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some(format!("{path} was removed while it was in use{SAVE_IT}"))
+                Some(format!("{path} was removed while it was in use{advice}"))
             }
             // It may pass.
             Err(_) => None,

@@ -69,7 +69,7 @@ impl SqliteStore {
                 Ok(VerifyReport::of_faults(told.chain([unread])))
             }
             Err(error) if is_fault(&error) => {
-                Ok(VerifyReport::of_faults(told.chain([format!("no event can be read: {error}")])))
+                Ok(VerifyReport::of_faults(told.chain([format!("no event can be read: {}", named(&error))])))
             }
             Err(error) => Err(error),
         }
@@ -84,6 +84,17 @@ fn is_unfinished_start(path: &Path, bytes: u64) -> bool {
         log.is_ok_and(|log| is_empty(&log.connection).unwrap_or_default())
     };
     lock_path(path).exists() && (bytes == 0 || has_nothing())
+}
+
+/// What is wrong with a file, without the advice to run `verify`.
+fn named(error: &SqliteError) -> String {
+    if let SqliteError::Sqlite { path, cause } = error {
+        return format!("{}: {cause}", path.display());
+    }
+    if let SqliteError::Corrupt { path, what } = error {
+        return format!("{}: {what}", path.display());
+    }
+    error.to_string()
 }
 
 /// Whether a file that is there cannot be opened because of what is in it.
