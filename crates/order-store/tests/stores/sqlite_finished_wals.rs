@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use order_store::Loss;
+use order_store::{Loss, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -41,6 +41,63 @@ async fn the_beginning_of_a_write_ahead_log_of_before_a_stop_is_told_each_time()
             assert_eq!(end(&open_with_loss(&log_in(&crashed)).unwrap()).await, 40 + round as u64 % 4);
             assert!(fs::read(crashed.path().join("orders.db-wal.lost")).unwrap()[bytes..] == later[bytes..]);
         }
+    }
+}
+
+/// It has as many frames as were noted: nothing is committed between the last of them and the note.
+#[tokio::test]
+async fn a_whole_write_ahead_log_of_before_a_stop_is_told() {
+    for (is_rebuilt, has_rest) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut directory = closed_store().await;
+        let store = open(&directory);
+        place(&store, 30..40).await;
+        let earlier = fs::read(wal_in(&directory)).unwrap();
+        let crashed = killed(&directory);
+        drop(store);
+        if is_rebuilt {
+            SqliteStore::rebuild(&log_in(&crashed), &mut |_, _| {}).unwrap();
+            directory = crashed;
+        }
+        let store = open(&directory);
+        place(&store, 50..90).await;
+        let crashed = killed(&directory);
+        let later = fs::read(wal_in(&crashed)).unwrap();
+        let rest = if has_rest { &later[earlier.len()..] } else { &[] };
+        fs::write(wal_in(&crashed), [&earlier, rest].concat()).unwrap();
+        // They would know of more. A rebuild has given them the next number.
+        let views = if is_rebuilt { crashed.path().join("orders.views.2.db") } else { views_in(&crashed) };
+        fs::remove_file(views).unwrap();
+        let loss = assert_refused(&crashed);
+        assert!(matches!(loss, Loss::EarlierWal { .. }), "{is_rebuilt}, {has_rest}: {loss}");
+        assert_eq!(end(&open_with_loss(&log_in(&crashed)).unwrap()).await, 40);
+    }
+}
+
+/// The note is in the file, and in the write-ahead log: as one more frame of the turn if somebody reads that, or in the next turn.
+#[tokio::test]
+async fn a_write_ahead_log_that_was_copied_at_its_end_and_not_deleted_is_opened() {
+    for is_read in [true, false] {
+        let directory = closed_store().await;
+        let operator = Connection::open(log_in(&directory)).unwrap();
+        let store = open(&directory);
+        place(&store, 30..40).await;
+        operator.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
+        if !is_read {
+            operator.execute_batch("COMMIT").unwrap();
+        }
+        let before = fs::read(wal_in(&directory)).unwrap();
+        drop(store);
+        if is_read {
+            operator.execute_batch("COMMIT").unwrap();
+        }
+        operator.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+        let left = killed(&directory);
+        assert_eq!(fs::read(wal_in(&left)).unwrap()[..32] == before[..32], is_read, "the turn of the note");
+        fs::write(left.path().join("alone.db"), fs::read(log_in(&left)).unwrap()).unwrap();
+        let alone = Connection::open(left.path().join("alone.db")).unwrap();
+        let notes = alone.query_row("SELECT count(*) FROM finished_wals", (), |row| row.get(0));
+        assert_eq!(notes, Ok(2), "the note is in the file");
+        assert_eq!(end(&open(&left)).await, 40);
     }
 }
 

@@ -71,10 +71,11 @@ impl WalEnd {
         ends.collect()
     }
 
-    /// Whether a write-ahead log with so many frames in its turn is what this one was earlier. One that is what it was at its end was
-    /// left by a server that was killed just then.
+    /// Whether a write-ahead log with so many frames in its turn is what this one was earlier. What a server leaves that is killed
+    /// before it has deleted it is not: what the file has had been synced in there, so the note itself is one frame more, or in a later
+    /// turn.
     pub(crate) fn is_after(&self, turn: WalTurn, frames: u64) -> bool {
-        turn.is_before(self.turn) && (turn != self.turn || frames < self.frames)
+        turn.is_before(self.turn) && (turn != self.turn || frames <= self.frames)
     }
 }
 
@@ -112,9 +113,11 @@ mod tests {
     #[test]
     fn what_a_write_ahead_log_was_before_its_end_is_told_from_all_others() {
         let end = WalEnd { turn: turn(5, 3), frames: 40 };
-        assert!(end.is_after(turn(5, 3), 39));
-        assert!(!end.is_after(turn(5, 3), 40), "a server was killed before it was deleted");
-        assert!(!end.is_after(turn(6, 4), 0), "and another has gone on with it");
+        for frames in [0, 39, 40] {
+            assert!(end.is_after(turn(5, 3), frames), "{frames}");
+        }
+        assert!(!end.is_after(turn(5, 3), 41), "a server was killed before it was deleted: it has the note");
+        assert!(!end.is_after(turn(6, 4), 0), "the note is in the next turn, or another has gone on with it");
         for earlier in [turn(4, 2), turn(0, u32::MAX - 1), turn(3, u32::MAX - 5)] {
             assert!(end.is_after(earlier, 1_000), "{earlier:?}");
         }
