@@ -157,6 +157,10 @@ pub(crate) mod tests {
         fn end_waiting(&self) {
             self.is_in_line.store(false, Ordering::Relaxed);
         }
+
+        fn network(&self) -> IpAddr {
+            network(self.address)
+        }
     }
 
     impl Connection for TestConnection {

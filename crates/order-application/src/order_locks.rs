@@ -52,7 +52,7 @@ mod tests {
         let mut held = locks.try_lock(&a).unwrap();
         assert_eq!(held.pause_for_others(), None);
         held.met_conflict();
-        let (next, ()) = tokio::join!(locks.lock(&a), async {
+        let (next, ()) = tokio::join!(locks.lock(&a, None), async {
             tokio::task::yield_now().await;
             drop(held);
         });

@@ -98,7 +98,8 @@ async fn carry_out<B>(
             let claimed = {
                 // Mostly for another request with the key.
                 let _in_line = InLine::begin(asked_by);
-                api.service.claim(key, fingerprint).await?
+                let from = asked_by.map(|asked_by| asked_by.asker().network);
+                api.service.claim(key, fingerprint, from).await?
             };
             match claimed {
                 ClaimedKey::Answered(outcome) => {

@@ -1,13 +1,14 @@
 //! One command's way: lock, state, decide, append.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use order_domain::{Obstacle, OrderCommand, OrderError, OrderEvent, OrderId, Timestamp, decide};
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::waiting::InLine;
+use super::waiting::{InLine, Waiting};
 use super::{CommandError, CommandMeta, CommandOutcome, DryRun, KeyClaim, OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{NewEvent, Version};
@@ -171,7 +172,8 @@ impl ServiceParts {
             None => {
                 let _waiting = meta.trace.part("wait for the order");
                 let _in_line = InLine::begin(meta.waiting.as_ref());
-                Box::pin(self.lock_in_line(&order_id, deadline)).await?
+                let from = meta.waiting.as_ref().map(|Waiting(waits)| waits.network());
+                Box::pin(self.lock_in_line(&order_id, from, deadline)).await?
             }
         };
         let mut basis = self.likely_basis(&order_id, &command, &meta, deadline).await?;
@@ -257,14 +259,15 @@ impl ServiceParts {
         Box::pin(self.nothing_appended(request.claim, answer)).await.map(Attempt::Done)
     }
 
-    /// Waits for the order's lock behind others, if they are not too many. Boxed, since few commands need its room.
+    /// Waits for the order's lock behind others, if they are not too many of this network. Boxed, since few commands need its room.
     async fn lock_in_line(
         &self,
         order_id: &OrderId,
+        from: Option<IpAddr>,
         deadline: Instant,
     ) -> Result<OrderGuard<'_>, StoreError> {
         let overloaded = |_| StoreError::Overloaded;
-        let lock = timeout_at(deadline, self.locks.lock(order_id)).await.map_err(overloaded)?;
+        let lock = timeout_at(deadline, self.locks.lock(order_id, from)).await.map_err(overloaded)?;
         let lock = lock.map_err(|Crowded| StoreError::Overloaded)?;
         if let Some(pause) = lock.pause_for_others() {
             timeout_at(deadline, sleep(pause)).await.map_err(overloaded)?;

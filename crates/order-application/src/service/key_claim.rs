@@ -3,6 +3,8 @@
 //! A key is claimed before its command's body is parsed: then nobody else in this process works on it, and what was answered
 //! under it is known. What keeps apart two instances that work on one key at once is the store, which keeps one receipt of a key.
 
+use std::net::IpAddr;
+
 use order_domain::{OrderCommand, OrderId};
 use tokio::time::{Instant, timeout_at};
 
@@ -35,18 +37,19 @@ pub enum ClaimedKey<'a> {
 
 impl OrderService {
     /// Claims a key for a request. If another with the key is under way in this process, it waits for that one's end, for as
-    /// long as a command may take; the time that is left is the command's.
+    /// long as a command may take; the time that is left is the command's. It is for somebody of this network, if one knows that.
     ///
     /// # Errors
     /// [`CommandError::KeyReused`] if another request was accepted under the key; [`CommandError::KeyInProgress`] if one with
     /// the key is still under way; otherwise a [`StoreError`], [`Overloaded`](StoreError::Overloaded) at once where far too many
-    /// with the key wait.
+    /// with the key wait, and the network has its share of them.
     pub async fn claim(
         &self,
         key: ReceiptKey,
         fingerprint: Fingerprint,
+        from: Option<IpAddr>,
     ) -> Result<ClaimedKey<'_>, CommandError> {
-        let ended = match self.0.claim(key, fingerprint).await {
+        let ended = match self.0.claim(key, fingerprint, from).await {
             Ok(ClaimedKey::New(claim)) => return Ok(ClaimedKey::New(claim)),
             Ok(ClaimedKey::Answered(outcome)) => Ok(outcome),
             Err(error) => Err(error),
@@ -73,12 +76,17 @@ impl KeyClaim<'_> {
 }
 
 impl ServiceParts {
-    async fn claim(&self, key: ReceiptKey, fingerprint: Fingerprint) -> Result<ClaimedKey<'_>, CommandError> {
+    async fn claim(
+        &self,
+        key: ReceiptKey,
+        fingerprint: Fingerprint,
+        from: Option<IpAddr>,
+    ) -> Result<ClaimedKey<'_>, CommandError> {
         let deadline = Instant::now() + self.limits.command_patience;
         let lock = match self.keys.try_lock(&key) {
             Some(lock) => lock,
             None => {
-                let lock = timeout_at(deadline, self.keys.lock(&key)).await;
+                let lock = timeout_at(deadline, self.keys.lock(&key, from)).await;
                 let lock = lock.map_err(|_| CommandError::KeyInProgress)?;
                 lock.map_err(|Crowded| StoreError::Overloaded)?
             }

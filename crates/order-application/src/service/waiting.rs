@@ -1,6 +1,7 @@
 //! Whoever has sent a command, while it waits for others.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Is told when a command begins to wait for others to the same order, so that nothing is done for it, and when it does so no more.
@@ -10,6 +11,10 @@ pub trait Waits: Send + Sync {
 
     /// It does not any more.
     fn end_waiting(&self);
+
+    /// Where it comes from: what one machine is likely to have for itself. Where too many wait, those of one network give way to
+    /// those of others.
+    fn network(&self) -> IpAddr;
 }
 
 /// Who is told so.

@@ -33,10 +33,10 @@ async fn every_command_is_counted_once_by_what_became_of_it() {
 async fn what_a_key_alone_answers_or_refuses_is_counted_as_such() {
     let service = World::new().instance();
     let (key, asked) = (ReceiptKey::new(None, "k"), Fingerprint::of(&[b"asked"]));
-    let Ok(ClaimedKey::New(claim)) = service.claim(key, asked).await else { panic!("it is new") };
+    let Ok(ClaimedKey::New(claim)) = service.claim(key, asked, None).await else { panic!("it is new") };
     service.execute_claimed(Some(claim), None, place(), CommandMeta::default()).await.unwrap();
-    assert!(matches!(service.claim(key, asked).await, Ok(ClaimedKey::Answered(_))));
-    assert!(service.claim(key, Fingerprint::of(&[b"something else"])).await.is_err());
+    assert!(matches!(service.claim(key, asked, None).await, Ok(ClaimedKey::Answered(_))));
+    assert!(service.claim(key, Fingerprint::of(&[b"something else"]), None).await.is_err());
     let expected =
         [("answered_by_key", "repeated", 1), ("answered_by_key", "key_refused", 1), ("place", "accepted", 1)];
     assert_eq!(ends(&service), expected);

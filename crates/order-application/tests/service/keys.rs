@@ -16,7 +16,7 @@ fn request(text: &str) -> Fingerprint {
 
 /// The claim of a key under which nothing was answered yet.
 async fn claim<'a>(service: &'a OrderService, text: &str, asked: &str) -> KeyClaim<'a> {
-    match service.claim(key(text), request(asked)).await {
+    match service.claim(key(text), request(asked), None).await {
         Ok(ClaimedKey::New(claim)) => claim,
         Ok(ClaimedKey::Answered(outcome)) => panic!("answered already: {outcome:?}"),
         Err(error) => panic!("{error}"),
@@ -31,7 +31,7 @@ async fn send(
     command: OrderCommand,
 ) -> Result<CommandOutcome, CommandError> {
     let asked = request(&format!("{order_id:?} {command:?}"));
-    match service.claim(key(text), asked).await? {
+    match service.claim(key(text), asked, None).await? {
         ClaimedKey::Answered(outcome) => Ok(outcome),
         ClaimedKey::New(claim) => {
             let meta = CommandMeta::default();
@@ -105,7 +105,7 @@ async fn of_two_at_once_one_waits_for_the_other_and_gets_its_answer() {
     let world = World::new();
     let service = world.instance();
     let claim = claim(&service, "k", "place").await;
-    let waiting = service.claim(key("k"), request("place"));
+    let waiting = service.claim(key("k"), request("place"), None);
     let working = async {
         tokio::task::yield_now().await;
         service.execute_claimed(Some(claim), None, place(), CommandMeta::default()).await
@@ -122,17 +122,17 @@ async fn who_waits_in_vain_for_another_with_the_key_is_told_so_when_a_commands_t
     let service = world.instance();
     let _claim = claim(&service, "k", "place").await;
     let begun = Instant::now();
-    let waited = service.claim(key("k"), request("place")).await.err();
+    let waited = service.claim(key("k"), request("place"), None).await.err();
     assert_eq!(waited, Some(CommandError::KeyInProgress));
     let patience = world.limits.command_patience;
     assert!((patience..patience + Duration::from_millis(10)).contains(&begun.elapsed()));
-    assert!(service.claim(key("l"), request("place")).await.is_ok(), "another key");
+    assert!(service.claim(key("l"), request("place"), None).await.is_ok(), "another key");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_holds_up_a_key_no_longer_than_a_command() {
     let world = World { store: Arc::new(silent_store::Silent), ..World::new() };
-    let answer = world.instance().claim(key("k"), request("place")).await.err();
+    let answer = world.instance().claim(key("k"), request("place"), None).await.err();
     assert!(matches!(answer, Some(CommandError::Store(StoreError::Unavailable(_)))), "{answer:?}");
 }
 

@@ -1,6 +1,7 @@
 //! A store that never answers.
 
 use std::future::pending;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -94,16 +95,33 @@ async fn a_command_does_not_wait_for_ever_behind_others_to_the_same_order() {
 }
 
 /// Notes whether it waits.
-#[derive(Default)]
-struct Noted(AtomicBool);
+struct Noted {
+    waits: AtomicBool,
+    network: IpAddr,
+}
+
+impl Noted {
+    fn new(network: impl Into<IpAddr>) -> Arc<Self> {
+        Arc::new(Self { waits: AtomicBool::default(), network: network.into() })
+    }
+
+    /// What goes with its commands.
+    fn meta(self: &Arc<Self>) -> CommandMeta {
+        CommandMeta { waiting: Some(Waiting(self.clone())), ..CommandMeta::default() }
+    }
+}
 
 impl Waits for Noted {
     fn begin_waiting(&self) {
-        assert!(!self.0.swap(true, Ordering::Relaxed));
+        assert!(!self.waits.swap(true, Ordering::Relaxed));
     }
 
     fn end_waiting(&self) {
-        assert!(self.0.swap(false, Ordering::Relaxed));
+        assert!(self.waits.swap(false, Ordering::Relaxed));
+    }
+
+    fn network(&self) -> IpAddr {
+        self.network
     }
 }
 
@@ -111,14 +129,11 @@ impl Waits for Noted {
 async fn whoever_sends_a_command_is_told_while_it_waits_for_others_to_the_same_order() {
     let world = World { store: Arc::new(Silent), ..World::new() };
     let service = world.instance();
-    let [first, second] = [(); 2].map(|()| Arc::new(Noted::default()));
-    let send = |noted: &Arc<Noted>| {
-        let meta = CommandMeta { waiting: Some(Waiting(noted.clone())), ..CommandMeta::default() };
-        Box::pin(service.execute(Some(id("a")), place(), meta))
-    };
+    let [first, second] = [(); 2].map(|()| Noted::new(Ipv4Addr::LOCALHOST));
+    let send = |noted: &Arc<Noted>| Box::pin(service.execute(Some(id("a")), place(), noted.meta()));
     let (mut at_work, mut behind) = (send(&first), send(&second));
     assert!((&mut at_work).now_or_never().is_none() && (&mut behind).now_or_never().is_none());
-    let waits = || [&first, &second].map(|noted| noted.0.load(Ordering::Relaxed));
+    let waits = || [&first, &second].map(|noted| noted.waits.load(Ordering::Relaxed));
     assert_eq!(waits(), [false, true]);
     drop(at_work);
     assert!((&mut behind).now_or_never().is_none());
@@ -131,25 +146,36 @@ async fn whoever_sends_a_command_is_told_while_it_waits_for_others_to_the_same_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_so_many_wait_for_one_order_or_one_key_and_the_next_is_turned_away_at_once() {
+async fn only_so_many_wait_for_one_order_or_one_key_and_only_those_of_other_machines_still_may() {
     /// One that is at work, and those that wait for it.
     const MOST: usize = 1 + 128;
     let service = World { store: Arc::new(Silent), ..World::new() }.instance();
     let overloaded = CommandError::Store(StoreError::Overloaded);
+    let [first, second] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|address| Some(IpAddr::from(address)));
 
-    let place = |order| Box::pin(execute(&service, order, place()));
-    let mut waiting: Vec<_> = (0..MOST).map(|_| place("a")).collect();
-    assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
-    assert_eq!(place("a").now_or_never(), Some(Err(overloaded.clone())));
-    assert_eq!(place("b").now_or_never(), None, "another order");
-    drop(waiting.pop());
-    assert_eq!(place("a").now_or_never(), None, "one has left");
+    for crowd in [first, None] {
+        let place = |order, from: Option<IpAddr>| {
+            let meta = from.map(|from| Noted::new(from).meta()).unwrap_or_default();
+            Box::pin(service.execute(Some(id(order)), place(), meta))
+        };
+        let mut waiting: Vec<_> = (0..MOST).map(|_| place("a", crowd)).collect();
+        assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
+        assert_eq!(place("a", crowd).now_or_never(), Some(Err(overloaded.clone())));
+        assert_eq!(place("a", second).now_or_never(), None, "another machine");
+        assert_eq!(place("b", crowd).now_or_never(), None, "another order");
+        drop(waiting.pop());
+        assert_eq!(place("a", crowd).now_or_never(), None, "one has left");
+    }
 
-    let claim = |key| Box::pin(service.claim(ReceiptKey::new(None, key), Fingerprint::of(&[b"asked"])));
-    let mut waiting: Vec<_> = (0..MOST).map(|_| claim("k")).collect();
-    assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
-    assert_eq!(claim("k").now_or_never().and_then(Result::err), Some(overloaded));
-    assert!(claim("l").now_or_never().is_none(), "another key");
+    for crowd in [first, None] {
+        let asked = Fingerprint::of(&[b"asked"]);
+        let claim = |key, from| Box::pin(service.claim(ReceiptKey::new(None, key), asked, from));
+        let mut waiting: Vec<_> = (0..MOST).map(|_| claim("k", crowd)).collect();
+        assert!(waiting.iter_mut().all(|waits| waits.now_or_never().is_none()));
+        assert_eq!(claim("k", crowd).now_or_never().and_then(Result::err), Some(overloaded.clone()));
+        assert!(claim("k", second).now_or_never().is_none(), "another machine");
+        assert!(claim("l", crowd).now_or_never().is_none(), "another key");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -336,6 +336,10 @@ impl order_application::Waits for Activity {
     fn end_waiting(&self) {
         self.take_up();
     }
+
+    fn network(&self) -> IpAddr {
+        Self::network(self)
+    }
 }
 
 impl order_api::Connection for Activity {

@@ -241,6 +241,10 @@ impl order_application::Waits for Stream {
     fn end_waiting(&self) {
         self.activity.take_up();
     }
+
+    fn network(&self) -> IpAddr {
+        self.activity.network()
+    }
 }
 
 impl order_api::Connection for Stream {
