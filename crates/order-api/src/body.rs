@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Version, header};
 use http_body_util::{BodyExt, Limited};
 
 use crate::ApiState;
@@ -69,7 +69,7 @@ pub(crate) async fn read(
     let (config, headers) = (&api.config, &parts.headers);
     let is_json = is_json(headers);
     if !is_json && !may_be_missing {
-        drain(headers, body);
+        drain(parts, body);
         return Err(Refusal::unsupported_media_type());
     }
     let share = api.bodies.nothing(parts.extensions.get::<AskedBy>());
@@ -83,11 +83,11 @@ pub(crate) async fn read(
         Ok(whole) if is_json => Ok(whole),
         Ok(_) => Err(Refusal::unsupported_media_type()),
         Err(Unread::TooLong) => {
-            drain(headers, body);
+            drain(parts, body);
             Err(Refusal::body_too_large(config.max_body_bytes))
         }
         Err(Unread::NoRoom) => {
-            drain(headers, body);
+            drain(parts, body);
             Err(Refusal::too_many_bodies())
         }
         Err(Unread::Over(refusal)) => Err(refusal),
@@ -97,7 +97,7 @@ pub(crate) async fn read(
 /// Takes what is left of a request that is refused without a look at its body.
 pub(crate) fn drain_request(request: Request) {
     let (parts, body) = request.into_parts();
-    drain(&parts.headers, body);
+    drain(&parts, body);
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -166,9 +166,11 @@ fn make_room(
 
 /// Throws away what is left of a body. The refusal does not wait for a client that may never end, and one that does end gets to read
 /// it.
-fn drain(headers: &HeaderMap, body: Body) {
+fn drain(parts: &Parts, body: Body) {
+    // Over HTTP/2 the refusal ends the request, and is read however much is still to be sent (RFC 9113, 8.1).
+    let ends_with_answer = parts.version == Version::HTTP_2;
     // A client that asks before it sends reads the refusal and never sends.
-    if headers.contains_key(header::EXPECT) || body.is_end_stream() {
+    if ends_with_answer || parts.headers.contains_key(header::EXPECT) || body.is_end_stream() {
         return;
     }
     tokio::spawn(async move {

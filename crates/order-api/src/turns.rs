@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use self::ring::Ring;
+pub use self::ring::Ring;
 use crate::asked_by::{AskedBy, InLine};
 
 /// How long a request waits for its turn, at most: as long as a command does for others to the same order. Whoever asks is better

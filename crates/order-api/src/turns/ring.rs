@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 /// Keys in the order of their turns, each with something that waits for it.
-pub(super) struct Ring<K, V> {
+pub struct Ring<K, V> {
     /// By the numbers of their turns.
     turns: BTreeMap<u64, K>,
     /// Each with the number of its turn.
@@ -19,16 +19,18 @@ impl<K, V> Default for Ring<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Default> Ring<K, V> {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing waits for anybody.
+    pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    pub(super) fn get(&mut self, key: K) -> Option<&mut V> {
+    /// What waits for a key, if there is something.
+    pub fn get(&mut self, key: K) -> Option<&mut V> {
         self.members.get_mut(&key).map(|(_, value)| value)
     }
 
     /// What waits for a key. One that is new is the last whose turn comes.
-    pub(super) fn entry(&mut self, key: K) -> &mut V {
+    pub fn entry(&mut self, key: K) -> &mut V {
         let Self { turns, members, last_turn } = self;
         let (_, value) = members.entry(key).or_insert_with(|| {
             *last_turn += 1;
@@ -38,7 +40,8 @@ impl<K: Copy + Eq + Hash, V: Default> Ring<K, V> {
         value
     }
 
-    pub(super) fn remove(&mut self, key: K) {
+    /// Nothing waits for a key any more.
+    pub fn remove(&mut self, key: K) {
         if let Some((turn, _)) = self.members.remove(&key) {
             self.turns.remove(&turn);
         }
@@ -46,7 +49,7 @@ impl<K: Copy + Eq + Hash, V: Default> Ring<K, V> {
 
     /// Gives whoever is next its turn. `take` says what it takes, and whether nothing waits any more; if something does, its turn
     /// comes again after everybody else's.
-    pub(super) fn turn<T>(&mut self, take: impl FnOnce(&mut V) -> (T, bool)) -> Option<T> {
+    pub fn turn<T>(&mut self, take: impl FnOnce(&mut V) -> (T, bool)) -> Option<T> {
         let (_, key) = self.turns.pop_first()?;
         let (turn, value) = self.members.get_mut(&key)?;
         let (taken, is_over) = take(value);

@@ -226,7 +226,7 @@ impl Activity {
         }
         let time = if self.shares_room() {
             self.since(self.kept_since.load(Ordering::Relaxed))
-        } else if self.connection_bytes.load(Ordering::Relaxed) > 0 && self.still_for() >= least {
+        } else if self.takes_room_of_all() && self.still_for() >= least {
             self.still_for()
         } else {
             return None;
@@ -237,6 +237,11 @@ impl Activity {
     /// Whether it has more room than a connection has for itself.
     pub(super) fn shares_room(&self) -> bool {
         self.kept.load(Ordering::Relaxed) > OWN_BYTES
+    }
+
+    /// Whether it has taken of what all share, for an answer or for itself.
+    pub(super) fn takes_room_of_all(&self) -> bool {
+        self.shares_room() || self.connection_bytes.load(Ordering::Relaxed) > 0
     }
 
     /// What its client's machine is likely to have for itself.

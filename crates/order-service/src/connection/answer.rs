@@ -87,7 +87,7 @@ impl AskedRoom {
             Ok(kept) => kept,
             Err(waiting) => {
                 // Whoever has taken of what all share waits for itself.
-                let _own_turn = open.activity().shares_room().then(|| in_service.set_aside());
+                let _own_turn = open.activity().takes_room_of_all().then(|| in_service.set_aside());
                 let keeping = Arc::clone(open.activity()).keep_after(waiting, bytes);
                 match over.run_until_cancelled(keeping).await {
                     Some(kept) => kept.of(open.stream()),
@@ -414,7 +414,8 @@ mod tests {
         let budget = Arc::new(AnswerBudget::new(2 * MAX_PIECE_BYTES));
         let [others, activity] = [(); 2].map(|()| Activity::in_test(&budget));
         let taken = others.try_keep(2 * MAX_PIECE_BYTES);
-        let waiting = others.wait();
+        let mut waiting = Box::pin(Arc::clone(&others).keep(MAX_PIECE_BYTES));
+        assert!((&mut waiting).now_or_never().is_none());
         let mut feed = silent_answer(&activity, true);
         poll(&mut feed);
         assert_eq!(budget.waiting(), 2, "room is short, and the feed waits for some");

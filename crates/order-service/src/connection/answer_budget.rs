@@ -1,12 +1,14 @@
-//! How many bytes of answers may lie about that their clients have not taken, of all connections together.
+//! How many bytes of answers may lie about that their clients have not taken, of all connections together, and whose turn it is when
+//! there is no more room.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use order_api::Ring;
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 /// How many answers may wait for room. Each of them has its request's head, which nobody counts until it has room.
 const MOST_WAITING: usize = 2048;
@@ -24,6 +26,11 @@ pub(crate) enum Purse {
 pub(crate) struct AnswerBudget {
     bytes: usize,
     free: Semaphore,
+    line: Mutex<Line>,
+    /// Whether somebody is in line.
+    is_short: AtomicBool,
+    /// Bytes that somebody in line was given who does not know yet.
+    under_way: AtomicUsize,
     /// Answers that wait for room.
     waiting: AtomicUsize,
     /// How many of them are from where.
@@ -38,6 +45,9 @@ impl AnswerBudget {
         Self {
             bytes,
             free: Semaphore::new(bytes),
+            line: Mutex::default(),
+            is_short: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             waiting_from: Mutex::default(),
             wanted: AtomicUsize::new(0),
@@ -45,23 +55,59 @@ impl AnswerBudget {
         }
     }
 
+    /// Takes room if there is any. Those who wait come first.
     pub(super) fn try_take(&self, bytes: usize) -> Option<Purse> {
-        match self.free.try_acquire_many(bytes as u32) {
-            Ok(taken) => {
-                taken.forget();
-                Some(Purse::Shared)
+        (!self.is_short() && self.has_taken(bytes)).then_some(Purse::Shared)
+    }
+
+    fn has_taken(&self, bytes: usize) -> bool {
+        self.free.try_acquire_many(bytes as u32).map(|taken| taken.forget()).is_ok()
+    }
+
+    /// Waits for its turn, and for room. Others have been [told](Self::want) that it is wanted.
+    pub(super) async fn take(&self, bytes: usize, waiting: Waiting) -> Purse {
+        let mut ticket = self.ticket(bytes, waiting.network);
+        match (&mut ticket.coming).await {
+            Ok(()) => {
+                self.under_way.fetch_sub(bytes, Ordering::Relaxed);
+                Purse::Shared
             }
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => None,
+            Err(e) => unreachable!("invariant: whoever is in line is given room: {e}"),
         }
     }
 
-    /// First come, first served. Others have been [told](Self::want) that it is wanted.
-    pub(super) async fn take(&self, bytes: usize, _waiting: Waiting) -> Purse {
-        match self.free.acquire_many(bytes as u32).await {
-            Ok(taken) => taken.forget(),
-            Err(e) => unreachable!("invariant: the budget is never closed: {e}"),
+    fn ticket(&self, bytes: usize, network: IpAddr) -> Ticket<'_> {
+        let (comes, coming) = oneshot::channel();
+        let mut line = self.line();
+        line.last_ticket += 1;
+        let number = line.last_ticket;
+        line.waiting.entry(network).insert(number, Wanted { bytes, comes });
+        // Either this sees what is given back, or whoever gives it back sees that somebody is in line.
+        self.is_short.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.hand_out(&mut line);
+        Ticket { budget: self, network, number, bytes, coming }
+    }
+
+    /// Gives room to those in line, as far as there is some.
+    fn hand_out(&self, line: &mut Line) {
+        while let Some((number, wanted)) = line.first.take().or_else(|| line.next()) {
+            if !self.has_taken(wanted.bytes) {
+                line.first = Some((number, wanted));
+                return;
+            }
+            self.under_way.fetch_add(wanted.bytes, Ordering::Relaxed);
+            if wanted.comes.send(()).is_err() {
+                self.under_way.fetch_sub(wanted.bytes, Ordering::Relaxed);
+                self.free.add_permits(wanted.bytes);
+            }
         }
-        Purse::Shared
+        self.is_short.store(false, Ordering::Relaxed);
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        // Nothing is left half-done by a panic: each change is a few moves.
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many bytes there is room for.
@@ -71,6 +117,10 @@ impl AnswerBudget {
 
     pub(super) fn give_back(&self, bytes: usize) {
         self.free.add_permits(bytes);
+        fence(Ordering::SeqCst);
+        if self.is_short() {
+            self.hand_out(&mut self.line());
+        }
     }
 
     /// Somebody from this network begins to wait for room.
@@ -95,7 +145,7 @@ impl AnswerBudget {
     }
 
     /// Somebody wants room for bytes, and there is none.
-    pub(super) fn want(&self, bytes: usize) {
+    pub(crate) fn want(&self, bytes: usize) {
         self.wanted.fetch_add(bytes, Ordering::Relaxed);
         self.is_wanted.notify_one();
     }
@@ -115,10 +165,14 @@ impl AnswerBudget {
         self.waiting_from().clone()
     }
 
-    /// Whether somebody waits for room, and there is none.
+    /// Whether somebody waits for room, and there is not enough.
     pub(crate) fn is_short(&self) -> bool {
-        // Whoever has been given some and has not noticed still counts as waiting; what is left then is for nobody.
-        self.waiting() > 0 && self.free.available_permits() == 0
+        self.is_short.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were given to those who waited, and do not know yet.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
     }
 
     /// How many bytes there is room for.
@@ -134,6 +188,61 @@ impl AnswerBudget {
     /// How many wait for room.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// Whoever waits for room. Machines take turns, however many of their answers wait: who has left the room full, or asks for some again and
+/// again, keeps nobody else waiting for long.
+#[derive(Default)]
+struct Line {
+    last_ticket: u64,
+    /// Whose turn it is, for whom there is not enough room yet.
+    first: Option<(u64, Wanted)>,
+    waiting: Ring<IpAddr, BTreeMap<u64, Wanted>>,
+}
+
+struct Wanted {
+    bytes: usize,
+    comes: oneshot::Sender<()>,
+}
+
+impl Line {
+    /// Whoever is next, with its ticket.
+    fn next(&mut self) -> Option<(u64, Wanted)> {
+        self.waiting.turn(|of_network| (of_network.pop_first(), of_network.is_empty())).flatten()
+    }
+
+    fn leave(&mut self, network: IpAddr, ticket: u64) {
+        self.first.take_if(|(number, _)| *number == ticket);
+        if let Some(of_network) = self.waiting.get(network) {
+            of_network.remove(&ticket);
+            if of_network.is_empty() {
+                self.waiting.remove(network);
+            }
+        }
+    }
+}
+
+/// A place in line, until it is dropped.
+struct Ticket<'a> {
+    budget: &'a AnswerBudget,
+    network: IpAddr,
+    number: u64,
+    bytes: usize,
+    coming: oneshot::Receiver<()>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut line = self.budget.line();
+        line.leave(self.network, self.number);
+        self.budget.hand_out(&mut line);
+        drop(line);
+        // It was given room, and does not know.
+        if self.coming.try_recv().is_ok() {
+            self.budget.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
+            self.budget.give_back(self.bytes);
+        }
     }
 }
 
@@ -158,7 +267,31 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn machines_take_turns_however_many_of_their_answers_wait() {
+        let budget = Arc::new(AnswerBudget::new(100));
+        let [many, few] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
+        assert!(budget.try_take(100).is_some());
+        let mut waiting: Vec<_> = (0..10).map(|_| Box::pin(budget.take(100, budget.wait(many)))).collect();
+        for waits in &mut waiting {
+            assert!(waits.now_or_never().is_none());
+        }
+        let mut one = Box::pin(budget.take(100, budget.wait(few)));
+        assert!((&mut one).now_or_never().is_none());
+        budget.give_back(100);
+        assert!(budget.try_take(100).is_none(), "they come first");
+        assert!((&mut waiting[0]).now_or_never().is_some() && (&mut one).now_or_never().is_none());
+        // The next of the many turns up late for what it was given, or leaves without it.
+        budget.give_back(100);
+        budget.give_back(100);
+        assert!((&mut one).now_or_never().is_some(), "the rest of the many comes after it");
+        drop(waiting);
+        assert_eq!((budget.free(), budget.under_way(), budget.is_short()), (100, 0, false));
+    }
 
     #[test]
     fn when_many_wait_no_more_may_from_where_most_of_them_come() {

@@ -4,8 +4,8 @@
 //! wanted and there is none, all connections are gone through for those that are of least use.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,8 @@ const LEAST_WANTED: usize = 16 * 1024;
 const PART_OF_MANY: usize = 64;
 /// How many give way at once, at most, when room is wanted.
 const MOST_FOR_ROOM: usize = 256;
+/// After so long without anybody who makes room among those who have much, others do.
+const LONG_IN_VAIN: Duration = Duration::from_millis(500);
 /// Between two looks at connections that have come to a stand, at most.
 const MAX_WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// How long such a client may have nothing to take, and leave a request unfinished or a ping unanswered.
@@ -73,6 +75,45 @@ struct Connections {
     of_networks: HashMap<IpAddr, usize>,
     /// Those who give way next.
     stillest: Stillest,
+}
+
+/// Who has room, and who wants some.
+struct Rooms {
+    newly_wanted: usize,
+    /// How many wait for some, by network.
+    waiting: HashMap<IpAddr, usize>,
+    /// The networks that have much.
+    have_much: HashSet<IpAddr>,
+    /// As much is on its way to others.
+    is_much_under_way: bool,
+    /// The connections that leave some to be had.
+    leaving: Vec<(Lying, Arc<Activity>)>,
+}
+
+/// Connections of which some make room for so many bytes.
+struct Leaving {
+    wanted: usize,
+    connections: Vec<(Lying, Arc<Activity>)>,
+}
+
+impl Rooms {
+    /// As long as an address has much, or will have, it is those of such addresses that make room, whoever wants it.
+    fn of_much_if_any(self) -> Leaving {
+        let Self { newly_wanted, waiting, have_much, is_much_under_way, leaving: mut connections } = self;
+        if !have_much.is_empty() || is_much_under_way {
+            connections.retain(|(_, connection)| have_much.contains(&connection.network()));
+        }
+        Leaving { wanted: newly_wanted.max(waiting.values().sum::<usize>() * LEAST_WANTED), connections }
+    }
+
+    /// All make room for those who wait at addresses that do not have much, and for whoever may be before them.
+    fn of_all(self) -> Leaving {
+        let Self { waiting, have_much, leaving: connections, .. } = self;
+        let of_few = waiting.into_iter().filter(|(network, _)| !have_much.contains(network));
+        let waiting_of_few = of_few.map(|(_, waiting)| waiting).sum::<usize>();
+        let wanted = if waiting_of_few > 0 { (waiting_of_few + 1) * LEAST_WANTED } else { 0 };
+        Leaving { wanted, connections }
+    }
 }
 
 impl Connections {
@@ -269,51 +310,59 @@ impl Admission {
         }
     }
 
-    /// Ends connections that take room from others, until none waits for room, or all are taken as fast as can be.
+    /// Ends connections that take room from others, until none waits for room, or all are taken as fast as can be; but not for so long
+    /// that nobody looks at the others.
     async fn make_room(&self) {
+        let begun = Instant::now();
+        self.end(self.rooms().of_much_if_any());
+        let mut in_vain = Duration::ZERO;
         loop {
-            let wanted = self.budget.newly_wanted().max(self.budget.waiting() * LEAST_WANTED);
-            self.end(wanted);
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
                 return;
             }
+            if begun.elapsed() > MAX_WATCH_PAUSE {
+                return self.budget.want(0);
+            }
+            let rooms = self.rooms();
+            let leaving = if in_vain < LONG_IN_VAIN { rooms.of_much_if_any() } else { rooms.of_all() };
+            in_vain = if self.end(leaving) { Duration::ZERO } else { in_vain + LOOK_AGAIN };
         }
     }
 
     /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, and
-    /// first of those that cost others most.
-    fn end(&self, wanted: usize) {
-        let mut found = self.leaving_room();
-        found.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
+    /// first of those that cost others most. Whether there was any.
+    fn end(&self, Leaving { wanted, mut connections }: Leaving) -> bool {
+        connections.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
         let mut freed = 0;
-        for (_, connection) in found.into_iter().take(MOST_FOR_ROOM) {
+        for (_, connection) in connections.into_iter().take(MOST_FOR_ROOM) {
             if freed >= wanted {
                 break;
             }
             freed += connection.make_room(wanted - freed, LEAST_STILLNESS);
         }
+        freed > 0
     }
 
-    /// The connections that leave room to be had. As long as an address has much, there are none of others: they wait until one of it
-    /// gives way, too.
-    fn leaving_room(&self) -> Vec<(Lying, Arc<Activity>)> {
+    /// Who has room, and who wants some.
+    fn rooms(&self) -> Rooms {
         let connections = self.lock();
-        // Who waits may have been given room already, and not know it yet.
-        let mut rooms = self.budget.waiting_by_network();
-        rooms.values_mut().for_each(|room| *room *= LEAST_WANTED);
+        let mut of_networks = HashMap::<IpAddr, usize>::with_capacity(connections.of_networks.len());
         for connection in connections.all.values() {
-            *rooms.entry(connection.network()).or_default() += connection.room();
+            *of_networks.entry(connection.network()).or_default() += connection.room();
         }
         let much = self.budget.bytes() / PART_OF_MANY;
-        let has_any_much = rooms.values().any(|room| *room > much);
-        let has_much = |network| rooms.get(&network).is_some_and(|room| *room > much);
+        of_networks.retain(|_, room| *room > much);
         let leaving = connections.all.values().filter_map(|connection| {
-            let lying = connection.leaves_room(LEAST_STILLNESS)?;
-            let is_of_much = !has_any_much || has_much(connection.network());
-            is_of_much.then(|| (lying, Arc::clone(connection)))
+            Some((connection.leaves_room(LEAST_STILLNESS)?, Arc::clone(connection)))
         });
-        leaving.collect()
+        Rooms {
+            newly_wanted: self.budget.newly_wanted(),
+            waiting: self.budget.waiting_by_network(),
+            have_much: of_networks.into_keys().collect(),
+            is_much_under_way: self.budget.under_way() > much,
+            leaving: leaving.collect(),
+        }
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

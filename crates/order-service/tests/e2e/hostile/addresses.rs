@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use super::crowd::crowd_in_pace;
+use super::crowd::{crowd, crowd_in_pace};
 use super::shares::connect_from;
 use super::siege::besiege;
 use super::{frames, server};
@@ -94,5 +94,37 @@ fn one_machine_that_wants_all_room_again_and_again_takes_nobody_elses() {
         drop(crowd_in_pace(siege, server.port(), 2_500, &greeting));
         quiet.write_all(&frames::get(1, "/health")).expect("it was left alone");
         assert_eq!(frames::take_heads(&mut quiet, 1), 1, "it was left alone");
+    });
+}
+
+#[test]
+fn one_machine_that_wants_room_keeps_nobody_else_from_it() {
+    // All room is taken, and no machine has much of it.
+    const MACHINES: u8 = 70;
+    const OF_EACH: usize = 15;
+    let program = server().argument("--max-answer-bytes", (16 * 1024 * 1024).to_string());
+    besiege(program, |server, siege| {
+        let port = server.port();
+        let greeting = [frames::PREFACE, &frames::settings()].concat();
+        let ask = [&greeting[..], &frames::get(0, "/health")].concat();
+        // So many sockets may be opened.
+        drop(crowd(port, 1, b""));
+        let come = |machine| {
+            siege.hold(1);
+            (0..OF_EACH).map(move |_| connect_from(Ipv4Addr::new(127, 0, 1, machine), port))
+        };
+        let mut others: Vec<_> = (1..=MACHINES).flat_map(come).collect();
+        for other in &mut others {
+            other.write_all(&greeting).unwrap();
+        }
+        siege.hold(A_WHILE);
+        let machine = crowd_in_pace(siege, port, 500, &ask);
+        for _ in 0..3 {
+            let mut one = connect_from(ELSEWHERE, port);
+            one.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            one.write_all(&ask).unwrap();
+            assert_eq!(frames::take_heads(&mut one, 1), 1, "it is served");
+        }
+        drop((others, machine));
     });
 }

@@ -98,14 +98,13 @@ fn heads_whose_bodies_are_waited_for_take_no_more_than_there_is_room_for() {
     }
 }
 
-#[test]
-fn heads_that_come_all_at_once_are_not_made_before_there_is_room_for_them() {
-    let greeting = [frames::PREFACE, &frames::settings()].concat();
-    let said = [greeting, frames::begin_orders_with_known_fields(0..100, 60)].concat();
+/// Lets requests come all at once, on so many connections. How long that takes says more of a build for tests than of the service:
+/// nobody is probed meanwhile.
+#[track_caller]
+fn assert_no_more_memory(connections: usize, said: &[u8]) {
     let _alone = one_at_a_time();
     let server = server().start();
-    let crowd = crowd(server.port(), 1_000, &said);
-    // How long that takes says more of a build for tests than of the service: nobody is probed meanwhile.
+    let crowd = crowd(server.port(), connections, said);
     for _ in 0..100 {
         assert_eq!(server.get("/health").status, 200);
         std::thread::park_timeout(Duration::from_millis(20));
@@ -114,6 +113,21 @@ fn heads_that_come_all_at_once_are_not_made_before_there_is_room_for_them() {
     assert!(peak <= MOST_RESIDENT_KIB, "it took {} MiB", peak / 1024);
     drop(crowd);
     server.stop();
+}
+
+#[test]
+fn heads_that_come_all_at_once_are_not_made_before_there_is_room_for_them() {
+    let greeting = [frames::PREFACE, &frames::settings()].concat();
+    let heads = frames::begin_orders_with_known_fields(0..100, 60);
+    assert_no_more_memory(1_000, &[greeting, heads].concat());
+}
+
+#[test]
+fn requests_that_are_refused_at_once_keep_nothing_for_their_bodies() {
+    let greeting = [frames::PREFACE, &frames::settings()].concat();
+    // They say nothing of a media type.
+    let heads = frames::begin_orders_with_known_fields(0..100, 0);
+    assert_no_more_memory(2_500, &[greeting, heads].concat());
 }
 
 #[test]
