@@ -25,7 +25,7 @@ pub struct Import {
     end: Position,
     /// The last position in the store.
     stored_end: Position,
-    /// The event that was given last, by position and id, if it is surely of this replica's log.
+    /// The event that was given last, by position and id.
     previous: Option<(Position, Uuid)>,
     imported: Imported,
 }
@@ -47,6 +47,17 @@ pub enum ImportError {
     Gap {
         /// The position that comes next.
         expected: Position,
+        /// The event's.
+        found: Position,
+    },
+    /// It comes next, and the one before it, which the store has, was not given. A new order fits behind any log's events.
+    #[error(
+        "nothing shows that position {found} is of this replica's log: begin with position {end}, which this replica has \
+         (`export --from-position {end}`)"
+    )]
+    Unproven {
+        /// Where the store ends.
+        end: Position,
         /// The event's.
         found: Position,
     },
@@ -83,7 +94,7 @@ impl Import {
         })
     }
 
-    /// Takes the next event. Those that the store has are passed over.
+    /// Takes the next event. Those that the store has are passed over; the last of them, if there are any, must be among those given.
     ///
     /// # Errors
     /// See [`ImportError`]. An error of the store may be about one of the events before.
@@ -99,8 +110,10 @@ impl Import {
             return Err(ImportError::Gap { expected, found: event.position });
         }
         let previous_id = self.previous.filter(|(position, _)| *position == self.end).map(|(_, id)| id);
-        let is_sure = previous_id.is_some() || self.end == Position::START;
-        self.previous = is_sure.then_some((expected, event.id));
+        if previous_id.is_none() && self.end > Position::START {
+            return Err(ImportError::Unproven { end: self.end, found: event.position });
+        }
+        self.previous = Some((expected, event.id));
         self.end = expected;
         self.batch_bytes += event.data.len();
         self.batch.push(PublishedEvent { event, previous_id });

@@ -242,11 +242,12 @@ impl Session<'_> {
     }
 }
 
-/// What to do about a position that is missing.
+/// What to do about a position that is missing. A file begins with the one before, which shows that it is of the same log.
 fn advice(position: Position, why: &str, next: Position) -> String {
+    let known = position.0.saturating_sub(1).max(1);
     format!(
         "position {position} is missing: {why}, and the next one that it has is {next}. Publish again from there, with \
          `order-service republish --bus URL --from-position {position}` on the primary; or start this replica with \
-         `--from-file FILE`, where FILE is what `order-service export --from-position {position}` writes there"
+         `--from-file FILE`, where FILE is what `order-service export --from-position {known}` writes there"
     )
 }

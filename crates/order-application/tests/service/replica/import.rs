@@ -34,7 +34,7 @@ async fn an_import_keeps_the_bookmark() {
     replica.reaches(30).await;
     replica.stop().await;
     let mut import = Import::begin(stage.store.clone(), stage.limits).await.unwrap();
-    for event in &events[30..40] {
+    for event in &events[29..40] {
         import.add(event.clone()).await.unwrap();
     }
     import.finish().await.unwrap();
@@ -64,13 +64,20 @@ async fn an_order_that_is_damaged_in_the_primary_s_log_is_imported_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_begins_behind_the_store_s_events_has_only_its_versions_to_tell_that_it_continues_them() {
+async fn a_file_that_begins_behind_the_store_s_events_is_not_imported() {
     let stage = Stage::new(20, 1).await;
-    let mut events = stage.events().await;
+    let events = stage.events().await;
     import(&stage, &events[..20]).await.unwrap();
-    events[30].version = Version(7);
-    let refused = import(&stage, &events[20..]).await.unwrap_err();
-    assert!(refused.to_string().contains("another log than this replica's, at position 31"), "{refused}");
+    let unproven = ImportError::Unproven { end: Position(20), found: Position(21) };
+    assert_eq!(import(&stage, &events[20..]).await, Err(unproven));
+    let other = RecordedEvent { id: events[0].id, ..events[19].clone() };
+    let refused = import(&stage, &[&[other], &events[20..]].concat()).await.unwrap_err();
+    assert!(refused.to_string().contains("another log than this replica's, at position 20"), "{refused}");
+    assert_eq!(stage.store.end().await, Ok(Position(20)));
+    assert_eq!(
+        import(&stage, &events[19..]).await,
+        Ok(Imported { added: events.len() as u64 - 20, known: 1 })
+    );
 }
 
 #[tokio::test(start_paused = true)]

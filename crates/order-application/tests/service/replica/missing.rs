@@ -63,7 +63,7 @@ async fn a_position_is_missing_once_every_partition_has_passed_it_and_not_before
         status.detail.unwrap(),
         "position 5 is missing: every partition of the broker has passed it, and the next one that it has is 6. \
          Publish again from there, with `order-service republish --bus URL --from-position 5` on the primary; or start \
-         this replica with `--from-file FILE`, where FILE is what `order-service export --from-position 5` writes there"
+         this replica with `--from-file FILE`, where FILE is what `order-service export --from-position 4` writes there"
     );
     assert_eq!((status.position, status.has_caught_up), (Position(4), false));
 }
