@@ -2,8 +2,8 @@
 //! format), and as named attributes beside the bare data (the binary mode of message protocols).
 //!
 //! `position` and `version` are extensions, as decimal strings, since an integer of a CloudEvent has 32 bits. Messages to
-//! brokers also have `previousid`, the id of the event at the position before: who reads them can tell that they continue
-//! the log that it has read so far.
+//! brokers and the lines of an export also have `previousid`, the id of the event at the position before: who reads them can
+//! tell that they continue the log that it has read so far.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,6 +31,11 @@ const PREVIOUS_ID: &str = "previousid";
 /// Writes one envelope as JSON. `source` is a JSON string, quotes included, for events without one of their own; the
 /// stored data and context go in as they are.
 pub fn write(out: &mut String, source: &str, event: &RecordedEvent) {
+    write_published(out, source, event, None);
+}
+
+/// The same for whoever goes through the log: `previous_id` is the id of the event at the position before.
+pub fn write_published(out: &mut String, source: &str, event: &RecordedEvent, previous_id: Option<Uuid>) {
     // Writing to a String cannot fail.
     let _ = write!(out, r#"{{"specversion":"{SPEC_VERSION}","id":"{}","source":"#, event.id);
     match &event.source {
@@ -46,6 +51,9 @@ pub fn write(out: &mut String, source: &str, event: &RecordedEvent) {
         event.position,
         event.version,
     );
+    if let Some(previous_id) = previous_id {
+        let _ = write!(out, r#","{PREVIOUS_ID}":"{previous_id}""#);
+    }
     let extensions = event.context.members_json();
     if !extensions.is_empty() {
         out.push(',');
@@ -56,7 +64,7 @@ pub fn write(out: &mut String, source: &str, event: &RecordedEvent) {
     out.push('}');
 }
 
-/// An event as a message brings it.
+/// An event as a message or the line of a file brings it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedEvent {
     /// The event.
@@ -162,11 +170,11 @@ pub fn read(mut attributes: Attributes<'_>, data: &str) -> Result<PublishedEvent
     Ok(PublishedEvent { event, previous_id })
 }
 
-/// Reads an event that [`write()`] has written.
+/// Reads an event that [`write()`] or [`write_published`] has written.
 ///
 /// # Errors
 /// See [`CloudEventError`].
-pub fn read_json(text: &str) -> Result<RecordedEvent, CloudEventError> {
+pub fn read_json(text: &str) -> Result<PublishedEvent, CloudEventError> {
     let envelope: BTreeMap<Cow<'_, str>, &RawValue> =
         serde_json::from_str(text).map_err(|error| CloudEventError::NotJson(error.to_string()))?;
     let mut attributes = Attributes::default();
@@ -183,7 +191,7 @@ pub fn read_json(text: &str) -> Result<RecordedEvent, CloudEventError> {
         }
     }
     let data = envelope.get("data").ok_or(CloudEventError::Missing("data"))?;
-    read(attributes, data.get()).map(|published| published.event)
+    read(attributes, data.get())
 }
 
 /// The value of an attribute (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#type-system>).
@@ -217,10 +225,11 @@ mod tests {
 
     #[test]
     fn an_event_survives_json() {
-        for event in [event(None), event(Some("clerk 7"))] {
+        for (event, previous_id) in [(event(None), None), (event(Some("clerk 7")), Some(Uuid::from_u128(7)))]
+        {
             let mut text = String::new();
-            write(&mut text, "\"/order-service\"", &event);
-            assert_eq!(read_json(&text), Ok(event));
+            write_published(&mut text, "\"/order-service\"", &event, previous_id);
+            assert_eq!(read_json(&text), Ok(PublishedEvent { event, previous_id }));
         }
     }
 
@@ -251,7 +260,7 @@ mod tests {
         let mut text = String::new();
         write(&mut text, "\"/order-service\"", &event);
         let read = read_attributes(attributes("/order-service", &event, None)).unwrap().event;
-        for read in [read_json(&text).unwrap(), read] {
+        for read in [read_json(&text).unwrap().event, read] {
             assert_eq!(read.source.as_deref(), Some("/order-service"));
         }
     }
@@ -261,12 +270,12 @@ mod tests {
         let mut text = String::new();
         write(&mut text, "\"/order-service\"", &event(None));
         let text = text.replacen('{', r#"{"zone":7,"dataschema":"s","Upper":"no","nested":{"a":1},"#, 1);
-        let read = read_json(&text).unwrap();
+        let read = read_json(&text).unwrap().event;
         assert_eq!(read.context.members().count(), 2, "{:?}", read.context);
         assert_eq!(read.context.get("zone").as_deref(), Some("7"));
         let mut again = String::new();
         write(&mut again, "\"/order-service\"", &read);
-        assert_eq!(read_json(&again), Ok(read.clone()));
+        assert_eq!(read_json(&again).map(|published| published.event), Ok(read.clone()));
         let message = read_attributes(attributes("/", &read, None)).unwrap();
         assert_eq!(message.event, read);
     }

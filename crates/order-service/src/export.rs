@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use order_application::{PageLimit, Position, cloud_event, json_text};
+use order_application::{PageLimit, Position, StoreError, cloud_event, json_text};
 use order_store::{LogReader, SideError, StoreLocation};
 
 use crate::cli::Failure;
 use crate::config::{EventOptions, StoreOptions, positive};
+use crate::logging;
 use crate::losses::warn_of_losses;
 use crate::output::{self, Reader};
 use crate::process;
@@ -42,13 +43,23 @@ async fn export(location: &StoreLocation, from: Position, event_source: &str) ->
     let end = log.end().await.map_err(told)?;
     anyhow::ensure!(from <= end.plus(1), "there is no position {from}: the log ends at {end}");
     let (mut after, mut lines) = (Position(from.0 - 1), String::new());
+    let mut previous_id = match log.id_at(after).await {
+        // What is behind a damaged event can be had all the same.
+        Err(SideError::Store(StoreError::Corrupt(why))) => {
+            logging::warn(&format!(
+                "the first line does not name the event before it, which is damaged: {why}"
+            ));
+            None
+        }
+        found => found.map_err(told)?,
+    };
     while after < end {
         let page = log.read_log(after, PAGE).await.map_err(told)?;
         let Some(last) = page.last() else { break };
         after = last.position;
         lines.clear();
         for event in page.iter().filter(|event| event.position <= end) {
-            cloud_event::write(&mut lines, &source, event);
+            cloud_event::write_published(&mut lines, &source, event, previous_id.replace(event.id));
             lines.push('\n');
         }
         if output::write(&lines)? == Reader::Gone {

@@ -133,4 +133,14 @@ impl LogReader {
             StoreReader::Postgres(log) => log.events(after, Position(i64::MAX.cast_unsigned()), limit).await,
         }
     }
+
+    /// The id of the event at a position. `None` at the start of the log, and where it has no event.
+    ///
+    /// # Errors
+    /// See [`SideError`].
+    pub async fn id_at(&self, position: Position) -> Result<Option<Uuid>, SideError> {
+        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
+        let page = self.read_log(Position(before), PageLimit::events(1)).await?;
+        Ok(page.first().filter(|event| event.position == position).map(|event| event.id))
+    }
 }

@@ -193,9 +193,7 @@ fn fold(
     let position = event.position;
     let is_proved = previous_id == id_before;
     if let Some(named) = previous_id.filter(|_| !is_proved) {
-        let found = id_before.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        let why = format!("the event before the one there is {named}, and here it is {found}");
-        return Err(OtherLog { position, why });
+        return Err(OtherLog::another_before(position, named, id_before));
     }
     let before = order.as_ref().map_or(Version::NONE, FoldedOrder::version);
     let is_readable = !matches!(order, Some(FoldedOrder::Unreadable { .. }));

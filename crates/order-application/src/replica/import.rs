@@ -1,4 +1,7 @@
 //! Adding events from elsewhere than the broker, whose history may not reach back far enough.
+//!
+//! Each names the event before it, as messages do, and is held against the one that comes before it here. What names none was
+//! written by an older release: the first of them must then be one that the replica has, unless it is the first of all.
 
 use std::sync::Arc;
 
@@ -6,11 +9,12 @@ use uuid::Uuid;
 
 use super::apply::Writer;
 use super::stored_ids::StoredIds;
-use super::{CHECKPOINT, ReplicaError, ReplicaLimits};
+use super::{CHECKPOINT, OtherLog, ReplicaError, ReplicaLimits};
 use crate::cloud_event::PublishedEvent;
-use crate::event::{Position, RecordedEvent};
+use crate::event::Position;
 use crate::ports::event_log::StoreError;
 use crate::ports::replica_store::ReplicaStore;
+use crate::stream;
 
 /// Adds events to a replica's store while no replica runs on it.
 pub struct Import {
@@ -23,10 +27,12 @@ pub struct Import {
     batch_bytes: usize,
     /// The last position in the store or the batch.
     end: Position,
+    /// The id of the event there. `None` before the first.
+    end_id: Option<Uuid>,
     /// The last position in the store.
     stored_end: Position,
-    /// The event that was given last, by position and id.
-    previous: Option<(Position, Uuid)>,
+    /// The position of the event that was given last. It is of this replica's log.
+    previous: Option<Position>,
     imported: Imported,
 }
 
@@ -50,7 +56,8 @@ pub enum ImportError {
         /// The event's.
         found: Position,
     },
-    /// It comes next, and the one before it, which the store has, was not given. A new order fits behind any log's events.
+    /// It comes next, but neither names the event before it nor comes after that one in the file. A new order fits behind any
+    /// log's events.
     #[error(
         "nothing shows that position {found} is of this replica's log: begin with position {end}, which this replica has \
          (`export --from-position {end}`)"
@@ -79,6 +86,7 @@ impl Import {
     /// See [`StoreError`].
     pub async fn begin(store: Arc<dyn ReplicaStore>, limits: ReplicaLimits) -> Result<Self, StoreError> {
         let end = store.end().await?;
+        let end_id = stream::id_at(&*store, end).await?;
         let bookmark = store.load(CHECKPOINT).await?.and_then(|checkpoint| checkpoint.evidence);
         Ok(Self {
             writer: Writer::new(Arc::clone(&store), limits.order_cache_bytes),
@@ -88,33 +96,46 @@ impl Import {
             batch: Vec::new(),
             batch_bytes: 0,
             end,
+            end_id,
             stored_end: end,
             previous: None,
             imported: Imported::default(),
         })
     }
 
-    /// Takes the next event. Those that the store has are passed over; the last of them, if there are any, must be among those given.
+    /// Takes the next event. Those that the store has are passed over.
     ///
     /// # Errors
     /// See [`ImportError`]. An error of the store may be about one of the events before.
-    pub async fn add(&mut self, event: RecordedEvent) -> Result<(), ImportError> {
+    pub async fn add(&mut self, published: PublishedEvent) -> Result<(), ImportError> {
+        let PublishedEvent { event, previous_id: named } = published;
         if event.position <= self.stored_end {
+            if let Some(named) = named {
+                self.stored.check_before(event.position, named).await?;
+            }
             self.stored.check(event.position, event.id).await?;
             self.imported.known += 1;
-            self.previous = Some((event.position, event.id));
+            self.previous = Some(event.position);
             return Ok(());
         }
-        let expected = self.end.plus(1);
-        if event.position != expected {
-            return Err(ImportError::Gap { expected, found: event.position });
+        let (position, end) = (event.position, self.end);
+        let expected = end.plus(1);
+        if position != expected {
+            return Err(ImportError::Gap { expected, found: position });
         }
-        let previous_id = self.previous.filter(|(position, _)| *position == self.end).map(|(_, id)| id);
-        if previous_id.is_none() && self.end > Position::START {
-            return Err(ImportError::Unproven { end: self.end, found: event.position });
+        let previous_id = self.end_id;
+        match named {
+            Some(named) if Some(named) != previous_id => {
+                return Err(ReplicaError::from(OtherLog::another_before(position, named, previous_id)).into());
+            }
+            // Within a file, what names none comes after the line before it.
+            None if end != Position::START && self.previous != Some(end) => {
+                return Err(ImportError::Unproven { end, found: position });
+            }
+            _ => {}
         }
-        self.previous = Some((expected, event.id));
-        self.end = expected;
+        self.previous = Some(position);
+        (self.end, self.end_id) = (position, Some(event.id));
         self.batch_bytes += event.data.len();
         self.batch.push(PublishedEvent { event, previous_id });
         if self.batch.len() >= self.limits.batch_events || self.batch_bytes >= self.limits.batch_bytes {

@@ -44,6 +44,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::event::Position;
@@ -208,5 +209,11 @@ pub struct OtherLog {
 impl OtherLog {
     fn another_event(position: Position) -> Self {
         Self { position, why: "the event there has another id".to_owned() }
+    }
+
+    /// Before the event at a position comes `named` in its log, and `found` in the replica's.
+    fn another_before(position: Position, named: Uuid, found: Option<Uuid>) -> Self {
+        let found = found.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        Self { position, why: format!("the event before the one there is {named}, and here it is {found}") }
     }
 }

@@ -25,4 +25,16 @@ impl StoredIds {
         }
         Err(OtherLog::another_event(position).into())
     }
+
+    /// Checks that the event before a position of the store is the one that is `named`.
+    ///
+    /// # Errors
+    /// [`ReplicaError::OtherLog`] if not; otherwise the store's.
+    pub(super) async fn check_before(&mut self, position: Position, named: Uuid) -> Result<(), ReplicaError> {
+        let found = self.0.at(Position(position.0 - 1)).await?;
+        if found == Some(named) {
+            return Ok(());
+        }
+        Err(OtherLog::another_before(position, named, found).into())
+    }
 }

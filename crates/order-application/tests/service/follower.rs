@@ -127,7 +127,7 @@ async fn what_a_follower_makes_happen_names_the_event_that_made_it_act_in_the_st
     assert_eq!(log[1].context.as_json(), context);
     let mut envelope = String::new();
     cloud_event::write(&mut envelope, "\"/shop\"", &log[1]);
-    let read = cloud_event::read_json(&envelope).unwrap();
+    let read = cloud_event::read_json(&envelope).unwrap().event;
     assert_eq!(read.context.get("causationid"), Some(log[0].id.to_string()));
     stop.cancel();
     running.await.unwrap();

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use order_application::{Import, ReplicaLimits, ReplicaStore, cloud_event};
+use order_application::cloud_event::{self, PublishedEvent};
+use order_application::{Import, ReplicaLimits, ReplicaStore};
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
@@ -50,7 +51,7 @@ pub(super) async fn import(path: &Path, store: Arc<dyn ReplicaStore>) -> anyhow:
     Ok(())
 }
 
-fn read_event(line: &[u8]) -> anyhow::Result<order_application::RecordedEvent> {
+fn read_event(line: &[u8]) -> anyhow::Result<PublishedEvent> {
     let text = str::from_utf8(line).map_err(|_| anyhow!("not UTF-8"))?;
     Ok(cloud_event::read_json(text)?)
 }

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use serde_json::Value;
+
+use crate::damage::edit;
 use crate::server::{Program, Server};
 
 /// Orders with a step or two each.
@@ -33,7 +36,17 @@ fn each_line_is_an_event_as_the_api_has_it() {
     let all = export().run();
     assert_eq!((all.status, &all.stderr[..]), (Some(0), &[][..]));
     let page = server.get("/events?limit=1000");
-    assert_eq!(format!("[{}]", all.stdout.join(",")), page.text());
+    let mut before = None;
+    let without = all.stdout.iter().map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let names_the_one_before = before
+            .replace(event["id"].clone())
+            .map_or_else(String::new, |id| format!(",\"previousid\":{id}"));
+        assert_eq!(event["previousid"].is_null(), names_the_one_before.is_empty(), "{line}");
+        line.replacen(&names_the_one_before, "", 1)
+    });
+    let without: Vec<_> = without.collect();
+    assert_eq!(format!("[{}]", without.join(",")), page.text());
     let some = export().argument("--from-position", "51").run();
     assert_eq!((some.status, &some.stdout[..]), (Some(0), &all.stdout[50..]));
     let none = export().argument("--from-position", "61").run();
@@ -54,6 +67,27 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         .argument("--data-dir", directory.path())
         .run();
     assert_eq!((ended.status, ended.stdout.len(), &ended.stderr[..]), (Some(0), 1, &[][..]));
+}
+
+/// Whoever looks for what is behind a damaged event gets it.
+#[test]
+fn what_comes_after_a_damaged_event_is_exported_and_does_not_name_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Program::serving(directory.path()).start();
+    fill(&server, 0..10);
+    server.stop();
+    edit(&directory, "UPDATE events SET data = replace(data, '7', '8') WHERE position = 3");
+    let export = |from: &str| {
+        Program::new(["export", "--from-position", from]).argument("--data-dir", directory.path()).run()
+    };
+    let told = export("3");
+    assert_eq!((told.status, told.stdout.len()), (Some(1), 0), "{told:?}");
+    let behind = export("4");
+    assert_eq!((behind.status, behind.stdout.len()), (Some(0), 12), "{behind:?}");
+    let names: Vec<_> = behind.stdout.iter().map(|line| line.contains("\"previousid\":")).collect();
+    assert_eq!((names[0], names[1..].iter().all(|names| *names)), (false, true), "{behind:?}");
+    let warned = "warning: the first line does not name the event before it, which is damaged: ";
+    assert!(behind.stderr[0].starts_with(warned), "{behind:?}");
 }
 
 #[test]

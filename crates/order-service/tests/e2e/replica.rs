@@ -1,6 +1,7 @@
 //! A replica of the real binary, from a real broker: it answers as the primary does, byte for byte.
 
 mod by_hand;
+mod from_file;
 mod restored;
 
 use std::fs;
