@@ -37,12 +37,16 @@ pub(crate) struct Stream {
 
 /// The requests of a connection whose answers are not wholly taken, by number.
 #[derive(Default)]
-pub(super) struct Streams(Mutex<BTreeMap<u64, Weak<Stream>>>);
+pub(super) struct Streams {
+    all: Mutex<BTreeMap<u64, Weak<Stream>>>,
+    /// The most there were at once.
+    most: AtomicUsize,
+}
 
 impl Streams {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Weak<Stream>>> {
         // What it guards is whole at any moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The one that was begun last.
@@ -72,6 +76,7 @@ impl Stream {
         });
         stream.untaken.take_some(activity.now());
         streams.insert(number, Arc::downgrade(&stream));
+        activity.streams.most.fetch_max(streams.len(), Ordering::Relaxed);
         stream
     }
 
@@ -186,6 +191,11 @@ impl Drop for Stream {
 }
 
 impl Activity {
+    /// How many requests over HTTP/2 there have been at once, at most.
+    pub(in crate::connection) fn most_streams(&self) -> usize {
+        self.streams.most.load(Ordering::Relaxed)
+    }
+
     /// Ends each answer of which the client has taken nothing for at least so long.
     pub(crate) fn end_untaken(&self, why: GivenUp, least: Duration) {
         for stream in self.streams.all() {

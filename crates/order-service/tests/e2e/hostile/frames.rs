@@ -135,15 +135,27 @@ pub(super) fn unknown(bytes: usize) -> Vec<u8> {
 
 /// Takes frames as they come, until so many answers have begun or the connection is over. How many have.
 pub(super) fn take_heads(stream: &mut TcpStream, count: usize) -> usize {
-    let (mut head, mut begun) = ([0; 9], 0);
-    while begun < count && stream.read_exact(&mut head).is_ok() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        if stream.read_exact(&mut vec![0; length]).is_err() {
-            break;
-        }
-        begun += usize::from(head[3] == HEADERS);
+    let mut begun = 0;
+    while begun < count
+        && let Some(kind) = take_frame(stream)
+    {
+        begun += usize::from(kind == HEADERS);
     }
     begun
+}
+
+/// Takes frames as they come until a request is reset. `false` if the connection is over before.
+pub(super) fn is_reset(stream: &mut TcpStream) -> bool {
+    std::iter::from_fn(|| take_frame(stream)).any(|kind| kind == RST_STREAM)
+}
+
+/// The kind of the next frame.
+fn take_frame(stream: &mut TcpStream) -> Option<u8> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    stream.read_exact(&mut vec![0; length]).ok()?;
+    Some(head[3])
 }
 
 /// More may be sent of one answer, or of all.

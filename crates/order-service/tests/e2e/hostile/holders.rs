@@ -98,13 +98,14 @@ fn heads_whose_bodies_are_waited_for_take_no_more_than_there_is_room_for() {
     }
 }
 
-/// Lets requests come all at once, on so many connections. How long that takes says more of a build for tests than of the service:
-/// nobody is probed meanwhile.
-#[track_caller]
-fn assert_no_more_memory(connections: usize, said: &[u8]) {
+#[test]
+fn heads_that_come_all_at_once_are_not_made_before_there_is_room_for_them() {
+    let greeting = [frames::PREFACE, &frames::settings()].concat();
+    let said = [greeting, frames::begin_orders_with_known_fields(0..100, 60)].concat();
     let _alone = one_at_a_time();
     let server = server().start();
-    let crowd = crowd(server.port(), connections, said);
+    let crowd = crowd(server.port(), 1_000, &said);
+    // How long that takes says more of a build for tests than of the service: nobody is probed meanwhile.
     for _ in 0..100 {
         assert_eq!(server.get("/health").status, 200);
         std::thread::park_timeout(Duration::from_millis(20));
@@ -115,19 +116,40 @@ fn assert_no_more_memory(connections: usize, said: &[u8]) {
     server.stop();
 }
 
-#[test]
-fn heads_that_come_all_at_once_are_not_made_before_there_is_room_for_them() {
-    let greeting = [frames::PREFACE, &frames::settings()].concat();
-    let heads = frames::begin_orders_with_known_fields(0..100, 60);
-    assert_no_more_memory(1_000, &[greeting, heads].concat());
+/// What counts as not taken by clients.
+fn counted_bytes(server: &Server) -> usize {
+    let metrics = server.get("/metrics");
+    let text = metrics.text();
+    let figure = text.lines().find_map(|line| line.strip_prefix("order_answers_untaken_bytes "));
+    figure.expect("it is told").parse().unwrap()
 }
 
 #[test]
-fn requests_that_are_refused_at_once_keep_nothing_for_their_bodies() {
+fn a_connection_that_has_had_many_requests_at_once_counts_for_them_as_long_as_it_lasts() {
+    const REQUESTS: u32 = 100;
+    let server = server().start();
+    let begin = (0..REQUESTS).flat_map(|number| frames::begin_order_with_fields(number, 0));
     let greeting = [frames::PREFACE, &frames::settings()].concat();
-    // They say nothing of a media type.
-    let heads = frames::begin_orders_with_known_fields(0..100, 0);
-    assert_no_more_memory(2_500, &[greeting, heads].concat());
+    let mut crowd = crowd(server.port(), 1, &greeting.into_iter().chain(begin).collect::<Vec<_>>());
+    wait_until("all of them are open", || (counted_bytes(&server) > 2_000_000).then_some(()));
+    crowd[0].write_all(&(0..REQUESTS).flat_map(frames::take_back).collect::<Vec<_>>()).unwrap();
+    wait_until("they are gone", || (counted_bytes(&server) < 1_000_000).then_some(()));
+    assert!(counted_bytes(&server) > 128 * 1024, "the library keeps its table");
+    drop(crowd);
+    wait_until("it is gone", || (counted_bytes(&server) == 0).then_some(()));
+    server.stop();
+}
+
+#[test]
+fn a_request_that_is_refused_at_once_keeps_nothing_for_its_body() {
+    let server = server().start();
+    let greeting = [frames::PREFACE, &frames::settings()].concat();
+    // It says nothing of a media type.
+    let head = frames::begin_orders_with_known_fields(0..1, 0);
+    let mut crowd = crowd(server.port(), 1, &[greeting, head].concat());
+    crowd[0].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert!(frames::is_reset(&mut crowd[0]));
+    server.stop();
 }
 
 #[test]
