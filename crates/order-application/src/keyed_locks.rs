@@ -13,8 +13,8 @@ use tokio::sync::OwnedMutexGuard;
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
 
-/// How many wait for one lock before those of machines that have their share of them are turned away. To one order each of them takes a commit, a few milliseconds, so the last has waited for as long
-/// as commands may for the store, a second or so. Fewer would keep out clients that have something to do with one order at a time: a
+/// How many wait for one lock before those of machines that have their share of them are turned away. To one order each of them takes a
+/// commit, a few milliseconds, so the last has waited for as long as commands may for the store, a second or so. Fewer would keep out clients that have something to do with one order at a time: a
 /// hundred were seen. More would let whoever sends commands to one order without end have others' connections wait with them.
 const MOST_IN_LINE: usize = 128;
 
@@ -60,7 +60,8 @@ struct Place<'a, K: Clone + Eq + Hash> {
 struct Reference<'a, K: Clone + Eq + Hash, V> {
     shard: &'a Shard<K, V>,
     key: K,
-    entry: Arc<Entry<V>>,
+    /// `None` only while this is dropped.
+    entry: Option<Arc<Entry<V>>>,
 }
 
 impl<K: Clone + Eq + Hash, V: Default> KeyedLocks<K, V> {
@@ -71,8 +72,8 @@ impl<K: Clone + Eq + Hash, V: Default> KeyedLocks<K, V> {
 
     /// Takes a key's lock if nobody has it.
     pub(crate) fn try_lock(&self, key: &K) -> Option<KeyGuard<'_, K, V>> {
-        let reference = self.refer(key);
-        let left = Arc::clone(&reference.entry).try_lock_owned().ok()?;
+        let (reference, entry) = self.refer(key);
+        let left = entry.try_lock_owned().ok()?;
         Some(KeyGuard { left, _reference: reference })
     }
 
@@ -82,16 +83,16 @@ impl<K: Clone + Eq + Hash, V: Default> KeyedLocks<K, V> {
     /// At once, if [enough](MOST_IN_LINE) wait already, and this network has its share of those that do.
     pub(crate) async fn lock(&self, key: &K, from: Option<IpAddr>) -> Result<KeyGuard<'_, K, V>, Crowded> {
         let place = Place::take(&self.lines, key, from)?;
-        let reference = self.refer(key);
-        let left = Arc::clone(&reference.entry).lock_owned().await;
+        let (reference, entry) = self.refer(key);
+        let left = entry.lock_owned().await;
         drop(place);
         Ok(KeyGuard { left, _reference: reference })
     }
 
-    fn refer(&self, key: &K) -> Reference<'_, K, V> {
+    fn refer(&self, key: &K) -> (Reference<'_, K, V>, Arc<Entry<V>>) {
         let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
         let entry = locked(shard).entry(key.clone()).or_default().clone();
-        Reference { shard, key: key.clone(), entry }
+        (Reference { shard, key: key.clone(), entry: Some(Arc::clone(&entry)) }, entry)
     }
 
     #[cfg(test)]
@@ -164,8 +165,10 @@ impl Line {
 impl<K: Clone + Eq + Hash, V> Drop for Reference<'_, K, V> {
     fn drop(&mut self) {
         let mut entries = locked(self.shard);
-        // The map's and this one. Others are only made under the shard's lock, or from one that is held.
-        if Arc::strong_count(&self.entry) == 2 {
+        // The map's and this one. Others are only made under the shard's lock, or from one that is held. It goes under that lock, so that of
+        // two that end in the same moment one is the last.
+        let is_last = self.entry.take().is_some_and(|entry| Arc::strong_count(&entry) == 2);
+        if is_last {
             entries.remove(&self.key);
         }
     }
@@ -184,6 +187,27 @@ mod tests {
 
     async fn is_ready<F: Future + Unpin>(future: &mut F) -> bool {
         std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_ready())).await
+    }
+
+    #[test]
+    fn nothing_is_left_behind_by_two_that_end_in_the_same_moment() {
+        let locks = KeyedLocks::<u32, ()>::new();
+        let there = std::sync::atomic::AtomicUsize::new(0);
+        let work = || {
+            for key in 0..200_000 {
+                // At the same time as the other one, to within nanoseconds.
+                there.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                while there.load(std::sync::atomic::Ordering::SeqCst) < 2 * (key as usize + 1) {
+                    std::thread::yield_now();
+                }
+                drop(locks.try_lock(&key));
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(work);
+            scope.spawn(work);
+        });
+        assert_eq!(locks.len(), 0);
     }
 
     #[tokio::test]
