@@ -307,6 +307,20 @@ async fn a_log_without_its_first_page_is_refused_where_its_write_ahead_log_has_a
 }
 
 #[tokio::test]
+async fn beside_what_is_no_log_the_write_ahead_log_is_kept_if_the_loss_is_accepted() {
+    let directory = closed_store().await;
+    let store = open(&directory);
+    place(&store, 30..50).await;
+    let crashed = killed(&directory);
+    drop(store);
+    fs::write(log_in(&crashed), "no log at all\n".repeat(1_000)).unwrap();
+    let wal = fs::read(wal_in(&crashed)).unwrap();
+    assert!(open_with_loss(&log_in(&crashed)).is_err());
+    let kept = crashed.path().join("orders.db-wal.lost");
+    assert!(fs::read(kept).unwrap() == wal, "nothing else has what is in it");
+}
+
+#[tokio::test]
 async fn a_checkpoint_ahead_of_its_log_is_refused_and_forgotten_if_the_loss_is_accepted() {
     let directory = closed_store().await;
     let store = open(&directory);

@@ -11,8 +11,8 @@ use crate::sqlite::loss::write_ahead_log::WriteAheadLog;
 use crate::sqlite::views::files as views_files;
 use crate::sqlite_error::SqliteError;
 
-/// Keeps SQLite from a journal, from a write-ahead log that does not belong to the log, and from what is behind damage in
-/// one: it is renamed, or kept whole under another name, and not deleted.
+/// Keeps SQLite from a journal, from a write-ahead log that does not belong to the log or has none beside it, and from what is behind
+/// damage in one: it is renamed, or kept whole under another name, and not deleted.
 pub(super) fn set_aside(log_path: &Path, losses: &[Loss]) -> Result<(), SqliteError> {
     for loss in losses {
         if let Loss::Journal { journal } = loss {
@@ -39,13 +39,18 @@ fn keep_wal(log_path: &Path, wal: &Path, kept: &Path, losses: &[Loss]) -> io::Re
         return Ok(true);
     }
     let is_broken = losses.iter().any(|loss| matches!(loss, Loss::BrokenWal { .. }));
-    if is_broken {
-        fs::copy(wal, kept)?;
-        File::open(kept)?.sync_all()?;
-        cut(log_path, wal)?;
-        File::open(views_files::directory(wal))?.sync_all()?;
+    // SQLite may find all that it needs there, or copy it into what is none and delete it.
+    let has_no_database = losses.iter().any(|loss| matches!(loss, Loss::NoDatabase { .. }));
+    if !is_broken && !has_no_database {
+        return Ok(false);
     }
-    Ok(is_broken)
+    fs::copy(wal, kept)?;
+    File::open(kept)?.sync_all()?;
+    if is_broken {
+        cut(log_path, wal)?;
+    }
+    File::open(views_files::directory(wal))?.sync_all()?;
+    Ok(true)
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
