@@ -51,6 +51,7 @@ pub use certificate::{Authority, Certificate};
 pub use kafka::{KafkaCluster, KafkaOptions, KafkaServer};
 pub use nats::{NatsCluster, NatsOptions, NatsServer};
 pub use node::node_packages;
+pub use port::free_port;
 pub use postgres::{PgBouncer, PostgresOptions, PostgresServer, PostgresVersion, Replication};
 pub use python::{python_packages, python_requirements};
 pub use server::{Cluster, Server};

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use crate::port::MOST_PORTS;
 use crate::supervised::Supervised;
 use crate::wait::wait_until;
 
@@ -16,9 +15,6 @@ pub(crate) const STORE: &str = "store";
 
 /// As service managers do, which wait longer.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
-
-/// What a server says, somewhere in its log, if somebody else took its port.
-const PORT_IS_TAKEN: &str = "address already in use";
 
 /// A server of the kind `K`. Dropped, it is gone with all its data; so it is when the test process ends in any way.
 ///
@@ -157,10 +153,6 @@ impl<K> Server<K> {
         })
         .with_context(|| format!("its log ends with:\n{}", self.log_tail()))
     }
-
-    fn lacks_its_port(&self) -> bool {
-        !self.is_running() && self.log_tail().to_lowercase().contains(PORT_IS_TAKEN)
-    }
 }
 
 /// Several servers that are one to their clients.
@@ -204,16 +196,11 @@ impl<K> Cluster<K> {
         self.nodes.iter().try_for_each(|node| node.wait_until_ready(node.conduct.is_joined))
     }
 
-    /// Starts the servers that `make` makes, which chooses other ports each time.
-    pub(crate) fn launch(make: impl Fn() -> Result<Vec<Server<K>>>) -> Result<Self> {
-        for _ in 0..MOST_PORTS {
-            let mut cluster = Self { nodes: make()? };
-            match cluster.start_again() {
-                Err(_) if cluster.nodes.iter().any(Server::lacks_its_port) => {}
-                done => return done.map(|()| cluster),
-            }
-        }
-        bail!("{MOST_PORTS} ports were taken before the servers could take them")
+    /// Starts servers that do not run yet.
+    pub(crate) fn launch(nodes: Vec<Server<K>>) -> Result<Self> {
+        let mut cluster = Self { nodes };
+        cluster.start_again()?;
+        Ok(cluster)
     }
 
     /// The only server of a cluster of one.

@@ -1,9 +1,9 @@
 //! `status` and `tail`: what the binary says of a service that runs.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use serde_json::Value;
+use test_servers::free_port;
 
 use crate::export::fill;
 use crate::server::{Ended, Program, Server, wait_until};
@@ -57,7 +57,7 @@ fn a_service_that_is_not_ready_has_a_status_of_its_own() {
 
 #[test]
 fn what_is_no_service_is_told() {
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let nobody = format!("127.0.0.1:{}", free_port().unwrap());
     for command in ["status", "tail"] {
         let ended = ask(command, &format!("http://{nobody}"), &[]).run();
         assert_eq!((ended.status, &ended.stdout[..]), (Some(FAILURE), &[][..]));

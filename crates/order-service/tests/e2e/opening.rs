@@ -1,8 +1,9 @@
 //! From the moment that the address is taken, the service answers: it is alive, not ready, and asks to come again.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use test_servers::free_port;
 
 use crate::http::Client;
 use crate::server::{Program, Server, wait_until};
@@ -24,14 +25,14 @@ impl Opening {
         let pipe = directory.join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         // Its first line, which would tell the port, comes only when it serves.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let port = free_port().unwrap();
         let store = format!("sqlite:{}", directory.join("orders.db").display());
         let server = Program::new([&[command], arguments].concat())
-            .argument("--listen", free.to_string())
+            .argument("--listen", format!("127.0.0.1:{port}"))
             .argument("--store", store)
             .variable("ORDER_SERVICE_PLANTED_FAULT", format!("slow-open={}", pipe.display()))
             .spawn();
-        Self { server, port: free.port(), pipe }
+        Self { server, port, pipe }
     }
 
     fn connect(&self) -> Client {

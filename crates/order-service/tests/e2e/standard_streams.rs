@@ -1,10 +1,10 @@
 //! Standard output and standard error that nobody reads, or that are closed, or full: no reason not to serve.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use test_servers::free_port;
 
 use crate::export::fill;
 use crate::http::Client;
@@ -67,15 +67,11 @@ fn what_was_logged_before_the_end_is_written() {
     assert!(last.contains(r#""message":"stopped""#), "{last}");
 }
 
-/// A port that nobody listens on: the server cannot say which one it takes.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn it_serves_with_streams_that_are_closed_or_full() {
     for streams in [">&- 2>&-", "> /dev/full 2> /dev/full", "> >(true) 2> >(true)"] {
-        let port = free_port();
+        // It cannot say which one it takes.
+        let port = free_port().unwrap();
         let exec = format!("exec \"$0\" \"$@\" {streams}");
         let listen = format!("127.0.0.1:{port}");
         let arguments = ["serve", "--store", "memory:", "--log", "debug", "--listen", &listen];

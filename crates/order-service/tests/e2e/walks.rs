@@ -8,13 +8,13 @@
 mod page;
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use test_servers::free_port;
 
 use self::page::{Step, matches, steps};
 use crate::server::wait_until;
@@ -151,16 +151,10 @@ fn end(mut child: Child, said: &Path) {
 fn page(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
     let mut text = fs::read_to_string(path).unwrap().replace("0.0.0.0:", "127.0.0.1:");
-    for (named, port) in PORTS.iter().zip(free_ports()) {
-        text = text.replace(&format!(":{named}"), &format!(":{port}"));
+    for named in PORTS {
+        text = text.replace(&format!(":{named}"), &format!(":{}", free_port().unwrap()));
     }
     text
-}
-
-/// All at once, so that they differ.
-fn free_ports() -> [u16; PORTS.len()] {
-    let listeners = PORTS.map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 #[track_caller]
@@ -247,7 +241,7 @@ fn keys_are_made_as_the_compose_file_says() {
     let docker = r#"docker() { [ "$1 $2 $3" = "run --rm order-service" ]; shift 3; order-service "$@"; }"#;
     let mut walk = Walk::begin();
     walk.run(&format!("{docker}\n{}", commands[..up].join("\n")));
-    let [port, ..] = free_ports().map(|port| port.to_string());
+    let port = free_port().unwrap().to_string();
     let said = walk
         .run(&format!("order-service serve --store memory: --access access/access.toml --listen :{port}"));
     wait_until("it serves", || fs::read_to_string(&said).unwrap().contains("listening").then_some(()));

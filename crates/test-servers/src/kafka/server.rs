@@ -123,12 +123,11 @@ impl Cluster<Kafka> {
         let ports = || -> Result<Ports> {
             Ok(Ports { clients: free_port()?, internal: free_port()?, controller: free_port()? })
         };
-        Self::launch(|| {
-            let all = (0..servers).map(|_| ports()).collect::<Result<Vec<_>>>()?;
-            // 16 bytes in base64.
-            let cluster = format!("order{:016x}Q", RandomState::new().hash_one(0));
-            (0..servers).map(|number| make(options, &cluster, number, &all)).collect()
-        })
+        let all = (0..servers).map(|_| ports()).collect::<Result<Vec<_>>>()?;
+        // 16 bytes in base64.
+        let cluster = format!("order{:016x}Q", RandomState::new().hash_one(0));
+        let made = (0..servers).map(|number| make(options, &cluster, number, &all));
+        Self::launch(made.collect::<Result<_>>()?)
     }
 
     /// Where clients go to any server: `127.0.0.1:PORT,127.0.0.1:PORT,…`

@@ -108,10 +108,8 @@ impl Cluster<Nats> {
         let ports = || -> Result<Ports> {
             Ok(Ports { clients: free_port()?, monitor: free_port()?, routes: free_port()? })
         };
-        Self::launch(|| {
-            let all = (0..servers).map(|_| ports()).collect::<Result<Vec<_>>>()?;
-            all.iter().map(|&own| make(options, own, &all)).collect()
-        })
+        let all = (0..servers).map(|_| ports()).collect::<Result<Vec<_>>>()?;
+        Self::launch(all.iter().map(|&own| make(options, own, &all)).collect::<Result<_>>()?)
     }
 
     /// Where clients go to each server.

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 use super::server::PostgresServer;
-use crate::port::{MOST_PORTS, free_port};
+use crate::port::free_port;
 use crate::supervised::{Supervised, private_directory};
 use crate::user::ServerUser;
 use crate::wait::wait_until;
@@ -39,12 +39,25 @@ impl PgBouncer {
     /// When it is not installed, or does not start: the message has the end of its log.
     pub fn start(server: &PostgresServer) -> Result<Self> {
         let program = Self::find().context("PgBouncer is not installed")?;
-        for _ in 0..MOST_PORTS {
-            if let Some(started) = Self::start_on(free_port()?, &program, server.port())? {
-                return Ok(started);
+        let (port, server_port) = (free_port()?, server.port());
+        let user = ServerUser::find()?;
+        let directory = private_directory("pgbouncer", user)?;
+        let file = directory.path().join("pgbouncer.ini");
+        fs::write(&file, configuration(port, server_port)).context("write PgBouncer's configuration")?;
+        let mut command = user.words(program);
+        command.push(file.into());
+        // It has no state to put in order.
+        let mut supervised = Supervised::new(directory, "KILL", command)?;
+        supervised.start()?;
+        wait_until("PgBouncer takes connections", || {
+            if !supervised.is_running() {
+                bail!("PgBouncer has ended:\n{}", supervised.log_tail());
             }
-        }
-        bail!("{MOST_PORTS} ports were taken before PgBouncer could take them")
+            // Not by the port alone, which may be somebody else's.
+            Ok(supervised.log_tail().contains("process up")
+                && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+        })?;
+        Ok(Self { supervised, port, server_port })
     }
 
     /// The way through it to a database of the server, given the direct one.
@@ -58,31 +71,6 @@ impl PgBouncer {
     #[must_use]
     pub fn log_tail(&self) -> String {
         self.supervised.log_tail()
-    }
-
-    /// `None` if somebody else took the port.
-    fn start_on(port: u16, program: &Path, server_port: u16) -> Result<Option<Self>> {
-        let user = ServerUser::find()?;
-        let directory = private_directory("pgbouncer", user)?;
-        let file = directory.path().join("pgbouncer.ini");
-        fs::write(&file, configuration(port, server_port)).context("write PgBouncer's configuration")?;
-        let mut command = user.words(program);
-        command.push(file.into());
-        // It has no state to put in order.
-        let mut supervised = Supervised::new(directory, "KILL", command)?;
-        supervised.start()?;
-        let mut taken = false;
-        wait_until("PgBouncer takes connections", || {
-            if !supervised.is_running() {
-                let log = supervised.log_tail();
-                taken = log.contains("in use");
-                return if taken { Ok(true) } else { bail!("PgBouncer has ended:\n{log}") };
-            }
-            // Not by the port alone, which may be somebody else's.
-            Ok(supervised.log_tail().contains("process up")
-                && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
-        })?;
-        Ok((!taken).then_some(Self { supervised, port, server_port }))
     }
 }
 

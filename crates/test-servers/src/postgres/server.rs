@@ -13,7 +13,7 @@ use super::cluster::Cluster;
 use super::options::PostgresOptions;
 use super::programs::Programs;
 use crate::command::output;
-use crate::port::{MOST_PORTS, free_port};
+use crate::port::free_port;
 use crate::supervised::{Supervised, private_directory};
 use crate::user::{ServerUser, settle};
 use crate::wait::wait_until;
@@ -202,21 +202,11 @@ impl PostgresServer {
         let supervised = Supervised::new(directory, "QUIT", command)?;
         let mut server = Self { supervised, programs, port: 0, databases: AtomicU32::new(0) };
         fill(&mut server.cluster(user))?;
-        server.start_on_a_free_port(user)?;
+        server.port = free_port()?;
+        let port = server.port.to_string();
+        server.cluster(user).set(&[("port".to_owned(), port)])?;
+        server.start_again()?;
         Ok(server)
-    }
-
-    fn start_on_a_free_port(&mut self, user: ServerUser) -> Result<()> {
-        for _ in 0..MOST_PORTS {
-            self.port = free_port()?;
-            let port = self.port.to_string();
-            self.cluster(user).set(&[("port".to_owned(), port)])?;
-            match self.start_again() {
-                Err(_) if self.log_tail().contains("Address already in use") && !self.is_running() => {}
-                done => return done,
-            }
-        }
-        bail!("{MOST_PORTS} ports were taken before the server could take them")
     }
 
     pub(super) fn wait_until_ready(&self) -> Result<()> {

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc;
 
-use test_servers::{PostgresOptions, PostgresServer};
+use test_servers::{PostgresOptions, PostgresServer, free_port};
 
 use super::refused_starts::as_user;
 use super::sql::Session;
@@ -23,9 +23,10 @@ struct Waiting {
 
 impl Waiting {
     fn for_database(url: &str) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let serve = Program::new(["serve", "--store", url]).argument("--listen", free.to_string());
-        Self { server: serve.spawn(), port: free.port() }
+        let port = free_port().unwrap();
+        let listen = format!("127.0.0.1:{port}");
+        let serve = Program::new(["serve", "--store", url]).argument("--listen", listen);
+        Self { server: serve.spawn(), port }
     }
 
     /// It has told that it waits, and does.
@@ -45,11 +46,6 @@ impl Waiting {
     fn told(&self) -> usize {
         self.server.log().matches("the database is away").count()
     }
-}
-
-/// A port on this machine where nobody is.
-fn nobodys_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -157,7 +153,7 @@ fn commands_other_than_serve_do_not_wait() {
     let directory = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", directory.path().join("orders.db").display());
     Program::serve().argument("--store", &file).start().stop();
-    let away = format!("postgres://app:{PASSWORD}@127.0.0.1:{}/orders", nobodys_port());
+    let away = format!("postgres://app:{PASSWORD}@127.0.0.1:{}/orders", free_port().unwrap());
     let broker = "nats://127.0.0.1:1";
     let commands: [&[&str]; 7] = [
         &["verify", "--store", &away],
