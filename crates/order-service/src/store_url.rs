@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use order_application::nearest::did_you_mean;
+use order_application::nearest::{did_you_mean, nearest};
 use order_store::{PostgresOptions, StoreLocation};
 
 use crate::cli::Failure;
@@ -50,7 +50,7 @@ impl std::str::FromStr for StoreUrl {
             }
             scheme => {
                 let scheme = scheme.map(|(scheme, _)| scheme);
-                let meant = scheme.map_or_else(|| file_meant(url), |scheme| did_you_mean(scheme, SCHEMES));
+                let meant = scheme.map_or_else(|| bare_word_meant(url), |scheme| did_you_mean(scheme, SCHEMES));
                 Err(format!("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE{meant}"))
             }
         }
@@ -59,10 +59,16 @@ impl std::str::FromStr for StoreUrl {
 
 const SCHEMES: [&str; 4] = ["memory", "sqlite", "postgres", "postgresql"];
 
-/// A file that is named without saying what it is.
-fn file_meant(text: &str) -> String {
+/// What is meant without a colon: a scheme, or a file that is named without saying what it is.
+fn bare_word_meant(text: &str) -> String {
     let is_file = Path::new(text).extension().is_some_and(|extension| extension == "db");
-    if is_file { format!("; did you mean sqlite:{text}?") } else { String::new() }
+    match nearest(text, SCHEMES) {
+        _ if is_file => format!("; did you mean sqlite:{text}?"),
+        Some("memory") => "; did you mean memory:?".to_owned(),
+        Some("sqlite") => "; did you mean sqlite:FILE?".to_owned(),
+        Some(_) => "; did you mean postgres://USER@HOST/DATABASE?".to_owned(),
+        None => String::new(),
+    }
 }
 
 /// A PostgreSQL URL, checked, and with the password that it does not tell itself.
@@ -97,6 +103,10 @@ mod tests {
             ("postgre://shop:secret@db/orders", "; did you mean postgres?"),
             ("sqllite:orders.db", "; did you mean sqlite?"),
             ("data/orders.db", "; did you mean sqlite:data/orders.db?"),
+            ("memory", "; did you mean memory:?"),
+            ("Memory", "; did you mean memory:?"),
+            ("sqlite", "; did you mean sqlite:FILE?"),
+            ("postgresql", "; did you mean postgres://USER@HOST/DATABASE?"),
             ("orders", ""),
             ("http://db/orders", ""),
         ] {

@@ -207,11 +207,11 @@ impl Given<'_> {
 
     /// A fault of an option, under the name that it has where it is given.
     fn fault(&self, option: &str, what: &str) -> String {
-        let in_file = || self.file.fault(option, what);
+        let by_hand = |source| format!("{}: {what}", name_by_hand(option, source));
         match self.by_hand(option) {
-            Some(ValueSource::EnvVariable) => format!("{}: {what}", variable(option)),
-            Some(_) => format!("{}: {what}", option.replace('_', "-")),
-            None => in_file().unwrap_or_else(|| format!("{}: {what}", option.replace('_', "-"))),
+            Some(source) => by_hand(source),
+            // What is given nowhere is missed on the command line.
+            None => self.file.fault(option, what).unwrap_or_else(|| by_hand(ValueSource::CommandLine)),
         }
     }
 

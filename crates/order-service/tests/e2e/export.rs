@@ -100,7 +100,7 @@ fn what_cannot_be_exported_is_told() {
     assert_eq!(memory.stderr, ["error: memory: is gone at exit, so there is nothing to write"]);
     assert_eq!(memory.status, Some(2));
     let zero = Program::new(["export", "--from-position", "0"]).run();
-    assert_eq!(zero.stderr, ["error: from-position: must be a whole number from 1"]);
+    assert_eq!(zero.stderr, ["error: --from-position: must be a whole number from 1"]);
     assert_eq!(zero.status, Some(2));
 }
 
@@ -111,14 +111,14 @@ fn a_replica_that_cannot_be_is_told_all_at_once() {
     assert_eq!(
         ended.stderr,
         [
-            "error: store: a replica keeps its orders in sqlite:FILE or memory:",
-            "error: listen: \"nowhere\" is not an address: use :8080, 0.0.0.0:8080 or [::1]:8080",
-            "error: from: is required",
+            "error: --store: a replica keeps its orders in sqlite:FILE or memory:",
+            "error: --listen: \"nowhere\" is not an address: use :8080, 0.0.0.0:8080 or [::1]:8080",
+            "error: --from: is required",
         ]
     );
     let postgres = ["replica", "--store", "postgres://u@h/d", "--from", "nats://127.0.0.1:1"];
     let ended = Program::new(postgres).run();
-    assert_eq!(ended.stderr, ["error: store: a replica keeps its orders in sqlite:FILE or memory:"]);
+    assert_eq!(ended.stderr, ["error: --store: a replica keeps its orders in sqlite:FILE or memory:"]);
 }
 
 #[test]

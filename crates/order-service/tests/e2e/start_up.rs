@@ -225,7 +225,7 @@ fn a_store_in_the_file_that_a_directory_takes_the_place_of_is_told_and_checked_a
 #[test]
 fn a_number_below_zero_is_refused_under_the_name_of_its_option() {
     let ended = Program::new(["serve", "--grace-seconds", "-1"]).run();
-    assert_refused(&ended, USAGE, &["grace-seconds: must be a whole number from 1"]);
+    assert_refused(&ended, USAGE, &["--grace-seconds: must be a whole number from 1"]);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn a_fault_is_told_under_the_name_that_its_option_has_where_it_is_given_and_with
         .variable("ORDER_SERVICE_LOG_FORMAT", "xml")
         .run();
     let faults = [
-        "error: store: ",
+        "error: --store: ",
         "error: ORDER_SERVICE_GRACE_SECONDS: must be a whole number from 1",
         "error: ORDER_SERVICE_LOG_FORMAT: must be one of auto, text, json",
         "order-service.toml: line 2: bus: a broker is nats://HOST or kafka://HOST",
@@ -298,7 +298,7 @@ fn a_file_that_is_no_toml_hides_no_other_fault() {
         "order-service.toml: line 1: ",
         "order-service.toml: line 4: ",
         "order-service.toml: line 2: lisen: there is no such option; did you mean listen?",
-        "error: log: \"trcae\" is neither a level",
+        "error: --log: \"trcae\" is neither a level",
         "error: ORDER_SERVICE_GRACE_SECONDS: must be a whole number from 1",
         "order-service.toml: line 3: currency: ",
         "error: ORDER_SERVICE_BUS: two brokers go by the name nats/ORDERS",
@@ -312,7 +312,7 @@ fn a_variable_that_may_be_why_an_option_is_missing_is_told_with_it() {
     let ended = Program::new(["replica"]).variable("ORDER_SERVICE_FORM", "nats://u:SECRET@h").run();
     let warning =
         "warning: ORDER_SERVICE_FORM is set, and no option has this name; did you mean ORDER_SERVICE_FROM?";
-    assert_eq!(ended.stderr, [warning, "error: from: is required"]);
+    assert_eq!(ended.stderr, [warning, "error: --from: is required"]);
 }
 
 /// Wherever it is asked for.
@@ -324,9 +324,9 @@ fn faults_are_json_lines_where_json_was_asked_for() {
     let serve = || Program::new(["serve"]);
     let with_flag = || Program::new(["serve", "--log-format", "json"]);
     let cases = [
-        (with_flag().argument("--listen", "here"), "listen: \"here\" is not an address"),
+        (with_flag().argument("--listen", "here"), "--listen: \"here\" is not an address"),
         (with_flag().argument("--lisen", ":0"), "unexpected argument '--lisen'"),
-        (serve().variable("ORDER_SERVICE_LOG_FORMAT", "json").argument("--currency", "x"), "currency: "),
+        (serve().variable("ORDER_SERVICE_LOG_FORMAT", "json").argument("--currency", "x"), "--currency: "),
         (serve().argument("--config", &file), "order-service.toml: line 2: listen: "),
         // It went wrong, whatever is logged.
         (with_flag().argument("--log", "off").argument("--data-dir", &file), "it is a file"),

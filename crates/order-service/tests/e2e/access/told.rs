@@ -49,5 +49,5 @@ fn what_is_secret_in_the_address_of_an_issuers_keys_is_not_told() {
 #[test]
 fn an_access_file_without_a_name_is_told_what_is_wrong_with_it() {
     let refused = Program::serve().argument("--store", "memory:").argument("--access", "").run();
-    assert_refused(&refused, USAGE, &["access: must not be empty"]);
+    assert_refused(&refused, USAGE, &["--access: must not be empty"]);
 }
