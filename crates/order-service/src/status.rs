@@ -58,12 +58,18 @@ fn shows_details(document: &Value) -> bool {
     document["status"] != "ready" || checks.any(|(name, _)| name != "lifecycle" && name != "store")
 }
 
+/// What is looked at first comes first: whether orders are taken, whether they are handed on, how they are shown, and what goes on
+/// in the background. What a later release may add comes behind.
+const ORDER: [&str; 7] = ["lifecycle", "store", "relays", "replica", "views", "scrub", "timers"];
+
 /// A line for each check, in the words that `/ready` has for it.
 fn for_people(url: &ServiceUrl, document: &Value) -> String {
     let state = document["status"].as_str().unwrap_or_default().replace('_', " ");
     let mut text = format!("{url} is {}\n", output::shown(&state));
-    let checks = document["checks"].as_object().into_iter().flatten();
-    let width = checks.clone().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let mut checks: Vec<_> = document["checks"].as_object().into_iter().flatten().collect();
+    let place = |name: &str| ORDER.iter().position(|other| *other == name).unwrap_or(ORDER.len());
+    checks.sort_by_key(|(name, _)| place(name));
+    let width = checks.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, check) in checks {
         // To write to a string cannot fail.
         let (name, check) = (output::shown(name), in_words(check));
@@ -91,10 +97,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_check_is_a_line() {
+    fn each_check_is_a_line_and_what_is_looked_at_first_comes_first() {
         let document = json!({
             "status": "not_ready",
             "checks": {
+                "lifecycle": "serving",
+                "another": "fine",
+                "scrub": { "state": "waiting" },
+                "timers": { "state": "running" },
                 "store": "ok",
                 "views": { "state": "rebuilding", "done": 10, "of": 20 },
                 "relays": { "kafka": { "state": "following", "lag": 3 } },
@@ -108,9 +118,13 @@ mod tests {
         assert_eq!(
             for_people(&url, &document),
             "http://localhost:8080 is not ready\n\
-             \x20 relays  kafka following, lag 3\n\
-             \x20 store   ok\n\
-             \x20 views   rebuilding, done 10, of 20\n"
+             \x20 lifecycle  serving\n\
+             \x20 store      ok\n\
+             \x20 relays     kafka following, lag 3\n\
+             \x20 views      rebuilding, done 10, of 20\n\
+             \x20 scrub      waiting\n\
+             \x20 timers     running\n\
+             \x20 another    fine\n"
         );
     }
 }
