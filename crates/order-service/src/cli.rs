@@ -41,7 +41,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Serve orders over HTTP; this is also what happens when no command is given.
     ///
-    /// Prints `order-service listening on :PORT` once requests are served. Ctrl+C or SIGTERM stops: what is in flight is
+    /// Prints `order-service listening on :PORT` once requests are served. Wait for that line, or for 200 from `/ready`: `/health`
+    /// says 200 as soon as the process answers, when the store is not open yet. Ctrl+C or SIGTERM stops: what is in flight is
     /// finished first; another one stops at once (exit status 130 or 143).
     #[command(after_long_help = traces::HELP)]
     Serve(Configured<ServeOptions>),

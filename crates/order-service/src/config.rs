@@ -111,7 +111,8 @@ pub(crate) struct ListenOptions {
     /// The certificate's private key, in a PEM file, without a passphrase.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Where operators alone come in, as for `listen`: `/health`, `/ready` and `/metrics`, answered whatever clients do elsewhere.
+    /// Where operators alone come in, as for `listen`: `/health` (the process is alive), `/ready` (it serves) and `/metrics`,
+    /// answered whatever clients do elsewhere.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) operate_listen: Option<ListenAddress>,
 }

@@ -14,8 +14,8 @@ pub(super) fn question() -> Question {
 
 /// Is the process alive?
 ///
-/// Answers as long as requests are served at all; for restarts by an orchestrator. Whether traffic should come is asked of
-/// `/ready`.
+/// Answers as long as the process answers at all, from the moment its address is taken, when the store is not open yet; for
+/// restarts by an orchestrator. So it does not say that orders are taken: whether traffic should come is asked of `/ready`.
 #[utoipa::path(
     get, path = "/health", tag = "Operations", operation_id = "health",
     responses((status = 200, description = "It is.", body = Health), ProbeRefusals),
