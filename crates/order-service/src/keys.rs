@@ -61,7 +61,7 @@ pub(crate) fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
 
 fn create(CreateArguments { name, scopes, expires, key_file }: CreateArguments) -> Result<(), Failure> {
     if expires.is_some_and(|expires| expires <= SystemClock.now()) {
-        return Err(Failure::usage("expires: that time is over: the key would open nothing"));
+        return Err(Failure::usage("--expires: that time is over: the key would open nothing"));
     }
     let (key, entry) = KeyEntry { name, scopes, expires }.make().context("cannot make a key")?;
     // First, for an entry without its key is of no use, and not as what is logged, which may be lost.

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: RestoreArguments) -> Result<ExitCode, Failure> {
     let to = arguments.store.url().location("nothing can be restored to it")?;
     let until = match (arguments.until_position, arguments.until_time) {
         (Some(_), Some(_)) => {
-            let both = "until-position and until-time both say how much is restored: give one of them";
+            let both = "--until-position and --until-time both say how much is restored: give one of them";
             return Err(Failure::usage(both));
         }
         (Some(position), None) => Until::Position(Position(position)),

@@ -50,7 +50,8 @@ impl std::str::FromStr for StoreUrl {
             }
             scheme => {
                 let scheme = scheme.map(|(scheme, _)| scheme);
-                let meant = scheme.map_or_else(|| bare_word_meant(url), |scheme| did_you_mean(scheme, SCHEMES));
+                let meant =
+                    scheme.map_or_else(|| bare_word_meant(url), |scheme| did_you_mean(scheme, SCHEMES));
                 Err(format!("a store is memory:, sqlite:FILE or postgres://USER@HOST/DATABASE{meant}"))
             }
         }

@@ -38,7 +38,7 @@ impl AccessOptions {
     ) -> Result<Option<Arc<FileAccess>>, Failure> {
         match (&self.access, self.open_access) {
             (Some(_), true) => {
-                Err(Failure::usage("access and open-access say opposite things: give one of them"))
+                Err(Failure::usage("--access and --open-access say opposite things: give one of them"))
             }
             (Some(path), false) => {
                 let clock = Arc::new(SystemClock);
@@ -57,7 +57,7 @@ fn self_only(addresses: &[(&'static str, ListenAddress)]) -> Result<(), Failure>
     let faults: Vec<_> = reached
         .map(|(option, _)| {
             format!(
-                "{option}: other machines reach this address, and everybody there could do everything. Say who may do what: \
+                "--{option}: other machines reach this address, and everybody there could do everything. Say who may do what: \
                  --access FILE (order-service keys create makes keys for it). Or, if somebody else guards the door: \
                  --open-access"
             )

@@ -11,7 +11,7 @@ fn without_rules_no_address_is_taken_that_other_machines_reach() {
         for (option, other) in [("--listen", "--operate-listen"), ("--operate-listen", "--listen")] {
             let serve = Program::new(["serve", "--store", "memory:"]).argument(option, address);
             let ended = serve.argument(other, "127.0.0.1:0").run();
-            let fault = format!("{}: other machines reach this address", option.trim_start_matches("--"));
+            let fault = format!("{option}: other machines reach this address");
             assert_refused(&ended, USAGE, &[&fault]);
         }
     }
@@ -30,5 +30,5 @@ fn with_rules_or_when_told_so_every_address_is_taken() {
     let guarded = on_every().argument("--access", file.path()).start();
     assert_eq!(guarded.get("/orders").status, 401);
     let both = on_every().argument("--access", file.path()).argument("--open-access", "true").run();
-    assert_refused(&both, USAGE, &["access and open-access say opposite things"]);
+    assert_refused(&both, USAGE, &["--access and --open-access say opposite things"]);
 }
