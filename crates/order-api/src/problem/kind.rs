@@ -168,8 +168,8 @@ kinds! {
     NEWER_RELEASE_NEEDED SERVICE_UNAVAILABLE "newer-release-needed" "The order was written by a newer release" retry after 60 s
         "The order has something in its history that this release of the service does not know: a newer one wrote it, as during an upgrade. Nothing is wrong with the order, and nothing happened. Send the request again once the service is upgraded; all other orders are served."
 
-    CORRUPT SERVICE_UNAVAILABLE "corrupt" "The order's history is damaged"
-        "What is stored is not what was written, so the service neither shows it nor adds to it. Nothing happened. Whoever runs the service has to look at it: its output names the place under the incident, and the command verify names all of them. All other orders are served, unless it is a file of the log itself that is damaged or gone: then no command is taken. What reads all events in their order, such as GET /events, comes no further than that place."
+    CORRUPT SERVICE_UNAVAILABLE "corrupt" "What is stored is damaged: report the incident"
+        "What is stored is not what was written, so the service neither shows it nor adds to it. Nothing happened, and to send the request again does not help before that is repaired. Tell whoever runs the service the incident: its output names the place under it, and the command verify names all of them. All other orders are served, unless it is a file of the log itself that is damaged or gone: then no command is taken. What reads all events in their order, such as GET /events, comes no further than that place."
 
     STORAGE_FULL INSUFFICIENT_STORAGE "storage-full" "The store has no space left"
         "Nothing happened. Commands are taken again once the store has space. What needs none is still read."
