@@ -67,13 +67,37 @@ pub(super) fn failed(code: Option<Code>, reason: &str) -> BrokerError {
     }
 }
 
-/// A broker that expects TLS hangs up on whoever speaks plainly: on the first request, as a rule.
+/// A broker that expects TLS hangs up on whoever speaks plainly: on the first request, as a rule. What is no broker may do so,
+/// too, or answer in its own language.
 fn with_hint(reason: String) -> String {
+    if let Some(told) = another_language(&reason) {
+        return told;
+    }
     let signs = ["connection closed by peer", "security.protocol", "APIVERSION_QUERY"];
     if signs.iter().any(|sign| reason.contains(sign)) {
-        return format!("{reason} (if that is always so, it may expect TLS: tls=required)");
+        return format!(
+            "{reason} (if that is always so, it may expect TLS: tls=required; or it is no Kafka broker)"
+        );
     }
     reason
+}
+
+/// What librdkafka takes for the length of an answer are the first four bytes of whatever came, and its advice is to take longer
+/// answers. No answer of a broker is longer than it takes as it is set up here.
+fn another_language(reason: &str) -> Option<String> {
+    let (broker, told) = reason.split_once("Invalid response size ")?;
+    let size: i32 = told.split_whitespace().next()?.parse().ok()?;
+    let bytes = size.to_be_bytes();
+    let broker = broker.trim_end().trim_end_matches("Receive failed:");
+    // An alert of TLS 1.x.
+    Some(if bytes.starts_with(b"\x15\x03") {
+        format!("{broker}what answers there expects TLS: tls=required")
+    } else {
+        format!(
+            "{broker}what answers there is no Kafka broker (it begins with {:?})",
+            String::from_utf8_lossy(&bytes)
+        )
+    })
 }
 
 /// The same for an error that comes without a reason of its own.
@@ -123,8 +147,16 @@ mod tests {
 
     #[test]
     fn whoever_is_hung_up_on_is_told_what_it_may_mean() {
-        let told = |reason| failed(Some(Code::BrokerTransportFailure), reason).to_string();
+        let told = |reason: &str| failed(Some(Code::BrokerTransportFailure), reason).to_string();
         assert!(told("h:9092: Disconnected: connection closed by peer: receive 0").contains("tls=required"));
         assert_eq!(told("h:9092: Connect failed: refused"), "h:9092: Connect failed: refused");
+        for (answer, said) in [
+            (*b"HTTP", "what answers there is no Kafka broker (it begins with \"HTTP\")"),
+            ([0x15, 3, 3, 0], "what answers there expects TLS: tls=required"),
+        ] {
+            let size = i32::from_be_bytes(answer);
+            let reason = format!("h:80: Receive failed: Invalid response size {size} (0..9): increase this");
+            assert_eq!(told(&reason), format!("h:80: {said}"));
+        }
     }
 }

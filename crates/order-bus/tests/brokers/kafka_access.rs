@@ -1,5 +1,8 @@
 //! Who is let in, and what is said to those who are not.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use order_application::{BrokerError, BrokerLog, Checkpoint};
 use order_bus::{KafkaLog, KafkaOptions};
 use test_servers::Authority;
@@ -86,6 +89,22 @@ async fn misconfigured_to_publish(url: &str, words: &str) {
     let error = refusal(&parsed(url)).await;
     let BrokerError::Misconfigured(why) = &error else { panic!("{url}: {error:?}") };
     assert!(why.contains(words) && why.contains("uthoriz") && !why.contains('\n'), "{why}");
+}
+
+/// Not that longer answers are to be taken, which is what librdkafka says.
+#[tokio::test]
+async fn what_is_no_kafka_broker_is_told() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = server.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in server.incoming() {
+            let mut connection = connection.unwrap();
+            // What was asked is read first: otherwise the connection is reset, and the answer may be lost.
+            let _ = connection.read(&mut [0; 1024]);
+            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    unavailable(&format!("kafka://{at}"), "is no Kafka broker (it begins with \"HTTP\")").await;
 }
 
 #[tokio::test]
