@@ -20,11 +20,15 @@ pub(crate) fn told(path: &Path, cause: &rusqlite::Error) -> String {
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
             no_access(path, cause)
         }
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) if is_full(directory(path)) => {
-            format!("cannot use {}: its disk is full ({cause}); make room, and start again", path.display())
-        }
+        // On a small disk what SQLite has taken back leaves room again, and yet not enough.
+        Some(ErrorCode::DiskFull) => disk_full(path, cause),
+        Some(ErrorCode::SystemIoFailure) if is_full(directory(path)) => disk_full(path, cause),
         Some(_) | None => format!("cannot use {}: {cause}", path.display()),
     }
+}
+
+fn disk_full(path: &Path, cause: &rusqlite::Error) -> String {
+    format!("cannot use {}: its disk is full ({cause}); make room, and start again", path.display())
 }
 
 /// What to say of a file that is no store.
@@ -104,6 +108,13 @@ mod tests {
         // Where nobody has a file system, nothing can be said of its room.
         let error = told(Path::new("nowhere/orders.db"), &failure(ffi::SQLITE_IOERR));
         assert!(error.contains("disk I/O error") && !error.contains("make room"), "{error}");
+        // What was taken back has left room here.
+        let directory = tempfile::tempdir().unwrap();
+        let error = told(&directory.path().join("orders.db"), &failure(ffi::SQLITE_FULL));
+        assert!(
+            error.contains("its disk is full (") && error.ends_with("make room, and start again"),
+            "{error}"
+        );
     }
 
     #[test]
