@@ -27,6 +27,12 @@ impl Activity {
         Some(self.kept(bytes, purse))
     }
 
+    /// Keeps room for bytes that others could do without, as long as half of all is free.
+    pub(in crate::connection) fn keep_spare(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
+        let is_plenty = self.budget.free() >= self.budget.bytes() / 2;
+        is_plenty.then(|| self.try_keep(bytes)).flatten()
+    }
+
     /// Keeps room for bytes whether or not there is any: few of them, and not often.
     pub(in crate::connection) fn keep_anyhow(self: &Arc<Self>, bytes: usize) -> Kept {
         self.kept(bytes, Purse::Own)
@@ -261,6 +267,15 @@ impl Asking {
 mod tests {
     use super::*;
     use crate::connection::AnswerBudget;
+
+    #[test]
+    fn what_others_could_do_without_leaves_half_of_the_room() {
+        let budget = Arc::new(AnswerBudget::new(160 * 1024));
+        let connections = [(); 20].map(|()| Activity::in_test(&budget));
+        let kept: Vec<_> =
+            connections.iter().map_while(|connection| connection.keep_spare(10 * 1024)).collect();
+        assert_eq!((kept.len(), budget.free()), (9, 70 * 1024));
+    }
 
     #[test]
     fn a_few_connections_cannot_have_all_room_with_whole_answers() {

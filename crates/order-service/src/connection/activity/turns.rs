@@ -80,7 +80,7 @@ pub(in crate::connection) struct BodyTurn {
 }
 
 impl BodyTurn {
-    pub(in crate::connection) fn activity(&self) -> &Activity {
+    pub(in crate::connection) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 

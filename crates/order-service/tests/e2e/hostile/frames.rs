@@ -104,6 +104,11 @@ pub(super) fn begin_orders_with_known_fields(requests: Range<u32>, count: usize)
     requests.clone().flat_map(head).collect()
 }
 
+/// The whole body of a request.
+pub(super) fn body(request: u32, bytes: usize) -> Vec<u8> {
+    frame(DATA, END_STREAM, stream(request), &vec![b'x'; bytes])
+}
+
 /// The head of an order with a query of so many bytes. Its body is to come.
 pub(super) fn begin_order_with_query(request: u32, bytes: usize) -> Vec<u8> {
     let path = [&b"/orders?"[..], &vec![b'q'; bytes]].concat();
@@ -135,27 +140,36 @@ pub(super) fn unknown(bytes: usize) -> Vec<u8> {
 
 /// Takes frames as they come, until so many answers have begun or the connection is over. How many have.
 pub(super) fn take_heads(stream: &mut TcpStream, count: usize) -> usize {
-    let mut begun = 0;
-    while begun < count
-        && let Some(kind) = take_frame(stream)
+    take_frames(stream, count, |kind, _| kind == HEADERS)
+}
+
+/// The same, until so many answers are over.
+pub(super) fn take_answers(stream: &mut TcpStream, count: usize) -> usize {
+    take_frames(stream, count, |kind, flags| matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0)
+}
+
+fn take_frames(stream: &mut TcpStream, count: usize, counts: impl Fn(u8, u8) -> bool) -> usize {
+    let mut taken = 0;
+    while taken < count
+        && let Some((kind, flags)) = take_frame(stream)
     {
-        begun += usize::from(kind == HEADERS);
+        taken += usize::from(counts(kind, flags));
     }
-    begun
+    taken
 }
 
 /// Takes frames as they come until a request is reset. `false` if the connection is over before.
 pub(super) fn is_reset(stream: &mut TcpStream) -> bool {
-    std::iter::from_fn(|| take_frame(stream)).any(|kind| kind == RST_STREAM)
+    std::iter::from_fn(|| take_frame(stream)).any(|(kind, _)| kind == RST_STREAM)
 }
 
-/// The kind of the next frame.
-fn take_frame(stream: &mut TcpStream) -> Option<u8> {
+/// The next frame's kind and flags.
+fn take_frame(stream: &mut TcpStream) -> Option<(u8, u8)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).ok()?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
     stream.read_exact(&mut vec![0; length]).ok()?;
-    Some(head[3])
+    Some((head[3], head[4]))
 }
 
 /// More may be sent of one answer, or of all.

@@ -141,7 +141,7 @@ fn a_connection_that_has_had_many_requests_at_once_counts_for_them_as_long_as_it
 }
 
 #[test]
-fn a_request_that_is_refused_at_once_keeps_nothing_for_its_body() {
+fn a_request_that_is_refused_does_not_wait_long_for_its_body() {
     let server = server().start();
     let greeting = [frames::PREFACE, &frames::settings()].concat();
     // It says nothing of a media type.

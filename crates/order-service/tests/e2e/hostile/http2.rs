@@ -1,5 +1,7 @@
 //! HTTP/2 with prior knowledge: many requests on one connection, and greetings that are followed by nonsense.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
@@ -8,7 +10,7 @@ use hyper::{Request, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::untaken::{LONG_ANSWER, place_a_long_order};
-use super::{attack, server};
+use super::{attack, frames, server};
 
 type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
@@ -91,6 +93,29 @@ fn a_page_that_is_refused_ends_no_connection_that_leaves_nothing_lying() {
         }
         assert_eq!(place(sender, 2).await.0, 201);
     });
+    server.stop();
+}
+
+/// What a gateway sends for its many clients while the service refuses them.
+#[test]
+fn bodies_that_were_under_way_when_they_were_refused_end_no_connection() {
+    const AT_ONCE: u32 = 100;
+    let server = server().start();
+    let mut gateway = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    gateway.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    gateway.write_all(&[frames::PREFACE, &frames::settings()].concat()).unwrap();
+    for burst in 0..5 {
+        let requests = burst * AT_ONCE..(burst + 1) * AT_ONCE;
+        // They say nothing of a media type.
+        gateway.write_all(&frames::begin_orders_with_known_fields(requests.clone(), 0)).unwrap();
+        let refused = frames::take_answers(&mut gateway, AT_ONCE as usize);
+        assert_eq!(refused, AT_ONCE as usize, "in burst {burst}");
+        let bodies: Vec<u8> = requests.flat_map(|request| frames::body(request, 100)).collect();
+        gateway.write_all(&bodies).unwrap();
+        gateway.write_all(&frames::take(None, 32 * 1024)).unwrap();
+    }
+    gateway.write_all(&frames::get(5 * AT_ONCE, "/health")).unwrap();
+    assert_eq!(frames::take_answers(&mut gateway, 1), 1, "it was hung up on");
     server.stop();
 }
 
