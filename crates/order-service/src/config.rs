@@ -213,7 +213,7 @@ pub(crate) struct OrderOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Bounds")]
 pub(crate) struct Bounds {
-    /// Most connections at once; when there are as many, the one gives way on which nothing has moved for longest.
+    /// Most connections at once; when there are as many, a still one gives way, of the address that has most.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = values::positive::<u32>)]
     max_connections: u32,
     /// How long a request's head may take, a connection may stay idle, and a client may take nothing of an answer, in seconds.

@@ -3,6 +3,7 @@
 mod acceptor;
 mod admission;
 mod descriptors;
+mod networks;
 mod stillness;
 
 use std::sync::{Arc, OnceLock};
@@ -27,16 +28,16 @@ const LINGER: Duration = Duration::from_millis(500);
 /// Bounds of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Most connections at once. When there are as many, the one gives way on which nothing has moved for longest.
+    /// Most connections at once. When there are as many, a still one gives way, of the address that has most.
     pub(crate) connections: usize,
-    /// Most that wait for a place beside them, of addresses that have many, so that those of other addresses need not wait behind them.
+    /// Most that wait for a place beside them, of the networks that have most, so that those of others need not wait behind them.
     /// More are hung up on. Where it is 0, all wait one behind the other.
     pub(crate) waiting: usize,
     /// How long a request's head may take, a connection may be idle, and an answer may lie without being taken.
     pub(crate) idle_timeout: Duration,
     /// Most bytes of answers that clients have not taken, of all connections together.
     pub(crate) answer_bytes: usize,
-    /// A connection on which something has moved within this time gives way to nobody.
+    /// A connection on which something has moved within this time gives way to none of a network that has as many.
     pub(crate) least_stillness: Duration,
     /// A request that the service is at work for keeps its connection's place for so long, and no longer.
     pub(crate) in_service: Duration,
@@ -200,27 +201,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_of_an_address_with_many_wait_beside_those_of_others_and_not_before_them() {
-        const MANY: [u8; 4] = [127, 0, 0, 1];
-        const FEW: [u8; 4] = [127, 0, 0, 2];
+    async fn those_of_the_network_that_has_most_wait_beside_those_of_others_and_not_before_them() {
+        const MOST: [u8; 4] = [127, 0, 0, 1];
+        const LESS: [u8; 4] = [127, 0, 0, 2];
+        const PLACES: usize = 64;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let limits = Limits {
-            connections: 2,
+            connections: PLACES,
             waiting: 1,
             idle_timeout: Duration::from_secs(60),
             answer_bytes: 1024 * 1024,
-            // Something moves on all of them.
-            least_stillness: Duration::from_secs(3600),
+            // For each other something moves on all of them, and for others they are still very soon.
+            least_stillness: 2 * SOON,
             in_service: SOON,
         };
         let server = Server::start(vec![listener], None, Router::new().route("/", get("")), limits);
-        let mut moving = [connect_from(MANY, server.port()).await, connect_from(MANY, server.port()).await];
-        for stream in &mut moving {
-            assert!(is_answered(stream).await);
+        let mut moving = Vec::new();
+        for _ in 0..PLACES {
+            let mut stream = connect_from(MOST, server.port()).await;
+            assert!(is_answered(&mut stream).await);
+            moving.push(stream);
         }
-        let mut waits = connect_from(MANY, server.port()).await;
-        assert!(!is_answered(&mut connect_from(MANY, server.port()).await).await, "one may wait");
-        let mut other = connect_from(FEW, server.port()).await;
+        let mut waits = connect_from(MOST, server.port()).await;
+        assert!(!is_answered(&mut connect_from(MOST, server.port()).await).await, "one may wait");
+        let mut other = connect_from(LESS, server.port()).await;
         assert!(is_answered(&mut other).await);
         drop((moving, other));
         assert!(is_answered(&mut waits).await);

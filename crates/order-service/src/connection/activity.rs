@@ -128,6 +128,12 @@ impl Activity {
         Arc::new(Self::new((0, address), Instant::now(), in_service, Arc::clone(budget), Arc::default()))
     }
 
+    /// Makes it as if nothing had moved since then.
+    #[cfg(test)]
+    pub(crate) fn moved_last(&self, then: Instant) {
+        self.progress.store(then.duration_since(self.epoch).as_nanos() as u64, Ordering::Relaxed);
+    }
+
     /// Bytes have moved that count.
     pub(crate) fn progressed(&self) {
         self.progress.store(self.now(), Ordering::Relaxed);

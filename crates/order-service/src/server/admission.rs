@@ -4,7 +4,6 @@
 //! wanted and there is none, all connections are gone through for those that are of least use.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +14,8 @@ use order_api::LONG_UNTAKEN;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
-use super::stillness::Stillest;
+use super::networks::PlacesByNetwork;
+use super::stillness::{Newcomer, Stillest};
 use crate::connection::{Activity, AnswerBudget, Lying};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
@@ -71,8 +71,8 @@ struct Connections {
     all: HashMap<u64, Arc<Activity>>,
     /// How many there have been so far, which is the next one's number.
     count: u64,
-    /// How many each address has.
-    of_networks: HashMap<IpAddr, usize>,
+    /// How many each network has.
+    places: PlacesByNetwork,
     /// Those who give way next.
     stillest: Stillest,
 }
@@ -123,47 +123,32 @@ impl Connections {
         self.count += 1;
         let activity = Arc::new(made(number));
         self.all.insert(number, Arc::clone(&activity));
-        *self.of_networks.entry(activity.network()).or_default() += 1;
+        self.places.add(activity.network());
         (number, activity)
     }
 
     fn remove(&mut self, number: u64) {
-        let Some(activity) = self.all.remove(&number) else { return };
-        if let Entry::Occupied(mut left) = self.of_networks.entry(activity.network()) {
-            *left.get_mut() -= 1;
-            if *left.get() == 0 {
-                left.remove();
-            }
+        if let Some(activity) = self.all.remove(&number) {
+            self.places.remove(activity.network());
         }
     }
 
-    /// Who makes way for one more from this address, where there are so many places, if it has been still for at least so long.
-    fn next_to_give_way(
-        &mut self,
-        newcomer: IpAddr,
-        places: usize,
-        least_stillness: Duration,
-    ) -> Option<Arc<Activity>> {
+    /// Who makes way for one more from this network. See [`Newcomer::least`].
+    fn next_to_give_way(&mut self, network: IpAddr, least: Duration) -> Option<Arc<Activity>> {
         #[cfg(feature = "full-tests")]
         if crate::planted_faults::nobody_gives_way() {
             return None;
         }
-        let of_networks = &self.of_networks;
-        let has_many = |network| has_many(of_networks, network, places);
-        self.stillest.next(self.all.values(), least_stillness, newcomer, has_many)
+        let newcomer = Newcomer { has: self.places.of(network), least };
+        self.stillest.next(self.all.values(), newcomer, &self.places)
     }
-}
-
-/// Whether an address has many connections, where there are so many places.
-fn has_many(of_networks: &HashMap<IpAddr, usize>, network: IpAddr, places: usize) -> bool {
-    of_networks.get(&network).is_some_and(|count| *count > places / PART_OF_MANY)
 }
 
 /// Where somebody new waits for a place.
 pub(super) enum Wait {
-    /// Nowhere, or before all others: there is one, or its address has few.
+    /// Nowhere, or before all others: there is one, or other networks have more.
     BeforeOthers,
-    /// Behind others whose address has many, in this place of their line.
+    /// Behind others of the networks that have most, in this place of their line.
     InLine(OwnedSemaphorePermit),
     /// There would be too many of them.
     Nowhere,
@@ -215,7 +200,7 @@ impl Admission {
         let Some(line) = self.line.as_ref().filter(|_| self.places.available_permits() == 0) else {
             return Wait::BeforeOthers;
         };
-        if !has_many(&self.lock().of_networks, order_api::network(from), self.max_connections) {
+        if !self.lock().places.has_most(order_api::network(from)) {
             return Wait::BeforeOthers;
         }
         Arc::clone(line).try_acquire_owned().map_or(Wait::Nowhere, Wait::InLine)
@@ -235,9 +220,7 @@ impl Admission {
             }
             // One after the other, so that whoever has somebody give way has the place.
             let _turn = self.wanted.lock().await;
-            let newcomer = order_api::network(from);
-            let gives_way =
-                self.lock().next_to_give_way(newcomer, self.max_connections, self.least_stillness);
+            let gives_way = self.lock().next_to_give_way(order_api::network(from), self.least_stillness);
             if let Some(connection) = gives_way {
                 connection.cut_off(GivenUp::Place);
             }
@@ -347,7 +330,7 @@ impl Admission {
     /// Who has room, and who wants some.
     fn rooms(&self) -> Rooms {
         let connections = self.lock();
-        let mut of_networks = HashMap::<IpAddr, usize>::with_capacity(connections.of_networks.len());
+        let mut of_networks = HashMap::<IpAddr, usize>::new();
         for connection in connections.all.values() {
             *of_networks.entry(connection.network()).or_default() += connection.room();
         }

@@ -1,10 +1,10 @@
 //! The connections that have been still for longest.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::networks::{PlacesByNetwork, magnitude};
 use crate::connection::Activity;
 
 /// How many are found at once: to find them takes a look at all.
@@ -13,7 +13,8 @@ const FOUND_AT_ONCE: usize = 64;
 /// Whoever has asked nothing yet is about to, at least for so long.
 const MAY_SAY_NOTHING: Duration = Duration::from_millis(200);
 
-/// The connections that give way next, the next one last: those of addresses with many before others, and the stillest first.
+/// The connections that give way next, the next one last: those of the networks that have most before others, and of networks that have
+/// [about](magnitude) as many the stillest first.
 #[derive(Default)]
 pub(super) struct Stillest(Vec<Found>);
 
@@ -21,42 +22,55 @@ pub(super) struct Stillest(Vec<Found>);
 struct Found {
     connection: Arc<Activity>,
     last_progress: u64,
-    /// Whether its address has many.
-    is_of_many: bool,
+    /// That of what its network had.
+    magnitude: u32,
+}
+
+/// Who makes a connection give way.
+#[derive(Clone, Copy)]
+pub(super) struct Newcomer {
+    /// How many its network has.
+    pub(super) has: usize,
+    /// How long a connection of a network that has as many must have been still.
+    pub(super) least: Duration,
+}
+
+impl Newcomer {
+    /// Whether a connection of a network that has so many has been still for long enough. Of one that has more, it is less: however many
+    /// a machine keeps moving, it is not to have all places. Of one that has less, it is more: it may have but this one.
+    fn is_given_way_by(self, connection: &Activity, others_have: usize) -> bool {
+        // Its client may be about to ask something.
+        let asks_first = connection.arrivals() == 0;
+        let least = if asks_first { self.least.max(MAY_SAY_NOTHING) } else { self.least };
+        connection.still_for().as_nanos() * others_have as u128 >= least.as_nanos() * self.has.max(1) as u128
+    }
 }
 
 impl Stillest {
-    /// The next connection to give way to one from `newcomer`, of those that wait for their clients. If its address has many and the
-    /// newcomer's has not, it does so whatever has moved on it; otherwise if it has been still for at least `least`, and never if only
-    /// the newcomer's address has many. Nobody is named twice.
+    /// The next connection to give way to a newcomer, of those that wait for their clients. Nobody is named twice.
     pub(super) fn next<'a>(
         &mut self,
         all: impl Iterator<Item = &'a Arc<Activity>>,
-        least: Duration,
-        newcomer: IpAddr,
-        has_many: impl Fn(IpAddr) -> bool,
+        newcomer: Newcomer,
+        places: &PlacesByNetwork,
     ) -> Option<Arc<Activity>> {
-        let newcomer_is_of_many = has_many(newcomer);
-        let gives_way = |connection: &Activity, is_of_many: bool| match (is_of_many, newcomer_is_of_many) {
-            // Those of few are left for others.
-            (false, true) => false,
-            (true, false) => true,
-            (true, true) | (false, false) => is_still(connection, least),
-        };
-        if let Some(found) = self.next_found(gives_way) {
+        if let Some(found) = self.next_found(newcomer, places) {
             return Some(found);
         }
-        self.find(all, gives_way, has_many);
-        self.next_found(gives_way)
+        self.find(all, newcomer, places);
+        self.next_found(newcomer, places)
     }
 
-    /// Some were found for others, to whom they gave way sooner.
-    fn next_found(&mut self, gives_way: impl Fn(&Activity, bool) -> bool) -> Option<Arc<Activity>> {
-        while let Some(found) = self.0.pop_if(|next| gives_way(&next.connection, next.is_of_many)) {
-            let Found { connection, last_progress, .. } = found;
-            if connection.may_give_way() && connection.last_progress() == last_progress {
-                return Some(connection);
+    /// The next of those that were found, which may have been for others: who they are is asked anew if it would not give way to this
+    /// one, or if it was found while its network had more.
+    fn next_found(&mut self, newcomer: Newcomer, places: &PlacesByNetwork) -> Option<Arc<Activity>> {
+        while let Some(Found { connection, last_progress, magnitude: found_at }) = self.0.pop() {
+            if connection.last_progress() != last_progress || !connection.may_give_way() {
+                continue;
             }
+            let has = places.of(connection.network());
+            let is_next = magnitude(has) == found_at && newcomer.is_given_way_by(&connection, has);
+            return is_next.then_some(connection);
         }
         None
     }
@@ -64,13 +78,14 @@ impl Stillest {
     fn find<'a>(
         &mut self,
         all: impl Iterator<Item = &'a Arc<Activity>>,
-        gives_way: impl Fn(&Activity, bool) -> bool,
-        has_many: impl Fn(IpAddr) -> bool,
+        newcomer: Newcomer,
+        places: &PlacesByNetwork,
     ) {
         let seen = |connection: &'a Arc<Activity>| {
-            let is_of_many = has_many(connection.network());
-            let turn = (!is_of_many, connection.last_progress());
-            (connection.may_give_way() && gives_way(connection, is_of_many)).then_some((turn, connection))
+            let has = places.of(connection.network());
+            let turn = (Reverse(magnitude(has)), connection.last_progress());
+            let gives_way = connection.may_give_way() && newcomer.is_given_way_by(connection, has);
+            gives_way.then_some((turn, connection))
         };
         let mut found: Vec<_> = all.filter_map(seen).collect();
         if found.len() > FOUND_AT_ONCE {
@@ -78,78 +93,87 @@ impl Stillest {
             found.truncate(FOUND_AT_ONCE);
         }
         found.sort_unstable_by_key(|(turn, _)| Reverse(*turn));
-        let found = found.into_iter().map(|((is_of_few, last_progress), connection)| Found {
+        let found = found.into_iter().map(|((Reverse(magnitude), last_progress), connection)| Found {
             connection: Arc::clone(connection),
             last_progress,
-            is_of_many: !is_of_few,
+            magnitude,
         });
         self.0 = found.collect();
     }
 }
 
-/// Whether nothing has moved on a connection for at least so long; a little longer, if its client is about to ask something.
-fn is_still(connection: &Activity, least: Duration) -> bool {
-    let least = if connection.arrivals() > 0 { least } else { least.max(MAY_SAY_NOTHING) };
-    connection.still_for() >= least
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::IpAddr;
     use std::time::Instant;
 
     use super::*;
     use crate::connection::AnswerBudget;
-    use crate::metrics::GivenUp;
 
-    const MANY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    const FEW: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+    /// How long nothing has moved on any connection here.
+    const STILL: Duration = Duration::from_secs(10);
 
-    const LONG: Duration = Duration::from_secs(3600);
-
-    /// Connections from these addresses on which something has just moved, from the stillest on.
-    fn connections<const N: usize>(addresses: [IpAddr; N]) -> Vec<Arc<Activity>> {
-        let (budget, begun) = (Arc::new(AnswerBudget::new(0)), Instant::now());
-        let connection = |(number, address)| {
-            let budget = Arc::clone(&budget);
-            let connection = Activity::new((number, address), begun, Duration::ZERO, budget, Arc::default());
-            connection.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
-            connection.arrived();
-            Arc::new(connection)
-        };
-        (0..).zip(addresses).map(connection).collect()
+    /// Connections from these networks, from the stillest on.
+    struct All {
+        connections: Vec<Arc<Activity>>,
+        places: PlacesByNetwork,
+        stillest: Stillest,
     }
 
-    impl Stillest {
-        fn next_number(&mut self, all: &[Arc<Activity>], least: Duration, newcomer: IpAddr) -> Option<u64> {
-            let next = self.next(all.iter(), least, newcomer, |address| address == MANY);
-            next.map(|connection| {
-                connection.cut_off(GivenUp::Place);
-                order_api::Connection::number(&*connection)
-            })
+    fn network(number: u8) -> IpAddr {
+        [192, 0, 2, number].into()
+    }
+
+    impl All {
+        fn of<const N: usize>(networks: [u8; N]) -> Self {
+            let begun = Instant::now().checked_sub(STILL).expect("the system runs for longer");
+            let budget = Arc::new(AnswerBudget::new(0));
+            let mut all = Self {
+                connections: Vec::new(),
+                places: PlacesByNetwork::default(),
+                stillest: Stillest::default(),
+            };
+            for (number, of) in (0..).zip(networks.map(network)) {
+                let budget = Arc::clone(&budget);
+                let connection = Activity::new((number, of), begun, Duration::ZERO, budget, Arc::default());
+                connection.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
+                connection.arrived();
+                connection.moved_last(begun + Duration::from_nanos(number));
+                all.connections.push(Arc::new(connection));
+                all.places.add(of);
+            }
+            all
+        }
+
+        /// Has somebody give way to one of this network, and answers with whom.
+        fn next(&mut self, newcomer: u8, least: Duration) -> Option<u64> {
+            let newcomer = Newcomer { has: self.places.of(network(newcomer)), least };
+            let next = self.stillest.next(self.connections.iter(), newcomer, &self.places)?;
+            self.connections.retain(|connection| !Arc::ptr_eq(connection, &next));
+            self.places.remove(next.network());
+            Some(order_api::Connection::number(&*next))
         }
     }
 
     #[tokio::test]
-    async fn those_of_many_give_way_before_others_and_others_only_to_each_other() {
-        let mut all = connections([FEW, MANY, MANY]);
-        let mut stillest = Stillest::default();
-        let mut next = |all: &[Arc<Activity>], newcomer| stillest.next_number(all, Duration::ZERO, newcomer);
-        assert_eq!([next(&all, FEW), next(&all, MANY)], [Some(1), Some(2)]);
-        all.truncate(1);
-        assert_eq!([next(&all, MANY), next(&all, FEW)], [None, Some(0)]);
+    async fn those_of_the_network_that_has_most_give_way_first_and_where_all_have_about_as_many_the_stillest()
+    {
+        let mut all = All::of([1, 4, 4, 4, 4, 2, 2]);
+        let gave_way: Vec<_> = std::iter::from_fn(|| all.next(9, Duration::ZERO)).collect();
+        assert_eq!(gave_way, [1, 2, 3, 5, 0, 4, 6]);
     }
 
     #[tokio::test]
-    async fn those_of_many_give_way_to_one_of_few_whatever_has_moved_on_them_and_to_each_other_when_they_are_still()
-     {
-        let all = connections([FEW, MANY, MANY, MANY]);
-        let mut stillest = Stillest::default();
-        let mut next = |all: &[Arc<Activity>], newcomer| stillest.next_number(all, LONG, newcomer);
-        assert_eq!(next(&all, MANY), None);
-        assert_eq!(next(&all, FEW), Some(1));
-        assert_eq!(next(&all, MANY), None, "what was found for another is not for it");
-        assert_eq!([next(&all, FEW), next(&all, FEW)], [Some(2), Some(3)]);
-        assert_eq!(next(&all, FEW), None, "of few it is the same for all");
+    async fn whoever_comes_from_where_less_is_waits_less_for_those_of_others_and_more_from_where_more_is() {
+        let mut all = All::of([1, 4, 4, 4, 4]);
+        assert_eq!(all.next(9, 5 * STILL), None);
+        assert_eq!(all.next(4, 2 * STILL), None, "as many as it has");
+        assert_eq!(all.next(9, 2 * STILL), Some(1), "however it moves, others come before");
+        assert_eq!(all.next(9, 2 * STILL), Some(2));
+        assert_eq!(all.next(9, 3 * STILL), None, "there are but two left");
+        let mut all = All::of([1, 4, 4, 4, 4]);
+        (1..5).for_each(|number| all.connections[number].progressed());
+        assert_eq!(all.next(4, STILL / 2), None, "what it has moves, and the other may have but this one");
+        assert_eq!(all.next(4, STILL / 5), Some(0), "which it has left for very long");
     }
 }

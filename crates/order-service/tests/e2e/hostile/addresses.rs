@@ -81,6 +81,32 @@ fn one_machine_that_wants_all_places_again_and_again_takes_nobody_elses() {
 }
 
 #[test]
+fn many_machines_that_each_have_some_places_and_come_again_and_again_take_none_of_who_has_few() {
+    // Each machine has but nine at a time.
+    const MACHINES: u8 = 70;
+    const PLACES: usize = 640;
+    let program =
+        server().argument("--max-connections", PLACES.to_string()).argument("--body-timeout-seconds", "60");
+    besiege(program, |server, siege| {
+        let quiet = Quiet::begin(server);
+        siege.hold(A_WHILE);
+        drop(crowd(server.port(), 1, b""));
+        let come = |_| {
+            siege.hold(1);
+            let port = server.port();
+            (1..=MACHINES).map(move |machine| {
+                let mut stream = connect_from(Ipv4Addr::new(127, 0, 1, machine), port);
+                let _ = stream.write_all(b"G");
+                stream
+            })
+        };
+        let machines: Vec<_> = (0..4 * PLACES / usize::from(MACHINES)).flat_map(come).collect();
+        drop(machines);
+        quiet.go_on();
+    });
+}
+
+#[test]
 fn one_machine_that_wants_all_room_again_and_again_takes_nobody_elses() {
     // Of which each connection over HTTP/2 takes a thousandth.
     let program = server().argument("--max-answer-bytes", (16 * 1024 * 1024).to_string());
