@@ -53,7 +53,7 @@ pub use openapi::openapi_json;
 pub use operators::operators;
 pub use routes::LiveFeed;
 pub use starting::starting;
-pub use turns::{Ring, Turn, Turns};
+pub use turns::{Turn, Turns};
 
 use crate::feeds::Feeds;
 use crate::refusal::Refusal;

@@ -1,8 +1,6 @@
 //! Work of which only so much is done at a time: clients take turns, however much each of them asks for. Where it is requests that
 //! ask, machines do, and the connections of each. Whoever has left leaves the line.
 
-mod ring;
-
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::hash::Hash;
@@ -12,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use order_application::Ring;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-pub use self::ring::Ring;
 use crate::asked_by::{AskedBy, InLine};
 
 /// How long a request waits for its turn, at most: as long as a command does for others to the same order. Whoever asks is better

@@ -1,14 +1,16 @@
-//! Locks of which there are as many as keys: one for each key that is being worked on, in this process.
+//! Locks of which there are as many as keys: one for each key that is being worked on, in this process. Who waits for one takes turns
+//! by network, however many of another's wait.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as MapEntry;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::oneshot;
+
+use crate::ring::Ring;
 
 /// Enough that two cores hardly ever meet in one shard.
 const SHARDS: usize = 64;
@@ -24,75 +26,80 @@ pub(crate) struct Crowded;
 
 /// Locks by key, each with something that its holder leaves to the next in line and that is forgotten when there is none.
 /// Only keys that are being worked on take memory.
-pub(crate) struct KeyedLocks<K: Clone + Eq + Hash, V> {
+pub(crate) struct KeyedLocks<K: Clone + Eq + Hash, V: Default> {
     hasher: RandomState,
     shards: Box<[Shard<K, V>]>,
-    /// Who waits, by key. Only whoever waits touches it, and where nobody does it has nothing.
-    lines: Mutex<HashMap<K, Line>>,
 }
 
-type Entries<K, V> = HashMap<K, Arc<Entry<V>>>;
-type Shard<K, V> = Mutex<Entries<K, V>>;
-type Entry<V> = tokio::sync::Mutex<V>;
+type Shard<K, V> = Mutex<HashMap<K, Line<V>>>;
 
-/// Holds a key's lock until it is dropped. (Fields are dropped as they stand here, and the reference has to be the last.)
-pub(crate) struct KeyGuard<'a, K: Clone + Eq + Hash, V> {
-    left: OwnedMutexGuard<V>,
-    _reference: Reference<'a, K, V>,
+/// Holds a key's lock until it is dropped.
+pub(crate) struct KeyGuard<'a, K: Clone + Eq + Hash, V: Default> {
+    shard: &'a Shard<K, V>,
+    key: K,
+    left: V,
 }
 
-/// How many wait for a key's lock.
-#[derive(Default)]
-struct Line {
+/// Who waits for a key's lock. `None` if nobody has since it was taken.
+struct Line<V>(Option<Box<Waiting<V>>>);
+
+/// Each with its ticket, by network. Those of whom nobody knows where they come from are as of one more.
+struct Waiting<V> {
     all: usize,
-    /// How many of them are from which network. Those of whom nobody knows where they come from count as of one more.
-    from: HashMap<Option<IpAddr>, usize>,
+    last_ticket: u64,
+    by_network: Ring<Option<IpAddr>, BTreeMap<u64, oneshot::Sender<V>>>,
 }
 
 /// A place in a key's line, until this is dropped.
-struct Place<'a, K: Clone + Eq + Hash> {
-    lines: &'a Mutex<HashMap<K, Line>>,
-    key: &'a K,
-    from: Option<IpAddr>,
-}
-
-/// Keeps a key's entry in being.
-struct Reference<'a, K: Clone + Eq + Hash, V> {
+struct Ticket<'a, K: Clone + Eq + Hash, V: Default> {
     shard: &'a Shard<K, V>,
-    key: K,
-    /// `None` only while this is dropped.
-    entry: Option<Arc<Entry<V>>>,
+    key: &'a K,
+    network: Option<IpAddr>,
+    number: u64,
+    coming: oneshot::Receiver<V>,
 }
 
 impl<K: Clone + Eq + Hash, V: Default> KeyedLocks<K, V> {
     pub(crate) fn new() -> Self {
-        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { hasher: RandomState::new(), shards, lines: Mutex::default() }
+        Self { hasher: RandomState::new(), shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 
     /// Takes a key's lock if nobody has it.
     pub(crate) fn try_lock(&self, key: &K) -> Option<KeyGuard<'_, K, V>> {
-        let (reference, entry) = self.refer(key);
-        let left = entry.try_lock_owned().ok()?;
-        Some(KeyGuard { left, _reference: reference })
+        let shard = self.shard(key);
+        match locked(shard).entry(key.clone()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => {
+                free.insert(Line(None));
+                Some(KeyGuard { shard, key: key.clone(), left: V::default() })
+            }
+        }
     }
 
-    /// Waits for a key's lock; first come, first served. It is for somebody of this network, if one knows that.
+    /// Waits for its turn to have a key's lock. It is for somebody of this network, if one knows that.
     ///
     /// # Errors
     /// At once, if [enough](MOST_IN_LINE) wait already, and this network has its share of those that do.
-    pub(crate) async fn lock(&self, key: &K, from: Option<IpAddr>) -> Result<KeyGuard<'_, K, V>, Crowded> {
-        let place = Place::take(&self.lines, key, from)?;
-        let (reference, entry) = self.refer(key);
-        let left = entry.lock_owned().await;
-        drop(place);
-        Ok(KeyGuard { left, _reference: reference })
+    pub(crate) async fn lock(&self, key: &K, network: Option<IpAddr>) -> Result<KeyGuard<'_, K, V>, Crowded> {
+        let shard = self.shard(key);
+        let mut ticket = match locked(shard).entry(key.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(Line(None));
+                return Ok(KeyGuard { shard, key: key.clone(), left: V::default() });
+            }
+            Entry::Occupied(mut line) => {
+                let (number, coming) = line.get_mut().join(network)?;
+                Ticket { shard, key, network, number, coming }
+            }
+        };
+        match (&mut ticket.coming).await {
+            Ok(left) => Ok(KeyGuard { shard, key: key.clone(), left }),
+            Err(e) => unreachable!("invariant: whoever is in line is given the lock: {e}"),
+        }
     }
 
-    fn refer(&self, key: &K) -> (Reference<'_, K, V>, Arc<Entry<V>>) {
-        let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
-        let entry = locked(shard).entry(key.clone()).or_default().clone();
-        (Reference { shard, key: key.clone(), entry: Some(Arc::clone(&entry)) }, entry)
+    fn shard(&self, key: &K) -> &Shard<K, V> {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 
     #[cfg(test)]
@@ -101,7 +108,56 @@ impl<K: Clone + Eq + Hash, V: Default> KeyedLocks<K, V> {
     }
 }
 
-impl<K: Clone + Eq + Hash, V> Deref for KeyGuard<'_, K, V> {
+impl<V> Line<V> {
+    /// Waits as the last of this network, in the order of its ticket.
+    fn join(&mut self, network: Option<IpAddr>) -> Result<(u64, oneshot::Receiver<V>), Crowded> {
+        let waiting = self.0.get_or_insert_with(Box::default);
+        if waiting.is_crowded_by(network) {
+            return Err(Crowded);
+        }
+        let (sender, coming) = oneshot::channel();
+        waiting.all += 1;
+        waiting.last_ticket += 1;
+        waiting.by_network.entry(network).insert(waiting.last_ticket, sender);
+        Ok((waiting.last_ticket, coming))
+    }
+}
+
+impl<V> Waiting<V> {
+    /// Whether no more should wait, and this network has its share of those that do. One of which nobody waits always has a place:
+    /// whoever knows an order's id would keep everybody else from it.
+    fn is_crowded_by(&mut self, network: Option<IpAddr>) -> bool {
+        let networks = self.by_network.len();
+        let has_its_share = |of_network: &mut BTreeMap<_, _>| of_network.len() * networks >= MOST_IN_LINE;
+        self.all >= MOST_IN_LINE && self.by_network.get(network).is_some_and(has_its_share)
+    }
+
+    /// Whoever is next.
+    fn next(&mut self) -> Option<oneshot::Sender<V>> {
+        let next = self.by_network.turn(|of_network| (of_network.pop_first(), of_network.is_empty()));
+        let (_, next) = next.flatten()?;
+        self.all -= 1;
+        Some(next)
+    }
+
+    fn leave(&mut self, network: Option<IpAddr>, ticket: u64) {
+        let Some(of_network) = self.by_network.get(network) else { return };
+        if of_network.remove(&ticket).is_some() {
+            self.all -= 1;
+        }
+        if of_network.is_empty() {
+            self.by_network.remove(network);
+        }
+    }
+}
+
+impl<V> Default for Waiting<V> {
+    fn default() -> Self {
+        Self { all: 0, last_ticket: 0, by_network: Ring::default() }
+    }
+}
+
+impl<K: Clone + Eq + Hash, V: Default> Deref for KeyGuard<'_, K, V> {
     type Target = V;
 
     fn deref(&self) -> &V {
@@ -109,67 +165,37 @@ impl<K: Clone + Eq + Hash, V> Deref for KeyGuard<'_, K, V> {
     }
 }
 
-impl<K: Clone + Eq + Hash, V> DerefMut for KeyGuard<'_, K, V> {
+impl<K: Clone + Eq + Hash, V: Default> DerefMut for KeyGuard<'_, K, V> {
     fn deref_mut(&mut self) -> &mut V {
         &mut self.left
     }
 }
 
-impl<'a, K: Clone + Eq + Hash> Place<'a, K> {
-    fn take(lines: &'a Mutex<HashMap<K, Line>>, key: &'a K, from: Option<IpAddr>) -> Result<Self, Crowded> {
-        let mut all = locked(lines);
-        if all.get(key).is_some_and(|line| line.is_crowded_by(from)) {
-            return Err(Crowded);
-        }
-        all.entry(key.clone()).or_default().add(from);
-        Ok(Self { lines, key, from })
-    }
-}
-
-impl<K: Clone + Eq + Hash> Drop for Place<'_, K> {
+impl<K: Clone + Eq + Hash, V: Default> Drop for KeyGuard<'_, K, V> {
+    /// The next one has the lock, and nobody can come between; or the key is forgotten.
     fn drop(&mut self) {
-        let mut all = locked(self.lines);
-        if let Some(line) = all.get_mut(self.key) {
-            line.remove(self.from);
-            if line.all == 0 {
-                all.remove(self.key);
+        let mut lines = locked(self.shard);
+        let mut left = std::mem::take(&mut self.left);
+        if let Some(Line(Some(waiting))) = lines.get_mut(&self.key) {
+            while let Some(next) = waiting.next() {
+                match next.send(left) {
+                    Ok(()) => return,
+                    Err(back) => left = back,
+                }
             }
         }
+        lines.remove(&self.key);
     }
 }
 
-impl Line {
-    /// Whether no more should wait, and this network has its share of those that do. One of which nobody waits always has a place:
-    /// whoever knows an order's id would keep everybody else from it.
-    fn is_crowded_by(&self, from: Option<IpAddr>) -> bool {
-        let has_its_share = |waiting: &usize| waiting * self.from.len() >= MOST_IN_LINE;
-        self.all >= MOST_IN_LINE && self.from.get(&from).is_some_and(has_its_share)
-    }
-
-    fn add(&mut self, from: Option<IpAddr>) {
-        self.all += 1;
-        *self.from.entry(from).or_default() += 1;
-    }
-
-    fn remove(&mut self, from: Option<IpAddr>) {
-        self.all -= 1;
-        if let MapEntry::Occupied(mut waiting) = self.from.entry(from) {
-            *waiting.get_mut() -= 1;
-            if *waiting.get() == 0 {
-                waiting.remove();
-            }
-        }
-    }
-}
-
-impl<K: Clone + Eq + Hash, V> Drop for Reference<'_, K, V> {
+impl<K: Clone + Eq + Hash, V: Default> Drop for Ticket<'_, K, V> {
     fn drop(&mut self) {
-        let mut entries = locked(self.shard);
-        // The map's and this one. Others are only made under the shard's lock, or from one that is held. It goes under that lock, so that of
-        // two that end in the same moment one is the last.
-        let is_last = self.entry.take().is_some_and(|entry| Arc::strong_count(&entry) == 2);
-        if is_last {
-            entries.remove(&self.key);
+        if let Some(Line(Some(waiting))) = locked(self.shard).get_mut(self.key) {
+            waiting.leave(self.network, self.number);
+        }
+        // It was given the lock, and does not know.
+        if let Ok(left) = self.coming.try_recv() {
+            drop(KeyGuard { shard: self.shard, key: self.key.clone(), left });
         }
     }
 }
@@ -182,6 +208,8 @@ fn locked<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::task::Poll;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -231,7 +259,7 @@ mod tests {
         drop(held);
         assert_eq!(locks.len(), 1);
         drop(waiting);
-        assert_eq!((locks.len(), locked(&locks.lines).len()), (0, 0));
+        assert_eq!(locks.len(), 0);
     }
 
     #[tokio::test]
@@ -252,6 +280,31 @@ mod tests {
         drop(held);
         assert!(waiting.remove(0).await.is_ok(), "its turn has come");
         assert!(!is_ready(&mut Box::pin(locks.lock(&"a", None))).await, "somebody more may wait");
+    }
+
+    #[tokio::test]
+    async fn networks_take_turns_however_many_of_one_wait_and_whoever_leaves_takes_nobodys() {
+        let locks = KeyedLocks::<&str, ()>::new();
+        let [many, few] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|address| Some(IpAddr::from(address)));
+        let held = locks.try_lock(&"a").unwrap();
+        let mut of_many: Vec<_> = (0..4).map(|_| Box::pin(locks.lock(&"a", many))).collect();
+        for waits in &mut of_many {
+            assert!(!is_ready(waits).await);
+        }
+        let mut of_few = Box::pin(locks.lock(&"a", few));
+        assert!(!is_ready(&mut of_few).await);
+        drop(held);
+        let first = of_many.remove(0).now_or_never().expect("it was the first of all").unwrap();
+        assert!(!is_ready(&mut of_few).await);
+        drop(first);
+        let of_few = of_few.now_or_never().expect("and not the second of the many").unwrap();
+        assert!(!is_ready(&mut of_many[0]).await);
+        drop(of_few);
+        // It has the lock, and leaves before it knows.
+        drop(of_many.remove(0));
+        drop(of_many.remove(0).now_or_never().expect("the next").unwrap());
+        drop(of_many);
+        assert_eq!(locks.len(), 0);
     }
 
     #[tokio::test]
@@ -278,6 +331,6 @@ mod tests {
         drop(held);
         assert!(line.remove(0).await.is_ok(), "first come, first served");
         drop(line);
-        assert_eq!((locks.len(), locked(&locks.lines).len()), (0, 0));
+        assert_eq!(locks.len(), 0);
     }
 }

@@ -50,6 +50,7 @@ pub mod relay;
 mod repeated_fault;
 pub mod replica;
 pub mod rfc3339;
+mod ring;
 pub mod scrubber;
 mod search_term;
 pub mod service;
@@ -100,6 +101,7 @@ pub use replica::{
     Import, ImportError, Imported, OtherLog, Replica, ReplicaError, ReplicaLimits, ReplicaState,
     ReplicaStatus,
 };
+pub use ring::Ring;
 pub use scrubber::{ScrubState, ScrubStatus, Scrubber, ScrubberPorts};
 pub use search_term::SearchTerm;
 pub use service::{

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use order_api::Ring;
+use order_application::Ring;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 /// How many answers may wait for room. Each of them has its request's head, which nobody counts until it has room.

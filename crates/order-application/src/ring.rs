@@ -24,6 +24,11 @@ impl<K: Copy + Eq + Hash, V: Default> Ring<K, V> {
         self.members.is_empty()
     }
 
+    /// For how many keys something waits.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
     /// What waits for a key, if there is something.
     pub fn get(&mut self, key: K) -> Option<&mut V> {
         self.members.get_mut(&key).map(|(_, value)| value)
