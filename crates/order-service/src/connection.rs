@@ -23,7 +23,7 @@ use order_api::HeadFault;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use activity::{Activity, InService, Lying};
+pub(crate) use activity::{Activity, InService, LeastStillness, Lying};
 pub(crate) use answer::{Answer, AskedRoom};
 pub(crate) use answer_budget::AnswerBudget;
 pub(crate) use request_body::watched;

@@ -4,6 +4,7 @@ mod acceptor;
 mod admission;
 mod descriptors;
 mod networks;
+mod rooms;
 mod stillness;
 
 use std::sync::{Arc, OnceLock};

@@ -41,6 +41,15 @@ impl Lying {
     }
 }
 
+/// How long nothing must have moved on what makes room for others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LeastStillness {
+    /// On an answer, while the service is at work for another of its connection.
+    pub(crate) of_answers: Duration,
+    /// On a connection that has no more room than it takes for itself.
+    pub(crate) of_connection: Duration,
+}
+
 /// How a connection is doing.
 pub(crate) struct Activity {
     number: u64,
@@ -126,6 +135,28 @@ impl Activity {
         let address = std::net::Ipv4Addr::LOCALHOST.into();
         let in_service = Duration::from_secs(10);
         Arc::new(Self::new((0, address), Instant::now(), in_service, Arc::clone(budget), Arc::default()))
+    }
+
+    /// One from this address that takes so many bytes for itself, and on which nothing has moved for so long.
+    #[cfg(test)]
+    pub(crate) fn taking(
+        budget: &Arc<AnswerBudget>,
+        address: IpAddr,
+        bytes: usize,
+        still: Duration,
+    ) -> Arc<Self> {
+        let epoch = Instant::now().checked_sub(still).expect("the system runs for longer");
+        let activity = Self::new((0, address), epoch, Duration::ZERO, Arc::clone(budget), Arc::default());
+        activity.moved_last(epoch);
+        activity.connection_bytes.store(bytes, Ordering::Relaxed);
+        activity.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
+        Arc::new(activity)
+    }
+
+    /// Waits for so many bytes of room until what this makes is dropped.
+    #[cfg(test)]
+    pub(crate) fn waits_for(&self, bytes: usize) -> impl Sized + use<> {
+        self.wait(bytes)
     }
 
     /// Makes it as if nothing had moved since then.
@@ -222,17 +253,17 @@ impl Activity {
     }
 
     /// The room that others might want, and since when it is kept: for answers, however slowly the client takes them, and for
-    /// requests that it does not finish; or for a connection that has been still for at least so long. `None` if there is nothing,
-    /// or if it is not the client's turn: while the service is at work for it, it is only as to answers that have been lying for at
-    /// least so long.
-    pub(crate) fn leaves_room(&self, least: Duration) -> Option<Lying> {
+    /// requests that it does not finish; or for a connection that has been still for at least as long as it says. `None` if there is
+    /// nothing, or if it is not the client's turn: while the service is at work for it, it is only as to answers that have been lying
+    /// for at least so long.
+    pub(crate) fn leaves_room(&self, least: LeastStillness) -> Option<Lying> {
         if self.is_in_service() {
-            let bytes = self.untaken_bytes(least);
+            let bytes = self.untaken_bytes(least.of_answers);
             return (bytes > 0).then(|| Lying { bytes, time: self.untaken_for().unwrap_or_default() });
         }
         let time = if self.shares_room() {
             self.since(self.kept_since.load(Ordering::Relaxed))
-        } else if self.takes_room_of_all() && self.still_for() >= least {
+        } else if self.takes_room_of_all() && self.still_for() >= least.of_connection {
             self.still_for()
         } else {
             return None;

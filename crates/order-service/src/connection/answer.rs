@@ -68,7 +68,7 @@ impl AskedRoom {
                 activity.cut_off(GivenUp::Room);
                 *request.headers_mut() = HeaderMap::new();
             }
-            activity.wait()
+            activity.wait(bytes)
         });
         Self { protocol, open, bytes, kept }
     }

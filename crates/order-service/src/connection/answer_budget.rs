@@ -34,7 +34,7 @@ pub(crate) struct AnswerBudget {
     /// Answers that wait for room.
     waiting: AtomicUsize,
     /// How many of them are from where.
-    waiting_from: Mutex<HashMap<IpAddr, usize>>,
+    waiting_from: Mutex<HashMap<IpAddr, WaitingFrom>>,
     /// Bytes that were asked for in vain since somebody last looked.
     wanted: AtomicUsize,
     is_wanted: Notify,
@@ -123,11 +123,14 @@ impl AnswerBudget {
         }
     }
 
-    /// Somebody from this network begins to wait for room.
-    pub(super) fn wait(self: &Arc<Self>, network: IpAddr) -> Waiting {
+    /// Somebody from this network begins to wait for room for so many bytes.
+    pub(super) fn wait(self: &Arc<Self>, network: IpAddr, bytes: usize) -> Waiting {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        *self.waiting_from().entry(network).or_default() += 1;
-        Waiting { budget: Arc::clone(self), network }
+        let mut waiting_from = self.waiting_from();
+        let from = waiting_from.entry(network).or_default();
+        from.answers += 1;
+        from.bytes += bytes;
+        Waiting { budget: Arc::clone(self), network, bytes }
     }
 
     /// Whether no more should wait, and this network has its share of those that do.
@@ -136,10 +139,10 @@ impl AnswerBudget {
             return false;
         }
         let waiting_from = self.waiting_from();
-        waiting_from.get(&network).is_some_and(|waiting| waiting * waiting_from.len() >= MOST_WAITING)
+        waiting_from.get(&network).is_some_and(|from| from.answers * waiting_from.len() >= MOST_WAITING)
     }
 
-    fn waiting_from(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn waiting_from(&self) -> MutexGuard<'_, HashMap<IpAddr, WaitingFrom>> {
         // What it guards is whole at any moment.
         self.waiting_from.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,9 +163,9 @@ impl AnswerBudget {
         self.is_wanted.notified().await;
     }
 
-    /// How many wait for room, by network.
+    /// Bytes that are waited for, by network.
     pub(crate) fn waiting_by_network(&self) -> HashMap<IpAddr, usize> {
-        self.waiting_from().clone()
+        self.waiting_from().iter().map(|(network, from)| (*network, from.bytes)).collect()
     }
 
     /// Whether somebody waits for room, and there is not enough.
@@ -246,20 +249,29 @@ impl Drop for Ticket<'_> {
     }
 }
 
+/// What waits for room from one network.
+#[derive(Default)]
+struct WaitingFrom {
+    answers: usize,
+    bytes: usize,
+}
+
 /// Who waits for room, until it is dropped.
 pub(super) struct Waiting {
     budget: Arc<AnswerBudget>,
     network: IpAddr,
+    bytes: usize,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.budget.waiting.fetch_sub(1, Ordering::Relaxed);
         let mut waiting_from = self.budget.waiting_from();
-        if let Entry::Occupied(mut waiting) = waiting_from.entry(self.network) {
-            *waiting.get_mut() -= 1;
-            if *waiting.get() == 0 {
-                waiting.remove();
+        if let Entry::Occupied(mut from) = waiting_from.entry(self.network) {
+            from.get_mut().answers -= 1;
+            from.get_mut().bytes -= self.bytes;
+            if from.get().answers == 0 {
+                from.remove();
             }
         }
     }
@@ -276,11 +288,12 @@ mod tests {
         let budget = Arc::new(AnswerBudget::new(100));
         let [many, few] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
         assert!(budget.try_take(100).is_some());
-        let mut waiting: Vec<_> = (0..10).map(|_| Box::pin(budget.take(100, budget.wait(many)))).collect();
+        let mut waiting: Vec<_> =
+            (0..10).map(|_| Box::pin(budget.take(100, budget.wait(many, 100)))).collect();
         for waits in &mut waiting {
             assert!(waits.now_or_never().is_none());
         }
-        let mut one = Box::pin(budget.take(100, budget.wait(few)));
+        let mut one = Box::pin(budget.take(100, budget.wait(few, 100)));
         assert!((&mut one).now_or_never().is_none());
         budget.give_back(100);
         assert!(budget.try_take(100).is_none(), "they come first");
@@ -297,11 +310,11 @@ mod tests {
     fn when_many_wait_no_more_may_from_where_most_of_them_come() {
         let budget = Arc::new(AnswerBudget::new(0));
         let [many, few] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
-        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| budget.wait(many)).collect();
+        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| budget.wait(many, 1)).collect();
         assert!(!budget.is_crowded_by(many), "there is one more place");
-        waiting.push(budget.wait(few));
+        waiting.push(budget.wait(few, 1));
         assert!(budget.is_crowded_by(many) && !budget.is_crowded_by(few));
-        waiting.extend((1..MOST_WAITING / 2).map(|_| budget.wait(few)));
+        waiting.extend((1..MOST_WAITING / 2).map(|_| budget.wait(few, 100)));
         assert!(budget.is_crowded_by(few), "it has its half");
         drop(waiting);
         assert_eq!((budget.waiting(), budget.waiting_from().len()), (0, 0));

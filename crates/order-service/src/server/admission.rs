@@ -3,8 +3,7 @@
 //! As long as there is room, nobody is looked at but by a clock, once a second. Only when a place or the room for answers is
 //! wanted and there is none, all connections are gone through for those that are of least use.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,21 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::networks::PlacesByNetwork;
+use super::rooms::Rooms;
 use super::stillness::{Newcomer, Stillest};
-use crate::connection::{Activity, AnswerBudget, Lying};
+use crate::connection::{Activity, AnswerBudget};
 use crate::metrics::{ConnectionFigures, GivenUp};
 
-/// An answer that has been taken a piece of within this time takes room from nobody.
-const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// How long to wait for a place, or for room, until more have to give way.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// What each that waits for room wants, about.
-const LEAST_WANTED: usize = 16 * 1024;
-/// An address has many connections, or much room, if it has more than such a part of all that there is: whatever gives way is first
-/// of those that have, so that no machine can wear down what others have by coming again and again.
-const PART_OF_MANY: usize = 64;
-/// How many give way at once, at most, when room is wanted.
-const MOST_FOR_ROOM: usize = 256;
 /// After so long without anybody who makes room among those who have much, others do.
 const LONG_IN_VAIN: Duration = Duration::from_millis(500);
 /// Between two looks at connections that have come to a stand, at most.
@@ -75,45 +66,6 @@ struct Connections {
     places: PlacesByNetwork,
     /// Those who give way next.
     stillest: Stillest,
-}
-
-/// Who has room, and who wants some.
-struct Rooms {
-    newly_wanted: usize,
-    /// How many wait for some, by network.
-    waiting: HashMap<IpAddr, usize>,
-    /// The networks that have much.
-    have_much: HashSet<IpAddr>,
-    /// As much is on its way to others.
-    is_much_under_way: bool,
-    /// The connections that leave some to be had.
-    leaving: Vec<(Lying, Arc<Activity>)>,
-}
-
-/// Connections of which some make room for so many bytes.
-struct Leaving {
-    wanted: usize,
-    connections: Vec<(Lying, Arc<Activity>)>,
-}
-
-impl Rooms {
-    /// As long as an address has much, or will have, it is those of such addresses that make room, whoever wants it.
-    fn of_much_if_any(self) -> Leaving {
-        let Self { newly_wanted, waiting, have_much, is_much_under_way, leaving: mut connections } = self;
-        if !have_much.is_empty() || is_much_under_way {
-            connections.retain(|(_, connection)| have_much.contains(&connection.network()));
-        }
-        Leaving { wanted: newly_wanted.max(waiting.values().sum::<usize>() * LEAST_WANTED), connections }
-    }
-
-    /// All make room for those who wait at addresses that do not have much, and for whoever may be before them.
-    fn of_all(self) -> Leaving {
-        let Self { waiting, have_much, leaving: connections, .. } = self;
-        let of_few = waiting.into_iter().filter(|(network, _)| !have_much.contains(network));
-        let waiting_of_few = of_few.map(|(_, waiting)| waiting).sum::<usize>();
-        let wanted = if waiting_of_few > 0 { (waiting_of_few + 1) * LEAST_WANTED } else { 0 };
-        Leaving { wanted, connections }
-    }
 }
 
 impl Connections {
@@ -297,7 +249,7 @@ impl Admission {
     /// that nobody looks at the others.
     async fn make_room(&self) {
         let begun = Instant::now();
-        self.end(self.rooms().of_much_if_any());
+        self.rooms().of_much_if_any().end();
         let mut in_vain = Duration::ZERO;
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -308,44 +260,14 @@ impl Admission {
                 return self.budget.want(0);
             }
             let rooms = self.rooms();
-            let leaving = if in_vain < LONG_IN_VAIN { rooms.of_much_if_any() } else { rooms.of_all() };
-            in_vain = if self.end(leaving) { Duration::ZERO } else { in_vain + LOOK_AGAIN };
+            let making_room = if in_vain < LONG_IN_VAIN { rooms.of_much_if_any() } else { rooms.of_all() };
+            in_vain = if making_room.end() { Duration::ZERO } else { in_vain + LOOK_AGAIN };
         }
-    }
-
-    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, and
-    /// first of those that cost others most. Whether there was any.
-    fn end(&self, Leaving { wanted, mut connections }: Leaving) -> bool {
-        connections.sort_unstable_by_key(|(lying, _)| Reverse(lying.weight()));
-        let mut freed = 0;
-        for (_, connection) in connections.into_iter().take(MOST_FOR_ROOM) {
-            if freed >= wanted {
-                break;
-            }
-            freed += connection.make_room(wanted - freed, LEAST_STILLNESS);
-        }
-        freed > 0
     }
 
     /// Who has room, and who wants some.
     fn rooms(&self) -> Rooms {
-        let connections = self.lock();
-        let mut of_networks = HashMap::<IpAddr, usize>::new();
-        for connection in connections.all.values() {
-            *of_networks.entry(connection.network()).or_default() += connection.room();
-        }
-        let much = self.budget.bytes() / PART_OF_MANY;
-        of_networks.retain(|_, room| *room > much);
-        let leaving = connections.all.values().filter_map(|connection| {
-            Some((connection.leaves_room(LEAST_STILLNESS)?, Arc::clone(connection)))
-        });
-        Rooms {
-            newly_wanted: self.budget.newly_wanted(),
-            waiting: self.budget.waiting_by_network(),
-            have_much: of_networks.into_keys().collect(),
-            is_much_under_way: self.budget.under_way() > much,
-            leaving: leaving.collect(),
-        }
+        Rooms::of(self.lock().all.values(), &self.budget)
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

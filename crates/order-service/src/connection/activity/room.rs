@@ -76,15 +76,15 @@ impl Activity {
         match self.try_keep(bytes) {
             Some(kept) => kept,
             None => {
-                let waiting = self.wait();
+                let waiting = self.wait(bytes);
                 self.keep_after(waiting, bytes).await
             }
         }
     }
 
-    /// Begins to wait for room.
-    pub(in crate::connection) fn wait(&self) -> Waiting {
-        self.budget.wait(self.network())
+    /// Begins to wait for room for bytes.
+    pub(in crate::connection) fn wait(&self, bytes: usize) -> Waiting {
+        self.budget.wait(self.network(), bytes)
     }
 
     /// Keeps room for bytes once there is any, having begun to wait.
@@ -98,7 +98,7 @@ impl Activity {
     pub(in crate::connection) async fn keep_connection(self: &Arc<Self>, bytes: usize) -> KeptForConnection {
         if self.budget.try_take(bytes).is_none() {
             self.want(bytes);
-            self.budget.take(bytes, self.wait()).await;
+            self.budget.take(bytes, self.wait(bytes)).await;
         }
         self.connection_bytes.fetch_add(bytes, Ordering::Relaxed);
         KeptForConnection { bytes, activity: Arc::clone(self) }

@@ -13,8 +13,8 @@ use futures_util::task::AtomicWaker;
 use hyper::rt::Executor;
 use order_api::LONG_UNTAKEN;
 
-use super::Activity;
 use super::untaken::Untaken;
+use super::{Activity, LeastStillness};
 use crate::metrics::GivenUp;
 
 /// What is known of a request and its answer from outside.
@@ -214,10 +214,11 @@ impl Activity {
 
     /// Ends what takes most of its room, until so much is free; how much that is. What the client goes on taking ends last, but
     /// nothing ends of which only the service has something to do.
-    pub(crate) fn make_room(&self, wanted: usize, least: Duration) -> usize {
+    pub(crate) fn make_room(&self, wanted: usize, least: LeastStillness) -> usize {
         let (streams, is_in_service) = (self.streams.all(), self.is_in_service());
-        let may_end =
-            |stream: &&Arc<Stream>| stream.is_served() && (!is_in_service || stream.is_untaken_for(least));
+        let may_end = |stream: &&Arc<Stream>| {
+            stream.is_served() && (!is_in_service || stream.is_untaken_for(least.of_answers))
+        };
         let mut may_end: Vec<_> =
             streams.iter().filter(may_end).map(|stream| (stream.cost(), stream)).collect();
         may_end.sort_unstable_by_key(|(cost, _)| std::cmp::Reverse(*cost));
@@ -233,7 +234,10 @@ impl Activity {
         let ending = &may_end[..ended];
         let last_moves = ending.iter().map(|(_, stream)| stream.untaken.last_move()).max();
         let moves_else = self.last_progress() > last_moves.unwrap_or(0) && self.still_for() < LONG_UNTAKEN;
-        let is_all = ended == 0 || ended == streams.len() && !moves_else;
+        // It would go on taking most of its room for itself.
+        let is_little = freed < wanted.min(self.connection_bytes.load(Ordering::Relaxed))
+            && self.still_for() >= least.of_connection;
+        let is_all = ended == 0 || ended == streams.len() && !moves_else || is_little;
         if is_all && !is_in_service || streams.iter().any(is_stuck) {
             self.cut_off(GivenUp::Room);
             return self.room();
@@ -316,6 +320,9 @@ mod tests {
     use crate::connection::AnswerBudget;
     use crate::connection::answer::Protocol;
 
+    const AT_ONCE: LeastStillness =
+        LeastStillness { of_answers: Duration::ZERO, of_connection: Duration::ZERO };
+
     /// A request of which nothing is to be done any more but that its client takes so much; and what tells that it has ended.
     fn answered(activity: &Arc<Activity>, bytes: usize) -> (Open, Arc<()>) {
         let (_, open) = InService::begin(activity, Protocol::Http2);
@@ -341,12 +348,26 @@ mod tests {
         let activity = Activity::in_test(&Arc::new(AnswerBudget::new(1 << 20)));
         let (small, most, more) =
             (answered(&activity, 20_000), answered(&activity, 60_000), answered(&activity, 50_000));
-        assert_eq!(activity.make_room(55_000, Duration::ZERO), 60_000);
+        assert_eq!(activity.make_room(55_000, AT_ONCE), 60_000);
         assert!(has_ended(&most.1).await && !has_ended(&small.1).await && !has_ended(&more.1).await);
         drop(most);
         assert!(!activity.is_cut_off.load(Ordering::Relaxed));
-        assert!(activity.make_room(100_000, Duration::ZERO) >= 70_000);
+        assert!(activity.make_room(100_000, AT_ONCE) >= 70_000);
         assert!(activity.is_cut_off.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_takes_more_for_itself_than_for_its_answers_ends_whole_if_they_are_too_little()
+    {
+        for (wanted, is_cut_off) in [(20_000, false), (20_001, true)] {
+            let activity = Activity::in_test(&Arc::new(AnswerBudget::new(1 << 20)));
+            activity.connection_bytes.store(144 * 1024, Ordering::Relaxed);
+            let _answer = answered(&activity, 20_000);
+            // It goes on with something else.
+            activity.progressed();
+            activity.make_room(wanted, AT_ONCE);
+            assert_eq!(activity.is_cut_off.load(Ordering::Relaxed), is_cut_off);
+        }
     }
 
     #[tokio::test]

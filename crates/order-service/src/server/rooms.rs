@@ -1,0 +1,233 @@
+//! Who has room for answers, who wants some, and who makes room for whom.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::networks::magnitude;
+use crate::connection::{Activity, AnswerBudget, LeastStillness, Lying};
+
+/// An answer that has been taken a piece of within this time takes room from nobody.
+const LEAST_STILLNESS: Duration = Duration::from_millis(200);
+/// What each that waits for room wants, at least, about.
+const LEAST_WANTED: usize = 16 * 1024;
+/// A network has much if it has such a part of all that there is: it is its share, as long as others want room.
+const PART_OF_MUCH: usize = 64;
+/// How many give way at once, at most.
+const MOST_AT_ONCE: usize = 256;
+
+/// All of that at one moment.
+pub(super) struct Rooms {
+    /// Bytes that were asked for since somebody last looked.
+    newly_wanted: usize,
+    /// Bytes that are waited for.
+    waited_for: usize,
+    /// As many of them as networks that have not much lack to their share.
+    lacking: usize,
+    /// A network's share.
+    share: usize,
+    /// The networks that have it.
+    have_much: HashSet<IpAddr>,
+    /// As much is on its way to others.
+    is_much_under_way: bool,
+    /// The connections that leave some to be had.
+    leaving: Vec<Leaving>,
+}
+
+/// A connection that leaves room to be had.
+struct Leaving {
+    connection: Arc<Activity>,
+    lying: Lying,
+    /// That of what its network has.
+    magnitude: u32,
+    least: LeastStillness,
+    /// Whether it leaves it only to those who lack some.
+    moves: bool,
+}
+
+/// Connections of which some make room.
+pub(super) struct MakingRoom {
+    /// For so many bytes, and for so many as moves on them.
+    wanted: usize,
+    wanted_of_moving: usize,
+    connections: Vec<Leaving>,
+}
+
+impl Rooms {
+    /// What these connections have and want of all this.
+    pub(super) fn of<'a>(
+        connections: impl Iterator<Item = &'a Arc<Activity>> + Clone,
+        budget: &AnswerBudget,
+    ) -> Self {
+        let mut have = HashMap::<IpAddr, usize>::new();
+        for connection in connections.clone() {
+            *have.entry(connection.network()).or_default() += connection.room();
+        }
+        let has = |network: &IpAddr| have.get(network).copied().unwrap_or(0);
+        let share = budget.bytes() / PART_OF_MUCH;
+        let waiting = budget.waiting_by_network();
+        let lacks = |(network, bytes): (&IpAddr, &usize)| share.saturating_sub(has(network)).min(*bytes);
+        let least_of_waiting = waiting.keys().map(has).min();
+        let leaving = connections
+            .filter_map(|connection| leaving(connection, has(&connection.network()), least_of_waiting));
+        let have_much = have.iter().filter(|(_, bytes)| **bytes >= share);
+        Self {
+            newly_wanted: budget.newly_wanted(),
+            waited_for: waiting.values().sum(),
+            lacking: waiting.iter().map(lacks).sum(),
+            share,
+            is_much_under_way: budget.under_way() > share,
+            have_much: have_much.map(|(network, _)| *network).collect(),
+            leaving: leaving.collect(),
+        }
+    }
+
+    /// As long as a network has much, or will have, it is those of such networks that make room, whoever wants it. Where none has,
+    /// others make no more than a share for anybody: one newcomer is not to end hundreds of what nobody uses just now.
+    pub(super) fn of_much_if_any(self) -> MakingRoom {
+        let Self {
+            newly_wanted,
+            waited_for,
+            lacking,
+            share,
+            have_much,
+            is_much_under_way,
+            leaving: mut connections,
+        } = self;
+        let wanted = if !have_much.is_empty() || is_much_under_way {
+            connections.retain(|leaving| have_much.contains(&leaving.connection.network()));
+            newly_wanted.max(waited_for)
+        } else if waited_for > 0 {
+            lacking
+        } else {
+            newly_wanted.min(share)
+        };
+        MakingRoom { wanted, wanted_of_moving: lacking, connections }
+    }
+
+    /// All make room for those who wait at networks that do not have much, and for whoever may be before them.
+    pub(super) fn of_all(self) -> MakingRoom {
+        let Self { lacking, leaving: connections, .. } = self;
+        let wanted = if lacking > 0 { lacking + LEAST_WANTED } else { 0 };
+        MakingRoom { wanted, wanted_of_moving: wanted, connections }
+    }
+}
+
+/// What a connection leaves whose network has so much, where of those who wait the one with the least has so much. The less that is, the
+/// less still it has to be: nobody is to have all room by keeping something moving on all that has it.
+fn leaving(connection: &Arc<Activity>, has: usize, least_of_waiting: Option<usize>) -> Option<Leaving> {
+    let still = LeastStillness { of_answers: LEAST_STILLNESS, of_connection: LEAST_STILLNESS };
+    let left = |lying, least, moves| Leaving {
+        connection: Arc::clone(connection),
+        lying,
+        magnitude: magnitude(has),
+        least,
+        moves,
+    };
+    if let Some(lying) = connection.leaves_room(still) {
+        return Some(left(lying, still, false));
+    }
+    let needy = least_of_waiting?.max(LEAST_WANTED);
+    if needy >= has {
+        return None;
+    }
+    let of_connection = LEAST_STILLNESS.mul_f64(needy as f64 / has as f64);
+    let less_still = LeastStillness { of_connection, ..still };
+    Some(left(connection.leaves_room(less_still)?, less_still, true))
+}
+
+impl MakingRoom {
+    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, those of
+    /// the networks that have most first, and of them those that cost others most. Whether there was any.
+    pub(super) fn end(self) -> bool {
+        let Self { wanted, wanted_of_moving, mut connections } = self;
+        connections
+            .sort_unstable_by_key(|leaving| (Reverse(leaving.magnitude), Reverse(leaving.lying.weight())));
+        let (mut freed, mut ended) = (0, 0);
+        for Leaving { connection, least, moves, .. } in connections {
+            let wanted = if moves { wanted_of_moving } else { wanted };
+            if freed < wanted && ended < MOST_AT_ONCE {
+                freed += connection.make_room(wanted - freed, least);
+                ended += 1;
+            }
+        }
+        freed > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As much as there is to be had.
+    const BYTES: usize = 64 * SHARE;
+    /// What each network may have while others want some.
+    const SHARE: usize = 256 * 1024;
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn network(number: u8) -> IpAddr {
+        [192, 0, 2, number].into()
+    }
+
+    /// Connections of a network that take so many bytes each for themselves, and on which nothing has moved for so long.
+    fn connections(
+        budget: &Arc<AnswerBudget>,
+        of: u8,
+        count: usize,
+        bytes: usize,
+        still: Duration,
+    ) -> Vec<Arc<Activity>> {
+        (0..count).map(|_| Activity::taking(budget, network(of), bytes, still)).collect()
+    }
+
+    /// How many of them are left.
+    fn left(connections: &[Arc<Activity>]) -> usize {
+        connections.iter().filter(|connection| connection.may_give_way()).count()
+    }
+
+    #[tokio::test]
+    async fn those_of_who_has_much_make_room_for_who_has_little_whatever_moves_and_the_largest_first() {
+        const GROWN: usize = 144 * 1024;
+        let budget = Arc::new(AnswerBudget::new(BYTES));
+        let moving = Duration::from_millis(50);
+        let (grown, small) =
+            (connections(&budget, 1, 100, GROWN, moving), connections(&budget, 1, 10, 16 * 1024, moving));
+        let idle = connections(&budget, 2, 5, 16 * 1024, LONG);
+        let all = || [&grown[..], &small, &idle].into_iter().flatten();
+        let of_its_own = small[0].waits_for(BYTES);
+        assert!(!Rooms::of(all(), &budget).of_much_if_any().end(), "it is not for its own");
+        let newcomer = &connections(&budget, 3, 1, 0, Duration::ZERO)[0];
+        let waiting = newcomer.waits_for(20 * 1024);
+        assert!(Rooms::of(all(), &budget).of_much_if_any().end());
+        assert_eq!([&grown, &small, &idle].map(|all| left(all)), [99, 10, 5]);
+        drop((of_its_own, waiting));
+    }
+
+    #[tokio::test]
+    async fn where_nobody_has_much_no_more_give_way_than_a_newcomer_may_have() {
+        let budget = Arc::new(AnswerBudget::new(BYTES));
+        let idle: Vec<_> = (1..=70).flat_map(|of| connections(&budget, of, 15, 16 * 1024, LONG)).collect();
+        let newcomers = connections(&budget, 99, 1, 100 * 1024, LONG);
+        let all = || idle.iter().chain(&newcomers);
+        let waiting: Vec<_> = (0..500).map(|_| newcomers[0].waits_for(16 * 1024)).collect();
+        assert!(Rooms::of(all(), &budget).of_much_if_any().end());
+        assert_eq!(left(&idle), idle.len() - 10, "it has 100 KiB of 256");
+        drop(waiting);
+    }
+
+    #[tokio::test]
+    async fn of_those_that_have_much_the_network_that_has_most_makes_room_first() {
+        let budget = Arc::new(AnswerBudget::new(BYTES));
+        let (office, attacker) = (
+            connections(&budget, 1, 100, 16 * 1024, LONG),
+            connections(&budget, 2, 800, 16 * 1024, Duration::from_secs(1)),
+        );
+        let all = || office.iter().chain(&attacker);
+        let waiting = attacker[0].waits_for(200 * 16 * 1024);
+        assert!(Rooms::of(all(), &budget).of_much_if_any().end());
+        assert_eq!([&office, &attacker].map(|all| left(all)), [100, 600]);
+        drop(waiting);
+    }
+}
