@@ -26,6 +26,8 @@ const NO_MEMBERS: &[u8] = b"{}";
 
 /// Bodies up to so many bytes are small, and have a share of the budget of their own: large ones never keep them out.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
+/// A large body of which nobody knows how long it will be is given as much memory at a time.
+const GROWTH_BYTES: usize = 64 * 1024;
 /// What part of the budget that share is.
 const SHARE_OF_SMALL_BODIES: usize = 8;
 
@@ -120,11 +122,12 @@ async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Resul
     if announced > SMALL_BODY_BYTES {
         make_room(&mut share, |share| share.could_grow_to(announced, spared(announced, config)))?;
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::<u8>::new();
     // Where its length says that it is over: to wait for its end would cost the connection another turn.
     while !body.is_end_stream() {
-        let length = bytes.len();
-        make_room(&mut share, |share| share.grow_to(length, spared(length, config)))?;
+        // As long as it is announced, it is written into memory that is untouched before.
+        let taken = if announced > 0 { bytes.len() } else { bytes.capacity() };
+        make_room(&mut share, |share| share.grow_to(taken, spared(taken, config)))?;
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
@@ -133,6 +136,11 @@ async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Resul
         let Some(frame) = frame else { break };
         // Trailers carry nothing that anyone asked for.
         if let Ok(chunk) = frame.map_err(|_| Unread::Over(Refusal::body_broken()))?.into_data() {
+            // No more than is needed, and what is announced at one go: what is copied while it grows is there twice.
+            if bytes.len() + chunk.len() > SMALL_BODY_BYTES.max(bytes.capacity()) {
+                let step = if announced > 0 { announced.saturating_sub(bytes.len()) } else { GROWTH_BYTES };
+                bytes.reserve_exact(step.max(chunk.len()));
+            }
             bytes.extend_from_slice(&chunk);
         }
         if bytes.len() > config.max_body_bytes {
