@@ -44,8 +44,8 @@ pub(crate) struct ServeOptions {
     pub(crate) listening: ListenOptions,
     #[command(flatten)]
     pub(crate) store: StoreOptions,
-    /// Serve from SQLite files that do not belong together, or from which acknowledged events are missing as something still
-    /// knows: with what is there, and without what knows of more. Restore a backup instead if there is one.
+    /// Serve from a store from which acknowledged events are missing as something still knows, or from SQLite files that do not
+    /// belong together: with what is there, and without what knows of more. Restore a backup instead if there is one.
     #[arg(long, help_heading = "Store", value_name = "true|false", hide_possible_values = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub(crate) accept_loss: bool,
     #[command(flatten)]

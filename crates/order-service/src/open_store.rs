@@ -75,7 +75,7 @@ pub(crate) async fn open(
             Arc::new(thread::opening(open).await?)
         }
         StoreUrl::Postgres { url, options } => {
-            let options = PostgresOptions { queue_wait, ..*options };
+            let options = PostgresOptions { queue_wait, accept_loss: mode.accept_loss, ..*options };
             // Whoever does something with a store that is there is told at once that its database is away.
             let opening = if mode.create {
                 await_database::open(url, &bus, options).await

@@ -52,7 +52,7 @@ pub use copy::{COPY_CHUNK, CopyError, CopyReport, CopyStep, SideError};
 pub use log_reader::LogReader;
 pub use memory::MemoryStore;
 pub use postgres::{
-    Migrated, PostgresAddress, PostgresOptions, PostgresStore, ServerFailure, postgres_address,
+    Migrated, PostgresAddress, PostgresLoss, PostgresOptions, PostgresStore, ServerFailure, postgres_address,
     with_password, without_password,
 };
 pub use postgres_error::{PostgresError, PostgresFault};

@@ -106,8 +106,7 @@ impl LogReader {
     pub async fn losses(&self) -> Result<Vec<String>, SideError> {
         match &self.0 {
             StoreReader::Sqlite(log) => log.losses().await,
-            // There is one file less to lose: the server has the log as a whole.
-            StoreReader::Postgres(_) => Ok(Vec::new()),
+            StoreReader::Postgres(log) => log.losses().await,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::postgres::{PostgresAddress, ServerFailure};
+use crate::postgres::{PostgresAddress, PostgresLoss, ServerFailure};
 
 /// A database that cannot be used: which one, and why. One line for whoever starts the service, with what to do next where
 /// that is known.
@@ -115,6 +115,14 @@ pub enum PostgresFault {
         /// What this release knows.
         known: i64,
     },
+    /// Something knows of acknowledged events that the log does not have.
+    #[error(
+        "acknowledged events are missing: {}. Nothing was changed. Dump the database as it is first; docs/OPERATIONS.md (When \
+         the database has lost something) says what has most likely happened. Then restore a whole backup into another \
+         database. Or, if that is not to be had, let `order-service serve --accept-loss` go on with what is there",
+        .0.iter().map(PostgresLoss::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Lost(Vec<PostgresLoss>),
     /// Nobody has made a store there.
     #[error(
         "the database has no order store; `order-service migrate` makes one, and so does the first `serve`"
@@ -161,6 +169,7 @@ impl PostgresFault {
             | Self::Timeout { .. }
             | Self::Newer { .. }
             | Self::Older { .. }
+            | Self::Lost(_)
             | Self::NoStore
             | Self::MayNotCopy { .. }
             | Self::ViewsBusy

@@ -15,7 +15,8 @@ pub trait Receipts: Send + Sync + 'static {
     /// The receipt under a key. What was acknowledged before this was called MUST be found.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] for one that is not what was written; otherwise see [`StoreError`].
+    /// [`StoreError::Corrupt`] for one that is not what was written, and for one of an event that the log has lost, where the store
+    /// notices that; otherwise see [`StoreError`].
     async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError>;
 
     /// Keeps the receipt of a command that appended nothing, as durably as the log keeps events. Answers with the receipt that

@@ -22,6 +22,7 @@ mod database;
 mod lists;
 mod log_state;
 mod look_ups;
+mod loss;
 mod pages;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
@@ -59,6 +60,7 @@ use crate::postgres_error::{PostgresError, PostgresFault, refused};
 
 pub use address::PostgresAddress;
 pub(crate) use copy::{PostgresSource, PostgresTarget};
+pub use loss::PostgresLoss;
 pub use schema::Migrated;
 pub use server_failure::ServerFailure;
 pub use url::{with_password, without_password};
@@ -75,12 +77,19 @@ pub struct PostgresOptions {
     pub allow_unsafe_durability: bool,
     /// How long an append waits for the writer at most; then it is refused, and never written.
     pub queue_wait: Duration,
+    /// Also a database from which acknowledged events are missing, as something still knows (see [`PostgresLoss`]). What knows
+    /// of them then gives way.
+    pub accept_loss: bool,
 }
 
 impl PostgresOptions {
     /// What is used unless told otherwise.
-    pub const DEFAULT: Self =
-        Self { read_connections: 8, allow_unsafe_durability: false, queue_wait: DEFAULT_QUEUE_WAIT };
+    pub const DEFAULT: Self = Self {
+        read_connections: 8,
+        allow_unsafe_durability: false,
+        queue_wait: DEFAULT_QUEUE_WAIT,
+        accept_loss: false,
+    };
 }
 
 /// Orders in a PostgreSQL database.
@@ -118,7 +127,11 @@ impl PostgresStore {
         let appends = pool(1, DEADLINE)?;
         let reads = Arc::new(pool(options.read_connections, DEADLINE)?);
         let rows = pool(1, views::BATCH_DEADLINE)?;
-        prepare(&appends, options).await.map_err(|fault| fault.at(&url.address))?;
+        let prepared = async {
+            prepare(&appends, options).await?;
+            loss::check(&appends, options.accept_loss).await
+        };
+        prepared.await.map_err(|fault| fault.at(&url.address))?;
 
         let unreachable = |error: StoreError| {
             PostgresFault::Connect(ServerFailure::away(error.to_string())).at(&url.address)

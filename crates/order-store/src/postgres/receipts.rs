@@ -3,13 +3,13 @@
 //! A statement whose answer got lost is sent again, which does no harm: a receipt that is there stays.
 
 use async_trait::async_trait;
-use order_application::{Receipt, ReceiptAge, ReceiptKey, Receipts, StoreError, Trimmed};
+use order_application::{EventLog, Receipt, ReceiptAge, ReceiptKey, Receipts, StoreError, Trimmed};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::PostgresStore;
 use super::columns::{Column, parameters, receipt_columns};
 use super::row::{read_receipt, receipt_columns as columns, system_time};
+use super::{PostgresStore, loss};
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM order_service.receipts WHERE key = $1");
 
@@ -44,7 +44,15 @@ const TRIM: &str = "\
 impl Receipts for PostgresStore {
     async fn find_receipt(&self, key: &ReceiptKey) -> Result<Option<Receipt>, StoreError> {
         let rows = self.reads.query(FIND, &[(&key.as_bytes().as_slice(), Type::BYTEA)]).await?;
-        rows.first().map(|row: &Row| read_receipt(row)).transpose()
+        let Some(receipt) = rows.first().map(|row: &Row| read_receipt(row)).transpose()? else {
+            return Ok(None);
+        };
+        // What was acknowledged with it is in the log, or the log has lost it.
+        let found = self.version(&receipt.order_id).await?;
+        if found < receipt.version {
+            return Err(StoreError::Corrupt(loss::lost_event(&receipt, found)));
+        }
+        Ok(Some(receipt))
     }
 
     async fn keep_receipt(&self, receipt: Receipt) -> Result<Receipt, StoreError> {

@@ -13,6 +13,11 @@ pub(super) fn zone_of(position: Position) -> i64 {
     position.0.cast_signed() >> ZONE_BITS
 }
 
+/// The first position of a zone.
+pub(super) fn zone_start(zone: i64) -> i64 {
+    zone.saturating_mul(1 << ZONE_BITS)
+}
+
 /// The times of a zone's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ZoneTimes {

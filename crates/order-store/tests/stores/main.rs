@@ -34,6 +34,8 @@ mod postgres_grants;
 #[cfg(feature = "full-tests")]
 mod postgres_instances;
 #[cfg(feature = "full-tests")]
+mod postgres_loss;
+#[cfg(feature = "full-tests")]
 mod postgres_migrations;
 #[cfg(feature = "full-tests")]
 mod postgres_rebuild;

@@ -15,7 +15,9 @@ use crate::log_reader::{ReceiptSink, StoreMoment};
 use crate::postgres::database::{Database, NO_DEADLINES, Parameter};
 use crate::postgres::log_state::state_of_finished;
 use crate::postgres::row::{number, read_receipt, system_time};
-use crate::postgres::{PostgresError, PostgresFault, checkpoints, pages, receipts, refused};
+use crate::postgres::{
+    PostgresError, PostgresFault, PostgresLoss, checkpoints, loss, pages, receipts, refused,
+};
 
 /// Reading a database.
 pub(crate) struct PostgresSource {
@@ -50,6 +52,14 @@ impl PostgresSource {
             }
             last = receipts.pop();
         }
+    }
+
+    /// What tells that events are missing.
+    pub(crate) async fn losses(&self) -> Result<Vec<String>, SideError> {
+        let address = self.database.address();
+        let finding = async { loss::find(&mut self.database.connect().await?).await };
+        let losses = finding.await.map_err(|fault| fault.at(address))?;
+        Ok(losses.iter().map(PostgresLoss::to_string).collect())
     }
 
     /// What a failure of a statement means to whoever reads.

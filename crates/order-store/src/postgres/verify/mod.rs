@@ -4,23 +4,20 @@
 //! the next when it is done with the one before.
 
 mod finding;
+mod receipts;
 mod scan;
 mod views;
 
-use std::pin::pin;
-
 use deadpool_postgres::{Object, Transaction};
-use futures_util::TryStreamExt;
 use order_application::Position;
-use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::database::{Database, NO_DEADLINES};
 use super::log_state::state_of_finished;
 use super::pages::LOG_END;
-use super::row::{number, read_receipt};
+use super::row::number;
 use super::times::LogTimes;
-use super::{DEADLINE, PostgresError, PostgresFault, PostgresStore, checkpoints, receipts, refused};
+use super::{DEADLINE, PostgresError, PostgresFault, PostgresStore, checkpoints, loss, refused};
 use crate::verify::{CheckedOrders, Findings, LogCheck, LogRow, Part, VerifyProgress, VerifyReport};
 use scan::LogScan;
 
@@ -63,6 +60,7 @@ async fn check_snapshot(
     finding::check_ghosts(snapshot, &mut parts.findings).await?;
     while let Some((part, orders)) = parts.next().await? {
         finding::check_terms(snapshot, part, &orders, &mut parts.findings).await?;
+        receipts::check_events(snapshot, part, &orders, &mut parts.findings).await?;
         views::check(snapshot, part, orders, &mut parts.findings).await?;
     }
     Ok(parts.findings.report)
@@ -87,8 +85,8 @@ impl<'a> LogParts<'a> {
         snapshot.batch_execute(PLANS).await?;
         let end = Position(number(&snapshot.query_typed_one(LOG_END, &[]).await?, 0)?);
         let mut findings = Findings::new(progress);
-        check_checkpoints(snapshot, &mut findings).await?;
-        check_receipts(snapshot, &mut findings).await?;
+        check_checkpoints(snapshot, end, &mut findings).await?;
+        receipts::check(snapshot, &mut findings).await?;
         findings.expect_rows(end.0);
         let (mut check, mut times) = (LogCheck::default(), LogTimes::default());
         let mut rows = LogScan::new(snapshot, Part::WHOLE, end);
@@ -116,24 +114,19 @@ impl<'a> LogParts<'a> {
     }
 }
 
-/// That they can be read: nothing in the log tells what they have to be.
-async fn check_checkpoints(snapshot: &Transaction<'_>, findings: &mut Findings<'_>) -> Result<(), Error> {
+/// That they can be read, and that none is beyond the log's end.
+async fn check_checkpoints(
+    snapshot: &Transaction<'_>,
+    end: Position,
+    findings: &mut Findings<'_>,
+) -> Result<(), Error> {
     for row in snapshot.query_typed(checkpoints::LOAD_ALL, &[]).await? {
         if let Err(error) = checkpoints::read_named(&row) {
             findings.fault(format!("a checkpoint: {error}"));
         }
     }
-    Ok(())
-}
-
-/// That each is what was written. What they should be, nothing in the log tells.
-async fn check_receipts(snapshot: &Transaction<'_>, findings: &mut Findings<'_>) -> Result<(), Error> {
-    let nothing: [(i64, Type); 0] = [];
-    let mut rows = pin!(snapshot.query_typed_raw(receipts::ALL, nothing).await?);
-    while let Some(row) = rows.try_next().await? {
-        if let Err(error) = read_receipt(&row) {
-            findings.fault(error.to_string());
-        }
+    for loss in loss::lost_by_followers(snapshot, end).await? {
+        findings.fault(loss.to_string());
     }
     Ok(())
 }

@@ -84,6 +84,12 @@ pub(super) fn steps(end: i64) -> impl Iterator<Item = Step> {
         .chain([Step::GhostsOutside { end }])
 }
 
+/// What there is beyond the end of a log that ends at a position, and the times of its last zone, which had more events.
+pub(super) fn beyond_end(end: i64) -> [Step; 2] {
+    let from = zone_of(Position(end.cast_unsigned()));
+    [Step::Times { from, before: MAX_ZONE }, Step::GhostsOutside { end }]
+}
+
 impl Step {
     pub(super) async fn run(self, database: &Database) -> Result<(), StoreError> {
         let (sql, numbers, keeps_appends_away) = match self {

@@ -4,6 +4,7 @@
 //! Each instance repairs the rows that it finds damaged, which is safe however many do it. To rebuild all views is for one at
 //! a time, under a lease ([`rebuild`]).
 
+mod beyond_end;
 mod folding;
 mod log_wide;
 mod rebuild;
@@ -22,8 +23,9 @@ use tokio::time::timeout;
 use super::database::Database;
 use crate::rebuild_report::RebuildReport;
 use rebuild::{Rebuild, candidate};
-use repair::{MAX_ORDERS, repair};
+use repair::{Ghosts, MAX_ORDERS, repair};
 
+pub(super) use beyond_end::delete_beyond_end;
 pub(super) use rebuild::outdated;
 pub(super) use repair::BATCH_DEADLINE;
 
@@ -146,7 +148,7 @@ impl Repairs {
             }
             let keys: Vec<i64> = batch.iter().map(|key| key.0.cast_signed()).collect();
             let mut report = RebuildReport::default();
-            repair(rows, &keys, &mut report).await?;
+            repair(rows, &keys, Ghosts::KeptIfLost, &mut report).await?;
             tracing::info!(rows = keys.len(), unreadable = report.unreadable, "repaired rows of views");
             let mut state = self.state();
             for key in &batch {

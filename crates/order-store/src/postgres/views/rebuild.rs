@@ -15,13 +15,13 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::log_wide;
-use super::repair::{BATCH_DEADLINE, MAX_ORDERS, repair};
+use super::repair::{BATCH_DEADLINE, Ghosts, MAX_ORDERS, repair};
 use crate::postgres::database::{Database, Parameter};
 use crate::postgres::log_state::state_of_finished;
 use crate::postgres::prepare::expect_projection;
 use crate::postgres::row::bigint;
 use crate::postgres::statement_failure::unreadable;
-use crate::postgres::{PostgresStore, Progress, ServerFailure, pages, projection};
+use crate::postgres::{PostgresStore, Progress, ServerFailure, loss, pages, projection};
 use crate::postgres_error::{PostgresError, PostgresFault};
 use crate::rebuild_report::RebuildReport;
 
@@ -57,7 +57,8 @@ impl PostgresStore {
     /// is told events done and events in all. Dropping the future stops it: what is made is made.
     ///
     /// # Errors
-    /// [`PostgresFault::ViewsBusy`] while another process does it; [`PostgresError`] when the database cannot be used.
+    /// [`PostgresFault::ViewsBusy`] while another process does it, [`PostgresFault::Lost`] where views know of more than the log;
+    /// [`PostgresError`] when the database cannot be used.
     pub async fn rebuild(
         url: &str,
         progress: &mut (dyn FnMut(u64, u64) + Send),
@@ -69,8 +70,9 @@ impl PostgresStore {
 }
 
 async fn rebuild(database: &Arc<Database>, progress: Progress<'_>) -> Result<RebuildReport, PostgresFault> {
-    let connection = database.connect().await?;
+    let mut connection = database.connect().await?;
     expect_projection(&connection, state_of_finished(&connection).await?).await?;
+    loss::refuse(&mut connection).await?;
     drop(connection);
     let refused = |error: StoreError| {
         let why = ServerFailure::for_good(error.to_string());
@@ -207,7 +209,7 @@ impl<'a> Rebuild<'a> {
         match self.keys(scope, after, up_to).await {
             Ok(keys) => {
                 for batch in keys.chunks(MAX_ORDERS) {
-                    repair(self.database, batch, &mut self.report).await?;
+                    repair(self.database, batch, Ghosts::Deleted, &mut self.report).await?;
                 }
             }
             // There is no end to halving what is outside of the log.

@@ -17,6 +17,7 @@ use super::log_wide::{repair_zone, wrong_zones};
 use super::terms::{self, TermChanges};
 use super::write::{ViewChange, delete, write};
 use crate::postgres::database::{Database, NO_DEADLINES};
+use crate::postgres::loss::{TracedOrder, lost_orders};
 use crate::postgres::projection;
 use crate::postgres::row::{
     DamagedView, ORDER_CHECKSUM, ORDER_VERSION, StoredView, order_columns, read_order,
@@ -38,14 +39,25 @@ const ROWS: &str = concat!("SELECT ", order_columns!(), " FROM order_service.ord
 /// The index of the key among the columns.
 const KEY: usize = 0;
 
+/// What becomes of rows of no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ghosts {
+    /// They are deleted: whoever has this done knows that the log has lost nothing, or accepts that.
+    Deleted,
+    /// Those stay that are what was written, of orders or of versions that the log does not have: they may be the last trace of
+    /// events that it has lost.
+    KeptIfLost,
+}
+
 /// Makes the rows of a batch of orders what the log makes of them, and adds what there was to a report. Where the server
 /// cannot read the rows of an order, that order is left as it is.
 pub(super) async fn repair(
     database: &Database,
     keys: &[i64],
+    ghosts: Ghosts,
     report: &mut RebuildReport,
 ) -> Result<(), StoreError> {
-    match repair_all(database, keys).await {
+    match repair_all(database, keys, ghosts).await {
         Ok(RebuildReport { events, orders, unreadable }) => {
             report.events += events;
             report.orders += orders;
@@ -54,8 +66,8 @@ pub(super) async fn repair(
         }
         Err(StoreError::Corrupt(_)) if keys.len() > 1 => {
             let (first, second) = keys.split_at(keys.len() / 2);
-            Box::pin(repair(database, first, report)).await?;
-            Box::pin(repair(database, second, report)).await
+            Box::pin(repair(database, first, ghosts, report)).await?;
+            Box::pin(repair(database, second, ghosts, report)).await
         }
         Err(StoreError::Corrupt(why)) => {
             tracing::error!(key = ?keys, why, "the rows of an order cannot be read; its view is left as it is");
@@ -68,8 +80,8 @@ pub(super) async fn repair(
 }
 
 /// Rows that others are writing are looked at again: what is written there is right, unless it is taken back.
-async fn repair_all(database: &Database, keys: &[i64]) -> Result<RebuildReport, StoreError> {
-    let repair = |connection: Arc<Object>| async move { repair_once(&connection, keys).await };
+async fn repair_all(database: &Database, keys: &[i64], ghosts: Ghosts) -> Result<RebuildReport, StoreError> {
+    let repair = |connection: Arc<Object>| async move { repair_once(&connection, keys, ghosts).await };
     for _ in 0..MAX_LOOKS {
         let (report, all_written) = database.retry(BATCH_DEADLINE, repair).await?;
         if all_written {
@@ -81,8 +93,12 @@ async fn repair_all(database: &Database, keys: &[i64]) -> Result<RebuildReport, 
 }
 
 /// Says whether all that was wrong has been written.
-async fn repair_once(connection: &Object, keys: &[i64]) -> Result<(RebuildReport, bool), Error> {
-    let compared = compare(connection, keys).await;
+async fn repair_once(
+    connection: &Object,
+    keys: &[i64],
+    ghosts: Ghosts,
+) -> Result<(RebuildReport, bool), Error> {
+    let compared = compare(connection, keys, ghosts).await;
     // However it went: nobody else may get a connection with a transaction that is open.
     let ended = connection.batch_execute("ROLLBACK").await;
     let Comparison { report, wrong, ghosts, terms, zones } = compared?;
@@ -110,7 +126,7 @@ struct Comparison {
     zones: Vec<i64>,
 }
 
-async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
+async fn compare(snapshot: &Object, keys: &[i64], ghosts: Ghosts) -> Result<Comparison, Error> {
     snapshot.batch_execute(&format!("{SNAPSHOT}; {NO_DEADLINES}")).await?;
     let (mut folded, events) = fold(snapshot, keys).await?;
     let unreadable = folded.values().filter(|order| !order.is_readable()).count() as u64;
@@ -118,10 +134,16 @@ async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
     let terms = terms::compare(snapshot, keys, &folded).await?;
     let zones = wrong_zones(snapshot, keys).await?;
     let mut compared = Comparison { report, terms, zones, ..Comparison::default() };
+    let mut traces = Vec::new();
     for row in snapshot.query_typed(ROWS, &[(&keys, Type::INT8_ARRAY)]).await? {
         let key: i64 = row.try_get(KEY)?;
         let Some(order) = folded.remove(&key) else {
-            compared.ghosts.push(key);
+            match read_order(&row, 0) {
+                Ok(stored) if ghosts == Ghosts::KeptIfLost => {
+                    traces.push((key, TracedOrder::of(&stored.view)))
+                }
+                _ => compared.ghosts.push(key),
+            }
             continue;
         };
         let Some(view) = order.view() else { continue };
@@ -135,7 +157,23 @@ async fn compare(snapshot: &Object, keys: &[i64]) -> Result<Comparison, Error> {
         Some(ViewChange { key, seen: None, view: order.view()?, updated_position: order.updated_position })
     });
     compared.wrong.extend(lost);
+    compared.ghosts.extend(without_lost_orders(snapshot, traces).await?);
     Ok(compared)
+}
+
+/// The keys of rows that tell of nothing that the log does not have elsewhere. The others are told, and stay.
+async fn without_lost_orders(snapshot: &Object, traces: Vec<(i64, TracedOrder)>) -> Result<Vec<i64>, Error> {
+    let lost = lost_orders(snapshot, traces.iter().map(|(_, order)| order.clone()).collect()).await?;
+    let (kept, ghosts): (Vec<_>, Vec<_>) = traces.into_iter().partition(|(_, order)| lost.contains(order));
+    for (key, TracedOrder { order_id, version }) in kept {
+        tracing::error!(
+            key,
+            %order_id,
+            version = version.0,
+            "a view is of events that the log does not have, and stays; `order-service verify` tells all that is missing"
+        );
+    }
+    Ok(ghosts.into_iter().map(|(key, _)| key).collect())
 }
 
 /// Whether a row is what this release makes of the order, or what a newer one made of it, who knows more.

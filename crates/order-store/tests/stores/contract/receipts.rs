@@ -124,7 +124,7 @@ pub(crate) async fn a_receipt_without_events_is_kept_unless_there_is_an_earlier_
     let mut order = TestOrder::new("a");
     store.append(order.place()).await.unwrap();
     let attempts = (0..16).map(|n| {
-        let (store, receipt) = (store.clone(), receipt("k", &order.id, n, 1));
+        let (store, receipt) = (store.clone(), receipt("k", &order.id, 1, n));
         tokio::spawn(async move { store.keep_receipt(receipt).await.unwrap() })
     });
     let mut kept = Vec::new();
@@ -140,9 +140,10 @@ pub(crate) async fn a_receipt_without_events_is_kept_unless_there_is_an_earlier_
 pub(crate) async fn the_oldest_receipts_are_trimmed_a_few_at_a_time<F: Fixture>() {
     let fixture = F::open(bus());
     let store = fixture.store();
-    let order_id = OrderId::new("a").unwrap();
+    let mut order = TestOrder::new("a");
+    store.append(order.place()).await.unwrap();
     for seconds in 0..10 {
-        store.keep_receipt(receipt(&seconds.to_string(), &order_id, 1, seconds)).await.unwrap();
+        store.keep_receipt(receipt(&seconds.to_string(), &order.id, 1, seconds)).await.unwrap();
     }
     for trimmed in [3, 3, 1, 0] {
         assert_eq!(store.trim_receipts(old_before(7), 3).await.map(|trimmed| trimmed.receipts), Ok(trimmed));
@@ -152,8 +153,7 @@ pub(crate) async fn the_oldest_receipts_are_trimmed_a_few_at_a_time<F: Fixture>(
         assert_eq!(found.is_some(), seconds >= 7, "{seconds}");
     }
     // A key that has gone may be used again.
-    let mut order = TestOrder::new("a");
-    store.append(under("0", order.place())).await.unwrap();
+    store.append(under("0", order.pay(1))).await.unwrap();
 }
 
 /// A clock that was ahead for a while.
@@ -168,16 +168,15 @@ pub(crate) async fn receipts_of_the_future_keep_no_others_from_being_trimmed<F: 
         40..45 => YOUNG,
         _ => OLD,
     };
-    let order_id = OrderId::new("o").unwrap();
+    let mut order = TestOrder::new("o");
+    store.append(order.place()).await.unwrap();
+    let order_id = &order.id;
     for n in 0..56 {
         let answered_at = Timestamp::from_micros(at(n));
-        store
-            .keep_receipt(Receipt { answered_at, ..receipt(&n.to_string(), &order_id, 1, 1) })
-            .await
-            .unwrap();
+        store.keep_receipt(Receipt { answered_at, ..receipt(&n.to_string(), order_id, 1, 1) }).await.unwrap();
     }
     let is_there = async |n: u64| {
-        let key = receipt(&n.to_string(), &order_id, 1, 1).key;
+        let key = receipt(&n.to_string(), order_id, 1, 1).key;
         store.find_receipt(&key).await.unwrap().is_some()
     };
     let age = ReceiptAge { before: Timestamp::from_micros(500_000), now: Timestamp::from_micros(600_000) };
