@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use order_application::{Broker, BrokerError, Checkpoint, MAX_MESSAGE_BYTES, Opened};
 
 use super::background::in_background;
-use super::found::find_events;
 use super::options::KafkaOptions;
 use super::probe::Probe;
 use super::producer::producer;
@@ -52,16 +51,15 @@ fn open(
     let probe = Probe::new(options)?;
     let topic = find_or_make(options, &probe)?;
     warned.call_once(|| warn_of_limit(options, topic));
-    let KafkaResumption { after, evidence, lost, there } =
-        resume(&probe, &source, topic.partitions, checkpoint)?;
+    let KafkaResumption { after, evidence, lost, found, there } =
+        resume(&probe, &options.topic, topic.partitions, checkpoint)?;
     if !lost.is_empty() {
         tracing::warn!(
             topic = options.topic, %after,
-            "Kafka no longer has what it had acknowledged: {}", lost.join("; ")
+            "Kafka no longer has what it had acknowledged: {}. Without a gap it has what comes up to the event {after}",
+            lost.join("; ")
         );
     }
-    let mut found = find_events(&probe, &options.topic, &there, &evidence)?;
-    found.extend(evidence.event.map(|event| event.found(&format!("the topic {}", options.topic))));
     let ends = there.into_iter().map(|(partition, offsets)| (partition, offsets.end)).collect();
     let producer = producer(options, KafkaWindow::new(after, evidence, ends), topic.max_message_bytes)?;
     let publication = Box::new(KafkaPublication::new(producer, Arc::clone(options), source));

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use order_application::BrokerError;
+use order_application::{BrokerError, Position};
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::milestones::{self, Milestone};
 use super::probe::offsets;
 use crate::send_window::AcknowledgedEvent;
 
 /// How long the partitions' leaders may take to say where the partitions end: there may be none for a while.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How far the older mark stays behind the last, in messages: between so many and twice as many.
-const MARKS_APART: i64 = 100_000;
 
 /// What has been acknowledged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +23,9 @@ pub(super) struct KafkaEvidence {
     pub(super) partitions: BTreeMap<i32, Marks>,
     /// The last event with all before it.
     pub(super) event: Option<AcknowledgedEvent>,
+    /// From the oldest to the newest. Earlier releases do not write them.
+    #[serde(default)]
+    pub(super) milestones: Vec<Milestone>,
 }
 
 /// A message by its place and its event.
@@ -34,50 +36,41 @@ pub(super) struct Mark {
 }
 
 /// What has been acknowledged of one partition.
-///
-/// Kafka's clients do not tell whether a topic is still the one that it was. So if something at the end is gone, it takes
-/// an older message that is still in its place to know that the rest is, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marks {
     /// The last message.
     pub(super) last: Mark,
-    /// One long before it; the first one, as long as there are few.
-    pub(super) older: Mark,
-    /// Will be the older one.
-    #[serde(skip)]
-    next: Option<Mark>,
-}
-
-impl Marks {
-    fn first(mark: Mark) -> Self {
-        Self { last: mark, older: mark, next: None }
-    }
-
-    /// `false` when the message is not behind the last one: then the partition is not what it was.
-    fn advance(&mut self, mark: Mark) -> bool {
-        if mark.offset <= self.last.offset {
-            return false;
-        }
-        self.last = mark;
-        let newest = self.next.unwrap_or(self.older);
-        if mark.offset - newest.offset >= MARKS_APART {
-            self.older = newest;
-            self.next = Some(mark);
-        }
-        true
-    }
+    /// The first one. Earlier releases ask for it.
+    older: Mark,
 }
 
 impl KafkaEvidence {
-    /// Notes an acknowledgement. `false` when it contradicts an earlier one.
+    /// Notes an acknowledgement. `false` when it contradicts an earlier one: then the partition is not what it was.
     pub(super) fn acknowledge(&mut self, partition: i32, mark: Mark) -> bool {
-        match self.partitions.get_mut(&partition) {
-            Some(marks) => marks.advance(mark),
-            None => {
-                self.partitions.insert(partition, Marks::first(mark));
-                true
-            }
+        let is_behind = self.partitions.get(&partition).is_none_or(|marks| mark.offset > marks.last.offset);
+        if is_behind {
+            self.found(partition, mark);
         }
+        is_behind
+    }
+
+    /// Notes that a message is a partition's last.
+    pub(super) fn found(&mut self, partition: i32, mark: Mark) {
+        let marks = self.partitions.entry(partition).or_insert(Marks { last: mark, older: mark });
+        marks.last = mark;
+    }
+
+    /// Notes that everything up to a position is there, and that what comes next is published behind all that is there.
+    pub(super) fn pass_milestone(&mut self, position: Position) {
+        let marks = self.last_marks();
+        if !marks.is_empty() && milestones::is_due(&self.milestones, position.0) {
+            milestones::add(&mut self.milestones, Milestone { position: position.0, marks });
+        }
+    }
+
+    /// The last message of each partition.
+    pub(super) fn last_marks(&self) -> BTreeMap<i32, Mark> {
+        self.partitions.iter().map(|(partition, marks)| (*partition, marks.last)).collect()
     }
 
     /// Compares the ends of these partitions with what was acknowledged, and tells where they are. Blocks.
@@ -119,8 +112,13 @@ mod tests {
         let mut evidence = KafkaEvidence::default();
         assert!(evidence.acknowledge(3, mark(7)) && evidence.acknowledge(3, mark(9)));
         assert!(evidence.acknowledge(0, mark(0)));
+        evidence.milestones.push(Milestone { position: 12, marks: evidence.last_marks() });
         let text = json!(evidence).to_string();
         assert_eq!(serde_json::from_str::<KafkaEvidence>(&text).unwrap(), evidence, "{text}");
+        let earlier = r#"{"partitions":{"3":{"last":{"offset":9,"id":"00000000-0000-0000-0000-000000000009"},
+            "older":{"offset":7,"id":"00000000-0000-0000-0000-000000000007"}}},"event":null}"#;
+        let earlier: KafkaEvidence = serde_json::from_str(earlier).unwrap();
+        assert_eq!(earlier.partitions[&3], evidence.partitions[&3]);
         for foreign in ["{}", r#"{"stream":"ORDERS"}"#] {
             assert!(serde_json::from_str::<KafkaEvidence>(foreign).is_err(), "{foreign}");
         }
@@ -134,16 +132,5 @@ mod tests {
         assert!(!evidence.acknowledge(0, mark(5)));
         assert!(!evidence.acknowledge(0, mark(0)));
         assert_eq!(evidence.partitions[&0].last, mark(5));
-    }
-
-    #[test]
-    fn the_older_mark_follows_at_a_distance() {
-        let mut marks = Marks::first(mark(10));
-        for offset in 11..1_000_000 {
-            assert!(marks.advance(mark(offset)));
-            let behind = offset - marks.older.offset;
-            assert!(behind < 2 * MARKS_APART);
-            assert!(behind >= MARKS_APART || marks.older == mark(10));
-        }
     }
 }

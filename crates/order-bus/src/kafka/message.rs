@@ -53,12 +53,6 @@ pub(super) fn place_in_log<M: Message>(message: &M) -> Option<(Position, Uuid)> 
     Some((Position(position), id(message)?))
 }
 
-/// The position of the event in a message, if it comes from this source.
-pub(super) fn position<M: Message>(message: &M, source: &str) -> Option<Position> {
-    attribute(message, "source").filter(|found| *found == source)?;
-    attribute(message, "position")?.parse().ok().map(Position)
-}
-
 fn attribute<'a, M: Message>(message: &'a M, name: &str) -> Option<&'a str> {
     attributes(message).find(|(attribute, _)| *attribute == name).map(|(_, value)| value)
 }

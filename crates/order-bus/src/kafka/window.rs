@@ -1,6 +1,6 @@
 //! What was sent to the topic, what has come back, and why nothing more will.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use order_application::{BrokerError, Position};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::evidence::{KafkaEvidence, Mark};
 use super::gap::Gap;
+use super::milestones::{self, Milestone};
 use crate::send_window::SendWindow;
 
 pub(super) struct KafkaWindow {
@@ -20,6 +21,12 @@ pub(super) struct KafkaWindow {
     /// The evidence as it was before the first gap that nobody has looked into yet. What lies behind a gap is no evidence:
     /// whoever opens the topic next has to find what is in it.
     before_gaps: Option<KafkaEvidence>,
+    /// The next milestone, on its way: its marks move until everything up to its position is acknowledged.
+    coming: Option<Milestone>,
+    /// The last event that is acknowledged, whatever comes before it.
+    highest: Position,
+    /// Partitions whose last message has an offset that was not told.
+    unplaced: BTreeSet<i32>,
     failure: Option<PublishFailure>,
 }
 
@@ -42,13 +49,16 @@ impl KafkaWindow {
             known_to: ends,
             gaps: Vec::new(),
             before_gaps: None,
+            coming: None,
+            highest: after,
+            unplaced: BTreeSet::new(),
             failure: None,
         }
     }
 
     pub(super) fn evidence(&self) -> KafkaEvidence {
-        let partitions = self.before_gaps.as_ref().unwrap_or(&self.evidence).partitions.clone();
-        KafkaEvidence { partitions, event: self.events.last_event() }
+        let known = self.before_gaps.as_ref().unwrap_or(&self.evidence);
+        KafkaEvidence { event: self.events.last_event(), ..known.clone() }
     }
 
     /// The partitions, with the offset up to which it is known what is there.
@@ -88,6 +98,10 @@ impl KafkaWindow {
     /// Takes note of an acknowledgement. `true` when more is acknowledged without a gap than before, or it has failed. The
     /// offset is negative when the broker only says that it has had the message for long.
     pub(super) fn acknowledge(&mut self, position: Position, partition: i32, offset: i64) -> bool {
+        // What comes behind a loss is no evidence: the partition could be taken for what it was.
+        if self.failure.as_ref().is_some_and(|failure| failure.code == Code::LogTruncation) {
+            return false;
+        }
         let before = self.events.acknowledged();
         let Some(id) = self.events.awaited(position) else { return false };
         self.note_gap(partition, offset);
@@ -103,7 +117,29 @@ impl KafkaWindow {
             return true;
         }
         self.events.acknowledge(position);
+        self.note_milestone(position, partition, (offset >= 0).then_some(Mark { offset, id }));
         self.events.acknowledged() > before
+    }
+
+    /// Moves the marks of the next milestone, which is one as soon as everything up to its position is acknowledged.
+    fn note_milestone(&mut self, position: Position, partition: i32, mark: Option<Mark>) {
+        self.highest = self.highest.max(position);
+        let coming = self.coming.as_mut().filter(|coming| position.0 <= coming.position);
+        if let Some(mark) = mark {
+            self.unplaced.remove(&partition);
+            coming.map(|coming| coming.marks.insert(partition, mark));
+        } else {
+            self.unplaced.insert(partition);
+            self.coming = None;
+        }
+        let acknowledged = self.events.acknowledged().0;
+        let is_due = milestones::is_due(&self.evidence.milestones, acknowledged);
+        if self.coming.is_none() && self.unplaced.is_empty() && is_due {
+            self.coming = Some(Milestone { position: self.highest.0, marks: self.evidence.last_marks() });
+        }
+        if let Some(passed) = self.coming.take_if(|coming| coming.position <= acknowledged) {
+            milestones::add(&mut self.evidence.milestones, passed);
+        }
     }
 
     /// Notes what lies between an acknowledged message and what is known of its partition.
@@ -177,6 +213,37 @@ mod tests {
         assert!(window.acknowledge(Position(12), 0, 0), "somebody has to look");
         assert!(window.failure().unwrap().reason.contains("has begun anew"));
         assert_eq!(window.events.acknowledged(), Position(11));
+    }
+
+    #[test]
+    fn what_comes_behind_a_loss_is_no_evidence() {
+        let mut window = sent(5);
+        window.acknowledge(Position(12), 0, 1);
+        window.looked_into(1);
+        let before = window.evidence();
+        assert!(window.acknowledge(Position(11), 1, 0), "all before it is");
+        for (position, offset) in [(13, 0), (14, 1), (15, 2)] {
+            window.acknowledge(Position(position), 0, offset);
+        }
+        assert_eq!(window.events.acknowledged(), Position(12));
+        assert_eq!(window.evidence().partitions[&0], before.partitions[&0]);
+    }
+
+    #[test]
+    fn a_milestone_has_everything_up_to_its_position_and_nothing_later() {
+        let mut window = sent(6);
+        // Of one partition all is acknowledged before anything of the other.
+        for (position, offset) in [(12, 0), (14, 1), (16, 2)] {
+            window.acknowledge(Position(position), 1, offset);
+        }
+        assert_eq!(window.evidence().milestones, []);
+        for (position, offset) in [(11, 0), (13, 1), (15, 2)] {
+            window.acknowledge(Position(position), 0, offset);
+        }
+        let [passed] = &window.evidence().milestones[..] else { panic!("{:?}", window.evidence()) };
+        let offsets: Vec<_> = passed.marks.values().map(|mark| mark.offset).collect();
+        let up_to: BTreeMap<u64, [i64; 2]> = BTreeMap::from([(12, [0, 0]), (16, [2, 2])]);
+        assert_eq!(offsets, up_to[&passed.position]);
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub(crate) struct KafkaFixture {
 }
 
 impl KafkaFixture {
+    /// On a server of its own, by a URL with these parameters.
+    pub(crate) fn own_with(parameters: &str) -> Self {
+        let server = KafkaServer::start(&test_servers::KafkaOptions::default()).unwrap();
+        Self { options: options(&server.bootstrap(), "orders.events", parameters), server: Some(server) }
+    }
+
     fn server(&mut self) -> &mut KafkaServer {
         self.server.as_mut().expect("the server is its own")
     }
@@ -37,6 +43,7 @@ impl KafkaFixture {
 
 impl Fixture for KafkaFixture {
     const TOO_LARGE_BYTES: usize = 2 * 1024 * 1024;
+    const TAKES_WHAT_IS_LATE: bool = true;
 
     fn shared() -> Self {
         // Compressed, nothing would be too large.
@@ -44,8 +51,7 @@ impl Fixture for KafkaFixture {
     }
 
     fn own() -> Self {
-        let server = KafkaServer::start(&test_servers::KafkaOptions::default()).unwrap();
-        Self { options: options(&server.bootstrap(), "orders.events", ""), server: Some(server) }
+        Self::own_with("")
     }
 
     fn unknown_host() -> Arc<dyn Broker> {
@@ -84,10 +90,9 @@ impl Fixture for KafkaFixture {
     }
 
     fn go_back_to_copy(&mut self) {
-        self.server().stop().unwrap();
+        self.server().wipe().unwrap();
         let [store, copy] = self.store();
-        std::fs::remove_dir_all(&store).unwrap();
-        std::fs::rename(copy, store).unwrap();
+        assert!(Command::new("cp").arg("-a").args([copy, store]).status().unwrap().success());
         self.server().start_again().unwrap();
     }
 

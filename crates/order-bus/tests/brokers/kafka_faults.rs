@@ -10,9 +10,13 @@ use test_servers::kafka::{KafkaCluster, KafkaOptions as ServerOptions, KafkaServ
 use tokio::sync::watch;
 
 use crate::contract::{
-    PATIENCE, assert_complete_and_in_order, checkpoint, events, positions, send, until_it_fails,
+    PATIENCE, assert_complete_and_in_order, checkpoint, events, loses_its_end_under_load, positions, send,
+    until_it_fails,
 };
-use crate::kafka_support::{admin, deliveries, fresh_topic, make_topic, opened, options, publish, relay};
+use crate::kafka::KafkaFixture;
+use crate::kafka_support::{
+    admin, deliveries, fresh_topic, make_topic, opened, options, publish, relay, send_note,
+};
 
 fn server() -> KafkaServer {
     KafkaServer::start(&ServerOptions::default()).unwrap()
@@ -97,6 +101,39 @@ async fn a_topic_that_is_made_anew_under_way_is_noticed_by_its_offsets() {
     assert_eq!(crate::kafka_support::opened(&options, &kept).await.resume_after, Position::START);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_have_lost_their_ends_under_load_have_no_gap() {
+    loses_its_end_under_load(KafkaFixture::own_with("&partitions=3")).await;
+}
+
+/// A relay that was frozen since before the checkpoint, and wakes up when the topic has lost its end.
+#[tokio::test]
+async fn what_a_late_relay_sends_behind_a_loss_is_not_taken_for_all() {
+    let (bootstrap, topic) = (KafkaServer::shared().unwrap().bootstrap(), fresh_topic());
+    let options = options(&bootstrap, &topic, "&partitions=3");
+    let mut relay = opened(&options, &Checkpoint::default()).await;
+    publish(&mut relay, &events(1, 100)).await.unwrap();
+    // The evidence of one whose topic had more, up to 400, which is lost; what is under way from 200 on has come.
+    let evidence: Box<str> = later_offsets(&relay.publication.evidence(), 300).into();
+    let kept = Checkpoint { position: Position(400), evidence: Some(evidence) };
+    let mut late = opened(&options, &Checkpoint { position: Position(199), evidence: None }).await;
+    assert_eq!(late.resume_after, Position(100), "whoever knows nothing sees that this is not all");
+    let known = Checkpoint { position: Position(199), evidence: Some(relay.publication.evidence()) };
+    late = opened(&options, &known).await;
+    publish(&mut late, &events(200, 300)).await.unwrap();
+    assert_eq!(opened(&options, &kept).await.resume_after, Position(100));
+}
+
+/// The same evidence with the last message of each partition so many offsets later.
+fn later_offsets(evidence: &str, by: i64) -> String {
+    let mut evidence: serde_json::Value = serde_json::from_str(evidence).unwrap();
+    for marks in evidence["partitions"].as_object_mut().unwrap().values_mut() {
+        let offset = marks["last"]["offset"].as_i64().unwrap();
+        marks["last"]["offset"] = (offset + by).into();
+    }
+    evidence.to_string()
+}
+
 #[tokio::test]
 async fn a_topic_that_only_has_what_came_later_counts_as_empty() {
     let (bootstrap, topic) = (KafkaServer::shared().unwrap().bootstrap(), fresh_topic());
@@ -106,6 +143,7 @@ async fn a_topic_that_only_has_what_came_later_counts_as_empty() {
     let kept = checkpoint(500, &first);
     delete_topic(&bootstrap, &topic).await;
     make_topic(&bootstrap, &topic, 1, &[]).await;
+    send_note(&bootstrap, &topic);
     for (more, to) in [("fewer", 600), ("more", 1200)] {
         let after = Checkpoint { position: Position(to - 100), evidence: None };
         let mut other = opened(&options, &after).await;

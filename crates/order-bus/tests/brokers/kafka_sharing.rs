@@ -5,25 +5,15 @@ use std::time::{Duration, Instant};
 
 use order_application::{Broker, BrokerError, Checkpoint, FoundEvent, Position};
 use order_bus::KafkaOptions;
-use rdkafka::ClientConfig;
 use rdkafka::admin::AdminOptions;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use test_servers::kafka::KafkaServer;
 
-use crate::contract::{PATIENCE, checkpoint, event, events, until_it_fails};
-use crate::kafka_support::{admin, broker, fresh_topic, opened, options, publish};
+use crate::contract::{checkpoint, event, events, until_it_fails};
+use crate::kafka_support::{admin, broker, fresh_topic, opened, options, publish, send_note};
 
 fn bootstrap() -> String {
     KafkaServer::shared().unwrap().bootstrap()
-}
-
-/// A message that is no event.
-fn send_note(topic: &str) {
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap()).set("log_level", "0").create().unwrap();
-    producer.send(BaseRecord::<(), str>::to(topic).payload("hello")).unwrap();
-    producer.flush(PATIENCE).unwrap();
 }
 
 fn positions(found: &[FoundEvent]) -> Vec<u64> {
@@ -60,14 +50,14 @@ async fn messages_that_are_no_events_are_passed_over() {
     let mut relay = opened(&options, &Checkpoint::default()).await;
     publish(&mut relay, &events(1, 10)).await.unwrap();
     for position in 11..14 {
-        send_note(&topic);
+        send_note(&bootstrap(), &topic);
         publish(&mut relay, &[event(position)]).await.unwrap();
     }
-    send_note(&topic);
+    send_note(&bootstrap(), &topic);
     relay.publication.check().await.unwrap();
     publish(&mut relay, &events(14, 20)).await.unwrap();
     let kept = checkpoint(20, &relay);
-    send_note(&topic);
+    send_note(&bootstrap(), &topic);
     let next = opened(&options, &kept).await;
     assert_eq!((next.resume_after, positions(&next.found)), (Position(20), vec![20, 20]));
     let found = opened(&options, &Checkpoint::default()).await.found;

@@ -10,6 +10,7 @@ use order_bus::{KafkaBroker, KafkaLog, KafkaOptions};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::sync::watch;
 
 use crate::contract::{PATIENCE, SOON, checkpoint, events, send, within};
@@ -92,6 +93,14 @@ pub(crate) async fn change_topic(bootstrap: &str, topic: &str, name: &str, value
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
     let changed = admin(bootstrap).alter_configs(&[change], &AdminOptions::new()).await.unwrap();
     changed.into_iter().for_each(|topic| drop(topic.unwrap()));
+}
+
+/// Sends a message that is no event.
+pub(crate) fn send_note(bootstrap: &str, topic: &str) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("log_level", "0").create().unwrap();
+    producer.send(BaseRecord::<(), str>::to(topic).payload("hello")).unwrap();
+    producer.flush(PATIENCE).unwrap();
 }
 
 /// Most events that are under way.

@@ -39,6 +39,7 @@ pub(crate) fn fresh(url: &str, parameters: &str) -> NatsOptions {
 
 impl Fixture for NatsFixture {
     const TOO_LARGE_BYTES: usize = 1024 * 1024;
+    const TAKES_WHAT_IS_LATE: bool = false;
 
     fn shared() -> Self {
         Self { options: fresh(&NatsServer::shared().unwrap().url(), ""), server: None }
@@ -82,10 +83,9 @@ impl Fixture for NatsFixture {
     }
 
     fn go_back_to_copy(&mut self) {
-        self.server().stop().unwrap();
+        self.server().wipe().unwrap();
         let [store, copy] = self.store();
-        std::fs::remove_dir_all(&store).unwrap();
-        std::fs::rename(copy, store).unwrap();
+        assert!(Command::new("cp").arg("-a").args([copy, store]).status().unwrap().success());
         self.server().start_again().unwrap();
     }
 

@@ -1,5 +1,6 @@
 //! Servers that fail.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use order_application::{BrokerError, Checkpoint, Opened, Position};
@@ -74,6 +75,48 @@ pub(crate) async fn a_server_that_has_lost_its_end_is_given_it_again<F: Fixture>
     assert!(resume_after <= 30, "{resume_after}");
     publish(&mut opened, &events(resume_after + 1, 80)).await.unwrap();
     assert_complete_and_in_order(&everything(&fixture).await, 80);
+}
+
+pub(crate) async fn a_server_that_has_lost_its_end_under_load_has_no_gap<F: Fixture>() {
+    loses_its_end_under_load(F::own()).await;
+}
+
+/// What is under way when a server goes back may come to it before anybody knows: behind what is missing.
+pub(crate) async fn loses_its_end_under_load<F: Fixture>(mut fixture: F) {
+    let mut opened = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 30)).await.unwrap();
+    let kept = checkpoint(30, &opened);
+    drop(opened);
+    fixture.put_copy_aside();
+    // Another producer than the copy knows: the server takes what it has under way.
+    let mut opened = open(&fixture, &kept).await;
+    publish(&mut opened, &events(31, 70)).await.unwrap();
+    for (end, next) in [(70, 400), (400, 800)] {
+        let kept = checkpoint(end, &opened);
+        fixture.kill_hard();
+        let sending = send(&mut opened, &events(end + 1, next - 20)).await;
+        fixture.go_back_to_copy();
+        let comes = async { while everything(&fixture).await.len() <= 30 {} };
+        if F::TAKES_WHAT_IS_LATE {
+            within(comes).await;
+        }
+        let (_, error) = until_it_fails(&mut opened).await;
+        assert!(!matches!(error, BrokerError::Refused { .. }), "{sending:?}, {error:?}");
+        drop(opened);
+        // A server that has gone back may give the producer's number out again, and then refuses what it takes for old.
+        opened = within(async {
+            loop {
+                let mut opened = open(&fixture, &kept).await;
+                assert_eq!(opened.resume_after, Position(30), "up to there it has everything");
+                if publish(&mut opened, &events(31, next)).await.is_ok() {
+                    return opened;
+                }
+            }
+        })
+        .await;
+        let there: BTreeSet<u64> = everything(&fixture).await.into_iter().collect();
+        assert!(there.iter().copied().eq(1..=next), "{there:?}");
+    }
 }
 
 pub(crate) async fn a_loss_is_noticed_while_nothing_is_published<F: Fixture>() {

@@ -18,6 +18,8 @@ pub(crate) use support::*;
 pub(crate) trait Fixture: Sized {
     /// Data of so many bytes is refused.
     const TOO_LARGE_BYTES: usize;
+    /// A server that has gone back to an older copy takes what was under way, behind what it lacks.
+    const TAKES_WHAT_IS_LATE: bool;
 
     /// With nothing in it, on the server that all tests share.
     fn shared() -> Self;
@@ -39,7 +41,7 @@ pub(crate) trait Fixture: Sized {
     fn wipe(&mut self);
     /// Puts a copy of what it has stored aside.
     fn put_copy_aside(&mut self);
-    /// Goes back to that copy: what came later is lost.
+    /// Goes back to that copy, whether it runs or not: what came later is lost.
     fn go_back_to_copy(&mut self);
     /// Stops its process where it is.
     fn freeze(&mut self);
@@ -73,6 +75,7 @@ macro_rules! contract_suite {
             a_server_that_is_killed_with_events_under_way_gets_them_all,
             a_server_that_has_lost_everything_is_given_everything_again,
             a_server_that_has_lost_its_end_is_given_it_again,
+            a_server_that_has_lost_its_end_under_load_has_no_gap,
             a_loss_is_noticed_while_nothing_is_published,
             a_server_that_does_not_answer_is_given_up_soon,
         );
