@@ -31,6 +31,18 @@ pub(crate) struct AcknowledgedEvent {
 }
 
 impl AcknowledgedEvent {
+    pub(crate) fn new(position: Position, id: Uuid) -> Self {
+        Self { position: position.0, id }
+    }
+
+    pub(crate) fn position(self) -> Position {
+        Position(self.position)
+    }
+
+    pub(crate) fn id(self) -> Uuid {
+        self.id
+    }
+
     /// For a comparison with the log. `of` names the stream or topic.
     pub(crate) fn found(self, of: &str) -> FoundEvent {
         let place = format!("the checkpoint of {of}").into();

@@ -8,7 +8,7 @@ use order_application::{Broker, BrokerError, Checkpoint, FoundEvent, Opened};
 use super::client::{Connection, OPEN_TIMEOUT, within};
 use super::options::NatsOptions;
 use super::publication::NatsPublication;
-use super::resumption::{Found, NatsResumption, resume};
+use super::resumption::{Evidence, Found, NatsResumption, resume};
 use super::stream;
 
 /// NATS JetStream as a broker that takes events.
@@ -38,8 +38,9 @@ impl NatsBroker {
         let options = &self.options;
         let connection = Connection::open(options).await?;
         let stream = stream::find_or_make(options, &connection, &self.warned).await?;
-        let found = stream::found(options, &stream).await?;
-        let resumption = resume(checkpoint, found);
+        let evidence = Evidence::of(checkpoint);
+        let found = stream::found(options, &stream, evidence.known()).await?;
+        let resumption = resume(checkpoint.position, evidence, found);
         if let Some(notice) = &resumption.notice {
             tracing::warn!("the stream {} {notice}", options.stream);
         }

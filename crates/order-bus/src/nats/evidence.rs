@@ -13,6 +13,9 @@ pub(super) struct NatsEvidence {
     pub(super) sequence: u64,
     /// The last event that was acknowledged.
     pub(super) event: Option<AcknowledgedEvent>,
+    /// Its sequence, if it is known. Earlier releases do not write it.
+    #[serde(default)]
+    pub(super) event_sequence: Option<u64>,
 }
 
 impl NatsEvidence {

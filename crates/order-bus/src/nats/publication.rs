@@ -141,7 +141,7 @@ impl NatsPublication {
             stream,
             created: found.created,
             inbox,
-            window: NatsWindow::new(resumption.after, found.last_sequence, resumption.acknowledged),
+            window: NatsWindow::new(resumption.after, found.last_sequence, resumption.last),
             failed: None,
         })
     }
@@ -163,6 +163,7 @@ impl NatsPublication {
             created: self.created,
             sequence: self.window.acknowledged_sequence(),
             event: self.window.events.last_event(),
+            event_sequence: self.window.last_event_sequence(),
         }
     }
 

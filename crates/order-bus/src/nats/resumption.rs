@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) last_sequence: u64,
     /// The last of our events in it.
     pub(super) last_event: Option<LastEvent>,
+    /// Where the last event was that was acknowledged, there is another message.
+    pub(super) is_replaced: bool,
 }
 
 /// An event in a stream.
@@ -23,42 +25,101 @@ pub(super) struct LastEvent {
     pub(super) id: Uuid,
 }
 
+/// An event, and its sequence if that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) event: AcknowledgedEvent,
+    pub(super) sequence: Option<u64>,
+}
+
+/// What a checkpoint tells of its stream.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    None,
+    Unreadable,
+    Known(NatsEvidence),
+}
+
+impl Evidence {
+    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+        let Some(text) = &checkpoint.evidence else { return Self::None };
+        serde_json::from_str(text).map_or(Self::Unreadable, Self::Known)
+    }
+
+    pub(super) fn known(&self) -> Option<&NatsEvidence> {
+        if let Self::Known(evidence) = self { Some(evidence) } else { None }
+    }
+}
+
 /// Where publication goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NatsResumption {
     pub(super) after: Position,
     /// The last event that the stream had acknowledged by the checkpoint.
     pub(super) acknowledged: Option<AcknowledgedEvent>,
+    /// The last event that it has now; without any, the one that it had.
+    pub(super) last: Option<Placed>,
     /// Something to tell whoever runs this.
     pub(super) notice: Option<String>,
 }
 
-/// Compares a stream with the checkpoint.
+/// Compares a stream with the checkpoint's position and evidence.
 ///
-/// Messages that were purged or have grown too old are not missing: the stream's last sequence stays.
-pub(super) fn resume(checkpoint: &Checkpoint, found: Found) -> NatsResumption {
-    let from_checkpoint = |notice| NatsResumption { after: checkpoint.position, acknowledged: None, notice };
-    let Some(text) = &checkpoint.evidence else { return from_checkpoint(None) };
-    let Ok(evidence) = serde_json::from_str::<NatsEvidence>(text) else {
-        let notice = "is not compared with the checkpoint, whose evidence cannot be read".to_owned();
-        return from_checkpoint(Some(notice));
+/// Messages that were purged or have grown too old are not missing: the stream's last sequence stays. A stream takes each of
+/// our events behind the one before it and nowhere else, so its last one tells of all before it.
+pub(super) fn resume(checkpoint: Position, evidence: Evidence, found: Found) -> NatsResumption {
+    let last = found.last_event.map(|last| Placed {
+        event: AcknowledgedEvent::new(last.position, last.id),
+        sequence: Some(last.sequence),
+    });
+    let evidence = match evidence {
+        Evidence::Known(evidence) => evidence,
+        Evidence::None => {
+            let (after, notice) = without_evidence(checkpoint, &found);
+            return NatsResumption { after, acknowledged: None, last, notice };
+        }
+        Evidence::Unreadable => {
+            let notice =
+                Some("is not compared with the checkpoint, whose evidence cannot be read".to_owned());
+            return NatsResumption { after: checkpoint, acknowledged: None, last, notice };
+        }
     };
-    let Some(missing) = evidence.missing(found.created, found.last_sequence) else {
-        // What was acknowledged after the checkpoint was saved is not published again. A message that was there before
-        // says nothing: the checkpoint may have been set back.
+    let acknowledged = evidence.event;
+    let had = acknowledged.map(|event| Placed { event, sequence: evidence.event_sequence });
+    let last = last.or(had);
+    let replaced =
+        || found.is_replaced.then(|| "it has another message where it had its last event".to_owned());
+    let missing = evidence.missing(found.created, found.last_sequence).or_else(replaced);
+    let Some(missing) = missing else {
+        // What was acknowledged after the checkpoint was saved is not published again. A message that was there before says
+        // nothing, and none does if the checkpoint was set back: what it had acknowledged is to come again.
+        let is_set_back = acknowledged.is_some_and(|event| event.position() > checkpoint);
         let later = found
             .last_event
-            .filter(|last| last.sequence > evidence.sequence && last.position > checkpoint.position);
-        let after = later.map_or(checkpoint.position, |last| last.position);
-        return NatsResumption { after, acknowledged: evidence.event, notice: None };
+            .filter(|last| !is_set_back && last.sequence > evidence.sequence && last.position > checkpoint);
+        let after = later.map_or(checkpoint, |last| last.position);
+        return NatsResumption { after, acknowledged, last, notice: None };
     };
-    let last = found.last_event.map_or(Position::START, |last| last.position);
-    let after = last.min(checkpoint.position);
-    let notice = format!(
-        "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {}",
-        checkpoint.position
-    );
-    NatsResumption { after, acknowledged: evidence.event, notice: Some(notice) }
+    let after = found.last_event.map_or(Position::START, |last| last.position).min(checkpoint);
+    let notice = Some(again(&missing, after, checkpoint));
+    NatsResumption { after, acknowledged, last, notice }
+}
+
+/// A stream that never had a message has nothing of what was published, and one whose last event is an earlier one lacks what
+/// comes after that. One whose messages were all removed may have had everything.
+fn without_evidence(checkpoint: Position, found: &Found) -> (Position, Option<String>) {
+    let (after, missing) = match found.last_event {
+        None if found.last_sequence == 0 => (Position::START, "it never had any"),
+        None => (checkpoint, ""),
+        Some(last) => (last.position.min(checkpoint), "its last event is an earlier one"),
+    };
+    (after, (after < checkpoint).then(|| again(missing, after, checkpoint)))
+}
+
+fn again(missing: &str, after: Position, checkpoint: Position) -> String {
+    format!(
+        "has lost messages ({missing}): publishing again what comes after the event {after}, instead of after {checkpoint}"
+    )
 }
 
 #[cfg(test)]
@@ -70,7 +131,7 @@ mod tests {
     const CREATED: i64 = 1_767_225_600_123_456_789;
 
     fn checkpoint(position: u64, sequence: u64) -> Checkpoint {
-        let evidence = NatsEvidence { created: CREATED, sequence, event: None };
+        let evidence = NatsEvidence { created: CREATED, sequence, event: None, event_sequence: None };
         Checkpoint { position: Position(position), evidence: Some(json!(evidence).to_string().into()) }
     }
 
@@ -80,11 +141,11 @@ mod tests {
             position: Position(position),
             id: Uuid::nil(),
         });
-        Found { created: CREATED, last_sequence, last_event }
+        Found { created: CREATED, last_sequence, last_event, is_replaced: false }
     }
 
     fn after(checkpoint: &Checkpoint, found: Found) -> (u64, bool) {
-        let resumption = resume(checkpoint, found);
+        let resumption = resume(checkpoint.position, Evidence::of(checkpoint), found);
         (resumption.after.0, resumption.notice.is_some())
     }
 
@@ -126,6 +187,31 @@ mod tests {
     fn without_evidence_all_after_the_checkpoint_is_published() {
         let checkpoint = Checkpoint { position: Position(20), evidence: None };
         assert_eq!(after(&checkpoint, found(500, Some(500))), (20, false));
+        assert_eq!(after(&checkpoint, found(500, None)), (20, false), "they were removed");
+    }
+
+    #[test]
+    fn without_evidence_a_stream_that_cannot_have_all_is_given_it() {
+        let checkpoint = Checkpoint { position: Position(20), evidence: None };
+        assert_eq!(after(&checkpoint, found(0, None)), (0, true));
+        assert_eq!(after(&checkpoint, found(12, Some(12))), (12, true));
+        assert_eq!(after(&Checkpoint::default(), found(0, None)), (0, false), "a new one");
+    }
+
+    #[test]
+    fn a_stream_that_others_have_filled_up_after_a_loss_is_given_it_again() {
+        let filled_up = Found { is_replaced: true, ..found(90, Some(60)) };
+        assert_eq!(after(&checkpoint(70, 70), filled_up), (60, true));
+    }
+
+    #[test]
+    fn what_came_after_a_checkpoint_that_was_set_back_is_published_again_all_the_same() {
+        let event = Some(AcknowledgedEvent::new(Position(70), Uuid::nil()));
+        let evidence = NatsEvidence { created: CREATED, sequence: 70, event, event_sequence: Some(70) };
+        let evidence = Some(json!(evidence).to_string().into());
+        let set_back = Checkpoint { position: Position(9), evidence: evidence.clone() };
+        assert_eq!(after(&set_back, found(80, Some(80))), (9, false));
+        assert_eq!(after(&Checkpoint { position: Position(70), evidence }, found(80, Some(80))), (80, false));
     }
 
     #[test]

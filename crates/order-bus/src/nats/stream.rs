@@ -13,9 +13,11 @@ use async_nats::jetstream::stream::{
 };
 use async_nats::jetstream::{Context, ErrorCode};
 use order_application::{BrokerError, error_chain};
+use uuid::Uuid;
 
 use super::client::{Connection, REQUEST_TIMEOUT};
 use super::error::{api_error, no_jetstream, unavailable};
+use super::evidence::NatsEvidence;
 use super::inspection::check;
 use super::message;
 use super::options::NatsOptions;
@@ -43,14 +45,37 @@ pub(super) async fn find(options: &NatsOptions, connection: &Connection) -> Resu
     found.ok_or_else(|| unavailable(options, format_args!("no stream {}", options.stream)))
 }
 
-/// As it was when it was opened, with the last of our events in it.
-pub(super) async fn found(options: &NatsOptions, stream: &Stream) -> Result<Found, BrokerError> {
+/// As it was when it was opened, with the last of our events in it, and with a look at where the evidence has its last one.
+pub(super) async fn found(
+    options: &NatsOptions,
+    stream: &Stream,
+    evidence: Option<&NatsEvidence>,
+) -> Result<Found, BrokerError> {
     let info = stream.cached_info();
     let last_event = match info.state.messages {
         0 => None,
         _ => last_event(options, stream, info.state.last_sequence).await?,
     };
-    Ok(Found { created: created(info), last_sequence: info.state.last_sequence, last_event })
+    let had = evidence.and_then(|evidence| Some((evidence.event_sequence?, evidence.event?.id())));
+    let is_replaced = match had.filter(|(sequence, _)| *sequence <= info.state.last_sequence) {
+        Some((sequence, id)) => is_replaced(options, stream, sequence, id).await?,
+        None => false,
+    };
+    Ok(Found { created: created(info), last_sequence: info.state.last_sequence, last_event, is_replaced })
+}
+
+/// Whether there is another message where this event was. One that was removed is not replaced.
+async fn is_replaced(
+    options: &NatsOptions,
+    stream: &Stream,
+    sequence: u64,
+    id: Uuid,
+) -> Result<bool, BrokerError> {
+    match stream.get_raw_message(sequence).await {
+        Ok(message) => Ok(message::id(&message.headers) != Some(id)),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+        Err(error) => Err(unavailable(options, error_chain(&error))),
+    }
 }
 
 /// How it is now.

@@ -2,7 +2,8 @@
 
 use order_application::{BrokerError, Position};
 
-use crate::send_window::{AcknowledgedEvent, SendWindow};
+use super::resumption::Placed;
+use crate::send_window::SendWindow;
 
 #[derive(Debug)]
 pub(super) struct NatsWindow {
@@ -11,13 +12,20 @@ pub(super) struct NatsWindow {
     after: Position,
     /// The stream's last sequence then.
     sequence_then: u64,
+    /// The sequence of the last event then.
+    event_sequence_then: Option<u64>,
 }
 
 impl NatsWindow {
-    /// Nothing is in flight, and the event after `after` comes into the stream after `sequence`. `acknowledged` was
-    /// acknowledged before.
-    pub(super) fn new(after: Position, sequence: u64, acknowledged: Option<AcknowledgedEvent>) -> Self {
-        Self { events: SendWindow::new(after, acknowledged), after, sequence_then: sequence }
+    /// Nothing is in flight, and the event after `after` comes into the stream after `sequence`. `last` is the last event
+    /// that is there.
+    pub(super) fn new(after: Position, sequence: u64, last: Option<Placed>) -> Self {
+        Self {
+            events: SendWindow::new(after, last.map(|last| last.event)),
+            after,
+            sequence_then: sequence,
+            event_sequence_then: last.and_then(|last| last.sequence),
+        }
     }
 
     /// Whether an event was sent through this window.
@@ -33,6 +41,12 @@ impl NatsWindow {
     /// The last sequence of the stream that is acknowledged, with all before it.
     pub(super) fn acknowledged_sequence(&self) -> u64 {
         self.sequence_of(self.events.acknowledged())
+    }
+
+    /// The sequence of the last event that is acknowledged, with all before it, if it is known.
+    pub(super) fn last_event_sequence(&self) -> Option<u64> {
+        let last = self.events.acknowledged();
+        if self.has_sent(last) { Some(self.sequence_of(last)) } else { self.event_sequence_then }
     }
 
     /// An event was acknowledged.
