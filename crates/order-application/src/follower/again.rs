@@ -9,8 +9,9 @@ use crate::ports::checkpoints::Checkpoint;
 const MAX_ATTEMPTS: usize = 6;
 
 impl Follower {
-    /// Hands over everything from a position on again, up to where the log ends now, whatever the other side has; then the
-    /// usual follower goes on from there. The lease is taken from whoever has it.
+    /// Hands over everything from a position on again, up to where the log ends now, though the other side has it; then the
+    /// usual follower goes on from there. The lease is taken from whoever has it, as soon as it is known that the other side
+    /// can be opened.
     ///
     /// # Errors
     /// [`FollowerError`]. What was done until then stays done, and the usual follower goes on after it.
@@ -19,12 +20,14 @@ impl Follower {
         if from > goal.plus(1) {
             return Err(FollowerError::BeyondEnd { from, end: goal });
         }
+        let trial = self.consumer.open(&self.checkpoint().await?).await?;
+        drop(trial);
         let lease = self.lease.claim_by_force().await?;
         let mut after = Position(from.0.saturating_sub(1));
         let mut attempts = 1;
         let ended = loop {
-            // Without evidence, whatever the other side has.
-            let rewound = Checkpoint { position: after, evidence: None };
+            // The evidence stays: if the other side has lost more than that, or loses it before this is through, it shows.
+            let rewound = Checkpoint { position: after, evidence: self.checkpoint().await?.evidence };
             if !self.lease.checkpoints.save(self.name(), lease.epoch, &rewound).await? {
                 return Err(FollowerError::LeaseLost);
             }

@@ -65,6 +65,10 @@ impl Follower {
             worked: false,
         };
         session.look().await?;
+        if session.done < session.saved {
+            // Before anything is handed over: what the checkpoint is compared with later has to come before that.
+            session.save().await?;
+        }
         session.run(goal, stop).await
     }
 }
