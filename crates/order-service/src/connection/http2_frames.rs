@@ -40,9 +40,11 @@ impl Frames {
         }
     }
 
-    /// Bytes have come. They follow those that came before.
-    pub(super) fn come(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+    /// Bytes have come. They follow those that came before. How many of them count: those behind so many requests' heads are as if they
+    /// had not come. (The last head's continuation may be among them.)
+    pub(super) fn come(&mut self, all: &[u8], heads: &mut usize) -> usize {
+        let mut bytes = all;
+        while !bytes.is_empty() && *heads > 0 {
             if self.head_length < FRAME_HEAD_BYTES {
                 let length = bytes.len().min(FRAME_HEAD_BYTES - self.head_length);
                 self.head[self.head_length..][..length].copy_from_slice(&bytes[..length]);
@@ -56,9 +58,11 @@ impl Frames {
             self.left -= length;
             bytes = &bytes[length..];
             if self.left == 0 && self.head_length == FRAME_HEAD_BYTES {
+                *heads -= usize::from(self.head[3] == HEADERS);
                 self.end();
             }
         }
+        all.len() - bytes.len()
     }
 
     /// How many bytes of a request's head have been announced that is not finished. `None`: none is begun.
@@ -117,6 +121,12 @@ impl Frames {
 mod tests {
     use super::*;
 
+    impl Frames {
+        fn come_all(&mut self, bytes: &[u8]) {
+            assert_eq!(self.come(bytes, &mut usize::MAX.clone()), bytes.len());
+        }
+    }
+
     fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
         let [_, high, middle, low] = (length as u32).to_be_bytes();
         let mut frame = vec![high, middle, low, kind, flags, 0, 0, 0, 1];
@@ -140,15 +150,15 @@ mod tests {
         let preface = [b'P'; 24];
         for at_once in [1, 2, 7, 9, 10, 1_000, 100_000] {
             let mut frames = Frames::after(preface.len());
-            preface.chunks(at_once).for_each(|bytes| frames.come(bytes));
+            preface.chunks(at_once).for_each(|bytes| frames.come_all(bytes));
             for (frame, unfinished) in &said {
-                frame.chunks(at_once).for_each(|bytes| frames.come(bytes));
+                frame.chunks(at_once).for_each(|bytes| frames.come_all(bytes));
                 assert_eq!(frames.unfinished_head(), *unfinished, "{at_once} bytes at once");
             }
             let mut frames = Frames::after(preface.len());
             let all = said.iter().flat_map(|(frame, _)| frame.clone());
             let all: Vec<u8> = preface.into_iter().chain(all).collect();
-            all.chunks(at_once).for_each(|bytes| frames.come(bytes));
+            all.chunks(at_once).for_each(|bytes| frames.come_all(bytes));
             assert_eq!(frames.unfinished_head(), None, "{at_once} bytes at once");
         }
     }
@@ -158,11 +168,11 @@ mod tests {
         const PRIORITY: u8 = 0x2;
         let mut frames = Frames::after(0);
         for busy in [frame(HEADERS, END_HEADERS, 9), frame(DATA, 0, 1), frame(CONTINUATION, 0, 0)] {
-            frames.come(&busy);
+            frames.come_all(&busy);
         }
         assert_eq!(frames.idle(), 0);
         for idle in [frame(PRIORITY, 0, 5), frame(DATA, 0, 0), frame(0xbe, 0, 300)] {
-            frames.come(&idle);
+            frames.come_all(&idle);
         }
         assert_eq!(frames.idle(), 3);
         frames.forget_idle();
@@ -172,7 +182,33 @@ mod tests {
     #[test]
     fn what_is_announced_of_a_head_counts_before_it_comes() {
         let mut frames = Frames::after(0);
-        frames.come(&frame(HEADERS, 0, 16_384)[..9]);
+        frames.come_all(&frame(HEADERS, 0, 16_384)[..9]);
         assert_eq!((frames.unfinished_head(), frames.longest()), (Some(16_393), 16_384));
+    }
+
+    #[test]
+    fn after_so_many_heads_the_rest_is_left() {
+        let said = [
+            frame(DATA, 0, 30),
+            frame(HEADERS, END_HEADERS, 5),
+            frame(0x8, 0, 4),
+            frame(HEADERS, 0, 5),
+            frame(CONTINUATION, END_HEADERS, 5),
+            frame(HEADERS, END_HEADERS, 7),
+        ];
+        let all = said.concat();
+        let mut frames = Frames::after(0);
+        let mut heads = 2;
+        let counted = frames.come(&all, &mut heads);
+        let rest = &all[counted..];
+        assert_eq!(
+            (rest.len(), frames.unfinished_head(), heads),
+            (14 + 16, Some(14), 0),
+            "behind the second, which goes on"
+        );
+        assert_eq!(frames.come(rest, &mut heads), 0);
+        heads = 2;
+        assert_eq!(frames.come(rest, &mut heads), rest.len());
+        assert_eq!((frames.unfinished_head(), heads), (None, 1));
     }
 }

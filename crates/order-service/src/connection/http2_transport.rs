@@ -2,7 +2,7 @@
 //! requests as there have been at once, and of a request's head that is not finished all that has come, and its fields.
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,10 +16,11 @@ use super::transport::{HTTP2_PREFACE, Transport};
 
 /// Most bytes that are read at once.
 const MAX_READ_BYTES: usize = 16 * 1024;
-/// As much of what is not yet known to be one frame is read before it is another connection's turn. All requests in it, with whatever
-/// a byte stands for in their heads, are made before any of them asks for room; and there may be a hundred frames that ask for
-/// nothing.
+/// As much of what is not yet known to be one frame is read before it is another connection's turn: there may be a hundred frames in it
+/// that ask for nothing, and heads of which a byte stands for a whole field.
 const TURN_BYTES: usize = 512;
+/// And so many requests are made before one of them asks for room. All connections may have a turn before that, and some KiB a request.
+const TURN_HEADS: usize = 1;
 /// As long a frame finds room in the buffer that a connection begins with, and for a longer one it grows by so much.
 const SHORT_FRAME_BYTES: usize = 8 * 1024;
 const LONG_FRAME_BYTES: usize = 16 * 1024;
@@ -41,11 +42,24 @@ pub(super) struct Http2Transport {
     frames: Frames,
     /// When something last moved, as far as it was seen.
     progress: u64,
-    /// What was read in this turn.
-    turn_bytes: usize,
+    /// What was read and has to wait for the next turn.
+    held: Vec<u8>,
+    turn: Turn,
     grown: Grown,
     /// The room for a head of which there is more to come. Nearly all heads come in one frame, and are never unfinished.
     unfinished_head: Option<Kept>,
+}
+
+/// What happens before it is another connection's turn.
+struct Turn {
+    /// Bytes that were handed on.
+    bytes: usize,
+    /// Requests' heads that may still be.
+    heads: usize,
+}
+
+impl Turn {
+    const NEW: Self = Self { bytes: 0, heads: TURN_HEADS };
 }
 
 /// Room for what a connection takes more than in the beginning, which is kept as long as it lasts.
@@ -77,7 +91,15 @@ impl Grown {
 impl Http2Transport {
     pub(super) fn new(transport: Transport) -> Self {
         let frames = Frames::after(HTTP2_PREFACE.len());
-        Self { transport, frames, progress: 0, turn_bytes: 0, grown: Grown::default(), unfinished_head: None }
+        Self {
+            transport,
+            frames,
+            progress: 0,
+            held: Vec::new(),
+            turn: Turn::NEW,
+            grown: Grown::default(),
+            unfinished_head: None,
+        }
     }
 
     /// Waits until there is room for long frames, once there was one, and for many requests, once there were as many at once.
@@ -89,10 +111,16 @@ impl Http2Transport {
         self.grown.poll_to(cx, long_frames + many_streams, activity)
     }
 
-    /// Bytes have come. An error ends the connection: there is no room for what it has begun, or it would never be answered.
-    fn come(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.frames.come(bytes);
-        self.turn_bytes += bytes.len();
+    /// Bytes have come. How many of them are handed on, the others having to wait for the next turn. An error ends the connection:
+    /// there is no room for what it has begun, or it would never be answered.
+    fn come(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let handed_on = self.frames.come(bytes, &mut self.turn.heads);
+        self.turn.bytes += handed_on;
+        self.look_at_frames()?;
+        Ok(handed_on)
+    }
+
+    fn look_at_frames(&mut self) -> io::Result<()> {
         let progress = self.transport.activity().last_progress();
         if progress != self.progress {
             self.progress = progress;
@@ -128,23 +156,31 @@ impl Read for Http2Transport {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let most = self.frames.left().clamp(TURN_BYTES, MAX_READ_BYTES);
-        if self.turn_bytes >= most {
-            self.turn_bytes = 0;
+        if self.turn.bytes >= most || self.turn.heads == 0 {
+            self.turn = Turn::NEW;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         ready!(self.poll_room(cx));
+        if !self.held.is_empty() {
+            let held = mem::take(&mut self.held);
+            let handed_on = self.come(&held[..held.len().min(buffer.remaining())])?;
+            buffer.put_slice(&held[..handed_on]);
+            self.held.extend_from_slice(&held[handed_on..]);
+            return Poll::Ready(Ok(()));
+        }
         // By way of a buffer of our own, which tells what was read; that is copied.
         let mut bytes = [MaybeUninit::uninit(); MAX_READ_BYTES];
         let length = buffer.remaining().min(most);
         let mut read = ReadBuf::uninit(&mut bytes[..length]);
         let polled = self.transport.poll_read_into(cx, &mut read);
         if polled.is_pending() {
-            self.turn_bytes = 0;
+            self.turn = Turn::NEW;
         }
         ready!(polled)?;
-        self.come(read.filled())?;
-        buffer.put_slice(read.filled());
+        let handed_on = self.come(read.filled())?;
+        buffer.put_slice(&read.filled()[..handed_on]);
+        self.held.extend_from_slice(&read.filled()[handed_on..]);
         Poll::Ready(Ok(()))
     }
 }

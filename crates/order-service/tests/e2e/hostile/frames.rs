@@ -88,17 +88,14 @@ pub(super) fn begin_order_with_fields(request: u32, count: usize) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream(request), &payload)
 }
 
-/// The same of fields that the client has named before: a byte each.
+/// The same of what the client has said before: a byte for each field.
 pub(super) fn begin_orders_with_known_fields(requests: Range<u32>, count: usize) -> Vec<u8> {
-    /// The newest of the dynamic table (RFC 7541, 2.3.3).
-    const NEWEST: u8 = 0x80 | 62;
-    let path = b"/orders";
-    let pseudo = [&[0x83, 0x86, 0x04, path.len() as u8], &path[..], b"\x01\x03e2e"].concat();
-    // A literal field that is remembered (RFC 7541, 6.2.1).
-    let named = [&pseudo[..], b"\x40\x01x\x01v"].concat();
+    // They are remembered (RFC 7541, 6.2.1), the newest at 62 (2.3.3).
+    let first = b"\x83\x86\x44\x07/orders\x41\x03e2e\x40\x01x\x01v";
+    let (later, newest) = (b"\x83\x86\xc0\xbf", 0x80 | 62);
     let head = |request: u32| {
-        let mut payload = if request == requests.start { named.clone() } else { pseudo.clone() };
-        payload.resize(payload.len() + count, NEWEST);
+        let mut payload = if request == requests.start { first.to_vec() } else { later.to_vec() };
+        payload.resize(payload.len() + count, newest);
         frame(HEADERS, END_HEADERS, stream(request), &payload)
     };
     requests.clone().flat_map(head).collect()
