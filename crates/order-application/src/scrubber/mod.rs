@@ -117,6 +117,7 @@ impl Scrubber {
 
     /// Waits for the lease, and compares while it is held and all goes well.
     async fn attempt(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        self.log_is_whole().await?;
         let Some(lease) = stop.run_until_cancelled(self.wait_for_lease()).await else { return Ok(()) };
         let lease = lease?;
         let mut pass = Pass::new(self.saved().await?, self.ports.log.end().await?);
@@ -175,7 +176,7 @@ impl Scrubber {
             if !differences.is_empty() && self.ports.repair.are_of_newer_release().await? {
                 continue;
             }
-            self.settle(pass, &differences).await;
+            self.settle(pass, &differences).await?;
             let wait = pace.after(pass.move_to(reached));
             self.show(ScrubState::Scrubbing, pass);
             if pass.saved_at.elapsed() >= SAVE_EVERY {
@@ -196,8 +197,20 @@ impl Scrubber {
         Ok(repair.views().state == ViewsState::Rebuilding || repair.are_of_newer_release().await?)
     }
 
+    /// Whether the log is none that is damaged as a whole. Beside such a one nothing can be said of views: the store has told what
+    /// it is, and a hundred lines about orders would only hide that. Whatever else keeps the store from serving is met elsewhere.
+    async fn log_is_whole(&self) -> Result<(), StoreError> {
+        match self.ports.log.check().await {
+            Err(error @ StoreError::Corrupt(_)) => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Counts and tells what differs, and has it repaired.
-    async fn settle(&self, pass: &mut Pass, differences: &[Difference]) {
+    async fn settle(&self, pass: &mut Pass, differences: &[Difference]) -> Result<(), StoreError> {
+        if !differences.is_empty() {
+            self.log_is_whole().await?;
+        }
         self.status.send_modify(|now| now.faults += differences.len() as u64);
         for difference in differences {
             pass.faults += 1;
@@ -209,7 +222,7 @@ impl Scrubber {
             }
         }
         let to_repair = || differences.iter().filter(|difference| difference.can_be_repaired);
-        let Some(first) = to_repair().next() else { return };
+        let Some(first) = to_repair().next() else { return Ok(()) };
         let why = format!("they are not what the log makes of them: {}", first.what);
         let order_ids: Vec<OrderId> = to_repair().filter_map(|found| found.order_id.clone()).collect();
         let positions: Vec<Position> = to_repair().filter_map(|found| found.too_much_at).collect();
@@ -219,12 +232,13 @@ impl Scrubber {
         {
             tracing::warn!(%error, "the views that differ could not be had repaired for now");
         }
+        Ok(())
     }
 
     /// Ends the pass, and after a rest begins the next from the log's start.
     async fn complete(&self, pass: &mut Pass) -> Result<(), StoreError> {
         let beyond = beyond_the_end(&*self.ports.log, &*self.ports.views).await?;
-        self.settle(pass, &beyond).await;
+        self.settle(pass, &beyond).await?;
         let Pass { position, faults, begun, .. } = *pass;
         if faults > 0 {
             tracing::info!(events = position.0, faults, "all views have been compared with the log");
