@@ -42,6 +42,21 @@ pub enum SqliteError {
         /// What tells.
         losses: Vec<Loss>,
     },
+    /// The loss was accepted, and there is nothing to go on with.
+    #[error(
+        "the loss cannot be accepted, since nothing can be read of what is left of {} ({why}): {}. Nothing was changed. Restore a \
+         backup (docs/OPERATIONS.md, Restore), and keep these files: they may have what the backup does not have",
+        path.display(),
+        losses.iter().map(Loss::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    NothingLeft {
+        /// The store's log.
+        path: PathBuf,
+        /// What tells of the loss.
+        losses: Vec<Loss>,
+        /// What SQLite said.
+        why: String,
+    },
     /// A later release wrote it.
     #[error(
         "{} was written by a newer release (schema {found}, and this one knows up to {known}); use that release",

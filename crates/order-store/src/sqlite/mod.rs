@@ -49,6 +49,7 @@ use crate::rebuild_report::RebuildReport;
 use crate::sqlite_error::SqliteError;
 use file_watcher::FileWatcher;
 use log::{Log, LogKind, accepted_losses};
+use rebuild::build::BuildProgress;
 use rebuild::catch_up::CaughtUp;
 use rebuild::folding::OnUnreadable;
 use rebuild::opening;
@@ -191,19 +192,16 @@ impl SqliteStore {
     ) -> Result<Self, SqliteError> {
         let lock = StoreLock::take(path, mode)?;
         let log = Log::open(path, &[kind], mode)?;
-        if mode.accept_loss {
-            tracing::warn!(
-                "--accept-loss is set: leave it out once the store is as it should be, or the next loss is accepted, too"
-            );
-            forget_lost_checkpoints(&log)?;
-            accept_what_is_missing(&log)?;
-        }
         let mut tell = |done, total| {
             let (done, total) = (Some(done), Some(total));
             progress.tell(ViewsStatus { state: ViewsState::Rebuilding, detail: None, done, total });
             ControlFlow::Continue(())
         };
-        let CaughtUp { views, readers } = opening::open_views(&log, &limits, mode.accept_loss, &mut tell)?;
+        let CaughtUp { views, readers } = if mode.accept_loss {
+            open_what_is_left(&log, &limits, &mut tell)?
+        } else {
+            opening::open_views(&log, &limits, false, &mut tell)?
+        };
         log.forget_losses_beyond_end().map_err(SqliteError::sqlite(path))?;
         let known_orders = KnownOrders::new(readers.hash_seed);
         let known_keys = KnownKeys::new(readers.hash_seed, &views.progress().receipts);
@@ -290,16 +288,27 @@ fn forget_lost_checkpoints(log: &Log) -> Result<(), SqliteError> {
     Ok(())
 }
 
-/// What is missing in the middle is told once, and not again at each start.
-fn accept_what_is_missing(log: &Log) -> Result<(), SqliteError> {
-    let accepted = log.accept_losses().map_err(SqliteError::sqlite(log.path()))?;
-    if accepted > 0 {
-        tracing::warn!(
-            gaps = accepted,
-            "what is missing in the middle of the log, or of its receipts, is told no more"
-        );
-    }
-    Ok(())
+/// Opens views whatever the log has lost. What is missing in the middle is told once, and not again at each start.
+fn open_what_is_left(
+    log: &Log,
+    limits: &SqliteLimits,
+    tell: BuildProgress<'_>,
+) -> Result<CaughtUp, SqliteError> {
+    tracing::warn!(
+        "--accept-loss is set: leave it out once the store is as it should be, or the next loss is accepted, too"
+    );
+    let caught_up = log.with_losses_accepted(|gaps| {
+        let caught_up = opening::open_views(log, limits, true, tell)?;
+        if gaps > 0 {
+            tracing::warn!(
+                gaps,
+                "what is missing in the middle of the log, or of its receipts, is told no more"
+            );
+        }
+        Ok(caught_up)
+    })?;
+    forget_lost_checkpoints(log)?;
+    Ok(caught_up)
 }
 
 impl Drop for SqliteStore {

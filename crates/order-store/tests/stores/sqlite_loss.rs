@@ -306,18 +306,25 @@ async fn a_log_without_its_first_page_is_refused_where_its_write_ahead_log_has_a
     }
 }
 
+/// Nothing else has what is in them, and whoever looks for it is to find them where they were.
 #[tokio::test]
-async fn beside_what_is_no_log_the_write_ahead_log_is_kept_if_the_loss_is_accepted() {
+async fn where_nothing_is_left_the_files_stay_as_they_are_although_the_loss_is_accepted() {
     let directory = closed_store().await;
     let store = open(&directory);
     place(&store, 30..50).await;
     let crashed = killed(&directory);
+    let log = fs::read(log_in(&crashed)).unwrap();
     drop(store);
-    fs::write(log_in(&crashed), "no log at all\n".repeat(1_000)).unwrap();
-    let wal = fs::read(wal_in(&crashed)).unwrap();
-    assert!(open_with_loss(&log_in(&crashed)).is_err());
-    let kept = crashed.path().join("orders.db-wal.lost");
-    assert!(fs::read(kept).unwrap() == wal, "nothing else has what is in it");
+    for bytes in ["no log at all\n".repeat(1_000).as_bytes(), &log[..log.len() / 2]] {
+        fs::write(log_in(&crashed), bytes).unwrap();
+        for _ in 0..2 {
+            let before = files(crashed.path());
+            let refused = open_with_loss(&log_in(&crashed)).err();
+            assert!(matches!(refused, Some(SqliteError::NothingLeft { .. })), "{refused:?}");
+            assert!(files(crashed.path()) == before, "it has changed something");
+        }
+        assert_refused(&crashed);
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,19 @@ async fn receipts_that_are_missing_in_the_middle_are_refused_until_that_is_accep
     assert_eq!(assert_refused(&directory), missing(&directory, 101, 131));
 }
 
+/// Otherwise the next start, for which nobody accepts anything, would be told of nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_has_accepted_nothing() {
+    let directory = closed_store(200).await;
+    lose(&directory, "sequence = 100");
+    fs::remove_file(views_in(&directory)).unwrap();
+    // Nobody knows whose history has a hole, so no views can be made.
+    sql(&directory, "UPDATE events SET version = 7");
+    let failed = open_with_loss(&log_in(&directory)).err();
+    assert!(matches!(failed, Some(SqliteError::Corrupt { .. })), "{failed:?}");
+    assert_eq!(assert_refused(&directory), missing(&directory, 100, 100));
+}
+
 /// Numbers beyond the end are given again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_is_told_when_it_is_lost_again_after_the_end_was_lost() {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::sqlite::log::Log;
 use crate::sqlite::log::receipts::{self, Sequence};
+use crate::sqlite_error::SqliteError;
 
 /// Numbers of receipts that are missing between two that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,12 @@ const FIRST_FROM: &str = "SELECT min(sequence) FROM receipts WHERE sequence >= ?
 const IS_LOST: &str = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM receipts WHERE sequence = ?1) \
     AND ?1 > (SELECT min(sequence) FROM receipts) \
     AND NOT EXISTS (SELECT 1 FROM accepted_losses WHERE what = 'receipts' AND first <= ?1 AND last >= ?1)";
+
+/// What is to be taken back if the store cannot be opened all the same.
+const KEEP_BEFORE: &str = "CREATE TEMP TABLE accepted_before AS SELECT * FROM main.accepted_losses";
+const TAKE_BACK: &str =
+    "DELETE FROM main.accepted_losses; INSERT INTO main.accepted_losses SELECT * FROM accepted_before";
+const FORGET_BEFORE: &str = "DROP TABLE temp.accepted_before";
 
 /// What was missing between rows that are gone themselves: their numbers, and those below, are given again.
 const FORGET_BEYOND_END: &str = "DELETE FROM accepted_losses WHERE last > CASE what \
@@ -164,5 +171,27 @@ impl Log {
         let events = self.connection().execute(ACCEPT_EVENTS, ())?;
         self.commit()?;
         Ok(receipts + events)
+    }
+
+    /// Does something with what is missing accepted. If it fails, nothing was: otherwise the next start, for which nobody accepts a
+    /// loss, would be told of none.
+    pub(crate) fn with_losses_accepted<T>(
+        &self,
+        attempt: impl FnOnce(usize) -> Result<T, SqliteError>,
+    ) -> Result<T, SqliteError> {
+        let failed = SqliteError::sqlite(self.path());
+        self.connection().execute_batch(KEEP_BEFORE).map_err(&failed)?;
+        let attempted = attempt(self.accept_losses().map_err(&failed)?);
+        if attempted.is_err() {
+            self.take_back_losses().map_err(&failed)?;
+        }
+        self.connection().execute_batch(FORGET_BEFORE).map_err(failed)?;
+        attempted
+    }
+
+    fn take_back_losses(&self) -> rusqlite::Result<()> {
+        self.begin()?;
+        self.connection().execute_batch(TAKE_BACK)?;
+        self.commit()
     }
 }

@@ -8,8 +8,42 @@ use crate::sqlite::connection::{companion, real_path};
 use crate::sqlite::loss::Loss;
 use crate::sqlite::loss::log_file::LogFile;
 use crate::sqlite::loss::write_ahead_log::WriteAheadLog;
+use crate::sqlite::outside::OutsideFile;
 use crate::sqlite::views::files as views_files;
-use crate::sqlite_error::SqliteError;
+use crate::sqlite_error::{SqliteError, is_malformed};
+
+/// What a start for which a loss is accepted goes through as a whole, to find out what is missing in the middle.
+const READ_AT_THE_START: [&str; 5] = [
+    "SELECT count(*) FROM sqlite_schema",
+    "SELECT identity FROM log",
+    "SELECT count(*) FROM events",
+    "SELECT count(*) FROM receipts",
+    "SELECT count(*) FROM checkpoints",
+];
+
+/// Looks whether SQLite could read anything of what would be left. If not, nothing is renamed or cut for it: whoever looks for what
+/// was lost finds the files as they were.
+pub(super) fn look_at_the_rest(log_path: &Path, losses: &[Loss]) -> Result<(), SqliteError> {
+    // Then a new log is made.
+    if losses.iter().any(|loss| matches!(loss, Loss::MissingLog { .. })) {
+        return Ok(());
+    }
+    let is_left_alone = losses.iter().any(Loss::is_of_other_wal);
+    let open = if is_left_alone { OutsideFile::open_alone } else { OutsideFile::open };
+    let read = |rest: OutsideFile| {
+        let failed = SqliteError::sqlite(log_path);
+        READ_AT_THE_START
+            .iter()
+            .try_for_each(|all| rest.connection.query_row(all, (), |_| Ok(())).map_err(&failed))
+    };
+    let why = match open(log_path, log_path).and_then(read) {
+        Err(SqliteError::Sqlite { cause, .. }) if is_malformed(&cause) => cause.to_string(),
+        Err(SqliteError::NotAStore(_)) => "it is no database".to_owned(),
+        // Whoever opens it for good says what else stands in the way.
+        Ok(()) | Err(_) => return Ok(()),
+    };
+    Err(SqliteError::NothingLeft { path: log_path.to_owned(), losses: losses.to_vec(), why })
+}
 
 /// Keeps SQLite from a journal, from a write-ahead log that does not belong to the log or has none beside it, and from what is behind
 /// damage in one: it is renamed, or kept whole under another name, and not deleted.

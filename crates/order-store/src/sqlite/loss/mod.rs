@@ -62,6 +62,7 @@ pub(crate) fn check(log_path: &Path, accept: bool) -> Result<(), SqliteError> {
     if !accept {
         return Err(SqliteError::Lost { path: log_path.to_owned(), losses: told });
     }
+    accepting::look_at_the_rest(log_path, &told)?;
     warn_of(&told, &[]);
     // One may have hidden another.
     for _ in 0..MAX_ROUNDS {

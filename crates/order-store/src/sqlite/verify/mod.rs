@@ -105,6 +105,7 @@ fn is_fault(error: &SqliteError) -> bool {
         SqliteError::InUse { .. }
         | SqliteError::Linked { .. }
         | SqliteError::Lost { .. }
+        | SqliteError::NothingLeft { .. }
         | SqliteError::Newer { .. }
         | SqliteError::Older { .. }
         | SqliteError::Copying { .. }
