@@ -73,32 +73,52 @@ async fn a_whole_write_ahead_log_of_before_a_stop_is_told() {
     }
 }
 
-/// The note is in the file, and in the write-ahead log: as one more frame of the turn if somebody reads that, or in the next turn.
+/// Files as a server leaves them that is killed when all is copied and the write-ahead log is not deleted yet. The note is in the
+/// file, and in the write-ahead log: as one more frame of the turn if somebody reads that, or in the next turn.
+async fn left_at_its_end(is_read: bool) -> TempDir {
+    let directory = closed_store().await;
+    let operator = Connection::open(log_in(&directory)).unwrap();
+    let store = open(&directory);
+    place(&store, 30..40).await;
+    operator.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
+    if !is_read {
+        operator.execute_batch("COMMIT").unwrap();
+    }
+    let before = fs::read(wal_in(&directory)).unwrap();
+    drop(store);
+    if is_read {
+        operator.execute_batch("COMMIT").unwrap();
+    }
+    operator.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
+    let left = killed(&directory);
+    assert_eq!(fs::read(wal_in(&left)).unwrap()[..32] == before[..32], is_read, "the turn of the note");
+    left
+}
+
 #[tokio::test]
 async fn a_write_ahead_log_that_was_copied_at_its_end_and_not_deleted_is_opened() {
     for is_read in [true, false] {
-        let directory = closed_store().await;
-        let operator = Connection::open(log_in(&directory)).unwrap();
-        let store = open(&directory);
-        place(&store, 30..40).await;
-        operator.execute_batch("BEGIN; SELECT count(*) FROM events").unwrap();
-        if !is_read {
-            operator.execute_batch("COMMIT").unwrap();
-        }
-        let before = fs::read(wal_in(&directory)).unwrap();
-        drop(store);
-        if is_read {
-            operator.execute_batch("COMMIT").unwrap();
-        }
-        operator.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
-        let left = killed(&directory);
-        assert_eq!(fs::read(wal_in(&left)).unwrap()[..32] == before[..32], is_read, "the turn of the note");
+        let left = left_at_its_end(is_read).await;
         fs::write(left.path().join("alone.db"), fs::read(log_in(&left)).unwrap()).unwrap();
         let alone = Connection::open(left.path().join("alone.db")).unwrap();
         let notes = alone.query_row("SELECT count(*) FROM finished_wals", (), |row| row.get(0));
         assert_eq!(notes, Ok(2), "the note is in the file");
         assert_eq!(end(&open(&left)).await, 40);
     }
+}
+
+/// Without its note it cannot be told from what it was earlier. All that it has is in the log's file.
+#[tokio::test]
+async fn one_whose_note_alone_is_damaged_is_refused_and_nothing_is_lost_if_that_is_accepted() {
+    let left = left_at_its_end(true).await;
+    let mut wal = fs::read(wal_in(&left)).unwrap();
+    let in_the_note = wal.len() - FRAME / 2;
+    wal[in_the_note] ^= 1;
+    fs::write(wal_in(&left), wal).unwrap();
+    let loss = assert_refused(&left);
+    assert!(matches!(loss, Loss::EarlierWal { .. }), "{loss}");
+    assert_eq!(end(&open_with_loss(&log_in(&left)).unwrap()).await, 40);
+    assert_eq!(end(&open(&left)).await, 40);
 }
 
 /// Whoever holds it open keeps it from being deleted.
