@@ -117,9 +117,10 @@ pub enum PostgresFault {
     },
     /// Something knows of acknowledged events that the log does not have.
     #[error(
-        "acknowledged events are missing: {}. Nothing was changed. Dump the database as it is first; docs/OPERATIONS.md (When \
-         the database has lost something) says what has most likely happened. Then restore a whole backup into another \
-         database. Or, if that is not to be had, let `order-service serve --accept-loss` go on with what is there",
+        "acknowledged events are missing: {}. Nothing was changed. Dump the database as it is first; \
+         docs/operations/postgresql.md (When the database has lost something) says what has most likely happened. Then \
+         restore a whole backup into another database. Or, if that is not to be had, let `order-service serve --accept-loss` \
+         go on with what is there",
         .0.iter().map(PostgresLoss::to_string).collect::<Vec<_>>().join("; ")
     )]
     Lost(Vec<PostgresLoss>),

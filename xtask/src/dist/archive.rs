@@ -170,6 +170,7 @@ mod tests {
             "THIRD-PARTY-LICENSES.txt",
             "order-service.cdx.json",
             "docs/OPERATIONS.md",
+            "docs/operations/postgresql.md",
             "docs/adr/README.md",
             "share/man/man1/order-service.1",
             "share/man/man1/order-service-serve.1",

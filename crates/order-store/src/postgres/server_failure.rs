@@ -95,7 +95,7 @@ impl ServerFailure {
             }
             NextStep::GrantRights => format!(
                 "run `order-service migrate` as the database's owner, and grant {user} the rights that \
-                 docs/OPERATIONS.md lists under PostgreSQL, Start"
+                 docs/operations/postgresql.md lists (Start)"
             ),
         })
     }

@@ -9,11 +9,11 @@ use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_fixtures::sql;
 
-const OPERATIONS: &str = include_str!("../../../../docs/OPERATIONS.md");
+const MANUAL: &str = include_str!("../../../../docs/operations/postgresql.md");
 
 /// The block of SQL with the grants, as it is documented.
 fn documented_grants() -> &'static str {
-    let blocks = OPERATIONS.split("```sql\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let blocks = MANUAL.split("```sql\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
     let [grants] = blocks.filter(|sql| sql.contains("GRANT ")).collect::<Vec<_>>()[..] else {
         panic!("the grants are one block")
     };

@@ -127,7 +127,7 @@ fn a_user_without_rights_is_told_who_has_to_migrate() {
 fn a_user_who_may_see_the_schema_and_not_use_it_is_told_what_to_grant() {
     let url = server().create_database().unwrap();
     serving(&url).start().stop();
-    let said = ["permission denied", "grant app the rights that docs/OPERATIONS.md lists"];
+    let said = ["permission denied", "grant app the rights that docs/operations/postgresql.md lists"];
     assert_store_refused(&as_user(&url, "app", PASSWORD), &said);
     Session::open(&url).run("GRANT USAGE ON SCHEMA order_service TO app");
     Session::open(&url).run("GRANT SELECT ON order_service.migrations, order_service.log TO app");

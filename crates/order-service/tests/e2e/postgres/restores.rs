@@ -1,4 +1,4 @@
-//! `docs/OPERATIONS.md`, step by step: a backup of a database by PostgreSQL's own programs, and back to it.
+//! `docs/operations/postgresql.md`, step by step: a backup of a database by PostgreSQL's own programs, and back to it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
