@@ -83,7 +83,7 @@ pub use ports::broker::{
 pub use ports::checkpoints::{Beat, Checkpoint, Checkpoints, Claim, Epoch};
 pub use ports::clock::Clock;
 pub use ports::event_bus::{BusReceiver, Committed, EventBus, Missed};
-pub use ports::event_log::{Append, AppendError, EventLog, PageLimit, StoreError};
+pub use ports::event_log::{Append, AppendError, EventLog, LogHistory, PageLimit, StoreError};
 pub use ports::ids::IdSource;
 pub use ports::order_views::{DueOrder, DuePage, DuePlace, DueQuery, OrderViews};
 pub use ports::receipts::{ReceiptAge, Receipts, Trimmed};

@@ -1,17 +1,21 @@
 //! Orders that were worked on lately, so that their next command need not replay them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use order_domain::OrderId;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::figures::Counter;
+use crate::ports::event_log::LogHistory;
 use crate::projection::VersionedOrder;
 
 /// A cache of whole orders, bounded in bytes. What is in it may be old: other instances write too.
 pub(crate) struct OrderCache {
     orders: Cache<OrderId, Arc<VersionedOrder>, WeighBytes>,
+    /// The number of the history that they are of.
+    history: AtomicU64,
     hits: Counter,
     misses: Counter,
 }
@@ -33,7 +37,16 @@ impl OrderCache {
     pub(crate) fn new(max_bytes: u64) -> Self {
         let expected_orders = (max_bytes / TYPICAL_ORDER_BYTES) as usize;
         let orders = Cache::with_weighter(expected_orders.max(1), max_bytes, WeighBytes);
-        Self { orders, hits: Counter::default(), misses: Counter::default() }
+        Self { orders, history: AtomicU64::new(0), hits: Counter::default(), misses: Counter::default() }
+    }
+
+    /// Forgets everything if it is of an earlier history than this one. What somebody puts in later who began before, they have
+    /// to take out again.
+    pub(crate) fn is_of(&self, history: LogHistory) {
+        if self.history.load(Ordering::Acquire) < history.0 {
+            self.orders.clear();
+            self.history.fetch_max(history.0, Ordering::AcqRel);
+        }
     }
 
     pub(crate) fn get(&self, order_id: &OrderId) -> Option<Arc<VersionedOrder>> {

@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::event::{Position, RecordedEvent};
 use crate::ports::event_bus::{BusReceiver, EventBus, Missed};
-use crate::ports::event_log::{EventLog, PageLimit, StoreError};
+use crate::ports::event_log::{EventLog, LogHistory, PageLimit, StoreError};
 
 /// Events of one read. It bounds what a subscriber holds; more only helps the store.
 const CATCH_UP_PAGE: PageLimit = PageLimit { events: 500, bytes: 1024 * 1024 };
@@ -17,6 +17,8 @@ pub struct Subscription {
     log: Arc<dyn EventLog>,
     bus: Box<dyn BusReceiver>,
     position: Position,
+    /// Of the log, when this began.
+    history: LogHistory,
     /// Whether the log has been read up to where the bus goes on.
     live: bool,
     reads_ahead: bool,
@@ -30,7 +32,8 @@ impl Subscription {
     /// Follows the log from after `position`.
     pub fn new(log: Arc<dyn EventLog>, bus: &dyn EventBus, position: Position) -> Self {
         // Listening begins before the first read: what is committed in between is heard of.
-        Self { log, bus: bus.subscribe(), position, live: false, reads_ahead: false, ahead: None }
+        let (history, bus) = (log.history(), bus.subscribe());
+        Self { log, bus, position, history, live: false, reads_ahead: false, ahead: None }
     }
 
     /// While it catches up it reads the next page already when it hands one out, so that the store and the subscriber work
@@ -38,6 +41,11 @@ impl Subscription {
     #[must_use]
     pub fn reading_ahead(self) -> Self {
         Self { reads_ahead: true, ..self }
+    }
+
+    /// The history of the log that its events are of.
+    pub fn history(&self) -> LogHistory {
+        self.history
     }
 
     /// The position of the last event that was handed out.
@@ -54,11 +62,13 @@ impl Subscription {
     /// Cancelling the wait loses nothing.
     ///
     /// # Errors
-    /// A [`StoreError`] of the read; the next call tries again from the same position.
+    /// A [`StoreError`] of the read; the next call tries again from the same position. It never goes on where the log has gone
+    /// back meanwhile: positions then have other events.
     pub async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, StoreError> {
         loop {
             if !self.live {
                 let page = self.next_page().await?;
+                self.expect_same_history()?;
                 if let Some(last) = page.last() {
                     self.position = last.position;
                     if self.reads_ahead {
@@ -68,7 +78,9 @@ impl Subscription {
                 }
                 self.live = true;
             }
-            match self.bus.next().await {
+            let committed = self.bus.next().await;
+            self.expect_same_history()?;
+            match committed {
                 Ok(committed) if committed.last_position <= self.position => {}
                 Ok(committed) => match self.continuing(&committed.events) {
                     Some(events) => {
@@ -80,12 +92,24 @@ impl Subscription {
                 Err(Missed::Lagged) => self.live = false,
                 Err(Missed::Closed) => {
                     let rest = self.log.read_log(self.position, CATCH_UP_PAGE).await?;
+                    self.expect_same_history()?;
                     let Some(last) = rest.last() else { return Ok(None) };
                     self.position = last.position;
                     return Ok(Some(rest));
                 }
             }
         }
+    }
+
+    /// Asked after each read, and the store answers before: so no event gets past this that is of another history.
+    fn expect_same_history(&self) -> Result<(), StoreError> {
+        if self.log.history() == self.history {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!(
+            "the log has gone back, and position {} means nothing in it",
+            self.position
+        )))
     }
 
     async fn next_page(&mut self) -> Page {

@@ -6,8 +6,17 @@ use order_domain::OrderId;
 /// The events of an append, and a view that has just these. Who appends by a command has made both in one place; what
 /// comes from another log has not.
 pub(crate) fn check_append(append: &Append) -> Result<(), StoreError> {
-    let Append { order_id, expected_version, events, view, terms: _, receipt: _, deadline: _, trace: _ } =
-        append;
+    let Append {
+        order_id,
+        expected_version,
+        history: _,
+        events,
+        view,
+        terms: _,
+        receipt: _,
+        deadline: _,
+        trace: _,
+    } = append;
     let reached = expected_version.plus(events.len() as u64);
     let fits = view.version() == reached || view.is_damaged();
     if events.is_empty() || view.order_id() != order_id || !fits {

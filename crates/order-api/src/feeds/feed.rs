@@ -80,8 +80,8 @@ async fn next_frames(
                 *at_end = Some(turn);
                 continue;
             }
-            Next::Batch(batch) => hub.pages.of_batch(options, &batch).await,
-            Next::Behind => hub.pages.of_log(options, *position).await?,
+            Next::Batch(batch) => hub.pages.of_batch(options, hub.history, &batch).await,
+            Next::Behind => hub.pages.of_log(options, hub.history, *position).await?,
         };
         let Page { last, .. } = *page;
         let frames = page.frames_after(*position);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use order_application::{RepeatedFault, Subscription};
+use order_application::{LogHistory, RepeatedFault, Subscription};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -14,6 +14,8 @@ use super::tail::Tail;
 pub(super) struct Hub {
     pub(super) tail: Arc<Tail>,
     pub(super) pages: Arc<Pages>,
+    /// Of the log that the feeds read. They end when it has another.
+    pub(super) history: LogHistory,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -25,11 +27,11 @@ impl Hub {
         ending: Arc<RepeatedFault>,
         shutdown: CancellationToken,
     ) -> Self {
-        let tail = Arc::new(Tail::new(subscription.position()));
+        let (tail, history) = (Arc::new(Tail::new(subscription.position())), subscription.history());
         let pumped = Arc::clone(&tail);
         let pumping = tokio::spawn(async move { pump::run(subscription, &pumped, &ending, &shutdown).await });
         let waited_for = Arc::clone(&tail);
         let giving_turns = tokio::spawn(async move { waited_for.give_turns().await });
-        Self { tail, pages, _tasks: [pumping, giving_turns].map(AbortOnDropHandle::new) }
+        Self { tail, pages, history, _tasks: [pumping, giving_turns].map(AbortOnDropHandle::new) }
     }
 }

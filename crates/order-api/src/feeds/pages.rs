@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use order_application::{OrderService, PageLimit, Position, RecordedEvent, RepeatedFault, StoreError};
+use order_application::{
+    LogHistory, OrderService, PageLimit, Position, RecordedEvent, RepeatedFault, StoreError,
+};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
@@ -53,6 +55,8 @@ type PageCell = Arc<OnceCell<Arc<Page>>>;
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     options: Arc<FeedOptions>,
+    /// Which history its events are of. In another, there are others at their positions.
+    history: LogHistory,
     after: Position,
     /// Whether it is a batch of the tail. A page that was read after the same position may end elsewhere.
     of_tail: bool,
@@ -80,19 +84,38 @@ impl Pages {
         has_room
     }
 
-    /// A batch of the tail as frames.
-    pub(super) async fn of_batch(&self, options: &Arc<FeedOptions>, batch: &Batch) -> Arc<Page> {
-        let key = Key { options: Arc::clone(options), after: batch.after, of_tail: true };
+    /// A batch of the tail as frames, of a feed that began in this history.
+    pub(super) async fn of_batch(
+        &self,
+        options: &Arc<FeedOptions>,
+        history: LogHistory,
+        batch: &Batch,
+    ) -> Arc<Page> {
+        let key = Key { options: Arc::clone(options), history, after: batch.after, of_tail: true };
         let cell = self.cache().cell(&key);
         let page = cell.get_or_init(|| async { self.made(&key, &cell, &batch.events) });
         Arc::clone(page.await)
     }
 
-    /// The log after a position as frames. `None`, and the log of this process says why: it cannot be read.
-    pub(super) async fn of_log(&self, options: &Arc<FeedOptions>, after: Position) -> Option<Arc<Page>> {
-        let key = Key { options: Arc::clone(options), after, of_tail: false };
+    /// The log after a position as frames. `None`, and the log of this process says why: it cannot be read, or not any more in
+    /// this history.
+    pub(super) async fn of_log(
+        &self,
+        options: &Arc<FeedOptions>,
+        history: LogHistory,
+        after: Position,
+    ) -> Option<Arc<Page>> {
+        let key = Key { options: Arc::clone(options), history, after, of_tail: false };
         let cell = self.cache().cell(&key);
-        let page = cell.get_or_try_init(|| async { Ok(self.made(&key, &cell, &self.read(after).await?)) });
+        let page = cell.get_or_try_init(|| async {
+            let events = self.read(after).await?;
+            if self.service.log_history() != history {
+                return Err(StoreError::Unavailable(format!(
+                    "the log has gone back, and {after} means nothing in it"
+                )));
+            }
+            Ok(self.made(&key, &cell, &events))
+        });
         match page.await {
             Ok(page) => {
                 if let Some(more) = self.unreadable.over() {
@@ -193,7 +216,12 @@ mod tests {
 
     fn key(after: u64) -> Key {
         let options = FeedOptions { filter: EventFilter::default(), event_names: false };
-        Key { options: Arc::new(options), after: Position(after), of_tail: false }
+        Key {
+            options: Arc::new(options),
+            history: LogHistory::default(),
+            after: Position(after),
+            of_tail: false,
+        }
     }
 
     /// Has a page made, if it is not there; says whether it was.
@@ -227,7 +255,7 @@ mod tests {
         let options = Arc::new(options);
         let mut cache = PageCache::default();
         for after in 0..5_000 {
-            cache.cell(&Key { options: Arc::clone(&options), after: Position(after), of_tail: false });
+            cache.cell(&Key { options: Arc::clone(&options), after: Position(after), ..key(after) });
         }
         assert!(cache.pages.len() < MAX_CACHED_BYTES / 10_000, "{}", cache.pages.len());
     }

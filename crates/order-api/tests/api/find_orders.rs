@@ -5,8 +5,8 @@ use std::time::Duration;
 use order_api::ApiConfig;
 use order_application::traces::CommandTrace;
 use order_application::{
-    Append, EventContext, NewEvent, OrderSummary, OrderView, SearchTerm, Unreadable, UnreadableOrder,
-    Version, codec,
+    Append, EventContext, LogHistory, NewEvent, OrderSummary, OrderView, SearchTerm, Unreadable,
+    UnreadableOrder, Version, codec,
 };
 use order_domain::{CustomerId, OrderEvent, OrderHeld, OrderId, Timestamp};
 
@@ -225,8 +225,9 @@ async fn append(h: &Harness, expected_version: Version, event: (&'static str, Bo
     let order_id = view.order_id().clone();
     let terms = vec![SearchTerm::Customer(CustomerId::new("anna").unwrap())];
     let events = vec![event];
-    let (receipt, deadline, trace) = (None, None, CommandTrace::None);
-    let append = Append { order_id, expected_version, events, view, terms, receipt, deadline, trace };
+    let (history, receipt, deadline, trace) = (LogHistory::default(), None, None, CommandTrace::None);
+    let append =
+        Append { order_id, expected_version, history, events, view, terms, receipt, deadline, trace };
     h.store.append(append).await.unwrap();
 }
 

@@ -12,6 +12,7 @@ use super::{Consumption, Follower, FollowerError, LOOK_EVERY};
 use crate::event::{Position, RecordedEvent};
 use crate::lease::Lease;
 use crate::ports::checkpoints::Checkpoint;
+use crate::ports::event_log::LogHistory;
 use crate::subscription::Subscription;
 
 /// How often the checkpoint is saved while it moves: what may be done again after a crash.
@@ -40,6 +41,8 @@ impl Follower {
         goal: Option<Position>,
         stop: &CancellationToken,
     ) -> Result<(), FollowerError> {
+        // Before anything is read: whatever is found out until it is at work is of this history, or is for nothing.
+        let history = self.log.history();
         let checkpoint = self.checkpoint().await?;
         let mut now = FollowerStatus { position: checkpoint.position, ..self.status.borrow().clone() };
         if now.state == FollowerState::Standby {
@@ -56,6 +59,7 @@ impl Follower {
             follower: self,
             lease,
             subscription: Subscription::new(self.log.clone(), &*self.bus, after).reading_ahead(),
+            history,
             consumption,
             window: Window::new(self.limits),
             done: after,
@@ -77,6 +81,8 @@ struct Session<'a> {
     follower: &'a Follower,
     lease: &'a Lease,
     subscription: Subscription,
+    /// The log's, from before the consumer was opened.
+    history: LogHistory,
     consumption: Box<dyn Consumption>,
     window: Window,
     /// Every event up to this position is done.
@@ -112,6 +118,7 @@ impl Session<'_> {
                 up_to = self.consumption.done() => self.take_progress(up_to?),
                 events = self.subscription.next(), if has_room => {
                     // Without any, the store's bus has closed: the process is about to end.
+                    self.expect_same_history()?;
                     let Some(events) = events? else { return Ok(()) };
                     let announced = self.hand_over(events).await?;
                     if let Some(time) = gathering_time(announced) {
@@ -146,6 +153,8 @@ impl Session<'_> {
     }
 
     async fn take(&mut self, events: &[RecordedEvent]) -> Result<(), FollowerError> {
+        // The subscription may have begun after the log went back, and the consumer before.
+        self.expect_same_history()?;
         if self.window.is_empty() {
             self.progress = Instant::now();
         }
@@ -184,6 +193,7 @@ impl Session<'_> {
         if self.done == self.saved {
             return Ok(());
         }
+        self.expect_same_history()?;
         let position = self.done;
         let checkpoint = Checkpoint { position, evidence: self.consumption.evidence() };
         let checkpoints = &self.follower.lease.checkpoints;
@@ -194,8 +204,20 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What is done was done with events of one history. In another, positions have other events.
+    fn expect_same_history(&self) -> Result<(), FollowerError> {
+        if self.follower.log.history() == self.history {
+            return Ok(());
+        }
+        let why = "the log has gone back to an earlier state; what the other side has is compared with it before anything \
+                   else is handed over";
+        Err(FollowerError::OutOfStep(why.to_owned()))
+    }
+
     async fn look(&mut self) -> Result<(), FollowerError> {
-        self.log_end = self.log_end.max(self.follower.log.end().await?);
+        let log_end = self.follower.log.end().await?;
+        self.expect_same_history()?;
+        self.log_end = self.log_end.max(log_end);
         let lag = self.log_end.0.saturating_sub(self.done.0);
         self.follower.look_at_oldest(self.done, lag).await;
         self.tell();

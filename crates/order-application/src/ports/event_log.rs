@@ -78,7 +78,19 @@ pub trait EventLog: Send + Sync + 'static {
     /// # Errors
     /// The [`StoreError`] that a command would get.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Which history the log has, as far as this store knows. A store whose log can go back under it, as a database does that
+    /// is put back to an older copy, MUST answer with another one before it hands out anything of the older log, and MUST
+    /// refuse every append that was decided on the history before.
+    fn history(&self) -> LogHistory {
+        LogHistory::default()
+    }
 }
+
+/// Tells what was learnt of a log from what was learnt of it before it went back. Whoever remembers anything of it keeps this
+/// beside it, asked for *before* the first read, and forgets all of it when the log has another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogHistory(pub u64);
 
 /// Events that one command adds to one order.
 #[derive(Debug, Clone)]
@@ -87,6 +99,8 @@ pub struct Append {
     pub order_id: OrderId,
     /// The version that the command was decided on.
     pub expected_version: Version,
+    /// The history that this version is of.
+    pub history: LogHistory,
     /// What happened, at least one event.
     pub events: Vec<NewEvent>,
     /// The order's view after the last of the events.

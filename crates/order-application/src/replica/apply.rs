@@ -17,7 +17,7 @@ use crate::event::{NewEvent, Position, RecordedEvent, Version};
 use crate::folded_order::FoldedOrder;
 use crate::order_cache::OrderCache;
 use crate::ports::checkpoints::Checkpoint;
-use crate::ports::event_log::{Append, StoreError};
+use crate::ports::event_log::{Append, LogHistory, StoreError};
 use crate::ports::replica_store::ReplicaStore;
 use crate::projection::Unreadable;
 use crate::stream;
@@ -211,6 +211,7 @@ fn fold(
     let RecordedEvent { order_id, version, id, event_type, time, data, context, source, .. } = event;
     let append = Append {
         expected_version: Version(version.0 - 1),
+        history: LogHistory::default(),
         events: vec![NewEvent { id, event_type, time, data, context, source }],
         view: next.view(&order_id),
         terms,

@@ -16,7 +16,7 @@ use crate::event_context::EventContext;
 use crate::figures::CommandFigures;
 use crate::keyed_locks::Crowded;
 use crate::order_locks::OrderGuard;
-use crate::ports::event_log::{Append, AppendError, StoreError};
+use crate::ports::event_log::{Append, AppendError, LogHistory, StoreError};
 use crate::projection::{OrderView, VersionedOrder, apply};
 use crate::receipt::AnswerKind;
 use crate::search_term::SearchTerm;
@@ -125,6 +125,8 @@ struct Request<'a> {
     order_id: &'a OrderId,
     answer: AnswerKind,
     deadline: Instant,
+    /// Of the log, when nothing was known of the order yet.
+    history: LogHistory,
     trace: &'a CommandTrace,
 }
 
@@ -176,9 +178,10 @@ impl ServiceParts {
                 Box::pin(self.lock_in_line(&order_id, from, deadline)).await?
             }
         };
-        let mut basis = self.likely_basis(&order_id, &command, &meta, deadline).await?;
+        let history = self.begin();
+        let mut basis = self.likely_basis(&order_id, history, &command, &meta, deadline).await?;
         let answer = AnswerKind::to(&command);
-        let request = Request { claim, order_id: &order_id, answer, deadline, trace: &meta.trace };
+        let request = Request { claim, order_id: &order_id, answer, deadline, history, trace: &meta.trace };
         let mut had_conflict = false;
         loop {
             let deciding = meta.trace.part("decide");
@@ -204,7 +207,7 @@ impl ServiceParts {
                 }
                 Attempt::Outdated(current) => current,
             };
-            let catching_up = self.catch_up(&order_id, &basis, current);
+            let catching_up = self.catch_up(&order_id, history, &basis, current);
             basis = Basis::Confirmed(in_time(deadline, catching_up).await?);
         }
     }
@@ -216,11 +219,12 @@ impl ServiceParts {
         basis: &Basis,
         decided: Decided,
     ) -> Result<Attempt, CommandError> {
-        let Request { claim, order_id, answer, deadline, trace } = *request;
+        let Request { claim, order_id, answer, deadline, history, trace } = *request;
         let next = Arc::new(decided.next(basis.order().cloned()));
         let append = Append {
             order_id: order_id.clone(),
             expected_version: basis.version(),
+            history,
             events: decided.encoded,
             view: OrderView::Readable(next.summary(order_id)),
             terms: decided.terms,
@@ -229,7 +233,7 @@ impl ServiceParts {
             trace: trace.clone(),
         };
         match self.log.append(append).await {
-            Ok(_) => Ok(Attempt::Done(self.appended(order_id.clone(), next, answer))),
+            Ok(_) => Ok(Attempt::Done(self.appended(order_id.clone(), history, next, answer))),
             Err(AppendError::Conflict { current }) => Ok(Attempt::Conflict(current)),
             Err(AppendError::KeyTaken) => self.answered_elsewhere(claim).await.map(Attempt::Done),
             Err(AppendError::Store(error)) => Err(self.failed(order_id, error)),
@@ -246,6 +250,7 @@ impl ServiceParts {
         let version = basis.version();
         if !basis.is_confirmed() {
             let current = in_time(request.deadline, self.log.version(request.order_id)).await?;
+            self.still_of(request.history)?;
             if current != version {
                 return Ok(Attempt::Outdated(current));
             }
@@ -279,17 +284,19 @@ impl ServiceParts {
     async fn catch_up(
         &self,
         order_id: &OrderId,
+        history: LogHistory,
         basis: &Basis,
         current: Version,
     ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         // A version that went back is another history, as after a restored backup: what is known of it counts for nothing.
         let known = basis.order().filter(|order| order.version <= current);
-        Box::pin(self.load_after(order_id, known.cloned())).await
+        Box::pin(self.load_after(order_id, history, known.cloned())).await
     }
 
     async fn likely_basis(
         &self,
         order_id: &OrderId,
+        history: LogHistory,
         command: &OrderCommand,
         meta: &CommandMeta,
         deadline: Instant,
@@ -301,7 +308,7 @@ impl ServiceParts {
             return Ok(Basis::AssumedNew);
         }
         let _loading = meta.trace.part("load the order");
-        Ok(Basis::Confirmed(in_time(deadline, self.load(order_id)).await?))
+        Ok(Basis::Confirmed(in_time(deadline, self.load(order_id, history)).await?))
     }
 
     /// Decides a command on an order, and makes everything ready that the decision needs.
@@ -361,9 +368,15 @@ impl ServiceParts {
         }
     }
 
-    fn appended(&self, order_id: OrderId, next: Arc<VersionedOrder>, answer: AnswerKind) -> CommandOutcome {
+    fn appended(
+        &self,
+        order_id: OrderId,
+        history: LogHistory,
+        next: Arc<VersionedOrder>,
+        answer: AnswerKind,
+    ) -> CommandOutcome {
         let version = next.version;
-        self.cache.put(order_id.clone(), next);
+        self.remember(&order_id, history, next);
         CommandOutcome { order_id, version, answer, appended: true }
     }
 

@@ -8,7 +8,7 @@ use super::{OrderService, ServiceParts};
 use crate::codec;
 use crate::event::{Position, RecordedEvent, Version};
 use crate::order_list::{ListQuery, OrderPage};
-use crate::ports::event_log::StoreError;
+use crate::ports::event_log::{LogHistory, StoreError};
 use crate::projection::{OrderSummary, VersionedOrder};
 use crate::stream;
 use crate::subscription::Subscription;
@@ -126,6 +126,11 @@ impl OrderService {
         Ok(Subscription::new(Arc::clone(&self.0.log), &*self.0.bus, after))
     }
 
+    /// Which history the log has: see [`LogHistory`].
+    pub fn log_history(&self) -> LogHistory {
+        self.0.log.history()
+    }
+
     /// Whether commands and queries can be served now.
     ///
     /// # Errors
@@ -141,24 +146,55 @@ impl ServiceParts {
         &self,
         order_id: &OrderId,
     ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
+        let history = self.begin();
         if let Some(order) = self.cache.get(order_id)
             && self.log.version(order_id).await? == order.version
+            && self.log.history() == history
         {
             return Ok(Some(order));
         }
-        self.load(order_id).await
+        self.load(order_id, self.begin()).await
+    }
+
+    /// Which history the log has, for whoever is about to ask for orders. What is remembered of another one is forgotten.
+    pub(super) fn begin(&self) -> LogHistory {
+        let history = self.log.history();
+        self.cache.is_of(history);
+        history
+    }
+
+    /// Whether what was read since [`begin`](Self::begin) answered is all of one history.
+    pub(super) fn still_of(&self, history: LogHistory) -> Result<(), StoreError> {
+        if self.log.history() == history {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable("the log went back while the order was being read".to_owned()))
+    }
+
+    /// Keeps an order for its next command, if it is of the history that the log has.
+    pub(super) fn remember(&self, order_id: &OrderId, history: LogHistory, order: Arc<VersionedOrder>) {
+        self.cache.put(order_id.clone(), order);
+        // Asked when it is in: if the log goes back after this, whoever notices clears the cache after this, too.
+        if self.log.history() != history {
+            self.cache.forget(order_id);
+        }
     }
 
     /// Replays an order from the store. Boxed: few commands need its room, and every command's future would have it.
-    pub(super) async fn load(&self, order_id: &OrderId) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
+    pub(super) async fn load(
+        &self,
+        order_id: &OrderId,
+        history: LogHistory,
+    ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         self.cache.missed();
-        Box::pin(self.load_after(order_id, None)).await
+        Box::pin(self.load_after(order_id, history, None)).await
     }
 
     /// Replays what has happened to an order since `order`, or all of it.
     pub(super) async fn load_after(
         &self,
         order_id: &OrderId,
+        history: LogHistory,
         mut order: Option<VersionedOrder>,
     ) -> Result<Option<Arc<VersionedOrder>>, StoreError> {
         let after = order.as_ref().map_or(Version::NONE, |order| order.version);
@@ -167,9 +203,10 @@ impl ServiceParts {
             Ok(())
         };
         stream::read_to_end(&*self.log, order_id, after, replay).await?;
+        self.still_of(history)?;
         let order = order.map(Arc::new);
         if let Some(order) = &order {
-            self.cache.put(order_id.clone(), Arc::clone(order));
+            self.remember(order_id, history, Arc::clone(order));
         }
         Ok(order)
     }

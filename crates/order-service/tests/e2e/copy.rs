@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use order_application::traces::CommandTrace;
 use order_application::{
-    Append, EventContext, EventLog, NewEvent, OrderView, SearchTerm, Version, ViewsProgress, codec,
-    projection,
+    Append, EventContext, EventLog, LogHistory, NewEvent, OrderView, SearchTerm, Version, ViewsProgress,
+    codec, projection,
 };
 use order_domain::*;
 use order_store::{SqliteLimits, SqliteStore};
@@ -284,6 +284,7 @@ fn placement(n: u64) -> Append {
             context,
             source: None,
         }],
+        history: LogHistory::default(),
         view: OrderView::Readable(summary),
         terms: SearchTerm::of_event(&event),
     }

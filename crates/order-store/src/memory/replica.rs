@@ -41,8 +41,17 @@ fn check(tables: &Tables, appends: &[Append], checkpoint: &Checkpoint) -> Result
     let mut reached = Position(tables.log.len() as u64);
     for append in appends {
         check_append(append)?;
-        let Append { order_id, expected_version, events, view, terms: _, receipt: _, deadline: _, trace: _ } =
-            append;
+        let Append {
+            order_id,
+            expected_version,
+            history: _,
+            events,
+            view,
+            terms: _,
+            receipt: _,
+            deadline: _,
+            trace: _,
+        } = append;
         let current = changed.get(order_id).copied().unwrap_or_else(|| tables.version(order_id));
         if current != *expected_version && !view.is_damaged() {
             return Err(does_not_continue(order_id, current, expected_version.plus(1)));

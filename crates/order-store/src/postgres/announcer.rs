@@ -7,10 +7,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use order_application::{Committed, EventBus, PageLimit, Position, RecordedEvent, StoreError};
+use order_application::{Committed, EventBus, LogHistory, PageLimit, Position, RecordedEvent, StoreError};
 use tokio::sync::Notify;
 
 use super::database::Database;
+use super::history::History;
 use super::pages;
 
 /// How often the log is looked at for commits of other instances.
@@ -20,16 +21,18 @@ const PAGE: PageLimit = PageLimit { events: 500, bytes: 64 * 1024 };
 
 pub(super) struct Announcer {
     bus: Arc<dyn EventBus>,
-    /// Up to where the log has been announced.
-    announced: Mutex<Position>,
+    history: Arc<History>,
+    /// Up to where the log has been announced, and in which history of it.
+    announced: Mutex<(LogHistory, Position)>,
     /// Something was committed here that cannot be announced before what others committed.
     gap: Notify,
 }
 
 impl Announcer {
     /// Goes on from `log_end`.
-    pub(super) fn new(bus: Arc<dyn EventBus>, log_end: Position) -> Self {
-        Self { bus, announced: Mutex::new(log_end), gap: Notify::new() }
+    pub(super) fn new(bus: Arc<dyn EventBus>, log_end: Position, history: Arc<History>) -> Self {
+        let announced = Mutex::new((history.number(), log_end));
+        Self { bus, history, announced, gap: Notify::new() }
     }
 
     /// Whether commits need to be told at all. Asked after a commit: whoever subscribes later reads the log first.
@@ -39,16 +42,16 @@ impl Announcer {
 
     /// Takes events that this instance has committed.
     pub(super) fn committed_here(&self, events: Vec<RecordedEvent>) {
+        let Some(last_position) = events.last().map(|last| last.position) else { return };
         let mut announced = self.announced();
+        let (history, position) = *announced;
         // Others may have committed before them; or an earlier attempt some of them, before what others committed then.
-        let go_on = events.iter().zip(announced.0 + 1..).all(|(event, next)| event.position.0 == next);
-        match events.last() {
-            Some(last) if go_on => {
-                *announced = last.position;
-                self.bus.publish(Committed { last_position: last.position, events: events.into() });
-            }
-            Some(_) => self.gap.notify_one(),
-            None => {}
+        let go_on = events.iter().zip(position.0 + 1..).all(|(event, next)| event.position.0 == next);
+        if go_on && history == self.history.number() {
+            announced.1 = last_position;
+            self.bus.publish(Committed { last_position, events: events.into() });
+        } else {
+            self.gap.notify_one();
         }
     }
 
@@ -66,30 +69,46 @@ impl Announcer {
 
     async fn announce_new(&self, database: &Database) -> Result<(), StoreError> {
         loop {
-            let after = *self.announced();
+            let Some((history, after)) = self.place() else { return self.begin_anew(database).await };
             let page = pages::log(database, after, PAGE).await?;
             if page.len() == PAGE.events {
                 // More than is handed around, as when nobody had listened for long. Subscribers read the log.
                 let log_end = pages::log_end(database).await?;
-                self.publish_up_to(log_end, Vec::new());
+                self.publish_up_to(history, log_end, Vec::new());
                 return Ok(());
             }
             let Some(last) = page.last().map(|event| event.position) else { return Ok(()) };
-            self.publish_up_to(last, page);
+            self.publish_up_to(history, last, page);
         }
     }
 
-    fn publish_up_to(&self, last: Position, mut events: Vec<RecordedEvent>) {
+    /// Goes on at the end of a log that has gone back, and wakes everybody, so that they notice.
+    async fn begin_anew(&self, database: &Database) -> Result<(), StoreError> {
+        let history = self.history.number();
+        let last_position = pages::log_end(database).await?;
+        let mut announced = self.announced();
+        *announced = (history, last_position);
+        self.bus.publish(Committed { last_position, events: Arc::new([]) });
+        Ok(())
+    }
+
+    fn publish_up_to(&self, history: LogHistory, last: Position, mut events: Vec<RecordedEvent>) {
         let mut announced = self.announced();
         // What this instance committed meanwhile has been announced already.
-        events.retain(|event| event.position > *announced);
-        if last > *announced {
-            *announced = last;
+        events.retain(|event| event.position > announced.1);
+        if history == announced.0 && last > announced.1 {
+            announced.1 = last;
             self.bus.publish(Committed { last_position: last, events: events.into() });
         }
     }
 
-    fn announced(&self) -> std::sync::MutexGuard<'_, Position> {
+    /// Up to where the log has been announced; `None` if that was in another history than it has now.
+    fn place(&self) -> Option<(LogHistory, Position)> {
+        let place = *self.announced();
+        (place.0 == self.history.number()).then_some(place)
+    }
+
+    fn announced(&self) -> std::sync::MutexGuard<'_, (LogHistory, Position)> {
         self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

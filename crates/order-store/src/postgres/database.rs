@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Timeouts,
 };
 use order_application::figures::{Counter, PoolFigures};
 use order_application::{Backoff, StoreError, error_chain};
@@ -15,6 +16,7 @@ use tokio_postgres::types::{FromSqlOwned, ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use super::address::PostgresAddress;
+use super::history::{History, WENT_BACK};
 use super::server_failure::ServerFailure;
 use super::statement_failure::{StatementFailure, unreadable};
 use super::tls;
@@ -44,6 +46,8 @@ pub(super) struct Database {
     runtime: Handle,
     deadline: Duration,
     presence: Arc<Presence>,
+    /// What the database is expected to be. Each connection is asked before it is used.
+    history: Arc<History>,
     address: PostgresAddress,
     /// How often somebody waited for a connection in vain.
     refused: Counter,
@@ -79,6 +83,7 @@ impl From<PoolError> for NoConnection {
             PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => Self::Silent,
             PoolError::Backend(error) => Self::Refused(error),
+            PoolError::PostCreateHook(HookError::Message(why)) => Self::ByPool(why.into_owned()),
             PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
                 Self::ByPool(error_chain(&error))
             }
@@ -115,16 +120,17 @@ impl Database {
     /// A pool for one URL.
     pub(super) fn open(url: &str, connections: usize, deadline: Duration) -> Result<Self, PostgresError> {
         let url = DatabaseUrl::parse(url).map_err(PostgresFault::of_url)?;
-        Self::new(&url, connections, deadline, &Arc::default())
+        Self::new(&url, connections, deadline, &Arc::default(), &Arc::default())
     }
 
     /// Opens nothing yet. To be called on the runtime that its connections are to live on. Outages are told once for all
-    /// pools that share `presence`.
+    /// pools that share `presence`, and what one of them finds of the log's `history` holds for all.
     pub(super) fn new(
         url: &DatabaseUrl,
         connections: usize,
         deadline: Duration,
         presence: &Arc<Presence>,
+        history: &Arc<History>,
     ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let unusable = |why| PostgresFault::Url(why).at(&url.address);
@@ -132,15 +138,27 @@ impl Database {
         let manager = Manager::from_config(url.config.clone(), tls, recycling);
         let timeouts = Timeouts { wait: Some(deadline), create: Some(deadline), recycle: Some(deadline) };
         let pool = Pool::builder(manager).max_size(connections).runtime(Runtime::Tokio1).timeouts(timeouts);
+        let pool = pool.post_create(asked_first(history)).pre_recycle(trusted(history));
         let pool = pool.build().map_err(|error| unusable(error_chain(&error)))?;
-        let (presence, address) = (Arc::clone(presence), url.address.clone());
-        let (runtime, refused) = (Handle::current(), Counter::default());
-        Ok(Self { pool, runtime, deadline, presence, address, refused })
+        let (presence, history) = (Arc::clone(presence), Arc::clone(history));
+        let (runtime, refused, address) = (Handle::current(), Counter::default(), url.address.clone());
+        Ok(Self { pool, runtime, deadline, presence, history, address, refused })
     }
 
     /// Which it is, for people.
     pub(super) fn address(&self) -> &PostgresAddress {
         &self.address
+    }
+
+    /// What is known of its log.
+    pub(super) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether there is a connection that nobody uses, or room for one.
+    pub(super) fn has_idle(&self) -> bool {
+        let pool = self.pool.status();
+        pool.available > 0 || pool.size < pool.max_size
     }
 
     /// Whether nobody answered when it was last needed, which is told already.
@@ -194,6 +212,10 @@ impl Database {
             Err(NoConnection::Refused(error)) => ServerFailure::of_connecting(&error).told(&self.address),
             Err(why @ (NoConnection::Silent | NoConnection::ByPool(_))) => why.to_string(),
         };
+        // It is there, and whoever waits for a better one waits long. Somebody has been told.
+        if let Some(why) = self.history.refused() {
+            return Err(StatementFailure::Refused(StoreError::Unavailable(why)));
+        }
         self.presence.missed(&why, &self.address);
         Err(StatementFailure::NothingHappened(why))
     }
@@ -295,4 +317,21 @@ impl Database {
     pub(super) fn close(&self) {
         self.pool.close();
     }
+}
+
+/// A connection that is made may lead to another database than the one before.
+fn asked_first(history: &Arc<History>) -> Hook {
+    let history = Arc::clone(history);
+    Hook::async_fn(move |client, _| {
+        let history = Arc::clone(&history);
+        Box::pin(async move { history.check(client).await.map_err(HookError::message) })
+    })
+}
+
+/// A connection that was asked before the log went back has to be asked again.
+fn trusted(history: &Arc<History>) -> Hook {
+    let history = Arc::clone(history);
+    Hook::sync_fn(move |_, metrics| {
+        if history.trusts(metrics.created.into()) { Ok(()) } else { Err(HookError::message(WENT_BACK)) }
+    })
 }

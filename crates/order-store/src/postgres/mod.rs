@@ -1,11 +1,12 @@
 //! PostgreSQL: one database for any number of instances.
 //!
 //! * **One writer for each instance** ([`writer`]) takes what has queued up and commits it in one round trip, by one call
-//!   of `order_service.append_v1` (`migrations/0002_append.sql`), which locks the end of the log, checks versions, and adds
+//!   of `order_service.append_v2` (`migrations/0004_append_to_a_known_log.sql`), which locks the end of the log, checks versions, and adds
 //!   events and views. It is the only place that adds to the log.
 //! * **Look-ups** of single orders ([`look_ups`]) share round trips as appends do; **pages** ([`pages`]) and **lists**
 //!   ([`lists`]) are read from a pool.
 //! * **The announcer** ([`announcer`]) tells the bus what was committed, by this instance or another.
+//! * **History** ([`history`]): whether the log is still the one that it was, and has not gone back.
 //! * **Outages**: reads are asked again and appends appended again until their deadline. An append of which nobody knows
 //!   whether it was committed is resolved by appending it again.
 //! * **Views** ([`views`]) are repaired where they were found damaged, and rebuilt where an earlier release made them.
@@ -19,6 +20,7 @@ mod checkpoints;
 mod columns;
 mod copy;
 mod database;
+mod history;
 mod lists;
 mod log_state;
 mod look_ups;
@@ -49,6 +51,8 @@ use tokio::task::JoinHandle;
 
 use announcer::Announcer;
 use database::Database;
+use history::{Expected, History};
+use log_state::LogState;
 use look_ups::LookUps;
 use prepare::{bring_up, check_server, prepare};
 use url::DatabaseUrl;
@@ -98,8 +102,9 @@ pub struct PostgresStore {
     reads: Arc<Database>,
     look_ups: LookUps,
     repairs: Arc<Repairs>,
-    /// What goes on beside requests until the store is closed: the announcer, and repairs.
-    background: [JoinHandle<()>; 2],
+    history: Arc<History>,
+    /// What goes on beside requests until the store is closed: the announcer, repairs, and looks at the log.
+    background: [JoinHandle<()>; 3],
 }
 
 /// Told how much is done, and how much there is in all.
@@ -121,29 +126,32 @@ impl PostgresStore {
         options: PostgresOptions,
     ) -> Result<Self, PostgresError> {
         let url = DatabaseUrl::parse(url).map_err(PostgresFault::of_url)?;
-        let presence = Arc::default();
-        let pool = |connections, deadline| Database::new(&url, connections, deadline, &presence);
+        let (presence, history) = (Arc::default(), Arc::<History>::default());
+        let pool = |connections, deadline| Database::new(&url, connections, deadline, &presence, &history);
         // The writer sends one batch after the other, and readers must not keep it waiting.
         let appends = pool(1, DEADLINE)?;
         let reads = Arc::new(pool(options.read_connections, DEADLINE)?);
         let rows = pool(1, views::BATCH_DEADLINE)?;
         let prepared = async {
             prepare(&appends, options).await?;
-            loss::check(&appends, options.accept_loss).await
+            loss::check(&appends, options.accept_loss).await?;
+            expected(&appends, options).await
         };
-        prepared.await.map_err(|fault| fault.at(&url.address))?;
+        history.expect(prepared.await.map_err(|fault| fault.at(&url.address))?);
 
         let unreachable = |error: StoreError| {
             PostgresFault::Connect(ServerFailure::away(error.to_string())).at(&url.address)
         };
         let log_end = pages::log_end(&reads).await.map_err(unreachable)?;
-        let announcer = Arc::new(Announcer::new(bus, log_end));
+        let announcer = Arc::new(Announcer::new(bus, log_end, Arc::clone(&history)));
         let repairs = Arc::new(Repairs::new(&reads).await.map_err(unreachable)?);
         Ok(Self {
             background: [
                 tokio::spawn(Arc::clone(&announcer).follow(Arc::clone(&reads))),
                 tokio::spawn(Arc::clone(&repairs).run(rows, Arc::clone(&reads))),
+                tokio::spawn(history::watch(Arc::clone(&history), Arc::clone(&reads))),
             ],
+            history,
             writer: Writer::start(appends, announcer, options.queue_wait),
             look_ups: LookUps::start(&reads),
             reads,
@@ -189,6 +197,13 @@ impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.background.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// What the database has to be from now on.
+async fn expected(database: &Database, options: PostgresOptions) -> Result<Expected, PostgresFault> {
+    let LogState { identity, .. } = log_state::log_state(&database.connect().await?).await?;
+    let (allow_unsafe, user) = (options.allow_unsafe_durability, database.address().user.clone());
+    Ok(Expected { identity, allow_unsafe, user })
 }
 
 /// What `url` means to [`PostgresStore::open`]. Nothing is connected to.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use order_application::{
-    DueOrder, DuePage, DuePlace, DueQuery, PageLimit, Position, RecordedEvent, StoreError, Version,
+    DueOrder, DuePage, DuePlace, DueQuery, LogHistory, PageLimit, Position, RecordedEvent, StoreError,
+    Version,
 };
 use order_domain::{OrderId, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::database::{Database, Parameter};
+use super::history::{KnownEvent, WENT_BACK};
 use super::row::{
     ORDER_COLUMNS, bigint, event_columns, number, order_columns, read_event, read_order, system_time,
     timestamp,
@@ -31,7 +33,7 @@ const MAX_PAGE_EVENTS: i64 = 10_000;
 const STREAM: &str = concat!(
     "SELECT ",
     event_columns!(),
-    ", b.is_damaged FROM (",
+    ", b.is_damaged, (SELECT i.id FROM order_service.events i WHERE i.position = $5) FROM (",
     "SELECT f.position, (SELECT o.state FROM order_service.orders o WHERE o.key = f.position) = 'damaged' AS is_damaged ",
     "FROM order_service.events f WHERE f.order_id = $1 AND f.version = 1 LIMIT 1",
     ") b LEFT JOIN LATERAL (",
@@ -44,15 +46,19 @@ const STREAM: &str = concat!(
 
 /// The index of `is_damaged` among the columns of [`STREAM`].
 const IS_DAMAGED: usize = 11;
+/// And that of the id which the event has that was known.
+const STREAM_KNOWN: usize = 12;
 
 const LOG: &str = concat!(
     "SELECT ",
     event_columns!(),
-    " FROM (",
+    ", (SELECT i.id FROM order_service.events i WHERE i.position = $4) FROM (",
     "SELECT e.*, sum(octet_length(e.data)) OVER (ORDER BY e.position) - octet_length(e.data) AS bytes_before ",
     "FROM order_service.events e WHERE e.position > $1 ORDER BY e.position LIMIT $2",
     ") e WHERE e.bytes_before < $3 ORDER BY e.position",
 );
+/// The index of the id which the event has that was known.
+const LOG_KNOWN: usize = 11;
 
 const DUE: &str = concat!(
     "SELECT ",
@@ -80,7 +86,7 @@ pub(super) async fn stream(
     let first = bigint(after.0);
     let parameters: [Parameter<'_>; 4] =
         [(&order_id.as_str(), Type::TEXT), (&first, Type::INT8), (&most, Type::INT8), (&bytes, Type::INT8)];
-    let rows = database.query(STREAM, &parameters).await?;
+    let (history, rows) = rows_of_known_log(database, STREAM, &parameters, STREAM_KNOWN).await?;
     let is_damaged = rows.first().and_then(|row| row.try_get::<_, Option<bool>>(IS_DAMAGED).ok().flatten());
     let mut events = Vec::with_capacity(rows.len());
     let mut scratch = Vec::new();
@@ -97,6 +103,7 @@ pub(super) async fn stream(
         }
         events.push(event);
     }
+    saw_last(database, history, &events);
     Ok((events, is_damaged.unwrap_or_default()))
 }
 
@@ -107,7 +114,7 @@ pub(super) async fn log(
     after: Position,
     limit: PageLimit,
 ) -> Result<Vec<RecordedEvent>, StoreError> {
-    let rows = log_rows(database, after, limit).await?;
+    let (history, rows) = log_rows(database, after, limit).await?;
     let mut events = Vec::with_capacity(rows.len());
     let mut scratch = Vec::new();
     for (row, position) in rows.iter().zip(after.0.saturating_add(1)..) {
@@ -121,19 +128,56 @@ pub(super) async fn log(
             Err(_) => break,
         }
     }
+    saw_last(database, history, &events);
     Ok(events)
 }
 
 /// Where the server cannot read a row, less is asked for, so that what is before it comes.
-async fn log_rows(database: &Database, after: Position, limit: PageLimit) -> Result<Vec<Row>, StoreError> {
+async fn log_rows(
+    database: &Database,
+    after: Position,
+    limit: PageLimit,
+) -> Result<(Option<LogHistory>, Vec<Row>), StoreError> {
     let (mut events, bytes) = bounds(limit);
     let first = bigint(after.0);
     loop {
         let parameters = [(&first as _, Type::INT8), (&events as _, Type::INT8), (&bytes as _, Type::INT8)];
-        match database.query(LOG, &parameters).await {
+        match rows_of_known_log(database, LOG, &parameters, LOG_KNOWN).await {
             Err(StoreError::Corrupt(_)) if events > 1 => events /= 2,
             rows => return rows,
         }
+    }
+}
+
+/// Rows of events by a statement whose last parameter is where the newest event is that the store knows, and that answers with
+/// what id is there: all of one snapshot. So events never come from a log that does not have what was seen before. Also says
+/// of which history they are, unless the server cannot read that one event; the others need not suffer for it.
+async fn rows_of_known_log(
+    database: &Database,
+    statement: &str,
+    parameters: &[Parameter<'_>],
+    known_id: usize,
+) -> Result<(Option<LogHistory>, Vec<Row>), StoreError> {
+    let known = database.history().known();
+    let asked = |position: i64| async move {
+        let last = [(&position as _, Type::INT8)];
+        database.query(statement, &[parameters, &last].concat()).await
+    };
+    let rows = match asked(known.event.map_or(0, |event| bigint(event.position.0))).await {
+        Err(StoreError::Corrupt(_)) if known.event.is_some() => return Ok((None, asked(0).await?)),
+        rows => rows?,
+    };
+    if let Some(row) = rows.first()
+        && !database.history().has(known, row.try_get(known_id).map_err(|error| unreadable(&error))?)
+    {
+        return Err(StoreError::Unavailable(WENT_BACK.to_owned()));
+    }
+    Ok((Some(known.history), rows))
+}
+
+fn saw_last(database: &Database, history: Option<LogHistory>, events: &[RecordedEvent]) {
+    if let (Some(history), Some(last)) = (history, events.last()) {
+        database.history().saw(history, KnownEvent { position: last.position, id: last.id });
     }
 }
 

@@ -14,8 +14,8 @@ pub(super) fn migration() -> Option<Migration> {
             oldest_compatible: 3,
         }),
         Release::Breaking => Some(Migration {
-            sql: "ALTER FUNCTION order_service.append_v1 RENAME TO append_v2",
-            oldest_compatible: 4,
+            sql: "ALTER FUNCTION order_service.append_v2 RENAME TO append_v3",
+            oldest_compatible: 5,
         }),
     }
 }
@@ -23,7 +23,7 @@ pub(super) fn migration() -> Option<Migration> {
 /// What appends.
 pub(super) fn append_function(statement: &'static str) -> Cow<'static, str> {
     match release() {
-        Release::Breaking => statement.replace("append_v1", "append_v2").into(),
+        Release::Breaking => statement.replace("append_v2", "append_v3").into(),
         Release::This | Release::Newer => statement.into(),
     }
 }

@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use order_application::figures::{MeasuredStore, StoreFigures};
 use order_application::{
-    Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, OrderPage, OrderSummary, OrderView,
-    OrderViews, PageLimit, Position, RecordedEvent, SearchTerm, StoreError, Unreadable, Version, ViewRepair,
-    ViewsStatus,
+    Append, AppendError, DuePage, DueQuery, EventLog, ListQuery, LogHistory, OrderPage, OrderSummary,
+    OrderView, OrderViews, PageLimit, Position, RecordedEvent, SearchTerm, StoreError, Unreadable, Version,
+    ViewRepair, ViewsStatus,
 };
 use order_domain::{OrderId, Status};
 
@@ -49,6 +49,10 @@ impl EventLog for PostgresStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         pages::check(&self.reads).await
+    }
+
+    fn history(&self) -> LogHistory {
+        self.history.number()
     }
 }
 

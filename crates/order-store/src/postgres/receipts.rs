@@ -1,4 +1,4 @@
-//! Receipts: one row for each key. Those that come with events are written by `order_service.append_v1`.
+//! Receipts: one row for each key. Those that come with events are written by `order_service.append_v2`.
 //!
 //! A statement whose answer got lost is sent again, which does no harm: a receipt that is there stays.
 

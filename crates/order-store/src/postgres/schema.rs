@@ -24,10 +24,11 @@ pub(super) struct Migration {
 }
 
 /// Every migration, in order; its version is its place, from 1. One that has been released is never changed.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { sql: include_str!("migrations/0001_log_and_views.sql"), oldest_compatible: 1 },
     Migration { sql: include_str!("migrations/0002_append.sql"), oldest_compatible: 2 },
     Migration { sql: include_str!("migrations/0003_views.sql"), oldest_compatible: 3 },
+    Migration { sql: include_str!("migrations/0004_append_to_a_known_log.sql"), oldest_compatible: 3 },
 ];
 
 /// Begins a migration, with a lock that keeps instances that start at once from migrating at once. A migration that waits for a

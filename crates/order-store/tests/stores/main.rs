@@ -29,6 +29,7 @@ mod postgres_damaged_pages;
 mod postgres_fixtures;
 #[cfg(feature = "full-tests")]
 mod postgres_goldens;
+mod postgres_gone_back;
 #[cfg(feature = "full-tests")]
 mod postgres_grants;
 #[cfg(feature = "full-tests")]

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use order_application::traces::CommandTrace;
 use order_application::{
-    Append, EventContext, NewEvent, OrderSummary, OrderView, SearchTerm, Version, VersionedOrder, codec,
-    projection,
+    Append, EventContext, LogHistory, NewEvent, OrderSummary, OrderView, SearchTerm, Version, VersionedOrder,
+    codec, projection,
 };
 use order_domain::*;
 use uuid::Uuid;
@@ -119,6 +119,7 @@ impl TestOrder {
             receipt: None,
             deadline: None,
             trace: CommandTrace::None,
+            history: LogHistory::default(),
             terms,
             order_id: self.id.clone(),
             expected_version,

@@ -166,7 +166,7 @@ async fn a_newer_schema_that_needs_a_newer_release_is_refused_before_and_after_t
     sql(
         &url,
         "INSERT INTO order_service.migrations VALUES (99, 98); \
-         ALTER FUNCTION order_service.append_v1 RENAME TO append_v2",
+         ALTER FUNCTION order_service.append_v2 RENAME TO append_v3",
     )
     .await;
     let refused = open(&url).await.err().expect("refused");

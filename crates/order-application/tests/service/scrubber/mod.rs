@@ -51,16 +51,12 @@ impl Stage {
         for version in versions {
             let (order_id, version) = (id(order_id), Version(*version));
             let unreadable = UnreadableOrder { order_id: order_id.clone(), version, why };
-            let append = Append {
-                order_id,
-                expected_version: Version(version.0 - 1),
-                events: vec![newer.clone()],
-                view: OrderView::Unreadable(unreadable),
-                terms: Vec::new(),
-                receipt: None,
-                deadline: None,
-                trace: traces::CommandTrace::None,
-            };
+            let (view, events) = (OrderView::Unreadable(unreadable), vec![newer.clone()]);
+            let expected_version = Version(version.0 - 1);
+            let (history, terms, receipt, deadline) = (LogHistory::default(), Vec::new(), None, None);
+            let trace = traces::CommandTrace::None;
+            let append =
+                Append { order_id, expected_version, history, events, view, terms, receipt, deadline, trace };
             self.store.append(append).await.unwrap();
         }
     }

@@ -32,10 +32,10 @@ impl Stage {
         Self { url, servers, session }
     }
 
-    /// Replaces words of `order_service.append_v1`, each of which must stand there once.
+    /// Replaces words of `order_service.append_v2`, each of which must stand there once.
     #[track_caller]
     fn sabotage(&self, replacements: &[(&str, &str)]) {
-        self.sabotage_function("append_v1", replacements);
+        self.sabotage_function("append_v2", replacements);
     }
 
     /// Whoever takes the lock on the log's end gets nothing for it.

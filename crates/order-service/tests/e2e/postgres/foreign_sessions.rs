@@ -7,7 +7,7 @@ use super::scenario::{instances, run};
 use super::sql::Session;
 use crate::server::wait_until;
 
-/// The lock on the log's end, as `order_service.append_v1` takes it.
+/// The lock on the log's end, as `order_service.append_v2` takes it.
 pub(crate) const LOCK_LOG_END: &str = "SELECT pg_advisory_xact_lock(1869767780)";
 
 #[test]

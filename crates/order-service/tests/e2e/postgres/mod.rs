@@ -23,6 +23,7 @@ mod everything_at_once;
 mod followers;
 mod foreign_sessions;
 mod frozen_instance;
+mod gone_back;
 mod history;
 mod keys;
 mod log;

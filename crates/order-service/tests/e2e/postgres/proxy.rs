@@ -7,7 +7,7 @@ use crate::proxy::{self, Fate, Fates};
 use crate::random::Random;
 
 /// By this the proxy knows an append when it passes. It stands at the beginning of the request, in clear.
-const APPEND: &[u8] = b"order_service.append_v1(";
+const APPEND: &[u8] = b"order_service.append_v2(";
 /// One append of so many is cut off.
 const APPENDS_OF_A_CUT: u64 = 12;
 /// One append of so many is the last that passes on its connection.

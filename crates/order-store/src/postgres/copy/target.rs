@@ -25,7 +25,7 @@ use crate::postgres::{
 use crate::verify::{VerifyProgress, VerifyReport};
 
 /// A chunk that a crash of the server takes back is copied again, so its commit need not wait for the disk. The lock is
-/// that of `order_service.append_v1`, which a server may hold that was started before the copy.
+/// that of `order_service.append_v2`, which a server may hold that was started before the copy.
 const BEGIN_CHUNK: &str = "SET LOCAL synchronous_commit = off; SELECT order_service.lock_log_end_v1()";
 
 const CHUNK_BASIS: &str = "SELECT state = 'copying', \

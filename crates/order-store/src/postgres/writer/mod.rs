@@ -21,8 +21,9 @@ use tokio::time::{Instant, timeout_at};
 use super::DEADLINE;
 use super::announcer::Announcer;
 use super::database::{BACKOFF, Database};
+use super::history::WENT_BACK;
 use super::statement_failure::StatementFailure;
-use append::Outcome;
+use append::{Appended, Outcome};
 use queue::{Batch, Queue, QueuedAppend, QueuedAppends, TOO_LATE};
 use rivals::Rivals;
 use trouble::Trouble;
@@ -124,7 +125,11 @@ impl WriterTask {
         let mut backoff = BACKOFF;
         while let Some(deadline) = batch.iter().map(|queued| queued.deadline).min() {
             let (why, may_be_committed) = match self.attempt(&batch, deadline).await {
-                Ok(outcomes) => return self.answer(batch, outcomes),
+                Ok(Appended::Settled(outcomes, _)) => return self.answer(batch, outcomes),
+                Ok(Appended::OfAnotherHistory) => {
+                    batch = self.refuse_outdated(batch);
+                    continue;
+                }
                 // Something in the batch is refused; the others need not suffer for it.
                 Err(StatementFailure::Refused(_)) if batch.len() > 1 => {
                     for alone in batch {
@@ -156,16 +161,32 @@ impl WriterTask {
         &mut self,
         batch: &[QueuedAppend],
         deadline: Instant,
-    ) -> Result<Vec<Outcome>, StatementFailure> {
+    ) -> Result<Appended, StatementFailure> {
         let appends: Vec<&Append> = batch.iter().map(|queued| &queued.append).collect();
-        let append = |connection: Arc<Object>| async move { append::append(&connection, &appends).await };
+        let history = self.database.history();
+        let append =
+            |connection: Arc<Object>| async move { append::append(&connection, &appends, history).await };
         let begun = Instant::now();
         let _recorded = traces::commit(batch.iter().map(|queued| &queued.append.trace), batch.len());
-        let (outcomes, waited) = self.database.attempt(deadline, append).await?;
-        self.figures.committed(batch.len(), begun.elapsed());
-        self.trouble.clear();
-        self.rivals.waited(waited);
-        Ok(outcomes)
+        let appended = self.database.attempt(deadline, append).await?;
+        if let Appended::Settled(_, waited) = appended {
+            self.figures.committed(batch.len(), begun.elapsed());
+            self.trouble.clear();
+            self.rivals.waited(waited);
+        }
+        Ok(appended)
+    }
+
+    /// Answers those that were decided on a history that the log does not have any more.
+    fn refuse_outdated(&self, batch: Vec<QueuedAppend>) -> Vec<QueuedAppend> {
+        let history = self.database.history().number();
+        let (outdated, others): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|queued| queued.append.history != history);
+        for queued in outdated {
+            let outcome = Err(not_done(queued.may_be_committed, WENT_BACK));
+            queued.answer(outcome);
+        }
+        others
     }
 
     fn answer(&self, batch: Vec<QueuedAppend>, outcomes: Vec<Outcome>) {

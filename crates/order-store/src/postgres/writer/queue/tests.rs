@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use order_application::traces::CommandTrace;
 use order_application::{
-    AnswerKind, AppendError, EventContext, Fingerprint, NewEvent, OrderView, Position, Receipt, Unreadable,
-    UnreadableOrder, Version,
+    AnswerKind, AppendError, EventContext, Fingerprint, LogHistory, NewEvent, OrderView, Position, Receipt,
+    Unreadable, UnreadableOrder, Version,
 };
 use order_domain::Timestamp;
 
@@ -28,6 +28,7 @@ fn append(order_id: &str, bytes: usize) -> Append {
         terms: Vec::new(),
         receipt: None,
         deadline: None,
+        history: LogHistory::default(),
         trace: CommandTrace::None,
     }
 }

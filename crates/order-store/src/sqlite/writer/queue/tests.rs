@@ -1,6 +1,6 @@
 use order_application::traces::CommandTrace;
 use order_application::{
-    AnswerKind, Fingerprint, OrderView, ReceiptKey, Unreadable, UnreadableOrder, Version,
+    AnswerKind, Fingerprint, LogHistory, OrderView, ReceiptKey, Unreadable, UnreadableOrder, Version,
 };
 use order_domain::{OrderId, Timestamp};
 
@@ -29,6 +29,7 @@ fn append(order_id: &str) -> Append {
         terms: Vec::new(),
         receipt: None,
         deadline: None,
+        history: LogHistory::default(),
         trace: CommandTrace::None,
     }
 }
