@@ -84,3 +84,26 @@ async fn an_event_that_cannot_be_found_behind_anothers_message_is_published_agai
     publish(&mut opened, &events(5, 9)).await.unwrap();
     assert_eq!(everything(&options).await, [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]);
 }
+
+/// Its last sequence tells nothing: others' messages have filled it up.
+#[tokio::test]
+async fn a_stream_that_was_filled_up_by_others_after_a_loss_is_given_what_it_lacks() {
+    let (options, js) = fresh_stream("").await;
+    let prefix = wanted(&options).name.to_lowercase();
+    let other = format!("other-{prefix}");
+    let shared = Config { subjects: vec![format!("{prefix}.>"), other.clone()], ..wanted(&options) };
+    let stream = js.create_stream(&shared).await.unwrap();
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 30)).await.unwrap();
+    let created = stream.cached_info().created.unix_timestamp_nanos();
+    let evidence = checkpoint(30, &opened).evidence.unwrap();
+    // As of a stream that had forty more, of which the last was where somebody else's message is now.
+    for _ in 0..50 {
+        js.publish(other.clone(), "x".into()).await.unwrap().await.unwrap();
+    }
+    let evidence = evidence.replace(r#""sequence":30"#, r#""sequence":70"#);
+    let evidence = evidence.replace(r#""event_sequence":30"#, r#""event_sequence":70"#);
+    assert!(evidence.contains(&created.to_string()) && evidence.matches("70").count() >= 2, "{evidence}");
+    let kept = Checkpoint { position: Position(70), evidence: Some(evidence.into()) };
+    assert_eq!(open(&options, &kept).await.resume_after, Position(30));
+}

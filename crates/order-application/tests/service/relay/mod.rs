@@ -359,6 +359,37 @@ async fn what_is_not_in_the_log_cannot_be_published_again() {
     assert_eq!(stage.checkpoints.position(NAME), 0, "the usual relay leaves nothing out");
 }
 
+#[tokio::test(start_paused = true)]
+async fn publishing_again_that_cannot_begin_leaves_the_usual_relay_where_it_is() {
+    let stage = Stage::new();
+    stage.grow(0..10).await;
+    let usual = stage.start("a");
+    stage.drained().await;
+    let refusal = BrokerError::Misconfigured("another number of partitions".to_owned());
+    stage.broker.state().away = Some(refusal);
+    let asked = stage.relay("command").run_again(Position(5), CancellationToken::new()).await;
+    assert!(matches!(asked, Err(FollowerError::Misconfigured(_))), "{asked:?}");
+    assert_eq!(stage.checkpoints.position(NAME), stage.head().await);
+    usual.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_broker_loses_when_publishing_again_is_interrupted_is_published_again_too() {
+    let stage = Stage::new();
+    stage.grow(0..10).await;
+    let usual = stage.start("a");
+    stage.drained().await;
+    usual.stop().await;
+    stage.broker.state().breaks_after = Some(0);
+    let asked = stage.relay("command").run_again(Position(5), CancellationToken::new()).await;
+    assert!(matches!(asked, Err(FollowerError::Unavailable(_))), "{asked:?}");
+    stage.broker.state().taken.clear();
+    let usual = stage.start("a");
+    stage.drained().await;
+    assert_eq!(stage.broker.positions(), (1..=stage.head().await).collect::<Vec<_>>());
+    usual.stop().await;
+}
+
 /// The holder of the lease notices only after a while that it was taken away.
 #[tokio::test(start_paused = true)]
 async fn publishing_again_begins_anew_when_somebody_else_still_publishes() {

@@ -59,6 +59,7 @@ macro_rules! contract_suite {
             it_goes_on_after_the_checkpoint,
             what_was_acknowledged_after_the_checkpoint_is_not_published_again,
             without_evidence_events_are_published_again,
+            without_evidence_a_broker_that_has_less_than_was_published_is_given_the_rest,
             what_the_broker_has_is_found_whether_or_not_there_is_a_checkpoint,
             an_event_that_somebody_else_has_sent_is_noticed_while_nothing_is_published,
             a_repetition_that_is_interrupted_is_completed,

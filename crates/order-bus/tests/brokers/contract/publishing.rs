@@ -132,6 +132,21 @@ pub(crate) async fn without_evidence_events_are_published_again<F: Fixture>() {
     });
 }
 
+pub(crate) async fn without_evidence_a_broker_that_has_less_than_was_published_is_given_the_rest<
+    F: Fixture,
+>() {
+    let fixture = F::shared();
+    let asked = Checkpoint { position: Position(50), evidence: None };
+    let mut empty = open(&fixture, &asked).await;
+    assert_eq!(empty.resume_after, Position::START, "it never had anything");
+    publish(&mut empty, &events(1, 30)).await.unwrap();
+    let mut shorter = open(&fixture, &asked).await;
+    assert_eq!(shorter.resume_after, Position(30), "it has nothing later");
+    publish(&mut shorter, &events(31, 60)).await.unwrap();
+    assert_eq!(open(&fixture, &asked).await.resume_after, Position(50), "it may have had all");
+    assert_eq!(everything(&fixture).await, (1..=60).collect::<Vec<_>>());
+}
+
 pub(crate) async fn what_the_broker_has_is_found_whether_or_not_there_is_a_checkpoint<F: Fixture>() {
     let fixture = F::shared();
     let mut first = open(&fixture, &Checkpoint::default()).await;

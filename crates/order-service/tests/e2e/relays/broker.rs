@@ -1,5 +1,8 @@
 //! A broker of either kind, for something to befall it.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use test_servers::{KafkaOptions, KafkaServer, NatsOptions, NatsServer};
 
 use super::channel::{Channel, Kind};
@@ -34,7 +37,33 @@ impl Broker {
         }
     }
 
-    befalls! { kill_hard start_again wipe freeze thaw }
+    befalls! { kill_hard start_again stop wipe freeze thaw }
+
+    /// Puts a copy of what it has stored aside.
+    #[track_caller]
+    pub(crate) fn put_copy_aside(&mut self) {
+        self.stop();
+        let [store, copy] = self.store_and_copy();
+        copy_directory(&store, &copy);
+        self.start_again();
+    }
+
+    /// Ends it without a word, and starts it with that copy: what came later is lost.
+    #[track_caller]
+    pub(crate) fn go_back_to_copy(&mut self) {
+        self.wipe();
+        let [store, copy] = self.store_and_copy();
+        copy_directory(&copy, &store);
+        self.start_again();
+    }
+
+    fn store_and_copy(&self) -> [PathBuf; 2] {
+        let directory = match self {
+            Self::Nats(server) => server.directory(),
+            Self::Kafka(server) => server.directory(),
+        };
+        ["store", "copy"].map(|name| directory.join(name))
+    }
 
     pub(crate) fn channel(&self) -> Channel {
         let (kind, port) = match self {
@@ -43,6 +72,12 @@ impl Broker {
         };
         Channel::fresh(kind, &format!("127.0.0.1:{port}"))
     }
+}
+
+/// With its owners, who are not whoever runs the tests.
+#[track_caller]
+fn copy_directory(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 /// A channel of the broker that all tests share which do not break it.

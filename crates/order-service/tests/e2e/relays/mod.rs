@@ -18,6 +18,7 @@ mod consumers;
 mod controls;
 mod cuts;
 mod event;
+mod gone_back;
 pub(crate) mod kafka;
 mod killed_service;
 mod leaders;

@@ -264,6 +264,18 @@ fn a_store_restored_from_a_backup_to_before_what_was_published_publishes_nothing
         assert!(published == log, "other events were published, or some twice");
     }
     whole.stop();
+
+    // Where the other history is deleted, the earlier one comes from its first event on.
+    stage.channels.iter().for_each(Channel::delete);
+    let earlier = stage.primary("earlier");
+    fill(&earlier, 40..45);
+    let log = stage.relayed(&earlier);
+    for mut messages in stage.messages() {
+        messages.sort_by_key(|message| message.event.position());
+        let published: Vec<_> = messages.into_iter().map(|message| message.event).collect();
+        assert!(published == log, "its beginning is missing");
+    }
+    earlier.stop();
 }
 
 #[test]
