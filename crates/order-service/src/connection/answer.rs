@@ -119,20 +119,27 @@ impl NoRoom {
 
 impl Room {
     /// The answer that has this room. A body that is there as a whole counts as a whole. If there is no room for that, it waits
-    /// piece by piece; or another answer is given, where it `may_be_refused`.
-    pub(crate) fn answer(
+    /// piece by piece; or, where it `may_be_refused`, it waits for its turn to have room, and another answer is given if there is none.
+    pub(crate) async fn answer(
         self,
         response: Response<Body>,
         may_be_refused: bool,
         uri: &Uri,
     ) -> Response<Answer> {
+        let activity = self.open.activity();
         let bytes = response.body().size_hint().exact().unwrap_or(0) as usize;
-        let counts_as_a_whole = bytes > MAX_PIECE_BYTES && bytes <= MAX_WHOLE_BYTES;
-        let in_advance = counts_as_a_whole.then(|| self.open.activity().try_keep_whole(bytes)).flatten();
-        let in_advance = in_advance.map(|kept| kept.of(self.open.stream()));
-        if counts_as_a_whole && in_advance.is_none() && may_be_refused {
-            return order_api::no_room(uri.path()).map(|refusal| self.of(refusal, None, false));
+        let mut in_advance = None;
+        if bytes > MAX_PIECE_BYTES && bytes <= MAX_WHOLE_BYTES {
+            in_advance = activity.try_keep_whole(bytes);
+            if in_advance.is_none() && may_be_refused {
+                // It is seldom needed, and nobody else is to have room for its state.
+                in_advance = Box::pin(activity.keep_whole(bytes)).await;
+                if in_advance.is_none() {
+                    return order_api::no_room(uri.path()).map(|refusal| self.of(refusal, None, false));
+                }
+            }
         }
+        let in_advance = in_advance.map(|kept| kept.of(self.open.stream()));
         let is_endless = response.extensions().get::<LiveFeed>().is_some();
         response.map(|body| self.of(body, in_advance, is_endless))
     }
@@ -340,6 +347,10 @@ mod tests {
         room.expect("there is room").ok().expect("it is not over")
     }
 
+    fn answer_at_once(room: Room, response: Response<Body>) -> Response<Answer> {
+        room.answer(response, true, &Uri::from_static("/")).now_or_never().expect("it waits for nothing")
+    }
+
     /// An answer to a request that is over for the service but for this, and of which nothing comes yet.
     fn silent_answer(activity: &Arc<Activity>, is_feed: bool) -> Answer {
         let (in_service, open) = InService::begin(activity, Protocol::Http1);
@@ -348,7 +359,7 @@ mod tests {
         if is_feed {
             response.extensions_mut().insert(LiveFeed);
         }
-        room.answer(response, true, &Uri::from_static("/")).into_body()
+        answer_at_once(room, response).into_body()
     }
 
     fn poll(answer: &mut Answer) {
@@ -394,7 +405,7 @@ mod tests {
         let long: Vec<u8> = (0..10 * MAX_PIECE_BYTES).map(|index| (index % 251) as u8).collect();
         let body = Bytes::from_owner(Noted(long.clone(), Arc::clone(&is_given_back)));
         let response = Response::new(Body::from(body));
-        let mut answer = room.answer(response, true, &Uri::from_static("/")).into_body();
+        let mut answer = answer_at_once(room, response).into_body();
         let mut taken = Vec::new();
         while taken.len() < long.len() {
             let Poll::Ready(Some(Ok(piece))) =
@@ -407,6 +418,28 @@ mod tests {
             assert_eq!(is_given_back.load(Ordering::Relaxed), taken.len() >= long.len() / 2);
         }
         assert_eq!(taken, long);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_there_as_a_whole_waits_for_its_turn_but_not_where_its_network_has_most() {
+        const BYTES: usize = 1024 * 1024;
+        let budget = Arc::new(AnswerBudget::new(BYTES));
+        let [others, activity] = [(); 2].map(|()| Activity::in_test(&budget));
+        let status = async || {
+            let (in_service, open) = InService::begin(&activity, Protocol::Http1);
+            let room = granted(AskedRoom::new(open, Protocol::Http1, &mut Request::new(())), &in_service);
+            let response = Response::new(Body::from(vec![0; BYTES / 10]));
+            room.answer(response, true, &Uri::from_static("/")).await.status().as_u16()
+        };
+        let taken = others.try_keep(BYTES);
+        let mut waiting = Box::pin(status());
+        assert_eq!((&mut waiting).now_or_never(), None);
+        drop(taken);
+        assert_eq!(waiting.await, 200);
+        let _taken = others.try_keep(BYTES);
+        assert_eq!(status().await, 503, "nobody waits for ever");
+        budget.set_have_most([activity.network()].into());
+        assert_eq!(status().now_or_never(), Some(503));
     }
 
     #[test]

@@ -2,16 +2,21 @@
 //! there is no more room.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use order_application::Ring;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 
 /// How many answers may wait for room. Each of them has its request's head, which nobody counts until it has room.
 const MOST_WAITING: usize = 2048;
+/// Whole answers that wait for room are there already, and nobody counts them: they may be such a part of all that there is room for.
+const PART_OF_WHOLE_ANSWERS: usize = 8;
+
+/// A network's share of all.
+const PART_OF_MUCH: usize = 64;
 
 /// Where the room for bytes comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,10 @@ pub(crate) struct AnswerBudget {
     waiting: AtomicUsize,
     /// How many of them are from where.
     waiting_from: Mutex<HashMap<IpAddr, WaitingFrom>>,
+    /// How many bytes more of whole answers may wait.
+    whole_answers: Semaphore,
+    /// The networks that have much, and of them most, as somebody last saw who looked for room.
+    have_most: Mutex<HashSet<IpAddr>>,
     /// Bytes that were asked for in vain since somebody last looked.
     wanted: AtomicUsize,
     is_wanted: Notify,
@@ -50,6 +59,8 @@ impl AnswerBudget {
             under_way: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             waiting_from: Mutex::default(),
+            whole_answers: Semaphore::new(bytes / PART_OF_WHOLE_ANSWERS),
+            have_most: Mutex::default(),
             wanted: AtomicUsize::new(0),
             is_wanted: Notify::new(),
         }
@@ -142,6 +153,27 @@ impl AnswerBudget {
         waiting_from.get(&network).is_some_and(|from| from.answers * waiting_from.len() >= MOST_WAITING)
     }
 
+    /// A place for a whole answer that waits for its network's turn. There is none for networks that have most: they have room enough.
+    pub(super) fn wait_with_whole_answer(
+        &self,
+        network: IpAddr,
+        bytes: usize,
+    ) -> Option<SemaphorePermit<'_>> {
+        if self.have_most().contains(&network) || self.is_crowded_by(network) {
+            return None;
+        }
+        self.whole_answers.try_acquire_many(bytes as u32).ok()
+    }
+
+    /// Who is known to have most from now on.
+    pub(crate) fn set_have_most(&self, networks: HashSet<IpAddr>) {
+        *self.have_most() = networks;
+    }
+
+    fn have_most(&self) -> MutexGuard<'_, HashSet<IpAddr>> {
+        self.have_most.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn waiting_from(&self) -> MutexGuard<'_, HashMap<IpAddr, WaitingFrom>> {
         // What it guards is whole at any moment.
         self.waiting_from.lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,6 +213,11 @@ impl AnswerBudget {
     /// How many bytes there is room for.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// A network that has as many of them has much: it is its share, as long as others want room.
+    pub(crate) fn share(&self) -> usize {
+        self.bytes / PART_OF_MUCH
     }
 
     /// How many are taken.

@@ -150,12 +150,12 @@ impl Acceptor {
             (Err(no_room), _) => no_room.answer(order_api::no_room_any_more(uri.path())),
             (Ok(room), Some(fault)) => {
                 self.admission.figures().refused_head(fault);
-                room.answer(fault.response(uri.path()), is_safe, &uri)
+                room.answer(fault.response(uri.path()), is_safe, &uri).await
             }
             (Ok(room), None) => {
                 let router = self.router.get().unwrap_or(&self.starting).clone();
                 let request = request.map(|body| connection::watched(body, &mut in_service));
-                room.answer(router.oneshot(request).await?, is_safe, &uri)
+                room.answer(router.oneshot(request).await?, is_safe, &uri).await
             }
         };
         if (fault.is_some() || self.stop_accepting.is_cancelled()) && version <= Version::HTTP_11 {

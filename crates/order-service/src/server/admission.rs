@@ -3,7 +3,7 @@
 //! As long as there is room, nobody is looked at but by a clock, once a second. Only when a place or the room for answers is
 //! wanted and there is none, all connections are gone through for those that are of least use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -254,7 +254,7 @@ impl Admission {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
             if !self.budget.is_short() {
-                return;
+                return self.budget.set_have_most(HashSet::new());
             }
             if begun.elapsed() > MAX_WATCH_PAUSE {
                 return self.budget.want(0);
@@ -267,7 +267,9 @@ impl Admission {
 
     /// Who has room, and who wants some.
     fn rooms(&self) -> Rooms {
-        Rooms::of(self.lock().all.values(), &self.budget)
+        let rooms = Rooms::of(self.lock().all.values(), &self.budget);
+        self.budget.set_have_most(rooms.have_most().clone());
+        rooms
     }
 
     fn picked(&self, is_meant: impl Fn(&Activity) -> bool) -> Vec<Arc<Activity>> {

@@ -13,8 +13,6 @@ use crate::connection::{Activity, AnswerBudget, LeastStillness, Lying};
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// What each that waits for room wants, at least, about.
 const LEAST_WANTED: usize = 16 * 1024;
-/// A network has much if it has such a part of all that there is: it is its share, as long as others want room.
-const PART_OF_MUCH: usize = 64;
 /// How many give way at once, at most.
 const MOST_AT_ONCE: usize = 256;
 
@@ -30,6 +28,8 @@ pub(super) struct Rooms {
     share: usize,
     /// The networks that have it.
     have_much: HashSet<IpAddr>,
+    /// Those of them that have most.
+    have_most: HashSet<IpAddr>,
     /// As much is on its way to others.
     is_much_under_way: bool,
     /// The connections that leave some to be had.
@@ -66,22 +66,30 @@ impl Rooms {
             *have.entry(connection.network()).or_default() += connection.room();
         }
         let has = |network: &IpAddr| have.get(network).copied().unwrap_or(0);
-        let share = budget.bytes() / PART_OF_MUCH;
+        let share = budget.share();
         let waiting = budget.waiting_by_network();
         let lacks = |(network, bytes): (&IpAddr, &usize)| share.saturating_sub(has(network)).min(*bytes);
         let least_of_waiting = waiting.keys().map(has).min();
         let leaving = connections
             .filter_map(|connection| leaving(connection, has(&connection.network()), least_of_waiting));
         let have_much = have.iter().filter(|(_, bytes)| **bytes >= share);
+        let most = have.values().copied().max().unwrap_or(0);
+        let have_most = have_much.clone().filter(|(_, bytes)| magnitude(**bytes) == magnitude(most));
         Self {
             newly_wanted: budget.newly_wanted(),
             waited_for: waiting.values().sum(),
             lacking: waiting.iter().map(lacks).sum(),
             share,
             is_much_under_way: budget.under_way() > share,
+            have_most: have_most.map(|(network, _)| *network).collect(),
             have_much: have_much.map(|(network, _)| *network).collect(),
             leaving: leaving.collect(),
         }
+    }
+
+    /// The networks that have much, and of them most.
+    pub(super) fn have_most(&self) -> &HashSet<IpAddr> {
+        &self.have_most
     }
 
     /// As long as a network has much, or will have, it is those of such networks that make room, whoever wants it. Where none has,
@@ -95,6 +103,7 @@ impl Rooms {
             have_much,
             is_much_under_way,
             leaving: mut connections,
+            ..
         } = self;
         let wanted = if !have_much.is_empty() || is_much_under_way {
             connections.retain(|leaving| have_much.contains(&leaving.connection.network()));
@@ -225,6 +234,7 @@ mod tests {
             connections(&budget, 2, 800, 16 * 1024, Duration::from_secs(1)),
         );
         let all = || office.iter().chain(&attacker);
+        assert_eq!(Rooms::of(all(), &budget).have_most(), &[network(2)].into());
         let waiting = attacker[0].waits_for(200 * 16 * 1024);
         assert!(Rooms::of(all(), &budget).of_much_if_any().end());
         assert_eq!([&office, &attacker].map(|all| left(all)), [100, 600]);

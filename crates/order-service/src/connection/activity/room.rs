@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::Activity;
 use super::stream::Stream;
@@ -16,6 +17,9 @@ pub(super) const OWN_BYTES: usize = 8 * 1024;
 /// Of whole answers a connection that has some already keeps so many times what it leaves free, at most: then a few connections
 /// cannot have all room, however busy they keep the service. It is as with the API's shares.
 const PORTION: usize = 2;
+
+/// How long an answer that is there as a whole waits for room.
+const MAX_WAIT_WITH_WHOLE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Whoever keeps more than this wants nothing of others, but waits for itself.
 const MUCH_BYTES: usize = 8 * 1024 * 1024;
@@ -45,6 +49,18 @@ impl Activity {
             return None;
         }
         self.keep_now(bytes)
+    }
+
+    /// Keeps room for an answer that is there as a whole and had none at once: its network has its turn in the line, for a while, unless
+    /// it has most already. Else one machine that wants room all the time would keep all such answers from everybody. A connection that
+    /// has some gets no more in this way than a network's share.
+    pub(in crate::connection) async fn keep_whole(self: &Arc<Self>, bytes: usize) -> Option<Kept> {
+        if self.shares_room() && self.room() + bytes > self.budget.share() {
+            return None;
+        }
+        let _place = self.budget.wait_with_whole_answer(self.network(), bytes)?;
+        let keeping = Arc::clone(self).keep_after(self.wait(bytes), bytes);
+        tokio::time::timeout(MAX_WAIT_WITH_WHOLE_ANSWER, keeping).await.ok()
     }
 
     /// Keeps room for bytes if there is any; if not, others are to make room, and it does not wait for that.
