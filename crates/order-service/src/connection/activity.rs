@@ -159,6 +159,12 @@ impl Activity {
         self.wait(bytes)
     }
 
+    /// Keeps so many bytes of room until what this makes is dropped.
+    #[cfg(test)]
+    pub(crate) fn keeps(self: &Arc<Self>, bytes: usize) -> impl Sized + use<> {
+        self.try_keep(bytes)
+    }
+
     /// Makes it as if nothing had moved since then.
     #[cfg(test)]
     pub(crate) fn moved_last(&self, then: Instant) {

@@ -34,8 +34,6 @@ pub(crate) struct AnswerBudget {
     line: Mutex<Line>,
     /// Whether somebody is in line.
     is_short: AtomicBool,
-    /// Bytes that somebody in line was given who does not know yet.
-    under_way: AtomicUsize,
     /// Answers that wait for room.
     waiting: AtomicUsize,
     /// How many of them are from where.
@@ -56,7 +54,6 @@ impl AnswerBudget {
             free: Semaphore::new(bytes),
             line: Mutex::default(),
             is_short: AtomicBool::new(false),
-            under_way: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             waiting_from: Mutex::default(),
             whole_answers: Semaphore::new(bytes / PART_OF_WHOLE_ANSWERS),
@@ -79,10 +76,7 @@ impl AnswerBudget {
     pub(super) async fn take(&self, bytes: usize, waiting: Waiting) -> Purse {
         let mut ticket = self.ticket(bytes, waiting.network);
         match (&mut ticket.coming).await {
-            Ok(()) => {
-                self.under_way.fetch_sub(bytes, Ordering::Relaxed);
-                Purse::Shared
-            }
+            Ok(()) => Purse::Shared,
             Err(e) => unreachable!("invariant: whoever is in line is given room: {e}"),
         }
     }
@@ -107,9 +101,7 @@ impl AnswerBudget {
                 line.first = Some((number, wanted));
                 return;
             }
-            self.under_way.fetch_add(wanted.bytes, Ordering::Relaxed);
             if wanted.comes.send(()).is_err() {
-                self.under_way.fetch_sub(wanted.bytes, Ordering::Relaxed);
                 self.free.add_permits(wanted.bytes);
             }
         }
@@ -205,11 +197,6 @@ impl AnswerBudget {
         self.is_short.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were given to those who waited, and do not know yet.
-    pub(crate) fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
-    }
-
     /// How many bytes there is room for.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -280,7 +267,6 @@ impl Drop for Ticket<'_> {
         drop(line);
         // It was given room, and does not know.
         if self.coming.try_recv().is_ok() {
-            self.budget.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
             self.budget.give_back(self.bytes);
         }
     }
@@ -340,7 +326,7 @@ mod tests {
         budget.give_back(100);
         assert!((&mut one).now_or_never().is_some(), "the rest of the many comes after it");
         drop(waiting);
-        assert_eq!((budget.free(), budget.under_way(), budget.is_short()), (100, 0, false));
+        assert_eq!((budget.free(), budget.is_short()), (100, false));
     }
 
     #[test]

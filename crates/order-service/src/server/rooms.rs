@@ -22,7 +22,7 @@ pub(super) struct Rooms {
     newly_wanted: usize,
     /// Bytes that are waited for.
     waited_for: usize,
-    /// As many of them as networks that have not much lack to their share.
+    /// As many of them as networks that have not much lack to their share, but for what is on its way.
     lacking: usize,
     /// A network's share.
     share: usize,
@@ -30,8 +30,8 @@ pub(super) struct Rooms {
     have_much: HashSet<IpAddr>,
     /// Those of them that have most.
     have_most: HashSet<IpAddr>,
-    /// As much is on its way to others.
-    is_much_under_way: bool,
+    /// As much is on its way to others, or back from those that were ended.
+    is_much_on_its_way: bool,
     /// The connections that leave some to be had.
     leaving: Vec<Leaving>,
 }
@@ -67,6 +67,7 @@ impl Rooms {
         }
         let has = |network: &IpAddr| have.get(network).copied().unwrap_or(0);
         let share = budget.share();
+        let on_its_way = budget.in_use().saturating_sub(have.values().sum());
         let waiting = budget.waiting_by_network();
         let lacks = |(network, bytes): (&IpAddr, &usize)| share.saturating_sub(has(network)).min(*bytes);
         let least_of_waiting = waiting.keys().map(has).min();
@@ -78,9 +79,9 @@ impl Rooms {
         Self {
             newly_wanted: budget.newly_wanted(),
             waited_for: waiting.values().sum(),
-            lacking: waiting.iter().map(lacks).sum(),
+            lacking: waiting.iter().map(lacks).sum::<usize>().saturating_sub(on_its_way),
             share,
-            is_much_under_way: budget.under_way() > share,
+            is_much_on_its_way: on_its_way > share,
             have_most: have_most.map(|(network, _)| *network).collect(),
             have_much: have_much.map(|(network, _)| *network).collect(),
             leaving: leaving.collect(),
@@ -101,11 +102,11 @@ impl Rooms {
             lacking,
             share,
             have_much,
-            is_much_under_way,
+            is_much_on_its_way,
             leaving: mut connections,
             ..
         } = self;
-        let wanted = if !have_much.is_empty() || is_much_under_way {
+        let wanted = if !have_much.is_empty() || is_much_on_its_way {
             connections.retain(|leaving| have_much.contains(&leaving.connection.network()));
             newly_wanted.max(waited_for)
         } else if waited_for > 0 {
@@ -224,6 +225,24 @@ mod tests {
         assert!(Rooms::of(all(), &budget).of_much_if_any().end());
         assert_eq!(left(&idle), idle.len() - 10, "it has 100 KiB of 256");
         drop(waiting);
+    }
+
+    #[tokio::test]
+    async fn nobody_makes_room_for_who_will_have_what_others_have_let_go_of() {
+        let budget = Arc::new(AnswerBudget::new(BYTES));
+        let idle = connections(&budget, 1, 10, 16 * 1024, LONG);
+        let [cut_off, newcomer] = [2, 3].map(|of| Activity::taking(&budget, network(of), 0, Duration::ZERO));
+        let waiting = newcomer.waits_for(64 * 1024);
+        let wanted = |rooms: [Rooms; 2]| {
+            let [before, after] = rooms;
+            [before.of_much_if_any(), after.of_all()].map(|making_room| making_room.wanted)
+        };
+        let rooms = || [(); 2].map(|()| Rooms::of(idle.iter(), &budget));
+        assert_eq!(wanted(rooms()), [64 * 1024, 80 * 1024]);
+        // Its connection is gone, and what was at work for it is not.
+        let kept = cut_off.keeps(10 * 16 * 1024 + 64 * 1024);
+        assert_eq!(wanted(rooms()), [0, 0]);
+        drop((kept, waiting));
     }
 
     #[tokio::test]
