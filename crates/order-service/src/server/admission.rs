@@ -86,12 +86,17 @@ impl Connections {
     }
 
     /// Who makes way for one more from this network. See [`Newcomer::least`].
-    fn next_to_give_way(&mut self, network: IpAddr, least: Duration) -> Option<Arc<Activity>> {
+    fn next_to_give_way(
+        &mut self,
+        network: IpAddr,
+        least: Duration,
+        waited: Duration,
+    ) -> Option<Arc<Activity>> {
         #[cfg(feature = "full-tests")]
         if crate::planted_faults::nobody_gives_way() {
             return None;
         }
-        let newcomer = Newcomer { has: self.places.of(network), least };
+        let newcomer = Newcomer { has: self.places.of(network), least, waited };
         self.stillest.next(self.all.values(), newcomer, &self.places)
     }
 }
@@ -166,13 +171,15 @@ impl Admission {
 
     /// A place for one more connection from this address. If all are taken, somebody has to give way.
     pub(super) async fn place(&self, from: IpAddr) -> OwnedSemaphorePermit {
+        let begun = Instant::now();
         loop {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return place;
             }
             // One after the other, so that whoever has somebody give way has the place.
             let _turn = self.wanted.lock().await;
-            let gives_way = self.lock().next_to_give_way(order_api::network(from), self.least_stillness);
+            let gives_way =
+                self.lock().next_to_give_way(order_api::network(from), self.least_stillness, begun.elapsed());
             if let Some(connection) = gives_way {
                 connection.cut_off(GivenUp::Place);
             }

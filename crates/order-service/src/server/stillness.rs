@@ -33,12 +33,18 @@ pub(super) struct Newcomer {
     pub(super) has: usize,
     /// How long a connection of a network that has as many must have been still.
     pub(super) least: Duration,
+    /// How long it has waited for one that has.
+    pub(super) waited: Duration,
 }
 
 impl Newcomer {
     /// Whether a connection of a network that has so many has been still for long enough. Of one that has more, it is less: however many
-    /// a machine keeps moving, it is not to have all places. Of one that has less, it is more: it may have but this one.
+    /// a machine keeps moving, it is not to have all places. Of one that has less, it is more: it may have but this one. And it does not
+    /// go only because all those of who has more have just come.
     fn is_given_way_by(self, connection: &Activity, others_have: usize) -> bool {
+        if magnitude(others_have) < magnitude(self.has) && self.waited < self.least.max(MAY_SAY_NOTHING) {
+            return false;
+        }
         // Its client may be about to ask something.
         let asks_first = connection.arrivals() == 0;
         let least = if asks_first { self.least.max(MAY_SAY_NOTHING) } else { self.least };
@@ -145,9 +151,13 @@ mod tests {
             all
         }
 
-        /// Has somebody give way to one of this network, and answers with whom.
+        /// Has somebody give way to one of this network that has waited for long, and answers with whom.
         fn next(&mut self, newcomer: u8, least: Duration) -> Option<u64> {
-            let newcomer = Newcomer { has: self.places.of(network(newcomer)), least };
+            self.next_for_one_that_has(Duration::MAX, newcomer, least)
+        }
+
+        fn next_for_one_that_has(&mut self, waited: Duration, newcomer: u8, least: Duration) -> Option<u64> {
+            let newcomer = Newcomer { has: self.places.of(network(newcomer)), least, waited };
             let next = self.stillest.next(self.connections.iter(), newcomer, &self.places)?;
             self.connections.retain(|connection| !Arc::ptr_eq(connection, &next));
             self.places.remove(next.network());
@@ -174,6 +184,8 @@ mod tests {
         let mut all = All::of([1, 4, 4, 4, 4]);
         (1..5).for_each(|number| all.connections[number].progressed());
         assert_eq!(all.next(4, STILL / 2), None, "what it has moves, and the other may have but this one");
+        let just_come = all.next_for_one_that_has(Duration::ZERO, 4, STILL / 5);
+        assert_eq!(just_come, None, "the others may have come a moment ago");
         assert_eq!(all.next(4, STILL / 5), Some(0), "which it has left for very long");
     }
 }
