@@ -124,6 +124,40 @@ pub enum PostgresFault {
         .0.iter().map(PostgresLoss::to_string).collect::<Vec<_>>().join("; ")
     )]
     Lost(Vec<PostgresLoss>),
+    /// A schema of that name is there, and none of its tables is one of the service's.
+    #[error(
+        "the schema order_service there is not this service's (it has {}): name another database, such as one that \
+         `createdb` makes",
+        .0.join(", ")
+    )]
+    ForeignSchema(Vec<String>),
+    /// Something that the service has made is not there.
+    #[error(
+        "the database has no whole order store: {0}. A restore is under way or has failed, or somebody has removed it: restore \
+         all of it into an empty database (docs/operations/postgresql.md, Backups of PostgreSQL itself)"
+    )]
+    NotWhole(String),
+    /// What is written would not be what is stored, or not all of it would be seen.
+    #[error(
+        "{} is in the way: what the service writes might not be stored, or not be seen; the tables' owner can remove it: {}",
+        what.join(", "),
+        told_statements(statements)
+    )]
+    Interference {
+        /// What is in the way.
+        what: Vec<String>,
+        /// The statements that remove it.
+        statements: Vec<String>,
+    },
+    /// The user may not do all that serving takes.
+    #[error("the service's user lacks rights; the tables' owner can grant them: {}", told_statements(.0))]
+    MissingRights(Vec<String>),
+    /// Databases are made from it.
+    #[error(
+        "the database {0} is a template, and each database that is made from it would have the orders in it: name another, such \
+         as one that `createdb` makes"
+    )]
+    Template(String),
     /// Nobody has made a store there.
     #[error(
         "the database has no order store; `order-service migrate` makes one, and so does the first `serve`"
@@ -171,12 +205,21 @@ impl PostgresFault {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Lost(_)
+            | Self::ForeignSchema(_)
+            | Self::NotWhole(_)
+            | Self::Interference { .. }
+            | Self::MissingRights(_)
+            | Self::Template(_)
             | Self::NoStore
             | Self::MayNotCopy { .. }
             | Self::ViewsBusy
             | Self::Copying => None,
         }
     }
+}
+
+fn told_statements(statements: &[String]) -> String {
+    statements.iter().map(|statement| format!("`{statement}`")).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn refused(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> PostgresFault {

@@ -17,11 +17,22 @@ use tokio_postgres::{Error, Row};
 
 use super::address::PostgresAddress;
 use super::history::{History, WENT_BACK};
+use super::schema;
 use super::server_failure::ServerFailure;
 use super::statement_failure::{StatementFailure, unreadable};
 use super::tls;
 use super::url::DatabaseUrl;
 use crate::postgres_error::{PostgresError, PostgresFault};
+
+/// What it means that something is not there which a statement needs: a newer release has taken it away, if the migrations
+/// say so.
+async fn why_missing(connection: &Object, why: String, deadline: Instant) -> StatementFailure {
+    let found = timeout_at(deadline, schema::find_newest(connection)).await;
+    StatementFailure::Refused(match found {
+        Ok(Ok((_, needed))) if needed > schema::known() => StoreError::NewerRelease(why),
+        _ => StoreError::Unavailable(format!("the database has no whole order store: {why}")),
+    })
+}
 
 /// The waits between attempts.
 pub(super) const BACKOFF: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
@@ -299,7 +310,12 @@ impl Database {
         };
         let connection = Arc::new(connection?);
         match timeout_at(deadline, work(Arc::clone(&connection))).await {
-            Ok(done) => done.map_err(|error| StatementFailure::of(&error)),
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                let failure = StatementFailure::of(&error);
+                let StatementFailure::Missing(why) = failure else { return Err(failure) };
+                Err(why_missing(&connection, why, deadline).await)
+            }
             Err(_) => {
                 // It still has an answer to come, which nobody else may have to wait for.
                 drop(Arc::into_inner(connection).map(Object::take));

@@ -4,6 +4,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
+use super::objects::Objects;
 use super::{PostgresFault, refused, schema};
 
 /// The row of `order_service.log`.
@@ -29,6 +30,7 @@ pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, P
     if found < known {
         return Err(PostgresFault::Older { found, known });
     }
+    Objects::look(connection).await?.refuse_incomplete()?;
     let state = log_state(connection).await?;
     if state.copying { Err(PostgresFault::Copying) } else { Ok(state) }
 }
@@ -36,7 +38,8 @@ pub(super) async fn state_of_finished(connection: &Object) -> Result<LogState, P
 /// The row, of a database whose schema is right.
 pub(super) async fn log_state(connection: &Object) -> Result<LogState, PostgresFault> {
     let row = "SELECT identity, state = 'copying', copied_from, projection FROM order_service.log";
-    let row = connection.query_typed_one(row, &[]).await.map_err(refused("be read"))?;
+    let row = connection.query_typed_opt(row, &[]).await.map_err(refused("be read"))?;
+    let row = row.ok_or_else(|| PostgresFault::NotWhole("order_service.log has no row".to_owned()))?;
     let read = |row: Row| -> Result<LogState, Error> {
         Ok(LogState {
             identity: row.try_get(0)?,

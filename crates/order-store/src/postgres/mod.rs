@@ -25,6 +25,7 @@ mod lists;
 mod log_state;
 mod look_ups;
 mod loss;
+mod objects;
 mod pages;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
@@ -170,6 +171,7 @@ impl PostgresStore {
 
     async fn migrate_in(database: &Database) -> Result<Migrated, PostgresFault> {
         let mut connection = database.connect().await?;
+        objects::refuse_template(&connection).await?;
         // Whether a server may lose what it acknowledges is for those to decide who serve from it.
         check_server(&connection, database.address(), true).await?;
         bring_up(&mut connection).await

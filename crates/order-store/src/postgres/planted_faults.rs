@@ -20,6 +20,13 @@ pub(super) fn migration() -> Option<Migration> {
     }
 }
 
+/// The functions that there have to be.
+pub(super) fn functions(known: &[&'static str]) -> Vec<&'static str> {
+    let is_breaking = matches!(release(), Release::Breaking);
+    let renamed = |name: &&'static str| if is_breaking && *name == "append_v2" { "append_v3" } else { name };
+    known.iter().map(renamed).collect()
+}
+
 /// What appends.
 pub(super) fn append_function(statement: &'static str) -> Cow<'static, str> {
     match release() {

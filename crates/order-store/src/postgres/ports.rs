@@ -48,7 +48,8 @@ impl EventLog for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        pages::check(&self.reads).await
+        pages::check(&self.reads).await?;
+        self.writer.check(&self.reads).await
     }
 
     fn history(&self) -> LogHistory {

@@ -6,6 +6,7 @@ use tokio_postgres::types::Type;
 use super::address::PostgresAddress;
 use super::database::Database;
 use super::log_state::{self, LogState};
+use super::objects;
 use super::pages::LOG_END;
 use super::schema::{self, Migrated};
 use super::{PostgresFault, PostgresOptions, projection, refused};
@@ -13,6 +14,7 @@ use super::{PostgresFault, PostgresOptions, projection, refused};
 /// Checks the server, then the schema, and that the log can be read.
 pub(super) async fn prepare(database: &Database, options: PostgresOptions) -> Result<(), PostgresFault> {
     let mut connection = database.connect().await?;
+    objects::refuse_template(&connection).await?;
     check_server(&connection, database.address(), options.allow_unsafe_durability).await?;
     check_timeouts(&connection, database.address()).await?;
     let migrated = bring_up(&mut connection).await?;
@@ -25,6 +27,7 @@ pub(super) async fn prepare(database: &Database, options: PostgresOptions) -> Re
             "a newer release has migrated the database, and this one may serve from it"
         );
     }
+    objects::check(&connection).await?;
     let state = log_state::log_state(&connection).await?;
     if state.copying {
         return Err(PostgresFault::Copying);
@@ -92,7 +95,7 @@ async fn check_timeouts(connection: &Object, address: &PostgresAddress) -> Resul
 pub(super) async fn bring_up(connection: &mut Object) -> Result<Migrated, PostgresFault> {
     let (from, known) = (schema::find(connection).await?, schema::known());
     if from < known {
-        return schema::migrate(connection).await.map_err(refused("migrate the schema"));
+        return schema::migrate(connection).await.map_err(schema::not_migrated);
     }
     Ok(Migrated { from, to: from, known })
 }

@@ -7,12 +7,14 @@
 //! version that stopped using it.
 
 use deadpool_postgres::Object;
+use order_application::error_chain;
 use tokio::time::{Duration, Instant};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::database::BACKOFF;
+use super::objects::Objects;
 use crate::postgres_error::{PostgresFault, refused};
 
 /// A step of the schema.
@@ -78,15 +80,22 @@ fn migrations() -> impl Iterator<Item = Migration> {
 /// How many migrations the database has had; 0: there is no store.
 ///
 /// # Errors
-/// [`PostgresFault::Newer`] if only newer releases run with it.
+/// [`PostgresFault::Newer`] if only newer releases run with it, [`PostgresFault::ForeignSchema`] if it is none of the service's,
+/// [`PostgresFault::NotWhole`] if nothing says what its tables are.
 pub(super) async fn find(connection: &Object) -> Result<i64, PostgresFault> {
+    let objects = Objects::look(connection).await?;
+    objects.refuse_foreign()?;
     let (found, needed) = find_newest(connection).await.map_err(refused("tell its schema"))?;
     let known = known();
+    if found == 0 && objects.has_tables() {
+        let why = "order_service.migrations is missing or has no row, and other tables are there";
+        return Err(PostgresFault::NotWhole(why.to_owned()));
+    }
     if needed > known { Err(PostgresFault::Newer { found, needed, known }) } else { Ok(found) }
 }
 
 /// The schema's version, and the oldest one whose releases may run with it.
-async fn find_newest(connection: &Object) -> Result<(i64, i64), Error> {
+pub(super) async fn find_newest(connection: &Object) -> Result<(i64, i64), Error> {
     let there = "SELECT to_regclass('order_service.migrations') IS NOT NULL";
     if !connection.query_typed_one(there, &[]).await?.try_get(0)? {
         return Ok((0, 0));
@@ -109,6 +118,16 @@ pub(super) async fn migrate(connection: &mut Object) -> Result<Migrated, Error> 
             outcome => return outcome,
         }
     }
+}
+
+/// Why it was not brought up. What a migration makes is there already only if its row is not.
+pub(super) fn not_migrated(error: Error) -> PostgresFault {
+    let is_there = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_FUNCTION, SqlState::DUPLICATE_OBJECT];
+    if error.code().is_some_and(|state| is_there.contains(state)) {
+        let why = error_chain(&error);
+        return PostgresFault::NotWhole(format!("order_service.migrations lacks what has been done: {why}"));
+    }
+    refused("migrate the schema")(error)
 }
 
 /// Somebody had what the migration needed.

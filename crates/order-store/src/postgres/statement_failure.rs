@@ -13,6 +13,10 @@ pub(super) enum StatementFailure {
     /// It may have happened: the connection ended, or nobody answered in time.
     #[error("{0}")]
     Unknown(String),
+    /// Nothing happened: a table, a function or an index is not there that the statement needs. What that means, the
+    /// database's migrations say.
+    #[error("{0}")]
+    Missing(String),
     /// Nothing happened, and the next time will be no better.
     #[error(transparent)]
     Refused(StoreError),
@@ -29,8 +33,8 @@ impl StatementFailure {
             code if code.starts_with("08") => Self::Unknown(why),
             // The server or somebody at it ends the connection: perhaps after the commit, while it waited for a standby.
             "25P03" | "25P04" | "40003" | "57P01" | "57P02" | "57P04" | "57P05" => Self::Unknown(why),
-            // A function, table or column that this release calls is gone: a newer one has taken it away.
-            "42883" | "42P01" | "42703" => Self::Refused(StoreError::NewerRelease(why)),
+            // A function, table, column, schema, or an index that a statement names by its columns.
+            "42883" | "42P01" | "42703" | "3F000" | "42P10" => Self::Missing(why),
             "53100" => Self::Refused(StoreError::StorageFull),
             _ if is_about_rows(state) => Self::Refused(StoreError::Corrupt(why)),
             _ if is_transient(state) => Self::NothingHappened(why),
@@ -41,7 +45,9 @@ impl StatementFailure {
     /// As an answer to a read, or to a command that was never sent.
     pub(super) fn into_store_error(self) -> StoreError {
         match self {
-            Self::NothingHappened(why) | Self::Unknown(why) => StoreError::Unavailable(why),
+            Self::NothingHappened(why) | Self::Unknown(why) | Self::Missing(why) => {
+                StoreError::Unavailable(why)
+            }
             Self::Refused(error) => error,
         }
     }

@@ -39,6 +39,8 @@ mod postgres_loss;
 #[cfg(feature = "full-tests")]
 mod postgres_migrations;
 #[cfg(feature = "full-tests")]
+mod postgres_objects;
+#[cfg(feature = "full-tests")]
 mod postgres_rebuild;
 #[cfg(all(feature = "full-tests", feature = "planted-faults"))]
 mod postgres_releases;

@@ -6,6 +6,7 @@ use test_servers::{PostgresOptions, PostgresServer};
 
 use super::scenario::serving;
 use super::sql::Session;
+use crate::lost_files::place;
 use crate::server::{Ended, Program, Server};
 use crate::start_up::{FAILURE, USAGE, assert_refused};
 use crate::workflow::run_through;
@@ -132,7 +133,44 @@ fn a_user_who_may_see_the_schema_and_not_use_it_is_told_what_to_grant() {
     Session::open(&url).run("GRANT USAGE ON SCHEMA order_service TO app");
     Session::open(&url).run("GRANT SELECT ON order_service.migrations, order_service.log TO app");
     Session::open(&url).run("UPDATE order_service.log SET projection = 1000");
-    assert_store_refused(&as_user(&url, "app", PASSWORD), &["permission denied for table events", said[1]]);
+    let said = ["the service's user lacks rights", "`GRANT SELECT, INSERT ON order_service.events TO app`"];
+    assert_store_refused(&as_user(&url, "app", PASSWORD), &said);
+}
+
+#[test]
+fn a_database_whose_events_are_gone_is_refused_unless_that_is_accepted() {
+    let url = server().create_database().unwrap();
+    let shop = serving(&url).start();
+    run_through(&shop);
+    shop.stop();
+    Session::open(&url).run("TRUNCATE order_service.events");
+    let said = [
+        "acknowledged events are missing: the views end at position ",
+        "`order-service serve --accept-loss`",
+    ];
+    assert_store_refused(&url, &said);
+    let shop = serving(&url).argument("--accept-loss", "true").start();
+    assert!(shop.log().contains("events are missing, and it is accepted"), "{}", shop.log());
+    run_through(&shop);
+    shop.stop();
+    serving(&url).start().stop();
+}
+
+/// A balancer that goes by `/ready` sends nobody there.
+#[test]
+fn a_database_that_comes_to_refuse_appends_is_told_by_readiness_and_so_is_its_end() {
+    let url = server().create_database().unwrap();
+    let shop = serving(&url).start();
+    let owner = Session::open(&url);
+    owner.run("ALTER FUNCTION order_service.append_v2 RENAME TO gone");
+    assert_eq!(place(&shop, "a"), 503);
+    let ready = shop.get("/ready");
+    assert_eq!((ready.status, ready.json()["checks"]["store"].as_str()), (503, Some("unavailable")));
+    assert!(shop.log().contains("the database has no whole order store: "), "{}", shop.log());
+    owner.run("ALTER FUNCTION order_service.gone RENAME TO append_v2");
+    assert_eq!(shop.get("/ready").status, 200);
+    assert_eq!(place(&shop, "a"), 201);
+    shop.stop();
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::log_state::state_of_finished;
 use super::pages::LOG_END;
 use super::row::number;
 use super::times::LogTimes;
-use super::{DEADLINE, PostgresError, PostgresFault, PostgresStore, checkpoints, loss, refused};
+use super::{DEADLINE, PostgresError, PostgresFault, PostgresStore, checkpoints, loss, objects, refused};
 use crate::verify::{CheckedOrders, Findings, LogCheck, LogRow, Part, VerifyProgress, VerifyReport};
 use scan::LogScan;
 
@@ -35,7 +35,10 @@ impl PostgresStore {
         let checking = async {
             let mut connection = database.connect().await?;
             state_of_finished(&connection).await?;
-            check(&mut connection, progress).await
+            let objects = objects::faults(&connection).await.map_err(refused("show its tables"))?;
+            let mut report = check(&mut connection, progress).await?;
+            report.faults.splice(0..0, objects);
+            Ok::<_, PostgresFault>(report)
         };
         checking.await.map_err(|fault| fault.at(database.address()))
     }

@@ -5,6 +5,7 @@
 //! Only looking would not: the old connection's server may still be about to commit.
 
 mod append;
+mod probe;
 mod queue;
 mod rivals;
 mod trouble;
@@ -87,6 +88,16 @@ impl Writer {
         outcome
     }
 
+    /// Whether the database takes appends, if the last one was refused for no fault of its own. `reads`: for trying it.
+    pub(super) async fn check(&self, reads: &Database) -> Result<(), StoreError> {
+        if !self.trouble.is_refused() {
+            return Ok(());
+        }
+        probe::probe(reads).await?;
+        self.trouble.clear();
+        Ok(())
+    }
+
     /// Takes no more appends, and waits until those that are queued have been answered.
     pub(super) async fn finish(&self) {
         self.queue.close();
@@ -138,13 +149,14 @@ impl WriterTask {
                     return;
                 }
                 Err(StatementFailure::Refused(error)) => {
+                    self.trouble.refused(&error);
                     for queued in batch {
                         let unknown = queued.may_be_committed.then(|| not_done(true, &error.to_string()));
                         queued.answer(Err(unknown.unwrap_or_else(|| error.clone().into())));
                     }
                     return;
                 }
-                Err(StatementFailure::NothingHappened(why)) => (why, false),
+                Err(StatementFailure::NothingHappened(why) | StatementFailure::Missing(why)) => (why, false),
                 Err(StatementFailure::Unknown(why)) => (why, true),
             };
             self.trouble.met(&why);
