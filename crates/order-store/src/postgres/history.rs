@@ -152,13 +152,15 @@ impl History {
         let (known, looked) = match timeout(PATIENCE, look(client, self.known())).await {
             Ok((known, Ok(looked))) => (known, looked),
             Ok((_, Err(error))) if is_about_tables(&error) => {
-                return Err(self.refuse(&format!("it has no whole order store: {}", error_chain(&error))));
+                return Err(
+                    self.refuse(&format!("the database has no whole order store: {}", error_chain(&error)))
+                );
             }
             Ok((_, Err(error))) => return Err(error_chain(&error)),
             Err(_) => return Err("the database does not answer".to_owned()),
         };
         let Some(row) = looked else {
-            return Err(self.refuse("it has no whole order store: order_service.log is empty"));
+            return Err(self.refuse("the database has no whole order store: order_service.log is empty"));
         };
         self.judge(&row, known, expected).map_err(|error| error_chain(&error))?
     }

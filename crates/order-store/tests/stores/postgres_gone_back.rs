@@ -20,7 +20,7 @@ const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 const LATER: LogHistory = LogHistory(1);
 
 /// Waits until something is so, which a look of the store twice a second brings about.
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so().await {
         assert!(Instant::now() < deadline, "{what}");
