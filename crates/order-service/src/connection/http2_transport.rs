@@ -163,10 +163,11 @@ impl Read for Http2Transport {
         }
         ready!(self.poll_room(cx));
         if !self.held.is_empty() {
-            let held = mem::take(&mut self.held);
+            let mut held = mem::take(&mut self.held);
             let handed_on = self.come(&held[..held.len().min(buffer.remaining())])?;
             buffer.put_slice(&held[..handed_on]);
-            self.held.extend_from_slice(&held[handed_on..]);
+            held.drain(..handed_on);
+            self.held = held;
             return Poll::Ready(Ok(()));
         }
         // By way of a buffer of our own, which tells what was read; that is copied.
