@@ -19,12 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What has been acknowledged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct KafkaEvidence {
-    /// By partition. Those without anything are not there.
-    pub(super) partitions: BTreeMap<i32, Marks>,
+    /// The last message of each partition. Those without any are not there.
+    pub(super) partitions: BTreeMap<i32, Mark>,
     /// The last event with all before it.
     pub(super) event: Option<AcknowledgedEvent>,
-    /// From the oldest to the newest. Earlier releases do not write them.
-    #[serde(default)]
+    /// From the oldest to the newest.
     pub(super) milestones: Vec<Milestone>,
 }
 
@@ -35,19 +34,10 @@ pub(super) struct Mark {
     pub(super) id: Uuid,
 }
 
-/// What has been acknowledged of one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Marks {
-    /// The last message.
-    pub(super) last: Mark,
-    /// The first one. Earlier releases ask for it.
-    older: Mark,
-}
-
 impl KafkaEvidence {
     /// Notes an acknowledgement. `false` when it contradicts an earlier one: then the partition is not what it was.
     pub(super) fn acknowledge(&mut self, partition: i32, mark: Mark) -> bool {
-        let is_behind = self.partitions.get(&partition).is_none_or(|marks| mark.offset > marks.last.offset);
+        let is_behind = self.partitions.get(&partition).is_none_or(|last| mark.offset > last.offset);
         if is_behind {
             self.found(partition, mark);
         }
@@ -56,21 +46,15 @@ impl KafkaEvidence {
 
     /// Notes that a message is a partition's last.
     pub(super) fn found(&mut self, partition: i32, mark: Mark) {
-        let marks = self.partitions.entry(partition).or_insert(Marks { last: mark, older: mark });
-        marks.last = mark;
+        self.partitions.insert(partition, mark);
     }
 
     /// Notes that everything up to a position is there, and that what comes next is published behind all that is there.
     pub(super) fn pass_milestone(&mut self, position: Position) {
-        let marks = self.last_marks();
-        if !marks.is_empty() && milestones::is_due(&self.milestones, position.0) {
+        if !self.partitions.is_empty() && milestones::is_due(&self.milestones, position.0) {
+            let marks = self.partitions.clone();
             milestones::add(&mut self.milestones, Milestone { position: position.0, marks });
         }
-    }
-
-    /// The last message of each partition.
-    pub(super) fn last_marks(&self) -> BTreeMap<i32, Mark> {
-        self.partitions.iter().map(|(partition, marks)| (*partition, marks.last)).collect()
     }
 
     /// Compares the ends of these partitions with what was acknowledged, and tells where they are. Blocks.
@@ -85,7 +69,7 @@ impl KafkaEvidence {
         for partition in partitions {
             let left = until.saturating_duration_since(Instant::now());
             let end = offsets(client, topic, partition, left)?.end;
-            let last = self.partitions.get(&partition).map(|marks| marks.last.offset);
+            let last = self.partitions.get(&partition).map(|last| last.offset);
             if let Some(last) = last.filter(|last| end <= *last) {
                 return Err(BrokerError::OutOfStep(format!(
                     "partition {partition} of {topic} ends at offset {end}, and had acknowledged offset {last}"
@@ -112,13 +96,9 @@ mod tests {
         let mut evidence = KafkaEvidence::default();
         assert!(evidence.acknowledge(3, mark(7)) && evidence.acknowledge(3, mark(9)));
         assert!(evidence.acknowledge(0, mark(0)));
-        evidence.milestones.push(Milestone { position: 12, marks: evidence.last_marks() });
+        evidence.milestones.push(Milestone { position: 12, marks: evidence.partitions.clone() });
         let text = json!(evidence).to_string();
         assert_eq!(serde_json::from_str::<KafkaEvidence>(&text).unwrap(), evidence, "{text}");
-        let earlier = r#"{"partitions":{"3":{"last":{"offset":9,"id":"00000000-0000-0000-0000-000000000009"},
-            "older":{"offset":7,"id":"00000000-0000-0000-0000-000000000007"}}},"event":null}"#;
-        let earlier: KafkaEvidence = serde_json::from_str(earlier).unwrap();
-        assert_eq!(earlier.partitions[&3], evidence.partitions[&3]);
         for foreign in ["{}", r#"{"stream":"ORDERS"}"#] {
             assert!(serde_json::from_str::<KafkaEvidence>(foreign).is_err(), "{foreign}");
         }
@@ -131,6 +111,6 @@ mod tests {
         assert!(evidence.acknowledge(1, mark(0)), "each partition has its own");
         assert!(!evidence.acknowledge(0, mark(5)));
         assert!(!evidence.acknowledge(0, mark(0)));
-        assert_eq!(evidence.partitions[&0].last, mark(5));
+        assert_eq!(evidence.partitions[&0], mark(5));
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn find_events(
     let mut from = Vec::new();
     let mut places: BTreeMap<i32, Arc<str>> = BTreeMap::new();
     for (&partition, Range { start, end }) in there.iter().filter(|(_, offsets)| offsets.end > 0) {
-        let known = evidence.partitions.get(&partition).map(|marks| marks.last.offset);
+        let known = evidence.partitions.get(&partition).map(|last| last.offset);
         let first = known.map_or(end - LOOKED_AT, |known| known.max(end - LOOKED_AT_AFTER_EVIDENCE));
         places.insert(partition, place(topic, partition));
         if first.max(*start) < *end {

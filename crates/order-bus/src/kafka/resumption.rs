@@ -83,7 +83,7 @@ fn losses(
 ) -> Result<BTreeMap<i32, String>, BrokerError> {
     let mut losses = BTreeMap::new();
     let mut compared = BTreeMap::new();
-    for (partition, Mark { offset, id }) in evidence.last_marks() {
+    for (&partition, &Mark { offset, id }) in &evidence.partitions {
         let left = there.get(&partition).cloned().unwrap_or(0..0);
         if left.end <= offset {
             let end = left.end;

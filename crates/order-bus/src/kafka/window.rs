@@ -135,7 +135,8 @@ impl KafkaWindow {
         let acknowledged = self.events.acknowledged().0;
         let is_due = milestones::is_due(&self.evidence.milestones, acknowledged);
         if self.coming.is_none() && self.unplaced.is_empty() && is_due {
-            self.coming = Some(Milestone { position: self.highest.0, marks: self.evidence.last_marks() });
+            self.coming =
+                Some(Milestone { position: self.highest.0, marks: self.evidence.partitions.clone() });
         }
         if let Some(passed) = self.coming.take_if(|coming| coming.position <= acknowledged) {
             milestones::add(&mut self.evidence.milestones, passed);
@@ -193,7 +194,7 @@ mod tests {
         assert!(window.acknowledge(Position(11), 0, 0));
         assert!(window.acknowledge(Position(12), 0, -1001));
         assert_eq!(window.failure(), None);
-        assert_eq!(window.evidence().partitions[&0].last.offset, 0);
+        assert_eq!(window.evidence().partitions[&0].offset, 0);
     }
 
     #[test]
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(window.evidence().partitions, before.partitions);
         window.looked_into(1);
         let after = window.evidence().partitions;
-        assert_eq!((after[&0].last.offset, after[&1].last.offset), (4, 2));
+        assert_eq!((after[&0].offset, after[&1].offset), (4, 2));
         assert!(window.acknowledge(Position(14), 0, 5) && window.gaps().is_empty());
     }
 

@@ -13,8 +13,7 @@ pub(super) struct NatsEvidence {
     pub(super) sequence: u64,
     /// The last event that was acknowledged.
     pub(super) event: Option<AcknowledgedEvent>,
-    /// Its sequence, if it is known. Earlier releases do not write it.
-    #[serde(default)]
+    /// Its sequence, if it is known.
     pub(super) event_sequence: Option<u64>,
 }
 

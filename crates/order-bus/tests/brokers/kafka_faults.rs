@@ -127,9 +127,9 @@ async fn what_a_late_relay_sends_behind_a_loss_is_not_taken_for_all() {
 /// The same evidence with the last message of each partition so many offsets later.
 fn later_offsets(evidence: &str, by: i64) -> String {
     let mut evidence: serde_json::Value = serde_json::from_str(evidence).unwrap();
-    for marks in evidence["partitions"].as_object_mut().unwrap().values_mut() {
-        let offset = marks["last"]["offset"].as_i64().unwrap();
-        marks["last"]["offset"] = (offset + by).into();
+    for last in evidence["partitions"].as_object_mut().unwrap().values_mut() {
+        let offset = last["offset"].as_i64().unwrap();
+        last["offset"] = (offset + by).into();
     }
     evidence.to_string()
 }

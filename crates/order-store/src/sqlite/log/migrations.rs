@@ -22,7 +22,7 @@ pub(crate) struct LogMigration {
 const MIGRATIONS: &[LogMigration] = &[
     LogMigration { sql: include_str!("migrations/0001_log.sql"), oldest_compatible: 1 },
     LogMigration { sql: include_str!("migrations/0002_receipts.sql"), oldest_compatible: 1 },
-    // Earlier releases delete old receipts wherever they are, and leave gaps.
+    // Whoever knows only the schemas before it deletes old receipts wherever they are: the gaps would be taken for losses.
     LogMigration { sql: include_str!("migrations/0003_accepted_losses.sql"), oldest_compatible: 3 },
     LogMigration { sql: include_str!("migrations/0004_finished_wals.sql"), oldest_compatible: 3 },
 ];
