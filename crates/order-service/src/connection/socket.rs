@@ -3,11 +3,11 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use order_api::HeadFault;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -24,6 +24,9 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// How long, and how much, is read on after a connection's last answer.
 const MAX_LINGER: Duration = Duration::from_secs(2);
 const MAX_LINGER_BYTES: usize = 1024 * 1024;
+
+/// So many records are read before it is another connection's turn, however little is in each.
+const MAX_RECORDS_AT_ONCE: usize = 64;
 
 /// What a client is read from and written to.
 pub(super) enum Socket {
@@ -106,6 +109,34 @@ pub(super) async fn end(socket: &mut (impl AsyncRead + AsyncWrite + Unpin), answ
     let _ = tokio::time::timeout(MAX_LINGER, ending).await;
 }
 
+/// Reads what comes decrypted, record by record: each of them has made sense.
+fn poll_read_records(
+    tls: &mut TlsStream<Ciphertext>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let before = buffer.filled().len();
+    for _ in 0..MAX_RECORDS_AT_ONCE {
+        let length = match Pin::new(&mut *tls).poll_fill_buf(cx) {
+            Poll::Ready(Ok(decrypted)) => {
+                let length = decrypted.len().min(buffer.remaining());
+                buffer.put_slice(&decrypted[..length]);
+                length
+            }
+            // What went wrong is found again when more is asked for.
+            _ if buffer.filled().len() > before => break,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => return Poll::Pending,
+        };
+        if length == 0 {
+            break;
+        }
+        Pin::new(&mut *tls).consume(length);
+        tls.get_mut().0.made_sense();
+    }
+    Poll::Ready(Ok(()))
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -114,14 +145,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Tls(tls) => {
-                let before = buffer.filled().len();
-                ready!(Pin::new(&mut **tls).poll_read(cx, buffer))?;
-                if buffer.filled().len() > before {
-                    tls.get_mut().0.made_sense();
-                }
-                Poll::Ready(Ok(()))
-            }
+            Self::Tls(tls) => poll_read_records(tls, cx, buffer),
         }
     }
 }

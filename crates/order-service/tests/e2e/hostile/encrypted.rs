@@ -62,6 +62,13 @@ fn whoever_says_hello_for_longer_than_anybody_does_is_hung_up_on() {
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
+/// One with this id.
+fn order(id: &str) -> String {
+    format!(
+        r#"{{"order_id":"{id}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
+    )
+}
+
 /// Connections that are agreed on, and then say the beginning of a head and half a record.
 fn half_records(client: &EncryptingClient, count: usize) -> Vec<TcpStream> {
     let head = format!("GET /health HTTP/1.1\r\nhost: e2e\r\nx: {}", "x".repeat(7 * 1024));
@@ -94,12 +101,27 @@ fn records_that_never_end_take_no_more_memory_than_there_is_room_for() {
 }
 
 #[test]
+fn a_body_in_records_of_a_byte_each_is_read() {
+    const LENGTH: usize = 40_000;
+    let encrypted = Encrypted::start(&[]);
+    let client = encrypted.client(&[HTTP1]);
+    let mut stream = client.encrypt(open(client.port)).unwrap();
+    let mut records = Vec::new();
+    for byte in crate::http::post("/orders", &format!("{}{}", order("small"), " ".repeat(LENGTH))).bytes() {
+        stream.conn.writer().write_all(&[byte]).unwrap();
+        stream.conn.write_tls(&mut records).unwrap();
+    }
+    stream.sock.write_all(&records).unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 201");
+}
+
+#[test]
 fn large_bodies_come_whole_over_encrypted_connections() {
     let encrypted = Encrypted::start(&[]);
     for number in 0..3 {
-        let mut body = format!(
-            r#"{{"order_id":"large-{number}","customer_id":"c","items":[{{"SKU":"s","Quantity":1,"UnitPriceCents":1}}]}}"#
-        );
+        let mut body = order(&format!("large-{number}"));
         body.extend(std::iter::repeat_n(' ', 1_000_000));
         let client = encrypted.client(&[HTTP1]);
         let mut stream = client.encrypt(open(client.port)).unwrap();
