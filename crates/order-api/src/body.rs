@@ -26,7 +26,7 @@ const NO_MEMBERS: &[u8] = b"{}";
 
 /// Bodies up to so many bytes are small, and have a share of the budget of their own: large ones never keep them out.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
-/// A large body of which nobody knows how long it will be is given as much memory at a time.
+/// A large body is given at least as much memory at a time.
 const GROWTH_BYTES: usize = 64 * 1024;
 /// What part of the budget that share is.
 const SHARE_OF_SMALL_BODIES: usize = 8;
@@ -113,7 +113,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body. A length that is only announced is not set aside, since it costs nothing to announce: a body takes of
-/// the budget what has come of it while more is waited for.
+/// the budget the memory for what has come of it while more is waited for.
 async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Result<WholeBody, Unread> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > config.max_body_bytes {
@@ -125,8 +125,8 @@ async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Resul
     let mut bytes = Vec::<u8>::new();
     // Where its length says that it is over: to wait for its end would cost the connection another turn.
     while !body.is_end_stream() {
-        // As long as it is announced, it is written into memory that is untouched before.
-        let taken = if announced > 0 { bytes.len() } else { bytes.capacity() };
+        // Also what nothing was written into yet: a system with huge pages gives all of it at the first byte.
+        let taken = bytes.capacity();
         make_room(&mut share, |share| share.grow_to(taken, spared(taken, config)))?;
         let frame = tokio::select! {
             biased;
@@ -136,10 +136,8 @@ async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Resul
         let Some(frame) = frame else { break };
         // Trailers carry nothing that anyone asked for.
         if let Ok(chunk) = frame.map_err(|_| Unread::Over(Refusal::body_broken()))?.into_data() {
-            // No more than is needed, and what is announced at one go: what is copied while it grows is there twice.
             if bytes.len() + chunk.len() > SMALL_BODY_BYTES.max(bytes.capacity()) {
-                let step = if announced > 0 { announced.saturating_sub(bytes.len()) } else { GROWTH_BYTES };
-                bytes.reserve_exact(step.max(chunk.len()));
+                bytes.reserve_exact(growth(bytes.len(), announced).max(chunk.len()));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -149,6 +147,12 @@ async fn collect(body: &mut Body, config: &ApiConfig, mut share: Share) -> Resul
     }
     share.settle();
     Ok(WholeBody { bytes, _share: share })
+}
+
+/// How much memory more is taken for a body of which so much has come: it doubles, up to what was announced. Where nothing was, half of
+/// it might never be needed.
+fn growth(bytes: usize, announced: usize) -> usize {
+    if announced > bytes { bytes.max(GROWTH_BYTES).min(announced - bytes) } else { GROWTH_BYTES }
 }
 
 /// What a body that has come so far leaves to small ones.

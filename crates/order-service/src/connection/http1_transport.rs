@@ -36,6 +36,8 @@ pub(super) struct Http1Transport {
     /// The room for it.
     unused_room: Vec<Kept>,
     asking: Asking,
+    /// Whoever reads the body has been given its turn before the end is passed on.
+    has_waited_for_reader: bool,
 }
 
 impl Http1Transport {
@@ -48,6 +50,7 @@ impl Http1Transport {
             last_read: 0,
             unused_room: Vec::new(),
             asking: Asking::default(),
+            has_waited_for_reader: false,
         }
     }
 
@@ -112,6 +115,12 @@ impl Read for Http1Transport {
             // A client that says no more may still listen. Whoever waits in vain is looked for from outside. Where an answer has no
             // end, there is only one way to be done with it, which is to leave.
             self.transport.activity().note_half_close();
+            return Poll::Pending;
+        }
+        if is_end && awaits_body && !self.has_waited_for_reader {
+            // Or the last of it has just come, and whoever waits for it does not know.
+            self.has_waited_for_reader = true;
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         self.last_read = read.filled().len();

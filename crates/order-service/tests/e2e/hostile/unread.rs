@@ -188,6 +188,20 @@ fn bodies_that_are_never_finished_are_bounded_together() {
     });
 }
 
+#[test]
+fn bodies_of_which_a_little_has_come_take_no_more_memory_than_is_counted() {
+    besiege(server(), |server, siege| {
+        let mut request = format!(
+            "POST /orders HTTP/1.1\r\nhost: e2e\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n"
+        )
+        .into_bytes();
+        request.resize(request.len() + 17_000, b' ');
+        let unfinished = crowd(server.port(), 1_000, &request);
+        siege.hold(A_WHILE);
+        drop(unfinished);
+    });
+}
+
 /// The status of an answer, if there is one.
 pub(super) fn already_answered(stream: &mut TcpStream) -> Option<u16> {
     stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
