@@ -3,6 +3,7 @@
 mod acceptor;
 mod admission;
 mod descriptors;
+mod line;
 mod networks;
 mod rooms;
 mod stillness;
@@ -32,7 +33,7 @@ pub(crate) struct Limits {
     /// Most connections at once. When there are as many, a still one gives way, of the address that has most.
     pub(crate) connections: usize,
     /// Most that wait for a place beside them, of the networks that have most, so that those of others need not wait behind them.
-    /// More are hung up on. Where it is 0, all wait one behind the other.
+    /// More are hung up on, in a while. Where it is 0, all wait one behind the other.
     pub(crate) waiting: usize,
     /// How long a request's head may take, a connection may be idle, and an answer may lie without being taken.
     pub(crate) idle_timeout: Duration,
@@ -205,29 +206,35 @@ mod tests {
     async fn those_of_the_network_that_has_most_wait_beside_those_of_others_and_not_before_them() {
         const MOST: [u8; 4] = [127, 0, 0, 1];
         const LESS: [u8; 4] = [127, 0, 0, 2];
-        const PLACES: usize = 64;
+        // So few that connections take all that they may have, but for the line.
+        const DESCRIPTORS: u64 = 256;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let limits = Limits {
-            connections: PLACES,
-            waiting: 1,
+        let wanted = Limits {
+            connections: 10_000,
+            waiting: 1_000,
             idle_timeout: Duration::from_secs(60),
             answer_bytes: 1024 * 1024,
             // For each other something moves on all of them, and for others they are still very soon.
             least_stillness: 2 * SOON,
             in_service: SOON,
         };
+        let limits = descriptors::within(DESCRIPTORS, wanted);
         let server = Server::start(vec![listener], None, Router::new().route("/", get("")), limits);
         let mut moving = Vec::new();
-        for _ in 0..PLACES {
+        for _ in 0..limits.connections {
             let mut stream = connect_from(MOST, server.port()).await;
             assert!(is_answered(&mut stream).await);
             moving.push(stream);
         }
         let mut waits = connect_from(MOST, server.port()).await;
-        assert!(!is_answered(&mut connect_from(MOST, server.port()).await).await, "one may wait");
+        let mut waiting = Vec::new();
+        for _ in 1..limits.waiting {
+            waiting.push(connect_from(MOST, server.port()).await);
+        }
+        assert!(!is_answered(&mut connect_from(MOST, server.port()).await).await, "no more may wait");
         let mut other = connect_from(LESS, server.port()).await;
         assert!(is_answered(&mut other).await);
-        drop((moving, other));
+        drop((moving, waiting, other));
         assert!(is_answered(&mut waits).await);
     }
 }

@@ -52,7 +52,7 @@ impl Acceptor {
                     if let Some(more) = failing.over() {
                         tracing::info!(more, "connections are accepted again; so many more tries failed");
                     }
-                    match self.admission.wait(from.ip()) {
+                    match self.admission.wait(from.ip()).await {
                         Wait::BeforeOthers => Arc::clone(&self).serve_in_place(stream, from).await,
                         // It is there for as long as this.
                         Wait::InLine(in_line) => drop(line.send((stream, from, in_line))),

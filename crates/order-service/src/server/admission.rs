@@ -13,6 +13,7 @@ use order_api::LONG_UNTAKEN;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
+use super::line::Line;
 use super::networks::PlacesByNetwork;
 use super::rooms::Rooms;
 use super::stillness::{Newcomer, Stillest};
@@ -39,8 +40,8 @@ pub(crate) struct Admission {
     places: Arc<Semaphore>,
     /// Whoever wants one.
     wanted: tokio::sync::Mutex<()>,
-    /// How many more may wait for one, if any may.
-    line: Option<Arc<Semaphore>>,
+    /// Where some more may wait for one, if any may.
+    line: Option<Line>,
     budget: Arc<AnswerBudget>,
     connections: Mutex<Connections>,
     is_draining: AtomicBool,
@@ -107,7 +108,7 @@ pub(super) enum Wait {
     BeforeOthers,
     /// Behind others of the networks that have most, in this place of their line.
     InLine(OwnedSemaphorePermit),
-    /// There would be too many of them.
+    /// There would be too many of them, for [too long](Line::place).
     Nowhere,
 }
 
@@ -129,7 +130,7 @@ impl Admission {
             figures: Arc::default(),
             places: Arc::new(Semaphore::new(limits.connections)),
             wanted: tokio::sync::Mutex::default(),
-            line: (limits.waiting > 0).then(|| Arc::new(Semaphore::new(limits.waiting))),
+            line: (limits.waiting > 0).then(|| Line::new(limits.waiting)),
             budget: Arc::new(AnswerBudget::new(answer_bytes)),
             connections: Mutex::default(),
             is_draining: AtomicBool::new(false),
@@ -153,14 +154,14 @@ impl Admission {
     }
 
     /// Where one more connection from this address waits for a place.
-    pub(super) fn wait(&self, from: IpAddr) -> Wait {
+    pub(super) async fn wait(&self, from: IpAddr) -> Wait {
         let Some(line) = self.line.as_ref().filter(|_| self.places.available_permits() == 0) else {
             return Wait::BeforeOthers;
         };
         if !self.lock().places.has_most(order_api::network(from)) {
             return Wait::BeforeOthers;
         }
-        Arc::clone(line).try_acquire_owned().map_or(Wait::Nowhere, Wait::InLine)
+        line.place().await.map_or(Wait::Nowhere, Wait::InLine)
     }
 
     /// One that may wait nowhere is not taken.

@@ -30,11 +30,22 @@ pub(crate) fn crowd(port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
 #[track_caller]
 pub(crate) fn crowd_in_pace(siege: &Siege, port: u16, count: usize, first: &[u8]) -> Vec<TcpStream> {
     const AT_ONCE: usize = 250;
+    crowd_in_bursts(siege, port, (count / AT_ONCE, AT_ONCE), first)
+}
+
+/// The same, in so many bursts of so many.
+#[track_caller]
+pub(super) fn crowd_in_bursts(
+    siege: &Siege,
+    port: u16,
+    (bursts, at_once): (usize, usize),
+    first: &[u8],
+) -> Vec<TcpStream> {
     let come = |_| {
         siege.hold(1);
-        crowd(port, AT_ONCE, first)
+        crowd(port, at_once, first)
     };
-    (0..count / AT_ONCE).flat_map(come).collect()
+    (0..bursts).flat_map(come).collect()
 }
 
 /// One of them, which says nothing yet.
