@@ -48,6 +48,9 @@ pub(crate) struct ServeOptions {
     /// belong together: with what is there, and without what knows of more. Restore a backup instead if there is one.
     #[arg(long, help_heading = "Store", value_name = "true|false", hide_possible_values = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     pub(crate) accept_loss: bool,
+    /// Serve only from a store that is there: where there is none, end, and make no new, empty one.
+    #[arg(long, help_heading = "Store", value_name = "true|false", hide_possible_values = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
+    pub(crate) existing_store: bool,
     #[command(flatten)]
     pub(crate) scrub: ScrubOptions,
     #[command(flatten)]
@@ -151,6 +154,11 @@ pub(crate) struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// Whether nothing is left of it at exit.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.store, Some(StoreUrl::Memory))
+    }
+
     /// The store that they name.
     pub(crate) fn url(self) -> StoreUrl {
         let mut url = self.store.unwrap_or_else(|| StoreUrl::Sqlite(self.data_dir.join("orders.db")));

@@ -54,13 +54,20 @@ pub(crate) trait Replicating: Store + ReplicaStore {}
 
 impl<S: Store + ReplicaStore> Replicating for S {}
 
-/// Opens it; an append waits for at most `queue_wait` before it is begun. Where `mode` lets a store be made, which is where
-/// somebody serves from it, a database that is away is waited for. If views have to be made first, `progress` is told how far
-/// they are.
+/// How to open it.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening {
+    pub(crate) mode: OpenMode,
+    /// How long an append waits at most before it is begun.
+    pub(crate) queue_wait: Duration,
+    /// Whether a database that is away is waited for, as by whoever serves from it.
+    pub(crate) awaits_database: bool,
+}
+
+/// Opens it. If views have to be made first, `progress` is told how far they are.
 pub(crate) async fn open(
     url: &StoreUrl,
-    mode: OpenMode,
-    queue_wait: Duration,
+    Opening { mode, queue_wait, awaits_database }: Opening,
     bus: Arc<dyn EventBus>,
     progress: ViewsProgress,
 ) -> anyhow::Result<Arc<dyn Store>> {
@@ -75,9 +82,9 @@ pub(crate) async fn open(
             Arc::new(thread::opening(open).await?)
         }
         StoreUrl::Postgres { url, options } => {
-            let options = PostgresOptions { queue_wait, accept_loss: mode.accept_loss, ..*options };
-            // Whoever does something with a store that is there is told at once that its database is away.
-            let opening = if mode.create {
+            let OpenMode { create, accept_loss } = mode;
+            let options = PostgresOptions { queue_wait, create, accept_loss, ..*options };
+            let opening = if awaits_database {
                 await_database::open(url, &bus, options).await
             } else {
                 PostgresStore::open(url, bus, options).await

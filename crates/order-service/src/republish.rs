@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Failure;
 use crate::config::{LogOptions, RelayOptions, StoreOptions, positive};
 use crate::export::told;
-use crate::open_store;
+use crate::open_store::{self, Opening};
 use crate::process;
 use crate::progress::Progress;
 use crate::store_url::StoreUrl;
@@ -59,8 +59,9 @@ async fn publish_again(
     event_source: &str,
 ) -> anyhow::Result<ExitCode> {
     let bus = Arc::new(InProcessBus::new());
-    let (mode, progress) = (OpenMode::EXISTING, ViewsProgress::default());
-    let store = open_store::open(store, mode, DEFAULT_QUEUE_WAIT, bus.clone(), progress).await?;
+    let opening =
+        Opening { mode: OpenMode::EXISTING, queue_wait: DEFAULT_QUEUE_WAIT, awaits_database: false };
+    let store = open_store::open(store, opening, bus.clone(), ViewsProgress::default()).await?;
     let ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus };
     let end = ports.log.end().await?;
     for url in brokers {

@@ -12,7 +12,7 @@ use crate::access::FileAccess;
 use crate::background::Upkeep;
 use crate::cli::Failure;
 use crate::config::ServeOptions;
-use crate::open_store;
+use crate::open_store::{self, Opening};
 use crate::process::{self, Process};
 use crate::relays::Relays;
 use crate::release;
@@ -21,6 +21,11 @@ use crate::traces::{TraceSettings, Traces};
 pub(crate) fn run(options: ServeOptions) -> Result<ExitCode, Failure> {
     let access = options.access.rules(&options.listening.addresses())?;
     let traces = TraceSettings::read()?;
+    if options.existing_store && options.store.is_in_memory() {
+        return Err(Failure::usage(
+            "memory: has a new store at each start, and --existing-store asks for one that is there",
+        ));
+    }
     Ok(process::run(serve(options, access, traces))?)
 }
 
@@ -35,9 +40,9 @@ async fn serve(
     let tracer = traces.as_ref().map(|traces| traces.tracer.clone());
     let bus = Arc::new(InProcessBus::new());
     let url = options.store.url();
-    let mode = OpenMode { accept_loss: options.accept_loss, ..OpenMode::CREATE };
-    let progress = process.views_progress.clone();
-    let opening = open_store::open(&url, mode, queue_wait, bus.clone(), progress);
+    let mode = OpenMode { create: !options.existing_store, accept_loss: options.accept_loss };
+    let opening = Opening { mode, queue_wait, awaits_database: true };
+    let opening = open_store::open(&url, opening, bus.clone(), process.views_progress.clone());
     let Some(store) = process.before_serving(opening).await? else { return Ok(ExitCode::SUCCESS) };
 
     let relay_ports = FollowerPorts { log: store.clone(), checkpoints: store.clone(), bus: bus.clone() };

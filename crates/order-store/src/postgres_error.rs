@@ -160,7 +160,8 @@ pub enum PostgresFault {
     Template(String),
     /// Nobody has made a store there.
     #[error(
-        "the database has no order store; `order-service migrate` makes one, and so does the first `serve`"
+        "the database has no order store; `order-service migrate` makes one, and so does the first `serve` without \
+         --existing-store"
     )]
     NoStore,
     /// A copy empties tables before it fills them, which takes more rights than to serve.
@@ -176,9 +177,22 @@ pub enum PostgresFault {
     ViewsBusy,
     /// `copy` has not finished.
     #[error(
-        "the store is the target of an unfinished copy or restore; run the same command again, it goes on where it stopped"
+        "the store is the target of an unfinished copy or restore; run the same command again, it goes on where it stopped. \
+         To give it up: docs/operations/postgresql.md, An unfinished copy or restore"
     )]
     Copying,
+    /// Somebody serves from the target of a copy.
+    #[error(
+        "somebody serves from it: the lease {lease:?} is being renewed{}. Nothing was changed. Stop all instances of that \
+         database, and whatever starts them again; or name another database",
+        told_connections(connected)
+    )]
+    Served {
+        /// What is renewed.
+        lease: String,
+        /// Who is connected, for people.
+        connected: Vec<String>,
+    },
 }
 
 impl PostgresFault {
@@ -213,9 +227,14 @@ impl PostgresFault {
             | Self::NoStore
             | Self::MayNotCopy { .. }
             | Self::ViewsBusy
-            | Self::Copying => None,
+            | Self::Copying
+            | Self::Served { .. } => None,
         }
     }
+}
+
+fn told_connections(connected: &[String]) -> String {
+    if connected.is_empty() { String::new() } else { format!(", and connected are {}", connected.join(", ")) }
 }
 
 fn told_statements(statements: &[String]) -> String {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::damage::{stopped_store, verify, view_reads};
 use crate::server::{Program, Server, wait_until};
-use crate::start_up::{FAILURE, assert_refused};
+use crate::start_up::{FAILURE, USAGE, assert_refused};
 
 pub(crate) fn place(server: &Server, order: &str) -> u16 {
     let placement = format!(
@@ -162,12 +162,18 @@ fn only_whoever_serves_makes_a_store_and_says_where() {
         assert_refused(&ended, FAILURE, &["orders.db"]);
         assert!(!mistyped.exists(), "{arguments:?} made something");
     }
+    let existing = |data: &Path| Program::serving(data).argument("--existing-store", "true");
+    assert_refused(&existing(&mistyped).run(), FAILURE, &["orders.db: there is no such file"]);
+    assert!(!mistyped.exists(), "serving made something");
+    let in_memory = Program::serve().argument("--store", "memory:");
+    let ended = in_memory.argument("--existing-store", "true").run();
+    assert_refused(&ended, USAGE, &["--existing-store asks for one that is there"]);
     let server = Program::serving(Path::new("data")).in_directory(directory.path()).start();
     let place = directory.path().canonicalize().unwrap().join("data/orders.db");
     let made = |log: String| log.contains("made a new store") && log.contains(&*place.to_string_lossy());
     wait_until("a new store is told", || made(server.log()).then_some(()));
     server.stop();
-    let server = Program::serving(&directory.path().join("data")).start();
+    let server = existing(&directory.path().join("data")).start();
     assert!(!server.log().contains("made a new store"), "{}", server.log());
     server.stop();
 }

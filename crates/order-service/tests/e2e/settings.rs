@@ -122,6 +122,7 @@ fn help_names_every_option_with_its_variable() {
         "postgres-connections",
         "allow-unsafe-durability",
         "accept-loss",
+        "existing-store",
         "queue-wait-milliseconds",
         "listen",
         "operate-listen",

@@ -26,7 +26,11 @@ pub(super) async fn begin(source: &dyn Source, target: &mut dyn Target) -> Resul
     if let Some(event_id) = last_event_id {
         check_prefix(source, event_id, log_end).await?;
     }
-    if !copying && log_end == Position::START {
+    let is_to_be_filled = copying || log_end == Position::START;
+    if is_to_be_filled {
+        target.expect_unserved().await.map_err(CopyError::Target)?;
+    }
+    if is_to_be_filled && !copying {
         target.begin(source.identity()).await.map_err(CopyError::Target)?;
     }
     Ok(log_end)

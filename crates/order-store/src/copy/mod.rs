@@ -81,7 +81,8 @@ pub enum CopyError {
     },
     /// What the target has is not how the source begins.
     #[error(
-        "the target has other content: the source does not have its event {event_id} at position {position}"
+        "the target has other content: the source does not have its event {event_id} at position {position}; name an empty \
+         target"
     )]
     OtherContent {
         /// The target's last event.

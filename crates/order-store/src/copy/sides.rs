@@ -48,7 +48,10 @@ pub(crate) trait Target: Send {
     /// What it is now.
     async fn state(&mut self) -> Result<TargetState, SideError>;
 
-    /// Says of itself, durably, that it is an unfinished copy of the log with this identity.
+    /// Makes sure that nobody serves from it, before anything is written to it.
+    async fn expect_unserved(&mut self) -> Result<(), SideError>;
+
+    /// While it is still empty: says of itself, durably, that it is an unfinished copy of the log with this identity.
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError>;
 
     /// Adds the next events, all or none.

@@ -35,7 +35,7 @@ pub(super) const WENT_BACK: &str = "the log has gone back to an earlier state";
 
 /// Which log it is, whether it has an event, and the settings without which nobody serves from it.
 const LOOK: &str = "\
-    SELECT l.identity, (SELECT e.id FROM order_service.events e WHERE e.position = $1), \
+    SELECT l.identity, l.state = 'copying', (SELECT e.id FROM order_service.events e WHERE e.position = $1), \
         current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes'), \
         current_setting('default_transaction_isolation'), current_setting('statement_timeout'), \
         coalesce(current_setting('transaction_timeout', true), '0') \
@@ -132,6 +132,13 @@ impl History {
         );
     }
 
+    /// Begins a new history: what comes to be in the log has nothing to do with what was.
+    fn forget(&self) {
+        let mut state = self.state();
+        self.number.fetch_add(1, Ordering::AcqRel);
+        state.known = None;
+    }
+
     /// Whether a page says that its log has what was known when it was asked for; otherwise a new history has begun.
     pub(super) fn has(&self, known: Known, found: Option<Uuid>) -> bool {
         let is_there = known.event.is_none_or(|event| found == Some(event.id));
@@ -175,10 +182,17 @@ impl History {
             );
             return Ok(Err(self.refuse(&why)));
         }
+        if row.try_get(1)? {
+            let why = PostgresFault::Copying.to_string();
+            if self.refused().as_ref() != Some(&why) {
+                self.forget();
+            }
+            return Ok(Err(self.refuse(&why)));
+        }
         if let Some(fault) = unfit(row, expected)? {
             return Ok(Err(self.refuse(&fault.to_string())));
         }
-        if !self.has(known, row.try_get(1)?) {
+        if !self.has(known, row.try_get(2)?) {
             return Ok(Err(WENT_BACK.to_owned()));
         }
         if self.state().refused.take().is_some() {
@@ -253,16 +267,16 @@ fn is_about_tables(error: &Error) -> bool {
 
 /// What keeps the service from serving from this server, as at its start. Another server may have other settings.
 fn unfit(row: &Row, expected: &Expected) -> Result<Option<PostgresFault>, Error> {
-    for (index, name) in [(2, "fsync"), (3, "synchronous_commit"), (4, "full_page_writes")] {
+    for (index, name) in [(3, "fsync"), (4, "synchronous_commit"), (5, "full_page_writes")] {
         if row.try_get::<_, &str>(index)? == "off" && !expected.allow_unsafe {
             return Ok(Some(PostgresFault::Unsafe(format!("{name}=off"))));
         }
     }
-    let isolation: &str = row.try_get(5)?;
+    let isolation: &str = row.try_get(6)?;
     if isolation != "read committed" {
         return Ok(Some(PostgresFault::Isolation(isolation.to_owned())));
     }
-    for (index, setting) in [(6, "statement_timeout"), (7, "transaction_timeout")] {
+    for (index, setting) in [(7, "statement_timeout"), (8, "transaction_timeout")] {
         let value: &str = row.try_get(index)?;
         if value != "0" {
             let (setting, value, user) = (setting.to_owned(), value.to_owned(), expected.user.clone());

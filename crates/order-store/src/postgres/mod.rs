@@ -82,6 +82,8 @@ pub struct PostgresOptions {
     pub allow_unsafe_durability: bool,
     /// How long an append waits for the writer at most; then it is refused, and never written.
     pub queue_wait: Duration,
+    /// Also a database that has no store yet: one is made.
+    pub create: bool,
     /// Also a database from which acknowledged events are missing, as something still knows (see [`PostgresLoss`]). What knows
     /// of them then gives way.
     pub accept_loss: bool,
@@ -93,6 +95,7 @@ impl PostgresOptions {
         read_connections: 8,
         allow_unsafe_durability: false,
         queue_wait: DEFAULT_QUEUE_WAIT,
+        create: true,
         accept_loss: false,
     };
 }

@@ -17,8 +17,14 @@ pub(super) async fn prepare(database: &Database, options: PostgresOptions) -> Re
     objects::refuse_template(&connection).await?;
     check_server(&connection, database.address(), options.allow_unsafe_durability).await?;
     check_timeouts(&connection, database.address()).await?;
+    if !options.create && schema::find(&connection).await? == 0 {
+        return Err(PostgresFault::NoStore);
+    }
     let migrated = bring_up(&mut connection).await?;
-    if migrated.from < migrated.to {
+    if migrated.from == 0 {
+        // Where somebody expects a store, as while a dump is restored, this is how it shows.
+        tracing::warn!(database = %database.address(), "made a new, empty store");
+    } else if migrated.from < migrated.to {
         tracing::info!(from = migrated.from, to = migrated.to, "migrated the database");
     } else if migrated.to > migrated.known {
         tracing::info!(

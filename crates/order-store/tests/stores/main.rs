@@ -19,6 +19,7 @@ mod order;
 mod other_process;
 #[cfg(feature = "full-tests")]
 mod postgres;
+mod postgres_copy_targets;
 #[cfg(feature = "full-tests")]
 mod postgres_damage;
 #[cfg(feature = "full-tests")]

@@ -138,6 +138,46 @@ fn a_user_who_may_see_the_schema_and_not_use_it_is_told_what_to_grant() {
 }
 
 #[test]
+fn a_new_store_is_told_and_is_not_made_where_one_has_to_be_there() {
+    let url = server().create_database().unwrap();
+    let ended = serving(&url).argument("--existing-store", "true").run();
+    assert_refused(&ended, FAILURE, &["the database has no order store; "]);
+    let shop = serving(&url).start();
+    let told =
+        |shop: &Server| shop.log().lines().filter(|line| line.contains("made a new, empty store")).count();
+    assert_eq!(told(&shop), 1, "{}", shop.log());
+    shop.stop();
+    let shop = serving(&url).argument("--existing-store", "true").start();
+    assert_eq!(told(&shop), 0, "{}", shop.log());
+    shop.stop();
+}
+
+/// A supervisor has started it, and somebody restores into its database.
+#[test]
+fn a_database_that_an_instance_serves_is_not_restored_into() {
+    let url = server().create_database().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let source = format!("sqlite:{}", directory.path().join("orders.db").display());
+    let shop = serving(&source).start();
+    run_through(&shop);
+    shop.stop();
+    let backup = directory.path().join("backup");
+    let made = Program::new(["backup"]).argument("--store", &source).operand(&backup).run();
+    assert_eq!(made.status, Some(0), "{made:?}");
+    let shop = serving(&url).start();
+    let restore = || Program::new(["restore"]).argument("--store", &url).operand(&backup).run();
+    let ended = restore();
+    assert_refused(&ended, FAILURE, &["somebody serves from it: the lease "]);
+    assert!(ended.stderr[0].contains("connected are postgres from 127.0.0.1 (order-service)"), "{ended:?}");
+    assert_eq!(shop.get("/ready").status, 200);
+    shop.stop();
+    assert_eq!(restore().status, Some(0));
+    let shop = serving(&url).argument("--existing-store", "true").start();
+    assert_eq!(shop.get("/orders").json().as_array().map(Vec::len), Some(1));
+    shop.stop();
+}
+
+#[test]
 fn a_database_whose_events_are_gone_is_refused_unless_that_is_accepted() {
     let url = server().create_database().unwrap();
     let shop = serving(&url).start();
@@ -270,8 +310,8 @@ fn ten_instances_that_start_at_once_on_an_empty_database_all_come_up() {
         })
         .collect();
     let servers: Vec<Server> = starts.into_iter().map(|start| start.join().unwrap()).collect();
-    let migrated = servers.iter().filter(|server| server.log().contains("migrated the database")).count();
-    assert_eq!(migrated, 1, "one of them migrates, and says so");
+    let made = servers.iter().filter(|server| server.log().contains("made a new, empty store")).count();
+    assert_eq!(made, 1, "one of them makes it, and says so");
     for server in servers {
         assert_eq!(server.get("/ready").status, 200);
         server.stop();

@@ -1,6 +1,7 @@
 //! PostgreSQL as either side of a copy: see [`crate::copy()`].
 
 mod rows;
+mod served;
 mod source;
 mod target;
 

@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Error, IsolationLevel, Row};
 use uuid::Uuid;
 
-use super::{PAGE_DEADLINE, rows};
+use super::{PAGE_DEADLINE, rows, served};
 use crate::copy::{NamedCheckpoints, SideError, Target, TargetState};
 use crate::postgres::columns::{parameters, receipt_columns};
 use crate::postgres::database::{Database, NO_DEADLINES};
@@ -36,8 +36,15 @@ const OWNER_OF_TABLES_NOT_TO_EMPTY: &str = "\
     AND tablename IN ('checkpoints', 'receipts', 'orders', 'order_terms', 'log_times') \
     AND NOT has_table_privilege(format('%I.%I', schemaname, tablename), 'DELETE') LIMIT 1";
 
-/// What a server refuses that refuses a chunk.
+/// What a server refuses that refuses a chunk, or the copy.
 const DOING: &str = "take events";
+const BEGINNING: &str = "begin a copy";
+
+const WRITTEN_BY_OTHERS: &str = "somebody else has written to it meanwhile";
+
+/// Under the lock on the log's end: whoever appends later sees it, and whoever did before is seen.
+const BEGIN: &str = "UPDATE order_service.log SET state = 'copying', copied_from = $1 \
+                     WHERE state = 'ready' AND NOT EXISTS (SELECT FROM order_service.events)";
 
 const LAST_EVENT: &str = "SELECT position, id FROM order_service.events ORDER BY position DESC LIMIT 1";
 
@@ -128,10 +135,18 @@ impl Target for PostgresTarget {
         })
     }
 
+    async fn expect_unserved(&mut self) -> Result<(), SideError> {
+        let unserved = served::refuse_if_served(&self.connection).await;
+        unserved.map_err(|fault| fault.at(&self.address).into())
+    }
+
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
-        let begin = "UPDATE order_service.log SET state = 'copying', copied_from = $1";
-        let begun = self.connection.execute_typed(begin, &[(&source, Type::UUID)]).await;
-        begun.map(drop).map_err(self.refused("begin a copy"))
+        let failed = self.refused(BEGINNING);
+        if begin(&mut self.connection, source).await.map_err(failed)? {
+            return Ok(());
+        }
+        let why = ServerFailure::for_good(WRITTEN_BY_OTHERS);
+        Err(PostgresFault::Refused { doing: BEGINNING, why }.at(&self.address).into())
     }
 
     async fn append(&mut self, events: Vec<RecordedEvent>) -> Result<(), SideError> {
@@ -141,7 +156,7 @@ impl Target for PostgresTarget {
         let transaction = self.connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
         let transaction = transaction.start().await.map_err(&failed)?;
         if basis(&transaction).await.map_err(&failed)? != (true, before) {
-            let why = ServerFailure::for_good("somebody else has written to it meanwhile");
+            let why = ServerFailure::for_good(WRITTEN_BY_OTHERS);
             return Err(PostgresFault::Refused { doing: DOING, why }.at(&self.address).into());
         }
         let keys = keys(&transaction, &events, &failed).await?;
@@ -180,6 +195,17 @@ impl Target for PostgresTarget {
         let finished = self.connection.execute_typed(FINISH, &[(&projection(), Type::INT4)]).await;
         finished.map(drop).map_err(self.refused("finish a copy"))
     }
+}
+
+/// Marks an empty log as an unfinished copy; `false` if it is not empty any more.
+async fn begin(connection: &mut Object, source: Uuid) -> Result<bool, Error> {
+    let transaction = connection.build_transaction().isolation_level(IsolationLevel::ReadCommitted);
+    let transaction = transaction.start().await?;
+    transaction.batch_execute(NO_DEADLINES).await?;
+    transaction.batch_execute("SELECT order_service.lock_log_end_v1()").await?;
+    let begun = transaction.execute_typed(BEGIN, &[(&source, Type::UUID)]).await?;
+    transaction.commit().await?;
+    Ok(begun == 1)
 }
 
 /// Whether the database is being copied to, and how far it is.

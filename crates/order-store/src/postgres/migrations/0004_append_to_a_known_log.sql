@@ -1,4 +1,5 @@
--- Appends as before, but not to a log that has gone back under the service, and not if the table leaves out some of the events.
+-- Appends as before, but not to a log that has gone back under the service, not to one that somebody copies into, and not if
+-- the table leaves out some of the events.
 -- append_v1 stays for the releases that call it.
 
 -- The only way by which events are added: all appends of a batch, in one call, which is one transaction.
@@ -108,6 +109,12 @@ BEGIN
     END IF;
 
     waited_micros := order_service.lock_log_end_v1();
+
+    -- Whoever copies into a store has it for himself until he is done, also from instances that were there before.
+    IF EXISTS (SELECT FROM order_service.log l WHERE l.state <> 'ready') THEN
+        RAISE 'the store is the target of an unfinished copy or restore'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
 
     went_back := known_position > 0 AND NOT EXISTS (
         SELECT FROM order_service.events e WHERE e.position = known_position AND e.id = known_id);

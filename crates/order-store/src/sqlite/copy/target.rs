@@ -47,6 +47,11 @@ impl Target for SqliteTarget {
         Ok(TargetState { identity, copying, copied_from, log_end, last_event_id })
     }
 
+    /// It is locked.
+    async fn expect_unserved(&mut self) -> Result<(), SideError> {
+        Ok(())
+    }
+
     async fn begin(&mut self, source: Uuid) -> Result<(), SideError> {
         self.log.begin_copy(source).map_err(self.failed())
     }
