@@ -22,7 +22,7 @@ impl ClockWatch {
         Self { wall: clock.now(), passed: Instant::now(), pause, paused_until: None }
     }
 
-    /// Looks at the clock, and says whether what it shows may be acted on.
+    /// Looks at the clock, and says whether what it shows may be acted on: it has not jumped, and nobody knows better.
     pub(crate) fn is_trusted(&mut self, clock: &dyn Clock) -> bool {
         let (wall, passed) = (clock.now(), Instant::now());
         let by_the_wall = i128::from(wall.as_micros()) - i128::from(self.wall.as_micros());
@@ -31,6 +31,6 @@ impl ClockWatch {
             (self.wall, self.passed) = (wall, passed);
             self.paused_until = Some(passed + self.pause);
         }
-        self.paused_until.is_none_or(|until| passed >= until)
+        self.paused_until.is_none_or(|until| passed >= until) && clock.doubt().is_none()
     }
 }

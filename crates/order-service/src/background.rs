@@ -7,9 +7,10 @@ use std::time::Duration;
 use order_api::Metrics;
 use order_application::traces::Tracer;
 use order_application::{
-    IdSource, OrderService, ReadyDetails, ReceiptTrimmer, Scrubber, ScrubberPorts, ShopWatch, SystemClock,
-    TimerPorts, Timers, UuidV7Ids,
+    Clock, IdSource, OrderService, ReadyDetails, ReceiptTrimmer, Scrubber, ScrubberPorts, ShopWatch,
+    SystemClock, TimerPorts, Timers, UuidV7Ids,
 };
+use order_domain::Timestamp;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,7 @@ impl Background {
             service,
             views: store.clone(),
             checkpoints: store.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(ComparedClock(store.clone())),
             tracer,
         };
         let timers = Timers::new(&holder(), ports, clock_pause);
@@ -78,7 +79,8 @@ impl Background {
         shutdown: &CancellationToken,
     ) -> Self {
         let Upkeep { clock_pause, keys_kept_for } = upkeep;
-        let trimmer = ReceiptTrimmer::new(store.clone(), Arc::new(SystemClock), keys_kept_for, clock_pause);
+        let clock = Arc::new(ComparedClock(store.clone()));
+        let trimmer = ReceiptTrimmer::new(store.clone(), clock, keys_kept_for, clock_pause);
         metrics.add(Arc::new(TrimmedSource(trimmer.trimmed())));
         let stop = shutdown.clone();
         Self::start("the trimming of receipts", None, async move { trimmer.run(stop).await }, shutdown)
@@ -122,6 +124,19 @@ impl Background {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "{} ended early", self.name);
         }
+    }
+}
+
+/// The machine's clock, as far as the store knows nothing against it.
+struct ComparedClock(Arc<dyn Store>);
+
+impl Clock for ComparedClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn doubt(&self) -> Option<String> {
+        self.0.clock_doubt()
     }
 }
 

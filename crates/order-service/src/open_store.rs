@@ -26,6 +26,11 @@ pub(crate) trait Store:
     }
 
     async fn close(&self) {}
+
+    /// Why this machine's clock is not to be acted by, where the store has one of its own that shows another time.
+    fn clock_doubt(&self) -> Option<String> {
+        None
+    }
 }
 
 impl Store for MemoryStore {}
@@ -46,6 +51,10 @@ impl Store for SqliteStore {
 impl Store for PostgresStore {
     async fn close(&self) {
         Self::close(self).await;
+    }
+
+    fn clock_doubt(&self) -> Option<String> {
+        Self::clock_doubt(self)
     }
 }
 

@@ -6,4 +6,10 @@ use order_domain::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// Now, in microseconds.
     fn now(&self) -> Timestamp;
+
+    /// Why nothing should be done that cannot be undone because of what it shows: a better one shows another time. `None`: nothing
+    /// is known against it.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
 }

@@ -89,6 +89,12 @@ impl Timers {
         while !stop.is_cancelled() {
             // Also while another fires: a jump of long ago is no reason to pause when this one takes over.
             clock.is_trusted(&*self.ports.clock);
+            if let Some(doubt) = self.ports.clock.doubt() {
+                // The lease is for an instance whose clock is right.
+                self.pause(doubt);
+                stop.run_until_cancelled(sleep(LOOK_EVERY)).await;
+                continue;
+            }
             let wait = match self.lease.claim(&mut watch).await {
                 Ok(Some(lease)) => {
                     backoff.reset();
@@ -97,7 +103,7 @@ impl Timers {
                     ended.map_or_else(|error| self.failed(&error, &mut backoff), |()| LOOK_EVERY)
                 }
                 Ok(None) => {
-                    self.tell(|status| status.state = TimersState::Standby);
+                    self.tell(|status| (status.state, status.detail) = (TimersState::Standby, None));
                     self.lease.period()
                 }
                 Err(error) => self.failed(&error, &mut backoff),
@@ -114,7 +120,7 @@ impl Timers {
         passes: &mut Passes,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
-        while !stop.is_cancelled() && !lease.is_lost() {
+        while !stop.is_cancelled() && !lease.is_lost() && self.ports.clock.doubt().is_none() {
             if clock.is_trusted(&*self.ports.clock) {
                 let going_on = || !stop.is_cancelled() && !lease.is_lost();
                 let fired = passes.fire_what_is_due(&self.ports, going_on).await;
@@ -126,14 +132,19 @@ impl Timers {
                 });
                 fired?;
             } else {
-                self.tell(|status| {
-                    status.state = TimersState::Paused;
-                    status.detail = Some("the clock has jumped".to_owned());
-                });
+                self.pause("the clock has jumped".to_owned());
             }
             stop.run_until_cancelled(sleep(LOOK_EVERY)).await;
         }
         Ok(())
+    }
+
+    /// Tells that nothing is fired, and why.
+    fn pause(&self, why: String) {
+        self.tell(|status| {
+            status.state = TimersState::Paused;
+            status.detail = Some(why);
+        });
     }
 
     /// Tells what went wrong, and how long to wait.

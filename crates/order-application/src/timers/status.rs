@@ -34,7 +34,7 @@ pub enum TimersState {
     Standby,
     /// They fire when they are due.
     Running,
-    /// The clock has jumped, and may be wrong: nothing fires for a while.
+    /// The clock has jumped, and may be wrong: nothing fires for a while. Or it is known to be wrong: nothing fires here.
     Paused,
     /// The store is away.
     Unavailable,

@@ -16,7 +16,7 @@ mod silent_store;
 mod timers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use order_application::*;
 use order_bus::InProcessBus;
@@ -29,17 +29,26 @@ pub(crate) const NEW_YEAR: i64 = 1_767_225_600_000_000;
 
 /// A clock that tests set.
 #[derive(Clone)]
-pub(crate) struct TestClock(Arc<AtomicI64>);
+pub(crate) struct TestClock(Arc<AtomicI64>, Arc<AtomicBool>);
 
 impl TestClock {
     pub(crate) fn set(&self, unix_micros: i64) {
         self.0.store(unix_micros, Ordering::SeqCst);
+    }
+
+    /// Whether another clock shows another time.
+    pub(crate) fn set_doubted(&self, is_doubted: bool) {
+        self.1.store(is_doubted, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+
+    fn doubt(&self) -> Option<String> {
+        self.1.load(Ordering::SeqCst).then(|| "it is ahead".to_owned())
     }
 }
 
@@ -83,7 +92,7 @@ impl World {
             store: Arc::new(MemoryStore::new(bus.clone())),
             bus,
             ids: Arc::default(),
-            clock: TestClock(Arc::new(AtomicI64::new(NEW_YEAR))),
+            clock: TestClock(Arc::new(AtomicI64::new(NEW_YEAR)), Arc::default()),
             limits: ServiceLimits::default(),
         }
     }

@@ -149,6 +149,21 @@ impl io::Write for Output {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_deleted_by_a_clock_that_is_known_to_be_wrong() {
+    let world = World::new();
+    world.keep("k").await;
+    world.after(DAY * 2);
+    world.clock.set_doubted(true);
+    let trimming = world.trim();
+    world.wait(30).await;
+    assert!(world.knows("k").await);
+    world.clock.set_doubted(false);
+    world.wait(2).await;
+    assert!(!world.knows("k").await);
+    trimming.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_receipts_cannot_be_deleted_is_said_once_and_when_they_can_be_again() {
     let output = Output::default();
     let writer = output.clone();

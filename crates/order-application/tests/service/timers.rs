@@ -315,6 +315,27 @@ async fn who_takes_over_does_not_pause_for_a_jump_of_long_ago() {
     standby.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_clock_is_known_to_be_wrong_leaves_timers_to_another() {
+    let stage = Stage::new();
+    stage.reserved_for("a", 5).await;
+    let wrong = stage.start("wrong");
+    stage.pass(3).await;
+    assert_eq!(wrong.state(), TimersState::Running);
+    stage.world.clock.set_doubted(true);
+    stage.pass(10).await;
+    assert_eq!(wrong.state(), TimersState::Paused);
+    assert_eq!(wrong.status.borrow().detail.as_deref(), Some("it is ahead"));
+    assert_eq!(stage.status("a").await, Status::InventoryReserved);
+    // The lease is free at once.
+    let claim = stage.checkpoints.claim("timers", "right", None).await;
+    assert!(matches!(claim, Ok(Claim::Granted(_))), "{claim:?}");
+    stage.world.clock.set_doubted(false);
+    stage.pass(10).await;
+    assert_eq!((wrong.state(), stage.status("a").await), (TimersState::Running, Status::PaymentAuthorized));
+    wrong.stop().await;
+}
+
 /// The clock is two days ahead for an earlier event and then right again.
 #[tokio::test(start_paused = true)]
 async fn a_life_is_reckoned_from_the_clock_at_the_command() {

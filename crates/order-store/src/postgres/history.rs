@@ -14,14 +14,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use order_application::{LogHistory, Position, error_chain};
+use order_application::{Clock, LogHistory, Position, SystemClock, error_chain};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
+use super::clock::{ComparedClocks, Reading};
 use super::database::Database;
+use super::row::timestamp;
 use super::statement_failure::is_about_rows;
 use crate::postgres_error::PostgresFault;
 
@@ -38,7 +40,7 @@ const LOOK: &str = "\
     SELECT l.identity, l.state = 'copying', (SELECT e.id FROM order_service.events e WHERE e.position = $1), \
         current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes'), \
         current_setting('default_transaction_isolation'), current_setting('statement_timeout'), \
-        coalesce(current_setting('transaction_timeout', true), '0') \
+        coalesce(current_setting('transaction_timeout', true), '0'), clock_timestamp() \
     FROM order_service.log l";
 
 /// An event that the log had.
@@ -71,6 +73,8 @@ pub(super) struct History {
     /// The number of the history, beside the state for whoever asks often.
     number: AtomicU64,
     state: Mutex<State>,
+    /// This machine's and the database's.
+    pub(super) clocks: ComparedClocks,
 }
 
 struct State {
@@ -84,7 +88,12 @@ struct State {
 impl Default for History {
     fn default() -> Self {
         let state = State { known: None, trusted_since: Instant::now(), refused: None };
-        Self { expected: OnceLock::new(), number: AtomicU64::new(0), state: Mutex::new(state) }
+        Self {
+            expected: OnceLock::new(),
+            number: AtomicU64::new(0),
+            state: Mutex::new(state),
+            clocks: ComparedClocks::default(),
+        }
     }
 }
 
@@ -156,6 +165,7 @@ impl History {
     /// Asks a connection whether what is behind it may be used, and says why not.
     pub(super) async fn check(&self, client: &Client) -> Result<(), String> {
         let Some(expected) = self.expected.get() else { return Ok(()) };
+        let asked = SystemClock.now();
         let (known, looked) = match timeout(PATIENCE, look(client, self.known())).await {
             Ok((known, Ok(looked))) => (known, looked),
             Ok((_, Err(error))) if is_about_tables(&error) => {
@@ -169,6 +179,11 @@ impl History {
         let Some(row) = looked else {
             return Err(self.refuse("the database has no whole order store: order_service.log is empty"));
         };
+        let answered = SystemClock.now();
+        let database = row.try_get(9).map_err(|error| error_chain(&error))?;
+        if let Ok(database) = timestamp(database) {
+            self.clocks.compare(Reading { asked, database, answered });
+        }
         self.judge(&row, known, expected).map_err(|error| error_chain(&error))?
     }
 

@@ -17,6 +17,7 @@
 mod address;
 mod announcer;
 mod checkpoints;
+mod clock;
 mod columns;
 mod copy;
 mod database;
@@ -185,6 +186,12 @@ impl PostgresStore {
         self.writer.finish().await;
         self.background.iter().for_each(JoinHandle::abort);
         self.reads.close();
+    }
+
+    /// Why this machine's clock is not to be acted by: the database's shows another time.
+    #[must_use]
+    pub fn clock_doubt(&self) -> Option<String> {
+        self.history.clocks.doubt()
     }
 
     /// The order's view, if it is as the log has it.

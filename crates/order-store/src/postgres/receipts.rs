@@ -30,15 +30,20 @@ pub(super) const AFTER: &str = concat!(
      ORDER BY answered_at, key LIMIT $3"
 );
 
-/// Rows that are just being deleted by another instance are left to it.
+/// Rows that are just being deleted by another instance are left to it. What is old is not for an instance alone to say, whose
+/// clock may be ahead: those of all would be gone.
 const TRIM: &str = "\
     WITH old AS (\
-        SELECT key FROM order_service.receipts WHERE answered_at < $1 ORDER BY answered_at LIMIT $2 \
+        SELECT key FROM order_service.receipts \
+        WHERE answered_at < least($1, now() - $3 * interval '1 microsecond') ORDER BY answered_at LIMIT $2 \
         FOR UPDATE SKIP LOCKED\
     ), trimmed AS (\
         DELETE FROM order_service.receipts r USING old WHERE r.key = old.key RETURNING 1\
     ) \
     SELECT count(*) FROM trimmed";
+
+/// Longer than anybody keeps them, and not too long for PostgreSQL to reckon with: a thousand years.
+const LONGEST_KEPT_MICROS: i64 = 1_000 * 366 * 86_400 * 1_000_000;
 
 #[async_trait]
 impl Receipts for PostgresStore {
@@ -64,7 +69,12 @@ impl Receipts for PostgresStore {
 
     async fn trim_receipts(&self, age: ReceiptAge, limit: usize) -> Result<Trimmed, StoreError> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
-        let parameters = [(&system_time(age.before) as _, Type::TIMESTAMPTZ), (&most as _, Type::INT8)];
+        let kept_micros = age.now.as_micros().saturating_sub(age.before.as_micros()).min(LONGEST_KEPT_MICROS);
+        let parameters = [
+            (&system_time(age.before) as _, Type::TIMESTAMPTZ),
+            (&most as _, Type::INT8),
+            (&kept_micros as _, Type::INT8),
+        ];
         let trimmed: i64 = self.reads.query_value(TRIM, &parameters).await?;
         let receipts = usize::try_from(trimmed).unwrap_or_default();
         Ok(Trimmed { receipts, more: receipts == limit })

@@ -7,7 +7,7 @@ use crate::checker::verify;
 use crate::server::Program;
 
 /// Builds what has a program's clock be wrong.
-fn wrong_clock(directory: &Path) -> std::path::PathBuf {
+pub(crate) fn wrong_clock(directory: &Path) -> std::path::PathBuf {
     let library = directory.join("clock.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/faults/clock.c");
     let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status();

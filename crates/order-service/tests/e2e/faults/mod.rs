@@ -1,7 +1,7 @@
 //! System calls that kill, fail, or find the disk full. `strace` plants them in the running binary; it counts calls in
 //! each thread by itself.
 
-mod clock;
+pub(crate) mod clock;
 mod crash_in_a_batch;
 mod failed_sync;
 mod first_start;

@@ -17,6 +17,7 @@ mod breach;
 mod calm;
 mod check;
 mod clients;
+mod clocks;
 mod controls;
 mod cuts;
 mod everything_at_once;
