@@ -51,6 +51,8 @@ pub(crate) struct AskedRoom {
     open: Open,
     bytes: usize,
     kept: Result<Kept, Waiting>,
+    /// Its connection ends, and of its head nothing is left: it is never granted room.
+    is_cut_off: bool,
 }
 
 impl AskedRoom {
@@ -62,15 +64,17 @@ impl AskedRoom {
             Protocol::Http2 => HTTP2_ANSWER_BYTES + HTTP2_HEAD_BYTES + head,
         };
         let activity = open.activity();
+        let mut is_cut_off = false;
         let kept = activity.try_keep(bytes).map(|kept| kept.of(open.stream())).ok_or_else(|| {
             if activity.is_room_crowded() {
                 // It asks for more than its own, which others wait for.
                 activity.cut_off(GivenUp::Room);
+                is_cut_off = true;
                 *request.headers_mut() = HeaderMap::new();
             }
             activity.wait(bytes)
         });
-        Self { protocol, open, bytes, kept }
+        Self { protocol, open, bytes, kept, is_cut_off }
     }
 
     /// Waits for others to take their answers if there is no room, but no longer than until it is `over`.
@@ -82,9 +86,13 @@ impl AskedRoom {
         in_service: &InService,
         over: &CancellationToken,
     ) -> Result<Room, NoRoom> {
-        let Self { protocol, open, bytes, kept } = self;
+        let Self { protocol, open, bytes, kept, is_cut_off } = self;
         let kept = match kept {
             Ok(kept) => kept,
+            Err(_) if is_cut_off => {
+                over.cancelled().await;
+                return Err(NoRoom { protocol, open });
+            }
             Err(waiting) => {
                 // Whoever has taken of what all share waits for itself.
                 let _own_turn = open.activity().takes_room_of_all().then(|| in_service.set_aside());
@@ -378,6 +386,22 @@ mod tests {
             drop(answer);
             assert!(!activity.is_in_service());
         }
+    }
+
+    #[test]
+    fn a_request_whose_head_is_thrown_away_in_a_crowd_is_never_served() {
+        let budget = Arc::new(AnswerBudget::new(0));
+        let activity = Activity::in_test(&budget);
+        let crowd: Vec<_> =
+            std::iter::from_fn(|| (!activity.is_room_crowded()).then(|| activity.waits_for(1)))
+                .take(1 << 20)
+                .collect();
+        let (in_service, open) = InService::begin(&activity, Protocol::Http2);
+        let room = AskedRoom::new(open, Protocol::Http2, &mut Request::new(()));
+        // Now there would be room.
+        drop(crowd);
+        budget.give_back(1 << 20);
+        assert!(room.granted(&in_service, &CancellationToken::new()).now_or_never().is_none());
     }
 
     /// Bytes that note when their memory is given back.

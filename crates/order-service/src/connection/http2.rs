@@ -28,9 +28,12 @@ const CONNECTION_BYTES: usize = 16 * 1024;
 const WINDOW_BYTES: u32 = 64 * 1024;
 /// How much of an answer is handed over before its client takes it.
 const MAX_SEND_BYTES: usize = 16 * 1024;
-/// Requests that a client has taken back and we have not seen yet, and streams that we had to reset: whoever takes back more
-/// than there can be does nothing else ("rapid reset"), and is hung up on.
+/// Requests that a client has taken back and we have not seen yet: whoever takes back more than there can be does nothing else ("rapid
+/// reset"), and is hung up on.
 const MAX_RESET_STREAMS: usize = MAX_STREAMS as usize;
+/// Frames that come for requests which are over, as long as a connection lasts, and other faults of single requests. An upload that is
+/// refused while its body is under way may be one; so a gateway has many of them. Each costs less than a request does.
+const MAX_FAULTY_STREAMS: usize = 10_000;
 /// How long an idle client may take to answer a ping, at most.
 const MAX_PING_WAIT: Duration = Duration::from_secs(20);
 
@@ -57,7 +60,7 @@ where
         .initial_connection_window_size(WINDOW_BYTES)
         .max_send_buf_size(MAX_SEND_BYTES)
         .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_FAULTY_STREAMS)
         .keep_alive_interval(idle_timeout)
         .keep_alive_timeout(idle_timeout.min(MAX_PING_WAIT));
     let transport = Http2Transport::new(transport);

@@ -9,9 +9,11 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::ReadBuf;
+use tokio::time::Sleep;
 
 use super::activity::{Activity, Kept, KeptForConnection};
 use super::http2_frames::Frames;
+use super::socket::{MAX_LINGER, MAX_LINGER_BYTES};
 use super::transport::{HTTP2_PREFACE, Transport};
 
 /// Most bytes that are read at once.
@@ -48,6 +50,13 @@ pub(super) struct Http2Transport {
     grown: Grown,
     /// The room for a head of which there is more to come. Nearly all heads come in one frame, and are never unfinished.
     unfinished_head: Option<Kept>,
+    lingering: Option<Lingering>,
+}
+
+/// What is read on, and thrown away, when all is said.
+struct Lingering {
+    over: Pin<Box<Sleep>>,
+    bytes: usize,
 }
 
 /// What happens before it is another connection's turn.
@@ -99,6 +108,7 @@ impl Http2Transport {
             turn: Turn::NEW,
             grown: Grown::default(),
             unfinished_head: None,
+            lingering: None,
         }
     }
 
@@ -109,6 +119,24 @@ impl Http2Transport {
         let streams = activity.most_streams();
         let many_streams = if streams > FEW_STREAMS { streams.next_power_of_two() * STREAM_BYTES } else { 0 };
         self.grown.poll_to(cx, long_frames + many_streams, activity)
+    }
+
+    /// Until the client has closed as well, or has had the time to take its last answers. It goes on telling what it takes of them, and
+    /// a system that has something unread when a connection is closed throws away what it has not sent.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let left = MAX_LINGER.saturating_sub(self.transport.activity().still_for());
+        let begin = || Lingering { over: Box::pin(tokio::time::sleep(left)), bytes: 0 };
+        let lingering = self.lingering.get_or_insert_with(begin);
+        while lingering.bytes < MAX_LINGER_BYTES && lingering.over.as_mut().poll(cx).is_pending() {
+            let mut bytes = [MaybeUninit::uninit(); MAX_READ_BYTES];
+            let mut read = ReadBuf::uninit(&mut bytes);
+            let outcome = ready!(self.transport.poll_read_into(cx, &mut read));
+            if outcome.is_err() || read.filled().is_empty() {
+                break;
+            }
+            lingering.bytes += read.filled().len();
+        }
+        Poll::Ready(())
     }
 
     /// Bytes have come. How many of them are handed on, the others having to wait for the next turn. An error ends the connection:
@@ -208,6 +236,10 @@ impl Write for Http2Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(cx)
+        if self.lingering.is_none() {
+            ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
+        }
+        ready!(self.poll_linger(cx));
+        Poll::Ready(Ok(()))
     }
 }

@@ -22,8 +22,8 @@ const MAX_ENCRYPTED_BYTES: usize = 16 * 1024;
 /// What a client's first byte is when it speaks TLS: a record of the handshake (RFC 8446, 5.1).
 const HANDSHAKE_RECORD: u8 = 22;
 /// How long, and how much, is read on after a connection's last answer.
-const MAX_LINGER: Duration = Duration::from_secs(2);
-const MAX_LINGER_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_LINGER: Duration = Duration::from_secs(2);
+pub(super) const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
 /// So many records are read before it is another connection's turn, however little is in each.
 const MAX_RECORDS_AT_ONCE: usize = 64;

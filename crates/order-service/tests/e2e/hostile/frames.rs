@@ -12,6 +12,7 @@ const PRIORITY: u8 = 0x2;
 const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const PING: u8 = 0x6;
+const GOAWAY: u8 = 0x7;
 const WINDOW_UPDATE: u8 = 0x8;
 const CONTINUATION: u8 = 0x9;
 
@@ -172,6 +173,11 @@ fn take_frame(stream: &mut TcpStream) -> Option<(u8, u8)> {
 /// More may be sent of one answer, or of all.
 pub(super) fn take(request: Option<u32>, bytes: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, request.map_or(0, stream), &bytes.to_be_bytes())
+}
+
+/// There will be no further request.
+pub(super) fn go_away() -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[0; 8])
 }
 
 /// It is taken back.

@@ -1,16 +1,19 @@
 //! HTTP/2 with prior knowledge: many requests on one connection, and greetings that are followed by nonsense.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use socket2::{Domain, Socket, Type};
 
+use super::crowd::crowd;
 use super::untaken::{LONG_ANSWER, place_a_long_order};
 use super::{attack, frames, server};
+use crate::server::Server;
 
 type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
@@ -96,11 +99,25 @@ fn a_page_that_is_refused_ends_no_connection_that_leaves_nothing_lying() {
     server.stop();
 }
 
-/// What a gateway sends for its many clients while the service refuses them.
 #[test]
 fn bodies_that_were_under_way_when_they_were_refused_end_no_connection() {
-    const AT_ONCE: u32 = 100;
     let server = server().start();
+    send_bodies_under_way(&server);
+    server.stop();
+}
+
+#[test]
+fn nor_do_they_where_others_have_most_of_the_room() {
+    let server = server().argument("--max-answer-bytes", "16777216").start();
+    let others = crowd(server.port(), 600, &[frames::PREFACE, &frames::settings()].concat());
+    send_bodies_under_way(&server);
+    drop(others);
+    server.stop();
+}
+
+/// What a gateway sends for its many clients while the service refuses them.
+fn send_bodies_under_way(server: &Server) {
+    const AT_ONCE: u32 = 100;
     let mut gateway = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     gateway.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     gateway.write_all(&[frames::PREFACE, &frames::settings()].concat()).unwrap();
@@ -116,6 +133,31 @@ fn bodies_that_were_under_way_when_they_were_refused_end_no_connection() {
     }
     gateway.write_all(&frames::get(5 * AT_ONCE, "/health")).unwrap();
     assert_eq!(frames::take_answers(&mut gateway, 1), 1, "it was hung up on");
+}
+
+#[test]
+fn whoever_wants_no_more_gets_the_answers_to_all_that_it_has_asked() {
+    const AT_ONCE: u32 = 95;
+    let server = server().start();
+    for number in 0..10 {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // So that most answers stay where they come from until they are read.
+        socket.set_recv_buffer_size(2 * 1024).unwrap();
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], server.port())).into()).unwrap();
+        let mut client = TcpStream::from(socket);
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut requests = [frames::PREFACE, &frames::settings()].concat();
+        requests.extend((0..AT_ONCE).flat_map(|request| frames::get(request, "/health")));
+        requests.extend(frames::go_away());
+        client.write_all(&requests).unwrap();
+        // It goes on saying what may be sent, as if it took something.
+        for _ in 0..2_000 {
+            if client.write_all(&frames::take(None, 1)).is_err() {
+                break;
+            }
+        }
+        assert_eq!(frames::take_answers(&mut client, AT_ONCE as usize), AT_ONCE as usize, "of {number}");
+    }
     server.stop();
 }
 
