@@ -96,6 +96,15 @@ pub(crate) async fn read(
     }
 }
 
+/// Takes the body of a request that only asks for something. It says nothing there (RFC 9110, 9.3.1), and comes when it comes.
+pub(crate) fn drain_unread(request: &mut Request) {
+    if request.method().is_safe() && !request.body().is_end_stream() {
+        let (parts, body) = std::mem::take(request).into_parts();
+        drain(&parts, body);
+        *request = Request::from_parts(parts, Body::empty());
+    }
+}
+
 /// Takes what is left of a request that is refused without a look at its body.
 pub(crate) fn drain_request(request: Request) {
     let (parts, body) = request.into_parts();

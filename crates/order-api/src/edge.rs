@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span, debug, debug_span};
 
+use crate::body;
 use crate::incidents::Incidents;
 use crate::metrics::{ActiveRequest, RequestFigures};
 use crate::problem::{HiddenCause, Problem};
@@ -60,6 +61,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> EdgeFuture<S::Future> {
+        body::drain_unread(&mut request);
         let asked = Asked::of(&mut request, self);
         let answering = asked.span.in_scope(|| self.route.call(request));
         EdgeFuture { answering, asked }

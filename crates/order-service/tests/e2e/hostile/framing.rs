@@ -125,6 +125,17 @@ fn oversized_heads_are_refused() {
 }
 
 #[test]
+fn what_a_question_says_in_its_body_is_read_over_and_its_connection_goes_on() {
+    let server = server().start();
+    let mut client = server.connect();
+    client.send(b"GET /health HTTP/1.1\r\nhost: e2e\r\ncontent-length: 5\r\n\r\n").unwrap();
+    assert_eq!(client.answer().unwrap().status, 200);
+    client.send(b"?????GET /ready HTTP/1.1\r\nhost: e2e\r\n\r\n").unwrap();
+    assert_eq!(client.answer().unwrap().status, 200);
+    server.stop();
+}
+
+#[test]
 fn requests_sent_ahead_are_answered_in_their_order() {
     attack(server(), |server| {
         let mut client = server.connect();
