@@ -94,8 +94,8 @@ impl ServerFailure {
                     .to_owned()
             }
             NextStep::GrantRights => format!(
-                "run `order-service migrate` as the database's owner, and grant {user} the rights that \
-                 docs/operations/postgresql.md lists (Start)"
+                "run `order-service migrate` as the database's owner (or what you ran, if that was `restore` or `copy`), and \
+                 grant {user} the rights that docs/operations/postgresql.md lists (A user who may not make tables)"
             ),
         })
     }

@@ -1,8 +1,9 @@
 //! When the events of each zone of the log were: see `order_service.log_times`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use order_application::Position;
+use order_application::{Position, rfc3339};
 use order_domain::Timestamp;
 
 /// A position without this many low bits is its zone.
@@ -23,6 +24,14 @@ pub(super) fn zone_start(zone: i64) -> i64 {
 pub(super) struct ZoneTimes {
     pub(super) earliest: Timestamp,
     pub(super) latest: Timestamp,
+}
+
+/// For people.
+impl fmt::Display for ZoneTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [earliest, latest] = [self.earliest, self.latest].map(rfc3339::format);
+        write!(f, "from {earliest} to {latest}")
+    }
 }
 
 /// The times of all zones of a log, of which some events may be unknown.

@@ -156,7 +156,9 @@ async fn a_payment_that_is_declined_and_then_authorised_is_a_term_once() {
 #[tokio::test]
 async fn verify_finds_wrong_times_of_the_log() {
     let damage = "UPDATE order_service.log_times SET latest = latest - interval '1 microsecond'";
-    assert_found(damage, "the log's zone 0: its times are").await;
+    assert_found(damage, "the log's zone 0: its times are from 20").await;
+    let damage = "UPDATE order_service.log_times SET latest = 'infinity'";
+    assert_found(damage, "the log's zone 0: its times are none that can be, and its events' from 20").await;
     let damage = "UPDATE order_service.log_times SET zone = 3";
     assert_found(damage, "the log's zone 0: it has no times").await;
     assert_found(damage, "the log's zone 3: it has times, and no events").await;
