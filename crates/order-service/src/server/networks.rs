@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-/// How many places each network has.
+/// How many places each network has: an address, or a /64 of IPv6.
 #[derive(Default)]
 pub(super) struct PlacesByNetwork {
     of: HashMap<IpAddr, usize>,
@@ -47,9 +47,8 @@ impl PlacesByNetwork {
     }
 }
 
-/// What tells those who have about as much from those who have more: one more for twice as much. Between networks of which one has
-/// hardly more, it is not the numbers that say who needs what it has least: by the numbers alone the busiest connection of one would go
-/// before all that nobody uses of the other.
+/// Networks of one magnitude have about as much; twice as much is the next one. Of two networks, one that has hardly more is not to give
+/// way for that alone: its busiest connection would have to go before all idle ones of the other.
 pub(super) fn magnitude(amount: usize) -> u32 {
     usize::BITS - amount.leading_zeros()
 }

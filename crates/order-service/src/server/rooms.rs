@@ -9,48 +9,51 @@ use std::time::Duration;
 use super::networks::magnitude;
 use crate::connection::{Activity, AnswerBudget, LeastStillness, Lying};
 
-/// An answer that has been taken a piece of within this time takes room from nobody.
+/// An answer of which a piece was taken within this time, or a connection on which something moved, is not still.
 const LEAST_STILLNESS: Duration = Duration::from_millis(200);
 /// What each that waits for room wants, at least, about.
 const LEAST_WANTED: usize = 16 * 1024;
 /// How many give way at once, at most.
 const MOST_AT_ONCE: usize = 256;
 
-/// All of that at one moment.
+/// All of that at one moment. A *network* is an address, or a /64 of IPv6, and a *share* is what each may have while others want some.
 pub(super) struct Rooms {
     /// Bytes that were asked for since somebody last looked.
     newly_wanted: usize,
     /// Bytes that are waited for.
     waited_for: usize,
-    /// As many of them as networks that have not much lack to their share, but for what is on its way.
+    /// As many of them as networks with less than a share lack to it, but for what is on its way to somebody already.
     lacking: usize,
     /// A network's share.
     share: usize,
-    /// The networks that have it.
+    /// The networks that have a share, or more.
     have_much: HashSet<IpAddr>,
     /// Those of them that have most.
     have_most: HashSet<IpAddr>,
-    /// As much is on its way to others, or back from those that were ended.
+    /// More than a share is taken and belongs to no connection that is left: it is on its way to somebody, or back from those that
+    /// were ended.
     is_much_on_its_way: bool,
-    /// The connections that leave some to be had.
+    /// The connections that could make room.
     leaving: Vec<Leaving>,
 }
 
-/// A connection that leaves room to be had.
+/// A connection that could make room, since it leaves some lying.
 struct Leaving {
     connection: Arc<Activity>,
     lying: Lying,
-    /// That of what its network has.
+    /// The [magnitude] of what its network has.
     magnitude: u32,
+    /// How still it was asked to be.
     least: LeastStillness,
-    /// Whether it leaves it only to those who lack some.
-    moves: bool,
+    /// Something may still move on it: it makes room only for those who lack some of their share.
+    is_moving: bool,
 }
 
 /// Connections of which some make room.
 pub(super) struct MakingRoom {
-    /// For so many bytes, and for so many as moves on them.
+    /// How many bytes are to become free.
     wanted: usize,
+    /// Up to so many, those make room as well on which something moves.
     wanted_of_moving: usize,
     connections: Vec<Leaving>,
 }
@@ -93,8 +96,8 @@ impl Rooms {
         &self.have_most
     }
 
-    /// As long as a network has much, or will have, it is those of such networks that make room, whoever wants it. Where none has,
-    /// others make no more than a share for anybody: one newcomer is not to end hundreds of what nobody uses just now.
+    /// As long as a network has a share or more, or will have, only connections of such networks make room, whoever wants it. Where none
+    /// has, the others make no more than a share for anybody: one newcomer is not to end hundreds of connections that are idle just now.
     pub(super) fn of_much_if_any(self) -> MakingRoom {
         let Self {
             newly_wanted,
@@ -117,7 +120,8 @@ impl Rooms {
         MakingRoom { wanted, wanted_of_moving: lacking, connections }
     }
 
-    /// All make room for those who wait at networks that do not have much, and for whoever may be before them.
+    /// All make room for those who wait and whose networks lack some of their share, and for one more, who may be before them in the
+    /// line.
     pub(super) fn of_all(self) -> MakingRoom {
         let Self { lacking, leaving: connections, .. } = self;
         let wanted = if lacking > 0 { lacking + LEAST_WANTED } else { 0 };
@@ -125,16 +129,17 @@ impl Rooms {
     }
 }
 
-/// What a connection leaves whose network has so much, where of those who wait the one with the least has so much. The less that is, the
-/// less still it has to be: nobody is to have all room by keeping something moving on all that has it.
+/// The room that a connection could make whose network `has` so much in all. One that is still could make it for anybody. Another could
+/// make it where somebody waits whose network has less: the less that has, the sooner after something has moved, or somebody could keep
+/// all room by keeping something moving on every connection that has some.
 fn leaving(connection: &Arc<Activity>, has: usize, least_of_waiting: Option<usize>) -> Option<Leaving> {
     let still = LeastStillness { of_answers: LEAST_STILLNESS, of_connection: LEAST_STILLNESS };
-    let left = |lying, least, moves| Leaving {
+    let left = |lying, least, is_moving| Leaving {
         connection: Arc::clone(connection),
         lying,
         magnitude: magnitude(has),
         least,
-        moves,
+        is_moving,
     };
     if let Some(lying) = connection.leaves_room(still) {
         return Some(left(lying, still, false));
@@ -149,15 +154,15 @@ fn leaving(connection: &Arc<Activity>, has: usize, least_of_waiting: Option<usiz
 }
 
 impl MakingRoom {
-    /// Ends answers that take room, and connections that have no other, until so many bytes are free: not too many at once, those of
-    /// the networks that have most first, and of them those that cost others most. Whether there was any.
+    /// Ends answers that take room, and connections that take it for themselves, until enough bytes are free, but not too many at once:
+    /// first those of the networks that have most, and of them those that cost others most. Answers whether any bytes became free.
     pub(super) fn end(self) -> bool {
         let Self { wanted, wanted_of_moving, mut connections } = self;
         connections
             .sort_unstable_by_key(|leaving| (Reverse(leaving.magnitude), Reverse(leaving.lying.weight())));
         let (mut freed, mut ended) = (0, 0);
-        for Leaving { connection, least, moves, .. } in connections {
-            let wanted = if moves { wanted_of_moving } else { wanted };
+        for Leaving { connection, least, is_moving, .. } in connections {
+            let wanted = if is_moving { wanted_of_moving } else { wanted };
             if freed < wanted && ended < MOST_AT_ONCE {
                 freed += connection.make_room(wanted - freed, least);
                 ended += 1;

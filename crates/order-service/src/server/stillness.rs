@@ -10,11 +10,11 @@ use crate::connection::Activity;
 /// How many are found at once: to find them takes a look at all.
 const FOUND_AT_ONCE: usize = 64;
 
-/// Whoever has asked nothing yet is about to, at least for so long.
+/// Whoever has come within this time and has asked nothing may be about to.
 const MAY_SAY_NOTHING: Duration = Duration::from_millis(200);
 
-/// The connections that give way next, the next one last: those of the networks that have most before others, and of networks that have
-/// [about](magnitude) as many the stillest first.
+/// The connections that give way next, the last one first, since that is the cheapest to take away. They are of the networks that have
+/// most, and where networks have [about](magnitude) as many, the stillest of all goes first.
 #[derive(Default)]
 pub(super) struct Stillest(Vec<Found>);
 
@@ -22,7 +22,7 @@ pub(super) struct Stillest(Vec<Found>);
 struct Found {
     connection: Arc<Activity>,
     last_progress: u64,
-    /// That of what its network had.
+    /// The [magnitude] of what its network had.
     magnitude: u32,
 }
 
@@ -33,14 +33,15 @@ pub(super) struct Newcomer {
     pub(super) has: usize,
     /// How long a connection of a network that has as many must have been still.
     pub(super) least: Duration,
-    /// How long it has waited for one that has.
+    /// How long it has waited for a place.
     pub(super) waited: Duration,
 }
 
 impl Newcomer {
-    /// Whether a connection of a network that has so many has been still for long enough. Of one that has more, it is less: however many
-    /// a machine keeps moving, it is not to have all places. Of one that has less, it is more: it may have but this one. And it does not
-    /// go only because all those of who has more have just come.
+    /// Whether a connection has been still for long enough, whose network has so many. Where that has more than the newcomer's, less is
+    /// enough: however many a machine keeps moving, it is not to have all places. Where it has fewer, more is needed: this may be its only
+    /// one. And as long as the newcomer has not waited, a network with fewer keeps its own: those of the networks with more may only have
+    /// come too recently to give way.
     fn is_given_way_by(self, connection: &Activity, others_have: usize) -> bool {
         if magnitude(others_have) < magnitude(self.has) && self.waited < self.least.max(MAY_SAY_NOTHING) {
             return false;
