@@ -138,17 +138,17 @@ impl ListenOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreOptions {
-    /// Keep orders under this directory.
+    /// Orders are under this directory.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data_dir: PathBuf,
-    /// Keep orders in this store instead: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, or `memory:` (gone at exit).
+    /// Orders are in this store instead: `sqlite:FILE`, `postgres://USER@HOST/DATABASE`, or `memory:` (gone at exit).
     #[arg(long, value_name = "URL")]
     store: Option<StoreUrl>,
     /// Connections to PostgreSQL for reads; two more are for appends and for repairing views.
     #[arg(long, value_name = "N", default_value = "8", value_parser = values::positive::<usize>)]
     postgres_connections: usize,
-    /// Serve from a PostgreSQL that acknowledges before it has synced (`fsync=off` and the like), and so loses orders
-    /// when it crashes.
+    /// Use a PostgreSQL that acknowledges before it has synced (`fsync=off` and the like), and so loses orders when it
+    /// crashes.
     #[arg(long, value_name = "true|false", hide_possible_values = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", default_value = "false")]
     allow_unsafe_durability: bool,
 }
@@ -184,7 +184,7 @@ pub(crate) struct ScrubOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Events")]
 pub(crate) struct RelayOptions {
-    /// Relay every event to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
+    /// Publish events to this broker: `nats://HOST` (JetStream) or `kafka://HOST`, with options such as `?stream=ORDERS`
     /// or `?topic=orders.events`. May be given several times; in the environment they are separated by spaces.
     #[arg(long, value_name = "URL", value_delimiter = ' ')]
     pub(crate) bus: Vec<BrokerUrl>,

@@ -34,7 +34,7 @@ pub(crate) struct TailArguments {
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
     /// Show events of this type only, such as `order.shipped.v1`. May be given several times.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(id = "type", long = "type", value_name = "TYPE")]
     types: Vec<String>,
     /// Show events of this order only.
     #[arg(long, value_name = "ID")]

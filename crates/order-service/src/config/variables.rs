@@ -101,6 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn every_option_has_one_name_wherever_it_is_given() {
+        let command = Arguments::command();
+        for option in options(&command) {
+            let Some(long) = option.get_long() else { continue };
+            assert_eq!(option.get_id().as_str(), long.replace('-', "_"), "--{long}");
+        }
+    }
+
+    #[test]
     fn what_kubernetes_sets_for_a_service_of_this_name_is_no_mistake() {
         for name in [
             "SERVICE_HOST",
