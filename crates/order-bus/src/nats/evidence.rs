@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::resumption::LastEvent;
 use crate::send_window::AcknowledgedEvent;
 
 /// What the stream had when the checkpoint was saved: the form of a checkpoint's evidence.
@@ -18,6 +19,12 @@ pub(super) struct NatsEvidence {
 }
 
 impl NatsEvidence {
+    /// The last event that was acknowledged, if it is known where it is.
+    pub(super) fn last_event(&self) -> Option<LastEvent> {
+        let event = self.event?;
+        Some(LastEvent { sequence: self.event_sequence?, position: event.position(), id: event.id() })
+    }
+
     /// What is missing in a stream, if anything is.
     pub(super) fn missing(&self, created: i64, last_sequence: u64) -> Option<String> {
         if self.created != created {

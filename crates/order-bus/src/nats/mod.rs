@@ -1,5 +1,5 @@
-//! NATS JetStream: the log as a stream, for whoever wants to read along. `stream.rs` and `inspection.rs` make the stream, or
-//! look at it; the other files are those that every broker has.
+//! NATS JetStream: the log as a stream, for whoever wants to read along. `stream.rs`, `inspection.rs` and `search.rs`
+//! make the stream, or look at it; the other files are those that every broker has.
 
 mod broker;
 mod client;
@@ -12,6 +12,7 @@ mod options;
 mod publication;
 mod reader;
 mod resumption;
+mod search;
 mod stream;
 mod window;
 

@@ -23,6 +23,7 @@ use super::evidence::NatsEvidence;
 use super::message;
 use super::options::NatsOptions;
 use super::resumption::{Found, NatsResumption};
+use super::search::last_event;
 use super::stream;
 use super::window::NatsWindow;
 
@@ -41,6 +42,8 @@ pub(super) struct NatsPublication {
     inbox: String,
     answers: Subscriber,
     window: NatsWindow,
+    /// Up to this sequence there is no event that was not sent here.
+    looked_up_to: u64,
     /// Why it cannot go on. First comes what was acknowledged before.
     failed: Option<BrokerError>,
 }
@@ -142,16 +145,22 @@ impl NatsPublication {
             created: found.created,
             inbox,
             window: NatsWindow::new(resumption.after, found.last_sequence, resumption.last),
+            looked_up_to: found.last_sequence,
             failed: None,
         })
     }
 
-    /// Looks whether there is an event among the messages that came after those that were sent here.
+    /// Looks whether there is an event among the messages that came after those that were sent here, and were not looked at yet.
     async fn check_later(&mut self, last_sequence: u64) -> Result<(), BrokerError> {
-        let looking = stream::last_event(&self.options, &self.stream, last_sequence);
-        let last = within(ANSWER_TIMEOUT, &self.options, looking).await?;
-        let known = self.window.acknowledged_sequence();
-        let Some(last) = last.filter(|last| last.sequence > known) else { return Ok(()) };
+        let known = self.window.acknowledged_sequence().max(self.looked_up_to);
+        if last_sequence <= known {
+            return Ok(());
+        }
+        let looking = last_event(&self.options, &self.stream, known, last_sequence);
+        let Some(last) = within(ANSWER_TIMEOUT, &self.options, looking).await?.last() else {
+            self.looked_up_to = last_sequence;
+            return Ok(());
+        };
         let stream = &self.options.stream;
         let others =
             format!("the stream {stream} has an event that was not sent here, of position {}", last.position);

@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) last_sequence: u64,
     /// The last of our events in it.
     pub(super) last_event: Option<LastEvent>,
+    /// It has more messages than one may look at that are no events: its last event may be behind them.
+    pub(super) has_unseen: bool,
     /// Where the last event was that was acknowledged, there is another message.
     pub(super) is_replaced: bool,
 }
@@ -79,12 +81,14 @@ pub(super) fn resume(checkpoint: Position, evidence: Evidence, found: Found) -> 
             return NatsResumption { after, acknowledged: None, last, notice };
         }
         Evidence::Unreadable => {
-            let notice =
-                Some("is not compared with the checkpoint, whose evidence cannot be read".to_owned());
-            return NatsResumption { after: checkpoint, acknowledged: None, last, notice };
+            let (after, notice) = with_unreadable_evidence(checkpoint, &found);
+            return NatsResumption { after, acknowledged: None, last, notice };
         }
     };
     let acknowledged = evidence.event;
+    // Whoever has moved a checkpoint forward has not published anything by that.
+    let saved = checkpoint;
+    let checkpoint = acknowledged.map_or(saved, |event| event.position().min(saved));
     let had = acknowledged.map(|event| Placed { event, sequence: evidence.event_sequence });
     let last = last.or(had);
     let replaced =
@@ -98,10 +102,16 @@ pub(super) fn resume(checkpoint: Position, evidence: Evidence, found: Found) -> 
             .last_event
             .filter(|last| !is_set_back && last.sequence > evidence.sequence && last.position > checkpoint);
         let after = later.map_or(checkpoint, |last| last.position);
-        return NatsResumption { after, acknowledged, last, notice: None };
+        let ahead = || {
+            format!(
+                "had acknowledged events up to {checkpoint} only, when its checkpoint was at {saved}: publishing what comes \
+                 after {after}"
+            )
+        };
+        return NatsResumption { after, acknowledged, last, notice: (after < saved).then(ahead) };
     };
     let after = found.last_event.map_or(Position::START, |last| last.position).min(checkpoint);
-    let notice = Some(again(&missing, after, checkpoint));
+    let notice = Some(again(&missing, after, saved));
     NatsResumption { after, acknowledged, last, notice }
 }
 
@@ -114,6 +124,15 @@ fn without_evidence(checkpoint: Position, found: &Found) -> (Position, Option<St
         Some(last) => (last.position.min(checkpoint), "its last event is an earlier one"),
     };
     (after, (after < checkpoint).then(|| again(missing, after, checkpoint)))
+}
+
+/// It may be another broker's, of a checkpoint with this name: what it says of positions is true only if the stream shows it.
+fn with_unreadable_evidence(checkpoint: Position, found: &Found) -> (Position, Option<String>) {
+    let after = found.last_event.map_or(Position::START, |last| last.position).min(checkpoint);
+    let notice = format!(
+        "is not compared with the checkpoint at {checkpoint}, whose evidence cannot be read: publishing what comes after {after}"
+    );
+    (after, Some(notice))
 }
 
 fn again(missing: &str, after: Position, checkpoint: Position) -> String {
@@ -141,7 +160,7 @@ mod tests {
             position: Position(position),
             id: Uuid::nil(),
         });
-        Found { created: CREATED, last_sequence, last_event, is_replaced: false }
+        Found { created: CREATED, last_sequence, last_event, has_unseen: false, is_replaced: false }
     }
 
     fn after(checkpoint: &Checkpoint, found: Found) -> (u64, bool) {
@@ -215,8 +234,23 @@ mod tests {
     }
 
     #[test]
-    fn evidence_that_cannot_be_read_is_none() {
+    fn a_checkpoint_that_was_moved_beyond_what_was_acknowledged_is_not_believed() {
+        let event = Some(AcknowledgedEvent::new(Position(70), Uuid::nil()));
+        let evidence = NatsEvidence { created: CREATED, sequence: 70, event, event_sequence: Some(70) };
+        let moved = Checkpoint { position: Position(90), evidence: Some(json!(evidence).to_string().into()) };
+        assert_eq!(after(&moved, found(70, Some(70))), (70, true));
+        assert_eq!(after(&moved, found(70, None)), (70, true));
+        assert_eq!(after(&moved, found(60, Some(60))), (60, true));
+        assert_eq!(after(&moved, found(80, Some(80))), (80, true), "acknowledged, not yet saved");
+    }
+
+    #[test]
+    fn evidence_that_cannot_be_read_says_nothing_of_what_the_stream_has() {
         let checkpoint = Checkpoint { position: Position(20), evidence: Some("{}".into()) };
         assert_eq!(after(&checkpoint, found(500, Some(500))), (20, true));
+        assert_eq!(after(&checkpoint, found(12, Some(12))), (12, true));
+        for none in [found(0, None), found(500, None)] {
+            assert_eq!(after(&checkpoint, none), (0, true), "it may be another broker's");
+        }
     }
 }

@@ -6,14 +6,11 @@ use std::sync::Once;
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
-use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Info, LastRawMessageError, LastRawMessageErrorKind, RetentionPolicy, StorageType,
-    Stream,
+    Config, DiscardPolicy, Info, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
 use async_nats::jetstream::{Context, ErrorCode};
 use order_application::{BrokerError, error_chain};
-use uuid::Uuid;
 
 use super::client::{Connection, REQUEST_TIMEOUT};
 use super::error::{api_error, no_jetstream, unavailable};
@@ -22,6 +19,7 @@ use super::inspection::check;
 use super::message;
 use super::options::NatsOptions;
 use super::resumption::{Found, LastEvent};
+use super::search::{Search, last_event};
 
 /// The stream, made if it is missing.
 pub(super) async fn find_or_make(
@@ -46,34 +44,55 @@ pub(super) async fn find(options: &NatsOptions, connection: &Connection) -> Resu
 }
 
 /// As it was when it was opened, with the last of our events in it, and with a look at where the evidence has its last one.
+/// Behind that one nobody needs to look.
 pub(super) async fn found(
     options: &NatsOptions,
     stream: &Stream,
     evidence: Option<&NatsEvidence>,
 ) -> Result<Found, BrokerError> {
     let info = stream.cached_info();
-    let last_event = match info.state.messages {
-        0 => None,
-        _ => last_event(options, stream, info.state.last_sequence).await?,
+    let (created, last_sequence) = (created(info), info.state.last_sequence);
+    let known = evidence.filter(|evidence| evidence.created == created).and_then(NatsEvidence::last_event);
+    let known = match known.filter(|known| known.sequence <= last_sequence) {
+        Some(known) => Some((known, look_at(options, stream, known).await?)),
+        None => None,
     };
-    let had = evidence.and_then(|evidence| Some((evidence.event_sequence?, evidence.event?.id())));
-    let is_replaced = match had.filter(|(sequence, _)| *sequence <= info.state.last_sequence) {
-        Some((sequence, id)) => is_replaced(options, stream, sequence, id).await?,
-        None => false,
+    let searched_from = match known {
+        Some((known, Place::Same)) => known.sequence,
+        Some((_, Place::Empty | Place::Other)) | None => info.state.first_sequence.saturating_sub(1),
     };
-    Ok(Found { created: created(info), last_sequence: info.state.last_sequence, last_event, is_replaced })
+    let search = match info.state.messages {
+        0 => Search::Nothing,
+        _ => last_event(options, stream, searched_from, last_sequence).await?,
+    };
+    let last_event = match known {
+        Some((known, Place::Same)) => search.last().or(Some(known)),
+        Some((_, Place::Empty | Place::Other)) | None => search.last(),
+    };
+    Ok(Found {
+        created,
+        last_sequence,
+        last_event,
+        has_unseen: search == Search::TooManyMessages,
+        is_replaced: matches!(known, Some((_, Place::Other))),
+    })
 }
 
-/// Whether there is another message where this event was. One that was removed is not replaced.
-async fn is_replaced(
-    options: &NatsOptions,
-    stream: &Stream,
-    sequence: u64,
-    id: Uuid,
-) -> Result<bool, BrokerError> {
-    match stream.get_raw_message(sequence).await {
-        Ok(message) => Ok(message::id(&message.headers) != Some(id)),
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+/// What is in a message's place.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Same,
+    /// The message was removed.
+    Empty,
+    Other,
+}
+
+/// Whether an event is where it was.
+async fn look_at(options: &NatsOptions, stream: &Stream, known: LastEvent) -> Result<Place, BrokerError> {
+    match stream.get_raw_message(known.sequence).await {
+        Ok(message) if message::id(&message.headers) == Some(known.id) => Ok(Place::Same),
+        Ok(_) => Ok(Place::Other),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Place::Empty),
         Err(error) => Err(unavailable(options, error_chain(&error))),
     }
 }
@@ -86,39 +105,6 @@ pub(super) async fn info(options: &NatsOptions, stream: &Stream) -> Result<Info,
 /// When it was made, in nanoseconds since 1970.
 pub(super) fn created(info: &Info) -> i64 {
     i64::try_from(info.created.unix_timestamp_nanos()).unwrap_or(i64::MAX)
-}
-
-/// The last of our events. As a rule it is the last message, which the server finds at once; to find it among other
-/// subjects, it may have to go through all of them.
-pub(super) async fn last_event(
-    options: &NatsOptions,
-    stream: &Stream,
-    last_sequence: u64,
-) -> Result<Option<LastEvent>, BrokerError> {
-    let last = our_event(options, stream.get_raw_message(last_sequence).await)?;
-    if last.is_some() {
-        return Ok(last);
-    }
-    let ours = format!("{}.>", options.subject);
-    our_event(options, stream.get_last_raw_message_by_subject(&ours).await)
-}
-
-/// `None` if the message is gone, or none of ours.
-fn our_event(
-    options: &NatsOptions,
-    message: Result<StreamMessage, LastRawMessageError>,
-) -> Result<Option<LastEvent>, BrokerError> {
-    match message {
-        Ok(message) => {
-            let rest = message.subject.strip_prefix(&*options.subject);
-            let is_ours = rest.is_some_and(|rest| rest.starts_with('.'));
-            let event = message::position(&message.headers).zip(message::id(&message.headers));
-            let event = event.filter(|_| is_ours);
-            Ok(event.map(|(position, id)| LastEvent { sequence: message.sequence, position, id }))
-        }
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(unavailable(options, error_chain(&error))),
-    }
 }
 
 fn context(connection: &Connection) -> Context {

@@ -1,10 +1,12 @@
 //! Several that write to one stream.
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Config;
-use order_application::{BrokerError, Checkpoint, Position};
+use order_application::{Broker, BrokerError, Checkpoint, FoundEvent, Position};
+use order_bus::NatsOptions;
 
-use crate::contract::{checkpoint, events, publish, send, until_it_fails};
-use crate::nats_support::{everything, fresh_stream, open, wanted};
+use crate::contract::{checkpoint, events, publish, send, until_it_fails, within};
+use crate::nats_support::{broker, everything, fresh_stream, open, wanted};
 
 #[tokio::test]
 async fn of_two_that_publish_only_one_goes_on() {
@@ -64,25 +66,93 @@ async fn others_messages_in_the_stream_do_no_harm() {
     let mut opened = open(&options, &kept).await;
     assert_eq!(opened.resume_after, Position(50), "its last event is found behind the other's message");
     publish(&mut opened, &events(51, 60)).await.unwrap();
-    // Where its own subjects have a message without an event, the checkpoint counts.
     js.publish(format!("{prefix}.note"), "x".into()).await.unwrap().await.unwrap();
     let opened = open(&options, &kept).await;
-    assert_eq!(opened.resume_after, Position(30));
+    assert_eq!(opened.resume_after, Position(60), "it is found behind a message of its own subjects, too");
     assert_eq!(everything(&options).await, (1..=60).collect::<Vec<_>>());
 }
 
+/// Sends so many messages that are no events, under the stream's subjects.
+async fn send_notes(options: &NatsOptions, js: &Context, notes: u64) {
+    let mut stream = js.get_stream(&wanted(options).name).await.unwrap();
+    let before = stream.info().await.unwrap().state.last_sequence;
+    let subject = format!("{}.note.x", wanted(options).name.to_lowercase());
+    for _ in 0..notes {
+        js.client().publish(subject.clone(), "x".into()).await.unwrap();
+    }
+    within(async { while stream.info().await.unwrap().state.last_sequence < before + notes {} }).await;
+}
+
 #[tokio::test]
-async fn an_event_that_cannot_be_found_behind_anothers_message_is_published_again() {
+async fn an_event_behind_messages_that_are_none_is_found_by_whoever_knows_nothing() {
     let (options, js) = fresh_stream("").await;
     let mut opened = open(&options, &Checkpoint::default()).await;
-    publish(&mut opened, &events(1, 5)).await.unwrap();
-    let kept = checkpoint(4, &opened);
-    let subject = format!("{}.note", wanted(&options).name.to_lowercase());
-    js.publish(subject, "x".into()).await.unwrap().await.unwrap();
+    send_notes(&options, &js, 5).await;
+    assert_eq!(open(&options, &Checkpoint::default()).await.found, [], "notes alone are nobody's log");
+    opened = open(&options, &checkpoint(0, &opened)).await;
+    publish(&mut opened, &events(1, 20)).await.unwrap();
+    send_notes(&options, &js, 1_100).await;
+    let stream = js.get_stream(&wanted(&options).name).await.unwrap();
+    assert!(stream.delete_message(1_000).await.unwrap(), "a message that is gone hides nothing");
+    let positions = |found: &[FoundEvent]| found.iter().map(|found| found.position.0).collect::<Vec<_>>();
+    let unknowing = open(&options, &Checkpoint::default()).await;
+    assert_eq!((unknowing.resume_after, positions(&unknowing.found)), (Position::START, vec![20]));
+    let knowing = open(&options, &checkpoint(20, &opened)).await;
+    assert_eq!((knowing.resume_after, positions(&knowing.found)), (Position(20), vec![20, 20]));
+}
+
+#[tokio::test]
+async fn a_stream_with_more_messages_that_are_no_events_than_can_be_looked_at_is_left_alone_unless_it_is_known()
+ {
+    let (options, js) = fresh_stream("").await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 20)).await.unwrap();
+    let kept = checkpoint(20, &opened);
+    send_notes(&options, &js, 20_010).await;
+    opened.publication.check().await.unwrap();
+    for unknown in [
+        Checkpoint::default(),
+        Checkpoint { position: Position(20), evidence: None },
+        Checkpoint { position: Position(20), evidence: Some("{}".into()) },
+    ] {
+        let refused = broker(&options).open(&unknown).await.err().expect("it is opened");
+        let BrokerError::Misconfigured(why) = &refused else { panic!("{refused:?}") };
+        assert!(why.contains(&wanted(&options).name) && why.contains("Nothing is published"), "{why}");
+    }
     let mut opened = open(&options, &kept).await;
-    assert_eq!(opened.resume_after, Position(4));
-    publish(&mut opened, &events(5, 9)).await.unwrap();
-    assert_eq!(everything(&options).await, [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]);
+    assert_eq!(opened.resume_after, Position(20));
+    publish(&mut opened, &events(21, 22)).await.unwrap();
+    assert_eq!(open(&options, &Checkpoint::default()).await.found[0].position, Position(22));
+}
+
+/// Only what came since the last look is looked at.
+#[tokio::test]
+async fn messages_that_are_no_events_do_not_hide_an_event_that_was_not_sent_here() {
+    let (options, js) = fresh_stream("").await;
+    let mut first = open(&options, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 5)).await.unwrap();
+    send_notes(&options, &js, 10).await;
+    first.publication.check().await.unwrap();
+    let mut second = open(&options, &checkpoint(5, &first)).await;
+    publish(&mut second, &events(6, 6)).await.unwrap();
+    send_notes(&options, &js, 10).await;
+    let noticed = first.publication.check().await;
+    let Err(BrokerError::OutOfStep(why)) = &noticed else { panic!("{noticed:?}") };
+    assert!(why.contains("an event that was not sent here, of position 6"), "{why}");
+}
+
+#[tokio::test]
+async fn an_event_behind_a_message_that_is_none_is_not_published_again() {
+    let (options, js) = fresh_stream("").await;
+    let mut opened = open(&options, &Checkpoint::default()).await;
+    publish(&mut opened, &events(1, 4)).await.unwrap();
+    let kept = checkpoint(4, &opened);
+    publish(&mut opened, &events(5, 5)).await.unwrap();
+    send_notes(&options, &js, 1).await;
+    let mut opened = open(&options, &kept).await;
+    assert_eq!(opened.resume_after, Position(5));
+    publish(&mut opened, &events(6, 9)).await.unwrap();
+    assert_eq!(everything(&options).await, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 /// Its last sequence tells nothing: others' messages have filled it up.
