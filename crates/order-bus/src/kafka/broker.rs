@@ -3,14 +3,14 @@
 use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
-use order_application::{Broker, BrokerError, Checkpoint, MAX_MESSAGE_BYTES, Opened};
+use order_application::{Broker, BrokerError, Checkpoint, Opened};
 
 use super::background::in_background;
 use super::options::KafkaOptions;
 use super::probe::Probe;
 use super::producer::producer;
 use super::publication::KafkaPublication;
-use super::resumption::{KafkaResumption, resume};
+use super::resumption::{Evidence, KafkaResumption, resume};
 use super::topic::{ReadyTopic, find_or_make};
 use super::window::KafkaWindow;
 
@@ -22,7 +22,7 @@ use super::window::KafkaWindow;
 pub struct KafkaBroker {
     options: Arc<KafkaOptions>,
     source: Arc<str>,
-    /// Of a topic that does not take every event.
+    /// Of what is peculiar about the topic.
     warned: Arc<Once>,
 }
 
@@ -49,10 +49,16 @@ fn open(
     warned: &Once,
 ) -> Result<Opened, BrokerError> {
     let probe = Probe::new(options)?;
-    let topic = find_or_make(options, &probe)?;
-    warned.call_once(|| warn_of_limit(options, topic));
+    let evidence = Evidence::of(checkpoint);
+    let ReadyTopic { partitions, settings } =
+        find_or_make(options, &probe, matches!(evidence, Evidence::Known(_)))?;
+    warned.call_once(|| {
+        for peculiarity in settings.peculiarities() {
+            tracing::warn!("the topic {} {peculiarity}", options.topic);
+        }
+    });
     let KafkaResumption { after, evidence, lost, found, there } =
-        resume(&probe, &options.topic, topic.partitions, checkpoint)?;
+        resume(&probe, &options.topic, partitions, checkpoint.position, evidence)?;
     if !lost.is_empty() {
         tracing::warn!(
             topic = options.topic, %after,
@@ -61,19 +67,7 @@ fn open(
         );
     }
     let ends = there.into_iter().map(|(partition, offsets)| (partition, offsets.end)).collect();
-    let producer = producer(options, KafkaWindow::new(after, evidence, ends), topic.max_message_bytes)?;
-    let publication = Box::new(KafkaPublication::new(producer, Arc::clone(options), source));
+    let producer = producer(options, KafkaWindow::new(after, evidence, ends), settings.max_message_bytes)?;
+    let publication = Box::new(KafkaPublication::new(producer, Arc::clone(options), source, partitions));
     Ok(Opened { publication, resume_after: after, found })
-}
-
-/// An event that the topic does not take stops the relay one day.
-fn warn_of_limit(options: &KafkaOptions, topic: ReadyTopic) {
-    if let Some(max_message_bytes) = topic.max_message_bytes.filter(|bytes| *bytes < MAX_MESSAGE_BYTES) {
-        tracing::warn!(
-            topic = options.topic,
-            max_message_bytes,
-            largest_event_bytes = MAX_MESSAGE_BYTES,
-            "the topic does not take the largest events, unless they are compressed: raise its max.message.bytes"
-        );
-    }
 }

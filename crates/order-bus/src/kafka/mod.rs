@@ -2,8 +2,8 @@
 //!
 //! Messages are CloudEvents in binary mode. What librdkafka has to say goes to `tracing` under the target `kafka`.
 //!
-//! Besides the files that every broker has, `topic.rs` and `probe.rs` make the topic, or look at it, `producer.rs` takes what
-//! comes back, `background.rs` has threads for what librdkafka does blockingly, `found.rs` and `gap.rs` look at what may be
+//! Besides the files that every broker has, `topic.rs`, `inspection.rs` and `probe.rs` make the topic, or look at it, `producer.rs`
+//! takes what comes back, `background.rs` has threads for what librdkafka does blockingly, `found.rs` and `gap.rs` look at what may be
 //! somebody else's, and `milestones.rs` and `remains.rs` tell what is left of a topic that has lost something.
 
 mod background;
@@ -13,6 +13,7 @@ mod error;
 mod evidence;
 mod found;
 mod gap;
+mod inspection;
 mod log;
 mod message;
 mod milestones;

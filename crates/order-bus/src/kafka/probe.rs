@@ -137,6 +137,11 @@ pub(super) fn offsets<C: ClientContext>(
     offsets.map_err(|error| failure(&error, &format!("cannot look at partition {partition} of {topic}")))
 }
 
+/// How many partitions a topic has, if somebody says so soon. Blocks.
+pub(super) fn partitions_of<C: ClientContext>(client: &Client<C>, topic: &str) -> Option<i32> {
+    partitions(&client.fetch_metadata(Some(topic), FIRST_WAIT).ok()?).ok()?
+}
+
 fn partitions(metadata: &Metadata) -> Result<Option<i32>, BrokerError> {
     let Some(topic) = metadata.topics().first() else { return Ok(None) };
     let name = topic.name();

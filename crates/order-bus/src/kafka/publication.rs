@@ -20,6 +20,7 @@ use super::error::{REFUSED, failed, refusal};
 use super::gap::{Gap, find_event};
 use super::message::headers;
 use super::options::KafkaOptions;
+use super::probe::partitions_of;
 use super::producer::{Deliveries, Producer};
 use super::window::PublishFailure;
 
@@ -32,6 +33,8 @@ pub(super) struct KafkaPublication {
     producer: Arc<DroppedInBackground<Producer>>,
     options: Arc<KafkaOptions>,
     source: Arc<str>,
+    /// How many the topic has, as of the last look.
+    partitions: i32,
     /// Until when a failure may wait for its cause.
     cause_until: Option<Instant>,
     /// A look into gaps that is under way, and how many they are.
@@ -109,21 +112,44 @@ impl Publication for KafkaPublication {
         };
         let (producer, options) = (Arc::clone(&self.producer), Arc::clone(&self.options));
         let (known, partitions) = (known_to.clone(), known_to.into_keys());
-        let checking = move || acknowledged.check_ends(producer.client(), &options.topic, partitions);
-        let ends = in_background(checking).await?;
+        let checking = move || {
+            let ends = acknowledged.check_ends(producer.client(), &options.topic, partitions)?;
+            Ok((ends, partitions_of(producer.client(), &options.topic)))
+        };
+        let (ends, partitions) = in_background(checking).await?;
+        self.note_partitions(partitions);
         if is_idle { self.check_later(&known, ends).await } else { Ok(()) }
     }
 }
 
 impl KafkaPublication {
-    pub(super) fn new(producer: Producer, options: Arc<KafkaOptions>, source: Arc<str>) -> Self {
+    pub(super) fn new(
+        producer: Producer,
+        options: Arc<KafkaOptions>,
+        source: Arc<str>,
+        partitions: i32,
+    ) -> Self {
         Self {
             producer: Arc::new(DroppedInBackground::new(producer)),
             options,
             source,
+            partitions,
             cause_until: None,
             looking: None,
         }
+    }
+
+    /// Whoever adds partitions is probably still there, and does not see otherwise what it means. Events go on to all of them.
+    fn note_partitions(&mut self, partitions: Option<i32>) {
+        let Some(now) = partitions.filter(|now| *now != self.partitions) else { return };
+        tracing::warn!(
+            "the topic {} has {now} partitions, and had {}: events of an order may lie in another partition from now on than \
+             those before, so that whoever reads partitions apart may get the later ones first. A topic that keeps each \
+             order's order is another one, with so many from the beginning (topic=)",
+            self.options.topic,
+            self.partitions
+        );
+        self.partitions = now;
     }
 
     /// Looks into the gaps between acknowledged messages. Cancelling the wait loses nothing.

@@ -31,15 +31,33 @@ pub(super) struct KafkaResumption {
     pub(super) there: BTreeMap<i32, Range<i64>>,
 }
 
-/// Compares a topic with the checkpoint. Removing what is old is not forgetting. Blocks.
+/// What a checkpoint tells of its topic.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    None,
+    /// It may be another broker's, of a checkpoint with this name.
+    Unreadable,
+    Known(KafkaEvidence),
+}
+
+impl Evidence {
+    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+        let Some(text) = &checkpoint.evidence else { return Self::None };
+        serde_json::from_str(text).map_or(Self::Unreadable, Self::Known)
+    }
+}
+
+/// Compares a topic with the checkpoint's position and evidence. Removing what is old is not forgetting. Blocks.
 pub(super) fn resume(
     probe: &Probe,
     topic: &str,
     partitions: i32,
-    checkpoint: &Checkpoint,
+    checkpoint: Position,
+    evidence: Evidence,
 ) -> Result<KafkaResumption, BrokerError> {
-    let evidence = checkpoint.evidence.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let mut evidence: KafkaEvidence = evidence.unwrap_or_default();
+    let is_readable = !matches!(evidence, Evidence::Unreadable);
+    let mut evidence =
+        if let Evidence::Known(evidence) = evidence { evidence } else { KafkaEvidence::default() };
     let mut there = probe.all_offsets(partitions)?;
     let mut losses = losses(probe, &evidence, &there)?;
     for _ in 1..LOOKS {
@@ -53,11 +71,15 @@ pub(super) fn resume(
     let has_evidence = !evidence.partitions.is_empty();
     evidence.partitions.retain(|partition, _| !losses.contains_key(partition));
     let mut lost: Vec<_> = losses.into_values().collect();
-    let Found { events: mut found, last } = find_events(probe, topic, &there, &evidence)?;
-    if !has_evidence {
-        lost.extend(less_than(checkpoint.position, &found, &there));
+    let Found { events: mut found, last, without } = find_events(probe, topic, &there, &evidence)?;
+    if evidence.partitions.is_empty() && last.is_empty() && without.iter().any(|without| without.has_unseen) {
+        return Err(unknown_owner(topic));
     }
-    let mut after = checkpoint.position;
+    without.iter().for_each(|without| tracing::warn!("{}", without.notice()));
+    if !has_evidence {
+        lost.extend(less_than(checkpoint, is_readable, &found, &there));
+    }
+    let mut after = acknowledged(topic, checkpoint, &evidence);
     if !lost.is_empty() {
         while let Some(newest) = evidence.milestones.last() {
             if is_in_place(probe, newest, &there)? {
@@ -114,16 +136,46 @@ fn losses(
     Ok(losses)
 }
 
+/// Before anything was acknowledged here, what cannot be looked at may be another log's.
+fn unknown_owner(topic: &str) -> BrokerError {
+    BrokerError::Misconfigured(format!(
+        "the topic {topic} has more messages that are no events than can be looked at (the last 100000 of a partition, or as \
+         many as come within three seconds), and whose events lie behind them cannot be told: they may be another store's. \
+         Nothing is published. Either publish to another topic (topic=), or empty that one if nobody needs it"
+    ))
+}
+
+/// Up to where a checkpoint is to be believed. Whoever has moved it forward has not published anything by that.
+fn acknowledged(topic: &str, checkpoint: Position, evidence: &KafkaEvidence) -> Position {
+    let up_to = evidence.event.map_or(checkpoint, |event| event.position().min(checkpoint));
+    if up_to < checkpoint {
+        tracing::warn!(
+            "the topic {topic} had acknowledged events up to {up_to} only, when its checkpoint was at {checkpoint}: publishing \
+             what comes after {up_to}"
+        );
+    }
+    up_to
+}
+
 /// What a topic surely lacks of what was published up to a position, where nothing else is known of it. One that had messages
 /// which were all removed, or that has others' messages only, may have had everything.
-fn less_than(published: Position, found: &[FoundEvent], there: &BTreeMap<i32, Range<i64>>) -> Option<String> {
+fn less_than(
+    published: Position,
+    is_readable: bool,
+    found: &[FoundEvent],
+    there: &BTreeMap<i32, Range<i64>>,
+) -> Option<String> {
     if published == Position::START {
         return None;
     }
     if there.values().all(|offsets| offsets.end == 0) {
         return Some(format!("it never had a message, and events up to {published} were published"));
     }
-    let last = found.iter().map(|event| event.position).max()?;
+    let Some(last) = found.iter().map(|event| event.position).max() else {
+        let unknown =
+            || format!("it has no event, and the evidence of those up to {published} cannot be read");
+        return (!is_readable).then(unknown);
+    };
     (last < published)
         .then(|| format!("its last event is {last}, and events up to {published} were published"))
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::client::{Observer, PATIENCE, not_created, settings};
 use super::error::{failed, failure};
+use super::inspection::TopicSettings;
 use super::options::KafkaOptions;
 use super::probe::{Probe, missing};
 
@@ -18,16 +19,26 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// `-1` leaves it to the broker.
 const BROKERS_CHOICE: i32 = -1;
 
+/// Settings of a topic that is made here: it keeps everything, as replicas need it.
+const MADE_WITH: [(&str, &str); 3] =
+    [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+
 /// The topic as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ReadyTopic {
     pub(super) partitions: i32,
-    /// What a batch may have in bytes, as far as one may know.
-    pub(super) max_message_bytes: Option<usize>,
+    pub(super) settings: TopicSettings,
 }
 
 /// The topic, made if it is missing. Blocks.
-pub(super) fn find_or_make(options: &KafkaOptions, probe: &Probe) -> Result<ReadyTopic, BrokerError> {
+///
+/// If it has another number of partitions than was asked for, that is an error where nothing was published here yet. Later on
+/// somebody has added some, and nobody can take them away.
+pub(super) fn find_or_make(
+    options: &KafkaOptions,
+    probe: &Probe,
+    is_published_to: bool,
+) -> Result<ReadyTopic, BrokerError> {
     // The first question, for it finds out whether anybody answers.
     let found = probe.partitions()?;
     let admin: AdminClient<Observer> =
@@ -40,13 +51,14 @@ pub(super) fn find_or_make(options: &KafkaOptions, probe: &Probe) -> Result<Read
             wait_until_ready(&options.topic, probe)?
         }
     };
-    if let Some(asked) = options.partitions.filter(|asked| i32::from(*asked) != partitions) {
+    let asked = options.partitions.filter(|asked| i32::from(*asked) != partitions && !is_published_to);
+    if let Some(asked) = asked {
         return Err(BrokerError::Misconfigured(format!(
             "the topic {} has {partitions} partitions, and partitions={asked} cannot change it: leave that out, or name another topic",
             options.topic
         )));
     }
-    Ok(ReadyTopic { partitions, max_message_bytes: max_message_bytes(options, &admin) })
+    Ok(ReadyTopic { partitions, settings: settings_of(options, &admin) })
 }
 
 fn create(options: &KafkaOptions, admin: &AdminClient<Observer>) -> Result<(), BrokerError> {
@@ -55,6 +67,7 @@ fn create(options: &KafkaOptions, admin: &AdminClient<Observer>) -> Result<(), B
     let copies = options.replication.map_or(BROKERS_CHOICE, i32::from);
     let partitions = i32::from(options.partitions.unwrap_or(1));
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(copies));
+    let new = MADE_WITH.iter().fold(new, |new, (name, value)| new.set(name, value));
     let limits = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
     let made = Handle::current().block_on(admin.create_topics(&[new], &limits));
     for outcome in made.map_err(|error| failure(&error, &doing))? {
@@ -80,12 +93,13 @@ fn wait_until_ready(topic: &str, probe: &Probe) -> Result<i32, BrokerError> {
     }
 }
 
-/// `None` as well when the user may not ask.
-fn max_message_bytes(options: &KafkaOptions, admin: &AdminClient<Observer>) -> Option<usize> {
+/// What is not known stays open: the user may not be allowed to ask.
+fn settings_of(options: &KafkaOptions, admin: &AdminClient<Observer>) -> TopicSettings {
     let limits = AdminOptions::new().request_timeout(Some(PATIENCE));
     let topic = ResourceSpecifier::Topic(&options.topic);
     let described = Handle::current().block_on(admin.describe_configs(&[topic], &limits));
-    let bytes = described.ok()?.pop()?.ok()?.get("max.message.bytes")?.value.as_ref()?.parse().ok();
-    tracing::debug!(target: "kafka", topic = options.topic, bytes, "max.message.bytes");
-    bytes
+    let described = described.ok().and_then(|mut topics| topics.pop()?.ok());
+    let settings = described.as_ref().map(TopicSettings::read).unwrap_or_default();
+    tracing::debug!(target: "kafka", topic = options.topic, ?settings);
+    settings
 }

@@ -10,7 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use test_servers::kafka::KafkaServer;
 
 use crate::contract::{checkpoint, event, events, until_it_fails};
-use crate::kafka_support::{admin, broker, fresh_topic, opened, options, publish, send_note};
+use crate::kafka_support::{admin, broker, fresh_topic, opened, options, publish, send_note, send_notes};
 
 fn bootstrap() -> String {
     KafkaServer::shared().unwrap().bootstrap()
@@ -62,6 +62,57 @@ async fn messages_that_are_no_events_are_passed_over() {
     assert_eq!((next.resume_after, positions(&next.found)), (Position(20), vec![20, 20]));
     let found = opened(&options, &Checkpoint::default()).await.found;
     assert_eq!(positions(&found), (1..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_event_behind_messages_that_are_none_is_found_by_whoever_knows_nothing() {
+    let topic = fresh_topic();
+    let options = options(&bootstrap(), &topic, "");
+    let mut relay = opened(&options, &Checkpoint::default()).await;
+    publish(&mut relay, &events(1, 20)).await.unwrap();
+    for notes in [1_100, 11_000] {
+        send_notes(&bootstrap(), &topic, notes);
+        let found = opened(&options, &Checkpoint::default()).await.found;
+        assert!(positions(&found).contains(&20), "behind {notes} more: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_topic_with_more_messages_that_are_no_events_than_can_be_looked_at_is_left_alone_unless_it_is_known()
+ {
+    let topic = fresh_topic();
+    let options = options(&bootstrap(), &topic, "");
+    let mut relay = opened(&options, &Checkpoint::default()).await;
+    publish(&mut relay, &events(1, 20)).await.unwrap();
+    let kept = checkpoint(20, &relay);
+    send_notes(&bootstrap(), &topic, 100_010);
+    for unknown in [
+        Checkpoint::default(),
+        Checkpoint { position: Position(20), evidence: None },
+        Checkpoint { position: Position(20), evidence: Some("{}".into()) },
+    ] {
+        let refused = broker(&options).open(&unknown).await.err().expect("it is opened");
+        let BrokerError::Misconfigured(why) = &refused else { panic!("{refused:?}") };
+        assert!(why.contains(&topic) && why.contains("Nothing is published"), "{why}");
+    }
+    let mut known = opened(&options, &kept).await;
+    assert_eq!(known.resume_after, Position(20));
+    publish(&mut known, &events(21, 22)).await.unwrap();
+    assert_eq!(positions(&opened(&options, &Checkpoint::default()).await.found), [21, 22]);
+}
+
+/// As when a checkpoint's name was another broker's before.
+#[tokio::test]
+async fn evidence_that_cannot_be_read_says_nothing_of_what_the_topic_has() {
+    let topic = fresh_topic();
+    let options = options(&bootstrap(), &topic, "");
+    drop(opened(&options, &Checkpoint::default()).await);
+    send_note(&bootstrap(), &topic);
+    let another = Checkpoint { position: Position(50), evidence: Some("{}".into()) };
+    let mut relay = opened(&options, &another).await;
+    assert_eq!(relay.resume_after, Position::START);
+    publish(&mut relay, &events(1, 30)).await.unwrap();
+    assert_eq!(opened(&options, &another).await.resume_after, Position(30));
 }
 
 /// Events in all of twelve partitions, and their checkpoint.

@@ -97,9 +97,17 @@ pub(crate) async fn change_topic(bootstrap: &str, topic: &str, name: &str, value
 
 /// Sends a message that is no event.
 pub(crate) fn send_note(bootstrap: &str, topic: &str) {
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap).set("log_level", "0").create().unwrap();
-    producer.send(BaseRecord::<(), str>::to(topic).payload("hello")).unwrap();
+    send_notes(bootstrap, topic, 1);
+}
+
+/// Sends messages that are no events.
+pub(crate) fn send_notes(bootstrap: &str, topic: &str, notes: usize) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("log_level", "0").set("linger.ms", "20");
+    let producer: BaseProducer = config.set("queue.buffering.max.messages", "1000000").create().unwrap();
+    for _ in 0..notes {
+        producer.send(BaseRecord::<(), str>::to(topic).payload("hello")).unwrap();
+    }
     producer.flush(PATIENCE).unwrap();
 }
 

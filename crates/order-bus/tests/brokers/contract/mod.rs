@@ -60,6 +60,7 @@ macro_rules! contract_suite {
             what_was_acknowledged_after_the_checkpoint_is_not_published_again,
             without_evidence_events_are_published_again,
             without_evidence_a_broker_that_has_less_than_was_published_is_given_the_rest,
+            a_checkpoint_that_was_moved_beyond_what_was_acknowledged_is_not_believed,
             what_the_broker_has_is_found_whether_or_not_there_is_a_checkpoint,
             an_event_that_somebody_else_has_sent_is_noticed_while_nothing_is_published,
             a_repetition_that_is_interrupted_is_completed,

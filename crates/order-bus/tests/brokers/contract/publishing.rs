@@ -147,6 +147,17 @@ pub(crate) async fn without_evidence_a_broker_that_has_less_than_was_published_i
     assert_eq!(everything(&fixture).await, (1..=60).collect::<Vec<_>>());
 }
 
+pub(crate) async fn a_checkpoint_that_was_moved_beyond_what_was_acknowledged_is_not_believed<F: Fixture>() {
+    let fixture = F::shared();
+    let mut first = open(&fixture, &Checkpoint::default()).await;
+    publish(&mut first, &events(1, 50)).await.unwrap();
+    let moved = Checkpoint { position: Position(80), ..checkpoint(50, &first) };
+    let mut second = open(&fixture, &moved).await;
+    assert_eq!(second.resume_after, Position(50));
+    publish(&mut second, &events(51, 90)).await.unwrap();
+    assert_eq!(everything(&fixture).await, (1..=90).collect::<Vec<_>>());
+}
+
 pub(crate) async fn what_the_broker_has_is_found_whether_or_not_there_is_a_checkpoint<F: Fixture>() {
     let fixture = F::shared();
     let mut first = open(&fixture, &Checkpoint::default()).await;
