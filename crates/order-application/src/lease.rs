@@ -4,7 +4,7 @@
 //! beat for a whole term, by its own clock, takes the lease. A holder's term starts when it asks;
 //! a standby's starts later, when it sees the beat. So the holder gives up first.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -84,7 +84,7 @@ impl Candidate {
     }
 
     /// Renews the lease until that has failed for a whole term, or somebody else has it.
-    async fn renew(&self, epoch: Epoch, mut asked: Instant) {
+    async fn renew(&self, epoch: Epoch, mut asked: Instant) -> LeaseLoss {
         loop {
             let held_until = asked + self.term;
             let now = held_until.min(Instant::now() + self.period());
@@ -93,11 +93,12 @@ impl Candidate {
             match timeout_at(held_until, claim).await {
                 Ok(Ok(Claim::Granted(now_epoch))) if now_epoch == epoch => asked = now,
                 // Another has it, or had it meanwhile.
-                Ok(Ok(Claim::Granted(_) | Claim::Held(_))) | Err(_) => return,
+                Ok(Ok(Claim::Granted(_) | Claim::Held(_))) => return LeaseLoss::TakenOver,
+                Err(_) => return LeaseLoss::RanOut,
                 Ok(Err(error)) => {
                     tracing::debug!(lease = &*self.name, %error, "the lease could not be renewed");
                     if Instant::now() >= held_until {
-                        return;
+                        return LeaseLoss::RanOut;
                     }
                 }
             }
@@ -105,25 +106,38 @@ impl Candidate {
     }
 }
 
+/// Why a lease is not held any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseLoss {
+    /// Another has it, or had it meanwhile.
+    #[error("another instance has taken over")]
+    TakenOver,
+    /// Nobody is known to have it, but the store has not renewed it within its term.
+    #[error("the store did not renew the lease in time")]
+    RanOut,
+}
+
 /// A lease that is being kept. Dropping it only stops keeping it.
 pub struct Lease {
     candidate: Candidate,
     pub(crate) epoch: Epoch,
     lost: CancellationToken,
+    loss: Arc<OnceLock<LeaseLoss>>,
     keeper: AbortOnDropHandle<()>,
 }
 
 impl Lease {
     fn keep(candidate: Candidate, epoch: Epoch, asked: Instant) -> Self {
-        let lost = CancellationToken::new();
+        let (lost, loss) = (CancellationToken::new(), Arc::new(OnceLock::new()));
         let keeper = tokio::spawn({
-            let (candidate, lost) = (candidate.clone(), lost.clone());
+            let (candidate, lost, loss) = (candidate.clone(), lost.clone(), Arc::clone(&loss));
             async move {
-                candidate.renew(epoch, asked).await;
+                let ended = candidate.renew(epoch, asked).await;
+                loss.get_or_init(|| ended);
                 lost.cancel();
             }
         });
-        Self { candidate, epoch, lost, keeper: AbortOnDropHandle::new(keeper) }
+        Self { candidate, epoch, lost, loss, keeper: AbortOnDropHandle::new(keeper) }
     }
 
     /// Whether it is not held any more.
@@ -136,9 +150,10 @@ impl Lease {
         self.lost.clone()
     }
 
-    /// Waits until it is not held any more.
-    pub(crate) async fn lost(&self) {
+    /// Waits until it is not held any more, and says why.
+    pub(crate) async fn lost(&self) -> LeaseLoss {
         self.lost.cancelled().await;
+        self.loss.get().copied().unwrap_or(LeaseLoss::RanOut)
     }
 
     /// Lets others have it at once.
@@ -160,15 +175,19 @@ mod tests {
     use super::*;
     use crate::ports::checkpoints::Checkpoint;
 
-    /// Where a lease can be taken once, and never again.
+    /// Where a lease can be taken once, and never again: the store fails, or another has it.
     #[derive(Default)]
-    struct Failing(AtomicUsize);
+    struct Failing {
+        asked: AtomicUsize,
+        is_held: bool,
+    }
 
     #[async_trait]
     impl Checkpoints for Failing {
         async fn claim(&self, _: &str, _: &str, _: Option<Beat>) -> Result<Claim, StoreError> {
-            match self.0.fetch_add(1, Ordering::Relaxed) {
+            match self.asked.fetch_add(1, Ordering::Relaxed) {
                 0 => Ok(Claim::Granted(Epoch(1))),
+                _ if self.is_held => Ok(Claim::Held(Beat(7))),
                 asked if asked < 10 => Err(StoreError::Unavailable("it fails".into())),
                 _ => panic!("it is asked again and again"),
             }
@@ -187,15 +206,29 @@ mod tests {
         }
     }
 
+    const TERM: Duration = Duration::from_secs(15);
+
+    async fn lease(checkpoints: Failing) -> Lease {
+        let checkpoints: Arc<dyn Checkpoints> = Arc::new(checkpoints);
+        let candidate = Candidate { checkpoints, name: "a".into(), holder: "b".into(), term: TERM };
+        candidate.claim(&mut HolderWatch::default()).await.unwrap().unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_cannot_be_renewed_is_lost_after_a_term_and_asked_for_a_few_times() {
-        let term = Duration::from_secs(15);
-        let checkpoints: Arc<dyn Checkpoints> = Arc::new(Failing::default());
-        let candidate = Candidate { checkpoints, name: "a".into(), holder: "b".into(), term };
-        let lease = candidate.claim(&mut HolderWatch::default()).await.unwrap().unwrap();
-        tokio::time::sleep(term - Duration::from_millis(1)).await;
+        let lease = lease(Failing::default()).await;
+        tokio::time::sleep(TERM - Duration::from_millis(1)).await;
         assert!(!lease.is_lost());
         tokio::time::sleep(Duration::from_millis(2)).await;
         assert!(lease.is_lost());
+        assert_eq!(lease.lost().await, LeaseLoss::RanOut, "nobody else is known to be there");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_another_has_is_lost_at_once() {
+        let lease = lease(Failing { is_held: true, ..Failing::default() }).await;
+        tokio::time::sleep(TERM / 2).await;
+        assert!(lease.is_lost());
+        assert_eq!(lease.lost().await, LeaseLoss::TakenOver);
     }
 }

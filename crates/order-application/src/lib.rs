@@ -72,7 +72,7 @@ pub use follower::{
     Consumer, Consumption, Follower, FollowerError, FollowerFigures, FollowerLimits, FollowerPorts,
     FollowerState, FollowerStatus,
 };
-pub use lease::{Candidate, HolderWatch, Lease};
+pub use lease::{Candidate, HolderWatch, Lease, LeaseLoss};
 pub use order_list::{
     ListQuery, ListedOrder, MAX_EXAMINED, OrderFilter, OrderPage, PageBuilder, Sort, SortKey, TimeRange,
 };

@@ -18,7 +18,7 @@ use crate::ports::event_log::EventLog;
 use crate::stream;
 use crate::traces::Tracer;
 
-use comparison::compare;
+use comparison::{compare, only_there};
 use recording::{Recorder, UnderWay};
 
 /// What a [`Follower`](crate::Follower) does that publishes the log to one broker.
@@ -53,17 +53,18 @@ impl Consumer for Relay {
         compare(&self.log, found).await?;
         if resume_after < checkpoint.position {
             tracing::warn!(
-                acknowledged = checkpoint.position.0,
+                checkpoint = checkpoint.position.0,
                 after = resume_after.0,
-                "the broker has forgotten events that it had acknowledged; they are published again"
+                "the broker does not have everything up to the checkpoint; what it lacks is published again"
             );
         }
         let previous_id = stream::id_at(&*self.log, resume_after).await?;
         if resume_after != Position::START && previous_id.is_none() {
+            let only_there = only_there(self.log.end().await?, resume_after);
             return Err(FollowerError::Misconfigured(format!(
                 "events up to position {resume_after} were published, where this log has none: this store was restored \
-                 from a backup that is older than what was published. Nothing is published. Publish to another stream or \
-                 topic (stream=, topic=)"
+                 from a backup that is older than what was published. Nothing is published. {only_there}. Then publish to \
+                 another stream or topic (stream=, topic=)"
             )));
         }
         let (recorder, under_way) = (self.recorder.clone(), UnderWay::default());

@@ -2,6 +2,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Follower, FollowerError};
 use crate::event::Position;
+use crate::lease::LeaseLoss;
 use crate::ports::checkpoints::Checkpoint;
 
 /// How often it begins anew when the usual follower is still at work: for as long as it takes that one to notice that its
@@ -29,7 +30,7 @@ impl Follower {
             // The evidence stays: if the other side has lost more than that, or loses it before this is through, it shows.
             let rewound = Checkpoint { position: after, evidence: self.checkpoint().await?.evidence };
             if !self.lease.checkpoints.save(self.name(), lease.epoch, &rewound).await? {
-                return Err(FollowerError::LeaseLost);
+                return Err(LeaseLoss::TakenOver.into());
             }
             let ended = self.follow(&lease, Some(goal), &stop).await;
             if !matches!(ended, Err(FollowerError::OutOfStep(_))) || attempts == MAX_ATTEMPTS {

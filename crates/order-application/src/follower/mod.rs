@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::event::{Position, RecordedEvent};
-use crate::lease::{Candidate, HolderWatch, Lease};
+use crate::lease::{Candidate, HolderWatch, Lease, LeaseLoss};
 use crate::ports::broker::BrokerError;
 use crate::ports::checkpoints::{Checkpoint, Checkpoints};
 use crate::ports::event_bus::EventBus;
@@ -163,7 +163,7 @@ impl Follower {
         while !stop.is_cancelled() {
             let error = match self.attempt(&stop).await {
                 Ok(()) => return,
-                Err(error @ FollowerError::LeaseLost) => {
+                Err(error @ FollowerError::LeaseLost(_)) => {
                     tracing::warn!(follower = self.name(), "{error}");
                     continue;
                 }
@@ -223,7 +223,7 @@ impl Follower {
             | FollowerError::OutOfStep(_)
             | FollowerError::Store(_)
             | FollowerError::BeyondEnd { .. }
-            | FollowerError::LeaseLost => FollowerState::Unavailable,
+            | FollowerError::LeaseLost(_) => FollowerState::Unavailable,
         };
         self.figures.failures.add_one();
         let now = self.status.borrow().clone();
@@ -302,9 +302,9 @@ pub enum FollowerError {
         /// The last that there is.
         end: Position,
     },
-    /// Another has taken over.
-    #[error("another instance has taken over")]
-    LeaseLost,
+    /// The lease is not held any more.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLoss),
 }
 
 impl From<BrokerError> for FollowerError {

@@ -10,7 +10,7 @@ use super::status::{FollowerState, FollowerStatus};
 use super::window::Window;
 use super::{Consumption, Follower, FollowerError, LOOK_EVERY};
 use crate::event::{Position, RecordedEvent};
-use crate::lease::Lease;
+use crate::lease::{Lease, LeaseLoss};
 use crate::ports::checkpoints::Checkpoint;
 use crate::ports::event_log::LogHistory;
 use crate::subscription::Subscription;
@@ -53,7 +53,7 @@ impl Follower {
         let (consumption, after) = tokio::select! {
             opened = self.looking_meanwhile(self.consumer.open(&checkpoint)) => opened?,
             () = stop.cancelled() => return Ok(()),
-            () = lease.lost() => return Err(FollowerError::LeaseLost),
+            loss = lease.lost() => return Err(loss.into()),
         };
         let mut session = Session {
             follower: self,
@@ -114,7 +114,7 @@ impl Session<'_> {
                     self.settle().await;
                     return self.save().await;
                 }
-                () = self.lease.lost() => return Err(FollowerError::LeaseLost),
+                loss = self.lease.lost() => return Err(loss.into()),
                 up_to = self.consumption.done() => self.take_progress(up_to?),
                 events = self.subscription.next(), if has_room => {
                     // Without any, the store's bus has closed: the process is about to end.
@@ -198,7 +198,7 @@ impl Session<'_> {
         let checkpoint = Checkpoint { position, evidence: self.consumption.evidence() };
         let checkpoints = &self.follower.lease.checkpoints;
         if !checkpoints.save(self.follower.name(), self.lease.epoch, &checkpoint).await? {
-            return Err(FollowerError::LeaseLost);
+            return Err(LeaseLoss::TakenOver.into());
         }
         self.saved = position;
         Ok(())

@@ -139,9 +139,10 @@ impl Replica {
         match self.find_parting().await {
             Ok(Some(parting)) => self.tell(|status| {
                 let detail = status.detail.take().unwrap_or_default();
+                let only_here = (status.position.0 + 1).saturating_sub(parting.0);
                 status.detail = Some(format!(
                     "{detail}. The two part at position {parting}: from there on the broker has other events, as far back \
-                     as it goes"
+                     as it goes, and this replica has {only_here} of its own"
                 ));
             }),
             Ok(None) => {}
@@ -196,8 +197,9 @@ pub enum ReplicaError {
 /// An event is not of the log that a replica is a copy of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "another log than this replica's, at position {position}: {why}. Name the broker of the primary whose copy this is, or \
-     start with an empty store"
+    "another log than this replica's, at position {position}: {why}. This replica may have the only copy of events that the \
+     other log lacks: export them (`order-service export`) before its store is removed. Then name the broker of the primary whose \
+     copy this is, or start with an empty store"
 )]
 pub struct OtherLog {
     /// Where that shows.

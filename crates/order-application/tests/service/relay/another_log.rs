@@ -35,8 +35,9 @@ async fn a_broker_with_another_event_in_the_place_of_one_of_the_log_is_not_publi
     stage.broker.state().taken.push(other.clone());
     let expected = format!(
         "the stream has the event {} at position 2, where this log has the event {}: what was published there is another \
-         store's, or is from before this one was restored from a backup. Nothing is published. Either publish to another \
-         stream or topic (stream=, topic=), or empty that one",
+         store's, or is from before this one was restored from a backup. Nothing is published. The published events of \
+         positions 1 to 2, up to 2, may be only there, and orders that were acknowledged with them: read them before you remove anything. Then either \
+         publish to another stream or topic (stream=, topic=), which leaves that one as it is, or empty that one",
         other.id, event.id
     );
     assert_eq!(stage.assert_not_published_to().await, expected);
@@ -68,8 +69,17 @@ async fn somebody_elses_event_after_the_checkpoint_is_noticed_though_own_ones_ca
     let log = stage.log().await;
     let later: Vec<_> = log[stage.checkpoints.position(NAME) as usize..].to_vec();
     stage.broker.state().taken.extend([of_another_log(&later[0]), later[0].clone(), later[1].clone()]);
+    let last = later[1].position;
+    stage
+        .broker
+        .state()
+        .taken
+        .push(of_another_log(&RecordedEvent { position: last.plus(1), ..later[1].clone() }));
     let why = stage.assert_not_published_to().await;
     assert!(why.contains(&format!("at position {}", later[0].position)), "{why}");
+    let from = later[0].position;
+    let only_there = format!("of positions {from} to {}, up to 3, may be only there", last.plus(1));
+    assert!(why.contains(&only_there), "those that both have are not among them: {why}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,6 +94,7 @@ async fn a_log_that_has_lost_what_was_published_is_not_published() {
     let mut relay = stage.start("a");
     let why = relay.becomes(FollowerState::Misconfigured).await.detail.unwrap();
     assert!(why.contains("events up to position 8 were published, where this log has none"), "{why}");
+    assert!(why.contains("of positions 8 to 8, up to 1, may be only there"), "{why}");
     stage.grow(5..9).await;
     assert!(stage.broker.positions().is_empty());
 }

@@ -111,7 +111,7 @@ async fn another_log_s_file_that_begins_behind_the_replica_s_events_is_refused()
     assert_other_log(
         &refused,
         21,
-        &format!("the event before the one there is {there}, and here it is {here}. Name"),
+        &format!("the event before the one there is {there}, and here it is {here}. This replica"),
     );
     assert_eq!(stage.store.end().await, Ok(Position(20)));
 }
@@ -127,7 +127,9 @@ async fn each_line_of_a_file_is_held_against_the_one_before() {
         lines[usize::try_from(position).unwrap() - 1].previous_id = Some(there);
         lines
     };
-    let says = |here: &str| format!("the event before the one there is {there}, and here it is {here}. Name");
+    let says = |here: &str| {
+        format!("the event before the one there is {there}, and here it is {here}. This replica")
+    };
     let refused = import(&stage, changed(11)).await.unwrap_err();
     assert_other_log(&refused, 11, &says(&here.to_string()));
     let refused = import(&stage, changed(31)).await.unwrap_err();
@@ -152,7 +154,7 @@ async fn a_file_that_names_nothing_begins_with_an_event_that_the_replica_has() {
     assert_eq!(import(&stage, with_a_leap).await, Err(unproven));
     let other = parting_at(&events, 15);
     let refused = import(&stage, unnamed(&other[19..])).await.unwrap_err();
-    assert_other_log(&refused, 20, "the event there has another id. Name");
+    assert_other_log(&refused, 20, "the event there has another id. This replica");
     import(&stage, unnamed(&events[19..])).await.unwrap();
     stage.assert_equal().await;
 }
@@ -171,5 +173,5 @@ async fn gaps_and_other_logs_are_not_imported() {
     let mut import = Import::begin(stage.store.clone(), stage.limits).await.unwrap();
     let event = RecordedEvent { id: events[7].id, ..events[0].clone() };
     let refused = import.add(PublishedEvent { event, previous_id: None }).await.unwrap_err();
-    assert_other_log(&refused, 1, "the event there has another id. Name");
+    assert_other_log(&refused, 1, "the event there has another id. This replica");
 }

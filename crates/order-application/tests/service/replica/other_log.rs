@@ -4,6 +4,11 @@ use uuid::Uuid;
 
 use super::*;
 
+/// What may be lost comes before what to do.
+pub(super) const WAYS_OUT: &str = "This replica may have the only copy of events that the other log lacks: export them \
+    (`order-service export`) before its store is removed. Then name the broker of the primary whose copy this is, or start with \
+    an empty store";
+
 fn other(event: &RecordedEvent) -> RecordedEvent {
     RecordedEvent { id: Uuid::from_u128(event.id.as_u128() + (1 << 70)), ..event.clone() }
 }
@@ -19,8 +24,7 @@ async fn another_event_in_the_place_of_one_that_was_applied_stops_the_replica() 
     let status = replica.meets_another_log(7).await;
     assert_eq!(
         status.detail.unwrap(),
-        "another log than this replica's, at position 7: the event there has another id. Name the broker of the \
-         primary whose copy this is, or start with an empty store"
+        format!("another log than this replica's, at position 7: the event there has another id. {WAYS_OUT}")
     );
     assert_eq!(replica.status.borrow().behind, None, "nobody asks the broker any more");
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -92,7 +96,7 @@ async fn an_event_is_applied_only_after_the_one_that_its_message_names() {
         status.detail.unwrap(),
         format!(
             "another log than this replica's, at position 5: the event before the one there is {named}, and here it is \
-             {found}. Name the broker of the primary whose copy this is, or start with an empty store"
+             {found}. {WAYS_OUT}"
         )
     );
     assert_eq!(stage.store.end().await.unwrap(), Position(4), "what came before is applied");
@@ -155,6 +159,9 @@ async fn a_topic_that_was_made_anew_is_told_by_the_last_message_that_was_read() 
     let mut replica = stage.start();
     let told = replica.wait_for(|status| status.state == ReplicaState::OtherLog).await;
     assert!(!told.has_caught_up, "before it says that it has caught up");
-    replica.says_where_the_two_part(diverges_at as u64 + 1).await;
+    let status = replica.says_where_the_two_part(diverges_at as u64 + 1).await;
+    let only_here = status.position.0 - diverges_at as u64;
+    let says = format!("and this replica has {only_here} of its own");
+    assert!(status.detail.as_ref().unwrap().ends_with(&says), "{status:?}");
     assert_eq!(stage.store.end().await.unwrap().0, events.len() as u64);
 }

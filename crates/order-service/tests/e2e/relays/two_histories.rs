@@ -87,6 +87,7 @@ impl Stage {
                 channel.name.as_str(),
                 "at position ",
                 "where this log has ",
+                "may be only there",
                 "stream=, topic=",
                 "empty that one",
             ] {
