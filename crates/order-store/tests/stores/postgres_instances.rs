@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use order_application::{
-    Beat, Checkpoint, Checkpoints, Claim, Epoch, EventLog, HolderWatch, OrderViews, PageLimit, Position,
-    StoreError, Subscription, Version,
+    Beat, Checkpoint, Checkpoints, Claim, Clock, Epoch, EventLog, HolderWatch, OrderViews, PageLimit,
+    Position, ReceiptAge, Receipts, StoreError, Subscription, SystemClock, Version,
 };
+use order_domain::Timestamp;
 use order_store::{PostgresOptions, PostgresStore};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, NoTls};
 
-use crate::contract::bus;
+use crate::contract::{bus, receipt};
 use crate::order::TestOrder;
 use crate::postgres::QUICK_SERVER;
 use crate::postgres_fixtures::{database, open, session, sql};
+use crate::postgres_gone_back::until;
 
 const ALL: PageLimit = PageLimit { events: 10_000, bytes: usize::MAX };
 
@@ -201,6 +203,44 @@ async fn a_standby_takes_over_in_time_also_if_the_database_s_clock_goes_back_a_d
     let lease = granted(&first, "relay", "a").await;
     sql(&url, "UPDATE test_clock.shift SET by = interval '-1 day'").await;
     assert!(stand_by(&second, "b").await > lease);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_knows_whether_its_clock_and_the_databases_are_far_apart() {
+    let url = database();
+    sql(&url, TEST_CLOCK).await;
+    let store = open(&url).await;
+    let shift = async |by: &str| {
+        sql(&url, &format!("UPDATE test_clock.shift SET by = interval '{by}'")).await;
+    };
+    assert_eq!(store.clock_doubt(), None);
+    for (by, way) in
+        [("-6 minutes", " seconds ahead of the database's"), ("6 minutes", " seconds behind the database's")]
+    {
+        shift(by).await;
+        until("it is known", async || store.clock_doubt().is_some_and(|doubt| doubt.ends_with(way))).await;
+        // Whoever begins knows it before anything is done by its clock.
+        assert!(open(&url).await.clock_doubt().is_some_and(|doubt| doubt.ends_with(way)), "{by}");
+        shift("4 minutes").await;
+        until("it is over", async || store.clock_doubt().is_none()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_ahead_makes_no_receipt_old() {
+    let store = open(&database()).await;
+    let mut order = TestOrder::new("a");
+    store.append(order.place()).await.unwrap();
+    let now = SystemClock.now().as_micros();
+    let kept = receipt("new", &order.id, 1, now / 1_000_000);
+    store.keep_receipt(kept.clone()).await.unwrap();
+    let days = |days: i64| Timestamp::from_micros(now + days * 86_400 * 1_000_000);
+    let two_days_ahead = ReceiptAge { before: days(1), now: days(2) };
+    assert_eq!(store.trim_receipts(two_days_ahead, 10).await.map(|trimmed| trimmed.receipts), Ok(0));
+    assert_eq!(store.find_receipt(&kept.key).await, Ok(Some(kept)));
+    // Kept for no time at all, as far as the database's clock goes.
+    let right = ReceiptAge { before: days(1), now: days(0) };
+    assert_eq!(store.trim_receipts(right, 10).await.map(|trimmed| trimmed.receipts), Ok(1));
 }
 
 /// Waits until what a task asks of the database waits for a lock.
