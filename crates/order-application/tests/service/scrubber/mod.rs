@@ -1,5 +1,6 @@
 //! The scrubber on a store that lies, by a clock that runs as fast as nothing else happens.
 
+mod beyond_the_end;
 mod fakes;
 
 use std::num::NonZeroU32;
@@ -210,20 +211,6 @@ async fn an_order_that_the_list_lacks_is_repaired() {
             rows
         }));
         assert_eq!(stage.found().await, (vec![format!("o{lacking}")], 1));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_row_that_the_list_has_where_no_order_was_placed_is_repaired_also_beyond_the_log_s_end() {
-    for (index, position) in [(4, Position(8)), (ORDERS, Position(EVENTS)), (ORDERS, Position(1_000))] {
-        let stage = Stage::new().await;
-        stage.store.lies().list = Some(Box::new(move |mut rows| {
-            let summary = OrderSummary { order_id: id("nobody"), ..rows[3].summary.clone() };
-            rows.insert(index, ListedOrder { place: position, summary, left_out_before: 0 });
-            rows
-        }));
-        assert_eq!(stage.found().await, (vec!["nobody".to_owned()], 1));
-        assert_eq!(stage.store.lies().repaired_positions, [position]);
     }
 }
 
