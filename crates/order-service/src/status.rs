@@ -81,7 +81,10 @@ fn for_people(url: &ServiceUrl, document: &Value) -> String {
 fn in_words(check: &Value) -> String {
     let Some(members) = check.as_object() else { return word(check) };
     let state = members.get("state").map(word);
-    let others = members.iter().filter(|(name, _)| *name != "state");
+    let mut others: Vec<_> = members.iter().filter(|(name, _)| *name != "state").collect();
+    // A sentence or more, behind what is looked for.
+    others.sort_by_key(|(name, _)| *name == "detail");
+    let others = others.into_iter();
     let others = others.map(|(name, value)| format!("{} {}", name.replace('_', " "), in_words(value)));
     state.into_iter().chain(others).collect::<Vec<_>>().join(", ")
 }
@@ -107,7 +110,7 @@ mod tests {
                 "timers": { "state": "running" },
                 "store": "ok",
                 "views": { "state": "rebuilding", "done": 10, "of": 20 },
-                "relays": { "kafka": { "state": "following", "lag": 3 } },
+                "relays": { "kafka": { "detail": "it is slow", "state": "following", "lag": 3 } },
             },
         });
         assert!(shows_details(&document));
@@ -120,7 +123,7 @@ mod tests {
             "http://localhost:8080 is not ready\n\
              \x20 lifecycle  serving\n\
              \x20 store      ok\n\
-             \x20 relays     kafka following, lag 3\n\
+             \x20 relays     kafka following, lag 3, detail it is slow\n\
              \x20 views      rebuilding, done 10, of 20\n\
              \x20 scrub      waiting\n\
              \x20 timers     running\n\

@@ -33,8 +33,9 @@ pub(crate) struct TailArguments {
     /// Begin behind this position; 0 is the beginning. Without it only what comes from now on is shown.
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
-    /// Show events of this type only, such as `order.shipped.v1`. May be given several times.
-    #[arg(id = "type", long = "type", value_name = "TYPE")]
+    /// Show events of this type only, such as `order.shipped.v1`. May be given several times; in the environment they are
+    /// separated by spaces.
+    #[arg(id = "type", long = "type", value_name = "TYPE", value_delimiter = ' ')]
     types: Vec<String>,
     /// Show events of this order only.
     #[arg(long, value_name = "ID")]

@@ -116,10 +116,13 @@ fn a_tail_shows_only_what_it_was_asked_for() {
     let of_an_order = ask("tail", &url(&server), &["--after", "0", "--order-id", "o2"]).spawn();
     assert!(next_line(&of_an_order).contains("  order.placed.v1  o2 v1  {"));
     assert!(next_line(&of_an_order).contains("  order.payment_authorized.v1  o2 v2  {"));
-    let of_a_type =
-        ask("tail", &url(&server), &["--after", "0", "--type", "order.payment_authorized.v1"]).spawn();
-    for order in ["o0", "o2", "o4"] {
-        assert!(next_line(&of_a_type).contains(&format!("  {order} v2  ")));
+    let of_a_type = ask("tail", &url(&server), &["--after", "0", "--type", "order.payment_authorized.v1"]);
+    let of_types = ask("tail", &url(&server), &["--after", "0"])
+        .variable("ORDER_SERVICE_TYPE", "order.shipped.v1 order.payment_authorized.v1");
+    for tail in [of_a_type.spawn(), of_types.spawn()] {
+        for order in ["o0", "o2", "o4"] {
+            assert!(next_line(&tail).contains(&format!("  {order} v2  ")));
+        }
     }
 }
 
