@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use order_application::{Broker, BrokerError, BrokerLog, Checkpoint, Position};
 use order_bus::{KafkaBroker, KafkaLog, KafkaOptions};
-use rdkafka::admin::{AdminOptions, NewPartitions, ResourceSpecifier};
 use test_servers::KafkaServer;
 
 use crate::contract::{
@@ -15,7 +14,7 @@ use crate::contract::{
     until_it_fails,
 };
 use crate::kafka_support::{
-    SOURCE, admin, broker, change_topic, deliveries, fresh_topic, make_topic, opened, options, publish,
+    SOURCE, broker, change_topic, deliveries, fresh_topic, make_topic, opened, options, publish,
 };
 
 contract_suite!(KafkaFixture);
@@ -126,53 +125,6 @@ async fn several_partitions_keep_each_orders_order_and_acknowledge_without_gaps(
     assert!(used.len() > 1);
     assert_complete_and_in_order(&positions(&deliveries), 5_000);
     assert_eq!(deliveries.len(), 5_000);
-}
-
-#[tokio::test]
-async fn a_topic_that_is_there_is_taken_as_it_is() {
-    let (bootstrap, topic) = (bootstrap(), fresh_topic());
-    make_topic(&bootstrap, &topic, 4, &[("retention.ms", "123456789")]).await;
-    let mut taken = opened(&options(&bootstrap, &topic, ""), &Checkpoint::default()).await;
-    publish(&mut taken, &events(1, 10)).await.unwrap();
-    let asked = broker(&options(&bootstrap, &topic, "&partitions=3")).open(&Checkpoint::default()).await;
-    let Some(BrokerError::Misconfigured(why)) = asked.err() else { panic!("it is not what was asked for") };
-    assert!(why.contains("has 4 partitions") && !why.contains('\n'), "{why}");
-}
-
-#[tokio::test]
-async fn a_topic_that_is_made_here_keeps_everything() {
-    let (bootstrap, topic) = (bootstrap(), fresh_topic());
-    drop(opened(&options(&bootstrap, &topic, ""), &Checkpoint::default()).await);
-    let named = [ResourceSpecifier::Topic(&topic)];
-    let described = admin(&bootstrap).describe_configs(&named, &AdminOptions::new()).await.unwrap();
-    let described = described.into_iter().next().unwrap().unwrap();
-    let value = |name: &str| described.get(name).and_then(|entry| entry.value.clone()).unwrap();
-    assert_eq!(["cleanup.policy", "retention.ms", "retention.bytes"].map(value), ["delete", "-1", "-1"]);
-}
-
-/// Nobody can take them away again: it is said, and whoever has published there goes on.
-#[tokio::test]
-async fn partitions_that_are_added_do_not_stop_a_relay() {
-    let (bootstrap, topic) = (bootstrap(), fresh_topic());
-    let options = options(&bootstrap, &topic, "&partitions=3");
-    let mut first = opened(&options, &Checkpoint::default()).await;
-    publish(&mut first, &events(1, 100)).await.unwrap();
-    let more = [NewPartitions::new(&topic, 5)];
-    let added = admin(&bootstrap).create_partitions(&more, &AdminOptions::new()).await.unwrap();
-    added.into_iter().for_each(|topic| drop(topic.unwrap()));
-    first.publication.check().await.unwrap();
-    let kept = checkpoint(100, &first);
-    drop(first);
-    let mut second = opened(&options, &kept).await;
-    assert_eq!(second.resume_after, Position(100));
-    publish(&mut second, &events(101, 600)).await.unwrap();
-    second.publication.check().await.unwrap();
-    let all = deliveries(&options).await;
-    let used: BTreeSet<_> = all.iter().map(|delivery| delivery.partition).collect();
-    assert_eq!(used.len(), 5, "{used:?}");
-    let mut all = positions(&all);
-    all.sort_unstable();
-    assert_eq!(all, (1..=600).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ mod kafka_reading;
 mod kafka_sharing;
 #[cfg(feature = "kafka")]
 mod kafka_support;
+#[cfg(feature = "kafka")]
+mod kafka_topics;
 mod nats;
 mod nats_access;
 mod nats_cluster;
