@@ -271,6 +271,12 @@ impl Process {
         std::fs::read_dir(format!("/proc/{self}/fd")).expect("the process runs").count()
     }
 
+    /// Whether the system may give it memory in huge pages. `None`: it does not tell.
+    pub(crate) fn may_have_huge_pages(self) -> Option<bool> {
+        let status = std::fs::read_to_string(format!("/proc/{self}/status")).expect("the process runs");
+        status.lines().find_map(|line| Some(line.strip_prefix("THP_enabled:")?.trim() == "1"))
+    }
+
     /// The most memory that it has had at once.
     pub(crate) fn peak_resident_kib(self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{self}/status")).expect("the process runs");

@@ -209,3 +209,10 @@ pub(super) fn already_answered(stream: &mut TcpStream) -> Option<u16> {
     stream.peek(&mut line).ok().filter(|peeked| *peeked == line.len())?;
     status(stream)
 }
+
+#[test]
+fn a_little_memory_for_each_client_is_no_huge_page_for_each() {
+    let server = server().start();
+    assert_ne!(server.process().may_have_huge_pages(), Some(true));
+    server.stop();
+}
